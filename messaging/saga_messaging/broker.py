@@ -1,0 +1,146 @@
+"""The broker port: all that the rest of the system may know of Kafka.
+
+Three adapters stand behind it: `saga_messaging.kafka` (aiokafka; real Kafka and the stand-in),
+`saga_messaging.memory` (unit tests and simulation). One contract suite runs on all.
+No adapter commits offsets, retries or dead-letters by itself: the loops own that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TopicPartition:
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One consumed record, as it came."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def source(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One record to produce."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class BrokerError(Exception):
+    """The broker did not do as asked; trying again later may work."""
+
+
+class RecordRefused(BrokerError):
+    """The broker will not take this record as it is (too large, not authorised, invalid): trying the same again is useless for now."""
+
+
+class TopicForbidden(BrokerError):
+    """The topic does not exist and may not be created here."""
+
+
+class Producer(Protocol):
+    """An idempotent producer (acks=all). After any failed or timed-out send the owner closes it and makes a fresh one."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Close without waiting for unsent records for longer than a few seconds."""
+        ...
+
+    async def send_all(self, records: Sequence[Outgoing], *, timeout_s: float) -> list[BrokerError | None]:
+        """Send all, pipelined, in order per partition; wait for every acknowledgement or the time limit.
+
+        Returns one entry a record: None when acknowledged, else why not. A timed-out record may still arrive later.
+        """
+        ...
+
+
+class Consumer(Protocol):
+    """A consumer whose positions belong to the caller.
+
+    In group mode partitions come and go; `assignment()` is what the caller may read now. A partition that was just assigned is
+    delivered nothing until the caller has called `seek` on it. Nothing is committed unless `commit` is called.
+    """
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Replace the set of topics read. Topics that do not exist yet are picked up once they do."""
+        ...
+
+    def assignment(self) -> frozenset[TopicPartition]: ...
+
+    def seek(self, position: TopicPartition, offset: int) -> None: ...
+
+    async def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        """What has arrived, at most `max_records`, in offset order per partition; waits up to `timeout_s` for the first."""
+        ...
+
+    async def earliest(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+
+    async def end_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+
+    async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
+        """The record at exactly this offset, read aside without moving the consumer's position; None when the topic does not hold it."""
+        ...
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit the next offsets as a hint to Kafka's group tools. Failing is harmless and raises BrokerError."""
+        ...
+
+
+class Broker(Protocol):
+    """A factory of clients on one cluster, with its administration."""
+
+    def producer(self) -> Producer: ...
+
+    def consumer(self, *, group: str, instance: str | None = None) -> Consumer:
+        """`instance` gives static group membership. On the stand-in there are no groups: all partitions are assigned."""
+        ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def cluster_id(self) -> str: ...
+
+    async def ensure_topics(self, topics: Iterable[str]) -> None:
+        """Create what is missing (settings: partitions, replication). Raises TopicForbidden naming those that are missing and may not be made."""
+        ...
+
+    async def partitions(self, topics: Iterable[str]) -> Mapping[str, frozenset[int]]:
+        """The partitions of each topic, asked of the cluster now; a topic that does not exist has none."""
+        ...
+
+    async def readers(self, group: str) -> int | None:
+        """How many members the group has now; None where that cannot be known (the stand-in)."""
+        ...
+
+    async def group_lag(self, group: str, topics: Iterable[str]) -> Mapping[TopicPartition, int]:
+        """End offset minus committed offset; empty where that cannot be known."""
+        ...
