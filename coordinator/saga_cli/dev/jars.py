@@ -1,0 +1,60 @@
+"""The jars of Apache Kafka, by pip alone: resolved and cached by jgo, every coordinate and checksum pinned in `kafka-jars.txt`.
+
+Pinned in full, because what a resolver picks when left alone (an older kafka-clients and jackson) is a broker that dies at start.
+The cache is Maven's own (`~/.m2/repository`, or M2_REPO); a lock beside it keeps two processes from writing the same file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saga_cli.dev.process import ServiceFailed
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
+
+_PINS = Path(__file__).with_name("kafka-jars.txt")
+_TIMEOUT_S = 60
+_AT_ONCE = 8
+
+
+def kafka_classpath() -> list[Path]:
+    """Paths of all jars; those not yet in the cache are downloaded and checked first."""
+    from jgo.maven import MavenContext
+
+    context = MavenContext(timeout=_TIMEOUT_S)
+    pins = [line.split() for line in _PINS.read_text().splitlines()]
+    with _locked(context.repo_cache), ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(lambda pin: _jar(context, *pin), pins))
+
+
+def _jar(context: MavenContext, coordinate: str, sha256: str) -> Path:
+    group, name, version = coordinate.split(":")
+    artifact = context.project(group, name).at_version(version).artifact()
+    cached = artifact.cached_path
+    if cached.exists() and zipfile.is_zipfile(cached):
+        return Path(cached)
+    cached.unlink(missing_ok=True)  # half a download, left by a process that was killed in it
+    try:
+        path = Path(artifact.resolve())
+    except Exception as error:
+        raise ServiceFailed(f"cannot download {coordinate}, which the local Kafka needs: {error}") from error
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        path.unlink()
+        raise ServiceFailed(f"the downloaded {coordinate} is not the pinned one (checksum differs); nothing was started")
+    return path
+
+
+@contextmanager
+def _locked(cache: Path) -> Iterator[None]:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".saga-dev.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

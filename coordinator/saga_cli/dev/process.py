@@ -1,0 +1,127 @@
+"""One server process of `saga dev` and of the tests: started under a keeper, stopped, killed, and what it logged.
+
+Knows nothing of Kafka or PostgreSQL. That it dies with us is `keeper.py`'s work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_KEEPER = Path(__file__).with_name("keeper.py")
+_REPORT_LIMIT = 32
+_LOG_TAIL_LINES = 3
+_PORT_TRIES = 200
+# Below Linux's ephemeral range (32768 up): a client that keeps dialling the port of a stopped server cannot be given that very port as
+# its own source and so connect to itself, and a restart finds its port free.
+_FIRST_PORT, _LAST_PORT = 20_000, 31_999
+
+
+class ServiceFailed(RuntimeError):
+    """A real service could not be started or reached; the text is one line that says which and why."""
+
+
+class ServerProcess:
+    """A server started by `command`; its output goes to `log`."""
+
+    def __init__(self, name: str, command: Sequence[str], *, log: Path, stop_signal: signal.Signals) -> None:
+        self.name = name
+        self.log = log
+        self._command = tuple(command)
+        self._stop_signal = stop_signal
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self.pid: int | None = None
+
+    def start(self, *, environment: Mapping[str, str] | None = None, user: str | None = None, remove: Path | None = None) -> None:
+        """Start it; `remove` is deleted should we die before we stop it."""
+        assert self._keeper is None, f"{self.name} is running"
+        options = [*(["--remove", str(remove)] if remove else []), self._stop_signal.name]
+        with self.log.open("ab") as log:
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_KEEPER), *options, "--", *as_user(self._command, user)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=dict(environment) if environment is not None else None,
+                cwd="/",
+                start_new_session=True,
+            )
+        assert self._keeper.stdout is not None
+        report = self._keeper.stdout.readline(_REPORT_LIMIT).strip()
+        if not report:
+            raise self.failure("could not be started")
+        self.pid = int(report)
+
+    @property
+    def running(self) -> bool:
+        return self._keeper is not None and self._keeper.poll() is None
+
+    def stop(self, *, grace_s: float) -> None:
+        """Ask it to end, and kill it when it has not after `grace_s`."""
+        self._signal(self._stop_signal)
+        self._reap(grace_s)
+
+    def kill(self) -> None:
+        """`kill -9`, and wait until it is gone."""
+        self._signal(signal.SIGKILL)
+        self._reap(grace_s=10)
+
+    def failure(self, what: str) -> ServiceFailed:
+        """One line: what went wrong and the end of the log, where the server says why."""
+        with contextlib.suppress(OSError):
+            lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+            what = f"{what}; end of {self.log}: {' | '.join(lines[-_LOG_TAIL_LINES:]) or '(empty)'}"
+        return ServiceFailed(f"{self.name} {what}")
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The pid is safe to signal while the keeper lives: it alone reaps the server, and ends right after.
+        if self.pid is not None and self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def _reap(self, grace_s: float) -> None:
+        if self._keeper is None:
+            return
+        try:
+            self._keeper.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._keeper.wait(10)
+        for pipe in (self._keeper.stdin, self._keeper.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._keeper = self.pid = None
+
+
+def as_user(command: Sequence[str], user: str | None) -> list[str]:
+    """The command run as another user (we are root then); `setpriv` is not on every machine, Python is."""
+    if user is None:
+        return list(command)
+    become = "import os,pwd,sys; u=pwd.getpwnam(sys.argv[1]); os.setgroups([]); os.setgid(u.pw_gid); os.setuid(u.pw_uid)"
+    return [sys.executable, "-I", "-S", "-c", f"{become}; os.execv(sys.argv[2], sys.argv[2:])", user, *command]
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on now, outside the range that outgoing connections take theirs from."""
+    for _ in range(_PORT_TRIES):
+        port = random.randint(_FIRST_PORT, _LAST_PORT)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ServiceFailed(f"no free port between {_FIRST_PORT} and {_LAST_PORT} on 127.0.0.1")
+
+
+def answers(port: int, host: str = "127.0.0.1", *, timeout_s: float = 0.5) -> bool:
+    """Whether anything accepts a TCP connection there."""
+    try:
+        socket.create_connection((host, port), timeout=timeout_s).close()
+    except OSError:
+        return False
+    return True
