@@ -163,7 +163,9 @@ class KafkaService:
         command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_LIMIT_S, check=False)
         if done.returncode != 0:
-            raise ServiceFailed(f"Kafka's storage could not be formatted: {' | '.join((done.stdout + done.stderr).splitlines()[-3:])}")
+            raise ServiceFailed(
+                f"Kafka's storage could not be formatted: {' | '.join((done.stdout + done.stderr).splitlines()[-3:])}"
+            )
 
     def _wait_until_ready(self, process: ServerProcess) -> None:
         deadline = time.monotonic() + _START_LIMIT_S

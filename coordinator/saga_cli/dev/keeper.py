@@ -5,12 +5,14 @@ Run as a plain script (`python -I -S keeper.py …`, the standard library only),
     keeper.py [--remove DIR] SIGNAL -- command …
 
 It starts the command, prints its pid, and waits. When its own standard input closes (its parent is gone, however it went) or its parent
-changes, it ends the server: SIGNAL first, SIGKILL after a grace, then removes DIR. It reaps the server, so none is left as a zombie.
+changes, it ends the server: SIGNAL first, SIGKILL after a grace, then removes DIR. It reaps the server and the orphans a killed server
+leaves (PostgreSQL's backends), so that none stays as a zombie where process 1 reaps nobody, and ends when the last of them has.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import shutil
@@ -21,6 +23,8 @@ import time
 
 _LOOK_EVERY_S = 0.2
 _GRACE_S = 3.0
+_ORPHANS_LIMIT_S = 5.0
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(arguments: list[str]) -> int:
@@ -30,14 +34,31 @@ def main(arguments: list[str]) -> int:
     parent = os.getppid()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a Ctrl-C is for our parent to handle; then our input closes
         signal.signal(ignored, signal.SIG_IGN)
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, stderr=2, restore_signals=True, preexec_fn=_heed_signals)
+    _adopt_orphans()
+    server = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=2, stderr=2, restore_signals=True, preexec_fn=_heed_signals
+    )
     print(server.pid, flush=True)
     while server.poll() is None:
         if _parent_gone(parent):
             _end(server, stop_signal)
             if "--remove" in options:
                 shutil.rmtree(options[options.index("--remove") + 1], ignore_errors=True)
+    _reap_orphans()
     return server.returncode if server.returncode >= 0 else 128 - server.returncode
+
+
+def _adopt_orphans() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _reap_orphans() -> None:
+    deadline = time.monotonic() + _ORPHANS_LIMIT_S
+    with contextlib.suppress(ChildProcessError):  # none is left
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
 
 
 def _heed_signals() -> None:

