@@ -39,11 +39,12 @@ def _jar(context: MavenContext, coordinate: str, sha256: str) -> Path:
     group, name, version = coordinate.split(":")
     artifact = context.project(group, name).at_version(version).artifact()
     cached = artifact.cached_path
+    assert cached is not None  # the context has a cache
     if cached.exists() and zipfile.is_zipfile(cached):
-        return Path(cached)
+        return cached
     cached.unlink(missing_ok=True)  # half a download, left by a process that was killed in it
     try:
-        path = Path(artifact.resolve())
+        path = artifact.resolve()
     except Exception as error:
         raise ServiceFailed(f"cannot download {coordinate}, which the local Kafka needs: {error}") from error
     if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:

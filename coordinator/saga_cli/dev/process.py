@@ -19,8 +19,8 @@ _KEEPER = Path(__file__).with_name("keeper.py")
 _REPORT_LIMIT = 32
 _LOG_TAIL_LINES = 3
 _PORT_TRIES = 200
-# Below Linux's ephemeral range (32768 up): a client that keeps dialling the port of a stopped server cannot be given that very port as
-# its own source and so connect to itself, and a restart finds its port free.
+# Below Linux's ephemeral range (32768 up): a client that keeps dialling the port of a stopped server cannot be given that very
+# port as its own source and so connect to itself, and a restart finds its port free.
 _FIRST_PORT, _LAST_PORT = 20_000, 31_999
 
 

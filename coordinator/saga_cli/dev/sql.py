@@ -1,9 +1,10 @@
-"""One statement to a PostgreSQL, from code that is not asynchronous: creating databases, asking a version, seeing whether it is up."""
+"""One statement to a PostgreSQL from synchronous code: to create a database, ask its version, see whether it is up."""
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 from saga_cli.dev.process import ServiceFailed
 
@@ -32,7 +33,7 @@ async def _ask(url: str, statement: str) -> object:
             await connection.close(timeout=_TIMEOUT_S)
 
 
-def _ssl(url: str) -> str | None:
+def _ssl(url: str) -> Literal["disable"] | None:
     """Loopback needs no TLS handshake tried first; anything else is left to the driver and the URL."""
     return "disable" if "@127.0.0.1" in url or "@localhost" in url else None
 

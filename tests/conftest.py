@@ -1,0 +1,134 @@
+"""What all tests share: the real Kafka and PostgreSQL of the session, fresh databases, and that nothing is skipped.
+
+The services start on first use. `SAGA_TEST_KAFKA` (host:port) and `SAGA_TEST_POSTGRES` (a URL whose user may create databases)
+name others to use instead; one that does not answer fails the tests that need it. Tests that restart or wipe a service start
+their own (`own_kafka`, `own_postgres`).
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from saga_cli.dev.kafka import KafkaService
+from saga_cli.dev.postgres import PostgresService
+from saga_cli.dev.process import ServiceFailed
+from saga_cli.dev.services import Kafka, Postgres, resolve_kafka, resolve_postgres
+
+Service = TypeVar("Service")
+_used_services = pytest.StashKey[dict[str, str]]()
+_deselected = pytest.StashKey[int]()
+
+
+@pytest.fixture(scope="session")
+def kafka_service(pytestconfig: pytest.Config) -> Iterator[Kafka]:
+    """The session's Kafka. It is shared: use topics of your own, never wipe or restart it."""
+    with _started(resolve_kafka, "SAGA_TEST_KAFKA") as kafka:
+        pytestconfig.stash[_used_services]["kafka"] = f"Kafka {kafka.version} at {kafka.bootstrap_servers}"
+        yield kafka
+
+
+@pytest.fixture(scope="session")
+def kafka_address(kafka_service: Kafka) -> str:
+    """Bootstrap servers of the session's Kafka."""
+    return kafka_service.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def postgres_service(pytestconfig: pytest.Config) -> Iterator[Postgres]:
+    """The session's PostgreSQL. It is shared: use databases of your own, never restart it."""
+    with _started(resolve_postgres, "SAGA_TEST_POSTGRES") as postgres:
+        pytestconfig.stash[_used_services]["postgres"] = f"PostgreSQL {postgres.version} at {postgres.address}"
+        yield postgres
+
+
+@pytest.fixture
+def postgres_url(postgres_service: Postgres) -> Iterator[Callable[[], str]]:
+    """Makes a fresh, empty PostgreSQL database at each call; all are dropped after the test."""
+    with ExitStack() as dropped:
+
+        def fresh() -> str:
+            name = f"test_{uuid.uuid4().hex[:16]}"
+            url = postgres_service.create_database(name)
+            dropped.callback(postgres_service.drop_database, name)
+            return url
+
+        yield fresh
+
+
+@pytest.fixture
+def database_url(postgres_url: Callable[[], str]) -> str:
+    """SQLAlchemy URL of a fresh, empty PostgreSQL database."""
+    return postgres_url()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """SQLAlchemy URL of a SQLite file that does not exist yet."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}"
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[Callable[[], KafkaService]]:
+    """Starts a Kafka for this test alone, which it may kill, restart and wipe."""
+    with ExitStack() as stopped:
+        yield lambda: stopped.enter_context(KafkaService())
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Callable[[], PostgresService]]:
+    """Starts a PostgreSQL for this test alone, which it may kill and restart."""
+    with ExitStack() as stopped:
+        yield lambda: stopped.enter_context(PostgresService())
+
+
+def _started(resolve: Callable[[str | None], Service], variable: str) -> Service:
+    try:
+        return resolve(os.environ.get(variable))
+    except ServiceFailed as failed:
+        reason = f"{variable}: {failed}" if variable in os.environ else str(failed)
+    pytest.fail(reason, pytrace=False)  # outside the handler, so that the one line stands alone
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--nothing-skipped",
+        action="store_true",
+        help="fail the session when any test was skipped, expected to fail, or deselected",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_used_services] = {}
+    config.stash[_deselected] = 0
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    if items:
+        items[0].config.stash[_deselected] += len(items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--nothing-skipped") and _not_run(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for service in config.stash[_used_services].values():
+        terminalreporter.write_line(f"real services: {service}")
+    if config.getoption("--nothing-skipped") and (missing := _not_run(config)):
+        terminalreporter.write_line(f"FAILED: every test has to run and to count, but there were {missing}", red=True)
+
+
+def _not_run(config: pytest.Config) -> str:
+    """What kept tests from running or counting, as "2 skipped, 1 deselected"; empty when all ran."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    counts = {kind: len(reporter.stats.get(kind, ())) for kind in ("skipped", "xfailed", "xpassed")} if reporter else {}
+    counts["deselected"] = config.stash[_deselected]
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)

@@ -1,0 +1,171 @@
+"""The real services of `saga dev` and the tests: they start, keep their data over kills, and never outlive who started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from saga_cli.dev.kafka import KafkaService
+from saga_cli.dev.postgres import PostgresService
+from saga_cli.dev.process import ServiceFailed
+from saga_cli.dev.services import Kafka, Postgres, resolve_kafka, resolve_postgres
+from saga_cli.dev.sql import ask
+
+GONE_LIMIT_S = 15.0
+
+STARTER = """
+import sys
+from saga_cli.dev.{module} import {service}
+service = {service}().start()
+print(service.pid, service.directory, flush=True)
+sys.stdin.read()
+"""
+
+
+async def produce(address: str, topic: str, value: bytes) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=address, enable_idempotence=True) as producer:
+        await producer.send_and_wait(topic, value)
+
+
+async def first_value(address: str, topic: str) -> bytes | None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topic, 0)])
+        return (await consumer.getone()).value
+    finally:
+        await consumer.stop()
+
+
+async def test_the_kafka_of_the_session_carries_a_record_and_says_it_is_4_1(kafka_service: Kafka) -> None:
+    await produce(kafka_service.bootstrap_servers, "dev-services-carries", b"there and back")
+
+    assert await first_value(kafka_service.bootstrap_servers, "dev-services-carries") == b"there and back"
+    assert kafka_service.version.startswith("4.1")
+
+
+def test_the_postgresql_of_the_session_is_18_and_keeps_what_it_commits(postgres_service: Postgres, database_url: str) -> None:
+    assert str(ask(database_url, "SELECT version()")).startswith("PostgreSQL 18")
+    assert postgres_service.version.startswith("18.")
+    assert ask(database_url, "SHOW fsync") == "on"
+
+
+def test_every_test_database_is_fresh(postgres_url: Callable[[], str]) -> None:
+    first, second = postgres_url(), postgres_url()
+    ask(first, "CREATE TABLE stock (sku text)")
+
+    assert ask(second, "SELECT count(*) FROM information_schema.tables WHERE table_name = 'stock'") == 0
+
+
+async def test_a_killed_kafka_comes_back_on_its_address_with_its_records(own_kafka: Callable[[], KafkaService]) -> None:
+    kafka = own_kafka()
+    address = kafka.bootstrap_servers
+    await produce(address, "kept", b"still here")
+
+    kafka.kill()
+    kafka.restart()
+
+    assert kafka.bootstrap_servers == address
+    assert await first_value(address, "kept") == b"still here"
+
+
+def test_a_killed_postgresql_comes_back_on_its_address_with_its_rows(own_postgres: Callable[[], PostgresService]) -> None:
+    postgres = own_postgres()
+    url = postgres.create_database("shop")
+    ask(url, "CREATE TABLE stock AS SELECT 7 AS left_over")
+
+    postgres.kill()
+    postgres.restart()
+
+    assert ask(url, "SELECT left_over FROM stock") == 7
+
+
+@pytest.mark.parametrize(("module", "service"), [("kafka", "KafkaService"), ("postgres", "PostgresService")])
+def test_a_service_ends_and_cleans_up_when_its_starter_is_killed(module: str, service: str) -> None:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER.format(module=module, service=service)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert starter.stdout is not None
+    pid, directory = starter.stdout.readline().decode().split()
+    assert is_there(int(pid))
+
+    starter.send_signal(signal.SIGKILL)
+    starter.communicate()
+
+    assert wait_until(lambda: not is_there(int(pid))), f"process {pid} outlived its starter"
+    assert wait_until(lambda: not Path(directory).exists()), f"{directory} was left behind"
+
+
+def test_a_given_kafka_that_does_not_answer_fails_soon_with_one_line() -> None:
+    began = time.monotonic()
+
+    with pytest.raises(ServiceFailed, match=r"no Kafka answers at the given address 127\.0\.0\.1:1: ") as failure:
+        resolve_kafka("127.0.0.1:1")
+
+    assert "\n" not in str(failure.value)
+    assert time.monotonic() - began < 15
+
+
+def test_a_given_address_that_is_no_kafka_is_told_apart(postgres_service: Postgres) -> None:
+    with pytest.raises(ServiceFailed, match="no Kafka answers at the given address"):
+        resolve_kafka(postgres_service.address.partition("/")[0])
+
+
+def test_a_given_postgresql_that_does_not_answer_fails_soon_and_hides_the_password() -> None:
+    with pytest.raises(ServiceFailed, match=r"PostgreSQL at 127\.0\.0\.1:1/x: ") as failure:
+        resolve_postgres("postgresql://me:secret@127.0.0.1:1/x")
+
+    assert "secret" not in str(failure.value)
+
+
+def test_given_services_are_used_and_left_running(kafka_service: Kafka, postgres_service: Postgres) -> None:
+    with resolve_kafka(kafka_service.bootstrap_servers) as kafka, resolve_postgres(postgres_service.url) as postgres:
+        assert kafka.version.startswith("4.1")
+        assert postgres.version == postgres_service.version
+
+    assert ask(postgres_service.url, "SELECT 1") == 1
+    resolve_kafka(kafka_service.bootstrap_servers)
+
+
+def test_a_kafka_that_cannot_start_says_why_in_one_line(own_kafka: Callable[[], KafkaService]) -> None:
+    running = own_kafka()
+    port = int(running.bootstrap_servers.rpartition(":")[2])
+
+    with pytest.raises(ServiceFailed, match=r"(?i)already in use|bind") as failure, KafkaService(port=port):
+        pass
+
+    assert "\n" not in str(failure.value)
+
+
+def is_there(pid: int) -> bool:
+    """Whether the process exists, zombies included: none may be left either."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + GONE_LIMIT_S
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
