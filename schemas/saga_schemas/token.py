@@ -1,0 +1,79 @@
+"""The token of a command: proof, echoed in the reply, that this coordinator issued it.
+
+HMAC-SHA256 over tenant, saga, step, direction, run and incarnation, under a key with an id, so that keys can be changed while sagas are
+open. Opaque to participants: ASCII, at most 128 bytes. A RESOLVE is a direction of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from saga_schemas.limits import TOKEN_BYTES
+from saga_schemas.outcomes import Kind
+
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_SHORTEST_KEY: Final = 16
+_DOMAIN: Final = b"saga token 1\0"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeys:
+    """The signing key and those that still verify. Never printed."""
+
+    current: str
+    keys: Mapping[str, bytes] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.current not in self.keys:
+            raise ValueError("the current token key is not among the keys")
+        for key_id, key in self.keys.items():
+            if not _KEY_ID.fullmatch(key_id):
+                raise ValueError("a token key's id has 1 to 32 letters, digits, '_' or '-'")
+            if len(key) < _SHORTEST_KEY:
+                raise ValueError(f"token key {key_id} has fewer than {_SHORTEST_KEY} bytes")
+
+    @classmethod
+    def parse(cls, text: str) -> TokenKeys:
+        """`id:base64,id:base64`: the first signs, all verify. ValueError names the entry by position, never its content."""
+        keys: dict[str, bytes] = {}
+        for position, entry in enumerate(text.split(","), start=1):
+            key_id, colon, encoded = entry.strip().partition(":")
+            if not colon or not _KEY_ID.fullmatch(key_id):
+                raise ValueError(f"token key {position}: expected id:base64")
+            if key_id in keys:
+                raise ValueError(f"token key {position}: its id stands there twice")
+            try:
+                keys[key_id] = base64.b64decode(encoded, validate=True)
+            except (binascii.Error, ValueError):
+                raise ValueError(f"token key {position}: what follows the id is not base64") from None
+        return cls(current=next(iter(keys)), keys=keys)
+
+    def sign(self, tenant: str, saga_id: UUID, step: str, kind: Kind, run: int, incarnation: int) -> str:
+        """`<key id>.<base64url of the MAC>`."""
+        return _signed(self.current, self.keys[self.current], tenant, saga_id, step, kind, run, incarnation)
+
+    def verify(self, token: str, tenant: str, saga_id: UUID, step: str, kind: Kind, run: int, incarnation: int) -> bool:
+        """Whether one of our keys signed exactly this; in constant time for a known key id."""
+        if len(token) > TOKEN_BYTES or not token.isascii():
+            return False
+        key_id = token.partition(".")[0]
+        key = self.keys.get(key_id)
+        if key is None:
+            return False
+        expected = _signed(key_id, key, tenant, saga_id, step, kind, run, incarnation)
+        return hmac.compare_digest(expected, token)
+
+
+def _signed(key_id: str, key: bytes, tenant: str, saga_id: UUID, step: str, kind: Kind, run: int, incarnation: int) -> str:
+    # Each part's length stands before it: no two different tuples give the same bytes.
+    parts = (tenant.encode(), saga_id.bytes, step.encode(), kind.value.encode(), b"%d" % run, b"%d" % incarnation)
+    message = _DOMAIN + b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    mac = hmac.digest(key, message, "sha256")
+    return f"{key_id}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
