@@ -1,0 +1,37 @@
+# Everything a newcomer or the CI runs. Each target makes its own environment in .venv first: only Python >= 3.11, make and git are
+# needed. The environments are marked by stamps that are newer than pyproject.toml, so a second run does not look again.
+
+SUITES := $(wildcard tests/unit tests/contract tests/integration tests/simulation)
+
+.PHONY: help demo test test-e2e lint types env
+
+help:
+	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
+	@echo "make test       all tests but e2e, on a real Kafka and PostgreSQL; some minutes"
+	@echo "make test-e2e   whole processes, killed in the middle of the work; some minutes"
+	@echo "make lint       ruff, the import layers, the sizes of files and functions"
+	@echo "make types      mypy, strict"
+	@echo "make env        only the environment, in .venv"
+
+demo: .venv/.made-demo
+	@.venv/bin/saga demo
+
+test: .venv/.made-test
+	.venv/bin/python -m pytest --nothing-skipped $(SUITES)
+
+test-e2e: .venv/.made-test
+	.venv/bin/python -m pytest --nothing-skipped -s tests/e2e
+
+lint: .venv/.made-test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/lint-imports
+	.venv/bin/python tools/check_sizes.py
+
+types: .venv/.made-test
+	.venv/bin/mypy
+
+env: .venv/.made-test
+
+.venv/.made-%: pyproject.toml tools/environment.sh
+	@tools/environment.sh $*
