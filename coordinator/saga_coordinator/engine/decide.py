@@ -1,0 +1,310 @@
+"""decide(definition, saga, event, env) -> facts: the whole behaviour of a saga, as a pure function.
+
+An empty answer means that nothing changed: the event was stale, a duplicate or early. Operators' acts that the state does not allow
+raise `Refused`. What one step does stands in `table.py`; here stands what concerns the saga: identity of replies (S11), conflict
+(row 20), cancel and deadline (11), the end (21, 21b), and the loop that lets one change cause the next within one transition.
+"""
+
+from __future__ import annotations
+
+from saga_coordinator.engine import recovery, timing
+from saga_coordinator.engine.definition import Definition, Step, StepKind
+from saga_coordinator.engine.draft import Draft
+from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
+from saga_coordinator.engine.evidence import contradicts, evidence_of
+from saga_coordinator.engine.facts import Acted, Fact, ReplySeen, Started, evolve
+from saga_coordinator.engine.state import PASSED, SENT_BY_KIND, SETTLED, Phase, Saga, Status, StepState, is_open
+from saga_coordinator.engine.table import Trigger, fire, row_for
+from saga_schemas.outcomes import Kind, Outcome
+
+ENGINE_REV = 1
+"""A changed behaviour is a new revision; a saga keeps the one it started with."""
+
+_TRIGGERS = {
+    (Kind.ACTION, Outcome.FAILED): Trigger.FAILED,
+    (Kind.COMPENSATION, Outcome.FAILED): Trigger.UNDO_FAILED,
+    (Kind.COMPENSATION, Outcome.REJECTED): Trigger.UNDO_REJECTED,
+    (Kind.COMPENSATION, Outcome.UNDONE): Trigger.UNDONE,
+    (Kind.COMPENSATION, Outcome.NOTHING_TO_UNDO): Trigger.NOTHING_TO_UNDO,
+    **{
+        (kind, o): Trigger(o.value)
+        for kind in (Kind.ACTION, Kind.RESOLVE)
+        for o in (Outcome.SUCCEEDED, Outcome.REJECTED, Outcome.FENCED)
+    },
+    **{(kind, o): Trigger(o.value) for kind in Kind for o in (Outcome.IN_PROGRESS, Outcome.EXPIRED, Outcome.UNSUPPORTED)},
+}
+_ONLY_CURRENT_ATTEMPT = frozenset({Outcome.FAILED, Outcome.EXPIRED, Outcome.UNSUPPORTED, Outcome.IN_PROGRESS})
+
+
+def decide(definition: Definition, saga: Saga | None, event: Event, env: Env, *, empty: bytes) -> tuple[Fact, ...]:
+    """What becomes of the saga. `empty` is the framed `saga.v1.Empty` that RESOLVE carries."""
+    if isinstance(event, Start):
+        assert saga is None, "a saga starts once"
+        return _start(definition, event, env, empty)
+    assert saga is not None
+    if saga.final:
+        return _refuse_if_asked(event, "finished")
+    draft = Draft(definition, saga, env, empty=empty)
+    match event:
+        case Reply():
+            _reply(draft, event)
+        case WakeUp():
+            _wake_up(draft)
+        case Cancel():
+            _cancel(draft, event)
+        case RetryStep() | WaiveStep():
+            _operate(draft, event)
+        case Recover():
+            recovery.begin(draft, event)
+    if draft.facts or isinstance(event, WakeUp):
+        _settle(draft)
+    return tuple(draft.facts)
+
+
+def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> tuple[Fact, ...]:
+    draft = Draft(definition, None, env, empty=empty)
+    draft.add(
+        Started(
+            id=event.id,
+            tenant=event.tenant,
+            definition=definition.hash,
+            key=event.key,
+            input=event.input,
+            incarnation=event.incarnation,
+            steps=tuple(step.name for step in definition.steps),
+            at=env.now,
+            deadline_at=env.now + definition.deadline_ms * 1000 if definition.deadline_ms is not None else None,
+        )
+    )
+    draft.announce("started")
+    _settle(draft)
+    return tuple(draft.facts)
+
+
+# --- replies -----------------------------------------------------------------------------------------------------------
+
+
+def _reply(draft: Draft, reply: Reply) -> None:
+    step = draft.definition.by_name.get(reply.step)
+    if step is None:
+        return
+    state = draft.step(step.name)
+    if reply.incarnation != draft.saga.incarnation or reply.run != state.run or not state.sent & SENT_BY_KIND[reply.kind]:
+        return
+    if reply.version > draft.saga.version:
+        _from_the_future(draft)
+        return
+    trigger = _trigger(state, reply)
+    if trigger is None:
+        return
+    _note_evidence(draft, step, state, reply)
+    if draft.step(step.name).status is Status.CONFLICT:
+        return
+    if draft.recovering:
+        recovery.answer(draft, step, reply)
+        return
+    _apply(draft, step, trigger, reply)
+
+
+def _from_the_future(draft: Draft) -> None:
+    """It answers a command this database has not decided: the database went back."""
+    if draft.saga.attention is None:
+        draft.change_saga("26", attention="reply_from_the_future")
+        draft.announce("attention", reason="reply_from_the_future")
+
+
+def _trigger(state: StepState, reply: Reply) -> Trigger | None:
+    if reply.outcome in _ONLY_CURRENT_ATTEMPT and (reply.kind is not state.asking or reply.attempt != state.attempt):
+        return None
+    if reply.kind is Kind.COMPENSATION and reply.outcome is Outcome.SUCCEEDED:
+        return Trigger.NEWER_RUN if reply.row_run is not None and reply.row_run > state.run else None
+    return _TRIGGERS.get((reply.kind, reply.outcome))
+
+
+def _note_evidence(draft: Draft, step: Step, state: StepState, reply: Reply) -> None:
+    """Row 20, before every other row: one run cannot be two things."""
+    evidence = state.evidence | evidence_of(reply)
+    if evidence == state.evidence:
+        return
+    draft.change(step.name, "20", evidence=evidence)
+    if state.status is not Status.CONFLICT and contradicts(
+        evidence, compensated=bool(state.sent & SENT_BY_KIND[Kind.COMPENSATION])
+    ):
+        _see(draft, step, reply)
+        draft.stick(step.name, "20", Status.CONFLICT, "conflict")
+
+
+def _apply(draft: Draft, step: Step, trigger: Trigger, reply: Reply) -> None:
+    row = row_for(draft, step, trigger, reply)
+    if row is None:
+        return
+    _see(draft, step, reply)
+    if trigger is not Trigger.EXPIRED:  # an EXPIRED answer is as good as silence: a skewed clock must not look alive
+        draft.heard(step.name, row.number)
+    row.act(draft, step, reply)
+
+
+def _see(draft: Draft, step: Step, reply: Reply) -> None:
+    keep = step.reply_needed and reply.outcome is Outcome.SUCCEEDED and reply.kind is not Kind.COMPENSATION
+    draft.add(
+        ReplySeen(
+            step=step.name,
+            kind=reply.kind,
+            run=reply.run,
+            attempt=reply.attempt,
+            outcome=reply.outcome,
+            code=reply.code,
+            message=reply.message,
+            payload=reply.payload,
+            keep=keep,
+            causation_id=reply.causation_id,
+        )
+    )
+
+
+# --- time --------------------------------------------------------------------------------------------------------------
+
+
+def _wake_up(draft: Draft) -> None:
+    """Everything that is due. While paused nothing is due; while recovering only questions are repeated."""
+    if draft.env.paused:
+        return
+    if draft.recovering:
+        recovery.ask_again(draft)
+        return
+    for step in draft.definition.steps:
+        _step_due(draft, step)
+    _deadline(draft)
+
+
+def _step_due(draft: Draft, step: Step) -> None:
+    now = draft.env.now
+    state = draft.step(step.name)
+    limit = timing.step_limit_at(step, state, draft.phase)
+    if limit is not None and timing.is_over(step, state, limit, draft.env):
+        fire(draft, step, Trigger.TIME_OVER)
+    state = draft.step(step.name)
+    limit = timing.silence_limit_at(step, state)
+    if limit is not None and timing.is_over(step, state, limit, draft.env):
+        fire(draft, step, Trigger.SILENT)
+    state = draft.step(step.name)
+    if state.heartbeat_at is not None and state.heartbeat_at <= now and fire(draft, step, Trigger.HEARTBEAT_OVER):
+        return
+    if _is_due(draft, step, state):
+        fire(draft, step, Trigger.DUE)
+
+
+def _is_due(draft: Draft, step: Step, state: StepState) -> bool:
+    if state.due_at is not None and state.due_at <= draft.env.now:
+        return True
+    limits = timing.limits(draft.definition, draft.saga, draft.phase, step, state)
+    return any(timing.needs_probe(step, state, limit, draft.env.now) for limit in limits)
+
+
+def _deadline(draft: Draft) -> None:
+    """Row 11, saga deadline: every open step was asked again after it, and its replies are read."""
+    deadline = draft.saga.deadline_at
+    if deadline is None or deadline > draft.env.now or draft.phase is not Phase.RUNNING:
+        return
+    still_open = [(step, state) for step, state in draft.steps() if is_open(state)]
+    if all(timing.is_over(step, state, deadline, draft.env) for step, state in still_open):
+        draft.go_back("11", "deadline")
+
+
+# --- operators -----------------------------------------------------------------------------------------------------------
+
+
+def _refuse_if_asked(event: Event, code: str) -> tuple[Fact, ...]:
+    """Row 25: a finished saga never changes again; a person is told so."""
+    if isinstance(event, Cancel | RetryStep | WaiveStep):
+        raise Refused(code, "the saga is finished")
+    return ()
+
+
+def _cancel(draft: Draft, event: Cancel) -> None:
+    """Row 11. Cancelling what is going back already is fine and changes nothing."""
+    if draft.phase is Phase.COMMITTED:
+        raise Refused("past_pivot", "the saga is past its point of no return: it can only go forward")
+    if draft.recovering:
+        raise Refused("recovering", "the saga waits for every participant's answer after a restore")
+    if draft.phase is Phase.RUNNING:
+        draft.add(Acted(act="cancel", actor=event.actor, reason=event.reason))
+        draft.go_back("11", f"cancel: {event.reason}")
+
+
+def _operate(draft: Draft, event: RetryStep | WaiveStep) -> None:
+    step = draft.definition.by_name.get(event.step)
+    if step is None:
+        raise Refused("step_unknown", f"the definition has no step {event.step}")
+    if draft.recovering:
+        raise Refused("recovering", "the saga waits for every participant's answer after a restore")
+    if isinstance(event, RetryStep):
+        draft.add(Acted(act="retry", actor=event.actor, reason=event.reason, step=step.name))
+        acted = fire(draft, step, Trigger.RETRY)
+    else:
+        if step.kind is StepKind.PIVOT:
+            raise Refused("is_pivot", f"step {step.name} is the pivot: whether it was done is never waived")
+        draft.add(Acted(act="waive", actor=event.actor, reason=event.evidence, step=step.name))
+        acted = fire(draft, step, Trigger.WAIVE_UNSAFE if event.unsafe else Trigger.WAIVE)
+    if not acted:
+        raise Refused(
+            "not_stuck",
+            f"step {step.name} is {draft.step(step.name).status}: there is nothing to {'retry' if isinstance(event, RetryStep) else 'waive'}",
+        )
+
+
+# --- what follows within the same transition -----------------------------------------------------------------------------
+
+
+def _settle(draft: Draft) -> None:
+    """Rows 1, 2, 14, 21, 21b until nothing more follows. Each pass moves at least one step, and no step moves back: it ends."""
+    for _ in range(4 * len(draft.definition.steps) + 4):
+        if draft.final or draft.recovering:
+            return
+        before = len(draft.facts)
+        _go_forward(draft)
+        _go_back(draft)
+        _finish(draft)
+        if len(draft.facts) == before:
+            return
+    raise AssertionError("the settling of a transition did not end")
+
+
+def _go_forward(draft: Draft) -> None:
+    for step in draft.definition.steps:
+        state = draft.step(step.name)
+        if state.status is Status.IDLE and draft.phase in (Phase.RUNNING, Phase.COMMITTED):
+            if all(draft.step(name).status in PASSED for name in step.after):
+                fire(draft, step, Trigger.DEPENDENCIES_MET)
+                state = draft.step(step.name)
+        if state.status is Status.READY and draft.phase in (Phase.RUNNING, Phase.COMMITTED):
+            fire(draft, step, Trigger.ADMITTED)
+
+
+def _go_back(draft: Draft) -> None:
+    if draft.phase is not Phase.COMPENSATING or draft.env.paused:
+        return
+    for step in reversed(draft.definition.steps):
+        if draft.step(step.name).status is Status.UNDO_DUE:
+            dependents = draft.definition.dependents[step.name]
+            if all(draft.step(name).status in SETTLED for name in dependents):
+                fire(draft, step, Trigger.DEPENDENTS_SETTLED)
+
+
+def _finish(draft: Draft) -> None:
+    """Rows 21 and 21b."""
+    statuses = [state.status for _, state in draft.steps()]
+    waived = Status.WAIVED in statuses
+    if draft.phase is Phase.COMPENSATING:
+        if all(status in SETTLED for status in statuses):
+            draft.enter_phase(Phase.FORCED if waived else Phase.COMPENSATED, "21")
+        return
+    pivot = draft.definition.pivot
+    past_it = draft.phase is Phase.COMMITTED or (
+        draft.phase is Phase.RUNNING and (pivot is None or draft.step(pivot.name).status is Status.NO_EFFECT)
+    )
+    if past_it and all(status in PASSED for status in statuses):
+        draft.enter_phase(Phase.FORCED if waived else Phase.COMPLETED, "21b")
+
+
+__all__ = ["ENGINE_REV", "decide", "evolve"]

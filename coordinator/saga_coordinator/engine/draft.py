@@ -1,0 +1,271 @@
+"""A decision in the making: the saga so far, the facts so far, and the verbs rows are written in.
+
+A Draft lives inside one call of `decide`; nobody else sees it. Every change goes through a fact, so what the draft shows is
+exactly what folding its facts gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from saga_coordinator.engine import timing
+from saga_coordinator.engine.definition import Context, Definition, MappingFailed, Step, StepKind
+from saga_coordinator.engine.events import Env
+from saga_coordinator.engine.facts import Announced, CommandSent, Fact, Fold, PhaseChanged, SagaChanged, StepChanged
+from saga_coordinator.engine.state import (
+    FINAL,
+    Phase,
+    Saga,
+    Sent,
+    Status,
+    StepState,
+    StuckFrom,
+    is_open,
+)
+from saga_schemas.outcomes import Kind
+
+_STATUS_WHILE_ASKING = {Kind.ACTION: Status.ASKED, Kind.COMPENSATION: Status.UNDO_ASKED, Kind.RESOLVE: Status.RESOLVING}
+_FORWARD = frozenset({Status.READY, Status.BACKOFF, Status.ASKED, Status.ACCEPTED})
+EMPTY_RECORD = "saga.v1.Empty"
+"""RESOLVE carries no data."""
+
+
+class Draft:
+    """One decision: `saga` and `definition` in, `facts` out."""
+
+    def __init__(self, definition: Definition, saga: Saga | None, env: Env, *, empty: bytes) -> None:
+        self.definition = definition
+        self.env = env
+        self.facts: list[Fact] = []
+        self._fold = Fold(saga)
+        self._empty = empty
+
+    # --- reading -------------------------------------------------------------------------------------------------------
+
+    @property
+    def saga(self) -> Saga:
+        """The saga before this decision; phase and steps may have moved since: see `phase` and `step`."""
+        assert self._fold.saga is not None
+        return self._fold.saga
+
+    @property
+    def phase(self) -> Phase:
+        phase: Phase = self._fold.fields.get("phase", self.saga.phase)
+        return phase
+
+    @property
+    def recovering(self) -> bool:
+        recovering: bool = self._fold.fields.get("recovering", self.saga.recovering)
+        return recovering
+
+    @property
+    def final(self) -> bool:
+        return self.phase in FINAL
+
+    def step(self, name: str) -> StepState:
+        return self._fold.steps[name]
+
+    def steps(self) -> list[tuple[Step, StepState]]:
+        return [(step, self._fold.steps[step.name]) for step in self.definition.steps]
+
+    def context(self, step: Step, *, command: bytes | None = None) -> Context:
+        saga = self.saga
+        return Context(
+            input=saga.input,
+            replies={name: state.reply for name, state in self._fold.steps.items() if state.reply is not None},
+            saga={
+                "id": saga.id,
+                "key": saga.key,
+                "tenant": saga.tenant,
+                "definition": self.definition.name,
+                "version": self.definition.version,
+            },
+            command=command,
+        )
+
+    # --- changing ------------------------------------------------------------------------------------------------------
+
+    def add(self, fact: Fact) -> None:
+        self.facts.append(fact)
+        self._fold.apply(fact)
+
+    def change(self, name: str, row: str, **changes: Any) -> None:
+        """Record those of the changes that are changes."""
+        step = self.step(name)
+        real = {field: value for field, value in changes.items() if getattr(step, field) != value}
+        if not real:
+            return
+        last = self.facts[-1] if self.facts else None
+        if isinstance(last, StepChanged) and last.step == name and last.row == row:
+            self.facts.pop()  # one fact a row and step: what follows overwrites
+            real = {**last.changes, **real}
+        self.add(StepChanged(step=name, row=row, changes=real))
+
+    def move(self, name: str, row: str, status: Status, **changes: Any) -> None:
+        """Enter a state: what waited in the old one is forgotten, an attention that belonged to it is over."""
+        fresh: dict[str, Any] = {"due_at": None, "heartbeat_at": None, "hold": None, "attention": None, "stuck_from": None}
+        self.change(name, row, **{"status": status, **fresh, **changes})
+
+    def heard(self, name: str, row: str) -> None:
+        """An answer came: the silence is over."""
+        step = self.step(name)
+        attention = None if step.attention in timing.SILENCE_REASONS else step.attention
+        self.change(name, row, silent_since=None, reasks=0, probed_at=None, attention=attention)
+
+    def stick(self, name: str, row: str, status: Status, reason: str, *, stuck_from: StuckFrom | None = None) -> None:
+        """The step waits for an operator, with a named reason."""
+        self.move(
+            name, row, status, attention=reason, stuck_from=stuck_from, waiving=False, silent_since=None, probed_at=None, reasks=0
+        )
+        self.announce("attention", step=name, reason=reason)
+
+    def raise_attention(self, name: str, row: str, reason: str) -> None:
+        """Ask for a person without leaving the state."""
+        if self.step(name).attention is None:
+            self.change(name, row, attention=reason)
+            self.announce("attention", step=name, reason=reason)
+
+    def enter_phase(self, phase: Phase, row: str, reason: str | None = None) -> None:
+        self.add(PhaseChanged(row=row, phase=phase, reason=reason, at=self.env.now if phase in FINAL else None))
+        if phase is Phase.COMPENSATING:
+            self.announce("compensating", reason=reason)
+        elif phase in FINAL:
+            self.announce("finished", reason=self.saga.reason)
+
+    def change_saga(self, row: str, **changes: Any) -> None:
+        self.add(SagaChanged(row=row, changes=changes))
+
+    def announce(self, event: str, *, step: str | None = None, reason: str | None = None) -> None:
+        sequence: int = self._fold.fields.get("announced", self.saga.announced) + 1
+        self.add(Announced(event=event, sequence=sequence, phase=self.phase, step=step, reason=reason))
+
+    # --- sending -------------------------------------------------------------------------------------------------------
+
+    def send(self, name: str, kind: Kind, row: str, *, status: Status | None = None) -> None:
+        """Send a command of this kind (again), or, while paused, make it due at once. MappingFailed leaves the draft as it was."""
+        step, state = self.definition.by_name[name], self.step(name)
+        becomes = status or _STATUS_WHILE_ASKING[kind]
+        if self.env.paused and (state.sent or becomes is Status.RESOLVING):
+            self.move(name, row, becomes, due_at=self.env.now)
+            return
+        record, payload = self._payload(step, state, kind)
+        self.change(name, row, **_fresh_asking(state, kind, becomes))
+        state = self.step(name)
+        attempt = state.attempt + 1
+        now = self.env.now
+        reasks = state.reasks + 1 if state.silent_since is not None else 0
+        self.add(
+            CommandSent(
+                step=name,
+                row=row,
+                kind=kind,
+                run=state.run,
+                attempt=attempt,
+                participant=step.participant,
+                record=record,
+                payload=payload,
+                expiry_at=now + step.timing.expiry_ms * 1000,
+                at=now,
+                due_at=now + timing.reask_delay_us(step, reasks),
+                status=becomes,
+                probe=timing.is_probe(self.definition, self.saga, self.phase, step, state, now),
+            )
+        )
+
+    def _payload(self, step: Step, state: StepState, kind: Kind) -> tuple[str, bytes]:
+        if kind is Kind.RESOLVE:
+            return EMPTY_RECORD, self._empty
+        if kind is Kind.ACTION:
+            message = step.action.message
+            if state.command is not None:
+                return message.record, state.command
+            return message.record, message.render(self.context(step))
+        assert step.compensation is not None, f"step {step.name} has no compensation"
+        message = step.compensation.message
+        return message.record, message.render(self.context(step, command=state.command))
+
+    # --- going back ----------------------------------------------------------------------------------------------------
+
+    def go_back(self, row: str, reason: str, *, by_evidence: bool = False) -> None:
+        """The wish to go back from RUNNING. A pivot that may have been asked must be settled first (row 11)."""
+        pivot = self.definition.pivot
+        if pivot is not None:
+            state = self.step(pivot.name)
+            unsure = self.saga.recovered and state.status in (Status.IDLE, Status.READY)
+            if self.saga.recovered and pivot.when is not None and (unsure or state.status is Status.NO_EFFECT):
+                if by_evidence:
+                    self.compensate(row, reason)
+                return
+            if is_open(state) or unsure:
+                self.settle_pivot(row, reason)
+                return
+        self.compensate(row, reason)
+
+    def settle_pivot(self, row: str, reason: str) -> None:
+        """SETTLING: ask what became of the pivot; its answer decides the direction."""
+        assert self.definition.pivot is not None
+        self.enter_phase(Phase.SETTLING, row, reason)
+        self.send(self.definition.pivot.name, Kind.RESOLVE, row)
+
+    def compensate(self, row: str, reason: str | None = None) -> None:
+        """Enter COMPENSATING and place every step (rows 12, 13, 13b)."""
+        self.enter_phase(Phase.COMPENSATING, row, reason if self.saga.reason is None else None)
+        for step, state in self.steps():
+            self._place_going_back(step, state)
+
+    def _place_going_back(self, step: Step, state: StepState) -> None:
+        if state.status is Status.IDLE or (state.status is Status.READY and not state.dispatched):
+            if self.saga.recovered and step.kind is StepKind.COMPENSATABLE:
+                self.send(step.name, Kind.RESOLVE, "12")
+            else:
+                self.move(step.name, "12", Status.NO_EFFECT)
+        elif state.status is Status.DONE or is_open(state):
+            assert step.kind is not StepKind.RETRIABLE, f"S6: retriable step {step.name} was asked before going back"
+            self._place_dispatched(step, state)
+
+    def _place_dispatched(self, step: Step, state: StepState) -> None:
+        if step.compensation is None:
+            if is_open(state):
+                self.send(step.name, Kind.RESOLVE, "13b")
+            else:
+                self.move(step.name, "13b", Status.KEPT)
+        elif step.name in step.compensation.message.reads and not state.known:
+            self.send(step.name, Kind.RESOLVE, "13")
+        else:
+            self.move(step.name, "13", Status.UNDO_DUE, silent_since=None, probed_at=None, reasks=0)
+
+
+def _fresh_asking(state: StepState, kind: Kind, becomes: Status) -> dict[str, Any]:
+    """What is forgotten when another kind of command is asked than before, or another state entered."""
+    changes: dict[str, Any] = {}
+    if state.asking is not kind:
+        changes |= {"attempt": 0, "silent_since": None, "probed_at": None, "reasks": 0}
+    if state.status is not becomes:
+        changes |= {"heartbeat_at": None, "stuck_from": None}
+        if state.status not in _FORWARD:  # spent retries stay a matter for a person while they go on
+            changes["attention"] = None
+    return changes
+
+
+def next_run(state: StepState) -> dict[str, Any]:
+    """The fields of a step whose run is raised: evidence and counters belong to a run."""
+    return {
+        "run": state.run + 1,
+        "asking": None,
+        "attempt": 0,
+        "sent": Sent.NONE,
+        "known": False,
+        "evidence": 0,
+        "spent": 0,
+        "undo_spent": 0,
+        "progress": 0,
+        "asked_at": None,
+        "silent_since": None,
+        "probed_at": None,
+        "reasks": 0,
+        "code": None,
+        "message": None,
+    }
+
+
+__all__ = ["Draft", "MappingFailed", "next_run"]

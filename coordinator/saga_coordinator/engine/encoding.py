@@ -1,0 +1,137 @@
+"""State and facts as stored bytes: JSON, sparse, format 1.
+
+Only what differs from a fresh step is written, so states stay small and a later release can add fields with defaults. Bytes are
+base64. A document of another format, or with a word this release does not know, raises `UnreadableState`: the saga is parked, never guessed.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any, cast
+
+import orjson
+
+from saga_coordinator.engine.facts import (
+    Acted,
+    Announced,
+    CommandSent,
+    Fact,
+    PhaseChanged,
+    ReplySeen,
+    SagaChanged,
+    Started,
+    StepChanged,
+)
+from saga_coordinator.engine.state import Evidence, Phase, Saga, Sent, Status, StepState, StuckFrom
+from saga_schemas.outcomes import Kind, Outcome
+
+FORMAT = 1
+
+
+class UnreadableState(Exception):
+    """Stored bytes that this release cannot read: another format, a newer release's word, or a row edited by hand."""
+
+
+_FACTS: dict[str, type[Fact]] = {
+    "started": Started,
+    "phase": PhaseChanged,
+    "step": StepChanged,
+    "saga": SagaChanged,
+    "command": CommandSent,
+    "reply": ReplySeen,
+    "announced": Announced,
+    "acted": Acted,
+}
+_TAGS = {fact: tag for tag, fact in _FACTS.items()}
+
+
+def _maybe(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
+def _bytes(value: str) -> bytes:
+    return base64.b64decode(value, validate=True)
+
+
+_STEP_READERS: dict[str, Callable[[Any], Any]] = {
+    "status": Status,
+    "asking": _maybe(Kind),
+    "sent": Sent,
+    "evidence": Evidence,
+    "stuck_from": _maybe(StuckFrom),
+    "command": _maybe(_bytes),
+    "reply": _maybe(_bytes),
+}
+_FACT_READERS: dict[str, Callable[[Any], Any]] = {
+    "phase": Phase,
+    "kind": Kind,
+    "outcome": Outcome,
+    "status": Status,
+    "input": _bytes,
+    "payload": _maybe(_bytes),
+    "steps": tuple,
+    "changes": lambda changes: {name: _STEP_READERS.get(name, _same)(value) for name, value in changes.items()},
+}
+_STEP_DEFAULTS = tuple((f.name, f.default) for f in fields(StepState))
+_SAGA_FIELDS = tuple((f.name, f.default) for f in fields(Saga) if f.name not in ("steps", "id"))
+_STEP_FIELDS = frozenset(name for name, _ in _STEP_DEFAULTS)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} does not belong in a state")
+
+
+def encode_facts(facts: Iterable[Fact]) -> bytes:
+    """One transition's facts, in order: `[[tag, {…}], …]`. A fact's place is the last number of the command ids it makes."""
+    return orjson.dumps([[_TAGS[type(fact)], _sparse(fact)] for fact in facts], default=_default)
+
+
+def _sparse(fact: Fact) -> dict[str, Any]:
+    return {f.name: value for f in fields(fact) if (value := getattr(fact, f.name)) != f.default}
+
+
+def decode_facts(document: bytes) -> tuple[Fact, ...]:
+    try:
+        return tuple(_fact(tag, content) for tag, content in orjson.loads(document))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableState(f"a journal record cannot be read: {type(error).__name__}") from error
+
+
+def _fact(tag: str, content: Mapping[str, Any]) -> Fact:
+    return _FACTS[tag](**{name: _FACT_READERS.get(name, _same)(value) for name, value in content.items()})
+
+
+def encode_saga(saga: Saga) -> bytes:
+    """The state, without the id (it is the row's key)."""
+    document = {name: value for name, default in _SAGA_FIELDS if (value := getattr(saga, name)) != default or default is MISSING}
+    document["steps"] = {name: _sparse_step(step) for name, step in saga.steps.items()}
+    return orjson.dumps(document, default=_default)
+
+
+def _sparse_step(step: StepState) -> dict[str, Any]:
+    return {name: value for name, default in _STEP_DEFAULTS if (value := getattr(step, name)) != default}
+
+
+def decode_saga(saga_id: str, document: bytes, format: int = FORMAT) -> Saga:
+    if format != FORMAT:
+        raise UnreadableState(f"state format {format} is not {FORMAT}: it was written by another release")
+    try:
+        content = cast(dict[str, Any], orjson.loads(document))
+        steps = {name: _step(step) for name, step in content.pop("steps").items()}
+        content["phase"] = Phase(content["phase"])
+        content["input"] = _bytes(content["input"])
+        return Saga(id=saga_id, steps=steps, **content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableState(f"the state of saga {saga_id} cannot be read: {type(error).__name__}") from error
+
+
+def _step(content: Mapping[str, Any]) -> StepState:
+    return StepState(**{name: _STEP_READERS.get(name, _same)(value) for name, value in content.items()})

@@ -1,0 +1,101 @@
+"""What can happen to a saga, and what the engine is told of the world while it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from saga_schemas.outcomes import Kind, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A saga begins."""
+
+    id: str
+    tenant: str
+    key: str | None
+    input: bytes
+    """Framed, under the pinned input schema."""
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A participant's answer; token and framing are verified already, and the payload is under the pinned reader schema."""
+
+    step: str
+    kind: Kind
+    run: int
+    attempt: int
+    incarnation: int
+    version: int
+    """The saga's version when the command was decided, echoed."""
+    outcome: Outcome
+    sequence: int | None = None
+    row_run: int | None = None
+    code: str | None = None
+    message: str | None = None
+    retry_after_ms: int | None = None
+    payload: bytes | None = None
+    causation_id: str | None = None
+    """Id of the command it answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeUp:
+    """The timer fired: a request to look, not an order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryStep:
+    step: str
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaiveStep:
+    step: str
+    evidence: str
+    actor: str
+    unsafe: bool = False
+    """Do not ask the participant first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recover:
+    """The database was restored from a backup under a new incarnation (row 22)."""
+
+    incarnation: int
+
+
+Event = Start | Reply | WakeUp | Cancel | RetryStep | WaiveStep | Recover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env:
+    """What a decision may know besides the saga. Nothing is read or drawn inside."""
+
+    now: int
+    """The database's clock, microseconds."""
+    caught_up: Mapping[str, int] = field(default_factory=dict)
+    """By participant: the earliest `caught_up_at` over all partitions of its reply topic; absent: not drained."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Admission: steps that may not be asked now, with the named reason."""
+    paused: bool = False
+
+
+class Refused(Exception):
+    """An operator's act that the saga's state does not allow. `code` is one of the API's: past_pivot, finished, not_stuck, step_unknown, is_pivot."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail

@@ -1,0 +1,198 @@
+"""The facts a decision yields, and the fold that makes state of them.
+
+A fact says what became, never what to decide: folding the journal's facts gives the stored state under any later release (S8).
+`Fold.apply` is the only place that changes a saga; the engine works on a Fold, and `evolve` is the same fold from the outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from saga_coordinator.engine.state import SENT_BY_KIND, Phase, Saga, Status, StepState
+from saga_schemas.outcomes import Kind, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    id: str
+    tenant: str
+    definition: str
+    key: str | None
+    input: bytes
+    incarnation: int
+    steps: tuple[str, ...]
+    at: int
+    deadline_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseChanged:
+    row: str
+    phase: Phase
+    reason: str | None = None
+    at: int | None = None
+    """Set when the phase is final."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepChanged:
+    """A step's fields, as they became. `row` names the row of the transition table."""
+
+    step: str
+    row: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaChanged:
+    row: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSent:
+    """A command, with the very bytes. Its place among the record's facts is the command id's last number."""
+
+    step: str
+    row: str
+    kind: Kind
+    run: int
+    attempt: int
+    participant: str
+    record: str
+    payload: bytes
+    expiry_at: int
+    at: int
+    due_at: int
+    """When it is asked again."""
+    status: Status
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplySeen:
+    """An answer that was applied."""
+
+    step: str
+    kind: Kind
+    run: int
+    attempt: int
+    outcome: Outcome
+    code: str | None = None
+    message: str | None = None
+    payload: bytes | None = None
+    keep: bool = False
+    """The payload becomes the step's reply."""
+    causation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """A lifecycle event for `saga.events`."""
+
+    event: str
+    sequence: int
+    phase: Phase
+    step: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acted:
+    """An operator did something."""
+
+    act: str
+    actor: str
+    reason: str
+    step: str | None = None
+
+
+Fact = Started | PhaseChanged | StepChanged | SagaChanged | CommandSent | ReplySeen | Announced | Acted
+MESSAGES = (CommandSent, Announced)
+"""The facts that leave through the outbox."""
+
+
+class Fold:
+    """A saga while facts are applied to it."""
+
+    __slots__ = ("fields", "saga", "steps")
+
+    def __init__(self, saga: Saga | None) -> None:
+        self.saga = saga
+        self.steps: dict[str, StepState] = dict(saga.steps) if saga is not None else {}
+        self.fields: dict[str, Any] = {}
+
+    def apply(self, fact: Fact) -> None:
+        match fact:
+            case StepChanged():
+                self.steps[fact.step] = replace(self.steps[fact.step], **fact.changes)
+            case CommandSent():
+                self.steps[fact.step] = _after_sending(self.steps[fact.step], fact)
+            case ReplySeen():
+                if fact.keep:
+                    self.steps[fact.step] = replace(self.steps[fact.step], reply=fact.payload)
+            case PhaseChanged():
+                self.fields["phase"] = fact.phase
+                if fact.reason is not None:
+                    self.fields["reason"] = fact.reason
+                if fact.at is not None:
+                    self.fields["closed_at"] = fact.at
+            case SagaChanged():
+                self.fields.update(fact.changes)
+            case Announced():
+                self.fields["announced"] = fact.sequence
+            case Started():
+                self.saga = _begun(fact)
+                self.steps = dict(self.saga.steps)
+            case Acted():
+                pass
+
+    def result(self) -> Saga:
+        """The saga one version on."""
+        assert self.saga is not None, "the first fact of a saga is Started"
+        return replace(self.saga, version=self.saga.version + 1, steps=self.steps, **self.fields)
+
+
+def evolve(saga: Saga | None, facts: Iterable[Fact]) -> Saga:
+    """Fold one transition's facts into the saga: the state one version on."""
+    fold = Fold(saga)
+    for fact in facts:
+        fold.apply(fact)
+    return fold.result()
+
+
+def _begun(fact: Started) -> Saga:
+    return Saga(
+        id=fact.id,
+        tenant=fact.tenant,
+        definition=fact.definition,
+        key=fact.key,
+        version=0,
+        phase=Phase.RUNNING,
+        incarnation=fact.incarnation,
+        input=fact.input,
+        steps={name: StepState() for name in fact.steps},
+        started_at=fact.at,
+        deadline_at=fact.deadline_at,
+    )
+
+
+def _after_sending(step: StepState, sent: CommandSent) -> StepState:
+    is_action = sent.kind is Kind.ACTION
+    return replace(
+        step,
+        status=sent.status,
+        asking=sent.kind,
+        attempt=sent.attempt,
+        sent=step.sent | SENT_BY_KIND[sent.kind],
+        dispatched=True,
+        reasks=step.reasks + 1 if step.silent_since is not None else 0,
+        asked_at=sent.at if is_action and step.asked_at is None else step.asked_at,
+        silent_since=sent.at if step.silent_since is None else step.silent_since,
+        probed_at=sent.at if sent.probe else step.probed_at,
+        due_at=sent.due_at,
+        hold=None,
+        command=sent.payload if is_action else step.command,
+    )

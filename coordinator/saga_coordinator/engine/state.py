@@ -1,0 +1,186 @@
+"""The state of one saga: phases, step states, and what is remembered of each step.
+
+Frozen; changed only by folding facts (`facts.py`). The words are those of docs/ARCHITECTURE.md. Times are microseconds of the
+database's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntFlag, StrEnum
+
+from saga_schemas.outcomes import Kind
+
+
+class Phase(StrEnum):
+    """Where the whole saga stands."""
+
+    RUNNING = "RUNNING"
+    SETTLING = "SETTLING"
+    """We want to go back, but the pivot may have been asked."""
+    COMMITTED = "COMMITTED"
+    """Past the point of no return: only forward."""
+    COMPENSATING = "COMPENSATING"
+    COMPLETED = "COMPLETED"
+    COMPENSATED = "COMPENSATED"
+    FORCED = "FORCED"
+    """An operator waived something; the exceptions are listed."""
+
+
+FINAL = frozenset({Phase.COMPLETED, Phase.COMPENSATED, Phase.FORCED})
+
+
+class Status(StrEnum):
+    """Where one step stands."""
+
+    IDLE = "idle"
+    READY = "ready"
+    ASKED = "asked"
+    ACCEPTED = "accepted"
+    BACKOFF = "backoff"
+    DONE = "done"
+    NO_EFFECT = "no_effect"
+    UNDO_DUE = "undo_due"
+    UNDO_ASKED = "undo_asked"
+    UNDO_BACKOFF = "undo_backoff"
+    RESOLVING = "resolving"
+    UNDONE = "undone"
+    KEPT = "kept"
+    STUCK_FORWARD = "stuck_forward"
+    STUCK_BACK = "stuck_back"
+    WAIVED = "waived"
+    CONFLICT = "conflict"
+    """Stuck by contradicting definite evidence (row 20)."""
+
+
+SETTLED = frozenset({Status.UNDONE, Status.NO_EFFECT, Status.KEPT, Status.WAIVED})
+"""Nothing of this step can happen any more on the way back."""
+PASSED = frozenset({Status.DONE, Status.NO_EFFECT, Status.WAIVED})
+"""Steps after it may go on."""
+WAITING = frozenset({Status.ASKED, Status.ACCEPTED, Status.UNDO_ASKED, Status.RESOLVING})
+"""A command was sent and its answer is awaited."""
+
+
+class Evidence(IntFlag):
+    """Definite answers recorded for the current run."""
+
+    NONE = 0
+    SUCCEEDED = 1
+    UNDONE = 2
+    REJECTED = 4
+    NOTHING_TO_UNDO = 8
+    FENCED = 16
+
+
+class Sent(IntFlag):
+    """Kinds of command ever sent in the current run."""
+
+    NONE = 0
+    ACTION = 1
+    COMPENSATION = 2
+    RESOLVE = 4
+
+
+SENT_BY_KIND = {Kind.ACTION: Sent.ACTION, Kind.COMPENSATION: Sent.COMPENSATION, Kind.RESOLVE: Sent.RESOLVE}
+
+
+class StuckFrom(StrEnum):
+    """What a step that is stuck on the way back was doing: it tells what a retry does."""
+
+    UNDO = "undo"
+    RESOLVING = "resolving"
+    MAPPING = "mapping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepState:
+    """What is remembered of one step."""
+
+    status: Status = Status.IDLE
+    run: int = 1
+    """Epoch of the idempotency key: raised by an operator's retry of a REJECTED or FENCED action."""
+    asking: Kind | None = None
+    """The kind of the last command sent."""
+    attempt: int = 0
+    """Its delivery number in this run."""
+    sent: Sent = Sent.NONE
+    dispatched: bool = False
+    """A command of any run may have reached the participant."""
+    known: bool = False
+    """The action's SUCCEEDED was seen: its reply, if pinned, is known."""
+    evidence: Evidence = Evidence.NONE
+    spent: int = 0
+    """FAILED answers to the action in this run."""
+    undo_spent: int = 0
+    """FAILED answers to the compensation in this run."""
+    reasks: int = 0
+    """Commands sent since the last answer, less one: the re-ask interval grows with it."""
+    progress: int = 0
+    """The highest sequence of IN_PROGRESS seen."""
+    asked_at: int | None = None
+    """When the action of this run was first asked: the step's time limit counts from here."""
+    silent_since: int | None = None
+    """When the first command since the last answer was sent."""
+    probed_at: int | None = None
+    """When a command was sent again because a limit had passed (the probe)."""
+    due_at: int | None = None
+    """When to ask again (waiting states) or to go on (backoff states)."""
+    heartbeat_at: int | None = None
+    """When an accepted step without news is asked again."""
+    stuck_from: StuckFrom | None = None
+    waiving: bool = False
+    """An operator's waive waits for RESOLVE's answer."""
+    answered: bool = True
+    """False while a recovered saga waits for this step's definite answer."""
+    hold: str | None = None
+    """Why admission holds a ready step."""
+    attention: str | None = None
+    """The reason a person must look; None when nobody must."""
+    code: str | None = None
+    """Code of the last FAILED, REJECTED or mapping failure."""
+    message: str | None = None
+    command: bytes | None = None
+    """The action's framed payload, as sent."""
+    reply: bytes | None = None
+    """The action's framed reply, kept only when something reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saga:
+    """One saga. `version` counts transitions; each has one journal record."""
+
+    id: str
+    tenant: str
+    definition: str
+    """Hash of the definition it is pinned to."""
+    key: str | None
+    version: int
+    phase: Phase
+    incarnation: int
+    recovered: bool = False
+    """It was carried over from a backup at least once: "never asked" is not trusted."""
+    recovering: bool = False
+    input: bytes
+    steps: Mapping[str, StepState]
+    reason: str | None = None
+    """Why it went back: `<step>: <what>`, `cancel: …`, `deadline`."""
+    started_at: int
+    deadline_at: int | None = None
+    closed_at: int | None = None
+    announced: int = 0
+    """Sequence of the last lifecycle event."""
+    attention: str | None = None
+    """A reason that concerns the saga as a whole."""
+
+    @property
+    def final(self) -> bool:
+        return self.phase in FINAL
+
+
+def is_open(step: StepState) -> bool:
+    """Asked, accepted, backoff, or ready after having been asked."""
+    return step.status in _OPEN or (step.status is Status.READY and step.dispatched)
+
+
+_OPEN = frozenset({Status.ASKED, Status.ACCEPTED, Status.BACKOFF})

@@ -1,0 +1,149 @@
+"""When things are due: re-ask intervals, backoffs, limits, and the rule that a limit waits for replies that may be waiting.
+
+Pure arithmetic on a definition's times and a saga's state. A limit D of a step acts only when the step was asked again after D (the
+probe), twice the re-ask interval has passed since (the grace), and the participant's replies are read up to a later time than that.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from saga_coordinator.engine.definition import Definition, Retry, Step
+from saga_coordinator.engine.events import Env
+from saga_coordinator.engine.state import WAITING, Phase, Saga, Status, StepState, is_open
+
+NO_ANSWER = "no_answer"
+TIME_OVER = "time_over"
+SILENCE_REASONS = frozenset({NO_ANSWER, TIME_OVER})
+"""Attention that any answer ends."""
+_RETRY_AFTER_MAX_MS = 3_600_000
+
+
+def reask_delay_us(step: Step, reasks: int) -> int:
+    """How long to wait for the answer after `reasks` fruitless asks."""
+    timing = step.timing
+    return int(min(timing.reask_ms << min(reasks, 30), max(timing.reask_cap_ms, timing.reask_ms)) * 1000)
+
+
+def backoff_us(retry: Retry, saga_id: str, step: str, spent: int, retry_after_ms: int | None) -> int:
+    """How long after the `spent`-th FAILED the command is sent again. The participant's wish goes first; jitter is a hash."""
+    if retry_after_ms is not None:
+        return min(max(retry_after_ms, 0), _RETRY_AFTER_MAX_MS) * 1000
+    delay = min(retry.first_ms * retry.factor ** min(spent - 1, 60), retry.cap_ms)
+    unit = zlib.crc32(f"{saga_id}/{step}/{spent}".encode()) / 0xFFFFFFFF  # 0..1, the same in every replay
+    return int(delay * (1 + retry.jitter * (2 * unit - 1)) * 1000)
+
+
+def step_limit_at(step: Step, state: StepState, phase: Phase) -> int | None:
+    """When the step's time is over; None: no limit, not asked yet, or no longer its concern."""
+    if step.timing.step_ms is None or state.asked_at is None or not is_open(state):
+        return None
+    if phase is Phase.COMMITTED and state.attention == TIME_OVER:
+        return None
+    return state.asked_at + step.timing.step_ms * 1000
+
+
+def silence_limit_at(step: Step, state: StepState) -> int | None:
+    """When silence becomes a matter for a person."""
+    if state.status not in WAITING or state.silent_since is None or state.attention is not None:
+        return None
+    return state.silent_since + step.timing.attention_ms * 1000
+
+
+def limits(definition: Definition, saga: Saga, phase: Phase, step: Step, state: StepState) -> Iterator[int]:
+    """Every limit that concerns this step now."""
+    if (limit := step_limit_at(step, state, phase)) is not None:
+        yield limit
+    if (limit := silence_limit_at(step, state)) is not None:
+        yield limit
+    if phase is Phase.RUNNING and saga.deadline_at is not None and is_open(state):
+        yield saga.deadline_at
+
+
+def is_probe(definition: Definition, saga: Saga, phase: Phase, step: Step, state: StepState, now: int) -> bool:
+    """A command sent now proves silence for some passed limit that had no probe yet."""
+    return any(limit <= now and not _probed(state, limit) for limit in limits(definition, saga, phase, step, state))
+
+
+def needs_probe(step: Step, state: StepState, limit: int, now: int) -> bool:
+    """The limit has passed and the command was not sent again since; a step in backoff is probed by its own next attempt."""
+    return limit <= now and not _probed(state, limit) and state.status in WAITING
+
+
+def is_over(step: Step, state: StepState, limit: int, env: Env) -> bool:
+    """The limit has passed, was probed, the grace is over, and the replies are read up to later than that."""
+    if limit > env.now or not _probed(state, limit):
+        return False
+    assert state.probed_at is not None
+    settled = max(limit, state.probed_at + _grace_us(step))
+    return env.now > settled and env.caught_up.get(step.participant, 0) > settled
+
+
+def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
+    """Every time at which this saga wants to be looked at."""
+    if saga.phase is Phase.RUNNING and saga.deadline_at is not None and not saga.recovering:
+        yield saga.deadline_at
+    for step in definition.steps:
+        state = saga.steps[step.name]
+        if state.due_at is not None:
+            yield state.due_at
+        if state.heartbeat_at is not None:
+            yield state.heartbeat_at
+        if saga.recovering:
+            continue
+        for limit in limits(definition, saga, saga.phase, step, state):
+            yield limit if not _probed(state, limit) else max(limit, (state.probed_at or 0) + _grace_us(step)) + 1
+
+
+def next_wake_up(definition: Definition, saga: Saga) -> int | None:
+    """The earliest of them: what the wake-up row must hold at the latest. None only for a finished saga."""
+    if saga.final:
+        return None
+    fallback = saga.started_at + _LOOK_AT_LEAST_US
+    return min(due_times(definition, saga), default=fallback)
+
+
+_LOOK_AT_LEAST_US = 3_600_000_000
+"""A saga that waits only for an operator is looked at all the same (promise 6); the shell moves a past time to an hour ahead."""
+
+
+def drains_wanted(definition: Definition, saga: Saga, now: int) -> frozenset[str]:
+    """Participants whose replies must be read up to now before a passed limit of this saga may act."""
+    if saga.final or saga.recovering:
+        return frozenset()
+    wanted = set()
+    for step in definition.steps:
+        state = saga.steps[step.name]
+        if any(limit <= now for limit in limits(definition, saga, saga.phase, step, state)):
+            wanted.add(step.participant)
+    return frozenset(wanted)
+
+
+def open_steps(definition: Definition, saga_steps: dict[str, StepState]) -> list[Step]:
+    return [step for step in definition.steps if is_open(saga_steps[step.name])]
+
+
+def _probed(state: StepState, limit: int) -> bool:
+    return state.probed_at is not None and state.probed_at >= limit
+
+
+def _grace_us(step: Step) -> int:
+    return 2 * step.timing.reask_ms * 1000
+
+
+__all__ = [
+    "NO_ANSWER",
+    "SILENCE_REASONS",
+    "TIME_OVER",
+    "Status",
+    "backoff_us",
+    "drains_wanted",
+    "is_over",
+    "is_probe",
+    "needs_probe",
+    "next_wake_up",
+    "reask_delay_us",
+    "silence_limit_at",
+    "step_limit_at",
+]
