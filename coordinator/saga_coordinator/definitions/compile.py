@@ -1,0 +1,232 @@
+"""From a checked document and its schemas to the definition the engine runs.
+
+Here expressions become programs and schemas become readers: what the engine sees afterwards is `Message.render` and
+`Condition.holds`. A document that `lint` passed compiles; anything else raises CompileFailed with one line why.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any, Final
+
+from saga_coordinator.definitions.avro_types import TypeUnknown, type_of
+from saga_coordinator.definitions.document import CompensationDocument, Document, RetryPolicy, StepDocument
+from saga_coordinator.definitions.expressions import ExpressionInvalid
+from saga_coordinator.definitions.messages import CommandMessage, FieldSource, Predicate, Replies, read_framed
+from saga_coordinator.definitions.records import records_reached
+from saga_coordinator.definitions.values import SameName, Value, compile_value
+from saga_coordinator.engine.definition import Definition, MappingFailed, Order, Retry, Step, StepKind, Timing
+from saga_schemas.catalog import Catalog
+from saga_schemas.limits import TEXT_CHARS
+from saga_schemas.schema import Schema
+
+KEY_INVALID: Final = "key_invalid"
+
+
+class CompileFailed(ValueError):
+    """The document and the schemas at hand do not make a definition; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledDefinition:
+    """A definition ready to run, with what the service around the engine needs to know about it."""
+
+    definition: Definition
+    document: Document
+    input_schema: Schema
+    reader_schemas: Mapping[str, Schema]
+    """By full name: every record the definition reaches, as pinned."""
+    _replies: Mapping[str, str | None]
+    _key: Value | None
+    _catalog: Catalog = field(repr=False, compare=False)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the definition computes its business key."""
+        return self._key is not None
+
+    def reply_schema(self, step: str) -> Schema | None:
+        """What a SUCCEEDED reply of this step is read as; None: its payload is not read. Raises KeyError for an unknown step."""
+        record = self._replies[step]
+        return None if record is None else self.reader_schemas[record]
+
+    def business_key(self, input_value: bytes | Mapping[str, Any]) -> str | None:
+        """The key of an input, framed or decoded; None where the definition has no `key:`. Raises MappingFailed."""
+        if self._key is None:
+            return None
+        value: Any = input_value
+        if isinstance(input_value, bytes):
+            value = read_framed(input_value, self._catalog, self.input_schema)
+        return _key_text(self._key.make({"input": value, "steps": {}, "saga": {}}))
+
+
+def compile_definition(document: Document, catalog: Catalog, *, pinned: Mapping[str, Schema] | None = None) -> CompiledDefinition:
+    """Compile. `pinned` are the reader schemas a stored definition was registered with; without it the newest are taken.
+
+    Raises CompileFailed.
+    """
+    schemas = {name: _schema(name, catalog, pinned) for name in records_reached(document)}
+    try:
+        return _Compiler(document, schemas).compiled()
+    except (ExpressionInvalid, TypeUnknown) as problem:
+        raise CompileFailed(f"{document.saga}@{document.version}: {problem}") from problem
+
+
+def _schema(name: str, catalog: Catalog, pinned: Mapping[str, Schema] | None) -> Schema:
+    found = catalog.latest(name) if pinned is None else pinned.get(name)
+    if found is None:
+        raise CompileFailed(f"no schema of record {name}; add {name}.avsc to the schemas")
+    return found
+
+
+class _Compiler:
+    def __init__(self, document: Document, schemas: Mapping[str, Schema]) -> None:
+        self._document = document
+        self._schemas = schemas
+        self._types = {name: type_of(schema) for name, schema in schemas.items()}
+        self._catalog = Catalog()
+        for schema in schemas.values():
+            self._catalog.add(schema)
+        self._steps = {step.name: step for step in document.steps}
+
+    def compiled(self) -> CompiledDefinition:
+        document = self._document
+        steps = tuple(self._step(step) for step in in_topological_order(document.steps))
+        needed: set[str] = set()
+        for step in steps:
+            needed |= step.action.message.reads
+            needed |= step.when.reads if step.when else frozenset()
+            needed |= step.compensation.message.reads if step.compensation else frozenset()
+        return CompiledDefinition(
+            definition=Definition(
+                name=document.saga,
+                version=document.version,
+                hash=document.hash,
+                deadline_ms=document.deadline_ms,
+                steps=tuple(_with_need(step, step.name in needed) for step in steps),
+            ),
+            document=document,
+            input_schema=self._schemas[document.input],
+            reader_schemas=self._schemas,
+            _replies={step.name: step.reply for step in document.steps},
+            _key=None if document.key is None else compile_value(document.key),
+            _catalog=self._catalog,
+        )
+
+    def _step(self, step: StepDocument) -> Step:
+        return Step(
+            name=step.name,
+            kind=StepKind(step.kind),
+            participant=step.participant,
+            after=step.after,
+            when=None if step.when is None else Predicate(compile_value(step.when), self._replies_of()),
+            action=Order(message=self._message(step), retry=_retry(step.retry)),
+            compensation=None if step.compensation is None else self._undo(step, step.compensation),
+            timing=Timing(
+                step_ms=step.timeout.step_ms,
+                reask_ms=step.timeout.reask_ms,
+                reask_cap_ms=step.timeout.reask_cap_ms,
+                heartbeat_ms=step.timeout.heartbeat_ms,
+                attention_ms=step.timeout.attention_ms,
+                expiry_ms=step.timeout.expiry_ms,
+            ),
+            reply_needed=False,
+        )
+
+    def _undo(self, step: StepDocument, undo: CompensationDocument) -> Order:
+        return Order(message=self._message(undo, action=step), retry=_retry(undo.retry))
+
+    def _message(self, command: StepDocument | CompensationDocument, action: StepDocument | None = None) -> CommandMessage:
+        """The command of a step, or of the compensation of `action`."""
+        made = [
+            FieldSource(name=name, type=one.type, value=value)
+            for name, one in self._types[command.command].fields.items()
+            if (value := self._source(name, command.mapping, action)) is not None
+        ]
+        return CommandMessage(
+            schema=self._schemas[command.command],
+            fields=tuple(made),
+            replies=self._replies_of(None if action is None else action.command),
+        )
+
+    def _source(self, name: str, mapping: Mapping[str, Any], action: StepDocument | None) -> Value | None:
+        """Where a field comes from; None leaves it to its default."""
+        if name in mapping:
+            return compile_value(mapping[name])
+        if action is not None and name in self._types[action.command].fields:
+            return SameName("command", name)
+        if name in self._types[self._document.input].fields:
+            return SameName("input", name)
+        return None
+
+    def _replies_of(self, action_command: str | None = None) -> Replies:
+        return Replies(
+            catalog=self._catalog,
+            input=self._schemas[self._document.input],
+            replies={step.name: self._schemas[step.reply] for step in self._document.steps if step.reply is not None},
+            command=None if action_command is None else self._schemas[action_command],
+        )
+
+
+def in_topological_order(steps: tuple[StepDocument, ...]) -> list[StepDocument]:
+    """Each step after those it depends on, else as written. Raises CompileFailed on a cycle or an unknown step."""
+    places = {step.name: place for place, step in enumerate(steps)}
+    dependents: dict[str, list[int]] = {step.name: [] for step in steps}
+    waiting = [len(set(step.after)) for step in steps]
+    for place, step in enumerate(steps):
+        for name in set(step.after):
+            if name not in places:
+                raise CompileFailed(f"step {step.name} is after {name}, which is no step")
+            dependents[name].append(place)
+    ready = [place for place, count in enumerate(waiting) if count == 0]
+    ordered: list[StepDocument] = []
+    while ready:
+        step = steps[heappop(ready)]
+        ordered.append(step)
+        for place in dependents[step.name]:
+            waiting[place] -= 1
+            if waiting[place] == 0:
+                heappush(ready, place)
+    if len(ordered) != len(steps) or len(places) != len(steps):
+        raise CompileFailed("the steps depend on each other in a circle, or two have one name")
+    return ordered
+
+
+def _with_need(step: Step, needed: bool) -> Step:
+    if not needed:
+        return step
+    return Step(
+        name=step.name,
+        kind=step.kind,
+        participant=step.participant,
+        after=step.after,
+        when=step.when,
+        action=step.action,
+        compensation=step.compensation,
+        timing=step.timing,
+        reply_needed=True,
+    )
+
+
+def _retry(policy: RetryPolicy) -> Retry:
+    return Retry(
+        attempts=policy.attempts,
+        first_ms=policy.first_ms,
+        factor=policy.factor,
+        cap_ms=policy.cap_ms,
+        jitter=policy.jitter,
+        never=frozenset(policy.never),
+    )
+
+
+def _key_text(value: Any) -> str:
+    """A business key: text, a whole number or a UUID; printable, not empty, bounded."""
+    if value is None or isinstance(value, (bool, float, bytes, Mapping, list)):
+        raise MappingFailed(KEY_INVALID, "key: the input gives no text, whole number or UUID")
+    text = str(value)
+    if not 0 < len(text) <= TEXT_CHARS or any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
+        raise MappingFailed(KEY_INVALID, f"key: must be 1 to {TEXT_CHARS} printable characters")
+    return text
