@@ -1,0 +1,172 @@
+"""The records of the protocol itself: Empty, Failure, Progress, SagaEvent.
+
+The .avsc files beside this module are canonical; the models are checked against them when this module is first imported. What is built
+here is cut to its bounds; what is read and exceeds them is refused. Nothing in these records can be spelled in two ways, so their bytes
+must be canonical.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from enum import StrEnum
+from importlib import resources
+from typing import Annotated, ClassVar, Final, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from saga_schemas import limits
+from saga_schemas.binding import Binding, bind
+from saga_schemas.catalog import Catalog
+from saga_schemas.codec import decode, encode
+from saga_schemas.errors import BadMessage
+from saga_schemas.header_fields import RawHeaders
+from saga_schemas.schema import Schema
+from saga_schemas.times import to_datetime
+
+NAMESPACE: Final = "saga.v1."
+Text = Annotated[str, Field(min_length=1, max_length=limits.TEXT_CHARS)]
+_INT32 = Annotated[int, Field(ge=0, le=limits.INT32_MAX)]
+
+
+class _Own(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Empty(_Own):
+    """Nothing to say beyond the headers."""
+
+    avro_name: ClassVar[str] = "saga.v1.Empty"
+
+
+class Failure(_Own):
+    """Why a command was REJECTED or FAILED."""
+
+    avro_name: ClassVar[str] = "saga.v1.Failure"
+    code: Annotated[str, Field(min_length=1, max_length=limits.FAILURE_CODE_CHARS)]
+    message: Annotated[str, Field(max_length=limits.FAILURE_MESSAGE_CHARS)] = ""
+    retry_after_ms: Annotated[int, Field(ge=0, le=limits.RETRY_AFTER_MS)] | None = None
+
+    @classmethod
+    def of(cls, code: str, message: str = "", retry_after_ms: int | None = None) -> Failure:
+        """Built by us: cut to the bounds rather than refused."""
+        return cls(
+            code=_sendable(code)[: limits.FAILURE_CODE_CHARS] or "failed",
+            message=_sendable(message)[: limits.FAILURE_MESSAGE_CHARS],
+            retry_after_ms=None if retry_after_ms is None else min(max(0, retry_after_ms), limits.RETRY_AFTER_MS),
+        )
+
+
+class Progress(_Own):
+    """IN_PROGRESS: accepted, the answer comes later."""
+
+    avro_name: ClassVar[str] = "saga.v1.Progress"
+    note: Annotated[str, Field(max_length=limits.NOTE_CHARS)] = ""
+
+    @classmethod
+    def of(cls, note: str = "") -> Progress:
+        return cls(note=_sendable(note)[: limits.NOTE_CHARS])
+
+
+class EventKind(StrEnum):
+    """What happened to a saga."""
+
+    STARTED = "started"
+    COMPENSATING = "compensating"
+    FINISHED = "finished"
+    ATTENTION = "attention"
+
+
+class SagaEvent(_Own):
+    """A lifecycle event of a saga."""
+
+    avro_name: ClassVar[str] = "saga.v1.SagaEvent"
+    event: EventKind
+    sequence: Annotated[int, Field(ge=0, le=limits.INT64_MAX)]
+    saga_id: UUID
+    definition: Text
+    version: _INT32
+    phase: Text
+    business_key: Text | None = None
+    step: Text | None = None
+    reason: Text | None = None
+    at: datetime
+
+    @classmethod
+    def of(
+        cls,
+        event: EventKind,
+        *,
+        sequence: int,
+        saga_id: UUID,
+        definition: str,
+        version: int,
+        phase: str,
+        at_us: int,
+        business_key: str | None = None,
+        step: str | None = None,
+        reason: str | None = None,
+    ) -> SagaEvent:
+        """Built by us: `reason` is cut to its bound."""
+        return cls(
+            event=event,
+            sequence=sequence,
+            saga_id=saga_id,
+            definition=definition,
+            version=version,
+            phase=phase,
+            business_key=business_key,
+            step=step,
+            reason=None if reason is None else _sendable(reason)[: limits.TEXT_CHARS] or None,
+            at=to_datetime(at_us),
+        )
+
+
+O = TypeVar("O", Empty, Failure, Progress, SagaEvent)  # noqa: E741 - one letter, as type variables are
+
+
+def check_models() -> dict[type[BaseModel], Binding[BaseModel]]:
+    """Our models against our .avsc files: BindingFailed lists what disagrees."""
+    folder = resources.files("saga_schemas") / "avro"
+    bindings: dict[type[BaseModel], Binding[BaseModel]] = {}
+    for model in (Empty, Failure, Progress, SagaEvent):
+        document = json.loads((folder / f"{model.avro_name}.avsc").read_bytes())
+        bindings[model] = bind(model, Schema.parse(document))
+    return bindings
+
+
+_BINDINGS: Final = check_models()
+OWN: Final = Catalog(binding.schema for binding in _BINDINGS.values())
+"""The schemas of the protocol itself: every process has them."""
+
+
+def own_schema(model: type[BaseModel]) -> Schema:
+    """The schema of one of the four models."""
+    return _BINDINGS[model].schema
+
+
+def encode_own(record: Empty | Failure | Progress | SagaEvent) -> bytes:
+    """The framed bytes of a record of ours."""
+    binding = _BINDINGS[type(record)]
+    return encode(binding.schema, binding.to_value(record))
+
+
+def read_own(framed: bytes, model: type[O], headers: RawHeaders = ()) -> O:
+    """A record of ours from untrusted bytes: canonical, of the model's schema, within its bounds; else BadMessage."""
+    binding = _BINDINGS[model]
+    decoded = decode(framed, OWN, None, headers, canonical=True)
+    if decoded.writer.full_name != binding.schema.full_name:
+        raise BadMessage("record_mismatch", f"expected {binding.schema.full_name}, this is a {decoded.writer.full_name}")
+    record = binding.from_value(decoded.value)
+    assert isinstance(record, model)
+    return record
+
+
+def _sendable(text: str) -> str:
+    """Lone surrogates cannot be written in UTF-8: an exception's text may hold them."""
+    return text.encode("utf-8", "replace").decode()
+
+
+EMPTY_BYTES: Final = own_schema(Empty).prefix
+"""The framed Empty: it has no fields, so the framing is all there is."""

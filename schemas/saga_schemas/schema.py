@@ -1,0 +1,151 @@
+"""An Avro record schema that passed the gate, with the id it has everywhere.
+
+The id is made from the schema itself, so every process and every language computes the same one without a registry: the first four
+bytes, big-endian, of SHA-256 over the canonical document (gate.py) as JSON with sorted keys and no spaces, with the high bit set.
+(Avro's own Parsing Canonical Form drops defaults and logical types: legal evolutions would share an id.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import fastavro
+
+from saga_schemas import gate, limits
+from saga_schemas.errors import SchemaRefused
+
+MAGIC: Final = b"\0"
+_HIGH_BIT: Final = 0x8000_0000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """One record schema; equal when its canonical documents are."""
+
+    id: int
+    full_name: str
+    canonical: bytes
+    """The canonical document as JSON: what is stored and sent."""
+    document: dict[str, Any] = field(repr=False, compare=False)
+    parsed: Any = field(repr=False, compare=False)
+    """What fastavro works with."""
+    prefix: bytes = field(repr=False, compare=False)
+    """The framing before a value of this schema."""
+    types: Mapping[str, Any] = field(repr=False, compare=False)
+    """The canonical node of every named type in it."""
+    has_record_unions: bool = field(repr=False, compare=False)
+    """Some union has several records: only their names tell them apart, so values are `(full name, fields)`."""
+
+    @classmethod
+    def parse(cls, document: object, known: Mapping[str, Any] | None = None) -> Schema:
+        """Gate a record's document; `known` holds the documents of types it refers to by full name. SchemaRefused says why not."""
+        node = gate.canonical(document, known or {}).node
+        if not isinstance(node, dict) or node.get("type") != "record":
+            raise SchemaRefused("a message's schema is a record")
+        canonical = _json(node)
+        if len(canonical) > limits.SCHEMA_BYTES:
+            raise SchemaRefused(f"a schema has at most {limits.SCHEMA_BYTES} bytes")
+        try:
+            parsed = fastavro.parse_schema(json.loads(canonical))
+        except Exception as error:  # fastavro has no common base for what it refuses (defaults, names, logical types)
+            raise SchemaRefused(f"{node['name']}: {error}") from error
+        schema_id = schema_id_of(canonical)
+        types = _types(node, {})
+        return cls(
+            id=schema_id,
+            full_name=node["name"],
+            canonical=canonical,
+            document=node,
+            parsed=parsed,
+            prefix=MAGIC + schema_id.to_bytes(4, "big"),
+            types=types,
+            has_record_unions=_has_record_unions(node, types),
+        )
+
+    @classmethod
+    def parse_json(cls, text: str | bytes, known: Mapping[str, Any] | None = None) -> Schema:
+        """As `parse`, from JSON."""
+        return cls.parse(load_json(text), known)
+
+
+def schema_id_of(canonical: bytes) -> int:
+    """The id of a canonical document."""
+    return int.from_bytes(hashlib.sha256(canonical).digest()[:4], "big") | _HIGH_BIT
+
+
+def parse_all(documents: Iterable[object]) -> list[Schema]:
+    """Schemas of all records among documents that may refer to each other; SchemaRefused when two have one name."""
+    known: dict[str, Any] = {}
+    for document in documents:
+        name = gate.full_name_of(document)
+        if name is None:
+            raise SchemaRefused("a schema without a name")
+        if name in known and known[name] != document:
+            raise SchemaRefused(f"{name} is given twice, differently")
+        known[name] = document
+    return [Schema.parse(document, known) for document in known.values() if document.get("type") == "record"]
+
+
+def load_json(text: str | bytes) -> Any:
+    """A schema's JSON, refused when too large, too deep, not UTF-8, or with a key twice."""
+    if len(text) > limits.SCHEMA_BYTES:
+        raise SchemaRefused(f"a schema has at most {limits.SCHEMA_BYTES} bytes")
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except SchemaRefused:
+        raise
+    except RecursionError:
+        raise SchemaRefused("a schema's JSON is too deep") from None
+    except ValueError as error:
+        position = f"line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
+        raise SchemaRefused(f"a schema is not JSON ({position})") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise SchemaRefused("a schema's JSON has a key twice in one object")
+    return result
+
+
+def _no_constant(name: str) -> Any:
+    raise SchemaRefused(f"a schema's JSON holds {name}, which is not JSON")
+
+
+def _json(node: Any) -> bytes:
+    try:
+        return json.dumps(node, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:  # also lone surrogates
+        raise SchemaRefused("a schema holds a value that is not JSON in UTF-8") from error
+
+
+def record_branches(union: list[Any], types: Mapping[str, Any]) -> list[str]:
+    """The full names of the records among a union's branches."""
+    names = [gate.branch_name(branch) for branch in union]
+    return [name for name in names if name in types and types[name]["type"] == "record"]
+
+
+def _has_record_unions(node: Any, types: Mapping[str, Any]) -> bool:
+    """Walks the canonical document, whose depth the gate has bounded; a type is looked into where it is defined."""
+    if isinstance(node, list):
+        return len(record_branches(node, types)) > 1 or any(_has_record_unions(branch, types) for branch in node)
+    return any(_has_record_unions(inner, types) for inner in _inner(node))
+
+
+def _types(node: Any, found: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(node, dict) and "name" in node:
+        found[node["name"]] = node
+    for inner in node if isinstance(node, list) else _inner(node):
+        _types(inner, found)
+    return found
+
+
+def _inner(node: Any) -> list[Any]:
+    if not isinstance(node, dict):
+        return []
+    inner = [entry["type"] for entry in node["fields"]] if node["type"] == "record" else [node.get("items"), node.get("values")]
+    return [each for each in inner if each is not None]
