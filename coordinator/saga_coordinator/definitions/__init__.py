@@ -4,16 +4,20 @@
 engine runs. Pure: no clock, no randomness, no I/O; `cel` is imported here (in `expressions`) and nowhere else.
 """
 
+from saga_coordinator.definitions.builder import Compensation, Retry, Saga, Timeout
 from saga_coordinator.definitions.codes import CODES, Code
 from saga_coordinator.definitions.compile import CompiledDefinition, CompileFailed, compile_definition
 from saga_coordinator.definitions.document import Document, DocumentInvalid
+from saga_coordinator.definitions.draw import draw
 from saga_coordinator.definitions.finding import DefinitionInvalid, Finding, Severity
+from saga_coordinator.definitions.json_schema import definition_json_schema
 from saga_coordinator.definitions.lint import LintResult, lint, lint_data, lint_document
 from saga_coordinator.definitions.records import records_reached
 
 __all__ = [
     "CODES",
     "Code",
+    "Compensation",
     "CompileFailed",
     "CompiledDefinition",
     "DefinitionInvalid",
@@ -21,8 +25,13 @@ __all__ = [
     "DocumentInvalid",
     "Finding",
     "LintResult",
+    "Retry",
+    "Saga",
     "Severity",
+    "Timeout",
     "compile_definition",
+    "definition_json_schema",
+    "draw",
     "lint",
     "lint_data",
     "lint_document",

@@ -156,6 +156,7 @@ def follow(start: AvroType, names: tuple[str, ...]) -> AvroType:
     for name in names:
         nullable = nullable or current.nullable
         ends = [option.fields[name].type for option in current.options if name in option.fields]
+        ends += [option.items for option in current.options if option.kind == "map" and option.items is not None]
         if not ends:
             raise KeyError(name)
         current = ends[0] if len(ends) == 1 else union_of(*ends)
@@ -168,6 +169,25 @@ def union_of(*types: AvroType) -> AvroType:
     for one in types:
         flat.extend(one.branches if one.kind == "union" else (one,))
     return AvroType(kind="union", branches=tuple(flat))
+
+
+def default_value(one: AvroType, default: Any) -> Any:
+    """A default as the schema's JSON has it, as a value: of a union it is the first branch's, bytes are written as text."""
+    if one.kind == "union":
+        first = one.branches[0]
+        made = default_value(first, default)
+        several = sum(branch.kind == "record" for branch in one.branches) > 1
+        return (first.name, made) if several and first.kind == "record" else made
+    if one.kind in ("bytes", "fixed"):
+        return default.encode("latin-1")
+    if one.kind == "record":
+        given = {name: default.get(name, field.default) for name, field in one.fields.items()}
+        return {name: default_value(field.type, given[name]) for name, field in one.fields.items()}
+    if one.items is not None and one.kind == "array":
+        return [default_value(one.items, item) for item in default]
+    if one.items is not None:
+        return {key: default_value(one.items, item) for key, item in default.items()}
+    return default
 
 
 def holds_decimal(one: AvroType) -> bool:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from heapq import heappop, heappush
 from typing import Any, Final
 
-from saga_coordinator.definitions.avro_types import TypeUnknown, type_of
+from saga_coordinator.definitions.avro_types import Field, TypeUnknown, default_value, type_of
 from saga_coordinator.definitions.document import CompensationDocument, Document, RetryPolicy, StepDocument
 from saga_coordinator.definitions.expressions import ExpressionInvalid
 from saga_coordinator.definitions.messages import CommandMessage, FieldSource, Predicate, Replies, read_framed
 from saga_coordinator.definitions.records import records_reached
-from saga_coordinator.definitions.values import SameName, Value, compile_value
+from saga_coordinator.definitions.values import Default, SameName, Value, compile_value
 from saga_coordinator.engine.definition import Definition, MappingFailed, Order, Retry, Step, StepKind, Timing
 from saga_schemas.catalog import Catalog
 from saga_schemas.limits import TEXT_CHARS
@@ -41,7 +42,7 @@ class CompiledDefinition:
     """By full name: every record the definition reaches, as pinned."""
     _replies: Mapping[str, str | None]
     _key: Value | None
-    _catalog: Catalog = field(repr=False, compare=False)
+    _catalog: Catalog = dataclass_field(repr=False, compare=False)
 
     @property
     def has_key(self) -> bool:
@@ -144,7 +145,7 @@ class _Compiler:
         made = [
             FieldSource(name=name, type=one.type, value=value)
             for name, one in self._types[command.command].fields.items()
-            if (value := self._source(name, command.mapping, action)) is not None
+            for value in (self._source(one, command.mapping, action),)
         ]
         return CommandMessage(
             schema=self._schemas[command.command],
@@ -152,15 +153,18 @@ class _Compiler:
             replies=self._replies_of(None if action is None else action.command),
         )
 
-    def _source(self, name: str, mapping: Mapping[str, Any], action: StepDocument | None) -> Value | None:
-        """Where a field comes from; None leaves it to its default."""
+    def _source(self, field: Field, mapping: Mapping[str, Any], action: StepDocument | None) -> Value:
+        """Where a field comes from. Raises CompileFailed."""
+        name = field.name
         if name in mapping:
             return compile_value(mapping[name])
         if action is not None and name in self._types[action.command].fields:
             return SameName("command", name)
         if name in self._types[self._document.input].fields:
             return SameName("input", name)
-        return None
+        if not field.has_default:
+            raise CompileFailed(f"field {name} gets no value: name it in `with:`, or give it a default in its schema")
+        return Default(default_value(field.type, field.default))
 
     def _replies_of(self, action_command: str | None = None) -> Replies:
         return Replies(

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
 
-from saga_coordinator.definitions.avro_types import AvroType
+from saga_coordinator.definitions.avro_types import AvroType, default_value
 
 _RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 _FLOAT_MAX: Final = 3.4028234663852886e38
@@ -98,7 +98,9 @@ def _record(value: Any, target: AvroType, path: str) -> Any:
     for name, field in target.fields.items():
         if name in value:
             made[name] = convert(value[name], field.type, f"{path}.{name}")
-        elif not field.has_default:
+        elif field.has_default:
+            made[name] = default_value(field.type, field.default)
+        else:
             raise DoesNotFit(f"{path}.{name}", f"{field.type.described}, and no value is given")
     return made
 

@@ -28,13 +28,14 @@ class Fields:
         self._report = report
         self._where = where
         self._step = step
-        self._entries: Mapping[str, Entry] = node.value if isinstance(node.value, Mapping) else {}
+        self._entries: dict[str, Entry] = dict(node.value) if isinstance(node.value, Mapping) else {}
         if not isinstance(node.value, Mapping):
             self.wrong(node, f"{where} must be a map with the keys {', '.join(known)}; this is {node.kind}")
         self._unknown(known)
 
     def _unknown(self, known: tuple[str, ...]) -> None:
-        for name, entry in self._entries.items():
+        """Each a finding; a misspelt key is then read as the one that was meant."""
+        for name, entry in list(self._entries.items()):
             if name in known:
                 continue
             close = difflib.get_close_matches(name[:64], known, n=1)
@@ -42,6 +43,7 @@ class Fields:
                 cure = "it is reserved for a later version"
             elif close:
                 cure = f"did you mean {close[0]}?"
+                self._entries.setdefault(close[0], entry)
             else:
                 cure = f"known are {', '.join(known)}"
             self.add("S006", entry.key, f"{self._where} has no key `{shown(name)}`; {cure}")

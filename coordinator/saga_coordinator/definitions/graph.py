@@ -5,7 +5,9 @@ Works by index, not by name, so that a doubled name or an unknown one costs one 
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from saga_coordinator.definitions.draft import Draft, DraftStep
@@ -23,7 +25,8 @@ class Graph:
     after: tuple[tuple[int, ...], ...]
     ancestors: tuple[int, ...]
     """Bit i of entry k: step i comes before step k."""
-    pivot: int | None
+    unsure: tuple[bool, ...]
+    """The step's own `after` could not be read in full: what is before it is a guess."""
     kinds: tuple[Kind | None, ...]
     """None: the side is not known, and a finding says why."""
 
@@ -36,19 +39,32 @@ def read_graph(draft: Draft, report: Report) -> Graph:
     """Resolve names, then find circles and sides."""
     steps = draft.steps
     by_name = _names(steps, report)
-    shaky = [not step.after_readable for step in steps]
-    after = tuple(_after(step, steps, by_name, shaky, report) for step in steps)
+    unsure = [not step.after_readable for step in steps]
+    guesses: list[tuple[int, int]] = []
+    after = tuple(_after(step, by_name, unsure, guesses, report) for step in steps)
     groups = _components(after)
     ancestors = _ancestors(after, groups)
-    for circle in sorted(group for group in groups if ancestors[group[0]] >> group[0] & 1):
+    circles = sorted(group for group in groups if ancestors[group[0]] >> group[0] & 1)
+    for circle in circles:
         _circle_finding(circle, steps, after, report)
-        for index in circle:
-            shaky[index] = True
-    pivot = _pivot(steps, report)
-    doubtful = sum(1 << index for index, one in enumerate(shaky) if one)
-    loose = [bool((ancestors[index] | 1 << index) & doubtful) for index in range(len(steps))]
-    kinds = tuple(_kind(step, pivot, ancestors, loose[step.index], report) for step in steps)
-    return Graph(by_name=by_name, after=after, ancestors=ancestors, pivot=pivot, kinds=kinds)
+    guessed = _with_guesses(after, guesses)
+    ancestors = _ancestors(guessed, _components(guessed))
+    doubled = [step.index for step in steps if step.name is not None and by_name[step.name.value] != step.index]
+    shaky = {index for circle in circles for index in circle} | {index for index, one in enumerate(unsure) if one} | set(doubled)
+    doubtful = sum(1 << index for index in shaky)
+    pivots = _pivots(steps, report)
+    kinds = tuple(
+        _kind(step, pivots, ancestors, bool((ancestors[step.index] | 1 << step.index) & doubtful), report) for step in steps
+    )
+    return Graph(by_name=by_name, after=after, ancestors=ancestors, unsure=tuple(unsure), kinds=kinds)
+
+
+def _with_guesses(after: tuple[tuple[int, ...], ...], guesses: list[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
+    """The edges that unknown names probably meant, so that one misspelling does not cut a branch off and cost more findings."""
+    guessed = [list(befores) for befores in after]
+    for index, before in guesses:
+        guessed[index].append(before)
+    return tuple(tuple(befores) for befores in guessed)
 
 
 def _names(steps: list[DraftStep], report: Report) -> dict[str, int]:
@@ -65,7 +81,7 @@ def _names(steps: list[DraftStep], report: Report) -> dict[str, int]:
 
 
 def _after(
-    step: DraftStep, steps: list[DraftStep], by_name: dict[str, int], shaky: list[bool], report: Report
+    step: DraftStep, by_name: dict[str, int], unsure: list[bool], guesses: list[tuple[int, int]], report: Report
 ) -> tuple[int, ...]:
     if step.after is None:
         return (step.index - 1,) if step.index and step.after_readable else ()
@@ -73,13 +89,18 @@ def _after(
     for given in step.after:
         index = by_name.get(given.value)
         if index is None:
-            shaky[step.index] = True
-            message = f"after names {shown(given.value)}, which is no step; steps are {_some_names(by_name)}"
-            report.add("S102", given.node, message, step=step.label)
+            unsure[step.index] = True
+            close = difflib.get_close_matches(given.value, [name for name in by_name if by_name[name] != step.index], n=1)
+            if close:
+                guesses.append((step.index, by_name[close[0]]))
+            cure = f"did you mean {close[0]}?" if close else f"steps are {_some_names(by_name)}"
+            report.add("S102", given.node, f"after names {shown(given.value)}, which is no step; {cure}", step=step.label)
         elif index in found:
             report.add("S113", given.node, f"after names {given.value} twice; once is enough", step=step.label)
         else:
             found.append(index)
+    if not found and unsure[step.index] and step.index:
+        guesses.append((step.index, step.index - 1))
     return tuple(found)
 
 
@@ -139,46 +160,44 @@ def _ancestors(after: tuple[tuple[int, ...], ...], groups: list[list[int]]) -> t
 
 
 def _circle_finding(circle: list[int], steps: list[DraftStep], after: tuple[tuple[int, ...], ...], report: Report) -> None:
-    """One finding a circle, at the first written `after` that closes it."""
+    """One finding a circle, at an `after` that closes it: one that names a step written later, or the step itself."""
     members = set(circle)
     walk = [circle[0]]
     while walk[-1] not in walk[:-1]:
         walk.append(next(before for before in after[walk[-1]] if before in members))
     loop = walk[walk.index(walk[-1]) :]
-    first = min(loop)
-    names = [steps[index].label for index in loop]
-    place = _after_place(steps[first], {steps[k].label for k in loop})
+    closing, named = min((index, before) for index, before in pairwise(loop) if before >= index)
+    turned = loop.index(closing)
+    names = [steps[index].label for index in (*loop[turned:-1], *loop[:turned], closing)]
     text = " after ".join(names if len(names) <= 8 else [*names[:7], "…"])
-    report.add("S103", place, f"waits for itself: {text}; remove one `after` of the circle", step=steps[first].label)
+    place = _after_place(steps[closing], steps[named].label)
+    report.add("S103", place, f"waits for itself: {text}; remove one `after` of the circle", step=steps[closing].label)
 
 
-def _after_place(step: DraftStep, names: set[str]) -> Node:
-    for given in step.after or ():
-        if given.value in names:
-            return given.node
-    return step.place
+def _after_place(step: DraftStep, name: str) -> Node:
+    return next((given.node for given in step.after or () if given.value == name), step.place)
 
 
-def _pivot(steps: list[DraftStep], report: Report) -> int | None:
+def _pivots(steps: list[DraftStep], report: Report) -> list[int]:
+    """Every one but the first is a finding."""
     pivots = [step for step in steps if step.pivot is not None]
     for extra in pivots[1:]:
         message = f"a second pivot beside {pivots[0].label}; a saga has one point of no return, keep one"
         report.add("S107", extra.pivot, message, step=extra.label)
-    return pivots[0].index if pivots else None
+    return [step.index for step in pivots]
 
 
-def _kind(step: DraftStep, pivot: int | None, ancestors: tuple[int, ...], loose: bool, report: Report) -> Kind | None:
-    if pivot is None:
+def _kind(step: DraftStep, pivots: list[int], ancestors: tuple[int, ...], loose: bool, report: Report) -> Kind | None:
+    """Between two pivots, and of a second one, the kind is not known."""
+    if not pivots:
         return "compensatable"
-    if step.index == pivot:
-        return "pivot"
     if step.pivot is not None:
-        return None  # a second pivot, already found
-    if ancestors[pivot] >> step.index & 1:
-        return "compensatable"
-    if ancestors[step.index] >> pivot & 1:
-        return "retriable"
-    if not loose:
+        return "pivot" if step.index == pivots[0] else None
+    before = any(ancestors[pivot] >> step.index & 1 for pivot in pivots)
+    behind = any(ancestors[step.index] >> pivot & 1 for pivot in pivots)
+    if before != behind:
+        return "compensatable" if before else "retriable"
+    if not before and not loose:
         message = "neither before nor after the pivot; name it in an `after` of a step before the pivot, or put it after"
         report.add("S106", step.place, message, step=step.label)
     return None

@@ -107,7 +107,9 @@ class _Mappings:
             replies[name] = Reply(
                 type=None if record is None else self._lookup(record),
                 problem=self._problems[index],
-                there=self._graph.is_before(index, step.index) or (undoing and index == step.index),
+                there=self._graph.unsure[step.index]
+                or self._graph.is_before(index, step.index)
+                or (undoing and index == step.index),
                 may_be_skipped=other.when is not None and index != step.index and not same_when,
             )
         return Sight(input=input_type, replies=replies, has_key=self._draft.key is not None)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from saga_coordinator.definitions.avro_types import AvroType
 from saga_coordinator.definitions.conversion import DoesNotFit, convert
-from saga_coordinator.definitions.values import Value
+from saga_coordinator.definitions.values import Default, Value
 from saga_coordinator.engine.definition import Context, MappingFailed
 from saga_schemas import codec
 from saga_schemas.catalog import Catalog
@@ -92,6 +92,8 @@ class CommandMessage:
             raise MappingFailed("encoding_failed", str(problem)) from problem
 
     def _field(self, one: FieldSource, scope: Mapping[str, Any]) -> Any:
+        if isinstance(one.value, Default):
+            return one.value.value
         try:
             return convert(one.value.make(scope), one.type, f"{self.record}.{one.name}")
         except DoesNotFit as problem:

@@ -30,7 +30,7 @@ class Reply:
     """None: not known, or `problem` says why not."""
     problem: str | None
     there: bool
-    """The step comes before, so its reply is there."""
+    """The step comes before, so its reply is there; or it cannot be told because of another finding."""
     may_be_skipped: bool
 
 
@@ -140,7 +140,7 @@ def _walk(start: AvroType, path: tuple[str | None, ...], text: str) -> AvroType 
     current = start
     for part in path:
         collections = [option for option in current.options if option.kind in ("map", "array")]
-        if collections and (part is None or collections[0].kind == "map"):
+        if collections and part is None:
             assert collections[0].items is not None
             current = collections[0].items
         elif part is None:

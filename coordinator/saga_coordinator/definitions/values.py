@@ -40,6 +40,11 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class Default(Constant):
+    """The default of the schema, already of the field's type."""
+
+
+@dataclass(frozen=True, slots=True)
 class SameName:
     """The field of that name of the input, or of the action's command."""
 

@@ -102,7 +102,7 @@ def _mended(text: str, problem: yaml.MarkedYAMLError, report: Report) -> str | N
         line = text.count("\n", 0, opening) + 1
         column = opening - (text.rfind("\n", 0, opening) + 1) + 1
         report.add(
-            "S002", Node("", line, column), f'inside {{…}} or […] an expression needs quotes: write "${{{shown(inside)}}}"'
+            "S002", Node("", line, column), f"YAML needs quotes around this expression: write {quote}${{{shown(inside)}}}{quote}"
         )
         return f"{text[:opening]}{quote}{_REPAIRED}{inside}{quote}{text[closing + 1 :]}"
     return None

@@ -1,0 +1,31 @@
+"""The demo's shop schemas, and a small definition to spoil in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from saga_schemas.catalog import Catalog
+from saga_schemas.files import read_schemas
+
+ROOT = Path(__file__).resolve().parents[3]
+SHOP = ROOT / "participants/saga_demo/schemas"
+
+
+@pytest.fixture(scope="session")
+def shop() -> Catalog:
+    """Every schema of the demo."""
+    return Catalog(read_schemas(SHOP))
+
+
+@pytest.fixture(scope="session")
+def demo_text() -> str:
+    """The demo's definition."""
+    return (ROOT / "participants/saga_demo/order.saga.yaml").read_text()
+
+
+@pytest.fixture(scope="session")
+def tour_text() -> str:
+    """The longer definition of the README."""
+    return (ROOT / "examples/order.saga.yaml").read_text()
