@@ -10,10 +10,11 @@ counts; nothing is deleted but by known key; a transaction never writes a saga i
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 
@@ -29,8 +30,25 @@ class CountMismatch(StoreError):
     """A statement touched another number of rows than it must: a bug or rows edited by hand. The transaction was rolled back."""
 
 
+class BadRow(StoreError):
+    """A row is not one this release writes or reads: a bug, or rows edited by hand. The message names table, column and key."""
+
+
+class StoreBusy(Exception):
+    """Another process has this SQLite file open; the message names the file."""
+
+
 class SchemaTooOld(Exception):
     """The database's schema is older or newer than this release; the message names the command that mends it."""
+
+
+SHARDS: Final = 8
+"""Parts of the outbox, each swept by one instance at a time."""
+
+
+def shard_of(saga_id: UUID) -> int:
+    """The shard of all outbox rows of a saga."""
+    return zlib.crc32(saga_id.bytes) % SHARDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,7 +326,8 @@ class Transaction(Protocol):
         ...
 
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
-        """Lock in id order, refresh `now`. wait=False skips what somebody else holds; the caller tells "absent" by `exists`. wait=True waits up to lock_timeout."""
+        """Lock in id order, refresh `now`. wait=False skips what somebody else holds; the caller tells "absent" by `exists`.
+        wait=True waits up to lock_timeout."""
         ...
 
     async def exists(self, ids: Collection[UUID]) -> set[UUID]: ...
@@ -323,7 +342,9 @@ class Transaction(Protocol):
         """In id order (ids are UUIDv7: order of arrival)."""
         ...
 
-    async def claim_starts(self, claims: Sequence[StartClaim], *, replace_closed: Collection[UUID] = ()) -> dict[UUID, ClaimResult]:
+    async def claim_starts(
+        self, claims: Sequence[StartClaim], *, replace_closed: Collection[UUID] = ()
+    ) -> dict[UUID, ClaimResult]:
         """By saga_id. Inserts request ids, then keys, each in sorted order, waiting for concurrent inserters.
         For a saga_id in `replace_closed` (on_closed: allow) a key held by a finished saga is taken over."""
         ...
@@ -332,7 +353,9 @@ class Transaction(Protocol):
         """True when all moved. False: somebody else was faster (the caller rolls back)."""
         ...
 
-    async def caught_up(self, topic: str, partition: int, at: int, next_offset: int, anchor_offset: int | None, anchor_print: bytes | None) -> bool:
+    async def caught_up(
+        self, topic: str, partition: int, at: int, next_offset: int, anchor_offset: int | None, anchor_print: bytes | None
+    ) -> bool:
         """Store caught_up_at = at if next_offset is still what is stored; anchors are renewed to the given record."""
         ...
 
@@ -351,10 +374,13 @@ class Transaction(Protocol):
     async def add_audit(self, *, tenant: str, act: str, target: str, who: str, why: str, at: int) -> None: ...
 
     async def add_schemas(self, rows: Sequence[tuple[int, str, bytes]]) -> None:
-        """(id, subject, document): the same again is no error; another document under a known id raises SchemaCollision; versions are numbered per subject."""
+        """(id, subject, document): the same again is no error; another document under a known id raises SchemaCollision;
+        versions are numbered per subject."""
         ...
 
-    async def add_definition(self, *, hash: str, tenant: str, name: str, version: int, document: bytes, reader_schemas: Mapping[str, int], now: int) -> DefinitionRow | None:
+    async def add_definition(
+        self, *, hash: str, tenant: str, name: str, version: int, document: bytes, reader_schemas: Mapping[str, int], now: int
+    ) -> DefinitionRow | None:
         """None when (tenant, name, version) exists with another hash; the existing row when the hash is the same."""
         ...
 

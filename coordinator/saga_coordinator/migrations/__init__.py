@@ -1,0 +1,1 @@
+"""Schema migrations, run by `saga db upgrade` and, on SQLite, at start."""

@@ -1,0 +1,66 @@
+"""Column types and the database's clock, once for both dialects.
+
+SQLite tables are STRICT, so only INTEGER, TEXT and BLOB may appear there; ids are 16-byte BLOBs, which sort as PostgreSQL's uuid does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Boolean, Dialect, Integer, LargeBinary, Text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+POSTGRES_CLOCK = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+"""`now()` stands still in a transaction; `clock_timestamp()` does not."""
+SQLITE_CLOCK = "(CAST(strftime('%s','now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f','now'), 4) AS INTEGER) * 1000)"
+"""Milliseconds are all SQLite has. `unixepoch('subsec')` is NULL without an error before 3.42."""
+
+
+class Id(TypeDecorator[UUID]):
+    """A UUID: native on PostgreSQL, 16 bytes on SQLite."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(postgresql.UUID() if dialect.name == "postgresql" else LargeBinary(16))
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name == "postgresql" else value.bytes
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
+        return None if value is None else plain_uuid(value)
+
+
+def plain_uuid(value: Any) -> UUID:
+    """The standard library's UUID from what a driver returns (asyncpg has a class of its own, which JSON encoders refuse)."""
+    return UUID(bytes=value if isinstance(value, bytes) else value.bytes)
+
+
+Number = BigInteger().with_variant(Integer(), "sqlite")
+"""Times in microseconds, versions, offsets."""
+Flag = Boolean(create_constraint=False).with_variant(Integer(), "sqlite")
+Words = Text()
+Octets = LargeBinary()
+
+
+class database_clock(FunctionElement[int]):  # a SQL function, named as such
+    """Microseconds since 1970 by the database's clock, read when the row is made."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(database_clock, "postgresql")
+def _postgres_clock(_element: database_clock, _compiler: SQLCompiler, **_: Any) -> str:
+    return POSTGRES_CLOCK
+
+
+@compiles(database_clock, "sqlite")
+def _sqlite_clock(_element: database_clock, _compiler: SQLCompiler, **_: Any) -> str:
+    return SQLITE_CLOCK

@@ -1,0 +1,31 @@
+"""The few words the two dialects spell differently in statements that are not hot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, ColumnElement, CursorResult, Row, Select, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+Insert = postgresql.Insert | sqlite.Insert
+AnyRow = Row[*tuple[Any, ...]]
+AnyResult = CursorResult[*tuple[Any, ...]]
+AnySelect = Select[*tuple[Any, ...]]
+
+
+def insert_or(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:
+    """An insert that can be given an ON CONFLICT."""
+    if dialect == "postgresql":
+        return postgresql.insert(table).values(**values)
+    return sqlite.insert(table).values(**values)
+
+
+def insert_ignoring(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:
+    """An insert that leaves a row that is there alone, whichever key it collides with."""
+    return insert_or(dialect, table, values).on_conflict_do_nothing()
+
+
+def among(column: Column[Any], values: Collection[UUID] | Collection[int]) -> ColumnElement[bool]:
+    return column.in_(list(values))

@@ -1,0 +1,140 @@
+"""Lists of sagas and the figures of the gauges, both from `saga_listing`. Lists run newest first: saga ids begin with their time."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, literal, select, union
+
+from saga_coordinator.store import schema
+from saga_coordinator.store.dialect import AnyRow, AnySelect, among
+from saga_coordinator.store.port import SHARDS, Figures, Listed, ListFilter
+
+MOST: Final = 500
+"""Lines of one page."""
+COUNTED_MOST: Final = 100_000
+"""Gauges of what should be few count no further: a count must stay cheap when things go wrong."""
+
+_T: Final = schema.saga_listing.c
+
+
+def page(wanted: ListFilter) -> AnySelect:
+    """One page and one line more, which tells whether there is another page."""
+    t, s = schema.saga_listing, schema.saga
+    # The version is the saga's own, which the listing does not follow.
+    version = select(s.c.version).where(s.c.id == t.c.saga_id).scalar_subquery().label("version")
+    query = select(t, version).where(*_conditions(wanted))
+    return query.order_by(t.c.tenant.desc(), t.c.saga_id.desc()).limit(min(wanted.limit, MOST) + 1)
+
+
+def _conditions(wanted: ListFilter) -> list[ColumnElement[bool]]:
+    found = [_T.tenant == wanted.tenant]
+    if wanted.definition is not None:
+        found.append(_T.definition_name == wanted.definition)
+    if wanted.phase is not None:
+        found.append(_of_phase(wanted.phase))
+    if wanted.attention is not None:
+        found.append(_T.attention > literal(0, literal_execute=True) if wanted.attention else _T.attention == 0)
+    if wanted.key is not None:
+        found.append(_T.saga_id.in_(_holders(wanted)))
+    if wanted.cursor is not None:
+        found.append(_T.saga_id < _read_cursor(wanted.cursor))
+    return found
+
+
+def _of_phase(phase: str) -> ColumnElement[bool]:
+    """With the partial index's own condition, spelt out so that the planner sees it."""
+    if phase in schema.OPEN_PHASES:
+        return (_T.phase == phase) & _T.closed_at.is_(None)
+    if phase in schema.FINAL_PHASES:
+        return _T.phase == literal(phase, literal_execute=True)
+    raise ValueError("no such phase")
+
+
+def _holders(wanted: ListFilter) -> AnySelect:
+    """The sagas that hold or held the key."""
+    found = []
+    for t in (schema.saga_key, schema.saga_key_former):
+        query = select(t.c.saga_id).where(t.c.tenant == wanted.tenant, t.c.business_key == wanted.key)
+        found.append(query if wanted.definition is None else query.where(t.c.definition_name == wanted.definition))
+    both = union(*found).subquery()
+    return select(both.c.saga_id)
+
+
+def cursor_after(saga_id: UUID) -> str:
+    return base64.urlsafe_b64encode(saga_id.bytes).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> UUID:
+    try:
+        return UUID(bytes=base64.b64decode(cursor.encode("ascii") + b"==", altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error):
+        raise ValueError("the cursor is not one that a page before gave") from None
+
+
+def reasons(ids: Sequence[UUID]) -> AnySelect:
+    t = schema.attention
+    return select(t.c.saga_id, t.c.step, t.c.reason).where(among(t.c.saga_id, ids)).order_by(t.c.since, t.c.step, t.c.reason)
+
+
+def listed(rows: Sequence[AnyRow], reasons: Sequence[AnyRow]) -> list[Listed]:
+    of: dict[UUID, list[str]] = {}
+    for saga_id, step, reason in reasons:
+        of.setdefault(saga_id, []).append(f"{step}: {reason}" if step else reason)
+    return [
+        Listed(
+            id=row.saga_id,
+            tenant=row.tenant,
+            definition=row.definition_name,
+            definition_version=row.definition_version,
+            business_key=row.business_key,
+            phase=row.phase,
+            attention=tuple(of.get(row.saga_id, ())),
+            started_at=row.started_at,
+            closed_at=row.closed_at,
+            version=row.version or 0,
+            trace_id=row.trace_id,
+        )
+        for row in rows
+    ]
+
+
+# -- figures
+
+
+def open_by_phase() -> AnySelect:
+    return select(_T.definition_name, _T.phase, func.count()).where(_T.closed_at.is_(None)).group_by(_T.definition_name, _T.phase)
+
+
+def counts() -> AnySelect:
+    earliest = select(schema.wakeup.c.due_at).order_by(schema.wakeup.c.due_at).limit(1).scalar_subquery()
+    counted = [_count(t) for t in (schema.outbox, schema.attention, schema.dead_letter, schema.inbox_event)]
+    return select(*counted, earliest)
+
+
+def _count(table: Any) -> Any:
+    few = select(literal(1)).select_from(table).limit(COUNTED_MOST).subquery()
+    return select(func.count()).select_from(few).scalar_subquery()
+
+
+def oldest_of_each_shard() -> list[AnySelect]:
+    t = schema.outbox
+    each = [select(t.c.id).where(t.c.shard == shard).order_by(t.c.id).limit(1).subquery() for shard in range(SHARDS)]
+    return [select(one.c.id) for one in each]
+
+
+def figures(phases: Sequence[AnyRow], counts: AnyRow, oldest: Sequence[UUID]) -> Figures:
+    outbox, attention, dead_letters, inbox, earliest = counts
+    return Figures(
+        sagas_by_phase={(definition, phase): count for definition, phase, count in phases},
+        outbox_depth=outbox,
+        outbox_oldest_at=(min(oldest).int >> 80) * 1000 if oldest else None,
+        wakeup_earliest_due=earliest,
+        attention=attention,
+        dead_letters=dead_letters,
+        inbox=inbox,
+    )

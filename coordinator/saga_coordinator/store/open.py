@@ -1,0 +1,37 @@
+"""From an address to a store."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from saga_coordinator.store.port import Store
+from saga_coordinator.store.postgres import PostgresStore
+from saga_coordinator.store.sqlite import SqliteStore
+
+_SHAPES: Final = "sqlite+aiosqlite:///path/to/file.db or postgresql+asyncpg://user@host/database"
+POOL_SIZE: Final = 10
+"""PostgreSQL connections of one process."""
+
+
+def open_store(url: str, *, pool_size: int = POOL_SIZE) -> Store:
+    """The store at that address, not yet started. ValueError, in one line, for what is no address of one."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError(f"not a database URL; give {_SHAPES}") from None
+    if parsed.drivername == "sqlite+aiosqlite":
+        return _sqlite(parsed)
+    if parsed.drivername == "postgresql+asyncpg":
+        if not parsed.database:
+            raise ValueError(f"the database URL names no database; give {_SHAPES}")
+        return PostgresStore(parsed, pool_size=pool_size)
+    raise ValueError(f"no store speaks {parsed.drivername}; give {_SHAPES}")
+
+
+def _sqlite(url: URL) -> SqliteStore:
+    if not url.database or url.database == ":memory:" or url.query:
+        raise ValueError("the SQLite URL must name a file and nothing else; give sqlite+aiosqlite:///path/to/file.db")
+    return SqliteStore(url)

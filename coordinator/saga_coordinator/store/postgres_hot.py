@@ -1,0 +1,60 @@
+"""Hot statements on PostgreSQL: many rows and many statements in one round trip.
+
+Rows travel as one array a column (`unnest`), statements as the data-modifying parts of one WITH, whose counts come back in one row.
+The parts see one snapshot, so only statements whose rows are disjoint may be folded (`writes.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from saga_coordinator.store.columns import POSTGRES_CLOCK
+from saga_coordinator.store.rows import SAGA_COLUMNS
+from saga_coordinator.store.statements import Statement, Write
+
+CLOCK: Final = f"SELECT {POSTGRES_CLOCK}"
+
+# Sagas in order of their id, so that two batches cannot wait for each other in a circle. The clock is read outside the locking
+# query, row by row: the last row's is later than the last lock.
+_LOCK: Final = (
+    f"SELECT s.*, {POSTGRES_CLOCK} AS clock FROM (SELECT {SAGA_COLUMNS} FROM saga WHERE id = ANY($1::uuid[])"
+    " ORDER BY id FOR NO KEY UPDATE{skip}) AS s"
+)
+LOCK_WAITING: Final = _LOCK.format(skip="")
+LOCK_SKIPPING: Final = _LOCK.format(skip=" SKIP LOCKED")
+
+# After an ambiguous commit: wait for whoever holds the saga.
+LOCK_ONE: Final = "SELECT id FROM saga WHERE id = $1 FOR NO KEY UPDATE"
+
+# A saga that was being inserted has no row to lock yet. Its journal record's key has: this waits until that transaction has ended.
+# It is rolled back at once.
+PROBE_JOURNAL: Final = (
+    "INSERT INTO journal (saga_id, version, at, kind, engine_rev, format, facts) VALUES ($1, $2, 0, 'probe', 1, 1, '')"
+    " ON CONFLICT (saga_id, version) DO NOTHING"
+)
+
+READ_FACTS: Final = "SELECT facts FROM journal WHERE saga_id = $1 AND version = $2"
+
+_SHAPES: Final = 512
+"""Combinations of statements kept as text; a few dozen occur."""
+
+
+@lru_cache(maxsize=_SHAPES)
+def folded(statements: tuple[Statement, ...]) -> str:
+    """One text for several statements; its arguments are `arguments(...)`, its row the counts."""
+    parts: list[str] = []
+    number = 0
+    for position, statement in enumerate(statements):
+        arrays = ", ".join(f"${number + n}::{kind}[]" for n, (_, kind) in enumerate(statement.columns, start=1))
+        number += len(statement.columns)
+        rows = f"unnest({arrays}) AS i({', '.join(name for name, _ in statement.columns)})"
+        parts.append(f"w{position} AS ({statement.text.format(rows=rows)} RETURNING 1)")
+    counts = ", ".join(f"(SELECT count(*) FROM w{position})" for position in range(len(statements)))
+    return f"WITH {', '.join(parts)} SELECT {counts}"
+
+
+def arguments(writes: Sequence[Write]) -> list[list[Any]]:
+    """Rows turned into columns."""
+    return [list(column) for write in writes for column in zip(*write.rows, strict=True)]

@@ -1,0 +1,289 @@
+"""What both stores do alike outside transactions: reading, by SQLAlchemy Core, each statement in a transaction of its own."""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Executable, literal, or_, select, tuple_, union_all, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from saga_coordinator.store import listing, revisions, schema
+from saga_coordinator.store.columns import database_clock
+from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or
+from saga_coordinator.store.faults import translated
+from saga_coordinator.store.port import (
+    AttentionRow,
+    DeadLetter,
+    DefinitionRow,
+    Figures,
+    JournalRow,
+    Listed,
+    ListFilter,
+    Meta,
+    OutboxRow,
+    Position,
+    SagaRow,
+    SchemaRow,
+    StoreError,
+    Transaction,
+)
+from saga_coordinator.store.rows import (
+    JOURNAL_COLUMNS,
+    SAGA_COLUMNS,
+    attention_row,
+    dead_letter,
+    definition_row,
+    journal_row,
+    outbox_row,
+    position,
+    read,
+    saga_row,
+    schema_row,
+)
+
+_SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS.split(", ")]
+_JOURNAL: Final = [schema.journal.c[name] for name in JOURNAL_COLUMNS.split(", ")]
+_SPANS: Final = 500
+"""Owed spans read at once."""
+
+
+class SqlStore(ABC):
+    """The port's `Store`, but for opening, transactions and locks."""
+
+    dialect: str
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        # A name is held by a process, not by a name: a restarted one must wait for, or be told apart from, its predecessor.
+        self._token = secrets.token_hex(16)
+
+    @abstractmethod
+    async def _open(self) -> None:
+        """Connect, or raise."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+
+    async def start(self) -> None:
+        try:
+            with translated():
+                await self._open()
+                async with self._engine.connect() as connection:
+                    await revisions.check(connection)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        await self._engine.dispose()
+
+    async def upgrade(self) -> str:
+        with translated():
+            return await revisions.upgrade(self._engine.url)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        """A pooled connection; only getting it is translated, what happens inside is the caller's."""
+        connecting = self._engine.connect()
+        with translated():
+            connection = await connecting.__aenter__()
+        try:
+            yield connection
+        finally:
+            await connecting.__aexit__(None, None, None)  # shielded: a cancelled task still gives it back
+
+    async def _rows(self, statement: Executable) -> list[AnyRow]:
+        with translated():
+            async with self._engine.connect() as connection:
+                return list(await connection.execute(statement))
+
+    async def _write(self, statement: Executable) -> int:
+        """One small statement of its own, such as a heartbeat; how many rows it touched."""
+        with translated():
+            async with self._engine.connect() as connection:
+                return (await connection.execute(statement)).rowcount
+
+    async def now(self) -> int:
+        return int((await self._rows(select(database_clock())))[0][0])
+
+    async def meta(self) -> Meta:
+        rows = await self._rows(select(schema.meta))
+        if not rows:
+            raise StoreError("table meta is empty: this database was never set up; run `saga db upgrade`")
+        row = rows[0]
+        return Meta(
+            cluster_id=row.cluster_id,
+            kafka_cluster_id=row.kafka_cluster_id,
+            incarnation=row.incarnation,
+            feature_level=row.feature_level,
+            schema_rev=revisions.head(),
+            token_key=row.token_key,
+        )
+
+    async def set_kafka_cluster(self, kafka_cluster_id: str) -> None:
+        await self._write(update(schema.meta).values(kafka_cluster_id=kafka_cluster_id))
+
+    # -- timers
+
+    async def due(self, limit: int) -> list[UUID]:
+        t, e = schema.wakeup, schema.inbox_event
+        left = select(e.c.saga_id).order_by(e.c.id).limit(limit)
+        passed = (
+            select(t.c.saga_id).where(t.c.due_at <= select(database_clock()).scalar_subquery()).order_by(t.c.due_at).limit(limit)
+        )
+        found = [*(await self._rows(left)), *(await self._rows(passed))]
+        return list(dict.fromkeys(row[0] for row in found))[:limit]
+
+    async def earliest_due_in_s(self) -> float | None:
+        first = select(schema.wakeup.c.due_at).order_by(schema.wakeup.c.due_at).limit(1).scalar_subquery()
+        left = select(schema.inbox_event.c.id).limit(1).scalar_subquery()
+        due_at, now, event = (await self._rows(select(first, database_clock(), left)))[0]
+        if event is not None:
+            return 0.0
+        return None if due_at is None else max(0.0, (due_at - now) / 1_000_000)
+
+    # -- relay
+
+    async def outbox_older_than(self, shard: int, before: int, limit: int) -> list[OutboxRow]:
+        t = schema.outbox
+        first_later = UUID(int=max(0, before // 1000) << 80)  # UUIDv7 begins with its milliseconds
+        columns = (t.c.shard, t.c.id, t.c.saga_id, t.c.version, t.c.ord)
+        query = select(*columns).where(t.c.shard == shard, t.c.id < first_later).order_by(t.c.id).limit(limit)
+        return [read(outbox_row, row, "outbox") for row in await self._rows(query)]
+
+    async def journal_facts(self, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], JournalRow]:
+        t = schema.journal
+        if not keys:
+            return {}
+        found = await self._rows(select(*_JOURNAL).where(tuple_(t.c.saga_id, t.c.version).in_(list(keys))))
+        rows = [read(journal_row, row, "journal") for row in found]
+        return {(row.saga_id, row.version): row for row in rows}
+
+    async def positions(self, topics: Collection[str]) -> dict[tuple[str, int], Position]:
+        t = schema.consumed
+        rows = await self._rows(select(t).where(t.c.topic.in_(list(topics))))
+        found = [read(position, row, "consumed") for row in rows]
+        return {(one.topic, one.partition): one for one in found}
+
+    async def control(self, scope: str, tenant: str) -> Mapping[str, str]:
+        t = schema.control
+        rows = await self._rows(select(t.c.name, t.c.value).where(t.c.scope == scope, t.c.tenant == tenant))
+        return {row[0]: row[1] for row in rows}
+
+    # -- sagas
+
+    async def saga(self, saga_id: UUID) -> SagaRow | None:
+        rows = await self._rows(select(*_SAGA).where(schema.saga.c.id == saga_id))
+        return read(saga_row, rows[0], "saga") if rows else None
+
+    async def sagas_by_key(self, tenant: str, key: str, definition: str | None) -> list[Listed]:
+        wanted = ListFilter(tenant=tenant, key=key, definition=definition, limit=listing.MOST)
+        return (await self.list_sagas(wanted))[0]
+
+    async def list_sagas(self, wanted: ListFilter) -> tuple[list[Listed], str | None]:
+        rows = await self._rows(listing.page(wanted))
+        shown = rows[: wanted.limit]
+        reasons = await self._rows(listing.reasons([row.saga_id for row in shown if row.attention])) if shown else []
+        more = listing.cursor_after(shown[-1].saga_id) if len(rows) > wanted.limit else None
+        return listing.listed(shown, reasons), more
+
+    async def journal(self, saga_id: UUID, *, after: int, limit: int) -> list[JournalRow]:
+        t = schema.journal
+        query = select(*_JOURNAL).where(t.c.saga_id == saga_id, t.c.version > after).order_by(t.c.version).limit(limit)
+        return [read(journal_row, row, "journal") for row in await self._rows(query)]
+
+    async def attention_of(self, saga_id: UUID) -> list[AttentionRow]:
+        t = schema.attention
+        query = select(t.c.saga_id, t.c.step, t.c.reason, t.c.since, t.c.note).where(t.c.saga_id == saga_id)
+        rows = await self._rows(query.order_by(t.c.step, t.c.reason))
+        return [read(attention_row, row, "attention") for row in rows]
+
+    # -- definitions and schemas
+
+    async def definitions(self, tenant: str) -> list[DefinitionRow]:
+        t = schema.definition
+        return await self._definitions(select(t).where(t.c.tenant == tenant).order_by(t.c.name, t.c.version))
+
+    async def definition_rows(self, ids: Collection[int]) -> list[DefinitionRow]:
+        t = schema.definition
+        return await self._definitions(select(t).where(among(t.c.id, ids)).order_by(t.c.id)) if ids else []
+
+    async def _definitions(self, query: AnySelect) -> list[DefinitionRow]:
+        return [read(definition_row, row, "definition") for row in await self._rows(query)]
+
+    async def open_definition_ids(self) -> set[int]:
+        d, open_sagas = schema.definition, schema.saga_listing.alias("open")
+        is_open = (
+            select(literal(1))
+            .where(
+                open_sagas.c.closed_at.is_(None),
+                open_sagas.c.tenant == d.c.tenant,
+                open_sagas.c.phase.in_(schema.OPEN_PHASES),
+                open_sagas.c.definition_name == d.c.name,
+                open_sagas.c.definition_version == d.c.version,
+            )
+            .exists()
+        )
+        return {row[0] for row in await self._rows(select(d.c.id).where(is_open))}
+
+    async def schemas(self) -> list[SchemaRow]:
+        t = schema.schema
+        rows = await self._rows(select(t.c.id, t.c.subject, t.c.version, t.c.document).order_by(t.c.subject, t.c.version))
+        return [read(schema_row, row, "schema") for row in rows]
+
+    # -- what could not be applied, and what is watched
+
+    async def dead_letters(self, *, after: UUID | None, limit: int, unrelayed: bool = False) -> list[DeadLetter]:
+        t = schema.dead_letter
+        query = select(t).order_by(t.c.id).limit(limit)
+        if after is not None:
+            query = query.where(t.c.id > after)
+        if unrelayed:
+            query = query.where(~t.c.relayed)
+        return [read(dead_letter, row, "dead_letter") for row in await self._rows(query)]
+
+    async def dead_letter(self, id: UUID) -> DeadLetter | None:
+        rows = await self._rows(select(schema.dead_letter).where(schema.dead_letter.c.id == id))
+        return read(dead_letter, rows[0], "dead_letter") if rows else None
+
+    async def figures(self) -> Figures:
+        phases = await self._rows(listing.open_by_phase())
+        counts = (await self._rows(listing.counts()))[0]
+        oldest = [row[0] for row in await self._rows(union_all(*listing.oldest_of_each_shard()))]
+        return listing.figures(phases, counts, oldest)
+
+    # -- instances
+
+    async def claim_instance(self, name: str, *, stale_s: float) -> bool:
+        t = schema.instance
+        seen = {"name": name, "token": self._token, "seen_at": database_clock(), "feature_level": schema.FEATURE_LEVEL}
+        new = insert_or(self.dialect, t, seen)
+        stale = t.c.seen_at < database_clock() - int(stale_s * 1_000_000)
+        claim = new.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"token": new.excluded.token, "seen_at": new.excluded.seen_at, "feature_level": new.excluded.feature_level},
+            where=or_(t.c.token == self._token, stale),
+        )
+        return await self._write(claim) == 1
+
+    async def release_instance(self, name: str) -> None:
+        t = schema.instance
+        await self._write(t.delete().where(t.c.name == name, t.c.token == self._token))
+
+    async def spans_due(self) -> AsyncIterator[tuple[UUID, int]]:
+        t = schema.span_due
+        after: tuple[UUID, int] = (UUID(int=0), 0)
+        while True:
+            key = tuple_(t.c.saga_id, t.c.version)
+            page = select(t.c.saga_id, t.c.version).where(key > tuple_(*after)).order_by(t.c.saga_id, t.c.version).limit(_SPANS)
+            rows = await self._rows(page)
+            for saga_id, version in rows:
+                yield saga_id, version
+            if len(rows) < _SPANS:
+                return
+            after = (rows[-1][0], rows[-1][1])

@@ -1,0 +1,106 @@
+"""The database's schema revision: checked at start, brought up by Alembic from migrations that come with the package.
+
+Migrations run in one transaction, under a lock that makes a second upgrade wait and then find nothing to do.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from functools import cache
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from saga_coordinator.store import schema
+from saga_coordinator.store.dialect import insert_ignoring
+from saga_coordinator.store.port import SchemaTooOld
+
+VERSION_TABLE: Final = "saga_schema_revision"
+_UPGRADE_LOCK: Final = 0x5A6A_0001
+_TOKEN_KEY_BYTES: Final = 32
+
+
+@cache
+def head() -> str:
+    """The newest revision this release brings."""
+    revision = _scripts().get_current_head()
+    assert revision is not None
+    return revision
+
+
+async def check(connection: AsyncConnection) -> None:
+    """Raise SchemaTooOld unless the database is exactly what this release works with."""
+    found = await connection.run_sync(_stored)
+    if found == head():
+        level = (await connection.execute(select(schema.meta.c.feature_level))).scalar_one_or_none()
+        if level is not None and level <= schema.FEATURE_LEVEL:
+            return
+        raise SchemaTooOld(f"this release is older than the database: it reads feature level {schema.FEATURE_LEVEL}, not {level}")
+    if found is None:
+        raise SchemaTooOld("the database has no saga tables yet; run `saga db upgrade`")
+    if found in {script.revision for script in _scripts().walk_revisions()}:
+        raise SchemaTooOld(f"the database's schema is older ({found}) than this release ({head()}); run `saga db upgrade`")
+    raise SchemaTooOld(
+        f"this release is older than the database, whose schema {found[:40]!r} it does not know; install the newer one"
+    )
+
+
+async def upgrade(url: URL) -> str:
+    """Bring the database to `head()`; the revision reached."""
+    engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+    return head()
+
+
+def _upgrade(connection: Connection) -> None:
+    postgres = connection.dialect.name == "postgresql"
+    connection.execute(text("BEGIN" if postgres else "BEGIN IMMEDIATE"))
+    try:
+        if postgres:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+        found = _stored(connection)
+        if found is not None and found not in {script.revision for script in _scripts().walk_revisions()}:
+            raise SchemaTooOld(f"this release is older than the database, whose schema {found[:40]!r} it does not know")
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        _identify(connection)
+        connection.execute(text("COMMIT"))
+    except BaseException:
+        connection.execute(text("ROLLBACK"))
+        raise
+
+
+def _identify(connection: Connection) -> None:
+    """Give a new database its own random id and, where the store is the only place for it, its token key."""
+    key = None if connection.dialect.name == "postgresql" else secrets.token_bytes(_TOKEN_KEY_BYTES)
+    new = {"id": 1, "cluster_id": str(uuid.uuid4()), "incarnation": 1, "feature_level": schema.FEATURE_LEVEL, "token_key": key}
+    connection.execute(insert_ignoring(connection.dialect.name, schema.meta, new))
+
+
+def _stored(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "saga_coordinator:migrations")
+    return config
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())

@@ -1,0 +1,393 @@
+"""The tables, as SQLAlchemy Core: what a row may be is said here in constraints, so that a bad row is refused wherever it comes from.
+
+There are no foreign keys between hot tables: each would lock a parent row per insert, and every write is counted instead. No table
+that is written per transition has an index on a column that changes, but `wakeup` (its purpose is the order of its due times).
+The migrations build the same tables; a test compares both catalogues on both dialects.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from saga_coordinator.store.columns import Flag, Id, Number, Octets, Words
+
+OPEN_PHASES: Final = ("RUNNING", "SETTLING", "COMMITTED", "COMPENSATING")
+FINAL_PHASES: Final = ("COMPLETED", "COMPENSATED", "FORCED")
+PHASES: Final = frozenset(OPEN_PHASES + FINAL_PHASES)
+
+FEATURE_LEVEL: Final = 1
+"""The newest state formats this release can read; a database beyond it is refused at start."""
+
+metadata = MetaData(
+    naming_convention={
+        "ck": "%(table_name)s_%(constraint_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+_BUSY: Final = {
+    # Small tables whose rows come and go thousands of times a minute: vacuum by count, not by share, and without pauses.
+    "autovacuum_vacuum_scale_factor": 0,
+    "autovacuum_vacuum_threshold": 2000,
+    "autovacuum_vacuum_insert_scale_factor": 0,
+    "autovacuum_vacuum_insert_threshold": 20000,
+    "autovacuum_vacuum_cost_delay": 0,
+    "autovacuum_analyze_scale_factor": 0,
+    "autovacuum_analyze_threshold": 10000,
+}
+
+
+def _in(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+def _phase_rules() -> list[CheckConstraint]:
+    return [
+        CheckConstraint(_in("phase", OPEN_PHASES + FINAL_PHASES), name="phase"),
+        CheckConstraint(f"(closed_at IS NOT NULL) = ({_in('phase', FINAL_PHASES)})", name="closed"),
+    ]
+
+
+def _id(name: str = "id", *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Id(), nullable=nullable)
+
+
+def _number(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Number, nullable=nullable, autoincrement=False)
+
+
+def _words(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Words, nullable=nullable)
+
+
+def _octets(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Octets, nullable=nullable)
+
+
+def _table(name: str, *items: Any, fill: int | None = None, busy: bool = False, by_key: bool = False) -> Table:
+    """`fill`: room on each page for the next versions of its rows. `by_key`: SQLite keeps the row in the key's tree, not beside it."""
+    storage: dict[str, int] = ({"fillfactor": fill} if fill else {}) | (_BUSY if busy else {})
+    return Table(name, metadata, *items, postgresql_with=storage, sqlite_strict=True, sqlite_with_rowid=not by_key)
+
+
+meta = _table(
+    "meta",
+    _number("id"),
+    _words("cluster_id"),
+    _words("kafka_cluster_id", nullable=True),
+    _number("incarnation"),
+    _number("feature_level"),
+    _octets("token_key", nullable=True),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="one_row"),
+    CheckConstraint("incarnation >= 1 AND feature_level >= 1", name="levels"),
+)
+
+definition = _table(
+    "definition",
+    Column("id", Number, Identity(), primary_key=True),
+    _words("hash"),
+    _words("tenant"),
+    _words("name"),
+    _number("version"),
+    _octets("document"),
+    _words("reader_schemas"),
+    Column("active", Flag, nullable=False),
+    _number("registered_at"),
+    UniqueConstraint("tenant", "hash"),
+    UniqueConstraint("tenant", "name", "version"),
+    CheckConstraint("version >= 1", name="version"),
+)
+# At most one active version of a name; also how a start finds it.
+Index(
+    "definition_active",
+    definition.c.tenant,
+    definition.c.name,
+    unique=True,
+    postgresql_where=text("active"),
+    sqlite_where=text("active"),
+)
+
+# Columns that never change stand first: an update then logs only the end of the row.
+saga = _table(
+    "saga",
+    _id(),
+    _words("tenant"),
+    _number("definition_id"),
+    _id("root_id", nullable=True),
+    _id("parent_id", nullable=True),
+    _words("parent_step", nullable=True),
+    _words("lane", nullable=True),
+    _words("fair_key", nullable=True),
+    _words("business_key", nullable=True),
+    _words("trace_id"),
+    _words("parent_span", nullable=True),
+    _number("trace_flags"),
+    _words("tracestate", nullable=True),
+    _words("baggage", nullable=True),
+    _number("started_at"),
+    _number("incarnation"),
+    _number("engine_rev"),
+    _number("state_format"),
+    _words("phase"),
+    _number("max_expiry"),
+    _number("version"),
+    _number("wake_at", nullable=True),
+    _number("closed_at", nullable=True),
+    _octets("state"),
+    PrimaryKeyConstraint("id"),
+    *_phase_rules(),
+    # No silent saga: an open one has a wake-up, a finished one has none.
+    CheckConstraint("(closed_at IS NULL) = (wake_at IS NOT NULL)", name="wake"),
+    CheckConstraint("version >= 1 AND incarnation >= 1 AND engine_rev >= 1", name="counts"),
+    CheckConstraint("length(trace_id) = 32 AND (parent_span IS NULL OR length(parent_span) = 16)", name="trace"),
+    fill=60,
+)
+
+saga_key = _table(
+    "saga_key",
+    _words("tenant"),
+    _words("business_key"),
+    _words("definition_name"),
+    _id("saga_id"),
+    PrimaryKeyConstraint("tenant", "business_key", "definition_name"),
+    by_key=True,
+)
+
+# Finished sagas whose key was taken over (on_closed: allow): still found by their key.
+saga_key_former = _table(
+    "saga_key_former",
+    _words("tenant"),
+    _words("business_key"),
+    _words("definition_name"),
+    _id("saga_id"),
+    PrimaryKeyConstraint("tenant", "business_key", "definition_name", "saga_id"),
+    by_key=True,
+)
+
+start_request = _table(
+    "start_request",
+    _words("tenant"),
+    _words("source"),
+    _words("request_id"),
+    _id("saga_id"),
+    _octets("body_hash"),
+    PrimaryKeyConstraint("tenant", "source", "request_id"),
+    by_key=True,
+)
+
+journal = _table(
+    "journal",
+    _id("saga_id"),
+    _number("version"),
+    _number("at"),
+    _words("kind"),
+    _number("engine_rev"),
+    _number("format"),
+    _octets("facts"),
+    _words("actor", nullable=True),
+    PrimaryKeyConstraint("saga_id", "version"),
+    CheckConstraint("version >= 1", name="version"),
+)
+
+# Rows are inserted and deleted, never updated: a fill factor would only waste pages.
+outbox = _table(
+    "outbox",
+    _number("shard"),
+    _id(),
+    _id("saga_id"),
+    _number("version"),
+    _number("ord"),
+    PrimaryKeyConstraint("shard", "id"),
+    CheckConstraint("shard >= 0 AND version >= 1 AND ord >= 0", name="pointer"),
+    busy=True,
+    by_key=True,
+)
+
+wakeup = _table(
+    "wakeup",
+    _id("saga_id"),
+    _number("due_at"),
+    PrimaryKeyConstraint("saga_id"),
+    fill=60,
+    busy=True,
+    by_key=True,
+)
+# Serves `due` and `earliest_due_in_s`.
+Index("wakeup_due", wakeup.c.due_at)
+
+consumed = _table(
+    "consumed",
+    _words("topic"),
+    _number("part"),
+    _number("next_offset"),
+    _octets("last_print", nullable=True),
+    _number("anchor_offset", nullable=True),
+    _octets("anchor_print", nullable=True),
+    _number("caught_up_at", nullable=True),
+    PrimaryKeyConstraint("topic", "part"),
+    CheckConstraint("part >= 0 AND next_offset >= 0", name="offsets"),
+    CheckConstraint("(anchor_offset IS NULL) = (anchor_print IS NULL)", name="anchor"),
+    fill=50,
+    busy=True,
+    by_key=True,
+)
+
+inbox_event = _table(
+    "inbox_event",
+    _id("saga_id"),
+    _id(),
+    _words("kind"),
+    _octets("body"),
+    PrimaryKeyConstraint("id"),
+    busy=True,
+    by_key=True,
+)
+# Serves `inbox_of`.
+Index("inbox_event_saga", inbox_event.c.saga_id)
+
+attention = _table(
+    "attention",
+    _id("saga_id"),
+    _words("step"),
+    _words("reason"),
+    _number("since"),
+    _words("note"),
+    PrimaryKeyConstraint("saga_id", "step", "reason"),
+    by_key=True,
+)
+
+control = _table(
+    "control",
+    _words("scope"),
+    _words("tenant"),
+    _words("name"),
+    _words("value"),
+    _words("who"),
+    _words("why"),
+    PrimaryKeyConstraint("scope", "tenant", "name"),
+    by_key=True,
+)
+
+span_due = _table(
+    "span_due", _id("saga_id"), _number("version"), PrimaryKeyConstraint("saga_id", "version"), busy=True, by_key=True
+)
+
+orphan_reply = _table(
+    "orphan_reply",
+    _id(),
+    _id("saga_id"),
+    _number("at"),
+    _words("topic"),
+    _number("part"),
+    _number("offset"),
+    _octets("headers"),
+    _octets("value", nullable=True),
+    PrimaryKeyConstraint("id"),
+)
+
+dead_letter = _table(
+    "dead_letter",
+    _id(),
+    _words("consumer"),
+    _words("topic"),
+    _number("part"),
+    _number("offset"),
+    _number("at"),
+    _words("reason"),
+    _words("detail"),
+    _octets("key", nullable=True),
+    _octets("value", nullable=True),
+    _octets("headers"),
+    Column("relayed", Flag, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+# Serves the relay to the dead-letter topic.
+Index("dead_letter_unrelayed", dead_letter.c.id, postgresql_where=text("NOT relayed"), sqlite_where=text("NOT relayed"))
+
+audit = _table(
+    "audit",
+    Column("id", Number, Identity(), primary_key=True),
+    _words("tenant"),
+    _words("act"),
+    _words("target"),
+    _words("who"),
+    _words("why"),
+    _number("at"),
+)
+
+# What lists show and filter by; written with the saga, at its start, at changes of phase or attention, and at its end.
+saga_listing = _table(
+    "saga_listing",
+    _words("tenant"),
+    _id("saga_id"),
+    _words("definition_name"),
+    _number("definition_version"),
+    _words("business_key", nullable=True),
+    _words("trace_id"),
+    _number("started_at"),
+    _words("phase"),
+    _number("closed_at", nullable=True),
+    _number("attention"),
+    PrimaryKeyConstraint("tenant", "saga_id"),
+    *_phase_rules(),
+    CheckConstraint("attention >= 0", name="attention"),
+    fill=80,
+    by_key=True,
+)
+_LISTED = saga_listing.c
+_IS_OPEN = text("closed_at IS NULL")
+_IS_UNUSUAL = text("phase IN ('COMPENSATED', 'FORCED')")
+_HAS_ATTENTION = text("attention > 0")
+# Serves lists of one open phase and the gauge of sagas by phase.
+Index(
+    "saga_listing_open",
+    _LISTED.tenant,
+    _LISTED.phase,
+    _LISTED.definition_name,
+    _LISTED.saga_id,
+    postgresql_where=_IS_OPEN,
+    sqlite_where=_IS_OPEN,
+)
+# Serves lists of the endings that are rare (completed sagas are found by the key, newest first).
+Index(
+    "saga_listing_unusual", _LISTED.tenant, _LISTED.phase, _LISTED.saga_id, postgresql_where=_IS_UNUSUAL, sqlite_where=_IS_UNUSUAL
+)
+# Serves `--attention`.
+Index("saga_listing_attention", _LISTED.tenant, _LISTED.saga_id, postgresql_where=_HAS_ATTENTION, sqlite_where=_HAS_ATTENTION)
+# Serves `--definition`.
+Index("saga_listing_definition", _LISTED.tenant, _LISTED.definition_name, _LISTED.saga_id)
+
+schema = _table(
+    "schema",
+    _number("id"),
+    _words("subject"),
+    _number("version"),
+    _octets("document"),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("subject", "version"),
+    CheckConstraint("version >= 1", name="version"),
+)
+
+instance = _table(
+    "instance",
+    _words("name"),
+    _words("token"),
+    _number("seen_at"),
+    _number("feature_level"),
+    PrimaryKeyConstraint("name"),
+    by_key=True,
+)

@@ -1,0 +1,245 @@
+"""The store on SQLite: one process, one writing connection, WAL, every commit synced.
+
+The process is kept alone by an operating-system lock on a file beside the database, which a kill -9 frees. Writers take turns at one
+connection, each in BEGIN IMMEDIATE, so a saga that exists can always be locked; readers have connections of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import aiosqlite
+from sqlalchemy import Executable, event
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from saga_coordinator.store.columns import SQLITE_CLOCK
+from saga_coordinator.store.faults import translated
+from saga_coordinator.store.port import CommitUnknown, SagaRow, StoreBusy, StoreError
+from saga_coordinator.store.reads import SqlStore
+from saga_coordinator.store.rows import SAGA_COLUMNS, read, saga_row
+from saga_coordinator.store.statements import Statement, Write
+from saga_coordinator.store.transaction import SqlTransaction
+
+WRITER_WAIT_S: Final = 10.0
+BUSY_WAIT_S: Final = 5
+"""For somebody with a SQLite shell on the file; our own writers wait for each other before."""
+CONNECTIONS: Final = 5
+"""One writes, the others read."""
+
+_LOCKED_AT_ONCE: Final = 500
+"""Ids in one SELECT."""
+
+_SETTINGS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA fullfsync = ON",
+    f"PRAGMA busy_timeout = {BUSY_WAIT_S * 1000}",
+    "PRAGMA cache_size = -16000",
+)
+
+
+class SqliteStore(SqlStore):
+    dialect = "sqlite"
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(_engine(url))
+        self._path = Path(url.database or "")
+        self._file_lock: int | None = None
+        self._turn = asyncio.Lock()
+        self._writer: AsyncConnection | None = None
+
+    async def _open(self) -> None:
+        self._file_lock = lock_file(self._path)
+        await super().upgrade()
+
+    async def stop(self) -> None:
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
+        await super().stop()
+        if self._file_lock is not None:
+            os.close(self._file_lock)
+            self._file_lock = None
+
+    async def upgrade(self) -> str:
+        """Bring the file up to date; refused (StoreBusy) while another process has it open."""
+        if self._file_lock is not None:
+            return await super().upgrade()
+        with translated():
+            descriptor = lock_file(self._path)
+        try:
+            return await super().upgrade()
+        finally:
+            os.close(descriptor)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        """The writing connection, when it is this task's turn."""
+        with translated():
+            async with asyncio.timeout(WRITER_WAIT_S):
+                await self._turn.acquire()
+        try:
+            if self._writer is None:
+                with translated():
+                    self._writer = await self._engine.connect()
+            yield self._writer
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[SqliteTransaction]:
+        async with self._writing() as connection:
+            transaction = SqliteTransaction(connection, await _driver(connection))
+            try:
+                await transaction.begin()
+                yield transaction
+                await transaction.flush()
+                await transaction.commit()
+            except BaseException:
+                if not await transaction.rollback():
+                    self._writer = None
+                    await connection.invalidate()
+                    await connection.close()
+                raise
+
+    async def _write(self, statement: Executable) -> int:
+        async with self.transaction() as transaction:
+            return (await transaction.execute(statement)).rowcount
+
+    async def has_journal(self, saga_id: UUID, version: int) -> bytes | None:
+        # A turn at the writing connection is the row lock.
+        async with self.transaction() as transaction:
+            return await transaction.facts(saga_id, version)
+
+    @asynccontextmanager
+    async def shard_lock(self, shard: int) -> AsyncIterator[bool]:
+        yield shard >= 0  # one process, one sweeper
+
+
+class SqliteTransaction(SqlTransaction):
+    def __init__(self, connection: AsyncConnection, driver: aiosqlite.Connection) -> None:
+        super().__init__(connection)
+        self._driver = driver
+
+    async def begin(self) -> None:
+        await self._fetch("BEGIN IMMEDIATE")
+        await self.refresh_clock()
+
+    async def refresh_clock(self) -> None:
+        self._now = (await self._fetch(f"SELECT {SQLITE_CLOCK}"))[0][0]
+
+    async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
+        """All are locked since BEGIN IMMEDIATE: nothing is ever waited for or skipped."""
+        await self.flush()
+        rows: list[Any] = []
+        for part in batched(sorted(ids), _LOCKED_AT_ONCE):
+            rows += await self._fetch(_select_sagas(len(part)), [id.bytes for id in part])
+        await self.refresh_clock()
+        locked = {saga.id: saga for saga in (read(saga_row, row, "saga") for row in rows)}
+        self._locked.update(locked)
+        return locked
+
+    async def run(self, writes: Sequence[Write]) -> list[int]:
+        counts = []
+        for write in writes:
+            ids = _id_columns(write.statement)
+            rows = [tuple(value.bytes if at in ids else value for at, value in enumerate(row)) for row in write.rows]
+            async with self._driver.executemany(_text(write.statement), rows) as cursor:
+                counts.append(cursor.rowcount)
+        return counts
+
+    async def facts(self, saga_id: UUID, version: int) -> bytes | None:
+        found = await self._fetch("SELECT facts FROM journal WHERE saga_id = ? AND version = ?", (saga_id.bytes, version))
+        return found[0][0] if found else None
+
+    async def commit(self) -> None:
+        try:
+            await self._fetch("COMMIT")
+        except StoreError as error:
+            if self._driver.in_transaction:
+                raise  # SQLite kept the transaction open: it had no effect, and is rolled back
+            raise CommitUnknown(f"the commit failed: {error}") from error
+
+    async def rollback(self) -> bool:
+        """False when the connection is of no more use."""
+        try:
+            await self._driver.execute_fetchall("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            return "no transaction is active" in str(error)
+        except (sqlite3.Error, ValueError):
+            return False
+        return True
+
+    async def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with translated():
+            return list(await self._driver.execute_fetchall(query, values))
+
+
+def lock_file(path: Path) -> int:
+    """The lock that keeps other processes away, as an open file; StoreBusy when another has it. Closing frees it, and so does dying."""
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StoreBusy(f"{path} is in use by another process; SQLite serves one coordinator, PostgreSQL several") from None
+    return descriptor
+
+
+@lru_cache(maxsize=256)
+def _text(statement: Statement) -> str:
+    """A hot statement for one row."""
+    row = ", ".join(f"? AS {name}" for name, _ in statement.columns)
+    return statement.text.format(rows=f"(SELECT {row}) AS i")
+
+
+@lru_cache(maxsize=256)
+def _id_columns(statement: Statement) -> frozenset[int]:
+    return frozenset(at for at, (_, kind) in enumerate(statement.columns) if kind == "uuid")
+
+
+@lru_cache(maxsize=_LOCKED_AT_ONCE)
+def _select_sagas(count: int) -> str:
+    return f"SELECT {SAGA_COLUMNS} FROM saga WHERE id IN ({', '.join('?' * count)}) ORDER BY id"
+
+
+def batched(ids: list[UUID], size: int) -> list[list[UUID]]:
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:
+    with translated():
+        pooled = await connection.get_raw_connection()
+    driver = pooled.driver_connection
+    assert isinstance(driver, aiosqlite.Connection)
+    return driver
+
+
+def _engine(url: URL) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=WRITER_WAIT_S,
+        pool_reset_on_return=None,
+    )
+    event.listen(engine.sync_engine, "connect", _configure)
+    return engine
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for setting in _SETTINGS:
+        cursor.execute(setting)
+    cursor.close()

@@ -1,0 +1,276 @@
+"""What a transaction does alike on both databases: it collects hot writes and sends them together, and it counts what they touched.
+
+Writes wait in `_pending` until something must be read, the position is moved or the transaction ends: a usual batch is then one
+statement. So a wrong count may show only there; the transaction is rolled back either way.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Executable, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from saga_coordinator.store import schema
+from saga_coordinator.store import statements as sql
+from saga_coordinator.store.claims import Claims
+from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or
+from saga_coordinator.store.faults import translated
+from saga_coordinator.store.port import (
+    Advance,
+    ClaimResult,
+    CountMismatch,
+    DeadLetter,
+    DefinitionRow,
+    InboxEvent,
+    OrphanReply,
+    SagaRow,
+    SagaWrite,
+    SchemaCollision,
+    StartClaim,
+)
+from saga_coordinator.store.rows import definition_row, inbox_event, read
+from saga_coordinator.store.statements import Statement, Write
+from saga_coordinator.store.writes import groups_of
+
+
+class SqlTransaction(ABC):
+    """The port's `Transaction`, but for locking and running hot statements."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._now = 0
+        self._locked: dict[UUID, SagaRow] = {}
+        self._pending: list[Write] = []
+
+    @property
+    def now(self) -> int:
+        return self._now
+
+    @abstractmethod
+    async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]: ...
+
+    @abstractmethod
+    async def run(self, writes: Sequence[Write]) -> list[int]:
+        """Run hot statements whose rows are disjoint; how many rows each touched."""
+
+    @abstractmethod
+    async def refresh_clock(self) -> None: ...
+
+    async def flush(self) -> None:
+        """Send what waits, and count it."""
+        if self._pending:
+            writes, self._pending = self._pending, []
+            await self.counted(writes)
+
+    async def counted(self, writes: Sequence[Write]) -> list[int]:
+        with translated():
+            counts = await self.run(writes)
+        for write, count in zip(writes, counts, strict=True):
+            if write.statement.exact and count != len(write.rows):
+                raise CountMismatch(f"{count} rows of {write.statement.table} were written where {len(write.rows)} must be")
+        return counts
+
+    async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> AnyResult:
+        """A statement that is not hot, after the writes that wait."""
+        await self.flush()
+        with translated():
+            return await self._connection.execute(statement, rows)
+
+    async def _later(self, writes: Sequence[Write]) -> None:
+        """Let them wait; if they touch the same tables as what waits, that goes first."""
+        busy = {write.statement.table for write in self._pending}
+        if any(write.statement.table in busy or write.statement.reads in busy for write in writes):
+            await self.flush()
+        self._pending.extend(writes)
+
+    async def _put(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            await self._later([Write(statement, rows)])
+
+    # -- sagas
+
+    async def exists(self, ids: Collection[UUID]) -> set[UUID]:
+        if not ids:
+            return set()
+        return {row[0] for row in await self.execute(select(schema.saga.c.id).where(among(schema.saga.c.id, ids)))}
+
+    async def save(self, writes: Sequence[SagaWrite]) -> None:
+        for group in groups_of(writes, self._locked):
+            await self._later(group)
+        self._locked.update({write.row.id: write.row for write in writes})
+
+    async def put_inbox(self, events: Sequence[InboxEvent]) -> None:
+        await self._put(sql.INSERT_INBOX, [(event.saga_id, event.id, event.kind, event.body) for event in events])
+
+    async def inbox_of(self, ids: Collection[UUID]) -> list[InboxEvent]:
+        if not ids:
+            return []
+        t = schema.inbox_event
+        found = await self.execute(
+            select(t.c.saga_id, t.c.id, t.c.kind, t.c.body).where(among(t.c.saga_id, ids)).order_by(t.c.id)
+        )
+        return [read(inbox_event, row, "inbox_event") for row in found]
+
+    async def delete_inbox(self, ids: Collection[UUID]) -> None:
+        await self._put(sql.DROP_INBOX, [(id,) for id in sorted(ids)])
+
+    async def claim_starts(
+        self, claims: Sequence[StartClaim], *, replace_closed: Collection[UUID] = ()
+    ) -> dict[UUID, ClaimResult]:
+        if not claims:
+            return {}
+        await self.flush()
+        result = await Claims(self, claims, frozenset(replace_closed)).settle()
+        await self.refresh_clock()
+        return result
+
+    # -- positions and the outbox
+
+    async def advance(self, advances: Sequence[Advance]) -> bool:
+        ordered = sorted(advances, key=lambda one: (one.topic, one.partition))
+        await self._put(sql.RESTART, [_position(one) for one in ordered if one.restart])
+        moves = [one for one in ordered if not one.restart]
+        if not moves:
+            return True
+        # The same statement as the writes that wait; whether it moved all is the last count.
+        if any(write.statement.table == "consumed" for write in self._pending):
+            await self.flush()
+        pending, self._pending = self._pending, []
+        counts = await self.counted([*pending, Write(sql.ADVANCE, [(*_position(one), one.from_offset) for one in moves])])
+        missing = len(moves) - counts[-1]
+        if missing:
+            missing -= (await self.counted([Write(sql.INSERT_POSITION, [_position(one) for one in moves])]))[0]
+        return missing == 0
+
+    async def caught_up(
+        self, topic: str, partition: int, at: int, next_offset: int, anchor_offset: int | None, anchor_print: bytes | None
+    ) -> bool:
+        await self.flush()
+        row = (topic, partition, next_offset, anchor_offset, anchor_print, at)
+        return (await self.counted([Write(sql.CAUGHT_UP, [row])])) == [1]
+
+    async def delete_outbox(self, rows: Collection[tuple[int, UUID]]) -> None:
+        await self._put(sql.DELETE_OUTBOX, sorted(rows))
+
+    # -- what could not be applied
+
+    async def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        if letters:
+            await self.execute(insert(schema.dead_letter), [_dead_letter(letter) for letter in letters])
+
+    async def mark_relayed(self, ids: Collection[UUID]) -> None:
+        if ids:
+            t = schema.dead_letter
+            await self.execute(update(t).where(among(t.c.id, ids)).values(relayed=True))
+
+    async def add_orphans(self, orphans: Sequence[OrphanReply]) -> None:
+        if orphans:
+            await self.execute(insert(schema.orphan_reply), [_orphan(orphan) for orphan in orphans])
+
+    # -- definitions, schemas, control
+
+    async def add_audit(self, *, tenant: str, act: str, target: str, who: str, why: str, at: int) -> None:
+        await self.execute(insert(schema.audit).values(tenant=tenant, act=act, target=target, who=who, why=why, at=at))
+
+    async def add_schemas(self, rows: Sequence[tuple[int, str, bytes]]) -> None:
+        t = schema.schema
+        for id, subject, document in rows:
+            # The number is made in the statement: two writers of one subject collide on the key instead of sharing a version.
+            number = select(func.coalesce(func.max(t.c.version), 0) + 1).where(t.c.subject == subject).scalar_subquery()
+            new = {"id": id, "subject": subject, "document": document, "version": number}
+            await self.execute(insert_or(self._dialect, t, new).on_conflict_do_nothing(index_elements=["id"]))
+            stored = (await self.execute(select(t.c.document).where(t.c.id == id))).scalar_one()
+            if stored != document:
+                raise SchemaCollision(f"schema id {id} of {subject} stands for another document already")
+
+    async def add_definition(
+        self,
+        *,
+        hash: str,
+        tenant: str,
+        name: str,
+        version: int,
+        document: bytes,
+        reader_schemas: Mapping[str, int],
+        now: int,
+    ) -> DefinitionRow | None:
+        t = schema.definition
+        new = {
+            "hash": hash,
+            "tenant": tenant,
+            "name": name,
+            "version": version,
+            "document": document,
+            "reader_schemas": json.dumps(dict(reader_schemas), sort_keys=True),
+            "active": False,
+            "registered_at": now,
+        }
+        await self.execute(insert_ignoring(self._dialect, t, new))
+        where = (t.c.tenant == tenant, t.c.name == name, t.c.version == version, t.c.hash == hash)
+        found = (await self.execute(select(t).where(*where))).first()
+        return None if found is None else read(definition_row, found, "definition")
+
+    async def activate(self, tenant: str, name: str, version: int) -> bool:
+        t = schema.definition
+        # In order of id: two activations of one name wait for each other and do not deadlock.
+        ids = select(t.c.id).where(t.c.tenant == tenant, t.c.name == name).order_by(t.c.id).with_for_update(key_share=True)
+        await self.execute(ids)
+        of_name = update(t).where(t.c.tenant == tenant, t.c.name == name)
+        wanted = select(t.c.id).where(t.c.tenant == tenant, t.c.name == name, t.c.version == version)
+        if (await self.execute(wanted)).first() is None:
+            return False
+        await self.execute(of_name.where(t.c.active, t.c.version != version).values(active=False))
+        await self.execute(of_name.where(t.c.version == version).values(active=True))
+        return True
+
+    async def set_control(self, *, scope: str, tenant: str, name: str, value: str, who: str, why: str) -> None:
+        new = insert_or(
+            self._dialect,
+            schema.control,
+            {"scope": scope, "tenant": tenant, "name": name, "value": value, "who": who, "why": why},
+        )
+        changed = {column: new.excluded[column] for column in ("value", "who", "why")}
+        await self.execute(new.on_conflict_do_update(index_elements=["scope", "tenant", "name"], set_=changed))
+
+    @property
+    def _dialect(self) -> str:
+        return self._connection.dialect.name
+
+
+def _position(one: Advance) -> tuple[Any, ...]:
+    return (one.topic, one.partition, one.next_offset, one.last_print, one.anchor_offset, one.anchor_print)
+
+
+def _dead_letter(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "consumer": letter.consumer,
+        "topic": letter.topic,
+        "part": letter.partition,
+        "offset": letter.offset,
+        "at": letter.at,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "key": letter.key,
+        "value": letter.value,
+        "headers": letter.headers,
+        "relayed": letter.relayed,
+    }
+
+
+def _orphan(orphan: OrphanReply) -> dict[str, Any]:
+    return {
+        "id": orphan.id,
+        "saga_id": orphan.saga_id,
+        "at": orphan.at,
+        "topic": orphan.topic,
+        "part": orphan.partition,
+        "offset": orphan.offset,
+        "headers": orphan.headers,
+        "value": orphan.value,
+    }
