@@ -168,9 +168,8 @@ class HeaderFields:
 def _collect(headers: RawHeaders) -> dict[str, str]:
     fields: dict[str, str] = {}
     twice: list[str] = []
-    count = total = 0
-    for name, value in headers:
-        count += 1
+    total = 0
+    for count, (name, value) in enumerate(headers, start=1):
         total += len(name) + len(value or b"")
         if count > limits.HEADER_COUNT or total > limits.HEADERS_BYTES:
             raise BadMessage("too_large", f"more than {limits.HEADER_COUNT} headers or {limits.HEADERS_BYTES} bytes of them")

@@ -57,10 +57,12 @@ class _Walk:
             byte = self.take(1)[0]
             raw |= (byte & 0x7F) << (7 * count)
             if not byte & 0x80:
-                if (count and not byte) or raw >> bits:
-                    _refuse("a number is spelled too long")
-                return (raw >> 1) ^ -(raw & 1)
-        _refuse("a number is spelled too long")
+                break
+        else:
+            _refuse("a number is spelled too long")
+        if (count and not byte) or raw >> bits:
+            _refuse("a number is spelled too long")
+        return (raw >> 1) ^ -(raw & 1)
 
     def null(self, node: Any) -> None:
         pass
