@@ -54,15 +54,44 @@ class BrokerError(Exception):
 
 
 class RecordRefused(BrokerError):
-    """The broker will not take this record as it is (too large, not authorised, invalid): trying the same again is useless for now."""
+    """The broker will not take this record as it is (too large, not authorised, no such topic): the same again is useless for now.
+
+    `alone` is False when the broker refused a batch in which this record had company: any of them may be the cause, so each has to
+    be sent by itself to learn which.
+    """
+
+    def __init__(self, reason: str, *, alone: bool = True) -> None:
+        super().__init__(reason)
+        self.alone = alone
 
 
 class TopicForbidden(BrokerError):
     """The topic does not exist and may not be created here."""
 
 
+class PositionLost(BrokerError):
+    """The topic does not hold what the consumer was to read next: it was replaced, truncated, or the records have expired.
+
+    Raised once by `poll`, losing no record of other partitions. The partitions named deliver nothing until they are sought again.
+    """
+
+    def __init__(self, positions: Mapping[TopicPartition, int]) -> None:
+        super().__init__(
+            "no such offset: " + ", ".join(f"{at.topic}/{at.partition} at {offset}" for at, offset in positions.items())
+        )
+        self.positions = dict(positions)
+
+
 class Producer(Protocol):
-    """An idempotent producer (acks=all). After any failed or timed-out send the owner closes it and makes a fresh one."""
+    """An idempotent producer (acks=all). Once it is no longer `usable` the owner closes it and makes a fresh one."""
+
+    @property
+    def usable(self) -> bool:
+        """False after a failed or timed-out send: what such a producer sends next may be refused or arrive out of order.
+
+        A record refused before it left the process (too large, no such topic) leaves the producer usable.
+        """
+        ...
 
     async def start(self) -> None: ...
 
@@ -95,15 +124,30 @@ class Consumer(Protocol):
 
     def assignment(self) -> frozenset[TopicPartition]: ...
 
-    def seek(self, position: TopicPartition, offset: int) -> None: ...
-
-    async def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
-        """What has arrived, at most `max_records`, in offset order per partition; waits up to `timeout_s` for the first."""
+    def awaiting_seek(self) -> frozenset[TopicPartition]:
+        """Assigned partitions that deliver nothing until sought: new ones, ones taken away and given back between two polls, and
+        ones whose position was lost. To be asked before every poll; comparing `assignment()` with an earlier one misses the second.
+        """
         ...
 
-    async def earliest(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+    def seek(self, position: TopicPartition, offset: int) -> None:
+        """Read on from this offset. A partition that is not ours (any more) is ignored."""
+        ...
 
-    async def end_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+    async def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        """What has arrived, at most `max_records`, in offset order per partition; waits up to `timeout_s` for the first.
+
+        Raises PositionLost, or BrokerError when the client cannot go on: polling again may work, a fresh consumer will.
+        """
+        ...
+
+    async def earliest(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The first offset held, of each of these partitions that exist now."""
+        ...
+
+    async def end_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The offset the next record will get, of each of these partitions that exist now."""
+        ...
 
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
         """The record at exactly this offset, read aside without moving the consumer's position; None when the topic does not hold it."""
@@ -130,7 +174,10 @@ class Broker(Protocol):
     async def cluster_id(self) -> str: ...
 
     async def ensure_topics(self, topics: Iterable[str]) -> None:
-        """Create what is missing (settings: partitions, replication). Raises TopicForbidden naming those that are missing and may not be made."""
+        """Create what is missing (settings: partitions, replication).
+
+        Raises TopicForbidden, naming those that are missing and may not be made.
+        """
         ...
 
     async def partitions(self, topics: Iterable[str]) -> Mapping[str, frozenset[int]]:

@@ -1,0 +1,33 @@
+"""What every background loop needs to wait well: growing pauses, and waiting for an event or the clock, whichever is first."""
+
+from __future__ import annotations
+
+import asyncio
+
+from saga_messaging.clock import Clock
+
+
+def backoff(attempt: int, *, first_s: float, cap_s: float, jitter: float) -> float:
+    """Seconds to pause after failed attempt number `attempt` (from 1): doubling up to the cap, spread by up to a quarter down.
+
+    `jitter` is a fraction from 0 to 1, drawn by the caller, so that many processes do not come back in step.
+    """
+    doubled = min(cap_s, first_s * 2.0 ** min(attempt - 1, 30))
+    return doubled * (1.0 - 0.25 * jitter)
+
+
+async def happened(event: asyncio.Event, clock: Clock, timeout_s: float) -> bool:
+    """Wait for the event, at most `timeout_s` by this clock; whether it happened."""
+    if event.is_set():
+        return True
+    if timeout_s <= 0:
+        await asyncio.sleep(0)
+        return event.is_set()
+    waits = (asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(timeout_s)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    return event.is_set()

@@ -1,0 +1,175 @@
+"""A cluster: the factory of its clients, and its administration (topics, groups, ids)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    KafkaError,
+    PolicyViolationError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+
+from saga_messaging.broker import BrokerError, TopicForbidden, TopicPartition
+from saga_messaging.kafka.aside import Aside
+from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, connection_options, said, theirs
+from saga_messaging.kafka.consumer import KafkaConsumer
+from saga_messaging.kafka.producer import KafkaProducer
+from saga_messaging.settings import KafkaSettings
+
+RETRY_PAUSE_S = 0.1
+GROUP_ID_NOT_FOUND = 69
+_FORBIDDEN = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError, PolicyViolationError, InvalidTopicError)
+Result = TypeVar("Result")
+
+
+class KafkaBroker:
+    """Clients of one cluster, and its administration."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._options = connection_options(settings)
+        self._timeout_s = settings.request_timeout_ms / 1000
+        self._admin: Any = None
+        self._admin_lock = asyncio.Lock()
+        self._aside = Aside(self._options, self._timeout_s)
+
+    def producer(self) -> KafkaProducer:
+        return KafkaProducer(self._options, self._settings)
+
+    def consumer(self, *, group: str, instance: str | None = None) -> KafkaConsumer:
+        return KafkaConsumer(self, self._aside, self._options, self._settings, group, instance)
+
+    async def start(self) -> None:
+        await self.cluster_id()
+
+    async def stop(self) -> None:
+        await self._aside.stop()
+        await self._drop_admin()
+
+    async def cluster_id(self) -> str:
+        described = await self._ask(lambda admin: admin.describe_cluster())
+        return str(described["cluster_id"])
+
+    async def ensure_topics(self, topics: Iterable[str]) -> None:
+        wanted = set(topics)
+        missing = await self._missing(wanted)
+        if not missing:
+            return
+        if self._settings.stand_in:
+            await self._ask(lambda admin: admin.describe_topics(sorted(missing)))  # asking for a topic makes it
+        else:
+            await self._create(missing)
+        async with _limit(self._timeout_s, "the new topics did not appear"):
+            while await self._missing(wanted):  # noqa: ASYNC110  # only asking again can tell
+                await asyncio.sleep(RETRY_PAUSE_S)
+
+    async def delete_topics(self, topics: Iterable[str]) -> None:
+        """For tests and for wiping a development cluster; not part of the port. A topic that does not exist is no error."""
+        names = sorted(topics)
+        await self._ask(lambda admin: admin.delete_topics(names))
+
+    async def partitions(self, topics: Iterable[str]) -> Mapping[str, frozenset[int]]:
+        """Asks for all topics of the cluster: asking for a missing one by name would make brokers that allow it create it."""
+        described = await self._ask(lambda admin: admin.describe_topics())
+        held = {
+            str(t["topic"]): frozenset(int(p["partition"]) for p in t["partitions"]) for t in described if not t["error_code"]
+        }
+        return {topic: held.get(topic, frozenset()) for topic in topics}
+
+    async def readers(self, group: str) -> int | None:
+        if self._settings.stand_in:
+            return None
+        answers = await self._ask(lambda admin: admin.describe_consumer_groups([group]))
+        described = answers[0].to_object()["groups"][0]
+        if described["error_code"] and described["error_code"] != GROUP_ID_NOT_FOUND:  # else nobody ever read
+            raise BrokerError(f"group {group}: {for_code(described['error_code']).__name__}")
+        return len(described["members"])
+
+    async def group_lag(self, group: str, topics: Iterable[str]) -> Mapping[TopicPartition, int]:
+        """Where the group has committed nothing, all that the topic holds counts as lag."""
+        if self._settings.stand_in:
+            return {}
+        held = await self.partitions(topics)
+        positions = [TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers]
+        if not positions:
+            return {}
+        committed = await self._ask(lambda admin: admin.list_consumer_group_offsets(group))
+        earliest = await self._aside.offsets(positions, first=True)
+        read = {at: committed[theirs(at)].offset if theirs(at) in committed else earliest[at] for at in positions}
+        ends = await self._aside.offsets(positions, first=False)
+        return {at: max(0, ends[at] - read[at]) for at in positions}
+
+    async def existing(self, positions: Iterable[TopicPartition]) -> list[TopicPartition]:
+        """Those of these partitions that the cluster holds now."""
+        asked = list(positions)
+        held = await self.partitions({position.topic for position in asked})
+        return [position for position in asked if position.partition in held[position.topic]]
+
+    async def _missing(self, topics: set[str]) -> set[str]:
+        return {topic for topic, held in (await self.partitions(topics)).items() if not held}
+
+    async def _create(self, topics: set[str]) -> None:
+        settings = self._settings
+        new = [NewTopic(topic, settings.partitions, settings.replication_factor) for topic in sorted(topics)]
+        answer = await self._ask(lambda admin: admin.create_topics(new))
+        forbidden, failed = [], []
+        for topic, code, *_ in answer.topic_errors:
+            error = for_code(code)
+            if code and issubclass(error, _FORBIDDEN):
+                forbidden.append(topic)
+            elif code and error is not TopicAlreadyExistsError:
+                failed.append(f"{topic}: {error.__name__}")
+        if forbidden:
+            raise TopicForbidden(f"may not be created here: {', '.join(forbidden)}")
+        if failed:
+            raise BrokerError(f"not created: {', '.join(failed)}")
+
+    async def _ask(self, request: Callable[[Any], Awaitable[Result]]) -> Result:
+        """Ask the cluster, on another node when one does not answer, until the time limit; then start afresh next time."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while True:
+                    try:
+                        return await request(await self._started_admin())
+                    except (KafkaError, OSError) as error:
+                        if isinstance(error, KafkaError) and not error.retriable:
+                            raise
+                        await asyncio.sleep(RETRY_PAUSE_S)
+        except (*CLIENT_ERRORS, AttributeError) as error:  # AttributeError: no controller is known
+            await self._drop_admin()
+            raise BrokerError(f"the cluster did not answer: {said(error)}") from error
+
+    async def _started_admin(self) -> Any:
+        async with self._admin_lock:
+            if self._admin is None:
+                admin = AIOKafkaAdminClient(**self._options)
+                try:
+                    await admin.start()
+                except BaseException:
+                    await admin.close()
+                    raise
+                self._admin = admin
+            return self._admin
+
+    async def _drop_admin(self) -> None:
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            await bounded(admin.close())
+
+
+@contextlib.asynccontextmanager
+async def _limit(timeout_s: float, otherwise: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError:
+        raise BrokerError(f"{otherwise} within {timeout_s:g} s") from None

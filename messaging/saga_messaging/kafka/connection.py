@@ -1,0 +1,96 @@
+"""What all clients share: how to log on, how to close within a limit, and the translation of records and errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable
+from typing import Any
+
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+
+from saga_messaging.broker import Record, TopicPartition
+from saga_messaging.errors import ConfigurationError
+from saga_messaging.settings import KafkaSettings
+
+METADATA_MAX_AGE_MS = 2_000
+STOP_S = 3.0  # how long a client may take to close in good order
+_log = logging.getLogger(__name__)
+CLIENT_ERRORS = (KafkaError, ConsumerStoppedError, OSError, TimeoutError)
+
+
+def connection_options(settings: KafkaSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers,
+        "client_id": settings.client_id,
+        "request_timeout_ms": settings.request_timeout_ms,
+        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
+        "security_protocol": settings.security_protocol,
+    }
+    if settings.security_protocol.endswith("SSL"):
+        options["ssl_context"] = _ssl_context(settings)
+    if settings.security_protocol.startswith("SASL_") and settings.sasl_password is not None:
+        options["sasl_mechanism"] = settings.sasl_mechanism
+        options["sasl_plain_username"] = settings.sasl_username
+        options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
+    return options
+
+
+def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ssl_cafile)
+        context.check_hostname = settings.ssl_check_hostname
+        if settings.ssl_certfile is not None:
+            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigurationError(f"the TLS files of the SAGA_KAFKA_SSL_ settings cannot be used: {said(error)}") from None
+    return context
+
+
+async def stop_consumer(client: Any) -> None:
+    """A member that cannot reach its coordinator does not come to an end by itself: end its tasks one by one."""
+    if await bounded(client.stop()):
+        return
+    coordinator = client._coordinator
+    for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task"):
+        task = getattr(coordinator, name, None)
+        if task is not None:
+            task.cancel()
+            await bounded(asyncio.gather(task, return_exceptions=True))
+    if client._fetcher is not None:
+        await bounded(client._fetcher.close())
+    await bounded(client._client.close())
+
+
+async def bounded(closing: Awaitable[Any], limit_s: float = STOP_S) -> bool:
+    """Whether it ended within the limit, well or badly: nobody is helped by an error from a client that is being thrown away."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await closing
+    except TimeoutError:
+        return False
+    except Exception:
+        _log.debug("closing a client of the broker failed", exc_info=True)
+    return True
+
+
+def record_of(one: Any) -> Record:
+    return Record(
+        topic=one.topic,
+        partition=one.partition,
+        offset=one.offset,
+        timestamp_ms=one.timestamp,
+        key=one.key,
+        value=one.value,
+        headers=one.headers,
+    )
+
+
+def theirs(position: TopicPartition) -> KafkaPartition:
+    return KafkaPartition(position.topic, position.partition)
+
+
+def said(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(": ")

@@ -1,0 +1,193 @@
+"""The consumer: a group member on a real cluster, a reader of all partitions on the stand-in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from saga_messaging.broker import BrokerError, PositionLost, Record, TopicPartition
+from saga_messaging.kafka.aside import Aside
+from saga_messaging.kafka.connection import CLIENT_ERRORS, record_of, said, stop_consumer, theirs
+from saga_messaging.positions import Positions
+from saga_messaging.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from saga_messaging.kafka.broker import KafkaBroker
+
+FETCH_MAX_WAIT_MS = 250
+STAND_IN_FETCH_MAX_WAIT_MS = 1  # the mock cluster never wakes a waiting fetch: the wait is pure delay
+POLL_GRACE_S = 0.05  # added to a poll's limit: while a group rejoins, aiokafka keeps none
+
+
+class KafkaConsumer:
+    """One consumer. What is ours and where it is read from stands in `Positions`, kept true by the rebalance listener."""
+
+    def __init__(
+        self,
+        broker: KafkaBroker,
+        aside: Aside,
+        options: Mapping[str, Any],
+        settings: KafkaSettings,
+        group: str,
+        instance: str | None,
+    ) -> None:
+        self._broker = broker
+        self._aside = aside
+        self._stand_in = settings.stand_in
+        self._timeout_s = settings.request_timeout_ms / 1000
+        self._options = {**options, **_consumer_options(settings, group, instance)}
+        self._client: Any = None
+        self._topics: frozenset[str] = frozenset()
+        self._positions = Positions()
+
+    async def start(self) -> None:
+        self._client = AIOKafkaConsumer(**self._options)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.start()
+        except BaseException as error:
+            await self.stop()
+            if isinstance(error, CLIENT_ERRORS):
+                raise BrokerError(f"the consumer did not start: {said(error)}") from error
+            raise
+
+    async def stop(self) -> None:
+        self._positions.revoke()
+        client, self._client = self._client, None
+        if client is not None:
+            await stop_consumer(client)
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        wanted = frozenset(topics)
+        if self._stand_in:
+            await self._assign_all(wanted)
+        elif wanted != self._topics:
+            self._positions.revoke()
+            if wanted:
+                self._client.subscribe(sorted(wanted), listener=_Listener(self._assigned, self._positions.revoke))
+            else:
+                self._client.unsubscribe()
+        self._topics = wanted
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return self._positions.assignment
+
+    def awaiting_seek(self) -> frozenset[TopicPartition]:
+        return self._positions.awaiting_seek
+
+    def seek(self, position: TopicPartition, offset: int) -> None:
+        if not self._positions.seek(position, offset):
+            return
+        with contextlib.suppress(IllegalStateError, AssertionError):  # taken away a moment ago: the listener will be told
+            self._client.seek(theirs(position), offset)
+            self._client.resume(theirs(position))
+
+    async def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        try:
+            async with asyncio.timeout(timeout_s + POLL_GRACE_S):
+                polled = await self._client.getmany(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        except TimeoutError:
+            return []
+        except NoOffsetForPartitionError:
+            return []  # a partition that went live before the listener could park it
+        except OffsetOutOfRangeError as error:
+            self._position_lost(error)
+            return []
+        except CLIENT_ERRORS as error:
+            raise BrokerError(f"the consumer cannot go on: {said(error)}") from error
+        records: list[Record] = []
+        for partition, found in polled.items():
+            ours = TopicPartition(partition.topic, partition.partition)
+            records += [record_of(one) for one in found if self._positions.accept(ours, one.offset)]
+        return records
+
+    async def earliest(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return await self._aside.offsets(await self._broker.existing(positions), first=True)
+
+    async def end_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return await self._aside.offsets(await self._broker.existing(positions), first=False)
+
+    async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
+        if not await self._broker.existing((position,)):
+            return None
+        return await self._aside.read_one(position, offset)
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        if self._stand_in or not offsets:
+            return
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.commit({theirs(at): offset for at, offset in offsets.items()})
+        except CLIENT_ERRORS as error:
+            raise BrokerError(f"offsets not committed: {said(error)}") from error
+
+    async def _assign_all(self, topics: frozenset[str]) -> None:
+        await self._broker.ensure_topics(topics)
+        held = await self._broker.partitions(topics)
+        ours = frozenset(TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers)
+        if ours == self._positions.assignment:
+            return
+        if ours:
+            self._client.assign([theirs(position) for position in ours])
+        else:
+            self._client.unsubscribe()
+        self._assigned(ours)
+
+    def _assigned(self, positions: Iterable[TopicPartition]) -> None:
+        self._positions.assign(positions)
+        for position in self._positions.assignment:
+            self._park(position)
+
+    def _park(self, position: TopicPartition) -> None:
+        with contextlib.suppress(IllegalStateError, AssertionError):
+            self._client.pause(theirs(position))
+            self._client.seek(theirs(position), 0)
+
+    def _position_lost(self, error: OffsetOutOfRangeError) -> None:
+        told: dict[Any, int] = error.args[0]
+        lost = {TopicPartition(at.topic, at.partition): offset for at, offset in told.items()}
+        current = {position: offset for position, offset in lost.items() if self._positions.lose(position, offset)}
+        for position in current:
+            self._park(position)
+        if current:
+            raise PositionLost(current) from None
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """Only notes what happened, and in no awaited step: aiokafka swallows what a listener raises."""
+
+    def __init__(self, assigned: Callable[[Iterable[TopicPartition]], None], revoked: Callable[[], None]) -> None:
+        self._assigned = assigned
+        self._revoked = revoked
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        self._assigned([TopicPartition(one.topic, one.partition) for one in assigned])
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        self._revoked()
+
+
+def _consumer_options(settings: KafkaSettings, group: str, instance: str | None) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "fetch_max_wait_ms": FETCH_MAX_WAIT_MS,
+        "max_partition_fetch_bytes": max(1_048_576, 2 * settings.max_message_bytes),
+    }
+    if settings.stand_in:
+        return {**options, "fetch_max_wait_ms": STAND_IN_FETCH_MAX_WAIT_MS}
+    return {
+        **options,
+        "group_id": group,
+        "group_instance_id": instance,
+        "session_timeout_ms": settings.session_timeout_ms,
+        "heartbeat_interval_ms": max(100, settings.session_timeout_ms // 4),
+    }

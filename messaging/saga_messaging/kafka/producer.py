@@ -1,0 +1,173 @@
+"""The producer: idempotent, acks=all, every record of a call in flight at once, every wait with a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from saga_messaging.broker import BrokerError, Outgoing, RecordRefused
+from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, said
+from saga_messaging.settings import KafkaSettings
+
+BATCH_BYTES = 262_144  # a produced batch, well under the brokers' usual limit of 1 MiB
+BATCH_OVERHEAD_BYTES = 70  # of the batch around a single record
+ABANDON_S = 0.5  # for each of the two steps of closing a producer that has failed
+TOPIC_WAIT_S = 0.5  # how long a send waits for a topic this producer has not seen
+_REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, TopicAuthorizationFailedError, InvalidTopicError)
+
+
+class KafkaProducer:
+    """One idempotent producer. Records of one call go out as few large batches a partition, in order."""
+
+    def __init__(self, options: Mapping[str, Any], settings: KafkaSettings) -> None:
+        self._limit_bytes = settings.max_message_bytes
+        self._start_s = settings.request_timeout_ms / 1000
+        self._options = {**options, "enable_idempotence": True, "acks": "all", "max_batch_size": BATCH_BYTES}
+        self._client: Any = None
+        self._usable = True
+        self._missing_until: dict[str, float] = {}
+        self._turns: dict[KafkaPartition, asyncio.Lock] = {}
+
+    @property
+    def usable(self) -> bool:
+        return self._usable
+
+    async def start(self) -> None:
+        self._client = AIOKafkaProducer(**self._options)
+        try:
+            async with asyncio.timeout(self._start_s):
+                await self._client.start()
+        except BaseException as error:
+            await self.stop()
+            if isinstance(error, CLIENT_ERRORS):
+                raise BrokerError(f"the producer did not start: {said(error)}") from error
+            raise
+
+    async def stop(self) -> None:
+        """What was not acknowledged is given up: the owner was told, and a fresh producer may be sending it already."""
+        usable, self._usable = self._usable, False
+        client, self._client = self._client, None
+        if client is None or (usable and await bounded(client.stop())):
+            return
+        # An idempotent producer would flush for ever towards a broker that is away. Connections first: that ends the requests
+        # which the sender, told to end, would wait for; the records last, when nothing can take them up again.
+        client._closed = True
+        await bounded(client.client.close(), ABANDON_S)
+        await bounded(client._sender.close(), ABANDON_S)
+        client._message_accumulator.fail_all(KafkaError("the producer was closed"))
+
+    async def send_all(self, records: Sequence[Outgoing], *, timeout_s: float) -> list[BrokerError | None]:
+        results: list[BrokerError | None] = [BrokerError(f"not acknowledged within {timeout_s:g} s")] * len(records)
+        by_topic: dict[str, list[int]] = {}
+        for index, record in enumerate(records):
+            if self._too_large(record):
+                results[index] = RecordRefused(f"larger than {self._limit_bytes} bytes")
+            else:
+                by_topic.setdefault(record.topic, []).append(index)
+        sends = [self._send_topic(topic, indexes, records, results) for topic, indexes in by_topic.items()]
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.gather(*sends)
+        except TimeoutError:
+            self._usable = False
+        return results
+
+    def _too_large(self, record: Outgoing) -> bool:
+        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, list(record.headers))
+        return bool(size + BATCH_OVERHEAD_BYTES > self._limit_bytes)
+
+    async def _send_topic(
+        self, topic: str, indexes: list[int], records: Sequence[Outgoing], results: list[BrokerError | None]
+    ) -> None:
+        try:
+            numbers = await self._partitions(topic)
+        except CLIENT_ERRORS as error:
+            for index in indexes:
+                results[index] = RecordRefused(f"topic {topic}: {said(error)}")
+            return
+        by_partition: dict[int, list[int]] = {}
+        for index in indexes:
+            key = records[index].key
+            chosen = numbers[zlib.crc32(key) % len(numbers)] if key is not None else numbers[index % len(numbers)]
+            by_partition.setdefault(chosen, []).append(index)
+        await asyncio.gather(
+            *(
+                self._send_partition(KafkaPartition(topic, chosen), mine, records, results)
+                for chosen, mine in by_partition.items()
+            )
+        )
+
+    async def _partitions(self, topic: str) -> list[int]:
+        """A topic nobody has made must not hold up the others for long, so one that was just found missing is not waited for."""
+        now = asyncio.get_running_loop().time()
+        if self._missing_until.get(topic, now) > now:
+            raise UnknownTopicOrPartitionError(topic)
+        try:
+            async with asyncio.timeout(TOPIC_WAIT_S):
+                numbers = sorted(await self._client.partitions_for(topic))
+        except TimeoutError:
+            self._missing_until[topic] = asyncio.get_running_loop().time() + TOPIC_WAIT_S
+            raise UnknownTopicOrPartitionError(topic) from None
+        self._missing_until.pop(topic, None)
+        return numbers
+
+    async def _send_partition(
+        self, partition: KafkaPartition, indexes: list[int], records: Sequence[Outgoing], results: list[BrokerError | None]
+    ) -> None:
+        sent: list[tuple[list[int], asyncio.Future[Any]]] = []
+        async with self._turns.setdefault(partition, asyncio.Lock()):  # fair: calls keep their order
+            rest = indexes
+            while rest:
+                batch = self._client.create_batch()
+                filled = 0
+                while filled < len(rest) and _append(batch, records[rest[filled]]):
+                    filled += 1
+                taken, rest = rest[:filled], rest[filled:]
+                try:
+                    future = await self._client.send_batch(batch, partition.topic, partition=partition.partition)
+                except (*CLIENT_ERRORS, AssertionError) as error:  # AssertionError: the topic went away between two lines
+                    self._failed([*taken, *rest], error, results)
+                    break
+                future.add_done_callback(_look_at)
+                sent.append((taken, future))
+        for taken, future in sent:
+            await asyncio.wait((future,))  # not awaited itself: cancelling us must not cancel it
+            failure = future.exception()
+            if failure is not None:
+                self._failed(taken, failure, results)
+                continue
+            for index in taken:
+                results[index] = None
+
+    def _failed(self, indexes: list[int], error: BaseException, results: list[BrokerError | None]) -> None:
+        """After a refusal by the broker the sequence has a gap: this producer cannot go on."""
+        self._usable = False
+        for index in indexes:
+            if isinstance(error, _REFUSALS):
+                results[index] = RecordRefused(said(error), alone=len(indexes) == 1)
+            else:
+                results[index] = BrokerError(said(error))
+
+
+def _append(batch: Any, record: Outgoing) -> bool:
+    return batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers)) is not None
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """So that the failure of a batch nobody waits for any more is not logged as one that was never seen."""
+    if not future.cancelled():
+        future.exception()
