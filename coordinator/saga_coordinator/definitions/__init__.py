@@ -6,6 +6,7 @@ engine runs. Pure: no clock, no randomness, no I/O; `cel` is imported here (in `
 
 from saga_coordinator.definitions.builder import Compensation, Retry, Saga, Timeout
 from saga_coordinator.definitions.codes import CODES, Code
+from saga_coordinator.definitions.compatibility import Earlier, check_compatibility
 from saga_coordinator.definitions.compile import CompiledDefinition, CompileFailed, compile_definition
 from saga_coordinator.definitions.document import Document, DocumentInvalid
 from saga_coordinator.definitions.draw import draw
@@ -23,12 +24,14 @@ __all__ = [
     "DefinitionInvalid",
     "Document",
     "DocumentInvalid",
+    "Earlier",
     "Finding",
     "LintResult",
     "Retry",
     "Saga",
     "Severity",
     "Timeout",
+    "check_compatibility",
     "compile_definition",
     "definition_json_schema",
     "draw",
