@@ -1,0 +1,63 @@
+"""The tree of commands. What a command does stands in `commands/`, one file a noun; here they only get their places."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import typer
+
+from saga_cli.commands import (
+    database,
+    dead_letters,
+    definitions,
+    demo,
+    dev,
+    participant,
+    sagas,
+    schemas,
+    serve,
+    start,
+    steps,
+)
+
+_RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
+
+
+def application() -> typer.Typer:
+    """`saga` with all its commands."""
+    app = typer.Typer(
+        name="saga",
+        help="Sagas over microservices on Kafka: start, watch and mend them; run the coordinator and its participants.",
+        epilog="Begin with `saga demo`. Most commands talk to a coordinator: --server, or SAGA_SERVER.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    demo.register(app, _RUN)
+    serve.register(app, _RUN)
+    participant.register(app, _RUN)
+    database.register(app, _RUN)
+    dev.register(app, _RUN)
+    start.register(app, _USE)
+    sagas.register(app, _USE)
+    steps.register(app, _USE)
+    dead_letters.register(app, _USE)
+    definitions.register(app, _DESIGN)
+    schemas.register(app, _DESIGN)
+    return app
+
+
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and end.", callback=lambda on: _version(on), is_eager=True
+    ),
+) -> None:
+    """Options before the command."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"saga {importlib.metadata.version('saga-coordinator')}")
+        raise typer.Exit

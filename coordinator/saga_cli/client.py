@@ -1,0 +1,205 @@
+"""The coordinator's HTTP API as the commands use it, and what an answer means for the process: one line and an exit code.
+
+Reads and starts may be repeated (a start carries its request id), so they are, once, when the connection broke on the way.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+
+from saga_cli.exits import CommandFailed, ExitCode
+
+CONNECT_TIMEOUT_S: Final = 5.0
+READ_TIMEOUT_S: Final = 30.0
+LONG_POLL_S: Final = 60
+"""What one request may wait at the coordinator."""
+PAGE: Final = 500
+_PAUSE_S: Final = 0.2
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
+FINAL_PHASES: Final = frozenset({"COMPLETED", "COMPENSATED", "FORCED"})
+
+_CODE_BY_STATUS: Final = {
+    400: ExitCode.USAGE,
+    401: ExitCode.REFUSED,
+    403: ExitCode.REFUSED,
+    404: ExitCode.NOT_FOUND,
+    409: ExitCode.REFUSED,
+    413: ExitCode.USAGE,
+    415: ExitCode.USAGE,
+    422: ExitCode.USAGE,
+}
+
+Json = dict[str, Any]
+
+
+class Client:
+    """One coordinator. `transport` is for tests."""
+
+    def __init__(self, server: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.server = server.rstrip("/")
+        if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.server):
+            raise CommandFailed(f"--server {server!r} is not an address: write http://HOST:PORT", ExitCode.USAGE)
+        timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        try:
+            # Proxies of the environment are for the world outside; a coordinator is near.
+            self._http = httpx.Client(base_url=self.server, timeout=timeout, transport=transport, trust_env=False)
+        except (httpx.InvalidURL, ValueError):
+            raise CommandFailed(f"--server {server!r} is not an address: write http://HOST:PORT", ExitCode.USAGE) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._http.close()
+
+    def get(self, path: str, *, wait_s: int = 0, **query: object) -> Json:
+        """GET; `wait_s` lets the coordinator hold the answer back that long."""
+        asked = {name: value for name, value in query.items() if value is not None}
+        if wait_s:
+            asked["wait_s"] = wait_s
+        return self._answer("GET", path, params=asked, timeout=READ_TIMEOUT_S + wait_s, again=True)[1]
+
+    def post(self, path: str, body: object, *, headers: Mapping[str, str] | None = None, again: bool = False) -> tuple[int, Json]:
+        """POST; status and answer."""
+        return self._answer("POST", path, json=body, headers=headers, again=again)
+
+    def pages(self, path: str, *, limit: int, **query: object) -> Iterator[Json]:
+        """Items of a paged list, at most `limit`."""
+        cursor, left = None, limit
+        while left > 0:
+            page = self.get(path, limit=min(left, PAGE), cursor=cursor, **query)
+            items = page["items"]
+            yield from items[:left]
+            left -= len(items)
+            cursor = page.get("next")
+            if not cursor or not items:
+                return
+
+    def saga(self, reference: str, *, wait_s: int = 0) -> Json:
+        """The saga a person means: a UUID, a business key, or `definition/key`."""
+        return self.get(f"/v1/sagas/{self.saga_id(reference)}", wait_s=wait_s)
+
+    def saga_id(self, reference: str) -> str:
+        """Its id. CommandFailed when none or several are meant; several are named."""
+        with _not_a_uuid():
+            return str(UUID(reference))
+        found = self._matches(reference)
+        if not found:
+            raise CommandFailed(f"no saga has the key {_shown(reference)}; `saga list` shows what there is", ExitCode.NOT_FOUND)
+        if len(found) > 1:
+            lines = [f"  {item['id']}  {item['definition']}/{item.get('key')}  {item['phase']}" for item in found]
+            raise CommandFailed(
+                "\n".join([f"{_shown(reference)} may be any of these; name one by its id:", *lines]), ExitCode.NOT_FOUND
+            )
+        return str(found[0]["id"])
+
+    def _matches(self, reference: str) -> list[Json]:
+        found = list(self.pages("/v1/sagas", limit=20, key=reference))
+        definition, slash, key = reference.partition("/")
+        if slash and _NAME.fullmatch(definition):
+            found += list(self.pages("/v1/sagas", limit=20, key=key, definition=definition))
+        return list({item["id"]: item for item in found}.values())
+
+    def wait_until_final(self, saga_id: str, wait_s: float) -> Json:
+        """The saga, once it is final or `wait_s` seconds have passed."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            left = deadline - time.monotonic()
+            saga = self.get(f"/v1/sagas/{saga_id}", wait_s=max(0, min(LONG_POLL_S, round(left))))
+            if saga["phase"] in FINAL_PHASES or time.monotonic() >= deadline:
+                return saga
+            time.sleep(_PAUSE_S)
+
+    def journal(self, saga_id: str) -> list[Json]:
+        """All records of a saga's journal, oldest first."""
+        records: list[Json] = []
+        while True:
+            page = self.get(f"/v1/sagas/{saga_id}/journal", after=records[-1]["version"] if records else 0)
+            records += page["items"]
+            if not page["items"] or not page.get("next"):
+                return records
+
+    def _answer(self, method: str, path: str, *, again: bool, **request: Any) -> tuple[int, Json]:
+        try:
+            response = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            if again and not isinstance(error, httpx.ConnectError | httpx.TimeoutException):
+                return self._answer(method, path, again=False, **request)
+            raise self._unreachable(error) from None
+        return response.status_code, self._read(response)
+
+    def _unreachable(self, error: httpx.TransportError) -> CommandFailed:
+        if isinstance(error, httpx.TimeoutException):
+            return CommandFailed(f"the coordinator at {self.server} did not answer in time; try again", ExitCode.NO_SERVER)
+        return CommandFailed(
+            f"no coordinator answers at {self.server}: start one (`saga serve`, `saga demo --keep`), or name another with "
+            "--server or SAGA_SERVER",
+            ExitCode.NO_SERVER,
+        )
+
+    def _read(self, response: httpx.Response) -> Json:
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or response.is_redirect:
+            raise CommandFailed(
+                f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})", ExitCode.NO_SERVER
+            )
+        if response.is_success:
+            return body
+        raise _refusal(response.status_code, body)
+
+
+def segment(text: str) -> str:
+    """A piece of a path, whatever a person typed."""
+    return quote(text, safe="")
+
+
+def _refusal(status: int, problem: Json) -> CommandFailed:
+    """A problem document as one line, and its findings on lines of their own."""
+    code = str(problem.get("code") or status)
+    said = str(problem.get("detail") or problem.get("title") or "refused")
+    findings = problem.get("findings")
+    if isinstance(findings, list) and findings:
+        lines = [finding if isinstance(finding, str) else _finding_line(finding) for finding in findings]
+        return CommandFailed("\n".join([f"{code}: {said}", *lines]), ExitCode.FINDINGS)
+    field, expected = problem.get("field"), problem.get("expected")
+    hint = f" ({field}: expected {expected})" if field and expected and str(expected) not in said else ""
+    exit_code = _CODE_BY_STATUS.get(status, ExitCode.NO_SERVER)
+    later = "; try again later" if status == 503 else ""
+    return CommandFailed(_printable(f"{code}: {said}{hint}{later}"), exit_code)
+
+
+def _finding_line(finding: Json) -> str:
+    place = ":".join(str(finding[part]) for part in ("file", "line", "column") if finding.get(part))
+    step = f"step {finding['step']}: " if finding.get("step") else ""
+    return _printable(
+        f"{place}  {finding.get('severity', 'error')}  {finding.get('code', '')}  {step}{finding.get('message', '')}"
+    )
+
+
+def _printable(text: str) -> str:
+    """A server's words on a terminal: no control characters."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _shown(reference: str) -> str:
+    return repr(reference[:80])
+
+
+@contextmanager
+def _not_a_uuid() -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        return

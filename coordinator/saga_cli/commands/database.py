@@ -1,0 +1,51 @@
+"""`saga db upgrade`: the coordinator's tables, brought to this release."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from saga_cli.commands.groups import HELP_OPTIONS, Format, Output, examples, group
+
+_DATABASE = "sqlite+aiosqlite:///FILE or postgresql+asyncpg://…; else SAGA_DATABASE_URL."
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    database = group(app, "db", "The coordinator's database.", panel)
+    database.command(
+        "upgrade",
+        context_settings=HELP_OPTIONS,
+        epilog=examples(
+            "saga db upgrade --database postgresql+asyncpg://saga:…@db/coordinator",
+            "SAGA_DATABASE_URL=postgresql+asyncpg://… saga db upgrade",
+        ),
+    )(upgrade)
+
+
+def upgrade(
+    database: Annotated[str | None, typer.Option(metavar="URL", help=_DATABASE)] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Run the migrations, old and new coordinators may go on meanwhile. SQLite upgrades itself when `saga serve` starts."""
+    import asyncio
+
+    from saga_cli.output import print_object
+    from saga_messaging.errors import ConfigurationError
+
+    url = database or os.environ.get("SAGA_DATABASE_URL")
+    if not url:
+        raise ConfigurationError("SAGA_DATABASE_URL is not set: give --database postgresql+asyncpg://user:password@host/database")
+    revision = asyncio.run(_upgraded(url))
+    print_object({"revision": revision}, output, line=f"the database is at revision {revision}", ids=[revision])
+
+
+async def _upgraded(url: str) -> str:
+    from saga_coordinator.store.open import open_store
+
+    store = open_store(url)
+    try:
+        return await store.upgrade()
+    finally:
+        await store.stop()

@@ -1,0 +1,208 @@
+"""`saga def …`: check a definition, draw it, and bring it to a coordinator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples, group
+
+if TYPE_CHECKING:
+    from saga_coordinator.definitions import LintResult
+    from saga_schemas.catalog import Catalog
+
+_FILES = typer.Argument(metavar="FILE…", help="A *.saga.yaml.", show_default=False)
+_SCHEMAS = "Folder of .avsc files; by default schemas/ beside the file, then the demo's."
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A *.saga.yaml.", show_default=False)]
+Schemas = Annotated[Path | None, typer.Option("--schemas", metavar="DIR", help=_SCHEMAS)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the definition.", show_default=False)]
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    definitions = group(app, "def", "Definitions of sagas.", panel)
+    for name, command, lines in (
+        ("lint", lint_files, ("saga def lint order.saga.yaml", "saga def lint *.saga.yaml --schemas avro -o json")),
+        ("draw", draw, ("saga def draw order.saga.yaml > order.mmd",)),
+        ("json-schema", json_schema, ("saga def json-schema > saga.schema.json",)),
+        ("register", register_file, ("saga def register order.saga.yaml", "saga def register order.saga.yaml --activate")),
+        ("activate", activate, ("saga def activate order 3",)),
+        ("list", list_definitions, ("saga def list", "saga def list -o ids")),
+        ("show", show, ("saga def show order", "saga def show order 3 -o json")),
+    ):
+        definitions.command(name, context_settings=HELP_OPTIONS, epilog=examples(*lines))(command)
+
+
+def lint_files(files: Annotated[list[Path], _FILES], schemas: Schemas = None, output: Output = Format.TABLE) -> None:
+    """Check definitions: every finding at once, with its place. Ends 1 when there is an error."""
+    from saga_cli.exits import ExitCode
+    from saga_cli.output import print_ids, print_json
+    from saga_coordinator.definitions import Severity
+
+    results = [_linted(file, schemas) for file in files]
+    findings = [finding for result in results for finding in result.findings]
+    if output is Format.JSON:
+        names = ("code", "severity", "file", "line", "column", "step", "message")
+        print_json([{name: getattr(finding, name) for name in names} for finding in findings])
+    elif output is Format.IDS:
+        print_ids(finding.code for finding in findings)
+    else:
+        print_ids(findings)
+        errors = sum(finding.severity is Severity.ERROR for finding in findings)
+        typer.echo(_sum(errors, len(findings) - errors, len(files)))
+    if not all(result.ok for result in results):
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def draw(file: File, schemas: Schemas = None) -> None:
+    """Print a definition as a Mermaid flowchart."""
+    from saga_coordinator.definitions import draw as drawn
+
+    typer.echo(drawn(_checked(file, schemas).required()), nl=False)
+
+
+def json_schema() -> None:
+    """Print the JSON Schema of a *.saga.yaml, for editors: completion, hovers, early complaints."""
+    from saga_cli.output import print_json
+    from saga_coordinator.definitions import definition_json_schema
+
+    print_json(definition_json_schema())
+
+
+def register_file(
+    file: File,
+    schemas: Schemas = None,
+    activate_it: Annotated[bool, typer.Option("--activate", help="Also make it the version that new sagas run.")] = False,
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Send a definition and every schema it reaches to the coordinator. It is checked here first."""
+    from saga_cli.client import Client
+    from saga_cli.output import print_object
+
+    document = _checked(file, schemas).required()
+    body = registration(document, _catalog(file, schemas))
+    with Client(server) as client:
+        status, answer = client.post("/v1/definitions", body, again=True)
+        if activate_it:
+            client.post(f"/v1/definitions/{document.saga}/{document.version}/activate", {})
+    word = "registered" if status == 201 else "was registered already:"
+    then = "it is active" if activate_it else f"`saga def activate {document.saga} {document.version}` lets sagas run it"
+    line = f"{word} {document.saga} {document.version}  {document.hash[:12]}; {then}"
+    print_object(answer, output, line=line, ids=[f"{document.saga} {document.version}"])
+
+
+def registration(document: Any, catalog: Catalog) -> dict[str, Any]:
+    """The body of a registration: the canonical document, and every version of every record it reaches, oldest first."""
+    from saga_coordinator.definitions import records_reached
+
+    schemas = [json.loads(schema.canonical) for name in records_reached(document) for schema in catalog.named(name)]
+    return {"document": json.loads(document.canonical), "schemas": schemas}
+
+
+def activate(
+    name: Name,
+    version: Annotated[int, typer.Argument(min=1, show_default=False)],
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Make a version the one that new sagas run. Open sagas stay with theirs."""
+    from saga_cli.client import Client, segment
+    from saga_cli.output import print_object
+
+    with Client(server) as client:
+        _, answer = client.post(f"/v1/definitions/{segment(name)}/{version}/activate", {}, again=True)
+    print_object(answer, output, line=f"new sagas of {name} run version {version}", ids=[f"{name} {version}"])
+
+
+def list_definitions(output: Output = Format.TABLE, server: Server = DEFAULT_SERVER) -> None:
+    """List all definitions and their versions."""
+    from saga_cli.client import Client
+    from saga_cli.output import print_table
+
+    with Client(server) as client:
+        items = client.get("/v1/definitions")["items"]
+    rows = [
+        [item["name"], str(item["version"]), "active" if item["active"] else "", item["hash"][:12], item["registered_at"]]
+        for item in items
+    ]
+    ids = [f"{item['name']} {item['version']}" for item in items]
+    empty = "no definitions; `saga def register FILE` brings one"
+    print_table(items, output, columns=["NAME", "VERSION", "", "HASH", "REGISTERED"], rows=rows, ids=ids, empty=empty)
+
+
+def show(
+    name: Name,
+    version: Annotated[int | None, typer.Argument(min=1, help="The active one by default.", show_default=False)] = None,
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Show a registered definition: its canonical document, as every saga of that version runs it."""
+    from saga_cli.client import Client, segment
+    from saga_cli.output import print_json, print_object
+
+    with Client(server) as client:
+        found = client.get(f"/v1/definitions/{segment(name)}/{version or _active_version(client, name)}")
+    if output is Format.TABLE:
+        typer.echo(
+            f"{found['name']} {found['version']}  {'active' if found['active'] else 'not active'}  {found['hash']}", err=True
+        )
+        print_json(found["document"])
+    else:
+        print_object(found, output, line="", ids=[f"{found['name']} {found['version']}"])
+
+
+def _active_version(client: Any, name: str) -> int:
+    from saga_cli.exits import CommandFailed, ExitCode
+
+    for item in client.get("/v1/definitions")["items"]:
+        if item["name"] == name and item["active"]:
+            return int(item["version"])
+    raise CommandFailed(f"no version of {name!r} is active; `saga def list` shows what there is", ExitCode.NOT_FOUND)
+
+
+def _checked(file: Path, schemas: Path | None) -> LintResult:
+    """Linted without an error. CommandFailed with the findings otherwise."""
+    from saga_cli.exits import CommandFailed, ExitCode
+
+    result = _linted(file, schemas)
+    if not result.ok:
+        raise CommandFailed("\n".join([f"{file} has findings:", *map(str, result.findings)]), ExitCode.FINDINGS)
+    return result
+
+
+def _linted(file: Path, schemas: Path | None) -> LintResult:
+    from saga_coordinator.definitions import lint
+
+    try:
+        source = file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
+    return lint(source, str(file), _catalog(file, schemas))
+
+
+def _catalog(file: Path, schemas: Path | None) -> Catalog:
+    from importlib.resources import as_file, files
+
+    from saga_cli.exits import CommandFailed, ExitCode
+    from saga_schemas.catalog import Catalog
+    from saga_schemas.errors import SchemaRefused
+    from saga_schemas.files import read_schemas
+
+    beside = file.parent / "schemas"
+    given = schemas or (beside if beside.is_dir() else None)
+    try:
+        if given is not None:
+            return Catalog(read_schemas(given))
+        with as_file(files("saga_demo") / "schemas") as shop:
+            return Catalog(read_schemas(shop))
+    except SchemaRefused as error:
+        raise CommandFailed(f"{given}: {error}", ExitCode.USAGE if given and not given.is_dir() else ExitCode.FINDINGS) from None
+
+
+def _sum(errors: int, warnings: int, files: int) -> str:
+    counted = [f"{errors} error{'s' * (errors != 1)}"] if errors or not warnings else []
+    counted += [f"{warnings} warning{'s' * (warnings != 1)}"] if warnings else []
+    return f"{', '.join(counted)} in {files} file{'s' * (files != 1)}{' (exit 1)' if errors else ''}"

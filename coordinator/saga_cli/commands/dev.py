@@ -1,0 +1,153 @@
+"""`saga dev kafka|postgres`: real services for a developer's machine, with nothing but Python; up until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from saga_cli.commands.groups import HELP_OPTIONS, Format, Output, examples, group
+
+if TYPE_CHECKING:
+    from saga_cli.dev.kafka import KafkaService
+    from saga_cli.dev.postgres import PostgresService
+
+_KAFKA_PORT, _POSTGRES_PORT = 9092, 5432
+_DIRECTORY = "Keep its data here; without it they go when it ends."
+_PORT = "Listen on this port of 127.0.0.1; by default the usual one, or a free one where that is taken."
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    dev = group(app, "dev", "Real Kafka and PostgreSQL for development; not for production.", panel)
+    dev.command(
+        "kafka",
+        context_settings=HELP_OPTIONS,
+        epilog=examples("saga dev kafka", "saga dev kafka --port 19092 --data .kafka"),
+    )(kafka)
+    dev.command(
+        "postgres",
+        context_settings=HELP_OPTIONS,
+        epilog=examples("saga dev postgres", "saga dev postgres --create coordinator --create payment --data .postgres"),
+    )(postgres)
+
+
+def kafka(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help=_PORT)] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help=_DIRECTORY)] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Run an Apache Kafka of one broker until Ctrl-C. The first time it fetches its jars."""
+    from saga_cli.dev.kafka import KafkaService
+
+    with KafkaService(_absolute(data), port=_port(port, _KAFKA_PORT)) as service:
+        _say(
+            output,
+            f"Apache Kafka {service.version}",
+            service.bootstrap_servers,
+            {"SAGA_KAFKA_BOOTSTRAP_SERVERS": service.bootstrap_servers},
+        )
+        _stay(service)
+
+
+def postgres(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help=_PORT)] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help=_DIRECTORY)] = None,
+    create: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Create this database if it is not there; may be repeated.")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Run a PostgreSQL until Ctrl-C, without a password, on loopback only. Its first database is `coordinator`."""
+    from saga_cli.dev.postgres import PostgresService
+    from saga_cli.dev.sql import ask
+
+    names = list(dict.fromkeys(create or ["coordinator"]))
+    _check_names(names)
+    with PostgresService(_absolute(data), port=_port(port, _POSTGRES_PORT)) as service:
+        for name in names:
+            if not ask(service.url, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
+                service.create_database(name)
+        url = service.database_url(names[0])
+        _say(
+            output,
+            f"PostgreSQL {service.version}",
+            url,
+            {"SAGA_DATABASE_URL": url, "SAGA_TOKEN_KEYS": _token_keys(data)},
+        )
+        _stay(service)
+
+
+def _say(output: Format, what: str, address: str, exports: dict[str, str]) -> None:
+    from saga_cli.output import print_object
+
+    lines = [
+        f"{what} on {address}   (for development; Ctrl-C ends it)",
+        *(f"export {name}={value}" for name, value in exports.items()),
+    ]
+    print_object({"service": what, "address": address, "environment": exports}, output, line="\n".join(lines), ids=[address])
+
+
+def _stay(service: KafkaService | PostgresService) -> None:
+    """Until Ctrl-C, SIGTERM, or the server's own end."""
+    import os
+    import time
+
+    from saga_cli.exits import CommandFailed, ExitCode
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    while True:
+        time.sleep(0.5)
+        try:
+            os.kill(service.pid or 0, 0)
+        except ProcessLookupError:
+            raise CommandFailed(f"it ended by itself; its log: {service.log}", ExitCode.NO_SERVER) from None
+
+
+def _port(given: int | None, usual: int) -> int:
+    from saga_cli.dev.process import free_port
+
+    if given is not None:
+        return given
+    return usual if _is_free(usual) else free_port()
+
+
+def _is_free(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _absolute(directory: Path | None) -> Path | None:
+    """The servers run with another working directory."""
+    return None if directory is None else directory.absolute()
+
+
+def _check_names(names: list[str]) -> None:
+    import re
+
+    for name in names:
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
+            raise typer.BadParameter(f"{name!r} is not a database name: small letters, digits and _", param_hint="--create")
+
+
+def _token_keys(data: Path | None) -> str:
+    """A key for the coordinators that will use this database: kept beside its data, as open sagas hold tokens made with it."""
+    import base64
+    import secrets
+
+    kept = None if data is None else data / "token-keys"
+    if kept is not None and kept.exists():
+        return kept.read_text().strip()
+    made = f"dev:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    if kept is not None:
+        kept.touch(mode=0o600)
+        kept.write_text(made + "\n")
+    return made

@@ -1,0 +1,72 @@
+"""`saga participant run module:object`: one participant as a process of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from saga_cli.commands.groups import HELP_OPTIONS, examples, group
+
+if TYPE_CHECKING:
+    from saga_participant import Participant
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    participant = group(app, "participant", "A service that takes part in sagas.", panel)
+    participant.command(
+        "run",
+        context_settings=HELP_OPTIONS,
+        epilog=examples(
+            "SAGA_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 saga participant run shop.payment:payment",
+            "saga participant run saga_demo.payment:payment --bootstrap-servers 127.0.0.1:9092 --port 8711",
+        ),
+    )(run)
+
+
+def run(
+    target: Annotated[str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Participant is found.", show_default=False)],
+    bootstrap_servers: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; else SAGA_KAFKA_BOOTSTRAP_SERVERS.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address of /healthz and /metrics.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of /healthz and /metrics; without it there is none.")
+    ] = None,
+) -> None:
+    """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder too."""
+    import asyncio
+
+    from saga_messaging.settings import KafkaSettings
+    from saga_participant.service import serve
+
+    environ = dict(os.environ)
+    if bootstrap_servers is not None:
+        environ["SAGA_KAFKA_BOOTSTRAP_SERVERS"] = bootstrap_servers
+    kafka = KafkaSettings.from_env(environ)
+    asyncio.run(serve(loaded(target), kafka, host=host, port=port))
+
+
+def loaded(target: str) -> Participant:
+    """The Participant that `module:object` names. BadParameter says which half is wrong."""
+    import importlib
+    import sys
+
+    from saga_participant import Participant
+
+    module_name, colon, attribute = target.partition(":")
+    if not colon or not module_name or not attribute:
+        raise typer.BadParameter(f"{target!r} is not MODULE:OBJECT, such as shop.payment:payment", param_hint="TARGET")
+    sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        raise typer.BadParameter(f"there is no module {error.name!r} here or installed", param_hint="TARGET") from None
+    found = getattr(module, attribute, None)
+    if not isinstance(found, Participant):
+        what = "no such name" if found is None else f"a {type(found).__name__}, not a Participant"
+        raise typer.BadParameter(f"{attribute!r} of {module_name} is {what}", param_hint="TARGET")
+    return found

@@ -1,0 +1,105 @@
+"""`saga list`, `saga show`, `saga cancel`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples
+
+SagaReference = Annotated[
+    str, typer.Argument(metavar="SAGA", help="Its UUID, its business key, or definition/key.", show_default=False)
+]
+
+
+class PhaseName(StrEnum):
+    """Phases a saga may be in."""
+
+    RUNNING = "RUNNING"
+    SETTLING = "SETTLING"
+    COMMITTED = "COMMITTED"
+    COMPENSATING = "COMPENSATING"
+    COMPLETED = "COMPLETED"
+    COMPENSATED = "COMPENSATED"
+    FORCED = "FORCED"
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    app.command(
+        "list",
+        rich_help_panel=panel,
+        context_settings=HELP_OPTIONS,
+        epilog=examples(
+            "saga list --attention", "saga list --phase COMPENSATED --definition order -o ids", "saga list --key o-17 -o json"
+        ),
+    )(list_sagas)
+    app.command(
+        "show",
+        rich_help_panel=panel,
+        context_settings=HELP_OPTIONS,
+        epilog=examples("saga show o-17", "saga show order/o-17 --journal", "saga show 0198c1a2-… -o json"),
+    )(show)
+    app.command(
+        "cancel",
+        rich_help_panel=panel,
+        context_settings=HELP_OPTIONS,
+        epilog=examples('saga cancel o-17 --reason "the customer changed their mind"'),
+    )(cancel)
+
+
+def list_sagas(
+    phase: Annotated[PhaseName | None, typer.Option(case_sensitive=False, help="Only sagas in this phase.")] = None,
+    attention: Annotated[bool, typer.Option("--attention", help="Only sagas that need a person.")] = False,
+    definition: Annotated[str | None, typer.Option(metavar="NAME", help="Only sagas of this definition.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only sagas of this business key.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many, newest first.")] = 50,
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """List sagas, newest first."""
+    from saga_cli.client import Client
+    from saga_cli.output import print_table
+    from saga_cli.show.listing import COLUMNS, row
+
+    asked = {"phase": phase.value if phase else None, "definition": definition, "key": key}
+    with Client(server) as client:
+        items = list(client.pages("/v1/sagas", limit=limit, attention="true" if attention else None, **asked))
+    print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=[item["id"] for item in items], empty="no saga matches")
+    if len(items) == limit and output is Format.TABLE:
+        typer.echo(f"({limit} shown; --limit shows more)", err=True)
+
+
+def show(
+    saga: SagaReference,
+    journal: Annotated[bool, typer.Option("--journal", help="Every transition, one after the other.")] = False,
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Show a saga: its steps, what it waits for, since when and what will move it, and the way out of each attention."""
+    from saga_cli.client import Client
+    from saga_cli.show.saga import print_journal, print_saga
+
+    with Client(server) as client:
+        found = client.saga(saga)
+        if journal and output is Format.TABLE:
+            print_journal(client, found)
+        else:
+            print_saga(client, found, output)
+
+
+def cancel(
+    saga: SagaReference,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")] = "",
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Cancel a saga: what was done is undone. Refused (5) past its point of no return."""
+    from saga_cli.client import Client
+    from saga_cli.output import print_object
+
+    with Client(server) as client:
+        saga_id = client.saga_id(saga)
+        _, answer = client.post(f"/v1/sagas/{saga_id}/cancel", {"reason": reason})
+    print_object(answer, output, line=f"cancelling {saga_id}; `saga show {saga_id}` tells how far it is", ids=[saga_id])

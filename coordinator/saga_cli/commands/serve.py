@@ -1,0 +1,65 @@
+"""`saga serve`: one coordinator process."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from saga_cli.commands.groups import HELP_OPTIONS, examples
+
+_DATABASE = "sqlite+aiosqlite:///FILE or postgresql+asyncpg://…; else SAGA_DATABASE_URL."
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    app.command(
+        "serve",
+        rich_help_panel=panel,
+        context_settings=HELP_OPTIONS,
+        epilog=examples(
+            "saga serve --database sqlite+aiosqlite:///saga.db --bootstrap-servers 127.0.0.1:9092",
+            "SAGA_DATABASE_URL=postgresql+asyncpg://… SAGA_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 SAGA_TOKEN_KEYS=1:… saga serve",
+        ),
+    )(serve)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8700", min=0, max=65535)] = None,
+    database: Annotated[str | None, typer.Option(metavar="URL", help=_DATABASE)] = None,
+    bootstrap_servers: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; else SAGA_KAFKA_BOOTSTRAP_SERVERS.")
+    ] = None,
+    instance: Annotated[str | None, typer.Option(help="Static group membership under this name.")] = None,
+    roles: Annotated[str | None, typer.Option(help="Which loops to run, by commas; all by default.")] = None,
+    allow_unauthenticated: Annotated[
+        bool, typer.Option("--allow-unauthenticated", help="Listen on other than loopback, though there is no login yet.")
+    ] = False,
+    accept_new_kafka: Annotated[
+        bool, typer.Option("--accept-new-kafka", help="Go on with another Kafka cluster than the stored one.")
+    ] = False,
+) -> None:
+    """Run a coordinator: HTTP API, Kafka consumers, timers. SIGTERM or Ctrl-C ends it in order.
+
+    Every setting is also an environment variable SAGA_…; an option goes first.
+    """
+    import asyncio
+
+    from saga_coordinator.app import serve as run_coordinator
+    from saga_coordinator.settings import Settings
+
+    environ = dict(os.environ)
+    if bootstrap_servers is not None:
+        environ["SAGA_KAFKA_BOOTSTRAP_SERVERS"] = bootstrap_servers
+    settings = Settings.from_env(
+        environ,
+        database_url=database,
+        host=host,
+        port=port,
+        instance=instance,
+        roles=roles,
+        allow_unauthenticated=allow_unauthenticated or None,
+        accept_new_kafka=accept_new_kafka or None,
+    )
+    asyncio.run(run_coordinator(settings))

@@ -1,0 +1,166 @@
+"""`saga start`: a saga begins; with `--wait` the command stays until it has ended."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples
+
+_DEFAULT_WAIT_S = 60
+MAX_INPUT_BYTES = 1024 * 1024
+
+
+class OnOpen(StrEnum):
+    """What becomes of a start whose key an open saga holds."""
+
+    RETURN_EXISTING = "return_existing"
+    REJECT = "reject"
+
+
+class OnClosed(StrEnum):
+    """What becomes of a start whose key a finished saga holds."""
+
+    REJECT = "reject"
+    ALLOW = "allow"
+
+
+class _WaitMayStandAlone(TyperCommand):
+    """`--wait`, `--wait=5` and `--wait 5` all work: an option's value cannot be left out otherwise."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, wait_with_seconds(args))
+
+
+def wait_with_seconds(arguments: Sequence[str]) -> list[str]:
+    """A bare `--wait` gets its seconds."""
+    made: list[str] = []
+    for place, argument in enumerate(arguments):
+        following = arguments[place + 1] if place + 1 < len(arguments) else ""
+        bare = argument == "--wait" and "--" not in arguments[:place]
+        made.append(f"--wait={_DEFAULT_WAIT_S}" if bare and not following.replace(".", "", 1).isdigit() else argument)
+    return made
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    app.command(
+        "start",
+        cls=_WaitMayStandAlone,
+        rich_help_panel=panel,
+        context_settings=HELP_OPTIONS,
+        epilog=examples(
+            "saga start order --input @order.json",
+            "cat order.json | saga start order --input - --wait",
+            """saga start order --input '{"order_id": "o-17", …}' --wait=5 -o json""",
+        ),
+    )(start)
+
+
+def start(
+    definition: Annotated[str, typer.Argument(help="Name of an active definition.", show_default=False)],
+    input: Annotated[
+        str, typer.Option("--input", "-i", metavar="JSON|@FILE|-", help="The input record: JSON, a file, or standard input.")
+    ],
+    key: Annotated[str | None, typer.Option(help="Business key, for a definition that does not compute it.")] = None,
+    request_id: Annotated[str | None, typer.Option(help="Starting twice under one request id is starting once.")] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            metavar="[SECONDS]", min=0, max=86_400, help=f"Stay until it has ended; {_DEFAULT_WAIT_S} s without a number."
+        ),
+    ] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Another version of the definition than the active one.")] = None,
+    on_open: Annotated[OnOpen | None, typer.Option(help="When an open saga holds the key.")] = None,
+    on_closed: Annotated[OnClosed | None, typer.Option(help="When a finished saga holds the key.")] = None,
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Start a saga. Ends 3 when --wait saw it end other than COMPLETED, 75 when the wait ran out."""
+    from uuid import uuid4
+
+    from saga_cli.client import Client
+
+    body: dict[str, Any] = {"definition": definition, "version": version, "input": read_input(input), "key": key}
+    body |= {"on_open": on_open and on_open.value, "on_closed": on_closed and on_closed.value}
+    body = {name: value for name, value in body.items() if value is not None}
+    headers = {"Idempotency-Key": request_id or str(uuid4())}
+    with Client(server) as client:
+        status, started = client.post("/v1/sagas", body, headers=headers, again=True)
+        _told(started, created=status == 201, output=output, waiting=wait is not None)
+        if wait is not None:
+            _stay(client, str(started["id"]), wait, output)
+
+
+def read_input(given: str) -> dict[str, Any]:
+    """The input as a person gave it: JSON, `@file`, or `-`. BadParameter tells what is wrong and where."""
+    text = _text(given)
+    if len(text) > MAX_INPUT_BYTES:
+        raise typer.BadParameter(f"larger than {MAX_INPUT_BYTES} bytes", param_hint="--input")
+    try:
+        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
+    except RecursionError:
+        raise typer.BadParameter("nested too deep", param_hint="--input") from None
+    except json.JSONDecodeError as error:
+        what = f"not JSON: {error.msg}, line {error.lineno} column {error.colno}; a file is given as @FILE"
+        raise typer.BadParameter(what, param_hint="--input") from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--input") from None
+    if not isinstance(value, dict):
+        raise typer.BadParameter("a JSON object is wanted: the fields of the input record", param_hint="--input")
+    return value
+
+
+def _text(given: str) -> str:
+    try:
+        if given == "-":
+            return sys.stdin.read(MAX_INPUT_BYTES + 1)
+        return Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+    except UnicodeDecodeError:
+        raise typer.BadParameter("not UTF-8", param_hint="--input") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{error.filename}: {error.strerror}", param_hint="--input") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return made
+
+
+def _told(started: dict[str, Any], *, created: bool, output: Format, waiting: bool) -> None:
+    from saga_cli.output import print_object
+
+    if waiting and output is Format.JSON:
+        return  # one document: the saga as it ended
+    if waiting and output is Format.TABLE:
+        return  # the tree says it all
+    word = "started" if created else "was there already:"
+    key = started.get("key")
+    print_object(started, output, line=f"{word} {started['id']}{f'  {key}' if key else ''}", ids=[started["id"]])
+
+
+def _stay(client: Any, saga_id: str, wait_s: float, output: Format) -> None:
+    from saga_cli.client import FINAL_PHASES
+    from saga_cli.exits import CommandFailed, ExitCode
+    from saga_cli.show.saga import print_saga
+
+    saga = client.wait_until_final(saga_id, wait_s)
+    if output is not Format.IDS:
+        print_saga(client, saga, output)
+    if saga["phase"] not in FINAL_PHASES:
+        said = f"{saga_id} is {saga['phase']} after {wait_s:g} s and goes on; `saga show {saga_id}` tells what it waits for"
+        raise CommandFailed(said, ExitCode.WAIT_OVER)
+    if saga["phase"] != "COMPLETED":
+        raise typer.Exit(ExitCode.NOT_COMPLETED)

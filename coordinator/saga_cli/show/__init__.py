@@ -1,0 +1,1 @@
+"""How a saga looks on a terminal."""

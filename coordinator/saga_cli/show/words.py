@@ -1,0 +1,67 @@
+"""Small pieces of text that all views share: times as people say them, and a server's words made safe for a terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+PHASE_STYLES = {
+    "COMPLETED": "green",
+    "COMPENSATED": "yellow",
+    "FORCED": "magenta",
+    "COMPENSATING": "yellow",
+    "SETTLING": "yellow",
+    "RUNNING": "cyan",
+    "COMMITTED": "cyan",
+}
+
+
+def plain(value: object, style: str = "") -> Text:
+    """As text, never as markup, without control characters."""
+    text = "" if value is None else str(value)
+    return Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text), style=style)
+
+
+def phase(name: str) -> Text:
+    return plain(name, PHASE_STYLES.get(name, ""))
+
+
+def at(text: str | None) -> datetime | None:
+    """A time of the API."""
+    return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def clock(text: str | None) -> str:
+    """A time as a person on call reads it: today's without the date, in local time."""
+    when = at(text)
+    if when is None:
+        return ""
+    local = when.astimezone()
+    return f"{local:%H:%M:%S}" if local.date() == datetime.now().astimezone().date() else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def ago(text: str | None) -> str:
+    """How long since."""
+    when = at(text)
+    return "" if when is None else span((datetime.now(UTC) - when).total_seconds())
+
+
+def between(start: str | None, end: str | None) -> str:
+    """How long it took, or has taken until now."""
+    began, ended = at(start), at(end)
+    return "" if began is None else span(((ended or datetime.now(UTC)) - began).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """A duration in its two largest units."""
+    seconds = max(0.0, seconds)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
