@@ -333,7 +333,12 @@ class Transaction(Protocol):
     async def exists(self, ids: Collection[UUID]) -> set[UUID]: ...
 
     async def save(self, writes: Sequence[SagaWrite]) -> None:
-        """Insert or update sagas, journal, outbox, wake-ups, attention, listing, span_due, inbox; set-based; every count asserted."""
+        """Insert or update sagas, journal, outbox, wake-ups, attention, listing, span_due, inbox; set-based; every count asserted.
+
+        A save, and the other writes without a result, may wait for the next read, for `advance` or for the end, to go to the database
+        together: a wrong count raises CountMismatch there at the latest. Updated are version, phase, incarnation, engine_rev,
+        state_format, state, wake_at (with `rewake`), max_expiry and closed_at; the rest of a row never changes.
+        """
         ...
 
     async def put_inbox(self, events: Sequence[InboxEvent]) -> None: ...
@@ -411,7 +416,10 @@ class Store(Protocol):
         """Run the migrations; returns the revision reached."""
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+    def transaction(self, *, locks_first: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        """`locks_first`: the first call will be lock_sagas or claim_starts, which read the clock; until then `now` may not be read.
+        It saves PostgreSQL a round trip."""
+        ...
 
     async def now(self) -> int: ...
 

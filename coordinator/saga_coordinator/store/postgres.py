@@ -68,11 +68,13 @@ class PostgresStore(SqlStore):
             await connection.execute(text("SELECT 1"))
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
+    async def transaction(self, *, locks_first: bool = False) -> AsyncIterator[PostgresTransaction]:
         async with self._connected() as connection:
             transaction = PostgresTransaction(connection, await _driver(connection))
             try:
                 await transaction.begin()
+                if not locks_first:
+                    await transaction.refresh_clock()
                 yield transaction
                 await transaction.flush()
             except BaseException:
@@ -116,15 +118,15 @@ class PostgresTransaction(SqlTransaction):
     async def begin(self) -> None:
         with translated():
             await self._driver.execute("BEGIN")
-        await self.refresh_clock()
 
     async def refresh_clock(self) -> None:
         with translated():
             self._now = await self._driver.fetchval(hot.CLOCK)
 
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
-        await self.flush()
+        await self.settled("saga")
         if not ids:
+            await self.refresh_clock()
             return {}
         with translated():
             rows = await self._driver.fetch(hot.LOCK_WAITING if wait else hot.LOCK_SKIPPING, list(ids))

@@ -67,7 +67,7 @@ class SqlStore(ABC):
         """Connect, or raise."""
 
     @abstractmethod
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+    def transaction(self, *, locks_first: bool = False) -> AbstractAsyncContextManager[Transaction]: ...
 
     async def start(self) -> None:
         try:

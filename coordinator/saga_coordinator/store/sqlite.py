@@ -10,11 +10,11 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 import aiosqlite
@@ -46,6 +46,9 @@ _SETTINGS: Final = (
     f"PRAGMA busy_timeout = {BUSY_WAIT_S * 1000}",
     "PRAGMA cache_size = -16000",
 )
+
+
+Answer = TypeVar("Answer")
 
 
 class SqliteStore(SqlStore):
@@ -97,11 +100,11 @@ class SqliteStore(SqlStore):
             self._turn.release()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[SqliteTransaction]:
+    async def transaction(self, *, locks_first: bool = False) -> AsyncIterator[SqliteTransaction]:
         async with self._writing() as connection:
             transaction = SqliteTransaction(connection, await _driver(connection))
             try:
-                await transaction.begin()
+                await transaction.begin()  # its clock comes with BEGIN, so `locks_first` has nothing to save
                 yield transaction
                 await transaction.flush()
                 await transaction.commit()
@@ -132,39 +135,47 @@ class SqliteTransaction(SqlTransaction):
         self._driver = driver
 
     async def begin(self) -> None:
-        await self._fetch("BEGIN IMMEDIATE")
-        await self.refresh_clock()
+        def talk(connection: sqlite3.Connection) -> int:
+            connection.execute("BEGIN IMMEDIATE")
+            return _clock(connection)
+
+        self._now = await self._hop(talk)
 
     async def refresh_clock(self) -> None:
-        self._now = (await self._fetch(f"SELECT {SQLITE_CLOCK}"))[0][0]
+        self._now = await self._hop(_clock)
 
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
         """All are locked since BEGIN IMMEDIATE: nothing is ever waited for or skipped."""
-        await self.flush()
-        rows: list[Any] = []
-        for part in batched(sorted(ids), _LOCKED_AT_ONCE):
-            rows += await self._fetch(_select_sagas(len(part)), [id.bytes for id in part])
-        await self.refresh_clock()
+        await self.settled("saga")
+
+        def talk(connection: sqlite3.Connection) -> tuple[list[Any], int]:
+            rows: list[Any] = []
+            for part in _parts(sorted(ids), _LOCKED_AT_ONCE):
+                rows += connection.execute(_select_sagas(len(part)), [id.bytes for id in part])
+            return rows, _clock(connection)
+
+        rows, self._now = await self._hop(talk)
         locked = {saga.id: saga for saga in (read(saga_row, row, "saga") for row in rows)}
         self._locked.update(locked)
         return locked
 
     async def run(self, writes: Sequence[Write]) -> list[int]:
-        counts = []
-        for write in writes:
-            ids = _id_columns(write.statement)
-            rows = [tuple(value.bytes if at in ids else value for at, value in enumerate(row)) for row in write.rows]
-            async with self._driver.executemany(_text(write.statement), rows) as cursor:
-                counts.append(cursor.rowcount)
-        return counts
+        def talk(connection: sqlite3.Connection) -> list[int]:
+            return [connection.executemany(_text(write.statement), _values(write)).rowcount for write in writes]
+
+        return await self._hop(talk)
 
     async def facts(self, saga_id: UUID, version: int) -> bytes | None:
-        found = await self._fetch("SELECT facts FROM journal WHERE saga_id = ? AND version = ?", (saga_id.bytes, version))
-        return found[0][0] if found else None
+        def talk(connection: sqlite3.Connection) -> bytes | None:
+            query = "SELECT facts FROM journal WHERE saga_id = ? AND version = ?"
+            found = connection.execute(query, (saga_id.bytes, version)).fetchone()
+            return found[0] if found else None
+
+        return await self._hop(talk)
 
     async def commit(self) -> None:
         try:
-            await self._fetch("COMMIT")
+            await self._hop(lambda connection: connection.execute("COMMIT"))
         except StoreError as error:
             if self._driver.in_transaction:
                 raise  # SQLite kept the transaction open: it had no effect, and is rolled back
@@ -180,9 +191,29 @@ class SqliteTransaction(SqlTransaction):
             return False
         return True
 
-    async def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+    async def _hop(self, talk: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Run several statements in the connection's thread at once: a hop to it and back costs more than a statement."""
         with translated():
-            return list(await self._driver.execute_fetchall(query, values))
+            try:
+                return cast(Answer, await self._driver._execute(talk, self._driver._conn))  # type: ignore[no-untyped-call]
+            except ValueError as error:
+                if isinstance(error, UnicodeError):
+                    raise
+                raise StoreError(f"the store is closed ({error})") from error  # aiosqlite's own error after close
+
+
+def _clock(connection: sqlite3.Connection) -> int:
+    return int(connection.execute(f"SELECT {SQLITE_CLOCK}").fetchone()[0])
+
+
+def _values(write: Write) -> list[tuple[Any, ...]]:
+    """A statement's rows as SQLite takes them: ids as 16 bytes."""
+    ids = [at for at, (_, kind) in enumerate(write.statement.columns) if kind == "uuid"]
+    rows = [list(row) for row in write.rows]
+    for row in rows:
+        for at in ids:
+            row[at] = row[at].bytes
+    return [tuple(row) for row in rows]
 
 
 def lock_file(path: Path) -> int:
@@ -203,17 +234,12 @@ def _text(statement: Statement) -> str:
     return statement.text.format(rows=f"(SELECT {row}) AS i")
 
 
-@lru_cache(maxsize=256)
-def _id_columns(statement: Statement) -> frozenset[int]:
-    return frozenset(at for at, (_, kind) in enumerate(statement.columns) if kind == "uuid")
-
-
 @lru_cache(maxsize=_LOCKED_AT_ONCE)
 def _select_sagas(count: int) -> str:
     return f"SELECT {SAGA_COLUMNS} FROM saga WHERE id IN ({', '.join('?' * count)}) ORDER BY id"
 
 
-def batched(ids: list[UUID], size: int) -> list[list[UUID]]:
+def _parts(ids: list[UUID], size: int) -> list[list[UUID]]:
     return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 

@@ -23,6 +23,8 @@ class Statement:
     exact: bool = True
     reads: str = ""
     """Another table it reads: what is to be written there goes first."""
+    apart: bool = False
+    """Its rows can be no other statement's of the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,13 @@ INSERT_JOURNAL: Final = _insert(
 # What is to be sent: pointers into the journal.
 INSERT_OUTBOX: Final = _insert("outbox", shard="bigint", id="uuid", saga_id="uuid", version="bigint", ord="bigint")
 
-# What is known to be sent, by its key. The sweeper of another instance may have been faster.
+# What is known to be sent, by its key; never what this transaction sends. The sweeper of another instance may have been faster.
 DELETE_OUTBOX: Final = Statement(
     "outbox",
     "DELETE FROM outbox WHERE (shard, id) IN (SELECT i.shard, i.id FROM {rows})",
     _columns(shard="bigint", id="uuid"),
     exact=False,
+    apart=True,
 )
 
 # The one wake-up of an open saga.

@@ -49,6 +49,8 @@ class SqlTransaction(ABC):
 
     @property
     def now(self) -> int:
+        if not self._now:
+            raise RuntimeError("this transaction was opened with locks_first and has locked nothing yet: it has no time")
         return self._now
 
     @abstractmethod
@@ -67,6 +69,11 @@ class SqlTransaction(ABC):
             writes, self._pending = self._pending, []
             await self.counted(writes)
 
+    async def settled(self, table: str) -> None:
+        """Before reading that table: send what waits if it writes there. All else may go on waiting."""
+        if any(write.statement.table == table for write in self._pending):
+            await self.flush()
+
     async def counted(self, writes: Sequence[Write]) -> list[int]:
         with translated():
             counts = await self.run(writes)
@@ -83,8 +90,9 @@ class SqlTransaction(ABC):
 
     async def _later(self, writes: Sequence[Write]) -> None:
         """Let them wait; if they touch the same tables as what waits, that goes first."""
-        busy = {write.statement.table for write in self._pending}
-        if any(write.statement.table in busy or write.statement.reads in busy for write in writes):
+        busy = {write.statement.table for write in self._pending if not write.statement.apart}
+        new = [write.statement for write in writes if not write.statement.apart]
+        if any(statement.table in busy or statement.reads in busy for statement in new):
             await self.flush()
         self._pending.extend(writes)
 
