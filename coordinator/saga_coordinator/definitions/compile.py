@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from heapq import heappop, heappush
 from typing import Any, Final
@@ -91,7 +91,7 @@ class _Compiler:
         self._catalog = Catalog()
         for schema in schemas.values():
             self._catalog.add(schema)
-        self._steps = {step.name: step for step in document.steps}
+        self._reply_schemas = {step.name: schemas[step.reply] for step in document.steps if step.reply is not None}
 
     def compiled(self) -> CompiledDefinition:
         document = self._document
@@ -107,7 +107,7 @@ class _Compiler:
                 version=document.version,
                 hash=document.hash,
                 deadline_ms=document.deadline_ms,
-                steps=tuple(_with_need(step, step.name in needed) for step in steps),
+                steps=tuple(replace(step, reply_needed=step.name in needed) for step in steps),
             ),
             document=document,
             input_schema=self._schemas[document.input],
@@ -150,6 +150,7 @@ class _Compiler:
         return CommandMessage(
             schema=self._schemas[command.command],
             fields=tuple(made),
+            reads=frozenset().union(*(one.value.reads for one in made)),
             replies=self._replies_of(None if action is None else action.command),
         )
 
@@ -170,7 +171,7 @@ class _Compiler:
         return Replies(
             catalog=self._catalog,
             input=self._schemas[self._document.input],
-            replies={step.name: self._schemas[step.reply] for step in self._document.steps if step.reply is not None},
+            replies=self._reply_schemas,
             command=None if action_command is None else self._schemas[action_command],
         )
 
@@ -197,22 +198,6 @@ def in_topological_order(steps: tuple[StepDocument, ...]) -> list[StepDocument]:
     if len(ordered) != len(steps) or len(places) != len(steps):
         raise CompileFailed("the steps depend on each other in a circle, or two have one name")
     return ordered
-
-
-def _with_need(step: Step, needed: bool) -> Step:
-    if not needed:
-        return step
-    return Step(
-        name=step.name,
-        kind=step.kind,
-        participant=step.participant,
-        after=step.after,
-        when=step.when,
-        action=step.action,
-        compensation=step.compensation,
-        timing=step.timing,
-        reply_needed=True,
-    )
 
 
 def _retry(policy: RetryPolicy) -> Retry:

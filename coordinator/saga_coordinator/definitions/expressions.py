@@ -102,7 +102,7 @@ class Expression:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Steps whose reply it names. A computed step name reads every step."""
+        """Steps whose reply it names; lint refuses a step name that is computed."""
         named = (chain.path[0] for chain in self.reading.chains if chain.root == "steps" and not chain.bound and chain.path)
         return frozenset(name for name in named if name is not None)
 

@@ -7,6 +7,7 @@ known costs one finding: what is mapped to it is still checked as far as it can 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Iterator, Mapping
 
 from saga_coordinator.definitions.avro_types import AvroType, TypeUnknown, type_of
 from saga_coordinator.definitions.conditions import check_key, check_when
@@ -99,20 +100,19 @@ class _Mappings:
 
     def _sight(self, step: DraftStep, input_type: AvroType | None, *, undoing: bool) -> Sight:
         """What a step may read: the replies of those before it, and undoing it, its own."""
-        replies: dict[str, Reply] = {}
-        for name, index in self._graph.by_name.items():
-            other = self._draft.steps[index]
-            record = self._replies[index]
-            same_when = other.when is not None and step.when is not None and other.when.value == step.when.value
-            replies[name] = Reply(
-                type=None if record is None else self._lookup(record),
-                problem=self._problems[index],
-                there=self._graph.unsure[step.index]
-                or self._graph.is_before(index, step.index)
-                or (undoing and index == step.index),
-                may_be_skipped=other.when is not None and index != step.index and not same_when,
-            )
+        replies = _RepliesSeen(self._graph.by_name, lambda index: self._reply_seen(step, index, undoing))
         return Sight(input=input_type, replies=replies, has_key=self._draft.key is not None)
+
+    def _reply_seen(self, step: DraftStep, index: int, undoing: bool) -> Reply:
+        other = self._draft.steps[index]
+        record = self._replies[index]
+        same_when = other.when is not None and step.when is not None and other.when.value == step.when.value
+        return Reply(
+            type=None if record is None else self._lookup(record),
+            problem=self._problems[index],
+            there=self._graph.unsure[step.index] or self._graph.is_before(index, step.index) or (undoing and index == step.index),
+            may_be_skipped=other.when is not None and index != step.index and not same_when,
+        )
 
     def _check_command(
         self, command: DraftCommand, record: AvroType | None, check: ValueCheck, sources: dict[str, AvroType | None]
@@ -148,3 +148,23 @@ class _Mappings:
                     f"{record.name}.{name} gets no value: it is no field of the {' or the '.join(sources)}, has no default; "
                 )
                 check.add("S209", command.node, message + f"add it to `with: {{{name}: …}}`")
+
+
+class _RepliesSeen(Mapping[str, Reply]):
+    """Replies by step, made when asked for: each of a thousand steps sees a thousand others and reads few."""
+
+    def __init__(self, by_name: Mapping[str, int], make: Callable[[int], Reply]) -> None:
+        self._by_name = by_name
+        self._make = make
+
+    def __getitem__(self, name: str) -> Reply:
+        return self._make(self._by_name[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)

@@ -73,15 +73,13 @@ class CommandMessage:
 
     schema: Schema
     fields: tuple[FieldSource, ...]
+    reads: frozenset[str]
+    """Steps whose replies some field reads."""
     replies: Replies
 
     @property
     def record(self) -> str:
         return self.schema.full_name
-
-    @property
-    def reads(self) -> frozenset[str]:
-        return frozenset().union(*(one.value.reads for one in self.fields))
 
     def render(self, context: Context) -> bytes:
         scope = self.replies.scope(context, self.reads)

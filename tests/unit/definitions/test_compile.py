@@ -321,3 +321,16 @@ def test_bytes_under_a_schema_that_is_not_pinned_fail_the_mapping() -> None:
     with pytest.raises(MappingFailed) as failed:
         made.definition.steps[0].action.message.render(Context(input=b"\x00\x00\x00\x00\x01x", replies={}, saga=FACTS))
     assert failed.value.code == "decoding_failed"
+
+
+def test_a_record_of_a_union_of_several_keeps_its_name() -> None:
+    branches = ["null", record("Card", ("number", "string")), record("Cash", ("coins", "int"))]
+    records = [record("Bill", ("by", branches, None)), record("Settle", ("by", branches, None), ("coins", "long", 0))]
+    catalog = Catalog(Schema.parse(one) for one in records)
+    saga = Saga("bill", version=1, input="t.Bill").step(
+        "settle", to="p", command="t.Settle", compensation="none", with_={"coins": "${input.by == null ? 0 : input.by.coins}"}
+    )
+    made = compile_definition(saga.document(catalog), catalog)
+    framed = codec.encode(made.input_schema, {"by": ("t.Cash", {"coins": 3})})
+    got = sent(made, "settle", Context(input=framed, replies={}, saga=FACTS))
+    assert got == {"by": ("t.Cash", {"coins": 3}), "coins": 3}
