@@ -27,6 +27,10 @@ class Topics:
         """Written by the coordinator, read by that participant."""
         return f"{self.prefix}saga.cmd.{_named(participant)}"
 
+    def command_group(self, participant: str) -> str:
+        """The consumer group that a participant's instances read its commands in."""
+        return f"{self.prefix}saga.{_named(participant)}"
+
     def reply(self, participant: str) -> str:
         """Written by that participant, read by the coordinator."""
         return f"{self.prefix}saga.reply.{_named(participant)}"

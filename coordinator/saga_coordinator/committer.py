@@ -1,0 +1,74 @@
+"""One batch, one transaction: save what was folded, delete what was published, and hand over only what is known to be committed.
+
+Relay rule 1: an ambiguous commit is looked up again under the saga's row lock and compared byte for byte; nothing is sent before it is
+known. Rule 3: acknowledged outbox rows are deleted by known key in the next batch's transaction and forgotten only when that is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from saga_coordinator.relay import Relay
+from saga_coordinator.store.port import CommitUnknown, SagaWrite, Store, StoreError, Transaction
+from saga_coordinator.transitions import SagaWork
+from saga_messaging.clock import Clock
+
+_DELETE_AT_ONCE = 2_000
+_LOOK_AGAIN_S = 0.5
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a body leaves for the committer to save."""
+
+    works: list[SagaWork] = field(default_factory=list)
+    writes: list[SagaWrite] = field(default_factory=list)
+
+
+B = TypeVar("B", bound=Batch)
+
+
+class Committer:
+    """Runs bodies in transactions."""
+
+    def __init__(self, store: Store, relay: Relay, clock: Clock) -> None:
+        self._store = store
+        self._relay = relay
+        self._clock = clock
+
+    async def run(self, body: Callable[[Transaction], Awaitable[B]]) -> B:
+        """The body's batch, committed and handed over. Raises StoreError (nothing happened) and whatever the body raises."""
+        acked = self._relay.take_acked(_DELETE_AT_ONCE)
+        batch: B | None = None
+        committed = False
+        try:
+            async with self._store.transaction() as tx:
+                batch = await body(tx)
+                batch.writes += [write for work in batch.works if (write := work.write(tx.now)) is not None]
+                if batch.writes:
+                    await tx.save(batch.writes)
+                if acked:
+                    await tx.delete_outbox(acked)
+            committed = True
+        except CommitUnknown:
+            committed = batch is not None and await self._took_effect(batch)
+            if not committed:
+                raise
+        finally:
+            self._relay.deleted(acked) if committed else self._relay.keep(acked)
+        assert batch is not None
+        self._relay.offer([pending for work in batch.works for pending in work.pending])
+        return batch
+
+    async def _took_effect(self, batch: Batch) -> bool:
+        """Ask until somebody knows. One journal record speaks for the whole transaction."""
+        record = next((record for write in batch.writes for record in write.journal), None)
+        if record is None:
+            return False  # nothing to tell by: done again, positions and keys make that harmless
+        while True:
+            try:
+                return await self._store.has_journal(record.saga_id, record.version) == record.facts
+            except StoreError:
+                await self._clock.sleep(_LOOK_AGAIN_S)

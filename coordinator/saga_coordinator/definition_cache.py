@@ -1,0 +1,119 @@
+"""What an instance knows of definitions and schemas: read from the store, compiled once, read again every two seconds.
+
+Compiled definitions never change (a saga is pinned to a hash); what changes is which exist and which is active. An unknown definition id
+is looked up at once, so an instance never has to wait for the refresh to run a saga another instance started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from saga_coordinator.definitions.compile import CompiledDefinition, compile_definition
+from saga_coordinator.definitions.document import Document
+from saga_coordinator.store.port import DefinitionRow, Store
+from saga_schemas.catalog import Catalog
+from saga_schemas.records import OWN
+from saga_schemas.schema import Schema
+
+
+class DefinitionMissing(Exception):
+    """A saga is pinned to a definition that cannot be loaded; the message says why."""
+
+
+class DefinitionCache:
+    """Definitions by id, by name and version, and the active one of each name; schemas by id."""
+
+    def __init__(self, store: Store, tenant: str) -> None:
+        self._store = store
+        self._tenant = tenant
+        self._rows: dict[int, DefinitionRow] = {}
+        self._compiled: dict[int, CompiledDefinition] = {}
+        self._schema_ids: set[int] = set()
+        self._in_use: frozenset[int] = frozenset()
+        self.catalog = Catalog()
+        for schema in OWN:
+            self.catalog.add(schema)
+
+    async def refresh(self) -> None:
+        """Read what others registered or activated, and which definitions open sagas are pinned to."""
+        await self.refresh_schemas()
+        rows = await self._store.definitions(self._tenant)
+        in_use = await self._store.open_definition_ids()
+        missing = in_use - {row.id for row in rows}
+        rows += await self._store.definition_rows(missing) if missing else []
+        self._rows = {row.id: row for row in rows}
+        self._in_use = frozenset(in_use)
+
+    async def refresh_schemas(self) -> None:
+        for row in await self._store.schemas():
+            if row.id not in self._schema_ids:
+                self.catalog.add(Schema.parse_json(row.document))
+                self._schema_ids.add(row.id)
+
+    async def get(self, definition_id: int) -> CompiledDefinition:
+        """The compiled definition of a saga. Raises DefinitionMissing."""
+        compiled = self._compiled.get(definition_id)
+        return compiled if compiled is not None else await self._load(definition_id)
+
+    async def load(self, ids: Iterable[int]) -> dict[int, CompiledDefinition | DefinitionMissing]:
+        found: dict[int, CompiledDefinition | DefinitionMissing] = {}
+        for definition_id in set(ids):
+            try:
+                found[definition_id] = await self.get(definition_id)
+            except DefinitionMissing as missing:
+                found[definition_id] = missing
+        return found
+
+    async def _load(self, definition_id: int) -> CompiledDefinition:
+        row = self._rows.get(definition_id)
+        if row is None:
+            rows = await self._store.definition_rows([definition_id])
+            if not rows:
+                raise DefinitionMissing(f"definition {definition_id} is not in the store")
+            row = self._rows[definition_id] = rows[0]
+        if any(
+            schema_id not in self._schema_ids and self.catalog.by_id(schema_id) is None
+            for schema_id in row.reader_schemas.values()
+        ):
+            await self.refresh_schemas()
+        self._compiled[definition_id] = self._compile(row)
+        return self._compiled[definition_id]
+
+    def _compile(self, row: DefinitionRow) -> CompiledDefinition:
+        pinned: dict[str, Schema] = {}
+        for name, schema_id in row.reader_schemas.items():
+            schema = self.catalog.by_id(schema_id)
+            if schema is None:
+                raise DefinitionMissing(f"{row.name}@{row.version}: its schema {name} ({schema_id}) is not in the store")
+            pinned[name] = schema
+        try:
+            return compile_definition(Document.parse(row.document), self.catalog, pinned=pinned)
+        except ValueError as error:
+            raise DefinitionMissing(f"{row.name}@{row.version}: {error}") from error
+
+    def find(self, name: str, version: int | None) -> DefinitionRow | None:
+        """The version asked for, else the active one."""
+        for row in self._rows.values():
+            if row.name == name and (row.version == version if version is not None else row.active):
+                return row
+        return None
+
+    def knows(self, name: str) -> bool:
+        return any(row.name == name for row in self._rows.values())
+
+    def rows(self) -> list[DefinitionRow]:
+        return sorted(self._rows.values(), key=lambda row: (row.name, row.version))
+
+    async def participants(self) -> frozenset[str]:
+        """Whose reply topics must be read: those of all active definitions and of every definition with open sagas."""
+        wanted = [row.id for row in self._rows.values() if row.active or row.id in self._in_use]
+        loaded = await self.load(wanted)
+        return frozenset(
+            step.participant
+            for found in loaded.values()
+            if isinstance(found, CompiledDefinition)
+            for step in found.definition.steps
+        )
+
+
+__all__ = ["DefinitionCache", "DefinitionMissing"]

@@ -1,0 +1,125 @@
+"""Drained is a fact: reading, for each reply partition, up to what time its replies are applied.
+
+For each partition that is ours, and only while some passed limit waits for it: read the database clock, then the list of partitions, then
+the end offsets; when the applied offset reaches the end, and the fingerprints of the last applied record and of the anchor still match
+what the topic holds after that reading, the time is stored as `caught_up_at`. The order is the proof: a reply that was in the topic at
+that time lies before that end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import structlog
+
+from saga_coordinator.partition_reader import PartitionReader, Place
+from saga_coordinator.store.port import Store, StoreError
+from saga_messaging.broker import Broker, BrokerError, TopicPartition
+from saga_messaging.clock import Clock
+from saga_schemas.topics import Topics
+
+SCOPE = "drain"
+EVERY_S = 1.0
+REQUEST_LASTS_US = 10_000_000
+VERIFY_EVERY = 5
+"""Every so many rounds all partitions are compared with what we applied, limits or not: a topic may have been replaced under us."""
+
+
+class DrainRequests:
+    """Who waits for which participants' replies to be read; shared by all instances through the store."""
+
+    def __init__(self, store: Store, broker: Broker, topics: Topics, tenant: str) -> None:
+        self._store = store
+        self._broker = broker
+        self._topics = topics
+        self._tenant = tenant
+
+    async def request(self, participants: Collection[str]) -> None:
+        """Ask whoever owns the partitions to measure, for the next ten seconds."""
+        now = await self._store.now()
+        async with self._store.transaction() as tx:
+            for name in sorted(participants):
+                await tx.set_control(
+                    scope=SCOPE, tenant=self._tenant, name=name, value=str(now), who="timers", why="a limit has passed"
+                )
+
+    async def requested(self) -> frozenset[str]:
+        rows = await self._store.control(SCOPE, self._tenant)
+        if not rows:
+            return frozenset()
+        now = await self._store.now()
+        return frozenset(name for name, value in rows.items() if int(value) > now - REQUEST_LASTS_US)
+
+    async def caught_up(self) -> Mapping[str, int]:
+        """By participant: the earliest caught_up_at over all partitions its reply topic has now. Absent: not drained, or no topic."""
+        participants = await self.requested()
+        if not participants:
+            return {}
+        by_topic = {self._topics.reply(name): name for name in participants}
+        try:
+            partitions = await self._broker.partitions(list(by_topic))
+        except (BrokerError, TimeoutError):
+            return {}  # a broker that does not answer: nothing counts as drained
+        rows = await self._store.positions(list(by_topic))
+        found: dict[str, int] = {}
+        for topic, name in by_topic.items():
+            times = [rows[topic, p].caught_up_at if (topic, p) in rows else None for p in partitions.get(topic, ())]
+            if times and all(time is not None for time in times):
+                found[name] = min(time for time in times if time is not None)
+        return found
+
+
+class DrainLoop:
+    """Measures the reply partitions that are ours."""
+
+    def __init__(self, *, store: Store, reader: PartitionReader, requests: DrainRequests, topics: Topics, clock: Clock) -> None:
+        self._store = store
+        self._reader = reader
+        self._requests = requests
+        self._topics = topics
+        self._clock = clock
+        self._round = 0
+        self._verified: dict[TopicPartition, int] = {}
+        self._log = structlog.get_logger("drains")
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.once()
+            except (StoreError, BrokerError, TimeoutError) as error:
+                self._log.warning("drain_not_measured", error=str(error) or type(error).__name__)
+            await self._clock.sleep(EVERY_S)
+
+    async def once(self) -> None:
+        self._round += 1
+        wanted = {self._topics.reply(name) for name in await self._requests.requested()}
+        verify = self._round % VERIFY_EVERY == 0
+        if not wanted and not verify:
+            return
+        at = await self._store.now()  # first the clock …
+        ours = self._reader.places()  # … then the partitions …
+        if not ours:
+            return
+        earliest, ends = await self._reader.ends(ours)  # … then the ends
+        for partition in ours:
+            place = self._reader.places().get(partition)
+            if place is None or partition not in ends or partition not in earliest or place.replaced:
+                continue
+            await self._measure(partition, place, at, earliest[partition], ends[partition], wanted=partition.topic in wanted)
+
+    async def _measure(self, at: TopicPartition, place: Place, now: int, first: int, end: int, *, wanted: bool) -> None:
+        if not wanted and self._verified.get(at) == end and place.next_offset <= end:
+            return
+        if await self._reader.was_replaced(at, place, first, end):
+            self._reader.begin_again(at)
+            return
+        self._verified[at] = end
+        if wanted and place.next_offset >= end:
+            await self._store_time(at, place, now)
+
+    async def _store_time(self, at: TopicPartition, place: Place, now: int) -> None:
+        anchor = place.next_offset - 1 if place.last_print is not None else None
+        async with self._store.transaction() as tx:
+            stored = await tx.caught_up(at.topic, at.partition, now, place.next_offset, anchor, place.last_print)
+        if stored and anchor is not None:
+            self._reader.anchored(at)

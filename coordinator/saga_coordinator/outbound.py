@@ -1,0 +1,136 @@
+"""From facts to messages: the command or lifecycle event a journal record points at, as the record that goes to Kafka.
+
+Used right after a commit and again by the sweeper from the stored journal, so the same outbox row always gives the same message:
+everything comes from the journal record, the saga's row and the definition; nothing is drawn or read from a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from saga_coordinator.engine.definition import Definition
+from saga_coordinator.engine.facts import MESSAGES, Announced, CommandSent, Fact
+from saga_coordinator.store.port import SagaRow
+from saga_messaging.broker import Outgoing
+from saga_schemas.envelopes import CommandHeaders, EventHeaders
+from saga_schemas.ids import command_id, span_id_of
+from saga_schemas.records import EventKind, SagaEvent, encode_own
+from saga_schemas.token import TokenKeys
+from saga_schemas.topics import Topics
+
+EVENT_RECORD: Final = "saga.v1.SagaEvent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaIdentity:
+    """What every message of one saga carries."""
+
+    id: UUID
+    tenant: str
+    incarnation: int
+    definition: str
+    definition_version: int
+    definition_hash: str
+    key: str | None
+    trace_id: str
+    parent_span: str | None
+    trace_flags: int
+    tracestate: str | None
+
+    @classmethod
+    def of(cls, row: SagaRow, definition: Definition) -> SagaIdentity:
+        return cls(
+            id=row.id,
+            tenant=row.tenant,
+            incarnation=row.incarnation,
+            definition=definition.name,
+            definition_version=definition.version,
+            definition_hash=definition.hash,
+            key=row.business_key,
+            trace_id=row.trace_id,
+            parent_span=row.parent_span,
+            trace_flags=row.trace_flags,
+            tracestate=row.tracestate,
+        )
+
+    @property
+    def origin_traceparent(self) -> str:
+        """The saga's origin: its root span."""
+        return f"00-{self.trace_id}-{span_id_of(str(self.id))}-{self.trace_flags:02x}"
+
+    def traceparent(self, message_id: str) -> str:
+        """This hop: the span derived from the message's id."""
+        return f"00-{self.trace_id}-{span_id_of(message_id)}-{self.trace_flags:02x}"
+
+
+class Outbound:
+    """Builds messages for one coordinator cluster."""
+
+    def __init__(self, *, topics: Topics, keys: TokenKeys, cluster_id: str) -> None:
+        self._topics = topics
+        self._keys = keys
+        self._source = f"/saga-coordinator/{cluster_id}"
+
+    def message(self, saga: SagaIdentity, fact: Fact, *, version: int, ord: int, at: int) -> Outgoing:
+        """The message of the fact at place `ord` of journal record `version`."""
+        message_id = command_id(saga.id, saga.incarnation, version, ord)
+        if isinstance(fact, CommandSent):
+            return self._command(saga, fact, message_id, version, at)
+        assert isinstance(fact, Announced), f"{type(fact).__name__} is not one of {MESSAGES}"
+        return self._event(saga, fact, message_id, at)
+
+    def _command(self, saga: SagaIdentity, sent: CommandSent, message_id: str, version: int, at: int) -> Outgoing:
+        headers = CommandHeaders(
+            message_id=message_id,
+            source=self._source,
+            record=sent.record,
+            time_us=at,
+            saga_id=saga.id,
+            step=sent.step,
+            kind=sent.kind,
+            run=sent.run,
+            attempt=sent.attempt,
+            incarnation=saga.incarnation,
+            version=version,
+            tenant=saga.tenant,
+            definition_hash=saga.definition_hash,
+            expiry_us=sent.expiry_at,
+            token=self._keys.sign(saga.tenant, saga.id, sent.step, sent.kind, sent.run, saga.incarnation),
+            causation_id=str(saga.id),
+            traceparent=saga.traceparent(message_id),
+            tracestate=saga.tracestate,
+            origin_traceparent=saga.origin_traceparent,
+        )
+        return Outgoing(
+            topic=self._topics.command(sent.participant), key=str(saga.id).encode(), value=sent.payload, headers=headers.encode()
+        )
+
+    def _event(self, saga: SagaIdentity, event: Announced, message_id: str, at: int) -> Outgoing:
+        body = SagaEvent.of(
+            EventKind(event.event),
+            sequence=event.sequence,
+            saga_id=saga.id,
+            definition=saga.definition,
+            version=saga.definition_version,
+            phase=event.phase.value,
+            at_us=at,
+            business_key=saga.key,
+            step=event.step,
+            reason=event.reason,
+        )
+        headers = EventHeaders(
+            message_id=message_id,
+            source=self._source,
+            record=EVENT_RECORD,
+            time_us=at,
+            saga_id=saga.id,
+            tenant=saga.tenant,
+            sequence=event.sequence,
+            causation_id=str(saga.id),
+            traceparent=saga.traceparent(message_id),
+            tracestate=saga.tracestate,
+            origin_traceparent=saga.origin_traceparent,
+        )
+        return Outgoing(topic=self._topics.events, key=str(saga.id).encode(), value=encode_own(body), headers=headers.encode())

@@ -1,0 +1,200 @@
+"""A consumer whose positions are rows of the store: what was applied and how far we read cannot come apart.
+
+Kafka's own committed offsets are a hint for its tools. A partition counts as ours once its row was read and `seek` done. Each row holds
+fingerprints of the last record applied and of an anchor, because a topic may be deleted and made again under us: an applied offset beyond
+the end, or a record that is not the one we applied, means that the topic was replaced, and it is read again from its beginning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from saga_coordinator.store.port import Advance, Position, Store
+from saga_messaging.broker import BrokerError, Consumer, PositionLost, Record, TopicPartition
+
+_PRINT_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where we are in one partition."""
+
+    next_offset: int
+    last_print: bytes | None = None
+    anchor_offset: int | None = None
+    anchor_print: bytes | None = None
+    replaced: bool = False
+    """The topic is another one than what is stored: the next advance overwrites the row."""
+
+
+class PartitionReader:
+    """Reads the partitions that are ours, each from where the store says."""
+
+    def __init__(self, consumer: Consumer, store: Store) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._places: dict[TopicPartition, Place] = {}
+        self._topics: frozenset[str] = frozenset()
+        self._to_restart: set[TopicPartition] = set()
+        self._log = structlog.get_logger("partition_reader")
+
+    async def start(self) -> None:
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+
+    async def follow(self, topics: Iterable[str]) -> None:
+        """Read these topics from now on."""
+        wanted = frozenset(topics)
+        if wanted != self._topics:
+            await self._consumer.subscribe(sorted(wanted))
+            self._topics = wanted
+
+    async def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        """What has arrived on partitions that are ours. Raises BrokerError, StoreError."""
+        await self._take_over()
+        try:
+            return await self._consumer.poll(timeout_s=timeout_s, max_records=max_records)
+        except PositionLost as lost:
+            await self._restart(lost.positions)
+            return []
+
+    def places(self) -> dict[TopicPartition, Place]:
+        """The partitions that are ours now."""
+        ours = self._consumer.assignment() - self._consumer.awaiting_seek()
+        return {at: place for at, place in self._places.items() if at in ours}
+
+    def advances(self, records: Sequence[Record]) -> list[Advance]:
+        """What to store in the transaction that applies these records."""
+        by_partition: dict[TopicPartition, list[Record]] = {}
+        for record in records:
+            by_partition.setdefault(record.source, []).append(record)
+        return [self._advance(at, found) for at, found in by_partition.items()]
+
+    def _advance(self, at: TopicPartition, records: list[Record]) -> Advance:
+        place, last = self._places[at], records[-1]
+        first = records[0]
+        anchored = place.anchor_offset is not None and not place.replaced
+        return Advance(
+            topic=at.topic,
+            partition=at.partition,
+            from_offset=place.next_offset,
+            next_offset=last.offset + 1,
+            last_print=print_of(last),
+            anchor_offset=None if anchored else first.offset,
+            anchor_print=None if anchored else print_of(first),
+            restart=place.replaced,
+        )
+
+    async def applied(self, advances: Sequence[Advance]) -> None:
+        """The transaction is committed. Kafka is told as a hint."""
+        for moved in advances:
+            at = TopicPartition(moved.topic, moved.partition)
+            place = self._places.get(at)
+            if place is None:
+                continue
+            keep_anchor = moved.anchor_offset is None
+            self._places[at] = Place(
+                next_offset=moved.next_offset,
+                last_print=moved.last_print,
+                anchor_offset=place.anchor_offset if keep_anchor else moved.anchor_offset,
+                anchor_print=place.anchor_print if keep_anchor else moved.anchor_print,
+            )
+        try:
+            await self._consumer.commit({TopicPartition(m.topic, m.partition): m.next_offset for m in advances})
+        except BrokerError as error:  # redelivery is harmless: our rows decide
+            self._log.debug("offset_hint_failed", error=str(error))
+
+    async def reload(self) -> None:
+        """Somebody else moved a position, or a commit's fate is unknown: read all rows again and seek."""
+        await self._seek_all(self._consumer.assignment())
+
+    def anchored(self, at: TopicPartition) -> None:
+        """The row's anchor was renewed to its last record."""
+        place = self._places[at]
+        self._places[at] = replace(place, anchor_offset=place.next_offset - 1, anchor_print=place.last_print)
+
+    async def was_replaced(self, at: TopicPartition, place: Place, first: int, end: int) -> bool:
+        """Does the topic hold something else than what we applied?"""
+        if place.next_offset > end:
+            return True
+        for offset, known in ((place.next_offset - 1, place.last_print), (place.anchor_offset, place.anchor_print)):
+            if offset is None or known is None or offset < first:
+                continue
+            record = await self._consumer.read_one(at, offset)
+            if record is not None and print_of(record) != known:
+                return True
+        return False
+
+    def begin_again(self, at: TopicPartition) -> None:
+        """The topic was replaced: read it from its beginning, once the batch in hand is done (the loop that polls does it)."""
+        self._to_restart.add(at)
+
+    async def ends(
+        self, positions: Iterable[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
+        """(earliest, end) of each that exists now."""
+        wanted = list(positions)
+        return await self._consumer.earliest(wanted), await self._consumer.end_offsets(wanted)
+
+    async def _take_over(self) -> None:
+        if self._to_restart:
+            await self._restart(dict.fromkeys(self._to_restart & self._consumer.assignment(), 0))
+            self._to_restart.clear()
+        waiting = self._consumer.awaiting_seek()
+        if waiting:
+            await self._seek_all(waiting)
+
+    async def _seek_all(self, positions: frozenset[TopicPartition]) -> None:
+        stored = await self._store.positions({at.topic for at in positions})
+        earliest, ends = await self.ends(positions)
+        for at in sorted(positions):
+            if at in ends and at in earliest:
+                await self._seek(at, stored.get((at.topic, at.partition)), earliest[at], ends[at])
+
+    async def _seek(self, at: TopicPartition, row: Position | None, first: int, end: int) -> None:
+        if row is None:
+            self._places[at] = Place(next_offset=first)
+        else:
+            place = Place(
+                next_offset=row.next_offset,
+                last_print=row.last_print,
+                anchor_offset=row.anchor_offset,
+                anchor_print=row.anchor_print,
+            )
+            replaced = await self.was_replaced(at, place, first, end)
+            self._places[at] = Place(next_offset=first, replaced=True) if replaced else place
+            if replaced:
+                self._log.warning("topic_replaced", topic=at.topic, partition=at.partition, stored=row.next_offset, end=end)
+        self._consumer.seek(at, max(self._places[at].next_offset, first))
+
+    async def _restart(self, positions: Mapping[TopicPartition, int]) -> None:
+        earliest, ends = await self.ends(positions)
+        for at in positions:
+            known = self._places.get(at)
+            if at not in earliest or at not in ends:
+                self._places.pop(at, None)
+                continue
+            expired = known is not None and known.next_offset < earliest[at] and known.next_offset <= ends[at]
+            if expired and known is not None:
+                self._log.error("records_expired_unread", topic=at.topic, partition=at.partition, next_offset=known.next_offset)
+            else:
+                self._log.warning("topic_replaced", topic=at.topic, partition=at.partition)
+                self._places[at] = Place(next_offset=earliest[at], replaced=True)
+            self._consumer.seek(at, earliest[at])
+
+
+def print_of(record: Record) -> bytes:
+    """The fingerprint of a record: of all it holds but its offset, with the broker's time."""
+    digest = hashlib.blake2b(digest_size=_PRINT_BYTES)
+    digest.update(b"%d %d" % (record.timestamp_ms, len(record.headers)))
+    for part in (record.key, record.value):
+        digest.update(b"-" if part is None else b"%d:" % len(part) + part)
+    for name, value in record.headers:
+        digest.update(name.encode("utf-8", "surrogatepass") + b"=" + (value or b""))
+    return digest.digest()

@@ -1,0 +1,288 @@
+"""Registering definitions and schemas, and activating a version: what may enter the store, decided before anything is written.
+
+A definition is checked with the schemas sent and those stored; every new schema must be readable together with all earlier versions of
+its record, hence also with those that open sagas pin. What is stored under a name and version never changes: the same content again is
+no error, other content is. Registering and activating are separate, and both are audited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.definitions import (
+    CODES,
+    CompileFailed,
+    Document,
+    Finding,
+    LintResult,
+    Severity,
+    compile_definition,
+    lint,
+    lint_data,
+    lint_document,
+    records_reached,
+)
+from saga_coordinator.store import port
+from saga_coordinator.store.port import DefinitionRow, SchemaRow, Store
+from saga_schemas.catalog import Catalog
+from saga_schemas.compat import full_transitive
+from saga_schemas.errors import SchemaCollision, SchemaRefused
+from saga_schemas.records import OWN
+from saga_schemas.schema import Schema, parse_all
+
+MAX_SCHEMAS: Final = 3_010
+"""Sent along with one definition: input, command, reply and compensation of 1,000 steps."""
+MAX_REASONS: Final = 50
+
+
+class RegistrationRefused(Exception):
+    """Nothing was stored. `code` is one of the API's: definition_invalid (with findings), version_exists, schema_invalid,
+    schema_incompatible (with reasons), schema_collision, definition_unknown."""
+
+    def __init__(self, code: str, detail: str, *, findings: Sequence[Finding] = (), reasons: Sequence[str] = ()) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.findings = tuple(findings)
+        self.reasons = tuple(reasons)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A definition as it stands in the store."""
+
+    row: DefinitionRow
+    created: bool
+    """False: the same content was registered before."""
+    warnings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """A schema as it stands in the store."""
+
+    id: int
+    full_name: str
+    subject: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Who does it and why, for the audit."""
+
+    who: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What the store holds, as schemas."""
+
+    rows: tuple[SchemaRow, ...]
+    by_id: Mapping[int, Schema]
+
+    def versions(self, name: str, subject: str) -> list[Schema]:
+        """Every schema of this record, and everything under this subject, oldest first."""
+        wanted = [row.id for row in self.rows if row.subject == subject or self.by_id[row.id].full_name == name]
+        return [self.by_id[schema_id] for schema_id in dict.fromkeys(wanted)]
+
+    def catalog_with(self, sent: Iterable[Schema]) -> Catalog:
+        """Where `latest` is what was sent, also when an older version was sent again."""
+        sent = list(sent)
+        ids = {schema.id for schema in sent}
+        stored = [self.by_id[row.id] for row in self.rows if row.id not in ids]
+        return Catalog((*OWN, *stored, *sent))
+
+
+async def register(
+    store: Store,
+    definitions: DefinitionCache,
+    *,
+    document: str | Mapping[str, Any],
+    schemas: Sequence[object] = (),
+    tenant: str,
+    file: str = "definition",
+    act: Act,
+) -> Registered:
+    """Check and store a definition (a file's text, the same as data, or a canonical document) with its schemas.
+
+    Raises RegistrationRefused, StoreError.
+    """
+    sent = _parsed(schemas)
+    known = await _known(store, definitions)
+    catalog = _catalog(known, sent)
+    result = await asyncio.to_thread(_linted, document, file, catalog)
+    if result.document is None:
+        raise RegistrationRefused("definition_invalid", "the definition has errors", findings=result.findings)
+    made = result.document
+    pinned = {name: schema for name in records_reached(made) if (schema := catalog.latest(name)) is not None}
+    new = [schema for schema in sent if schema.id not in known.by_id]
+    broken = await asyncio.to_thread(_incompatible, known, new, file)
+    if broken:
+        raise RegistrationRefused("definition_invalid", "a schema breaks what is in use", findings=(*result.findings, *broken))
+    try:
+        compile_definition(made, catalog, pinned=pinned)
+    except CompileFailed as failed:
+        raise RegistrationRefused("definition_invalid", str(failed), findings=result.findings) from failed
+    before = await store.definitions(tenant)
+    row = await _store_definition(store, made, new, pinned, tenant, act)
+    await definitions.refresh()
+    created = all(old.id != row.id for old in before)
+    return Registered(row=row, created=created, warnings=(*result.findings, *_changed_records(before, made, file)))
+
+
+async def activate(
+    store: Store, definitions: DefinitionCache, *, tenant: str, name: str, version: int, act: Act
+) -> DefinitionRow:
+    """Make this the version that starts run. Raises RegistrationRefused, DefinitionMissing, StoreError."""
+    await definitions.refresh()
+    row = definitions.find(name, version)
+    if row is None or row.tenant != tenant:
+        raise RegistrationRefused("definition_unknown", "no such version is registered: `saga def list` shows those that are")
+    await definitions.get(row.id)  # what cannot be loaded must not become what starts run
+    async with store.transaction() as tx:
+        if not await tx.activate(tenant, name, version):
+            raise RegistrationRefused("definition_unknown", "no such version is registered")
+        await tx.add_audit(
+            tenant=tenant, act="definition.activate", target=f"{name}@{version}", who=act.who, why=act.why, at=tx.now
+        )
+    await definitions.refresh()
+    found = definitions.find(name, version)
+    assert found is not None, "a definition is never deleted"
+    return found
+
+
+async def add_schema(
+    store: Store, definitions: DefinitionCache, *, subject: str | None, document: object, tenant: str, act: Act
+) -> Added:
+    """A later writer's schema; the subject is the record's full name unless given. Raises RegistrationRefused, StoreError."""
+    schemas = _parsed([document])
+    if len(schemas) != 1:
+        raise RegistrationRefused("schema_invalid", "a subject's schema is a record")
+    schema = schemas[0]
+    known = await _known(store, definitions)
+    _catalog(known, schemas)
+    under = subject or schema.full_name
+    stored = any(row.id == schema.id and row.subject == under for row in known.rows)
+    if not stored:
+        reasons = await asyncio.to_thread(_reasons, schema, known.versions(schema.full_name, under))
+        if reasons:
+            raise RegistrationRefused("schema_incompatible", "readers or writers in use would break", reasons=reasons)
+        await _store_schema(store, schema, under, tenant, act)
+        await definitions.refresh_schemas()
+    return Added(id=schema.id, full_name=schema.full_name, subject=under, created=not stored)
+
+
+# --- checking ------------------------------------------------------------------------------------------------------------
+
+
+def _parsed(documents: Sequence[object]) -> list[Schema]:
+    if len(documents) > MAX_SCHEMAS:
+        raise RegistrationRefused("schema_invalid", f"at most {MAX_SCHEMAS} schemas with one definition")
+    try:
+        return parse_all(documents)
+    except SchemaRefused as refused:
+        raise RegistrationRefused("schema_invalid", str(refused)) from None
+
+
+async def _known(store: Store, definitions: DefinitionCache) -> _Known:
+    await definitions.refresh_schemas()
+    rows = sorted(await store.schemas(), key=lambda row: (row.subject, row.version))
+    by_id = {row.id: definitions.catalog.by_id(row.id) or Schema.parse_json(row.document) for row in rows}
+    return _Known(rows=tuple(rows), by_id=by_id)
+
+
+def _catalog(known: _Known, sent: Sequence[Schema]) -> Catalog:
+    for schema in sent:
+        stored = known.by_id.get(schema.id)
+        if stored is not None and stored.canonical != schema.canonical:
+            raise RegistrationRefused(
+                "schema_collision", f"{schema.full_name} has the id of another schema: change a default or an alias"
+            )
+    try:
+        return known.catalog_with(sent)
+    except SchemaCollision as collision:
+        raise RegistrationRefused("schema_collision", str(collision)) from None
+
+
+def _linted(document: str | Mapping[str, Any], file: str, catalog: Catalog) -> LintResult:
+    if isinstance(document, str):
+        return lint(document, file, catalog)
+    return lint_document(document, file, catalog) if "format" in document else lint_data(document, file, catalog)
+
+
+def _incompatible(known: _Known, new: Sequence[Schema], file: str) -> list[Finding]:
+    """New versions against all stored ones, among them whatever open sagas and the active version pin."""
+    return [
+        _finding("S218", f"{schema.full_name}: {reason}", file)
+        for schema in new
+        for reason in _reasons(schema, known.versions(schema.full_name, schema.full_name))
+    ][:MAX_REASONS]
+
+
+def _reasons(schema: Schema, earlier: Sequence[Schema]) -> list[str]:
+    found = full_transitive(schema, earlier)
+    return [f"{one.message} ({one.path})" if one.path else one.message for one in found][:MAX_REASONS]
+
+
+def _changed_records(before: Sequence[DefinitionRow], made: Document, file: str) -> Iterable[Finding]:
+    """A warning where the version active now asks a step another record: participants of both must be there."""
+    active = next((row for row in before if row.name == made.saga and row.active and row.hash != made.hash), None)
+    if active is None:
+        return
+    old = Document.parse(active.document)
+    if old.input != made.input:
+        yield _finding("S219", f"the input was {old.input} in version {old.version}, is {made.input}", file)
+    commands = {step.name: step.command for step in old.steps}
+    for step in made.steps:
+        was = commands.get(step.name, step.command)
+        if was != step.command:
+            yield _finding("S219", f"the command was {was} in version {old.version}, is {step.command}", file, step.name)
+
+
+def _finding(code: str, message: str, file: str, step: str | None = None) -> Finding:
+    severity = Severity.WARNING if CODES[code].warning else Severity.ERROR
+    return Finding(code=code, severity=severity, file=file, line=0, column=0, step=step, message=message)
+
+
+# --- storing -------------------------------------------------------------------------------------------------------------
+
+
+async def _store_definition(
+    store: Store, made: Document, new: Sequence[Schema], pinned: Mapping[str, Schema], tenant: str, act: Act
+) -> DefinitionRow:
+    wanted = {schema.id: schema for schema in (*new, *(schema for schema in pinned.values() if OWN.by_id(schema.id) is None))}
+    try:
+        async with store.transaction() as tx:
+            await tx.add_schemas([(schema.id, schema.full_name, schema.canonical) for schema in wanted.values()])
+            row = await tx.add_definition(
+                hash=made.hash,
+                tenant=tenant,
+                name=made.saga,
+                version=made.version,
+                document=made.canonical,
+                reader_schemas={name: schema.id for name, schema in pinned.items()},
+                now=tx.now,
+            )
+            if row is None:
+                detail = f"version {made.version} is registered with other content: give the definition a new version"
+                raise RegistrationRefused("version_exists", detail)
+            target = f"{made.saga}@{made.version}"
+            await tx.add_audit(tenant=tenant, act="definition.register", target=target, who=act.who, why=act.why, at=tx.now)
+            return row
+    except port.SchemaCollision as collision:
+        raise RegistrationRefused("schema_collision", str(collision)) from None
+
+
+async def _store_schema(store: Store, schema: Schema, subject: str, tenant: str, act: Act) -> None:
+    try:
+        async with store.transaction() as tx:
+            await tx.add_schemas([(schema.id, subject, schema.canonical)])
+            await tx.add_audit(tenant=tenant, act="schema.add", target=subject, who=act.who, why=act.why, at=tx.now)
+    except port.SchemaCollision as collision:
+        raise RegistrationRefused("schema_collision", str(collision)) from None

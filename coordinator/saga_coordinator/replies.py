@@ -1,0 +1,187 @@
+"""The reply loop: one poll, one transaction.
+
+Every reply of the poll is read (headers, token), the sagas are locked in id order, all replies of one saga are folded in memory, and one
+transaction stores the sagas, the positions, and what could not be applied: an unreadable record (dead letter), a reply for a saga this
+database does not have (orphan), a reply for a saga somebody else holds right now (inbox event, which the timer loop picks up).
+One saga's error never fails the batch: the batch is done again without that saga's replies, and the saga is parked with an alarm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from saga_coordinator.committer import Batch, Committer
+from saga_coordinator.dead_letters import dead_letter, orphan
+from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.engine.events import Env
+from saga_coordinator.identifiers import new_id
+from saga_coordinator.instruments import Instruments
+from saga_coordinator.partition_reader import PartitionReader
+from saga_coordinator.reply_reading import IncomingReply, ReplyReading
+from saga_coordinator.sagas import Sagas
+from saga_coordinator.store.port import InboxEvent, StoreError, Transaction
+from saga_messaging.broker import BrokerError, Record
+from saga_messaging.clock import Clock
+from saga_schemas.errors import BadMessage
+from saga_schemas.topics import Topics
+
+CONSUMER = "replies"
+POLL_S = 0.5
+_BACKOFF_S = 1.0
+_REFRESH_S = 2.0
+
+
+@dataclass(slots=True)
+class _Read:
+    """A poll's records, sorted by what they turned out to be."""
+
+    replies: dict[UUID, list[IncomingReply]] = field(default_factory=dict)
+    bad: list[tuple[Record, BadMessage]] = field(default_factory=list)
+
+
+class PositionTaken(StoreError):
+    """Another instance moved the position: this batch was, or will be, applied there."""
+
+
+class ReplyLoop:
+    """Reads the reply topics of all participants that open sagas or active definitions name."""
+
+    def __init__(
+        self,
+        *,
+        reader: PartitionReader,
+        committer: Committer,
+        definitions: DefinitionCache,
+        reading: ReplyReading,
+        sagas: Sagas,
+        topics: Topics,
+        clock: Clock,
+        instruments: Instruments,
+        batch_records: int,
+    ) -> None:
+        self._reader = reader
+        self._committer = committer
+        self._definitions = definitions
+        self._reading = reading
+        self._sagas = sagas
+        self._topics = topics
+        self._clock = clock
+        self._instruments = instruments
+        self._batch_records = batch_records
+        self._followed_at = -_REFRESH_S
+        self._log = structlog.get_logger(CONSUMER)
+
+    async def run(self) -> None:
+        await self._reader.start()
+        try:
+            while True:
+                await self._once()
+        finally:
+            await self._reader.stop()
+
+    async def _once(self) -> None:
+        try:
+            await self._follow()
+            records = await self._reader.poll(timeout_s=POLL_S, max_records=self._batch_records)
+            if records:
+                await self.apply(records)
+        except PositionTaken:
+            await self._reload()
+        except (StoreError, BrokerError, TimeoutError) as error:
+            self._log.warning("replies_delayed", error=str(error) or type(error).__name__)
+            await self._clock.sleep(_BACKOFF_S)
+            await self._reload()
+
+    async def _reload(self) -> None:
+        try:
+            await self._reader.reload()
+        except (StoreError, BrokerError, TimeoutError) as error:
+            self._log.warning("positions_not_read", error=str(error) or type(error).__name__)
+
+    async def _follow(self) -> None:
+        if self._clock.monotonic_s() - self._followed_at < _REFRESH_S:
+            return
+        participants = await self._definitions.participants()
+        await self._reader.follow(self._topics.reply(name) for name in participants)
+        self._followed_at = self._clock.monotonic_s()
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """One transaction for all of them; should one saga break it, again without that saga."""
+        read = self._read(records)
+        advances = self._reader.advances(records)
+
+        async def body(tx: Transaction) -> Batch:
+            batch = await self._fold(tx, read)
+            if not await tx.advance(advances):
+                raise PositionTaken("another instance has moved a position of this batch")
+            return batch
+
+        batch = await self._committer.run(body)
+        await self._reader.applied(advances)
+        self._instruments.replies(len(records), sagas=len(batch.works), bad=len(read.bad))
+        await asyncio.sleep(0)  # a long backlog must not starve the other loops
+
+    def _read(self, records: Sequence[Record]) -> _Read:
+        read = _Read()
+        for record in records:
+            try:
+                reply = self._reading.envelope(record)
+            except BadMessage as bad:
+                self._log.warning(
+                    "bad_reply", reason=bad.reason, topic=record.topic, partition=record.partition, offset=record.offset
+                )
+                self._instruments.dead_letter(CONSUMER, bad.reason)
+                read.bad.append((record, bad))
+            else:
+                read.replies.setdefault(reply.saga_id, []).append(reply)
+        return read
+
+    async def _fold(self, tx: Transaction, read: _Read) -> Batch:
+        rows = await tx.lock_sagas(list(read.replies), wait=False)
+        unlocked = [saga_id for saga_id in read.replies if saga_id not in rows]
+        await self._leave(tx, unlocked, read)
+        env = Env(now=tx.now)
+        works = await self._sagas.open(rows.values())
+        bad = list(read.bad)
+        for saga_id, work in works.items():
+            for reply in read.replies[saga_id]:
+                try:
+                    event = self._reading.event(reply, work.compiled)
+                except BadMessage as problem:
+                    self._instruments.dead_letter(CONSUMER, problem.reason)
+                    bad.append((reply.record, problem))
+                    continue
+                self._sagas.apply(work, event, env)
+        if bad:
+            await tx.add_dead_letters([dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad])
+        unreadable = [saga_id for saga_id in rows if saga_id not in works]
+        await self._keep(tx, unreadable, read)
+        return Batch(works=list(works.values()))
+
+    async def _leave(self, tx: Transaction, unlocked: list[UUID], read: _Read) -> None:
+        """Held by somebody else: to the inbox. Not there at all: an orphan."""
+        if not unlocked:
+            return
+        known = await tx.exists(unlocked)
+        await self._keep(tx, [saga_id for saga_id in unlocked if saga_id in known], read)
+        orphans = [
+            orphan(r.record, saga_id, tx.now) for saga_id in unlocked if saga_id not in known for r in read.replies[saga_id]
+        ]
+        if orphans:
+            self._log.warning("orphan_replies", count=len(orphans), saga=str(orphans[0].saga_id))
+            self._instruments.orphans(len(orphans))
+            await tx.add_orphans(orphans)
+
+    async def _keep(self, tx: Transaction, saga_ids: list[UUID], read: _Read) -> None:
+        events = [
+            InboxEvent(id=new_id(tx.now), saga_id=saga_id, kind="reply", body=self._reading.keep(reply))
+            for saga_id in saga_ids
+            for reply in read.replies[saga_id]
+        ]
+        if events:
+            await tx.put_inbox(events)

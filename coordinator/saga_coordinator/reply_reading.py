@@ -1,0 +1,136 @@
+"""From a record of a reply topic to an engine event, through every stage of the decode pipeline.
+
+Headers and token need nothing but the record; the payload needs the saga's definition (which reader schema), so it is read inside the
+batch's transaction. A reply that waits in the inbox is kept as the record it was and read again.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+
+from saga_coordinator.dead_letters import decode_headers, encode_headers
+from saga_coordinator.definitions.compile import CompiledDefinition
+from saga_coordinator.engine.events import Reply
+from saga_messaging.broker import Record
+from saga_schemas.catalog import Catalog
+from saga_schemas.codec import to_reader
+from saga_schemas.envelopes import ReplyHeaders
+from saga_schemas.errors import BadMessage
+from saga_schemas.headers import decode_reply
+from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.pipeline import check_saga_key, check_size, check_token
+from saga_schemas.records import Failure, read_own
+from saga_schemas.token import TokenKeys
+from saga_schemas.topics import Topics
+
+_WITH_FAILURE = frozenset({Outcome.REJECTED, Outcome.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingReply:
+    """A reply whose envelope is good: it claims to be of this saga, and its token says that we asked."""
+
+    saga_id: UUID
+    headers: ReplyHeaders
+    record: Record
+
+
+class ReplyReading:
+    """The stages, with what they need to know."""
+
+    def __init__(self, *, catalog: Catalog, keys: TokenKeys, topics: Topics, tenant: str) -> None:
+        self._catalog = catalog
+        self._keys = keys
+        self._topics = topics
+        self._tenant = tenant
+
+    def envelope(self, record: Record) -> IncomingReply:
+        """Size, headers, key, token. Raises BadMessage."""
+        check_size(record.key, record.value, record.headers)
+        headers = decode_reply(record.headers)
+        if record.value is None:
+            raise BadMessage("null_value", "a reply is never null: it carries at least saga.v1.Empty")
+        check_saga_key(record.key, headers)
+        if headers.tenant != self._tenant:
+            raise BadMessage("tenant_mismatch", "this coordinator does not serve that tenant")
+        check_token(headers, self._keys)
+        return IncomingReply(saga_id=headers.saga_id, headers=headers, record=record)
+
+    def event(self, reply: IncomingReply, compiled: CompiledDefinition) -> Reply:
+        """The payload under its pinned reader schema, and the engine's event. Raises BadMessage."""
+        headers = reply.headers
+        step = compiled.definition.by_name.get(headers.step)
+        if step is None:
+            raise BadMessage("step_unknown", "the saga's definition has no such step")
+        if self._topics.participant_of_reply(reply.record.topic) != step.participant:
+            raise BadMessage("wrong_topic", f"step {step.name} is answered on {self._topics.reply(step.participant)}")
+        assert reply.record.value is not None
+        failure = read_own(reply.record.value, Failure, reply.record.headers) if headers.outcome in _WITH_FAILURE else None
+        return Reply(
+            step=headers.step,
+            kind=headers.kind,
+            run=headers.run,
+            attempt=headers.attempt,
+            incarnation=headers.incarnation,
+            version=headers.version,
+            outcome=headers.outcome,
+            sequence=headers.seq,
+            row_run=headers.row_run,
+            code=None if failure is None else failure.code,
+            message=None if failure is None else failure.message,
+            retry_after_ms=None if failure is None else failure.retry_after_ms,
+            payload=self._payload(reply, compiled),
+            causation_id=headers.causation_id,
+        )
+
+    def _payload(self, reply: IncomingReply, compiled: CompiledDefinition) -> bytes | None:
+        """What a done action answered, as the bytes every later reader expects. A reply no definition pins is not read."""
+        headers = reply.headers
+        if headers.outcome is not Outcome.SUCCEEDED or headers.kind is Kind.COMPENSATION:
+            return None
+        schema = compiled.reply_schema(headers.step)
+        if schema is None:
+            return None
+        assert reply.record.value is not None
+        return to_reader(reply.record.value, self._catalog, schema, reply.record.headers)
+
+    def keep(self, reply: IncomingReply) -> bytes:
+        """For the inbox: the record as it was."""
+        record = reply.record
+        return orjson.dumps(
+            {
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "timestamp_ms": record.timestamp_ms,
+                "key": _text(record.key),
+                "value": _text(record.value),
+                "headers": encode_headers(record.headers).decode(),
+            }
+        )
+
+    def kept(self, body: bytes) -> IncomingReply:
+        """Back from the inbox. Raises BadMessage when the token's key was taken away meanwhile."""
+        content = orjson.loads(body)
+        record = Record(
+            topic=content["topic"],
+            partition=content["partition"],
+            offset=content["offset"],
+            timestamp_ms=content["timestamp_ms"],
+            key=_bytes(content["key"]),
+            value=_bytes(content["value"]),
+            headers=decode_headers(content["headers"].encode()),
+        )
+        return self.envelope(record)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else base64.b64decode(value)

@@ -1,0 +1,123 @@
+"""The coordinator's settings: environment variables `SAGA_…`, checked before any loop starts. A bad one is one line and exit 78.
+
+Kafka's own (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`) are `saga_messaging.settings.KafkaSettings`, the same for participants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from saga_messaging import settings as kafka
+from saga_messaging.errors import ConfigurationError
+
+_FOREIGN_PREFIXES = ("SAGA_KAFKA_", "SAGA_TEST_", "SAGA_DEMO_", "SAGA_PARTICIPANT_", "SAGA_CI_")
+_FOREIGN = frozenset({"SAGA_SERVER", "SAGA_DEBUG", "SAGA_TOPIC_PREFIX", "SAGA_HYPOTHESIS"})
+_TRUE = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+class Settings(BaseModel):
+    """What `saga serve` can be told. Times in seconds unless the name says otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: str = Field(description="sqlite+aiosqlite:///file or postgresql+asyncpg://user:password@host/database")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8700
+    allow_unauthenticated: bool = False
+    """Needed to listen on an address other than loopback: there is no login yet."""
+    instance: str | None = None
+    """Static group membership under this name; two live instances of one name are refused."""
+    tenant: str = "default"
+    token_keys: SecretStr | None = None
+    """`id:base64,…`, first current, others only verify. Required on PostgreSQL."""
+    roles: str = "api,replies,starts,timers,sweeper,watchdog"
+    accept_new_kafka: bool = False
+    start_group: str = "saga-coordinator-starts"
+    reply_group: str = "saga-coordinator-replies"
+    batch_records: Annotated[int, Field(ge=1, le=5000)] = 500
+    batch_sagas: Annotated[int, Field(ge=1, le=2000)] = 200
+    """Sagas a timer batch takes."""
+    sender_rows: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
+    sender_bytes: Annotated[int, Field(ge=1_000_000, le=2_000_000_000)] = 32_000_000
+    start_queue: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    """Starts over HTTP that may wait for a transaction; more are refused with 503 overloaded."""
+    trace_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    log_level: str = "info"
+    log_format: str = "auto"
+    """json, console, or auto: console on a terminal."""
+    graceful_stop_s: Annotated[float, Field(ge=0, le=300)] = 10.0
+    kafka: kafka.KafkaSettings
+
+    @property
+    def embedded(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def role_set(self) -> frozenset[str]:
+        return frozenset(role.strip() for role in self.roles.split(",") if role.strip())
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], **given: Any) -> Settings:
+        """From `SAGA_*` variables; `given` (the command line) goes first. Raises ConfigurationError."""
+        values: dict[str, Any] = {}
+        known = {f"SAGA_{name.upper()}": name for name in cls.model_fields if name != "kafka"}
+        for variable, text in environ.items():
+            if variable in known:
+                values[known[variable]] = _TRUE.get(text.lower(), text) if known[variable] in _FLAGS else text
+            elif variable.startswith("SAGA_") and not _foreign(variable):
+                raise ConfigurationError(f"{variable} is not a setting; `saga serve --help` lists them")
+        values |= {name: value for name, value in given.items() if value is not None}
+        if "database_url" not in values:
+            raise ConfigurationError("SAGA_DATABASE_URL is not set; write sqlite+aiosqlite:///saga.db or postgresql+asyncpg://…")
+        values.setdefault("kafka", kafka.KafkaSettings.from_env(environ))
+        return cls.checked(**values)
+
+    @classmethod
+    def checked(cls, **values: Any) -> Settings:
+        """Validated, dangerous combinations refused with one line."""
+        try:
+            settings = cls(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = "SAGA_" + "_".join(str(part).upper() for part in first["loc"])
+            raise ConfigurationError(f"{name}: {first['msg']}") from None
+        settings._refuse_dangerous()
+        return settings
+
+    def _refuse_dangerous(self) -> None:
+        if not self.database_url.startswith(("sqlite+aiosqlite:", "postgresql+asyncpg:")):
+            raise ConfigurationError("SAGA_DATABASE_URL must start with sqlite+aiosqlite: or postgresql+asyncpg:")
+        if not self.embedded and self.token_keys is None:
+            raise ConfigurationError(
+                "SAGA_TOKEN_KEYS is required on PostgreSQL: write id:base64 of 32 random bytes, the same for all instances"
+            )
+        if not _loopback(self.host) and not self.allow_unauthenticated:
+            raise ConfigurationError(
+                f"SAGA_HOST {self.host} is not loopback and there is no login yet: add --allow-unauthenticated if the network is trusted"
+            )
+        unknown = self.role_set - ROLES
+        if unknown or not self.role_set:
+            raise ConfigurationError(
+                f"SAGA_ROLES: unknown {', '.join(sorted(unknown)) or '(none given)'}; known are {', '.join(sorted(ROLES))}"
+            )
+
+
+ROLES = frozenset({"api", "replies", "starts", "timers", "sweeper", "watchdog"})
+_FLAGS = frozenset({"allow_unauthenticated", "accept_new_kafka"})
+
+
+def _foreign(variable: str) -> bool:
+    return variable in _FOREIGN or variable.startswith(_FOREIGN_PREFIXES) or variable.endswith("_DATABASE_URL")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,152 @@
+"""The start loop: `saga.start`, one poll, one transaction. A start that is refused is a dead letter; the offset moves on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from saga_coordinator.committer import Batch, Committer
+from saga_coordinator.dead_letters import dead_letter
+from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.instruments import Instruments
+from saga_coordinator.partition_reader import PartitionReader
+from saga_coordinator.replies import PositionTaken
+from saga_coordinator.requests import StartRefused, StartRequest, StartResult
+from saga_coordinator.starts import Prepared, Starts, body_hash
+from saga_coordinator.store.port import StoreError, Transaction
+from saga_messaging.broker import BrokerError, Record
+from saga_messaging.clock import Clock
+from saga_schemas.codec import to_reader
+from saga_schemas.errors import BadMessage
+from saga_schemas.headers import decode_start
+from saga_schemas.pipeline import check_size, read_business_key
+from saga_schemas.topics import Topics
+
+CONSUMER = "starts"
+POLL_S = 0.5
+_BACKOFF_S = 1.0
+
+
+@dataclass(slots=True)
+class _Read:
+    starts: list[tuple[Record, Prepared]] = field(default_factory=list)
+    bad: list[tuple[Record, BadMessage]] = field(default_factory=list)
+
+
+class StartLoop:
+    """Reads `saga.start`."""
+
+    def __init__(
+        self,
+        *,
+        reader: PartitionReader,
+        committer: Committer,
+        definitions: DefinitionCache,
+        starts: Starts,
+        topics: Topics,
+        clock: Clock,
+        instruments: Instruments,
+        tenant: str,
+        batch_records: int,
+    ) -> None:
+        self._reader = reader
+        self._committer = committer
+        self._definitions = definitions
+        self._starts = starts
+        self._topics = topics
+        self._clock = clock
+        self._instruments = instruments
+        self._tenant = tenant
+        self._batch_records = batch_records
+        self._log = structlog.get_logger(CONSUMER)
+
+    async def run(self) -> None:
+        await self._reader.start()
+        try:
+            await self._reader.follow([self._topics.start])
+            while True:
+                await self._once()
+        finally:
+            await self._reader.stop()
+
+    async def _once(self) -> None:
+        try:
+            records = await self._reader.poll(timeout_s=POLL_S, max_records=self._batch_records)
+            if records:
+                await self.apply(records)
+        except PositionTaken:
+            await self._reload()
+        except (StoreError, BrokerError, TimeoutError) as error:
+            self._log.warning("starts_delayed", error=str(error) or type(error).__name__)
+            await self._clock.sleep(_BACKOFF_S)
+            await self._reload()
+
+    async def _reload(self) -> None:
+        try:
+            await self._reader.reload()
+        except (StoreError, BrokerError, TimeoutError) as error:
+            self._log.warning("positions_not_read", error=str(error) or type(error).__name__)
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        read = await self._read(records)
+        advances = self._reader.advances(records)
+        results: dict[UUID, StartResult | StartRefused] = {}
+
+        async def body(tx: Transaction) -> Batch:
+            batch = await self._starts.within(tx, [start for _, start in read.starts], results)
+            bad = read.bad + [
+                (record, _refused(results[start.claim.saga_id]))
+                for record, start in read.starts
+                if isinstance(results[start.claim.saga_id], StartRefused)
+            ]
+            if bad:
+                await tx.add_dead_letters([dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad])
+            if not await tx.advance(advances):
+                raise PositionTaken("another instance has moved a position of this batch")
+            return batch
+
+        await self._committer.run(body)
+        await self._reader.applied(advances)
+
+    async def _read(self, records: Sequence[Record]) -> _Read:
+        read = _Read()
+        for record in records:
+            try:
+                read.starts.append((record, await self._prepared(record)))
+            except (BadMessage, StartRefused) as problem:
+                bad = problem if isinstance(problem, BadMessage) else _refused(problem)
+                self._log.warning("bad_start", reason=bad.reason, partition=record.partition, offset=record.offset)
+                self._instruments.dead_letter(CONSUMER, bad.reason)
+                read.bad.append((record, bad))
+        return read
+
+    async def _prepared(self, record: Record) -> Prepared:
+        check_size(record.key, record.value, record.headers)
+        headers = decode_start(record.headers)
+        if record.value is None:
+            raise BadMessage("null_value", "a start carries its definition's input record")
+        if headers.tenant != self._tenant:
+            raise BadMessage("tenant_mismatch", "this coordinator does not serve that tenant")
+        definition_id, compiled = await self._starts.definition(headers.definition, headers.definition_version)
+        framed = to_reader(record.value, self._definitions.catalog, compiled.input_schema, record.headers)
+        request = StartRequest(
+            tenant=headers.tenant,
+            definition=headers.definition,
+            version=headers.definition_version,
+            input={},
+            key=read_business_key(record.key),
+            request_id=headers.message_id,
+            source=headers.source,
+            traceparent=headers.traceparent,
+            tracestate=headers.tracestate,
+            body_hash=body_hash(headers.definition.encode(), record.value),
+        )
+        return self._starts.prepared(request, definition_id, compiled, framed)
+
+
+def _refused(problem: StartRefused | StartResult) -> BadMessage:
+    assert isinstance(problem, StartRefused)
+    return BadMessage(problem.code, problem.detail)

@@ -1,0 +1,234 @@
+"""Starting sagas: what a start means, checked; and batches of starts, from HTTP and from `saga.start`, in one transaction.
+
+A start is idempotent twice over: per request id always, per business key while it is held. Both are rows inserted before the saga in the
+same transaction, in sorted order, so two instances that start the same thing meet at the row and one of them sees the other's saga.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from saga_coordinator.committer import Batch, Committer
+from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
+from saga_coordinator.definitions.compile import CompiledDefinition
+from saga_coordinator.engine import ENGINE_REV
+from saga_coordinator.engine.definition import MappingFailed
+from saga_coordinator.engine.encoding import FORMAT
+from saga_coordinator.engine.events import Env, Start
+from saga_coordinator.engine.state import Phase
+from saga_coordinator.identifiers import new_id
+from saga_coordinator.requests import (
+    DEFINITION_INACTIVE,
+    DEFINITION_UNKNOWN,
+    INPUT_INVALID,
+    KEY_HELD,
+    KEY_MISMATCH,
+    REQUEST_REUSED,
+    StartRefused,
+    StartRequest,
+    StartResult,
+)
+from saga_coordinator.sagas import Sagas
+from saga_coordinator.store.port import ClaimResult, SagaRow, StartClaim, Transaction
+from saga_coordinator.tracing import TraceStart
+from saga_coordinator.transitions import SagaWork
+from saga_messaging.clock import Clock
+from saga_schemas.codec import encode
+from saga_schemas.errors import EncodingFailed, PlainInvalid
+from saga_schemas.plain import from_plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A start that makes sense: only its claims can still be lost."""
+
+    claim: StartClaim
+    row: SagaRow
+    compiled: CompiledDefinition
+    input: bytes
+    on_open: str
+    on_closed: str
+
+    @property
+    def alone(self) -> bool:
+        """A start that may be refused by its claim must be able to roll back by itself."""
+        return self.on_open == "reject"
+
+
+class Starts:
+    """Prepares starts and carries them out."""
+
+    def __init__(
+        self,
+        *,
+        committer: Committer,
+        definitions: DefinitionCache,
+        sagas: Sagas,
+        clock: Clock,
+        incarnation: int,
+        trace_sampling: float,
+    ) -> None:
+        self._committer = committer
+        self._definitions = definitions
+        self._sagas = sagas
+        self._clock = clock
+        self._incarnation = incarnation
+        self._trace_sampling = trace_sampling
+
+    # --- what a start means --------------------------------------------------------------------------------------------
+
+    async def prepare(self, request: StartRequest) -> Prepared:
+        """Raises StartRefused."""
+        definition_id, compiled = await self.definition(request.definition, request.version)
+        try:
+            value = from_plain(compiled.input_schema, request.input)
+            framed = encode(compiled.input_schema, value)
+        except PlainInvalid as wrong:
+            raise StartRefused(INPUT_INVALID, f"the input's field {wrong.path} is not {wrong.expected}", _where(wrong)) from None
+        except EncodingFailed as wrong:
+            raise StartRefused(INPUT_INVALID, wrong.detail, {"field": wrong.path}) from None
+        return self.prepared(request, definition_id, compiled, framed)
+
+    async def definition(self, name: str, version: int | None) -> tuple[int, CompiledDefinition]:
+        """The version asked for, else the active one. Raises StartRefused."""
+        row = self._definitions.find(name, version)
+        if row is None or not row.active:
+            await self._definitions.refresh()  # somebody may have registered or activated it a moment ago
+            row = self._definitions.find(name, version)
+        if row is None:
+            known = self._definitions.knows(name)
+            if known and version is None:
+                raise StartRefused(DEFINITION_INACTIVE, f"no version of {name} is active: run `saga def activate {name} VERSION`")
+            raise StartRefused(DEFINITION_UNKNOWN, "no such definition is registered: `saga def list` shows those that are")
+        if not row.active:
+            raise StartRefused(
+                DEFINITION_INACTIVE, f"{name}@{row.version} is not active: run `saga def activate {name} {row.version}`"
+            )
+        try:
+            return row.id, await self._definitions.get(row.id)
+        except DefinitionMissing as missing:
+            raise StartRefused(DEFINITION_UNKNOWN, str(missing)) from None
+
+    def prepared(self, request: StartRequest, definition_id: int, compiled: CompiledDefinition, framed: bytes) -> Prepared:
+        """With the input framed under the pinned schema. Raises StartRefused."""
+        key = _business_key(compiled, framed, request.key)
+        now = self._clock.unix_us()
+        saga_id = new_id(now)
+        trace = TraceStart.of(request.traceparent, request.tracestate, saga_id, sampling=self._trace_sampling)
+        name = compiled.definition.name
+        return Prepared(
+            claim=StartClaim(
+                saga_id=saga_id,
+                tenant=request.tenant,
+                source=request.source,
+                request_id=request.request_id,
+                body_hash=request.body_hash,
+                definition_name=name,
+                business_key=key,
+            ),
+            row=SagaRow(
+                id=saga_id,
+                tenant=request.tenant,
+                definition_id=definition_id,
+                version=0,
+                phase=Phase.RUNNING.value,
+                engine_rev=ENGINE_REV,
+                state_format=FORMAT,
+                incarnation=self._incarnation,
+                state=b"",
+                business_key=key,
+                wake_at=None,
+                trace_id=trace.trace_id,
+                parent_span=trace.parent_span,
+                trace_flags=trace.flags,
+                tracestate=trace.tracestate,
+                baggage=None,
+                max_expiry=0,
+                started_at=now,
+                closed_at=None,
+            ),
+            compiled=compiled,
+            input=framed,
+            on_open=request.on_open,
+            on_closed=request.on_closed,
+        )
+
+    # --- carrying them out -----------------------------------------------------------------------------------------------
+
+    async def carry_out(self, starts: Sequence[Prepared]) -> list[StartResult | StartRefused]:
+        """One transaction for all that cannot be refused by their claim, one for each of the others. Raises StoreError."""
+        results: dict[UUID, StartResult | StartRefused] = {}
+        together = [start for start in starts if not start.alone]
+        if together:
+            await self._committer.run(lambda tx: self.within(tx, together, results))
+        for start in starts:
+            if start.alone:
+                await self._alone(start, results)
+        return [results[start.claim.saga_id] for start in starts]
+
+    async def _alone(self, start: Prepared, results: dict[UUID, StartResult | StartRefused]) -> None:
+        try:
+            await self._committer.run(lambda tx: self.within(tx, [start], results))
+        except StartRefused as refused:
+            results[start.claim.saga_id] = refused
+
+    async def within(self, tx: Transaction, starts: Sequence[Prepared], results: dict[UUID, StartResult | StartRefused]) -> Batch:
+        """Claim, then start the winners, inside the caller's transaction. A refusal of one that is alone rolls back."""
+        results.clear()
+        takes_over = [start.claim.saga_id for start in starts if start.on_closed == "allow"]
+        claimed = await tx.claim_starts([start.claim for start in starts], replace_closed=takes_over)
+        env = Env(now=tx.now)
+        batch = Batch()
+        for start in starts:
+            result = claimed[start.claim.saga_id]
+            if result.won:
+                batch.works.append(self._begin(start, env))
+                results[start.claim.saga_id] = StartResult(saga_id=start.claim.saga_id, created=True)
+            else:
+                results[start.claim.saga_id] = _lost(start, result)
+        return batch
+
+    def _begin(self, start: Prepared, env: Env) -> SagaWork:
+        row = start.row
+        work = SagaWork.begin(row, start.compiled, self._sagas.tools, started_at=env.now)
+        event = Start(id=str(row.id), tenant=row.tenant, key=row.business_key, input=start.input, incarnation=row.incarnation)
+        self._sagas.started(work, work.apply(event, env))
+        return work
+
+
+def _lost(start: Prepared, result: ClaimResult) -> StartResult | StartRefused:
+    if result.request_saga is not None:
+        if result.request_hash != start.claim.body_hash:
+            return StartRefused(REQUEST_REUSED, "this request id was used before with another body: use a fresh one")
+        return StartResult(saga_id=result.request_saga, created=False)
+    assert result.key_saga is not None, "a claim is won, or lost to a request, or lost to a key"
+    if not result.key_closed and start.on_open == "reject":
+        raise StartRefused(KEY_HELD, "an open saga holds this business key", {"saga_id": str(result.key_saga)})
+    return StartResult(saga_id=result.key_saga, created=False)
+
+
+def _business_key(compiled: CompiledDefinition, framed: bytes, given: str | None) -> str | None:
+    try:
+        computed = compiled.business_key(framed)
+    except MappingFailed as failure:
+        raise StartRefused(INPUT_INVALID, f"the definition's key gives no value: {failure.detail}", {"field": "key"}) from None
+    if not compiled.has_key:
+        return given
+    if given is not None and given != computed:
+        raise StartRefused(KEY_MISMATCH, "the given key is not the one the definition computes from this input")
+    return computed
+
+
+def body_hash(*parts: bytes) -> bytes:
+    """Over what was asked for; parts cannot run into each other."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"%d:" % len(part) + part)
+    return digest.digest()
+
+
+def _where(wrong: PlainInvalid) -> dict[str, str]:
+    return {"field": wrong.path, "expected": wrong.expected}

@@ -1,0 +1,149 @@
+"""The sweeper: what the hot path dropped, or a dead process never sent, is sent again from the stored journal.
+
+Per shard, one owner by advisory lock (efficiency only). It reads rows older than the dispatch window and a margin, from the beginning of
+the shard each time, never after a high-water mark: a row whose transaction committed late is not skipped. No transaction is open while
+sending. A record the broker refuses is held alone, backs off, and blocks no other; unreadable letters are relayed here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
+from saga_coordinator.engine.encoding import UnreadableState, decode_facts
+from saga_coordinator.instruments import Instruments
+from saga_coordinator.outbound import Outbound, SagaIdentity
+from saga_coordinator.store.port import SHARDS, JournalRow, OutboxRow, SagaRow, Store, StoreError
+from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer
+from saga_messaging.clock import Clock
+
+OLDER_THAN_US = 7_000_000
+"""The Sender's dispatch window (5 s) and a margin."""
+EVERY_S = 1.0
+BATCH_ROWS = 500
+SEND_TIMEOUT_S = 10.0
+HOLD_FIRST_S = 5.0
+HOLD_CAP_S = 300.0
+
+
+class Sweeper:
+    """Owns outbox rows that are older than the dispatch window."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        broker: Broker,
+        definitions: DefinitionCache,
+        outbound: Outbound,
+        clock: Clock,
+        instruments: Instruments,
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._definitions = definitions
+        self._outbound = outbound
+        self._clock = clock
+        self._instruments = instruments
+        self._producer: Producer | None = None
+        self._held: dict[UUID, tuple[float, float]] = {}
+        self._log = structlog.get_logger("sweeper")
+
+    async def run(self) -> None:
+        try:
+            while True:
+                for shard in range(SHARDS):
+                    await self._sweep_safely(shard)
+                await self._clock.sleep(EVERY_S)
+        finally:
+            await self._drop_producer()
+
+    async def _sweep_safely(self, shard: int) -> None:
+        try:
+            await self.sweep(shard)
+        except (StoreError, BrokerError, TimeoutError) as error:
+            self._log.warning("sweep_delayed", shard=shard, error=str(error) or type(error).__name__)
+            await self._drop_producer()
+
+    async def sweep(self, shard: int) -> int:
+        """Send what is due in this shard; returns how many rows were published."""
+        before = await self._store.now() - OLDER_THAN_US
+        rows = self._not_held(await self._store.outbox_older_than(shard, before, BATCH_ROWS + len(self._held)))
+        if not rows:
+            return 0
+        async with self._store.shard_lock(shard) as mine:
+            if not mine:
+                return 0
+            return await self._publish(shard, rows)
+
+    def _not_held(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+        now = self._clock.monotonic_s()
+        return [row for row in rows if row.id not in self._held or self._held[row.id][0] <= now]
+
+    async def _publish(self, shard: int, rows: list[OutboxRow]) -> int:
+        messages = await self._messages(rows)
+        if not messages:
+            return 0
+        producer = await self._the_producer()
+        errors = await producer.send_all([message for _, message in messages], timeout_s=SEND_TIMEOUT_S)
+        sent = [row for (row, _), error in zip(messages, errors, strict=True) if error is None]
+        for (row, _), error in zip(messages, errors, strict=True):
+            if error is not None:
+                self._hold(row, error)
+        if sent:
+            async with self._store.transaction() as tx:
+                await tx.delete_outbox([(shard, row.id) for row in sent])
+            self._instruments.swept(len(sent))
+            for row in sent:
+                self._held.pop(row.id, None)
+        if not producer.usable:
+            await self._drop_producer()
+        return len(sent)
+
+    def _hold(self, row: OutboxRow, error: BrokerError) -> None:
+        _, last = self._held.get(row.id, (0.0, HOLD_FIRST_S / 2))
+        wait = min(last * 2, HOLD_CAP_S)
+        self._held[row.id] = (self._clock.monotonic_s() + wait, wait)
+        self._log.warning("publish_held", saga=str(row.saga_id), version=row.version, error=str(error), retry_in_s=wait)
+
+    async def _messages(self, rows: list[OutboxRow]) -> list[tuple[OutboxRow, Outgoing]]:
+        records = await self._store.journal_facts({(row.saga_id, row.version) for row in rows})
+        found: list[tuple[OutboxRow, Outgoing]] = []
+        for row in rows:
+            message = await self._message(row, records.get((row.saga_id, row.version)))
+            if message is not None:
+                found.append((row, message))
+        return found
+
+    async def _message(self, row: OutboxRow, record: JournalRow | None) -> Outgoing | None:
+        saga = await self._store.saga(row.saga_id)
+        if saga is None or record is None:
+            self._log.error("outbox_points_nowhere", saga=str(row.saga_id), version=row.version, ord=row.ord)
+            return None
+        try:
+            identity = await self._identity(saga)
+            return self._outbound.message(
+                identity, decode_facts(record.facts)[row.ord], version=row.version, ord=row.ord, at=record.at
+            )
+        except (DefinitionMissing, UnreadableState, IndexError, AssertionError) as error:
+            self._log.error("outbox_row_unreadable", saga=str(row.saga_id), version=row.version, ord=row.ord, error=str(error))
+            return None
+
+    async def _identity(self, saga: SagaRow) -> SagaIdentity:
+        compiled = await self._definitions.get(saga.definition_id)
+        return SagaIdentity.of(saga, compiled.definition)
+
+    async def _the_producer(self) -> Producer:
+        if self._producer is None:
+            producer = self._broker.producer()
+            await producer.start()
+            self._producer = producer
+        return self._producer
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()

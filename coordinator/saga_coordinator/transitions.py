@@ -1,0 +1,213 @@
+"""One saga within one batch: fold every event in memory, then say in one SagaWrite what the transaction must store.
+
+Between the pure engine and the store: decodes the row's state, lets the engine decide, and keeps for each transition its journal record,
+its outbox pointers and the messages that may be sent once the commit is known. It does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from saga_coordinator.definitions.compile import CompiledDefinition
+from saga_coordinator.engine import ENGINE_REV, decide, evolve, timing
+from saga_coordinator.engine.encoding import FORMAT, decode_saga, encode_facts, encode_saga
+from saga_coordinator.engine.events import Env, Event, Start, WakeUp
+from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
+from saga_coordinator.engine.state import Saga
+from saga_coordinator.outbound import Outbound, SagaIdentity
+from saga_coordinator.store.port import AttentionRow, JournalRow, OutboxRow, SagaRow, SagaWrite, shard_of
+from saga_messaging.broker import Outgoing
+
+LOOK_AGAIN_US = 1_000_000
+"""How soon a saga whose due work could not be done yet (a limit that waits for the drain) is looked at again."""
+SAMPLED = 1
+STATE_BYTES = 1024 * 1024
+"""What the payloads a saga remembers may take together."""
+PARKED = "engine_error"
+
+
+class StateTooLarge(Exception):
+    """The state outgrew its cap: the event is not applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A message of a transition that is not committed yet."""
+
+    shard: int
+    outbox_id: UUID
+    record: Outgoing
+
+
+@dataclass(slots=True, kw_only=True)
+class Tools:
+    """What every SagaWork of a batch needs."""
+
+    outbound: Outbound
+    empty: bytes
+    new_id: Callable[[int], UUID]
+    """A UUIDv7 for this time."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SagaWork:
+    """One saga while a batch works on it."""
+
+    tools: Tools
+    compiled: CompiledDefinition
+    row: SagaRow
+    """As stored (or, for a start, as it will be inserted, with version 0)."""
+    saga: Saga | None
+    fresh: bool = False
+    journal: list[JournalRow] = field(default_factory=list)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
+    inbox_done: list[UUID] = field(default_factory=list)
+    max_expiry: int = 0
+    woken: bool = False
+    looked_at: int = 0
+    """The database's time when the engine last looked."""
+    attention_before: frozenset[tuple[str, str]] = frozenset()
+
+    @classmethod
+    def of(cls, row: SagaRow, compiled: CompiledDefinition, tools: Tools) -> SagaWork:
+        """Raises UnreadableState."""
+        saga = decode_saga(str(row.id), row.state, row.state_format)
+        attention = frozenset(attention_of(saga))
+        return cls(tools=tools, compiled=compiled, row=row, saga=saga, max_expiry=row.max_expiry, attention_before=attention)
+
+    @classmethod
+    def begin(cls, row: SagaRow, compiled: CompiledDefinition, tools: Tools, *, started_at: int) -> SagaWork:
+        """A saga that is about to start."""
+        return cls(tools=tools, compiled=compiled, row=replace(row, started_at=started_at), saga=None, fresh=True)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.journal)
+
+    @property
+    def identity(self) -> SagaIdentity:
+        return SagaIdentity.of(self.row, self.compiled.definition)
+
+    def apply(self, event: Event, env: Env, *, actor: str | None = None) -> tuple[Fact, ...]:
+        """Let the engine decide on one event: one transition, one journal record, or nothing. Raises Refused, StateTooLarge."""
+        facts = decide(self.compiled.definition, self.saga, event, env, empty=self.tools.empty)
+        self.woken = self.woken or isinstance(event, WakeUp)
+        self.looked_at = env.now
+        if not facts:
+            return facts
+        saga = evolve(self.saga, facts)
+        if not isinstance(event, Start) and _state_size(saga) > STATE_BYTES:
+            raise StateTooLarge(f"the state of saga {saga.id} would be larger than {STATE_BYTES} bytes")
+        self.saga = saga
+        self._record(facts, type(event).__name__.lower(), env.now, actor)
+        self._enqueue(facts, saga.version, env.now)
+        return facts
+
+    def _record(self, facts: tuple[Fact, ...], kind: str, at: int, actor: str | None = None) -> None:
+        assert self.saga is not None
+        self.journal.append(
+            JournalRow(
+                saga_id=self.row.id,
+                version=self.saga.version,
+                at=at,
+                kind=kind,
+                engine_rev=ENGINE_REV,
+                format=FORMAT,
+                facts=encode_facts(facts),
+                actor=actor,
+            )
+        )
+
+    def _enqueue(self, facts: tuple[Fact, ...], version: int, now: int) -> None:
+        identity = self.identity
+        shard = shard_of(self.row.id)
+        for ord, fact in enumerate(facts):
+            if not isinstance(fact, MESSAGES):
+                continue
+            if isinstance(fact, CommandSent):
+                self.max_expiry = max(self.max_expiry, fact.expiry_at)
+            outbox_id = self.tools.new_id(now)
+            record = self.tools.outbound.message(identity, fact, version=version, ord=ord, at=now)
+            self.outbox.append(OutboxRow(id=outbox_id, shard=shard, saga_id=self.row.id, version=version, ord=ord))
+            self.pending.append(Pending(shard=shard, outbox_id=outbox_id, record=record))
+
+    def park(self, env: Env) -> None:
+        """An event could not be applied because of a bug: alarm, as a transition of its own, and leave the rest as it is."""
+        if self.saga is None or self.saga.attention == PARKED or self.saga.final:
+            return
+        facts = (SagaChanged(row="bug", changes={"attention": PARKED}),)
+        self.saga = evolve(self.saga, facts)
+        self._record(facts, "parked", env.now)
+
+    def write(self, now: int) -> SagaWrite | None:
+        """What to store; None when nothing did change and no wake-up has to move."""
+        assert self.saga is not None
+        saga, row = self.saga, self.row
+        wake_at, rewake = self._wake_up(now)
+        if not self.changed and not rewake and not self.inbox_done:
+            return None
+        added, cleared = self._attention(now)
+        after = replace(
+            row,
+            version=saga.version,
+            phase=saga.phase.value,
+            incarnation=saga.incarnation,
+            state=encode_saga(saga) if self.changed else row.state,
+            state_format=FORMAT,
+            wake_at=wake_at,
+            max_expiry=self.max_expiry,
+            closed_at=saga.closed_at,
+        )
+        return SagaWrite(
+            expected_version=None if self.fresh else row.version,
+            row=after,
+            journal=tuple(self.journal),
+            outbox=tuple(self.outbox),
+            rewake=rewake,
+            relist=self.fresh or after.phase != row.phase or bool(added) or bool(cleared),
+            attention_added=added,
+            attention_cleared=cleared,
+            spans_due=tuple(record.version for record in self.journal) if row.trace_flags & SAMPLED else (),
+            inbox_done=tuple(self.inbox_done),
+        )
+
+    def _wake_up(self, now: int) -> tuple[int | None, bool]:
+        """The wake-up row moves only earlier; when it has fired it is set anew."""
+        assert self.saga is not None
+        due = timing.next_wake_up(self.compiled.definition, self.saga, now)
+        current = self.row.wake_at
+        if due is None:
+            return None, current is not None
+        if due <= now:
+            due = now + LOOK_AGAIN_US
+        if self.woken or current is None or due < current:
+            return due, due != current
+        return current, False
+
+    def _attention(self, now: int) -> tuple[tuple[AttentionRow, ...], tuple[tuple[str, str], ...]]:
+        assert self.saga is not None
+        before, after = self.attention_before, attention_of(self.saga)
+        if after == before:
+            return (), ()
+        notes = {name: step.message or step.code or "" for name, step in self.saga.steps.items()}
+        added = tuple(
+            AttentionRow(saga_id=self.row.id, step=step, reason=reason, since=now, note=notes.get(step, ""))
+            for step, reason in sorted(after - before)
+        )
+        return added, tuple(sorted(before - after))
+
+
+def attention_of(saga: Saga) -> set[tuple[str, str]]:
+    """(step, reason); step is empty for the saga as a whole."""
+    found = {(name, step.attention) for name, step in saga.steps.items() if step.attention is not None}
+    if saga.attention is not None:
+        found.add(("", saga.attention))
+    return found
+
+
+def _state_size(saga: Saga) -> int:
+    kept = sum(len(step.command or b"") + len(step.reply or b"") for step in saga.steps.values())
+    return len(saga.input) + kept

@@ -1,0 +1,170 @@
+"""The watchdog: what must be looked at again and again, whatever the sagas do.
+
+Definitions and schemas are read again every two seconds; every five, topics are created where missing, the instance's row is renewed,
+gauges are read, unreadable records are relayed to their dead-letter topic, and it is noticed who reads no commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from saga_coordinator.dead_letters import relayed
+from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.instruments import Instruments
+from saga_coordinator.relay import Ticket
+from saga_coordinator.replies import CONSUMER as REPLIES
+from saga_coordinator.start_loop import CONSUMER as STARTS
+from saga_coordinator.store.port import Store, StoreError
+from saga_messaging.broker import Broker, BrokerError, TopicForbidden
+from saga_messaging.clock import Clock
+from saga_messaging.errors import ConfigurationError
+from saga_messaging.sender import Sender
+from saga_schemas.topics import Topics
+
+DEFINITIONS_EVERY_S = 2.0
+EVERY_S = 5.0
+INSTANCE_STALE_S = 20.0
+UNREAD_AFTER_S = 30.0
+LETTERS_AT_ONCE = 100
+SEND_TIMEOUT_S = 10.0
+
+
+class Watchdog:
+    """Two small loops of one instance."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        broker: Broker,
+        definitions: DefinitionCache,
+        topics: Topics,
+        instruments: Instruments,
+        sender: Sender[Ticket],
+        clock: Clock,
+        instance: str | None,
+        reply_group: str,
+        start_group: str,
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._definitions = definitions
+        self._topics = topics
+        self._instruments = instruments
+        self._sender = sender
+        self._clock = clock
+        self._instance = instance
+        self._groups = {reply_group: REPLIES, start_group: STARTS}
+        self._reply_group = reply_group
+        self._start_group = start_group
+        self._unread_since: dict[str, float] = {}
+        self._problems: dict[str, str] = {}
+        self._log = structlog.get_logger("watchdog")
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """Named reasons why this instance is not well."""
+        return self._problems
+
+    def unread(self) -> dict[str, str]:
+        """Participants whose command topic nobody has read for half a minute, as a sentence."""
+        now = self._clock.monotonic_s()
+        return {
+            name: f"no consumer on {self._topics.command(name)}: is the participant {name} running?"
+            for name, since in self._unread_since.items()
+            if now - since >= UNREAD_AFTER_S
+        }
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._refresh_definitions())
+            group.create_task(self._look_around())
+
+    async def _refresh_definitions(self) -> None:
+        while True:
+            await self._try("definitions", self._definitions.refresh)
+            await self._clock.sleep(DEFINITIONS_EVERY_S)
+
+    async def _look_around(self) -> None:
+        while True:
+            await self._try("topics", self.ensure_topics)
+            await self._try("instance", self._renew_instance)
+            await self._try("figures", self._figures)
+            await self._try("dead_letters", self._relay_letters)
+            await self._try("readers", self._readers)
+            await self._clock.sleep(EVERY_S)
+
+    async def _try(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await act()
+        except (StoreError, BrokerError, TimeoutError) as error:
+            text = str(error) or type(error).__name__
+            if self._problems.get(what) != text:
+                self._log.warning("watchdog_trouble", what=what, error=text)
+            self._problems[what] = text
+        else:
+            self._problems.pop(what, None)
+
+    async def ensure_topics_at_start(self) -> None:
+        """Before the first loop: consumers then find their topics. What cannot be made now is told, and tried again."""
+        await self._try("topics", self.ensure_topics)
+
+    async def ensure_topics(self) -> None:
+        """Create what is missing, where it may be created; where not, the instance says so and goes on."""
+        participants = await self._definitions.participants()
+        wanted = {self._topics.start, self._topics.events, self._topics.dlq(REPLIES), self._topics.dlq(STARTS)}
+        for name in participants:
+            wanted |= {self._topics.command(name), self._topics.reply(name)}
+        try:
+            await self._broker.ensure_topics(sorted(wanted))
+        except TopicForbidden as forbidden:
+            raise BrokerError(f"topic_missing: {forbidden}") from forbidden
+
+    async def _renew_instance(self) -> None:
+        if self._instance is not None and not await self._store.claim_instance(self._instance, stale_s=INSTANCE_STALE_S):
+            raise ConfigurationError(f"another live coordinator is called {self._instance}: give each its own --instance")
+
+    async def _figures(self) -> None:
+        self._instruments.figures(await self._store.figures(), await self._store.now())
+        self._instruments.sender_queue(self._sender.depth)
+
+    async def _relay_letters(self) -> None:
+        letters = await self._store.dead_letters(after=None, limit=LETTERS_AT_ONCE, unrelayed=True)
+        if not letters:
+            return
+        producer = self._broker.producer()
+        await producer.start()
+        try:
+            errors = await producer.send_all([relayed(self._topics, letter) for letter in letters], timeout_s=SEND_TIMEOUT_S)
+        finally:
+            await producer.stop()
+        sent = [letter.id for letter, error in zip(letters, errors, strict=True) if error is None]
+        if sent:
+            async with self._store.transaction() as tx:
+                await tx.mark_relayed(sent)
+        refused = next((error for error in errors if error is not None), None)
+        if refused is not None:
+            raise refused
+
+    async def _readers(self) -> None:
+        participants = await self._definitions.participants()
+        now = self._clock.monotonic_s()
+        for name in participants:
+            readers = await self._broker.readers(self._topics.command_group(name))
+            if readers == 0:
+                self._unread_since.setdefault(name, now)
+            else:
+                self._unread_since.pop(name, None)
+        self._instruments.unread({name: name in self.unread() for name in participants})
+        await self._lag(participants)
+
+    async def _lag(self, participants: frozenset[str]) -> None:
+        found: dict[str, int] = {}
+        groups = {self._reply_group: [self._topics.reply(name) for name in participants], self._start_group: [self._topics.start]}
+        for group, topics in groups.items():
+            for at, lag in (await self._broker.group_lag(group, topics)).items():
+                found[at.topic] = found.get(at.topic, 0) + lag
+        self._instruments.lag(found)
