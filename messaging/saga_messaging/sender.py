@@ -1,0 +1,300 @@
+"""The Sender: one per process, takes records from memory to the broker right after the commit that decided them.
+
+What it may lose and what not. Every record handed over has a row in the outbox, named by its ticket, so the Sender never has to
+keep one: when it is full, when the broker is away, or when a record has waited longer than the dispatch window, it drops the record
+and the sweeper sends the row later. What it must never do is tell of an acknowledgement that did not come.
+
+The way of a ticket: offered -> in flight -> acknowledged -> taken by the owner -> forgotten once the row's deletion is known to have
+been committed. Until then an offer of the same ticket is ignored, so that a sweeper who still sees the row sends nothing twice. A
+ticket that was dropped or refused may be offered again.
+
+Order: first in first out per partition. Several batches are in flight on one idempotent producer, which keeps the order of each
+partition; when one fails, no further one starts, all in flight are waited for, the producer is replaced, and what was not
+acknowledged goes first. A refused record stands aside alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Generic, TypeVar
+
+from saga_messaging.background import backoff, happened
+from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer, RecordRefused
+from saga_messaging.clock import Clock
+
+BATCH_ROWS = 500
+BATCHES_IN_FLIGHT = 4
+ACK_TIMEOUT_S = 3.0  # an election of leaders is usually over by then
+UNHEALTHY_AFTER = 2  # failures in a row: from then on offers are dropped until a producer has started again
+BACKOFF_FIRST_S = 0.1
+BACKOFF_CAP_S = 5.0
+RECORD_OVERHEAD_BYTES = 100  # counted for each record beside its key, value and headers
+
+Ticket = TypeVar("Ticket", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch(Generic[Ticket]):
+    """A record to send, and the ticket by which its owner knows it (the outbox id)."""
+
+    ticket: Ticket
+    record: Outgoing
+
+
+class _Stage(Enum):
+    SENDING = auto()
+    ACKED = auto()
+    TAKEN = auto()
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Ticket]):
+    """One record on its way: `place` is its rank among all ever offered, `since_s` when it was offered."""
+
+    ticket: Ticket
+    record: Outgoing
+    place: int
+    since_s: float
+    size: int
+
+
+class Sender(Generic[Ticket]):
+    """See the top of this file. Counters are plain attributes, for metrics."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        clock: Clock,
+        *,
+        max_rows: int,
+        max_bytes: int,
+        window_s: float = 5.0,
+        ack_timeout_s: float = ACK_TIMEOUT_S,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._window_s = window_s
+        self._ack_timeout_s = ack_timeout_s
+        self._jitter = jitter
+        self._queue: deque[_Waiting[Ticket]] = deque()
+        self._suspects: deque[_Waiting[Ticket]] = deque()
+        self._unsent: list[_Waiting[Ticket]] = []
+        self._stages: dict[Ticket, _Stage] = {}
+        self._acked: deque[Ticket] = deque()
+        self._refused: deque[tuple[Ticket, str]] = deque()
+        self._flying_rows = 0
+        self._flying_batches = 0
+        self._places = 0
+        self._failures = 0
+        self._connected = False
+        self._changed = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.sent = 0
+        self.dropped = 0
+        self.refused = 0
+        self.replaced = 0
+        self.queued_bytes = 0
+        self.last_error = ""
+
+    # --- the owner's side -------------------------------------------------------------------------------------------------
+
+    def offer(self, items: Sequence[Dispatch[Ticket]]) -> int:
+        """Hand records over, in order; never waits. Returns how many are in hand: the rest was dropped and stays in the outbox."""
+        taken = 0
+        for item in items:
+            if item.ticket in self._stages:
+                taken += 1
+                continue
+            size = _size(item.record)
+            if not self.healthy or self.depth >= self._max_rows or self.queued_bytes + size > self._max_bytes:
+                break  # what follows may be of the same key: it must not overtake
+            self._places += 1
+            self._queue.append(_Waiting(item.ticket, item.record, self._places, self._clock.monotonic_s(), size))
+            self._stages[item.ticket] = _Stage.SENDING
+            self.queued_bytes += size
+            taken += 1
+        self.dropped += len(items) - taken
+        if self._queue:
+            self._idle.clear()
+            self._changed.set()
+        return taken
+
+    def take_acked(self, limit: int) -> list[Ticket]:
+        """Acknowledged tickets whose rows the owner now deletes; then `forget` them, or `give_back` when the commit failed."""
+        tickets = [self._acked.popleft() for _ in range(min(limit, len(self._acked)))]
+        for ticket in tickets:
+            self._stages[ticket] = _Stage.TAKEN
+        self._note_settled()
+        return tickets
+
+    def forget(self, tickets: Iterable[Ticket]) -> None:
+        """The deletion of these rows is known to have been committed."""
+        for ticket in tickets:
+            if self._stages.get(ticket) is _Stage.TAKEN:
+                del self._stages[ticket]
+
+    def give_back(self, tickets: Sequence[Ticket]) -> None:
+        """The deletion was not committed, or nobody knows: they are to be deleted again."""
+        for ticket in reversed(tickets):
+            if self._stages.get(ticket) is _Stage.TAKEN:
+                self._stages[ticket] = _Stage.ACKED
+                self._acked.appendleft(ticket)
+        self._note_settled()
+
+    def take_refused(self) -> list[tuple[Ticket, str]]:
+        """Tickets the broker refused, each with the reason. From now on they may be offered again, after a pause of the owner's."""
+        refused = list(self._refused)
+        self._refused.clear()
+        for ticket, _ in refused:
+            del self._stages[ticket]
+        self._note_settled()
+        return refused
+
+    async def wait_settled(self) -> None:
+        """Until there is something to take: acknowledged or refused."""
+        await self._settled.wait()
+
+    @property
+    def acked(self) -> int:
+        """How many acknowledged tickets wait to be taken."""
+        return len(self._acked)
+
+    @property
+    def healthy(self) -> bool:
+        return self._connected or self._failures < UNHEALTHY_AFTER
+
+    @property
+    def depth(self) -> int:
+        """Records in hand that are not settled, in flight included."""
+        return len(self._queue) + len(self._suspects) + len(self._unsent) + self._flying_rows
+
+    @property
+    def oldest_age_s(self) -> float:
+        """How long the first record of the queue has waited; 0 when it is empty."""
+        return self._clock.monotonic_s() - self._queue[0].since_s if self._queue else 0.0
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until nothing is in hand any more; whether that came about in time. The owner stops offering first."""
+        return await happened(self._idle, self._clock, timeout_s)
+
+    # --- the loop ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            producer = self._broker.producer()
+            try:
+                await producer.start()
+                self._connected = True  # the broker answered: let offers in again
+                await self._pump(producer)
+            except BrokerError as error:
+                self._failed(error)
+            finally:
+                self._connected = False
+                await asyncio.shield(producer.stop())
+            self.replaced += 1
+            self._take_up_unsent()
+            if self._failures:
+                pause_s = backoff(self._failures, first_s=BACKOFF_FIRST_S, cap_s=BACKOFF_CAP_S, jitter=self._jitter())
+                await self._clock.sleep(pause_s)
+                self._drop_old()
+
+    async def _pump(self, producer: Producer) -> None:
+        """Keep batches in flight for as long as the producer is usable, then wait for the last of them."""
+        async with asyncio.TaskGroup() as batches:
+            while producer.usable and not self._unsent:
+                batch = self._next_batch() if self._flying_batches < BATCHES_IN_FLIGHT else []
+                if batch:
+                    self._flying_batches += 1
+                    self._flying_rows += len(batch)
+                    batches.create_task(self._send(producer, batch))
+                    continue
+                self._note_idle()
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _next_batch(self) -> list[_Waiting[Ticket]]:
+        """What has arrived, without waiting for more; a suspect of a refusal goes by itself."""
+        self._drop_old()
+        if self._suspects:
+            return [self._suspects.popleft()]
+        return [self._queue.popleft() for _ in range(min(BATCH_ROWS, len(self._queue)))]
+
+    async def _send(self, producer: Producer, batch: list[_Waiting[Ticket]]) -> None:
+        try:
+            results = await producer.send_all([waiting.record for waiting in batch], timeout_s=self._ack_timeout_s)
+        except BrokerError as error:
+            results = [error] * len(batch)
+        self._flying_batches -= 1
+        self._flying_rows -= len(batch)
+        for waiting, result in zip(batch, results, strict=True):
+            self._settle(waiting, result)
+        self._note_settled()
+        self._changed.set()
+
+    def _settle(self, waiting: _Waiting[Ticket], result: BrokerError | None) -> None:
+        if result is None:
+            self.sent += 1
+            self._failures = 0
+            self.queued_bytes -= waiting.size
+            self._stages[waiting.ticket] = _Stage.ACKED
+            self._acked.append(waiting.ticket)
+        elif not isinstance(result, RecordRefused):
+            self._unsent.append(waiting)
+            self.last_error = str(result)
+        elif result.alone:
+            self.refused += 1
+            self.queued_bytes -= waiting.size
+            self._stages[waiting.ticket] = _Stage.REFUSED
+            self._refused.append((waiting.ticket, str(result)))
+        else:
+            self._suspects.append(waiting)
+
+    def _take_up_unsent(self) -> None:
+        """What was not acknowledged goes first again, in its old order. One failure, however many batches it took down."""
+        if self._unsent:
+            self._failures += 1
+        self._queue.extendleft(sorted(self._unsent, key=lambda waiting: -waiting.place))
+        self._unsent.clear()
+
+    def _failed(self, error: BrokerError) -> None:
+        self._failures += 1
+        self.last_error = str(error)
+
+    def _drop_old(self) -> None:
+        """Older than the dispatch window: by now the sweeper may be sending the row, and ours would be the second."""
+        horizon_s = self._clock.monotonic_s() - self._window_s
+        for queue in (self._suspects, self._queue):
+            while queue and queue[0].since_s < horizon_s:
+                waiting = queue.popleft()
+                self.dropped += 1
+                self.queued_bytes -= waiting.size
+                del self._stages[waiting.ticket]
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        if not self.depth:
+            self._idle.set()
+
+    def _note_settled(self) -> None:
+        if self._acked or self._refused:
+            self._settled.set()
+        else:
+            self._settled.clear()
+        self._note_idle()
+
+
+def _size(record: Outgoing) -> int:
+    headers = sum(len(name) + len(value) for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers + RECORD_OVERHEAD_BYTES
