@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, CursorResult, Row, Select, Table
+from sqlalchemy import Column, ColumnElement, CursorResult, Row, Select, Table, any_, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
 Insert = postgresql.Insert | sqlite.Insert
@@ -27,5 +27,8 @@ def insert_ignoring(dialect: str, table: Table, values: Mapping[str, Any]) -> In
     return insert_or(dialect, table, values).on_conflict_do_nothing()
 
 
-def among(column: Column[Any], values: Collection[UUID] | Collection[int]) -> ColumnElement[bool]:
+def among(dialect: str, column: Column[Any], values: Collection[UUID] | Collection[int]) -> ColumnElement[bool]:
+    """`column IN values`; on PostgreSQL as one array, so that the text is the same for any number of them."""
+    if dialect == "postgresql":
+        return column == any_(bindparam(None, list(values), type_=postgresql.ARRAY(column.type)))
     return column.in_(list(values))

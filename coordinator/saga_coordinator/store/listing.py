@@ -76,9 +76,13 @@ def _read_cursor(cursor: str) -> UUID:
         raise ValueError("the cursor is not one that a page before gave") from None
 
 
-def reasons(ids: Sequence[UUID]) -> AnySelect:
+def reasons(dialect: str, ids: Sequence[UUID]) -> AnySelect:
     t = schema.attention
-    return select(t.c.saga_id, t.c.step, t.c.reason).where(among(t.c.saga_id, ids)).order_by(t.c.since, t.c.step, t.c.reason)
+    return (
+        select(t.c.saga_id, t.c.step, t.c.reason)
+        .where(among(dialect, t.c.saga_id, ids))
+        .order_by(t.c.since, t.c.step, t.c.reason)
+    )
 
 
 def listed(rows: Sequence[AnyRow], reasons: Sequence[AnyRow]) -> list[Listed]:

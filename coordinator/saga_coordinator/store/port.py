@@ -10,311 +10,72 @@ counts; nothing is deleted but by known key; a transaction never writes a saga i
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 from uuid import UUID
 
-
-class StoreError(Exception):
-    """The database did not do as asked; the transaction had no effect. Trying again later may work."""
-
-
-class CommitUnknown(StoreError):
-    """The connection failed while committing: nobody knows yet whether the transaction took effect. Ask `has_journal`."""
-
-
-class CountMismatch(StoreError):
-    """A statement touched another number of rows than it must: a bug or rows edited by hand. The transaction was rolled back."""
-
-
-class BadRow(StoreError):
-    """A row is not one this release writes or reads: a bug, or rows edited by hand. The message names table, column and key."""
-
-
-class StoreBusy(Exception):
-    """Another process has this SQLite file open; the message names the file."""
-
-
-class SchemaTooOld(Exception):
-    """The database's schema is older or newer than this release; the message names the command that mends it."""
-
-
-SHARDS: Final = 8
-"""Parts of the outbox, each swept by one instance at a time."""
-
-
-def shard_of(saga_id: UUID) -> int:
-    """The shard of all outbox rows of a saga."""
-    return zlib.crc32(saga_id.bytes) % SHARDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaRow:
-    """One saga as stored."""
-
-    id: UUID
-    tenant: str
-    definition_id: int
-    version: int
-    phase: str
-    engine_rev: int
-    state_format: int
-    incarnation: int
-    state: bytes
-    business_key: str | None
-    wake_at: int | None
-    """What the wake-up row holds; None when the saga is closed."""
-    trace_id: str
-    """32 hex digits."""
-    parent_span: str | None
-    """16 hex digits: the caller's span, when the start carried one."""
-    trace_flags: int
-    tracestate: str | None
-    baggage: str | None
-    max_expiry: int
-    """The latest expiry of any command ever sent."""
-    started_at: int
-    closed_at: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalRow:
-    """One transition: its facts, as one opaque document."""
-
-    saga_id: UUID
-    version: int
-    at: int
-    kind: str
-    """The kind of the event that caused it, for readers."""
-    engine_rev: int
-    format: int
-    facts: bytes
-    actor: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxRow:
-    """A pointer to one message inside a journal record. `id` is made by the writer (UUIDv7) and known before the commit."""
-
-    id: UUID
-    shard: int
-    saga_id: UUID
-    version: int
-    ord: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttentionRow:
-    """One reason why a person must look. `step` is empty for the saga as a whole."""
-
-    saga_id: UUID
-    step: str
-    reason: str
-    since: int
-    note: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaWrite:
-    """All that one batch changes of one saga. `expected_version` None inserts the saga."""
-
-    expected_version: int | None
-    row: SagaRow
-    journal: tuple[JournalRow, ...]
-    """Versions expected_version+1 .. row.version, without a gap."""
-    outbox: tuple[OutboxRow, ...] = ()
-    rewake: bool = False
-    """Write the wake-up row to row.wake_at (None deletes it)."""
-    relist: bool = False
-    """The listing's columns (phase, closed_at, attention) may have changed."""
-    attention_added: tuple[AttentionRow, ...] = ()
-    attention_cleared: tuple[tuple[str, str], ...] = ()
-    """(step, reason); clearing what is not there is no error."""
-    spans_due: tuple[int, ...] = ()
-    """Versions whose spans are owed (sampled sagas only)."""
-    inbox_done: tuple[UUID, ...] = ()
-    """Inbox events this write applied."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboxEvent:
-    """An event left for a saga by a transaction that could not lock it; `body` is opaque."""
-
-    id: UUID
-    saga_id: UUID
-    kind: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """How far one partition is applied. Prints are fingerprints of records (opaque bytes)."""
-
-    topic: str
-    partition: int
-    next_offset: int
-    last_print: bytes | None
-    anchor_offset: int | None
-    anchor_print: bytes | None
-    caught_up_at: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
-    """Move one position. Refused (False) when the stored next_offset is not `from_offset`... unless the topic was replaced (`restart`)."""
-
-    topic: str
-    partition: int
-    from_offset: int
-    next_offset: int
-    last_print: bytes | None
-    anchor_offset: int | None = None
-    """Set only when there is no anchor yet."""
-    anchor_print: bytes | None = None
-    restart: bool = False
-    """The topic was replaced: overwrite whatever is stored, forget caught_up_at and the anchor."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartClaim:
-    """What a start wants to be the only one of."""
-
-    saga_id: UUID
-    tenant: str
-    source: str
-    request_id: str
-    body_hash: bytes
-    """A repeat of the request id with another hash is `request_reused`."""
-    definition_name: str
-    business_key: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimResult:
-    """What became of a StartClaim. Exactly one of: both claims fresh (won), the request was known, the key is held."""
-
-    won: bool
-    request_saga: UUID | None = None
-    """Set when the request id was known before: the saga it started."""
-    request_hash: bytes | None = None
-    key_saga: UUID | None = None
-    """Set when the request is fresh but the key is held: by this saga. The request id is then bound to that saga."""
-    key_closed: bool = False
-    """The saga that holds the key is finished."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """A record that could not be read. `headers` and `value` as they came, cut to the limits."""
-
-    id: UUID
-    consumer: str
-    topic: str
-    partition: int
-    offset: int
-    at: int
-    reason: str
-    detail: str
-    key: bytes | None
-    value: bytes | None
-    headers: bytes
-    """Opaque, as encoded by the writer."""
-    relayed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrphanReply:
-    """A reply for a saga this database does not have: after a restore the only proof."""
-
-    id: UUID
-    saga_id: UUID
-    at: int
-    topic: str
-    partition: int
-    offset: int
-    headers: bytes
-    value: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DefinitionRow:
-    """One registered definition. `reader_schemas` pins schema ids by full record name."""
-
-    id: int
-    hash: str
-    tenant: str
-    name: str
-    version: int
-    document: bytes
-    reader_schemas: Mapping[str, int]
-    active: bool
-    registered_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaRow:
-    id: int
-    subject: str
-    version: int
-    document: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meta:
-    cluster_id: str
-    kafka_cluster_id: str | None
-    incarnation: int
-    feature_level: int
-    schema_rev: str
-    token_key: bytes | None
-    """SQLite only: the token key made with the store."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """One line of a list of sagas."""
-
-    id: UUID
-    tenant: str
-    definition: str
-    definition_version: int
-    business_key: str | None
-    phase: str
-    attention: tuple[str, ...]
-    """Reasons, `step: reason` or `reason`."""
-    started_at: int
-    closed_at: int | None
-    version: int
-    trace_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListFilter:
-    tenant: str
-    definition: str | None = None
-    phase: str | None = None
-    attention: bool | None = None
-    key: str | None = None
-    limit: int = 50
-    cursor: str | None = None
-    """Opaque: as given by the page before. Newest first. A bad one raises ValueError."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What the gauges show; cheap enough for every few seconds."""
-
-    sagas_by_phase: Mapping[tuple[str, str], int]
-    """Open sagas by (definition, phase)."""
-    outbox_depth: int
-    outbox_oldest_at: int | None
-    wakeup_earliest_due: int | None
-    attention: int
-    dead_letters: int
-    inbox: int
+from saga_coordinator.store.records import (
+    SHARDS,
+    Advance,
+    AttentionRow,
+    BadRow,
+    ClaimResult,
+    CommitUnknown,
+    CountMismatch,
+    DeadLetter,
+    DefinitionRow,
+    Figures,
+    InboxEvent,
+    JournalRow,
+    Listed,
+    ListFilter,
+    Meta,
+    OrphanReply,
+    OutboxRow,
+    Position,
+    SagaRow,
+    SagaWrite,
+    SchemaCollision,
+    SchemaRow,
+    SchemaTooOld,
+    StartClaim,
+    StoreBusy,
+    StoreError,
+    shard_of,
+)
+
+__all__ = [
+    "SHARDS",
+    "Advance",
+    "AttentionRow",
+    "BadRow",
+    "ClaimResult",
+    "CommitUnknown",
+    "CountMismatch",
+    "DeadLetter",
+    "DefinitionRow",
+    "Figures",
+    "InboxEvent",
+    "JournalRow",
+    "ListFilter",
+    "Listed",
+    "Meta",
+    "OrphanReply",
+    "OutboxRow",
+    "Position",
+    "SagaRow",
+    "SagaWrite",
+    "SchemaCollision",
+    "SchemaRow",
+    "SchemaTooOld",
+    "StartClaim",
+    "Store",
+    "StoreBusy",
+    "StoreError",
+    "Transaction",
+    "shard_of",
+]
 
 
 class Transaction(Protocol):
@@ -394,10 +155,6 @@ class Transaction(Protocol):
         ...
 
     async def set_control(self, *, scope: str, tenant: str, name: str, value: str, who: str, why: str) -> None: ...
-
-
-class SchemaCollision(StoreError):
-    """Two different schemas have the same id."""
 
 
 class Store(Protocol):

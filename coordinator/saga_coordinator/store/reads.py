@@ -188,7 +188,9 @@ class SqlStore(ABC):
     async def list_sagas(self, wanted: ListFilter) -> tuple[list[Listed], str | None]:
         rows = await self._rows(listing.page(wanted))
         shown = rows[: wanted.limit]
-        reasons = await self._rows(listing.reasons([row.saga_id for row in shown if row.attention])) if shown else []
+        reasons = (
+            await self._rows(listing.reasons(self.dialect, [row.saga_id for row in shown if row.attention])) if shown else []
+        )
         more = listing.cursor_after(shown[-1].saga_id) if len(rows) > wanted.limit else None
         return listing.listed(shown, reasons), more
 
@@ -211,7 +213,7 @@ class SqlStore(ABC):
 
     async def definition_rows(self, ids: Collection[int]) -> list[DefinitionRow]:
         t = schema.definition
-        return await self._definitions(select(t).where(among(t.c.id, ids)).order_by(t.c.id)) if ids else []
+        return await self._definitions(select(t).where(among(self.dialect, t.c.id, ids)).order_by(t.c.id)) if ids else []
 
     async def _definitions(self, query: AnySelect) -> list[DefinitionRow]:
         return [read(definition_row, row, "definition") for row in await self._rows(query)]

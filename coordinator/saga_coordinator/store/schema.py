@@ -352,12 +352,13 @@ _LISTED = saga_listing.c
 _IS_OPEN = text("closed_at IS NULL")
 _IS_UNUSUAL = text("phase IN ('COMPENSATED', 'FORCED')")
 _HAS_ATTENTION = text("attention > 0")
-# Serves lists of one open phase and the gauge of sagas by phase.
+# Serves lists of one open phase, the gauge of sagas by phase, and which definitions open sagas are pinned to.
 Index(
     "saga_listing_open",
     _LISTED.tenant,
     _LISTED.phase,
     _LISTED.definition_name,
+    _LISTED.definition_version,
     _LISTED.saga_id,
     postgresql_where=_IS_OPEN,
     sqlite_where=_IS_OPEN,

@@ -105,7 +105,7 @@ class SqlTransaction(ABC):
     async def exists(self, ids: Collection[UUID]) -> set[UUID]:
         if not ids:
             return set()
-        return {row[0] for row in await self.execute(select(schema.saga.c.id).where(among(schema.saga.c.id, ids)))}
+        return {row[0] for row in await self.execute(select(schema.saga.c.id).where(among(self._dialect, schema.saga.c.id, ids)))}
 
     async def save(self, writes: Sequence[SagaWrite]) -> None:
         for group in groups_of(writes, self._locked):
@@ -120,7 +120,7 @@ class SqlTransaction(ABC):
             return []
         t = schema.inbox_event
         found = await self.execute(
-            select(t.c.saga_id, t.c.id, t.c.kind, t.c.body).where(among(t.c.saga_id, ids)).order_by(t.c.id)
+            select(t.c.saga_id, t.c.id, t.c.kind, t.c.body).where(among(self._dialect, t.c.saga_id, ids)).order_by(t.c.id)
         )
         return [read(inbox_event, row, "inbox_event") for row in found]
 
@@ -174,7 +174,7 @@ class SqlTransaction(ABC):
     async def mark_relayed(self, ids: Collection[UUID]) -> None:
         if ids:
             t = schema.dead_letter
-            await self.execute(update(t).where(among(t.c.id, ids)).values(relayed=True))
+            await self.execute(update(t).where(among(self._dialect, t.c.id, ids)).values(relayed=True))
 
     async def add_orphans(self, orphans: Sequence[OrphanReply]) -> None:
         if orphans:

@@ -342,7 +342,10 @@ def _listing() -> None:
     op.create_index("saga_listing_attention", "saga_listing", ["tenant", "saga_id"], **_where("attention > 0"))
     op.create_index("saga_listing_definition", "saga_listing", ["tenant", "definition_name", "saga_id"])
     op.create_index(
-        "saga_listing_open", "saga_listing", ["tenant", "phase", "definition_name", "saga_id"], **_where("closed_at IS NULL")
+        "saga_listing_open",
+        "saga_listing",
+        ["tenant", "phase", "definition_name", "definition_version", "saga_id"],
+        **_where("closed_at IS NULL"),
     )
     op.create_index(
         "saga_listing_unusual", "saga_listing", ["tenant", "phase", "saga_id"], **_where("phase IN ('COMPENSATED', 'FORCED')")
