@@ -68,7 +68,8 @@ def newer_run(draft: Draft, step: Step, reply: Reply | None) -> None:
     assert reply is not None and reply.row_run is not None
     changes = next_run(draft.step(step.name)) | {"run": reply.row_run}
     draft.move(step.name, "15b", Status.UNDO_DUE, **changes)
-    send_compensation(draft, step, "15b")
+    if not draft.env.paused:
+        send_compensation(draft, step, "15b")
 
 
 def undo_failed(draft: Draft, step: Step, reply: Reply | None) -> None:
@@ -108,9 +109,14 @@ def it_was_done(draft: Draft, step: Step, _: Reply | None) -> None:
     if state.waiving:
         going_back = draft.phase is Phase.COMPENSATING
         draft.move(step.name, "23", Status.WAIVED if going_back else Status.DONE, **settled)
+    elif step.kind is StepKind.PIVOT and draft.phase is not Phase.SETTLING:
+        # a step it depends on has answered that it has no effect, so the pivot cannot be done: two answers contradict each other (S7)
+        draft.stick(step.name, "20", Status.CONFLICT, "conflict")
     elif step.kind is StepKind.PIVOT:
         draft.move(step.name, "18", Status.DONE, **settled)
         draft.enter_phase(Phase.COMMITTED, "18")
+    elif draft.phase is Phase.COMMITTED:
+        draft.move(step.name, "18", Status.DONE, **settled)
     elif step.compensation is None:
         draft.move(step.name, "13b", Status.KEPT, **settled)
     else:

@@ -89,16 +89,20 @@ def _reply(draft: Draft, reply: Reply) -> None:
     if step is None:
         return
     state = draft.step(step.name)
-    if reply.incarnation != draft.saga.incarnation or reply.run != state.run or not state.sent & SENT_BY_KIND[reply.kind]:
+    if reply.incarnation != draft.saga.incarnation:
         return
     if reply.version > draft.saga.version:
         _from_the_future(draft)
+        return
+    if reply.run != state.run or not state.sent & SENT_BY_KIND[reply.kind]:
         return
     trigger = _trigger(state, reply)
     if trigger is None:
         return
     _note_evidence(draft, step, state, reply)
     if draft.step(step.name).status is Status.CONFLICT:
+        if draft.recovering:
+            recovery.conflict(draft, step)
         return
     if draft.recovering:
         recovery.answer(draft, step, reply)
@@ -109,8 +113,8 @@ def _reply(draft: Draft, reply: Reply) -> None:
 def _from_the_future(draft: Draft) -> None:
     """It answers a command this database has not decided: the database went back."""
     if draft.saga.attention is None:
-        draft.change_saga("26", attention="reply_from_the_future")
-        draft.announce("attention", reason="reply_from_the_future")
+        draft.change_saga("26", attention=recovery.FROM_THE_FUTURE)
+        draft.announce("attention", reason=recovery.FROM_THE_FUTURE)
 
 
 def _trigger(state: StepState, reply: Reply) -> Trigger | None:
@@ -172,9 +176,9 @@ def _wake_up(draft: Draft) -> None:
     if draft.recovering:
         recovery.ask_again(draft)
         return
+    _deadline(draft)  # first: the probe of another limit would begin its grace anew
     for step in draft.definition.steps:
         _step_due(draft, step)
-    _deadline(draft)
 
 
 def _step_due(draft: Draft, step: Step) -> None:
@@ -197,8 +201,8 @@ def _step_due(draft: Draft, step: Step) -> None:
 def _is_due(draft: Draft, step: Step, state: StepState) -> bool:
     if state.due_at is not None and state.due_at <= draft.env.now:
         return True
-    limits = timing.limits(draft.definition, draft.saga, draft.phase, step, state)
-    return any(timing.needs_probe(step, state, limit, draft.env.now) for limit in limits)
+    limits = timing.limits(draft.saga, draft.phase, step, state)
+    return any(timing.needs_probe(state, limit, draft.env.now) for limit in limits)
 
 
 def _deadline(draft: Draft) -> None:
@@ -227,6 +231,8 @@ def _cancel(draft: Draft, event: Cancel) -> None:
         raise Refused("past_pivot", "the saga is past its point of no return: it can only go forward")
     if draft.recovering:
         raise Refused("recovering", "the saga waits for every participant's answer after a restore")
+    if draft.only_evidence_turns_back:
+        raise Refused("recovering", "the saga was restored and may be past its pivot: cancel it once the pivot has been asked")
     if draft.phase is Phase.RUNNING:
         draft.add(Acted(act="cancel", actor=event.actor, reason=event.reason))
         draft.go_back("11", f"cancel: {event.reason}")
@@ -247,10 +253,8 @@ def _operate(draft: Draft, event: RetryStep | WaiveStep) -> None:
         draft.add(Acted(act="waive", actor=event.actor, reason=event.evidence, step=step.name))
         acted = fire(draft, step, Trigger.WAIVE_UNSAFE if event.unsafe else Trigger.WAIVE)
     if not acted:
-        raise Refused(
-            "not_stuck",
-            f"step {step.name} is {draft.step(step.name).status}: there is nothing to {'retry' if isinstance(event, RetryStep) else 'waive'}",
-        )
+        wish = "retry" if isinstance(event, RetryStep) else "waive"
+        raise Refused("not_stuck", f"step {step.name} is {draft.step(step.name).status}: there is nothing to {wish}")
 
 
 # --- what follows within the same transition -----------------------------------------------------------------------------
@@ -261,11 +265,11 @@ def _settle(draft: Draft) -> None:
     for _ in range(4 * len(draft.definition.steps) + 4):
         if draft.final or draft.recovering:
             return
-        before = len(draft.facts)
+        before = draft.last
         _go_forward(draft)
         _go_back(draft)
         _finish(draft)
-        if len(draft.facts) == before:
+        if draft.last is before:
             return
     raise AssertionError("the settling of a transition did not end")
 

@@ -14,6 +14,7 @@ from saga_coordinator.engine.events import Env
 from saga_coordinator.engine.facts import Announced, CommandSent, Fact, Fold, PhaseChanged, SagaChanged, StepChanged
 from saga_coordinator.engine.state import (
     FINAL,
+    Evidence,
     Phase,
     Saga,
     Sent,
@@ -59,6 +60,21 @@ class Draft:
         return recovering
 
     @property
+    def recovered(self) -> bool:
+        recovered: bool = self._fold.fields.get("recovered", self.saga.recovered)
+        return recovered
+
+    @property
+    def reason(self) -> str | None:
+        """Why it goes back: the first reason is kept."""
+        reason: str | None = self._fold.fields.get("reason", self.saga.reason)
+        return reason
+
+    @property
+    def last(self) -> Fact | None:
+        return self.facts[-1] if self.facts else None
+
+    @property
     def final(self) -> bool:
         return self.phase in FINAL
 
@@ -95,7 +111,7 @@ class Draft:
         real = {field: value for field, value in changes.items() if getattr(step, field) != value}
         if not real:
             return
-        last = self.facts[-1] if self.facts else None
+        last = self.last
         if isinstance(last, StepChanged) and last.step == name and last.row == row:
             self.facts.pop()  # one fact a row and step: what follows overwrites
             real = {**last.changes, **real}
@@ -109,8 +125,8 @@ class Draft:
     def heard(self, name: str, row: str) -> None:
         """An answer came: the silence is over."""
         step = self.step(name)
-        attention = None if step.attention in timing.SILENCE_REASONS else step.attention
-        self.change(name, row, silent_since=None, reasks=0, probed_at=None, attention=attention)
+        attention = None if step.attention == timing.NO_ANSWER else step.attention
+        self.change(name, row, silent_since=None, reasks=0, attention=attention)
 
     def stick(self, name: str, row: str, status: Status, reason: str, *, stuck_from: StuckFrom | None = None) -> None:
         """The step waits for an operator, with a named reason."""
@@ -126,11 +142,12 @@ class Draft:
             self.announce("attention", step=name, reason=reason)
 
     def enter_phase(self, phase: Phase, row: str, reason: str | None = None) -> None:
-        self.add(PhaseChanged(row=row, phase=phase, reason=reason, at=self.env.now if phase in FINAL else None))
+        kept = reason if self.reason is None else None
+        self.add(PhaseChanged(row=row, phase=phase, reason=kept, at=self.env.now if phase in FINAL else None))
         if phase is Phase.COMPENSATING:
-            self.announce("compensating", reason=reason)
+            self.announce("compensating", reason=self.reason)
         elif phase in FINAL:
-            self.announce("finished", reason=self.saga.reason)
+            self.announce("finished", reason=self.reason)
 
     def change_saga(self, row: str, **changes: Any) -> None:
         self.add(SagaChanged(row=row, changes=changes))
@@ -168,7 +185,7 @@ class Draft:
                 at=now,
                 due_at=now + timing.reask_delay_us(step, reasks),
                 status=becomes,
-                probe=timing.is_probe(self.definition, self.saga, self.phase, step, state, now),
+                probe=timing.is_probe(self.saga, self.phase, step, state, now),
             )
         )
 
@@ -189,17 +206,24 @@ class Draft:
     def go_back(self, row: str, reason: str, *, by_evidence: bool = False) -> None:
         """The wish to go back from RUNNING. A pivot that may have been asked must be settled first (row 11)."""
         pivot = self.definition.pivot
-        if pivot is not None:
-            state = self.step(pivot.name)
-            unsure = self.saga.recovered and state.status in (Status.IDLE, Status.READY)
-            if self.saga.recovered and pivot.when is not None and (unsure or state.status is Status.NO_EFFECT):
-                if by_evidence:
-                    self.compensate(row, reason)
-                return
-            if is_open(state) or unsure:
-                self.settle_pivot(row, reason)
-                return
-        self.compensate(row, reason)
+        if self.only_evidence_turns_back:
+            if by_evidence:
+                self.compensate(row, reason)
+        elif pivot is not None and (is_open(self.step(pivot.name)) or self._never_asked_for_all_we_know(pivot)):
+            self.settle_pivot(row, reason)
+        else:
+            self.compensate(row, reason)
+
+    @property
+    def only_evidence_turns_back(self) -> bool:
+        """A recovered saga whose pivot has `when` may be past its point of no return without knowing: no wish turns it back."""
+        pivot = self.definition.pivot
+        if not self.recovered or pivot is None or pivot.when is None:
+            return False
+        return self._never_asked_for_all_we_know(pivot) or self.step(pivot.name).status is Status.NO_EFFECT
+
+    def _never_asked_for_all_we_know(self, pivot: Step) -> bool:
+        return self.recovered and self.step(pivot.name).status in (Status.IDLE, Status.READY)
 
     def settle_pivot(self, row: str, reason: str) -> None:
         """SETTLING: ask what became of the pivot; its answer decides the direction."""
@@ -209,13 +233,13 @@ class Draft:
 
     def compensate(self, row: str, reason: str | None = None) -> None:
         """Enter COMPENSATING and place every step (rows 12, 13, 13b)."""
-        self.enter_phase(Phase.COMPENSATING, row, reason if self.saga.reason is None else None)
+        self.enter_phase(Phase.COMPENSATING, row, reason)
         for step, state in self.steps():
             self._place_going_back(step, state)
 
     def _place_going_back(self, step: Step, state: StepState) -> None:
         if state.status is Status.IDLE or (state.status is Status.READY and not state.dispatched):
-            if self.saga.recovered and step.kind is StepKind.COMPENSATABLE:
+            if self.recovered and step.kind is StepKind.COMPENSATABLE:
                 self.send(step.name, Kind.RESOLVE, "12")
             else:
                 self.move(step.name, "12", Status.NO_EFFECT)
@@ -255,7 +279,7 @@ def next_run(state: StepState) -> dict[str, Any]:
         "attempt": 0,
         "sent": Sent.NONE,
         "known": False,
-        "evidence": 0,
+        "evidence": Evidence.NONE,
         "spent": 0,
         "undo_spent": 0,
         "progress": 0,

@@ -1,7 +1,8 @@
 """State and facts as stored bytes: JSON, sparse, format 1.
 
 Only what differs from a fresh step is written, so states stay small and a later release can add fields with defaults. Bytes are
-base64. A document of another format, or with a word this release does not know, raises `UnreadableState`: the saga is parked, never guessed.
+base64. A document of another format, or with a word this release does not know, raises `UnreadableState`: the saga is parked, never
+guessed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class UnreadableState(Exception):
     """Stored bytes that this release cannot read: another format, a newer release's word, or a row edited by hand."""
 
 
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 _FACTS: dict[str, type[Fact]] = {
     "started": Started,
     "phase": PhaseChanged,
@@ -72,11 +74,14 @@ _FACT_READERS: dict[str, Callable[[Any], Any]] = {
     "input": _bytes,
     "payload": _maybe(_bytes),
     "steps": tuple,
-    "changes": lambda changes: {name: _STEP_READERS.get(name, _same)(value) for name, value in changes.items()},
 }
 _STEP_DEFAULTS = tuple((f.name, f.default) for f in fields(StepState))
 _SAGA_FIELDS = tuple((f.name, f.default) for f in fields(Saga) if f.name not in ("steps", "id"))
-_STEP_FIELDS = frozenset(name for name, _ in _STEP_DEFAULTS)
+_FACT_FIELDS = {fact: tuple((f.name, f.default) for f in fields(fact)) for fact in _TAGS}
+_CHANGEABLE: dict[type[Fact], frozenset[str]] = {
+    StepChanged: frozenset(name for name, _ in _STEP_DEFAULTS),
+    SagaChanged: frozenset(name for name, _ in _SAGA_FIELDS),
+}
 
 
 def _same(value: Any) -> Any:
@@ -95,18 +100,24 @@ def encode_facts(facts: Iterable[Fact]) -> bytes:
 
 
 def _sparse(fact: Fact) -> dict[str, Any]:
-    return {f.name: value for f in fields(fact) if (value := getattr(fact, f.name)) != f.default}
+    return {name: value for name, default in _FACT_FIELDS[type(fact)] if (value := getattr(fact, name)) != default}
 
 
 def decode_facts(document: bytes) -> tuple[Fact, ...]:
     try:
-        return tuple(_fact(tag, content) for tag, content in orjson.loads(document))
-    except (ValueError, KeyError, TypeError) as error:
+        return tuple(_fact(_FACTS[tag], content) for tag, content in orjson.loads(document))
+    except _UNREADABLE as error:
         raise UnreadableState(f"a journal record cannot be read: {type(error).__name__}") from error
 
 
-def _fact(tag: str, content: Mapping[str, Any]) -> Fact:
-    return _FACTS[tag](**{name: _FACT_READERS.get(name, _same)(value) for name, value in content.items()})
+def _fact(kind: type[Fact], content: Mapping[str, Any]) -> Fact:
+    values = {name: _FACT_READERS.get(name, _same)(value) for name, value in content.items()}
+    if kind in _CHANGEABLE:
+        unknown = values["changes"].keys() - _CHANGEABLE[kind]
+        if unknown:
+            raise ValueError(f"unknown fields {sorted(unknown)}")
+        values["changes"] = {name: _STEP_READERS.get(name, _same)(value) for name, value in values["changes"].items()}
+    return kind(**values)
 
 
 def encode_saga(saga: Saga) -> bytes:
@@ -129,7 +140,7 @@ def decode_saga(saga_id: str, document: bytes, format: int = FORMAT) -> Saga:
         content["phase"] = Phase(content["phase"])
         content["input"] = _bytes(content["input"])
         return Saga(id=saga_id, steps=steps, **content)
-    except (ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise UnreadableState(f"the state of saga {saga_id} cannot be read: {type(error).__name__}") from error
 
 

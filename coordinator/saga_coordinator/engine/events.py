@@ -93,7 +93,10 @@ class Env:
 
 
 class Refused(Exception):
-    """An operator's act that the saga's state does not allow. `code` is one of the API's: past_pivot, finished, not_stuck, step_unknown, is_pivot."""
+    """An operator's act that the saga's state does not allow.
+
+    `code` is one of the API's: past_pivot, finished, not_stuck, step_unknown, is_pivot, recovering.
+    """
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

@@ -64,18 +64,21 @@ def rejected(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 
 def failed(draft: Draft, step: Step, reply: Reply | None) -> None:
-    """Row 5: a hint. Back off and ask again with the same key, until the policy is spent; after the pivot it never is."""
+    """Row 5: a hint. Back off and ask again with the same key, until the policy is spent; after the pivot it never is.
+
+    While SETTLING it is not either: the pivot's answer decides where the saga goes.
+    """
     assert reply is not None
     retry = step.action.retry
     spent = draft.step(step.name).spent + 1
     draft.change(step.name, "5", spent=spent, code=reply.code, message=reply.message)
     exhausted = (retry.attempts is not None and spent >= retry.attempts) or (reply.code or "") in retry.never
-    if exhausted and draft.phase is not Phase.COMMITTED:
+    if exhausted and draft.phase is Phase.RUNNING and not draft.only_evidence_turns_back:
         _give_up(draft, step, "5", f"{step.name}: FAILED {reply.code or ''}".rstrip())
         return
     delay = timing.backoff_us(retry, draft.saga.id, step.name, spent, reply.retry_after_ms)
     draft.move(step.name, "5", Status.BACKOFF, due_at=draft.env.now + delay, attention=draft.step(step.name).attention)
-    if exhausted:
+    if exhausted and draft.phase is Phase.COMMITTED:
         draft.raise_attention(step.name, "5", "retries_spent")
 
 
@@ -119,10 +122,11 @@ def fenced(draft: Draft, step: Step, _: Reply | None) -> None:
         draft.stick(step.name, "7", Status.STUCK_FORWARD, "fenced")
         return
     draft.move(step.name, "7", Status.UNDONE)
+    if draft.phase is Phase.RUNNING:
+        draft.announce("attention", step=step.name, reason="fenced")
     if step.kind is StepKind.PIVOT or draft.phase is Phase.SETTLING:
         draft.compensate("7", f"{step.name}: FENCED")
-    elif draft.phase is Phase.RUNNING:
-        draft.announce("attention", step=step.name, reason="fenced")
+    else:
         draft.go_back("7", f"{step.name}: FENCED", by_evidence=True)
 
 
@@ -141,7 +145,7 @@ def heartbeat_over(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 
 def time_over(draft: Draft, step: Step, _: Reply | None) -> None:
-    """Row 9: the step's time is over and every reply that was waiting has been read."""
+    """Row 9: the step's time is over and every reply that was waiting has been read. Never while SETTLING: there is no limit then."""
     if step.kind is StepKind.RETRIABLE:
         draft.raise_attention(step.name, "9", timing.TIME_OVER)
     else:

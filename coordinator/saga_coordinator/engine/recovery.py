@@ -6,41 +6,43 @@ change of phase happens until the last definite answer is in.
 
 from __future__ import annotations
 
-from saga_coordinator.engine.definition import MappingFailed, Step
-from saga_coordinator.engine.draft import Draft
+from typing import Any
+
+from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
+from saga_coordinator.engine.draft import Draft, next_run
 from saga_coordinator.engine.events import Recover, Reply
 from saga_coordinator.engine.evidence import evidence_of
 from saga_coordinator.engine.facts import ReplySeen
 from saga_coordinator.engine.state import SETTLED, Evidence, Phase, Sent, Status, StepState, is_open
 from saga_schemas.outcomes import Kind, Outcome
 
+FROM_THE_FUTURE = "reply_from_the_future"
+"""A participant answered a command this database never decided: it went back. Recovering is what mends it."""
 _COMPENSATION_SENT = frozenset({Status.UNDO_ASKED, Status.UNDO_BACKOFF, Status.STUCK_BACK, Status.UNDONE})
+_GOING_BACK = frozenset({Status.RESOLVING, Status.UNDO_DUE, Status.UNDO_ASKED, Status.UNDO_BACKOFF, Status.STUCK_BACK})
+_ASKED_ANEW: dict[str, Any] = {
+    "evidence": Evidence.NONE,
+    "asking": None,
+    "attempt": 0,
+    "silent_since": None,
+    "probed_at": None,
+    "reasks": 0,
+    "heartbeat_at": None,
+    "attention": None,
+    "answered": False,
+}
 
 
 def begin(draft: Draft, event: Recover) -> None:
-    """Ask everything that was ever dispatched, under the new incarnation."""
-    draft.change_saga("22", incarnation=event.incarnation, recovered=True, recovering=True)
+    """Ask everything that was ever dispatched, under the new incarnation. A conflict stays one: it waits for a person."""
+    attention = None if draft.saga.attention == FROM_THE_FUTURE else draft.saga.attention
+    draft.change_saga("22", incarnation=event.incarnation, recovered=True, recovering=True, attention=attention)
     for step, state in draft.steps():
-        if not state.dispatched:
+        if not state.dispatched or state.status is Status.CONFLICT:
             continue
-        kind = _question(state)
-        draft.change(
-            step.name,
-            "22",
-            evidence=Evidence.NONE,
-            sent=Sent.NONE,
-            asking=None,
-            attempt=0,
-            silent_since=None,
-            probed_at=None,
-            reasks=0,
-            heartbeat_at=None,
-            attention=None,
-            answered=False,
-            asked_at=None if is_open(state) else state.asked_at,
-        )
-        status = Status.ASKED if is_open(state) else state.status
-        _ask(draft, step, kind, status)
+        asked_at = None if is_open(state) else state.asked_at  # deadlines are re-armed
+        draft.change(step.name, "22", **_ASKED_ANEW, asked_at=asked_at)
+        _ask(draft, step, _question(state), Status.ASKED if is_open(state) else state.status)
     _go_on(draft)
 
 
@@ -53,6 +55,9 @@ def _question(state: StepState) -> Kind:
 
 
 def _ask(draft: Draft, step: Step, kind: Kind, status: Status) -> None:
+    if draft.env.paused:
+        draft.change(step.name, "22", status=status, asking=kind, due_at=draft.env.now)
+        return
     try:
         draft.send(step.name, kind, "22", status=status)
     except MappingFailed:  # the compensation's mapping gives nothing: what became of the action can be asked all the same
@@ -67,6 +72,10 @@ def ask_again(draft: Draft) -> None:
 
 def answer(draft: Draft, step: Step, reply: Reply) -> None:
     """Only definite answers count."""
+    state = draft.step(step.name)
+    if reply.kind is Kind.COMPENSATION and reply.outcome is Outcome.SUCCEEDED:
+        _adopt(draft, step, state, reply)
+        return
     if evidence_of(reply) is Evidence.NONE:
         return
     keep = step.reply_needed and reply.outcome is Outcome.SUCCEEDED
@@ -79,40 +88,53 @@ def answer(draft: Draft, step: Step, reply: Reply) -> None:
             outcome=reply.outcome,
             payload=reply.payload,
             keep=keep,
+            causation_id=reply.causation_id,
         )
     )
-    state = draft.step(step.name)
-    becomes = _becomes(draft, state, reply)
-    draft.move(
-        step.name,
-        "22",
-        becomes or state.status,
-        answered=True,
-        silent_since=None,
-        probed_at=None,
-        reasks=0,
-        known=state.known or reply.outcome is Outcome.SUCCEEDED,
-        stuck_from=None if becomes else state.stuck_from,
-    )
+    known = state.known or reply.outcome is Outcome.SUCCEEDED
+    fresh = {"answered": True, "waiving": False, "silent_since": None, "probed_at": None, "reasks": 0, "known": known}
+    draft.move(step.name, "22", _becomes(draft, step, state, reply), **fresh)
     _go_on(draft)
 
 
-def _becomes(draft: Draft, state: StepState, reply: Reply) -> Status | None:
-    forward = is_open(state) or state.status in (Status.DONE, Status.STUCK_FORWARD)
-    if reply.outcome is Outcome.SUCCEEDED:
-        if forward:
+def conflict(draft: Draft, step: Step) -> None:
+    """A contradiction is an answer too: it waits for a person, and the others need not wait for it."""
+    draft.change(step.name, "22", answered=True)
+    _go_on(draft)
+
+
+def _adopt(draft: Draft, step: Step, state: StepState, reply: Reply) -> None:
+    """Row 15b while recovering: the participant holds a newer run; that is the one to undo."""
+    draft.change(step.name, "15b", **(next_run(state) | {"run": reply.row_run}))
+    _ask(draft, step, Kind.COMPENSATION, state.status)
+
+
+def _becomes(draft: Draft, step: Step, state: StepState, reply: Reply) -> Status:
+    """Rows 3, 4, 7, 15, 18 and 19, without what they do to the phase: that is decided when all have answered."""
+    if is_open(state) or state.status in (Status.DONE, Status.STUCK_FORWARD):
+        if reply.outcome is Outcome.SUCCEEDED:
             return Status.DONE
-        return Status.UNDO_DUE if state.status is Status.RESOLVING else None
-    if reply.outcome in (Outcome.REJECTED, Outcome.FENCED):
-        return _without_effect(draft, state, reply.outcome, forward)
-    return Status.UNDONE if state.status in _COMPENSATION_SENT else None
+        if draft.phase is Phase.COMMITTED:
+            return Status.STUCK_FORWARD
+        return Status.NO_EFFECT if reply.outcome is Outcome.REJECTED else Status.UNDONE
+    if state.status not in _GOING_BACK:
+        return state.status
+    if reply.outcome in (Outcome.UNDONE, Outcome.NOTHING_TO_UNDO):
+        return Status.UNDONE
+    if reply.outcome is not Outcome.SUCCEEDED:
+        return _without_effect(step, state, reply.outcome)
+    if step.kind is StepKind.PIVOT or draft.phase is Phase.COMMITTED:
+        return Status.DONE
+    if state.waiving:
+        return Status.WAIVED
+    return Status.KEPT if step.compensation is None else Status.UNDO_DUE
 
 
-def _without_effect(draft: Draft, state: StepState, outcome: Outcome, forward: bool) -> Status | None:
-    settled = Status.NO_EFFECT if outcome is Outcome.REJECTED else Status.UNDONE
-    if forward:
-        return Status.STUCK_FORWARD if draft.phase is Phase.COMMITTED else settled
-    return settled if state.status in (Status.RESOLVING, Status.UNDO_DUE) else None
+def _without_effect(step: Step, state: StepState, outcome: Outcome) -> Status:
+    if state.waiving:
+        return Status.WAIVED
+    never = outcome is Outcome.REJECTED or (step.compensation is None and step.kind is StepKind.COMPENSATABLE)
+    return Status.NO_EFFECT if never else Status.UNDONE
 
 
 def _go_on(draft: Draft) -> None:
@@ -123,11 +145,7 @@ def _go_on(draft: Draft) -> None:
     deadline = draft.env.now + deadline_ms * 1000 if deadline_ms is not None else None
     draft.change_saga("22", recovering=False, deadline_at=deadline)
     for step, state in draft.steps():
-        if (
-            state.status in (Status.ASKED, Status.STUCK_FORWARD)
-            and state.attention is None
-            and state.status is Status.STUCK_FORWARD
-        ):
+        if state.status is Status.STUCK_FORWARD and state.attention is None:
             draft.stick(step.name, "22", Status.STUCK_FORWARD, "recovered_without_effect")
     _decide_phase(draft)
 

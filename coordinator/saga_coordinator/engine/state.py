@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntFlag, StrEnum
+from enum import STRICT, IntFlag, StrEnum
 
 from saga_schemas.outcomes import Kind
 
@@ -62,7 +62,7 @@ WAITING = frozenset({Status.ASKED, Status.ACCEPTED, Status.UNDO_ASKED, Status.RE
 """A command was sent and its answer is awaited."""
 
 
-class Evidence(IntFlag):
+class Evidence(IntFlag, boundary=STRICT):
     """Definite answers recorded for the current run."""
 
     NONE = 0
@@ -73,7 +73,7 @@ class Evidence(IntFlag):
     FENCED = 16
 
 
-class Sent(IntFlag):
+class Sent(IntFlag, boundary=STRICT):
     """Kinds of command ever sent in the current run."""
 
     NONE = 0

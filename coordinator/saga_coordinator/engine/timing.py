@@ -11,12 +11,13 @@ from collections.abc import Iterator
 
 from saga_coordinator.engine.definition import Definition, Retry, Step
 from saga_coordinator.engine.events import Env
-from saga_coordinator.engine.state import WAITING, Phase, Saga, Status, StepState, is_open
+from saga_coordinator.engine.state import WAITING, Phase, Saga, StepState, is_open
 
 NO_ANSWER = "no_answer"
+"""Any answer ends this attention."""
 TIME_OVER = "time_over"
-SILENCE_REASONS = frozenset({NO_ANSWER, TIME_OVER})
-"""Attention that any answer ends."""
+"""Only the end of the step ends this one: a FAILED in between must not raise it again and again."""
+_RETRY_AFTER_MIN_MS = 100
 _RETRY_AFTER_MAX_MS = 3_600_000
 
 
@@ -29,17 +30,20 @@ def reask_delay_us(step: Step, reasks: int) -> int:
 def backoff_us(retry: Retry, saga_id: str, step: str, spent: int, retry_after_ms: int | None) -> int:
     """How long after the `spent`-th FAILED the command is sent again. The participant's wish goes first; jitter is a hash."""
     if retry_after_ms is not None:
-        return min(max(retry_after_ms, 0), _RETRY_AFTER_MAX_MS) * 1000
+        return min(max(retry_after_ms, _RETRY_AFTER_MIN_MS), _RETRY_AFTER_MAX_MS) * 1000
     delay = min(retry.first_ms * retry.factor ** min(spent - 1, 60), retry.cap_ms)
     unit = zlib.crc32(f"{saga_id}/{step}/{spent}".encode()) / 0xFFFFFFFF  # 0..1, the same in every replay
     return int(delay * (1 + retry.jitter * (2 * unit - 1)) * 1000)
 
 
 def step_limit_at(step: Step, state: StepState, phase: Phase) -> int | None:
-    """When the step's time is over; None: no limit, not asked yet, or no longer its concern."""
-    if step.timing.step_ms is None or state.asked_at is None or not is_open(state):
+    """When the step's time is over; None: no limit, not asked yet, or no longer its concern.
+
+    While SETTLING the pivot's answer decides, nobody's time. Past the pivot all a limit can do is to ask for a person, once.
+    """
+    if step.timing.step_ms is None or state.asked_at is None or not is_open(state) or phase is Phase.SETTLING:
         return None
-    if phase is Phase.COMMITTED and state.attention == TIME_OVER:
+    if phase is Phase.COMMITTED and state.attention is not None:
         return None
     return state.asked_at + step.timing.step_ms * 1000
 
@@ -51,7 +55,7 @@ def silence_limit_at(step: Step, state: StepState) -> int | None:
     return state.silent_since + step.timing.attention_ms * 1000
 
 
-def limits(definition: Definition, saga: Saga, phase: Phase, step: Step, state: StepState) -> Iterator[int]:
+def limits(saga: Saga, phase: Phase, step: Step, state: StepState) -> Iterator[int]:
     """Every limit that concerns this step now."""
     if (limit := step_limit_at(step, state, phase)) is not None:
         yield limit
@@ -61,12 +65,15 @@ def limits(definition: Definition, saga: Saga, phase: Phase, step: Step, state: 
         yield saga.deadline_at
 
 
-def is_probe(definition: Definition, saga: Saga, phase: Phase, step: Step, state: StepState, now: int) -> bool:
+def is_probe(saga: Saga, phase: Phase, step: Step, state: StepState, now: int) -> bool:
     """A command sent now proves silence for some passed limit that had no probe yet."""
-    return any(limit <= now and not _probed(state, limit) for limit in limits(definition, saga, phase, step, state))
+    deadline = saga.deadline_at if phase is Phase.RUNNING else None
+    if deadline is not None and deadline <= now and not _probed(state, deadline):
+        return True  # also the first command of a step that begins after the saga's deadline
+    return any(limit <= now and not _probed(state, limit) for limit in limits(saga, phase, step, state))
 
 
-def needs_probe(step: Step, state: StepState, limit: int, now: int) -> bool:
+def needs_probe(state: StepState, limit: int, now: int) -> bool:
     """The limit has passed and the command was not sent again since; a step in backoff is probed by its own next attempt."""
     return limit <= now and not _probed(state, limit) and state.status in WAITING
 
@@ -82,8 +89,9 @@ def is_over(step: Step, state: StepState, limit: int, env: Env) -> bool:
 
 def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
     """Every time at which this saga wants to be looked at."""
-    if saga.phase is Phase.RUNNING and saga.deadline_at is not None and not saga.recovering:
-        yield saga.deadline_at
+    deadline = saga.deadline_at if saga.phase is Phase.RUNNING and not saga.recovering else None
+    if deadline is not None and not any(is_open(state) for state in saga.steps.values()):
+        yield deadline  # with open steps it is one of their limits
     for step in definition.steps:
         state = saga.steps[step.name]
         if state.due_at is not None:
@@ -92,20 +100,24 @@ def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
             yield state.heartbeat_at
         if saga.recovering:
             continue
-        for limit in limits(definition, saga, saga.phase, step, state):
-            yield limit if not _probed(state, limit) else max(limit, (state.probed_at or 0) + _grace_us(step)) + 1
+        for limit in limits(saga, saga.phase, step, state):
+            if _probed(state, limit):
+                yield max(limit, (state.probed_at or 0) + _grace_us(step)) + 1
+            elif state.status in WAITING:  # else its own next attempt is the probe, and that is due at due_at
+                yield limit
 
 
-def next_wake_up(definition: Definition, saga: Saga) -> int | None:
-    """The earliest of them: what the wake-up row must hold at the latest. None only for a finished saga."""
+def next_wake_up(definition: Definition, saga: Saga, now: int) -> int | None:
+    """The earliest of them: what the wake-up row must hold at the latest. None only for a finished saga.
+
+    A saga that waits only for an operator is looked at once an hour all the same (promise 6).
+    """
     if saga.final:
         return None
-    fallback = saga.started_at + _LOOK_AT_LEAST_US
-    return min(due_times(definition, saga), default=fallback)
+    return min(due_times(definition, saga), default=now + _LOOK_AT_LEAST_US)
 
 
 _LOOK_AT_LEAST_US = 3_600_000_000
-"""A saga that waits only for an operator is looked at all the same (promise 6); the shell moves a past time to an hour ahead."""
 
 
 def drains_wanted(definition: Definition, saga: Saga, now: int) -> frozenset[str]:
@@ -115,13 +127,9 @@ def drains_wanted(definition: Definition, saga: Saga, now: int) -> frozenset[str
     wanted = set()
     for step in definition.steps:
         state = saga.steps[step.name]
-        if any(limit <= now for limit in limits(definition, saga, saga.phase, step, state)):
+        if any(limit <= now for limit in limits(saga, saga.phase, step, state)):
             wanted.add(step.participant)
     return frozenset(wanted)
-
-
-def open_steps(definition: Definition, saga_steps: dict[str, StepState]) -> list[Step]:
-    return [step for step in definition.steps if is_open(saga_steps[step.name])]
 
 
 def _probed(state: StepState, limit: int) -> bool:
@@ -134,9 +142,7 @@ def _grace_us(step: Step) -> int:
 
 __all__ = [
     "NO_ANSWER",
-    "SILENCE_REASONS",
     "TIME_OVER",
-    "Status",
     "backoff_us",
     "drains_wanted",
     "is_over",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.definition import Definition, Step
-from saga_coordinator.engine.state import Saga, Status, StepState, StuckFrom, is_open
+from saga_coordinator.engine.state import SETTLED, Saga, Status, StepState, is_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +15,7 @@ class Waiting:
 
     step: str | None
     name: str
-    """`reply` `retry` `reply_backlog` `paused` `dependents` `attention:<reason>` …"""
+    """`reply` `retry` `reply_backlog` `paused` `attention:<reason>` …"""
     since: int | None
     until: int | None
     """When it is looked at again by itself."""
@@ -25,7 +24,8 @@ class Waiting:
 
 
 _WAY_OUT = {
-    "conflict": "two definite answers contradict each other: compare the participant's saga_barrier row; then `saga step waive --unsafe` with the evidence",
+    "conflict": "two definite answers contradict each other: compare the participant's saga_barrier row;"
+    " then `saga step waive --unsafe` with the evidence",
     "no_answer": "the participant does not answer: is it running, does anyone read its command topic? It is asked again by itself",
     "time_over": "the step's time is over and it can only go forward: it is asked again by itself until it answers",
     "retries_spent": "it is retried by itself without end: mend the participant",
@@ -33,7 +33,7 @@ _WAY_OUT = {
 }
 
 
-def waiting_for(definition: Definition, saga: Saga, now: int, *, caught_up: Mapping[str, int] | None = None) -> list[Waiting]:
+def waiting_for(definition: Definition, saga: Saga, now: int) -> list[Waiting]:
     """Everything it waits for, in the definition's order; empty for a finished saga."""
     if saga.final:
         return []
@@ -46,19 +46,23 @@ def waiting_for(definition: Definition, saga: Saga, now: int, *, caught_up: Mapp
 def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, now: int) -> Waiting | None:
     if state.attention is not None:
         return _attention(step.name, state.attention, state.silent_since, state.due_at)
+    if not state.answered:
+        return _reply(saga, step, state, now)
     match state.status:
         case Status.ASKED | Status.ACCEPTED | Status.UNDO_ASKED | Status.RESOLVING:
-            return _reply(definition, saga, step, state, now)
+            return _reply(saga, step, state, now)
         case Status.BACKOFF | Status.UNDO_BACKOFF:
             return Waiting(step=step.name, name="retry", since=None, until=state.due_at, mover="the retry's time")
         case Status.READY:
             return Waiting(step=step.name, name=state.hold or "slot", since=None, until=None, mover="admission")
+        case Status.UNDO_DUE if all(saga.steps[name].status in SETTLED for name in definition.dependents[step.name]):
+            return Waiting(step=step.name, name="paused", since=None, until=None, mover="the end of the pause")
         case _:
             return None
 
 
-def _reply(definition: Definition, saga: Saga, step: Step, state: StepState, now: int) -> Waiting:
-    limits = timing.limits(definition, saga, saga.phase, step, state)
+def _reply(saga: Saga, step: Step, state: StepState, now: int) -> Waiting:
+    limits = timing.limits(saga, saga.phase, step, state)
     if is_open(state) and any(limit <= now for limit in limits):
         mover = f"a limit has passed; it acts once the replies of {step.participant} are read up to now"
         return Waiting(step=step.name, name="reply_backlog", since=state.silent_since, until=state.due_at, mover=mover)
@@ -71,4 +75,4 @@ def _attention(step: str | None, reason: str, since: int | None, until: int | No
     return Waiting(step=step, name=f"attention:{reason}", since=since, until=until, mover=_WAY_OUT.get(reason, default))
 
 
-__all__ = ["StuckFrom", "Waiting", "waiting_for"]
+__all__ = ["Waiting", "waiting_for"]
