@@ -27,7 +27,13 @@ class StandIn:
         """Returns the bootstrap address. Raises BrokerError, saying what to install when confluent-kafka is missing."""
         pipe = asyncio.subprocess.PIPE
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "saga_messaging.standin", stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
+            sys.executable,
+            "-m",
+            "saga_messaging.standin",
+            stdin=pipe,
+            stdout=pipe,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C at the terminal is for the parent, which still needs its broker to stop well
         )
         assert self._child.stdout is not None
         try:
