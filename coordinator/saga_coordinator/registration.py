@@ -168,14 +168,14 @@ async def add_schema(
     known = await _known(store, definitions)
     _catalog(known, schemas)
     under = subject or schema.full_name
-    stored = any(row.id == schema.id and row.subject == under for row in known.rows)
-    if not stored:
+    stored = next((row for row in known.rows if row.id == schema.id), None)
+    if stored is None:
         reasons = await asyncio.to_thread(_reasons, schema, known.versions(schema.full_name, under))
         if reasons:
             raise RegistrationRefused("schema_incompatible", "readers or writers in use would break", reasons=reasons)
         await _store_schema(store, schema, under, tenant, act)
         await definitions.refresh_schemas()
-    return Added(id=schema.id, full_name=schema.full_name, subject=under, created=not stored)
+    return Added(id=schema.id, full_name=schema.full_name, subject=stored.subject if stored else under, created=stored is None)
 
 
 # --- checking ------------------------------------------------------------------------------------------------------------

@@ -274,7 +274,8 @@ def _waiting(sources: _Sources) -> list[Waiting]:
 
 
 def _with_consumer(waiting: Waiting, steps: Mapping[str, Step], no_consumer: Mapping[str, str]) -> Waiting:
-    sentence = no_consumer.get(steps[waiting.step].participant) if waiting.step in steps else None
+    step = steps.get(waiting.step or "")
+    sentence = no_consumer.get(step.participant) if step is not None else None
     return waiting if sentence is None else replace(waiting, mover=f"{sentence}; {waiting.mover}")
 
 
@@ -283,7 +284,7 @@ def _unread(sources: _Sources, waiting: list[Waiting]) -> list[str]:
     if sources.compiled is None:
         return []
     steps = sources.compiled.definition.by_name
-    asked = {steps[one.step].participant for one in waiting if one.step in steps}
+    asked = {steps[name].participant for one in waiting if (name := one.step or "") in steps}
     return [sources.no_consumer[name] for name in sorted(asked) if name in sources.no_consumer]
 
 

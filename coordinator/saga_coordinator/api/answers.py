@@ -1,0 +1,173 @@
+"""What the API answers with besides the views of sagas; here so that OpenAPI is complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from saga_coordinator.api.problems import FindingShown
+from saga_coordinator.definitions import Finding
+from saga_coordinator.journal_view import RecordView
+from saga_coordinator.store.port import DeadLetter, DefinitionRow, SchemaRow
+from saga_coordinator.views import ListedView
+from saga_schemas.times import format_us
+
+
+class Started(BaseModel):
+    """The saga a start ended up with."""
+
+    id: str
+    created: bool
+    """False: the request id was known, or the business key is held by this saga."""
+    request_id: str
+
+
+class SagaPage(BaseModel):
+    items: list[ListedView]
+    next: str | None
+
+
+class JournalPage(BaseModel):
+    items: list[RecordView]
+    next: int | None
+    """`after` of the page behind this one."""
+
+
+class Accepted(BaseModel):
+    """The act is recorded; what follows is seen at the saga."""
+
+    id: str
+    phase: str
+
+
+class DefinitionLine(BaseModel):
+    """One version of a definition."""
+
+    name: str
+    version: int
+    hash: str
+    active: bool
+    registered_at: str
+
+    @classmethod
+    def of(cls, row: DefinitionRow) -> DefinitionLine:
+        return cls(
+            name=row.name, version=row.version, hash=row.hash, active=row.active, registered_at=format_us(row.registered_at)
+        )
+
+
+class DefinitionShown(DefinitionLine):
+    """With its canonical document and the schemas it pins, by record."""
+
+    document: dict[str, Any]
+    reader_schemas: dict[str, int]
+
+
+class DefinitionRegistered(DefinitionLine):
+    created: bool
+    reader_schemas: dict[str, int]
+    findings: list[FindingShown]
+    """Warnings only."""
+
+
+class DefinitionPage(BaseModel):
+    items: list[DefinitionLine]
+    next: str | None
+
+
+class SchemaLine(BaseModel):
+    """One version under a subject."""
+
+    id: int
+    subject: str
+    version: int
+
+
+class SchemaShown(SchemaLine):
+    document: dict[str, Any]
+
+
+class SchemaAdded(BaseModel):
+    id: int
+    name: str
+    subject: str
+    created: bool
+
+
+class SchemaPage(BaseModel):
+    items: list[SchemaLine]
+    next: str | None
+
+
+class DeadLetterLine(BaseModel):
+    """A record that could not be read."""
+
+    id: str
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+    at: str
+    reason: str
+    detail: str
+    relayed: bool
+    """A copy is in the dead-letter topic."""
+
+
+class HeaderShown(BaseModel):
+    name: str
+    value: str
+    """As text; base64 where it is none."""
+
+
+class DeadLetterShown(DeadLetterLine):
+    key: str | None
+    """base64"""
+    value: str | None
+    """base64, cut to 64 KiB"""
+    headers: list[HeaderShown]
+
+
+class DeadLetterPage(BaseModel):
+    items: list[DeadLetterLine]
+    next: str | None
+
+
+class Alive(BaseModel):
+    status: str = "ok"
+
+
+class Ready(BaseModel):
+    ready: bool = True
+
+
+def finding_shown(finding: Finding) -> FindingShown:
+    return FindingShown(
+        code=finding.code,
+        severity=finding.severity.value,
+        file=finding.file,
+        line=finding.line,
+        column=finding.column,
+        step=finding.step,
+        message=finding.message,
+    )
+
+
+def schema_line(row: SchemaRow) -> SchemaLine:
+    return SchemaLine(id=row.id, subject=row.subject, version=row.version)
+
+
+def letter_line(letter: DeadLetter) -> dict[str, Any]:
+    """The fields of a DeadLetterLine."""
+    return {
+        "id": str(letter.id),
+        "consumer": letter.consumer,
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "at": format_us(letter.at),
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "relayed": letter.relayed,
+    }

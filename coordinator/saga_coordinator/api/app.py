@@ -1,0 +1,148 @@
+"""The application: routes, and for every kind of exception the problem it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from saga_coordinator.api import dead_letter_routes, definition_routes, health_routes, saga_routes, schema_routes
+from saga_coordinator.api.answers import finding_shown
+from saga_coordinator.api.counters import Counters
+from saga_coordinator.api.facade import Facade
+from saga_coordinator.api.guard import Guard
+from saga_coordinator.api.problems import CODES, Problem, ProblemDocument, of_status, problem_response
+from saga_coordinator.definition_cache import DefinitionMissing
+from saga_coordinator.engine.events import Refused
+from saga_coordinator.registration import RegistrationRefused
+from saga_coordinator.requests import SagaUnknown, StartRefused
+from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
+
+_ERRORS_SHOWN: Final = 10
+_FIELD_CHARS: Final = 200
+_DESCRIPTION: Final = (
+    "Start sagas, see what they do, act on those that are stuck, register definitions. "
+    "Bodies are plain JSON; errors are problem documents (RFC 9457) with a stable `code`."
+)
+_log = structlog.get_logger("api")
+
+
+def create_app(coordinator: Facade) -> FastAPI:
+    """The application over a coordinator that somebody else starts and stops."""
+    app = FastAPI(
+        title="saga-coordinator",
+        version="1",
+        description=_DESCRIPTION,
+        docs_url=None,  # the pages would load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.coordinator = coordinator
+    app.state.counters = Counters()
+    for routes in (saga_routes, definition_routes, schema_routes, dead_letter_routes, health_routes):
+        app.include_router(routes.router)
+    app.add_middleware(Guard, counters=app.state.counters)
+    for exception, answer in _ANSWERS.items():
+        app.add_exception_handler(exception, answer)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+# --- exceptions ----------------------------------------------------------------------------------------------------------
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem_response(error if isinstance(error, Problem) else of_status(error.status_code, error.headers))
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [{"field": _field(one), "expected": _expected(one)} for one in error.errors()[:_ERRORS_SHOWN]]
+    first = errors[0]
+    detail = f"{first['field']}: expected {first['expected']}"
+    return problem_response(Problem("request_invalid", detail, field=first["field"], expected=first["expected"], errors=errors))
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    """Where, in our own names: the name of an unknown field is the sender's text and is not repeated."""
+    door, *place = error["loc"]
+    if error["type"] == "extra_forbidden":
+        place = place[:-1]
+    return ".".join(str(part) for part in place or [door])[:_FIELD_CHARS]
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "no field or parameter but those documented"
+    if error["type"] == "missing":
+        return "a value: it is required"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return message.removeprefix("Input should be ").removeprefix("a valid ")[:_FIELD_CHARS]
+
+
+async def _start_refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StartRefused)
+    return problem_response(Problem(error.code, error.detail, **error.extra))
+
+
+async def _registration_refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RegistrationRefused)
+    findings = [finding_shown(finding).model_dump() for finding in error.findings]
+    return problem_response(Problem(error.code, error.detail, findings=findings or None, reasons=list(error.reasons) or None))
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return problem_response(Problem(error.code, None if error.code == "step_unknown" else error.detail))
+
+
+async def _saga_unknown(_: Request, error: Exception) -> Response:
+    return problem_response(Problem("saga_unknown"))
+
+
+async def _definition_missing(_: Request, error: Exception) -> Response:
+    return problem_response(Problem("definition_missing"))
+
+
+async def _store_failed(_: Request, error: Exception) -> Response:
+    """Transient by kind; a bug of ours where counts or rows are wrong."""
+    if isinstance(error, BadRow | CountMismatch):
+        _log.error("store_defect", error=type(error).__name__)
+        return problem_response(Problem("internal"))
+    _log.warning("store_unavailable", error=type(error).__name__)
+    return problem_response(Problem("store_unavailable"))
+
+
+_ANSWERS: Final = {
+    HTTPException: _http,
+    RequestValidationError: _invalid,
+    StartRefused: _start_refused,
+    RegistrationRefused: _registration_refused,
+    Refused: _refused,
+    SagaUnknown: _saga_unknown,
+    DefinitionMissing: _definition_missing,
+    StoreError: _store_failed,
+    TimeoutError: _store_failed,
+}
+
+
+# --- OpenAPI -------------------------------------------------------------------------------------------------------------
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= problem.pop("$defs", {}) | {"Problem": problem}
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+__all__ = ["CODES", "create_app"]

@@ -1,0 +1,145 @@
+"""What requests may say: strict models, unknown fields refused, every text and list bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from saga_coordinator.definitions.document import MAX_RECORD_NAME, MAX_VERSION, NAME_PATTERN, RECORD_PATTERN
+from saga_coordinator.engine.state import Phase
+from saga_coordinator.registration import MAX_SCHEMAS
+from saga_coordinator.requests import OnClosed, OnOpen
+from saga_schemas.ids import valid_business_key
+from saga_schemas.limits import TEXT_CHARS
+
+REASON_CHARS: Final = 1_000
+PAGE_MOST: Final = 500
+PAGE: Final = 50
+CURSOR_CHARS: Final = 256
+
+
+def _text(text: str) -> str:
+    if not valid_business_key(text):
+        raise ValueError(f"1 to {TEXT_CHARS} printable characters without spaces at the ends")
+    return text
+
+
+def _prose(most: int) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not text.strip() or len(text) > most or not text.replace("\n", "").isprintable():
+            raise ValueError(f"1 to {most} printable characters")
+        return text
+
+    return check
+
+
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=63)]
+Key = Annotated[str, AfterValidator(_text)]
+Reason = Annotated[str, AfterValidator(_prose(REASON_CHARS)), Field(max_length=REASON_CHARS)]
+Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
+Subject = Annotated[str, AfterValidator(_text)]
+RecordName = Annotated[str, Field(pattern=f"^{RECORD_PATTERN}$", max_length=MAX_RECORD_NAME)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class StartBody(_Body):
+    """Start one saga."""
+
+    definition: Name
+    version: Version | None = Field(None, description="the active one when absent")
+    input: dict[str, Any] = Field(description="plain JSON of the definition's input record")
+    key: Key | None = Field(None, description="business key; a definition with `key:` computes it")
+    on_open: OnOpen = "return_existing"
+    on_closed: OnClosed = "reject"
+
+
+class ActBody(_Body):
+    """Why, and who says so."""
+
+    reason: Reason
+    actor: Key = "anonymous"
+
+
+class WaiveBody(_Body):
+    """On what evidence a step is waived."""
+
+    evidence: Reason
+    reason: Reason | None = None
+    actor: Key = "anonymous"
+    unsafe: bool = Field(False, description="do not ask the participant first")
+
+
+class ActivateBody(_Body):
+    """Who and why, for the audit; may be absent."""
+
+    reason: Reason | None = None
+    actor: Key = "anonymous"
+
+
+class DefinitionBody(_Body):
+    """A definition with the schemas of the records it reaches."""
+
+    document: str | dict[str, Any] = Field(description="the YAML text, or a canonical document")
+    schemas: list[dict[str, Any]] = Field(default=[], max_length=MAX_SCHEMAS)
+    file: Key = Field("definition", description="the name findings show")
+    reason: Reason | None = None
+    actor: Key = "anonymous"
+
+
+class SchemaBody(_Body):
+    """A later writer's schema."""
+
+    subject: Subject | None = Field(None, description="the record's full name when absent")
+    document: dict[str, Any]
+    reason: Reason | None = None
+    actor: Key = "anonymous"
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Page(_Query):
+    """One page of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = PAGE
+    cursor: Annotated[str, Field(max_length=CURSOR_CHARS)] | None = Field(None, description="`next` of the page before")
+
+
+class SagaQuery(Page):
+    """Which sagas."""
+
+    definition: Name | None = None
+    phase: Phase | None = None
+    attention: bool | None = None
+    key: Key | None = None
+
+
+class WaitQuery(_Query):
+    """How long to wait for the end."""
+
+    wait_s: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0
+
+
+class JournalQuery(_Query):
+    """Which part of a journal."""
+
+    after: Annotated[int, Field(ge=0, le=2**62)] = Field(0, description="records after this version")
+    limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = 100
+
+
+class DefinitionQuery(Page):
+    """Which definitions."""
+
+    name: Name | None = None
+
+
+class SchemaQuery(Page):
+    """Which schemas."""
+
+    subject: Subject | None = None

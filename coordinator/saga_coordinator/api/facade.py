@@ -1,0 +1,67 @@
+"""What the API needs of the coordinator behind it: `saga_coordinator.service.Coordinator` is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Protocol
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.requests import StartRequest, StartResult
+from saga_coordinator.store.port import SagaRow, Store
+
+
+class Tenancy(Protocol):
+    """The part of the settings the API reads."""
+
+    @property
+    def tenant(self) -> str: ...
+
+
+class Facade(Protocol):
+    """The coordinator as the API sees it."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def definitions(self) -> DefinitionCache: ...
+
+    @property
+    def settings(self) -> Tenancy: ...
+
+    async def start(self, request: StartRequest, /) -> StartResult:
+        """Raises StartRefused, StoreError."""
+        ...
+
+    async def cancel(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """Raises Refused, SagaUnknown; so do the next two."""
+        ...
+
+    async def retry_step(self, saga_id: UUID, step: str, reason: str, actor: str) -> None: ...
+
+    async def waive_step(self, saga_id: UUID, step: str, evidence: str, actor: str, unsafe: bool) -> None: ...
+
+    async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
+        """The row when the saga is closed, or as it is when the time is over."""
+        ...
+
+    async def ready(self) -> list[str]:
+        """Why not; empty when ready."""
+        ...
+
+    def metrics_text(self) -> bytes: ...
+
+    async def no_consumer(self) -> Mapping[str, str]:
+        """By participant: the sentence that nobody reads its command topic."""
+        ...
+
+
+async def _coordinator(request: Request) -> Facade:
+    coordinator: Facade = request.app.state.coordinator
+    return coordinator
+
+
+Behind = Annotated[Facade, Depends(_coordinator)]

@@ -1,0 +1,137 @@
+"""How the API says no: problem documents (RFC 9457) with a stable `code`, and nothing of what was sent.
+
+`CODES` is the whole list. A code never changes its meaning or its status; clients may rely on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from fastapi import HTTPException, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = 1
+
+CODES: Final[Mapping[str, tuple[int, str]]] = {
+    "bad_request": (400, "The request could not be read."),
+    "json_invalid": (400, "The body is not JSON that can be read in one way only."),
+    "cross_site": (403, "Another site's page may not call this API."),
+    "not_found": (404, "There is nothing at this path."),
+    "saga_unknown": (404, "There is no such saga."),
+    "step_unknown": (404, "The saga has no such step."),
+    "definition_unknown": (404, "There is no such definition, or none of its versions is active."),
+    "schema_unknown": (404, "There is no such schema."),
+    "dead_letter_unknown": (404, "There is no such dead letter."),
+    "method_not_allowed": (405, "This path does not take this method."),
+    "key_held": (409, "The business key is held by another saga."),
+    "request_reused": (409, "The request id was used before with another body."),
+    "definition_inactive": (409, "This version of the definition is not active."),
+    "version_exists": (409, "This version is registered with other content: give the definition a new version."),
+    "schema_incompatible": (409, "The schema cannot be read together with versions that are in use."),
+    "schema_collision": (409, "Another schema has this schema's id: change a default or an alias."),
+    "past_pivot": (409, "The saga is past its point of no return: it only goes forward."),
+    "finished": (409, "The saga is finished and never changes again."),
+    "not_stuck": (409, "The step is in no state in which this can be done."),
+    "is_pivot": (409, "The pivot is never retried or waived by hand: it is asked until it answers."),
+    "recovering": (409, "The saga was recovered from a backup and waits for definite answers first."),
+    "unreadable": (409, "This instance cannot read the saga's state or definition: its log has more."),
+    "body_too_large": (413, "The body is larger than 1 MiB."),
+    "media_type_unsupported": (415, "Bodies are application/json in UTF-8."),
+    "request_invalid": (422, "A field of the request is not as it must be."),
+    "input_invalid": (422, "The input does not fit the definition's input record."),
+    "key_mismatch": (422, "The key given is not the one the definition computes from the input."),
+    "definition_invalid": (422, "The definition has errors."),
+    "schema_invalid": (422, "The schema is refused."),
+    "internal": (500, "The coordinator failed at this request; its log has more."),
+    "overloaded": (503, "Too many starts are waiting: try again later with the same request id."),
+    "store_unavailable": (503, "The database does not answer: try again later, a start with the same request id."),
+    "definition_missing": (503, "The saga's definition cannot be loaded."),
+    "not_ready": (503, "The coordinator is not ready."),
+}
+EVERYWHERE: Final = ("cross_site", "request_invalid", "internal", "store_unavailable")
+"""What any route can answer."""
+WITH_BODY: Final = ("json_invalid", "body_too_large", "media_type_unsupported")
+_BY_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "media_type_unsupported"}
+
+
+class FieldProblem(BaseModel):
+    """One field that is not as it must be."""
+
+    field: str
+    expected: str
+
+
+class FindingShown(BaseModel):
+    """One finding of `saga def lint`."""
+
+    code: str
+    severity: str
+    file: str
+    line: int
+    column: int
+    step: str | None
+    message: str
+
+
+class ProblemDocument(BaseModel):
+    """A problem as RFC 9457 has it. `code` is stable; the members below `detail` come with some codes only."""
+
+    model_config = ConfigDict(extra="allow", title="Problem")
+
+    type: str = Field(examples=["urn:saga-coordinator:problem:key_held"])
+    title: str
+    status: int
+    code: str = Field(json_schema_extra={"enum": [*sorted(CODES)]})
+    detail: str | None = None
+    field: str | None = Field(None, description="request_invalid, input_invalid: where")
+    expected: str | None = Field(None, description="request_invalid, input_invalid: what belongs there")
+    errors: list[FieldProblem] | None = Field(None, description="request_invalid: the first ten fields")
+    findings: list[FindingShown] | None = Field(None, description="definition_invalid: all findings")
+    saga_id: str | None = Field(None, description="key_held: by which saga")
+    reasons: list[str] | None = Field(None, description="not_ready, schema_incompatible: each reason")
+
+
+class Problem(HTTPException):
+    """Raised anywhere below a route. `code` is one of CODES."""
+
+    def __init__(self, code: str, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
+        status, _ = CODES[code]
+        if status == 503:
+            headers = {"Retry-After": str(RETRY_AFTER_S), **(headers or {})}
+        super().__init__(status, detail=detail, headers=headers)
+        self.code = code
+        self.said = detail
+        self.extra = extra
+
+
+def problem_response(problem: Problem) -> Response:
+    """The document and its headers."""
+    status, title = CODES[problem.code]
+    document = {"type": f"urn:saga-coordinator:problem:{problem.code}", "title": title, "status": status, "code": problem.code}
+    if problem.said is not None:
+        document["detail"] = problem.said
+    document |= {name: value for name, value in problem.extra.items() if value is not None and name not in document}
+    return Response(orjson.dumps(document), status, headers=dict(problem.headers or {}), media_type=MEDIA_TYPE)
+
+
+def of_status(status: int, headers: Mapping[str, str] | None) -> Problem:
+    """What the framework refuses by itself: unknown paths, wrong methods."""
+    code = _BY_STATUS.get(status) or ("bad_request" if status < 500 else "internal")
+    return Problem(code, headers={name: value for name, value in (headers or {}).items() if name.lower() == "allow"})
+
+
+def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """A route's refusals for OpenAPI: one response a status, naming its codes."""
+    by_status: dict[int, list[str]] = {}
+    for code in (*codes, *EVERYWHERE):
+        listed = by_status.setdefault(CODES[code][0], [])
+        if code not in listed:
+            listed.append(code)
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": "; ".join(f"`{code}`: {CODES[code][1]}" for code in listed), "content": content}
+        for status, listed in sorted(by_status.items())
+    }

@@ -1,0 +1,205 @@
+"""`/v1/sagas`: start, list, show, and what an operator may do to one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Final
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from saga_coordinator.api.answers import Accepted, JournalPage, SagaPage, Started
+from saga_coordinator.api.bodies import ActBody, JournalQuery, SagaQuery, StartBody, WaitQuery, WaiveBody
+from saga_coordinator.api.counters import Counters
+from saga_coordinator.api.facade import Behind, Facade
+from saga_coordinator.api.intake import StrictRoute
+from saga_coordinator.api.problems import WITH_BODY, Problem, problems
+from saga_coordinator.definitions.document import canonical_json
+from saga_coordinator.journal_view import record_views
+from saga_coordinator.payload_view import Payloads
+from saga_coordinator.requests import StartRequest
+from saga_coordinator.starts import body_hash
+from saga_coordinator.store.port import ListFilter, SagaRow
+from saga_coordinator.views import SagaView, listed_view, saga_view
+from saga_schemas.header_fields import valid_traceparent
+from saga_schemas.ids import valid_request_id, valid_step
+from saga_schemas.limits import TEXT_CHARS, TRACESTATE_CHARS
+
+SOURCE: Final = "http"
+"""The scope of request ids that came through this door."""
+_WAITERS: Final = 1_000
+"""Requests that may wait for a saga's end at once; one more is answered at once with the saga as it is."""
+_waiting = asyncio.Semaphore(_WAITERS)
+_REFUSALS: Final = ("saga_unknown", "past_pivot", "finished", "not_stuck", "recovering", "unreadable", *WITH_BODY)
+_ON_STEP: Final = ("step_unknown", "is_pivot")
+_STARTED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Started, "description": "known before"}}
+
+router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=_STARTED
+    | problems(
+        "definition_unknown",
+        "key_held",
+        "request_reused",
+        "definition_inactive",
+        "input_invalid",
+        "key_mismatch",
+        "overloaded",
+        *WITH_BODY,
+    ),
+)
+async def start_saga(
+    behind: Behind,
+    body: StartBody,
+    request: Request,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(description="the request id; made and returned when absent")] = None,
+) -> Started:
+    """Start a saga, once: per request id always, per business key while it is held."""
+    request_id = _request_id(request, idempotency_key)
+    traceparent, tracestate = _trace(request)
+    asked = StartRequest(
+        tenant=behind.settings.tenant,
+        definition=body.definition,
+        version=body.version,
+        input=body.input,
+        key=body.key,
+        request_id=request_id,
+        source=SOURCE,
+        on_open=body.on_open,
+        on_closed=body.on_closed,
+        traceparent=traceparent,
+        tracestate=tracestate,
+        body_hash=body_hash(canonical_json(body.model_dump(mode="json"))),
+    )
+    result = await behind.start(asked)
+    response.status_code = 201 if result.created else 200
+    response.headers["Location"] = f"/v1/sagas/{result.saga_id}"
+    response.headers["Idempotency-Key"] = request_id
+    return Started(id=str(result.saga_id), created=result.created, request_id=request_id)
+
+
+@router.get("", responses=problems())
+async def list_sagas(behind: Behind, wanted: Annotated[SagaQuery, Query()]) -> SagaPage:
+    """Newest first."""
+    try:
+        found, following = await behind.store.list_sagas(
+            ListFilter(
+                tenant=behind.settings.tenant,
+                definition=wanted.definition,
+                phase=wanted.phase.value if wanted.phase else None,
+                attention=wanted.attention,
+                key=wanted.key,
+                limit=wanted.limit,
+                cursor=wanted.cursor,
+            )
+        )
+    except ValueError:
+        raise bad_cursor() from None
+    return SagaPage(items=[listed_view(one) for one in found], next=following)
+
+
+@router.get("/{saga_id}", responses=problems("saga_unknown"))
+async def show_saga(behind: Behind, saga_id: str, wanted: Annotated[WaitQuery, Query()]) -> SagaView:
+    """One saga, at once or when it has finished or the time is over."""
+    row = await _row(behind, saga_id)
+    if wanted.wait_s > 0 and row.closed_at is None and not _waiting.locked():
+        async with _waiting:
+            row = await behind.wait_closed(row.id, wanted.wait_s) or row
+    no_consumer = {} if row.closed_at is not None else await behind.no_consumer()
+    return await saga_view(row, store=behind.store, definitions=behind.definitions, no_consumer=no_consumer)
+
+
+@router.get("/{saga_id}/journal", responses=problems("saga_unknown"))
+async def show_journal(behind: Behind, saga_id: str, wanted: Annotated[JournalQuery, Query()]) -> JournalPage:
+    """Its transitions in order, facts readable."""
+    row = await _row(behind, saga_id)
+    records = await behind.store.journal(row.id, after=wanted.after, limit=wanted.limit)
+    items = record_views(records, Payloads(behind.definitions.catalog))
+    return JournalPage(items=items, next=records[-1].version if len(records) == wanted.limit else None)
+
+
+@router.post("/{saga_id}/cancel", status_code=202, responses=problems(*_REFUSALS))
+async def cancel_saga(behind: Behind, saga_id: str, body: ActBody) -> Accepted:
+    """Go back: undo what was done. Refused past the point of no return."""
+    row = await _row(behind, saga_id)
+    await behind.cancel(row.id, body.reason, body.actor)
+    return await _accepted(behind, row)
+
+
+@router.post("/{saga_id}/steps/{step}/retry", status_code=202, responses=problems(*_REFUSALS, *_ON_STEP))
+async def retry_step(behind: Behind, saga_id: str, step: str, body: ActBody) -> Accepted:
+    """Ask a stuck or silent step again now."""
+    row = await _row(behind, saga_id)
+    await behind.retry_step(row.id, _step_name(step), body.reason, body.actor)
+    return await _accepted(behind, row)
+
+
+@router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=problems(*_REFUSALS, *_ON_STEP))
+async def waive_step(behind: Behind, saga_id: str, step: str, body: WaiveBody) -> Accepted:
+    """Go on without a step, on evidence. The participant is asked first unless `unsafe`; the saga ends FORCED."""
+    row = await _row(behind, saga_id)
+    evidence = body.evidence if body.reason is None else f"{body.reason}: {body.evidence}"
+    await behind.waive_step(row.id, _step_name(step), evidence, body.actor, body.unsafe)
+    return await _accepted(behind, row)
+
+
+def bad_cursor() -> Problem:
+    expected = "`next` of the page before"
+    return Problem("request_invalid", f"cursor: {expected}", field="cursor", expected=expected)
+
+
+async def _row(behind: Facade, text: str) -> SagaRow:
+    """A path that is no UUID names no saga: business keys are looked up by `?key=`."""
+    row = await behind.store.saga(saga_id) if (saga_id := _uuid(text)) is not None else None
+    if row is None or row.tenant != behind.settings.tenant:
+        raise Problem("saga_unknown")
+    return row
+
+
+def _uuid(text: str) -> UUID | None:
+    if len(text) != 36 or not text.isascii():
+        return None
+    try:
+        value = UUID(text)
+    except ValueError:
+        return None
+    return value if str(value) == text.lower() else None
+
+
+def _step_name(text: str) -> str:
+    if not valid_step(text):
+        raise Problem("step_unknown")
+    return text
+
+
+async def _accepted(behind: Facade, before: SagaRow) -> Accepted:
+    row = await behind.store.saga(before.id) or before
+    return Accepted(id=str(row.id), phase=row.phase)
+
+
+def _request_id(request: Request, given: str | None) -> str:
+    if given is None:
+        return str(uuid4())
+    if not given.isascii() or not valid_request_id(given) or len(request.headers.getlist("idempotency-key")) > 1:
+        expected = f"1 to {TEXT_CHARS} printable ASCII characters, once"
+        raise Problem("request_invalid", f"Idempotency-Key: {expected}", field="Idempotency-Key", expected=expected)
+    return given
+
+
+def _trace(request: Request) -> tuple[str | None, str | None]:
+    """W3C: a malformed context is ignored, never a reason to refuse. Counted, for the caller's sake."""
+    given = request.headers.getlist("traceparent")
+    if not given:
+        return None, None
+    if len(given) > 1 or not valid_traceparent(given[0]):
+        counters: Counters = request.app.state.counters
+        counters.traceparent_ignored()
+        return None, None
+    state = ",".join(request.headers.getlist("tracestate"))
+    usable = 0 < len(state) <= TRACESTATE_CHARS and state.isascii() and state.isprintable()
+    return given[0], state if usable else None
