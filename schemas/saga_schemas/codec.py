@@ -148,10 +148,21 @@ def _check_spelling(writer: Schema, value: dict[str, Any], body: bytes, canonica
     except Exception:
         same = False  # fastavro read what it would not write: the walk below says whether that is legal Avro
     if same:
+        _check_ints(writer, value)
         return
     if canonical:
         raise BadMessage("not_canonical", f"{writer.full_name}: encoded again it has other bytes")
     check_wire(writer.document, writer.types, body)
+
+
+def _check_ints(writer: Schema, value: dict[str, Any]) -> None:
+    if not writer.has_ints:
+        return
+    try:
+        validate(value, writer.parsed, strict=False)
+    except ValidationError as error:
+        path, expected = _explained(writer, error)
+        raise BadMessage("invalid_value", f"{writer.full_name}.{path}: {expected}") from None
 
 
 def _explained(schema: Schema, error: ValidationError) -> tuple[str, str]:

@@ -37,6 +37,8 @@ class Schema:
     """The framing before a value of this schema."""
     types: Mapping[str, Any] = field(repr=False, compare=False)
     """The canonical node of every named type in it."""
+    has_ints: bool = field(repr=False, compare=False)
+    """fastavro reads and writes an `int` of 64 bits: values of such a schema are checked for it."""
     has_record_unions: bool = field(repr=False, compare=False)
     """Some union has several records: only their names tell them apart, so values are `(full name, fields)`."""
 
@@ -63,6 +65,7 @@ class Schema:
             parsed=parsed,
             prefix=MAGIC + schema_id.to_bytes(4, "big"),
             types=types,
+            has_ints=b'"int"' in canonical,
             has_record_unions=_has_record_unions(node, types),
         )
 

@@ -1,0 +1,197 @@
+"""The envelope: what is written reads back; what is missing, doubled, binary or out of range is one named refusal (B9)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saga_schemas import ids, limits
+from saga_schemas.errors import BadMessage
+from saga_schemas.headers import (
+    CommandHeaders,
+    EventHeaders,
+    ReplyHeaders,
+    StartHeaders,
+    UnsupportedProtocol,
+    answer,
+    decode_command,
+    decode_event,
+    decode_reply,
+    decode_start,
+)
+from saga_schemas.outcomes import Kind, Outcome
+
+NOW = 1_762_179_906_000_123
+SAGA = ids.uuid7(NOW, bytes(range(10)))
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+COMMAND = CommandHeaders(
+    message_id=ids.command_id(SAGA, 1, 7, 0), source="cluster/a", record="shop.ChargeCard", time_us=NOW, saga_id=SAGA, step="charge",
+    kind=Kind.ACTION, run=1, attempt=2, incarnation=1, version=7, tenant="default", definition_hash="ab" * 32, expiry_us=NOW + 3_600_000_000,
+    token="k1.abc", traceparent=PARENT, tracestate="a=b", origin_traceparent=PARENT,
+)  # fmt: skip
+REPLY = answer(COMMAND, message_id="r-1", source="payment/1", record="shop.CardCharged", time_us=NOW, outcome=Outcome.SUCCEEDED)
+START = StartHeaders(
+    message_id="req-1", source="web", record="shop.PlaceOrder", tenant="default", definition="order", time_us=NOW
+)
+EVENT = EventHeaders(
+    message_id="e-1", source="cluster/a", record="saga.v1.SagaEvent", time_us=NOW, saga_id=SAGA, tenant="default", sequence=3
+)
+MESSAGES: list[tuple[Any, Any]] = [(COMMAND, decode_command), (REPLY, decode_reply), (START, decode_start), (EVENT, decode_event)]
+
+texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(ids.valid_text)
+int32 = st.integers(0, limits.INT32_MAX)
+times = st.integers(0, 253_402_300_799_999_999)
+names = st.from_regex(ids.NAME, fullmatch=True)
+parents = st.none() | st.just(PARENT)
+echoed = {
+    "message_id": texts, "source": texts, "record": texts, "time_us": times, "saga_id": st.just(SAGA), "step": st.from_regex(ids.STEP, fullmatch=True),
+    "kind": st.sampled_from(Kind), "run": int32, "attempt": int32, "incarnation": int32, "version": int32, "tenant": texts,
+    "token": st.from_regex(r"[!-~]{1,128}", fullmatch=True), "traceparent": parents, "origin_traceparent": parents,
+}  # fmt: skip
+
+
+def changed(message: Any, name: str, *values: bytes | None) -> list[tuple[str, bytes | None]]:
+    """The message's headers with one header replaced by these values (none: left out)."""
+    return [header for header in message.encode() if header[0] != name] + [(name, value) for value in values]
+
+
+@given(st.builds(CommandHeaders, **echoed, definition_hash=texts, expiry_us=times, causation_id=st.none() | texts))
+def test_a_command_reads_back_as_it_was_written(command: CommandHeaders) -> None:
+    assert decode_command(command.encode()) == command
+
+
+@given(st.builds(ReplyHeaders, **echoed, causation_id=texts, outcome=st.sampled_from(Outcome), seq=st.none() | st.integers(0, limits.INT64_MAX),
+                 row_run=st.none() | int32))  # fmt: skip
+def test_a_reply_reads_back_as_it_was_written(reply: ReplyHeaders) -> None:
+    assert decode_reply(reply.encode()) == reply
+
+
+@given(st.builds(StartHeaders, message_id=texts, source=texts, record=texts, tenant=texts, definition=names, time_us=times, traceparent=parents,
+                 definition_version=st.none() | st.integers(1, limits.INT32_MAX), causation_id=st.none() | texts))  # fmt: skip
+def test_a_start_reads_back_as_it_was_written(start: StartHeaders) -> None:
+    assert decode_start(start.encode()) == start
+
+
+def test_an_event_reads_back_as_it_was_written() -> None:
+    assert decode_event(EVENT.encode()) == EVENT
+
+
+@pytest.mark.parametrize(("message", "decode"), MESSAGES)
+def test_each_required_header_is_missed_by_name(message: Any, decode: Any) -> None:
+    optional = {"content-type", "traceparent", "tracestate", "ce_traceparent"}
+    for name in {name for name, _ in message.encode()} - optional:
+        with pytest.raises(BadMessage) as caught:
+            decode(changed(message, name))
+        assert (caught.value.reason, caught.value.detail) == ("header_missing", name)
+
+
+@pytest.mark.parametrize(("message", "decode"), MESSAGES)
+def test_each_header_twice_null_or_binary_is_refused_by_name(message: Any, decode: Any) -> None:
+    for name, value in message.encode():
+        if name in ("traceparent", "tracestate", "ce_traceparent"):
+            continue
+        for values, reason in (
+            ((value, value), "header_duplicate"),
+            ((None,), "header_invalid"),
+            ((b"\xff\xfe",), "header_invalid"),
+        ):
+            with pytest.raises(BadMessage) as caught:
+                decode(changed(message, name, *values))
+            assert caught.value.reason == reason
+            assert name in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ce_specversion", b"0.3"), ("ce_time", b"yesterday"), ("ce_time", b"2027-11-03T14:05:06"), ("ce_sagarun", b"-1"), ("ce_sagarun", b"01"),
+        ("ce_sagarun", b"1.0"), ("ce_sagarun", "٣".encode()), ("ce_sagarun", b"2147483648"), ("ce_sagaversion", b"9" * 4000), ("ce_sagastep", b"../x"),
+        ("ce_sagatenant", "a\u202eb".encode()), ("ce_sagatenant", b""), ("ce_correlationid", b"6ba7b810-9dad-41d1-80b4-00c04fd430c8"),
+        ("ce_correlationid", str(SAGA).upper().encode()), ("ce_subject", b"another"), ("ce_sagatoken", b"x" * 129), ("ce_sagatoken", b""),
+        ("ce_id", b"\x00"), ("ce_sagaattempt", b" 1"), ("content-type", b"application/json"),
+    ],
+)  # fmt: skip
+def test_a_header_out_of_form_is_refused_without_repeating_it(name: str, value: bytes) -> None:
+    for message, decode in ((COMMAND, decode_command), (REPLY, decode_reply)):
+        with pytest.raises(BadMessage) as caught:
+            decode(changed(message, name, value))
+        assert caught.value.reason == "header_invalid"
+        assert name in caught.value.detail
+        assert not value or value.decode() not in caught.value.detail.removeprefix(name)
+
+
+def test_an_unknown_outcome_kind_or_protocol_of_a_reply_is_refused() -> None:
+    for name, value in (("ce_sagaoutcome", b"MAYBE"), ("ce_sagakind", b"horizon"), ("ce_sagaprotocol", b"2")):
+        with pytest.raises(BadMessage):
+            decode_reply(changed(REPLY, name, value))
+
+
+@pytest.mark.parametrize(("name", "value"), [("ce_sagaprotocol", b"2"), ("ce_sagakind", b"horizon")])
+def test_a_command_of_another_protocol_or_kind_can_be_answered_unsupported(name: str, value: bytes) -> None:
+    headers = [header for header in changed(COMMAND, name, value) if header[0] not in ("ce_expirytime", "ce_sagadef")]
+    with pytest.raises(UnsupportedProtocol) as caught:
+        decode_command(headers)
+    reply = dict(caught.value.echo.encode(message_id="r", source="payment/1", record="saga.v1.Empty", time_us=NOW))
+    sent = dict(COMMAND.encode())
+    assert reply["ce_sagaoutcome"] == b"UNSUPPORTED"
+    assert reply["ce_sagakind"] == (value if name == "ce_sagakind" else b"action")
+    assert reply["ce_causationid"] == sent["ce_id"]
+    for echo in (
+        "ce_correlationid",
+        "ce_subject",
+        "ce_sagastep",
+        "ce_sagarun",
+        "ce_sagaattempt",
+        "ce_sagaincarnation",
+        "ce_sagaversion",
+        "ce_sagatoken",
+    ):
+        assert reply[echo] == sent[echo]
+
+
+def test_a_command_of_another_protocol_without_what_a_reply_echoes_is_bad() -> None:
+    headers = [header for header in changed(COMMAND, "ce_sagaprotocol", b"2") if header[0] != "ce_sagatoken"]
+    with pytest.raises(BadMessage) as caught:
+        decode_command(headers)
+    assert not isinstance(caught.value, UnsupportedProtocol)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (b"garbage",), (b"\xff",), (None,), (PARENT.encode(), PARENT.encode()), (PARENT.upper().encode(),), (b"ff" + PARENT.encode()[2:],),
+        (PARENT.encode() + b"-x",), (b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01",), (b"00-4bf92f3577b34da6a3ce929d0e0e4736-" + b"0" * 16 + b"-01",),
+    ],
+)  # fmt: skip
+def test_bad_trace_context_never_refuses_a_message(values: tuple[bytes | None, ...]) -> None:
+    read = decode_command(changed(COMMAND, "traceparent", *values))
+    assert read == dataclasses.replace(COMMAND, traceparent=None, tracestate=None)
+
+
+def test_a_later_version_of_trace_context_may_carry_more() -> None:
+    later = "01" + PARENT[2:] + "-more"
+    assert decode_command(changed(COMMAND, "traceparent", later.encode())).traceparent == later
+
+
+def test_unknown_headers_are_ignored_even_twice_null_or_binary() -> None:
+    extra: list[tuple[str, bytes | None]] = [("x", b"1"), ("x", b"2"), ("y", None), ("z", b"\xff")]
+    assert decode_command([*COMMAND.encode(), *extra]) == COMMAND
+
+
+def test_too_many_or_too_large_headers_are_refused() -> None:
+    for extra in ([(f"x{n}", b"") for n in range(64)], [("x", b"0" * 40_000)], [("x" * 40_000, b"")]):
+        with pytest.raises(BadMessage) as caught:
+            decode_command([*COMMAND.encode(), *extra])
+        assert caught.value.reason == "too_large"
+    with pytest.raises(BadMessage) as caught:
+        decode_command(changed(COMMAND, "ce_sagadef", b"x" * 5000))
+    assert caught.value.reason == "too_large"
+
+
+def test_an_answer_echoes_the_command_and_keeps_its_trace() -> None:
+    assert (REPLY.causation_id, REPLY.run, REPLY.attempt, REPLY.token) == (COMMAND.message_id, 1, 2, COMMAND.token)
+    assert (REPLY.traceparent, REPLY.tracestate, REPLY.origin_traceparent) == (PARENT, "a=b", PARENT)

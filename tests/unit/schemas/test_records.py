@@ -1,0 +1,88 @@
+"""Our own records: cut to their bounds when built, refused beyond them when read, always in one spelling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from saga_schemas import limits
+from saga_schemas.codec import encode
+from saga_schemas.errors import BadMessage
+from saga_schemas.ids import uuid7
+from saga_schemas.records import (
+    EMPTY_BYTES,
+    Empty,
+    EventKind,
+    Failure,
+    Progress,
+    SagaEvent,
+    check_models,
+    encode_own,
+    own_schema,
+    read_own,
+)
+
+SAGA = uuid7(1_762_179_906_000_123, bytes(range(10)))
+EVENT = SagaEvent.of(
+    EventKind.ATTENTION, sequence=3, saga_id=SAGA, definition="order", version=3, phase="RUNNING", at_us=1_762_179_906_000_123,
+    business_key="o-1", step="charge", reason="reply",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "record", [Empty(), Failure.of("no_carrier", "none free", 200), Failure.of("x"), Progress.of("2 of 3"), EVENT]
+)
+def test_each_of_our_records_reads_back(record: Any) -> None:
+    assert read_own(encode_own(record), type(record)) == record
+
+
+def test_our_models_agree_with_our_schema_files() -> None:
+    assert len(check_models()) == 4
+
+
+def test_empty_is_its_framing_and_nothing_else() -> None:
+    assert encode_own(Empty()) == EMPTY_BYTES
+    with pytest.raises(BadMessage, match="trailing_bytes"):
+        read_own(EMPTY_BYTES + b"\x00", Empty)
+
+
+def test_what_we_build_is_cut_to_its_bounds() -> None:
+    failure = Failure.of("c" * 500, "\ud800" + "m" * 5000, -4)
+    assert (len(failure.code), len(failure.message), failure.retry_after_ms) == (128, 1024, 0)
+    assert read_own(encode_own(failure), Failure) == failure
+    assert Failure.of("").code == "failed"
+    assert Failure.of("x", "", 10**12).retry_after_ms == limits.RETRY_AFTER_MS
+    assert len(Progress.of("n" * 5000).note) == limits.NOTE_CHARS
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"code": "", "message": ""}, {"code": "c" * 129, "message": ""}, {"code": "c", "message": "m" * 1025},
+        {"code": "c", "message": "", "retry_after_ms": -1}, {"code": "c", "message": "", "retry_after_ms": 2**60},
+    ],
+)  # fmt: skip
+def test_what_exceeds_its_bounds_is_refused_when_read_without_repeating_it(value: dict[str, Any]) -> None:
+    with pytest.raises(BadMessage) as caught:
+        read_own(encode(own_schema(Failure), value), Failure)
+    assert caught.value.reason == "invalid_value"
+    assert "mmm" not in caught.value.detail
+    assert "ccc" not in caught.value.detail
+
+
+def test_one_of_our_records_is_not_taken_for_another() -> None:
+    with pytest.raises(BadMessage, match="record_mismatch"):
+        read_own(encode_own(Progress.of("x")), Failure)
+
+
+def test_a_padded_spelling_of_our_own_record_is_refused() -> None:
+    with pytest.raises(BadMessage, match="not_canonical"):
+        read_own(own_schema(Progress).prefix + b"\x82\x00a", Progress)
+
+
+def test_an_event_of_an_unknown_kind_or_with_a_saga_id_that_is_none_is_refused() -> None:
+    good = encode_own(EVENT)
+    for forged in (good[:5] + b"\x08" + good[6:], good.replace(str(SAGA).encode(), b"x" * 36)):
+        with pytest.raises(BadMessage):
+            read_own(forged, SagaEvent)
