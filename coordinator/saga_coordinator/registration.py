@@ -31,8 +31,9 @@ from saga_coordinator.store.port import DefinitionRow, SchemaRow, Store
 from saga_schemas.catalog import Catalog
 from saga_schemas.compat import full_transitive
 from saga_schemas.errors import SchemaCollision, SchemaRefused
+from saga_schemas.gate import full_name_of
 from saga_schemas.records import OWN
-from saga_schemas.schema import Schema, parse_all
+from saga_schemas.schema import Schema
 
 MAX_SCHEMAS: Final = 3_010
 """Sent along with one definition: input, command, reply and compensation of 1,000 steps."""
@@ -185,9 +186,17 @@ def _parsed(documents: Sequence[object]) -> list[Schema]:
     if len(documents) > MAX_SCHEMAS:
         raise RegistrationRefused("schema_invalid", f"at most {MAX_SCHEMAS} schemas with one definition")
     try:
-        return parse_all(documents)
+        # References to other documents mean their newest version, which stands last.
+        newest = {name: document for document in documents if (name := full_name_of(document)) is not None}
+        parsed = [Schema.parse(document, newest) for document in documents if _is_record(document)]
     except SchemaRefused as refused:
         raise RegistrationRefused("schema_invalid", str(refused)) from None
+    return list({schema.id: schema for schema in parsed}.values())
+
+
+def _is_record(document: object) -> bool:
+    """An enum or a fixed in a document of its own is reached from the records that use it; what is no type at all is refused."""
+    return not isinstance(document, Mapping) or document.get("type") not in ("enum", "fixed")
 
 
 async def _known(store: Store, definitions: DefinitionCache) -> _Known:
@@ -217,12 +226,13 @@ def _linted(document: str | Mapping[str, Any], file: str, catalog: Catalog) -> L
 
 
 def _incompatible(known: _Known, new: Sequence[Schema], file: str) -> list[Finding]:
-    """New versions against all stored ones, among them whatever open sagas and the active version pin."""
-    return [
-        _finding("S218", f"{schema.full_name}: {reason}", file)
-        for schema in new
-        for reason in _reasons(schema, known.versions(schema.full_name, schema.full_name))
-    ][:MAX_REASONS]
+    """New versions against all stored ones, among them whatever open sagas and the active version pin, and those sent before them."""
+    found: list[Finding] = []
+    for place, schema in enumerate(new):
+        stored = known.versions(schema.full_name, schema.full_name)
+        before = [one for one in new[:place] if one.full_name == schema.full_name]
+        found += [_finding("S218", f"{schema.full_name}: {reason}", file) for reason in _reasons(schema, [*stored, *before])]
+    return found[:MAX_REASONS]
 
 
 def _reasons(schema: Schema, earlier: Sequence[Schema]) -> list[str]:

@@ -136,6 +136,7 @@ class JournalQuery(_Query):
 class DefinitionQuery(Page):
     """Which definitions."""
 
+    limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = PAGE_MOST
     name: Name | None = None
 
 

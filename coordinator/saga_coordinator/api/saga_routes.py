@@ -143,7 +143,7 @@ async def retry_step(behind: Behind, saga_id: str, step: str, body: ActBody) -> 
 async def waive_step(behind: Behind, saga_id: str, step: str, body: WaiveBody) -> Accepted:
     """Go on without a step, on evidence. The participant is asked first unless `unsafe`; the saga ends FORCED."""
     row = await _row(behind, saga_id)
-    evidence = body.evidence if body.reason is None else f"{body.reason}: {body.evidence}"
+    evidence = body.evidence if body.reason in (None, body.evidence) else f"{body.reason}: {body.evidence}"
     await behind.waive_step(row.id, _step_name(step), evidence, body.actor, body.unsafe)
     return await _accepted(behind, row)
 
