@@ -20,7 +20,9 @@ TOPIC = "saga.cmd.payment"
 @asynccontextmanager
 async def flowing(address: str) -> AsyncIterator[tuple[KafkaBroker, Sender[int], Consumer]]:
     """A Sender and a group member on this cluster, running until the block ends."""
-    broker = KafkaBroker(KafkaSettings(bootstrap_servers=address, partitions=3, request_timeout_ms=3_000, session_timeout_ms=6_000))
+    broker = KafkaBroker(
+        KafkaSettings(bootstrap_servers=address, partitions=3, request_timeout_ms=3_000, session_timeout_ms=6_000)
+    )
     await broker.ensure_topics([TOPIC])
     sender: Sender[int] = Sender(broker, SystemClock(), max_rows=1_000, max_bytes=1_000_000, ack_timeout_s=1.0)
     loop = asyncio.create_task(sender.run())
@@ -36,7 +38,7 @@ async def flowing(address: str) -> AsyncIterator[tuple[KafkaBroker, Sender[int],
         await broker.stop()
 
 
-async def deliver(sender: Sender[int], consumer: Consumer, ticket: int, *) -> None:
+async def deliver(sender: Sender[int], consumer: Consumer, ticket: int) -> None:
     """Offer one record as often as a sweeper would, until it was acknowledged and consumed."""
     record = Outgoing(topic=TOPIC, key=b"saga", value=b"%d" % ticket, headers=())
     seen: set[int] = set()
