@@ -3,7 +3,7 @@
 Every reply of the poll is read (headers, token), the sagas are locked in id order, all replies of one saga are folded in memory, and one
 transaction stores the sagas, the positions, and what could not be applied: an unreadable record (dead letter), a reply for a saga this
 database does not have (orphan), a reply for a saga somebody else holds right now (inbox event, which the timer loop picks up).
-One saga's error never fails the batch: the batch is done again without that saga's replies, and the saga is parked with an alarm.
+One saga's error never fails the batch: a bug parks that saga with an alarm, rows that break the transaction make it go one by one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.reply_reading import IncomingReply, ReplyReading
 from saga_coordinator.sagas import Sagas
-from saga_coordinator.store.port import InboxEvent, StoreError, Transaction
+from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, StoreError, Transaction
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage
@@ -111,20 +111,41 @@ class ReplyLoop:
         self._followed_at = self._clock.monotonic_s()
 
     async def apply(self, records: Sequence[Record]) -> None:
-        """One transaction for all of them; should one saga break it, again without that saga."""
+        """One transaction for all of them; should one saga break it, one for each saga."""
         read = self._read(records)
         advances = self._reader.advances(records)
-
-        async def body(tx: Transaction) -> Batch:
-            batch = await self._fold(tx, read)
-            if not await tx.advance(advances):
-                raise PositionTaken("another instance has moved a position of this batch")
-            return batch
-
-        batch = await self._committer.run(body)
+        try:
+            batch = await self._commit(read, advances)
+        except (CountMismatch, BadRow) as error:
+            self._log.error("batch_broken", error=str(error), sagas=len(read.replies))
+            batch = await self._one_by_one(read, advances)
         await self._reader.applied(advances)
         self._instruments.replies(len(records), sagas=len(batch.works), bad=len(read.bad))
         await asyncio.sleep(0)  # a long backlog must not starve the other loops
+
+    async def _commit(self, read: _Read, advances: Sequence[Advance]) -> Batch:
+        async def body(tx: Transaction) -> Batch:
+            batch = await self._fold(tx, read)
+            if advances and not await tx.advance(advances):
+                raise PositionTaken("another instance has moved a position of this batch")
+            return batch
+
+        return await self._committer.run(body)
+
+    async def _one_by_one(self, read: _Read, advances: Sequence[Advance]) -> Batch:
+        """A saga whose rows break its transaction is alone with that; its replies become dead letters, and the position moves on."""
+        bad = list(read.bad)
+        for saga_id, replies in read.replies.items():
+            try:
+                await self._commit(_Read(replies={saga_id: replies}), ())
+            except (CountMismatch, BadRow) as error:
+                self._log.error("saga_parked", saga=str(saga_id), reason="saga_unwritable", error=str(error))
+                self._instruments.parked("saga_unwritable")
+                bad += [
+                    (reply.record, BadMessage("saga_unwritable", "the saga's rows cannot be written: see the log"))
+                    for reply in replies
+                ]
+        return await self._commit(_Read(bad=bad), advances)
 
     def _read(self, records: Sequence[Record]) -> _Read:
         read = _Read()
@@ -142,7 +163,7 @@ class ReplyLoop:
         return read
 
     async def _fold(self, tx: Transaction, read: _Read) -> Batch:
-        rows = await tx.lock_sagas(list(read.replies), wait=False)
+        rows = await tx.lock_sagas(list(read.replies), wait=False) if read.replies else {}
         unlocked = [saga_id for saga_id in read.replies if saga_id not in rows]
         await self._leave(tx, unlocked, read)
         env = Env(now=tx.now)
