@@ -23,8 +23,8 @@ from saga_schemas.limits import DECIMAL_DIGITS
 from saga_schemas.schema import Schema, record_branches
 from saga_schemas.times import EPOCH, format_us, from_datetime, parse_us, to_datetime
 
-_MOST_NODES: Final = 100_000
-"""Values looked at in one conversion: unions of records are tried branch by branch, and a hostile value could multiply that."""
+_MOST_NODES: Final = 300_000
+"""Values looked at in one conversion: more than a payload can hold, few enough where unions of records are tried branch by branch."""
 _INT_BITS: Final = {"int": 32, "long": 64}
 _LARGEST_FLOAT: Final = 3.4028234663852886e38
 

@@ -39,6 +39,8 @@ class Schema:
     """The canonical node of every named type in it."""
     has_ints: bool = field(repr=False, compare=False)
     """fastavro reads and writes an `int` of 64 bits: values of such a schema are checked for it."""
+    has_decimals: bool = field(repr=False, compare=False)
+    """A decimal of 256 KiB keeps fastavro busy for many seconds: long values of such a schema are walked first."""
     has_record_unions: bool = field(repr=False, compare=False)
     """Some union has several records: only their names tell them apart, so values are `(full name, fields)`."""
 
@@ -66,6 +68,7 @@ class Schema:
             prefix=MAGIC + schema_id.to_bytes(4, "big"),
             types=types,
             has_ints=b'"int"' in canonical,
+            has_decimals=b'"decimal"' in canonical,
             has_record_unions=_has_record_unions(node, types),
         )
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from saga_schemas.binding import bind, names_record, record_for
+from saga_schemas.binding import Binding, bind, names_record, record_for
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode
 from saga_schemas.errors import BadMessage, BindingFailed
@@ -93,8 +93,10 @@ REF = UUID("019a4a1b-79d0-71f7-aa38-7f05eb7dba10")
 
 def order(**changes: Any) -> Order:
     values: dict[str, Any] = {
-        "id": "o-1", "count": 2, "total": Decimal("12.50"), "at": datetime(2026, 11, 3, tzinfo=UTC), "ref": REF, "text_ref": str(REF), "colour": Colour.BLUE,
-        "size": "L", "lines": (Line(sku="a", colour=Shade.RED),), "more": [Colour.RED], "prices": {"x": Shade.BLUE}, "pay": Cash(number="7"), "first": None,
+        "id": "o-1", "count": 2, "total": Decimal("12.50"), "at": datetime(2026, 11, 3, tzinfo=UTC), "ref": REF,
+        "text_ref": str(REF), "colour": Colour.BLUE,
+        "size": "L", "lines": (Line(sku="a", colour=Shade.RED),), "more": [Colour.RED], "prices": {"x": Shade.BLUE},
+        "pay": Cash(number="7"), "first": None,
         "either": 7, "loose": "y",
     }  # fmt: skip
     return Order(**values | changes)
@@ -142,10 +144,14 @@ def test_every_disagreement_is_named_with_field_and_expected_type() -> None:
 @pytest.mark.parametrize(
     ("type_", "python"),
     [
-        ("string", int), ("int", str), ("int", bool), ("boolean", int), ("double", int), ("string", bytes), (["null", "string"], str), ("string", str | None),
-        ({"type": "array", "items": "string"}, list[int]), ({"type": "array", "items": "string"}, set[str]), ({"type": "map", "values": "int"}, dict[int, int]),
-        ({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}, float), (enumeration("E", "A"), Colour), (enumeration("E", "A"), Literal["B"]),
-        (["string", "long"], int), ("string", int | str), (LINE | {"fields": []}, str), ({"type": "long", "logicalType": "timestamp-micros"}, int),
+        ("string", int), ("int", str), ("int", bool), ("boolean", int), ("double", int), ("string", bytes), (["null", "string"],
+        str), ("string", str | None),
+        ({"type": "array", "items": "string"}, list[int]), ({"type": "array", "items": "string"}, set[str]), ({"type": "map",
+        "values": "int"}, dict[int, int]),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}, float), (enumeration("E", "A"), Colour),
+        (enumeration("E", "A"), Literal["B"]),
+        (["string", "long"], int), ("string", int | str), (LINE | {"fields": []}, str), ({"type": "long",
+        "logicalType": "timestamp-micros"}, int),
         ({"type": "array", "items": "string"}, tuple[str, str]),
     ],
 )  # fmt: skip
@@ -160,8 +166,8 @@ def test_a_python_type_that_is_not_the_avro_type_is_refused(type_: Any, python: 
 def test_a_field_with_a_default_may_be_missing_in_the_model_and_is_then_not_given_to_it() -> None:
     document = schema("shop.Charge", account="string", amount="long").document
     newer = Schema.parse({**document, "fields": [*document["fields"], {"name": "currency", "type": "string", "default": "EUR"}]})
-    model = type("Charge", (Charge,), {"model_config": ConfigDict(extra="forbid"), "__module__": __name__})
-    binding = bind(model, newer)
+    model: type[Charge] = type("Charge", (Charge,), {"model_config": ConfigDict(extra="forbid"), "__module__": __name__})
+    binding: Binding[Charge] = bind(model, newer)
     framed = encode(newer, binding.to_value(model(account="a", amount=1)))
     value = decode(framed, Catalog([newer])).value
     assert value == {"account": "a", "amount": 1, "currency": "EUR"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as time_module
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from io import BytesIO
@@ -26,19 +27,25 @@ ORDER = Schema.parse(
     {
         "type": "record", "name": "Order", "namespace": "shop",
         "fields": [
-            {"name": "id", "type": "string"}, {"name": "count", "type": "int"}, {"name": "big", "type": "long"}, {"name": "gift", "type": "boolean"},
-            {"name": "note", "type": ["null", "string"], "default": None}, {"name": "colour", "type": {"type": "enum", "name": "Colour", "symbols": ["RED", "BLUE"]}},
+            {"name": "id", "type": "string"}, {"name": "count", "type": "int"}, {"name": "big", "type": "long"}, {"name": "gift",
+            "type": "boolean"},
+            {"name": "note", "type": ["null", "string"], "default": None}, {"name": "colour", "type": {"type": "enum",
+            "name": "Colour", "symbols": ["RED", "BLUE"]}},
             {"name": "total", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
             {"name": "skus", "type": {"type": "array", "items": "string"}}, {"name": "stock", "type": {"type": "map", "values": "int"}},
-            {"name": "ref", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
-            {"name": "day", "type": {"type": "int", "logicalType": "date"}}, {"name": "hour", "type": {"type": "int", "logicalType": "time-millis"}},
-            {"name": "rate", "type": "double"}, {"name": "pay", "type": ["null", CARD, CASH]}, {"name": "mac", "type": {"type": "fixed", "name": "Mac", "size": 4}},
+            {"name": "ref", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "at", "type": {"type": "long",
+            "logicalType": "timestamp-micros"}},
+            {"name": "day", "type": {"type": "int", "logicalType": "date"}}, {"name": "hour", "type": {"type": "int",
+            "logicalType": "time-millis"}},
+            {"name": "rate", "type": "double"}, {"name": "pay", "type": ["null", CARD, CASH]}, {"name": "mac",
+            "type": {"type": "fixed", "name": "Mac", "size": 4}},
         ],
     }
 )  # fmt: skip
 VALUE: dict[str, Any] = {
     "id": "o-1", "count": -3, "big": 2**62, "gift": True, "note": None, "colour": "BLUE", "total": Decimal("12.50"), "skus": ["a", "bc"],
-    "stock": {"x": 1, "y": 70}, "ref": UUID("019a4a1b-79d0-71f7-aa38-7f05eb7dba10"), "at": datetime(2026, 11, 3, 14, 5, 6, 123, tzinfo=UTC),
+    "stock": {"x": 1, "y": 70}, "ref": UUID("019a4a1b-79d0-71f7-aa38-7f05eb7dba10"), "at": datetime(2026, 11, 3, 14, 5, 6, 123,
+    tzinfo=UTC),
     "day": date(2026, 11, 3), "hour": time(14, 5), "rate": 0.25, "pay": ("shop.Cash", {"number": "n"}), "mac": b"abcd",
 }  # fmt: skip
 CATALOG = Catalog([ORDER])
@@ -128,8 +135,8 @@ def test_arbitrary_bytes_give_a_value_or_a_bad_message(body: bytes) -> None:
 def test_spliced_bytes_give_a_value_or_a_bad_message(position: int, splice: bytes) -> None:
     try:
         decode(GOOD[:position] + splice + GOOD[position:], CATALOG)
-    except BadMessage as error:
-        assert error.reason.islower()
+    except BadMessage:
+        return
 
 
 def test_bytes_after_the_value_are_refused() -> None:
@@ -140,13 +147,18 @@ def test_bytes_after_the_value_are_refused() -> None:
 @pytest.mark.parametrize(
     ("type_", "body"),
     [
-        ("long", b"\x80\x00"), ("long", b"\x82\x80\x00"), ("long", b"\xff" * 9 + b"\x03"), ("long", b"\xff" * 200 + b"\x01"), ("int", b"\xff" * 5 + b"\x01"),
-        ("int", b"\x80\x80\x80\x80\x20"), ("string", b"\x82\x00a"), ("boolean", b"\x02"), ("string", b"\x02\xff"), ("string", b"\x01"), ("bytes", b"\x03a"),
+        ("long", b"\x80\x00"), ("long", b"\x82\x80\x00"), ("long", b"\xff" * 9 + b"\x03"), ("long", b"\xff" * 200 + b"\x01"),
+        ("int", b"\xff" * 5 + b"\x01"),
+        ("int", b"\x80\x80\x80\x80\x20"), ("string", b"\x82\x00a"), ("boolean", b"\x02"), ("string", b"\x02\xff"), ("string",
+        b"\x01"), ("bytes", b"\x03a"),
         (["null", "int"], b"\x01\x02"), (["null", "int"], b"\x04\x02"), ({"type": "enum", "name": "E", "symbols": ["A", "B"]}, b"\x01"),
-        ({"type": "enum", "name": "E", "symbols": ["A", "B"]}, b"\x04"), ({"type": "map", "values": "int"}, b"\x04\x02a\x02\x02a\x04\x00"),
-        ({"type": "array", "items": "int"}, b"\x01\x06\x02\x00"), ({"type": "bytes", "logicalType": "decimal", "precision": 2, "scale": 0}, b"\x04\x00\x64"),
+        ({"type": "enum", "name": "E", "symbols": ["A", "B"]}, b"\x04"), ({"type": "map", "values": "int"},
+        b"\x04\x02a\x02\x02a\x04\x00"),
+        ({"type": "array", "items": "int"}, b"\x01\x06\x02\x00"), ({"type": "bytes", "logicalType": "decimal", "precision": 2,
+        "scale": 0}, b"\x04\x00\x64"),
         ({"type": "int", "logicalType": "time-millis"}, b"\xff\xff\xff\xff\x0f"), ({"type": "string", "logicalType": "uuid"}, b"\x02x"),
-        ({"type": "int", "logicalType": "date"}, b"\xfe\xff\xff\xff\x0f"), ({"type": "long", "logicalType": "timestamp-micros"}, b"\xfe" + b"\xff" * 8 + b"\x01"),
+        ({"type": "int", "logicalType": "date"}, b"\xfe\xff\xff\xff\x0f"), ({"type": "long", "logicalType": "timestamp-micros"},
+        b"\xfe" + b"\xff" * 8 + b"\x01"),
     ],
 )  # fmt: skip
 def test_what_fastavro_would_read_to_a_wrong_value_is_refused(type_: Any, body: bytes) -> None:
@@ -199,15 +211,24 @@ def test_the_largest_decimal_of_bytes_is_refused_quickly() -> None:
     money = schema({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2})
     out = BytesIO()
     fastavro.schemaless_writer(out, "bytes", b"\x7f" * (limits.PAYLOAD_BYTES - 100))
-    assert refusal(money, out.getvalue()) in ("not_canonical", "invalid_value")
+    started = time_module.perf_counter()
+    assert refusal(money, out.getvalue()) == "not_canonical"
+    many = schema({"type": "array", "items": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}})
+    out = BytesIO()
+    fastavro.schemaless_writer(out, {"type": "array", "items": "bytes"}, [b"\x7f" * 1000] * 250)
+    assert refusal(many, out.getvalue()) == "not_canonical"
+    assert time_module.perf_counter() - started < 2  # fastavro alone takes 14 s
 
 
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"count": 2**31}, "count"), ({"count": 3.7}, "count"), ({"count": "x"}, "count"), ({"count": True}, "count"), ({"id": None}, "id"), ({"id": 7}, "id"),
-        ({"big": 2**63}, "big"), ({"colour": "PINK"}, "colour"), ({"skus": "ab"}, "skus"), ({"mac": b"toolong"}, "mac"), ({"note": 7}, "note"), ({"secret": 1}, ""),
-        ({"total": Decimal("1.234")}, ""), ({"total": Decimal("12345678901.00")}, ""), ({"total": "s3cret"}, "total"), ({"id": "\ud800"}, ""),
+        ({"count": 2**31}, "count"), ({"count": 3.7}, "count"), ({"count": "x"}, "count"), ({"count": True}, "count"),
+        ({"id": None}, "id"), ({"id": 7}, "id"),
+        ({"big": 2**63}, "big"), ({"colour": "PINK"}, "colour"), ({"skus": "ab"}, "skus"), ({"mac": b"toolong"}, "mac"),
+        ({"note": 7}, "note"), ({"secret": 1}, ""),
+        ({"total": Decimal("1.234")}, ""), ({"total": Decimal("12345678901.00")}, ""), ({"total": "s3cret"}, "total"),
+        ({"id": "\ud800"}, ""),
     ],
 )  # fmt: skip
 def test_a_value_of_ours_that_does_not_fit_names_its_field_but_not_the_value(change: dict[str, Any], path: str) -> None:

@@ -17,7 +17,8 @@ NOON_US = 1_762_179_906_000_123
 SAGA = ids.uuid7(NOON_US, bytes(range(10)))
 
 HOSTILE_TEXTS = [
-    "", " ", " o-1", "o-1 ", "o\x001", "o\n1", "o\t1", "\x7f", "o\x851", "o\u202e1", "o\u2066x", "o\u200bx", "o\u2028x", "\ufeffo", "\ud800", "\ue000", "\u00a0o",
+    "", " ", " o-1", "o-1 ", "o\x001", "o\n1", "o\t1", "\x7f", "o\x851", "o\u202e1", "o\u2066x", "o\u200bx", "o\u2028x",
+    "\ufeffo", "\ud800", "\ue000", "\u00a0o",
     "x" * 257,
 ]  # fmt: skip
 HOSTILE_NAMES = ["", "../x", "Order", "9x", "-x", "x_y", "x.y", "x\n", "х", "ordеr", "x" * 64, "x\x00", "x y", "charge[1]", "ｘ"]
@@ -149,9 +150,10 @@ def test_other_spellings_of_rfc_3339_are_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now", "2026-11-03", "2026-11-03T14:05:06", "2026-11-03 14:05:06Z", "2026-13-03T14:05:06Z", "2026-11-03T24:00:00Z", "1969-12-31T23:59:59Z",
+    ["", "now", "2026-11-03", "2026-11-03T14:05:06", "2026-11-03 14:05:06Z", "2026-13-03T14:05:06Z", "2026-11-03T24:00:00Z",
+    "1969-12-31T23:59:59Z",
      "2026-11-03T14:05:06.Z", "2026-11-03T14:05:06+25:00", "２026-11-03T14:05:06Z", "2026-11-03T14:05:60Z", "9999-12-31T23:59:59-01:00"],
 )  # fmt: skip
 def test_what_is_no_instant_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="expected|outside"):
+    with pytest.raises(ValueError, match=r"expected|outside"):
         parse_us(text)

@@ -26,7 +26,8 @@ LINE = {
 }
 ORDER: dict[str, Any] = {
     "type": "record", "name": "Order", "namespace": "shop", "doc": "An order.",
-    "fields": [{"name": "total", "type": MONEY}, {"name": "first", "type": "Line"}, {"name": "rest", "type": {"type": "array", "items": "shop.Line"}}],
+    "fields": [{"name": "total", "type": MONEY}, {"name": "first", "type": "Line"}, {"name": "rest", "type": {"type": "array",
+    "items": "shop.Line"}}],
 }  # fmt: skip
 
 
@@ -218,7 +219,8 @@ def test_a_catalog_keeps_versions_in_order_and_refuses_a_collision() -> None:
         None,
     )
     collision = Schema(
-        id=old.id, full_name="shop.X", canonical=b"{}", document={}, parsed={}, prefix=b"", types={}, has_ints=False, has_record_unions=False
+        id=old.id, full_name="shop.X", canonical=b"{}", document={}, parsed={}, prefix=b"", types={}, has_ints=False,
+        has_decimals=False, has_record_unions=False
     )  # fmt: skip
     with pytest.raises(SchemaCollision, match=r"shop\.X and shop\.R"):
         catalog.add(collision)
