@@ -5,6 +5,7 @@ Reads and starts may be repeated (a start carries its request id), so they are, 
 
 from __future__ import annotations
 
+import getpass
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,8 @@ _CODE_BY_STATUS: Final = {
     415: ExitCode.USAGE,
     422: ExitCode.USAGE,
 }
+_FINDINGS: Final = frozenset({"definition_invalid", "schema_invalid"})
+"""Refusals that are findings: exit 1, as `saga def lint` would."""
 
 Json = dict[str, Any]
 
@@ -61,9 +64,9 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._http.close()
 
-    def get(self, path: str, *, wait_s: int = 0, **query: object) -> Json:
-        """GET; `wait_s` lets the coordinator hold the answer back that long."""
-        asked = {name: value for name, value in query.items() if value is not None}
+    def get(self, path: str, query: Mapping[str, object] | None = None, *, wait_s: int = 0) -> Json:
+        """GET; `wait_s` lets the coordinator hold the answer back that long. What is None in the query is left out."""
+        asked = {name: value for name, value in (query or {}).items() if value is not None}
         if wait_s:
             asked["wait_s"] = wait_s
         return self._answer("GET", path, params=asked, timeout=READ_TIMEOUT_S + wait_s, again=True)[1]
@@ -76,7 +79,7 @@ class Client:
         """Items of a paged list, at most `limit`."""
         cursor, left = None, limit
         while left > 0:
-            page = self.get(path, limit=min(left, PAGE), cursor=cursor, **query)
+            page = self.get(path, {**query, "limit": min(left, PAGE), "cursor": cursor})
             items = page["items"]
             yield from items[:left]
             left -= len(items)
@@ -123,7 +126,7 @@ class Client:
         """All records of a saga's journal, oldest first."""
         records: list[Json] = []
         while True:
-            page = self.get(f"/v1/sagas/{saga_id}/journal", after=records[-1]["version"] if records else 0)
+            page = self.get(f"/v1/sagas/{saga_id}/journal", {"after": records[-1]["version"] if records else 0})
             records += page["items"]
             if not page["items"] or not page.get("next"):
                 return records
@@ -152,12 +155,19 @@ class Client:
         except ValueError:
             body = None
         if not isinstance(body, dict) or response.is_redirect:
-            raise CommandFailed(
-                f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})", ExitCode.NO_SERVER
-            )
+            said = f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})"
+            raise CommandFailed(said, ExitCode.NO_SERVER)
         if response.is_success:
             return body
         raise _refusal(response.status_code, body)
+
+
+def actor() -> str:
+    """Who does it, for the audit: the login name."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user id without a name, as in a container
+        return "anonymous"
 
 
 def segment(text: str) -> str:
@@ -166,18 +176,18 @@ def segment(text: str) -> str:
 
 
 def _refusal(status: int, problem: Json) -> CommandFailed:
-    """A problem document as one line, and its findings on lines of their own."""
+    """A problem document: one line, then its findings, fields or reasons, one a line."""
     code = str(problem.get("code") or status)
     said = str(problem.get("detail") or problem.get("title") or "refused")
-    findings = problem.get("findings")
-    if isinstance(findings, list) and findings:
-        lines = [finding if isinstance(finding, str) else _finding_line(finding) for finding in findings]
-        return CommandFailed("\n".join([f"{code}: {said}", *lines]), ExitCode.FINDINGS)
+    lines = [_printable(f"{code}: {said}{'; try again later' if status == 503 else ''}")]
+    lines += [_finding_line(finding) for finding in problem.get("findings") or ()]
+    lines += [_printable(f"  {wrong['field']}: expected {wrong['expected']}") for wrong in problem.get("errors") or ()]
+    lines += [_printable(f"  {reason}") for reason in problem.get("reasons") or ()]
     field, expected = problem.get("field"), problem.get("expected")
-    hint = f" ({field}: expected {expected})" if field and expected and str(expected) not in said else ""
-    exit_code = _CODE_BY_STATUS.get(status, ExitCode.NO_SERVER)
-    later = "; try again later" if status == 503 else ""
-    return CommandFailed(_printable(f"{code}: {said}{hint}{later}"), exit_code)
+    if len(lines) == 1 and field and expected and str(expected) not in said:
+        lines[0] += _printable(f" ({field}: expected {expected})")
+    exit_code = ExitCode.FINDINGS if code in _FINDINGS else _CODE_BY_STATUS.get(status, ExitCode.NO_SERVER)
+    return CommandFailed("\n".join(lines), exit_code)
 
 
 def _finding_line(finding: Json) -> str:

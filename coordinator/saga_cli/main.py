@@ -79,19 +79,38 @@ def _explained(error: Exception) -> tuple[str, ExitCode]:
     from saga_cli.dev.process import ServiceFailed
     from saga_messaging.errors import ConfigurationError
 
+    error = _first_leaf(error)
+    if isinstance(error, CommandFailed):
+        return str(error), error.code
     if isinstance(error, ConfigurationError):
         return str(error), ExitCode.CONFIGURATION
     if isinstance(error, ServiceFailed):
         return str(error), ExitCode.NO_SERVER
-    store = sys.modules.get("saga_coordinator.store.port")
-    if store is not None and isinstance(error, store.SchemaTooOld | store.StoreBusy):
-        return str(error), ExitCode.CONFIGURATION
+    if (code := _of_the_parts(error)) is not None:
+        return str(error), code
     if isinstance(error, ModuleNotFoundError) and (extra := _extra_of((error.name or "").partition(".")[0])):
         return f"{error.name} is missing: pip install 'saga-coordinator[{extra}]'", ExitCode.CONFIGURATION
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}", ExitCode.USAGE if error.filename else ExitCode.NO_SERVER
     return f"{type(error).__name__}: {' '.join(str(error).split())}  (a bug; SAGA_DEBUG=1 shows where)", ExitCode.FINDINGS
+
+
+def _of_the_parts(error: Exception) -> ExitCode | None:
+    """What store and broker say no with; asked only of parts that are loaded."""
+    store, broker = sys.modules.get("saga_coordinator.store.port"), sys.modules.get("saga_messaging.broker")
+    if store is not None and isinstance(error, store.SchemaTooOld | store.StoreBusy):
+        return ExitCode.CONFIGURATION
+    if store is not None and isinstance(error, store.StoreError):
+        return ExitCode.NO_SERVER
+    return ExitCode.NO_SERVER if broker is not None and isinstance(error, broker.BrokerError) else None
+
+
+def _first_leaf(error: Exception) -> Exception:
+    """What failed first among what a TaskGroup gathered."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _extra_of(package: str) -> str | None:

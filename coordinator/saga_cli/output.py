@@ -22,7 +22,7 @@ def console() -> Console:
 
 def print_json(data: object) -> None:
     """Indented JSON, as it came."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    print(json.dumps(data, indent=2, ensure_ascii=False), flush=True)
 
 
 def print_object(data: object, output: Format, *, line: str | RenderableType, ids: Sequence[object]) -> None:

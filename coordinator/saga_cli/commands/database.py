@@ -43,8 +43,12 @@ def upgrade(
 
 async def _upgraded(url: str) -> str:
     from saga_coordinator.store.open import open_store
+    from saga_messaging.errors import ConfigurationError
 
-    store = open_store(url)
+    try:
+        store = open_store(url)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
     try:
         return await store.upgrade()
     finally:

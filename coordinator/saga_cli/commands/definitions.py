@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from saga_coordinator.definitions import LintResult
     from saga_schemas.catalog import Catalog
 
+_ALL = 100_000
 _FILES = typer.Argument(metavar="FILE…", help="A *.saga.yaml.", show_default=False)
 _SCHEMAS = "Folder of .avsc files; by default schemas/ beside the file, then the demo's."
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A *.saga.yaml.", show_default=False)]
@@ -79,7 +80,7 @@ def register_file(
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Send a definition and every schema it reaches to the coordinator. It is checked here first."""
-    from saga_cli.client import Client
+    from saga_cli.client import Client, actor
     from saga_cli.output import print_object
 
     document = _checked(file, schemas).required()
@@ -87,7 +88,7 @@ def register_file(
     with Client(server) as client:
         status, answer = client.post("/v1/definitions", body, again=True)
         if activate_it:
-            client.post(f"/v1/definitions/{document.saga}/{document.version}/activate", {})
+            client.post(f"/v1/definitions/{document.saga}/{document.version}/activate", {"actor": actor()})
     word = "registered" if status == 201 else "was registered already:"
     then = "it is active" if activate_it else f"`saga def activate {document.saga} {document.version}` lets sagas run it"
     line = f"{word} {document.saga} {document.version}  {document.hash[:12]}; {then}"
@@ -95,11 +96,13 @@ def register_file(
 
 
 def registration(document: Any, catalog: Catalog) -> dict[str, Any]:
-    """The body of a registration: the canonical document, and every version of every record it reaches, oldest first."""
+    """The body of a registration: the canonical document, and every record it reaches in its current version."""
+    from saga_cli.client import actor
     from saga_coordinator.definitions import records_reached
 
-    schemas = [json.loads(schema.canonical) for name in records_reached(document) for schema in catalog.named(name)]
-    return {"document": json.loads(document.canonical), "schemas": schemas}
+    reached = [schema for name in records_reached(document) if (schema := catalog.latest(name)) is not None]
+    schemas = [json.loads(schema.canonical) for schema in reached]
+    return {"document": json.loads(document.canonical), "schemas": schemas, "actor": actor()}
 
 
 def activate(
@@ -109,11 +112,11 @@ def activate(
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Make a version the one that new sagas run. Open sagas stay with theirs."""
-    from saga_cli.client import Client, segment
+    from saga_cli.client import Client, actor, segment
     from saga_cli.output import print_object
 
     with Client(server) as client:
-        _, answer = client.post(f"/v1/definitions/{segment(name)}/{version}/activate", {}, again=True)
+        _, answer = client.post(f"/v1/definitions/{segment(name)}/{version}/activate", {"actor": actor()}, again=True)
     print_object(answer, output, line=f"new sagas of {name} run version {version}", ids=[f"{name} {version}"])
 
 
@@ -123,7 +126,7 @@ def list_definitions(output: Output = Format.TABLE, server: Server = DEFAULT_SER
     from saga_cli.output import print_table
 
     with Client(server) as client:
-        items = client.get("/v1/definitions")["items"]
+        items = list(client.pages("/v1/definitions", limit=_ALL))
     rows = [
         [item["name"], str(item["version"]), "active" if item["active"] else "", item["hash"][:12], item["registered_at"]]
         for item in items
@@ -157,8 +160,8 @@ def show(
 def _active_version(client: Any, name: str) -> int:
     from saga_cli.exits import CommandFailed, ExitCode
 
-    for item in client.get("/v1/definitions")["items"]:
-        if item["name"] == name and item["active"]:
+    for item in client.pages("/v1/definitions", limit=_ALL, name=name):
+        if item["active"]:
             return int(item["version"])
     raise CommandFailed(f"no version of {name!r} is active; `saga def list` shows what there is", ExitCode.NOT_FOUND)
 

@@ -32,7 +32,7 @@ def demo(
         str | None,
         typer.Option(
             metavar="URL",
-            help="postgresql+asyncpg://… instead of SQLite; the services' databases NAME_payment … are made beside it.",
+            help="postgresql+asyncpg://… instead of SQLite; NAME_payment … are made beside NAME.",
         ),
     ] = None,
     otlp: Annotated[str | None, typer.Option(metavar="URL", help="Reserved: traces are not exported yet.")] = None,

@@ -38,8 +38,9 @@ def run(
     """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder too."""
     import asyncio
 
-    from saga_messaging.settings import KafkaSettings
     from saga_participant.service import serve
+
+    from saga_messaging.settings import KafkaSettings
 
     environ = dict(os.environ)
     if bootstrap_servers is not None:

@@ -91,15 +91,15 @@ def show(
 
 def cancel(
     saga: SagaReference,
-    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit with your login name.")],
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Cancel a saga: what was done is undone. Refused (5) past its point of no return."""
-    from saga_cli.client import Client
+    from saga_cli.client import Client, actor
     from saga_cli.output import print_object
 
     with Client(server) as client:
         saga_id = client.saga_id(saga)
-        _, answer = client.post(f"/v1/sagas/{saga_id}/cancel", {"reason": reason})
+        _, answer = client.post(f"/v1/sagas/{saga_id}/cancel", {"reason": reason, "actor": actor()})
     print_object(answer, output, line=f"cancelling {saga_id}; `saga show {saga_id}` tells how far it is", ids=[saga_id])

@@ -66,14 +66,14 @@ def add(
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Let the coordinator read a further version of a record: first add the schema, then deploy who writes it."""
-    from saga_cli.client import Client
+    from saga_cli.client import Client, actor
     from saga_cli.output import print_object
 
     schema = _schema(file)
     if subject is not None and subject != schema.full_name:
         raise typer.BadParameter(f"{file} holds {schema.full_name}", param_hint="--subject")
     with Client(server) as client:
-        status, answer = client.post("/v1/schemas", {"subject": schema.full_name, "document": schema.document}, again=True)
+        status, answer = client.post("/v1/schemas", {"document": schema.document, "actor": actor()}, again=True)
     word = "added" if status == 201 else "was there already:"
     print_object(answer, output, line=f"{word} {schema.full_name}  id {schema.id}", ids=[schema.id])
 

@@ -44,9 +44,9 @@ def serve(
 
     Every setting is also an environment variable SAGA_…; an option goes first.
     """
-    import asyncio
-
+    from saga_cli.until_told import run_until_told
     from saga_coordinator.app import serve as run_coordinator
+    from saga_coordinator.logs import configure as configure_logs
     from saga_coordinator.settings import Settings
 
     environ = dict(os.environ)
@@ -62,4 +62,5 @@ def serve(
         allow_unauthenticated=allow_unauthenticated or None,
         accept_new_kafka=accept_new_kafka or None,
     )
-    asyncio.run(run_coordinator(settings))
+    configure_logs(settings.log_level, settings.log_format)
+    run_until_told(lambda stop: run_coordinator(settings, stop=stop))

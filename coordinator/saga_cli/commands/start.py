@@ -142,13 +142,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _told(started: dict[str, Any], *, created: bool, output: Format, waiting: bool) -> None:
     from saga_cli.output import print_object
 
-    if waiting and output is Format.JSON:
-        return  # one document: the saga as it ended
-    if waiting and output is Format.TABLE:
-        return  # the tree says it all
+    if waiting and output is not Format.IDS:
+        return  # the saga as it ended says it all, and JSON is one document
     word = "started" if created else "was there already:"
-    key = started.get("key")
-    print_object(started, output, line=f"{word} {started['id']}{f'  {key}' if key else ''}", ids=[started["id"]])
+    print_object(started, output, line=f"{word} {started['id']}", ids=[started["id"]])
 
 
 def _stay(client: Any, saga_id: str, wait_s: float, output: Format) -> None:

@@ -10,7 +10,7 @@ from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Outpu
 from saga_cli.commands.sagas import SagaReference
 
 Step = Annotated[str, typer.Argument(help="Name of the step.", show_default=False)]
-Reason = Annotated[str, typer.Option(help="Why; kept in the audit.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the audit with your login name.")]
 
 
 def register(app: typer.Typer, panel: str) -> None:
@@ -38,7 +38,7 @@ def waive(
     saga: SagaReference,
     step: Step,
     evidence: Annotated[str, typer.Option(help="What shows that the step needs nothing more, such as a receipt.")],
-    reason: Reason = "",
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the audit with your login name.")] = None,
     unsafe: Annotated[
         bool, typer.Option("--unsafe", help="Without asking the participant first whether it happened; for a conflict.")
     ] = False,
@@ -46,17 +46,19 @@ def waive(
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Let a saga go on without a step's answer. The saga will end FORCED, with your evidence."""
-    body = {"reason": reason or evidence, "evidence": evidence}
-    _act(server, saga, step, "waive", {**body, "unsafe": True} if unsafe else body, output, "being waived")
+    body: dict[str, object] = {"evidence": evidence, "unsafe": unsafe}
+    if reason is not None:
+        body["reason"] = reason
+    _act(server, saga, step, "waive", body, output, "being waived")
 
 
 def _act(server: str, saga: str, step: str, act: str, body: dict[str, object], output: Format, word: str) -> None:
-    from saga_cli.client import Client, segment
+    from saga_cli.client import Client, actor, segment
     from saga_cli.output import print_object
 
     with Client(server) as client:
         saga_id = client.saga_id(saga)
-        _, answer = client.post(f"/v1/sagas/{saga_id}/steps/{segment(step)}/{act}", body)
+        _, answer = client.post(f"/v1/sagas/{saga_id}/steps/{segment(step)}/{act}", {**body, "actor": actor()})
     print_object(
         answer, output, line=f"step {step} of {saga_id} is {word}; `saga show {saga_id}` tells what became of it", ids=[saga_id]
     )

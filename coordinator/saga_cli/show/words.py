@@ -65,3 +65,12 @@ def span(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def until(text: str | None) -> str:
+    """When, seen from now."""
+    when = at(text)
+    if when is None:
+        return ""
+    left = (when - datetime.now(UTC)).total_seconds()
+    return f"in {span(left)}" if left > 0 else "any moment"

@@ -1,0 +1,50 @@
+"""`saga dlq`: a message that could not be read, as a line and whole."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from rich.console import Group
+from rich.text import Text
+
+from saga_cli.show.words import ago, plain
+
+COLUMNS = ("AT", "TOPIC", "REASON", "DETAIL", "ID")
+_SHOWN_BYTES = 512
+_WIDTH = 32
+
+
+def row(letter: dict[str, Any]) -> list[Text]:
+    place = f"{letter['topic']}[{letter['partition']}]@{letter['offset']}"
+    reason = plain(letter["reason"], "red")
+    return [plain(f"{ago(letter['at'])} ago"), plain(place), reason, plain(letter["detail"]), plain(letter["id"], "dim")]
+
+
+def whole(letter: dict[str, Any]) -> Group:
+    """Reason first, then where it came from, then what it was."""
+    told = "a copy is in the dead-letter topic" if letter["relayed"] else "not yet copied to the dead-letter topic"
+    lines = [
+        plain(f"{letter['reason']}: {letter['detail']}", "bold red"),
+        plain(f"id {letter['id']}   read by {letter['consumer']} at {letter['at']}; {told}", "dim"),
+        plain(f"from {letter['topic']}, partition {letter['partition']}, offset {letter['offset']}"),
+        *(plain(f"  {header['name']}: {header['value']}") for header in letter["headers"]),
+        *_bytes("key", letter["key"]),
+        *_bytes("value", letter["value"]),
+    ]
+    return Group(*lines)
+
+
+def _bytes(what: str, encoded: str | None) -> list[Text]:
+    """A hex dump of the beginning; the whole is in `-o json`."""
+    if encoded is None:
+        return [plain(f"{what}: null")]
+    content = base64.b64decode(encoded)
+    lines = [plain(f"{what}: {len(content)} bytes")]
+    for start in range(0, min(len(content), _SHOWN_BYTES), _WIDTH):
+        piece = content[start : start + _WIDTH]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in piece)
+        lines.append(plain(f"  {start:04x}  {piece.hex(' '):<{_WIDTH * 3}} {text}", "dim"))
+    if len(content) > _SHOWN_BYTES:
+        lines.append(plain("  …  (all of it with -o json)", "dim"))
+    return lines

@@ -1,0 +1,167 @@
+"""`saga show`: one saga as a tree of its steps, what each waits for and what will move it, and the way out of each attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from saga_cli.commands.groups import Format
+from saga_cli.output import console, print_ids, print_json
+from saga_cli.show.words import ago, at, clock, phase, plain, span, until
+
+if TYPE_CHECKING:
+    from saga_cli.client import Client
+
+Json = dict[str, Any]
+
+_STATUS_STYLES = {
+    "done": "green",
+    "undone": "yellow",
+    "no_effect": "dim",
+    "kept": "yellow",
+    "waived": "magenta",
+    "idle": "dim",
+    "stuck_forward": "bold red",
+    "stuck_back": "bold red",
+    "conflict": "bold red",
+}
+_DIRECTIONS = {"action": "attempt", "compensation": "undo", "resolve": "resolve"}
+
+
+def print_saga(client: Client, saga: Json, output: Format) -> None:
+    """As `-o` wants it; JSON carries the journal too."""
+    if output is Format.JSON:
+        print_json({**saga, "journal": client.journal(saga["id"])})
+    elif output is Format.IDS:
+        print_ids([saga["id"]])
+    else:
+        for line in saga_lines(saga):
+            console().print(line)
+
+
+def print_journal(client: Client, saga: Json) -> None:
+    """Every transition: when, what caused it, what became."""
+    console().print(_head(saga))
+    for record in client.journal(saga["id"]):
+        caused = f"{record['kind']}{' by ' + record['actor'] if record.get('actor') else ''}"
+        console().print(Text.assemble(f"{record['version']:>5}  {clock(record['at'])}  ", plain(caused, "bold")))
+        if record.get("note"):
+            console().print(plain(f"         {record['note']}", "yellow"))
+        for fact in record["facts"]:
+            console().print(plain(f"         {_fact(fact)}"))
+
+
+def saga_lines(saga: Json) -> Iterator[Text]:
+    """The whole view, line by line."""
+    yield _head(saga)
+    yield plain(f"id {saga['id']}   {_times(saga)}", "dim")
+    steps = saga["steps"]
+    widths = [max((len(str(step.get(name) or "")) for step in steps), default=0) for name in ("name", "status", "participant")]
+    for place, step in enumerate(steps):
+        last = place == len(steps) - 1
+        yield _step_line("└─ " if last else "├─ ", step, widths)
+        for below in _below(saga, step):
+            yield Text.assemble("     " if last else "│    ", below)
+    yield from _of_the_whole(saga)
+    yield plain(f"trace {saga['trace_id']}", "dim")
+
+
+def _head(saga: Json) -> Text:
+    name = f"{saga.get('definition') or 'saga'} {saga.get('key') or saga['id']}"
+    reason = f"   {saga['reason']}" if saga.get("reason") else ""
+    return Text.assemble(plain(name, "bold"), "   ", phase(saga["phase"]), plain(reason))
+
+
+def _times(saga: Json) -> str:
+    took = span(saga["duration_ms"] / 1000)
+    deadline = f", deadline {clock(saga['deadline_at'])}" if saga.get("deadline_at") and not saga.get("closed_at") else ""
+    return f"started {clock(saga['started_at'])}, {'took' if saga.get('closed_at') else 'open for'} {took}{deadline}"
+
+
+def _step_line(guide: str, step: Json, widths: list[int]) -> Text:
+    name, status, participant = widths
+    took = _took(step)
+    code = f"  {step['code']}" if step.get("code") and step["status"] not in ("done", "undone") else ""
+    return Text.assemble(
+        guide,
+        plain(f"{step['name']:<{name}}  "),
+        plain(f"{step['status']:<{status}}  ", _STATUS_STYLES.get(step["status"], "cyan")),
+        plain(f"{step.get('participant') or '?':<{participant}}", "dim"),
+        plain(f"  {took}" if took else ""),
+        plain(code, "red"),
+    )
+
+
+def _took(step: Json) -> str:
+    """How long its answered commands took, the undo apart."""
+    parts = []
+    for direction, word in (("action", ""), ("compensation", "undone in ")):
+        answered = [one for one in step["attempts"] if one["direction"] == direction and one["duration_ms"] is not None]
+        if answered:
+            parts.append(f"{word}{span(answered[-1]['duration_ms'] / 1000)}")
+    return ", ".join(parts)
+
+
+def _below(saga: Json, step: Json) -> Iterator[Text]:
+    """What stands under a step: its attempts where there is something to tell, what it waits for, what needs a person."""
+    if _worth_telling(step):
+        yield from map(_attempt_line, step["attempts"])
+        if step["attempts_omitted"]:
+            yield plain(f"({step['attempts_omitted']} attempts in between are not shown)", "dim")
+    attention = [one for one in saga["attention"] if one["step"] == step["name"]]
+    for waiting in saga["waiting"]:
+        if waiting["step"] == step["name"] and not waiting["name"].startswith("attention:"):
+            yield _waiting_line(waiting)
+    for one in attention:
+        yield from _attention_lines(one)
+
+
+def _worth_telling(step: Json) -> bool:
+    """One attempt a direction that was answered well says nothing the step's line does not."""
+    directions = [one["direction"] for one in step["attempts"]]
+    well = all(one["outcome"] in ("SUCCEEDED", "UNDONE", "NOTHING_TO_UNDO") for one in step["attempts"])
+    return not well or len(directions) != len(set(directions))
+
+
+def _attempt_line(attempt: Json) -> Text:
+    word = f"{_DIRECTIONS.get(attempt['direction'], attempt['direction'])} {attempt['attempt']}"
+    run = f" of run {attempt['run']}" if attempt["run"] > 1 else ""
+    if attempt["outcome"] is None:
+        return plain(f"{word}{run}  asked {ago(attempt['asked_at'])} ago, no answer")
+    why = "  ".join(str(attempt[name]) for name in ("code", "message") if attempt.get(name))
+    return plain(f"{word}{run}  {attempt['outcome']}  {span(attempt['duration_ms'] / 1000)}  {why}".rstrip())
+
+
+def _waiting_line(waiting: Json) -> Text:
+    since = f" for {ago(waiting['since'])}" if waiting.get("since") else ""
+    then = f"; looked at again {until(waiting['until'])}" if at(waiting.get("until")) else ""
+    return plain(f"waits{since}: {waiting['name']}: {waiting['mover']}{then}", "cyan")
+
+
+def _attention_lines(attention: Json) -> Iterator[Text]:
+    note = f"  {attention['note']}" if attention.get("note") else ""
+    yield plain(f"needs a person for {ago(attention['since'])}: {attention['reason']}{note}", "bold red")
+    yield plain(f"  way out: {attention['way_out']}", "red")
+
+
+def _of_the_whole(saga: Json) -> Iterator[Text]:
+    """What belongs to no step."""
+    names = {step["name"] for step in saga["steps"]}
+    for waiting in saga["waiting"]:
+        if waiting["step"] not in names and not waiting["name"].startswith("attention:"):
+            yield _waiting_line(waiting)
+    for one in saga["attention"]:
+        if one["step"] not in names:
+            yield from _attention_lines(one)
+    for one in saga["exceptions"]:
+        yield plain(f"waived: {one['step']} by {one['actor'] or 'somebody'}: {one['evidence'] or 'no evidence kept'}", "magenta")
+    said = " ".join(waiting["mover"] for waiting in saga["waiting"])
+    for note in saga["notes"]:
+        if note not in said:
+            yield plain(note, "yellow")
+
+
+def _fact(fact: Json) -> str:
+    return "  ".join([fact["fact"], *(f"{name}={value}" for name, value in fact.items() if name != "fact")])

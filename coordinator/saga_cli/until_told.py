@@ -1,0 +1,36 @@
+"""A long-running command: it ends in order at SIGTERM (exit 0) or Ctrl-C (exit 130), and at once when told a second time."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from saga_cli.exits import ExitCode
+
+
+def run_until_told(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run `work` with an event that is set when the process is told to end. Raises KeyboardInterrupt after a Ctrl-C."""
+    if asyncio.run(_watched(work)) is signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+async def _watched(work: Callable[[asyncio.Event], Awaitable[None]]) -> signal.Signals | None:
+    stop = asyncio.Event()
+    told: list[signal.Signals] = []
+    loop = asyncio.get_running_loop()
+
+    def tell(number: signal.Signals) -> None:
+        if told:
+            raise SystemExit(ExitCode.INTERRUPTED)
+        told.append(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, tell, number)
+    try:
+        await work(stop)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    return told[0] if told else None
