@@ -88,6 +88,7 @@ def parse_command_id(text: str) -> CommandId | None:
     return CommandId(saga_id=saga_id, incarnation=incarnation, version=version, ord=ord_)
 
 
+@lru_cache(maxsize=4096)
 def parse_number(text: str, largest: int = INT64_MAX) -> int | None:
     """A decimal in its one spelling (no sign, no leading zero) up to `largest`, else None."""
     if len(text) > 19 or not DECIMAL.fullmatch(text):

@@ -38,15 +38,18 @@ def parse_us(text: str) -> int:
     if match is None:
         raise ValueError("expected an RFC 3339 time such as 2026-11-03T14:05:06.000123Z")
     date, clock, fraction, offset = match.groups()
-    zone = "+00:00" if offset in "Zz" else offset
-    try:
-        whole = datetime.fromisoformat(f"{date}T{clock}{zone}")
-    except ValueError:
-        raise ValueError("expected an RFC 3339 time such as 2026-11-03T14:05:06.000123Z") from None
-    us = (whole - EPOCH) // _MICROSECOND + int((fraction or "0").ljust(6, "0")[:6])
+    us = _whole_us(date, clock, "+00:00" if offset in "Zz" else offset) + int((fraction or "0").ljust(6, "0")[:6])
     if not 0 <= us < _LAST_US:
         raise ValueError("time is outside 1970 to 9999")
     return us
+
+
+@lru_cache(maxsize=1024)
+def _whole_us(date: str, clock: str, zone: str) -> int:
+    try:
+        return (datetime.fromisoformat(f"{date}T{clock}{zone}") - EPOCH) // _MICROSECOND
+    except ValueError:
+        raise ValueError("expected an RFC 3339 time such as 2026-11-03T14:05:06.000123Z") from None
 
 
 def to_datetime(unix_us: int) -> datetime:
