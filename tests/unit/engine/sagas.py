@@ -131,7 +131,7 @@ class Player:
         self.facts = decide(self.definition, before, event, self.env, empty=EMPTY)
         if self.facts:
             self.saga = evolve(before, self.facts)
-            self.sent += [fact for fact in self.facts if isinstance(fact, CommandSent)]
+            self.sent = self.sent + [fact for fact in self.facts if isinstance(fact, CommandSent)]
             check_transition(before, self.saga, self.facts)
         check_waits(self.definition, self.state, self.now)
         return self.facts
