@@ -8,7 +8,7 @@ no error, other content is. Registering and activating are separate, and both ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,15 +17,18 @@ from saga_coordinator.definitions import (
     CODES,
     CompileFailed,
     Document,
+    Earlier,
     Finding,
     LintResult,
     Severity,
+    check_compatibility,
     compile_definition,
     lint,
     lint_data,
     lint_document,
     records_reached,
 )
+from saga_coordinator.definitions.finding import MAX_FINDINGS
 from saga_coordinator.store import port
 from saga_coordinator.store.port import DefinitionRow, SchemaRow, Store
 from saga_schemas.catalog import Catalog
@@ -123,18 +126,19 @@ async def register(
     made = result.document
     pinned = {name: schema for name in records_reached(made) if (schema := catalog.latest(name)) is not None}
     new = [schema for schema in sent if schema.id not in known.by_id]
-    broken = await asyncio.to_thread(_incompatible, known, new, file)
-    if broken:
-        raise RegistrationRefused("definition_invalid", "a schema breaks what is in use", findings=(*result.findings, *broken))
+    before = await store.definitions(tenant)
+    earlier = _earlier(before, await store.open_definition_ids(), made, known)
+    found = (*result.findings, *await asyncio.to_thread(_compared, made, pinned, new, earlier, known, file))
+    if any(finding.severity is Severity.ERROR for finding in found):
+        raise RegistrationRefused("definition_invalid", "a schema breaks what is in use", findings=found)
     try:
         compile_definition(made, catalog, pinned=pinned)
     except CompileFailed as failed:
         raise RegistrationRefused("definition_invalid", str(failed), findings=result.findings) from failed
-    before = await store.definitions(tenant)
     row = await _store_definition(store, made, new, pinned, tenant, act)
     await definitions.refresh()
     created = all(old.id != row.id for old in before)
-    return Registered(row=row, created=created, warnings=(*result.findings, *_changed_records(before, made, file)))
+    return Registered(row=row, created=created, warnings=found)
 
 
 async def activate(
@@ -225,14 +229,39 @@ def _linted(document: str | Mapping[str, Any], file: str, catalog: Catalog) -> L
     return lint_document(document, file, catalog) if "format" in document else lint_data(document, file, catalog)
 
 
-def _incompatible(known: _Known, new: Sequence[Schema], file: str) -> list[Finding]:
-    """New versions against all stored ones, among them whatever open sagas and the active version pin, and those sent before them."""
-    found: list[Finding] = []
+def _earlier(before: Sequence[DefinitionRow], in_flight: Set[int], made: Document, known: _Known) -> list[Earlier]:
+    """Versions of this definition that may be started or have open sagas."""
+    return [
+        Earlier(
+            document=Document.parse(row.document),
+            reader_schemas={name: known.by_id[id_] for name, id_ in row.reader_schemas.items() if id_ in known.by_id},
+            active=row.active,
+        )
+        for row in before
+        if row.name == made.saga and row.hash != made.hash and (row.active or row.id in in_flight)
+    ]
+
+
+def _compared(
+    made: Document,
+    pinned: Mapping[str, Schema],
+    new: Sequence[Schema],
+    earlier: Sequence[Earlier],
+    known: _Known,
+    file: str,
+) -> list[Finding]:
+    """What it would pin against what sagas in flight pin, and each new schema against all others of its record."""
+    found = list(check_compatibility(made, pinned, earlier, file))
+    pins = {schema.id for schema in pinned.values()}
+    told = {schema.id for one in earlier for schema in one.reader_schemas.values()}
     for place, schema in enumerate(new):
-        stored = known.versions(schema.full_name, schema.full_name)
-        before = [one for one in new[:place] if one.full_name == schema.full_name]
-        found += [_finding("S218", f"{schema.full_name}: {reason}", file) for reason in _reasons(schema, [*stored, *before])]
-    return found[:MAX_REASONS]
+        others = [
+            *known.versions(schema.full_name, schema.full_name),
+            *(one for one in new[:place] if one.full_name == schema.full_name),
+        ]
+        others = [one for one in others if schema.id not in pins or one.id not in told]
+        found += [_finding("S218", f"{schema.full_name}: {reason}", file) for reason in _reasons(schema, others)]
+    return found[:MAX_FINDINGS]
 
 
 def _reasons(schema: Schema, earlier: Sequence[Schema]) -> list[str]:
@@ -240,24 +269,9 @@ def _reasons(schema: Schema, earlier: Sequence[Schema]) -> list[str]:
     return [f"{one.message} ({one.path})" if one.path else one.message for one in found][:MAX_REASONS]
 
 
-def _changed_records(before: Sequence[DefinitionRow], made: Document, file: str) -> Iterable[Finding]:
-    """A warning where the version active now asks a step another record: participants of both must be there."""
-    active = next((row for row in before if row.name == made.saga and row.active and row.hash != made.hash), None)
-    if active is None:
-        return
-    old = Document.parse(active.document)
-    if old.input != made.input:
-        yield _finding("S219", f"the input was {old.input} in version {old.version}, is {made.input}", file)
-    commands = {step.name: step.command for step in old.steps}
-    for step in made.steps:
-        was = commands.get(step.name, step.command)
-        if was != step.command:
-            yield _finding("S219", f"the command was {was} in version {old.version}, is {step.command}", file, step.name)
-
-
-def _finding(code: str, message: str, file: str, step: str | None = None) -> Finding:
+def _finding(code: str, message: str, file: str) -> Finding:
     severity = Severity.WARNING if CODES[code].warning else Severity.ERROR
-    return Finding(code=code, severity=severity, file=file, line=0, column=0, step=step, message=message)
+    return Finding(code=code, severity=severity, file=file, line=0, column=0, step=None, message=message)
 
 
 # --- storing -------------------------------------------------------------------------------------------------------------
