@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from saga_coordinator.api.app import create_app
+from saga_coordinator.closings import Closings
 from saga_coordinator.committer import Committer
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.drains import DrainLoop, DrainRequests
@@ -94,7 +95,8 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
     sagas = Sagas(definitions, Tools(outbound=outbound, empty=EMPTY_BYTES, new_id=new_id), instruments)
     sender: Sender[Ticket] = Sender(broker, clock, max_rows=settings.sender_rows, max_bytes=settings.sender_bytes)
     relay = Relay(store, sender, clock)
-    committer = Committer(store, relay, clock)
+    closings = Closings()
+    committer = Committer(store, relay, closings, clock)
     reading = ReplyReading(catalog=definitions.catalog, keys=keys, topics=topics, tenant=settings.tenant)
     drains = DrainRequests(store, broker, topics, settings.tenant)
     starts = Starts(
@@ -119,12 +121,12 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         start_group=_group(settings, settings.start_group),
     )
     await watchdog.ensure_topics_at_start()
-    reply_reader = PartitionReader(
-        broker.consumer(group=_group(settings, settings.reply_group), instance=settings.instance), store
-    )
-    start_reader = PartitionReader(
-        broker.consumer(group=_group(settings, settings.start_group), instance=settings.instance), store
-    )
+
+    def reader(group: str) -> PartitionReader:
+        name = _group(settings, group)
+        return PartitionReader(lambda: broker.consumer(group=name, instance=settings.instance), store, clock)
+
+    reply_reader, start_reader = reader(settings.reply_group), reader(settings.start_group)
     loops: dict[str, list[Loop]] = {
         "api": [queue.run],
         "replies": [
@@ -178,6 +180,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         definitions=definitions,
         starts=queue,
         committer=committer,
+        closings=closings,
         sagas=sagas,
         watchdog=watchdog,
         instruments=instruments,

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from saga_coordinator.closings import Closings
 from saga_coordinator.relay import Relay
 from saga_coordinator.store.port import CommitUnknown, SagaWrite, Store, StoreError, Transaction
 from saga_coordinator.transitions import SagaWork
@@ -33,9 +34,10 @@ B = TypeVar("B", bound=Batch)
 class Committer:
     """Runs bodies in transactions."""
 
-    def __init__(self, store: Store, relay: Relay, clock: Clock) -> None:
+    def __init__(self, store: Store, relay: Relay, closings: Closings, clock: Clock) -> None:
         self._store = store
         self._relay = relay
+        self._closings = closings
         self._clock = clock
 
     async def run(self, body: Callable[[Transaction], Awaitable[B]]) -> B:
@@ -60,6 +62,7 @@ class Committer:
             self._relay.deleted(acked) if committed else self._relay.keep(acked)
         assert batch is not None
         self._relay.offer([pending for work in batch.works for pending in work.pending])
+        self._closings.closed(work.row.id for work in batch.works if work.saga is not None and work.saga.final)
         return batch
 
     async def _took_effect(self, batch: Batch) -> bool:

@@ -8,14 +8,16 @@ the end, or a record that is not the one we applied, means that the topic was re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from saga_coordinator.store.port import Advance, Position, Store
 from saga_messaging.broker import BrokerError, Consumer, PositionLost, Record, TopicPartition
+from saga_messaging.clock import Clock
 
+STALLED_AFTER_S = 15.0
 _PRINT_BYTES = 12
 
 
@@ -34,12 +36,16 @@ class Place:
 class PartitionReader:
     """Reads the partitions that are ours, each from where the store says."""
 
-    def __init__(self, consumer: Consumer, store: Store) -> None:
-        self._consumer = consumer
+    def __init__(self, make_consumer: Callable[[], Consumer], store: Store, clock: Clock) -> None:
+        self._make_consumer = make_consumer
+        self._consumer = make_consumer()
         self._store = store
+        self._clock = clock
+        self._progress_at = clock.monotonic_s()
         self._places: dict[TopicPartition, Place] = {}
         self._topics: frozenset[str] = frozenset()
         self._to_restart: set[TopicPartition] = set()
+        self._empty_spells = 0
         self._log = structlog.get_logger("partition_reader")
 
     async def start(self) -> None:
@@ -59,10 +65,34 @@ class PartitionReader:
         """What has arrived on partitions that are ours. Raises BrokerError, StoreError."""
         await self._take_over()
         try:
-            return await self._consumer.poll(timeout_s=timeout_s, max_records=max_records)
+            records = await self._consumer.poll(timeout_s=timeout_s, max_records=max_records)
         except PositionLost as lost:
             await self._restart(lost.positions)
             return []
+        if records:
+            self._progress_at = self._clock.monotonic_s()
+        elif self._clock.monotonic_s() - self._progress_at > STALLED_AFTER_S:
+            self._progress_at = self._clock.monotonic_s()
+            await self._replace_if_stalled()
+        return records
+
+    async def _replace_if_stalled(self) -> None:
+        """Consumers can stall in silence: nothing came for long although there is something to read, or nothing was assigned."""
+        places = self.places()
+        _, ends = await self.ends(places) if places else ({}, {})
+        behind = [at for at, place in places.items() if ends.get(at, 0) > place.next_offset]
+        if behind or (self._topics and not self._consumer.assignment() and self._alone_empty()):
+            self._log.warning("consumer_stalled", behind=len(behind))
+            await self._consumer.stop()
+            self._consumer = self._make_consumer()
+            await self._consumer.start()
+            await self._consumer.subscribe(sorted(self._topics))
+            self._places.clear()
+
+    def _alone_empty(self) -> bool:
+        """No partition for a minute (four such spells). With more instances than partitions that is as it should be; a new client is harmless."""
+        self._empty_spells += 1
+        return self._empty_spells % 4 == 0
 
     def places(self) -> dict[TopicPartition, Place]:
         """The partitions that are ours now."""

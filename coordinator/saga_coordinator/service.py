@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
+from saga_coordinator.closings import Closings
 from saga_coordinator.committer import Batch, Committer
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.engine.events import Cancel, Env, Event, Refused, RetryStep, WaiveStep
@@ -15,10 +16,11 @@ from saga_coordinator.settings import Settings
 from saga_coordinator.start_queue import StartQueue
 from saga_coordinator.store.port import SagaRow, Store, StoreError, Transaction
 from saga_coordinator.watchdog import Watchdog
+from saga_messaging.background import happened
 from saga_messaging.clock import Clock
 
-_WAIT_FIRST_S = 0.02
-_WAIT_CAP_S = 0.5
+LOOK_EVERY_S = 0.5
+"""How soon an end that another instance committed is seen by who waits here."""
 
 
 class Coordinator:
@@ -32,6 +34,7 @@ class Coordinator:
         definitions: DefinitionCache,
         starts: StartQueue,
         committer: Committer,
+        closings: Closings,
         sagas: Sagas,
         watchdog: Watchdog,
         instruments: Instruments,
@@ -42,6 +45,7 @@ class Coordinator:
         self.definitions = definitions
         self._starts = starts
         self._committer = committer
+        self._closings = closings
         self._sagas = sagas
         self._watchdog = watchdog
         self._instruments = instruments
@@ -82,14 +86,16 @@ class Coordinator:
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         """The row once the saga is finished, or as it is when the time is over; None when there is no such saga."""
         until = self._clock.monotonic_s() + timeout_s
-        pause = _WAIT_FIRST_S
-        while True:
-            row = await self.store.saga(saga_id)
-            left = until - self._clock.monotonic_s()
-            if row is None or row.closed_at is not None or left <= 0:
-                return row
-            await self._clock.sleep(min(pause, left))
-            pause = min(pause * 1.5, _WAIT_CAP_S)
+        told = self._closings.expect(saga_id)
+        try:
+            while True:
+                row = await self.store.saga(saga_id)
+                left = until - self._clock.monotonic_s()
+                if row is None or row.closed_at is not None or left <= 0:
+                    return row
+                await happened(told, self._clock, min(LOOK_EVERY_S, left))
+        finally:
+            self._closings.forget(saga_id, told)
 
     async def ready(self) -> list[str]:
         """Why this instance should get no requests now; empty: it should."""

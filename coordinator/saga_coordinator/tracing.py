@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from saga_messaging.trace_context import parse
-
 from saga_schemas.ids import trace_id_of
 
 _SAMPLED = 1
