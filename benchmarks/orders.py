@@ -209,7 +209,7 @@ def running_system() -> Iterator[System]:
 
 
 def _start(stack: ExitStack, folder: Path, environ: dict[str, str], *command: str) -> int:
-    log = stack.enter_context(open(folder / f"{command[-1].replace(':', '_')}.log", "wb"))
+    log = stack.enter_context((folder / f"{command[-1].replace(':', '_')}.log").open("wb"))
     process = subprocess.Popen([SAGA, *command], env=environ, stdout=log, stderr=subprocess.STDOUT)
     stack.callback(_end, process, Path(log.name))
     return process.pid
@@ -251,7 +251,8 @@ def main() -> None:
             found = asyncio.run(measure(system, given.in_flight, given.seconds))
             rounds.append(found)
             print(
-                f"round {number + 1}: {found.sagas_per_s:.0f} sagas/s, CPU-ms {found.cpu_ms:.2f} in all, {found.coordinator_cpu_ms:.2f} coordinator, "
+                f"round {number + 1}: {found.sagas_per_s:.0f} sagas/s, CPU-ms {found.cpu_ms:.2f} in all, "
+                f"{found.coordinator_cpu_ms:.2f} coordinator, "
                 f"RSS {found.coordinator_rss_mb:.0f} MB, latency ms p50 {_percentile(found.latencies_ms, 0.5):.0f} "
                 f"p95 {_percentile(found.latencies_ms, 0.95):.0f} p99 {_percentile(found.latencies_ms, 0.99):.0f}"
             )
