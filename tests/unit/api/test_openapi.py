@@ -1,0 +1,99 @@
+"""The OpenAPI document is whole: every route, its refusals, every reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.openapi.models import OpenAPI
+
+from saga_coordinator.api.problems import CODES
+
+ROUTES = {
+    "POST /v1/sagas",
+    "GET /v1/sagas",
+    "GET /v1/sagas/{saga_id}",
+    "GET /v1/sagas/{saga_id}/journal",
+    "POST /v1/sagas/{saga_id}/cancel",
+    "POST /v1/sagas/{saga_id}/steps/{step}/retry",
+    "POST /v1/sagas/{saga_id}/steps/{step}/waive",
+    "POST /v1/definitions",
+    "GET /v1/definitions",
+    "GET /v1/definitions/{name}/{version}",
+    "POST /v1/definitions/{name}/{version}/activate",
+    "POST /v1/schemas",
+    "GET /v1/schemas",
+    "GET /v1/schemas/{schema_id}",
+    "GET /v1/dead-letters",
+    "GET /v1/dead-letters/{letter_id}",
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+}
+
+
+@pytest.fixture
+async def document(http: httpx.AsyncClient) -> dict[str, Any]:
+    response = await http.get("/openapi.json")
+    assert response.status_code == 200
+    return dict(response.json())
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_it_is_an_openapi_document(document: dict[str, Any]) -> None:
+    assert OpenAPI.model_validate(document).openapi.startswith("3.1")
+
+
+def test_it_has_every_route(document: dict[str, Any]) -> None:
+    assert {name for name, _ in operations(document)} == ROUTES
+
+
+def test_every_route_documents_its_refusals_as_problems(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        refusals = {status: answer for status, answer in operation["responses"].items() if int(status) >= 400}
+        assert {"422", "500", "503"} <= refusals.keys(), name
+        assert "{" not in name or "404" in refusals, name
+        assert "requestBody" not in operation or {"400", "413", "415"} <= refusals.keys(), name
+        for answer in refusals.values():
+            assert answer["content"] == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}, name
+
+
+def test_every_route_documents_what_it_answers(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        if name == "GET /metrics":
+            continue
+        for status, answer in operation["responses"].items():
+            if int(status) < 400:
+                assert answer["content"]["application/json"]["schema"], name
+
+
+def test_every_code_is_documented_at_some_route(document: dict[str, Any]) -> None:
+    text = str([operation["responses"] for _, operation in operations(document)])
+    of_no_route = {"bad_request", "not_found", "method_not_allowed"}
+    assert {code for code in CODES if f"`{code}`" not in text} == of_no_route
+    assert set(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == set(CODES)
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for reference in references(document):
+        assert reference.removeprefix("#/components/schemas/") in schemas
+    assert "HTTPValidationError" not in schemas
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for inner in node.values():
+            yield from references(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from references(inner)
