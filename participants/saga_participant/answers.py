@@ -1,0 +1,55 @@
+"""An answer to a command, and the record it is sent as. Headers always come from the command being answered."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from saga_messaging.broker import Outgoing
+from saga_participant.entry import Stored
+from saga_schemas.envelopes import CommandHeaders, answer
+from saga_schemas.ids import saga_key
+from saga_schemas.outcomes import Outcome
+from saga_schemas.records import EMPTY_BYTES, Empty, Failure, Progress, encode_own
+
+EMPTY: Final = Stored(record=Empty.avro_name, payload=EMPTY_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One reply before it has headers."""
+
+    to: CommandHeaders
+    outcome: Outcome
+    content: Stored = EMPTY
+    seq: int | None = None
+    """Orders IN_PROGRESS."""
+    row_run: int | None = None
+    """The row's run, where it is newer than the command's."""
+
+    def outgoing(self, *, topic: str, source: str, time_us: int, traceparent: str | None, tracestate: str | None) -> Outgoing:
+        """The record for Kafka. `traceparent`: of the span that worked on the command; None keeps the command's own."""
+        headers = answer(
+            self.to,
+            message_id=str(uuid.uuid4()),
+            source=source,
+            record=self.content.record,
+            time_us=time_us,
+            outcome=self.outcome,
+            seq=self.seq,
+            row_run=self.row_run,
+            traceparent=traceparent,
+            tracestate=tracestate,
+        )
+        return Outgoing(topic=topic, key=saga_key(self.to.saga_id), value=self.content.payload, headers=headers.encode())
+
+
+def failure(code: str, message: str = "", retry_after_ms: int | None = None) -> Stored:
+    """The content of REJECTED and FAILED."""
+    return Stored(record=Failure.avro_name, payload=encode_own(Failure.of(code, message, retry_after_ms)))
+
+
+def progress(note: str) -> Stored:
+    """The content of IN_PROGRESS."""
+    return Stored(record=Progress.avro_name, payload=encode_own(Progress.of(note)))

@@ -1,0 +1,80 @@
+"""From a command to the call of its handler: the record's route, the decoded models, the `Step`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from saga_participant.answers import failure
+from saga_participant.barrier import Ending, RowState
+from saga_participant.entry import Command, Entry
+from saga_participant.invocation import HANDLER_LIMIT_S, Call, Ended
+from saga_participant.registry import Registry, Route
+from saga_participant.step import Reference, Step
+from saga_schemas.binding import Binding
+from saga_schemas.codec import decode
+from saga_schemas.ids import idempotency_key
+from saga_schemas.outcomes import Kind
+from saga_schemas.times import to_datetime
+
+LEASE_MARGIN_S: Final = 30.0
+"""An external handler's lease is its time limit and this."""
+
+
+class Calls:
+    """Knows the registry; keeps nothing."""
+
+    def __init__(self, registry: Registry, limit_s: float = HANDLER_LIMIT_S) -> None:
+        self._registry = registry
+        self._limit_s = limit_s
+        self.external_lease_us = int((limit_s + LEASE_MARGIN_S) * 1_000_000)
+
+    def route(self, command: Command) -> Route | None:
+        return self._registry.route(command.headers.record, command.headers.kind)
+
+    def route_of_accepted(self, entry: Entry) -> Route | None:
+        if entry.row.state is not RowState.ACCEPTED or entry.pending is None:
+            return None
+        return self._registry.route(entry.pending.action.record, Kind.ACTION)
+
+    def action(self, route: Route, command: Command, run: int, *, resumed: bool) -> Call:
+        """The call of an action's handler. BadMessage when the command's bytes do not fit its model."""
+        model = self._model(route.command, command.payload, command.value)
+        return Call(route=route, command=model, step=_step(command, run, resumed=resumed), limit_s=self._limit_s)
+
+    def compensation(self, route: Route, command: Command, entry: Entry) -> Call | Ended:
+        """The call of a compensation's handler, or its failure when the action's reply is not what it takes."""
+        model = self._model(route.command, command.payload, command.value)
+        reply: BaseModel | None = None
+        if route.action_reply is not None:
+            stored = entry.action
+            if stored is None or stored.record != route.action_reply.schema.full_name:
+                wanted = route.action_reply.schema.full_name
+                return Ended(ending=Ending.FAILED, content=failure("reply_mismatch", f"the action's stored reply is no {wanted}"))
+            reply = self._model(route.action_reply, stored.payload, None)
+        step = _step(command, command.headers.run, resumed=False)
+        return Call(route=route, command=model, step=step, action_reply=reply, limit_s=self._limit_s)
+
+    def _model(self, binding: Binding[Any], payload: bytes, value: Mapping[str, Any] | None) -> BaseModel:
+        """A payload as its model, under the newest schema."""
+        if value is None:
+            value = decode(payload, self._registry.catalog, binding.schema).value
+        model: BaseModel = binding.from_value(value)
+        return model
+
+
+def _step(command: Command, run: int, *, resumed: bool) -> Step:
+    headers = command.headers
+    return Step(
+        saga_id=headers.saga_id,
+        name=headers.step,
+        run=run,
+        attempt=headers.attempt,
+        idempotency_key=idempotency_key(headers.saga_id, headers.step, headers.kind, run),
+        tenant=headers.tenant,
+        ref=str(Reference(saga_id=headers.saga_id, step=headers.step, run=run)),
+        expires_at=to_datetime(headers.expiry_us),
+        resumed=resumed,
+    )

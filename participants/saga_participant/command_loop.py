@@ -1,0 +1,175 @@
+"""Reads `saga.cmd.<participant>` and keeps it flowing: positions, offsets, room, and a fresh consumer when one fails or falls asleep.
+
+Partitions come and go while commands are in hand; that is harmless, since nothing here is what keeps effects single: the rows are.
+Offsets are a hint about where to begin next time. After a topic was replaced, reading restarts at its beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from saga_messaging.background import backoff, happened
+from saga_messaging.broker import Broker, BrokerError, Consumer, PositionLost, TopicPartition
+from saga_messaging.clock import Clock
+from saga_participant.lanes import Lanes, Ledger, hints
+from saga_participant.metrics import Metrics
+
+POLL_S: Final = 0.5
+"""Also the longest time until a stop is noticed."""
+LARGEST_POLL: Final = 200
+COMMIT_EVERY_S: Final = 0.5
+DRAIN_S: Final = 70.0
+"""A graceful stop waits so long for what is in hand: a handler's limit and a little."""
+FIRST_PAUSE_S: Final = 0.2
+LONGEST_PAUSE_S: Final = 5.0
+STALLED_CHECKS: Final = 2
+"""So many looks in a row at waiting records that do not come: the consumer is replaced."""
+
+_LOG: Final = logging.getLogger("saga_participant")
+
+
+@dataclass(slots=True, kw_only=True)
+class CommandLoop:
+    """One consumer at a time, in the group of this participant."""
+
+    broker: Broker
+    topic: str
+    group: str
+    instance: str | None
+    lanes: Lanes
+    clock: Clock
+    metrics: Metrics
+    _consumer: Consumer | None = None
+    _ledgers: dict[TopicPartition, Ledger] = field(default_factory=dict)
+    _committed: dict[TopicPartition, int] = field(default_factory=dict)
+    _lost: set[TopicPartition] = field(default_factory=set)
+    _next_commit_s: float = 0.0
+    _stalled: int = 0
+    _replace: bool = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until stopped; then what is in hand is finished and committed."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                await self._read(stop)
+                failures = 0
+            except BrokerError as error:
+                failures += 1
+                _LOG.warning("commands cannot be read: %s", error)
+                pause = backoff(failures, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random())
+                await happened(stop, self.clock, pause)
+
+    async def look(self) -> None:
+        """Now and then: pick up new partitions, and notice a consumer that delivers nothing although there is something."""
+        consumer = self._consumer
+        if consumer is None:
+            return
+        await consumer.subscribe([self.topic])
+        ends = await consumer.end_offsets(list(self._ledgers))
+        waiting = any(end > self._ledgers[at].next_offset for at, end in ends.items() if at in self._ledgers)
+        self._stalled = self._stalled + 1 if waiting and not self.lanes.in_hand else 0
+        if self._stalled >= STALLED_CHECKS:
+            _LOG.warning("the consumer of %s delivers nothing although commands wait: replacing it", self.topic)
+            self._replace = True
+
+    async def _read(self, stop: asyncio.Event) -> None:
+        consumer = self.broker.consumer(group=self.group, instance=self.instance)
+        await consumer.start()
+        self._begin(consumer)
+        try:
+            await consumer.subscribe([self.topic])
+            self.metrics.reading = True
+            while not (stop.is_set() or self._replace):
+                await self._round(consumer)
+            if stop.is_set():
+                await self._drain()
+            await self._commit(consumer)
+        finally:
+            self.metrics.reading = False
+            self._consumer = None
+            await consumer.stop()
+
+    def _begin(self, consumer: Consumer) -> None:
+        self._consumer, self._replace, self._stalled = consumer, False, 0
+        self._ledgers, self._committed, self._lost = {}, {}, set()
+
+    async def _round(self, consumer: Consumer) -> None:
+        await self._seek(consumer)
+        if self.lanes.room <= 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self.lanes.wait_for_room()
+        else:
+            await self._poll(consumer)
+        self.metrics.in_hand = self.lanes.in_hand
+        if self.clock.monotonic_s() >= self._next_commit_s:
+            self._next_commit_s = self.clock.monotonic_s() + COMMIT_EVERY_S
+            await self._commit(consumer)
+
+    async def _poll(self, consumer: Consumer) -> None:
+        try:
+            records = await consumer.poll(timeout_s=POLL_S, max_records=min(self.lanes.room, LARGEST_POLL))
+        except PositionLost as lost:
+            _LOG.warning("%s: starting at the beginning of what the topic holds", lost)
+            self._lost.update(lost.positions)
+            return
+        if records:
+            self._stalled = 0
+        for record in records:
+            ledger = self._ledgers.get(record.source)
+            if ledger is not None:
+                self.lanes.put(record, ledger)
+
+    async def _seek(self, consumer: Consumer) -> None:
+        """Partitions that are new, or whose position was lost, begin where the group stands, or at the beginning."""
+        waiting = consumer.awaiting_seek()
+        assigned = consumer.assignment()
+        for position in [each for each in self._ledgers if each not in assigned]:
+            del self._ledgers[position]
+        if not waiting:
+            return
+        starts = await self._starts(consumer, waiting)
+        for position in waiting:
+            if position not in starts:
+                continue  # it is gone again, or not there yet
+            self._ledgers[position] = Ledger(starts[position])
+            self._committed.pop(position, None)
+            self._lost.discard(position)
+            consumer.seek(position, starts[position])
+
+    async def _starts(self, consumer: Consumer, waiting: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The end is read before the lag, so that what arrives in between makes us begin earlier, never later."""
+        ends = await consumer.end_offsets(waiting)
+        lags = await self.broker.group_lag(self.group, [self.topic])
+        earliest = await consumer.earliest(waiting)
+        starts = dict(earliest)
+        for position, lag in lags.items():
+            if position in starts and position in ends and position not in self._lost:
+                starts[position] = max(starts[position], ends[position] - lag)
+        return starts
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self.lanes.wait_until_idle()
+        except TimeoutError:
+            _LOG.warning("stopping with %d commands in hand: they come again", self.lanes.in_hand)
+
+    async def _commit(self, consumer: Consumer) -> None:
+        """A hint; failing is harmless."""
+        offsets = {at: offset for at, offset in hints(self._ledgers, self._committed).items() if at in consumer.assignment()}
+        if not offsets:
+            return
+        try:
+            await consumer.commit(offsets)
+        except BrokerError as error:
+            _LOG.info("offsets not committed, some commands may come again: %s", error)
+            return
+        self._committed.update(offsets)

@@ -1,0 +1,133 @@
+"""The service's own database: where the barrier's transactions come from.
+
+SQLite has one writer, so one transaction at a time, `BEGIN IMMEDIATE`. PostgreSQL has many, and two ways to it: through SQLAlchemy, and,
+for handlers that ask for the bare asyncpg connection (or for no connection at all), asyncpg itself, which costs a third.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from saga_messaging.errors import ConfigurationError
+from saga_participant.asyncpg_transaction import AsyncpgTransaction
+from saga_participant.database_errors import Fate, fate
+from saga_participant.outcomes import Unavailable
+from saga_participant.sql_transaction import PostgresTransaction, SqliteTransaction
+from saga_participant.transactions import Transaction
+
+POSTGRES_WORKERS: Final = 16
+CLEANUP_S: Final = 5.0
+_SPARE_CONNECTIONS: Final = 4
+
+
+class Database:
+    """One engine, given or made from a URL."""
+
+    def __init__(self, target: AsyncEngine | str) -> None:
+        self._own = isinstance(target, str)
+        self.engine = _engine(target) if isinstance(target, str) else target
+        self.dialect = self.engine.dialect.name
+        if self.dialect not in ("sqlite", "postgresql"):
+            raise ConfigurationError(f"a participant's database is SQLite or PostgreSQL, not {self.dialect}")
+        self.has_asyncpg = self.engine.dialect.driver == "asyncpg"
+        self.workers = POSTGRES_WORKERS if self.dialect == "postgresql" else 1
+        self._single = asyncio.Lock()
+        self._idle: list[AsyncConnection] = []
+
+    @contextlib.asynccontextmanager
+    async def begin(self, *, bare: bool) -> AsyncIterator[Transaction]:
+        """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy. Raises Unavailable."""
+        async with contextlib.AsyncExitStack() as stack:
+            if self.dialect == "sqlite":
+                await stack.enter_async_context(self._single)
+            connection = await self._connect()
+            transaction = await self._started(connection, bare)
+            try:
+                yield transaction
+            finally:
+                await asyncio.shield(self._put_back(connection, transaction))
+
+    async def close(self) -> None:
+        """Give back what is held; an engine that was given stays the giver's."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.close()
+        if self._own:
+            await self.engine.dispose()
+
+    async def _connect(self) -> AsyncConnection:
+        if self._idle:
+            return self._idle.pop()
+        try:
+            return await self.engine.connect()
+        except Exception as error:
+            raise Unavailable(f"no connection to the database ({type(error).__name__})") from error
+
+    async def _started(self, connection: AsyncConnection, bare: bool) -> Transaction:
+        transaction: Transaction
+        if self.dialect == "sqlite":
+            transaction = SqliteTransaction(connection)
+        elif bare and self.has_asyncpg:
+            transaction = AsyncpgTransaction(connection)
+        else:
+            transaction = PostgresTransaction(connection)
+        try:
+            await transaction.start()
+        except BaseException as error:
+            await asyncio.shield(_discard(connection))
+            if isinstance(error, Exception) and (isinstance(error, OSError) or fate(error) is not Fate.OURS):
+                raise Unavailable(f"the database does not begin a transaction ({type(error).__name__})") from error
+            raise
+        return transaction
+
+    async def _put_back(self, connection: AsyncConnection, transaction: Transaction) -> None:
+        """Whatever happened, nothing stays open: what cannot be rolled back in time is thrown away."""
+        try:
+            async with asyncio.timeout(CLEANUP_S):
+                await transaction.rollback()
+        except Exception:
+            await _discard(connection)
+            return
+        if self._own and transaction.reusable and len(self._idle) < self.workers:
+            self._idle.append(connection)
+        else:
+            await connection.close()
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CLEANUP_S):
+            await connection.invalidate()
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CLEANUP_S):
+            await connection.close()
+
+
+def _engine(url: str) -> AsyncEngine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_async_engine(
+                parsed, pool_size=POSTGRES_WORKERS + _SPARE_CONNECTIONS, max_overflow=0, hide_parameters=True
+            )
+        engine = create_async_engine(parsed, hide_parameters=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise ConfigurationError(f"the participant's database URL cannot be used: {type(error).__name__}") from None
+    event.listen(engine.sync_engine, "connect", _durable)
+    return engine
+
+
+def _durable(connection: Any, _: Any) -> None:
+    """SQLite as we recommend it: readers do not wait for the writer, and what is committed survives a power cut."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

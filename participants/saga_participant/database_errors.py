@@ -1,0 +1,82 @@
+"""What an error of the database means: is it away, did two transactions collide, or was the statement wrong.
+
+Read from SQLSTATE classes and SQLite's messages, through SQLAlchemy's wrappers, without importing a driver that may not be installed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from enum import Enum
+from typing import Final
+
+from sqlalchemy import exc
+
+_AWAY: Final = ("08", "53", "57P", "58")
+"""Connection exceptions, resources exhausted, operator intervention, system errors."""
+_COLLISION: Final = frozenset({"40001", "40P01", "55P03"})
+_SQLITE_COLLISION: Final = ("locked", "busy")
+_SQLITE_AWAY: Final = ("unable to open", "disk", "readonly")
+_DEEPEST: Final = 8
+
+
+class Fate(Enum):
+    """What to do about it."""
+
+    AWAY = "away"
+    """Nothing happened; wait and try again."""
+    COLLISION = "collision"
+    """Rolled back in favour of somebody else; try again at once."""
+    OURS = "ours"
+    """The statement or the data are wrong: trying again changes nothing by itself."""
+
+
+def fate(error: BaseException) -> Fate:
+    """Of an error that came out of a database driver; `OURS` for everything else."""
+    for cause in _chain(error):
+        if isinstance(cause, exc.DBAPIError) and cause.connection_invalidated:
+            return Fate.AWAY
+        if isinstance(cause, exc.TimeoutError):
+            return Fate.AWAY  # the pool has no connection left
+        if isinstance(cause, sqlite3.OperationalError):
+            return _sqlite_fate(str(cause))
+        state = sqlstate(cause)
+        if state in _COLLISION:
+            return Fate.COLLISION
+        if state is not None and state.startswith(_AWAY):
+            return Fate.AWAY
+        if _is_asyncpg(cause) and "connection" in str(cause).lower() and state is None:
+            return Fate.AWAY  # an InterfaceError: the connection is closed
+    return Fate.OURS
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five characters PostgreSQL gave, where it did."""
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    return state if isinstance(state, str) and len(state) == 5 else None
+
+
+def refused(error: BaseException) -> bool:
+    """Whether the server itself said that the commit did not happen; otherwise nobody knows."""
+    states = [state for cause in _chain(error) if (state := sqlstate(cause)) is not None]
+    return bool(states) and not states[0].startswith(_AWAY)
+
+
+def _sqlite_fate(message: str) -> Fate:
+    said = message.lower()
+    if any(word in said for word in _SQLITE_COLLISION):
+        return Fate.COLLISION
+    return Fate.AWAY if any(word in said for word in _SQLITE_AWAY) else Fate.OURS
+
+
+def _is_asyncpg(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] == "asyncpg"
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and what it was raised from: SQLAlchemy wraps the driver's."""
+    found: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and len(found) < _DEEPEST:
+        found.append(current)
+        current = getattr(current, "orig", None) or current.__cause__
+    return found

@@ -1,0 +1,142 @@
+"""One command from its Kafka record to its acknowledged replies. Whatever is wrong with it, the next one is served.
+
+Unreadable with readable headers: UNSUPPORTED. Unreadable at all: the dead-letter topic. A database that is away: wait here, with the
+partition waiting behind, rather than spend the coordinator's attempts. No reply where nothing may be said.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from saga_messaging.background import backoff
+from saga_messaging.broker import Outgoing, Record
+from saga_messaging.clock import Clock
+from saga_participant.answers import Answer
+from saga_participant.dead_letters import DeadLetters
+from saga_participant.entry import Command
+from saga_participant.execution import Execution
+from saga_participant.invocation import where
+from saga_participant.metrics import Metrics
+from saga_participant.outcomes import Unavailable
+from saga_participant.reply_sender import ReplySender
+from saga_participant.tracing import Hop, Tracing
+from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.errors import BadMessage
+from saga_schemas.headers import UnsupportedProtocol
+from saga_schemas.ids import saga_key
+from saga_schemas.outcomes import Outcome
+from saga_schemas.pipeline import UnreadableCommand, read_command
+from saga_schemas.records import EMPTY_BYTES, Empty
+from saga_schemas.schema import Schema
+
+FIRST_PAUSE_S: Final = 0.2
+LONGEST_PAUSE_S: Final = 5.0
+
+_LOG: Final = logging.getLogger("saga_participant")
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """Serves commands one at a time; several may be served at once."""
+
+    execution: Execution
+    sender: ReplySender
+    dead_letters: DeadLetters
+    tracing: Tracing
+    metrics: Metrics
+    clock: Clock
+    reply_topic: str
+    source: str
+
+    async def serve(self, record: Record) -> None:
+        """Returns when the record's offset may move on."""
+        self.metrics.commands += 1
+        started = self.clock.monotonic_s()
+        try:
+            await self._serve(record)
+        except Exception as error:  # a bug of ours must not stop the participant: the coordinator asks again
+            self.metrics.silent += 1
+            _LOG.error(
+                "no reply: %s at %s; topic=%s partition=%d offset=%d",
+                type(error).__name__,
+                where(error),
+                record.topic,
+                record.partition,
+                record.offset,
+            )
+        self.metrics.busy_seconds += self.clock.monotonic_s() - started
+
+    async def _serve(self, record: Record) -> None:
+        try:
+            read = read_command(record.key, record.value, record.headers, self.execution.registry.catalog, self._reader)
+        except UnsupportedProtocol as unsupported:
+            _LOG.error("command refused: %s; topic=%s offset=%d", unsupported, record.topic, record.offset)
+            await self._send_echo(unsupported)
+            return
+        except UnreadableCommand as unreadable:
+            headers = unreadable.headers
+            _LOG.error("unreadable command: %s; saga=%s step=%s", unreadable, headers.saga_id, headers.step)
+            await self.send((Answer(to=headers, outcome=Outcome.UNSUPPORTED),), Hop())
+            return
+        except BadMessage as bad:
+            await self.dead_letters.send(record, bad)
+            return
+        await self._work(Command(headers=read.headers, payload=read.payload, value=read.value), record)
+
+    async def _work(self, command: Command, record: Record) -> None:
+        headers = command.headers
+        self.metrics.duplicates += headers.attempt > 1
+        with self.tracing.process(headers, record) as processing:
+            answers = await self._deliver(command)
+            processing.answered(answers, headers)
+        if not answers:
+            self.metrics.silent += 1
+        await self.send(answers, processing.hop)
+
+    async def _deliver(self, command: Command) -> tuple[Answer, ...]:
+        turn = 0
+        while True:
+            try:
+                return await self.execution.deliver(command)
+            except Unavailable as away:
+                turn += 1
+                self.metrics.unavailable += 1
+                _LOG.warning("waiting for the database: %s; saga=%s", away, command.headers.saga_id)
+            await self.clock.sleep(backoff(turn, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random()))
+
+    async def send(self, answers: Sequence[Answer], hop: Hop) -> None:
+        """Returns when all are acknowledged, or given up."""
+        for answer in answers:
+            self.metrics.answered(answer.outcome)
+        now_us = self.clock.unix_us()
+        await self.sender.send(
+            [
+                answer.outgoing(
+                    topic=self.reply_topic,
+                    source=self.source,
+                    time_us=now_us,
+                    traceparent=hop.traceparent,
+                    tracestate=hop.tracestate,
+                )
+                for answer in answers
+            ]
+        )
+
+    async def _send_echo(self, unsupported: UnsupportedProtocol) -> None:
+        self.metrics.answered(Outcome.UNSUPPORTED)
+        echo = unsupported.echo
+        headers = echo.encode(
+            message_id=str(uuid.uuid4()), source=self.source, record=Empty.avro_name, time_us=self.clock.unix_us()
+        )
+        key = saga_key(echo.command.saga_id)
+        await self.sender.send([Outgoing(topic=self.reply_topic, key=key, value=EMPTY_BYTES, headers=headers)])
+
+    def _reader(self, headers: CommandHeaders) -> Schema | None:
+        """The newest schema of the command's record, which its model is bound to."""
+        route = self.execution.registry.route(headers.record, headers.kind)
+        return None if route is None else route.command.schema

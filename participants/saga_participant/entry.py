@@ -1,0 +1,91 @@
+"""One row of `saga_barrier` as the kit holds it: what the table decides by, and the bytes remembered beside it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from saga_participant.barrier import Row
+from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.outcomes import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command as it is kept for later: its headers and its framed value."""
+
+    headers: CommandHeaders
+    payload: bytes
+    value: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The payload decoded under the newest schema, where that was just done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A reply as it is remembered: record name and framed value. Its headers are built from the command being answered."""
+
+    record: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """While ACCEPTED: whom the end will answer."""
+
+    action: CommandHeaders
+    undo: Command | None = None
+    """The compensation that wishes the action undone at its end."""
+    note: str = ""
+    """What the handler said of the progress."""
+
+    def to_json(self) -> str:
+        undo = self.undo and {"headers": _plain(self.undo.headers), "payload": base64.b64encode(self.undo.payload).decode()}
+        return json.dumps({"action": _plain(self.action), "undo": undo, "note": self.note}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Pending | None:
+        """None when it is not one of ours: the row was edited by hand, or is of a later release."""
+        try:
+            found = json.loads(text)
+            undo = found["undo"] and Command(
+                headers=_headers(found["undo"]["headers"]), payload=base64.b64decode(found["undo"]["payload"])
+            )
+            return cls(action=_headers(found["action"]), undo=undo, note=str(found.get("note", "")))
+        except (ValueError, TypeError, KeyError, binascii.Error):
+            return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row."""
+
+    saga_id: UUID
+    step: str
+    tenant: str
+    row: Row
+    action_command: bytes | None = None
+    action: Stored | None = None
+    """The remembered reply to the action."""
+    undo: Stored | None = None
+    """The remembered reply to the compensation."""
+    progress_seq: int = 0
+    lease_until_us: int | None = None
+    pending: Pending | None = None
+    expires_at_us: int = 0
+
+    def forget_work(self) -> Entry:
+        """No longer accepted: nobody works on it and nobody waits for its end."""
+        return replace(self, action_command=None, lease_until_us=None, pending=None)
+
+
+def _plain(headers: CommandHeaders) -> dict[str, Any]:
+    return asdict(headers) | {"saga_id": str(headers.saga_id), "kind": headers.kind.value}
+
+
+def _headers(found: dict[str, Any]) -> CommandHeaders:
+    return CommandHeaders(**(found | {"saga_id": UUID(found["saga_id"]), "kind": Kind(found["kind"])}))

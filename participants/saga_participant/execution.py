@@ -1,0 +1,247 @@
+"""Carrying a command through the barrier: turns, commits, calls outside a transaction, and what may be said afterwards.
+
+An answer leaves here only after its transaction is known to have committed. What is ambiguous (a commit without an answer from the
+database, an external call that ended in an exception) is answered by silence: the coordinator asks again and the row tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from saga_participant import barrier
+from saga_participant.answers import Answer, failure
+from saga_participant.barrier import Ending, Task
+from saga_participant.calls import Calls
+from saga_participant.database import Database
+from saga_participant.database_errors import Fate, fate
+from saga_participant.entry import Command, Entry, Stored
+from saga_participant.invocation import Ended, code_of, invoke, where
+from saga_participant.outcomes import AnswerRefused, BarrierBroken, Rejected, Unavailable
+from saga_participant.registry import Registry, Route
+from saga_participant.step import Reference
+from saga_participant.transactions import CommitRefused, CommitUnknown, Handle, Transaction
+from saga_participant.turn import NOTHING, Outside, Plan, Turn
+from saga_schemas.codec import encode
+from saga_schemas.errors import BadMessage
+from saga_schemas.outcomes import Kind, Outcome
+
+_LOG: Final = logging.getLogger("saga_participant")
+MAX_TURNS: Final = 8
+"""Transactions one command may take: collisions with others, a no played again, a call outside."""
+MAX_FOLLOWING: Final = 2
+"""Commands that one command may bring along: the compensation that was wished for."""
+
+AnswerLater = Callable[[BaseModel | Rejected | None], None]
+
+
+class _Collision(Exception):  # between two transactions, nobody's error
+    """Rolled back in favour of somebody else."""
+
+
+@dataclass(slots=True)
+class Execution:
+    """The participant's commands against its database."""
+
+    registry: Registry
+    database: Database
+    calls: Calls
+
+    async def deliver(self, command: Command) -> tuple[Answer, ...]:
+        """All answers that may now be sent; none where nothing may be said. Raises Unavailable: nothing happened, try again."""
+        answers: list[Answer] = []
+        waiting = [command]
+        for _ in range(MAX_FOLLOWING):
+            plan = await self._one(waiting.pop())
+            answers += plan.answers
+            if plan.follow is None:
+                break
+            waiting.append(plan.follow)
+        return tuple(answers)
+
+    async def _one(self, command: Command) -> Plan:
+        headers = command.headers
+        route = self.calls.route(command)
+        if route is None and headers.kind is not Kind.RESOLVE:
+            _LOG.error(
+                "no handler for %s (%s); saga=%s step=%s", headers.record, headers.kind.value, headers.saga_id, headers.step
+            )
+            return _only(command, Outcome.UNSUPPORTED)
+        try:
+            return await self._turns(command, route)
+        except BarrierBroken as broken:
+            _LOG.error("no reply: %s; saga=%s step=%s record=%s", broken, headers.saga_id, headers.step, headers.record)
+            return NOTHING
+        except CommitUnknown as unknown:
+            _LOG.warning("no reply: a commit is ambiguous (%s); saga=%s step=%s", unknown, headers.saga_id, headers.step)
+            return NOTHING
+        except BadMessage as bad:
+            _LOG.error("unreadable command: %s; saga=%s step=%s record=%s", bad, headers.saga_id, headers.step, headers.record)
+            return _only(command, Outcome.UNSUPPORTED)
+
+    async def _turns(self, command: Command, route: Route | None) -> Plan:
+        known: Mapping[Task, Ended] = {}
+        outside: Outside | None = None
+        ended: Ended | None = None
+        for _ in range(MAX_TURNS):
+            try:
+                plan = await self._turn(command, route, known, outside, ended)
+            except _Collision:
+                continue
+            if plan.again is not None:
+                known = plan.again
+            elif plan.outside is not None:
+                outside = plan.outside
+                ended = await self._outside(outside)
+                if ended.ending is Ending.FAILED:
+                    await self._release(outside)
+                    return _told(command, ended) if ended.error is None else replace(plan, answers=(), outside=None)
+            else:
+                return plan
+        return _failed(command, "conflict", "too many transactions collided")
+
+    async def _turn(
+        self, command: Command, route: Route | None, known: Mapping[Task, Ended], outside: Outside | None, ended: Ended | None
+    ) -> Plan:
+        async with self.database.begin(bare=self.registry.bare) as transaction:
+            turn = Turn(transaction=transaction, calls=self.calls, command=command, route=route, known=known)
+            try:
+                plan = await (turn.play() if outside is None or ended is None else turn.record(outside, ended))
+                _check_fate(plan, transaction)
+                if plan.commit:
+                    await transaction.commit()
+            except (BarrierBroken, CommitUnknown, BadMessage, Unavailable, _Collision):
+                raise
+            except CommitRefused as refused:
+                return self._refused(command, transaction, refused.__cause__ or refused)
+            except Exception as error:
+                return self._refused(command, transaction, error)
+        return plan
+
+    def _refused(self, command: Command, transaction: Transaction, error: BaseException) -> Plan:
+        """A statement of ours, or the commit, was refused: rolled back for certain."""
+        found = Fate.AWAY if transaction.lost() else fate(error)
+        if found is Fate.AWAY:
+            raise Unavailable(f"the database went away ({type(error).__name__})") from error
+        if found is Fate.COLLISION:
+            raise _Collision from error
+        headers = command.headers
+        _LOG.warning("rolled back: %s at %s; saga=%s step=%s", type(error).__name__, where(error), headers.saga_id, headers.step)
+        return _failed(command, code_of(error), "the database refused the transaction")
+
+    async def _outside(self, outside: Outside) -> Ended:
+        if outside.task is Task.UNDO:
+            call = self.calls.compensation(outside.route, outside.action, outside.entry)
+            return call if isinstance(call, Ended) else await invoke(call, None)
+        resumed = outside.task is Task.RESUME
+        return await invoke(self.calls.action(outside.route, outside.action, outside.headers_run, resumed=resumed), None)
+
+    async def _release(self, outside: Outside) -> None:
+        """The call ended, in an exception: the next command may try again at once. If this fails the lease runs out by itself."""
+        with contextlib.suppress(Exception):
+            async with self.database.begin(bare=self.registry.bare) as transaction:
+                claimed = await transaction.lock(outside.entry.saga_id, outside.entry.step)
+                if claimed.entry is not None and claimed.entry.lease_until_us == outside.lease_until_us:
+                    await transaction.save(replace(claimed.entry, lease_until_us=claimed.now_us))
+                    await transaction.commit()
+
+    @contextlib.asynccontextmanager
+    async def answering(self, ref: str) -> AsyncIterator[tuple[Any, AnswerLater, list[Answer]]]:
+        """The transaction of an answer given later: `db`, how to say the answer, and what is to be sent when the block is left."""
+        reference, said, sent = _reference(ref), _Said(), list[Answer]()
+        bare = any(route.handler.handle is Handle.ASYNCPG for route in self.registry.routes.values())
+        async with self.database.begin(bare=bare) as transaction:
+            entry, route = await self._locked(transaction, reference)
+            async with transaction.handle(Handle.ASYNCPG if bare else Handle.CONNECTION) as db:
+                yield db, said, sent
+            ended = said.ended(route)
+            if ended.ending is not Ending.REJECTED:
+                sent += await self._end(transaction, entry, route, ended)
+                return
+        async with self.database.begin(bare=bare) as transaction:  # a no leaves nothing of what the block did
+            entry, route = await self._locked(transaction, reference)
+            sent += await self._end(transaction, entry, route, ended)
+
+    async def _locked(self, transaction: Transaction, reference: Reference) -> tuple[Entry, Route]:
+        entry = (await transaction.lock(reference.saga_id, reference.step)).entry
+        if entry is None or not barrier.may_answer(entry.row, reference.run):
+            state = "there is no such row" if entry is None else f"the step is {entry.row.state.value} in run {entry.row.run}"
+            raise AnswerRefused(f"{state}: nobody waits for an answer to run {reference.run}")
+        route = self.calls.route_of_accepted(entry)
+        if route is None or entry.pending is None or entry.action_command is None:
+            raise AnswerRefused("the row does not say which command would be answered")
+        return entry, route
+
+    async def _end(self, transaction: Transaction, entry: Entry, route: Route, ended: Ended) -> list[Answer]:
+        assert entry.pending is not None
+        command = Command(headers=entry.pending.action, payload=entry.action_command or b"")
+        plan = await Turn(transaction=transaction, calls=self.calls, command=command, route=route).answer_later(entry, ended)
+        try:
+            await transaction.commit()
+        except CommitUnknown as unknown:
+            raise Unavailable(
+                "whether the answer was recorded is not known: give it again; AnswerRefused then means it was"
+            ) from unknown
+        if plan.follow is None:
+            return list(plan.answers)
+        return [*plan.answers, *(await self.deliver(plan.follow))]
+
+
+class _Said:
+    """What `answer(…)` was called with."""
+
+    def __init__(self) -> None:
+        self._answers: list[BaseModel | Rejected | None] = []
+
+    def __call__(self, value: BaseModel | Rejected | None = None) -> None:
+        if self._answers:
+            raise RuntimeError("answer() was called twice in one answering block")
+        self._answers.append(value)
+
+    def ended(self, route: Route) -> Ended:
+        if not self._answers:
+            raise RuntimeError("the answering block ended without calling answer(): nothing was recorded")
+        value, binding = self._answers[0], route.reply
+        if isinstance(value, Rejected):
+            return Ended(ending=Ending.REJECTED, content=failure(value.code, value.message))
+        if binding is None and value is None:
+            return Ended(ending=Ending.DONE)
+        if binding is None or not isinstance(value, binding.model):
+            wanted = "nothing" if binding is None else binding.model.__name__
+            raise TypeError(f"answer() takes {wanted} or Rejected here, not {type(value).__name__}")
+        content = Stored(record=binding.schema.full_name, payload=encode(binding.schema, binding.to_value(value)))
+        return Ended(ending=Ending.DONE, content=content)
+
+
+def _check_fate(plan: Plan, transaction: Transaction) -> None:
+    """A handler's failure that was the database's: the command is tried again here instead of costing the coordinator an attempt."""
+    if plan.failed is None or plan.failed.error is None:
+        return
+    if transaction.lost():
+        raise Unavailable("the database went away while the handler ran")
+    if fate(plan.failed.error) is Fate.COLLISION:
+        raise _Collision
+
+
+def _reference(ref: str) -> Reference:
+    try:
+        return Reference.parse(ref)
+    except ValueError as error:
+        raise AnswerRefused(str(error)) from None
+
+
+def _only(command: Command, outcome: Outcome) -> Plan:
+    return replace(NOTHING, answers=(Answer(to=command.headers, outcome=outcome),))
+
+
+def _told(command: Command, ended: Ended) -> Plan:
+    return replace(NOTHING, answers=(Answer(to=command.headers, outcome=Outcome.FAILED, content=ended.content),))
+
+
+def _failed(command: Command, code: str, message: str) -> Plan:
+    return replace(NOTHING, answers=(Answer(to=command.headers, outcome=Outcome.FAILED, content=failure(code, message)),))

@@ -1,0 +1,115 @@
+"""Commands in hand: several keys at once, order per key, and up to which offset each partition is finished.
+
+A command is finished when its replies were acknowledged. What is committed is the lowest unfinished offset: after a crash some finished
+commands come again, and their rows answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from saga_messaging.broker import Record, TopicPartition
+
+
+@dataclass(slots=True, eq=False)
+class Ledger:
+    """The offsets of one partition since it was sought. After a rebalance a new one is opened and the old one counts for nothing."""
+
+    next_offset: int
+    """Behind the last record taken."""
+    _open: dict[int, None] = field(default_factory=dict)
+
+    def take(self, offset: int) -> None:
+        self._open[offset] = None
+        self.next_offset = offset + 1
+
+    def finish(self, offset: int) -> None:
+        self._open.pop(offset, None)
+
+    @property
+    def finished_up_to(self) -> int:
+        """The lowest unfinished offset."""
+        return next(iter(self._open), self.next_offset)
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """One record and the ledger it was taken under."""
+
+    record: Record
+    ledger: Ledger
+
+
+class Lanes:
+    """`workers` records at work, never two of one key."""
+
+    def __init__(self, work: Callable[[Record], Awaitable[None]], *, workers: int, capacity: int) -> None:
+        self._work = work
+        self._workers = workers
+        self._capacity = capacity
+        self._lanes: dict[bytes, deque[InHand]] = {}
+        self._ready: asyncio.Queue[bytes] = asyncio.Queue()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.in_hand = 0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._worker())
+
+    def put(self, record: Record, ledger: Ledger) -> None:
+        ledger.take(record.offset)
+        self.in_hand += 1
+        self._idle.clear()
+        if self.room <= 0:
+            self._room.clear()
+        key = record.key or b""
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.append(InHand(record, ledger))
+            return
+        self._lanes[key] = deque((InHand(record, ledger),))
+        self._ready.put_nowait(key)
+
+    @property
+    def room(self) -> int:
+        """How many more may be taken."""
+        return self._capacity - self.in_hand
+
+    async def wait_for_room(self) -> None:
+        await self._room.wait()
+
+    async def wait_until_idle(self) -> None:
+        await self._idle.wait()
+
+    async def _worker(self) -> None:
+        while True:
+            key = await self._ready.get()
+            lane = self._lanes[key]
+            one = lane.popleft()
+            await self._work(one.record)  # when this is cancelled the record stays unfinished
+            self._finish(key, lane, one)
+
+    def _finish(self, key: bytes, lane: deque[InHand], one: InHand) -> None:
+        one.ledger.finish(one.record.offset)
+        self.in_hand -= 1
+        self._room.set()
+        if lane:
+            self._ready.put_nowait(key)
+        else:
+            del self._lanes[key]
+        if not self.in_hand:
+            self._idle.set()
+
+
+def hints(ledgers: Mapping[TopicPartition, Ledger], committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """What is finished and not committed yet."""
+    finished = {position: ledger.finished_up_to for position, ledger in ledgers.items()}
+    return {position: offset for position, offset in finished.items() if committed.get(position) != offset}

@@ -1,0 +1,59 @@
+"""What a participant counts, and the text in which Prometheus reads it. No payload, no saga id: labels are outcomes and reasons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from saga_schemas.outcomes import Outcome
+
+
+@dataclass(slots=True)
+class Metrics:
+    """Counters since the start of this process, and two gauges."""
+
+    participant: str
+    commands: int = 0
+    duplicates: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    silent: int = 0
+    """Commands to which nothing may be said: refused, ambiguous, broken."""
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    refused_replies: int = 0
+    unavailable: int = 0
+    """How often a command had to wait for the database."""
+    busy_seconds: float = 0.0
+    in_hand: int = 0
+    reading: bool = False
+
+    def answered(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.value] += 1
+
+    def text(self) -> str:
+        """Prometheus text format 0.0.4."""
+        lines = [
+            *self._one("commands_total", "counter", "Commands taken.", {"": self.commands}),
+            *self._one("duplicate_commands_total", "counter", "Commands that were asked again.", {"": self.duplicates}),
+            *self._one("replies_total", "counter", "Replies, by outcome.", _labelled("outcome", self.outcomes)),
+            *self._one("silent_commands_total", "counter", "Commands to which nothing may be said.", {"": self.silent}),
+            *self._one(
+                "dead_letters_total", "counter", "Unreadable commands, by reason.", _labelled("reason", self.dead_letters)
+            ),
+            *self._one("refused_replies_total", "counter", "Replies the broker would not take.", {"": self.refused_replies}),
+            *self._one("database_waits_total", "counter", "Waits for a database that was away.", {"": self.unavailable}),
+            *self._one("busy_seconds_total", "counter", "Time spent on commands.", {"": round(self.busy_seconds, 6)}),
+            *self._one("in_hand", "gauge", "Commands in hand.", {"": self.in_hand}),
+            *self._one("reading", "gauge", "1 while commands are being read.", {"": int(self.reading)}),
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _one(self, name: str, kind: str, text: str, values: Mapping[str, float]) -> list[str]:
+        full = f"saga_participant_{name}"
+        own = f'participant="{self.participant}"'
+        samples = [f"{full}{{{own}{',' if label else ''}{label}}} {value}" for label, value in sorted(values.items())]
+        return [f"# HELP {full} {text}", f"# TYPE {full} {kind}", *samples]
+
+
+def _labelled(label: str, counts: Mapping[str, int]) -> dict[str, float]:
+    return {f'{label}="{value}"': count for value, count in counts.items()}

@@ -1,0 +1,261 @@
+"""The public class: a named participant, its handlers, and the ways to run it.
+
+    payment = Participant("payment", database="postgresql+asyncpg://…", schemas="schemas/")
+
+    @payment.action
+    async def charge(command: ChargeCard, db: AsyncConnection, step: Step) -> CardCharged: ...
+
+Nothing is read or opened before it is served (`serve`, `lifespan`, `saga participant run module:object`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar, overload
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from saga_messaging.broker import Broker
+from saga_messaging.clock import Clock, SystemClock
+from saga_messaging.errors import ConfigurationError
+from saga_messaging.kafka import KafkaBroker
+from saga_messaging.settings import KafkaSettings
+from saga_participant.answers import Answer
+from saga_participant.calls import Calls
+from saga_participant.database import Database
+from saga_participant.execution import AnswerLater, Execution
+from saga_participant.handlers import Handler, read_handler
+from saga_participant.invocation import HANDLER_LIMIT_S
+from saga_participant.metrics import Metrics
+from saga_participant.registry import build_registry
+from saga_participant.service import Service
+from saga_participant.tables import create_tables, table_exists
+from saga_participant.tracing import Hop
+from saga_participant.transactions import Handle
+from saga_schemas.ids import valid_name
+from saga_schemas.outcomes import Kind
+from saga_schemas.topics import Topics
+
+DATABASE_TRIES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Pauses before the database is given up at start: it may be starting too."""
+
+F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+OnStart = Callable[[AsyncEngine], Awaitable[None]]
+
+
+class Participant:
+    """A service that takes part in sagas.
+
+    `database`: an `AsyncEngine` of the service, or a SQLAlchemy URL; PostgreSQL (asyncpg) or SQLite (aiosqlite).
+    `schemas`: directories of `.avsc` files. `create_table`: make `saga_barrier` at start where it is missing; with False a missing table
+    is a configuration error. `on_start`: called with the engine before the first command, for tables of the service's own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        database: AsyncEngine | str,
+        schemas: str | Path | Sequence[str | Path],
+        create_table: bool = True,
+        on_start: OnStart | None = None,
+        handler_limit_s: float = HANDLER_LIMIT_S,
+    ) -> None:
+        if not valid_name(name):
+            raise ConfigurationError(f"a participant's name matches [a-z][a-z0-9-]{{0,62}}: {name!r} does not")
+        self.name = name
+        self._target = database
+        self._directories = [Path(each) for each in ([schemas] if isinstance(schemas, str | Path) else schemas)]
+        self._create_table = create_table
+        self._on_start = on_start
+        self._limit_s = handler_limit_s
+        self._handlers: list[Handler] = []
+        self._execution: Execution | None = None
+        self._service: Service | None = None
+
+    @overload
+    def action(self, function: F) -> F: ...
+
+    @overload
+    def action(self, *, external: bool = False, fenceable: bool = False) -> Callable[[F], F]: ...
+
+    def action(self, function: F | None = None, *, external: bool = False, fenceable: bool = False) -> F | Callable[[F], F]:
+        """Register the handler of an action's command, found by the type of its first model.
+
+        `external`: it calls somebody else, so it runs outside any transaction and has no `db`; an exception means that nobody knows, so
+        there is no reply. `fenceable`: work that was accepted (`InProgress`) may be called off; a later answer then loses.
+        """
+        return self._register(function, Kind.ACTION, external=external, fenceable=fenceable)
+
+    @overload
+    def compensation(self, function: F) -> F: ...
+
+    @overload
+    def compensation(self, *, external: bool = False) -> Callable[[F], F]: ...
+
+    def compensation(self, function: F | None = None, *, external: bool = False) -> F | Callable[[F], F]:
+        """Register the handler of a compensation's command. It runs only when there is an effect to undo, and once with effect."""
+        return self._register(function, Kind.COMPENSATION, external=external, fenceable=False)
+
+    def _register(self, function: F | None, kind: Kind, *, external: bool, fenceable: bool) -> F | Callable[[F], F]:
+        def register(handler: F) -> F:
+            if self._execution is not None:
+                raise ConfigurationError(f"{self.name} is being served already: register handlers before")
+            self._handlers.append(read_handler(handler, kind, external=external, fenceable=fenceable))
+            return handler
+
+        return register if function is None else register(function)
+
+    async def prepare(self) -> Execution:
+        """Check handlers against schemas, open the database, see to the tables. ConfigurationError says what to change."""
+        if self._execution is not None:
+            return self._execution
+        registry = build_registry(self._handlers, self._directories)
+        database = Database(self._target)
+        wants_asyncpg = [route.handler.name for route in registry.routes.values() if route.handler.handle is Handle.ASYNCPG]
+        if wants_asyncpg and not database.has_asyncpg:
+            raise ConfigurationError(
+                f"{wants_asyncpg[0]} wants the asyncpg connection; the database is {database.engine.url.drivername}"
+            )
+        await self._see_to_tables(database)
+        self._execution = Execution(registry, database, Calls(registry, self._limit_s))
+        return self._execution
+
+    async def serve(
+        self,
+        broker: Broker,
+        *,
+        stop: asyncio.Event | None = None,
+        health_port: int | None = None,
+        instance: str | None = None,
+        topic_prefix: str = "",
+        clock: Clock | None = None,
+        ready: Callable[[int | None], None] = lambda port: None,
+    ) -> None:
+        """Serve commands until `stop` is set (gracefully) or until cancelled. The broker stays the caller's.
+
+        `health_port`: `/healthz`, `/readyz`, `/metrics` on 127.0.0.1 (0: any free port; `ready` is told which). `instance`: static group
+        membership. Raises ConfigurationError before the first command.
+        """
+        execution = await self.prepare()
+        service = Service.assemble(
+            name=self.name,
+            execution=execution,
+            broker=broker,
+            clock=clock or SystemClock(),
+            topics=Topics(topic_prefix),
+            instance=instance,
+            metrics=Metrics(self.name),
+        )
+        self._service = service
+        try:
+            await service.run(stop or asyncio.Event(), health_port=health_port, ready=ready)
+        finally:
+            self._service = None
+            await self.close()
+
+    async def run(
+        self, environ: Mapping[str, str] | None = None, *, health_port: int | None = None, instance: str | None = None
+    ) -> None:
+        """Serve with Kafka as the environment says (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`) until SIGINT or SIGTERM, then stop gracefully."""
+        settings = KafkaSettings.from_env(os.environ if environ is None else environ)
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        broker = KafkaBroker(settings)
+        try:
+            await self.serve(broker, stop=stop, health_port=health_port, instance=instance, topic_prefix=settings.topic_prefix)
+        finally:
+            await broker.stop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """For FastAPI and Starlette: `FastAPI(lifespan=payment.lifespan)`. Kafka as the environment says."""
+        settings = KafkaSettings.from_env(os.environ)
+        broker = KafkaBroker(settings)
+        try:
+            async with self.served(broker, topic_prefix=settings.topic_prefix):
+                yield
+        finally:
+            await broker.stop()
+
+    @contextlib.asynccontextmanager
+    async def served(self, broker: Broker, *, topic_prefix: str = "", clock: Clock | None = None) -> AsyncIterator[None]:
+        """Served in the background for as long as the block runs; left gracefully."""
+        stop, started = asyncio.Event(), asyncio.Event()
+        serving = asyncio.ensure_future(
+            self.serve(broker, stop=stop, topic_prefix=topic_prefix, clock=clock, ready=lambda port: started.set())
+        )
+        waiting = asyncio.ensure_future(started.wait())
+        try:
+            await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()  # raises what kept it from starting
+            yield
+        finally:
+            waiting.cancel()
+            stop.set()
+            await serving
+
+    @contextlib.asynccontextmanager
+    async def answering(self, ref: str) -> AsyncIterator[tuple[Any, AnswerLater]]:
+        """Answer work that was accepted: `async with payment.answering(ref) as (db, answer): …; answer(CardCharged(…))`.
+
+        `db` is the kit's own transaction, as in a handler; `answer` takes the action's reply, or `Rejected(code, message)`, which undoes
+        what the block did. On leaving the block it is committed, then sent. Raises AnswerRefused when nobody waits for it any more. If a
+        compensation was waiting for the end, its handler runs in the same transaction and undoes the effect at once.
+        """
+        execution = await self.prepare()
+        async with execution.answering(ref) as (db, answer, sent):
+            yield db, answer
+        await self._send(sent)
+
+    @contextlib.asynccontextmanager
+    async def on(self, database: AsyncEngine | str) -> AsyncIterator[Execution]:
+        """Prepared on another database for as long as the block runs: for tests (testing.py)."""
+        await self.close()
+        before, self._target = self._target, database
+        try:
+            yield await self.prepare()
+        finally:
+            await self.close()
+            self._target = before
+
+    async def close(self) -> None:
+        """Close what `prepare` opened. An engine that was given stays open."""
+        execution, self._execution = self._execution, None
+        if execution is not None:
+            await execution.database.close()
+
+    async def _send(self, answers: Sequence[Answer]) -> None:
+        """Where this process serves no commands, the coordinator's next asking brings the answer: the row remembers it."""
+        service = self._service
+        if service is not None and answers:
+            await service.desk.send(answers, Hop())
+
+    async def _see_to_tables(self, database: Database) -> None:
+        for pause_s in (*DATABASE_TRIES_S, None):
+            try:
+                if not await table_exists(database.engine):
+                    if not self._create_table:
+                        raise ConfigurationError(
+                            "table saga_barrier is missing: add saga_participant.tables.upgrade(op) to a migration, or call create_tables"
+                        )
+                    await create_tables(database.engine)
+                if self._on_start is not None:
+                    await self._on_start(database.engine)
+            except (SQLAlchemyError, OSError) as error:
+                if pause_s is None:
+                    await database.close()
+                    raise ConfigurationError(f"{self.name}: its database cannot be used ({type(error).__name__})") from error
+                await asyncio.sleep(pause_s)
+            else:
+                return

@@ -1,0 +1,121 @@
+"""The handlers of a participant, bound to the schemas: what each command record leads to.
+
+Built once, before the first command. Whatever does not fit (a missing record, a model that disagrees with its schema, a reply other than
+the command's `sagaReply`) is one configuration error that lists it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from saga_messaging.errors import ConfigurationError
+from saga_participant.handlers import Handler
+from saga_schemas.binding import Binding, bind, record_for
+from saga_schemas.catalog import Catalog
+from saga_schemas.errors import BindingFailed, SchemaCollision, SchemaRefused
+from saga_schemas.files import read_schemas
+from saga_schemas.outcomes import Kind
+from saga_schemas.records import OWN
+
+REPLY_ATTRIBUTE: Final = "sagaReply"
+"""In a command's schema: the full name of the record that answers it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One command record and the handler that serves it."""
+
+    handler: Handler
+    command: Binding[BaseModel]
+    reply: Binding[BaseModel] | None
+    action_reply: Binding[BaseModel] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """All routes, and the schemas they are written in."""
+
+    catalog: Catalog
+    routes: dict[str, Route]
+    """By the full name of the command's record."""
+
+    @property
+    def bare(self) -> bool:
+        """No handler wants a SQLAlchemy object."""
+        return all(route.handler.bare for route in self.routes.values())
+
+    def route(self, record: str, kind: Kind) -> Route | None:
+        found = self.routes.get(record)
+        return found if found is not None and found.handler.kind is kind else None
+
+
+def build_registry(handlers: Iterable[Handler], directories: Sequence[Path]) -> Registry:
+    """ConfigurationError, one line, names the first thing that does not fit."""
+    catalog = _read(directories)
+    routes: dict[str, Route] = {}
+    for handler in handlers:
+        route = _route(handler, catalog)
+        record = route.command.schema.full_name
+        if record in routes:
+            raise ConfigurationError(f"{handler.name} and {routes[record].handler.name} both handle {record}; one has to go")
+        _check_reply(route, record)
+        routes[record] = route
+    if not routes:
+        raise ConfigurationError("this participant has no handler: decorate one with .action")
+    _check_action_replies(routes)
+    return Registry(catalog=catalog, routes=routes)
+
+
+def _read(directories: Sequence[Path]) -> Catalog:
+    catalog = Catalog(OWN)
+    try:
+        for directory in directories:
+            for schema in read_schemas(directory):
+                catalog.add(schema)
+    except (SchemaRefused, SchemaCollision) as error:
+        raise ConfigurationError(f"schemas: {error}") from None
+    return catalog
+
+
+def _route(handler: Handler, catalog: Catalog) -> Route:
+    return Route(
+        handler=handler,
+        command=_bound(handler, handler.command, catalog),
+        reply=None if handler.reply is None else _bound(handler, handler.reply, catalog),
+        action_reply=None if handler.action_reply is None else _bound(handler, handler.action_reply, catalog),
+    )
+
+
+def _bound(handler: Handler, model: type[BaseModel], catalog: Catalog) -> Binding[Any]:
+    try:
+        newest = {schema.full_name: latest for schema in catalog if (latest := catalog.latest(schema.full_name)) is not None}
+        return bind(model, record_for(model, newest.values()))
+    except BindingFailed as error:
+        raise ConfigurationError(f"{handler.name}: {'; '.join(str(error).splitlines())}") from None
+
+
+def _check_reply(route: Route, record: str) -> None:
+    wanted = route.command.schema.document.get(REPLY_ATTRIBUTE)
+    given = None if route.reply is None else route.reply.schema.full_name
+    if wanted is not None and given != wanted:
+        raise ConfigurationError(
+            f"{route.handler.name} returns {given or 'nothing'}; the schema of {record} says its reply is {wanted}"
+        )
+
+
+def _check_action_replies(routes: dict[str, Route]) -> None:
+    """A compensation that takes a reply nobody gives would never run."""
+    given = {
+        route.reply.schema.full_name for route in routes.values() if route.reply is not None and route.handler.kind is Kind.ACTION
+    }
+    for route in routes.values():
+        if route.action_reply is not None and route.action_reply.schema.full_name not in given:
+            raise ConfigurationError(
+                f"{route.handler.name} takes {route.handler.action_reply.__name__ if route.handler.action_reply else '?'}, "
+                "but no action of this participant returns it"
+            )

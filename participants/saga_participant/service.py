@@ -1,0 +1,100 @@
+"""A participant at work: its parts put together on a broker, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from saga_messaging.broker import Broker
+from saga_messaging.clock import Clock
+from saga_participant.command_loop import CommandLoop
+from saga_participant.dead_letters import DeadLetters
+from saga_participant.desk import Desk
+from saga_participant.execution import Execution
+from saga_participant.health import health_server
+from saga_participant.lanes import Lanes
+from saga_participant.metrics import Metrics
+from saga_participant.reply_sender import ReplySender
+from saga_participant.topic_watch import TopicWatch
+from saga_participant.tracing import Tracing
+from saga_schemas.topics import Topics
+
+LARGEST_IN_HAND: Final = 512
+"""Commands taken from Kafka and not finished: bounds memory and what comes again after a crash."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """One participant on one broker."""
+
+    name: str
+    execution: Execution
+    broker: Broker
+    clock: Clock
+    topics: Topics
+    instance: str | None
+    metrics: Metrics
+    desk: Desk
+    lanes: Lanes
+    loop: CommandLoop
+    watch: TopicWatch
+
+    @classmethod
+    def assemble(
+        cls,
+        *,
+        name: str,
+        execution: Execution,
+        broker: Broker,
+        clock: Clock,
+        topics: Topics,
+        instance: str | None,
+        metrics: Metrics,
+    ) -> Service:
+        """All parts, nothing started."""
+        group = f"{topics.prefix}saga.{name}"
+        sender = ReplySender(broker, clock, metrics)
+        desk = Desk(
+            execution=execution,
+            sender=sender,
+            dead_letters=DeadLetters(broker, topics.dlq(name), metrics),
+            tracing=Tracing(name, group),
+            metrics=metrics,
+            clock=clock,
+            reply_topic=topics.reply(name),
+            source=f"{name}/{instance or f'{socket.gethostname()}-{os.getpid()}'}",
+        )
+        lanes = Lanes(desk.serve, workers=execution.database.workers, capacity=LARGEST_IN_HAND)
+        loop = CommandLoop(
+            broker=broker, topic=topics.command(name), group=group, instance=instance, lanes=lanes, clock=clock, metrics=metrics
+        )
+        own = (topics.command(name), topics.reply(name), topics.dlq(name))
+        watch = TopicWatch(broker=broker, topics=own, sender=sender, loop=loop, clock=clock)
+        return cls(
+            name=name,
+            execution=execution,
+            broker=broker,
+            clock=clock,
+            topics=topics,
+            instance=instance,
+            metrics=metrics,
+            desk=desk,
+            lanes=lanes,
+            loop=loop,
+            watch=watch,
+        )
+
+    async def run(self, stop: asyncio.Event, *, health_port: int | None, ready: Callable[[int | None], None]) -> None:
+        """Until `stop` is set (what is in hand is finished first) or until cancelled (it comes again). `ready` gets the health port."""
+        async with health_server(self.metrics, health_port) as port, asyncio.TaskGroup() as group:
+            background = [group.create_task(self.desk.sender.run()), group.create_task(self.lanes.run())]
+            await self.watch.look()
+            background.append(group.create_task(self.watch.run()))
+            ready(port)
+            await self.loop.run(stop)
+            for task in background:
+                task.cancel()

@@ -1,0 +1,223 @@
+"""The barrier's transaction through SQLAlchemy Core: PostgreSQL and SQLite.
+
+SQLite's driver would begin a transaction late and as a reader; so it is put into autocommit and told `BEGIN IMMEDIATE` and `COMMIT`.
+PostgreSQL's own id of the transaction proves at `save` that the handler did not end it; on SQLite an open savepoint proves the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Select, Update, bindparam, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from saga_participant.database_errors import refused
+from saga_participant.entry import Entry
+from saga_participant.guarded import GuardedAsyncpg, GuardedConnection, GuardedSession
+from saga_participant.outcomes import BarrierBroken
+from saga_participant.row_mapping import COLUMNS, entry_of, values_of
+from saga_participant.tables import saga_barrier
+from saga_participant.transactions import COMMIT_LIMIT_S, Claimed, CommitRefused, CommitUnknown, Handle
+
+_PG_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_PG_XID: Final = "pg_current_xact_id()::text"
+_SQLITE_NOW: Final = (
+    "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000)"
+)
+_GIVEN: Final = ("saga_id", "step", "tenant", "incarnation", "run", "state", "expires_at")
+_CHANGING: Final = tuple(name for name in COLUMNS if name not in ("saga_id", "step"))
+_SAVEPOINT: Final = "saga_handler"
+
+
+def _claim(insert: Any, now: str, xid: str) -> Any:
+    """Makes the row, provisionally; no row comes back when it exists. Waits for whoever is making the same one."""
+    values = {name: bindparam(name, type_=saga_barrier.c[name].type) for name in _GIVEN}
+    statement = insert(saga_barrier).values(**values, at=literal_column(now)).on_conflict_do_nothing()
+    return statement.returning(saga_barrier.c.at, literal_column(xid).label("xid"))
+
+
+def _lock(now: str, xid: str) -> Select[Any]:
+    """Reads the row and keeps it from everybody else until the end of the transaction (on SQLite there is nobody else)."""
+    columns = [saga_barrier.c[name] for name in COLUMNS]
+    found = select(*columns, literal_column(now).label("now"), literal_column(xid).label("xid"))
+    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
+    return found.where(saga_barrier.c.saga_id == key, saga_barrier.c.step == bindparam("key_step")).with_for_update()
+
+
+def _save(now: str, xid: str) -> Update:
+    """Writes the row, in the transaction that claimed it and in no other."""
+    values = {name: bindparam(name, type_=saga_barrier.c[name].type) for name in _CHANGING}
+    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
+    where = (
+        saga_barrier.c.saga_id == key,
+        saga_barrier.c.step == bindparam("key_step"),
+        literal_column(xid) == bindparam("key_xid"),
+    )
+    return update(saga_barrier).where(*where).values(**values, at=literal_column(now))
+
+
+class SqlTransaction:
+    """What both databases share."""
+
+    CLAIM: Any
+    LOCK: Any
+    SAVE: Any
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._open = False
+        self._xid = ""
+
+    @property
+    def reusable(self) -> bool:
+        return False  # SQLAlchemy's pool resets a connection when it is given back
+
+    async def claim(self, fresh: Entry) -> Claimed:
+        row = fresh.row
+        given = {
+            "saga_id": fresh.saga_id,
+            "step": fresh.step,
+            "tenant": fresh.tenant,
+            "incarnation": row.incarnation,
+            "run": row.run,
+            "state": row.state.value,
+            "expires_at": fresh.expires_at_us,
+        }
+        for _ in range(2):  # a row that was there and is gone again (collected) is made by the second turn
+            made = (await self._connection.execute(self.CLAIM, given)).mappings().one_or_none()
+            if made is not None:
+                self._xid = made["xid"]
+                return Claimed(entry=None, now_us=made["at"])
+            claimed = await self.lock(fresh.saga_id, fresh.step)
+            if claimed.entry is not None:
+                return claimed
+        raise BarrierBroken("the barrier row comes and goes")
+
+    async def lock(self, saga_id: UUID, step: str) -> Claimed:
+        found = (await self._connection.execute(self.LOCK, {"key_saga": saga_id, "key_step": step})).mappings().one_or_none()
+        if found is None:
+            return Claimed(entry=None, now_us=0)
+        self._xid = found["xid"]
+        return Claimed(entry=entry_of(dict(found), found["now"]), now_us=found["now"])
+
+    async def save(self, entry: Entry) -> None:
+        values = values_of(entry)
+        given = {name: values[name] for name in _CHANGING}
+        done = await self._connection.execute(
+            self.SAVE, given | {"key_saga": entry.saga_id, "key_step": entry.step, "key_xid": self._xid}
+        )
+        if done.rowcount != 1:
+            raise BarrierBroken("the handler ended the transaction it was given")
+
+    @contextlib.asynccontextmanager
+    async def handle(self, wanted: Handle) -> AsyncIterator[Any]:
+        if wanted is Handle.SESSION:
+            session = GuardedSession(
+                bind=self._connection, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=True
+            )
+            try:
+                yield session
+                await session.finish()
+            finally:
+                await session.abandon()
+        elif wanted is Handle.ASYNCPG:
+            yield GuardedAsyncpg((await self._connection.get_raw_connection()).driver_connection)
+        else:
+            yield GuardedConnection(self._connection.engine, self._connection.sync_connection)
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        async with self._connection.begin_nested():
+            yield
+
+    def lost(self) -> bool:
+        return self._connection.invalidated or self._connection.closed
+
+
+class PostgresTransaction(SqlTransaction):
+    """PostgreSQL, with any asyncio driver SQLAlchemy knows."""
+
+    CLAIM = _claim(postgresql.insert, _PG_NOW, _PG_XID)
+    LOCK = _lock(_PG_NOW, _PG_XID)
+    SAVE = _save(_PG_NOW, _PG_XID)
+
+    async def start(self) -> None:
+        await self._connection.begin()
+        self._open = True
+
+    async def save(self, entry: Entry) -> None:
+        if not self._connection.in_transaction():
+            raise BarrierBroken("the handler ended the transaction it was given")
+        await super().save(entry)
+
+    async def commit(self) -> None:
+        self._open = False
+        try:
+            async with asyncio.timeout(COMMIT_LIMIT_S):
+                await self._connection.commit()
+        except Exception as error:
+            if refused(error):
+                raise CommitRefused(type(error).__name__) from error
+            with contextlib.suppress(SQLAlchemyError):
+                await self._connection.invalidate()
+            raise CommitUnknown(type(error).__name__) from error
+
+    async def rollback(self) -> None:
+        self._open = False
+        if not self.lost() and self._connection.in_transaction():
+            await self._connection.rollback()
+
+
+class SqliteTransaction(SqlTransaction):
+    """SQLite by aiosqlite."""
+
+    CLAIM = _claim(sqlite.insert, _SQLITE_NOW, "''")
+    LOCK = _lock(_SQLITE_NOW, "''")
+    SAVE = _save(_SQLITE_NOW, "''")
+
+    async def start(self) -> None:
+        await self._connection.execution_options(isolation_level="AUTOCOMMIT")
+        await self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        self._open = True
+
+    @contextlib.asynccontextmanager
+    async def handle(self, wanted: Handle) -> AsyncIterator[Any]:
+        if wanted is Handle.ASYNCPG:
+            raise AssertionError("a handler for asyncpg.Connection needs PostgreSQL")
+        await self._connection.exec_driver_sql(f"SAVEPOINT {_SAVEPOINT}")
+        async with super().handle(wanted) as db:
+            yield db
+        try:
+            await self._connection.exec_driver_sql(f"RELEASE {_SAVEPOINT}")
+        except SQLAlchemyError:
+            raise BarrierBroken("the handler ended the transaction it was given") from None
+
+    async def save(self, entry: Entry) -> None:
+        if not await self._in_transaction():
+            raise BarrierBroken("the handler ended the transaction it was given")
+        await super().save(entry)
+
+    async def commit(self) -> None:
+        self._open = False
+        try:
+            await self._connection.exec_driver_sql("COMMIT")
+        except Exception as error:
+            if await self._in_transaction():  # it is still open: a constraint that is checked at the end
+                await self._connection.exec_driver_sql("ROLLBACK")
+                raise CommitRefused(type(error).__name__) from error
+            raise CommitUnknown(type(error).__name__) from error
+
+    async def rollback(self) -> None:
+        self._open = False
+        if await self._in_transaction():
+            await self._connection.exec_driver_sql("ROLLBACK")
+
+    async def _in_transaction(self) -> bool:
+        driver = (await self._connection.get_raw_connection()).driver_connection
+        return bool(getattr(driver, "in_transaction", False))

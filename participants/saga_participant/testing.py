@@ -1,0 +1,163 @@
+"""Test a participant's handlers in memory: the real barrier, the real codec, SQLite, no Kafka.
+
+    async with ParticipantTester(payment) as tester:
+        reply = await tester.action("charge", ChargeCard(order_id="o-1", account="a", amount=100))
+        assert reply.outcome is Outcome.SUCCEEDED
+        assert (await tester.redeliver()).value == reply.value          # asked again: same answer, no second effect
+        assert (await tester.compensation("charge", RefundCard(…))).outcome is Outcome.UNDONE
+
+Look at the effect through `tester.engine`. For handlers on asyncpg give a PostgreSQL URL.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from saga_participant.answers import Answer
+from saga_participant.entry import Command
+from saga_participant.execution import Execution
+from saga_participant.participant import Participant
+from saga_schemas.binding import bind, record_for
+from saga_schemas.codec import decode, encode
+from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.ids import command_id, uuid7
+from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.records import EMPTY_BYTES, Empty, Failure, read_own
+
+IN_MEMORY: Final = "sqlite+aiosqlite://"
+HOUR_US: Final = 3_600_000_000
+
+__all__ = ["Outcome", "ParticipantTester", "Reply"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the participant answered."""
+
+    outcome: Outcome
+    value: dict[str, Any]
+    """The reply's record, as plain values."""
+    failure: Failure | None
+    """With REJECTED and FAILED."""
+    seq: int | None
+    row_run: int | None
+    to: CommandHeaders
+    """The command it answers."""
+
+
+class ParticipantTester:
+    """One saga's commands against one participant. `replies` holds every answer, also those to earlier commands."""
+
+    def __init__(self, participant: Participant, *, database: AsyncEngine | str = IN_MEMORY, tenant: str = "default") -> None:
+        self._participant = participant
+        self._database = database
+        self._tenant = tenant
+        self._stack = AsyncExitStack()
+        self._execution: Execution | None = None
+        self._last: Command | None = None
+        self._version = 0
+        self.saga_id: UUID = UUID(int=0)
+        self.replies: list[Reply] = []
+        self.new_saga()
+
+    async def __aenter__(self) -> Self:
+        self._execution = await self._stack.enter_async_context(self._participant.on(self._database))
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._stack.aclose()
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The database the handlers work on."""
+        return self._running.database.engine
+
+    def new_saga(self) -> UUID:
+        """Commands from now on are of another saga."""
+        self.saga_id = uuid7(time.time_ns() // 1000, os.urandom(10))
+        return self.saga_id
+
+    async def action(
+        self, step: str, command: BaseModel, *, run: int = 1, expired: bool = False, incarnation: int = 1
+    ) -> Reply | None:
+        """Ask for a step's action; None is silence."""
+        return await self._ask(Kind.ACTION, step, command, run, expired, incarnation)
+
+    async def compensation(
+        self, step: str, command: BaseModel, *, run: int = 1, expired: bool = False, incarnation: int = 1
+    ) -> Reply | None:
+        """Ask for a step's compensation."""
+        return await self._ask(Kind.COMPENSATION, step, command, run, expired, incarnation)
+
+    async def resolve(self, step: str, *, run: int = 1, expired: bool = False, incarnation: int = 1) -> Reply | None:
+        """Ask what became of a step's action; if nothing did, nothing ever will."""
+        return await self._ask(Kind.RESOLVE, step, None, run, expired, incarnation)
+
+    async def redeliver(self) -> Reply | None:
+        """The last command again, as Kafka and coordinators do."""
+        assert self._last is not None, "nothing was delivered yet"
+        headers = replace(self._last.headers, attempt=self._last.headers.attempt + 1, message_id=self._message_id())
+        return await self.deliver(replace(self._last, headers=headers))
+
+    async def deliver(self, command: Command) -> Reply | None:
+        """Any command."""
+        self._last = command
+        answers = await self._running.deliver(command)
+        replies = [self._read(answer) for answer in answers]
+        self.replies += replies
+        own = [reply for reply in replies if reply.to.message_id == command.headers.message_id]
+        return own[-1] if own else None
+
+    @property
+    def _running(self) -> Execution:
+        assert self._execution is not None, "use: async with ParticipantTester(…) as tester"
+        return self._execution
+
+    async def _ask(
+        self, kind: Kind, step: str, command: BaseModel | None, run: int, expired: bool, incarnation: int
+    ) -> Reply | None:
+        record, payload = Empty.avro_name, EMPTY_BYTES
+        if command is not None:
+            catalog = self._running.registry.catalog
+            binding = bind(type(command), record_for(type(command), list(catalog)))
+            record, payload = binding.schema.full_name, encode(binding.schema, binding.to_value(command))
+        now_us = time.time_ns() // 1000
+        headers = CommandHeaders(
+            message_id=self._message_id(incarnation),
+            source="tester",
+            record=record,
+            time_us=now_us,
+            saga_id=self.saga_id,
+            step=step,
+            kind=kind,
+            run=run,
+            attempt=1,
+            incarnation=incarnation,
+            version=self._version,
+            tenant=self._tenant,
+            definition_hash="0" * 64,
+            expiry_us=now_us + (-HOUR_US if expired else HOUR_US),
+            token="tester",
+        )
+        return await self.deliver(Command(headers=headers, payload=payload))
+
+    def _message_id(self, incarnation: int = 1) -> str:
+        self._version += 1
+        return command_id(self.saga_id, incarnation, self._version, 0)
+
+    def _read(self, answer: Answer) -> Reply:
+        failure, value = None, {}
+        if answer.outcome in (Outcome.REJECTED, Outcome.FAILED):
+            failure = read_own(answer.content.payload, Failure)
+        else:
+            value = decode(answer.content.payload, self._running.registry.catalog).value
+        return Reply(outcome=answer.outcome, value=value, failure=failure, seq=answer.seq, row_run=answer.row_run, to=answer.to)

@@ -1,0 +1,400 @@
+"""One command in one transaction: claim the row, decide by the table, run the handler, write the row.
+
+A turn never commits and never sends: it returns a `Plan` and its owner (execution.py) carries it out. The usual ways: the table answers
+at once; or the handler runs and the row remembers its reply. A handler's no, or a failure after something else was already done here,
+unwinds the transaction and is played again with the ending `known`: so the usual case pays for no savepoint.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from saga_participant import barrier
+from saga_participant.answers import EMPTY, Answer, progress
+from saga_participant.barrier import Ending, Memory, Row, RowState, Task, Verdict
+from saga_participant.calls import Calls
+from saga_participant.entry import Command, Entry, Pending, Stored
+from saga_participant.invocation import Call, Ended, perform
+from saga_participant.outcomes import DEFAULT_LEASE, BarrierBroken
+from saga_participant.registry import Route
+from saga_participant.transactions import Transaction
+from saga_schemas.outcomes import Kind, Outcome
+
+_LOG: Final = logging.getLogger("saga_participant")
+MAX_CELLS: Final = 4
+"""Cells of the table one turn may walk through: resume, undo at its end, the command itself, and one to spare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """A handler to be called when this transaction is over, because it works elsewhere."""
+
+    task: Task
+    route: Route
+    headers_run: int
+    """The run its row is of now; the answer is lost if that changes."""
+    lease_until_us: int
+    action: Command
+    """What the handler is given: the action's command, or the compensation's."""
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a turn leads to."""
+
+    commit: bool
+    answers: tuple[Answer, ...] = ()
+    outside: Outside | None = None
+    again: Mapping[Task, Ended] | None = None
+    """Roll back and play again with these endings known."""
+    failed: Ended | None = None
+    """Why it was rolled back, to be looked at for the database's fate."""
+    follow: Command | None = None
+    """A compensation that was wished for and now has to be delivered like any other."""
+
+
+NOTHING: Final = Plan(commit=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """The state of one transaction."""
+
+    transaction: Transaction
+    calls: Calls
+    command: Command
+    route: Route | None
+    """The handler of the command's own record; RESOLVE has none."""
+    known: Mapping[Task, Ended] = field(default_factory=dict)
+    now_us: int = 0
+    answers: list[Answer] = field(default_factory=list)
+    dirty: bool = False
+    """The row was changed by an earlier cell of this turn."""
+    follow: Command | None = None
+
+    async def play(self) -> Plan:
+        """From the first statement to the last but the commit."""
+        fresh = self._fresh()
+        claimed = await self.transaction.claim(fresh)
+        self.now_us = claimed.now_us
+        if claimed.entry is not None and claimed.entry.tenant != self.command.headers.tenant:
+            _LOG.warning("command of another tenant refused; saga=%s step=%s", fresh.saga_id, fresh.step)
+            return NOTHING
+        return await self.walk(claimed.entry, fresh)
+
+    async def walk(self, entry: Entry | None, fresh: Entry) -> Plan:
+        """Cell after cell until one ends the turn."""
+        for _ in range(MAX_CELLS):
+            told = self._told(entry)
+            verdict = barrier.decide(None if entry is None else entry.row, told)
+            match verdict.task:
+                case Task.REFUSE:
+                    return NOTHING
+                case Task.ANSWER:
+                    return await self._answer(entry, fresh, told, verdict)
+                case Task.ACT:
+                    return await self._act(entry, fresh, told)
+                case Task.UNDO:
+                    assert entry is not None
+                    return await self._undo(replace(entry, row=_row(verdict)), told)
+                case Task.RESUME:
+                    assert entry is not None
+                    resumed = await self._resume(replace(entry, row=_row(verdict)))
+                    if isinstance(resumed, Plan):
+                        return resumed
+                    if self._answered():
+                        return await self._finish(resumed)
+                    entry = resumed
+        raise BarrierBroken("the barrier's table does not come to an end")
+
+    async def record(self, outside: Outside, ended: Ended) -> Plan:
+        """Write down what a handler did outside any transaction, if the row still waits for it; else what the row says now counts."""
+        claimed = await self.transaction.lock(self.command.headers.saga_id, self.command.headers.step)
+        self.now_us, entry = claimed.now_us, claimed.entry
+        if entry is None:
+            return NOTHING
+        if outside.task is Task.UNDO:
+            return await self._record_undo(entry, ended)
+        if not barrier.may_answer(entry.row, outside.headers_run):
+            return await self.walk(entry, entry)
+        if ended.ending is Ending.ACCEPTED:
+            return await self._still_accepted(self._begun(entry, barrier.ended(entry.row, ended.ending), ended, outside.action))
+        closed = await self.end(self._noted(entry), ended)
+        return await self._finish(closed) if self._answered() else await self.walk(closed, closed)
+
+    async def _record_undo(self, entry: Entry, ended: Ended) -> Plan:
+        told = self._told(entry)
+        if entry.row.state is not RowState.DONE or told.run < entry.row.run:
+            return await self.walk(entry, entry)
+        row, outcome = barrier.undid(entry.row, told, ended.ending)
+        self.answers.append(self._to(self.command, outcome, ended.content))
+        undo = ended.content if ended.ending is Ending.DONE else entry.undo
+        return await self._finish(replace(entry, row=row, undo=undo, lease_until_us=None))
+
+    async def answer_later(self, entry: Entry, ended: Ended) -> Plan:
+        """The end of accepted work as its owner tells it; the row is locked and waits for it."""
+        pending = entry.pending
+        assert pending is not None
+        closed = await self.end(entry, ended)
+        if not self.answers and self.follow is None:
+            outcome = Outcome.REJECTED if ended.ending is Ending.REJECTED else Outcome.SUCCEEDED
+            self.answers.append(Answer(to=pending.action, outcome=outcome, content=ended.content))
+        return await self._finish(closed)
+
+    # Cells
+
+    async def _answer(self, entry: Entry | None, fresh: Entry, told: barrier.Command, verdict: Verdict) -> Plan:
+        assert verdict.outcome is not None
+        if verdict.row is None:  # EXPIRED: the row made provisionally goes with the transaction
+            return replace(NOTHING, answers=(Answer(to=self.command.headers, outcome=verdict.outcome),))
+        new = replace(entry or fresh, row=verdict.row)
+        if entry is not None and entry.row.state is RowState.ACCEPTED:
+            new = self._noted(new)
+        made = self._reply_of(new, verdict)
+        if made is not None:
+            seq = new.progress_seq if verdict.memory is Memory.PROGRESS else None
+            row_run = barrier.row_run_of(verdict.row, told, verdict.outcome)
+            self.answers.append(Answer(to=self.command.headers, outcome=verdict.outcome, content=made, seq=seq, row_run=row_run))
+        if self.dirty or new != (entry or fresh):
+            await self.transaction.save(new)
+        elif entry is not None:
+            return Plan(commit=False, answers=tuple(self.answers), follow=self.follow)
+        return self._done()
+
+    async def _act(self, before: Entry | None, fresh: Entry, told: barrier.Command) -> Plan:
+        assert self.route is not None
+        base = replace(before or fresh, action=None, undo=None, progress_seq=0)
+        if self.route.handler.external and Task.ACT not in self.known:
+            return await self._prepare(base, told, self.route)
+        ended = self.known.get(Task.ACT)
+        if ended is None:
+            ended = await perform(self.calls.action(self.route, self.command, told.run, resumed=False), self.transaction)
+            if ended.ending is Ending.REJECTED:
+                return Plan(commit=False, again={**self.known, Task.ACT: ended})
+        row, outcome = barrier.acted(None if before is None else before.row, told, ended.ending)
+        if ended.ending is Ending.FAILED or row is None:
+            return replace(NOTHING, answers=(self._to(self.command, outcome, ended.content),), failed=ended)
+        new = (
+            self._begun(base, row, ended, self.command)
+            if ended.ending is Ending.ACCEPTED
+            else replace(base, row=row, action=ended.content)
+        )
+        await self.transaction.save(new)
+        if ended.ending is Ending.ACCEPTED:
+            self.answers.append(Answer(to=self.command.headers, outcome=outcome, content=_said(new), seq=new.progress_seq))
+        else:
+            self.answers.append(self._to(self.command, outcome, ended.content))
+        return self._done()
+
+    async def _undo(self, entry: Entry, told: barrier.Command) -> Plan:
+        assert self.route is not None
+        if self.route.handler.external:
+            return await self._prepare_undo(entry, told, self.route)
+        undone = await self._undone(entry, told, self.command, self.route)
+        if isinstance(undone, Plan):
+            return undone
+        return await self._finish(undone)
+
+    async def _undone(self, entry: Entry, told: barrier.Command, command: Command, route: Route) -> Entry | Plan:
+        """Run a compensation's handler and add its answer; a Plan when all of this transaction has to go."""
+        call = self.calls.compensation(route, command, entry)
+        if isinstance(call, Ended):
+            ended = call
+        elif self.dirty:
+            ended = await self._inside_savepoint(call)
+        else:
+            ended = await perform(call, self.transaction)
+        row, outcome = barrier.undid(entry.row, told, ended.ending)
+        self.answers.append(self._to(command, outcome, ended.content))
+        if ended.ending is Ending.DONE:
+            return replace(entry, row=row, undo=ended.content)
+        return replace(entry, row=row) if self.dirty else replace(NOTHING, answers=tuple(self.answers), failed=ended)
+
+    async def _inside_savepoint(self, call: Call) -> Ended:
+        try:
+            async with self.transaction.savepoint():
+                ended = await perform(call, self.transaction)
+                if ended.ending is not Ending.DONE:
+                    raise _Undone(ended)
+        except _Undone as undone:
+            return undone.ended
+        return ended
+
+    async def _resume(self, entry: Entry) -> Entry | Plan:
+        """The accepted action's own command again. What it leads to is decided on by the next cell."""
+        pending, route = entry.pending, self.calls.route_of_accepted(entry)
+        if pending is None or route is None or entry.action_command is None:
+            _LOG.error("accepted work cannot be resumed: no handler for it; saga=%s step=%s", entry.saga_id, entry.step)
+            return await self._still_accepted(entry)
+        action = Command(headers=pending.action, payload=entry.action_command)
+        if route.handler.external:
+            return await self._lease(self._noted(entry), Task.RESUME, route, action)
+        ended = self.known.get(Task.RESUME)
+        if ended is None:
+            ended = await perform(self.calls.action(route, action, entry.row.run, resumed=True), self.transaction)
+            if ended.ending in (Ending.REJECTED, Ending.FAILED):
+                return Plan(commit=False, again={**self.known, Task.RESUME: ended}, failed=ended)
+        if ended.ending is Ending.FAILED:
+            return await self._still_accepted(entry)
+        if ended.ending is Ending.ACCEPTED:
+            return await self._still_accepted(self._begun(entry, barrier.ended(entry.row, ended.ending), ended, action))
+        return await self.end(self._noted(entry), ended)
+
+    async def _still_accepted(self, entry: Entry) -> Plan:
+        new = self._noted(entry)
+        await self.transaction.save(new)
+        self.answers.append(
+            Answer(to=self.command.headers, outcome=Outcome.IN_PROGRESS, content=_said(new), seq=new.progress_seq)
+        )
+        return self._done()
+
+    async def end(self, entry: Entry, ended: Ended) -> Entry:
+        """Accepted work ends. A wish to undo that was noted is decided at once, by the same table, in the same transaction."""
+        self.dirty = True
+        pending = entry.pending
+        row = replace(barrier.ended(entry.row, ended.ending), wish=None)
+        new = replace(entry.forget_work(), row=row, action=ended.content)
+        undo = pending.undo if pending is not None and entry.row.wish is not None else None
+        if undo is None:
+            return new
+        told = barrier.Command(kind=Kind.COMPENSATION, run=undo.headers.run, incarnation=row.incarnation)
+        verdict = barrier.decide(row, told)
+        if verdict.task is Task.ANSWER:
+            assert verdict.outcome is not None
+            self.answers.append(self._to(undo, verdict.outcome, EMPTY))
+            return replace(new, row=_row(verdict))
+        route = self.calls.route(undo)
+        if route is None or route.handler.external:
+            self.follow = None if undo.headers.message_id == self.command.headers.message_id else undo
+            return new
+        undone = await self._undone(replace(new, row=_row(verdict)), told, undo, route)
+        assert isinstance(undone, Entry)  # in a dirty turn a failure stays inside its savepoint
+        return undone
+
+    # Pieces
+
+    def _answered(self) -> bool:
+        """This turn's own command was answered: it was the wish that the end of the action fulfilled."""
+        own = self.command.headers.message_id
+        return any(answer.to.message_id == own for answer in self.answers)
+
+    async def _finish(self, entry: Entry) -> Plan:
+        await self.transaction.save(entry)
+        return self._done()
+
+    async def _prepare(self, base: Entry, told: barrier.Command, route: Route) -> Plan:
+        """An external action: accepted before it is called, so that whatever happens then, the row tells the truth."""
+        row, _ = barrier.acted(base.row if base.row.state is not RowState.DONE else None, told, Ending.ACCEPTED)
+        assert row is not None
+        incarnation = max(row.incarnation, base.row.incarnation)
+        entry = replace(
+            base,
+            row=replace(row, incarnation=incarnation),
+            action_command=self.command.payload,
+            pending=Pending(action=self.command.headers),
+        )
+        return await self._lease(entry, Task.ACT, route, self.command)
+
+    async def _prepare_undo(self, entry: Entry, told: barrier.Command, route: Route) -> Plan:
+        if entry.lease_until_us is not None and entry.lease_until_us > self.now_us:  # somebody is at it
+            self.answers.append(Answer(to=self.command.headers, outcome=Outcome.IN_PROGRESS, content=progress(""), seq=0))
+            return replace(NOTHING, answers=tuple(self.answers))
+        return await self._lease(entry, Task.UNDO, route, self.command)
+
+    async def _lease(self, entry: Entry, task: Task, route: Route, command: Command) -> Plan:
+        until = self.now_us + self.calls.external_lease_us
+        new = replace(entry, lease_until_us=until, row=replace(entry.row, lease_over=False))
+        await self.transaction.save(new)
+        outside = Outside(task=task, route=route, headers_run=new.row.run, lease_until_us=until, action=command, entry=new)
+        return Plan(commit=True, answers=tuple(self.answers), outside=outside)
+
+    def _begun(self, base: Entry, row: Row, ended: Ended, action: Command) -> Entry:
+        """Accepted, now or again: the lease starts, the number of the progress rises."""
+        said = ended.progress
+        lease = _micros(said.lease if said is not None else DEFAULT_LEASE)
+        undo = base.pending.undo if base.pending is not None and row.wish is not None else None
+        return replace(
+            base,
+            row=replace(row, lease_over=False),
+            action_command=action.payload,
+            progress_seq=base.progress_seq + 1,
+            lease_until_us=self.now_us + lease,
+            pending=Pending(action=action.headers, undo=undo, note=said.note if said is not None else ""),
+        )
+
+    def _noted(self, entry: Entry) -> Entry:
+        """Whom the end will answer: the latest command of the row's own run, and the compensation that wishes it undone."""
+        pending, command = entry.pending, self.command
+        if pending is None or entry.row.state is not RowState.ACCEPTED or command.headers.run < entry.row.run:
+            return entry if entry.row.state is RowState.ACCEPTED else entry.forget_work()
+        if command.headers.kind is Kind.ACTION and command.headers.run == entry.row.run:
+            return replace(entry, pending=replace(pending, action=command.headers))
+        if command.headers.kind is Kind.COMPENSATION and command.headers.run == entry.row.wish:
+            return replace(entry, pending=replace(pending, undo=command))
+        return entry
+
+    def _reply_of(self, entry: Entry, verdict: Verdict) -> Stored | None:
+        match verdict.memory:
+            case Memory.NOTHING:
+                return EMPTY
+            case Memory.PROGRESS:
+                return _said(entry)
+            case Memory.UNDO:
+                return entry.undo or EMPTY
+            case Memory.ACTION:
+                if entry.action is None:  # its handler once ended our transaction: the effect is there, the reply is not
+                    _LOG.error("the row remembers no reply, so none is given; saga=%s step=%s", entry.saga_id, entry.step)
+                return entry.action
+
+    def _told(self, entry: Entry | None) -> barrier.Command:
+        headers = self.command.headers
+        accepted = None if entry is None else self.calls.route_of_accepted(entry)
+        return barrier.Command(
+            kind=headers.kind,
+            run=headers.run,
+            incarnation=headers.incarnation,
+            expired=entry is None and headers.expiry_us <= self.now_us,
+            fenceable=accepted is not None and accepted.handler.fenceable,
+        )
+
+    def _fresh(self) -> Entry:
+        """The row as it is made where there is none: what the table ends with, or for an action its provisional DONE."""
+        headers = self.command.headers
+        state = RowState.DONE if headers.kind is Kind.ACTION else RowState.FENCED
+        return Entry(
+            saga_id=headers.saga_id,
+            step=headers.step,
+            tenant=headers.tenant,
+            row=Row(state=state, run=headers.run, incarnation=headers.incarnation),
+            expires_at_us=headers.expiry_us,
+        )
+
+    def _done(self) -> Plan:
+        return Plan(commit=True, answers=tuple(self.answers), follow=self.follow)
+
+    @staticmethod
+    def _to(command: Command, outcome: Outcome, content: Stored) -> Answer:
+        return Answer(to=command.headers, outcome=outcome, content=content)
+
+
+class _Undone(Exception):  # carries an ending out of a savepoint
+    def __init__(self, ended: Ended) -> None:
+        self.ended = ended
+
+
+def _row(verdict: Verdict) -> Row:
+    assert verdict.row is not None
+    return verdict.row
+
+
+def _said(entry: Entry) -> Stored:
+    return progress("" if entry.pending is None else entry.pending.note)
+
+
+def _micros(duration: timedelta) -> int:
+    return max(0, int(duration.total_seconds() * 1_000_000))
