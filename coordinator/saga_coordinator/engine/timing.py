@@ -55,12 +55,17 @@ def silence_limit_at(step: Step, state: StepState) -> int | None:
     return state.silent_since + step.timing.attention_ms * 1000
 
 
-def limits(saga: Saga, phase: Phase, step: Step, state: StepState) -> Iterator[int]:
-    """Every limit that concerns this step now."""
+def own_limits(phase: Phase, step: Step, state: StepState) -> Iterator[int]:
+    """The limits of this step alone."""
     if (limit := step_limit_at(step, state, phase)) is not None:
         yield limit
     if (limit := silence_limit_at(step, state)) is not None:
         yield limit
+
+
+def limits(saga: Saga, phase: Phase, step: Step, state: StepState) -> Iterator[int]:
+    """Every limit that concerns this step now: its own, and while it is open the saga's deadline."""
+    yield from own_limits(phase, step, state)
     if phase is Phase.RUNNING and saga.deadline_at is not None and is_open(state):
         yield saga.deadline_at
 
@@ -82,16 +87,14 @@ def is_over(step: Step, state: StepState, limit: int, env: Env) -> bool:
     """The limit has passed, was probed, the grace is over, and the replies are read up to later than that."""
     if limit > env.now or not _probed(state, limit):
         return False
-    assert state.probed_at is not None
-    settled = max(limit, state.probed_at + _grace_us(step))
+    settled = _settled_at(step, state, limit)
     return env.now > settled and env.caught_up.get(step.participant, 0) > settled
 
 
 def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
     """Every time at which this saga wants to be looked at."""
-    deadline = saga.deadline_at if saga.phase is Phase.RUNNING and not saga.recovering else None
-    if deadline is not None and not any(is_open(state) for state in saga.steps.values()):
-        yield deadline  # with open steps it is one of their limits
+    if saga.phase is Phase.RUNNING and saga.deadline_at is not None and not saga.recovering:
+        yield from _deadline_look(definition, saga, saga.deadline_at)
     for step in definition.steps:
         state = saga.steps[step.name]
         if state.due_at is not None:
@@ -100,11 +103,21 @@ def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
             yield state.heartbeat_at
         if saga.recovering:
             continue
-        for limit in limits(saga, saga.phase, step, state):
+        for limit in own_limits(saga.phase, step, state):
             if _probed(state, limit):
-                yield max(limit, (state.probed_at or 0) + _grace_us(step)) + 1
+                yield _settled_at(step, state, limit) + 1
             elif state.status in WAITING:  # else its own next attempt is the probe, and that is due at due_at
                 yield limit
+
+
+def _deadline_look(definition: Definition, saga: Saga, deadline: int) -> Iterator[int]:
+    """When the saga's deadline passes for the steps to be asked again, and when it may act: after the last of their graces."""
+    still_open = [(step, state) for step in definition.steps if is_open(state := saga.steps[step.name])]
+    unproved = [state for _, state in still_open if not _probed(state, deadline)]
+    if not still_open or any(state.status in WAITING for state in unproved):
+        yield deadline
+    elif not unproved:
+        yield max(_settled_at(step, state, deadline) for step, state in still_open) + 1
 
 
 def next_wake_up(definition: Definition, saga: Saga, now: int) -> int | None:
@@ -136,8 +149,10 @@ def _probed(state: StepState, limit: int) -> bool:
     return state.probed_at is not None and state.probed_at >= limit
 
 
-def _grace_us(step: Step) -> int:
-    return 2 * step.timing.reask_ms * 1000
+def _settled_at(step: Step, state: StepState, limit: int) -> int:
+    """When the grace of a probed limit is over: twice the re-ask interval after the probe."""
+    assert state.probed_at is not None
+    return max(limit, state.probed_at + 2 * step.timing.reask_ms * 1000)
 
 
 __all__ = [
