@@ -1,0 +1,197 @@
+"""Writes the blocks of the docs that come from the code, between `<!-- NAME: generated -->` and `<!-- end -->`.
+
+    python tools/generate_docs.py            writes what differs
+    python tools/generate_docs.py --check    only says so, and exits 1
+
+Everything else in a page is written by hand. tests/unit/test_docs.py runs the check.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import record_transcripts
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from saga_coordinator.api.counters import Counters
+from saga_coordinator.api.problems import CODES as PROBLEMS
+from saga_coordinator.definitions import CODES as FINDINGS
+from saga_coordinator.engine import diagram
+from saga_coordinator.instruments import Instruments
+from saga_coordinator.settings import Settings
+from saga_messaging.settings import KafkaSettings
+from saga_schemas.catalog import Catalog
+from saga_schemas.pipeline import STAGES
+from saga_schemas.records import OWN
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+
+
+def transition_table() -> str:
+    return diagram.markdown_table()
+
+
+def state_diagram() -> str:
+    return f"```mermaid\n{diagram.mermaid()}```\n"
+
+
+def lint_codes() -> str:
+    rows = [
+        (f"`{code}`", "warning" if said.warning else "error", said.meaning, said.cure) for code, said in sorted(FINDINGS.items())
+    ]
+    return _table(("code", "", "meaning", "what to do"), rows)
+
+
+def settings() -> str:
+    rows = [
+        (f"`SAGA_{name.upper()}`", _default(field), _meaning(Settings, name, field))
+        for name, field in Settings.model_fields.items()
+        if name != "kafka"
+    ]
+    return _table(("variable", "default", "meaning"), rows)
+
+
+def kafka_settings() -> str:
+    rows = []
+    for name, field in KafkaSettings.model_fields.items():
+        variable = "SAGA_TOPIC_PREFIX" if name == "topic_prefix" else f"SAGA_KAFKA_{name.upper()}"
+        rows.append((f"`{variable}`", _default(field), field.description or ""))
+    return _table(("variable", "default", "value"), rows)
+
+
+def metrics() -> str:
+    rows = [(f"`{name}`", kind, labels, told) for name, kind, labels, told in sorted(_families())]
+    return _table(("metric", "kind", "labels", "meaning"), rows)
+
+
+def problem_codes() -> str:
+    return _table(("code", "status", "meaning"), [(f"`{code}`", str(status), told) for code, (status, told) in PROBLEMS.items()])
+
+
+def decode_stages() -> str:
+    return "".join(f"{number}. {stage}\n" for number, stage in enumerate(STAGES, start=1))
+
+
+def protocol_records() -> str:
+    parts = []
+    for schema in OWN:
+        document = (resources.files("saga_schemas") / "avro" / f"{schema.full_name}.avsc").read_text().strip()
+        parts.append(f"`{schema.full_name}`, id `{schema.id:08x}`\n\n```json\n{document}\n```\n")
+    return "\n".join(parts)
+
+
+def example_schemas() -> str:
+    found = [schema for schema in record_transcripts.catalog() if not schema.full_name.startswith("saga.")]
+    return "\n".join(
+        f"`{schema.full_name}`, id `{schema.id:08x}`\n\n```json\n{schema.canonical.decode()}\n```\n" for schema in Catalog(found)
+    )
+
+
+def transcripts() -> str:
+    return record_transcripts.markdown()
+
+
+BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
+    "ARCHITECTURE.md": {"transition table": transition_table, "state diagram": state_diagram},
+    "definitions.md": {"lint codes": lint_codes},
+    "operations.md": {
+        "settings": settings,
+        "kafka settings": kafka_settings,
+        "metrics": metrics,
+        "problem codes": problem_codes,
+    },
+    "wire.md": {
+        "decode stages": decode_stages,
+        "protocol records": protocol_records,
+        "example schemas": example_schemas,
+        "transcripts": transcripts,
+    },
+}
+
+
+def generated(page: str, text: str) -> str:
+    """The page with its blocks as the code has them now. LookupError when one has no place in the page."""
+    for name, make in BLOCKS[page].items():
+        block = re.compile(rf"(<!-- {re.escape(name)}: generated -->\n).*?(<!-- end -->)", re.DOTALL)
+        content = make()
+        text, places = block.subn(lambda found, content=content: f"{found[1]}\n{content}\n{found[2]}", text)
+        if places != 1:
+            raise LookupError(f"docs/{page} has {places} places for the block {name!r}")
+    return text
+
+
+def main(arguments: list[str]) -> int:
+    stale = []
+    for page in BLOCKS:
+        path = DOCS / page
+        before = path.read_text()
+        after = generated(page, before)
+        if after != before:
+            stale.append(page)
+            if "--check" not in arguments:
+                path.write_text(after)
+    print(
+        f"{'stale' if '--check' in arguments else 'written'}: {', '.join(stale)}" if stale else "all pages are as the code says"
+    )
+    return 1 if stale and "--check" in arguments else 0
+
+
+def _families() -> Iterable[tuple[str, str, str, str]]:
+    instruments: Any = Instruments()
+    counters: Any = Counters()
+    for registry in (instruments.registry, counters._registry):
+        for collector in registry._collector_to_names:
+            name = collector._name + ("_total" if collector._type == "counter" else "")
+            yield name, collector._type, " ".join(collector._labelnames), collector._documentation
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if value is None or value == "":
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _meaning(model: type[BaseModel], name: str, field: FieldInfo) -> str:
+    return field.description or _MEANINGS[name]
+
+
+_MEANINGS = {
+    "host": "address of the HTTP API",
+    "port": "its port; 0 takes a free one",
+    "allow_unauthenticated": "needed to listen on an address other than loopback: there is no login yet",
+    "instance": "static group membership under this name; two live instances of one name are refused",
+    "tenant": "the tenant this coordinator serves",
+    "token_keys": "`id:base64,…` of at least 16 bytes each: the first signs, all verify; required on PostgreSQL, made once on SQLite",
+    "roles": "which loops this instance runs; the watchdog always runs",
+    "accept_new_kafka": "go on with another Kafka cluster than the one this store belongs to",
+    "start_group": "consumer group of `saga.start`",
+    "reply_group": "consumer group of the reply topics",
+    "batch_records": "replies or starts of one transaction, at most",
+    "batch_sagas": "sagas a timer batch takes, at most",
+    "sender_rows": "messages waiting in memory, at most; what is dropped keeps its outbox row",
+    "sender_bytes": "the same in bytes",
+    "start_queue": "starts over HTTP that may wait for a transaction; more are refused with 503 `overloaded`",
+    "trace_sampling": "share of traces that are sampled; leave it at 0 until their export is built",
+    "log_level": "debug, info, warning or error",
+    "log_format": "json, console, or auto: console on a terminal",
+    "graceful_stop_s": "how long a stop waits for open requests and for what is queued to be sent",
+}
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
