@@ -282,7 +282,12 @@ class SqlStore(ABC):
         after: tuple[UUID, int] = (UUID(int=0), 0)
         while True:
             key = tuple_(t.c.saga_id, t.c.version)
-            page = select(t.c.saga_id, t.c.version).where(key > tuple_(*after)).order_by(t.c.saga_id, t.c.version).limit(_SPANS)
+            page = (
+                select(t.c.saga_id, t.c.version)
+                .where(key > tuple_(*after, types=[t.c.saga_id.type, t.c.version.type]))
+                .order_by(t.c.saga_id, t.c.version)
+                .limit(_SPANS)
+            )
             rows = await self._rows(page)
             for saga_id, version in rows:
                 yield saga_id, version

@@ -1,0 +1,345 @@
+"""One suite for both databases: what is written is read, what must be refused is refused, and nothing of a refused batch stays."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from saga_coordinator.store.port import AttentionRow, CountMismatch, InboxEvent, SagaRow, Store, StoreError, shard_of
+
+from .store_rows import LATER, apply, end, journal, move, new_id, outbox, register, row_of, save, start, start_of, step_to
+
+
+class Refused(Exception):
+    """The caller's own reason to roll back."""
+
+
+async def one_started(store: Store, **changed: object) -> SagaRow:
+    row = row_of(await register(store), **changed)
+    await start(store, row)
+    return row
+
+
+def event(saga: UUID, id: UUID | None = None) -> InboxEvent:
+    return InboxEvent(id=id or new_id(), saga_id=saga, kind="reply", body=b"body")
+
+
+# -- sagas and their journal
+
+
+async def test_a_saga_is_read_as_it_was_written(store: Store) -> None:
+    row = await one_started(store, business_key="o-17", baggage="k=v")
+    assert await store.saga(row.id) == row
+    assert await store.saga(new_id()) is None
+    assert await store.journal(row.id, after=0, limit=10) == list(journal(row.id, 1))
+
+
+async def test_a_locked_saga_moves_on_by_several_versions_in_one_update(store: Store) -> None:
+    row = await one_started(store)
+    async with store.transaction() as transaction:
+        locked = await transaction.lock_sagas([row.id], wait=False)
+        assert locked == {row.id: row}
+        await transaction.save([move(row, 3, max_expiry=99)])
+    assert await store.saga(row.id) == replace(row, version=4, state=b"state 4", max_expiry=99)
+    assert [one.version for one in await store.journal(row.id, after=1, limit=2)] == [2, 3]
+    assert await store.journal_facts([(row.id, 4), (row.id, 5)]) == {(row.id, 4): journal(row.id, 4)[0]}
+
+
+async def test_one_transaction_may_save_the_same_saga_twice(store: Store) -> None:
+    row = await one_started(store)
+    async with store.transaction() as transaction:
+        await transaction.lock_sagas([row.id], wait=False)
+        first = move(row)
+        await transaction.save([first])
+        await transaction.save([move(first.row, wake_at=LATER + 1)])
+    found = await store.saga(row.id)
+    assert found is not None
+    assert (found.version, found.wake_at) == (3, LATER + 1)
+
+
+async def test_an_exception_rolls_everything_back(store: Store) -> None:
+    row = await one_started(store)
+
+    async def refused() -> None:
+        async with store.transaction() as transaction:
+            await transaction.lock_sagas([row.id], wait=False)
+            await transaction.save([move(row, more={"outbox": (outbox(row.id, 2),)})])
+            await transaction.put_inbox([event(row.id)])
+            assert await transaction.advance([step_to(5, after=0)])
+            raise Refused
+
+    with pytest.raises(Refused):
+        await refused()
+    assert await store.saga(row.id) == row
+    assert (await store.figures()).outbox_depth == 0
+    assert await store.positions(["saga.reply.order"]) == {}
+
+
+@pytest.mark.parametrize("versions", [(3,), (2, 4), (), (2, 2), (1, 2)], ids=str)
+async def test_a_gap_in_the_journal_is_refused(store: Store, versions: tuple[int, ...]) -> None:
+    row = await one_started(store)
+    with pytest.raises(CountMismatch, match=str(row.id)):
+        await save(store, replace(move(row), journal=journal(row.id, *versions)))
+    assert await store.saga(row.id) == row
+
+
+async def test_a_journal_record_of_another_saga_is_refused(store: Store) -> None:
+    row = await one_started(store)
+    with pytest.raises(CountMismatch):
+        await save(store, replace(move(row), journal=journal(new_id(), 2)))
+
+
+async def test_a_stale_version_is_refused_and_nothing_of_the_batch_is_written(store: Store) -> None:
+    definition = await register(store)
+    fresh, stale = row_of(definition), row_of(definition)
+    await start(store, fresh, stale)
+    await apply(store, stale.id)
+    with pytest.raises(CountMismatch):
+        await save(store, move(fresh), move(stale))
+    assert await store.saga(fresh.id) == fresh
+    found = await store.saga(stale.id)
+    assert found is not None
+    assert found.version == 2
+    assert len(await store.journal(stale.id, after=0, limit=10)) == 2
+
+
+async def test_a_saga_that_was_not_locked_is_not_written(store: Store) -> None:
+    row = await one_started(store)
+    with pytest.raises(CountMismatch, match="locked"):
+        async with store.transaction() as transaction:
+            await transaction.save([move(row)])
+
+
+async def test_one_saga_twice_in_a_save_is_refused(store: Store) -> None:
+    row = await one_started(store)
+    with pytest.raises(CountMismatch, match="folded"):
+        await save(store, move(row), move(row))
+
+
+async def test_a_saga_id_can_be_started_once(store: Store) -> None:
+    row = await one_started(store)
+    with pytest.raises(CountMismatch):
+        await start(store, row)
+
+
+async def test_a_saga_of_an_unknown_definition_is_refused(store: Store) -> None:
+    row = row_of(4711)
+    with pytest.raises(CountMismatch):
+        await start(store, row)
+    assert await store.saga(row.id) is None
+
+
+async def test_locking_gives_what_exists_and_exists_tells_the_rest(store: Store) -> None:
+    row, absent = await one_started(store), new_id()
+    async with store.transaction() as transaction:
+        assert set(await transaction.lock_sagas([absent, row.id], wait=False)) == {row.id}
+        assert await transaction.exists([absent, row.id]) == {row.id}
+        assert await transaction.lock_sagas([], wait=True) == {}
+        assert await transaction.exists([]) == set()
+
+
+async def test_a_batch_of_many_sagas_is_one_save(store: Store) -> None:
+    definition = await register(store)
+    rows = [row_of(definition) for _ in range(600)]
+    await start(store, *rows)
+    async with store.transaction() as transaction:
+        locked = await transaction.lock_sagas([row.id for row in rows], wait=False)
+        assert len(locked) == 600
+        await transaction.save([move(row) if at % 2 else end(row) for at, row in enumerate(locked.values())])
+    assert (await store.figures()).sagas_by_phase == {("order", "RUNNING"): 300}
+
+
+# -- time
+
+
+async def test_the_clock_is_the_databases_and_moves_in_a_transaction(store: Store) -> None:
+    row = await one_started(store)
+    before = await store.now()
+    async with store.transaction() as transaction:
+        began = transaction.now
+        await asyncio.sleep(0.003)  # SQLite's clock has milliseconds
+        await transaction.lock_sagas([row.id], wait=True)
+        assert before <= began < transaction.now
+    assert transaction.now <= await store.now()
+
+
+async def test_a_transaction_that_locks_first_has_its_time_from_the_lock(store: Store) -> None:
+    row = await one_started(store)
+    before = await store.now()
+    async with store.transaction(locks_first=True) as transaction:
+        await transaction.lock_sagas([row.id], wait=False)
+        assert transaction.now >= before
+    async with store.transaction(locks_first=True) as transaction:
+        await transaction.lock_sagas([new_id()], wait=False)
+        assert transaction.now >= before
+
+
+# -- wake-ups
+
+
+async def test_due_sagas_come_earliest_first_and_later_ones_not_at_all(store: Store) -> None:
+    definition = await register(store)
+    late, early, future = (row_of(definition, wake_at=at) for at in (200, 100, LATER))
+    assert await store.earliest_due_in_s() is None
+    await start(store, future)
+    in_s = await store.earliest_due_in_s()
+    assert in_s is not None
+    assert in_s > 3600
+    await start(store, late, early)
+    assert await store.due(10) == [early.id, late.id]
+    assert await store.due(1) == [early.id]
+    assert await store.earliest_due_in_s() == 0
+    assert (await store.figures()).wakeup_earliest_due == 100
+
+
+async def test_a_wakeup_moves_with_rewake_and_goes_with_the_end(store: Store) -> None:
+    row = await one_started(store)
+    await apply(store, row.id, wake_at=5)
+    assert await store.due(10) == [row.id]
+    async with store.transaction() as transaction:
+        locked = await transaction.lock_sagas([row.id], wait=False)
+        await transaction.save([end(locked[row.id])])
+    assert await store.due(10) == []
+    assert await store.earliest_due_in_s() is None
+
+
+async def test_a_wake_time_does_not_change_without_rewake(store: Store) -> None:
+    row = await one_started(store)
+    with pytest.raises(CountMismatch, match="rewake"):
+        await save(store, replace(move(row, wake_at=5), rewake=False))
+
+
+async def test_no_open_saga_is_silent(store: Store) -> None:
+    row = await one_started(store)
+    with pytest.raises(StoreError):
+        await apply(store, row.id, wake_at=None)
+    with pytest.raises(StoreError):
+        await start(store, replace(row, id=new_id(), wake_at=None))
+    assert await store.saga(row.id) == row
+
+
+# -- the inbox
+
+
+async def test_an_inbox_event_makes_its_saga_due_until_it_is_applied(store: Store) -> None:
+    row = await one_started(store)
+    left = [event(row.id), event(row.id)]
+    async with store.transaction() as transaction:
+        await transaction.put_inbox(left)
+    assert await store.due(10) == [row.id]
+    assert await store.earliest_due_in_s() == 0
+    assert (await store.figures()).inbox == 2
+    async with store.transaction() as transaction:
+        await transaction.lock_sagas([row.id], wait=False)
+        assert await transaction.inbox_of([row.id, new_id()]) == left
+        await transaction.save([move(row, more={"inbox_done": tuple(one.id for one in left)})])
+    assert await store.due(10) == []
+    async with store.transaction() as transaction:
+        assert await transaction.inbox_of([row.id]) == []
+
+
+async def test_an_inbox_event_is_applied_once(store: Store) -> None:
+    row = await one_started(store)
+    with pytest.raises(CountMismatch):
+        await save(store, move(row, more={"inbox_done": (new_id(),)}))
+    assert await store.saga(row.id) == row
+
+
+async def test_inbox_events_given_up_on_may_be_gone(store: Store) -> None:
+    left = event(new_id())
+    async with store.transaction() as transaction:
+        await transaction.put_inbox([left])
+        assert await transaction.inbox_of([left.saga_id]) == [left]
+        await transaction.delete_inbox([left.id, new_id()])
+        assert await transaction.inbox_of([left.saga_id]) == []
+
+
+# -- the outbox
+
+
+async def test_outbox_rows_are_found_by_age_and_deleted_by_key(store: Store) -> None:
+    row = await one_started(store)
+    sent = outbox(row.id, 1)
+    async with store.transaction() as transaction:
+        await transaction.lock_sagas([row.id], wait=False)
+        await transaction.save([move(row, more={"outbox": (sent, replace(outbox(row.id, 2), ord=1))})])
+    made_at = (sent.id.int >> 80) * 1000
+    assert await store.outbox_older_than(sent.shard, made_at, 10) == []
+    assert len(await store.outbox_older_than(sent.shard, made_at + 1_000_000, 10)) == 2
+    assert await store.outbox_older_than(sent.shard, made_at + 1_000_000, 1) == [sent]
+    assert await store.outbox_older_than((sent.shard + 1) % 8, made_at + 1_000_000, 10) == []
+    figures = await store.figures()
+    assert (figures.outbox_depth, figures.outbox_oldest_at) == (2, made_at)
+    async with store.transaction() as transaction:
+        await transaction.delete_outbox([(sent.shard, sent.id), (sent.shard, new_id())])
+    assert (await store.figures()).outbox_depth == 1
+
+
+async def test_rows_of_the_batch_before_are_deleted_with_the_next_batch(store: Store) -> None:
+    row = await one_started(store)
+    sent, next_one = outbox(row.id, 2), outbox(row.id, 3)
+    async with store.transaction() as transaction:
+        await transaction.lock_sagas([row.id], wait=False)
+        await transaction.save([move(row, more={"outbox": (sent,)})])
+    async with store.transaction() as transaction:
+        await transaction.delete_outbox([(sent.shard, sent.id)])
+        locked = await transaction.lock_sagas([row.id], wait=False)
+        await transaction.save([move(locked[row.id], more={"outbox": (next_one,)})])
+        assert await transaction.advance([step_to(1, after=0)])
+    assert await store.outbox_older_than(shard_of(row.id), LATER, 10) == [next_one]
+
+
+async def test_only_one_sweeps_a_shard(store: Store) -> None:
+    async with store.shard_lock(3) as ours:
+        assert ours
+        async with store.shard_lock(3) as again:
+            assert again == (store.dialect == "sqlite")  # one process, one sweeper: nobody to keep away
+    async with store.shard_lock(3) as ours:
+        assert ours
+
+
+# -- attention and spans
+
+
+async def test_attention_is_added_once_and_cleared_by_name(store: Store) -> None:
+    row = await one_started(store)
+    first = AttentionRow(saga_id=row.id, step="charge", reason="conflict", since=5, note="look")
+    whole = AttentionRow(saga_id=row.id, step="", reason="definition_missing", since=6, note="")
+    await apply(store, row.id, more={"attention_added": (first, whole)})
+    await apply(store, row.id, more={"attention_added": (replace(first, since=99, note="look again"),)})
+    assert await store.attention_of(row.id) == [whole, replace(first, note="look again")]
+    assert (await store.figures()).attention == 2
+    await apply(store, row.id, more={"attention_cleared": (("charge", "conflict"), ("ship", "never there"))})
+    assert await store.attention_of(row.id) == [whole]
+
+
+async def test_a_reason_cleared_and_added_in_one_write_begins_anew(store: Store) -> None:
+    row = await one_started(store)
+    again = AttentionRow(saga_id=row.id, step="charge", reason="silent", since=5, note="")
+    await apply(store, row.id, more={"attention_added": (again,)})
+    again = replace(again, since=9)
+    await apply(store, row.id, more={"attention_added": (again,), "attention_cleared": (("charge", "silent"),)})
+    assert await store.attention_of(row.id) == [again]
+
+
+async def test_a_saga_may_start_with_attention(store: Store) -> None:
+    row = row_of(await register(store))
+    reason = AttentionRow(saga_id=row.id, step="", reason="definition_missing", since=6, note="")
+    async with store.transaction() as transaction:
+        await transaction.save([start_of(row, attention_added=(reason,))])
+    assert await store.attention_of(row.id) == [reason]
+
+
+async def test_owed_spans_are_listed(store: Store) -> None:
+    row = await one_started(store)
+    await apply(store, row.id, more={"spans_due": (1, 2)})
+    assert [owed async for owed in store.spans_due()] == [(row.id, 1), (row.id, 2)]
+
+
+async def test_more_owed_spans_than_one_page_are_all_listed(store: Store) -> None:
+    row = await one_started(store)
+    await apply(store, row.id, more={"spans_due": tuple(range(1, 1202))})
+    assert [version async for _, version in store.spans_due()] == list(range(1, 1202))
