@@ -54,7 +54,8 @@ class Participant:
 
     `database`: an `AsyncEngine` of the service, or a SQLAlchemy URL; PostgreSQL (asyncpg) or SQLite (aiosqlite).
     `schemas`: directories of `.avsc` files. `create_table`: make `saga_barrier` at start where it is missing; with False a missing table
-    is a configuration error. `on_start`: called with the engine before the first command, for tables of the service's own.
+    is a configuration error. `on_start`: called with the engine before anything else is done with it, for tables of the service's own;
+    `on_stop`: called at the end.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Participant:
         schemas: str | Path | Sequence[str | Path],
         create_table: bool = True,
         on_start: OnStart | None = None,
+        on_stop: Callable[[], Awaitable[None]] | None = None,
         handler_limit_s: float = HANDLER_LIMIT_S,
     ) -> None:
         if not valid_name(name):
@@ -74,6 +76,7 @@ class Participant:
         self._directories = [Path(each) for each in ([schemas] if isinstance(schemas, str | Path) else schemas)]
         self._create_table = create_table
         self._on_start = on_start
+        self._on_stop = on_stop
         self._limit_s = handler_limit_s
         self._handlers: list[Handler] = []
         self._execution: Execution | None = None
@@ -232,8 +235,11 @@ class Participant:
     async def close(self) -> None:
         """Close what `prepare` opened. An engine that was given stays open."""
         execution, self._execution = self._execution, None
-        if execution is not None:
-            await execution.database.close()
+        if execution is None:
+            return
+        if self._on_stop is not None:
+            await self._on_stop()
+        await execution.database.close()
 
     async def _send(self, answers: Sequence[Answer]) -> None:
         """Where this process serves no commands, the coordinator's next asking brings the answer: the row remembers it."""
@@ -244,14 +250,14 @@ class Participant:
     async def _see_to_tables(self, database: Database) -> None:
         for pause_s in (*DATABASE_TRIES_S, None):
             try:
+                if self._on_start is not None:
+                    await self._on_start(database.engine)
                 if not await table_exists(database.engine):
                     if not self._create_table:
                         raise ConfigurationError(
                             "table saga_barrier is missing: add saga_participant.tables.upgrade(op) to a migration, or call create_tables"
                         )
                     await create_tables(database.engine)
-                if self._on_start is not None:
-                    await self._on_start(database.engine)
             except (SQLAlchemyError, OSError) as error:
                 if pause_s is None:
                     await database.close()

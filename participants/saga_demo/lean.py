@@ -1,0 +1,95 @@
+"""Handlers for benchmarks (`SAGA_DEMO_LEAN=1`): one INSERT into the effect ledger a command, and nothing else.
+
+On asyncpg they use the bare connection, which is the fastest way the kit offers; elsewhere SQLAlchemy's. The kit goes by annotations,
+so the one of `db` is set when it is known which.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from saga_demo import ledger
+from saga_demo.messages import (
+    BookCarrier,
+    CardCharged,
+    CarrierBooked,
+    ChargeCard,
+    RefundCard,
+    ReleaseStock,
+    ReserveStock,
+    StockReserved,
+)
+from saga_demo.settings import ServiceSettings
+from saga_participant import Participant, Rejected, Step
+
+F = TypeVar("F")
+
+
+def inventory(participant: Participant, settings: ServiceSettings) -> None:
+    """Reserve and release."""
+    write = _Writer(settings)
+
+    async def reserve(command: ReserveStock, db: Any, step: Step) -> StockReserved:
+        await write(db, step, "action")
+        return StockReserved(reservation_id=f"res-{step.saga_id}-{step.run}")
+
+    async def release(command: ReleaseStock, db: Any, step: Step) -> None:
+        await write(db, step, "compensation")
+
+    participant.action(write.annotated(reserve))
+    participant.compensation(write.annotated(release))
+
+
+def payment(participant: Participant, settings: ServiceSettings) -> None:
+    """Charge and refund."""
+    write = _Writer(settings)
+
+    async def charge(command: ChargeCard, db: Any, step: Step) -> CardCharged:
+        await write(db, step, "action")
+        return CardCharged(charge_id=f"chg-{step.saga_id}-{step.run}")
+
+    async def refund(command: RefundCard, db: Any, step: Step) -> None:
+        await write(db, step, "compensation")
+
+    participant.action(write.annotated(charge))
+    participant.compensation(write.annotated(refund))
+
+
+def shipping(participant: Participant, settings: ServiceSettings) -> None:
+    """Book; an order without a carrier is still rejected."""
+    write = _Writer(settings)
+
+    async def book(command: BookCarrier, db: Any, step: Step) -> CarrierBooked:
+        if not command.carrier:
+            raise Rejected("no_carrier", "the order names no carrier")
+        await write(db, step, "action")
+        return CarrierBooked(parcel_id=f"pcl-{step.saga_id}-{step.run}")
+
+    participant.action(write.annotated(book))
+
+
+class _Writer:
+    """Writes the ledger's line on the connection the service has."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._on_asyncpg = settings.on_asyncpg
+
+    def annotated(self, handler: F) -> F:
+        """The handler, asking for that connection."""
+        if self._on_asyncpg:
+            import asyncpg
+
+            handler.__annotations__["db"] = asyncpg.Connection
+        else:
+            handler.__annotations__["db"] = AsyncConnection
+        return handler
+
+    async def __call__(self, db: Any, step: Step, kind: str) -> None:
+        if self._on_asyncpg:
+            await db.execute(ledger.ASYNCPG_INSERT, str(step.saga_id), step.name, kind, step.run)
+        elif kind == "action":
+            await ledger.acted(db, step)
+        else:
+            await ledger.undid(db, step)

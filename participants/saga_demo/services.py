@@ -1,0 +1,42 @@
+"""How each of the demo's services is put together: its participant, its tables made at start, its faults."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from sqlalchemy import MetaData, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from saga_demo import ledger
+from saga_demo.faults import Faults
+from saga_demo.settings import SCHEMAS, ServiceSettings, make_folder, settings_from
+from saga_participant import Participant
+
+_ADVISORY_LOCK = 0x73616764656D6F  # "sagdemo": services that share a database make their tables one after the other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """What a service's module hangs its handlers on."""
+
+    participant: Participant
+    faults: Faults
+    settings: ServiceSettings
+
+
+def shell(name: str, tables: MetaData, settings: ServiceSettings | None = None) -> Shell:
+    """A participant without handlers. Settings come from the environment unless given."""
+    chosen = settings or settings_from(os.environ, name)
+    faults = Faults(chosen.database_url, allow_crash=chosen.allow_crash)
+
+    async def make_tables(engine: AsyncEngine) -> None:
+        make_folder(chosen.database_url)
+        async with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            await connection.run_sync(ledger.metadata.create_all)
+            await connection.run_sync(tables.create_all)
+
+    participant = Participant(name, database=chosen.database_url, schemas=SCHEMAS, on_start=make_tables, on_stop=faults.close)
+    return Shell(participant=participant, faults=faults, settings=chosen)

@@ -1,0 +1,59 @@
+"""What the demo's services read from the environment, and nothing else does.
+
+| variable | meaning |
+|---|---|
+| `SAGA_<NAME>_DATABASE_URL` | database of one service (`SAGA_INVENTORY_DATABASE_URL`), a SQLAlchemy URL |
+| `SAGA_PARTICIPANT_DATABASE_URL` | database of every service that has none of its own; several may share one PostgreSQL database |
+| `SAGA_DEMO_LEAN` | `1`: handlers write nothing but the effect ledger (benchmarks) |
+| `SAGA_DEMO_ALLOW_CRASH` | `1`: the fault `crash` really ends the process; otherwise it is a technical failure |
+
+Without a database URL a service keeps a SQLite file in `.saga-demo/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+SCHEMAS: Final = Path(__file__).parent / "schemas"
+FOLDER: Final = ".saga-demo"
+SHARED_DATABASE: Final = "SAGA_PARTICIPANT_DATABASE_URL"
+LEAN: Final = "SAGA_DEMO_LEAN"
+ALLOW_CRASH: Final = "SAGA_DEMO_ALLOW_CRASH"
+SERVICES: Final = ("inventory", "payment", "shipping", "fraud", "mail")
+VARIABLES: Final = frozenset({SHARED_DATABASE, LEAN, ALLOW_CRASH, *(f"SAGA_{name.upper()}_DATABASE_URL" for name in SERVICES)})
+"""Every variable named above."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """One service's settings."""
+
+    database_url: str
+    lean: bool = False
+    allow_crash: bool = False
+
+    @property
+    def on_asyncpg(self) -> bool:
+        return self.database_url.startswith("postgresql+asyncpg:")
+
+
+def settings_from(environ: Mapping[str, str], name: str) -> ServiceSettings:
+    """The settings of the service of this name; see the table above."""
+    return ServiceSettings(
+        database_url=environ.get(f"SAGA_{name.upper()}_DATABASE_URL") or environ.get(SHARED_DATABASE) or _file(name),
+        lean=environ.get(LEAN) == "1",
+        allow_crash=environ.get(ALLOW_CRASH) == "1",
+    )
+
+
+def _file(name: str) -> str:
+    return f"sqlite+aiosqlite:///{FOLDER}/{name}.sqlite"
+
+
+def make_folder(database_url: str) -> None:
+    """The folder of our own SQLite files; anybody else's has to exist."""
+    if database_url.startswith(f"sqlite+aiosqlite:///{FOLDER}/"):
+        Path(FOLDER).mkdir(exist_ok=True)
