@@ -307,7 +307,7 @@ def _attention(row: AttentionRow, waiting: list[Waiting]) -> AttentionView:
         reason=row.reason,
         since=format_us(row.since),
         note=row.note,
-        way_out=movers[0] if movers else _PARKED_WAY_OUT if parked else _DEFAULT_WAY_OUT,
+        way_out=_PARKED_WAY_OUT if parked else movers[0] if movers else _DEFAULT_WAY_OUT,
     )
 
 

@@ -88,8 +88,9 @@ class ScriptedCoordinator:
     """Every act does what the test says: raises, or is noted."""
 
     def __init__(self) -> None:
-        self.store: Any = ScriptedStore()
-        self.definitions = DefinitionCache(self.store, "default")
+        store: Any = ScriptedStore()
+        self.store = store
+        self.definitions = DefinitionCache(store, "default")
         self.settings = Settings()
         self.raises: Exception | None = None
         self.created = True
