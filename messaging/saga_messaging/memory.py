@@ -243,9 +243,10 @@ class MemoryConsumer:
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         self._broker.reach()
-        if self.topics == frozenset(topics):
+        wanted = frozenset(topics)
+        if self.topics == wanted:
             return
-        self.topics = frozenset(topics)
+        self.topics = wanted
         self._broker.leave(self)
         self._broker.join(self)
 
