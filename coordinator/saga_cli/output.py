@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
+_UNLIMITED_WIDTH = 1_000
+
+
 def console() -> Console:
-    """Where people read; plain when it is not a terminal."""
+    """Where people read. Lines are never broken by us; without a terminal nothing is cut to its width either."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNLIMITED_WIDTH
+    return Console(highlight=False, soft_wrap=True, emoji=False, width=width)
 
 
 def print_json(data: object) -> None:
@@ -69,7 +74,8 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> 
 
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for column in columns:
-        table.add_column(column, no_wrap=True)
+        # What is typed into the next command is never cut.
+        table.add_column(column, no_wrap=True, min_width=36 if column == "ID" else 12 if column == "KEY" else None)
     for row in rows:
         table.add_row(*row)
     return table

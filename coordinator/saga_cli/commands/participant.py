@@ -10,6 +10,9 @@ import typer
 from saga_cli.commands.groups import HELP_OPTIONS, examples, group
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from saga_messaging.settings import KafkaSettings
     from saga_participant import Participant
 
 
@@ -20,7 +23,7 @@ def register(app: typer.Typer, panel: str) -> None:
         context_settings=HELP_OPTIONS,
         epilog=examples(
             "SAGA_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 saga participant run shop.payment:payment",
-            "saga participant run saga_demo.payment:payment --bootstrap-servers 127.0.0.1:9092 --port 8711",
+            "saga participant run saga_demo.payment:payment --bootstrap-servers 127.0.0.1:9092 --health-port 8711",
         ),
     )(run)
 
@@ -30,23 +33,38 @@ def run(
     bootstrap_servers: Annotated[
         str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; else SAGA_KAFKA_BOOTSTRAP_SERVERS.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address of /healthz and /metrics.")] = "127.0.0.1",
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port of /healthz and /metrics; without it there is none.")
-    ] = None,
+    health_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of /healthz, /readyz and /metrics on 127.0.0.1; 0 takes a free one.")
+    ] = 0,
+    instance: Annotated[str | None, typer.Option(help="Static group membership under this name.")] = None,
 ) -> None:
     """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder too."""
-    import asyncio
-
-    from saga_participant.service import serve
-
+    from saga_cli.until_told import run_until_told
     from saga_messaging.settings import KafkaSettings
 
     environ = dict(os.environ)
     if bootstrap_servers is not None:
         environ["SAGA_KAFKA_BOOTSTRAP_SERVERS"] = bootstrap_servers
-    kafka = KafkaSettings.from_env(environ)
-    asyncio.run(serve(loaded(target), kafka, host=host, port=port))
+    participant, kafka = loaded(target), KafkaSettings.from_env(environ)
+    run_until_told(lambda stop: _served(participant, kafka, stop, health_port, instance))
+
+
+async def _served(
+    participant: Participant, kafka: KafkaSettings, stop: asyncio.Event, health_port: int, instance: str | None
+) -> None:
+    from saga_messaging.kafka import KafkaBroker
+
+    def ready(port: int | None) -> None:
+        said = f"{participant.name}: serving its commands on Kafka at {kafka.bootstrap_servers}; http://127.0.0.1:{port}/healthz"
+        typer.echo(said, err=True)
+
+    broker = KafkaBroker(kafka)
+    try:
+        await participant.serve(
+            broker, stop=stop, health_port=health_port, instance=instance, topic_prefix=kafka.topic_prefix, ready=ready
+        )
+    finally:
+        await broker.stop()
 
 
 def loaded(target: str) -> Participant:

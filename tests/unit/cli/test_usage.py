@@ -55,7 +55,6 @@ BAD = [
     ("start", "order", "--input", "{}", "--version", "0"),
     ("step", "retry", "o-17", "charge"),
     ("step", "waive", "o-17", "charge", "--reason", "no evidence"),
-    ("step",),
     ("def", "lint"),
     ("def", "lint", "/nowhere/order.saga.yaml"),
     ("def", "activate", "order", "three"),
@@ -92,6 +91,14 @@ def test_what_cannot_be_meant_ends_2_with_one_line(saga: Any, monkeypatch: pytes
     assert told.err.startswith("saga: ")
     assert told.err.count("\n") == 1
     assert "Traceback" not in told.err
+
+
+def test_a_noun_alone_lists_its_verbs_and_ends_2(saga: Any) -> None:
+    told = saga("step")
+
+    assert told.code == 2
+    assert "retry" in told.out
+    assert told.err == "saga: saga step needs a command; `saga step --help` lists them\n"
 
 
 def test_no_coordinator_ends_69_and_says_how_to_start_one(saga: Any) -> None:

@@ -1,0 +1,39 @@
+"""The demo's folder: emptied at the start unless `--keep` left something there, and never shared by two demos at once."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from saga_messaging.errors import ConfigurationError
+
+LOCK, KEPT = "lock", "kept"
+_OURS = ("*.sqlite", "*.sqlite-*", "*.sqlite.faults", "*.sqlite.faults-*", "*.sqlite.lock", "*.log", KEPT)
+"""What a demo makes; nothing else is ever deleted."""
+
+
+@contextmanager
+def held(directory: Path, *, keep: bool) -> Iterator[None]:
+    """Hold the folder for one run. ConfigurationError when another demo does."""
+    directory.mkdir(exist_ok=True)
+    with (directory / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            said = f"a demo is running in {directory}/ (saga demo --keep): end it, or start this one in another folder"
+            raise ConfigurationError(said) from None
+        if not (directory / KEPT).exists():
+            _empty(directory)
+        if keep:
+            (directory / KEPT).touch()
+        yield
+        if not keep:
+            (directory / KEPT).unlink(missing_ok=True)
+
+
+def _empty(directory: Path) -> None:
+    for pattern in _OURS:
+        for path in directory.glob(pattern):
+            path.unlink()

@@ -1,0 +1,87 @@
+"""The demo's orders, placed over the coordinator's HTTP API like anybody's, and watched until each has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from typing import Any, Final
+
+import httpx
+
+from saga_cli.client import FINAL_PHASES, actor
+from saga_cli.commands.definitions import registration
+from saga_cli.demo.plan import Plan
+from saga_cli.exits import CommandFailed, ExitCode
+from saga_coordinator.definitions import lint
+from saga_schemas.catalog import Catalog
+from saga_schemas.files import read_schemas
+
+DEFINITION: Final = "order.saga.yaml"
+AT_ONCE: Final = 16
+"""Orders under way at one time."""
+LIMIT_S: Final = 120.0
+"""An order that has not ended by then is reported as it stands."""
+_WAIT_S: Final = 20
+_SKUS: Final = ("book", "lamp", "chair")
+_CUSTOMERS: Final = ("ada", "grace", "edsger", "barbara")
+
+Json = dict[str, Any]
+
+
+async def register(http: httpx.AsyncClient) -> None:
+    """The demo's definition, with its schemas, made active."""
+    with as_file(files("saga_demo")) as package:
+        catalog = Catalog(read_schemas(package / "schemas"))
+        document = lint((package / DEFINITION).read_bytes(), DEFINITION, catalog).required()
+    _answer(await http.post("/v1/definitions", json=registration(document, catalog)))
+    _answer(await http.post(f"/v1/definitions/{document.saga}/{document.version}/activate", json={"actor": actor()}))
+
+
+async def place_all(http: httpx.AsyncClient, plan: Plan, ended: Callable[[], None]) -> list[Json]:
+    """Every order as it ended, in the order of their numbers; `ended` is called at each end."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> Json:
+        async with gate:
+            saga = await _placed(http, plan, number)
+            ended()
+            return saga
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(number)) for number in range(1, plan.orders + 1)]
+    return [task.result() for task in tasks]
+
+
+def order_input(plan: Plan, number: int) -> Json:
+    """What the order's saga is started with."""
+    quantity = 1 + number % 3
+    return {
+        "order_id": plan.key(number),
+        "customer": _CUSTOMERS[number % len(_CUSTOMERS)],
+        "account": f"account-{_CUSTOMERS[number % len(_CUSTOMERS)]}",
+        "sku": _SKUS[number % len(_SKUS)],
+        "quantity": quantity,
+        "total": 1250 * quantity,
+        "carrier": "post" if plan.has_carrier(number) else None,
+        "address": f"{number} Compensation Street",
+    }
+
+
+async def _placed(http: httpx.AsyncClient, plan: Plan, number: int) -> Json:
+    body = {"definition": "order", "input": order_input(plan, number)}
+    started = _answer(await http.post("/v1/sagas", json=body, headers={"Idempotency-Key": plan.key(number)}))
+    deadline = asyncio.get_running_loop().time() + LIMIT_S
+    while True:
+        saga = _answer(await http.get(f"/v1/sagas/{started['id']}", params={"wait_s": _WAIT_S}))
+        if saga["phase"] in FINAL_PHASES or asyncio.get_running_loop().time() > deadline:
+            return saga
+
+
+def _answer(response: httpx.Response) -> Json:
+    if response.is_success:
+        body: Json = response.json()
+        return body
+    problem = json.loads(response.content or b"{}")
+    raise CommandFailed(f"the coordinator refused the demo: {problem.get('code')}: {problem.get('detail')}", ExitCode.FINDINGS)

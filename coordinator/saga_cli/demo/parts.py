@@ -1,0 +1,153 @@
+"""The parts of the demo, up for as long as a block runs: Kafka or its stand-in, a coordinator, three participants.
+
+Coordinator and participants are the deployed ones, in this one process, so that the demo is there at once and a kill -9 of it leaves
+nothing: the stand-in, the only child, ends when its standard input closes. Each is reached as in production, over HTTP and Kafka.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from saga_cli.demo.plan import PORT, Plan, database_name
+from saga_cli.demo.services import participant_of
+from saga_coordinator.app import serve
+from saga_coordinator.settings import Settings
+from saga_messaging.kafka import KafkaBroker
+from saga_messaging.settings import KafkaSettings
+from saga_messaging.standin import StandIn
+
+_LOG: Final = "demo.log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Where they are."""
+
+    kafka: str
+    port: int
+
+    @property
+    def server(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def running(plan: Plan) -> AsyncIterator[Parts]:
+    """Everything up and answering. What goes wrong in a part ends the block with that part's error."""
+    _log_to(plan.directory / _LOG)
+    async with _kafka(plan) as kafka:
+        if not plan.embedded:
+            await _create_databases(plan)
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            ready = [_participant(group, name, url, kafka, stop) for name, url in plan.service_urls.items()]
+            port = _coordinator(group, plan, kafka, stop)
+            try:
+                await asyncio.gather(*ready)
+                yield Parts(kafka=kafka.bootstrap_servers, port=await port)
+            finally:
+                stop.set()
+
+
+def _coordinator(group: asyncio.TaskGroup, plan: Plan, kafka: KafkaSettings, stop: asyncio.Event) -> asyncio.Future[int]:
+    """Start it; its port once it listens."""
+    settings = Settings.checked(
+        database_url=plan.coordinator_url,
+        port=PORT if _is_free(PORT) else 0,
+        token_keys=os.environ.get("SAGA_TOKEN_KEYS") or (None if plan.embedded else _token_key()),
+        kafka=kafka,
+    )
+    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    group.create_task(serve(settings, ready=listening.set_result, stop=stop))
+    return listening
+
+
+def _participant(
+    group: asyncio.TaskGroup, name: str, url: str, kafka: KafkaSettings, stop: asyncio.Event
+) -> asyncio.Future[None]:
+    """Start it; done once it serves."""
+    serving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run() -> None:
+        broker = KafkaBroker(kafka)
+        try:
+            await participant_of(name, url).serve(
+                broker, stop=stop, topic_prefix=kafka.topic_prefix, ready=lambda _: serving.set_result(None)
+            )
+        finally:
+            await broker.stop()
+
+    group.create_task(run())
+    return serving
+
+
+@asynccontextmanager
+async def _kafka(plan: Plan) -> AsyncIterator[KafkaSettings]:
+    if plan.bootstrap_servers is not None:
+        yield KafkaSettings.from_env({**os.environ, "SAGA_KAFKA_BOOTSTRAP_SERVERS": plan.bootstrap_servers})
+        return
+    async with StandIn() as address:
+        yield KafkaSettings(bootstrap_servers=address, stand_in=True)
+
+
+async def _create_databases(plan: Plan) -> None:
+    """What is missing on the given server, and the coordinator's tables. ServiceFailed names the server."""
+    from saga_cli.dev.sql import ask, sibling
+    from saga_coordinator.store.open import open_store
+
+    def create_missing() -> None:
+        server = sibling(plan.coordinator_url, "postgres")
+        for url in (plan.coordinator_url, *plan.service_urls.values()):
+            name = database_name(url)
+            if not ask(server, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
+                ask(server, f'CREATE DATABASE "{name}"')
+
+    await asyncio.to_thread(create_missing)
+    store = open_store(plan.coordinator_url)
+    try:
+        await store.upgrade()
+    finally:
+        await store.stop()
+
+
+def _token_key() -> str:
+    return f"demo:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _log_to(path: Path) -> None:
+    """The parts' logs, as JSON lines, beside their data instead of between the demo's own lines."""
+    import logging
+
+    import structlog
+
+    file: Any = path.open("a", buffering=1)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file),
+    )
+    logging.basicConfig(stream=file, level=logging.WARNING, force=True)

@@ -1,0 +1,83 @@
+"""What one run of the demo will be: how many orders, on which parts, and where its files are. Decided before anything starts."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from saga_messaging.errors import ConfigurationError
+
+DIRECTORY = Path(".saga-demo")
+PORT = 8700
+SERVICES = ("inventory", "payment", "shipping")
+EVERY_FIFTH = 5
+"""Every fifth order has no carrier, so that shipping rejects it and what was done before is undone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One run."""
+
+    orders: int
+    keep: bool
+    directory: Path
+    bootstrap_servers: str | None
+    """None: the stand-in."""
+    coordinator_url: str
+    service_urls: Mapping[str, str]
+    suffix: str
+    """Ends the keys of this run's orders, so that they are never those of an earlier one."""
+
+    @property
+    def embedded(self) -> bool:
+        return self.coordinator_url.startswith("sqlite")
+
+    def key(self, number: int) -> str:
+        return f"o-{number}-{self.suffix}"
+
+    def has_carrier(self, number: int) -> bool:
+        return number % EVERY_FIFTH != 0
+
+
+def planned(*, orders: int, keep: bool, bootstrap_servers: str | None, database: str | None) -> Plan:
+    """From the options. ConfigurationError says what is wrong with them."""
+    if database is not None and not database.startswith("postgresql+asyncpg://"):
+        raise ConfigurationError(
+            "--database takes postgresql+asyncpg://user:password@host/name; without it the demo uses SQLite files"
+        )
+    if database is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,49}", database_name(database)):
+        raise ConfigurationError(
+            "--database must end in a database name of letters, digits and _: postgresql+asyncpg://user@host/name"
+        )
+    return Plan(
+        orders=orders,
+        keep=keep,
+        directory=DIRECTORY,
+        bootstrap_servers=bootstrap_servers,
+        coordinator_url=database or _file(DIRECTORY, "coordinator"),
+        service_urls={name: _beside(database, name) if database else _file(DIRECTORY, name) for name in SERVICES},
+        suffix=_suffix(),
+    )
+
+
+def database_name(url: str) -> str:
+    """The last part of a PostgreSQL URL."""
+    return url.partition("?")[0].partition("://")[2].partition("/")[2]
+
+
+def _file(directory: Path, name: str) -> str:
+    return f"sqlite+aiosqlite:///{directory.absolute() / name}.sqlite"
+
+
+def _beside(database: str, service: str) -> str:
+    """The service's own database on the same server: `shop` gives `shop_payment`."""
+    server, mark, options = database.partition("?")
+    return f"{server}_{service}{mark}{options}"
+
+
+def _suffix() -> str:
+    """Three letters and digits; without those that look alike."""
+    return "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(3))

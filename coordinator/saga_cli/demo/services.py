@@ -1,0 +1,23 @@
+"""The demo's services, each made for the database this run gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from saga_demo.inventory import make_inventory
+from saga_demo.payment import make_payment
+from saga_demo.settings import ServiceSettings
+from saga_demo.shipping import make_shipping
+from saga_participant import Participant
+
+_MAKE: Final[Mapping[str, Callable[[ServiceSettings], Participant]]] = {
+    "inventory": make_inventory,
+    "payment": make_payment,
+    "shipping": make_shipping,
+}
+
+
+def participant_of(name: str, database_url: str) -> Participant:
+    """The service of this name."""
+    return _MAKE[name](ServiceSettings(database_url=database_url))

@@ -1,0 +1,108 @@
+"""`def lint|draw|json-schema` and `schema check`: no coordinator needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+SHOP = Path(__file__).resolve().parents[3] / "participants" / "saga_demo"
+GOOD = (SHOP / "order.saga.yaml").read_text()
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def schema(*fields: dict[str, Any]) -> str:
+    return json.dumps({"type": "record", "name": "Paid", "namespace": "shop", "fields": list(fields)})
+
+
+def test_a_good_file_has_no_findings(saga: Any) -> None:
+    told = saga("def", "lint", str(SHOP / "order.saga.yaml"))
+
+    assert (told.code, told.out) == (0, "0 errors in 1 file\n")
+
+
+def test_findings_have_place_code_and_step_and_end_1(saga: Any, tmp_path: Path) -> None:
+    file = write(tmp_path / "order.saga.yaml", GOOD.replace("participant: payment", "participant: payment\n    colour: red"))
+
+    told = saga("def", "lint", file)
+
+    assert told.code == 1
+    finding, total = told.out.splitlines()
+    line = GOOD.splitlines().index("    participant: payment") + 2
+    assert finding.startswith(f"{file}:{line}:5  error  S")
+    assert "step charge: " in finding
+    assert total == "1 error in 1 file (exit 1)"
+
+
+def test_all_findings_of_all_files_are_told_as_json_too(saga: Any, tmp_path: Path) -> None:
+    files = [write(tmp_path / name, "saga: order\nsteps: []\n") for name in ("a.saga.yaml", "b.saga.yaml")]
+
+    told = saga("def", "lint", *files, "-o", "json")
+
+    assert told.code == 1
+    assert {finding["file"] for finding in told.json} == set(files)
+    assert all(finding["line"] and finding["code"] for finding in told.json)
+
+
+def test_schemas_beside_the_file_go_before_the_demos(saga: Any, tmp_path: Path) -> None:
+    (tmp_path / "schemas").mkdir()
+    write(tmp_path / "schemas" / "shop.Paid.avsc", schema())
+    file = write(tmp_path / "order.saga.yaml", GOOD)
+
+    assert saga("def", "lint", file).code == 1
+    assert saga("def", "lint", file, "--schemas", str(SHOP / "schemas")).code == 0
+
+
+def test_a_folder_of_schemas_that_is_none_ends_2(saga: Any, tmp_path: Path) -> None:
+    told = saga("def", "lint", write(tmp_path / "x.saga.yaml", GOOD), "--schemas", str(tmp_path / "nowhere"))
+
+    assert told.code == 2
+    assert "nowhere" in told.err
+
+
+def test_a_definition_is_drawn_as_mermaid(saga: Any) -> None:
+    told = saga("def", "draw", str(SHOP / "order.saga.yaml"))
+
+    assert told.code == 0
+    assert "flowchart LR" in told.out
+    assert "★ ship" in told.out
+
+
+def test_the_json_schema_is_json(saga: Any) -> None:
+    assert saga("def", "json-schema").json["required"] == ["saga", "version", "input", "steps"]
+
+
+def test_compatible_versions_pass(saga: Any, tmp_path: Path) -> None:
+    added = {"name": "receipt", "type": ["null", "string"], "default": None}
+    write(tmp_path / "shop.Paid.1.avsc", schema())
+    write(tmp_path / "shop.Paid.avsc", schema(added))
+
+    told = saga("schema", "check", str(tmp_path))
+
+    assert (told.code, told.out) == (0, "no incompatibilities among 2 schemas of 1 records\n")
+
+
+def test_a_version_is_checked_against_all_before_it_not_only_the_last(saga: Any, tmp_path: Path) -> None:
+    write(tmp_path / "shop.Paid.1.avsc", schema({"name": "at", "type": "string"}))
+    write(tmp_path / "shop.Paid.2.avsc", schema({"name": "at", "type": "string", "default": ""}))
+    write(tmp_path / "shop.Paid.avsc", schema())
+
+    told = saga("schema", "check", str(tmp_path))
+
+    assert told.code == 1
+    findings = told.out.splitlines()[:-1]
+    assert any("version 1 of shop.Paid" in finding for finding in findings)
+    assert not any("version 2 of shop.Paid" in finding for finding in findings)
+
+
+def test_a_schema_file_that_cannot_be_read_ends_1_and_is_named(saga: Any, tmp_path: Path) -> None:
+    write(tmp_path / "shop.Paid.avsc", "{")
+
+    told = saga("schema", "check", str(tmp_path))
+
+    assert told.code == 1
+    assert "shop.Paid.avsc" in told.err
