@@ -30,6 +30,8 @@ class DefinitionCache:
         self._compiled: dict[int, CompiledDefinition] = {}
         self._schema_ids: set[int] = set()
         self._in_use: frozenset[int] = frozenset()
+        self.generation = 0
+        """Counts the refreshes that found something new."""
         self.catalog = Catalog()
         for schema in OWN:
             self.catalog.add(schema)
@@ -41,7 +43,10 @@ class DefinitionCache:
         in_use = await self._store.open_definition_ids()
         missing = in_use - {row.id for row in rows}
         rows += await self._store.definition_rows(missing) if missing else []
-        self._rows = {row.id: row for row in rows}
+        found = {row.id: row for row in rows}
+        if found != self._rows or in_use != self._in_use:
+            self.generation += 1
+        self._rows = found
         self._in_use = frozenset(in_use)
 
     async def refresh_schemas(self) -> None:

@@ -74,6 +74,7 @@ class ReplyLoop:
         self._instruments = instruments
         self._batch_records = batch_records
         self._followed_at = -_REFRESH_S
+        self._followed_generation = -1
         self._log = structlog.get_logger(CONSUMER)
 
     async def run(self) -> None:
@@ -104,11 +105,13 @@ class ReplyLoop:
             self._log.warning("positions_not_read", error=str(error) or type(error).__name__)
 
     async def _follow(self) -> None:
-        if self._clock.monotonic_s() - self._followed_at < _REFRESH_S:
+        generation = self._definitions.generation
+        if generation == self._followed_generation and self._clock.monotonic_s() - self._followed_at < _REFRESH_S:
             return
         participants = await self._definitions.participants()
         await self._reader.follow(self._topics.reply(name) for name in participants)
         self._followed_at = self._clock.monotonic_s()
+        self._followed_generation = generation
 
     async def apply(self, records: Sequence[Record]) -> None:
         """One transaction for all of them; should one saga break it, one for each saga."""
