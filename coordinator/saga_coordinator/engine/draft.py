@@ -210,7 +210,7 @@ class Draft:
             if by_evidence:
                 self.compensate(row, reason)
         elif pivot is not None and (is_open(self.step(pivot.name)) or self._never_asked_for_all_we_know(pivot)):
-            self.settle_pivot(row, reason)
+            self.settle_pivot(row, reason, asked_by="11")
         else:
             self.compensate(row, reason)
 
@@ -225,11 +225,11 @@ class Draft:
     def _never_asked_for_all_we_know(self, pivot: Step) -> bool:
         return self.recovered and self.step(pivot.name).status in (Status.IDLE, Status.READY)
 
-    def settle_pivot(self, row: str, reason: str) -> None:
-        """SETTLING: ask what became of the pivot; its answer decides the direction."""
+    def settle_pivot(self, row: str, reason: str, *, asked_by: str | None = None) -> None:
+        """SETTLING: ask what became of the pivot; its answer decides the direction. `asked_by`: the row that asks, if another."""
         assert self.definition.pivot is not None
         self.enter_phase(Phase.SETTLING, row, reason)
-        self.send(self.definition.pivot.name, Kind.RESOLVE, row)
+        self.send(self.definition.pivot.name, Kind.RESOLVE, asked_by or row)
 
     def compensate(self, row: str, reason: str | None = None) -> None:
         """Enter COMPENSATING and place every step (rows 12, 13, 13b)."""

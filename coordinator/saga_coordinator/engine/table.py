@@ -54,12 +54,15 @@ Action = Callable[[Draft, Step, Reply | None], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row: in one of `states`, on `trigger`, if `guard`, do `act`; `becomes` lists the states it may lead to."""
+    """One row: in one of `states`, on `trigger`, if `guard`, do `act`; `becomes` are the states it may lead to; none: it stays.
+
+    Going back places every other step too: rows 12, 13 and 13b below.
+    """
 
     number: str
     states: frozenset[Status]
     trigger: Trigger
-    becomes: tuple[Status, ...]
+    becomes: frozenset[Status]
     act: Action
     guard: Guard | None = None
     condition: str = ""
@@ -88,14 +91,17 @@ def _not_known(draft: Draft, step: Step, _: Reply | None) -> bool:
     return not draft.step(step.name).known
 
 
-def _or_waiving(draft: Draft, step: Step, _: Reply | None) -> bool:
-    state = draft.step(step.name)
-    return state.status is not Status.RESOLVING or state.waiving
+def _waiving(draft: Draft, step: Step, _: Reply | None) -> bool:
+    return draft.step(step.name).waiving
 
 
 def _from_resolving(draft: Draft, step: Step, _: Reply | None) -> bool:
     state = draft.step(step.name)
     return state.status is Status.RESOLVING or state.stuck_from is StuckFrom.RESOLVING
+
+
+def _without_undo(draft: Draft, step: Step, reply: Reply | None) -> bool:
+    return _from_resolving(draft, step, reply) and step.compensation is None and step.kind is StepKind.COMPENSATABLE
 
 
 def _may_waive(draft: Draft, step: Step, _: Reply | None) -> bool:
@@ -106,179 +112,152 @@ def _rows(
     number: str,
     states: set[Status],
     triggers: set[Trigger],
-    becomes: tuple[Status, ...],
+    becomes: set[Status],
     act: Action,
-    *,
     guard: Guard | None = None,
     condition: str = "",
 ) -> list[Row]:
     return [
-        Row(number=number, states=frozenset(states), trigger=trigger, becomes=becomes, act=act, guard=guard, condition=condition)
+        Row(
+            number=number,
+            states=frozenset(states),
+            trigger=trigger,
+            becomes=frozenset(becomes),
+            act=act,
+            guard=guard,
+            condition=condition,
+        )
         for trigger in sorted(triggers)
     ]
 
 
 S, T = Status, Trigger
+SAME: set[Status] = set()
+"""The step stays in its state."""
 _OPEN = {S.READY, S.ASKED, S.ACCEPTED, S.BACKOFF}
+_ASKED = {S.ASKED, S.ACCEPTED}
+_BACK_ASKED = {S.UNDO_ASKED, S.RESOLVING}
 _STUCK = {S.STUCK_FORWARD, S.STUCK_BACK}
+_UNDOING = {S.UNDO_ASKED, S.UNDO_BACKOFF}
+_MAY_WAIVE = "never a pivot; COMMITTED or COMPENSATING"
+_RESOLVING = "stuck_back from resolving"
 
 ROWS: tuple[Row, ...] = (
-    *_rows("1", {S.IDLE}, {T.DEPENDENCIES_MET}, (S.READY, S.NO_EFFECT, S.STUCK_FORWARD), forward.dependencies_met),
-    *_rows("2", {S.READY}, {T.ADMITTED}, (S.ASKED, S.READY, S.NO_EFFECT, S.STUCK_FORWARD), forward.admitted),
-    *_rows("3", _OPEN, {T.SUCCEEDED}, (S.DONE,), forward.succeeded, guard=_opened, condition="open"),
-    *_rows("3", {S.STUCK_FORWARD}, {T.SUCCEEDED}, (S.DONE,), forward.succeeded),
-    *_rows("4", _OPEN, {T.REJECTED}, (S.NO_EFFECT, S.STUCK_FORWARD), forward.rejected, guard=_opened, condition="open"),
-    *_rows("5", {S.ASKED, S.ACCEPTED}, {T.FAILED}, (S.BACKOFF, S.UNDO_DUE, S.RESOLVING), forward.failed),
+    *_rows("1", {S.IDLE}, {T.DEPENDENCIES_MET}, {S.READY, S.NO_EFFECT}, forward.dependencies_met),
+    *_rows("2", {S.READY}, {T.ADMITTED}, {S.ASKED}, forward.admitted),
+    *_rows("3", _OPEN, {T.SUCCEEDED}, {S.DONE}, forward.succeeded, _opened, "open"),
+    *_rows("3", {S.STUCK_FORWARD}, {T.SUCCEEDED}, {S.DONE}, forward.succeeded),
+    *_rows("4", _OPEN, {T.REJECTED}, {S.NO_EFFECT, S.STUCK_FORWARD}, forward.rejected, _opened, "open"),
+    *_rows("5", _ASKED, {T.FAILED}, {S.BACKOFF, S.RESOLVING}, forward.failed),
+    *_rows("5b", _OPEN, {T.UNSUPPORTED}, {S.RESOLVING, S.STUCK_FORWARD, S.STUCK_BACK}, forward.unsupported, _opened, "open"),
+    *_rows("5b", _BACK_ASKED, {T.UNSUPPORTED}, {S.STUCK_BACK}, backward.unsupported),
+    *_rows("6", _OPEN, {T.IN_PROGRESS}, {S.ACCEPTED}, forward.in_progress, _opened_and_news, "open, new sequence"),
+    *_rows("7", _OPEN, {T.FENCED}, {S.UNDONE, S.STUCK_FORWARD}, forward.fenced, _opened, "open"),
+    *_rows("8", _ASKED, {T.EXPIRED}, SAME, forward.ask_again, _first_time, "first time"),
+    *_rows("8", _ASKED, {T.DUE}, SAME, forward.ask_again),
+    *_rows("8b", _BACK_ASKED, {T.EXPIRED}, SAME, backward.ask_again, _first_time, "first time"),
+    *_rows("8b", _BACK_ASKED, {T.IN_PROGRESS}, SAME, backward.in_progress, _news, "new sequence"),
+    *_rows("8c", {S.ACCEPTED}, {T.HEARTBEAT_OVER}, {S.ASKED}, forward.heartbeat_over),
+    *_rows("9", _OPEN, {T.TIME_OVER}, {S.RESOLVING}, forward.time_over, _opened, "open"),
+    *_rows("10", {S.BACKOFF}, {T.DUE}, {S.READY}, forward.backoff_due),
+    *_rows("14", {S.UNDO_DUE}, {T.DEPENDENTS_SETTLED}, {S.UNDO_ASKED}, backward.dependents_settled),
+    *_rows("15", {*_UNDOING, S.STUCK_BACK}, {T.UNDONE, T.NOTHING_TO_UNDO}, {S.UNDONE}, backward.undone),
+    *_rows("15", {S.RESOLVING}, {T.UNDONE, T.NOTHING_TO_UNDO}, {S.UNDONE}, backward.undone, _waiving, "a waive waits"),
+    *_rows("15b", {*_UNDOING, S.STUCK_BACK}, {T.NEWER_RUN}, {S.UNDO_ASKED, S.UNDO_DUE}, backward.newer_run),
+    *_rows("16", {S.UNDO_ASKED}, {T.UNDO_FAILED}, {S.UNDO_BACKOFF, S.STUCK_BACK}, backward.undo_failed),
+    *_rows("16", {S.UNDO_ASKED}, {T.UNDO_REJECTED}, {S.STUCK_BACK}, backward.undo_rejected),
+    *_rows("16b", {S.UNDO_BACKOFF}, {T.DUE}, {S.UNDO_ASKED}, backward.ask_again),
+    *_rows("17", _BACK_ASKED, {T.DUE}, SAME, backward.ask_again),
+    *_rows("17", _ASKED | _BACK_ASKED, {T.SILENT}, SAME, backward.silent),
+    *_rows("23", {S.RESOLVING}, {T.SUCCEEDED}, {S.DONE, S.WAIVED}, backward.it_was_done, _waiving, "a waive waits"),
+    *_rows("23", {S.RESOLVING}, {T.FENCED, T.REJECTED}, {S.WAIVED}, backward.it_was_not_done, _waiving, "a waive waits"),
+    *_rows("13b", {S.RESOLVING, S.STUCK_BACK}, {T.SUCCEEDED}, {S.KEPT}, backward.it_was_done, _without_undo, "compensation none"),
     *_rows(
-        "5b",
-        _OPEN,
-        {T.UNSUPPORTED},
-        (S.UNDO_DUE, S.RESOLVING, S.STUCK_FORWARD),
-        forward.unsupported,
-        guard=_opened,
-        condition="open",
+        "18", {S.RESOLVING, S.STUCK_BACK}, {T.SUCCEEDED}, {S.DONE, S.UNDO_DUE}, backward.it_was_done, _from_resolving, _RESOLVING
     ),
-    *_rows("5b", {S.UNDO_ASKED, S.RESOLVING}, {T.UNSUPPORTED}, (S.STUCK_BACK,), backward.unsupported),
-    *_rows(
-        "6",
-        _OPEN,
-        {T.IN_PROGRESS},
-        (S.ACCEPTED,),
-        forward.in_progress,
-        guard=_opened_and_news,
-        condition="open, new sequence",
-    ),
-    *_rows("7", _OPEN, {T.FENCED}, (S.UNDONE, S.STUCK_FORWARD), forward.fenced, guard=_opened, condition="open"),
-    *_rows(
-        "8",
-        {S.ASKED, S.ACCEPTED},
-        {T.EXPIRED},
-        (S.ASKED, S.ACCEPTED),
-        forward.ask_again,
-        guard=_first_time,
-        condition="first time",
-    ),
-    *_rows("8", {S.ASKED, S.ACCEPTED}, {T.DUE}, (S.ASKED, S.ACCEPTED), forward.ask_again),
-    *_rows(
-        "8b",
-        {S.UNDO_ASKED, S.RESOLVING},
-        {T.EXPIRED},
-        (S.UNDO_ASKED, S.RESOLVING, S.STUCK_BACK),
-        backward.ask_again,
-        guard=_first_time,
-        condition="first time",
-    ),
-    *_rows(
-        "8b",
-        {S.UNDO_ASKED, S.RESOLVING},
-        {T.IN_PROGRESS},
-        (S.UNDO_ASKED, S.RESOLVING),
-        backward.in_progress,
-        guard=_news,
-        condition="new sequence",
-    ),
-    *_rows("8c", {S.ACCEPTED}, {T.HEARTBEAT_OVER}, (S.ASKED,), forward.heartbeat_over),
-    *_rows("9", _OPEN, {T.TIME_OVER}, (S.UNDO_DUE, S.RESOLVING, S.ASKED), forward.time_over, guard=_opened, condition="open"),
-    *_rows("10", {S.BACKOFF}, {T.DUE}, (S.READY,), forward.backoff_due),
-    *_rows("14", {S.UNDO_DUE}, {T.DEPENDENTS_SETTLED}, (S.UNDO_ASKED, S.STUCK_BACK), backward.dependents_settled),
-    *_rows(
-        "15",
-        {S.UNDO_ASKED, S.UNDO_BACKOFF, S.STUCK_BACK, S.RESOLVING},
-        {T.UNDONE, T.NOTHING_TO_UNDO},
-        (S.UNDONE,),
-        backward.undone,
-        guard=_or_waiving,
-        condition="resolving only while a waive waits",
-    ),
-    *_rows("15b", {S.UNDO_ASKED, S.UNDO_BACKOFF, S.STUCK_BACK}, {T.NEWER_RUN}, (S.UNDO_ASKED,), backward.newer_run),
-    *_rows("16", {S.UNDO_ASKED}, {T.UNDO_FAILED}, (S.UNDO_BACKOFF, S.STUCK_BACK), backward.undo_failed),
-    *_rows("16", {S.UNDO_ASKED}, {T.UNDO_REJECTED}, (S.STUCK_BACK,), backward.undo_rejected),
-    *_rows("16b", {S.UNDO_BACKOFF}, {T.DUE}, (S.UNDO_ASKED, S.STUCK_BACK), backward.ask_again),
-    *_rows("17", {S.UNDO_ASKED, S.RESOLVING}, {T.DUE}, (S.UNDO_ASKED, S.RESOLVING, S.STUCK_BACK), backward.ask_again),
-    *_rows(
-        "17",
-        {S.ASKED, S.ACCEPTED, S.UNDO_ASKED, S.RESOLVING},
-        {T.SILENT},
-        (S.ASKED, S.ACCEPTED, S.UNDO_ASKED, S.RESOLVING),
-        backward.silent,
-    ),
-    *_rows(
-        "18",
-        {S.RESOLVING, S.STUCK_BACK},
-        {T.SUCCEEDED},
-        (S.DONE, S.UNDO_DUE, S.KEPT, S.WAIVED),
-        backward.it_was_done,
-        guard=_from_resolving,
-        condition="stuck_back from resolving",
-    ),
-    *_rows(
-        "18",
-        {S.UNDO_DUE, S.UNDO_ASKED, S.UNDO_BACKOFF},
-        {T.SUCCEEDED},
-        (S.UNDO_DUE, S.UNDO_ASKED, S.UNDO_BACKOFF),
-        backward.note_reply,
-        guard=_not_known,
-        condition="the reply was not known",
-    ),
+    *_rows("18", {*_UNDOING, S.UNDO_DUE}, {T.SUCCEEDED}, SAME, backward.note_reply, _not_known, "the reply was not known"),
     *_rows(
         "19",
         {S.RESOLVING, S.STUCK_BACK},
         {T.FENCED, T.REJECTED},
-        (S.UNDONE, S.NO_EFFECT, S.WAIVED),
+        {S.UNDONE, S.NO_EFFECT},
         backward.it_was_not_done,
-        guard=_from_resolving,
-        condition="stuck_back from resolving",
+        _from_resolving,
+        _RESOLVING,
     ),
+    *_rows("23", {S.STUCK_FORWARD}, {T.RETRY}, {S.READY}, operator.retry),
+    *_rows("23", {S.STUCK_BACK}, {T.RETRY}, {S.UNDO_ASKED, S.RESOLVING, S.UNDO_DUE}, operator.retry),
+    *_rows("23", {S.ASKED, *_BACK_ASKED}, {T.RETRY}, SAME, operator.retry),
+    *_rows("23", {S.UNDO_BACKOFF}, {T.RETRY}, {S.UNDO_ASKED}, operator.retry),
+    *_rows("23", {S.ASKED, *_STUCK, *_UNDOING, S.RESOLVING}, {T.WAIVE}, {S.RESOLVING}, operator.waive, _may_waive, _MAY_WAIVE),
     *_rows(
         "23",
-        _STUCK | {S.ASKED, S.UNDO_ASKED, S.UNDO_BACKOFF, S.RESOLVING},
-        {T.RETRY},
-        (S.ASKED, S.READY, S.UNDO_ASKED, S.RESOLVING, S.UNDO_DUE),
-        operator.retry,
-    ),
-    *_rows(
-        "23",
-        _STUCK | {S.ASKED, S.UNDO_ASKED, S.UNDO_BACKOFF, S.RESOLVING},
-        {T.WAIVE},
-        (S.RESOLVING,),
-        operator.waive,
-        guard=_may_waive,
-        condition="never a pivot; COMMITTED or COMPENSATING",
-    ),
-    *_rows(
-        "23",
-        _STUCK | {S.ASKED, S.UNDO_ASKED, S.UNDO_BACKOFF, S.RESOLVING, S.CONFLICT},
+        {S.ASKED, *_STUCK, *_UNDOING, S.RESOLVING, S.CONFLICT},
         {T.WAIVE_UNSAFE},
-        (S.WAIVED,),
+        {S.WAIVED},
         operator.waive_unsafe,
-        guard=_may_waive,
-        condition="never a pivot; COMMITTED or COMPENSATING",
+        _may_waive,
+        _MAY_WAIVE,
     ),
 )
 
-SAGA_ROWS: tuple[tuple[str, str], ...] = (
-    (
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaRow:
+    """A row that concerns the saga as a whole; `arrows` says which steps it moves where."""
+
+    number: str
+    text: str
+    arrows: tuple[tuple[frozenset[Status], frozenset[Status]], ...] = ()
+
+
+def _saga_row(number: str, text: str, *arrows: tuple[set[Status], set[Status]]) -> SagaRow:
+    return SagaRow(number=number, text=text, arrows=tuple((frozenset(a), frozenset(b)) for a, b in arrows))
+
+
+SAGA_ROWS: tuple[SagaRow, ...] = (
+    _saga_row(
         "9b",
         "an expression, mapping or encoding gives no value: RUNNING and never asked: no_effect, COMPENSATING; COMMITTED: stuck_forward; "
         "going back: stuck_back",
+        ({S.IDLE, S.READY}, {S.NO_EFFECT, S.STUCK_FORWARD}),
+        ({S.UNDO_DUE}, {S.STUCK_BACK}),
     ),
-    ("11", "RUNNING, cancel or saga deadline and drained: COMPENSATING; when the pivot is open: SETTLING, the pivot is resolved"),
-    ("12", "entering COMPENSATING, idle or ready and never asked: no_effect (recovered saga: resolving)"),
-    (
+    _saga_row(
+        "11",
+        "RUNNING, cancel or saga deadline and drained: COMPENSATING; when the pivot is open (or, in a recovered saga, for all we know): "
+        "SETTLING, the pivot resolving",
+        (_OPEN | {S.IDLE}, {S.RESOLVING}),
+    ),
+    _saga_row(
+        "12",
+        "entering COMPENSATING, idle or ready and never asked: no_effect (a recovered saga: resolving)",
+        ({S.IDLE, S.READY}, {S.NO_EFFECT, S.RESOLVING}),
+    ),
+    _saga_row(
         "13",
         "entering COMPENSATING, done or open: undo_due; resolving first when the compensation reads a reply that is not known",
+        (_OPEN | {S.DONE}, {S.UNDO_DUE}),
+        (_OPEN, {S.RESOLVING}),
     ),
-    ("13b", "the same with compensation none: done becomes kept, open becomes resolving"),
-    ("20", "any, before every other row: contradicting definite evidence: conflict, alarm"),
-    ("21", "COMPENSATING, all settled: COMPENSATED, or FORCED if any was waived"),
-    (
+    _saga_row(
+        "13b",
+        "the same with compensation none: done becomes kept, open becomes resolving",
+        ({S.DONE}, {S.KEPT}),
+        (_OPEN, {S.RESOLVING}),
+    ),
+    _saga_row("20", "any, before every other row: contradicting definite evidence: conflict, alarm"),
+    _saga_row("21", "COMPENSATING, all settled: COMPENSATED, or FORCED if any was waived"),
+    _saga_row(
         "21b",
         "COMMITTED, or RUNNING with the pivot absent or skipped, all done, no_effect or waived: COMPLETED, or FORCED if any was waived",
     ),
-    ("22", "recovered under a new incarnation: every dispatched step is asked again; nothing moves until all have answered"),
-    ("24", "paused: replies are applied, due work is held"),
-    ("25", "final: nothing changes"),
-    ("26", "every other pair: stale, counted"),
+    _saga_row(
+        "22", "recovered under a new incarnation: every dispatched step is asked again; nothing moves until all have answered"
+    ),
+    _saga_row("24", "paused: replies are applied, due work is held"),
+    _saga_row("25", "final: nothing changes"),
+    _saga_row("26", "every other pair: stale, counted"),
 )
 
 _LOOKUP: dict[tuple[Status, Trigger], tuple[Row, ...]] = {}

@@ -1,24 +1,26 @@
 """Sagas to play with: definitions built in a line, and a player that tells the engine what happens, in words.
 
 A script is what happens, one word each: `a:SUCCEEDED` is the answer to the last command of step a, `a:action:SUCCEEDED` to its last
-command of that kind, `wait:30` moves the clock by seconds and lets the timer fire, `cancel`, `retry:a`, `waive:a`, `waive!:a` are the
-operator's, `recover` is a restore from a backup, `pause` and `resume`, `backlog` and `drained`, `hold:a` and `admit:a` set what the
-engine is told of the world. Every transition is checked for what holds always: one version on, the encoded facts fold to the same
-state, state and facts survive their encoding.
+command of that kind, `newer:a` is row 15b's answer, `wait:30` moves the clock by seconds and lets the timer fire, `cancel`, `retry:a`,
+`waive:a`, `waive!:a` are the operator's, `recover` is a restore from a backup, `pause` and `resume`, `backlog` and `drained`, `hold:a`
+and `admit:a` set what the engine is told of the world. Every transition is checked for what holds always: one version on, the encoded
+facts fold to the same state, state and facts survive their encoding, and every change of a step's state is one the diagram shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 from saga_coordinator.engine import decide, evolve, timing
 from saga_coordinator.engine.definition import Context, Definition, MappingFailed, Order, Retry, Step, StepKind, Timing
+from saga_coordinator.engine.diagram import arrows
 from saga_coordinator.engine.encoding import decode_facts, decode_saga, encode_facts, encode_saga
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Reply, RetryStep, Start, WaiveStep, WakeUp
-from saga_coordinator.engine.facts import CommandSent, Fact
-from saga_coordinator.engine.state import Phase, Saga
+from saga_coordinator.engine.facts import CommandSent, Fact, Fold
+from saga_coordinator.engine.state import Phase, Saga, Status
 from saga_coordinator.engine.waiting import waiting_for
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -177,6 +179,11 @@ class Player:
         self.now += int(float(seconds) * SECOND)
         self.tell(WakeUp())
 
+    def _newer(self, name: str) -> None:
+        """The participant answers a compensation that it holds a newer run (row 15b)."""
+        newer = self.state.steps[name].run + 1
+        self.tell(self.reply(name, Outcome.SUCCEEDED, kind=Kind.COMPENSATION, row_run=newer))
+
     def _set(self, **world: Any) -> None:
         for name, value in world.items():
             setattr(self, name, value)
@@ -189,6 +196,7 @@ _ACTS: dict[str, Callable[[Player, str], object]] = {
     "retry": lambda p, name: p.tell(RetryStep(step=name, reason="mended", actor="ann")),
     "waive": lambda p, name: p.tell(WaiveStep(step=name, evidence="seen in their books", actor="ann")),
     "waive!": lambda p, name: p.tell(WaiveStep(step=name, evidence="seen in their books", actor="ann", unsafe=True)),
+    "newer": Player._newer,
     "recover": lambda p, _: p.tell(Recover(incarnation=p.state.incarnation + 1)),
     "pause": lambda p, _: p._set(paused=True),
     "resume": lambda p, _: p._set(paused=False),
@@ -210,12 +218,33 @@ def check_transition(before: Saga | None, after: Saga, facts: tuple[Fact, ...]) 
     assert read == facts
     assert evolve(before, read) == after
     assert decode_saga(after.id, encode_saga(after)) == after
+    check_arrows(before, facts)
     if before is not None:
         assert not before.final, "S1: a finished saga changed"
         if before.phase is Phase.COMPENSATING:
             assert after.phase in (Phase.COMPENSATING, Phase.COMPENSATED, Phase.FORCED), "S7"
         if before.phase is Phase.COMMITTED:
             assert after.phase in (Phase.COMMITTED, Phase.COMPLETED, Phase.FORCED), "S7"
+
+
+ARROWS = {(number, state, becomes) for state, becomes, number, _ in arrows()}
+
+
+def check_arrows(before: Saga | None, facts: tuple[Fact, ...]) -> set[tuple[str, Status, Status]]:
+    """Every change of a step's state is an arrow of the diagram. Gives those that were gone."""
+    fold, gone = Fold(before), set()
+    for (name, row), group in groupby(facts, lambda fact: (getattr(fact, "step", None), getattr(fact, "row", ""))):
+        old = fold.steps[name].status if name in fold.steps else None
+        for fact in group:
+            fold.apply(fact)
+        new = fold.steps[name].status if name is not None else None
+        if old is not None and new is not None and old is not new and row not in FROM_ANYWHERE:
+            assert (row, old, new) in ARROWS, f"row {row} does not lead from {old} to {new}"
+            gone.add((row, old, new))
+    return gone
+
+
+FROM_ANYWHERE = {"20", "22"}
 
 
 def check_waits(shape: Definition, saga: Saga, now: int) -> None:
