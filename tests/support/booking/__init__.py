@@ -1,0 +1,1 @@
+"""A participant made for tests that speak the wire."""
