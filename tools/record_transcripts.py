@@ -254,9 +254,9 @@ def _undone_purchase() -> list[Transcript]:
         stage.commands["voucher action"],
         Outcome.REJECTED,
         Failure.avro_name,
-        encode_own(Failure.of("no_address", "there is no email")),
+        encode_own(Failure.of("no_address", "there is no email to send a voucher to")),
     )
-    stage.show("REJECTED", "A definite business no from the participant `mail`.", no)
+    stage.show("REJECTED", "A definite business no from the participant `vouchers`.", no)
     left = stage.arrives(no)
     events = [record for record in left if record.topic == stage.topics.events]
     stage.show("A lifecycle event", "The saga goes back, and says why.", events[0])
