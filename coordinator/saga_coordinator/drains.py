@@ -101,21 +101,26 @@ class DrainLoop:
         if not ours:
             return
         earliest, ends = await self._reader.ends(ours)  # … then the ends
-        for partition in ours:
+        for partition, before in ours.items():
             place = self._reader.places().get(partition)
             if place is None or partition not in ends or partition not in earliest or place.replaced:
                 continue
-            await self._measure(partition, place, at, earliest[partition], ends[partition], wanted=partition.topic in wanted)
+            held = await self._still_ours(
+                partition, before, earliest[partition], ends[partition], wanted=partition.topic in wanted
+            )
+            if held and partition.topic in wanted and place.next_offset >= ends[partition]:
+                await self._store_time(partition, place, at)
 
-    async def _measure(self, at: TopicPartition, place: Place, now: int, first: int, end: int, *, wanted: bool) -> None:
-        if not wanted and self._verified.get(at) == end and place.next_offset <= end:
-            return
-        if await self._reader.was_replaced(at, place, first, end):
+    async def _still_ours(self, at: TopicPartition, before: Place, first: int, end: int, *, wanted: bool) -> bool:
+        """Whether the topic holds what we had applied. Asked of the place before the ends were read: replies that were applied since
+        lie beyond that end, and a topic that has grown is not a topic that was replaced."""
+        if not wanted and self._verified.get(at) == end and before.next_offset <= end:
+            return True
+        if await self._reader.was_replaced(at, before, first, end):
             self._reader.begin_again(at)
-            return
+            return False
         self._verified[at] = end
-        if wanted and place.next_offset >= end:
-            await self._store_time(at, place, now)
+        return True
 
     async def _store_time(self, at: TopicPartition, place: Place, now: int) -> None:
         anchor = place.next_offset - 1 if place.last_print is not None else None

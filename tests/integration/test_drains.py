@@ -1,0 +1,67 @@
+"""Measuring what is drained goes on beside the loop that applies replies: neither may take the other's progress for a replaced topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from saga_coordinator.drains import VERIFY_EVERY, DrainLoop, DrainRequests
+from saga_coordinator.partition_reader import PartitionReader
+from saga_coordinator.store.port import Store
+from saga_messaging.broker import Outgoing, TopicPartition
+from saga_messaging.clock import SystemClock
+from saga_messaging.memory import MemoryBroker
+from saga_schemas.topics import Topics
+from support.coordinators import opened
+
+TOPIC = "saga.reply.one"
+Ends = tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]
+
+
+async def test_replies_applied_while_the_ends_are_read_do_not_make_it_read_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = MemoryBroker(partitions=1)
+    async with opened(sqlite_url) as store:
+        reader = PartitionReader(lambda: broker.consumer(group="g"), store, SystemClock())
+        await broker.ensure_topics([TOPIC])
+        await reader.start()
+        await reader.follow([TOPIC])
+        await reply(broker)
+        assert await applied(reader, store) == [0]
+        read_ends = reader.ends
+
+        async def ends_and_then_progress(positions: Iterable[TopicPartition]) -> Ends:
+            found = await read_ends(positions)
+            await reply(broker)
+            await applied(reader, store)
+            return found
+
+        monkeypatch.setattr(reader, "ends", ends_and_then_progress)
+        requests = DrainRequests(store, broker, Topics(), "default")
+        loop = DrainLoop(store=store, reader=reader, requests=requests, topics=Topics(), clock=SystemClock())
+        await requests.request(["one"])
+        for _ in range(VERIFY_EVERY):
+            await loop.once()
+        monkeypatch.undo()
+        await reply(broker)
+        assert await applied(reader, store) == [VERIFY_EVERY + 1]  # and not all from the beginning
+        await reader.stop()
+
+
+async def reply(broker: MemoryBroker) -> None:
+    producer = broker.producer()
+    await producer.start()
+    await producer.send_all([Outgoing(topic=TOPIC, key=b"k", value=b"v", headers=())], timeout_s=1)
+    await producer.stop()
+
+
+async def applied(reader: PartitionReader, store: Store) -> list[int]:
+    """Offsets of what a poll brought, after they were stored."""
+    records = await reader.poll(timeout_s=1, max_records=100)
+    advances = reader.advances(records)
+    async with store.transaction() as tx:
+        assert await tx.advance(advances)
+    await reader.applied(advances)
+    return [record.offset for record in records]
