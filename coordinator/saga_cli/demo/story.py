@@ -28,7 +28,10 @@ _PHASES: Final = ("COMPLETED", "COMPENSATED", "FORCED")
 def tell(plan: Plan) -> int:
     """Run the demo; the exit code."""
     with held(plan.directory, keep=plan.keep):
-        return asyncio.run(_told(plan))
+        try:
+            return asyncio.run(_told(plan))
+        except asyncio.CancelledError:  # SIGTERM; a Ctrl-C is a KeyboardInterrupt
+            return ExitCode.INTERRUPTED
 
 
 async def _told(plan: Plan) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -307,8 +308,8 @@ def test_show_tells_what_a_step_waits_for_since_when_and_what_moves_it(saga: Any
     told = saga("show", ID)
 
     assert "└─ charge  asked" in told.out
-    assert "attempt 1  asked 2.0 s ago, no answer" in told.out
-    assert "waits for 40.0 s: reply: no consumer on saga.cmd.payment" in told.out
+    assert re.search(r"attempt 1  asked \d+\.\d s ago, no answer", told.out)
+    assert re.search(r"waits for 4\d\.\d s: reply: no consumer on saga\.cmd\.payment", told.out)
     assert told.out.count("no consumer on saga.cmd.payment") == 1
     assert "trace 4bf92f3577b34da6a3ce929d0e0e4736" in told.out
 
@@ -335,7 +336,7 @@ def test_show_tells_the_way_out_of_each_attention(saga: Any, coordinator: Any) -
 
     assert told.out.startswith("order o-17   COMPENSATING   ship: REJECTED no_carrier\n")
     assert "undo 1  REJECTED  20 ms  closed  the account is closed" in told.out
-    assert "needs a person for 1 min 10 s: undo_rejected" in told.out
+    assert re.search(r"needs a person for 1 min \d\d s: undo_rejected", told.out)
     assert "way out: `saga step retry` or waive" in told.out
     assert "waived: reserve by ada: receipt 4711" in told.out
 

@@ -1,0 +1,226 @@
+"""`saga demo`, as typed: embedded and on the real parts; what it prints, that its ledger check turns red, and that nothing outlives it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from saga_cli.demo.ledger_check import Order, check
+from saga_cli.demo.plan import SERVICES
+from saga_cli.dev.kafka import KafkaService
+
+SAGA = Path(sys.executable).with_name("saga")
+AGREED = "16 COMPLETED  4 COMPENSATED   stock, money and parcels agree: nothing lost, nothing doubled"
+LIMIT_S = 120.0
+GONE_LIMIT_S = 15.0
+
+
+def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([SAGA, "demo", *options], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A demo that stays up, and where its coordinator is."""
+    with ExitStack() as stack:
+        process = subprocess.Popen(
+            [SAGA, "demo", "--keep", "--orders", "5"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        stack.callback(process.wait, 20)
+        stack.callback(process.kill)
+        assert process.stdout is not None
+        stack.callback(process.stdout.close)
+        said: list[str] = []
+        for line in process.stdout:
+            said.append(line)
+            if found := re.match(r"  up at (http://\S+)", line):
+                yield process, found[1]
+                return
+        pytest.fail("".join(said))
+
+
+def test_the_demo_ends_well_and_shows_what_the_tour_shows(tmp_path: Path) -> None:
+    done = demo(tmp_path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"saga demo   embedded: SQLite files in \.saga-demo/, in-process Kafka stand-in on 127\.0\.0\.1:\d+ \(not for production\)",
+        lines[0],
+    )
+    assert lines[1].split() == ["coordinator", lines[1].split()[1], "participants", *SERVICES]
+    assert f"  {AGREED}" in lines
+    assert re.search(r"starting 20 orders, every fifth has no carrier   ━+ 20/20  0:00:\d\d", done.stdout)
+    drawn = next(place for place, line in enumerate(lines) if line.startswith("  order o-"))
+    assert re.fullmatch(r"  order o-\d+-\w{3}   COMPENSATED   ship: REJECTED no_carrier", lines[drawn])
+    assert re.fullmatch(r"  ├─ reserve  SUCCEEDED +[\d.]+ m?s     undone +[\d.]+ m?s    [▇▁]{11}", lines[drawn + 1])
+    assert re.fullmatch(r"  └─ ship     REJECTED +[\d.]+ m?s +[▇▁]{11}", lines[drawn + 3])
+    assert re.search(r"^  trace [0-9a-f]{32} ", done.stdout, re.MULTILINE)
+    assert re.search(r"^  next: saga demo --keep     \(then: saga list, saga show o-\d+-\w{3}\)$", done.stdout, re.MULTILINE)
+
+
+async def test_one_effect_removed_or_doubled_in_the_databases_turns_the_check_red(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--orders", "5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / ".saga-demo"
+    urls = {name: f"sqlite+aiosqlite:///{folder / name}.sqlite" for name in SERVICES}
+    orders = orders_of(folder)
+    assert await check(urls, orders) == []
+
+    for service in SERVICES:
+        with sqlite3.connect(folder / f"{service}.sqlite") as books:
+            (row,) = books.execute("SELECT saga_id, step, kind, run, at FROM effect_ledger LIMIT 1").fetchall()
+            books.execute("INSERT INTO effect_ledger VALUES (?, ?, ?, ?, ?)", row)
+        assert len(await check(urls, orders)) == 1, f"an effect of {service} was doubled"
+        with sqlite3.connect(folder / f"{service}.sqlite") as books:
+            books.execute("DELETE FROM effect_ledger WHERE saga_id = ? AND step = ? AND kind = ?", row[:3])
+        assert len(await check(urls, orders)) == 1, f"an effect of {service} was removed"
+        with sqlite3.connect(folder / f"{service}.sqlite") as books:
+            books.execute("INSERT INTO effect_ledger VALUES (?, ?, ?, ?, ?)", row)
+        assert await check(urls, orders) == []
+
+
+def test_a_demo_whose_books_do_not_agree_ends_1(tmp_path: Path) -> None:
+    """Inventory counts every reservation twice: a trigger stands for the bug."""
+    (tmp_path / ".saga-demo").mkdir()
+    (tmp_path / ".saga-demo" / "kept").touch()
+    with sqlite3.connect(tmp_path / ".saga-demo" / "inventory.sqlite") as books:
+        books.executescript(
+            """
+            CREATE TABLE effect_ledger (saga_id TEXT, step TEXT, kind TEXT, run INTEGER, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
+            CREATE TRIGGER doubled AFTER INSERT ON effect_ledger WHEN new.run > 0 BEGIN
+                INSERT INTO effect_ledger (saga_id, step, kind, run) VALUES (new.saga_id, new.step, new.kind, -new.run);
+            END;
+            """
+        )
+
+    done = demo(tmp_path, "--orders", "2")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "2 COMPLETED   the books do not agree:" in done.stdout
+    assert "reserve was done 2 times and undone 0 times" in done.stdout
+
+
+def test_the_demo_runs_on_real_kafka_and_postgresql(
+    tmp_path: Path, own_kafka: Callable[[], KafkaService], database_url: str
+) -> None:
+    """A Kafka of its own: the demo uses the usual names of topics and groups."""
+    kafka = own_kafka()
+
+    done = demo(tmp_path, "--bootstrap-servers", kafka.bootstrap_servers, "--database", database_url)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert AGREED in done.stdout
+    assert done.stdout.startswith(f"saga demo   PostgreSQL, Kafka on {kafka.bootstrap_servers}\n")
+
+
+def test_a_taken_port_makes_the_demo_take_a_free_one_and_say_so(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        taken = stack.enter_context(socket.socket())
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 8700))
+            taken.listen()
+        except OSError:
+            pass  # somebody else has it: as good
+        done = demo(tmp_path, "--orders", "1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.search(r"export SAGA_SERVER=http://127\.0\.0\.1:(\d+)", done.stdout)
+    assert found
+    assert found[1] != "8700"
+
+
+def test_a_kept_demo_answers_the_other_commands(kept: tuple[subprocess.Popen[str], str]) -> None:
+    _, server = kept
+
+    listed = subprocess.run([SAGA, "list", "--server", server, "-o", "ids"], capture_output=True, text=True, check=True)
+    undone = subprocess.run(
+        [SAGA, "list", "--server", server, "--phase", "COMPENSATED", "-o", "ids"], capture_output=True, text=True, check=True
+    )
+    shown = subprocess.run([SAGA, "show", undone.stdout.strip(), "--server", server], capture_output=True, text=True, check=True)
+
+    assert len(listed.stdout.split()) == 5
+    assert "COMPENSATED   ship: REJECTED no_carrier" in shown.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_nothing_outlives_a_demo_however_it_ends(kept: tuple[subprocess.Popen[str], str], number: signal.Signals) -> None:
+    process, server = kept
+    children = children_of(process.pid)
+    assert children, "the stand-in is a child"
+
+    process.send_signal(number)
+    code = process.wait(20)
+
+    assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130)
+    assert wait_until(lambda: not any(is_running(child) for child in children))
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{server}/healthz", timeout=2)
+
+
+def test_a_second_demo_in_a_kept_ones_folder_is_refused(kept: tuple[subprocess.Popen[str], str], tmp_path: Path) -> None:
+    done = demo(tmp_path)
+
+    assert done.returncode == 78
+    assert done.stderr.startswith("saga: a demo is running in .saga-demo/")
+    assert done.stderr.count("\n") == 1
+
+
+def orders_of(folder: Path) -> list[Order]:
+    """The demo's orders as the services know them: those with a parcel completed."""
+    with sqlite3.connect(folder / "inventory.sqlite") as inventory:
+        reserved = inventory.execute("SELECT reservation_id, order_id, quantity FROM reservations").fetchall()
+    with sqlite3.connect(folder / "shipping.sqlite") as shipping:
+        shipped = {row[0] for row in shipping.execute("SELECT order_id FROM parcels")}
+    with sqlite3.connect(folder / "payment.sqlite") as payment:
+        charged = dict(payment.execute("SELECT order_id, amount FROM charges").fetchall())
+    return [
+        Order(
+            saga_id=reservation[len("res-") :].rpartition("-")[0],
+            order_id=order_id,
+            completed=order_id in shipped,
+            quantity=quantity,
+            total=charged[order_id],
+        )
+        for reservation, order_id, quantity in reserved
+    ]
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and is no zombie (an orphan's zombie is its new parent's to reap)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + GONE_LIMIT_S
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
