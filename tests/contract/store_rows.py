@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from saga_coordinator.store.port import (
@@ -156,7 +155,7 @@ async def by_hand(url: str, *statements: str) -> list[Any]:
         async with engine.connect() as connection:
             rows: list[Any] = []
             for statement in statements:
-                result = await connection.execute(text(statement))
+                result = await connection.exec_driver_sql(statement)
                 rows = list(result) if result.returns_rows else []
             return rows
     finally:

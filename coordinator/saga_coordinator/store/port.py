@@ -116,7 +116,7 @@ class Transaction(Protocol):
         ...
 
     async def advance(self, advances: Sequence[Advance]) -> bool:
-        """True when all moved. False: somebody else was faster (the caller rolls back)."""
+        """True when all moved. False: somebody else was faster (the caller rolls back; a commit would raise StoreError)."""
         ...
 
     async def caught_up(

@@ -76,7 +76,7 @@ class PostgresStore(SqlStore):
                 if not locks_first:
                     await transaction.refresh_clock()
                 yield transaction
-                await transaction.flush()
+                await transaction.finish()
             except BaseException:
                 await transaction.rollback()
                 raise

@@ -38,18 +38,25 @@ def head() -> str:
 async def check(connection: AsyncConnection) -> None:
     """Raise SchemaTooOld unless the database is exactly what this release works with."""
     found = await connection.run_sync(_stored)
-    if found == head():
-        level = (await connection.execute(select(schema.meta.c.feature_level))).scalar_one_or_none()
-        if level is not None and level <= schema.FEATURE_LEVEL:
-            return
-        raise SchemaTooOld(f"this release is older than the database: it reads feature level {schema.FEATURE_LEVEL}, not {level}")
     if found is None:
         raise SchemaTooOld("the database has no saga tables yet; run `saga db upgrade`")
+    if found == head():
+        return await _check_level(connection)
     if found in {script.revision for script in _scripts().walk_revisions()}:
         raise SchemaTooOld(f"the database's schema is older ({found}) than this release ({head()}); run `saga db upgrade`")
     raise SchemaTooOld(
         f"this release is older than the database, whose schema {found[:40]!r} it does not know; install the newer one"
     )
+
+
+async def _check_level(connection: AsyncConnection) -> None:
+    level = (await connection.execute(select(schema.meta.c.feature_level))).scalar_one_or_none()
+    if level is None:
+        raise SchemaTooOld(
+            "the database has lost its row in table meta; `saga db upgrade` makes a new one, with another cluster id"
+        )
+    if level > schema.FEATURE_LEVEL:
+        raise SchemaTooOld(f"this release is older than the database: it reads feature level {schema.FEATURE_LEVEL}, not {level}")
 
 
 async def upgrade(url: URL) -> str:

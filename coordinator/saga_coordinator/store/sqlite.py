@@ -106,7 +106,7 @@ class SqliteStore(SqlStore):
             try:
                 await transaction.begin()  # its clock comes with BEGIN, so `locks_first` has nothing to save
                 yield transaction
-                await transaction.flush()
+                await transaction.finish()
                 await transaction.commit()
             except BaseException:
                 if not await transaction.rollback():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,7 @@ from saga_coordinator.store.port import (
     SagaWrite,
     SchemaCollision,
     StartClaim,
+    StoreError,
 )
 from saga_coordinator.store.rows import definition_row, inbox_event, read
 from saga_coordinator.store.statements import Statement, Write
@@ -46,6 +48,7 @@ class SqlTransaction(ABC):
         self._now = 0
         self._locked: dict[UUID, SagaRow] = {}
         self._pending: list[Write] = []
+        self._failed = False
 
     @property
     def now(self) -> int:
@@ -74,9 +77,27 @@ class SqlTransaction(ABC):
         if any(write.statement.table == table for write in self._pending):
             await self.flush()
 
+    async def finish(self) -> None:
+        """The last word before the commit. What failed once is never committed, even if the caller went on."""
+        await self.flush()
+        if self._failed:
+            raise StoreError("the transaction had failed before its end, and was rolled back")
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            with translated():
+                yield
+        except BaseException:
+            self._failed = True
+            raise
+
     async def counted(self, writes: Sequence[Write]) -> list[int]:
-        with translated():
-            counts = await self.run(writes)
+        with self._failing():
+            return await self._counted(writes)
+
+    async def _counted(self, writes: Sequence[Write]) -> list[int]:
+        counts = await self.run(writes)
         for write, count in zip(writes, counts, strict=True):
             if write.statement.exact and count != len(write.rows):
                 raise CountMismatch(f"{count} rows of {write.statement.table} were written where {len(write.rows)} must be")
@@ -85,7 +106,7 @@ class SqlTransaction(ABC):
     async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> AnyResult:
         """A statement that is not hot, after the writes that wait."""
         await self.flush()
-        with translated():
+        with self._failing():
             return await self._connection.execute(statement, rows)
 
     async def _later(self, writes: Sequence[Write]) -> None:
@@ -153,6 +174,7 @@ class SqlTransaction(ABC):
         missing = len(moves) - counts[-1]
         if missing:
             missing -= (await self.counted([Write(sql.INSERT_POSITION, [_position(one) for one in moves])]))[0]
+        self._failed |= missing > 0  # some moved and some did not: only a rollback is left
         return missing == 0
 
     async def caught_up(

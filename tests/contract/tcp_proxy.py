@@ -1,0 +1,51 @@
+"""A TCP proxy before PostgreSQL that breaks a connection at its COMMIT: before the server hears of it, or before the client does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal, Self
+
+Fault = Literal["none", "commit lost", "answer lost"]
+
+
+class CommitProxy:
+    """Forwards to `host:port`. `fault` is read at each COMMIT."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._upstream = (host, port)
+        self.fault: Fault = "none"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection(*self._upstream)
+        answers = asyncio.create_task(_copy(up_reader, writer))
+        try:
+            while data := await reader.read(65536):
+                committing = data.startswith(b"Q") and b"COMMIT" in data
+                if committing and self.fault == "commit lost":
+                    return
+                if committing and self.fault == "answer lost":
+                    answers.cancel()
+                    up_writer.write(data)
+                    await up_reader.read(1)  # it has committed
+                    return
+                up_writer.write(data)
+        except ConnectionError:
+            pass
+        finally:
+            answers.cancel()
+            writer.close()
+            up_writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()

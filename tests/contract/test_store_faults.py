@@ -1,0 +1,473 @@
+"""The store when things go wrong: lost connections, ambiguous commits, rows edited by hand, second processes, cancelled tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
+
+from saga_coordinator.store import postgres, sqlite
+from saga_coordinator.store.open import open_store
+from saga_coordinator.store.port import BadRow, CommitUnknown, CountMismatch, SagaRow, Store, StoreBusy, StoreError, Transaction
+
+from .store_rows import apply, by_hand, move, outbox, register, row_of, save, start, start_of, step_to
+from .tcp_proxy import CommitProxy
+
+
+@pytest.fixture
+async def two_stores(database_url: str) -> AsyncIterator[tuple[Store, Store]]:
+    """Two processes' stores on one PostgreSQL."""
+    stores = (open_store(database_url), open_store(database_url))
+    await stores[0].upgrade()
+    for store in stores:
+        await store.start()
+    yield stores
+    for store in stores:
+        await store.stop()
+
+
+# -- locks
+
+
+async def test_a_batch_skips_what_another_holds_and_the_holder_goes_on(two_stores: tuple[Store, Store]) -> None:
+    ours, theirs = two_stores
+    definition = await register(ours)
+    held, free = row_of(definition), row_of(definition)
+    await start(ours, held, free)
+    async with theirs.transaction() as holder:
+        await holder.lock_sagas([held.id], wait=False)
+        async with ours.transaction() as transaction:
+            assert set(await transaction.lock_sagas([held.id, free.id], wait=False)) == {free.id}
+            assert await transaction.exists([held.id]) == {held.id}
+        await holder.save([move(held)])
+    found = await ours.saga(held.id)
+    assert found is not None
+    assert found.version == 2
+
+
+async def test_a_waiting_lock_gets_the_row_as_the_holder_left_it(two_stores: tuple[Store, Store]) -> None:
+    ours, theirs = two_stores
+    row = row_of(await register(ours))
+    await start(ours, row)
+    locked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with theirs.transaction() as transaction:
+            await transaction.lock_sagas([row.id], wait=False)
+            locked.set()
+            await go_on.wait()
+            await transaction.save([move(row)])
+
+    async def wait() -> tuple[SagaRow, int]:
+        async with ours.transaction() as transaction:
+            return (await transaction.lock_sagas([row.id], wait=True))[row.id], transaction.now
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hold())
+        await locked.wait()
+        waiting = group.create_task(wait())
+        await asyncio.wait([waiting], timeout=0.1)
+        assert not waiting.done()
+        released_at = await ours.now()
+        go_on.set()
+    found, now = waiting.result()
+    assert found.version == 2
+    assert now >= released_at, "the clock is read after the lock was taken"
+
+
+async def test_a_lock_is_not_waited_for_for_ever(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(postgres.SESSION, "lock_timeout", "50ms")
+    store = open_store(database_url)
+    await store.upgrade()
+    await store.start()
+    row = row_of(await register(store))
+    await start(store, row)
+
+    async def wait() -> None:
+        async with store.transaction() as transaction:
+            await transaction.lock_sagas([row.id], wait=True)
+
+    async with store.transaction() as holder:
+        await holder.lock_sagas([row.id], wait=True)
+        with pytest.raises(StoreError, match="55P03"):
+            await wait()
+    await wait()
+    await store.stop()
+
+
+async def test_sqlite_writers_take_turns_and_wait_only_so_long(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "WRITER_WAIT_S", 0.05)
+    store = open_store(sqlite_url)
+    await store.start()
+    row = row_of(await register(store))
+    await start(store, row)
+    async with store.transaction() as holder:
+        await holder.lock_sagas([row.id], wait=False)
+        with pytest.raises(StoreError):
+            await apply(store, row.id)
+        assert await store.saga(row.id) == row, "readers do not wait"
+    await apply(store, row.id)
+    await store.stop()
+
+
+# -- ambiguous commits
+
+
+@asynccontextmanager
+async def behind_proxy(database_url: str) -> AsyncIterator[tuple[Store, CommitProxy]]:
+    url = make_url(database_url)
+    async with CommitProxy(url.host or "", url.port or 5432) as proxy:
+        through = url.set(host="127.0.0.1", port=proxy.port)
+        store = open_store(through.render_as_string(hide_password=False))
+        await store.upgrade()
+        await store.start()
+        try:
+            yield store, proxy
+        finally:
+            await store.stop()
+
+
+async def test_a_commit_that_took_effect_unheard_is_found_in_the_journal(database_url: str) -> None:
+    async with behind_proxy(database_url) as (store, proxy):
+        row = row_of(await register(store))
+        proxy.fault = "answer lost"
+        with pytest.raises(CommitUnknown):
+            await start(store, row)
+        proxy.fault = "none"
+        assert await store.has_journal(row.id, 1) == b"facts 1"
+        proxy.fault = "answer lost"
+        with pytest.raises(CommitUnknown):
+            await apply(store, row.id)
+        proxy.fault = "none"
+        assert await store.has_journal(row.id, 2) == b"facts 2"
+
+
+async def test_a_commit_that_never_arrived_left_nothing(database_url: str) -> None:
+    async with behind_proxy(database_url) as (store, proxy):
+        row, never = row_of(await register(store)), row_of(1)
+        await start(store, row)
+        proxy.fault = "commit lost"
+        with pytest.raises(CommitUnknown):
+            await start(store, never)
+        with pytest.raises(CommitUnknown):
+            await apply(store, row.id)
+        proxy.fault = "none"
+        assert await store.has_journal(never.id, 1) is None
+        assert await store.has_journal(row.id, 2) is None
+        assert await store.has_journal(row.id, 1) == b"facts 1"
+        await start(store, never)
+        await apply(store, row.id)
+
+
+async def test_asking_about_a_commit_waits_for_the_transaction_in_doubt(two_stores: tuple[Store, Store]) -> None:
+    """A start has no row to lock yet: the question must wait all the same, or "no" would become "yes" later."""
+    ours, theirs = two_stores
+    definition = await register(ours)
+    known, fresh = row_of(definition), row_of(definition)
+    await start(ours, known)
+    go_on = asyncio.Event()
+    written = asyncio.Event()
+
+    async def in_doubt() -> None:
+        async with theirs.transaction() as transaction:
+            await transaction.lock_sagas([known.id], wait=True)
+            await transaction.save([start_of(fresh), move(known)])
+            assert await transaction.advance([step_to(1, after=0)])
+            written.set()
+            await go_on.wait()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(in_doubt())
+        await written.wait()
+        asked = [group.create_task(ours.has_journal(fresh.id, 1)), group.create_task(ours.has_journal(known.id, 2))]
+        await asyncio.wait(asked, timeout=0.2)
+        assert not any(task.done() for task in asked)
+        go_on.set()
+    assert [task.result() for task in asked] == [b"facts 1", b"facts 2"]
+
+
+async def test_on_sqlite_the_journal_answers_too(sqlite_url: str) -> None:
+    store = open_store(sqlite_url)
+    await store.start()
+    row = row_of(await register(store))
+    await start(store, row)
+    assert await store.has_journal(row.id, 1) == b"facts 1"
+    assert await store.has_journal(row.id, 2) is None
+    await store.stop()
+
+
+# -- connections and tasks
+
+
+async def test_lost_connections_are_a_store_error_and_then_replaced(store: Store, store_url: str) -> None:
+    if store.dialect == "sqlite":
+        return  # its connections cannot be lost
+    row = row_of(await register(store))
+    await start(store, row)
+    end_all = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    async def cut_in_the_middle() -> None:
+        async with store.transaction() as transaction:
+            await transaction.lock_sagas([row.id], wait=False)
+            await by_hand(store_url, end_all)
+            await transaction.save([move(row)])
+
+    with pytest.raises(StoreError):
+        await cut_in_the_middle()
+    await by_hand(store_url, end_all)
+    await apply(store, row.id)
+    found = await store.saga(row.id)
+    assert found is not None
+    assert found.version == 2
+
+
+async def test_a_database_that_is_away_is_a_store_error(database_url: str) -> None:
+    store = open_store(database_url.replace(str(make_url(database_url).port), "1"))
+    with pytest.raises(StoreError):
+        await store.start()
+    with pytest.raises(StoreError):
+        await store.due(1)
+    await store.stop()
+
+
+async def test_a_cancelled_transaction_leaves_nothing_and_no_connection_behind(store: Store) -> None:
+    row = row_of(await register(store))
+    await start(store, row)
+
+    async def hang() -> None:
+        async with store.transaction() as transaction:
+            await transaction.lock_sagas([row.id], wait=True)
+            await transaction.save([move(row)])
+            await transaction.exists([row.id])
+            await asyncio.Event().wait()
+
+    for _ in range(12):  # more than there are connections
+        task = asyncio.create_task(hang())
+        await asyncio.wait([task], timeout=0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await apply(store, row.id)
+    found = await store.saga(row.id)
+    assert found is not None
+    assert found.version == 2
+
+
+async def test_tasks_cancelled_at_every_moment_leave_a_working_store(store: Store) -> None:
+    row = row_of(await register(store))
+    await start(store, row)
+    for turns in range(40):
+        task = asyncio.create_task(apply(store, row.id))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    found = await store.saga(row.id)
+    assert found is not None
+    assert [one.version for one in await store.journal(row.id, after=0, limit=100)] == list(range(1, found.version + 1))
+    await apply(store, row.id)
+
+
+async def test_a_transaction_that_failed_is_not_committed_even_if_the_caller_goes_on(store: Store) -> None:
+    row = row_of(await register(store))
+    await start(store, row)
+
+    async def clash(transaction: Transaction) -> None:
+        await transaction.save([start_of(row)])
+        await transaction.exists([row.id])
+
+    async def swallow() -> None:
+        async with store.transaction() as transaction:
+            await transaction.lock_sagas([row.id], wait=False)
+            await transaction.save([move(row)])
+            assert await transaction.exists([row.id])
+            with pytest.raises(CountMismatch):
+                await clash(transaction)
+
+    with pytest.raises(StoreError):
+        await swallow()
+    assert await store.saga(row.id) == row
+
+
+async def test_a_refused_position_is_not_committed_even_if_the_caller_goes_on(store: Store) -> None:
+    row = row_of(await register(store))
+    await start(store, row)
+    async with store.transaction() as transaction:
+        assert await transaction.advance([step_to(5, after=0)])
+
+    async def go_on() -> None:
+        async with store.transaction() as transaction:
+            await transaction.lock_sagas([row.id], wait=False)
+            await transaction.save([move(row)])
+            assert not await transaction.advance([step_to(5, after=0)])
+
+    with pytest.raises(StoreError):
+        await go_on()
+    assert await store.saga(row.id) == row
+
+
+# -- rows edited by hand
+
+
+IMPOSSIBLE = [
+    "UPDATE saga SET phase = 'BOGUS'",
+    "UPDATE saga SET phase = 'COMPLETED'",
+    "UPDATE saga SET wake_at = NULL",
+    "UPDATE saga SET version = 0",
+    "UPDATE saga SET trace_id = 'short'",
+    "UPDATE saga SET state = NULL",
+    "UPDATE saga_listing SET phase = 'BOGUS'",
+    "UPDATE consumed SET next_offset = -1",
+    "INSERT INTO meta (id, cluster_id, incarnation, feature_level) VALUES (2, 'x', 1, 1)",
+]
+
+
+async def test_the_database_itself_refuses_a_row_that_cannot_be(store: Store, store_url: str) -> None:
+    await start(store, row_of(await register(store)))
+    async with store.transaction() as transaction:
+        await transaction.advance([step_to(5, after=0)])
+    for edit in IMPOSSIBLE:
+        with pytest.raises(IntegrityError):
+            await by_hand(store_url, edit)
+
+
+async def without_checks(store: Store, url: str, edit: str) -> None:
+    """As somebody would who insists."""
+    if store.dialect == "sqlite":
+        await by_hand(url, "PRAGMA ignore_check_constraints = ON", edit)
+    else:
+        await by_hand(url, "ALTER TABLE saga DROP CONSTRAINT saga_phase", "ALTER TABLE saga DROP CONSTRAINT saga_closed", edit)
+
+
+async def test_a_phase_nobody_knows_is_a_clear_error_for_that_saga_alone(store: Store, store_url: str) -> None:
+    definition = await register(store)
+    broken, fine = row_of(definition), row_of(definition)
+    await start(store, broken, fine)
+    literal = f"X'{broken.id.hex}'" if store.dialect == "sqlite" else f"'{broken.id}'"
+    await without_checks(store, store_url, f"UPDATE saga SET phase = 'BOGUS' WHERE id = {literal}")
+    with pytest.raises(BadRow, match=f"table saga, row {broken.id}: 'BOGUS' is no phase"):
+        await store.saga(broken.id)
+    with pytest.raises(BadRow, match=str(broken.id)):
+        await apply(store, fine.id, broken.id)
+    await apply(store, fine.id)
+
+
+async def test_reader_schemas_that_are_no_json_are_a_clear_error(store: Store, store_url: str) -> None:
+    await register(store)
+    for broken in ("{", "[]", '{"a": "b"}'):
+        await by_hand(store_url, f"UPDATE definition SET reader_schemas = '{broken}'")
+        with pytest.raises(BadRow, match="table definition, row 1"):
+            await store.definitions("default")
+
+
+async def test_a_journal_record_put_in_by_hand_stops_that_saga(store: Store, store_url: str) -> None:
+    row = row_of(await register(store))
+    await start(store, row)
+    literal = f"X'{row.id.hex}'" if store.dialect == "sqlite" else f"'{row.id}'"
+    empty = "X''" if store.dialect == "sqlite" else "''"
+    await by_hand(
+        store_url,
+        f"INSERT INTO journal (saga_id, version, at, kind, engine_rev, format, facts) VALUES ({literal}, 2, 0, 'x', 1, 1, {empty})",
+    )
+    with pytest.raises(StoreError, match="journal"):
+        await apply(store, row.id)
+    assert await store.saga(row.id) == row
+
+
+@pytest.mark.parametrize("value", ["\x00", "\ud800"], ids=["NUL", "lone surrogate"])
+async def test_text_the_database_cannot_hold_is_refused_or_kept_whole(store: Store, value: str) -> None:
+    row = row_of(await register(store), baggage=value)
+    (refused,) = await asyncio.gather(start(store, row), return_exceptions=True)
+    if refused is None:
+        assert await store.saga(row.id) == row
+    else:
+        assert isinstance(refused, BadRow)
+        assert value not in str(refused)
+        assert await store.saga(row.id) is None
+
+
+async def test_errors_never_quote_a_row(store: Store) -> None:
+    row = row_of(await register(store), state=b"secret", business_key="secret-key", version=1)
+    await start(store, row)
+    for bad in (row, replace(row, max_expiry=2**70, id=row_of(1).id), replace(row, id=row_of(1).id, phase="secret")):
+        with pytest.raises(StoreError) as refused:
+            await start(store, bad)
+        assert "secret" not in str(refused.value)
+
+
+async def test_an_outbox_pointer_is_written_once(store: Store) -> None:
+    row = row_of(await register(store))
+    await start(store, row)
+    pointer = outbox(row.id, 2)
+    with pytest.raises(StoreError, match="outbox"):
+        await save(store, move(row, more={"outbox": (pointer, pointer)}))
+
+
+# -- one process on a SQLite file
+
+_HOLDER = """
+import asyncio, sys
+from saga_coordinator.store.open import open_store
+
+async def main():
+    await open_store(sys.argv[1]).start()
+    print("started", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_a_second_process_on_the_file_is_refused_and_a_kill_frees_it(sqlite_url: str) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path if entry)}
+    holder = subprocess.Popen([sys.executable, "-c", _HOLDER, sqlite_url], stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "started\n"
+
+        async def refused() -> None:
+            with pytest.raises(StoreBusy, match="in use by another process"):
+                await open_store(sqlite_url).start()
+            with pytest.raises(StoreBusy):
+                await open_store(sqlite_url).upgrade()
+
+        asyncio.run(refused())
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(10)
+        if holder.stdout:
+            holder.stdout.close()
+
+    async def free() -> None:
+        store = open_store(sqlite_url)
+        await store.start()
+        with pytest.raises(StoreBusy):
+            await open_store(sqlite_url).start()
+        await store.stop()
+        await store.start()
+        await store.stop()
+
+    asyncio.run(free())
+
+
+async def test_a_folder_that_is_not_there_is_a_store_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="No such file"):
+        await open_store(f"sqlite+aiosqlite:///{tmp_path}/none/a.db").start()
+
+
+async def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"hello" * 1000)
+    with pytest.raises(StoreError, match="not a database"):
+        await open_store(f"sqlite+aiosqlite:///{tmp_path}/a.db").start()

@@ -1,0 +1,285 @@
+"""Lists, figures, definitions, schemas, dead letters, controls and instances: what people and gauges read."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from saga_coordinator.store.open import open_store
+from saga_coordinator.store.port import (
+    AttentionRow,
+    DeadLetter,
+    Figures,
+    ListFilter,
+    OrphanReply,
+    SagaRow,
+    SchemaCollision,
+    Store,
+)
+
+from .store_rows import LATER, apply, by_hand, claim, end, new_id, register, row_of, save, start, start_of
+
+MINE = ListFilter(tenant="default")
+
+
+async def ids_of(store: Store, wanted: ListFilter) -> list[UUID]:
+    return [one.id for one in (await store.list_sagas(wanted))[0]]
+
+
+async def seven_sagas(store: Store) -> list[SagaRow]:
+    """Oldest first: five orders, of which the last two ended, and two refunds, of which one needs a person."""
+    order, refund = await register(store), await register(store, "refund", 3)
+    rows = [row_of(order) for _ in range(5)] + [row_of(refund) for _ in range(2)]
+    await start(store, *rows)
+    await save(store, end(rows[3]), end(rows[4], "COMPENSATED"))
+    reason = AttentionRow(saga_id=rows[6].id, step="charge", reason="silent", since=1, note="")
+    await apply(store, rows[6].id, more={"attention_added": (reason,)})
+    return rows
+
+
+# -- lists
+
+
+async def test_lists_are_newest_first_and_filter(store: Store) -> None:
+    rows = await seven_sagas(store)
+    ids = [row.id for row in rows]
+    assert await ids_of(store, MINE) == ids[::-1]
+    assert await ids_of(store, replace(MINE, definition="refund")) == [ids[6], ids[5]]
+    assert await ids_of(store, replace(MINE, phase="COMPENSATED")) == [ids[4]]
+    assert await ids_of(store, replace(MINE, phase="RUNNING", definition="order")) == [ids[2], ids[1], ids[0]]
+    assert await ids_of(store, replace(MINE, attention=True)) == [ids[6]]
+    assert await ids_of(store, replace(MINE, attention=False, definition="refund")) == [ids[5]]
+    assert await ids_of(store, ListFilter(tenant="other")) == []
+
+
+async def test_a_line_of_a_list_tells_what_a_person_needs(store: Store) -> None:
+    rows = await seven_sagas(store)
+    line = (await store.list_sagas(replace(MINE, attention=True)))[0][0]
+    assert (line.definition, line.definition_version, line.phase, line.version) == ("refund", 3, "RUNNING", 2)
+    assert line.attention == ("charge: silent",)
+    assert (line.trace_id, line.started_at, line.closed_at) == (rows[6].trace_id, 1, None)
+    ended = (await store.list_sagas(replace(MINE, phase="COMPLETED")))[0][0]
+    assert (ended.phase, ended.closed_at, ended.attention) == ("COMPLETED", 2, ())
+
+
+async def test_pages_follow_each_other_without_gap_or_repeat(store: Store) -> None:
+    rows = await seven_sagas(store)
+    seen: list[UUID] = []
+    cursor = None
+    for _ in range(4):
+        page, cursor = await store.list_sagas(replace(MINE, limit=2, cursor=cursor))
+        seen += [one.id for one in page]
+        # A saga that starts meanwhile is newer than every page to come.
+        await start(store, row_of(1))
+    assert seen == [row.id for row in rows][::-1]
+    assert cursor is None
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "*" * 22, "ab" * 40, "é", "\x00", "AAAA"])
+async def test_a_bad_cursor_is_a_value_error(store: Store, cursor: str) -> None:
+    with pytest.raises(ValueError, match="cursor"):
+        await store.list_sagas(replace(MINE, cursor=cursor))
+
+
+async def test_an_unknown_phase_is_a_value_error(store: Store) -> None:
+    with pytest.raises(ValueError, match="phase"):
+        await store.list_sagas(replace(MINE, phase="BROKEN"))
+
+
+async def test_sagas_are_found_by_their_key_in_their_tenant_and_definition(store: Store) -> None:
+    definition = await register(store)
+    mine, other = claim("r-1", "o-17"), claim("r-2", "o-17", definition="refund")
+    async with store.transaction() as transaction:
+        await transaction.claim_starts([mine, other])
+        rows = [row_of(definition, id=one.saga_id, business_key="o-17") for one in (mine, other)]
+        await transaction.save([start_of(row) for row in rows])
+    assert {one.id for one in await store.sagas_by_key("default", "o-17", None)} == {mine.saga_id, other.saga_id}
+    assert [one.id for one in await store.sagas_by_key("default", "o-17", "order")] == [mine.saga_id]
+    assert await store.sagas_by_key("elsewhere", "o-17", None) == []
+    assert await store.sagas_by_key("default", "o-18", None) == []
+
+
+async def test_the_figures_of_an_empty_store_are_zero(store: Store) -> None:
+    assert await store.figures() == Figures(
+        sagas_by_phase={},
+        outbox_depth=0,
+        outbox_oldest_at=None,
+        wakeup_earliest_due=None,
+        attention=0,
+        dead_letters=0,
+        inbox=0,
+    )
+
+
+async def test_figures_count_open_sagas_by_definition_and_phase(store: Store) -> None:
+    await seven_sagas(store)
+    figures = await store.figures()
+    assert figures.sagas_by_phase == {("order", "RUNNING"): 3, ("refund", "RUNNING"): 2}
+    assert (figures.attention, figures.wakeup_earliest_due) == (1, LATER)
+
+
+# -- definitions and schemas
+
+
+async def test_a_definition_is_registered_once_and_never_changed(store: Store) -> None:
+    first = await register(store)
+    assert await register(store) == first
+    async with store.transaction() as transaction:
+        other = await transaction.add_definition(
+            hash="another", tenant="default", name="order", version=1, document=b"{1}", reader_schemas={}, now=1
+        )
+    assert other is None
+    (stored,) = await store.definitions("default")
+    assert (stored.document, stored.reader_schemas, stored.active) == (b"{}", {"shop.Reserved": 7}, False)
+    assert stored.registered_at > 0
+    assert await store.definition_rows([first, 4711]) == [stored]
+    assert await store.definition_rows([]) == []
+    assert await store.definitions("other") == []
+
+
+async def test_at_most_one_version_of_a_name_is_active(store: Store) -> None:
+    await register(store)
+    await register(store, version=2)
+    await register(store, "refund")
+    for version in (1, 2, 2):
+        async with store.transaction() as transaction:
+            assert await transaction.activate("default", "order", version)
+    async with store.transaction() as transaction:
+        assert not await transaction.activate("default", "order", 3)
+        assert not await transaction.activate("other", "order", 1)
+    assert [(one.name, one.version) for one in await store.definitions("default") if one.active] == [("order", 2)]
+
+
+async def test_concurrent_activations_leave_one_active(store: Store) -> None:
+    for version in (1, 2, 3):
+        await register(store, version=version)
+
+    async def activate(version: int) -> bool:
+        async with store.transaction() as transaction:
+            return await transaction.activate("default", "order", version)
+
+    assert all(await asyncio.gather(*(activate(version) for version in (1, 2, 3, 2, 1))))
+    assert len([one for one in await store.definitions("default") if one.active]) == 1
+
+
+async def test_open_sagas_pin_their_definitions(store: Store) -> None:
+    old, new = await register(store), await register(store, version=2)
+    running, ended = row_of(old), row_of(new)
+    await start(store, running, ended)
+    assert await store.open_definition_ids() == {old, new}
+    await save(store, end(ended))
+    assert await store.open_definition_ids() == {old}
+
+
+async def test_schemas_are_numbered_by_subject_and_collisions_refused(store: Store) -> None:
+    async with store.transaction() as transaction:
+        await transaction.add_schemas([(2**31 + 5, "shop.A", b"a1"), (2**31 + 6, "shop.A", b"a2"), (2**31 + 7, "shop.B", b"b1")])
+        await transaction.add_schemas([(2**31 + 5, "shop.A", b"a1")])
+    assert [(one.subject, one.version, one.document) for one in await store.schemas()] == [
+        ("shop.A", 1, b"a1"),
+        ("shop.A", 2, b"a2"),
+        ("shop.B", 1, b"b1"),
+    ]
+
+    async def collide() -> None:
+        async with store.transaction() as transaction:
+            await transaction.add_schemas([(1, "shop.C", b"c1"), (2**31 + 5, "shop.A", b"other")])
+
+    with pytest.raises(SchemaCollision, match=r"shop\.A"):
+        await collide()
+    assert len(await store.schemas()) == 3
+
+
+# -- dead letters, orphans, audit, controls
+
+
+def letter(at: int, **changed: object) -> DeadLetter:
+    made = DeadLetter(
+        id=new_id(),
+        consumer="replies",
+        topic="saga.reply.order",
+        partition=0,
+        offset=at,
+        at=at,
+        reason="magic",
+        detail="byte 0 is 7",
+        key=None,
+        value=b"\x07",
+        headers=b"[]",
+        relayed=False,
+    )
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+async def test_dead_letters_are_read_in_order_and_relayed_once(store: Store) -> None:
+    letters = [letter(1, key=b"k"), letter(2, value=None), letter(3)]
+    async with store.transaction() as transaction:
+        await transaction.add_dead_letters(letters)
+        await transaction.add_dead_letters([])
+    assert await store.dead_letters(after=None, limit=10) == letters
+    assert await store.dead_letters(after=letters[0].id, limit=1) == [letters[1]]
+    assert await store.dead_letter(letters[1].id) == letters[1]
+    assert await store.dead_letter(new_id()) is None
+    async with store.transaction() as transaction:
+        await transaction.mark_relayed([letters[0].id, letters[2].id])
+        await transaction.mark_relayed([])
+    assert await store.dead_letters(after=None, limit=10, unrelayed=True) == [letters[1]]
+    assert (await store.figures()).dead_letters == 3
+
+
+async def test_a_letter_that_was_relayed_at_once_is_not_owed(store: Store) -> None:
+    async with store.transaction() as transaction:
+        await transaction.add_dead_letters([letter(1, relayed=True)])
+    assert await store.dead_letters(after=None, limit=10, unrelayed=True) == []
+
+
+async def test_orphans_and_audits_are_kept(store: Store, store_url: str) -> None:
+    orphan = OrphanReply(id=new_id(), saga_id=new_id(), at=1, topic="t", partition=0, offset=9, headers=b"[]", value=None)
+    async with store.transaction() as transaction:
+        await transaction.add_orphans([orphan])
+        await transaction.add_orphans([])
+        for act in ("cancel", "waive"):
+            await transaction.add_audit(tenant="default", act=act, target=str(orphan.saga_id), who="ops", why="test", at=5)
+    assert await by_hand(store_url, "SELECT topic, part FROM orphan_reply") == [("t", 0)]
+    assert await by_hand(store_url, "SELECT act, who FROM audit ORDER BY id") == [("cancel", "ops"), ("waive", "ops")]
+
+
+async def test_a_control_is_set_and_set_again(store: Store) -> None:
+    for value in ("on", "off"):
+        async with store.transaction() as transaction:
+            await transaction.set_control(scope="definition", tenant="default", name="order", value=value, who="ops", why="test")
+    assert await store.control("definition", "default") == {"order": "off"}
+    assert await store.control("saga", "default") == {}
+
+
+# -- the store itself and its instances
+
+
+async def test_a_store_has_an_id_of_its_own_that_stays(store: Store, store_url: str) -> None:
+    meta = await store.meta()
+    assert len(meta.cluster_id) == 36
+    assert (meta.kafka_cluster_id, meta.incarnation, meta.feature_level) == (None, 1, 1)
+    assert (meta.token_key is not None) == (store.dialect == "sqlite")
+    await store.set_kafka_cluster("kafka-1")
+    await store.stop()
+    again = open_store(store_url)
+    await again.start()
+    assert await again.meta() == replace(meta, kafka_cluster_id="kafka-1")
+    await again.stop()
+
+
+async def test_a_live_instance_keeps_its_name_and_a_stale_one_loses_it(store: Store, store_url: str) -> None:
+    assert await store.claim_instance("a", stale_s=60)
+    assert await store.claim_instance("a", stale_s=60), "the same process refreshes it"
+    # Another process, as the row shows it.
+    await by_hand(store_url, "UPDATE instance SET token = 'another'")
+    assert not await store.claim_instance("a", stale_s=60)
+    await store.release_instance("a")
+    assert await by_hand(store_url, "SELECT name FROM instance") == [("a",)], "not ours to release"
+    await by_hand(store_url, "UPDATE instance SET seen_at = seen_at - 61000000")
+    assert await store.claim_instance("a", stale_s=60)
+    await store.release_instance("a")
+    assert await by_hand(store_url, "SELECT name FROM instance") == []
