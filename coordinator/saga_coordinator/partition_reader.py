@@ -44,6 +44,8 @@ class PartitionReader:
         self._progress_at = clock.monotonic_s()
         self._places: dict[TopicPartition, Place] = {}
         self._topics: frozenset[str] = frozenset()
+        self._subscribed: frozenset[str] = frozenset()
+        """What the present consumer was told to read."""
         self._to_restart: set[TopicPartition] = set()
         self._empty_spells = 0
         self._log = structlog.get_logger("partition_reader")
@@ -56,13 +58,17 @@ class PartitionReader:
 
     async def follow(self, topics: Iterable[str]) -> None:
         """Read these topics from now on."""
-        wanted = frozenset(topics)
-        if wanted != self._topics:
-            await self._consumer.subscribe(sorted(wanted))
-            self._topics = wanted
+        self._topics = frozenset(topics)
+        await self._subscribe()
+
+    async def _subscribe(self) -> None:
+        if self._subscribed != self._topics:
+            await self._consumer.subscribe(sorted(self._topics))
+            self._subscribed = self._topics
 
     async def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
         """What has arrived on partitions that are ours. Raises BrokerError, StoreError."""
+        await self._subscribe()
         await self._take_over()
         try:
             records = await self._consumer.poll(timeout_s=timeout_s, max_records=max_records)
@@ -83,14 +89,19 @@ class PartitionReader:
         behind = [at for at, place in places.items() if ends.get(at, 0) > place.next_offset]
         if behind or (self._topics and not self._consumer.assignment() and self._alone_empty()):
             self._log.warning("consumer_stalled", behind=len(behind))
-            await self._consumer.stop()
-            self._consumer = self._make_consumer()
-            await self._consumer.start()
-            await self._consumer.subscribe(sorted(self._topics))
-            self._places.clear()
+            await self._replace()
+
+    async def _replace(self) -> None:
+        """By a fresh consumer, once that one has started: should the broker be away, the old one stays."""
+        fresh = self._make_consumer()
+        await fresh.start()
+        stale, self._consumer = self._consumer, fresh
+        self._subscribed = frozenset()  # the next poll subscribes: not before the old one has left the group
+        self._places.clear()
+        await stale.stop()
 
     def _alone_empty(self) -> bool:
-        """No partition for a minute (four such spells). With more instances than partitions that is as it should be; a new client is harmless."""
+        """No partition for a minute (four spells). With more instances than partitions that is right; a new client is harmless."""
         self._empty_spells += 1
         return self._empty_spells % 4 == 0
 
