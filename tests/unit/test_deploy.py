@@ -74,8 +74,9 @@ def test_a_participant_to_run_exists(name: str) -> None:
 
 def test_the_settings_of_the_coordinators_exist() -> None:
     from saga_coordinator.settings import Settings
+    from saga_messaging.settings import known_variables
 
-    known = {f"SAGA_{field.upper()}" for field in Settings.model_fields}
+    known = {f"SAGA_{field.upper()}" for field in Settings.model_fields} | known_variables()
 
     assert set(OURS["coordinator-a"]["environment"]) <= known
 
@@ -84,7 +85,7 @@ def test_the_settings_of_the_coordinators_exist() -> None:
 def test_the_addresses_a_service_is_given_are_those_of_the_others(name: str) -> None:
     environment = OURS[name]["environment"]
     made = re.findall(r"DATABASE (\w+);", COMPOSE["configs"]["databases"]["content"])
-    url = re.fullmatch(r"postgresql\+asyncpg://(\w+):(\w+)@(\w+):5432/(\w+)", environment["SAGA_DATABASE_URL"])
+    url = re.fullmatch(r"postgresql\+asyncpg://(\w+):(\w+)@(\w+):5432/(\w+)", database_of(name))
     assert url
     user, password, host, database = url.groups()
 
@@ -95,8 +96,22 @@ def test_the_addresses_a_service_is_given_are_those_of_the_others(name: str) -> 
         assert f"INSIDE://{kafka}" in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
 
 
+def test_the_settings_of_the_participants_exist() -> None:
+    from saga_demo.settings import VARIABLES
+    from saga_messaging.settings import known_variables
+
+    for service in OURS.values():
+        if service["command"][0] == "participant":
+            assert set(service["environment"]) <= VARIABLES | known_variables()
+
+
+def database_of(name: str) -> str:
+    environment: dict[str, str] = OURS[name]["environment"]
+    return environment.get("SAGA_DATABASE_URL") or environment["SAGA_PARTICIPANT_DATABASE_URL"]
+
+
 def test_every_service_owns_its_database() -> None:
-    owners = {name: service["environment"]["SAGA_DATABASE_URL"] for name, service in OURS.items()}
+    owners = {name: database_of(name) for name in OURS}
     coordinator = {owners.pop("coordinator-a"), owners.pop("coordinator-b"), owners.pop("db-upgrade")}
 
     assert len({*coordinator, *owners.values()}) == 1 + len(owners)
