@@ -133,6 +133,8 @@ class KafkaConsumer:
     async def _assign_all(self, topics: frozenset[str]) -> None:
         await self._broker.ensure_topics(topics)
         held = await self._broker.partitions(topics)
+        if self._client is None:
+            raise BrokerError("the consumer was stopped meanwhile")
         ours = frozenset(TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers)
         if ours == self._positions.assignment:
             return
