@@ -102,6 +102,9 @@ class AsyncpgTransaction:
         async with self._connection.transaction():
             yield
 
+    async def intact(self) -> bool:
+        return self.lost() or await asyncpg_intact(self._connection, self._xid)
+
     def lost(self) -> bool:
         return self._connection is None or bool(self._connection.is_closed())
 
@@ -120,3 +123,14 @@ class AsyncpgTransaction:
         transaction, self._transaction = self._transaction, None
         if transaction is not None and not self.lost():
             await transaction.rollback()
+
+
+async def asyncpg_intact(connection: Any, xid: str) -> bool:
+    """Whether the transaction of this id is still open here, or, after an error in it, is gone without effect."""
+    if not connection.is_in_transaction():
+        return False
+    try:
+        return bool(await connection.fetchval(f"SELECT {_XID}") == xid)
+    except Exception:  # an error ended it, or the one a handler began in its place: only the server's log of commits can tell
+        await connection.execute("ROLLBACK")
+        return bool(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid) == "aborted")

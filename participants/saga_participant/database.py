@@ -82,7 +82,7 @@ class Database:
         try:
             await transaction.start()
         except BaseException as error:
-            await asyncio.shield(_discard(connection))
+            await asyncio.shield(self._lose(connection))
             if isinstance(error, Exception) and (isinstance(error, OSError) or fate(error) is not Fate.OURS):
                 raise Unavailable(f"the database does not begin a transaction ({type(error).__name__})") from error
             raise
@@ -94,12 +94,26 @@ class Database:
             async with asyncio.timeout(CLEANUP_S):
                 await transaction.rollback()
         except Exception:
-            await _discard(connection)
+            await self._lose(connection)
+            return
+        if transaction.lost():
+            await self._lose(connection)
             return
         if self._own and transaction.reusable and len(self._idle) < self.workers:
             self._idle.append(connection)
         else:
             await connection.close()
+
+    async def _lose(self, connection: AsyncConnection) -> None:
+        """Where one connection is gone the others that wait in the pool probably are too: our own pool starts afresh."""
+        await _discard(connection)
+        if self._own and self.dialect == "postgresql":
+            idle, self._idle = self._idle, []
+            for other in idle:
+                await _discard(other)
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(CLEANUP_S):
+                    await self.engine.dispose()
 
 
 async def _discard(connection: AsyncConnection) -> None:

@@ -22,7 +22,7 @@ from saga_participant.handlers import Handler
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Rejected
 from saga_participant.registry import Route
 from saga_participant.step import Step
-from saga_participant.transactions import Transaction
+from saga_participant.transactions import Handle, Transaction
 from saga_schemas.codec import encode
 from saga_schemas.errors import EncodingFailed
 from saga_schemas.outcomes import Kind
@@ -141,10 +141,18 @@ class _Unwound(Exception):  # carries what was ended past the closing of `db`
 
 
 async def perform(call: Call, transaction: Transaction) -> Ended:
-    """Run a transactional handler with its `db`. What an ORM session could not write in the end is a technical failure like any other."""
+    """Run a transactional handler with its `db`. BarrierBroken when it ended the transaction, whatever it said afterwards."""
     wanted = call.route.handler.handle
     if wanted is None:
         return await invoke(call, None)
+    ended = await _with_db(call, transaction, wanted)
+    if ended.ending in (Ending.FAILED, Ending.REJECTED) and not transaction.lost() and not await transaction.intact():
+        raise BarrierBroken("the handler ended the transaction it was given")
+    return ended
+
+
+async def _with_db(call: Call, transaction: Transaction, wanted: Handle) -> Ended:
+    """What an ORM session could not write in the end is a technical failure like any other."""
     try:
         async with transaction.handle(wanted) as db:
             ended = await invoke(call, db)

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_participant.asyncpg_transaction import asyncpg_intact
 from saga_participant.database_errors import refused
 from saga_participant.entry import Entry
 from saga_participant.guarded import GuardedAsyncpg, GuardedConnection, GuardedSession
@@ -156,6 +157,18 @@ class PostgresTransaction(SqlTransaction):
             raise BarrierBroken("the handler ended the transaction it was given")
         await super().save(entry)
 
+    async def intact(self) -> bool:
+        """Asked of the driver where it can tell: SQLAlchemy may have closed its own idea of the transaction after an error."""
+        if self.lost():
+            return True
+        driver: Any = (await self._connection.get_raw_connection()).driver_connection
+        if hasattr(driver, "is_in_transaction"):
+            return await asyncpg_intact(driver, self._xid)
+        try:
+            return bool((await self._connection.exec_driver_sql(f"SELECT {_PG_XID}")).scalar_one() == self._xid)
+        except SQLAlchemyError:
+            return True  # a statement failed, so nothing but the end of this transaction is possible
+
     async def commit(self) -> None:
         self._open = False
         try:
@@ -202,6 +215,13 @@ class SqliteTransaction(SqlTransaction):
         if not await self._in_transaction():
             raise BarrierBroken("the handler ended the transaction it was given")
         await super().save(entry)
+
+    async def intact(self) -> bool:
+        try:
+            await self._connection.exec_driver_sql(f"ROLLBACK TO {_SAVEPOINT}")
+        except SQLAlchemyError:
+            return False
+        return True
 
     async def commit(self) -> None:
         self._open = False

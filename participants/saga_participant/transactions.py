@@ -69,6 +69,10 @@ class Transaction(Protocol):
         """What is done inside is undone when it raises."""
         ...
 
+    async def intact(self) -> bool:
+        """Whether this is still the transaction of `claim`, so that rolling it back takes everything back."""
+        ...
+
     def lost(self) -> bool:
         """The connection is gone, so the transaction is too, without effect."""
         ...

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from pydantic import BaseModel
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from saga_participant import Failed, InProgress, Participant, Rejected, Step
 
 SCHEMAS = Path(__file__).parent / "schemas"
-EFFECTS = "CREATE TABLE IF NOT EXISTS effects (saga_id TEXT NOT NULL, step TEXT NOT NULL, kind TEXT NOT NULL, run INTEGER NOT NULL)"
+EFFECTS = (
+    "CREATE TABLE IF NOT EXISTS effects (saga_id TEXT NOT NULL, step TEXT NOT NULL, kind TEXT NOT NULL, run INTEGER NOT NULL)"
+)
+HANDLES = {"connection": AsyncConnection, "session": AsyncSession, "asyncpg": asyncpg.Connection}
 
 
 class Take(BaseModel):
@@ -36,18 +41,22 @@ async def make_effects(engine: AsyncEngine) -> None:
         await connection.execute(text(EFFECTS))
 
 
-async def effect(db: AsyncConnection, step: Step, kind: str) -> None:
-    await db.execute(
-        text("INSERT INTO effects (saga_id, step, kind, run) VALUES (:saga, :step, :kind, :run)"),
-        {"saga": str(step.saga_id), "step": step.name, "kind": kind, "run": step.run},
+async def write(db: Any, statement: str) -> None:
+    """A statement without parameters on whichever db it is."""
+    await db.execute(text(statement) if hasattr(db, "execution_options") or isinstance(db, AsyncSession) else statement)
+
+
+async def effect(db: Any, step: Step, kind: str) -> None:
+    await write(
+        db, f"INSERT INTO effects (saga_id, step, kind, run) VALUES ('{step.saga_id}', '{step.name}', '{kind}', {step.run})"
     )
 
 
-async def effects(engine: AsyncEngine) -> list[str]:
-    """Kind and run of every effect, in order of writing."""
+async def effects(engine: AsyncEngine, saga_id: object = None) -> list[str]:
+    """Kind and run of every effect (of one saga), in order of writing."""
     async with engine.connect() as connection:
-        rows = (await connection.execute(text("SELECT kind, run FROM effects"))).all()
-    return [f"{kind} {run}" for kind, run in rows]
+        rows = (await connection.execute(text("SELECT kind, run, saga_id FROM effects"))).all()
+    return [f"{kind} {run}" for kind, run, saga in rows if saga_id is None or saga == str(saga_id)]
 
 
 class Told:
@@ -57,36 +66,44 @@ class Told:
         self.modes: list[str] = []
         self.lease = timedelta(hours=1)
         self.steps: list[Step] = []
+        self.during: Callable[[], Any] | None = None
 
     def next(self, default: str) -> str:
         return self.modes.pop(0) if self.modes else default
 
 
-def make_till(database: Any = "sqlite+aiosqlite://", **options: Any) -> tuple[Participant, Told]:
+def make_till(database: Any = "sqlite+aiosqlite://", *, handle: str = "connection", fenceable: bool = False, **options: Any):  # type: ignore[no-untyped-def]
     """Takes and gives back; `mode` (or `Told.modes`) says how it goes."""
     till = Participant("till", database=database, schemas=SCHEMAS, on_start=make_effects, **options)
     told = Told()
 
-    @till.action(fenceable=False)
-    async def take(command: Take, db: AsyncConnection, step: Step) -> Taken | InProgress:
+    async def take(command: Take, db: Any, step: Step) -> Taken | InProgress:
         told.steps.append(step)
         mode = told.next(command.mode)
         if mode == "accept":
             return InProgress("being looked at", lease=told.lease)
         await effect(db, step, "take")
+        if told.during is not None:
+            await told.during()
+        if mode == "wrong type":
+            return "a receipt"  # type: ignore[return-value]
         await misbehave(mode, db)
         return Taken(receipt=f"r-{step.run}")
 
-    @till.compensation
-    async def give_back(command: GiveBack, taken: Taken, db: AsyncConnection, step: Step) -> None:
+    async def give_back(command: GiveBack, taken: Taken, db: Any, step: Step) -> None:
         told.steps.append(step)
+        assert taken.receipt.startswith("r-")
         await effect(db, step, "give back")
         await misbehave(told.next(command.mode), db)
 
+    for handler in (take, give_back):
+        handler.__annotations__["db"] = HANDLES[handle]
+    till.action(fenceable=fenceable)(take)
+    till.compensation(give_back)
     return till, told
 
 
-async def misbehave(mode: str, db: AsyncConnection) -> None:
+async def misbehave(mode: str, db: Any) -> None:
     """Everything a handler may do wrong (B19), by name."""
     match mode:
         case "reject":
@@ -111,7 +128,20 @@ async def misbehave(mode: str, db: AsyncConnection) -> None:
             await db.rollback()
         case "close":
             await db.close()
+        case "begin":
+            async with db.begin():
+                pass
         case "commit by text":
-            await db.execute(text("COMMIT"))
+            await write(db, "COMMIT")
+        case "commit and begin by text":
+            await write(db, "COMMIT")
+            await write(db, "BEGIN")
+        case "rollback by text":
+            await write(db, "ROLLBACK")
         case "sql":
-            await db.execute(text("SELECT nonsense FROM nowhere"))
+            await write(db, "SELECT nonsense FROM nowhere")
+        case "sql, caught":
+            try:
+                await write(db, "SELECT nonsense FROM nowhere")
+            except Exception:
+                return

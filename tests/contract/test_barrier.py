@@ -1,0 +1,406 @@
+"""The barrier through its real transactions, on SQLite and on PostgreSQL: with SQLAlchemy's connection, its session, and bare asyncpg.
+
+Every cell of the table; what a handler may do wrong (B19); the same command to two instances at once; answers given later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from saga_participant import AnswerRefused, Rejected
+from saga_participant.barrier import RowState
+from saga_participant.outcomes import Unavailable
+from saga_participant.testing import Outcome, ParticipantTester, Reply
+from saga_schemas.outcomes import Kind
+from unit.participant.shop import GiveBack, Take, Taken, effects, make_till
+from unit.participant.table import TABLE, Cell, name_of
+
+END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+TAKE, GIVE_BACK = Take(amount=1), GiveBack(amount=1)
+WAYS = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
+
+
+class Shop:
+    """A till on one database, by one way to it."""
+
+    def __init__(self, database: str, handle: str) -> None:
+        self.database, self.handle = database, handle
+        self.till, self.told = make_till(database, handle=handle, handler_limit_s=5.0)
+        self.tester = ParticipantTester(self.till, database=database)
+
+    async def ask(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> Reply | None:
+        if kind is Kind.ACTION:
+            return await self.tester.action("pay", Take(amount=1, mode=mode), run=run, **options)
+        if kind is Kind.COMPENSATION:
+            return await self.tester.compensation("pay", GiveBack(amount=1, mode=mode), run=run, **options)
+        return await self.tester.resolve("pay", run=run, **options)
+
+    async def says(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> str | None:
+        reply = await self.ask(kind, run, mode, **options)
+        return None if reply is None else reply.outcome.value
+
+    async def effects(self) -> list[str]:
+        return await effects(self.tester.engine, self.tester.saga_id)
+
+    async def row(self) -> tuple[str, int] | None:
+        return await row_of(self.tester.engine, str(self.tester.saga_id))
+
+
+async def row_of(engine: AsyncEngine, saga_id: str) -> tuple[str, int] | None:
+    key = saga_id if engine.dialect.name == "postgresql" else saga_id.replace("-", "")
+    async with engine.connect() as connection:
+        found = (
+            await connection.execute(text("SELECT state, run FROM saga_barrier WHERE CAST(saga_id AS TEXT) = :id"), {"id": key})
+        ).all()
+    return None if not found else (found[0][0], found[0][1])
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> tuple[str, str]:
+    database, _, handle = str(request.param).partition(" ")
+    return request.getfixturevalue("sqlite_url" if database == "sqlite" else "database_url"), handle
+
+
+@pytest.fixture
+async def shop(way: tuple[str, str]):  # type: ignore[no-untyped-def]
+    made = Shop(*way)
+    async with made.tester:
+        yield made
+
+
+async def bring_to(shop: Shop, state: RowState | None, run: int) -> None:
+    """A row in this state and run, as commands bring it there."""
+    match state:
+        case None:
+            return
+        case RowState.ACCEPTED:
+            await shop.ask(Kind.ACTION, run, "accept")
+        case RowState.DONE:
+            await shop.ask(Kind.ACTION, run)
+        case RowState.REJECTED:
+            await shop.ask(Kind.ACTION, run, "reject")
+        case RowState.FENCED:
+            await shop.ask(Kind.RESOLVE, run)
+        case RowState.UNDONE:
+            await shop.ask(Kind.ACTION, run)
+            await shop.ask(Kind.COMPENSATION, run)
+    assert await shop.row() == (state.value, run)
+
+
+async def test_every_cell_of_the_table(shop: Shop) -> None:
+    for cell in TABLE:
+        shop.tester.new_saga()
+        await bring_to(shop, cell.row, 5)
+        before = await shop.effects()
+        run = {"<": 4, "=": 5, ">": 6}.get(cell.when, 5)
+        reply = await shop.ask(cell.kind, run, expired=cell.when == "expired")
+        assert reply is not None, name_of(cell)
+        check_reply(cell, reply, run)
+        check_row(cell, await shop.row(), run)
+        assert await shop.effects() == before + written_by(cell, run), name_of(cell)
+
+
+def check_reply(cell: Cell, reply: Reply, run: int) -> None:
+    expected = {"run it": "SUCCEEDED", "undo it": "UNDONE"}.get(cell.says, cell.says)
+    assert reply.outcome.value == expected, name_of(cell)
+    assert (reply.to.kind, reply.to.run) == (cell.kind, run), "headers are the command's"
+    assert reply.row_run == (5 if cell.row is RowState.DONE and cell.when == "<" else None), name_of(cell)
+    if expected == "SUCCEEDED" and cell.kind is not Kind.COMPENSATION:
+        assert reply.value["receipt"] == ("r-5" if cell.row is RowState.DONE else f"r-{run}"), name_of(cell)
+
+
+def check_row(cell: Cell, row: tuple[str, int] | None, run: int) -> None:
+    if cell.says == "run it":
+        assert row == ("DONE", run), name_of(cell)
+    elif cell.says == "undo it":
+        assert row == ("UNDONE", run), name_of(cell)
+    elif cell.becomes is None:
+        assert row is None, name_of(cell)
+    else:
+        assert row == (cell.becomes.value, run if cell.run == "command" else 5), name_of(cell)
+
+
+def written_by(cell: Cell, run: int) -> list[str]:
+    return {"run it": [f"take {run}"], "undo it": [f"give back {run}"]}.get(cell.says, [])
+
+
+async def test_a_command_of_an_older_incarnation_is_refused_in_silence(shop: Shop) -> None:
+    await shop.ask(Kind.ACTION, incarnation=2)
+    for kind in Kind:
+        assert await shop.says(kind, incarnation=1) is None
+    assert await shop.effects() == ["take 1"]
+    assert await shop.says(Kind.COMPENSATION, incarnation=2) == "UNDONE"
+
+
+async def test_a_command_of_another_tenant_is_refused_in_silence(shop: Shop) -> None:
+    await shop.ask(Kind.ACTION)
+    stranger = ParticipantTester(shop.till, database=shop.database, tenant="somebody-else")
+    stranger.saga_id = shop.tester.saga_id
+    await shop.tester.__aexit__(None, None, None)
+    async with stranger:
+        assert await stranger.compensation("pay", GIVE_BACK) is None
+        assert await effects(stranger.engine) == ["take 1"]
+
+
+async def test_an_undo_that_fails_or_is_rejected_leaves_the_effect(shop: Shop) -> None:
+    await shop.ask(Kind.ACTION)
+    assert await shop.says(Kind.COMPENSATION, mode="break") == "FAILED"
+    assert await shop.says(Kind.COMPENSATION, mode="reject") == "REJECTED"
+    assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"])
+    assert await shop.says(Kind.COMPENSATION) == "UNDONE"
+    assert await shop.effects() == ["take 1", "give back 1"]
+
+
+async def test_a_rejection_takes_everything_back_and_is_remembered(shop: Shop) -> None:
+    first = await shop.ask(Kind.ACTION, mode="reject")
+    again = await shop.tester.redeliver()
+    assert first is not None
+    assert again is not None
+    assert first.failure == again.failure
+    assert first.failure is not None
+    assert (first.failure.code, first.failure.message) == ("no", "not today")
+    assert (await shop.row(), await shop.effects()) == (("REJECTED", 1), [])
+
+
+# B19: what participant code may do wrong.
+
+TECHNICAL = ["fail", "break", "exit", "interrupt", "generator", "cancel", "close", "sql", "wrong type"]
+
+
+@pytest.mark.parametrize("mode", TECHNICAL)
+async def test_a_technical_failure_leaves_no_row_and_no_effect_and_may_succeed_later(shop: Shop, mode: str) -> None:
+    assert await shop.says(Kind.ACTION, mode=mode) == "FAILED"
+    assert (await shop.row(), await shop.effects()) == (None, [])
+    assert await shop.says(Kind.ACTION) == "SUCCEEDED"
+    assert await shop.effects() == ["take 1"]
+
+
+@pytest.mark.parametrize("mode", ["commit", "rollback", "begin"])
+async def test_a_guarded_db_refuses_to_end_the_transaction(shop: Shop, mode: str) -> None:
+    reply = await shop.ask(Kind.ACTION, mode=mode)
+    assert reply is not None
+    assert reply.failure is not None
+    assert reply.failure.code == ("attribute_error" if shop.handle == "asyncpg" else "transaction_is_ours")
+    assert (await shop.row(), await shop.effects()) == (None, [])
+
+
+@pytest.mark.parametrize("mode", ["commit by text", "rollback by text", "commit and begin by text"])
+async def test_a_transaction_ended_by_text_is_found_and_nothing_is_said(shop: Shop, mode: str) -> None:
+    assert await shop.says(Kind.ACTION, mode=mode) is None
+    if mode.startswith("commit"):
+        assert await shop.effects() == ["take 1"]
+        assert await shop.says(Kind.ACTION) is None, "the row has no reply to give, and never runs it again"
+    assert (await shop.effects()).count("take 1") <= 1
+
+
+async def test_a_handler_that_hangs_is_ended_by_the_limit(way: tuple[str, str]) -> None:
+    till, _ = make_till(way[0], handle=way[1], handler_limit_s=0.05)
+    async with ParticipantTester(till, database=way[0]) as tester:
+        reply = await tester.action("pay", Take(amount=1, mode="hang"))
+        assert reply is not None
+        assert reply.failure is not None
+        assert reply.failure.code == "handler_timeout"
+        assert await effects(tester.engine) == []
+
+
+async def test_an_error_that_a_handler_swallows_does_not_pass_for_success_on_postgresql(shop: Shop) -> None:
+    """PostgreSQL has given up the transaction by then; SQLite has not, and the handler was right to go on."""
+    outcome = await shop.says(Kind.ACTION, mode="sql, caught")
+    assert outcome == ("FAILED" if "postgresql" in shop.database else "SUCCEEDED")
+    assert (outcome == "SUCCEEDED") == (await shop.effects() == ["take 1"])
+
+
+async def test_the_text_of_an_exception_goes_nowhere(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    reply = await shop.ask(Kind.ACTION, mode="break")
+    assert reply is not None
+    assert reply.failure is not None
+    assert (reply.failure.code, reply.failure.message) == ("value_error", "ValueError")
+    assert "4111" not in caplog.text
+
+
+# Accepted work.
+
+
+async def accepted(shop: Shop, run: int = 1) -> str:
+    await shop.ask(Kind.ACTION, run, "accept")
+    return shop.told.steps[-1].ref
+
+
+async def test_an_answer_given_later_is_the_reply_from_then_on(shop: Shop) -> None:
+    ref = await accepted(shop)
+    async with shop.till.answering(ref) as (_, answer):
+        answer(Taken(receipt="r-late"))
+    again = await shop.ask(Kind.ACTION)
+    assert again is not None
+    assert (again.outcome, again.value) == (Outcome.SUCCEEDED, {"receipt": "r-late"})
+    with pytest.raises(AnswerRefused):
+        async with shop.till.answering(ref) as (_, answer):
+            answer(Taken(receipt="r-twice"))
+
+
+async def test_a_later_rejection_takes_back_what_its_block_did(shop: Shop) -> None:
+    ref = await accepted(shop)
+    async with shop.till.answering(ref) as (db, answer):
+        statement = "INSERT INTO effects VALUES ('x', 'pay', 'take', 1)"
+        await db.execute(statement if shop.handle == "asyncpg" else text(statement))
+        answer(Rejected("no", "after all"))
+    assert await shop.row() == ("REJECTED", 1)
+    assert await effects(shop.tester.engine) == []
+
+
+async def test_an_answer_loses_against_a_newer_run_and_a_foreign_reference(shop: Shop) -> None:
+    ref = await accepted(shop, run=2)
+    older = ref.removesuffix("2") + "1"
+    for lost in (older, "nonsense", ref.replace("/pay/", "/other/")):
+        with pytest.raises(AnswerRefused):
+            async with shop.till.answering(lost) as (_, answer):
+                answer(Taken(receipt="r-1"))
+    assert await shop.row() == ("ACCEPTED", 2)
+
+
+async def test_an_answering_block_that_raises_or_forgets_to_answer_changes_nothing(shop: Shop) -> None:
+    ref = await accepted(shop)
+    with pytest.raises(ZeroDivisionError):
+        async with shop.till.answering(ref):
+            raise ZeroDivisionError
+    with pytest.raises(RuntimeError, match="without calling answer"):
+        async with shop.till.answering(ref):
+            pass
+    with pytest.raises(TypeError, match="Taken"):
+        async with shop.till.answering(ref) as (_, answer):
+            answer(Take(amount=1))
+    assert await shop.row() == ("ACCEPTED", 1)
+
+
+async def test_a_wish_to_undo_is_fulfilled_by_the_end_of_the_action(shop: Shop) -> None:
+    ref = await accepted(shop)
+    assert await shop.says(Kind.COMPENSATION) == "IN_PROGRESS"
+    async with shop.till.answering(ref) as (_, answer):
+        answer(Taken(receipt="r-late"))
+    assert await shop.row() == ("UNDONE", 1)
+    assert await shop.effects() == ["give back 1"]
+    assert await shop.says(Kind.COMPENSATION) == "UNDONE"
+    assert await shop.says(Kind.ACTION) == "FENCED"
+
+
+async def test_a_wish_to_undo_that_cannot_be_fulfilled_leaves_the_effect_done(shop: Shop) -> None:
+    ref = await accepted(shop)
+    await shop.ask(Kind.COMPENSATION, mode="break")
+    async with shop.till.answering(ref) as (_, answer):
+        answer(Taken(receipt="r-late"))
+    assert (await shop.row(), await shop.effects()) == (("DONE", 1), [])
+    assert await shop.says(Kind.COMPENSATION) == "UNDONE"
+
+
+async def test_a_wish_to_undo_what_is_rejected_in_the_end_finds_nothing_to_undo(shop: Shop) -> None:
+    ref = await accepted(shop)
+    await shop.ask(Kind.COMPENSATION, run=2)
+    async with shop.till.answering(ref) as (_, answer):
+        answer(Rejected("no"))
+    assert (await shop.row(), await shop.effects()) == (("FENCED", 2), [])
+    assert await shop.says(Kind.COMPENSATION, run=2) == "NOTHING_TO_UNDO"
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "says", "row", "written"),
+    [
+        (Kind.ACTION, "", "SUCCEEDED", "DONE", ["take 1"]),
+        (Kind.ACTION, "reject", "REJECTED", "REJECTED", []),
+        (Kind.ACTION, "break", "IN_PROGRESS", "ACCEPTED", []),
+        (Kind.ACTION, "accept", "IN_PROGRESS", "ACCEPTED", []),
+        (Kind.RESOLVE, "", "SUCCEEDED", "DONE", ["take 1"]),
+        (Kind.RESOLVE, "reject", "REJECTED", "REJECTED", []),
+        (Kind.COMPENSATION, "", "UNDONE", "UNDONE", ["take 1", "give back 1"]),
+        (Kind.COMPENSATION, "reject", "NOTHING_TO_UNDO", "FENCED", []),
+        (Kind.COMPENSATION, "break", "IN_PROGRESS", "ACCEPTED", []),
+    ],
+)
+async def test_work_whose_lease_is_over_is_resumed_by_any_command(
+    shop: Shop, kind: Kind, mode: str, says: str, row: str, written: list[str]
+) -> None:
+    shop.told.lease = timedelta(0)
+    await accepted(shop)
+    shop.told.modes = [mode]
+    assert await shop.says(kind) == says
+    assert shop.told.steps[1].resumed
+    assert (await shop.row(), await shop.effects()) == ((row, 1), written)
+
+
+async def test_a_resumed_action_whose_undo_fails_stays_done_and_says_so(shop: Shop) -> None:
+    shop.told.lease = timedelta(0)
+    await accepted(shop)
+    shop.told.modes = ["", "break"]
+    assert await shop.says(Kind.COMPENSATION) == "FAILED"
+    assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"])
+
+
+async def test_each_acceptance_has_a_higher_number(shop: Shop) -> None:
+    shop.told.lease = timedelta(0)
+    numbers = []
+    for _ in range(3):
+        reply = await shop.ask(Kind.ACTION, mode="accept")
+        assert reply is not None
+        numbers.append(reply.seq)
+        shop.told.modes = ["accept"]
+    assert numbers == [1, 2, 3]
+
+
+async def test_accepted_work_that_may_be_called_off_is_fenced_by_resolve(way: tuple[str, str]) -> None:
+    till, told = make_till(way[0], handle=way[1], fenceable=True)
+    async with ParticipantTester(till, database=way[0]) as tester:
+        await tester.action("pay", Take(amount=1, mode="accept"))
+        reply = await tester.resolve("pay")
+        assert reply is not None
+        assert reply.outcome is Outcome.FENCED
+        with pytest.raises(AnswerRefused):
+            async with till.answering(told.steps[0].ref) as (_, answer):
+                answer(Taken(receipt="r-1"))
+
+
+# Two instances of one participant.
+
+
+@pytest.mark.parametrize("handle", ["connection", "asyncpg"])
+async def test_the_same_command_to_two_instances_at_once_has_one_effect(database_url: str, handle: str) -> None:
+    one, two = Shop(database_url, handle), Shop(database_url, handle)
+    async with one.tester, two.tester:
+        for _ in range(50):
+            two.tester.saga_id = one.tester.new_saga()
+            said = await asyncio.gather(one.says(Kind.ACTION), two.says(Kind.ACTION))
+            assert said == ["SUCCEEDED", "SUCCEEDED"]
+            assert await one.effects() == ["take 1"]
+
+
+@pytest.mark.parametrize("handle", ["connection", "asyncpg"])
+async def test_an_action_and_its_compensation_at_once_leave_no_effect(database_url: str, handle: str) -> None:
+    one, two = Shop(database_url, handle), Shop(database_url, handle)
+    async with one.tester, two.tester:
+        for _ in range(50):
+            two.tester.saga_id = one.tester.new_saga()
+            said = await asyncio.gather(one.says(Kind.ACTION), two.says(Kind.COMPENSATION))
+            assert said in (["SUCCEEDED", "UNDONE"], ["FENCED", "NOTHING_TO_UNDO"])
+            assert await one.effects() in ([], ["take 1", "give back 1"])
+
+
+@pytest.mark.parametrize("handle", ["connection", "asyncpg"])
+async def test_a_connection_lost_in_the_handler_is_tried_again_and_costs_no_attempt(database_url: str, handle: str) -> None:
+    shop = Shop(database_url, handle)
+    async with shop.tester:
+
+        async def kill_everybody_else() -> None:
+            shop.told.during = None
+            async with shop.tester.engine.connect() as connection:
+                await connection.execute(text(END_ALL_OTHERS))
+
+        shop.told.during = kill_everybody_else
+        with pytest.raises(Unavailable):
+            await shop.ask(Kind.ACTION, mode="sql")
+        assert await shop.says(Kind.ACTION) == "SUCCEEDED"
+        assert await shop.effects() == ["take 1"]
