@@ -22,12 +22,10 @@ from saga_schemas.envelopes import ReplyHeaders
 from saga_schemas.errors import BadMessage
 from saga_schemas.headers import decode_reply
 from saga_schemas.outcomes import Kind, Outcome
-from saga_schemas.pipeline import check_saga_key, check_size, check_token
-from saga_schemas.records import Failure, read_own
+from saga_schemas.pipeline import check_saga_key, check_size, check_token, read_carried
+from saga_schemas.records import Failure
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
-
-_WITH_FAILURE = frozenset({Outcome.REJECTED, Outcome.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,8 @@ class ReplyReading:
         if self._topics.participant_of_reply(reply.record.topic) != step.participant:
             raise BadMessage("wrong_topic", f"step {step.name} is answered on {self._topics.reply(step.participant)}")
         assert reply.record.value is not None
-        failure = read_own(reply.record.value, Failure, reply.record.headers) if headers.outcome in _WITH_FAILURE else None
+        own = read_carried(headers, reply.record.value, reply.record.headers)
+        failure = own if isinstance(own, Failure) else None
         return Reply(
             step=headers.step,
             kind=headers.kind,

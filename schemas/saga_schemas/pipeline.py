@@ -190,6 +190,17 @@ def check_token(about: ReplyHeaders, keys: TokenKeys) -> None:
         raise BadMessage("token_invalid", "not the token of a command issued here")
 
 
+def read_carried(about: ReplyHeaders, value: bytes, headers: RawHeaders) -> Failure | Progress | Empty | None:
+    """What the outcome makes a reply carry: a record of ours. None: it may carry one of the participant's own."""
+    carried = _CARRIES.get(about.outcome)
+    if carried is None:
+        return None
+    _expect_record(about.record, carried.avro_name)
+    if carried is Failure:
+        return read_own(value, Failure, headers)
+    return read_own(value, Progress, headers) if carried is Progress else read_own(value, Empty, headers)
+
+
 def _reply_value(
     about: ReplyHeaders,
     value: bytes,
@@ -197,15 +208,14 @@ def _reply_value(
     catalog: Catalog,
     reader_for: Callable[[ReplyHeaders], Schema | None],
 ) -> Reply:
-    carried = _CARRIES.get(about.outcome)
-    if carried is not None:
-        _expect_record(about.record, carried.avro_name)
-        if carried is Failure:
-            return Reply(headers=about, outcome=about.outcome, failure=read_own(value, Failure, headers))
-        if carried is Progress:
-            return Reply(headers=about, outcome=about.outcome, progress=read_own(value, Progress, headers))
-        read_own(value, Empty, headers)
-        return Reply(headers=about, outcome=about.outcome)
+    if about.outcome in _CARRIES:
+        own = read_carried(about, value, headers)
+        return Reply(
+            headers=about,
+            outcome=about.outcome,
+            failure=own if isinstance(own, Failure) else None,
+            progress=own if isinstance(own, Progress) else None,
+        )
     reader = reader_for(about)
     # An UNDONE without data, and the SUCCEEDED that a compensation gets from a newer action (row 15b), have nothing to say.
     if about.record == _EMPTY_NAME and (reader is None or about.kind is Kind.COMPENSATION):
