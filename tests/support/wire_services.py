@@ -27,8 +27,8 @@ import asyncpg
 from saga_cli.dev.process import ServerProcess, free_port
 from saga_cli.dev.services import Postgres
 
-READY_LIMIT_S: Final = 30.0
-STOP_LIMIT_S: Final = 15.0
+READY_LIMIT_S: Final = 120.0
+STOP_LIMIT_S: Final = 30.0
 TESTS: Final = Path(__file__).parents[1]
 SAGA: Final = Path(sys.executable).with_name("saga")
 TOKEN_KEYS: Final = {"wire": b"a key that only tests do know 32"}
@@ -90,7 +90,7 @@ class Coordinator:
     def saga(self, *arguments: str) -> str:
         """Run the command `saga` against this coordinator."""
         command = [str(SAGA), *arguments, "--server", self.server]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env=_environment({})).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, env=_environment({})).stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class WireServices:
             "SAGA_PORT": str(port),
         }
         environment = _environment(variables | settings)
-        subprocess.run([str(SAGA), "db", "upgrade"], check=True, capture_output=True, timeout=60, env=environment)
+        subprocess.run([str(SAGA), "db", "upgrade"], check=True, capture_output=True, timeout=120, env=environment)
         process = self._process("coordinator", ["serve"], environment)
         server = f"http://127.0.0.1:{port}"
         _until_ready(process, f"{server}/readyz")
