@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import importlib.util
 import os
 import secrets
 import socket
@@ -21,6 +22,7 @@ from saga_cli.demo.plan import PORT, Plan, database_name
 from saga_cli.demo.services import participant_of
 from saga_coordinator.app import serve
 from saga_coordinator.settings import Settings
+from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 from saga_messaging.standin import StandIn
@@ -95,6 +97,8 @@ async def _kafka(plan: Plan) -> AsyncIterator[KafkaSettings]:
     if plan.bootstrap_servers is not None:
         yield KafkaSettings.from_env({**os.environ, "SAGA_KAFKA_BOOTSTRAP_SERVERS": plan.bootstrap_servers})
         return
+    if importlib.util.find_spec("confluent_kafka") is None:
+        raise ConfigurationError("the Kafka stand-in needs confluent-kafka: pip install 'saga-coordinator[demo]'")
     async with StandIn() as address:
         yield KafkaSettings(bootstrap_servers=address, stand_in=True)
 
