@@ -27,6 +27,12 @@ from .store_rows import by_hand
 HOT = {name: value for name, value in vars(statements).items() if isinstance(value, Statement)}
 
 
+@pytest.fixture(params=["sqlite_url", "database_url"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database: these tests edit its schema."""
+    return str(request.getfixturevalue(request.param))
+
+
 async def created(url: str) -> None:
     """The tables straight from schema.py."""
     engine = create_async_engine(url)
