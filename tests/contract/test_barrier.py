@@ -6,6 +6,8 @@ Every cell of the table; what a handler may do wrong (B19); the same command to 
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from saga_cli.dev.services import Postgres
 from saga_participant import AnswerRefused, Rejected
 from saga_participant.barrier import RowState
 from saga_participant.outcomes import Unavailable
@@ -62,10 +65,18 @@ async def row_of(engine: AsyncEngine, saga_id: str) -> tuple[str, int] | None:
     return None if not found else (found[0][0], found[0][1])
 
 
+@pytest.fixture(scope="module")
+def shared_url(postgres_service: Postgres) -> Iterator[str]:
+    """One PostgreSQL database for the module: every test has sagas of its own."""
+    name = f"barrier_{uuid.uuid4().hex[:12]}"
+    yield postgres_service.create_database(name)
+    postgres_service.drop_database(name)
+
+
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> tuple[str, str]:
     database, _, handle = str(request.param).partition(" ")
-    return request.getfixturevalue("sqlite_url" if database == "sqlite" else "database_url"), handle
+    return request.getfixturevalue("sqlite_url" if database == "sqlite" else "shared_url"), handle
 
 
 @pytest.fixture
@@ -146,7 +157,7 @@ async def test_a_command_of_another_tenant_is_refused_in_silence(shop: Shop) -> 
     await shop.tester.__aexit__(None, None, None)
     async with stranger:
         assert await stranger.compensation("pay", GIVE_BACK) is None
-        assert await effects(stranger.engine) == ["take 1"]
+        assert await effects(stranger.engine, stranger.saga_id) == ["take 1"]
 
 
 async def test_an_undo_that_fails_or_is_rejected_leaves_the_effect(shop: Shop) -> None:
@@ -174,30 +185,33 @@ async def test_a_rejection_takes_everything_back_and_is_remembered(shop: Shop) -
 TECHNICAL = ["fail", "break", "exit", "interrupt", "generator", "cancel", "close", "sql", "wrong type"]
 
 
-@pytest.mark.parametrize("mode", TECHNICAL)
-async def test_a_technical_failure_leaves_no_row_and_no_effect_and_may_succeed_later(shop: Shop, mode: str) -> None:
-    assert await shop.says(Kind.ACTION, mode=mode) == "FAILED"
-    assert (await shop.row(), await shop.effects()) == (None, [])
-    assert await shop.says(Kind.ACTION) == "SUCCEEDED"
-    assert await shop.effects() == ["take 1"]
-
-
-@pytest.mark.parametrize("mode", ["commit", "rollback", "begin"])
-async def test_a_guarded_db_refuses_to_end_the_transaction(shop: Shop, mode: str) -> None:
-    reply = await shop.ask(Kind.ACTION, mode=mode)
-    assert reply is not None
-    assert reply.failure is not None
-    assert reply.failure.code == ("attribute_error" if shop.handle == "asyncpg" else "transaction_is_ours")
-    assert (await shop.row(), await shop.effects()) == (None, [])
-
-
-@pytest.mark.parametrize("mode", ["commit by text", "rollback by text", "commit and begin by text"])
-async def test_a_transaction_ended_by_text_is_found_and_nothing_is_said(shop: Shop, mode: str) -> None:
-    assert await shop.says(Kind.ACTION, mode=mode) is None
-    if mode.startswith("commit"):
+async def test_a_technical_failure_leaves_no_row_and_no_effect_and_may_succeed_later(shop: Shop) -> None:
+    for mode in TECHNICAL:
+        shop.tester.new_saga()
+        assert await shop.says(Kind.ACTION, mode=mode) == "FAILED", mode
+        assert (await shop.row(), await shop.effects()) == (None, []), mode
+        assert await shop.says(Kind.ACTION) == "SUCCEEDED"
         assert await shop.effects() == ["take 1"]
-        assert await shop.says(Kind.ACTION) is None, "the row has no reply to give, and never runs it again"
-    assert (await shop.effects()).count("take 1") <= 1
+
+
+async def test_a_guarded_db_refuses_to_end_the_transaction(shop: Shop) -> None:
+    for mode in ("commit", "rollback", "begin"):
+        shop.tester.new_saga()
+        reply = await shop.ask(Kind.ACTION, mode=mode)
+        assert reply is not None
+        assert reply.failure is not None
+        assert reply.failure.code == ("attribute_error" if shop.handle == "asyncpg" else "transaction_is_ours")
+        assert (await shop.row(), await shop.effects()) == (None, []), mode
+
+
+async def test_a_transaction_ended_by_text_is_found_and_nothing_is_said(shop: Shop) -> None:
+    for mode in ("commit by text", "rollback by text", "commit and begin by text"):
+        shop.tester.new_saga()
+        assert await shop.says(Kind.ACTION, mode=mode) is None, mode
+        if mode.startswith("commit"):
+            assert await shop.effects() == ["take 1"]
+            assert await shop.says(Kind.ACTION) is None, "the row has no reply to give, and never runs it again"
+        assert (await shop.effects()).count("take 1") <= 1
 
 
 async def test_a_handler_that_hangs_is_ended_by_the_limit(way: tuple[str, str]) -> None:
@@ -207,7 +221,7 @@ async def test_a_handler_that_hangs_is_ended_by_the_limit(way: tuple[str, str]) 
         assert reply is not None
         assert reply.failure is not None
         assert reply.failure.code == "handler_timeout"
-        assert await effects(tester.engine) == []
+        assert await effects(tester.engine, tester.saga_id) == []
 
 
 async def test_an_error_that_a_handler_swallows_does_not_pass_for_success_on_postgresql(shop: Shop) -> None:
@@ -248,11 +262,11 @@ async def test_an_answer_given_later_is_the_reply_from_then_on(shop: Shop) -> No
 async def test_a_later_rejection_takes_back_what_its_block_did(shop: Shop) -> None:
     ref = await accepted(shop)
     async with shop.till.answering(ref) as (db, answer):
-        statement = "INSERT INTO effects VALUES ('x', 'pay', 'take', 1)"
+        statement = f"INSERT INTO effects VALUES ('{shop.tester.saga_id}', 'pay', 'take', 1)"
         await db.execute(statement if shop.handle == "asyncpg" else text(statement))
         answer(Rejected("no", "after all"))
     assert await shop.row() == ("REJECTED", 1)
-    assert await effects(shop.tester.engine) == []
+    assert await shop.effects() == []
 
 
 async def test_an_answer_loses_against_a_newer_run_and_a_foreign_reference(shop: Shop) -> None:
@@ -308,29 +322,28 @@ async def test_a_wish_to_undo_what_is_rejected_in_the_end_finds_nothing_to_undo(
     assert await shop.says(Kind.COMPENSATION, run=2) == "NOTHING_TO_UNDO"
 
 
-@pytest.mark.parametrize(
-    ("kind", "mode", "says", "row", "written"),
-    [
-        (Kind.ACTION, "", "SUCCEEDED", "DONE", ["take 1"]),
-        (Kind.ACTION, "reject", "REJECTED", "REJECTED", []),
-        (Kind.ACTION, "break", "IN_PROGRESS", "ACCEPTED", []),
-        (Kind.ACTION, "accept", "IN_PROGRESS", "ACCEPTED", []),
-        (Kind.RESOLVE, "", "SUCCEEDED", "DONE", ["take 1"]),
-        (Kind.RESOLVE, "reject", "REJECTED", "REJECTED", []),
-        (Kind.COMPENSATION, "", "UNDONE", "UNDONE", ["take 1", "give back 1"]),
-        (Kind.COMPENSATION, "reject", "NOTHING_TO_UNDO", "FENCED", []),
-        (Kind.COMPENSATION, "break", "IN_PROGRESS", "ACCEPTED", []),
-    ],
-)
-async def test_work_whose_lease_is_over_is_resumed_by_any_command(
-    shop: Shop, kind: Kind, mode: str, says: str, row: str, written: list[str]
-) -> None:
+RESUMED = [
+    (Kind.ACTION, "", "SUCCEEDED", "DONE", ["take 1"]),
+    (Kind.ACTION, "reject", "REJECTED", "REJECTED", []),
+    (Kind.ACTION, "break", "IN_PROGRESS", "ACCEPTED", []),
+    (Kind.ACTION, "accept", "IN_PROGRESS", "ACCEPTED", []),
+    (Kind.RESOLVE, "", "SUCCEEDED", "DONE", ["take 1"]),
+    (Kind.RESOLVE, "reject", "REJECTED", "REJECTED", []),
+    (Kind.COMPENSATION, "", "UNDONE", "UNDONE", ["take 1", "give back 1"]),
+    (Kind.COMPENSATION, "reject", "NOTHING_TO_UNDO", "FENCED", []),
+    (Kind.COMPENSATION, "break", "IN_PROGRESS", "ACCEPTED", []),
+]
+
+
+async def test_work_whose_lease_is_over_is_resumed_by_any_command(shop: Shop) -> None:
     shop.told.lease = timedelta(0)
-    await accepted(shop)
-    shop.told.modes = [mode]
-    assert await shop.says(kind) == says
-    assert shop.told.steps[1].resumed
-    assert (await shop.row(), await shop.effects()) == ((row, 1), written)
+    for kind, mode, says, row, written in RESUMED:
+        shop.tester.new_saga()
+        await accepted(shop)
+        shop.told.modes = [mode]
+        assert await shop.says(kind) == says, (kind, mode)
+        assert shop.told.steps[-1].resumed or kind is Kind.COMPENSATION
+        assert (await shop.row(), await shop.effects()) == ((row, 1), written), (kind, mode)
 
 
 async def test_a_resumed_action_whose_undo_fails_stays_done_and_says_so(shop: Shop) -> None:
@@ -368,8 +381,8 @@ async def test_accepted_work_that_may_be_called_off_is_fenced_by_resolve(way: tu
 
 
 @pytest.mark.parametrize("handle", ["connection", "asyncpg"])
-async def test_the_same_command_to_two_instances_at_once_has_one_effect(database_url: str, handle: str) -> None:
-    one, two = Shop(database_url, handle), Shop(database_url, handle)
+async def test_the_same_command_to_two_instances_at_once_has_one_effect(shared_url: str, handle: str) -> None:
+    one, two = Shop(shared_url, handle), Shop(shared_url, handle)
     async with one.tester, two.tester:
         for _ in range(50):
             two.tester.saga_id = one.tester.new_saga()
@@ -379,8 +392,8 @@ async def test_the_same_command_to_two_instances_at_once_has_one_effect(database
 
 
 @pytest.mark.parametrize("handle", ["connection", "asyncpg"])
-async def test_an_action_and_its_compensation_at_once_leave_no_effect(database_url: str, handle: str) -> None:
-    one, two = Shop(database_url, handle), Shop(database_url, handle)
+async def test_an_action_and_its_compensation_at_once_leave_no_effect(shared_url: str, handle: str) -> None:
+    one, two = Shop(shared_url, handle), Shop(shared_url, handle)
     async with one.tester, two.tester:
         for _ in range(50):
             two.tester.saga_id = one.tester.new_saga()
