@@ -1,64 +1,29 @@
-"""`saga serve`: builds one instance from its settings, refuses what is dangerous, runs every loop in one TaskGroup, stops gracefully."""
+"""`saga serve`: refuses what is dangerous, runs every loop of one instance in one TaskGroup, stops gracefully."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 
 import structlog
 import uvicorn
 
 from saga_coordinator.api.app import create_app
-from saga_coordinator.closings import Closings
-from saga_coordinator.committer import Committer
-from saga_coordinator.definition_cache import DefinitionCache
-from saga_coordinator.drains import DrainLoop, DrainRequests
-from saga_coordinator.identifiers import new_id
-from saga_coordinator.instruments import Instruments
-from saga_coordinator.outbound import Outbound
-from saga_coordinator.partition_reader import PartitionReader
-from saga_coordinator.relay import Relay, Ticket
-from saga_coordinator.replies import ReplyLoop
-from saga_coordinator.reply_reading import ReplyReading
-from saga_coordinator.sagas import Sagas
-from saga_coordinator.service import Coordinator
+from saga_coordinator.assembly import Instance, Loop, build
 from saga_coordinator.settings import Settings
-from saga_coordinator.start_loop import StartLoop
-from saga_coordinator.start_queue import StartQueue
-from saga_coordinator.starts import Starts
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Meta, SchemaTooOld, Store, StoreBusy, StoreError
-from saga_coordinator.sweeper import Sweeper
-from saga_coordinator.timers import TimerLoop
-from saga_coordinator.transitions import Tools
-from saga_coordinator.watchdog import INSTANCE_STALE_S, Watchdog
+from saga_coordinator.watchdog import INSTANCE_STALE_S
 from saga_messaging.broker import Broker, BrokerError
-from saga_messaging.clock import Clock, SystemClock
+from saga_messaging.clock import SystemClock
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
-from saga_messaging.sender import Sender
-from saga_schemas.records import EMPTY_BYTES
-from saga_schemas.token import TokenKeys
-from saga_schemas.topics import Topics
 
 FEATURE_LEVEL = 1
 _BROKER_FIRST_ANSWER_S = 30.0
 _DRAIN_S = 5.0
-
-Loop = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A built coordinator: its facade and its loops by role."""
-
-    coordinator: Coordinator
-    loops: dict[str, list[Loop]]
-    relay: Relay
-    sender: Sender[Ticket]
 
 
 async def serve(
@@ -82,115 +47,6 @@ async def serve(
         finally:
             if settings.instance is not None:
                 await store.release_instance(settings.instance)
-
-
-async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock) -> Instance:
-    """Wire one instance together."""
-    topics = Topics(settings.kafka.topic_prefix)
-    keys = _token_keys(settings, meta)
-    definitions = DefinitionCache(store, settings.tenant)
-    await definitions.refresh()
-    instruments = Instruments()
-    outbound = Outbound(topics=topics, keys=keys, cluster_id=meta.cluster_id)
-    sagas = Sagas(definitions, Tools(outbound=outbound, empty=EMPTY_BYTES, new_id=new_id), instruments)
-    sender: Sender[Ticket] = Sender(broker, clock, max_rows=settings.sender_rows, max_bytes=settings.sender_bytes)
-    relay = Relay(store, sender, clock)
-    closings = Closings()
-    committer = Committer(store, relay, closings, clock)
-    reading = ReplyReading(catalog=definitions.catalog, keys=keys, topics=topics, tenant=settings.tenant)
-    drains = DrainRequests(store, broker, topics, settings.tenant)
-    starts = Starts(
-        committer=committer,
-        definitions=definitions,
-        sagas=sagas,
-        clock=clock,
-        incarnation=meta.incarnation,
-        trace_sampling=settings.trace_sampling,
-    )
-    queue = StartQueue(starts, limit=settings.start_queue)
-    watchdog = Watchdog(
-        store=store,
-        broker=broker,
-        definitions=definitions,
-        topics=topics,
-        instruments=instruments,
-        sender=sender,
-        clock=clock,
-        instance=settings.instance,
-        reply_group=_group(settings, settings.reply_group),
-        start_group=_group(settings, settings.start_group),
-    )
-    await watchdog.ensure_topics_at_start()
-
-    def reader(group: str) -> PartitionReader:
-        name = _group(settings, group)
-        return PartitionReader(lambda: broker.consumer(group=name, instance=settings.instance), store, clock)
-
-    reply_reader, start_reader = reader(settings.reply_group), reader(settings.start_group)
-    loops: dict[str, list[Loop]] = {
-        "api": [queue.run],
-        "replies": [
-            ReplyLoop(
-                reader=reply_reader,
-                committer=committer,
-                definitions=definitions,
-                reading=reading,
-                sagas=sagas,
-                topics=topics,
-                clock=clock,
-                instruments=instruments,
-                batch_records=settings.batch_records,
-            ).run,
-            DrainLoop(store=store, reader=reply_reader, requests=drains, topics=topics, clock=clock).run,
-        ],
-        "starts": [
-            StartLoop(
-                reader=start_reader,
-                committer=committer,
-                definitions=definitions,
-                starts=starts,
-                topics=topics,
-                clock=clock,
-                instruments=instruments,
-                tenant=settings.tenant,
-                batch_records=settings.batch_records,
-            ).run
-        ],
-        "timers": [
-            TimerLoop(
-                store=store,
-                committer=committer,
-                sagas=sagas,
-                reading=reading,
-                drains=drains,
-                clock=clock,
-                batch_sagas=settings.batch_sagas,
-            ).run
-        ],
-        "sweeper": [
-            Sweeper(
-                store=store, broker=broker, definitions=definitions, outbound=outbound, clock=clock, instruments=instruments
-            ).run
-        ],
-        "watchdog": [watchdog.run],
-    }
-    coordinator = Coordinator(
-        settings=settings,
-        store=store,
-        definitions=definitions,
-        starts=queue,
-        committer=committer,
-        closings=closings,
-        sagas=sagas,
-        watchdog=watchdog,
-        instruments=instruments,
-        clock=clock,
-    )
-    return Instance(coordinator=coordinator, loops=loops, relay=relay, sender=sender)
-
-
-def _group(settings: Settings, name: str) -> str:
-    return settings.kafka.topic_prefix + name
 
 
 async def _run(settings: Settings, instance: Instance, ready: Callable[[int], None] | None, stop: asyncio.Event) -> None:
@@ -315,13 +171,3 @@ async def _checked_meta(settings: Settings, store: Store, broker: Broker) -> Met
     if meta.kafka_cluster_id != cluster:
         await store.set_kafka_cluster(cluster)
     return meta
-
-
-def _token_keys(settings: Settings, meta: Meta) -> TokenKeys:
-    if settings.token_keys is not None:
-        try:
-            return TokenKeys.parse(settings.token_keys.get_secret_value())
-        except ValueError as error:
-            raise ConfigurationError(f"SAGA_TOKEN_KEYS: {error}") from None
-    assert meta.token_key is not None, "SQLite stores are made with a key"
-    return TokenKeys(current="embedded", keys={"embedded": meta.token_key})

@@ -6,6 +6,7 @@ is looked up at once, so an instance never has to wait for the refresh to run a 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from saga_coordinator.definitions.compile import CompiledDefinition, compile_definition
@@ -32,6 +33,8 @@ class DefinitionCache:
         self._in_use: frozenset[int] = frozenset()
         self.generation = 0
         """Counts the refreshes that found something new."""
+        self.changed = asyncio.Event()
+        """Set by such a refresh; who acts on it clears it."""
         self.catalog = Catalog()
         for schema in OWN:
             self.catalog.add(schema)
@@ -46,6 +49,7 @@ class DefinitionCache:
         found = {row.id: row for row in rows}
         if found != self._rows or in_use != self._in_use:
             self.generation += 1
+            self.changed.set()
         self._rows = found
         self._in_use = frozenset(in_use)
 

@@ -197,6 +197,7 @@ class PartitionReader:
         for at in sorted(positions):
             if at in ends and at in earliest:
                 await self._seek(at, stored.get((at.topic, at.partition)), earliest[at], ends[at])
+        self._log.info("partitions_taken", asked=len(positions), found=len(ends), topics=sorted({at.topic for at in ends}))
 
     async def _seek(self, at: TopicPartition, row: Position | None, first: int, end: int) -> None:
         if row is None:

@@ -73,6 +73,7 @@ class ReplyLoop:
         self._clock = clock
         self._instruments = instruments
         self._batch_records = batch_records
+        self._followed = -1
         self._followed_at = -_REFRESH_S
         self._followed_generation = -1
         self._log = structlog.get_logger(CONSUMER)
@@ -97,6 +98,11 @@ class ReplyLoop:
             self._log.warning("replies_delayed", error=str(error) or type(error).__name__)
             await self._clock.sleep(_BACKOFF_S)
             await self._reload()
+        except Exception as error:  # a bug must not end the process: the batch is tried again, and somebody is told
+            self._log.error("replies_failed", exc_info=error)
+            self._instruments.parked("loop_error")
+            await self._clock.sleep(_BACKOFF_S)
+            await self._reload()
 
     async def _reload(self) -> None:
         try:
@@ -110,7 +116,7 @@ class ReplyLoop:
             return
         participants = await self._definitions.participants()
         await self._reader.follow(self._topics.reply(name) for name in participants)
-        self._followed_at = self._clock.monotonic_s()
+        self._followed, self._followed_at = known, self._clock.monotonic_s()
         self._followed_generation = generation
 
     async def apply(self, records: Sequence[Record]) -> None:
@@ -155,7 +161,8 @@ class ReplyLoop:
         for record in records:
             try:
                 reply = self._reading.envelope(record)
-            except BadMessage as bad:
+            except Exception as error:
+                bad = as_bad(error)
                 self._log.warning(
                     "bad_reply", reason=bad.reason, topic=record.topic, partition=record.partition, offset=record.offset
                 )
@@ -176,7 +183,8 @@ class ReplyLoop:
             for reply in read.replies[saga_id]:
                 try:
                     event = self._reading.event(reply, work.compiled)
-                except BadMessage as problem:
+                except Exception as error:
+                    problem = as_bad(error)
                     self._instruments.dead_letter(CONSUMER, problem.reason)
                     bad.append((reply.record, problem))
                     continue
@@ -209,3 +217,11 @@ class ReplyLoop:
         ]
         if events:
             await tx.put_inbox(events)
+
+
+def as_bad(error: Exception) -> BadMessage:
+    """A record that makes our own code fail is a bad record too: it must not stop its partition."""
+    if isinstance(error, BadMessage):
+        return error
+    structlog.get_logger(CONSUMER).error("reading_failed", exc_info=error)
+    return BadMessage("internal_error", f"reading it failed with {type(error).__name__}")

@@ -17,7 +17,7 @@ from saga_coordinator.engine.events import Env, Event, Reply
 from saga_coordinator.engine.facts import Fact, ReplySeen
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.store.port import SagaRow
-from saga_coordinator.transitions import SagaWork, StateTooLarge, Tools
+from saga_coordinator.transitions import SagaWork, Tools
 
 
 class Sagas:
@@ -53,7 +53,7 @@ class Sagas:
         """One event. An engine breach leaves the saga as it was before the event, and alarms."""
         try:
             facts = work.apply(event, env)
-        except (AssertionError, StateTooLarge, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except Exception as error:
             self._log.error(
                 "saga_parked",
                 saga=str(work.row.id),

@@ -13,7 +13,7 @@ from saga_coordinator.dead_letters import dead_letter
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
-from saga_coordinator.replies import PositionTaken
+from saga_coordinator.replies import PositionTaken, as_bad
 from saga_coordinator.requests import StartRefused, StartRequest, StartResult
 from saga_coordinator.starts import Prepared, Starts, body_hash
 from saga_coordinator.store.port import StoreError, Transaction
@@ -83,6 +83,11 @@ class StartLoop:
             self._log.warning("starts_delayed", error=str(error) or type(error).__name__)
             await self._clock.sleep(_BACKOFF_S)
             await self._reload()
+        except Exception as error:  # a bug must not end the process: the batch is tried again, and somebody is told
+            self._log.error("starts_failed", exc_info=error)
+            self._instruments.parked("loop_error")
+            await self._clock.sleep(_BACKOFF_S)
+            await self._reload()
 
     async def _reload(self) -> None:
         try:
@@ -116,8 +121,10 @@ class StartLoop:
         for record in records:
             try:
                 read.starts.append((record, await self._prepared(record)))
-            except (BadMessage, StartRefused) as problem:
-                bad = problem if isinstance(problem, BadMessage) else _refused(problem)
+            except (StoreError, BrokerError):
+                raise
+            except Exception as problem:
+                bad = _refused(problem) if isinstance(problem, StartRefused) else as_bad(problem)
                 self._log.warning("bad_start", reason=bad.reason, partition=record.partition, offset=record.offset)
                 self._instruments.dead_letter(CONSUMER, bad.reason)
                 read.bad.append((record, bad))

@@ -40,6 +40,8 @@ from saga_schemas.codec import encode
 from saga_schemas.errors import EncodingFailed, PlainInvalid
 from saga_schemas.plain import from_plain
 
+LOOK_AGAIN_S = 0.2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -77,6 +79,7 @@ class Starts:
         self._clock = clock
         self._incarnation = incarnation
         self._trace_sampling = trace_sampling
+        self._looked_at = -LOOK_AGAIN_S
 
     # --- what a start means --------------------------------------------------------------------------------------------
 
@@ -96,7 +99,7 @@ class Starts:
         """The version asked for, else the active one. Raises StartRefused."""
         row = self._definitions.find(name, version)
         if row is None or not row.active:
-            await self._definitions.refresh()  # somebody may have registered or activated it a moment ago
+            await self._look_again()  # somebody may have registered or activated it a moment ago
             row = self._definitions.find(name, version)
         if row is None:
             known = self._definitions.knows(name)
@@ -111,6 +114,13 @@ class Starts:
             return row.id, await self._definitions.get(row.id)
         except DefinitionMissing as missing:
             raise StartRefused(DEFINITION_UNKNOWN, str(missing)) from None
+
+    async def _look_again(self) -> None:
+        """At most five times a second, however many starts name what does not exist."""
+        now = self._clock.monotonic_s()
+        if now - self._looked_at >= LOOK_AGAIN_S:
+            self._looked_at = now
+            await self._definitions.refresh()
 
     def prepared(self, request: StartRequest, definition_id: int, compiled: CompiledDefinition, framed: bytes) -> Prepared:
         """With the input framed under the pinned schema. Raises StartRefused."""

@@ -67,6 +67,8 @@ class Sweeper:
         except (StoreError, BrokerError, TimeoutError) as error:
             self._log.warning("sweep_delayed", shard=shard, error=str(error) or type(error).__name__)
             await self._drop_producer()
+        except Exception as error:  # a bug must not end the process: the rows stay, and somebody is told
+            self._log.error("sweep_failed", shard=shard, exc_info=error)
 
     async def sweep(self, shard: int) -> int:
         """Send what is due in this shard; returns how many rows were published."""

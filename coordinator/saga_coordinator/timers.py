@@ -59,6 +59,9 @@ class TimerLoop:
             except StoreError as error:
                 self._log.warning("timers_delayed", error=str(error))
                 await self._clock.sleep(_BACKOFF_S)
+            except Exception as error:  # a bug must not end the process, nor the other sagas' timers
+                self._log.error("timers_failed", exc_info=error)
+                await self._clock.sleep(_BACKOFF_S)
 
     async def _idle_s(self) -> float:
         """Until the next wake-up, but never long: others leave inbox events without telling."""

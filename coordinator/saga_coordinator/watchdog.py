@@ -18,6 +18,7 @@ from saga_coordinator.relay import Ticket
 from saga_coordinator.replies import CONSUMER as REPLIES
 from saga_coordinator.start_loop import CONSUMER as STARTS
 from saga_coordinator.store.port import Store, StoreError
+from saga_messaging.background import happened
 from saga_messaging.broker import Broker, BrokerError, TopicForbidden
 from saga_messaging.clock import Clock
 from saga_messaging.errors import ConfigurationError
@@ -86,7 +87,10 @@ class Watchdog:
     async def _refresh_definitions(self) -> None:
         while True:
             await self._try("definitions", self._definitions.refresh)
-            await self._clock.sleep(DEFINITIONS_EVERY_S)
+            if self._definitions.changed.is_set():
+                self._definitions.changed.clear()
+                await self._try("topics", self.ensure_topics)  # before the first command of a new definition is sent
+            await happened(self._definitions.changed, self._clock, DEFINITIONS_EVERY_S)
 
     async def _look_around(self) -> None:
         while True:

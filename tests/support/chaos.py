@@ -103,6 +103,15 @@ async def _all_topics(shop: Shop) -> list[str]:
     return sorted(topic for topic in metadata.topics if topic.startswith(f"{shop.topic_prefix}saga."))
 
 
+async def ends_of(shop: Shop, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    """End offsets of these topics."""
+    broker = KafkaBroker(KafkaSettings(bootstrap_servers=shop.kafka))
+    try:
+        return await _ends(broker, topics)
+    finally:
+        await broker.stop()
+
+
 async def _ends(broker: KafkaBroker, topics: Sequence[str]) -> dict[TopicPartition, int]:
     held = await broker.partitions(topics)
     at = [TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
-from saga_coordinator.app import Instance, build
+from saga_coordinator.assembly import Instance, build
 from saga_coordinator.definitions import compile_definition, lint
 from saga_coordinator.engine.encoding import decode_facts, decode_saga
 from saga_coordinator.engine.facts import Fact

@@ -66,27 +66,27 @@ class Placing:
     definition: str = "order"
     placed: dict[str, Order] = field(default_factory=dict)
     """By the saga's id."""
-    repeats: int = 0
-    """Requests that had to be sent again."""
+    repeats: Counter[str] = field(default_factory=Counter)
+    """Why requests had to be sent again."""
 
     async def place(self, http: httpx.AsyncClient, number: int, order: Order) -> None:
         body = {"definition": self.definition, "input": order.input(number)}
         deadline = time.monotonic() + PATIENCE_S
-        said = ""
+        why = said = ""
         for server in itertools.islice(itertools.cycle(self.servers), number % len(self.servers), None):
-            assert time.monotonic() < deadline, f"order {order.id} was not taken within {PATIENCE_S:.0f} s; last: {said}"
+            assert time.monotonic() < deadline, f"order {order.id} was not taken within {PATIENCE_S:.0f} s; last: {why} {said}"
             try:
                 response = await http.post(f"{server}/v1/sagas", json=body, headers={"Idempotency-Key": order.id})
             except httpx.HTTPError as error:
-                said = repr(error)
+                why, said = type(error).__name__, repr(error)
             else:
                 if response.is_success:
                     saga_id = response.json()["id"]
                     assert self.placed.setdefault(saga_id, order) is order, f"{saga_id} is the saga of two orders"
                     return
-                said = f"{response.status_code} {response.text}"
-                assert response.status_code >= 500, f"order {order.id} was refused: {said}"
-            self.repeats += 1
+                why, said = f"{response.status_code} {response.json()['code']}", response.text
+                assert response.status_code >= 500, f"order {order.id} was refused: {why} {said}"
+            self.repeats[why] += 1
             await asyncio.sleep(_PAUSE_S)
 
     async def place_all(self, orders: Sequence[Order]) -> None:

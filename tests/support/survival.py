@@ -114,5 +114,7 @@ async def _assert_causes(shop: Shop, placed: dict[str, Order], further: list[str
 
 def _print_sum(placing: Placing, placed_s: float, all_s: float, ended: Ended) -> None:
     phases = "  ".join(f"{count} {phase}" for phase, count in sorted(ended.counted.items()))
-    print(f"\n  {len(placing.placed)} orders placed in {placed_s:.0f} s, {placing.repeats} requests repeated")
+    print(
+        f"\n  {len(placing.placed)} orders placed in {placed_s:.0f} s, {placing.repeats.total()} requests repeated: {dict(placing.repeats)}"
+    )
     print(f"  all final after {all_s:.0f} s: {phases}")

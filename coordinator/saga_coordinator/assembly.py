@@ -1,0 +1,190 @@
+"""One instance, put together: which part knows which other, and which loops make up a role."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from saga_coordinator.closings import Closings
+from saga_coordinator.committer import Committer
+from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.drains import DrainLoop, DrainRequests
+from saga_coordinator.identifiers import new_id
+from saga_coordinator.instruments import Instruments
+from saga_coordinator.outbound import Outbound
+from saga_coordinator.partition_reader import PartitionReader
+from saga_coordinator.relay import Relay, Ticket
+from saga_coordinator.replies import ReplyLoop
+from saga_coordinator.reply_reading import ReplyReading
+from saga_coordinator.sagas import Sagas
+from saga_coordinator.service import Coordinator
+from saga_coordinator.settings import Settings
+from saga_coordinator.start_loop import StartLoop
+from saga_coordinator.start_queue import StartQueue
+from saga_coordinator.starts import Starts
+from saga_coordinator.store.port import Meta, Store
+from saga_coordinator.sweeper import Sweeper
+from saga_coordinator.timers import TimerLoop
+from saga_coordinator.transitions import Tools
+from saga_coordinator.watchdog import Watchdog
+from saga_messaging.broker import Broker
+from saga_messaging.clock import Clock
+from saga_messaging.errors import ConfigurationError
+from saga_messaging.sender import Sender
+from saga_schemas.records import EMPTY_BYTES
+from saga_schemas.token import TokenKeys
+from saga_schemas.topics import Topics
+
+Loop = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A built coordinator: its facade and its loops by role."""
+
+    coordinator: Coordinator
+    loops: dict[str, list[Loop]]
+    relay: Relay
+    sender: Sender[Ticket]
+
+
+class _Parts:
+    """Everything that more than one loop needs."""
+
+    def __init__(self, settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock) -> None:
+        self.settings, self.store, self.broker, self.meta, self.clock = settings, store, broker, meta, clock
+        self.topics = Topics(settings.kafka.topic_prefix)
+        self.keys = token_keys(settings, meta)
+        self.definitions = DefinitionCache(store, settings.tenant)
+        self.instruments = Instruments()
+        self.outbound = Outbound(topics=self.topics, keys=self.keys, cluster_id=meta.cluster_id)
+        self.sagas = Sagas(self.definitions, Tools(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id), self.instruments)
+        self.sender: Sender[Ticket] = Sender(broker, clock, max_rows=settings.sender_rows, max_bytes=settings.sender_bytes)
+        self.relay = Relay(store, self.sender, clock)
+        self.closings = Closings()
+        self.committer = Committer(store, self.relay, self.closings, clock)
+        self.reading = ReplyReading(catalog=self.definitions.catalog, keys=self.keys, topics=self.topics, tenant=settings.tenant)
+        self.drains = DrainRequests(store, broker, self.topics, settings.tenant)
+        self.starts = Starts(
+            committer=self.committer,
+            definitions=self.definitions,
+            sagas=self.sagas,
+            clock=clock,
+            incarnation=meta.incarnation,
+            trace_sampling=settings.trace_sampling,
+        )
+        self.queue = StartQueue(self.starts, limit=settings.start_queue)
+
+    def group(self, name: str) -> str:
+        return self.settings.kafka.topic_prefix + name
+
+    def reader(self, group: str) -> PartitionReader:
+        name, instance = self.group(group), self.settings.instance
+        return PartitionReader(lambda: self.broker.consumer(group=name, instance=instance), self.store, self.clock)
+
+    def watchdog(self) -> Watchdog:
+        return Watchdog(
+            store=self.store,
+            broker=self.broker,
+            definitions=self.definitions,
+            topics=self.topics,
+            instruments=self.instruments,
+            sender=self.sender,
+            clock=self.clock,
+            instance=self.settings.instance,
+            reply_group=self.group(self.settings.reply_group),
+            start_group=self.group(self.settings.start_group),
+        )
+
+    def reply_loops(self) -> list[Loop]:
+        """Reading replies, and measuring how far they are read: both on the same partitions."""
+        reader = self.reader(self.settings.reply_group)
+        replies = ReplyLoop(
+            reader=reader,
+            committer=self.committer,
+            definitions=self.definitions,
+            reading=self.reading,
+            sagas=self.sagas,
+            topics=self.topics,
+            clock=self.clock,
+            instruments=self.instruments,
+            batch_records=self.settings.batch_records,
+        )
+        drain = DrainLoop(store=self.store, reader=reader, requests=self.drains, topics=self.topics, clock=self.clock)
+        return [replies.run, drain.run]
+
+    def start_loop(self) -> StartLoop:
+        return StartLoop(
+            reader=self.reader(self.settings.start_group),
+            committer=self.committer,
+            definitions=self.definitions,
+            starts=self.starts,
+            topics=self.topics,
+            clock=self.clock,
+            instruments=self.instruments,
+            tenant=self.settings.tenant,
+            batch_records=self.settings.batch_records,
+        )
+
+    def timer_loop(self) -> TimerLoop:
+        return TimerLoop(
+            store=self.store,
+            committer=self.committer,
+            sagas=self.sagas,
+            reading=self.reading,
+            drains=self.drains,
+            clock=self.clock,
+            batch_sagas=self.settings.batch_sagas,
+        )
+
+    def sweeper(self) -> Sweeper:
+        return Sweeper(
+            store=self.store,
+            broker=self.broker,
+            definitions=self.definitions,
+            outbound=self.outbound,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+
+    def coordinator(self, watchdog: Watchdog) -> Coordinator:
+        return Coordinator(
+            settings=self.settings,
+            store=self.store,
+            definitions=self.definitions,
+            starts=self.queue,
+            committer=self.committer,
+            closings=self.closings,
+            sagas=self.sagas,
+            watchdog=watchdog,
+            instruments=self.instruments,
+            clock=self.clock,
+        )
+
+
+async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock) -> Instance:
+    """Wire one instance together, read the definitions, and see to the topics. Raises ConfigurationError, StoreError."""
+    parts = _Parts(settings, store, broker, meta, clock)
+    await parts.definitions.refresh()
+    watchdog = parts.watchdog()
+    await watchdog.ensure_topics_at_start()
+    loops: dict[str, list[Loop]] = {
+        "api": [parts.queue.run],
+        "replies": parts.reply_loops(),
+        "starts": [parts.start_loop().run],
+        "timers": [parts.timer_loop().run],
+        "sweeper": [parts.sweeper().run],
+        "watchdog": [watchdog.run],
+    }
+    return Instance(coordinator=parts.coordinator(watchdog), loops=loops, relay=parts.relay, sender=parts.sender)
+
+
+def token_keys(settings: Settings, meta: Meta) -> TokenKeys:
+    """The given keys, or the one that an embedded store was made with. Raises ConfigurationError."""
+    if settings.token_keys is not None:
+        try:
+            return TokenKeys.parse(settings.token_keys.get_secret_value())
+        except ValueError as error:
+            raise ConfigurationError(f"SAGA_TOKEN_KEYS: {error}") from None
+    assert meta.token_key is not None, "SQLite stores are made with a key"
+    return TokenKeys(current="embedded", keys={"embedded": meta.token_key})
