@@ -40,13 +40,16 @@ class Committer:
         self._closings = closings
         self._clock = clock
 
-    async def run(self, body: Callable[[Transaction], Awaitable[B]]) -> B:
-        """The body's batch, committed and handed over. Raises StoreError (nothing happened) and whatever the body raises."""
+    async def run(self, body: Callable[[Transaction], Awaitable[B]], *, locks_first: bool = False) -> B:
+        """The body's batch, committed and handed over. Raises StoreError (nothing happened) and whatever the body raises.
+
+        `locks_first`: the body begins by locking sagas or claiming starts, which saves PostgreSQL a round trip.
+        """
         acked = self._relay.take_acked(_DELETE_AT_ONCE)
         batch: B | None = None
         committed = False
         try:
-            async with self._store.transaction() as tx:
+            async with self._store.transaction(locks_first=locks_first) as tx:
                 batch = await body(tx)
                 batch.writes += [write for work in batch.works if (write := work.write(tx.now)) is not None]
                 if batch.writes:

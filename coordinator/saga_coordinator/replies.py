@@ -73,7 +73,6 @@ class ReplyLoop:
         self._clock = clock
         self._instruments = instruments
         self._batch_records = batch_records
-        self._followed = -1
         self._followed_at = -_REFRESH_S
         self._followed_generation = -1
         self._log = structlog.get_logger(CONSUMER)
@@ -116,7 +115,7 @@ class ReplyLoop:
             return
         participants = await self._definitions.participants()
         await self._reader.follow(self._topics.reply(name) for name in participants)
-        self._followed, self._followed_at = known, self._clock.monotonic_s()
+        self._followed_at = self._clock.monotonic_s()
         self._followed_generation = generation
 
     async def apply(self, records: Sequence[Record]) -> None:
@@ -139,7 +138,7 @@ class ReplyLoop:
                 raise PositionTaken("another instance has moved a position of this batch")
             return batch
 
-        return await self._committer.run(body)
+        return await self._committer.run(body, locks_first=bool(read.replies))
 
     async def _one_by_one(self, read: _Read, advances: Sequence[Advance]) -> Batch:
         """A saga whose rows break its transaction is alone with that; its replies become dead letters, and the position moves on."""

@@ -81,7 +81,7 @@ class Coordinator:
             await tx.add_audit(tenant=rows[saga_id].tenant, act=act, target=str(saga_id), who=actor, why=why, at=tx.now)
             return Batch(works=[works[saga_id]])
 
-        await self._committer.run(body)
+        await self._committer.run(body, locks_first=True)
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         """The row once the saga is finished, or as it is when the time is over; None when there is no such saga."""

@@ -113,7 +113,7 @@ class StartLoop:
                 raise PositionTaken("another instance has moved a position of this batch")
             return batch
 
-        await self._committer.run(body)
+        await self._committer.run(body, locks_first=True)
         await self._reader.applied(advances)
 
     async def _read(self, records: Sequence[Record]) -> _Read:

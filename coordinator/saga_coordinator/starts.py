@@ -173,7 +173,7 @@ class Starts:
         results: dict[UUID, StartResult | StartRefused] = {}
         together = [start for start in starts if not start.alone]
         if together:
-            await self._committer.run(lambda tx: self.within(tx, together, results))
+            await self._committer.run(lambda tx: self.within(tx, together, results), locks_first=True)
         for start in starts:
             if start.alone:
                 await self._alone(start, results)
@@ -181,7 +181,7 @@ class Starts:
 
     async def _alone(self, start: Prepared, results: dict[UUID, StartResult | StartRefused]) -> None:
         try:
-            await self._committer.run(lambda tx: self.within(tx, [start], results))
+            await self._committer.run(lambda tx: self.within(tx, [start], results), locks_first=True)
         except StartRefused as refused:
             results[start.claim.saga_id] = refused
 

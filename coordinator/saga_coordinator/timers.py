@@ -82,7 +82,7 @@ class TimerLoop:
             done.extend(batch.works)
             return batch
 
-        await self._committer.run(body)
+        await self._committer.run(body, locks_first=True)
         await self._ask_for_drains(done)
         return len(done) >= self._batch_sagas
 

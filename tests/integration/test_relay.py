@@ -125,10 +125,10 @@ class AmbiguousOnce:
         return getattr(self._store, name)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, locks_first: bool = False) -> AsyncIterator[Transaction]:
         strike = self.armed
         try:
-            async with self._store.transaction() as tx:
+            async with self._store.transaction(locks_first=locks_first) as tx:
                 yield tx
                 if strike and not self._took_effect:
                     raise StoreError("rolled back")
