@@ -49,6 +49,10 @@ class CommandLoop:
     _ledgers: dict[TopicPartition, Ledger] = field(default_factory=dict)
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _lost: set[TopicPartition] = field(default_factory=set)
+    _reached: dict[TopicPartition, int] = field(default_factory=dict)
+    """How far each partition was read by this process: a topic that ends before that was replaced."""
+    _replaced: bool = False
+    """The topic was made anew: what the group had committed is about another one."""
     _next_commit_s: float = 0.0
     _stalled: int = 0
     _replace: bool = False
@@ -78,6 +82,10 @@ class CommandLoop:
         if self._stalled >= STALLED_CHECKS:
             _LOG.warning("the consumer of %s delivers nothing although commands wait: replacing it", self.topic)
             self._replace = True
+
+    def topic_replaced(self) -> None:
+        """All of it is read from its beginning."""
+        self._replaced = True
 
     async def _read(self, stop: asyncio.Event) -> None:
         consumer = self.broker.consumer(group=self.group, instance=self.instance)
@@ -126,11 +134,12 @@ class CommandLoop:
             ledger = self._ledgers.get(record.source)
             if ledger is not None:
                 self.lanes.put(record, ledger)
+                self._reached[record.source] = record.offset + 1
 
     async def _seek(self, consumer: Consumer) -> None:
         """Partitions that are new, or whose position was lost, begin where the group stands, or at the beginning."""
-        waiting = consumer.awaiting_seek()
         assigned = consumer.assignment()
+        waiting = assigned if self._replaced else consumer.awaiting_seek()
         for position in [each for each in self._ledgers if each not in assigned]:
             del self._ledgers[position]
         if not waiting:
@@ -142,7 +151,9 @@ class CommandLoop:
             self._ledgers[position] = Ledger(starts[position])
             self._committed.pop(position, None)
             self._lost.discard(position)
+            self._reached[position] = starts[position]
             consumer.seek(position, starts[position])
+        self._replaced = self._replaced and not starts
 
     async def _starts(self, consumer: Consumer, waiting: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The end is read before the lag, so that what arrives in between makes us begin earlier, never later."""
@@ -151,8 +162,9 @@ class CommandLoop:
         earliest = await consumer.earliest(waiting)
         starts = dict(earliest)
         for position, lag in lags.items():
-            if position in starts and position in ends and position not in self._lost:
-                starts[position] = max(starts[position], ends[position] - lag)
+            replaced = self._replaced or position in self._lost or self._reached.get(position, 0) > ends.get(position, 0)
+            if position in starts and not replaced:
+                starts[position] = max(starts[position], ends.get(position, 0) - lag)
         return starts
 
     async def _drain(self) -> None:

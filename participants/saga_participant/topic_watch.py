@@ -55,5 +55,7 @@ class TopicWatch:
         missing = sorted(topic for topic in self.topics if not held.get(topic))
         if missing:
             _LOG.info("making topics: %s", ", ".join(missing))
+            if self.loop.topic in missing:
+                self.loop.topic_replaced()
             await self.broker.ensure_topics(missing)
             self.sender.renew()

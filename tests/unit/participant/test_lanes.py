@@ -1,0 +1,85 @@
+"""Commands in hand: keys side by side, order per key, and offsets that never pass an unfinished command."""
+
+from __future__ import annotations
+
+import asyncio
+
+from saga_messaging.broker import Record, TopicPartition
+from saga_participant.lanes import Lanes, Ledger, hints
+
+AT = TopicPartition("commands", 0)
+
+
+def record(offset: int, key: str) -> Record:
+    return Record(topic=AT.topic, partition=AT.partition, offset=offset, timestamp_ms=0, key=key.encode(), value=None, headers=())
+
+
+class Work:
+    """Begins what it is given and waits to be told to finish."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.doors: dict[int, asyncio.Event] = {}
+
+    async def __call__(self, one: Record) -> None:
+        self.begun.append(one.offset)
+        await self.doors.setdefault(one.offset, asyncio.Event()).wait()
+
+    def finish(self, offset: int) -> None:
+        self.doors.setdefault(offset, asyncio.Event()).set()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_keys_run_side_by_side_and_a_key_in_order() -> None:
+    work, ledger = Work(), Ledger(0)
+    lanes = Lanes(work, workers=3, capacity=10)
+    running = asyncio.ensure_future(lanes.run())
+    for offset, key in enumerate("abac"):
+        lanes.put(record(offset, key), ledger)
+    await settle()
+    assert work.begun == [0, 1, 3], "the second of a waits for the first"
+    work.finish(1)
+    await settle()
+    assert ledger.finished_up_to == 0, "offset 0 is still at work"
+    work.finish(0)
+    await settle()
+    assert work.begun == [0, 1, 3, 2]
+    assert ledger.finished_up_to == 2
+    work.finish(2)
+    work.finish(3)
+    await lanes.wait_until_idle()
+    assert hints({AT: ledger}, {AT: 2}) == {AT: 4}
+    assert hints({AT: ledger}, {AT: 4}) == {}
+    running.cancel()
+
+
+async def test_no_more_is_taken_than_there_is_room_for() -> None:
+    work, ledger = Work(), Ledger(0)
+    lanes = Lanes(work, workers=1, capacity=2)
+    running = asyncio.ensure_future(lanes.run())
+    lanes.put(record(0, "a"), ledger)
+    lanes.put(record(1, "b"), ledger)
+    assert lanes.room == 0
+    waiting = asyncio.ensure_future(lanes.wait_for_room())
+    await settle()
+    assert not waiting.done()
+    work.finish(0)
+    await settle()
+    assert waiting.done()
+    assert lanes.room == 1
+    running.cancel()
+
+
+async def test_what_is_cancelled_at_work_stays_unfinished() -> None:
+    work, ledger = Work(), Ledger(7)
+    lanes = Lanes(work, workers=1, capacity=2)
+    running = asyncio.ensure_future(lanes.run())
+    lanes.put(record(7, "a"), ledger)
+    await settle()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert ledger.finished_up_to == 7

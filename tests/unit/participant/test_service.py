@@ -1,0 +1,354 @@
+"""A participant at work on the in-memory broker: what goes in, what comes out, and what each failure on the way makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+
+from saga_messaging.memory import MemoryBroker
+from saga_participant import Participant
+from saga_participant.outcomes import Unavailable
+from saga_participant.service import Service
+from saga_schemas.codec import decode
+from saga_schemas.headers import decode_reply
+from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.records import Failure, read_own
+from unit.participant.shop import Told, make_till
+from unit.participant.wire import CATALOG, COMMANDS, DEAD, REPLIES, command, new_saga, records, replies, send, until, with_header
+
+
+@asynccontextmanager
+async def serving(broker: MemoryBroker, till: Participant) -> AsyncIterator[Service]:
+    async with till.served(broker):
+        service = till._service
+        assert service is not None
+        yield service
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def made() -> tuple[Participant, Told]:
+    return make_till()
+
+
+@pytest.fixture
+def till(made: tuple[Participant, Told]) -> Participant:
+    return made[0]
+
+
+async def lag(broker: MemoryBroker) -> int:
+    return sum((await broker.group_lag("saga.till", [COMMANDS])).values())
+
+
+async def test_a_reply_echoes_its_command_and_carries_the_handlers_record(broker: MemoryBroker, till: Participant) -> None:
+    sent = command(attempt=3, version=17, origin_traceparent=f"00-{'a' * 32}-{'c' * 16}-01")
+    async with serving(broker, till):
+        await send(broker, sent)
+        (reply,) = await replies(broker, 1)
+        record = broker.records(REPLIES)[0]
+    theirs = dict(sent.headers)
+    assert record.key == sent.key
+    assert (reply.outcome, reply.record, reply.kind, reply.run, reply.attempt) == (
+        Outcome.SUCCEEDED,
+        "till.Taken",
+        Kind.ACTION,
+        1,
+        3,
+    )
+    assert (reply.causation_id, reply.token, reply.version) == (theirs["ce_id"].decode(), "opaque", 17)
+    assert reply.origin_traceparent == theirs["ce_traceparent"].decode()
+    assert record.value is not None
+    assert decode(record.value, CATALOG).value == {"receipt": "r-1"}
+
+
+async def test_commands_of_many_sagas_are_all_answered_and_their_offsets_committed(
+    broker: MemoryBroker, till: Participant
+) -> None:
+    sagas = [new_saga() for _ in range(40)]
+    async with serving(broker, till):
+        await send(broker, *(command(saga) for saga in sagas), *(command(saga, Kind.COMPENSATION) for saga in sagas))
+        heard = await replies(broker, 80)
+    assert sorted(reply.outcome for reply in heard) == [Outcome.SUCCEEDED] * 40 + [Outcome.UNDONE] * 40
+    assert await lag(broker) == 0
+
+
+async def test_what_was_read_before_is_not_read_again_after_a_restart(broker: MemoryBroker, till: Participant) -> None:
+    async with serving(broker, till):
+        await send(broker, command())
+        await replies(broker, 1)
+    async with serving(broker, till) as service:
+        await send(broker, command())
+        await replies(broker, 2)
+        assert service.metrics.commands == 1
+
+
+async def test_unreadable_with_readable_headers_is_unsupported(broker: MemoryBroker, till: Participant) -> None:
+    good = command()
+    bad = [
+        replace(good, value=b"\0garbage"),
+        replace(command(), value=None),
+        replace(command(), key=b"somebody else's"),
+        with_header(command(), "ce_sagaprotocol", b"2"),
+        with_header(command(), "ce_sagakind", b"horizon"),
+        with_header(command(), "ce_type", b"till.Nothing"),
+        with_header(command(kind=Kind.COMPENSATION), "ce_sagakind", b"action"),
+    ]
+    async with serving(broker, till):
+        await send(broker, *bad, command())
+        found = await records(broker, REPLIES, len(bad) + 1)
+    kinds = [dict(record.headers)["ce_sagaoutcome"] for record in found]
+    assert sorted(kinds) == [b"SUCCEEDED"] + [b"UNSUPPORTED"] * len(bad)
+    assert b"horizon" in [dict(record.headers)["ce_sagakind"] for record in found], "the kind is echoed as it was sent"
+    assert broker.records(DEAD) == []
+
+
+async def test_what_cannot_be_answered_is_dead_lettered_with_the_reason_and_the_next_is_served(
+    broker: MemoryBroker, till: Participant
+) -> None:
+    headless = replace(command(), headers=(("mine", b"1"),))
+    binary = with_header(command(), "ce_id", b"\xff")
+    async with serving(broker, till) as service:
+        await send(broker, headless, binary, command())
+        await replies(broker, 1)
+        letters = await records(broker, DEAD, 2)
+        assert sum(service.metrics.dead_letters.values()) == 2
+    reasons = {dict(letter.headers)["saga_dlq_reason"] for letter in letters}
+    assert reasons == {b"header_missing", b"header_invalid"}
+    assert {letter.value for letter in letters} == {headless.value, binary.value}
+    assert await lag(broker) == 0
+
+
+async def test_a_dead_letter_nobody_takes_holds_nothing_up(broker: MemoryBroker, till: Participant) -> None:
+    async with serving(broker, till):
+        broker.faults.refuse = 1
+        await send_despite(broker, replace(command(), headers=()))
+        await until(lambda: broker.faults.refuse == 0)
+        await send(broker, command())
+        await replies(broker, 1)
+    assert await lag(broker) == 0
+
+
+async def send_despite(broker: MemoryBroker, record: object) -> None:
+    """Sent although the broker refuses the next record: that one is not for us."""
+    refuse, broker.faults.refuse = broker.faults.refuse, 0
+    await send(broker, record)  # type: ignore[arg-type]
+    broker.faults.refuse = refuse
+
+
+async def test_a_reply_that_was_not_acknowledged_is_sent_again_before_the_offset_moves(
+    broker: MemoryBroker, till: Participant
+) -> None:
+    async with serving(broker, till) as service:
+        await send(broker, command())
+        broker.faults.lose = 2
+        (reply,) = await replies(broker, 1)
+        assert reply.outcome is Outcome.SUCCEEDED
+        assert service.metrics.outcomes["SUCCEEDED"] == 1
+    assert await lag(broker) == 0
+
+
+async def test_while_kafka_is_away_nothing_is_committed_and_afterwards_everything_is_answered(
+    broker: MemoryBroker, made: tuple[Participant, Told]
+) -> None:
+    till, told = made
+    async with serving(broker, till):
+        await send(broker, command())
+
+        async def cut() -> None:
+            broker.faults.unreachable = True
+
+        told.during = cut
+        await until(lambda: broker.faults.unreachable)
+        told.during = None
+        broker.faults.unreachable = False
+        assert await lag(broker) == 1
+        await replies(broker, 1)
+    assert await lag(broker) == 0
+
+
+async def test_a_reply_the_broker_will_never_take_is_given_up_loudly(
+    broker: MemoryBroker, till: Participant, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(broker, till) as service:
+        await send(broker, command())
+        broker.faults.refuse = 4
+        await until(lambda: service.metrics.refused_replies == 1)
+        await send(broker, command())
+        await replies(broker, 1)
+    assert "given up" in caplog.text
+    assert await lag(broker) == 0
+
+
+async def test_topics_that_are_deleted_in_the_middle_are_made_again_and_read_from_their_beginning(
+    broker: MemoryBroker, till: Participant
+) -> None:
+    async with serving(broker, till) as service:
+        await send(broker, *(command() for _ in range(20)))
+        await replies(broker, 20)
+        await broker.delete_topics([COMMANDS, REPLIES, DEAD])
+        await service.watch.look()
+        await send(broker, *(command() for _ in range(3)))
+        assert len(await replies(broker, 3)) == 3
+
+
+async def test_a_database_that_is_away_costs_no_attempt(
+    broker: MemoryBroker, till: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(broker, till) as service:
+        begin = service.execution.database.begin
+        away = [Unavailable("away"), Unavailable("away")]
+
+        def sometimes(*, bare: bool) -> object:
+            if away:
+                raise away.pop()
+            return begin(bare=bare)
+
+        monkeypatch.setattr(service.execution.database, "begin", sometimes)
+        await send(broker, command())
+        (reply,) = await replies(broker, 1)
+        assert (reply.outcome, service.metrics.unavailable) == (Outcome.SUCCEEDED, 2)
+
+
+async def test_a_graceful_stop_finishes_what_is_in_hand(broker: MemoryBroker, made: tuple[Participant, Told]) -> None:
+    till, told = made
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await go_on.wait()
+
+    told.during = slow
+    stop = asyncio.Event()
+    serving_it = asyncio.ensure_future(till.serve(broker, stop=stop))
+    await send(broker, command())
+    await begun.wait()
+    stop.set()
+    go_on.set()
+    await serving_it
+    assert [decode_reply(record.headers).outcome for record in broker.records(REPLIES)] == [Outcome.SUCCEEDED]
+    assert await lag(broker) == 0
+
+
+async def test_a_command_in_hand_when_the_process_ends_comes_again_and_its_effect_stays_single(
+    broker: MemoryBroker, tmp_path: object
+) -> None:
+    database = f"sqlite+aiosqlite:///{tmp_path}/till.sqlite"
+    till, told = make_till(database)
+    begun = asyncio.Event()
+
+    async def hang() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    told.during = hang
+    killed = asyncio.ensure_future(till.serve(broker))
+    await send(broker, command())
+    await begun.wait()
+    killed.cancel()
+    await asyncio.gather(killed, return_exceptions=True)
+    told.during = None
+    async with serving(broker, till):
+        (reply,) = await replies(broker, 1)
+    assert reply.outcome is Outcome.SUCCEEDED
+
+
+async def test_a_rejection_carries_code_and_message(broker: MemoryBroker, till: Participant) -> None:
+    async with serving(broker, till):
+        await send(broker, command(mode="reject"))
+        (reply,) = await replies(broker, 1)
+        value = broker.records(REPLIES)[0].value
+    assert (reply.outcome, reply.record) == (Outcome.REJECTED, "saga.v1.Failure")
+    assert value is not None
+    assert read_own(value, Failure) == Failure(code="no", message="not today")
+
+
+async def test_an_answer_given_later_is_sent(broker: MemoryBroker, made: tuple[Participant, Told]) -> None:
+    from unit.participant.shop import Taken
+
+    till, told = made
+    async with serving(broker, till):
+        await send(broker, command(mode="accept"))
+        await replies(broker, 1)
+        async with till.answering(told.steps[0].ref) as (_, answer):
+            answer(Taken(receipt="late"))
+        heard = await replies(broker, 2)
+    assert sorted(reply.outcome for reply in heard) == [Outcome.IN_PROGRESS, Outcome.SUCCEEDED]
+    assert {reply.seq for reply in heard} == {1, None}
+
+
+async def test_without_an_sdk_the_commands_own_trace_goes_out_again(broker: MemoryBroker, till: Participant) -> None:
+    sent = command()
+    async with serving(broker, till):
+        await send(broker, sent)
+        (reply,) = await replies(broker, 1)
+    assert reply.traceparent == dict(sent.headers)["traceparent"].decode()
+
+
+async def test_with_an_sdk_the_process_span_is_the_commands_child_and_the_replys_parent(
+    broker: MemoryBroker, till: Participant
+) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    saga = new_saga()
+    async with serving(broker, till) as service:
+        service.desk.tracing._tracer = provider.get_tracer("tests")
+        await send(broker, command(saga, mode="reject"), command(saga, attempt=2))
+        heard = await replies(broker, 2)
+        await until(lambda: len(exporter.get_finished_spans()) == 2)
+    spans = exporter.get_finished_spans()
+    assert {(span.name, span.kind) for span in spans} == {("process till.Take", SpanKind.CONSUMER)}
+    assert all(span.parent is not None and f"{span.parent.span_id:016x}" == "b" * 16 for span in spans)
+    assert [span.attributes and span.attributes["saga.duplicate"] for span in spans] == [False, True]
+    assert [span.attributes and span.attributes["saga.outcome"] for span in spans] == ["REJECTED", "REJECTED"]
+    assert {reply.traceparent and reply.traceparent.split("-")[2] for reply in heard} == {
+        f"{span.context.span_id:016x}" for span in spans if span.context
+    }
+
+
+async def test_health_and_metrics_are_served_and_nothing_else(broker: MemoryBroker, till: Participant) -> None:
+    port: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    serving_it = asyncio.ensure_future(till.serve(broker, stop=stop, health_port=0, ready=port.set_result))
+    where = await port
+    assert where is not None
+    await send(broker, command())
+    await replies(broker, 1)
+    pages = {path: await get(where, path) for path in ("/healthz", "/readyz", "/metrics", "/etc/passwd")}
+    stop.set()
+    await serving_it
+    assert {path: page.split(" ", 2)[1] for path, page in pages.items()} == {
+        "/healthz": "200",
+        "/readyz": "200",
+        "/metrics": "200",
+        "/etc/passwd": "404",
+    }
+    assert 'saga_participant_replies_total{participant="till",outcome="SUCCEEDED"} 1' in pages["/metrics"]
+
+
+async def get(port: int, path: str) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    page = (await reader.read()).decode()
+    writer.close()
+    return page
+
+
+async def test_lifespan_needs_kafkas_address(till: Participant, monkeypatch: pytest.MonkeyPatch) -> None:
+    from saga_messaging.errors import ConfigurationError
+
+    monkeypatch.delenv("SAGA_KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    with pytest.raises(ConfigurationError, match="SAGA_KAFKA_BOOTSTRAP_SERVERS"):
+        async with till.lifespan():
+            pass
