@@ -75,7 +75,7 @@ class Load:
 
     def __init__(self, system: System, in_flight: int) -> None:
         self._broker = KafkaBroker(KafkaSettings(bootstrap_servers=system.kafka, client_id="load"))
-        self._in_flight = in_flight
+        self.in_flight = in_flight
         self._schema = Catalog(read_schemas(DEMO / "schemas")).latest("shop.PlaceOrder")
         self._open: dict[str, float] = {}
         self._next = 0
@@ -111,7 +111,7 @@ class Load:
             consumer.seek(position, end)
 
     async def _top_up(self, producer: Any) -> None:
-        starts = [self._start() for _ in range(self._in_flight - len(self._open))]
+        starts = [self._start() for _ in range(self.in_flight - len(self._open))]
         if starts:
             errors = [error for error in await producer.send_all(starts, timeout_s=10) if error is not None]
             assert not errors, errors[0]
@@ -163,7 +163,7 @@ async def measure(system: System, in_flight: int, seconds: float) -> Round:
     running = asyncio.create_task(load.run(started))
     ready = asyncio.create_task(started.wait())
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.sleep(WARM_UP_S)
+    await _warmed_up(load, running)
     done, cpu, own, began = load.done, system.cpu_s(), cpu_s(system.coordinator), time.perf_counter()
     load.latencies_ms.clear()
     await asyncio.wait({running}, timeout=seconds)
@@ -180,6 +180,17 @@ async def measure(system: System, in_flight: int, seconds: float) -> Round:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     return result
+
+
+async def _warmed_up(load: Load, running: asyncio.Task[None]) -> None:
+    """Every part has started and worked for a while."""
+    began = time.perf_counter()
+    while load.done < 2 * load.in_flight or time.perf_counter() - began < WARM_UP_S:
+        await asyncio.sleep(0.1)
+        if running.done():
+            running.result()
+        if time.perf_counter() - began > PATIENCE_S:
+            raise SystemExit(f"only {load.done} sagas ended in {PATIENCE_S:.0f} s")
 
 
 @contextmanager
