@@ -11,10 +11,10 @@ import random
 from dataclasses import dataclass, replace
 
 from saga_coordinator.engine import decide, evolve, timing
-from saga_coordinator.engine.definition import Definition
+from saga_coordinator.engine.definition import Definition, StepKind
 from saga_coordinator.engine.encoding import decode_facts, encode_facts
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
-from saga_coordinator.engine.facts import CommandSent, Fact, PhaseChanged, StepChanged
+from saga_coordinator.engine.facts import Acted, Announced, CommandSent, Fact, PhaseChanged, StepChanged
 from saga_coordinator.engine.state import SETTLED, Phase, Saga, Sent, Status, is_open
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -70,6 +70,7 @@ class World:
         self.backup: tuple[Saga, int] | None = None
         self.restored = self.forced_hand = self.calm = False
         self.measured: dict[str, int] = {}
+        self.behind = _behind(shape)
 
     # --- one life ------------------------------------------------------------------------------------------------------
 
@@ -123,6 +124,7 @@ class World:
                 if isinstance(fact, CommandSent):
                     self._publish(fact)
             self._check_truth()
+            self._check_alarms(before, facts)
         check_waits(self.shape, self.state, self.now)
         return facts
 
@@ -138,6 +140,7 @@ class World:
         participant = self.participants[command.step]
         if command.kind is Kind.COMPENSATION:
             self._check_order(command.step)
+            assert b"null" not in command.payload, "row 13: the reply it reads was not asked for"
         if command.kind is Kind.ACTION:
             participant.highest_sent = max(participant.highest_sent, command.run)
         assert not self.paused, "row 24: sent while paused"
@@ -157,7 +160,8 @@ class World:
             return
         participant = self.participants[message.step]
         expired = message.command.expiry_at < self.now
-        answer = participant.receive(message.command, message.incarnation, self._will(), expired=expired)
+        will = self._will(self.shape.by_name[message.step].kind)
+        answer = participant.receive(message.command, message.incarnation, will, expired=expired)
         if answer is not None:
             self._answer(message, answer)
 
@@ -195,13 +199,15 @@ class World:
     def _doubled(self) -> bool:
         return not self.calm and self.dice.random() < self.troubles.double
 
-    def _will(self) -> Will:
-        chance = self.dice.random()
-        if self.calm or chance >= self.troubles.fail + self.troubles.reject + self.troubles.accept:
+    def _will(self, kind: StepKind | None = None) -> Will:
+        """What a handler does; past the pivot a no is likelier, for few sagas get there."""
+        chance, trouble = self.dice.random(), self.troubles
+        reject = trouble.reject * (5 if kind is StepKind.RETRIABLE else 1)
+        if self.calm or chance >= trouble.fail + reject + trouble.accept:
             return Will.SUCCEED
-        if chance < self.troubles.fail:
+        if chance < trouble.fail:
             return Will.FAIL
-        return Will.REJECT if chance < self.troubles.fail + self.troubles.reject else Will.ACCEPT
+        return Will.REJECT if chance < trouble.fail + reject else Will.ACCEPT
 
     def _work_goes_on(self) -> None:
         """Accepted work ends, or the one who did it dies."""
@@ -339,6 +345,8 @@ class World:
     def _operator_mends(self) -> None:
         """With an operator who retries, then waives, all but conflicts and bad mappings end (L-a)."""
         for attempt in range(6):
+            if attempt == 3:
+                self._check_retries_helped()
             for name, state in list(self.state.steps.items()):
                 if self.state.final:
                     return
@@ -348,6 +356,12 @@ class World:
             self._must_end_or_ask()
         conflict = any(s.status is Status.CONFLICT for s in self.state.steps.values())
         assert self.state.final or conflict, f"an operator cannot end it: {self.state}"
+
+    def _check_retries_helped(self) -> None:
+        for name, state in self.state.steps.items():
+            unmapped = state.code == "no_value"
+            helped = self.state.final or state.attention is None or state.status is Status.CONFLICT or state.waiving or unmapped
+            assert helped, f"retries do not help: {name} {state}"
 
     def _aftermath(self) -> None:
         """A finished saga never changes again, nor do its effects (S1, S22); the journal folds to its state (S8)."""
@@ -365,7 +379,7 @@ class World:
 
     def _check_order(self, name: str) -> None:
         """S5."""
-        for other in self.shape.dependents[name]:
+        for other in self.behind[name]:
             participant = self.participants[other]
             waived = self.state.steps[other].status is Status.WAIVED
             if participant.highest_sent and self.shape.by_name[other].compensation is not None and not waived:
@@ -415,7 +429,28 @@ class World:
             if is_open(state) and (deadline or step.name in moved):
                 limit = before.deadline_at if deadline else timing.step_limit_at(step, state, before.phase)
                 assert limit is not None and limit <= self.now, "S13: before its time"
-                assert env.caught_up.get(step.participant, 0) > limit, "S13: before its replies are read"
+                assert state.probed_at is not None and state.probed_at >= limit, "S13: it was not asked again after its time"
+                settled = state.probed_at + 2 * step.timing.reask_ms * 1000
+                assert settled < self.now, "S13: within the grace of the question"
+                assert env.caught_up.get(step.participant, 0) > settled, "S13: before its replies are read"
+
+    def _check_alarms(self, before: Saga | None, facts: tuple[Fact, ...]) -> None:
+        """Attention is announced when it is raised, not again and again."""
+        if before is None or any(isinstance(fact, Acted) for fact in facts):
+            return
+        for fact in facts:
+            if isinstance(fact, Announced) and fact.event == "attention" and fact.step is not None:
+                assert before.steps[fact.step].attention != fact.reason, f"announced again: {fact.step} {fact.reason}"
+
+
+def _behind(shape: Definition) -> dict[str, set[str]]:
+    """Every step that comes after the key, directly or through others; by a way of its own, not the engine's."""
+    behind: dict[str, set[str]] = {step.name: set() for step in shape.steps}
+    for _ in shape.steps:
+        for step in shape.steps:
+            for name in step.after:
+                behind[name] |= {step.name} | behind[step.name]
+    return behind
 
 
 __all__ = ["SETTLED", "Troubles", "World"]
