@@ -118,9 +118,10 @@ class StartLoop:
 
     async def _read(self, records: Sequence[Record]) -> _Read:
         read = _Read()
+        polled_at = self._clock.monotonic_s()
         for record in records:
             try:
-                read.starts.append((record, await self._prepared(record)))
+                read.starts.append((record, await self._prepared(record, polled_at)))
             except (StoreError, BrokerError):
                 raise
             except Exception as problem:
@@ -130,14 +131,16 @@ class StartLoop:
                 read.bad.append((record, bad))
         return read
 
-    async def _prepared(self, record: Record) -> Prepared:
+    async def _prepared(self, record: Record, polled_at: float) -> Prepared:
         check_size(record.key, record.value, record.headers)
         headers = decode_start(record.headers)
         if record.value is None:
             raise BadMessage("null_value", "a start carries its definition's input record")
         if headers.tenant != self._tenant:
             raise BadMessage("tenant_mismatch", "this coordinator does not serve that tenant")
-        definition_id, compiled = await self._starts.definition(headers.definition, headers.definition_version)
+        definition_id, compiled = await self._starts.definition(
+            headers.definition, headers.definition_version, asked_at=polled_at
+        )
         framed = to_reader(record.value, self._definitions.catalog, compiled.input_schema, record.headers)
         request = StartRequest(
             tenant=headers.tenant,

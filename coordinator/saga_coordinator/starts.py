@@ -6,6 +6,7 @@ same transaction, in sorted order, so two instances that start the same thing me
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,7 +80,9 @@ class Starts:
         self._clock = clock
         self._incarnation = incarnation
         self._trace_sampling = trace_sampling
+        self._looking = asyncio.Lock()
         self._looked_at = -LOOK_AGAIN_S
+        """When the last look that succeeded began."""
 
     # --- what a start means --------------------------------------------------------------------------------------------
 
@@ -95,11 +98,16 @@ class Starts:
             raise StartRefused(INPUT_INVALID, wrong.detail, {"field": wrong.path}) from None
         return self.prepared(request, definition_id, compiled, framed)
 
-    async def definition(self, name: str, version: int | None) -> tuple[int, CompiledDefinition]:
-        """The version asked for, else the active one. Raises StartRefused."""
+    async def definition(
+        self, name: str, version: int | None, *, asked_at: float | None = None
+    ) -> tuple[int, CompiledDefinition]:
+        """The version asked for, else the active one; `asked_at` (monotonic, now by default) is when the start came in.
+
+        Raises StartRefused.
+        """
         row = self._definitions.find(name, version)
-        if row is None or not row.active:
-            await self._look_again()  # somebody may have registered or activated it a moment ago
+        if row is None or not row.active:  # somebody may have registered or activated it a moment ago
+            await self._look_again(self._clock.monotonic_s() if asked_at is None else asked_at)
             row = self._definitions.find(name, version)
         if row is None:
             known = self._definitions.knows(name)
@@ -115,12 +123,16 @@ class Starts:
         except DefinitionMissing as missing:
             raise StartRefused(DEFINITION_UNKNOWN, str(missing)) from None
 
-    async def _look_again(self) -> None:
-        """At most five times a second, however many starts name what does not exist."""
-        now = self._clock.monotonic_s()
-        if now - self._looked_at >= LOOK_AGAIN_S:
-            self._looked_at = now
+    async def _look_again(self, asked_at: float) -> None:
+        """Returns after a look that began later than the start came in: what was registered before must be found, on any instance.
+        All who wait share one, and there are at most five a second, however many starts name what does not exist."""
+        async with self._looking:
+            if self._looked_at > asked_at:
+                return
+            await self._clock.sleep(max(0.0, self._looked_at + LOOK_AGAIN_S - self._clock.monotonic_s()))
+            began = self._clock.monotonic_s()
             await self._definitions.refresh()
+            self._looked_at = began
 
     def prepared(self, request: StartRequest, definition_id: int, compiled: CompiledDefinition, framed: bytes) -> Prepared:
         """With the input framed under the pinned schema. Raises StartRefused."""
