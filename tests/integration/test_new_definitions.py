@@ -21,10 +21,9 @@ steps:
 
 
 async def test_many_starts_at_once_of_a_definition_registered_elsewhere_all_find_it(sqlite_url: str) -> None:
-    async with opened(sqlite_url) as store:
-        async with running(store, MemoryBroker(), settings_for(sqlite_url)) as instance:
-            with pytest.raises(StartRefused, match="no such definition"):
-                await start(instance, "fresh", {"id": "early"})
-            await register(store, DEFINITION, catalog_of("t.Input", "t.Do"))  # not through this instance
-            started = await asyncio.gather(*(start(instance, "fresh", {"id": str(n)}) for n in range(20)))
-            assert len(set(started)) == 20
+    async with opened(sqlite_url) as store, running(store, MemoryBroker(), settings_for(sqlite_url)) as instance:
+        with pytest.raises(StartRefused, match="no such definition"):
+            await start(instance, "fresh", {"id": "early"})
+        await register(store, DEFINITION, catalog_of("t.Input", "t.Do"))  # not through this instance
+        started = await asyncio.gather(*(start(instance, "fresh", {"id": str(n)}) for n in range(20)))
+        assert len(set(started)) == 20
