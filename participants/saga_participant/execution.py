@@ -23,10 +23,11 @@ from saga_participant.database_errors import Fate, fate
 from saga_participant.entry import Command, Entry, Stored
 from saga_participant.invocation import Ended, code_of, invoke, where
 from saga_participant.outcomes import AnswerRefused, BarrierBroken, Rejected, Unavailable
+from saga_participant.plan import NOTHING, Outside, Plan
 from saga_participant.registry import Registry, Route
 from saga_participant.step import Reference
 from saga_participant.transactions import CommitRefused, CommitUnknown, Handle, Transaction
-from saga_participant.turn import NOTHING, Outside, Plan, Turn
+from saga_participant.turn import Turn
 from saga_schemas.codec import encode
 from saga_schemas.errors import BadMessage
 from saga_schemas.outcomes import Kind, Outcome

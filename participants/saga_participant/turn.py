@@ -20,6 +20,7 @@ from saga_participant.calls import Calls
 from saga_participant.entry import Command, Entry, Pending, Stored
 from saga_participant.invocation import Call, Ended, perform
 from saga_participant.outcomes import DEFAULT_LEASE, BarrierBroken
+from saga_participant.plan import NOTHING, Outside, Plan
 from saga_participant.registry import Route
 from saga_participant.transactions import Transaction
 from saga_schemas.outcomes import Kind, Outcome
@@ -27,38 +28,6 @@ from saga_schemas.outcomes import Kind, Outcome
 _LOG: Final = logging.getLogger("saga_participant")
 MAX_CELLS: Final = 4
 """Cells of the table one turn may walk through: resume, undo at its end, the command itself, and one to spare."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
-    """A handler to be called when this transaction is over, because it works elsewhere."""
-
-    task: Task
-    route: Route
-    headers_run: int
-    """The run its row is of now; the answer is lost if that changes."""
-    lease_until_us: int
-    action: Command
-    """What the handler is given: the action's command, or the compensation's."""
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a turn leads to."""
-
-    commit: bool
-    answers: tuple[Answer, ...] = ()
-    outside: Outside | None = None
-    again: Mapping[Task, Ended] | None = None
-    """Roll back and play again with these endings known."""
-    failed: Ended | None = None
-    """Why it was rolled back, to be looked at for the database's fate."""
-    follow: Command | None = None
-    """A compensation that was wished for and now has to be delivered like any other."""
-
-
-NOTHING: Final = Plan(commit=False)
 
 
 @dataclass(slots=True, kw_only=True)

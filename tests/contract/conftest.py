@@ -1,4 +1,4 @@
-"""The store under test, on each database."""
+"""The store and the barrier under test, on each database."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from contract.barrier_shop import WAYS, Shop
 from saga_cli.dev.services import Postgres
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store
@@ -43,3 +44,26 @@ async def store(store_url: str) -> AsyncIterator[Store]:
     await opened.start()
     yield opened
     await opened.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_url(postgres_service: Postgres) -> Iterator[str]:
+    """One PostgreSQL database for the module: every test has sagas of its own."""
+    name = f"barrier_{uuid.uuid4().hex[:12]}"
+    yield postgres_service.create_database(name)
+    postgres_service.drop_database(name)
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Database URL and the kind of connection."""
+    database, _, handle = str(request.param).partition(" ")
+    return request.getfixturevalue("sqlite_url" if database == "sqlite" else "shared_url"), handle
+
+
+@pytest.fixture
+async def shop(way: tuple[str, str]) -> AsyncIterator[Shop]:
+    """A till on SQLite and on PostgreSQL, by each kind of connection a handler may ask for."""
+    made = Shop(*way)
+    async with made.tester:
+        yield made

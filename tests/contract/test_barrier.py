@@ -1,89 +1,26 @@
 """The barrier through its real transactions, on SQLite and on PostgreSQL: with SQLAlchemy's connection, its session, and bare asyncpg.
 
-Every cell of the table; what a handler may do wrong (B19); the same command to two instances at once; answers given later.
+Every cell of the table; what a handler may do wrong (B19); the same command to two instances at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from saga_cli.dev.services import Postgres
-from saga_participant import AnswerRefused, Rejected
+from contract.barrier_shop import Shop
 from saga_participant.barrier import RowState
 from saga_participant.outcomes import Unavailable
-from saga_participant.testing import Outcome, ParticipantTester, Reply
+from saga_participant.testing import ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import GiveBack, Take, Taken, effects, make_till
+from unit.participant.shop import GiveBack, Take, effects, make_till
 from unit.participant.table import TABLE, Cell, name_of
 
 END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-TAKE, GIVE_BACK = Take(amount=1), GiveBack(amount=1)
-WAYS = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
-
-
-class Shop:
-    """A till on one database, by one way to it."""
-
-    def __init__(self, database: str, handle: str) -> None:
-        self.database, self.handle = database, handle
-        self.till, self.told = make_till(database, handle=handle, handler_limit_s=5.0)
-        self.tester = ParticipantTester(self.till, database=database)
-
-    async def ask(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> Reply | None:
-        if kind is Kind.ACTION:
-            return await self.tester.action("pay", Take(amount=1, mode=mode), run=run, **options)
-        if kind is Kind.COMPENSATION:
-            return await self.tester.compensation("pay", GiveBack(amount=1, mode=mode), run=run, **options)
-        return await self.tester.resolve("pay", run=run, **options)
-
-    async def says(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> str | None:
-        reply = await self.ask(kind, run, mode, **options)
-        return None if reply is None else reply.outcome.value
-
-    async def effects(self) -> list[str]:
-        return await effects(self.tester.engine, self.tester.saga_id)
-
-    async def row(self) -> tuple[str, int] | None:
-        return await row_of(self.tester.engine, str(self.tester.saga_id))
-
-
-async def row_of(engine: AsyncEngine, saga_id: str) -> tuple[str, int] | None:
-    key = saga_id if engine.dialect.name == "postgresql" else saga_id.replace("-", "")
-    async with engine.connect() as connection:
-        found = (
-            await connection.execute(text("SELECT state, run FROM saga_barrier WHERE CAST(saga_id AS TEXT) = :id"), {"id": key})
-        ).all()
-    return None if not found else (found[0][0], found[0][1])
-
-
-@pytest.fixture(scope="module")
-def shared_url(postgres_service: Postgres) -> Iterator[str]:
-    """One PostgreSQL database for the module: every test has sagas of its own."""
-    name = f"barrier_{uuid.uuid4().hex[:12]}"
-    yield postgres_service.create_database(name)
-    postgres_service.drop_database(name)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> tuple[str, str]:
-    database, _, handle = str(request.param).partition(" ")
-    return request.getfixturevalue("sqlite_url" if database == "sqlite" else "shared_url"), handle
-
-
-@pytest.fixture
-async def shop(way: tuple[str, str]):  # type: ignore[no-untyped-def]
-    made = Shop(*way)
-    async with made.tester:
-        yield made
+GIVE_BACK = GiveBack(amount=1)
 
 
 async def bring_to(shop: Shop, state: RowState | None, run: int) -> None:
@@ -239,144 +176,6 @@ async def test_the_text_of_an_exception_goes_nowhere(shop: Shop, caplog: pytest.
     assert "4111" not in caplog.text
 
 
-# Accepted work.
-
-
-async def accepted(shop: Shop, run: int = 1) -> str:
-    await shop.ask(Kind.ACTION, run, "accept")
-    return shop.told.steps[-1].ref
-
-
-async def test_an_answer_given_later_is_the_reply_from_then_on(shop: Shop) -> None:
-    ref = await accepted(shop)
-    async with shop.till.answering(ref) as (_, answer):
-        answer(Taken(receipt="r-late"))
-    again = await shop.ask(Kind.ACTION)
-    assert again is not None
-    assert (again.outcome, again.value) == (Outcome.SUCCEEDED, {"receipt": "r-late"})
-    with pytest.raises(AnswerRefused):
-        async with shop.till.answering(ref) as (_, answer):
-            answer(Taken(receipt="r-twice"))
-
-
-async def test_a_later_rejection_takes_back_what_its_block_did(shop: Shop) -> None:
-    ref = await accepted(shop)
-    async with shop.till.answering(ref) as (db, answer):
-        statement = f"INSERT INTO effects VALUES ('{shop.tester.saga_id}', 'pay', 'take', 1)"
-        await db.execute(statement if shop.handle == "asyncpg" else text(statement))
-        answer(Rejected("no", "after all"))
-    assert await shop.row() == ("REJECTED", 1)
-    assert await shop.effects() == []
-
-
-async def test_an_answer_loses_against_a_newer_run_and_a_foreign_reference(shop: Shop) -> None:
-    ref = await accepted(shop, run=2)
-    older = ref.removesuffix("2") + "1"
-    for lost in (older, "nonsense", ref.replace("/pay/", "/other/")):
-        with pytest.raises(AnswerRefused):
-            async with shop.till.answering(lost) as (_, answer):
-                answer(Taken(receipt="r-1"))
-    assert await shop.row() == ("ACCEPTED", 2)
-
-
-async def test_an_answering_block_that_raises_or_forgets_to_answer_changes_nothing(shop: Shop) -> None:
-    ref = await accepted(shop)
-    with pytest.raises(ZeroDivisionError):
-        async with shop.till.answering(ref):
-            raise ZeroDivisionError
-    with pytest.raises(RuntimeError, match="without calling answer"):
-        async with shop.till.answering(ref):
-            pass
-    with pytest.raises(TypeError, match="Taken"):
-        async with shop.till.answering(ref) as (_, answer):
-            answer(Take(amount=1))
-    assert await shop.row() == ("ACCEPTED", 1)
-
-
-async def test_a_wish_to_undo_is_fulfilled_by_the_end_of_the_action(shop: Shop) -> None:
-    ref = await accepted(shop)
-    assert await shop.says(Kind.COMPENSATION) == "IN_PROGRESS"
-    async with shop.till.answering(ref) as (_, answer):
-        answer(Taken(receipt="r-late"))
-    assert await shop.row() == ("UNDONE", 1)
-    assert await shop.effects() == ["give back 1"]
-    assert await shop.says(Kind.COMPENSATION) == "UNDONE"
-    assert await shop.says(Kind.ACTION) == "FENCED"
-
-
-async def test_a_wish_to_undo_that_cannot_be_fulfilled_leaves_the_effect_done(shop: Shop) -> None:
-    ref = await accepted(shop)
-    await shop.ask(Kind.COMPENSATION, mode="break")
-    async with shop.till.answering(ref) as (_, answer):
-        answer(Taken(receipt="r-late"))
-    assert (await shop.row(), await shop.effects()) == (("DONE", 1), [])
-    assert await shop.says(Kind.COMPENSATION) == "UNDONE"
-
-
-async def test_a_wish_to_undo_what_is_rejected_in_the_end_finds_nothing_to_undo(shop: Shop) -> None:
-    ref = await accepted(shop)
-    await shop.ask(Kind.COMPENSATION, run=2)
-    async with shop.till.answering(ref) as (_, answer):
-        answer(Rejected("no"))
-    assert (await shop.row(), await shop.effects()) == (("FENCED", 2), [])
-    assert await shop.says(Kind.COMPENSATION, run=2) == "NOTHING_TO_UNDO"
-
-
-RESUMED = [
-    (Kind.ACTION, "", "SUCCEEDED", "DONE", ["take 1"]),
-    (Kind.ACTION, "reject", "REJECTED", "REJECTED", []),
-    (Kind.ACTION, "break", "IN_PROGRESS", "ACCEPTED", []),
-    (Kind.ACTION, "accept", "IN_PROGRESS", "ACCEPTED", []),
-    (Kind.RESOLVE, "", "SUCCEEDED", "DONE", ["take 1"]),
-    (Kind.RESOLVE, "reject", "REJECTED", "REJECTED", []),
-    (Kind.COMPENSATION, "", "UNDONE", "UNDONE", ["take 1", "give back 1"]),
-    (Kind.COMPENSATION, "reject", "NOTHING_TO_UNDO", "FENCED", []),
-    (Kind.COMPENSATION, "break", "IN_PROGRESS", "ACCEPTED", []),
-]
-
-
-async def test_work_whose_lease_is_over_is_resumed_by_any_command(shop: Shop) -> None:
-    shop.told.lease = timedelta(0)
-    for kind, mode, says, row, written in RESUMED:
-        shop.tester.new_saga()
-        await accepted(shop)
-        shop.told.modes = [mode]
-        assert await shop.says(kind) == says, (kind, mode)
-        assert shop.told.steps[-1].resumed or kind is Kind.COMPENSATION
-        assert (await shop.row(), await shop.effects()) == ((row, 1), written), (kind, mode)
-
-
-async def test_a_resumed_action_whose_undo_fails_stays_done_and_says_so(shop: Shop) -> None:
-    shop.told.lease = timedelta(0)
-    await accepted(shop)
-    shop.told.modes = ["", "break"]
-    assert await shop.says(Kind.COMPENSATION) == "FAILED"
-    assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"])
-
-
-async def test_each_acceptance_has_a_higher_number(shop: Shop) -> None:
-    shop.told.lease = timedelta(0)
-    numbers = []
-    for _ in range(3):
-        reply = await shop.ask(Kind.ACTION, mode="accept")
-        assert reply is not None
-        numbers.append(reply.seq)
-        shop.told.modes = ["accept"]
-    assert numbers == [1, 2, 3]
-
-
-async def test_accepted_work_that_may_be_called_off_is_fenced_by_resolve(way: tuple[str, str]) -> None:
-    till, told = make_till(way[0], handle=way[1], fenceable=True)
-    async with ParticipantTester(till, database=way[0]) as tester:
-        await tester.action("pay", Take(amount=1, mode="accept"))
-        reply = await tester.resolve("pay")
-        assert reply is not None
-        assert reply.outcome is Outcome.FENCED
-        with pytest.raises(AnswerRefused):
-            async with till.answering(told.steps[0].ref) as (_, answer):
-                answer(Taken(receipt="r-1"))
-
-
 # Two instances of one participant.
 
 
@@ -386,7 +185,7 @@ async def test_the_same_command_to_two_instances_at_once_has_one_effect(shared_u
     async with one.tester, two.tester:
         for _ in range(50):
             two.tester.saga_id = one.tester.new_saga()
-            said = await asyncio.gather(one.says(Kind.ACTION), two.says(Kind.ACTION))
+            said = [*await asyncio.gather(one.says(Kind.ACTION), two.says(Kind.ACTION))]
             assert said == ["SUCCEEDED", "SUCCEEDED"]
             assert await one.effects() == ["take 1"]
 
@@ -397,7 +196,7 @@ async def test_an_action_and_its_compensation_at_once_leave_no_effect(shared_url
     async with one.tester, two.tester:
         for _ in range(50):
             two.tester.saga_id = one.tester.new_saga()
-            said = await asyncio.gather(one.says(Kind.ACTION), two.says(Kind.COMPENSATION))
+            said = [*await asyncio.gather(one.says(Kind.ACTION), two.says(Kind.COMPENSATION))]
             assert said in (["SUCCEEDED", "UNDONE"], ["FENCED", "NOTHING_TO_UNDO"])
             assert await one.effects() in ([], ["take 1", "give back 1"])
 

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from saga_participant import Failed, InProgress, Participant, Rejected, Step
 
 SCHEMAS = Path(__file__).parent / "schemas"
-EFFECTS = (
-    "CREATE TABLE IF NOT EXISTS effects (saga_id TEXT NOT NULL, step TEXT NOT NULL, kind TEXT NOT NULL, run INTEGER NOT NULL)"
-)
+EFFECTS = """CREATE TABLE IF NOT EXISTS effects (
+    n {numbered}, saga_id TEXT NOT NULL, step TEXT NOT NULL, kind TEXT NOT NULL, run INTEGER NOT NULL)"""
+NUMBERED = {"sqlite": "INTEGER PRIMARY KEY", "postgresql": "BIGINT GENERATED ALWAYS AS IDENTITY"}
 HANDLES = {"connection": AsyncConnection, "session": AsyncSession, "asyncpg": asyncpg.Connection}
 
 
@@ -38,7 +38,7 @@ class GiveBack(BaseModel):
 
 async def make_effects(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
-        await connection.execute(text(EFFECTS))
+        await connection.execute(text(EFFECTS.format(numbered=NUMBERED[connection.dialect.name])))
 
 
 async def write(db: Any, statement: str) -> None:
@@ -55,7 +55,7 @@ async def effect(db: Any, step: Step, kind: str) -> None:
 async def effects(engine: AsyncEngine, saga_id: object = None) -> list[str]:
     """Kind and run of every effect (of one saga), in order of writing."""
     async with engine.connect() as connection:
-        rows = (await connection.execute(text("SELECT kind, run, saga_id FROM effects"))).all()
+        rows = (await connection.execute(text("SELECT kind, run, saga_id FROM effects ORDER BY n"))).all()
     return [f"{kind} {run}" for kind, run, saga in rows if saga_id is None or saga == str(saga_id)]
 
 

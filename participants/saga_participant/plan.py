@@ -1,0 +1,45 @@
+"""What a turn (turn.py) leads to; its owner (execution.py) carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from saga_participant.answers import Answer
+from saga_participant.barrier import Task
+from saga_participant.entry import Command, Entry
+from saga_participant.invocation import Ended
+from saga_participant.registry import Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """A handler to be called when this transaction is over, because it works elsewhere."""
+
+    task: Task
+    route: Route
+    headers_run: int
+    """The run its row is of now; the answer is lost if that changes."""
+    lease_until_us: int
+    action: Command
+    """What the handler is given: the action's command, or the compensation's."""
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a turn leads to."""
+
+    commit: bool
+    answers: tuple[Answer, ...] = ()
+    outside: Outside | None = None
+    again: Mapping[Task, Ended] | None = None
+    """Roll back and play again with these endings known."""
+    failed: Ended | None = None
+    """Why it was rolled back, to be looked at for the database's fate."""
+    follow: Command | None = None
+    """A compensation that was wished for and now has to be delivered like any other."""
+
+
+NOTHING: Final = Plan(commit=False)

@@ -1,0 +1,49 @@
+"""A till on one database, by one way to it: what the barrier's suites ask and look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from saga_participant.testing import ParticipantTester, Reply
+from saga_schemas.outcomes import Kind
+from unit.participant.shop import GiveBack, Take, effects, make_till
+
+WAYS = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
+
+
+class Shop:
+    """A till on one database, by one way to it."""
+
+    def __init__(self, database: str, handle: str) -> None:
+        self.database, self.handle = database, handle
+        self.till, self.told = make_till(database, handle=handle, handler_limit_s=5.0)
+        self.tester = ParticipantTester(self.till, database=database)
+
+    async def ask(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> Reply | None:
+        if kind is Kind.ACTION:
+            return await self.tester.action("pay", Take(amount=1, mode=mode), run=run, **options)
+        if kind is Kind.COMPENSATION:
+            return await self.tester.compensation("pay", GiveBack(amount=1, mode=mode), run=run, **options)
+        return await self.tester.resolve("pay", run=run, **options)
+
+    async def says(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> str | None:
+        reply = await self.ask(kind, run, mode, **options)
+        return None if reply is None else reply.outcome.value
+
+    async def effects(self) -> list[str]:
+        return await effects(self.tester.engine, self.tester.saga_id)
+
+    async def row(self) -> tuple[str, int] | None:
+        return await row_of(self.tester.engine, str(self.tester.saga_id))
+
+
+async def row_of(engine: AsyncEngine, saga_id: str) -> tuple[str, int] | None:
+    key = saga_id if engine.dialect.name == "postgresql" else saga_id.replace("-", "")
+    async with engine.connect() as connection:
+        found = (
+            await connection.execute(text("SELECT state, run FROM saga_barrier WHERE CAST(saga_id AS TEXT) = :id"), {"id": key})
+        ).all()
+    return None if not found else (found[0][0], found[0][1])
