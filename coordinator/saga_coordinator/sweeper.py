@@ -2,7 +2,7 @@
 
 Per shard, one owner by advisory lock (efficiency only). It reads rows older than the dispatch window and a margin, from the beginning of
 the shard each time, never after a high-water mark: a row whose transaction committed late is not skipped. No transaction is open while
-sending. A record the broker refuses is held alone, backs off, and blocks no other; unreadable letters are relayed here too.
+sending. A record the broker refuses is held alone, backs off, and blocks no other.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
 
 import structlog
 
@@ -63,6 +64,7 @@ class Watchdog:
         self._start_group = start_group
         self._unread_since: dict[str, float] = {}
         self._problems: dict[str, str] = {}
+        self._letters_after: UUID | None = None
         self._log = structlog.get_logger("watchdog")
 
     @property
@@ -136,7 +138,9 @@ class Watchdog:
         self._instruments.sender_queue(self._sender.depth)
 
     async def _relay_letters(self) -> None:
-        letters = await self._store.dead_letters(after=None, limit=LETTERS_AT_ONCE, unrelayed=True)
+        letters = await self._store.dead_letters(after=self._letters_after, limit=LETTERS_AT_ONCE, unrelayed=True)
+        # Page by page, so that letters the broker will not take stand in nobody's way; after the last page from the beginning again.
+        self._letters_after = letters[-1].id if len(letters) == LETTERS_AT_ONCE else None
         if not letters:
             return
         producer = self._broker.producer()
