@@ -17,6 +17,7 @@ from typing import Final
 from saga_messaging.background import backoff, happened
 from saga_messaging.broker import Broker, BrokerError, Consumer, PositionLost, TopicPartition
 from saga_messaging.clock import Clock
+from saga_participant.invocation import where
 from saga_participant.lanes import Lanes, Ledger, hints
 from saga_participant.metrics import Metrics
 
@@ -64,9 +65,10 @@ class CommandLoop:
             try:
                 await self._read(stop)
                 failures = 0
-            except BrokerError as error:
+            except Exception as error:  # BrokerError, or whatever else a client library raises: a fresh consumer is the answer
                 failures += 1
-                _LOG.warning("commands cannot be read: %s", error)
+                said = error if isinstance(error, BrokerError) else f"{type(error).__name__} at {where(error)}"
+                _LOG.warning("commands cannot be read: %s", said)
                 pause = backoff(failures, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random())
                 await happened(stop, self.clock, pause)
 

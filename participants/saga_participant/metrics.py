@@ -24,6 +24,8 @@ class Metrics:
     unavailable: int = 0
     """How often a command had to wait for the database."""
     busy_seconds: float = 0.0
+    blocked_seconds: float = 0.0
+    """Time in which a handler kept everybody else from running."""
     in_hand: int = 0
     reading: bool = False
 
@@ -43,6 +45,9 @@ class Metrics:
             *self._one("refused_replies_total", "counter", "Replies the broker would not take.", {"": self.refused_replies}),
             *self._one("database_waits_total", "counter", "Waits for a database that was away.", {"": self.unavailable}),
             *self._one("busy_seconds_total", "counter", "Time spent on commands.", {"": round(self.busy_seconds, 6)}),
+            *self._one(
+                "blocked_seconds_total", "counter", "Time the event loop stood still.", {"": round(self.blocked_seconds, 3)}
+            ),
             *self._one("in_hand", "gauge", "Commands in hand.", {"": self.in_hand}),
             *self._one("reading", "gauge", "1 while commands are being read.", {"": int(self.reading)}),
         ]

@@ -90,8 +90,8 @@ class ReplySender:
         try:
             producer = await self._ready_producer()
             results = await producer.send_all(records, timeout_s=SEND_LIMIT_S)
-        except BrokerError as error:
-            _LOG.warning("replies cannot be sent: %s", error)
+        except Exception as error:  # BrokerError, or whatever else a client library raises: a fresh producer is the answer
+            _LOG.warning("replies cannot be sent: %s", error if isinstance(error, BrokerError) else type(error).__name__)
             await self._drop_producer()
             return batch
         if not producer.usable:

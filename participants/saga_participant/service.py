@@ -18,6 +18,7 @@ from saga_participant.execution import Execution
 from saga_participant.health import health_server
 from saga_participant.lanes import Lanes
 from saga_participant.metrics import Metrics
+from saga_participant.pulse import watch_pulse
 from saga_participant.reply_sender import ReplySender
 from saga_participant.topic_watch import TopicWatch
 from saga_participant.tracing import Tracing
@@ -94,6 +95,7 @@ class Service:
             background = [group.create_task(self.desk.sender.run()), group.create_task(self.lanes.run())]
             await self.watch.look()
             background.append(group.create_task(self.watch.run()))
+            background.append(group.create_task(watch_pulse(self.clock, self.metrics)))
             ready(port)
             await self.loop.run(stop)
             for task in background:

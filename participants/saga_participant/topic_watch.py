@@ -42,8 +42,9 @@ class TopicWatch:
         try:
             await self._ensure()
             await self.loop.look()
-        except BrokerError as error:
-            said = f"{'forbidden: ' if isinstance(error, TopicForbidden) else ''}{error}"
+        except Exception as error:  # BrokerError, or whatever else a client library raises: the next look tries again
+            said = str(error) if isinstance(error, BrokerError) else type(error).__name__
+            said = f"forbidden: {said}" if isinstance(error, TopicForbidden) else said
             if said != self._said:
                 _LOG.error("topics: %s", said)
             self._said = said

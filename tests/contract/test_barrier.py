@@ -20,6 +20,7 @@ from unit.participant.table import TABLE, Cell, name_of
 
 END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+LIMITS = ("idle_in_transaction_session_timeout", "lock_timeout")
 GIVE_BACK = GiveBack(amount=1)
 
 
@@ -216,3 +217,10 @@ async def test_a_connection_lost_in_the_handler_is_tried_again_and_costs_no_atte
             await shop.ask(Kind.ACTION, mode="sql")
         assert await shop.says(Kind.ACTION) == "SUCCEEDED"
         assert await shop.effects() == ["take 1"]
+
+
+async def test_our_own_sessions_keep_no_row_locked_for_long(shared_url: str) -> None:
+    shop = Shop(shared_url, "asyncpg")
+    async with shop.tester, shop.tester.engine.connect() as connection:
+        limits = [(await connection.execute(text(f"SHOW {name}"))).scalar_one() for name in LIMITS]
+        assert limits == ["2min", "30s"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_demo import fraud, inventory, mail, payment, shipping
+from saga_demo.faults import CRASH_EXIT_CODE
 from saga_demo.ledger import effect_ledger, net_effects
 from saga_demo.messages import (
     BookCarrier,
@@ -177,3 +181,26 @@ def test_a_service_takes_its_own_database_before_the_shared_one_before_a_file() 
     assert settings_from(shared, "payment").database_url == "postgresql+asyncpg://shared"
     own = shared | {"SAGA_PAYMENT_DATABASE_URL": "postgresql+asyncpg://own", "SAGA_DEMO_LEAN": "1"}
     assert settings_from(own, "payment") == ServiceSettings(database_url="postgresql+asyncpg://own", lean=True)
+
+
+def test_a_crash_that_is_allowed_ends_the_process(tmp_path: Path) -> None:
+    script = f"""
+import asyncio
+from saga_demo import payment
+from saga_demo.messages import ChargeCard, Fault, FaultKind
+from saga_demo.settings import ServiceSettings
+from saga_participant.testing import ParticipantTester
+
+settings = ServiceSettings(database_url="sqlite+aiosqlite:///{tmp_path}/payment.sqlite", allow_crash=True)
+order = ChargeCard(order_id="o", account="a", amount=1, faults=[Fault(step="charge", kind=FaultKind.CRASH)])
+
+async def main():
+    async with ParticipantTester(payment.make_payment(settings), database=settings.database_url) as tester:
+        await tester.action("charge", order)
+
+asyncio.run(main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": os.pathsep.join(sys.path)}, check=False
+    )
+    assert ended.returncode == CRASH_EXIT_CODE
