@@ -51,13 +51,19 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
             await _create_databases(plan)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            ready = [_participant(group, name, url, kafka, stop) for name, url in plan.service_urls.items()]
+            ready = [asyncio.get_running_loop().create_future() for _ in plan.service_urls]
+            serving = [
+                group.create_task(_serve_participant(name, url, kafka, stop, up))
+                for (name, url), up in zip(plan.service_urls.items(), ready, strict=True)
+            ]
             port = _coordinator(group, plan, kafka, stop)
             try:
                 await asyncio.gather(*ready)
                 yield Parts(kafka=kafka.bootstrap_servers, port=await port)
             finally:
                 stop.set()
+                for task in serving:  # all orders have ended: nothing is in hand, and what were would come again
+                    task.cancel()
 
 
 def _coordinator(group: asyncio.TaskGroup, plan: Plan, kafka: KafkaSettings, stop: asyncio.Event) -> asyncio.Future[int]:
@@ -73,23 +79,14 @@ def _coordinator(group: asyncio.TaskGroup, plan: Plan, kafka: KafkaSettings, sto
     return listening
 
 
-def _participant(
-    group: asyncio.TaskGroup, name: str, url: str, kafka: KafkaSettings, stop: asyncio.Event
-) -> asyncio.Future[None]:
-    """Start it; done once it serves."""
-    serving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def run() -> None:
-        broker = KafkaBroker(kafka)
-        try:
-            await participant_of(name, url).serve(
-                broker, stop=stop, topic_prefix=kafka.topic_prefix, ready=lambda _: serving.set_result(None)
-            )
-        finally:
-            await broker.stop()
-
-    group.create_task(run())
-    return serving
+async def _serve_participant(name: str, url: str, kafka: KafkaSettings, stop: asyncio.Event, up: asyncio.Future[None]) -> None:
+    """Until `stop` or cancelled; `up` is told once it serves."""
+    broker = KafkaBroker(kafka)
+    try:
+        participant = participant_of(name, url)
+        await participant.serve(broker, stop=stop, topic_prefix=kafka.topic_prefix, ready=lambda _: up.set_result(None))
+    finally:
+        await broker.stop()
 
 
 @asynccontextmanager
