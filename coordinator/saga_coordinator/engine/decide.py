@@ -184,7 +184,7 @@ def _wake_up(draft: Draft) -> None:
 def _step_due(draft: Draft, step: Step) -> None:
     now = draft.env.now
     state = draft.step(step.name)
-    limit = timing.step_limit_at(step, state, draft.phase)
+    limit = timing.step_limit_at(step, state, draft.limiting_phase)
     if limit is not None and timing.is_over(step, state, limit, draft.env):
         fire(draft, step, Trigger.TIME_OVER)
     state = draft.step(step.name)
@@ -201,14 +201,14 @@ def _step_due(draft: Draft, step: Step) -> None:
 def _is_due(draft: Draft, step: Step, state: StepState) -> bool:
     if state.due_at is not None and state.due_at <= draft.env.now:
         return True
-    limits = timing.limits(draft.saga, draft.phase, step, state)
+    limits = timing.limits(draft.saga, draft.limiting_phase, step, state)
     return any(timing.needs_probe(state, limit, draft.env.now) for limit in limits)
 
 
 def _deadline(draft: Draft) -> None:
     """Row 11, saga deadline: every open step was asked again after it, and its replies are read."""
     deadline = draft.saga.deadline_at
-    if deadline is None or deadline > draft.env.now or draft.phase is not Phase.RUNNING:
+    if deadline is None or deadline > draft.env.now or draft.limiting_phase is not Phase.RUNNING:
         return
     still_open = [(step, state) for step, state in draft.steps() if is_open(state)]
     if all(timing.is_over(step, state, deadline, draft.env) for step, state in still_open):

@@ -185,7 +185,7 @@ class Draft:
                 at=now,
                 due_at=now + timing.reask_delay_us(step, reasks),
                 status=becomes,
-                probe=timing.is_probe(self.saga, self.phase, step, state, now),
+                probe=timing.is_probe(self.saga, self.limiting_phase, step, state, now),
             )
         )
 
@@ -216,11 +216,12 @@ class Draft:
 
     @property
     def only_evidence_turns_back(self) -> bool:
-        """A recovered saga whose pivot has `when` may be past its point of no return without knowing: no wish turns it back."""
-        pivot = self.definition.pivot
-        if not self.recovered or pivot is None or pivot.when is None:
-            return False
-        return self._never_asked_for_all_we_know(pivot) or self.step(pivot.name).status is Status.NO_EFFECT
+        return timing.only_evidence_turns_back(self.definition, self.recovered, self._fold.steps)
+
+    @property
+    def limiting_phase(self) -> Phase:
+        """See `timing.limiting_phase`."""
+        return Phase.COMMITTED if self.phase is Phase.RUNNING and self.only_evidence_turns_back else self.phase
 
     def _never_asked_for_all_we_know(self, pivot: Step) -> bool:
         return self.recovered and self.step(pivot.name).status in (Status.IDLE, Status.READY)

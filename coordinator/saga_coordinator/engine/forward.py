@@ -36,13 +36,33 @@ def admitted(draft: Draft, step: Step, _: Reply | None) -> None:
 
 
 def cannot_ask(draft: Draft, step: Step, failure: MappingFailed) -> None:
-    """Row 9b, forward: an expression, mapping or encoding gave no value; the step was never asked."""
+    """Row 9b, forward: an expression, mapping or encoding gave no value; the step was never asked.
+
+    The same inputs give the same failure, so this is evidence: a step before the pivot that could not be asked was not asked before a
+    restore either, and the pivot was not reached.
+    """
+    reason = f"{step.name}: {failure.code}"
     draft.change(step.name, "9b", code=failure.code, message=failure.detail[:500])
-    if draft.phase is Phase.RUNNING:
+    if draft.phase is Phase.RUNNING and not draft.recovered:
         draft.move(step.name, "9b", Status.NO_EFFECT)
-        draft.go_back("9b", f"{step.name}: {failure.code}")
+        draft.go_back("9b", reason)
+    elif draft.phase is Phase.RUNNING:
+        _cannot_ask_recovered(draft, step, failure, reason)
     else:
         draft.stick(step.name, "9b", Status.STUCK_FORWARD, failure.code)
+
+
+def _cannot_ask_recovered(draft: Draft, step: Step, failure: MappingFailed, reason: str) -> None:
+    """The same in a saga that may have been further before it was restored."""
+    match step.kind:
+        case StepKind.COMPENSATABLE:
+            draft.move(step.name, "9b", Status.NO_EFFECT)
+            draft.go_back("9b", reason, by_evidence=True)
+        case StepKind.PIVOT:
+            draft.settle_pivot("9b", reason)
+        case StepKind.RETRIABLE:  # the pivot was skipped, and another retriable step may have been asked
+            draft.enter_phase(Phase.COMMITTED, "9b")
+            draft.stick(step.name, "9b", Status.STUCK_FORWARD, failure.code)
 
 
 def succeeded(draft: Draft, step: Step, reply: Reply | None) -> None:
@@ -73,12 +93,12 @@ def failed(draft: Draft, step: Step, reply: Reply | None) -> None:
     spent = draft.step(step.name).spent + 1
     draft.change(step.name, "5", spent=spent, code=reply.code, message=reply.message)
     exhausted = (retry.attempts is not None and spent >= retry.attempts) or (reply.code or "") in retry.never
-    if exhausted and draft.phase is Phase.RUNNING and not draft.only_evidence_turns_back:
+    if exhausted and draft.limiting_phase is Phase.RUNNING:
         _give_up(draft, step, "5", f"{step.name}: FAILED {reply.code or ''}".rstrip())
         return
     delay = timing.backoff_us(retry, draft.saga.id, step.name, spent, reply.retry_after_ms)
     draft.move(step.name, "5", Status.BACKOFF, due_at=draft.env.now + delay, attention=draft.step(step.name).attention)
-    if exhausted and draft.phase is Phase.COMMITTED:
+    if exhausted and draft.limiting_phase is Phase.COMMITTED:
         draft.raise_attention(step.name, "5", "retries_spent")
 
 
@@ -94,6 +114,8 @@ def unsupported(draft: Draft, step: Step, reply: Reply | None) -> None:
     """Row 5b, forward: the participant does not know this command."""
     if draft.phase is Phase.COMMITTED:
         draft.stick(step.name, "5b", Status.STUCK_FORWARD, "unsupported")
+    elif draft.only_evidence_turns_back:
+        draft.raise_attention(step.name, "5b", "unsupported")
     elif draft.phase is Phase.RUNNING:
         _give_up(draft, step, "5b", f"{step.name}: UNSUPPORTED")
     else:
@@ -146,7 +168,7 @@ def heartbeat_over(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 def time_over(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 9: the step's time is over and every reply that was waiting has been read. Never while SETTLING: there is no limit then."""
-    if step.kind is StepKind.RETRIABLE:
+    if draft.limiting_phase is Phase.COMMITTED:
         draft.raise_attention(step.name, "9", timing.TIME_OVER)
     else:
         _give_up(draft, step, "9", f"{step.name}: time over")

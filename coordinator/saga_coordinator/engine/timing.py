@@ -7,11 +7,11 @@ probe), twice the re-ask interval has passed since (the grace), and the particip
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from saga_coordinator.engine.definition import Definition, Retry, Step
 from saga_coordinator.engine.events import Env
-from saga_coordinator.engine.state import WAITING, Phase, Saga, StepState, is_open
+from saga_coordinator.engine.state import WAITING, Phase, Saga, Status, StepState, is_open
 
 NO_ANSWER = "no_answer"
 """Any answer ends this attention."""
@@ -34,6 +34,21 @@ def backoff_us(retry: Retry, saga_id: str, step: str, spent: int, retry_after_ms
     delay = min(retry.first_ms * retry.factor ** min(spent - 1, 60), retry.cap_ms)
     unit = zlib.crc32(f"{saga_id}/{step}/{spent}".encode()) / 0xFFFFFFFF  # 0..1, the same in every replay
     return int(delay * (1 + retry.jitter * (2 * unit - 1)) * 1000)
+
+
+def only_evidence_turns_back(definition: Definition, recovered: bool, steps: Mapping[str, StepState]) -> bool:
+    """A recovered saga whose pivot has `when` may be past its point of no return without knowing: no wish or limit turns it back."""
+    pivot = definition.pivot
+    if not recovered or pivot is None or pivot.when is None:
+        return False
+    return steps[pivot.name].status in (Status.IDLE, Status.READY, Status.NO_EFFECT)
+
+
+def limiting_phase(definition: Definition, saga: Saga) -> Phase:
+    """The phase by which limits act: where only evidence turns back they are those of a committed saga, and ask for a person."""
+    if saga.phase is Phase.RUNNING and only_evidence_turns_back(definition, saga.recovered, saga.steps):
+        return Phase.COMMITTED
+    return saga.phase
 
 
 def step_limit_at(step: Step, state: StepState, phase: Phase) -> int | None:
@@ -93,7 +108,8 @@ def is_over(step: Step, state: StepState, limit: int, env: Env) -> bool:
 
 def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
     """Every time at which this saga wants to be looked at."""
-    if saga.phase is Phase.RUNNING and saga.deadline_at is not None and not saga.recovering:
+    phase = limiting_phase(definition, saga)
+    if phase is Phase.RUNNING and saga.deadline_at is not None and not saga.recovering:
         yield from _deadline_look(definition, saga, saga.deadline_at)
     for step in definition.steps:
         state = saga.steps[step.name]
@@ -103,7 +119,7 @@ def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
             yield state.heartbeat_at
         if saga.recovering:
             continue
-        for limit in own_limits(saga.phase, step, state):
+        for limit in own_limits(phase, step, state):
             if _probed(state, limit):
                 yield _settled_at(step, state, limit) + 1
             elif state.status in WAITING:  # else its own next attempt is the probe, and that is due at due_at
@@ -137,10 +153,11 @@ def drains_wanted(definition: Definition, saga: Saga, now: int) -> frozenset[str
     """Participants whose replies must be read up to now before a passed limit of this saga may act."""
     if saga.final or saga.recovering:
         return frozenset()
+    phase = limiting_phase(definition, saga)
     wanted = set()
     for step in definition.steps:
         state = saga.steps[step.name]
-        if any(limit <= now for limit in limits(saga, saga.phase, step, state)):
+        if any(limit <= now for limit in limits(saga, phase, step, state)):
             wanted.add(step.participant)
     return frozenset(wanted)
 
@@ -162,8 +179,10 @@ __all__ = [
     "drains_wanted",
     "is_over",
     "is_probe",
+    "limiting_phase",
     "needs_probe",
     "next_wake_up",
+    "only_evidence_turns_back",
     "reask_delay_us",
     "silence_limit_at",
     "step_limit_at",

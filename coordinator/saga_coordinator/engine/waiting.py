@@ -47,10 +47,10 @@ def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, n
     if state.attention is not None:
         return _attention(step.name, state.attention, state.silent_since, state.due_at)
     if not state.answered:
-        return _reply(saga, step, state, now)
+        return _reply(definition, saga, step, state, now)
     match state.status:
         case Status.ASKED | Status.ACCEPTED | Status.UNDO_ASKED | Status.RESOLVING:
-            return _reply(saga, step, state, now)
+            return _reply(definition, saga, step, state, now)
         case Status.BACKOFF | Status.UNDO_BACKOFF:
             return Waiting(step=step.name, name="retry", since=None, until=state.due_at, mover="the retry's time")
         case Status.READY:
@@ -61,8 +61,8 @@ def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, n
             return None
 
 
-def _reply(saga: Saga, step: Step, state: StepState, now: int) -> Waiting:
-    limits = timing.limits(saga, saga.phase, step, state)
+def _reply(definition: Definition, saga: Saga, step: Step, state: StepState, now: int) -> Waiting:
+    limits = timing.limits(saga, timing.limiting_phase(definition, saga), step, state)
     if is_open(state) and any(limit <= now for limit in limits):
         mover = f"a limit has passed; it acts once the replies of {step.participant} are read up to now"
         return Waiting(step=step.name, name="reply_backlog", since=state.silent_since, until=state.due_at, mover=mover)

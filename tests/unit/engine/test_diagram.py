@@ -15,7 +15,7 @@ from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.diagram import arrows, markdown_table, mermaid
 from saga_coordinator.engine.state import Status
 
-from .sagas import ARROWS, Player, check_arrows
+from .sagas import ARROWS, PIVOT, Given, Player, Text, check_arrows, definition, step
 from .test_rows import CHAIN, ROWS
 from .test_walk import ACTS, ANSWERS, LINE, NONE, PLACES, READS, TO_P, at, told
 
@@ -30,6 +30,10 @@ def test_the_page_shows_what_the_code_does(name: str, content: str) -> None:
     assert block is not None, f"{PAGE.name} has no block {name!r}"
     assert block[1].strip() == content.strip(), "stale: run python tools/generate_docs.py"
 
+
+MAYBE = Given(True)
+BAD_PIVOT = definition(step("a"), step("p", PIVOT, after="a", when=MAYBE, action=Text("Do.p", fails=True)))
+BAD_WHEN_PIVOT = definition(step("a"), step("p", PIVOT, after="a", when=Given(fails=True)))
 
 RARE: list[tuple[Definition, list[str]]] = [
     (
@@ -48,6 +52,8 @@ RARE: list[tuple[Definition, list[str]]] = [
             "recover a:SUCCEEDED b:FAILED hold:b wait:1 cancel b:UNSUPPORTED",
         ],
     ),
+    (BAD_WHEN_PIVOT, ["recover a:SUCCEEDED"]),
+    (BAD_PIVOT, ["recover a:SUCCEEDED"]),
     (CHAIN, ["recover hold:b a:SUCCEEDED cancel"]),
     (CHAIN, [f"cancel {state} {pause} newer:a" for state in ("", "a:FAILED", "a:REJECTED") for pause in ("", "pause")]),
     (READS, ["a:IN_PROGRESS b:REJECTED", "a:FAILED b:REJECTED", "a:FAILED hold:a wait:1 b:REJECTED"]),

@@ -125,6 +125,33 @@ def test_a_saga_whose_pivot_may_have_been_skipped_is_turned_back_by_evidence_onl
     assert states(player) == "a=done p=resolving r=idle SETTLING"
 
 
+@pytest.mark.parametrize(
+    ("script", "attention"),
+    [
+        ("a:UNSUPPORTED", "unsupported"),
+        ("a:FAILED wait:1 a:FAILED wait:2 a:FAILED", "retries_spent"),
+        ("wait:30 wait:10.1", "time_over"),
+    ],
+)
+def test_what_would_turn_it_back_asks_for_a_person_instead(script: str, attention: str) -> None:
+    shape = definition(step("o"), step("a", after="o"), step("p", PIVOT, after="a", when=Given(True)), deadline_s=20)
+    player = play(shape, "recover o:SUCCEEDED " + script)
+    assert player.state.phase is Phase.RUNNING
+    assert player.state.steps["a"].attention == attention
+    assert player.play("wait:7 a:SUCCEEDED").state.steps["a"].attention is None
+    assert player.commands == ["action:p"]
+
+
+def test_a_step_that_cannot_be_asked_after_a_restore() -> None:
+    bad = Text("Bad", fails=True)
+    before = definition(step("a"), step("b", after="a", action=bad), step("p", PIVOT, after="b", when=Given(True)))
+    assert states(play(before, "recover a:SUCCEEDED")) == "a=undo_asked b=no_effect p=no_effect COMPENSATING"
+    pivot = definition(step("a"), step("p", PIVOT, after="a", when=Given(True), action=bad))
+    assert states(play(pivot, "recover a:SUCCEEDED")) == "a=done p=resolving SETTLING"
+    past = definition(step("a"), step("p", PIVOT, after="a", when=Given(False)), step("r", RETRIABLE, after="p", action=bad))
+    assert states(play(past, "recover a:SUCCEEDED")) == "a=done p=no_effect r=stuck_forward COMMITTED"
+
+
 def test_a_newer_run_is_adopted_and_undone() -> None:
     player = play(PAIR, "cancel b:UNDONE")
     newer = player.reply("a", Outcome.SUCCEEDED, kind=Kind.COMPENSATION, row_run=3)
