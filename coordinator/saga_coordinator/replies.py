@@ -8,7 +8,6 @@ One saga's error never fails the batch: a bug parks that saga with an alarm, row
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -22,17 +21,16 @@ from saga_coordinator.engine.events import Env
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
+from saga_coordinator.record_loop import PositionTaken, RecordLoop, as_bad
 from saga_coordinator.reply_reading import IncomingReply, ReplyReading
 from saga_coordinator.sagas import Sagas
-from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, StoreError, Transaction
-from saga_messaging.broker import BrokerError, Record
+from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, Transaction
+from saga_messaging.broker import Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage
 from saga_schemas.topics import Topics
 
 CONSUMER = "replies"
-POLL_S = 0.5
-_BACKOFF_S = 1.0
 _REFRESH_S = 2.0
 
 
@@ -42,10 +40,6 @@ class _Read:
 
     replies: dict[UUID, list[IncomingReply]] = field(default_factory=dict)
     bad: list[tuple[Record, BadMessage]] = field(default_factory=list)
-
-
-class PositionTaken(StoreError):
-    """Another instance moved the position: this batch was, or will be, applied there."""
 
 
 class ReplyLoop:
@@ -78,36 +72,16 @@ class ReplyLoop:
         self._log = structlog.get_logger(CONSUMER)
 
     async def run(self) -> None:
-        await self._reader.start()
-        try:
-            while True:
-                await self._once()
-        finally:
-            await self._reader.stop()
-
-    async def _once(self) -> None:
-        try:
-            await self._follow()
-            records = await self._reader.poll(timeout_s=POLL_S, max_records=self._batch_records)
-            if records:
-                await self.apply(records)
-        except PositionTaken:
-            await self._reload()
-        except (StoreError, BrokerError, TimeoutError) as error:
-            self._log.warning("replies_delayed", error=str(error) or type(error).__name__)
-            await self._clock.sleep(_BACKOFF_S)
-            await self._reload()
-        except Exception as error:  # a bug must not end the process: the batch is tried again, and somebody is told
-            self._log.error("replies_failed", exc_info=error)
-            self._instruments.parked("loop_error")
-            await self._clock.sleep(_BACKOFF_S)
-            await self._reload()
-
-    async def _reload(self) -> None:
-        try:
-            await self._reader.reload()
-        except (StoreError, BrokerError, TimeoutError) as error:
-            self._log.warning("positions_not_read", error=str(error) or type(error).__name__)
+        loop = RecordLoop(
+            name=CONSUMER,
+            reader=self._reader,
+            follow=self._follow,
+            apply=self.apply,
+            clock=self._clock,
+            instruments=self._instruments,
+            batch_records=self._batch_records,
+        )
+        await loop.run()
 
     async def _follow(self) -> None:
         generation = self._definitions.generation
@@ -129,7 +103,6 @@ class ReplyLoop:
             batch = await self._one_by_one(read, advances)
         await self._reader.applied(advances)
         self._instruments.replies(len(records), sagas=len(batch.works), bad=len(read.bad))
-        await asyncio.sleep(0)  # a long backlog must not starve the other loops
 
     async def _commit(self, read: _Read, advances: Sequence[Advance]) -> Batch:
         async def body(tx: Transaction) -> Batch:
@@ -216,11 +189,3 @@ class ReplyLoop:
         ]
         if events:
             await tx.put_inbox(events)
-
-
-def as_bad(error: Exception) -> BadMessage:
-    """A record that makes our own code fail is a bad record too: it must not stop its partition."""
-    if isinstance(error, BadMessage):
-        return error
-    structlog.get_logger(CONSUMER).error("reading_failed", exc_info=error)
-    return BadMessage("internal_error", f"reading it failed with {type(error).__name__}")

@@ -13,7 +13,7 @@ from saga_coordinator.dead_letters import dead_letter
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
-from saga_coordinator.replies import PositionTaken, as_bad
+from saga_coordinator.record_loop import PositionTaken, RecordLoop, as_bad
 from saga_coordinator.requests import StartRefused, StartRequest, StartResult
 from saga_coordinator.starts import Prepared, Starts, body_hash
 from saga_coordinator.store.port import StoreError, Transaction
@@ -26,8 +26,6 @@ from saga_schemas.pipeline import check_size, read_business_key
 from saga_schemas.topics import Topics
 
 CONSUMER = "starts"
-POLL_S = 0.5
-_BACKOFF_S = 1.0
 
 
 @dataclass(slots=True)
@@ -64,36 +62,19 @@ class StartLoop:
         self._log = structlog.get_logger(CONSUMER)
 
     async def run(self) -> None:
-        await self._reader.start()
-        try:
-            await self._reader.follow([self._topics.start])
-            while True:
-                await self._once()
-        finally:
-            await self._reader.stop()
+        loop = RecordLoop(
+            name=CONSUMER,
+            reader=self._reader,
+            follow=self._follow,
+            apply=self.apply,
+            clock=self._clock,
+            instruments=self._instruments,
+            batch_records=self._batch_records,
+        )
+        await loop.run()
 
-    async def _once(self) -> None:
-        try:
-            records = await self._reader.poll(timeout_s=POLL_S, max_records=self._batch_records)
-            if records:
-                await self.apply(records)
-        except PositionTaken:
-            await self._reload()
-        except (StoreError, BrokerError, TimeoutError) as error:
-            self._log.warning("starts_delayed", error=str(error) or type(error).__name__)
-            await self._clock.sleep(_BACKOFF_S)
-            await self._reload()
-        except Exception as error:  # a bug must not end the process: the batch is tried again, and somebody is told
-            self._log.error("starts_failed", exc_info=error)
-            self._instruments.parked("loop_error")
-            await self._clock.sleep(_BACKOFF_S)
-            await self._reload()
-
-    async def _reload(self) -> None:
-        try:
-            await self._reader.reload()
-        except (StoreError, BrokerError, TimeoutError) as error:
-            self._log.warning("positions_not_read", error=str(error) or type(error).__name__)
+    async def _follow(self) -> None:
+        await self._reader.follow([self._topics.start])
 
     async def apply(self, records: Sequence[Record]) -> None:
         read = await self._read(records)
