@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 ORDERS, REJECTED = 200, 20
 PER_S = 8.0
-AWAY_S = 4.0
+AWAY_S = 2.0
 
 
 async def test_orders_end_right_though_kafka_and_then_postgresql_are_killed_and_brought_back(
