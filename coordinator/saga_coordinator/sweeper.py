@@ -55,20 +55,22 @@ class Sweeper:
     async def run(self) -> None:
         try:
             while True:
-                for shard in range(SHARDS):
-                    await self._sweep_safely(shard)
+                await self._sweep_all()
                 await self._clock.sleep(EVERY_S)
         finally:
             await self._drop_producer()
 
-    async def _sweep_safely(self, shard: int) -> None:
-        try:
-            await self.sweep(shard)
-        except (StoreError, BrokerError, TimeoutError) as error:
-            self._log.warning("sweep_delayed", shard=shard, error=str(error) or type(error).__name__)
-            await self._drop_producer()
-        except Exception as error:  # a bug must not end the process: the rows stay, and somebody is told
-            self._log.error("sweep_failed", shard=shard, exc_info=error)
+    async def _sweep_all(self) -> None:
+        """One round. A store or broker that is away for one shard is away for all: the rest waits for the next round."""
+        for shard in range(SHARDS):
+            try:
+                await self.sweep(shard)
+            except (StoreError, BrokerError, TimeoutError) as error:
+                self._log.warning("sweep_delayed", shard=shard, error=str(error) or type(error).__name__)
+                await self._drop_producer()
+                return
+            except Exception as error:  # a bug must not end the process: the rows stay, and somebody is told
+                self._log.error("sweep_failed", shard=shard, exc_info=error)
 
     async def sweep(self, shard: int) -> int:
         """Send what is due in this shard; returns how many rows were published."""

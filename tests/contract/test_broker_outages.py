@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -74,3 +75,24 @@ async def test_sender_and_consumer_go_on_after_all_topics_were_wiped(own_kafka: 
         await broker.delete_topics([TOPIC])
         await broker.ensure_topics([TOPIC])
         await deliver(sender, consumer, 9)
+
+
+async def test_a_producer_that_is_given_up_leaves_no_stack_traces_behind(own_kafka: Callable[[], Any]) -> None:
+    kafka = await asyncio.to_thread(own_kafka)
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    broker = KafkaBroker(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, partitions=3, request_timeout_ms=1_000))
+    await broker.ensure_topics([TOPIC])
+    producer = broker.producer()
+    await producer.start()
+    records = [Outgoing(topic=TOPIC, key=b"%d" % number, value=b"v", headers=()) for number in range(20)]
+    assert await producer.send_all(records, timeout_s=10) == [None] * 20
+    sending = asyncio.create_task(producer.send_all(records * 20, timeout_s=2))  # on its way when the broker dies
+    await asyncio.to_thread(kafka.kill)
+    first, second = await asyncio.gather(sending, producer.send_all(records, timeout_s=2))
+    assert all(second), first
+    await producer.stop()
+    await broker.stop()
+    gc.collect()  # a future whose error nobody looked at complains when it is collected
+    await asyncio.sleep(0)
+    assert complaints == []

@@ -68,7 +68,7 @@ class KafkaProducer:
         client._closed = True
         await bounded(client.client.close(), ABANDON_S)
         await bounded(client._sender.close(), ABANDON_S)
-        client._message_accumulator.fail_all(KafkaError("the producer was closed"))
+        _give_up(client._message_accumulator)
 
     async def send_all(self, records: Sequence[Outgoing], *, timeout_s: float) -> list[BrokerError | None]:
         results: list[BrokerError | None] = [BrokerError(f"not acknowledged within {timeout_s:g} s")] * len(records)
@@ -163,11 +163,21 @@ class KafkaProducer:
                 results[index] = BrokerError(said(error))
 
 
+def _give_up(accumulator: Any) -> None:
+    """Fail what is left. aiokafka, left to itself, logs a stack trace for each batch that was to be sent again (it is no longer among
+    the pending ones, and is taken out of them) and for each that was never sent (nobody waits for it to be drained)."""
+    left = [batch for batches in accumulator._batches.values() for batch in batches]
+    accumulator._pending_batches.update(left)
+    accumulator.fail_all(KafkaError("the producer was closed"))
+    for batch in left:
+        _look_at(batch._drain_waiter)
+
+
 def _append(batch: Any, record: Outgoing) -> bool:
     return batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers)) is not None
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
     """So that the failure of a batch nobody waits for any more is not logged as one that was never seen."""
-    if not future.cancelled():
+    if future.done() and not future.cancelled():
         future.exception()
