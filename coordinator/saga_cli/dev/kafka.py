@@ -21,16 +21,15 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from saga_cli.dev.jars import kafka_classpath
+from saga_cli.dev.lifetime import Lifetime
 from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, free_port
 
 KAFKA_VERSION = "4.1.1"
 
 _START_LIMIT_S = 60.0
-_STOP_GRACE_S = 15.0
 _ASK_AGAIN_S = 0.05
 _METADATA_TIMEOUT_S = 2.0
 _FORMAT_LIMIT_S = 60.0
@@ -77,26 +76,23 @@ rootLogger.appenderRef.out.ref=out
 """
 
 
-class KafkaService:
+class KafkaService(Lifetime):
     """One broker, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die."""
 
+    stop_grace_s = 15.0
+
     def __init__(self, directory: Path | None = None, *, port: int | None = None) -> None:
+        super().__init__()
         self._temporary = directory is None
         self.directory = Path(tempfile.mkdtemp(prefix="saga-kafka-")) if directory is None else directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = self.directory / "server.log"
         self._port = port or free_port()
-        self._process: ServerProcess | None = None
         self.version = KAFKA_VERSION
 
     @property
     def bootstrap_servers(self) -> str:
         return f"127.0.0.1:{self._port}"
-
-    @property
-    def pid(self) -> int | None:
-        """The JVM's process id while it runs."""
-        return self._process.pid if self._process else None
 
     def start(self) -> Self:
         """Start and wait until it answers metadata; `ServiceFailed` with the end of the log when it does not."""
@@ -116,23 +112,6 @@ class KafkaService:
         self.version = self._logged_version()
         return self
 
-    def stop(self) -> None:
-        """An orderly end; ports and data stay for the next start."""
-        if self._process:
-            self._process.stop(grace_s=_STOP_GRACE_S)
-            self._process = None
-
-    def kill(self) -> None:
-        """`kill -9`; ports and data stay for the next start."""
-        if self._process:
-            self._process.kill()
-            self._process = None
-
-    def restart(self) -> Self:
-        """Stop if running, then start on the same ports and data."""
-        self.stop()
-        return self.start()
-
     def close(self) -> None:
         """End it for good: a temporary broker is killed and its data deleted, another is stopped in order."""
         if not self._temporary:
@@ -140,16 +119,6 @@ class KafkaService:
             return
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def _write_settings(self) -> Path:
         properties = self.directory / "server.properties"

@@ -19,9 +19,9 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from saga_cli.dev.lifetime import Lifetime
 from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, as_user, free_port
 from saga_cli.dev.sql import ask
 
@@ -29,7 +29,6 @@ _UNPRIVILEGED = "nobody"
 _START_LIMIT_S = 30.0
 _START_TRIES = 20
 _RETRY_S = 0.25
-_STOP_GRACE_S = 10.0
 _INITDB_LIMIT_S = 60.0
 _ASK_AGAIN_S = 0.02
 
@@ -46,10 +45,13 @@ log_timezone = 'UTC'
 """
 
 
-class PostgresService:
+class PostgresService(Lifetime):
     """One server, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die."""
 
+    stop_grace_s = 10.0
+
     def __init__(self, directory: Path | None = None, *, port: int | None = None) -> None:
+        super().__init__()
         self._temporary = directory is None
         self.directory = _temporary_directory() if directory is None else directory
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -58,17 +60,11 @@ class PostgresService:
         self._data = self.directory / "data"
         self._port = port or free_port()
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
-        self._process: ServerProcess | None = None
 
     @property
     def url(self) -> str:
         """SQLAlchemy URL of the maintenance database."""
         return self.database_url("postgres")
-
-    @property
-    def pid(self) -> int | None:
-        """The postmaster's process id while it runs."""
-        return self._process.pid if self._process else None
 
     def database_url(self, name: str) -> str:
         """SQLAlchemy URL of a database by its name."""
@@ -103,38 +99,11 @@ class PostgresService:
         self.version = str(ask(self.url, "SHOW server_version")).split()[0]
         return self
 
-    def stop(self) -> None:
-        """A fast, orderly end; port and data stay for the next start."""
-        if self._process:
-            self._process.stop(grace_s=_STOP_GRACE_S)
-            self._process = None
-
-    def kill(self) -> None:
-        """`kill -9` of the postmaster; port and data stay for the next start."""
-        if self._process:
-            self._process.kill()
-            self._process = None
-
-    def restart(self) -> Self:
-        """Stop if running, then start on the same port and data."""
-        self.stop()
-        return self.start()
-
     def close(self) -> None:
         """End it for good; a temporary server's data is deleted."""
         self.stop()
         if self._temporary:
             shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def _ready(self, process: ServerProcess) -> bool:
         deadline = time.monotonic() + _START_LIMIT_S
