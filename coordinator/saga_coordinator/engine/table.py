@@ -219,7 +219,8 @@ SAGA_ROWS: tuple[SagaRow, ...] = (
     _saga_row(
         "9b",
         "an expression, mapping or encoding gives no value: RUNNING and never asked: no_effect, COMPENSATING; COMMITTED: stuck_forward; "
-        "going back: stuck_back. A recovered saga that is RUNNING: its pivot: SETTLING, resolving; a retriable step: COMMITTED, stuck_forward",
+        "going back: stuck_back. A recovered saga that is RUNNING: its pivot: SETTLING, resolving; a retriable step: COMMITTED, "
+        "stuck_forward",
         ({S.IDLE, S.READY}, {S.NO_EFFECT, S.STUCK_FORWARD, S.RESOLVING}),
         ({S.UNDO_DUE}, {S.STUCK_BACK}),
     ),
