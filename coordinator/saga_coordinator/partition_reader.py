@@ -18,6 +18,7 @@ from saga_messaging.broker import BrokerError, Consumer, PositionLost, Record, T
 from saga_messaging.clock import Clock
 
 STALLED_AFTER_S = 15.0
+HINT_EVERY_S = 1.0
 _PRINT_BYTES = 12
 
 
@@ -48,6 +49,8 @@ class PartitionReader:
         """What the present consumer was told to read."""
         self._to_restart: set[TopicPartition] = set()
         self._empty_spells = 0
+        self._hints: dict[TopicPartition, int] = {}
+        self._hinted_at = clock.monotonic_s()
         self._log = structlog.get_logger("partition_reader")
 
     async def start(self) -> None:
@@ -77,6 +80,8 @@ class PartitionReader:
             return []
         if records:
             self._progress_at = self._clock.monotonic_s()
+        elif self._hints:
+            await self._hint()
         elif self._clock.monotonic_s() - self._progress_at > STALLED_AFTER_S:
             self._progress_at = self._clock.monotonic_s()
             await self._replace_if_stalled()
@@ -146,8 +151,19 @@ class PartitionReader:
                 anchor_offset=place.anchor_offset if keep_anchor else moved.anchor_offset,
                 anchor_print=place.anchor_print if keep_anchor else moved.anchor_print,
             )
+        self._hints |= {TopicPartition(moved.topic, moved.partition): moved.next_offset for moved in advances}
+        await self._hint()
+
+    async def _hint(self) -> None:
+        """Kafka's tools are told once a second: each commit is a write of the broker's, and nothing of ours reads it."""
+        now = self._clock.monotonic_s()
+        if now - self._hinted_at < HINT_EVERY_S:
+            return
+        ours = self._consumer.assignment()
+        hints, self._hints = {at: offset for at, offset in self._hints.items() if at in ours}, {}
+        self._hinted_at = now
         try:
-            await self._consumer.commit({TopicPartition(m.topic, m.partition): m.next_offset for m in advances})
+            await self._consumer.commit(hints)
         except BrokerError as error:  # redelivery is harmless: our rows decide
             self._log.debug("offset_hint_failed", error=str(error))
 

@@ -40,8 +40,7 @@ class Decoded:
 def encode(schema: Schema, value: dict[str, Any]) -> bytes:
     """The framed bytes of a value. EncodingFailed names the field when fields are missing, unknown or of a wrong type, or the size."""
     try:
-        if not validate(value, schema.parsed, strict=False, raise_errors=False):  # without words: they cost five times the check
-            validate(value, schema.parsed, strict=False)
+        _check(schema, value)
         framed = _written(schema, value)
     except ValidationError as error:
         raise EncodingFailed(schema.full_name, *_explained(schema, error)) from None
@@ -164,10 +163,16 @@ def _check_ints(writer: Schema, value: dict[str, Any]) -> None:
     if not writer.has_ints:
         return
     try:
-        validate(value, writer.parsed, strict=False)
+        _check(writer, value)
     except ValidationError as error:
         path, expected = _explained(writer, error)
         raise BadMessage("invalid_value", f"{writer.full_name}.{path}: {expected}") from None
+
+
+def _check(schema: Schema, value: dict[str, Any]) -> None:
+    """ValidationError when the value does not fit. First without words: they cost five times the check."""
+    if not validate(value, schema.parsed, strict=False, raise_errors=False):
+        validate(value, schema.parsed, strict=False)
 
 
 def _explained(schema: Schema, error: ValidationError) -> tuple[str, str]:

@@ -31,12 +31,14 @@ _START_TRIES = 20
 _RETRY_S = 0.25
 _INITDB_LIMIT_S = 60.0
 _ASK_AGAIN_S = 0.02
+_SOCKET_FOLDER_CHARS = 80
+"""A socket's path has at most about 104 bytes."""
 
 _INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres")
 
 _SETTINGS = """\
 listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
+unix_socket_directories = '{socket}'
 max_connections = 200
 fsync = on
 synchronous_commit = on
@@ -69,6 +71,17 @@ class PostgresService(Lifetime):
     def database_url(self, name: str) -> str:
         """SQLAlchemy URL of a database by its name."""
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self._port}/{name}"
+
+    def socket_url(self, name: str) -> str:
+        """The same over the Unix socket, which costs both sides less than TCP; for this machine's root or the server's user."""
+        return (
+            f"postgresql+asyncpg://postgres@/{name}?host={self._socket_folder}&port={self._port}" if self._socket_folder else ""
+        )
+
+    @property
+    def _socket_folder(self) -> str:
+        folder = str(self._data)
+        return folder if len(folder) <= _SOCKET_FOLDER_CHARS else ""
 
     def create_database(self, name: str) -> str:
         """Create an empty database; its URL."""
@@ -129,7 +142,7 @@ class PostgresService(Lifetime):
         if done.returncode != 0:
             raise ServiceFailed(f"PostgreSQL's initdb failed: {' | '.join((done.stdout + done.stderr).splitlines()[-3:])}")
         with (self._data / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS)
+            settings.write(_SETTINGS.format(socket=self._socket_folder))
 
     def _binaries(self) -> Path:
         """The folder of its programs; under root a copy beside the data when `nobody` cannot reach the installed ones."""
