@@ -16,7 +16,7 @@ from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.engine.encoding import UnreadableState, decode_facts
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.outbound import Outbound, SagaIdentity
-from saga_coordinator.store.port import SHARDS, JournalRow, OutboxRow, SagaRow, Store, StoreError
+from saga_coordinator.store.port import JournalRow, OutboxRow, SagaRow, Store, StoreError
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer
 from saga_messaging.clock import Clock
 
@@ -62,15 +62,22 @@ class Sweeper:
 
     async def _sweep_all(self) -> None:
         """One round. A store or broker that is away for one shard is away for all: the rest waits for the next round."""
-        for shard in range(SHARDS):
-            try:
-                await self.sweep(shard)
-            except (StoreError, BrokerError, TimeoutError) as error:
-                self._log.warning("sweep_delayed", shard=shard, error=str(error) or type(error).__name__)
-                await self._drop_producer()
-                return
-            except Exception as error:  # a bug must not end the process: the rows stay, and somebody is told
-                self._log.error("sweep_failed", shard=shard, exc_info=error)
+        try:
+            before = await self._store.now() - OLDER_THAN_US
+            for shard in await self._store.outbox_shards(before):
+                await self._sweep_safely(shard)
+        except (StoreError, BrokerError, TimeoutError) as error:
+            self._log.warning("sweep_delayed", error=str(error) or type(error).__name__)
+            await self._drop_producer()
+
+    async def _sweep_safely(self, shard: int) -> None:
+        """A bug must end neither the process nor the other shards: the rows stay, and somebody is told."""
+        try:
+            await self.sweep(shard)
+        except (StoreError, BrokerError, TimeoutError):
+            raise
+        except Exception as error:
+            self._log.error("sweep_failed", shard=shard, exc_info=error)
 
     async def sweep(self, shard: int) -> int:
         """Send what is due in this shard; returns how many rows were published."""

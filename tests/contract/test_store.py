@@ -267,6 +267,8 @@ async def test_outbox_rows_are_found_by_age_and_deleted_by_key(store: Store) -> 
         await transaction.lock_sagas([row.id], wait=False)
         await transaction.save([move(row, more={"outbox": (sent, replace(outbox(row.id, 2), ord=1))})])
     made_at = (sent.id.int >> 80) * 1000
+    assert await store.outbox_shards(made_at) == []
+    assert await store.outbox_shards(made_at + 1_000_000) == [sent.shard]
     assert await store.outbox_older_than(sent.shard, made_at, 10) == []
     assert len(await store.outbox_older_than(sent.shard, made_at + 1_000_000, 10)) == 2
     assert await store.outbox_older_than(sent.shard, made_at + 1_000_000, 1) == [sent]

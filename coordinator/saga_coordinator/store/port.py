@@ -196,6 +196,10 @@ class Store(Protocol):
         """Seconds until the earliest wake-up; None when there is none; 0 when something is due or in the inbox."""
         ...
 
+    async def outbox_shards(self, before: int) -> list[int]:
+        """The shards that hold a row whose id's time is before `before`: usually none."""
+        ...
+
     async def outbox_older_than(self, shard: int, before: int, limit: int) -> list[OutboxRow]:
         """From the beginning of the shard: whose id's time is before `before`."""
         ...

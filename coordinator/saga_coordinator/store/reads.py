@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Executable, literal, or_, select, tuple_, union_all, update
+from sqlalchemy import Executable, exists, literal, or_, select, tuple_, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import listing, revisions, schema
@@ -17,6 +17,7 @@ from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.port import (
+    SHARDS,
     AttentionRow,
     DeadLetter,
     DefinitionRow,
@@ -149,9 +150,16 @@ class SqlStore(ABC):
 
     # -- relay
 
+    async def outbox_shards(self, before: int) -> list[int]:
+        t = schema.outbox
+        held = [
+            select(literal(shard)).where(exists().where(t.c.shard == shard, t.c.id < _id_at(before))) for shard in range(SHARDS)
+        ]
+        return [shard for (shard,) in await self._rows(union_all(*held))]
+
     async def outbox_older_than(self, shard: int, before: int, limit: int) -> list[OutboxRow]:
         t = schema.outbox
-        first_later = UUID(int=max(0, before // 1000) << 80)  # UUIDv7 begins with its milliseconds
+        first_later = _id_at(before)
         columns = (t.c.shard, t.c.id, t.c.saga_id, t.c.version, t.c.ord)
         query = select(*columns).where(t.c.shard == shard, t.c.id < first_later).order_by(t.c.id).limit(limit)
         return [read(outbox_row, row, "outbox") for row in await self._rows(query)]
@@ -294,3 +302,8 @@ class SqlStore(ABC):
             if len(rows) < _SPANS:
                 return
             after = (rows[-1][0], rows[-1][1])
+
+
+def _id_at(before: int) -> UUID:
+    """The lowest UUIDv7 of this time: an id begins with its milliseconds."""
+    return UUID(int=max(0, before // 1000) << 80)
