@@ -199,7 +199,6 @@ class Starts:
 
     async def within(self, tx: Transaction, starts: Sequence[Prepared], results: dict[UUID, StartResult | StartRefused]) -> Batch:
         """Claim, then start the winners, inside the caller's transaction. A refusal of one that is alone rolls back."""
-        results.clear()
         takes_over = [start.claim.saga_id for start in starts if start.on_closed == "allow"]
         claimed = await tx.claim_starts([start.claim for start in starts], replace_closed=takes_over)
         env = Env(now=tx.now)
