@@ -17,7 +17,7 @@ from saga_coordinator.engine.encoding import UnreadableState, decode_facts
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.outbound import Outbound, SagaIdentity
 from saga_coordinator.store.port import JournalRow, OutboxRow, SagaRow, Store, StoreError
-from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer
+from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer, RecordRefused
 from saga_messaging.clock import Clock
 
 OLDER_THAN_US = 7_000_000
@@ -102,7 +102,7 @@ class Sweeper:
         errors = await producer.send_all([message for _, message in messages], timeout_s=SEND_TIMEOUT_S)
         sent = [row for (row, _), error in zip(messages, errors, strict=True) if error is None]
         for (row, _), error in zip(messages, errors, strict=True):
-            if error is not None:
+            if isinstance(error, RecordRefused):  # anything else is the broker's trouble, not the record's: again next round
                 self._hold(row, error)
         if sent:
             async with self._store.transaction() as tx:
@@ -125,7 +125,9 @@ class Sweeper:
         found: list[tuple[OutboxRow, Outgoing]] = []
         for row in rows:
             message = await self._message(row, records.get((row.saga_id, row.version)))
-            if message is not None:
+            if message is None:
+                self._hold(row, BrokerError("it cannot be read: see the log"))  # nor may it stand before the others each round
+            else:
                 found.append((row, message))
         return found
 

@@ -72,6 +72,23 @@ async def test_a_process_that_dies_between_commit_and_send_leaves_its_rows_to_th
         assert [command.attempt for command, _ in one.seen] == [1, 1], "the very commands of the journal, none decided anew"
 
 
+async def test_an_outage_holds_no_row_back_once_the_broker_is_there_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "OLDER_THAN_US", 300_000)
+    monkeypatch.setattr(sweeper, "HOLD_FIRST_S", 600.0)
+    broker = MemoryBroker()
+    one = ScriptedParticipant(broker, "one")
+    async with opened(sqlite_url) as store:
+        await register(store, DEFINITION.replace("500ms", "10m"), CATALOG)
+        async with running(store, broker, settings_for(sqlite_url)) as instance, answering(one):
+            instance.sender.offer = lambda items: 0  # type: ignore[method-assign]
+            broker.faults.lose = 3
+            saga_id = await start(instance, "pair", {"id": "x"})
+            await until(lambda: broker.faults.lose == 0)
+            assert await closed(instance, saga_id) == "COMPLETED"
+
+
 async def test_topics_deleted_in_the_middle_are_made_again_and_every_saga_ends(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
