@@ -22,7 +22,7 @@ from saga_coordinator.engine.events import Cancel, Env, Event, Start, WakeUp
 from saga_coordinator.outbound import Outbound
 from saga_coordinator.reply_reading import ReplyReading
 from saga_coordinator.store.port import SagaRow
-from saga_coordinator.tracing import TraceStart
+from saga_coordinator.tracing import Sampling, caller_context
 from saga_coordinator.transitions import SagaWork, Tools
 from saga_messaging.broker import Headers, Outgoing, Record
 from saga_schemas.catalog import Catalog
@@ -87,7 +87,7 @@ class Stage:
         keys = TokenKeys.parse(TOKEN_KEYS)
         self.reading = ReplyReading(catalog=self.catalog, keys=keys, topics=self.topics, tenant=TENANT)
         outbound = Outbound(topics=self.topics, keys=keys, cluster_id=CLUSTER_ID)
-        self.tools = Tools(outbound=outbound, empty=EMPTY_BYTES, new_id=lambda now: UUID(int=0))
+        self.tools = Tools(outbound=outbound, empty=EMPTY_BYTES, new_id=lambda now: UUID(int=0), sampling=Sampling(0.0))
 
     # --- what happens ----------------------------------------------------------------------------------------------
 
@@ -98,7 +98,8 @@ class Stage:
         )
         begun = read_start(record.key, record.value, record.headers, self.catalog, lambda headers: self.compiled.input_schema)
         saga_id = uuid7(self.now, bytes([self.seed]) * 10)
-        trace = TraceStart.of(begun.headers.traceparent, begun.headers.tracestate, saga_id, sampling=0.0)
+        given = begun.headers.traceparent
+        trace = Sampling(0.0).begin(saga_id, caller_context([given] if given else [], [])[0])
         row = SagaRow(
             id=saga_id,
             tenant=TENANT,

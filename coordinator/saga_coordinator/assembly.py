@@ -13,6 +13,7 @@ from saga_coordinator.identifiers import new_id
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.outbound import Outbound
 from saga_coordinator.partition_reader import PartitionReader
+from saga_coordinator.projector import Projector
 from saga_coordinator.relay import Relay, Ticket
 from saga_coordinator.replies import ReplyLoop
 from saga_coordinator.reply_reading import ReplyReading
@@ -58,7 +59,9 @@ class _Parts:
         self.definitions = DefinitionCache(store, settings.tenant)
         self.instruments = Instruments()
         self.outbound = Outbound(topics=self.topics, keys=self.keys, cluster_id=meta.cluster_id)
-        self.sagas = Sagas(self.definitions, Tools(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id), self.instruments)
+        self.sampling = settings.sampling
+        tools = Tools(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
+        self.sagas = Sagas(self.definitions, tools, self.instruments)
         self.sender: Sender[Ticket] = Sender(broker, clock, max_rows=settings.sender_rows, max_bytes=settings.sender_bytes)
         self.relay = Relay(store, self.sender, clock)
         self.closings = Closings()
@@ -71,7 +74,7 @@ class _Parts:
             sagas=self.sagas,
             clock=clock,
             incarnation=meta.incarnation,
-            trace_sampling=settings.trace_sampling,
+            sampling=self.sampling,
         )
         self.queue = StartQueue(self.starts, limit=settings.start_queue)
 
@@ -90,6 +93,7 @@ class _Parts:
             topics=self.topics,
             instruments=self.instruments,
             sender=self.sender,
+            sampling=self.sampling,
             clock=self.clock,
             instance=self.settings.instance,
             reply_group=self.group(self.settings.reply_group),
@@ -147,6 +151,23 @@ class _Parts:
             instruments=self.instruments,
         )
 
+    def projector_loops(self) -> list[Loop]:
+        """None without a collector: then nothing is sampled either."""
+        if self.settings.otlp_endpoint is None:
+            return []
+        from saga_coordinator.traces.export import OtlpCollector  # only who sends spans pays for the libraries
+
+        collector = OtlpCollector(self.settings.otlp_endpoint, self.settings.otlp_protocol, cluster_id=self.meta.cluster_id)
+        projector = Projector(
+            store=self.store,
+            definitions=self.definitions,
+            collector=collector,
+            topics=self.topics,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+        return [projector.run]
+
     def coordinator(self, watchdog: Watchdog) -> Coordinator:
         return Coordinator(
             settings=self.settings,
@@ -174,6 +195,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         "starts": [parts.start_loop().run],
         "timers": [parts.timer_loop().run],
         "sweeper": [parts.sweeper().run],
+        "projector": parts.projector_loops(),
         "watchdog": [watchdog.run],
     }
     return Instance(coordinator=parts.coordinator(watchdog), loops=loops, relay=parts.relay, sender=parts.sender)

@@ -46,6 +46,19 @@ class Instruments:
         self._swept = Counter(
             "saga_outbox_swept_total", "Messages published by the sweeper instead of the hot path.", registry=registry
         )
+        self._bad_traces = Counter(
+            "saga_trace_context_invalid_total",
+            "Starts whose trace context was malformed and ignored.",
+            ["source"],
+            registry=registry,
+        )
+        self._spans = Counter("saga_spans_exported_total", "Spans a collector has acknowledged.", registry=registry)
+        self._span_failures = Counter(
+            "saga_span_export_failures_total", "Exports a collector did not acknowledge.", registry=registry
+        )
+        self._spans_due = Gauge(
+            "saga_spans_due_rows", "Transitions whose spans no collector has acknowledged yet.", registry=registry
+        )
         self._open = Gauge("saga_open", "Open sagas.", ["definition", "phase"], registry=registry)
         self._outbox_depth = Gauge("saga_outbox_rows", "Rows not yet known to be published.", registry=registry)
         self._outbox_age = Gauge("saga_outbox_oldest_seconds", "Age of the oldest of them.", registry=registry)
@@ -98,6 +111,15 @@ class Instruments:
     def swept(self, rows: int) -> None:
         self._swept.inc(rows)
 
+    def bad_trace_context(self, source: str) -> None:
+        self._bad_traces.labels(source).inc()
+
+    def spans_exported(self, spans: int) -> None:
+        self._spans.inc(spans)
+
+    def span_export_failed(self) -> None:
+        self._span_failures.inc()
+
     def figures(self, figures: Figures, now: int) -> None:
         self._open.clear()
         for (definition, phase), count in figures.sagas_by_phase.items():
@@ -108,6 +130,7 @@ class Instruments:
         self._attention.set(figures.attention)
         self._letters.set(figures.dead_letters)
         self._inbox.set(figures.inbox)
+        self._spans_due.set(figures.spans_due)
 
     def lag(self, by_topic: Mapping[str, int]) -> None:
         for topic, records in by_topic.items():

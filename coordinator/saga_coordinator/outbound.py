@@ -13,9 +13,10 @@ from uuid import UUID
 from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.facts import MESSAGES, Announced, CommandSent, Fact
 from saga_coordinator.store.port import SagaRow
+from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.broker import Outgoing
 from saga_schemas.envelopes import CommandHeaders, EventHeaders
-from saga_schemas.ids import command_id, span_id_of
+from saga_schemas.ids import command_id
 from saga_schemas.records import EventKind, SagaEvent, encode_own
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
@@ -38,6 +39,7 @@ class SagaIdentity:
     parent_span: str | None
     trace_flags: int
     tracestate: str | None
+    baggage: str | None
 
     @classmethod
     def of(cls, row: SagaRow, definition: Definition) -> SagaIdentity:
@@ -53,16 +55,22 @@ class SagaIdentity:
             parent_span=row.parent_span,
             trace_flags=row.trace_flags,
             tracestate=row.tracestate,
+            baggage=row.baggage,
         )
 
     @property
     def origin_traceparent(self) -> str:
         """The saga's origin: its root span."""
-        return f"00-{self.trace_id}-{span_id_of(str(self.id))}-{self.trace_flags:02x}"
+        return self._traceparent(root_span_id(self.id))
 
-    def traceparent(self, message_id: str) -> str:
-        """This hop: the span derived from the message's id."""
-        return f"00-{self.trace_id}-{span_id_of(message_id)}-{self.trace_flags:02x}"
+    def traceparent(self, message_id: str, sent: CommandSent) -> str:
+        """This hop: the attempt's span."""
+        return self._traceparent(
+            attempt_span_id(message_id, self.id, self.incarnation, sent.step, sent.kind, sent.run, sent.attempt)
+        )
+
+    def _traceparent(self, span_id: str) -> str:
+        return f"00-{self.trace_id}-{span_id}-{self.trace_flags:02x}"
 
 
 class Outbound:
@@ -99,9 +107,10 @@ class Outbound:
             expiry_us=sent.expiry_at,
             token=self._keys.sign(saga.tenant, saga.id, sent.step, sent.kind, sent.run, saga.incarnation),
             causation_id=str(saga.id),
-            traceparent=saga.traceparent(message_id),
+            traceparent=saga.traceparent(message_id, sent),
             tracestate=saga.tracestate,
             origin_traceparent=saga.origin_traceparent,
+            baggage=saga.baggage,
         )
         return Outgoing(
             topic=self._topics.command(sent.participant), key=str(saga.id).encode(), value=sent.payload, headers=headers.encode()
@@ -129,7 +138,7 @@ class Outbound:
             tenant=saga.tenant,
             sequence=event.sequence,
             causation_id=str(saga.id),
-            traceparent=saga.traceparent(message_id),
+            traceparent=saga.origin_traceparent,
             tracestate=saga.tracestate,
             origin_traceparent=saga.origin_traceparent,
         )

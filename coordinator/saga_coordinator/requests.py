@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from saga_messaging.trace_context import TraceContext
+
 OnOpen = Literal["return_existing", "reject"]
 """What becomes of a start whose business key an open saga holds."""
 OnClosed = Literal["reject", "allow"]
@@ -42,9 +44,10 @@ class StartRequest:
     """The door: `http`, or the CloudEvents source of a message."""
     on_open: OnOpen = "return_existing"
     on_closed: OnClosed = "reject"
-    traceparent: str | None = None
-    """Well-formed, or None."""
-    tracestate: str | None = None
+    trace: TraceContext | None = None
+    """The caller's."""
+    baggage: str | None = None
+    """W3C Baggage, as it came."""
     body_hash: bytes
     """SHA-256 over what was asked for: a repeat of the request id with another is `request_reused`."""
 

@@ -110,5 +110,8 @@ class Coordinator:
         """Participants whose command topic nobody reads, with a sentence."""
         return self._watchdog.unread()
 
+    def trace_ignored(self) -> None:
+        self._instruments.bad_trace_context("http")
+
     def metrics_text(self) -> bytes:
         return self._instruments.text()

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from saga_coordinator.tracing import Sampling
 from saga_messaging import settings as kafka
 from saga_messaging.errors import ConfigurationError
 
+OtlpProtocol = Literal["grpc", "http/protobuf"]
 _FOREIGN_PREFIXES = ("SAGA_KAFKA_", "SAGA_TEST_", "SAGA_DEMO_", "SAGA_PARTICIPANT_", "SAGA_CI_")
 _FOREIGN = frozenset({"SAGA_SERVER", "SAGA_DEBUG", "SAGA_TOPIC_PREFIX", "SAGA_HYPOTHESIS"})
 _TRUE = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -34,7 +36,7 @@ class Settings(BaseModel):
     tenant: str = "default"
     token_keys: SecretStr | None = None
     """`id:base64,…`, first current, others only verify. Required on PostgreSQL."""
-    roles: str = "api,replies,starts,timers,sweeper,watchdog"
+    roles: str = "api,replies,starts,timers,sweeper,projector,watchdog"
     accept_new_kafka: bool = False
     start_group: str = "saga-coordinator-starts"
     reply_group: str = "saga-coordinator-replies"
@@ -45,7 +47,18 @@ class Settings(BaseModel):
     sender_bytes: Annotated[int, Field(ge=1_000_000, le=2_000_000_000)] = 32_000_000
     start_queue: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     """Starts over HTTP that may wait for a transaction; more are refused with 503 overloaded."""
-    trace_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
+    """The collector that traces and metrics go to, as http://127.0.0.1:4317. None: nothing is sent, nothing is sampled."""
+    otlp_protocol: OtlpProtocol = "grpc"
+    """grpc (a collector's port 4317), or http/protobuf (4318)."""
+    trace_sampling: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the sagas without a caller's decision that are traced; 1 where there is a collector. 0 is off for all."""
+    trace_sample_on_failure: bool = False
+    """Export the coordinator's spans of sagas that were sampled out when they fail or need attention."""
+    trace_baggage: str = ""
+    """Keys of W3C Baggage that a start may pass on to all participants, by commas."""
+    jaeger_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
+    """Where Jaeger's pages are, as http://127.0.0.1:16686: answers then carry a link to the trace."""
     log_level: str = "info"
     log_format: str = "auto"
     """json, console, or auto: console on a terminal."""
@@ -59,6 +72,14 @@ class Settings(BaseModel):
     @property
     def role_set(self) -> frozenset[str]:
         return frozenset(role.strip() for role in self.roles.split(",") if role.strip())
+
+    @property
+    def sampling(self) -> Sampling:
+        ratio = self.trace_sampling if self.trace_sampling is not None else 1.0
+        keys = frozenset(key.strip() for key in self.trace_baggage.split(",") if key.strip())
+        if self.otlp_endpoint is None:
+            return Sampling(0.0, baggage=keys)
+        return Sampling(ratio, on_failure=self.trace_sample_on_failure, baggage=keys)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **given: Any) -> Settings:
@@ -99,6 +120,8 @@ class Settings(BaseModel):
             raise ConfigurationError(
                 f"SAGA_HOST {self.host} is not loopback and there is no login yet: add --allow-unauthenticated if the network is trusted"
             )
+        if self.otlp_endpoint is None and (self.trace_sampling or self.trace_sample_on_failure):
+            raise ConfigurationError("SAGA_TRACE_SAMPLING needs SAGA_OTLP_ENDPOINT: the collector that the spans go to")
         unknown = self.role_set - ROLES
         if unknown or not self.role_set:
             raise ConfigurationError(
@@ -106,8 +129,8 @@ class Settings(BaseModel):
             )
 
 
-ROLES = frozenset({"api", "replies", "starts", "timers", "sweeper", "watchdog"})
-_FLAGS = frozenset({"allow_unauthenticated", "accept_new_kafka"})
+ROLES = frozenset({"api", "replies", "starts", "timers", "sweeper", "projector", "watchdog"})
+_FLAGS = frozenset({"allow_unauthenticated", "accept_new_kafka", "trace_sample_on_failure"})
 
 
 def _foreign(variable: str) -> bool:

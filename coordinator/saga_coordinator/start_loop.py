@@ -17,10 +17,13 @@ from saga_coordinator.record_loop import PositionTaken, RecordLoop, as_bad
 from saga_coordinator.requests import StartRefused, StartRequest, StartResult
 from saga_coordinator.starts import Prepared, Starts, body_hash
 from saga_coordinator.store.port import StoreError, Transaction
+from saga_coordinator.tracing import caller_context
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
+from saga_messaging.trace_context import TraceContext
 from saga_schemas.codec import to_reader
 from saga_schemas.errors import BadMessage
+from saga_schemas.header_fields import TRACEPARENT, TRACESTATE
 from saga_schemas.headers import decode_start
 from saga_schemas.pipeline import check_size, read_business_key
 from saga_schemas.topics import Topics
@@ -131,11 +134,21 @@ class StartLoop:
             key=read_business_key(record.key),
             request_id=headers.message_id,
             source=headers.source,
-            traceparent=headers.traceparent,
-            tracestate=headers.tracestate,
+            trace=self._trace(record),
+            baggage=headers.baggage,
             body_hash=body_hash(headers.definition.encode(), record.value),
         )
         return self._starts.prepared(request, definition_id, compiled, framed)
+
+    def _trace(self, record: Record) -> TraceContext | None:
+        context, ignored = caller_context(_texts(record, TRACEPARENT), _texts(record, TRACESTATE))
+        if ignored:
+            self._instruments.bad_trace_context("kafka")
+        return context
+
+
+def _texts(record: Record, name: str) -> list[str]:
+    return [(value or b"").decode("utf-8", "replace") for each, value in record.headers if each == name]
 
 
 def _refused(problem: StartRefused | StartResult) -> BadMessage:

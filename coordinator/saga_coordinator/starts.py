@@ -34,7 +34,7 @@ from saga_coordinator.requests import (
 )
 from saga_coordinator.sagas import Sagas
 from saga_coordinator.store.port import ClaimResult, SagaRow, StartClaim, Transaction
-from saga_coordinator.tracing import TraceStart
+from saga_coordinator.tracing import Sampling
 from saga_coordinator.transitions import SagaWork
 from saga_messaging.clock import Clock
 from saga_schemas.codec import encode
@@ -72,14 +72,14 @@ class Starts:
         sagas: Sagas,
         clock: Clock,
         incarnation: int,
-        trace_sampling: float,
+        sampling: Sampling,
     ) -> None:
         self._committer = committer
         self._definitions = definitions
         self._sagas = sagas
         self._clock = clock
         self._incarnation = incarnation
-        self._trace_sampling = trace_sampling
+        self._sampling = sampling
         self._looking = asyncio.Lock()
         self._looked_at = -LOOK_AGAIN_S
         """When the last look that succeeded began."""
@@ -139,7 +139,7 @@ class Starts:
         key = _business_key(compiled, framed, request.key)
         now = self._clock.unix_us()
         saga_id = new_id(now)
-        trace = TraceStart.of(request.traceparent, request.tracestate, saga_id, sampling=self._trace_sampling)
+        trace = self._sampling.begin(saga_id, request.trace, request.baggage)
         name = compiled.definition.name
         return Prepared(
             claim=StartClaim(
@@ -167,7 +167,7 @@ class Starts:
                 parent_span=trace.parent_span,
                 trace_flags=trace.flags,
                 tracestate=trace.tracestate,
-                baggage=None,
+                baggage=trace.baggage,
                 max_expiry=0,
                 started_at=now,
                 closed_at=None,

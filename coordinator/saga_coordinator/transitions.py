@@ -15,14 +15,15 @@ from saga_coordinator.engine import ENGINE_REV, decide, evolve, timing
 from saga_coordinator.engine.encoding import FORMAT, decode_saga, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Event, Start, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
-from saga_coordinator.engine.state import Saga
+from saga_coordinator.engine.state import Phase, Saga
 from saga_coordinator.outbound import Outbound, SagaIdentity
 from saga_coordinator.store.port import AttentionRow, JournalRow, OutboxRow, SagaRow, SagaWrite, shard_of
+from saga_coordinator.tracing import Sampling
 from saga_messaging.broker import Outgoing
+from saga_messaging.trace_context import SAMPLED
 
 LOOK_AGAIN_US = 1_000_000
 """How soon a saga whose due work could not be done yet (a limit that waits for the drain) is looked at again."""
-SAMPLED = 1
 STATE_BYTES = 1024 * 1024
 """What the payloads a saga remembers may take together."""
 PARKED = "engine_error"
@@ -49,6 +50,7 @@ class Tools:
     empty: bytes
     new_id: Callable[[int], UUID]
     """A UUIDv7 for this time."""
+    sampling: Sampling
 
 
 @dataclass(slots=True, kw_only=True)
@@ -170,9 +172,17 @@ class SagaWork:
             relist=self.fresh or after.phase != row.phase or bool(added) or bool(cleared),
             attention_added=added,
             attention_cleared=cleared,
-            spans_due=tuple(record.version for record in self.journal) if row.trace_flags & SAMPLED else (),
+            spans_due=self._spans_due(bool(added)),
             inbox_done=tuple(self.inbox_done),
         )
+
+    def _spans_due(self, needs_attention: bool) -> tuple[int, ...]:
+        """Every transition of a sampled saga; of another, the one in which it failed speaks for all before it."""
+        assert self.saga is not None
+        if not self.journal or self.row.trace_flags & SAMPLED:
+            return tuple([record.version for record in self.journal])
+        failed = needs_attention or (self.saga.final and self.saga.phase is not Phase.COMPLETED)
+        return (self.saga.version,) if failed and self.tools.sampling.on_failure else ()
 
     def _wake_up(self, now: int) -> tuple[int | None, bool]:
         """The wake-up row moves only earlier; when it has fired it is set anew."""

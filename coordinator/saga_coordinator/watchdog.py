@@ -19,6 +19,7 @@ from saga_coordinator.relay import Ticket
 from saga_coordinator.replies import CONSUMER as REPLIES
 from saga_coordinator.start_loop import CONSUMER as STARTS
 from saga_coordinator.store.port import Store, StoreError
+from saga_coordinator.tracing import Sampling
 from saga_messaging.background import happened
 from saga_messaging.broker import Broker, BrokerError, TopicForbidden
 from saga_messaging.clock import Clock
@@ -46,6 +47,7 @@ class Watchdog:
         topics: Topics,
         instruments: Instruments,
         sender: Sender[Ticket],
+        sampling: Sampling,
         clock: Clock,
         instance: str | None,
         reply_group: str,
@@ -57,6 +59,7 @@ class Watchdog:
         self._topics = topics
         self._instruments = instruments
         self._sender = sender
+        self._sampling = sampling
         self._clock = clock
         self._instance = instance
         self._groups = {reply_group: REPLIES, start_group: STARTS}
@@ -134,7 +137,9 @@ class Watchdog:
             raise ConfigurationError(f"another live coordinator is called {self._instance}: give each its own --instance")
 
     async def _figures(self) -> None:
-        self._instruments.figures(await self._store.figures(), await self._store.now())
+        figures = await self._store.figures()
+        self._sampling.owed(figures.spans_due)
+        self._instruments.figures(figures, await self._store.now())
         self._instruments.sender_queue(self._sender.depth)
 
     async def _relay_letters(self) -> None:

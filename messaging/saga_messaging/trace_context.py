@@ -1,6 +1,7 @@
 """W3C Trace Context, read and written by the letter: https://www.w3.org/TR/trace-context/ (level 1, with level 2's random flag kept).
 
-Pure. What is malformed is no context at all: a trace is then started anew, nothing fails. Ids are made elsewhere.
+Pure. What is malformed, of a version that we do not know, or comes with a `tracestate` that is malformed or too large, is no context at
+all: a trace is then started anew, nothing fails. Ids are made elsewhere.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from dataclasses import dataclass
 
 MAX_TRACESTATE_CHARS = 512
 MAX_TRACESTATE_MEMBERS = 32
-MAX_TRACEPARENT_CHARS = 256  # a higher version may append fields, within reason
 SAMPLED = 0x01
 
-_PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
 _KEY = r"(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})"
 _VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 _MEMBER = re.compile(f"({_KEY})=({_VALUE})", re.ASCII)
@@ -44,32 +44,30 @@ class TraceContext:
 
 
 def parse(traceparent: str | None, tracestate: str | None = None) -> TraceContext | None:
-    """Read the two headers. None when `traceparent` is missing or malformed; a malformed `tracestate` alone is dropped."""
-    if traceparent is None or len(traceparent) > MAX_TRACEPARENT_CHARS:
-        return None
-    found = _PARENT.fullmatch(traceparent)
+    """Read the two headers. None when `traceparent` is missing, or either is not what it must be."""
+    found = _PARENT.fullmatch(traceparent) if traceparent is not None else None
     if found is None:
         return None
-    version, trace_id, span_id, flags, more = found.groups()
-    if version == "ff" or (version == "00" and more is not None) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
+    trace_id, span_id, flags = found.groups()
+    if trace_id == _NO_TRACE or span_id == _NO_SPAN or not _well_formed(tracestate):
         return None
-    # Of a version we do not know, only what version 00 defined is meant to be understood.
-    kept = int(flags, 16) if version == "00" else int(flags, 16) & SAMPLED
-    return TraceContext(trace_id=trace_id, span_id=span_id, flags=kept, tracestate=_tracestate(tracestate))
+    return TraceContext(trace_id=trace_id, span_id=span_id, flags=int(flags, 16), tracestate=tracestate or None)
 
 
-def _tracestate(given: str | None) -> str | None:
-    """The list as it came when it is well formed and within the caps, else nothing."""
-    if not given or len(given) > MAX_TRACESTATE_CHARS:
-        return None
-    members = [member.strip(" \t") for member in given.split(",")]
+def _well_formed(tracestate: str | None) -> bool:
+    """Absent, or a list within the caps whose keys are all different."""
+    if not tracestate:
+        return True
+    if len(tracestate) > MAX_TRACESTATE_CHARS:
+        return False
+    members = [member.strip(" \t") for member in tracestate.split(",")]
     present = [member for member in members if member]  # empty members are allowed
     if not present or len(present) > MAX_TRACESTATE_MEMBERS:
-        return None
+        return False
     keys: set[str] = set()
     for member in present:
         found = _MEMBER.fullmatch(member)
         if found is None or found[1] in keys:
-            return None
+            return False
         keys.add(found[1])
-    return given
+    return True

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -21,6 +22,7 @@ from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Outcome
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
+_BAGGAGE: Final = W3CBaggagePropagator()
 _ERRORS: Final = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.UNSUPPORTED})
 
 
@@ -62,9 +64,11 @@ class Tracing:
         carrier = {"traceparent": headers.traceparent} if headers.traceparent is not None else {}
         if headers.tracestate is not None:
             carrier["tracestate"] = headers.tracestate
+        if headers.baggage is not None:
+            carrier["baggage"] = headers.baggage
         with self._tracer.start_as_current_span(
             f"process {headers.record}",
-            context=_PROPAGATOR.extract(carrier),
+            context=_BAGGAGE.extract(carrier, _PROPAGATOR.extract(carrier)),
             kind=SpanKind.CONSUMER,
             record_exception=False,
             set_status_on_exception=False,

@@ -53,6 +53,8 @@ class CommandHeaders:
     traceparent: str | None = None
     tracestate: str | None = None
     origin_traceparent: str | None = None
+    baggage: str | None = None
+    """W3C Baggage: what the caller passes on to every participant."""
 
     def encode(self) -> tuple[Header, ...]:
         saga_id = str(self.saga_id)
@@ -76,6 +78,7 @@ class CommandHeaders:
             (h.TOKEN, self.token.encode()),
             *_given(h.CAUSATION, self.causation_id),
             *_trace(self.traceparent, self.tracestate, self.origin_traceparent),
+            *_given(h.BAGGAGE, self.baggage),
         )
 
 
@@ -149,6 +152,7 @@ class StartHeaders:
     causation_id: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    baggage: str | None = None
 
     def encode(self) -> tuple[Header, ...]:
         version = "" if self.definition_version is None else f"@{self.definition_version}"
@@ -162,6 +166,7 @@ class StartHeaders:
             (h.DEFINITION, f"{self.definition}{version}".encode()),
             *_given(h.CAUSATION, self.causation_id),
             *_trace(self.traceparent, self.tracestate, None),
+            *_given(h.BAGGAGE, self.baggage),
         )
 
 

@@ -46,10 +46,11 @@ TOKEN: Final = "ce_sagatoken"
 ORIGIN: Final = "ce_traceparent"
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
+BAGGAGE: Final = "baggage"
 CONTENT_TYPE: Final = "content-type"
 SCHEMA_ID: Final = "__value_schema_id"
 
-_TRACE: Final = frozenset({ORIGIN, TRACEPARENT, TRACESTATE})
+_TRACE: Final = frozenset({ORIGIN, TRACEPARENT, TRACESTATE, BAGGAGE})
 _KNOWN: Final = frozenset(
     {
         SPECVERSION,
@@ -84,6 +85,10 @@ def valid_traceparent(text: str) -> bool:
 
 def _valid_tracestate(text: str) -> bool:
     return 0 < len(text) <= limits.TRACESTATE_CHARS and text.isascii() and text.isprintable()
+
+
+def valid_baggage(text: str) -> bool:
+    return 0 < len(text) <= limits.BAGGAGE_CHARS and text.isascii() and text.isprintable()
 
 
 class HeaderFields:
@@ -163,6 +168,11 @@ class HeaderFields:
         if origin is not None and not valid_traceparent(origin):
             origin = None
         return parent, state, origin
+
+    def baggage(self) -> str | None:
+        """W3C Baggage as it came; None when absent, too long or not ASCII."""
+        given = self._fields.get(BAGGAGE)
+        return given if given is not None and valid_baggage(given) else None
 
 
 def _collect(headers: RawHeaders) -> dict[str, str]:

@@ -103,6 +103,7 @@ def decode_command(headers: RawHeaders) -> CommandHeaders:
         traceparent=traceparent,
         tracestate=tracestate,
         origin_traceparent=origin,
+        baggage=fields.baggage(),
     )
     if protocol != PROTOCOL_VERSION:
         raise UnsupportedProtocol("protocol_unsupported", f"{h.PROTOCOL}: we speak 1", Echo(command=command, kind=kind))
@@ -164,6 +165,7 @@ def decode_start(headers: RawHeaders) -> StartHeaders:
         causation_id=fields.optional_text(h.CAUSATION),
         traceparent=traceparent,
         tracestate=tracestate,
+        baggage=fields.baggage(),
     )
 
 

@@ -24,6 +24,7 @@ TEXT_CHARS: Final = 256
 """Business keys, tenants, request ids, sources, message ids."""
 TOKEN_BYTES: Final = 128
 TRACESTATE_CHARS: Final = 512
+BAGGAGE_CHARS: Final = 1024
 TOPIC_CHARS: Final = 249
 """Kafka's own limit of a topic name."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -335,13 +335,39 @@ async def test_a_saga_may_start_with_attention(store: Store) -> None:
     assert await store.attention_of(row.id) == [reason]
 
 
-async def test_owed_spans_are_listed(store: Store) -> None:
-    row = await one_started(store)
-    await apply(store, row.id, more={"spans_due": (1, 2)})
-    assert [owed async for owed in store.spans_due()] == [(row.id, 1), (row.id, 2)]
+async def test_owed_spans_are_listed_in_order_and_forgotten_by_key(store: Store) -> None:
+    first, second = await one_started(store), await one_started(store)
+    await apply(store, second.id, more={"spans_due": (1,)})
+    await apply(store, first.id, more={"spans_due": (1, 2)})
+    owed = [(first.id, 1), (first.id, 2), (second.id, 1)]
+    assert await store.spans_due(after=None, limit=10) == owed
+    assert await store.spans_due(after=None, limit=2) == owed[:2]
+    assert await store.spans_due(after=first.id, limit=10) == owed[2:]
+    assert (await store.figures()).spans_due == 3
+    async with store.transaction() as transaction:
+        await transaction.delete_spans_due([(first.id, 1), (second.id, 1), (second.id, 7)])
+    assert await store.spans_due(after=None, limit=10) == [(first.id, 2)]
 
 
-async def test_more_owed_spans_than_one_page_are_all_listed(store: Store) -> None:
-    row = await one_started(store)
-    await apply(store, row.id, more={"spans_due": tuple(range(1, 1202))})
-    assert [version async for _, version in store.spans_due()] == list(range(1, 1202))
+async def test_sagas_and_whole_journals_are_read_together(store: Store) -> None:
+    first, second, nobody = await one_started(store), await one_started(store), uuid4()
+    await apply(store, first.id)
+    rows = await store.sagas([first.id, second.id, nobody])
+    assert {id: row.version for id, row in rows.items()} == {first.id: 2, second.id: 1}
+    journals = await store.journals([first.id, second.id, nobody])
+    assert {id: [record.version for record in journal] for id, journal in journals.items()} == {
+        first.id: [1, 2],
+        second.id: [1],
+        nobody: [],
+    }
+    assert (await store.sagas([]), await store.journals([])) == ({}, {})
+
+
+async def test_one_at_a_time_is_the_projector(store: Store) -> None:
+    async with store.projector_lock() as mine:
+        assert mine
+        if store.dialect == "postgresql":
+            async with store.projector_lock() as somebody_elses:
+                assert not somebody_elses
+    async with store.projector_lock() as mine_again:
+        assert mine_again

@@ -111,6 +111,7 @@ async def test_the_figures_of_an_empty_store_are_zero(store: Store) -> None:
         attention=0,
         dead_letters=0,
         inbox=0,
+        spans_due=0,
     )
 
 

@@ -43,6 +43,7 @@ MALFORMED = {
     "no span id": [f"00-{TRACE}-{'0' * 16}-01"],
     "version ff": [f"ff-{TRACE}-{SPAN}-01"],
     "more behind version 00": [f"{SAMPLED}-more"],
+    "a version that nobody knows": [SAMPLED.replace("00-", "01-", 1)],
     "empty": [""],
     "two of them": [SAMPLED, SAMPLED],
     "very long": [SAMPLED + "x" * 3000],
@@ -55,6 +56,8 @@ steps:
   - {name: one, participant: one, command: t.Do, compensation: t.Do}
   - {name: two, participant: one, command: t.Do, compensation: none}
 """
+BUT_THE_PROJECTOR = "api,replies,starts,timers,sweeper,watchdog"
+"""What is owed stays owed, to be looked at."""
 CATALOG = catalog_of("t.Input", "t.Do")
 
 
@@ -157,11 +160,13 @@ def told(sampling: str) -> dict[str, object]:
     """The setting as `saga serve` reads it."""
     environ = {
         "SAGA_TRACE_SAMPLING": sampling,
+        "SAGA_OTLP_ENDPOINT": "http://127.0.0.1:9",
         "SAGA_DATABASE_URL": "sqlite+aiosqlite:///x",
         "SAGA_TOKEN_KEYS": TOKEN_KEYS,
         "SAGA_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
     }
-    return {"trace_sampling": Settings.from_env(environ).trace_sampling}
+    settings = Settings.from_env(environ)
+    return {"trace_sampling": settings.trace_sampling, "otlp_endpoint": settings.otlp_endpoint, "roles": BUT_THE_PROJECTOR}
 
 
 @pytest.fixture
@@ -224,8 +229,8 @@ async def test_events_carry_the_trace_too(sampling: Traced) -> None:
             heard += [{name: (value or b"").decode() for name, value in record.headers} for record in records]
     await consumer.stop()
     for event in heard:
-        assert event["traceparent"] == f"00-{trace}-{span_id(event['ce_id'])}-01"
-        assert event["ce_traceparent"] == f"00-{trace}-{span_id(str(saga_id))}-01"
+        assert event["traceparent"] == f"00-{trace}-{span_id(str(saga_id))}-01", "the root: a span that will be there"
+        assert event["ce_traceparent"] == event["traceparent"]
 
 
 @pytest.mark.parametrize("way", ["start", "start_on_kafka"])
@@ -276,10 +281,17 @@ async def test_a_malformed_context_begins_a_new_trace_and_refuses_nothing(way: s
 
 
 @pytest.mark.parametrize("way", ["start", "start_on_kafka"])
-async def test_a_malformed_tracestate_alone_is_dropped(way: str, sampling: Traced) -> None:
+async def test_a_malformed_tracestate_begins_a_new_trace_too(way: str, sampling: Traced) -> None:
     for tracestate in ("no equals sign", "a=1,a=2", "k=" + "v" * 600):
         trace = await sampling.trace_of(await getattr(sampling, way)([SAMPLED], tracestate))
-        assert (trace["trace_id"], trace["parent_span"], trace["tracestate"]) == (TRACE, SPAN, None), tracestate
+        assert (trace["trace_id"] != TRACE, trace["parent_span"], trace["tracestate"]) == (True, None, None), tracestate
+
+
+@pytest.mark.parametrize("way", ["start", "start_on_kafka"])
+async def test_what_is_ignored_is_counted_by_the_door_it_came_through(way: str, sampling: Traced) -> None:
+    await getattr(sampling, way)(MALFORMED["two of them"])
+    source = {"start": "http", "start_on_kafka": "kafka"}[way]
+    assert f'saga_trace_context_invalid_total{{source="{source}"}} 1.0' in (await sampling.http.get("/metrics")).text
 
 
 async def test_a_restart_loses_no_trace(database_url: str, store: Store) -> None:

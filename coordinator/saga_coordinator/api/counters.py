@@ -1,4 +1,4 @@
-"""What the API counts: answers by route and status, and callers whose trace context could not be read."""
+"""What the API counts: answers by route and status."""
 
 from __future__ import annotations
 
@@ -13,15 +13,9 @@ class Counters:
         self._answers = Counter(
             "saga_http_answers", "Answers by method, route and status.", ("method", "route", "status"), registry=self._registry
         )
-        self._ignored = Counter(
-            "saga_http_traceparent_ignored", "Starts whose traceparent was malformed and ignored.", registry=self._registry
-        )
 
     def answered(self, method: str, route: str, status: int) -> None:
         self._answers.labels(method, route, str(status)).inc()
-
-    def traceparent_ignored(self) -> None:
-        self._ignored.inc()
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

@@ -52,6 +52,10 @@ class Facade(Protocol):
         """Why not; empty when ready."""
         ...
 
+    def trace_ignored(self) -> None:
+        """A start's trace context was malformed; counted, for the caller's sake."""
+        ...
+
     def metrics_text(self) -> bytes: ...
 
     async def no_consumer(self) -> Mapping[str, str]:

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from saga_coordinator.api.answers import Accepted, JournalPage, SagaPage, Started
 from saga_coordinator.api.bodies import ActBody, JournalQuery, SagaQuery, StartBody, WaitQuery, WaiveBody
-from saga_coordinator.api.counters import Counters
 from saga_coordinator.api.facade import Behind, Facade
 from saga_coordinator.api.intake import StrictRoute
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
@@ -20,10 +19,11 @@ from saga_coordinator.payload_view import Payloads
 from saga_coordinator.requests import StartRequest
 from saga_coordinator.starts import body_hash
 from saga_coordinator.store.port import ListFilter, SagaRow
+from saga_coordinator.tracing import caller_context
 from saga_coordinator.views import SagaView, listed_view, saga_view
-from saga_schemas.header_fields import valid_traceparent
+from saga_messaging.trace_context import TraceContext
 from saga_schemas.ids import valid_request_id, valid_step
-from saga_schemas.limits import TEXT_CHARS, TRACESTATE_CHARS
+from saga_schemas.limits import TEXT_CHARS
 
 SOURCE: Final = "http"
 """The scope of request ids that came through this door."""
@@ -61,7 +61,6 @@ async def start_saga(
 ) -> Started:
     """Start a saga, once: per request id always, per business key while it is held."""
     request_id = _request_id(request, idempotency_key)
-    traceparent, tracestate = _trace(request)
     asked = StartRequest(
         tenant=behind.settings.tenant,
         definition=body.definition,
@@ -72,8 +71,8 @@ async def start_saga(
         source=SOURCE,
         on_open=body.on_open,
         on_closed=body.on_closed,
-        traceparent=traceparent,
-        tracestate=tracestate,
+        trace=_trace(request, behind),
+        baggage=",".join(request.headers.getlist("baggage")) or None,
         body_hash=body_hash(canonical_json(body.model_dump(mode="json"))),
     )
     result = await behind.start(asked)
@@ -191,15 +190,9 @@ def _request_id(request: Request, given: str | None) -> str:
     return given
 
 
-def _trace(request: Request) -> tuple[str | None, str | None]:
-    """W3C: a malformed context is ignored, never a reason to refuse. Counted, for the caller's sake."""
-    given = request.headers.getlist("traceparent")
-    if not given:
-        return None, None
-    if len(given) > 1 or not valid_traceparent(given[0]):
-        counters: Counters = request.app.state.counters
-        counters.traceparent_ignored()
-        return None, None
-    state = ",".join(request.headers.getlist("tracestate"))
-    usable = 0 < len(state) <= TRACESTATE_CHARS and state.isascii() and state.isprintable()
-    return given[0], state if usable else None
+def _trace(request: Request, behind: Facade) -> TraceContext | None:
+    """W3C: a malformed context is ignored, never a reason to refuse."""
+    context, ignored = caller_context(request.headers.getlist("traceparent"), request.headers.getlist("tracestate"))
+    if ignored:
+        behind.trace_ignored()
+    return context

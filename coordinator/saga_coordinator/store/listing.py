@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, literal, select, union
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among
-from saga_coordinator.store.port import SHARDS, Figures, Listed, ListFilter
+from saga_coordinator.store.port import SHARDS, SPANS_DUE_MOST, Figures, Listed, ListFilter
 
 MOST: Final = 500
 """Lines of one page."""
@@ -116,12 +116,13 @@ def open_by_phase() -> AnySelect:
 
 def counts() -> AnySelect:
     earliest = select(schema.wakeup.c.due_at).order_by(schema.wakeup.c.due_at).limit(1).scalar_subquery()
-    counted = [_count(t) for t in (schema.outbox, schema.attention, schema.dead_letter, schema.inbox_event)]
+    counted = [_count(t, COUNTED_MOST) for t in (schema.outbox, schema.attention, schema.dead_letter, schema.inbox_event)]
+    counted.append(_count(schema.span_due, SPANS_DUE_MOST))
     return select(*counted, earliest)
 
 
-def _count(table: Any) -> Any:
-    few = select(literal(1)).select_from(table).limit(COUNTED_MOST).subquery()
+def _count(table: Any, most: int) -> Any:
+    few = select(literal(1)).select_from(table).limit(most).subquery()
     return select(func.count()).select_from(few).scalar_subquery()
 
 
@@ -132,7 +133,7 @@ def oldest_of_each_shard() -> list[AnySelect]:
 
 
 def figures(phases: Sequence[AnyRow], counts: AnyRow, oldest: Sequence[UUID]) -> Figures:
-    outbox, attention, dead_letters, inbox, earliest = counts
+    outbox, attention, dead_letters, inbox, spans_due, earliest = counts
     return Figures(
         sagas_by_phase={(definition, phase): count for definition, phase, count in phases},
         outbox_depth=outbox,
@@ -141,4 +142,5 @@ def figures(phases: Sequence[AnyRow], counts: AnyRow, oldest: Sequence[UUID]) ->
         attention=attention,
         dead_letters=dead_letters,
         inbox=inbox,
+        spans_due=spans_due,
     )

@@ -10,13 +10,14 @@ counts; nothing is deleted but by known key; a transaction never writes a saga i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
 from saga_coordinator.store.records import (
     SHARDS,
+    SPANS_DUE_MOST,
     Advance,
     AttentionRow,
     BadRow,
@@ -47,6 +48,7 @@ from saga_coordinator.store.records import (
 
 __all__ = [
     "SHARDS",
+    "SPANS_DUE_MOST",
     "Advance",
     "AttentionRow",
     "BadRow",
@@ -127,6 +129,10 @@ class Transaction(Protocol):
 
     async def delete_outbox(self, rows: Collection[tuple[int, UUID]]) -> None:
         """(shard, id) by known key. Rows that are gone already are no error."""
+        ...
+
+    async def delete_spans_due(self, rows: Collection[tuple[UUID, int]]) -> None:
+        """(saga, version) by known key. Rows that are gone already are no error."""
         ...
 
     async def delete_inbox(self, ids: Collection[UUID]) -> None: ...
@@ -246,6 +252,16 @@ class Store(Protocol):
 
     async def release_instance(self, name: str) -> None: ...
 
-    def spans_due(self) -> AsyncIterator[tuple[UUID, int]]:
-        """What the projector owes (empty while sampling is off)."""
+    async def spans_due(self, *, after: UUID | None, limit: int) -> list[tuple[UUID, int]]:
+        """(saga, version) of transitions whose spans are owed, in this order, of sagas behind `after`."""
+        ...
+
+    async def sagas(self, ids: Collection[UUID]) -> dict[UUID, SagaRow]: ...
+
+    async def journals(self, ids: Collection[UUID]) -> dict[UUID, list[JournalRow]]:
+        """Whole journals, in order of version. For few sagas and short journals: see `journal` for the others."""
+        ...
+
+    def projector_lock(self) -> AbstractAsyncContextManager[bool]:
+        """Try to be the one who exports owed spans (advisory, efficiency only)."""
         ...

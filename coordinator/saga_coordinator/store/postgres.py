@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -50,6 +50,7 @@ END_LIMIT_S: Final = 5.0
 """For a ROLLBACK; the connection is dropped when it takes longer."""
 _KEPT_STATEMENTS: Final = 300
 _SHARD_LOCK: Final = 0x5A6A
+_PROJECTOR_LOCK: Final = 0x5A6B
 _ROLLED_BACK: Final = ("40", "23")
 """Classes of errors which, said in answer to COMMIT, mean that nothing was committed."""
 
@@ -97,17 +98,23 @@ class PostgresStore(SqlStore):
             finally:
                 await transaction.rollback()
 
+    def shard_lock(self, shard: int) -> AbstractAsyncContextManager[bool]:
+        return self._advisory_lock(_SHARD_LOCK, shard)
+
+    def projector_lock(self) -> AbstractAsyncContextManager[bool]:
+        return self._advisory_lock(_PROJECTOR_LOCK, 0)
+
     @asynccontextmanager
-    async def shard_lock(self, shard: int) -> AsyncIterator[bool]:
+    async def _advisory_lock(self, purpose: int, number: int) -> AsyncIterator[bool]:
         async with self._connected() as connection:
             driver = await _driver(connection)
             with translated():
-                ours = bool(await driver.fetchval("SELECT pg_try_advisory_lock($1, $2)", _SHARD_LOCK, shard))
+                ours = bool(await driver.fetchval("SELECT pg_try_advisory_lock($1, $2)", purpose, number))
             try:
                 yield ours
             finally:
                 if ours:
-                    await _end(connection, driver, f"SELECT pg_advisory_unlock({_SHARD_LOCK}, {shard:d})")
+                    await _end(connection, driver, f"SELECT pg_advisory_unlock({purpose:d}, {number:d})")
 
 
 class PostgresTransaction(SqlTransaction):

@@ -49,8 +49,6 @@ from saga_coordinator.store.rows import (
 
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS.split(", ")]
 _JOURNAL: Final = [schema.journal.c[name] for name in JOURNAL_COLUMNS.split(", ")]
-_SPANS: Final = 500
-"""Owed spans read at once."""
 
 
 class SqlStore(ABC):
@@ -285,23 +283,31 @@ class SqlStore(ABC):
         t = schema.instance
         await self._write(t.delete().where(t.c.name == name, t.c.token == self._token))
 
-    async def spans_due(self) -> AsyncIterator[tuple[UUID, int]]:
+    # -- spans
+
+    async def spans_due(self, *, after: UUID | None, limit: int) -> list[tuple[UUID, int]]:
         t = schema.span_due
-        after: tuple[UUID, int] = (UUID(int=0), 0)
-        while True:
-            key = tuple_(t.c.saga_id, t.c.version)
-            page = (
-                select(t.c.saga_id, t.c.version)
-                .where(key > tuple_(*after, types=[t.c.saga_id.type, t.c.version.type]))
-                .order_by(t.c.saga_id, t.c.version)
-                .limit(_SPANS)
-            )
-            rows = await self._rows(page)
-            for saga_id, version in rows:
-                yield saga_id, version
-            if len(rows) < _SPANS:
-                return
-            after = (rows[-1][0], rows[-1][1])
+        page = select(t.c.saga_id, t.c.version).order_by(t.c.saga_id, t.c.version).limit(limit)
+        rows = await self._rows(page if after is None else page.where(t.c.saga_id > after))
+        return [(saga_id, version) for saga_id, version in rows]
+
+    async def sagas(self, ids: Collection[UUID]) -> dict[UUID, SagaRow]:
+        if not ids:
+            return {}
+        found = await self._rows(select(*_SAGA).where(among(self.dialect, schema.saga.c.id, ids)))
+        rows = [read(saga_row, row, "saga") for row in found]
+        return {row.id: row for row in rows}
+
+    async def journals(self, ids: Collection[UUID]) -> dict[UUID, list[JournalRow]]:
+        t = schema.journal
+        journals: dict[UUID, list[JournalRow]] = {id: [] for id in ids}
+        if not ids:
+            return journals
+        query = select(*_JOURNAL).where(among(self.dialect, t.c.saga_id, ids)).order_by(t.c.saga_id, t.c.version)
+        for row in await self._rows(query):
+            record = read(journal_row, row, "journal")
+            journals[record.saga_id].append(record)
+        return journals
 
 
 def _id_at(before: int) -> UUID:

@@ -44,6 +44,10 @@ SHARDS: Final = 8
 """Parts of the outbox, each swept by one instance at a time."""
 
 
+SPANS_DUE_MOST: Final = 1_000_000
+"""Owed transitions are counted up to here. While there are so many, no further saga is sampled."""
+
+
 def shard_of(saga_id: UUID) -> int:
     """The shard of all outbox rows of a saga."""
     return zlib.crc32(saga_id.bytes) % SHARDS
@@ -313,3 +317,5 @@ class Figures:
     attention: int
     dead_letters: int
     inbox: int
+    spans_due: int
+    """Transitions whose spans are owed."""

@@ -128,6 +128,10 @@ class SqliteStore(SqlStore):
     async def shard_lock(self, shard: int) -> AsyncIterator[bool]:
         yield shard >= 0  # one process, one sweeper
 
+    @asynccontextmanager
+    async def projector_lock(self) -> AsyncIterator[bool]:
+        yield True
+
 
 class SqliteTransaction(SqlTransaction):
     def __init__(self, connection: AsyncConnection, driver: aiosqlite.Connection) -> None:

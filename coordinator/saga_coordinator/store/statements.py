@@ -129,6 +129,14 @@ DELETE_WAKEUP: Final = Statement(
 # Spans that are owed.
 INSERT_SPAN_DUE: Final = _insert("span_due", saga_id="uuid", version="bigint")
 
+# Spans that a collector has acknowledged. Another instance may have been faster.
+DELETE_SPANS_DUE: Final = Statement(
+    "span_due",
+    "DELETE FROM span_due WHERE (saga_id, version) IN (SELECT i.saga_id, i.version FROM {rows})",
+    _columns(saga_id="uuid", version="bigint"),
+    exact=False,
+)
+
 # Events for sagas that somebody else holds.
 INSERT_INBOX: Final = _insert("inbox_event", saga_id="uuid", id="uuid", kind="text", body="bytea")
 

@@ -187,6 +187,9 @@ class SqlTransaction(ABC):
     async def delete_outbox(self, rows: Collection[tuple[int, UUID]]) -> None:
         await self._put(sql.DELETE_OUTBOX, sorted(rows))
 
+    async def delete_spans_due(self, rows: Collection[tuple[UUID, int]]) -> None:
+        await self._put(sql.DELETE_SPANS_DUE, sorted(rows))
+
     # -- what could not be applied
 
     async def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:

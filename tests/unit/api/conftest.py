@@ -95,6 +95,7 @@ class ScriptedCoordinator:
         self.raises: Exception | None = None
         self.created = True
         self.starts: list[StartRequest] = []
+        self.traces_ignored = 0
         self.acts: list[tuple[object, ...]] = []
         self.unready: list[str] = []
 
@@ -121,6 +122,9 @@ class ScriptedCoordinator:
 
     async def ready(self) -> list[str]:
         return self.unready
+
+    def trace_ignored(self) -> None:
+        self.traces_ignored += 1
 
     def metrics_text(self) -> bytes:
         return b"# of the coordinator\n"

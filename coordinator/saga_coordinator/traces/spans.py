@@ -1,0 +1,69 @@
+"""What a span of the coordinator is, before any exporter sees it. Pure data; times are microseconds of the database's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+from saga_schemas.ids import span_id_of
+from saga_schemas.outcomes import Kind
+
+Value = str | int | bool
+FIRST_ATTEMPTS = 5
+"""Attempts of one command (step, kind, run) that have a span each; all later ones share one."""
+
+
+class SpanKind(StrEnum):
+    INTERNAL = "internal"
+    PRODUCER = "producer"
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """Something that happened while the span lasted."""
+
+    name: str
+    at_us: int
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One finished span. The same journal always gives the same span, byte for byte."""
+
+    trace_id: str
+    """32 hex digits."""
+    span_id: str
+    """16 hex digits."""
+    parent_id: str | None
+    tracestate: str | None
+    name: str
+    kind: SpanKind
+    start_us: int
+    end_us: int
+    attributes: Mapping[str, Value]
+    events: tuple[SpanEvent, ...] = ()
+    links: tuple[str, ...] = ()
+    """Ids of spans of the same trace."""
+    error: str | None = None
+    """Description of an error status; None: the status is unset."""
+    completed_by: int
+    """The journal version that completes it: then it is owed to the collector."""
+
+
+def root_span_id(saga_id: UUID) -> str:
+    return span_id_of(str(saga_id))
+
+
+def started_span_id(saga_id: UUID) -> str:
+    return span_id_of(f"{saga_id}/started")
+
+
+def attempt_span_id(message_id: str, saga_id: UUID, incarnation: int, step: str, kind: Kind, run: int, attempt: int) -> str:
+    """The parent of the participant's span. The first attempts have one each, derived from the command id; the later ones share one,
+    so that a step asked for ever fills no trace and yet no participant's span is an orphan."""
+    if attempt <= FIRST_ATTEMPTS:
+        return span_id_of(message_id)
+    return span_id_of(f"{saga_id}.{incarnation}/{step}/{kind.value}/{run}/later")
