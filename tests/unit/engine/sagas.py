@@ -111,6 +111,8 @@ class Player:
     facts: tuple[Fact, ...] = ()
     """Of the last event."""
     sent: list[CommandSent] = field(default_factory=list)
+    journal: list[tuple[int, tuple[Fact, ...]]] = field(default_factory=list)
+    """When, and what became."""
 
     @property
     def env(self) -> Env:
@@ -133,6 +135,7 @@ class Player:
         self.facts = decide(self.definition, before, event, self.env, empty=EMPTY)
         if self.facts:
             self.saga = evolve(before, self.facts)
+            self.journal.append((self.now, self.facts))
             self.sent = self.sent + [fact for fact in self.facts if isinstance(fact, CommandSent)]
             check_transition(before, self.saga, self.facts)
         check_waits(self.definition, self.state, self.now)

@@ -62,6 +62,7 @@ class World:
         self.now = 1_700_000_000 * SECOND
         self.saga: Saga | None = None
         self.journal: list[bytes] = []
+        self.journal_at: list[int] = []
         self.participants = {step.name: Participant() for step in shape.steps}
         self.commands: list[InFlight] = []
         self.replies: list[InFlight] = []
@@ -119,6 +120,7 @@ class World:
             self.saga = evolve(before, facts)
             check_transition(before, self.saga, facts)
             self.journal.append(encode_facts(facts))
+            self.journal_at.append(self.now)
             self._check_limits(before, facts, env)
             for fact in facts:
                 if isinstance(fact, CommandSent):
@@ -283,7 +285,7 @@ class World:
                 self.backup = (self.state, len(self.journal))
         elif not self.restored:
             self.saga, self.restored = self.backup[0], True
-            del self.journal[self.backup[1] :]
+            del self.journal[self.backup[1] :], self.journal_at[self.backup[1] :]
             self.tell(Recover(incarnation=self.state.incarnation + 1))
 
     def _forged_reply(self) -> None:
