@@ -13,12 +13,14 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
+from saga_coordinator import projector as projector_module
 from saga_coordinator.assembly import Instance
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.instruments import Instruments
-from saga_coordinator.projector import SHORT_JOURNAL, Projector
+from saga_coordinator.projector import Projector
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import SPANS_DUE_MOST, Store
+from saga_coordinator.traces import reading
 from saga_coordinator.traces.export import SpansRefused
 from saga_coordinator.traces.reading import read_spans, traced_saga
 from saga_coordinator.traces.spans import Span, root_span_id, started_span_id
@@ -229,8 +231,10 @@ async def test_spans_that_are_refused_for_good_keep_nobody_elses_back(at_home: H
     assert set(at_home.collector.ids()) == set(await at_home.all_of(sagas))
 
 
-async def test_a_long_journal_is_paged(at_home: Home) -> None:
-    outcomes = iter([Outcome.FAILED] * (SHORT_JOURNAL + 5))
+async def test_a_long_journal_is_paged(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector_module, "SHORT_JOURNAL", 3)
+    monkeypatch.setattr(reading, "PAGE", 3)
+    outcomes = iter([Outcome.FAILED] * 7)
 
     def at_last(command: CommandHeaders) -> Sequence[Answer]:
         if command.kind is Kind.ACTION and command.step == "one":
@@ -241,7 +245,7 @@ async def test_a_long_journal_is_paged(at_home: Home) -> None:
     saga_id = await at_home.saga()
     row = await at_home.store.saga(saga_id)
     assert row is not None
-    assert row.version > SHORT_JOURNAL
+    assert row.version > 10
     projector = at_home.projector()
     while await projector.export_some():
         pass

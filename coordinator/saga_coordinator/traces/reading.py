@@ -13,7 +13,8 @@ from saga_coordinator.traces.projection import JournalFacts, Projection, TracedS
 from saga_coordinator.traces.spans import Span
 from saga_schemas.topics import Topics
 
-_PAGE: Final = 200
+PAGE: Final = 200
+"""Journal records read at once."""
 
 
 def traced_saga(row: SagaRow, compiled: CompiledDefinition, topics: Topics) -> TracedSaga:
@@ -47,9 +48,9 @@ async def read_spans(store: Store, saga: TracedSaga) -> AsyncIterator[Span]:
     """All spans completed so far, in order of completion. Pages through a journal of any length."""
     projection, after = Projection(saga), 0
     while True:
-        rows = await store.journal(saga.id, after=after, limit=_PAGE)
+        rows = await store.journal(saga.id, after=after, limit=PAGE)
         for span in completed(projection, rows):
             yield span
-        if len(rows) < _PAGE:
+        if len(rows) < PAGE:
             return
         after = rows[-1].version
