@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from saga_coordinator.definitions.compile import CompiledDefinition
-from saga_coordinator.engine import ENGINE_REV, decide, evolve, timing
+from saga_coordinator.engine import ENGINE_REV, evolve, timing, transition
 from saga_coordinator.engine.encoding import FORMAT, decode_saga, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Event, Start, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
@@ -95,12 +95,12 @@ class SagaWork:
 
     def apply(self, event: Event, env: Env, *, actor: str | None = None) -> tuple[Fact, ...]:
         """Let the engine decide on one event: one transition, one journal record, or nothing. Raises Refused, StateTooLarge."""
-        facts = decide(self.compiled.definition, self.saga, event, env, empty=self.tools.empty)
+        facts, saga = transition(self.compiled.definition, self.saga, event, env, empty=self.tools.empty)
         self.woken = self.woken or isinstance(event, WakeUp)
         self.looked_at = env.now
         if not facts:
             return facts
-        saga = evolve(self.saga, facts)
+        assert saga is not None
         if not isinstance(event, Start) and _state_size(saga) > STATE_BYTES:
             raise StateTooLarge(f"the state of saga {saga.id} would be larger than {STATE_BYTES} bytes")
         self.saga = saga

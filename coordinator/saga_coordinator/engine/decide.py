@@ -38,12 +38,26 @@ _ONLY_CURRENT_ATTEMPT = frozenset({Outcome.FAILED, Outcome.EXPIRED, Outcome.UNSU
 
 def decide(definition: Definition, saga: Saga | None, event: Event, env: Env, *, empty: bytes) -> tuple[Fact, ...]:
     """What becomes of the saga. `empty` is the framed `saga.v1.Empty` that RESOLVE carries."""
+    return transition(definition, saga, event, env, empty=empty)[0]
+
+
+def transition(
+    definition: Definition, saga: Saga | None, event: Event, env: Env, *, empty: bytes
+) -> tuple[tuple[Fact, ...], Saga | None]:
+    """`decide` and `evolve` in one: the decision folded its facts while it made them. Without facts the saga is as it was."""
     if isinstance(event, Start):
         assert saga is None, "a saga starts once"
-        return _start(definition, event, env, empty)
-    assert saga is not None
-    if saga.final:
-        return _refuse_if_asked(event, "finished")
+        draft = _start(definition, event, env, empty)
+    else:
+        assert saga is not None
+        if saga.final:
+            _refuse_if_asked(event, "finished")
+            return (), saga
+        draft = _decided(definition, saga, event, env, empty)
+    return tuple(draft.facts), draft.result()
+
+
+def _decided(definition: Definition, saga: Saga, event: Event, env: Env, empty: bytes) -> Draft:
     draft = Draft(definition, saga, env, empty=empty)
     match event:
         case Reply():
@@ -58,10 +72,10 @@ def decide(definition: Definition, saga: Saga | None, event: Event, env: Env, *,
             recovery.begin(draft, event)
     if draft.facts or isinstance(event, WakeUp):
         _settle(draft)
-    return tuple(draft.facts)
+    return draft
 
 
-def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> tuple[Fact, ...]:
+def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draft:
     draft = Draft(definition, None, env, empty=empty)
     draft.add(
         Started(
@@ -78,7 +92,7 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> tupl
     )
     draft.announce("started")
     _settle(draft)
-    return tuple(draft.facts)
+    return draft
 
 
 # --- replies -----------------------------------------------------------------------------------------------------------
@@ -218,11 +232,10 @@ def _deadline(draft: Draft) -> None:
 # --- operators -----------------------------------------------------------------------------------------------------------
 
 
-def _refuse_if_asked(event: Event, code: str) -> tuple[Fact, ...]:
+def _refuse_if_asked(event: Event, code: str) -> None:
     """Row 25: a finished saga never changes again; a person is told so."""
     if isinstance(event, Cancel | RetryStep | WaiveStep):
         raise Refused(code, "the saga is finished")
-    return ()
 
 
 def _cancel(draft: Draft, event: Cancel) -> None:
@@ -311,4 +324,4 @@ def _finish(draft: Draft) -> None:
         draft.enter_phase(Phase.FORCED if waived else Phase.COMPLETED, "21b")
 
 
-__all__ = ["ENGINE_REV", "decide", "evolve"]
+__all__ = ["ENGINE_REV", "decide", "evolve", "transition"]

@@ -99,6 +99,10 @@ class Draft:
             command=command,
         )
 
+    def result(self) -> Saga | None:
+        """The saga as the facts leave it: one version on, or as it was when there are none."""
+        return self._fold.result() if self.facts else self._fold.saga
+
     # --- changing ------------------------------------------------------------------------------------------------------
 
     def add(self, fact: Fact) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-from saga_coordinator.engine import decide, evolve, timing
+from saga_coordinator.engine import decide, evolve, timing, transition
 from saga_coordinator.engine.definition import Context, Definition, MappingFailed, Order, Retry, Step, StepKind, Timing
 from saga_coordinator.engine.diagram import arrows
 from saga_coordinator.engine.encoding import decode_facts, decode_saga, encode_facts, encode_saga
@@ -132,9 +132,11 @@ class Player:
 
     def tell(self, event: Event) -> tuple[Fact, ...]:
         before = self.saga
-        self.facts = decide(self.definition, before, event, self.env, empty=EMPTY)
+        self.facts, after = transition(self.definition, before, event, self.env, empty=EMPTY)
+        assert self.facts == decide(self.definition, before, event, self.env, empty=EMPTY), "the same question, the same answer"
         if self.facts:
             self.saga = evolve(before, self.facts)
+            assert after == self.saga, "S8: what was decided is what its facts fold to"
             self.journal.append((self.now, self.facts))
             self.sent = self.sent + [fact for fact in self.facts if isinstance(fact, CommandSent)]
             check_transition(before, self.saga, self.facts)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from saga_coordinator.engine import decide, evolve, timing
+from saga_coordinator.engine import evolve, timing, transition
 from saga_coordinator.engine.definition import Definition, StepKind
 from saga_coordinator.engine.encoding import decode_facts, encode_facts
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
@@ -115,9 +115,10 @@ class World:
 
     def tell(self, event: Event) -> tuple[Fact, ...]:
         before, env = self.saga, self._env()
-        facts = decide(self.shape, before, event, env, empty=EMPTY)
+        facts, after = transition(self.shape, before, event, env, empty=EMPTY)
         if facts:
             self.saga = evolve(before, facts)
+            assert after == self.saga, "S8: what was decided is what its facts fold to"
             check_transition(before, self.saga, facts)
             self.journal.append(encode_facts(facts))
             self.journal_at.append(self.now)
