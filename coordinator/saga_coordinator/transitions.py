@@ -12,11 +12,12 @@ from uuid import UUID
 
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV, evolve, timing, transition
-from saga_coordinator.engine.encoding import FORMAT, decode_saga, encode_facts, encode_saga
+from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Event, Start, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
 from saga_coordinator.engine.state import Phase, Saga
 from saga_coordinator.outbound import Outbound, SagaIdentity
+from saga_coordinator.state_cache import StateCache
 from saga_coordinator.store.port import AttentionRow, JournalRow, OutboxRow, SagaRow, SagaWrite, shard_of
 from saga_coordinator.tracing import Sampling
 from saga_messaging.broker import Outgoing
@@ -51,6 +52,7 @@ class Tools:
     new_id: Callable[[int], UUID]
     """A UUIDv7 for this time."""
     sampling: Sampling
+    states: StateCache = field(default_factory=StateCache)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class SagaWork:
     @classmethod
     def of(cls, row: SagaRow, compiled: CompiledDefinition, tools: Tools) -> SagaWork:
         """Raises UnreadableState."""
-        saga = decode_saga(str(row.id), row.state, row.state_format)
+        saga = tools.states.read(row.id, row.state, row.state_format)
         attention = frozenset(attention_of(saga))
         return cls(tools=tools, compiled=compiled, row=row, saga=saga, max_expiry=row.max_expiry, attention_before=attention)
 
@@ -152,12 +154,14 @@ class SagaWork:
         if not self.changed and not rewake and not self.inbox_done:
             return None
         added, cleared = self._attention(now)
+        state = encode_saga(saga) if self.changed else row.state
+        self.tools.states.wrote(row.id, state, saga)
         after = replace(
             row,
             version=saga.version,
             phase=saga.phase.value,
             incarnation=saga.incarnation,
-            state=encode_saga(saga) if self.changed else row.state,
+            state=state,
             state_format=FORMAT,
             wake_at=wake_at,
             max_expiry=self.max_expiry,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from saga_coordinator.definitions.avro_types import Field, TypeUnknown, default_value, type_of
 from saga_coordinator.definitions.document import CompensationDocument, Document, RetryPolicy, StepDocument
 from saga_coordinator.definitions.expressions import ExpressionInvalid
-from saga_coordinator.definitions.messages import CommandMessage, FieldSource, Predicate, Replies, read_framed
+from saga_coordinator.definitions.messages import CommandMessage, FieldSource, Predicate, Replies, read_input
 from saga_coordinator.definitions.records import records_reached
 from saga_coordinator.definitions.values import Default, SameName, Value, compile_value
 from saga_coordinator.engine.definition import Definition, MappingFailed, Order, Retry, Step, StepKind, Timing
@@ -60,7 +60,7 @@ class CompiledDefinition:
             return None
         value: Any = input_value
         if isinstance(input_value, bytes):
-            value = read_framed(input_value, self._catalog, self.input_schema)
+            value = read_input(input_value, self._catalog, self.input_schema)
         return _key_text(self._key.make({"input": value, "steps": {}, "saga": {}}))
 
 

@@ -20,6 +20,10 @@ from saga_schemas.errors import BadMessage, EncodingFailed
 from saga_schemas.schema import Schema
 
 _WRONG_TYPE: Final = "wrong_type"
+_SMALL_BYTES: Final = 2_048
+_INPUTS_KEPT: Final = 1_024
+_INPUTS: Final[dict[tuple[bytes, int], dict[str, Any]]] = {}
+"""Inputs decoded lately, by framed bytes and reader schema: the same bytes under the same schema always give the same value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class Replies:
     def scope(self, context: Context, steps: frozenset[str]) -> dict[str, Any]:
         """Decoded: the input, the replies of `steps`, the saga's own facts, the action's command. Raises MappingFailed."""
         scope: dict[str, Any] = {
-            "input": read_framed(context.input, self.catalog, self.input),
+            "input": read_input(context.input, self.catalog, self.input),
             "steps": {
                 name: read_framed(context.replies[name], self.catalog, self.replies[name])
                 for name in steps
@@ -48,6 +52,19 @@ class Replies:
                 raise MappingFailed("command_missing", f"the {self.command.full_name} of the action is not known")
             scope["command"] = read_framed(context.command, self.catalog, self.command)
         return scope
+
+
+def read_input(framed: bytes, catalog: Catalog, schema: Schema) -> dict[str, Any]:
+    """Decoded, once for all commands of a saga when it is small. Nobody changes what they get. Raises MappingFailed."""
+    if len(framed) > _SMALL_BYTES:
+        return read_framed(framed, catalog, schema)
+    key = (framed, schema.id)
+    known = _INPUTS.get(key)
+    if known is None:
+        if len(_INPUTS) >= _INPUTS_KEPT:
+            _INPUTS.pop(next(iter(_INPUTS)))
+        known = _INPUTS[key] = read_framed(framed, catalog, schema)
+    return known
 
 
 def read_framed(framed: bytes, catalog: Catalog, schema: Schema) -> dict[str, Any]:

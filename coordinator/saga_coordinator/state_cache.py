@@ -1,0 +1,42 @@
+"""Decoded states, so that a saga whose next reply comes to the instance that wrote it last is not decoded again.
+
+A hint and never the truth: what counts is the row. The cached state is used only for exactly the bytes it was encoded as.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+from uuid import UUID
+
+from saga_coordinator.engine.encoding import decode_saga
+from saga_coordinator.engine.state import Saga
+
+MAX_SAGAS: Final = 2_048
+MAX_BYTES: Final = 16 * 1024
+"""Larger states are decoded each time: the cache stays within some tens of megabytes whatever sagas carry."""
+
+
+class StateCache:
+    """The states written last, by saga."""
+
+    def __init__(self, max_sagas: int = MAX_SAGAS) -> None:
+        self._max = max_sagas
+        self._states: OrderedDict[UUID, tuple[bytes, Saga]] = OrderedDict()
+
+    def read(self, saga_id: UUID, state: bytes, format: int) -> Saga:
+        """The state in these bytes. Raises UnreadableState."""
+        known = self._states.get(saga_id)
+        if known is not None and known[0] == state:
+            return known[1]
+        return decode_saga(str(saga_id), state, format)
+
+    def wrote(self, saga_id: UUID, state: bytes, saga: Saga) -> None:
+        """What was encoded; whether it will be committed is not known yet. A finished saga is not read again."""
+        if saga.final or len(state) > MAX_BYTES:
+            self._states.pop(saga_id, None)
+            return
+        self._states[saga_id] = (state, saga)
+        self._states.move_to_end(saga_id)
+        if len(self._states) > self._max:
+            self._states.popitem(last=False)
