@@ -1,8 +1,9 @@
-"""What all tests share: the real Kafka and PostgreSQL of the session, fresh databases, and that nothing is skipped.
+"""What all tests share: the real Kafka, PostgreSQL and Jaeger of the session, fresh databases, and that nothing is skipped.
 
-The services start on first use. `SAGA_TEST_KAFKA` (host:port) and `SAGA_TEST_POSTGRES` (a URL whose user may create databases)
-name others to use instead; one that does not answer fails the tests that need it. Tests that restart or wipe a service start
-their own (`own_kafka`, `own_postgres`).
+The services start on first use. `SAGA_TEST_KAFKA` (host:port), `SAGA_TEST_POSTGRES` (a URL whose user may create databases) and
+`SAGA_TEST_JAEGER` (http://host:16686, with ?otlp=…&otlp_http=… where OTLP is on other ports than 4317 and 4318) name others to use
+instead; one that does not answer fails the tests that need it. Tests that restart or wipe a service start their own (`own_kafka`,
+`own_postgres`, `own_jaeger`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import TypeVar
 
 import pytest
 
+from saga_cli.dev.jaeger import JaegerService
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
 from saga_cli.dev.process import ServiceFailed
-from saga_cli.dev.services import Kafka, Postgres, resolve_kafka, resolve_postgres
+from saga_cli.dev.services import Jaeger, Kafka, Postgres, resolve_jaeger, resolve_kafka, resolve_postgres
 
 Service = TypeVar("Service")
 _used_services = pytest.StashKey[dict[str, str]]()
@@ -46,6 +48,14 @@ def postgres_service(pytestconfig: pytest.Config) -> Iterator[Postgres]:
     with _started(resolve_postgres, "SAGA_TEST_POSTGRES") as postgres:
         pytestconfig.stash[_used_services]["postgres"] = f"PostgreSQL {postgres.version} at {postgres.address}"
         yield postgres
+
+
+@pytest.fixture(scope="session")
+def jaeger_service(pytestconfig: pytest.Config) -> Iterator[Jaeger]:
+    """The session's Jaeger. It is shared: use trace ids of your own, never restart it."""
+    with _started(resolve_jaeger, "SAGA_TEST_JAEGER") as jaeger:
+        pytestconfig.stash[_used_services]["jaeger"] = f"Jaeger {jaeger.version} at {jaeger.query_url}"
+        yield jaeger
 
 
 @pytest.fixture
@@ -86,6 +96,13 @@ def own_postgres() -> Iterator[Callable[[], PostgresService]]:
     """Starts a PostgreSQL for this test alone, which it may kill and restart."""
     with ExitStack() as stopped:
         yield lambda: stopped.enter_context(PostgresService())
+
+
+@pytest.fixture
+def own_jaeger() -> Iterator[Callable[[], JaegerService]]:
+    """Starts a Jaeger for this test alone, which it may kill and restart."""
+    with ExitStack() as stopped:
+        yield lambda: stopped.enter_context(JaegerService())
 
 
 def _started(resolve: Callable[[str | None], Service], variable: str) -> Service:

@@ -93,7 +93,9 @@ def test_a_killed_postgresql_comes_back_on_its_address_with_its_rows(own_postgre
     assert ask(url, "SELECT left_over FROM stock") == 7
 
 
-@pytest.mark.parametrize(("module", "service"), [("kafka", "KafkaService"), ("postgres", "PostgresService")])
+@pytest.mark.parametrize(
+    ("module", "service"), [("kafka", "KafkaService"), ("postgres", "PostgresService"), ("jaeger", "JaegerService")]
+)
 def test_a_service_ends_and_cleans_up_when_its_starter_is_killed(module: str, service: str) -> None:
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER.format(module=module, service=service)],

@@ -1,4 +1,4 @@
-"""`saga dev kafka|postgres`: real services for a developer's machine, with nothing but Python; up until Ctrl-C."""
+"""`saga dev kafka|postgres|jaeger`: real services for a developer's machine, with nothing but Python; up until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import typer
 from saga_cli.commands.groups import HELP_OPTIONS, Format, Output, examples, group
 
 if TYPE_CHECKING:
-    from saga_cli.dev.kafka import KafkaService
-    from saga_cli.dev.postgres import PostgresService
+    from saga_cli.dev.lifetime import Lifetime
 
 _KAFKA_PORT, _POSTGRES_PORT = 9092, 5432
+_OTLP_PORT, _OTLP_HTTP_PORT, _QUERY_PORT = 4317, 4318, 16686
 _DIRECTORY = "Keep its data here; without it they go when it ends."
 _PORT = "Listen on this port of 127.0.0.1; by default the usual one, or a free one where that is taken."
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    dev = group(app, "dev", "Real Kafka and PostgreSQL for development; not for production.", panel)
+    dev = group(app, "dev", "Real Kafka, PostgreSQL and Jaeger for development; not for production.", panel)
     dev.command(
         "kafka",
         context_settings=HELP_OPTIONS,
@@ -31,6 +31,13 @@ def register(app: typer.Typer, panel: str) -> None:
         context_settings=HELP_OPTIONS,
         epilog=examples("saga dev postgres", "saga dev postgres --create coordinator --create payment --data .postgres"),
     )(postgres)
+    dev.command(
+        "jaeger",
+        context_settings=HELP_OPTIONS,
+        epilog=examples(
+            "saga dev jaeger", "saga dev jaeger --otlp-port 14317 --query-port 26686", "saga dev jaeger --build-only"
+        ),
+    )(jaeger)
 
 
 def kafka(
@@ -79,17 +86,66 @@ def postgres(
         _stay(service)
 
 
-def _say(output: Format, what: str, address: str, exports: dict[str, str]) -> None:
+def jaeger(
+    otlp_port: Annotated[int | None, typer.Option(min=1, max=65535, help="OTLP over gRPC; the usual one is 4317.")] = None,
+    otlp_http_port: Annotated[int | None, typer.Option(min=1, max=65535, help="OTLP over HTTP; the usual one is 4318.")] = None,
+    query_port: Annotated[int | None, typer.Option(min=1, max=65535, help="The query API; the usual one is 16686.")] = None,
+    build_only: Annotated[bool, typer.Option("--build-only", help="Only build it, unless it is there, and end.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Run a Jaeger, which keeps its spans in memory, until Ctrl-C. The first time it builds it, which takes minutes.
+
+    The ports are of 127.0.0.1; by default the usual ones, or free ones where those are taken. This build has the HTTP API
+    (/api/traces/ID, /api/services) but not Jaeger's web page: a placeholder stands in its place.
+    """
+    if build_only:
+        _build_jaeger(output)
+        return
+    from saga_cli.dev.jaeger import JaegerService
+
+    service = JaegerService(
+        otlp_port=_port(otlp_port, _OTLP_PORT),
+        otlp_http_port=_port(otlp_http_port, _OTLP_HTTP_PORT),
+        query_port=_port(query_port, _QUERY_PORT),
+    )
+    with service:
+        _say(
+            output,
+            f"Jaeger {service.version}",
+            service.query_url,
+            {"SAGA_OTLP_ENDPOINT": service.otlp_grpc, "SAGA_JAEGER_URL": service.query_url},
+            also={"otlp_grpc": service.otlp_grpc, "otlp_http": service.otlp_http},
+        )
+        _stay(service)
+
+
+def _build_jaeger(output: Format) -> None:
+    from saga_cli.dev.jaeger_build import JAEGER_VERSION, jaeger_program
+    from saga_cli.output import print_object
+
+    program = str(jaeger_program())
+    print_object(
+        {"program": program, "version": JAEGER_VERSION}, output, line=f"Jaeger {JAEGER_VERSION}: {program}", ids=[program]
+    )
+
+
+def _say(output: Format, what: str, address: str, exports: dict[str, str], *, also: dict[str, str] | None = None) -> None:
     from saga_cli.output import print_object
 
     lines = [
         f"{what} on {address}   (for development; Ctrl-C ends it)",
+        *(f"  {name} on {url}" for name, url in (also or {}).items()),
         *(f"export {name}={value}" for name, value in exports.items()),
     ]
-    print_object({"service": what, "address": address, "environment": exports}, output, line="\n".join(lines), ids=[address])
+    print_object(
+        {"service": what, "address": address, **(also or {}), "environment": exports},
+        output,
+        line="\n".join(lines),
+        ids=[address],
+    )
 
 
-def _stay(service: KafkaService | PostgresService) -> None:
+def _stay(service: Lifetime) -> None:
     """Until Ctrl-C, SIGTERM, or the server's own end."""
     import os
     import time

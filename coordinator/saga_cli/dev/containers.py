@@ -1,7 +1,7 @@
-"""Kafka and PostgreSQL in containers, by testcontainers, where a Docker engine answers.
+"""Kafka, PostgreSQL and Jaeger in containers, by testcontainers, where a Docker engine answers.
 
 Has not been run: it was written on a machine without an engine. What is tested is the way by pip alone (`kafka.py`,
-`postgres.py`).
+`postgres.py`, `jaeger.py`).
 testcontainers' own KafkaContainer cannot run `apache/kafka`, hence the plain container with the broker's settings as environment.
 """
 
@@ -11,11 +11,14 @@ import contextlib
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
+from saga_cli.dev.jaeger import jaeger_release
+from saga_cli.dev.jaeger_build import JAEGER_VERSION
 from saga_cli.dev.kafka import KAFKA_VERSION, cluster_id
-from saga_cli.dev.process import ServiceFailed, free_port
+from saga_cli.dev.process import ServiceFailed, free_port, free_ports
 from saga_cli.dev.sql import ask
 
 if TYPE_CHECKING:
@@ -53,18 +56,56 @@ def _connected(scheme: str, path: str, host: str | None, port: int | None) -> so
     return link
 
 
-class KafkaContainer:
-    """`apache/kafka` on a loopback port chosen beforehand, because the broker must advertise it."""
+class _Container:
+    """What ours share: ports of loopback only, a bounded wait for the first answer, an end."""
+
+    name: str
 
     def __init__(self) -> None:
-        self._port = free_port()
         self._container: DockerContainer | None = None
+
+    def _run(self, image: str, ports: dict[int, int], prepare: Callable[[DockerContainer], object] = lambda _: None) -> None:
+        """Start `image` with `ports` (inside: on loopback); `prepare` is handed the container before."""
+        from testcontainers.core.container import DockerContainer
+
+        container = DockerContainer(image)
+        for inside, outside in ports.items():
+            # Not with_bind_ports, which publishes on all addresses; the engine's client takes an address beside the port.
+            container.ports[str(inside)] = cast(Any, ("127.0.0.1", outside))
+        prepare(container)
+        self._container = container.start()
+
+    def _first_answer(self, ask_it: Callable[[], str]) -> str:
+        """What it answers once it does; `ServiceFailed` also means not yet."""
+        deadline, said = time.monotonic() + _READY_LIMIT_S, ""
+        while time.monotonic() < deadline:
+            try:
+                if answer := ask_it():
+                    return answer
+            except ServiceFailed as error:
+                said = f": {error}"
+            time.sleep(_ASK_AGAIN_S)
+        self.close()
+        raise ServiceFailed(f"the {self.name} container did not answer within {_READY_LIMIT_S:.0f} s{said}")
+
+    def close(self) -> None:
+        if self._container:
+            self._container.stop()
+            self._container = None
+
+
+class KafkaContainer(_Container):
+    """`apache/kafka` on a loopback port chosen beforehand, because the broker must advertise it."""
+
+    name = "Kafka"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._port = free_port()
         self.version = f"{KAFKA_VERSION} (container)"
         self.bootstrap_servers = f"127.0.0.1:{self._port}"
 
     def start(self) -> Self:
-        from testcontainers.core.container import DockerContainer
-
         settings = {
             "KAFKA_NODE_ID": "1",
             "KAFKA_PROCESS_ROLES": "broker,controller",
@@ -80,48 +121,43 @@ class KafkaContainer:
             "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
             "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
         }
-        container = DockerContainer(f"apache/kafka:{KAFKA_VERSION}").with_bind_ports(9092, self._port).with_envs(**settings)
-        self._container = container.start()
-        deadline = time.monotonic() + _READY_LIMIT_S
-        while not cluster_id(self.bootstrap_servers, timeout_s=2):
-            if time.monotonic() > deadline:
-                self.close()
-                raise ServiceFailed(f"the Kafka container did not answer metadata within {_READY_LIMIT_S:.0f} s")
-            time.sleep(_ASK_AGAIN_S)
+        self._run(f"apache/kafka:{KAFKA_VERSION}", {9092: self._port}, lambda container: container.with_envs(**settings))
+        self._first_answer(lambda: cluster_id(self.bootstrap_servers, timeout_s=2) or "")
         return self
 
-    def close(self) -> None:
-        if self._container:
-            self._container.stop()
-            self._container = None
 
-
-class PostgresContainer:
+class PostgresContainer(_Container):
     """`postgres:18` on a loopback port."""
 
+    name = "PostgreSQL"
+
     def __init__(self) -> None:
+        super().__init__()
         self._port = free_port()
-        self._container: DockerContainer | None = None
         self.version = ""
         self.url = f"postgresql+asyncpg://postgres:postgres@127.0.0.1:{self._port}/postgres"
 
     def start(self) -> Self:
-        from testcontainers.core.container import DockerContainer
+        def prepare(container: DockerContainer) -> None:
+            container.with_env("POSTGRES_PASSWORD", "postgres").with_command("postgres -c max_connections=200")
 
-        container = DockerContainer("postgres:18").with_bind_ports(5432, self._port).with_env("POSTGRES_PASSWORD", "postgres")
-        self._container = container.with_command("postgres -c max_connections=200").start()
-        deadline = time.monotonic() + _READY_LIMIT_S
-        while not self.version:
-            try:
-                self.version = str(ask(self.url, "SHOW server_version")).split()[0]
-            except ServiceFailed:
-                if time.monotonic() > deadline:
-                    self.close()
-                    raise
-                time.sleep(_ASK_AGAIN_S)
+        self._run("postgres:18", {5432: self._port}, prepare)
+        self.version = self._first_answer(lambda: str(ask(self.url, "SHOW server_version")).split()[0])
         return self
 
-    def close(self) -> None:
-        if self._container:
-            self._container.stop()
-            self._container = None
+
+class JaegerContainer(_Container):
+    """`jaegertracing/jaeger`, which runs all in one with spans in memory when it is given no settings; with its real web page."""
+
+    name = "Jaeger"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ports = dict(zip((4317, 4318, 16686), free_ports(3), strict=True))
+        self.version = ""
+        self.otlp_grpc, self.otlp_http, self.query_url = (f"http://127.0.0.1:{port}" for port in self._ports.values())
+
+    def start(self) -> Self:
+        self._run(f"jaegertracing/jaeger:{JAEGER_VERSION}", self._ports)
+        self.version = f"{self._first_answer(lambda: jaeger_release(self.query_url))} (container)"
+        return self

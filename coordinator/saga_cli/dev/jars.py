@@ -6,15 +6,13 @@ The cache is Maven's own (`~/.m2/repository`, or M2_REPO); a lock beside it keep
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import zipfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from saga_cli.dev.cache import locked
 from saga_cli.dev.process import ServiceFailed
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def kafka_classpath() -> list[Path]:
 
     context = MavenContext(timeout=_TIMEOUT_S)
     pins = [line.split() for line in _PINS.read_text().splitlines()]
-    with _locked(context.repo_cache), ThreadPoolExecutor(_AT_ONCE) as pool:
+    with locked(context.repo_cache), ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda pin: _jar(context, *pin), pins))
 
 
@@ -51,11 +49,3 @@ def _jar(context: MavenContext, coordinate: str, sha256: str) -> Path:
         path.unlink()
         raise ServiceFailed(f"the downloaded {coordinate} is not the pinned one (checksum differs); nothing was started")
     return path
-
-
-@contextmanager
-def _locked(cache: Path) -> Iterator[None]:
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / ".saga-dev.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

