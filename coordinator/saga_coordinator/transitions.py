@@ -12,6 +12,7 @@ from uuid import UUID
 
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV, evolve, timing, transition
+from saga_coordinator.engine.copying import Copier
 from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Event, Start, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
@@ -28,6 +29,9 @@ LOOK_AGAIN_US = 1_000_000
 STATE_BYTES = 1024 * 1024
 """What the payloads a saga remembers may take together."""
 PARKED = "engine_error"
+
+
+_row_with = Copier(SagaRow)
 
 
 class StateTooLarge(Exception):
@@ -156,16 +160,18 @@ class SagaWork:
         added, cleared = self._attention(now)
         state = encode_saga(saga) if self.changed else row.state
         self.tools.states.wrote(row.id, state, saga)
-        after = replace(
+        after = _row_with(
             row,
-            version=saga.version,
-            phase=saga.phase.value,
-            incarnation=saga.incarnation,
-            state=state,
-            state_format=FORMAT,
-            wake_at=wake_at,
-            max_expiry=self.max_expiry,
-            closed_at=saga.closed_at,
+            {
+                "version": saga.version,
+                "phase": saga.phase.value,
+                "incarnation": saga.incarnation,
+                "state": state,
+                "state_format": FORMAT,
+                "wake_at": wake_at,
+                "max_expiry": self.max_expiry,
+                "closed_at": saga.closed_at,
+            },
         )
         return SagaWrite(
             expected_version=None if self.fresh else row.version,
