@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -19,8 +18,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from saga_cli.dev.jaeger import JaegerService
-from saga_cli.dev.process import ServiceFailed
+from saga_cli.dev.process import ServiceFailed, free_ports
 from saga_cli.dev.services import Jaeger, resolve_jaeger
+from saga_coordinator.settings import Settings
 from support.jaeger import JaegerClient
 from support.processes import SAGA
 
@@ -165,18 +165,29 @@ def test_a_given_jaeger_whose_otlp_is_elsewhere_is_told(jaeger_service: Jaeger) 
 
 
 def test_saga_dev_jaeger_prints_where_it_is_and_ends_with_its_process() -> None:
-    started = subprocess.Popen(
-        [SAGA, "dev", "jaeger", "-o", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, text=True
-    )
-    assert started.stdout is not None
-    said = json.loads("".join(iter(started.stdout.readline, "}\n")) + "}")
-    ports = [urlsplit(said[name]).port for name in ("otlp_grpc", "otlp_http")]
-    with resolve_jaeger(f"{said['address']}?otlp={ports[0]}&otlp_http={ports[1]}") as jaeger:
-        assert said["service"] == f"Jaeger {jaeger.version}"
-        assert said["environment"] == {"SAGA_OTLP_ENDPOINT": jaeger.otlp_grpc, "SAGA_JAEGER_URL": jaeger.query_url}
+    grpc, http, query = free_ports(3)
+    options = ["--otlp-port", str(grpc), "--otlp-http-port", str(http), "--query-port", str(query), "-o", "json"]
+    with subprocess.Popen([SAGA, "dev", "jaeger", *options], stdout=subprocess.PIPE, text=True) as started:
+        try:
+            assert started.stdout is not None
+            told = ""
+            while not told.endswith("\n}\n") and (line := started.stdout.readline()):
+                told += line
+            address = f"http://127.0.0.1:{query}"
+            with resolve_jaeger(f"{address}?otlp={grpc}&otlp_http={http}") as jaeger:
+                assert json.loads(told) == {
+                    "service": f"Jaeger {jaeger.version}",
+                    "address": address,
+                    "otlp_grpc": jaeger.otlp_grpc,
+                    "otlp_http": jaeger.otlp_http,
+                    "environment": (exported := {"SAGA_OTLP_ENDPOINT": jaeger.otlp_grpc, "SAGA_JAEGER_URL": address}),
+                }
+            started.send_signal(signal.SIGTERM)
+            assert started.wait(ENDS_LIMIT_S) == 130
+        finally:
+            started.kill()
 
-    started.send_signal(signal.SIGTERM)
-
-    assert started.wait(ENDS_LIMIT_S) == 130
     with pytest.raises(ServiceFailed, match="no Jaeger answers at"):
-        resolve_jaeger(said["address"])
+        resolve_jaeger(address)
+    others = {"SAGA_DATABASE_URL": "sqlite+aiosqlite:///x.db", "SAGA_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    assert Settings.from_env({**others, **exported})  # a coordinator started in that shell does not refuse them

@@ -144,10 +144,10 @@ def jaeger_release(query_url: str, *, timeout_s: float = 5.0) -> str:
     try:
         with httpx.Client(base_url=query_url, timeout=timeout_s, follow_redirects=True, trust_env=False) as client:
             services, page = client.get("/api/services"), client.get("/")
-        known = "data" in services.raise_for_status().json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as error:
+        told = services.raise_for_status().json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ServiceFailed(f"no Jaeger answers at {query_url}: {' '.join(str(error).split())}") from error
-    if not known:
+    if not isinstance(told, dict) or "data" not in told:
         raise ServiceFailed(f"no Jaeger answers at {query_url}: /api/services is not a list of services")
     found = re.search(r'"gitVersion" *: *"v?([^"]+)"', page.text)  # the web page holds it, be it the placeholder or the real one
     return found[1] if found else "of unknown release"

@@ -39,12 +39,17 @@ _INSTEAD = "(tests also take a Jaeger that runs elsewhere: SAGA_TEST_JAEGER=http
 
 def jaeger_program() -> Path:
     """The built program; the first call of all on a machine takes minutes. `ServiceFailed` says what it lacks."""
-    program = cache_folder() / f"jaeger-{JAEGER_VERSION}-{sys.platform}-{platform.machine()}"
+    program = program_path()
     if not program.exists():
         with locked(program.parent):
             if not program.exists():  # another process may have built it while we waited
                 _build(program)
     return program
+
+
+def program_path() -> Path:
+    """Where it is kept, or will be."""
+    return cache_folder() / f"jaeger-{JAEGER_VERSION}-{sys.platform}-{platform.machine()}"
 
 
 def _build(program: Path) -> None:

@@ -185,14 +185,14 @@ def _jaeger_parts(address: str) -> tuple[str, str, dict[str, int]]:
     """The query API's URL, the host, and the ports of OTLP by their names in `address`."""
     try:
         url = urlsplit(address)
-        named = dict(parse_qsl(url.query, strict_parsing=True)) if url.query else {}
+        named = dict(parse_qsl(url.query, strict_parsing=True, keep_blank_values=True)) if url.query else {}
         ports = _OTLP_PORTS | {name: int(port) for name, port in named.items()}
         all_ports = [*ports.values(), url.port or 80]
     except ValueError as error:
-        raise ServiceFailed(f"{address!r} is not the address of a Jaeger ({error}): {_JAEGER_SYNTAX}") from error
+        raise ServiceFailed(f"{shown(address)!r} is not the address of a Jaeger ({error}): {_JAEGER_SYNTAX}") from error
     known = set(ports) == set(_OTLP_PORTS) and all(0 < port < 65536 for port in all_ports)
     if not known or url.scheme not in ("http", "https") or not url.hostname or url.username is not None or url.fragment:
-        raise ServiceFailed(f"{address!r} is not the address of a Jaeger: {_JAEGER_SYNTAX}")
+        raise ServiceFailed(f"{shown(address)!r} is not the address of a Jaeger: {_JAEGER_SYNTAX}")
     return f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}", url.hostname, ports
 
 
