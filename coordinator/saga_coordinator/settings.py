@@ -17,10 +17,8 @@ from saga_messaging.errors import ConfigurationError
 
 OtlpProtocol = Literal["grpc", "http/protobuf"]
 _FOREIGN_PREFIXES = ("SAGA_KAFKA_", "SAGA_TEST_", "SAGA_DEMO_", "SAGA_PARTICIPANT_", "SAGA_CI_")
-# The last two are exported by `saga dev jaeger`.
-_FOREIGN = frozenset(
-    {"SAGA_SERVER", "SAGA_DEBUG", "SAGA_TOPIC_PREFIX", "SAGA_HYPOTHESIS", "SAGA_OTLP_ENDPOINT", "SAGA_JAEGER_URL"}
-)
+# The last one is exported by `saga dev jaeger`.
+_FOREIGN = frozenset({"SAGA_SERVER", "SAGA_DEBUG", "SAGA_TOPIC_PREFIX", "SAGA_HYPOTHESIS", "SAGA_JAEGER_URL"})
 _TRUE = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
