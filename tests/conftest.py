@@ -99,10 +99,10 @@ def own_postgres() -> Iterator[Callable[[], PostgresService]]:
 
 
 @pytest.fixture
-def own_jaeger() -> Iterator[Callable[[], JaegerService]]:
-    """Starts a Jaeger for this test alone, which it may kill and restart."""
+def own_jaeger() -> Iterator[Callable[..., JaegerService]]:
+    """Starts a Jaeger for this test alone, which it may kill and restart; with a directory (`data`) it then still knows its spans."""
     with ExitStack() as stopped:
-        yield lambda: stopped.enter_context(JaegerService())
+        yield lambda data=None: stopped.enter_context(JaegerService(data))
 
 
 def _started(resolve: Callable[[str | None], Service], variable: str) -> Service:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -191,3 +192,14 @@ def test_saga_dev_jaeger_prints_where_it_is_and_ends_with_its_process() -> None:
         resolve_jaeger(address)
     others = {"SAGA_DATABASE_URL": "sqlite+aiosqlite:///x.db", "SAGA_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
     assert Settings.from_env({**others, **exported})  # a coordinator started in that shell does not refuse them
+
+
+async def test_with_a_directory_a_killed_jaeger_still_knows_its_spans(
+    own_jaeger: Callable[..., JaegerService], tmp_path: Path
+) -> None:
+    jaeger = own_jaeger(tmp_path / "spans")
+    trace_id = trace_of_one_span(by_grpc(jaeger, "shop"))
+    await JaegerClient(jaeger.query_url).wait_for(trace_id)
+    jaeger.kill()
+    jaeger.start()
+    assert (await JaegerClient(jaeger.query_url).wait_for(trace_id)).span("order").service == "shop"

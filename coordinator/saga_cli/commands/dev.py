@@ -90,10 +90,11 @@ def jaeger(
     otlp_port: Annotated[int | None, typer.Option(min=1, max=65535, help="OTLP over gRPC; the usual one is 4317.")] = None,
     otlp_http_port: Annotated[int | None, typer.Option(min=1, max=65535, help="OTLP over HTTP; the usual one is 4318.")] = None,
     query_port: Annotated[int | None, typer.Option(min=1, max=65535, help="The query API; the usual one is 16686.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help=_DIRECTORY)] = None,
     build_only: Annotated[bool, typer.Option("--build-only", help="Only build it, unless it is there, and end.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Run a Jaeger, which keeps its spans in memory, until Ctrl-C. The first time it builds it, which takes minutes.
+    """Run a Jaeger until Ctrl-C. The first time it builds it, which takes minutes.
 
     The ports are of 127.0.0.1; by default the usual ones, or free ones where those are taken. This build has the HTTP API
     (/api/traces/ID, /api/services) but not Jaeger's web page: a placeholder stands in its place.
@@ -104,6 +105,7 @@ def jaeger(
     from saga_cli.dev.jaeger import JaegerService
 
     service = JaegerService(
+        _absolute(data),
         otlp_port=_port(otlp_port, _OTLP_PORT),
         otlp_http_port=_port(otlp_http_port, _OTLP_HTTP_PORT),
         query_port=_port(query_port, _QUERY_PORT),

@@ -1,12 +1,12 @@
-"""A real Jaeger v2 for development and tests: the program that `jaeger_build.py` makes, spans kept in memory.
+"""A real Jaeger v2 for development and tests: the program that `jaeger_build.py` makes, spans kept in memory or in a directory.
 
     with JaegerService() as jaeger:
         jaeger.otlp_grpc     # "http://127.0.0.1:23456", for OTLP over gRPC; `otlp_http` for OTLP over HTTP
         jaeger.query_url     # "http://127.0.0.1:23458", its HTTP API: /api/traces/{id}, /api/services
 
-A span can be read as soon as it was accepted (there is no batch processor). It keeps its ports over `restart()`, not its spans,
-listens on loopback only, opens no port besides (the query API's gRPC takes any free one), and ends with the process that started
-it.
+A span can be read as soon as it was accepted (there is no batch processor). It keeps its ports over `restart()`, its spans only with a
+directory (then over a kill -9 too), listens on loopback only, opens no port besides (the query API's gRPC takes any free one), and ends
+with the process that started it.
 """
 
 from __future__ import annotations
@@ -44,12 +44,11 @@ service:
 extensions:
   jaeger_storage:
     backends:
-      memory:
-        memory:
-          max_traces: {max_traces}
+      kept:
+        {storage}
   jaeger_query:
     storage:
-      traces: memory
+      traces: kept
     http:
       endpoint: 127.0.0.1:{query}
     grpc:
@@ -63,17 +62,29 @@ receivers:
         endpoint: 127.0.0.1:{otlp_http}
 exporters:
   jaeger_storage_exporter:
-    trace_storage: memory
+    trace_storage: kept
 """
 
 
+_IN_MEMORY = "memory: {{max_traces: {max_traces}}}"
+_IN_DIRECTORY = "badger: {{ephemeral: false, directories: {{keys: {directory}/keys, values: {directory}/values}}}}"
+
+
 class JaegerService(Lifetime):
-    """One Jaeger. Its directory holds settings and log only; it is deleted by `close()` or when we die."""
+    """One Jaeger. Its own directory holds settings and log only; it is deleted by `close()` or when we die. `data` stays."""
 
     stop_grace_s = 5.0
 
-    def __init__(self, *, otlp_port: int | None = None, otlp_http_port: int | None = None, query_port: int | None = None) -> None:
+    def __init__(
+        self,
+        data: Path | None = None,
+        *,
+        otlp_port: int | None = None,
+        otlp_http_port: int | None = None,
+        query_port: int | None = None,
+    ) -> None:
         super().__init__()
+        self._data = data
         free = free_ports(3)
         self._otlp_port = otlp_port or free[0]
         self._otlp_http_port = otlp_http_port or free[1]
@@ -118,10 +129,13 @@ class JaegerService(Lifetime):
 
     def _write_settings(self) -> Path:
         settings = self.directory / "jaeger.yaml"
+        if self._data is None:
+            storage = _IN_MEMORY.format(max_traces=MAX_TRACES)
+        else:
+            self._data.mkdir(parents=True, exist_ok=True)
+            storage = _IN_DIRECTORY.format(directory=self._data)
         settings.write_text(
-            _CONFIG.format(
-                max_traces=MAX_TRACES, otlp_grpc=self._otlp_port, otlp_http=self._otlp_http_port, query=self._query_port
-            )
+            _CONFIG.format(storage=storage, otlp_grpc=self._otlp_port, otlp_http=self._otlp_http_port, query=self._query_port)
         )
         return settings
 

@@ -1,0 +1,224 @@
+"""Five hundred sagas, a third of which fail at different places: each is one trace, whole and true, in a real Jaeger."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from saga_cli.dev.jaeger import JaegerService
+from saga_cli.dev.kafka import KafkaService
+from saga_cli.dev.postgres import PostgresService
+from support import shop, traces
+from support.chaos import Chaos
+from support.jaeger import JaegerClient, Trace
+from support.orders import Fault, OpenCount, Order, Placing, all_final, some_orders
+from support.processes import SagaProcess
+from support.traces import Told
+
+pytestmark = pytest.mark.e2e
+
+ORDERS = 500
+SEEN_WITHIN_S = 30.0
+DOWN_S = 20.0
+KILLS = 10
+WAYS_TO_FAIL: Sequence[tuple[Fault, ...]] = (
+    ({"step": "reserve", "kind": "reject", "times": 1, "ms": 0},),
+    ({"step": "charge", "kind": "reject", "times": 1, "ms": 0},),
+    ({"step": "ship", "kind": "reject", "times": 1, "ms": 0},),
+    ({"step": "charge", "kind": "fail", "times": 2, "ms": 0}, {"step": "ship", "kind": "reject", "times": 1, "ms": 0}),
+)
+SLOW: tuple[Fault, ...] = tuple({"step": step, "kind": "delay", "times": 1, "ms": 1_200} for step in ("reserve", "charge"))
+
+
+def a_third_fails(more: tuple[Fault, ...] = ()) -> list[Order]:
+    orders = some_orders(ORDERS, rejected=0)
+    failing = iter(WAYS_TO_FAIL[n % len(WAYS_TO_FAIL)] for n in range(ORDERS))
+    return [
+        Order(id=order.id, carrier=order.carrier, faults=(*more, *(next(failing) if n % 3 == 0 else ())))
+        for n, order in enumerate(orders)
+    ]
+
+
+def traced(jaeger: JaegerService) -> dict[str, str]:
+    return {"SAGA_OTLP_ENDPOINT": jaeger.otlp_grpc, "SAGA_JAEGER_URL": jaeger.query_url, "SAGA_KAFKA_SESSION_TIMEOUT_MS": "6000"}
+
+
+async def checked(client: JaegerClient, sagas: Sequence[Told], wrongs: Callable[[Told, Trace], Sequence[str]]) -> int:
+    """How many are as they must be; asked again until all are, or the time is over. Prints what is wrong with the first others."""
+    deadline = time.monotonic() + SEEN_WITHIN_S
+    left = {saga.trace_id: (saga, ["no trace"]) for saga in sagas}
+    while left:
+        for trace_id, (saga, _) in list(left.items()):
+            trace = await client.trace(trace_id)
+            found = ["no trace"] if trace is None else list(wrongs(saga, trace))
+            if found:
+                left[trace_id] = (saga, found)
+            else:
+                del left[trace_id]
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(0.5)
+    for saga, found in list(left.values())[:10]:
+        print(f"  saga {saga.id} trace {saga.trace_id}: {'; '.join(found[:5])}")
+    return len(sagas) - len(left)
+
+
+async def one_trace_each(client: JaegerClient, sagas: Sequence[Told]) -> None:
+    """No saga is told in a second trace as well, and no trace tells of two."""
+    seen: dict[str, set[str]] = {}
+    for trace in await client.find(traces.COORDINATOR, limit=4 * ORDERS):
+        for span in trace.spans:
+            if span.service == traces.COORDINATOR:
+                seen.setdefault(str(span.tags["saga.id"]), set()).add(trace.trace_id)
+    assert seen == {str(saga.id): {saga.trace_id} for saga in sagas}
+
+
+async def test_each_of_five_hundred_traces_is_whole_and_true(
+    tmp_path: Path,
+    own_kafka: Callable[[], KafkaService],
+    own_postgres: Callable[[], PostgresService],
+    own_jaeger: Callable[..., JaegerService],
+) -> None:
+    kafka, postgres, jaeger = own_kafka(), own_postgres(), own_jaeger()
+    client = JaegerClient(jaeger.query_url)
+    async with shop.opened(
+        tmp_path, kafka=kafka.bootstrap_servers, new_database=postgres.create_database, settings=traced(jaeger)
+    ) as fleet:
+        await fleet.start()
+        await fleet.register()
+        placing = Placing(fleet.servers)
+        await placing.place_all(a_third_fails())
+        ended = await all_final(fleet.database, 120)
+        assert ended.counted["COMPENSATED"] >= ORDERS // 3
+        sagas = await traces.told(fleet.database)
+        assert len(sagas) == ORDERS
+
+        def wrongs(saga: Told, trace: Trace) -> list[str]:
+            return [
+                *traces.wrongs_of_own_spans(saga, trace),
+                *traces.wrongs_of_all_spans(saga, trace),
+                *(f"{attempt} has no process span" for attempt in traces.not_processed(saga, trace)),
+                *(f"{attempt} was processed twice" for attempt in traces.processed_twice_unsaid(trace)),
+            ]
+
+        right = await checked(client, sagas, wrongs)
+        print(f"\n  {right} of {ORDERS}")
+        assert right == ORDERS
+        await one_trace_each(client, sagas)
+        await _hanging(fleet, client)
+        await _continued(fleet, client)
+        await _exported_again(fleet, sagas[:25], client, own_jaeger())
+        fleet.assert_alive()
+
+
+async def _hanging(fleet: shop.Shop, client: JaegerClient) -> None:
+    """A running saga is seen and named before it ends."""
+    stuck = Order(id="hangs", carrier="post", faults=({"step": "charge", "kind": "hang", "times": 1, "ms": 0},))
+    placing = Placing(fleet.servers)
+    await placing.place_all([stuck])
+    (saga_id,) = placing.placed
+    async with httpx.AsyncClient(trust_env=False) as http:
+        saga = (await http.get(f"{fleet.servers[0]}/v1/sagas/{saga_id}")).json()
+    assert saga["closed_at"] is None
+    trace = await client.wait_for(saga["trace_id"], lambda seen: bool(seen.named("reserve")))
+    assert trace.span("started").tags["saga.definition"] == "order"
+    assert not trace.named("order"), "its root comes at the end"
+
+
+async def _continued(fleet: shop.Shop, client: JaegerClient) -> None:
+    """A caller's trace goes on."""
+    trace_id, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    order = some_orders(1, rejected=0)[0]
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.post(
+            f"{fleet.servers[1]}/v1/sagas",
+            json={"definition": "order", "input": order.input(1)},
+            headers={"traceparent": f"00-{trace_id}-{span}-01"},
+        )
+    assert answer.status_code == 201, answer.text
+    trace = await client.wait_for(trace_id, lambda seen: bool(seen.named("order")))
+    root = trace.span("order")
+    assert (root.parent_id, root.trace_id, [each.span_id for each in trace.roots]) == (span, trace_id, [root.span_id])
+
+
+async def _exported_again(fleet: shop.Shop, sagas: Sequence[Told], client: JaegerClient, fresh: JaegerService) -> None:
+    """A fresh Jaeger is given the identical spans of the coordinator."""
+    for saga in sagas:
+        await fleet.command("trace", "export", str(saga.id), "--otlp", fresh.otlp_grpc)
+        there, here = await JaegerClient(fresh.query_url).trace(saga.trace_id), await client.trace(saga.trace_id)
+        assert there is not None
+        assert here is not None
+        assert list(there.spans) == [span for span in here.spans if span.service == traces.COORDINATOR]
+
+
+async def test_no_trace_loses_a_span_of_the_coordinator_though_everything_is_killed_and_jaeger_is_down(
+    tmp_path: Path,
+    own_kafka: Callable[[], KafkaService],
+    own_postgres: Callable[[], PostgresService],
+    own_jaeger: Callable[..., JaegerService],
+) -> None:
+    kafka, postgres, jaeger = own_kafka(), own_postgres(), own_jaeger(tmp_path / "jaeger")
+    client = JaegerClient(jaeger.query_url)
+    async with shop.opened(
+        tmp_path, kafka=kafka.bootstrap_servers, new_database=postgres.create_database, settings=traced(jaeger)
+    ) as fleet:
+        await fleet.start()
+        await fleet.register()
+        count = OpenCount(fleet.database)
+        chaos, placing, looking = Chaos(fleet, count), Placing(fleet.servers), asyncio.create_task(count.run())
+        try:
+            async with asyncio.timeout(300), asyncio.TaskGroup() as group:
+                group.create_task(placing.pace(a_third_fails(SLOW), count, per_s=8, floor=40, limit_s=240))
+                await count.reaches(lambda open_: open_ >= 30, 60, "enough orders open to begin")
+                group.create_task(_kill_ten_times(chaos))
+                group.create_task(_down_for_a_while(jaeger))
+            await all_final(fleet.database, 120)
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking
+            print(f"\n{chaos.report()}")
+        assert len(chaos.kills()) == KILLS
+        sagas = await traces.told(fleet.database)
+        assert len(sagas) == ORDERS
+        right = await checked(client, sagas, traces.wrongs_of_own_spans)
+        print(f"\n  {right} of {ORDERS}: of the coordinator's own spans none lost, none doubled")
+        assert right == ORDERS
+        await one_trace_each(client, sagas)
+        gaps = unsaid = 0
+        for saga in sagas:
+            trace = await client.trace(saga.trace_id)
+            assert trace is not None
+            gaps += len(traces.not_processed(saga, trace))
+            unsaid += len(traces.processed_twice_unsaid(trace))
+            orphans = [span for span in trace.roots if span.span_id != saga.root_id and span.kind == "consumer"]
+            assert not orphans, f"{saga.id}: {orphans}"
+        print(f"  {gaps} participants' spans lost with their process; each redelivery says that it is one")
+        assert unsaid == 0
+
+
+async def _kill_ten_times(chaos: Chaos) -> None:
+    fleet = chaos.shop
+    turn: Sequence[SagaProcess] = [
+        process
+        for each in zip(fleet.coordinators, *(fleet.instances(name) for name in shop.PARTICIPANTS), strict=True)
+        for process in each
+    ]
+    for number in range(KILLS):
+        process = turn[number % len(turn)]
+        await chaos.kill(process, at_least=10)
+        await process.start()
+        await process.ready()
+
+
+async def _down_for_a_while(jaeger: JaegerService) -> None:
+    await asyncio.sleep(5)
+    jaeger.kill()
+    await asyncio.sleep(DOWN_S)
+    await asyncio.to_thread(jaeger.start)
