@@ -1,37 +1,26 @@
 """The `order` saga through a whole system: reserve, charge, ship; one in ten is rejected at ship and compensated.
 
-Real Kafka and PostgreSQL (fsync on), one coordinator and three participants, each a process started by the public command. The load
-generator writes to `saga.start` and keeps so many sagas in flight by reading `saga.events`. A saga is done when its final state is stored
-and announced. CPU is that of all processes, broker and database included, the load generator apart.
+The load generator writes to `saga.start` and keeps so many sagas in flight by reading `saga.events`. A saga is done when its final state
+is stored and announced. CPU is that of all processes, broker and database included, the load generator (and a Jaeger) apart.
 
     .venv/bin/python benchmarks/orders.py --in-flight 64 --seconds 20 --rounds 3
+    .venv/bin/python benchmarks/orders.py --in-flight 64 --tracing 100%             with tracing
+    .venv/bin/python benchmarks/orders.py --in-flight 64 --tracing 1% --pairs 5     what tracing costs: pairs with and without, in turn
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
-import os
 import secrets
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import httpx
 from measuring import cpu_s, rss_mb
+from system import DEMO, Bench, System, running_system
 
-import saga_demo
-from saga_cli.dev.kafka import KafkaService
-from saga_cli.dev.postgres import PostgresService
-from saga_cli.dev.process import free_port
 from saga_messaging.broker import Outgoing
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
@@ -40,26 +29,13 @@ from saga_schemas.codec import encode
 from saga_schemas.envelopes import StartHeaders
 from saga_schemas.files import read_schemas
 from saga_schemas.records import SagaEvent, read_own
+from saga_schemas.topics import Topics
 
-PARTICIPANTS = ("inventory", "payment", "shipping")
-SAGA = str(Path(sys.executable).parent / "saga")
-DEMO = Path(saga_demo.__file__).parent
 WARM_UP_S = 30.0
 """The broker's JVM compiles what is hot during the first half minute: that is not the work measured."""
+PAIR_WARM_UP_S = 5.0
 PATIENCE_S = 60.0
-
-
-@dataclass(frozen=True)
-class System:
-    """The processes under measure."""
-
-    kafka: str
-    server: str
-    coordinator: int
-    others: tuple[int, ...]
-
-    def cpu_s(self) -> float:
-        return cpu_s(self.coordinator) + sum(cpu_s(pid) for pid in self.others)
+TRACING = {"off": 0.0, "1%": 0.01, "100%": 1.0}
 
 
 @dataclass(frozen=True)
@@ -67,6 +43,8 @@ class Round:
     sagas_per_s: float
     cpu_ms: float
     coordinator_cpu_ms: float
+    own_cpu_ms: float
+    """Of coordinator and participants."""
     coordinator_rss_mb: float
     latencies_ms: list[float]
 
@@ -76,6 +54,7 @@ class Load:
 
     def __init__(self, system: System, in_flight: int) -> None:
         self._broker = KafkaBroker(KafkaSettings(bootstrap_servers=system.kafka, client_id="load"))
+        self._topics = Topics(system.topic_prefix)
         self.in_flight = in_flight
         self._schema = Catalog(read_schemas(DEMO / "schemas")).latest("shop.PlaceOrder")
         self._open: dict[str, float] = {}
@@ -91,7 +70,7 @@ class Load:
         await consumer.start()
         await producer.start()
         try:
-            await consumer.subscribe(["saga.events"])
+            await consumer.subscribe([self._topics.events])
             await self._at_the_end(consumer)
             started.set()
             while True:
@@ -141,7 +120,7 @@ class Load:
             time_us=time.time_ns() // 1000,
         )
         assert self._schema is not None
-        return Outgoing(topic="saga.start", key=key.encode(), value=encode(self._schema, value), headers=headers.encode())
+        return Outgoing(topic=self._topics.start, key=key.encode(), value=encode(self._schema, value), headers=headers.encode())
 
     def _heard(self, event: SagaEvent) -> None:
         if event.event != "finished" or event.business_key is None:
@@ -158,14 +137,15 @@ class Load:
             raise SystemExit(f"{len(late)} sagas did not end in {PATIENCE_S:.0f} s, first {late[0]}")
 
 
-async def measure(system: System, in_flight: int, seconds: float) -> Round:
+async def measure(system: System, in_flight: int, seconds: float, warm_up_s: float = WARM_UP_S) -> Round:
     load = Load(system, in_flight)
     started = asyncio.Event()
     running = asyncio.create_task(load.run(started))
     ready = asyncio.create_task(started.wait())
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-    await _warmed_up(load, running)
-    done, cpu, own, began = load.done, system.cpu_s(), cpu_s(system.coordinator), time.perf_counter()
+    await _warmed_up(load, running, warm_up_s)
+    done, began = load.done, time.perf_counter()
+    cpu, own, coordinator = system.cpu_s(), system.own_cpu_s(), cpu_s(system.coordinator)
     load.latencies_ms.clear()
     await asyncio.wait({running}, timeout=seconds)
     if running.done():
@@ -174,7 +154,8 @@ async def measure(system: System, in_flight: int, seconds: float) -> Round:
     result = Round(
         sagas_per_s=sagas / elapsed,
         cpu_ms=(system.cpu_s() - cpu) * 1000 / max(sagas, 1),
-        coordinator_cpu_ms=(cpu_s(system.coordinator) - own) * 1000 / max(sagas, 1),
+        own_cpu_ms=(system.own_cpu_s() - own) * 1000 / max(sagas, 1),
+        coordinator_cpu_ms=(cpu_s(system.coordinator) - coordinator) * 1000 / max(sagas, 1),
         coordinator_rss_mb=rss_mb(system.coordinator),
         latencies_ms=sorted(load.latencies_ms),
     )
@@ -183,10 +164,10 @@ async def measure(system: System, in_flight: int, seconds: float) -> Round:
     return result
 
 
-async def _warmed_up(load: Load, running: asyncio.Task[None]) -> None:
+async def _warmed_up(load: Load, running: asyncio.Task[None], warm_up_s: float) -> None:
     """Every part has started and worked for a while."""
     began = time.perf_counter()
-    while load.done < 2 * load.in_flight or time.perf_counter() - began < WARM_UP_S:
+    while load.done < 2 * load.in_flight or time.perf_counter() - began < warm_up_s:
         await asyncio.sleep(0.1)
         if running.done():
             running.result()
@@ -194,67 +175,47 @@ async def _warmed_up(load: Load, running: asyncio.Task[None]) -> None:
             raise SystemExit(f"only {load.done} sagas ended in {PATIENCE_S:.0f} s")
 
 
-@contextmanager
-def running_system() -> Iterator[System]:
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-bench-")))
-        kafka, postgres = stack.enter_context(KafkaService()), stack.enter_context(PostgresService())
-        port = free_port()
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")} | {
-            "SAGA_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "SAGA_DATABASE_URL": _database(postgres, "coordinator"),
-            "SAGA_TOKEN_KEYS": "1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
-            "SAGA_SERVER": f"http://127.0.0.1:{port}",
-            "SAGA_LOG_LEVEL": "warning",
-            "SAGA_DEMO_LEAN": "1",
-        }
-        subprocess.run([SAGA, "db", "upgrade"], env=environ, check=True, stdout=subprocess.DEVNULL)
-        coordinator = _start(stack, folder, environ, "serve", "--port", str(port))
-        _wait_ready(f"http://127.0.0.1:{port}/readyz")
-        for command in (("def", "register", str(DEMO / "order.saga.yaml")), ("def", "activate", "order", "1")):
-            subprocess.run([SAGA, *command], env=environ, check=True, stdout=subprocess.DEVNULL)
-        others = [kafka.pid, postgres.pid]
-        for name in PARTICIPANTS:
-            own = environ | {f"SAGA_{name.upper()}_DATABASE_URL": _database(postgres, name)}
-            others.append(_start(stack, folder, own, "participant", "run", f"saga_demo.{name}:{name}"))
-        yield System(kafka=kafka.bootstrap_servers, server=environ["SAGA_SERVER"], coordinator=coordinator, others=tuple(others))
-
-
-def _database(postgres: PostgresService, name: str) -> str:
-    """A new database, by the Unix socket where its path allows."""
-    over_tcp = postgres.create_database(name)
-    return postgres.socket_url(name) or over_tcp
-
-
-def _start(stack: ExitStack, folder: Path, environ: dict[str, str], *command: str) -> int:
-    log = stack.enter_context((folder / f"{command[-1].replace(':', '_')}.log").open("wb"))
-    process = subprocess.Popen([SAGA, *command], env=environ, stdout=log, stderr=subprocess.STDOUT)
-    stack.callback(_end, process, Path(log.name))
-    return process.pid
-
-
-def _end(process: subprocess.Popen[bytes], log: Path) -> None:
-    if process.poll() is not None:
-        print(f"{log.name} ended by itself with {process.returncode}:\n{log.read_text()[-2000:]}", file=sys.stderr)
-    process.terminate()
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-
-
-def _wait_ready(url: str) -> None:
-    for _ in range(150):
-        try:
-            if httpx.get(url, timeout=2).status_code < 500:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.2)
-    raise SystemExit(f"{url} did not answer in 30 s")
-
-
 def _percentile(values: list[float], part: float) -> float:
     return values[min(int(len(values) * part), len(values) - 1)] if values else float("nan")
+
+
+def rounds(given: argparse.Namespace) -> None:
+    """So many rounds on one system; the median closes."""
+    found: list[Round] = []
+    with running_system(TRACING[given.tracing]) as system:
+        for number in range(given.rounds):
+            one = asyncio.run(measure(system, given.in_flight, given.seconds))
+            found.append(one)
+            print(
+                f"round {number + 1}: {one.sagas_per_s:.0f} sagas/s, CPU-ms {one.cpu_ms:.2f} in all, "
+                f"{one.coordinator_cpu_ms:.2f} coordinator, "
+                f"RSS {one.coordinator_rss_mb:.0f} MB, latency ms p50 {_percentile(one.latencies_ms, 0.5):.0f} "
+                f"p95 {_percentile(one.latencies_ms, 0.95):.0f} p99 {_percentile(one.latencies_ms, 0.99):.0f}",
+                flush=True,
+            )
+    print(
+        f"{statistics.median(r.sagas_per_s for r in found):.0f} sagas/s  {statistics.median(r.cpu_ms for r in found):.2f} CPU-ms"
+    )
+
+
+def pairs(given: argparse.Namespace) -> None:
+    """Two systems on the same services, one traced and one not, loaded in turn; the median of the ratios closes."""
+    ratios: list[float] = []
+    with Bench() as bench:
+        off, on = bench.system(0.0, name="off"), bench.system(TRACING[given.tracing], name="on")
+        for system in (off, on):  # everything is warm, the broker above all
+            asyncio.run(measure(system, given.in_flight, 1.0, WARM_UP_S / 2))
+        for number in range(given.pairs):
+            turn = (off, on) if number % 2 == 0 else (on, off)
+            cost = {id(each): asyncio.run(measure(each, given.in_flight, given.seconds, PAIR_WARM_UP_S)) for each in turn}
+            without, traced = cost[id(off)].own_cpu_ms, cost[id(on)].own_cpu_ms
+            ratios.append(traced / without)
+            print(
+                f"pair {number + 1}: coordinator and participants {without:.2f} CPU-ms a saga untraced, {traced:.2f} traced: "
+                f"{100 * (traced / without - 1):+.1f} %",
+                flush=True,
+            )
+    print(f"tracing {given.tracing} costs {100 * (statistics.median(ratios) - 1):+.1f} % of CPU, median of {given.pairs} pairs")
 
 
 def main() -> None:
@@ -262,21 +223,12 @@ def main() -> None:
     arguments.add_argument("--in-flight", type=int, default=64)
     arguments.add_argument("--seconds", type=float, default=20.0)
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--tracing", choices=TRACING, default="off", help="share of the sagas that are traced")
+    arguments.add_argument("--pairs", type=int, default=0, help="compare --tracing with none, in so many pairs")
     given = arguments.parse_args()
-    rounds: list[Round] = []
-    with running_system() as system:
-        for number in range(given.rounds):
-            found = asyncio.run(measure(system, given.in_flight, given.seconds))
-            rounds.append(found)
-            print(
-                f"round {number + 1}: {found.sagas_per_s:.0f} sagas/s, CPU-ms {found.cpu_ms:.2f} in all, "
-                f"{found.coordinator_cpu_ms:.2f} coordinator, "
-                f"RSS {found.coordinator_rss_mb:.0f} MB, latency ms p50 {_percentile(found.latencies_ms, 0.5):.0f} "
-                f"p95 {_percentile(found.latencies_ms, 0.95):.0f} p99 {_percentile(found.latencies_ms, 0.99):.0f}"
-            )
-    print(
-        f"{statistics.median(r.sagas_per_s for r in rounds):.0f} sagas/s  {statistics.median(r.cpu_ms for r in rounds):.2f} CPU-ms"
-    )
+    if given.pairs and given.tracing == "off":
+        arguments.error("--pairs compares tracing with none: give --tracing 1% or 100% as well")
+    pairs(given) if given.pairs else rounds(given)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,145 @@
+"""The system under measure: real Kafka and PostgreSQL (fsync on), a coordinator, three participants, each a process started by the public
+command; and for runs with tracing a real Jaeger. Two systems may stand side by side on the same services, under topics and databases of
+their own: then what one of them costs can be compared with the other, minute by minute.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import httpx
+from measuring import cpu_s
+
+import saga_demo
+from saga_cli.dev.jaeger import JaegerService
+from saga_cli.dev.kafka import KafkaService
+from saga_cli.dev.postgres import PostgresService
+from saga_cli.dev.process import free_port
+
+PARTICIPANTS = ("inventory", "payment", "shipping")
+SAGA = str(Path(sys.executable).parent / "saga")
+DEMO = Path(saga_demo.__file__).parent
+
+
+@dataclass(frozen=True)
+class System:
+    """The processes under measure."""
+
+    kafka: str
+    topic_prefix: str
+    server: str
+    coordinator: int
+    participants: tuple[int, ...]
+    services: tuple[int, ...]
+    """Broker and database."""
+
+    def cpu_s(self) -> float:
+        return self.own_cpu_s() + sum(cpu_s(pid) for pid in self.services)
+
+    def own_cpu_s(self) -> float:
+        """Of coordinator and participants."""
+        return cpu_s(self.coordinator) + sum(cpu_s(pid) for pid in self.participants)
+
+
+class Bench:
+    """Kafka and PostgreSQL, the systems started on them, and a Jaeger once somebody traces. Everything ends with the block."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-bench-")))
+        self._kafka = self._stack.enter_context(KafkaService())
+        self._postgres = self._stack.enter_context(PostgresService())
+        self._jaeger: JaegerService | None = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def system(self, sampling: float = 0.0, *, name: str = "") -> System:
+        """Started and ready, with this share of its sagas traced. `name` sets its topics and databases apart."""
+        port = free_port()
+        environ = self._environ(sampling, name) | {"SAGA_SERVER": f"http://127.0.0.1:{port}"}
+        subprocess.run([SAGA, "db", "upgrade"], env=environ, check=True, stdout=subprocess.DEVNULL)
+        coordinator = self._start(environ, "serve", "--port", str(port))
+        _wait_ready(f"http://127.0.0.1:{port}/readyz")
+        for command in (("def", "register", str(DEMO / "order.saga.yaml")), ("def", "activate", "order", "1")):
+            subprocess.run([SAGA, *command], env=environ, check=True, stdout=subprocess.DEVNULL)
+        participants = [
+            self._start(
+                environ | {f"SAGA_{each.upper()}_DATABASE_URL": self._database(name + each)},
+                *("participant", "run", f"saga_demo.{each}:{each}"),
+            )
+            for each in PARTICIPANTS
+        ]
+        return System(
+            kafka=self._kafka.bootstrap_servers,
+            topic_prefix=environ["SAGA_TOPIC_PREFIX"],
+            server=environ["SAGA_SERVER"],
+            coordinator=coordinator,
+            participants=tuple(participants),
+            services=tuple(pid for pid in (self._kafka.pid, self._postgres.pid) if pid is not None),
+        )
+
+    def _environ(self, sampling: float, name: str) -> dict[str, str]:
+        environ = {variable: value for variable, value in os.environ.items() if not variable.startswith("SAGA_")} | {
+            "SAGA_KAFKA_BOOTSTRAP_SERVERS": self._kafka.bootstrap_servers,
+            "SAGA_TOPIC_PREFIX": f"{name}." if name else "",
+            "SAGA_DATABASE_URL": self._database(name + "coordinator"),
+            "SAGA_TOKEN_KEYS": "1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            "SAGA_LOG_LEVEL": "warning",
+            "SAGA_DEMO_LEAN": "1",
+        }
+        if sampling:
+            self._jaeger = self._jaeger or self._stack.enter_context(JaegerService())
+            environ |= {"SAGA_OTLP_ENDPOINT": self._jaeger.otlp_grpc, "SAGA_TRACE_SAMPLING": str(sampling)}
+        return environ
+
+    def _database(self, name: str) -> str:
+        """A new database, by the Unix socket where its path allows."""
+        over_tcp = self._postgres.create_database(name)
+        return self._postgres.socket_url(name) or over_tcp
+
+    def _start(self, environ: dict[str, str], *command: str) -> int:
+        log = self._stack.enter_context((self._folder / f"{len(list(self._folder.iterdir()))}.log").open("wb"))
+        process = subprocess.Popen([SAGA, *command], env=environ, stdout=log, stderr=subprocess.STDOUT)
+        self._stack.callback(_end, process, Path(log.name), command)
+        return process.pid
+
+
+@contextmanager
+def running_system(sampling: float = 0.0) -> Iterator[System]:
+    with Bench() as bench:
+        yield bench.system(sampling)
+
+
+def _end(process: subprocess.Popen[bytes], log: Path, command: tuple[str, ...]) -> None:
+    if process.poll() is not None:
+        print(f"saga {' '.join(command)} ended by itself with {process.returncode}:\n{log.read_text()[-2000:]}", file=sys.stderr)
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _wait_ready(url: str) -> None:
+    for _ in range(150):
+        try:
+            if httpx.get(url, timeout=2).status_code < 500:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    raise SystemExit(f"{url} did not answer in 30 s")
