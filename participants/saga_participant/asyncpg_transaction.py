@@ -1,128 +1,200 @@
-"""The barrier's transaction on the bare asyncpg connection: BEGIN, one INSERT, the handler's statements, one UPDATE, COMMIT.
+"""The barrier's transaction on the bare asyncpg connection: claim, the handler's statements, save, commit.
 
-asyncpg is not imported: the connection comes out of SQLAlchemy's pool. The statements are those of sql_transaction.py, as text.
+BEGIN goes with the claim and the saving with COMMIT wherever their values can be written as literals (joined_statements.py); else each is
+a round trip of its own, with parameters: the statements of sql_transaction.py, as text. asyncpg is not imported: the connection comes out
+of SQLAlchemy's pool.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from saga_participant.database_errors import refused
+from saga_participant.bare_connection import BareConnection
+from saga_participant.database_errors import out_of_reach, refused, sqlstate, unsent
 from saga_participant.entry import Entry
-from saga_participant.guarded import GuardedAsyncpg
-from saga_participant.outcomes import BarrierBroken
+from saga_participant.guarded import GuardedAsyncpg, Savepoint
+from saga_participant.joined_statements import NOT_ONE_ROW, NOW, XID, claim_of, save_of
+from saga_participant.outcomes import BarrierBroken, Unavailable
 from saga_participant.row_mapping import COLUMNS, entry_of, values_of
 from saga_participant.transactions import COMMIT_LIMIT_S, Claimed, CommitRefused, CommitUnknown, Handle
 
-_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-_XID: Final = "pg_current_xact_id()::text"
 _KEY: Final = ("saga_id", "step")
 _CHANGING: Final = tuple(name for name in COLUMNS if name not in _KEY)
+_ENDED: Final = "the handler ended the transaction it was given"
+_UNKNOWN_NAME: Final = "26000"
 
 CLAIM: Final = (
     "INSERT INTO saga_barrier (saga_id, step, tenant, incarnation, run, state, expires_at, at) "
-    f"VALUES ($1, $2, $3, $4, $5, $6, $7, {_NOW}) ON CONFLICT (saga_id, step) DO NOTHING RETURNING at, {_XID} AS xid"
+    f"VALUES ($1, $2, $3, $4, $5, $6, $7, {NOW}) ON CONFLICT (saga_id, step) DO NOTHING RETURNING at, {XID}::text AS xid"
 )
 """Makes the row, provisionally; no row comes back when it exists. Waits for whoever is making the same one."""
 LOCK: Final = (
-    f"SELECT {', '.join(COLUMNS)}, {_NOW} AS now, {_XID} AS xid FROM saga_barrier WHERE saga_id = $1 AND step = $2 FOR UPDATE"
+    f"SELECT {', '.join(COLUMNS)}, {NOW} AS now, {XID}::text AS xid FROM saga_barrier WHERE saga_id = $1 AND step = $2 FOR UPDATE"
 )
 """Reads the row and keeps it from everybody else until the end of the transaction."""
 SAVE: Final = (
-    f"UPDATE saga_barrier SET {', '.join(f'{name} = ${index}' for index, name in enumerate(_CHANGING, start=3))}, at = {_NOW} "
-    f"WHERE saga_id = $1 AND step = $2 AND {_XID} = ${len(_CHANGING) + 3}"
+    f"UPDATE saga_barrier SET {', '.join(f'{name} = ${index}' for index, name in enumerate(_CHANGING, start=3))}, at = {NOW} "
+    f"WHERE saga_id = $1 AND step = $2 AND {XID}::text = ${len(_CHANGING) + 3}"
 )
 """Writes the row, in the transaction that claimed it and in no other."""
+MADE_HERE: Final = f"SELECT {XID}::text FROM saga_barrier WHERE saga_id = $1 AND step = $2 AND xmin = {XID}::xid"
+"""The id of the transaction that asks, if it is the one that made the row."""
+IS_THERE: Final = "SELECT EXISTS (SELECT FROM saga_barrier WHERE saga_id = $1 AND step = $2)"
 
 
 class AsyncpgTransaction:
     """One transaction on one asyncpg connection."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._pooled = connection
-        self._connection: Any = None
-        self._transaction: Any = None
-        self._xid = ""
+    def __init__(self, connection: BareConnection) -> None:
+        self._bare = connection
+        self._connection: Any = connection.driver
+        self._begun = False
+        self._row: Entry | None = None
+        """The row as it stands: made here, or found."""
+        self._xid: str | None = None
+        """This transaction's id; None as long as nobody asked: then xmin proves that it made the row."""
+        self._now_us: int | None = None
+        self._saving: str | None = None
+        self._over = False
 
     @property
     def reusable(self) -> bool:
-        return self._connection is not None and not self._connection.is_closed()
+        return self._over and not self.lost()
 
     async def start(self) -> None:
-        self._connection = (await self._pooled.get_raw_connection()).driver_connection
-        transaction = self._connection.transaction()
-        await transaction.start()
-        self._transaction = transaction
+        """It begins with its first statement."""
 
     async def claim(self, fresh: Entry) -> Claimed:
+        made = await self._claim_at_once(fresh)
+        if made:
+            self._row = fresh
+            return Claimed(entry=None)
+        await self._begin()
         row = fresh.row
-        for _ in range(2):  # a row that was there and is gone again (collected) is made by the second turn
-            made = await self._connection.fetchrow(
-                CLAIM, fresh.saga_id, fresh.step, fresh.tenant, row.incarnation, row.run, row.state.value, fresh.expires_at_us
-            )
-            if made is not None:
-                self._xid = made["xid"]
-                return Claimed(entry=None, now_us=made["at"])
+        for turn in range(3):  # a row that was there and is gone again (collected) is made by the next turn
+            if turn or made is None:
+                found = await self._connection.fetchrow(
+                    CLAIM, fresh.saga_id, fresh.step, fresh.tenant, row.incarnation, row.run, row.state.value, fresh.expires_at_us
+                )
+                if found is not None:
+                    self._row, self._xid, self._now_us = fresh, found["xid"], found["at"]
+                    return Claimed(entry=None, expired=fresh.expires_at_us <= found["at"])
             claimed = await self.lock(fresh.saga_id, fresh.step)
             if claimed.entry is not None:
                 return claimed
         raise BarrierBroken("the barrier row comes and goes")
 
+    async def _claim_at_once(self, fresh: Entry) -> bool | None:
+        """With BEGIN. False: there is a row, or the command has expired. None: not begun, it has to go with parameters."""
+        statements = claim_of(fresh)
+        if statements is None or not await self._bare.prepare():
+            return None
+        self._begun = True
+        try:
+            return bool(await self._connection.execute(statements) == "INSERT 0 1")
+        except Exception as error:
+            if sqlstate(error) != _UNKNOWN_NAME:
+                raise
+        self._bare.names_are_lost()
+        await self.rollback()
+        return None
+
     async def lock(self, saga_id: UUID, step: str) -> Claimed:
+        await self._begin()
         found = await self._connection.fetchrow(LOCK, saga_id, step)
         if found is None:
-            return Claimed(entry=None, now_us=0)
-        self._xid = found["xid"]
-        return Claimed(entry=entry_of(found, found["now"]), now_us=found["now"])
+            return Claimed(entry=None)
+        self._xid, self._now_us = found["xid"], found["now"]
+        self._row = entry_of(found, found["now"])
+        return Claimed(entry=self._row)
+
+    async def _begin(self) -> None:
+        if self._begun:
+            return
+        try:
+            await self._connection.execute("BEGIN")
+        except Exception as error:
+            if not self.lost() and not out_of_reach(error):
+                raise
+            raise Unavailable(f"the database does not begin a transaction ({type(error).__name__})") from error
+        self._begun = True
+
+    async def clock(self) -> int:
+        if self._now_us is None:
+            self._now_us = int(await self._connection.fetchval(f"SELECT {NOW}"))
+        return self._now_us
 
     async def save(self, entry: Entry) -> None:
-        values = values_of(entry)
-        if self._connection.is_in_transaction():
-            done = await self._connection.execute(
-                SAVE, entry.saga_id, entry.step, *(values[name] for name in _CHANGING), self._xid
-            )
+        if self.lost():
+            raise Unavailable("the connection was lost before the row was written")
+        if not self._connection.is_in_transaction():
+            raise BarrierBroken(_ENDED)
+        assert self._row is not None
+        self._saving = save_of(entry, self._row, self._xid) if self._bare.prepared else None
+        if self._saving is None:
+            await self._save_now(entry)
+
+    async def _save_now(self, entry: Entry) -> None:
+        values, xid = values_of(entry), self._xid or await self._where_made(MADE_HERE)
+        if xid is not None:
+            done = await self._connection.execute(SAVE, entry.saga_id, entry.step, *(values[name] for name in _CHANGING), xid)
             if done == "UPDATE 1":
                 return
-        raise BarrierBroken("the handler ended the transaction it was given")
+        raise BarrierBroken(_ENDED)
 
-    @contextlib.asynccontextmanager
-    async def handle(self, wanted: Handle) -> AsyncIterator[Any]:
+    async def _where_made(self, question: str) -> Any:
+        assert self._row is not None
+        return await self._connection.fetchval(question, self._row.saga_id, self._row.step)
+
+    def handle(self, wanted: Handle) -> AbstractAsyncContextManager[Any]:
         if wanted is not Handle.ASYNCPG:
             raise AssertionError(f"{wanted.value} needs the transaction through SQLAlchemy")
-        yield GuardedAsyncpg(self._connection)
+        return contextlib.nullcontext(GuardedAsyncpg(self._connection))
 
-    @contextlib.asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        async with self._connection.transaction():
-            yield
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        return Savepoint(self._connection, "saga_handler")
 
     async def intact(self) -> bool:
-        return self.lost() or await asyncpg_intact(self._connection, self._xid)
+        if self.lost():
+            return True
+        if self._xid is not None:
+            return await asyncpg_intact(self._connection, self._xid)
+        if not self._connection.is_in_transaction():
+            return False
+        try:
+            return await self._where_made(MADE_HERE) is not None
+        except Exception:  # an error ended it, or the one a handler began in its place: then the row was committed before that
+            await self._connection.execute("ROLLBACK")
+            return not await self._where_made(IS_THERE)
 
     def lost(self) -> bool:
-        return self._connection is None or bool(self._connection.is_closed())
+        return bool(self._connection.is_closed())
 
     async def commit(self) -> None:
-        transaction, self._transaction = self._transaction, None
         try:
-            async with asyncio.timeout(COMMIT_LIMIT_S):
-                await transaction.commit()
+            done = await self._connection.execute(self._saving or "COMMIT", timeout=COMMIT_LIMIT_S)
         except Exception as error:
-            if refused(error):
+            if unsent(error):
+                raise
+            if not refused(error):
+                self._connection.terminate()
+                raise CommitUnknown(type(error).__name__) from error
+            if self._saving is None or not self._connection.is_in_transaction():
                 raise CommitRefused(type(error).__name__) from error
-            self._connection.terminate()
-            raise CommitUnknown(type(error).__name__) from error
+            if sqlstate(error) == NOT_ONE_ROW:  # still open, so it was the saving that failed: the COMMIT was not reached
+                raise BarrierBroken(_ENDED) from error
+            raise
+        if done != "COMMIT":
+            raise CommitRefused(f"the database answered {done}")
+        self._over = True
 
     async def rollback(self) -> None:
-        transaction, self._transaction = self._transaction, None
-        if transaction is not None and not self.lost():
-            await transaction.rollback()
+        if self._begun and not self._over and not self.lost() and self._connection.is_in_transaction():
+            await self._connection.execute("ROLLBACK")
+        self._begun, self._over = False, True
 
 
 async def asyncpg_intact(connection: Any, xid: str) -> bool:
@@ -130,7 +202,7 @@ async def asyncpg_intact(connection: Any, xid: str) -> bool:
     if not connection.is_in_transaction():
         return False
     try:
-        return bool(await connection.fetchval(f"SELECT {_XID}") == xid)
+        return bool(await connection.fetchval(f"SELECT {XID}::text") == xid)
     except Exception:  # an error ended it, or the one a handler began in its place: only the server's log of commits can tell
         await connection.execute("ROLLBACK")
         return bool(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid) == "aborted")

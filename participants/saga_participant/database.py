@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from saga_messaging.errors import ConfigurationError
 from saga_participant.asyncpg_transaction import AsyncpgTransaction
-from saga_participant.database_errors import Fate, fate
+from saga_participant.bare_connection import bare_connection
+from saga_participant.database_errors import out_of_reach
 from saga_participant.outcomes import Unavailable
 from saga_participant.sql_transaction import PostgresTransaction, SqliteTransaction
 from saga_participant.transactions import Transaction
@@ -47,15 +48,14 @@ class Database:
     @contextlib.asynccontextmanager
     async def begin(self, *, bare: bool) -> AsyncIterator[Transaction]:
         """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy. Raises Unavailable."""
-        async with contextlib.AsyncExitStack() as stack:
-            if self.dialect == "sqlite":
-                await stack.enter_async_context(self._single)
+        async with self._single if self.dialect == "sqlite" else contextlib.nullcontext():
             connection = await self._connect()
             transaction = await self._started(connection, bare)
             try:
                 yield transaction
             finally:
-                await asyncio.shield(self._put_back(connection, transaction))
+                if not self._kept(connection, transaction):
+                    await asyncio.shield(self._put_back(connection, transaction))
 
     async def close(self) -> None:
         """Give back what is held; an engine that was given stays the giver's."""
@@ -75,17 +75,17 @@ class Database:
 
     async def _started(self, connection: AsyncConnection, bare: bool) -> Transaction:
         transaction: Transaction
-        if self.dialect == "sqlite":
-            transaction = SqliteTransaction(connection)
-        elif bare and self.has_asyncpg:
-            transaction = AsyncpgTransaction(connection)
-        else:
-            transaction = PostgresTransaction(connection)
         try:
+            if self.dialect == "sqlite":
+                transaction = SqliteTransaction(connection)
+            elif bare and self.has_asyncpg:
+                transaction = AsyncpgTransaction(await bare_connection(connection))
+            else:
+                transaction = PostgresTransaction(connection)
             await transaction.start()
         except BaseException as error:
             await asyncio.shield(self._lose(connection))
-            if isinstance(error, Exception) and (isinstance(error, OSError) or fate(error) is not Fate.OURS):
+            if out_of_reach(error):
                 raise Unavailable(f"the database does not begin a transaction ({type(error).__name__})") from error
             raise
         return transaction
@@ -101,10 +101,15 @@ class Database:
         if transaction.lost():
             await self._lose(connection)
             return
-        if self._own and transaction.reusable and len(self._idle) < self.workers:
-            self._idle.append(connection)
-        else:
+        if not self._kept(connection, transaction):
             await connection.close()
+
+    def _kept(self, connection: AsyncConnection, transaction: Transaction) -> bool:
+        """For the next transaction, past SQLAlchemy's pool."""
+        keep = self._own and transaction.reusable and len(self._idle) < self.workers
+        if keep:
+            self._idle.append(connection)
+        return keep
 
     async def _lose(self, connection: AsyncConnection) -> None:
         """Where one connection is gone the others that wait in the pool probably are too: our own pool starts afresh."""

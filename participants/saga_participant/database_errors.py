@@ -61,6 +61,16 @@ def refused(error: BaseException) -> bool:
     return bool(states) and not states[0].startswith(_AWAY)
 
 
+def out_of_reach(error: BaseException) -> bool:
+    """Whether what failed before anything was done is worth another try."""
+    return isinstance(error, Exception) and (isinstance(error, OSError) or fate(error) is not Fate.OURS)
+
+
+def unsent(error: BaseException) -> bool:
+    """Whether asyncpg refused to send it at all: the connection is closed, or still busy with something else."""
+    return any(kind.__name__ == "InterfaceError" and kind.__module__.startswith("asyncpg.") for kind in type(error).__mro__)
+
+
 def _sqlite_fate(message: str) -> Fate:
     said = message.lower()
     if any(word in said for word in _SQLITE_COLLISION):

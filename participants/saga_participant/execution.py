@@ -148,7 +148,7 @@ class Execution:
             async with self.database.begin(bare=self.registry.bare) as transaction:
                 claimed = await transaction.lock(outside.entry.saga_id, outside.entry.step)
                 if claimed.entry is not None and claimed.entry.lease_until_us == outside.lease_until_us:
-                    await transaction.save(replace(claimed.entry, lease_until_us=claimed.now_us))
+                    await transaction.save(replace(claimed.entry, lease_until_us=await transaction.clock()))
                     await transaction.commit()
 
     @contextlib.asynccontextmanager

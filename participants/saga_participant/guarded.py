@@ -6,6 +6,8 @@ raise; savepoints (`begin_nested`, asyncpg's `transaction()`) are fine. A COMMIT
 
 from __future__ import annotations
 
+from itertools import count
+from types import TracebackType
 from typing import Any, Final, NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -85,13 +87,53 @@ class GuardedSession(AsyncSession):
 _REFUSED: Final = frozenset({"close", "terminate", "reset", "reload_schema_state", "set_builtin_type_codec"})
 
 
+class Savepoint:
+    """A savepoint of an asyncpg connection, with the ways of asyncpg's own transaction: `async with`, or `start`, `commit`, `rollback`.
+
+    asyncpg's cannot be had within a transaction that was not begun by its means.
+    """
+
+    __slots__ = ("_connection", "_isolation", "_name")
+
+    def __init__(self, connection: Any, name: str, isolation: str | None = None) -> None:
+        self._connection = connection
+        self._name = name
+        self._isolation = isolation
+
+    async def start(self) -> None:
+        if self._isolation is not None:
+            held = str(await self._connection.fetchval("SHOW transaction_isolation")).replace(" ", "_")
+            if held != self._isolation:
+                raise TransactionIsOurs(
+                    f"transaction(isolation={self._isolation!r}) on a handler's db: its transaction is {held}"
+                )
+        await self._connection.execute(f"SAVEPOINT {self._name}")
+
+    async def commit(self) -> None:
+        await self._connection.execute(f"RELEASE SAVEPOINT {self._name}")
+
+    async def rollback(self) -> None:
+        await self._connection.execute(f"ROLLBACK TO {self._name}")
+
+    async def __aenter__(self) -> None:
+        await self.start()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await (self.commit() if error is None else self.rollback())
+
+
 class GuardedAsyncpg:
     """The bare asyncpg connection. `transaction()` gives a savepoint, since the kit's transaction is open."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_numbers")
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._numbers = count(1)
+
+    def transaction(self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False) -> Savepoint:
+        """A savepoint; as in asyncpg, an isolation must be that of the transaction around it, and the rest counts for nothing."""
+        return Savepoint(self._connection, f"saga_handler_{next(self._numbers)}", isolation)
 
     def __getattr__(self, name: str) -> Any:
         if name in _REFUSED:

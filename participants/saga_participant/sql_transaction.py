@@ -21,13 +21,13 @@ from saga_participant.asyncpg_transaction import asyncpg_intact
 from saga_participant.database_errors import refused
 from saga_participant.entry import Entry
 from saga_participant.guarded import GuardedAsyncpg, GuardedConnection, GuardedSession
+from saga_participant.joined_statements import NOW, XID
 from saga_participant.outcomes import BarrierBroken
 from saga_participant.row_mapping import COLUMNS, entry_of, values_of
 from saga_participant.tables import saga_barrier
 from saga_participant.transactions import COMMIT_LIMIT_S, Claimed, CommitRefused, CommitUnknown, Handle
 
-_PG_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-_PG_XID: Final = "pg_current_xact_id()::text"
+_PG_XID: Final = f"{XID}::text"
 _SQLITE_NOW: Final = (
     "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000)"
 )
@@ -74,6 +74,7 @@ class SqlTransaction:
         self._connection = connection
         self._open = False
         self._xid = ""
+        self._now_us = 0
 
     @property
     def reusable(self) -> bool:
@@ -93,8 +94,8 @@ class SqlTransaction:
         for _ in range(2):  # a row that was there and is gone again (collected) is made by the second turn
             made = (await self._connection.execute(self.CLAIM, given)).mappings().one_or_none()
             if made is not None:
-                self._xid = made["xid"]
-                return Claimed(entry=None, now_us=made["at"])
+                self._xid, self._now_us = made["xid"], made["at"]
+                return Claimed(entry=None, expired=fresh.expires_at_us <= self._now_us)
             claimed = await self.lock(fresh.saga_id, fresh.step)
             if claimed.entry is not None:
                 return claimed
@@ -103,9 +104,12 @@ class SqlTransaction:
     async def lock(self, saga_id: UUID, step: str) -> Claimed:
         found = (await self._connection.execute(self.LOCK, {"key_saga": saga_id, "key_step": step})).mappings().one_or_none()
         if found is None:
-            return Claimed(entry=None, now_us=0)
-        self._xid = found["xid"]
-        return Claimed(entry=entry_of(dict(found), found["now"]), now_us=found["now"])
+            return Claimed(entry=None)
+        self._xid, self._now_us = found["xid"], found["now"]
+        return Claimed(entry=entry_of(dict(found), self._now_us))
+
+    async def clock(self) -> int:
+        return self._now_us
 
     async def save(self, entry: Entry) -> None:
         values = values_of(entry)
@@ -144,9 +148,9 @@ class SqlTransaction:
 class PostgresTransaction(SqlTransaction):
     """PostgreSQL, with any asyncio driver SQLAlchemy knows."""
 
-    CLAIM = _claim(postgresql.insert, _PG_NOW, _PG_XID)
-    LOCK = _lock(_PG_NOW, _PG_XID)
-    SAVE = _save(_PG_NOW, _PG_XID)
+    CLAIM = _claim(postgresql.insert, NOW, _PG_XID)
+    LOCK = _lock(NOW, _PG_XID)
+    SAVE = _save(NOW, _PG_XID)
 
     async def start(self) -> None:
         await self._connection.begin()

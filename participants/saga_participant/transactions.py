@@ -1,7 +1,8 @@
 """What the barrier needs of a transaction, whichever way it goes to the database.
 
-`claim` is the first statement: it makes the row or, when it exists, locks it, and reads the database's clock on the way. `save` is the
-last: it also proves that this is still the transaction of `claim`. Between the two runs the handler.
+`claim` is the first statement: it makes the row or, when it exists, locks it, and looks at the database's clock on the way. `save` is the
+last: it also proves that this is still the transaction of `claim`. Between the two runs the handler. A transaction may begin with its
+first statement and save with the commit, to spare the round trips.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ class Handle(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """The row as it is now, locked, and the database's clock."""
+    """The row as it is now, locked."""
 
     entry: Entry | None
     """None: there was none, the one given was made provisionally (`claim`), or there is none (`lock`)."""
-    now_us: int
+    expired: bool = False
+    """`claim`, where there was no row: the expiry given is over by the database's clock."""
 
 
 class CommitRefused(Exception):  # reads like the fact it is
@@ -48,7 +50,7 @@ class Transaction(Protocol):
 
     @property
     def reusable(self) -> bool:
-        """The connection may be kept for the next transaction as it is."""
+        """It is over, and the connection may be kept for the next one as it is."""
         ...
 
     async def start(self) -> None: ...
@@ -57,8 +59,13 @@ class Transaction(Protocol):
 
     async def lock(self, saga_id: UUID, step: str) -> Claimed: ...
 
+    async def clock(self) -> int:
+        """The database's clock, at `claim` or later."""
+        ...
+
     async def save(self, entry: Entry) -> None:
-        """Write the claimed row. Raises BarrierBroken when this is no longer the transaction it was claimed in."""
+        """Write the claimed row, now or with the commit, which comes next. Either raises BarrierBroken, with nothing committed, when this
+        is no longer the transaction the row was claimed in."""
         ...
 
     def handle(self, wanted: Handle) -> AbstractAsyncContextManager[Any]:
@@ -78,7 +85,7 @@ class Transaction(Protocol):
         ...
 
     async def commit(self) -> None:
-        """Raises CommitRefused or CommitUnknown."""
+        """Raises CommitRefused or CommitUnknown; and whatever a saving that was left to the commit raises: nothing was committed then."""
         ...
 
     async def rollback(self) -> None:

@@ -40,7 +40,8 @@ class Turn:
     route: Route | None
     """The handler of the command's own record; RESOLVE has none."""
     known: Mapping[Task, Ended] = field(default_factory=dict)
-    now_us: int = 0
+    expired: bool = False
+    """The command came too late, where there was no row."""
     answers: list[Answer] = field(default_factory=list)
     dirty: bool = False
     """The row was changed by an earlier cell of this turn."""
@@ -50,7 +51,7 @@ class Turn:
         """From the first statement to the last but the commit."""
         fresh = self._fresh()
         claimed = await self.transaction.claim(fresh)
-        self.now_us = claimed.now_us
+        self.expired = claimed.expired
         if claimed.entry is not None and claimed.entry.tenant != self.command.headers.tenant:
             _LOG.warning("command of another tenant refused; saga=%s step=%s", fresh.saga_id, fresh.step)
             return NOTHING
@@ -83,8 +84,7 @@ class Turn:
 
     async def record(self, outside: Outside, ended: Ended) -> Plan:
         """Write down what a handler did outside any transaction, if the row still waits for it; else what the row says now counts."""
-        claimed = await self.transaction.lock(self.command.headers.saga_id, self.command.headers.step)
-        self.now_us, entry = claimed.now_us, claimed.entry
+        entry = (await self.transaction.lock(self.command.headers.saga_id, self.command.headers.step)).entry
         if entry is None:
             return NOTHING
         if outside.task is Task.UNDO:
@@ -92,7 +92,8 @@ class Turn:
         if not barrier.may_answer(entry.row, outside.headers_run):
             return await self.walk(entry, entry)
         if ended.ending is Ending.ACCEPTED:
-            return await self._still_accepted(self._begun(entry, barrier.ended(entry.row, ended.ending), ended, outside.action))
+            begun = await self._begun(entry, barrier.ended(entry.row, ended.ending), ended, outside.action)
+            return await self._still_accepted(begun)
         closed = await self.end(self._noted(entry), ended)
         return await self._finish(closed) if self._answered() else await self.walk(closed, closed)
 
@@ -149,7 +150,7 @@ class Turn:
         if ended.ending is Ending.FAILED or row is None:
             return replace(NOTHING, answers=(self._to(self.command, outcome, ended.content),), failed=ended)
         new = (
-            self._begun(base, row, ended, self.command)
+            await self._begun(base, row, ended, self.command)
             if ended.ending is Ending.ACCEPTED
             else replace(base, row=row, action=ended.content)
         )
@@ -211,7 +212,7 @@ class Turn:
         if ended.ending is Ending.FAILED:
             return await self._still_accepted(entry)
         if ended.ending is Ending.ACCEPTED:
-            return await self._still_accepted(self._begun(entry, barrier.ended(entry.row, ended.ending), ended, action))
+            return await self._still_accepted(await self._begun(entry, barrier.ended(entry.row, ended.ending), ended, action))
         return await self.end(self._noted(entry), ended)
 
     async def _still_accepted(self, entry: Entry) -> Plan:
@@ -270,19 +271,19 @@ class Turn:
         return await self._lease(entry, Task.ACT, route, self.command)
 
     async def _prepare_undo(self, entry: Entry, told: barrier.Command, route: Route) -> Plan:
-        if entry.lease_until_us is not None and entry.lease_until_us > self.now_us:  # somebody is at it
+        if entry.lease_until_us is not None and entry.lease_until_us > await self.transaction.clock():  # somebody is at it
             self.answers.append(Answer(to=self.command.headers, outcome=Outcome.IN_PROGRESS, content=progress(""), seq=0))
             return replace(NOTHING, answers=tuple(self.answers))
         return await self._lease(entry, Task.UNDO, route, self.command)
 
     async def _lease(self, entry: Entry, task: Task, route: Route, command: Command) -> Plan:
-        until = self.now_us + self.calls.external_lease_us
+        until = await self.transaction.clock() + self.calls.external_lease_us
         new = replace(entry, lease_until_us=until, row=replace(entry.row, lease_over=False))
         await self.transaction.save(new)
         outside = Outside(task=task, route=route, headers_run=new.row.run, lease_until_us=until, action=command, entry=new)
         return Plan(commit=True, answers=tuple(self.answers), outside=outside)
 
-    def _begun(self, base: Entry, row: Row, ended: Ended, action: Command) -> Entry:
+    async def _begun(self, base: Entry, row: Row, ended: Ended, action: Command) -> Entry:
         """Accepted, now or again: the lease starts, the number of the progress rises."""
         said = ended.progress
         lease = _micros(said.lease if said is not None else DEFAULT_LEASE)
@@ -292,7 +293,7 @@ class Turn:
             row=replace(row, lease_over=False),
             action_command=action.payload,
             progress_seq=base.progress_seq + 1,
-            lease_until_us=self.now_us + lease,
+            lease_until_us=await self.transaction.clock() + lease,
             pending=Pending(action=action.headers, undo=undo, note=said.note if said is not None else ""),
         )
 
@@ -327,7 +328,7 @@ class Turn:
             kind=headers.kind,
             run=headers.run,
             incarnation=headers.incarnation,
-            expired=entry is None and headers.expiry_us <= self.now_us,
+            expired=entry is None and self.expired,
             fenceable=accepted is not None and accepted.handler.fenceable,
         )
 

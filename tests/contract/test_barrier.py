@@ -6,6 +6,7 @@ Every cell of the table; what a handler may do wrong (B19); the same command to 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,7 +16,7 @@ from saga_participant.barrier import RowState
 from saga_participant.outcomes import Unavailable
 from saga_participant.testing import ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import GiveBack, Take, effects, make_till
+from unit.participant.shop import GiveBack, Take, effects, make_till, write
 from unit.participant.table import TABLE, Cell, name_of
 
 END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -150,6 +151,18 @@ async def test_a_transaction_ended_by_text_is_found_and_nothing_is_said(shop: Sh
             assert await shop.effects() == ["take 1"]
             assert await shop.says(Kind.ACTION) is None, "the row has no reply to give, and never runs it again"
         assert (await shop.effects()).count("take 1") <= 1
+
+
+async def test_a_transaction_ended_by_text_is_found_too_when_the_handler_fails_or_rejects_afterwards(shop: Shop) -> None:
+    async def commit_and_begin(db: Any) -> None:
+        await write(db, "COMMIT")
+        await write(db, "BEGIN")
+
+    shop.told.on_db = commit_and_begin
+    for mode in ("break", "reject", "sql"):
+        shop.tester.new_saga()
+        assert await shop.says(Kind.ACTION, mode=mode) is None, mode
+        assert await shop.effects() == ["take 1"], "it committed this itself, so nobody may be told of a failure"
 
 
 async def test_a_handler_that_hangs_is_ended_by_the_limit(way: tuple[str, str]) -> None:

@@ -67,6 +67,8 @@ class Told:
         self.lease = timedelta(hours=1)
         self.steps: list[Step] = []
         self.during: Callable[[], Any] | None = None
+        self.on_db: Callable[[Any], Any] | None = None
+        self.receipt: str | None = None
 
     def next(self, default: str) -> str:
         return self.modes.pop(0) if self.modes else default
@@ -85,10 +87,12 @@ def make_till(database: Any = "sqlite+aiosqlite://", *, handle: str = "connectio
         await effect(db, step, "take")
         if told.during is not None:
             await told.during()
+        if told.on_db is not None:
+            await told.on_db(db)
         if mode == "wrong type":
             return "a receipt"  # type: ignore[return-value]
         await misbehave(mode, db)
-        return Taken(receipt=f"r-{step.run}")
+        return Taken(receipt=told.receipt or f"r-{step.run}")
 
     async def give_back(command: GiveBack, taken: Taken, db: Any, step: Step) -> None:
         told.steps.append(step)
