@@ -26,6 +26,8 @@ SPANS_AT_ONCE: Final = 1_000
 _TRACES_PATH: Final = "/v1/traces"
 _KINDS: Final = {spans.SpanKind.INTERNAL: SpanKind.INTERNAL, spans.SpanKind.PRODUCER: SpanKind.PRODUCER}
 _SCOPE: Final = InstrumentationScope("saga_coordinator")
+_LEAST_NS: Final = 1
+"""Jaeger takes a span of no length for one of negative length: it warns, and keeps it twice when it comes twice."""
 _UNSET: Final = Status()
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
@@ -97,7 +99,7 @@ def readable_span(span: spans.Span, resource: Resource) -> ReadableSpan:
         kind=_KINDS[span.kind],
         status=_UNSET if span.error is None else Status(StatusCode.ERROR, span.error),
         start_time=span.start_us * 1000,
-        end_time=span.end_us * 1000,
+        end_time=max(span.end_us * 1000, span.start_us * 1000 + _LEAST_NS),
         instrumentation_scope=_SCOPE,
     )
 
