@@ -18,6 +18,7 @@ from saga_cli.commands import (
     serve,
     start,
     steps,
+    trace,
 )
 
 _RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
@@ -43,6 +44,7 @@ def application() -> typer.Typer:
     start.register(app, _USE)
     sagas.register(app, _USE)
     steps.register(app, _USE)
+    trace.register(app, _USE)
     dead_letters.register(app, _USE)
     definitions.register(app, _DESIGN)
     schemas.register(app, _DESIGN)

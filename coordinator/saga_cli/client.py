@@ -131,6 +131,15 @@ class Client:
             if not page["items"] or not page.get("next"):
                 return records
 
+    def trace(self, saga_id: str) -> Json:
+        """The coordinator's part of a saga's trace, all pages as one."""
+        path, spans = f"/v1/sagas/{saga_id}/trace", []
+        trace = self.get(path)
+        while trace["next"] is not None:
+            spans += trace["spans"]
+            trace = self.get(path, {"after": trace["next"]})
+        return {**trace, "spans": spans + trace["spans"]}
+
     def _answer(self, method: str, path: str, *, again: bool, **request: Any) -> tuple[int, Json]:
         try:
             response = self._http.request(method, path, **request)

@@ -18,7 +18,7 @@ import structlog
 from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.store.port import SagaRow, Store, StoreError
-from saga_coordinator.traces.export import Collector, SpansRefused
+from saga_coordinator.traces.export import Collector, SpansRefused, batches
 from saga_coordinator.traces.projection import Projection
 from saga_coordinator.traces.reading import completed, read_spans, traced_saga
 from saga_coordinator.traces.spans import Span
@@ -33,7 +33,6 @@ BATCH_ROWS: Final = 400
 """Owed transitions of one export."""
 SHORT_JOURNAL: Final = 50
 """Journals up to this many records are read together."""
-SPANS_AT_ONCE: Final = 1_000
 
 Owed = dict[UUID, list[int]]
 """By saga: the versions whose spans are owed."""
@@ -125,7 +124,7 @@ class Projector:
             if row.id in journals:
                 spans += _wanted(completed(Projection(saga), journals[row.id]), row, owed[row.id])
             else:
-                spans += [span async for span in read_spans(self._store, saga) if _wanted([span], row, owed[row.id])]
+                spans += [span async for span in read_spans(self._store, Projection(saga)) if _wanted([span], row, owed[row.id])]
             paid += [(row.id, version) for version in owed[row.id]]
         await self._send(spans)
         if paid:
@@ -133,8 +132,7 @@ class Projector:
                 await tx.delete_spans_due(paid)
 
     async def _send(self, spans: Sequence[Span]) -> None:
-        for start in range(0, len(spans), SPANS_AT_ONCE):
-            batch = spans[start : start + SPANS_AT_ONCE]
+        for batch in batches(spans):
             await self._collector.send(batch)
             self._instruments.spans_exported(len(batch))
 

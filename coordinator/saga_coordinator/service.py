@@ -18,6 +18,7 @@ from saga_coordinator.store.port import SagaRow, Store, StoreError, Transaction
 from saga_coordinator.watchdog import Watchdog
 from saga_messaging.background import happened
 from saga_messaging.clock import Clock
+from saga_schemas.topics import Topics
 
 LOOK_EVERY_S = 0.5
 """How soon an end that another instance committed is seen by who waits here."""
@@ -43,6 +44,7 @@ class Coordinator:
         self.settings = settings
         self.store = store
         self.definitions = definitions
+        self.topics = Topics(settings.kafka.topic_prefix)
         self._starts = starts
         self._committer = committer
         self._closings = closings

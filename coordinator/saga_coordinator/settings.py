@@ -5,20 +5,36 @@ Kafka's own (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`) are `saga_messaging.settings
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from saga_coordinator.tracing import Sampling
 from saga_messaging import settings as kafka
 from saga_messaging.errors import ConfigurationError
 
+_BASE_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+
+
+def base_url(text: str) -> str:
+    """An address that paths can be put behind. Raises ValueError."""
+    try:
+        good = _BASE_URL.fullmatch(text) is not None and urlsplit(text).port != 0
+    except ValueError:  # a port that is none
+        good = False
+    if not good:
+        raise ValueError("write http://HOST:PORT")
+    return text
+
+
+BaseUrl = Annotated[str, AfterValidator(base_url)]
 OtlpProtocol = Literal["grpc", "http/protobuf"]
 _FOREIGN_PREFIXES = ("SAGA_KAFKA_", "SAGA_TEST_", "SAGA_DEMO_", "SAGA_PARTICIPANT_", "SAGA_CI_")
-# The last one is exported by `saga dev jaeger`.
-_FOREIGN = frozenset({"SAGA_SERVER", "SAGA_DEBUG", "SAGA_TOPIC_PREFIX", "SAGA_HYPOTHESIS", "SAGA_JAEGER_URL"})
+_FOREIGN = frozenset({"SAGA_SERVER", "SAGA_DEBUG", "SAGA_TOPIC_PREFIX", "SAGA_HYPOTHESIS"})
 _TRUE = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -48,7 +64,7 @@ class Settings(BaseModel):
     sender_bytes: Annotated[int, Field(ge=1_000_000, le=2_000_000_000)] = 32_000_000
     start_queue: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     """Starts over HTTP that may wait for a transaction; more are refused with 503 overloaded."""
-    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
+    otlp_endpoint: BaseUrl | None = None
     """The collector that traces and metrics go to, as http://127.0.0.1:4317. None: nothing is sent, nothing is sampled."""
     otlp_protocol: OtlpProtocol = "grpc"
     """grpc (a collector's port 4317), or http/protobuf (4318)."""
@@ -58,7 +74,7 @@ class Settings(BaseModel):
     """Export the coordinator's spans of sagas that were sampled out when they fail or need attention."""
     trace_baggage: str = ""
     """Keys of W3C Baggage that a start may pass on to all participants, by commas."""
-    jaeger_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
+    jaeger_url: BaseUrl | None = None
     """Where Jaeger's pages are, as http://127.0.0.1:16686: answers then carry a link to the trace."""
     log_level: str = "info"
     log_format: str = "auto"
@@ -106,7 +122,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             name = "SAGA_" + "_".join(str(part).upper() for part in first["loc"])
-            raise ConfigurationError(f"{name}: {first['msg']}") from None
+            raise ConfigurationError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
         settings._refuse_dangerous()
         return settings
 

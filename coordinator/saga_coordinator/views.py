@@ -103,6 +103,8 @@ class SagaView:
     duration_ms: int
     """Until it closed, or until now."""
     trace_id: str
+    trace_url: str | None
+    """Where Jaeger shows the trace: with SAGA_JAEGER_URL, for a saga that is traced."""
     input: Any
     input_note: str | None
     steps: tuple[StepView, ...]
@@ -156,11 +158,17 @@ class _Sources:
     conduct: Conduct
     attention: list[AttentionRow]
     no_consumer: Mapping[str, str]
+    trace_url: str | None
     notes: list[str] = field(default_factory=list)
 
 
 async def saga_view(
-    row: SagaRow, *, store: Store, definitions: DefinitionCache, no_consumer: Mapping[str, str] | None = None
+    row: SagaRow,
+    *,
+    store: Store,
+    definitions: DefinitionCache,
+    no_consumer: Mapping[str, str] | None = None,
+    trace_url: str | None = None,
 ) -> SagaView:
     """Raises StoreError only."""
     journal = await read_journal(store, row)
@@ -170,6 +178,7 @@ async def saga_view(
         conduct=conduct_of(journal),
         attention=(await store.attention_of(row.id))[:_MOST_ATTENTION],
         no_consumer=no_consumer or {},
+        trace_url=trace_url,
     )
     sources.notes += sources.conduct.notes
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
@@ -203,6 +212,7 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         deadline_at=_maybe_time(saga.deadline_at) if saga else None,
         duration_ms=((row.closed_at or sources.now) - row.started_at) // 1000,
         trace_id=row.trace_id,
+        trace_url=sources.trace_url,
         input=shown.value,
         input_note=shown.note,
         steps=_steps(sources, payloads),

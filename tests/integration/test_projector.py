@@ -22,6 +22,7 @@ from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import SPANS_DUE_MOST, Store
 from saga_coordinator.traces import reading
 from saga_coordinator.traces.export import SpansRefused
+from saga_coordinator.traces.projection import Projection
 from saga_coordinator.traces.reading import read_spans, traced_saga
 from saga_coordinator.traces.spans import Span, root_span_id, started_span_id
 from saga_messaging.clock import SystemClock
@@ -103,7 +104,7 @@ class Home:
         row = await self.store.saga(saga_id)
         assert row is not None
         saga = traced_saga(row, await self.definitions.get(row.definition_id), Topics())
-        return [span async for span in read_spans(self.store, saga)]
+        return [span async for span in read_spans(self.store, Projection(saga))]
 
     async def all_of(self, sagas: Sequence[UUID]) -> Counter[str]:
         return Counter([span.span_id for saga_id in sagas for span in await self.spans_of(saga_id)])

@@ -19,6 +19,7 @@ def register(app: typer.Typer, panel: str) -> None:
         context_settings=HELP_OPTIONS,
         epilog=examples(
             "saga serve --database sqlite+aiosqlite:///saga.db --bootstrap-servers 127.0.0.1:9092",
+            "saga serve --otlp http://127.0.0.1:4317 --jaeger-url http://127.0.0.1:16686",
             "SAGA_DATABASE_URL=postgresql+asyncpg://… SAGA_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 SAGA_TOKEN_KEYS=1:… saga serve",
         ),
     )(serve)
@@ -33,6 +34,13 @@ def serve(
     ] = None,
     instance: Annotated[str | None, typer.Option(help="Static group membership under this name.")] = None,
     roles: Annotated[str | None, typer.Option(help="Which loops to run, by commas; all by default.")] = None,
+    otlp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Trace sagas, and send their spans to this OTLP collector; else SAGA_OTLP_ENDPOINT."),
+    ] = None,
+    jaeger_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where Jaeger's pages are, for links to traces; else SAGA_JAEGER_URL.")
+    ] = None,
     allow_unauthenticated: Annotated[
         bool, typer.Option("--allow-unauthenticated", help="Listen on other than loopback, though there is no login yet.")
     ] = False,
@@ -59,6 +67,8 @@ def serve(
         port=port,
         instance=instance,
         roles=roles,
+        otlp_endpoint=otlp,
+        jaeger_url=jaeger_url,
         allow_unauthenticated=allow_unauthenticated or None,
         accept_new_kafka=accept_new_kafka or None,
     )

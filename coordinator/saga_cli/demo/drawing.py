@@ -7,20 +7,18 @@ order o-17-k3f   COMPENSATED   ship: REJECTED no_carrier
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from rich.text import Text
 
+from saga_cli.show.timeline import Interval, bars
 from saga_cli.show.words import at, phase, plain, span
 
 CELLS = 11
-_BUSY, _IDLE = "▇", "▁"
 _STYLES = {"SUCCEEDED": "green", "REJECTED": "red"}
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +49,7 @@ def order_lines(saga: dict[str, Any]) -> Iterator[Text]:
             plain(f"{line.took:>{width['took']}}     "),
             plain(f"{line.undone:<{width['undone']}}  ", "yellow"),
             plain(f"{line.undo_took:>{undo_width}}    "),
-            plain(bars(line.busy, length), "cyan"),
+            plain(bars(line.busy, length, CELLS), "cyan"),
         )
 
 
@@ -60,20 +58,6 @@ def steps_of(saga: dict[str, Any]) -> list[Line]:
     asked = [when for step in saga["steps"] for one in step["attempts"] if (when := at(one["asked_at"]))]
     begin = min(asked, default=None)
     return [_line(step, begin) for step in saga["steps"]]
-
-
-def bars(busy: Sequence[Interval], length: float) -> str:
-    """CELLS cells over `length` seconds; a cell stands where something was under way at its middle, and anything shows once."""
-    if length <= 0:
-        return _IDLE * CELLS
-    cells = [_IDLE] * CELLS
-    for start, end in busy:
-        middle = min(CELLS - 1, int((start + end) / 2 / length * CELLS))
-        cells[middle] = _BUSY
-        for cell in range(CELLS):
-            if start <= (cell + 0.5) * length / CELLS <= end:
-                cells[cell] = _BUSY
-    return "".join(cells)
 
 
 def _line(step: dict[str, Any], begin: datetime | None) -> Line:

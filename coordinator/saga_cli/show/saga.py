@@ -43,7 +43,7 @@ def print_saga(client: Client, saga: Json, output: Format) -> None:
 
 def print_journal(client: Client, saga: Json) -> None:
     """Every transition: when, what caused it, what became."""
-    console().print(_head(saga))
+    console().print(head(saga))
     for record in client.journal(saga["id"]):
         caused = f"{record['kind']}{' by ' + record['actor'] if record.get('actor') else ''}"
         console().print(Text.assemble(f"{record['version']:>5}  {clock(record['at'])}  ", plain(caused, "bold")))
@@ -55,8 +55,8 @@ def print_journal(client: Client, saga: Json) -> None:
 
 def saga_lines(saga: Json) -> Iterator[Text]:
     """The whole view, line by line."""
-    yield _head(saga)
-    yield plain(f"id {saga['id']}   {_times(saga)}", "dim")
+    yield head(saga)
+    yield identity(saga)
     steps = saga["steps"]
     widths = [max((len(str(step.get(name) or "")) for step in steps), default=0) for name in ("name", "status", "participant")]
     for place, step in enumerate(steps):
@@ -66,18 +66,23 @@ def saga_lines(saga: Json) -> Iterator[Text]:
             yield Text.assemble("     " if last else "│    ", below)
     yield from _of_the_whole(saga)
     yield plain(f"trace {saga['trace_id']}", "dim")
+    if saga.get("trace_url"):
+        yield plain(saga["trace_url"], "dim")
 
 
-def _head(saga: Json) -> Text:
+def head(saga: Json) -> Text:
+    """Which saga, and what became of it."""
     name = f"{saga.get('definition') or 'saga'} {saga.get('key') or saga['id']}"
     reason = f"   {saga['reason']}" if saga.get("reason") else ""
     return Text.assemble(plain(name, "bold"), "   ", phase(saga["phase"]), plain(reason))
 
 
-def _times(saga: Json) -> str:
+def identity(saga: Json) -> Text:
+    """Its id, and since when or how long."""
     took = span(saga["duration_ms"] / 1000)
     deadline = f", deadline {clock(saga['deadline_at'])}" if saga.get("deadline_at") and not saga.get("closed_at") else ""
-    return f"started {clock(saga['started_at'])}, {'took' if saga.get('closed_at') else 'open for'} {took}{deadline}"
+    times = f"started {clock(saga['started_at'])}, {'took' if saga.get('closed_at') else 'open for'} {took}{deadline}"
+    return plain(f"id {saga['id']}   {times}", "dim")
 
 
 def _step_line(guide: str, step: Json, widths: list[int]) -> Text:

@@ -133,6 +133,15 @@ class JournalQuery(_Query):
     limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = 100
 
 
+class TraceQuery(_Query):
+    """Which part of a trace."""
+
+    after: Annotated[int, Field(ge=0, le=2**62)] = Field(0, description="spans completed by later transitions than this version")
+    limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = Field(
+        PAGE_MOST, description="about this many spans: those of one transition are never parted"
+    )
+
+
 class DefinitionQuery(Page):
     """Which definitions."""
 

@@ -11,13 +11,20 @@ from fastapi import Depends, Request
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow, Store
+from saga_schemas.topics import Topics
 
 
-class Tenancy(Protocol):
+class ApiSettings(Protocol):
     """The part of the settings the API reads."""
 
     @property
     def tenant(self) -> str: ...
+
+    @property
+    def jaeger_url(self) -> str | None: ...
+
+    @property
+    def trace_sample_on_failure(self) -> bool: ...
 
 
 class Facade(Protocol):
@@ -30,7 +37,10 @@ class Facade(Protocol):
     def definitions(self) -> DefinitionCache: ...
 
     @property
-    def settings(self) -> Tenancy: ...
+    def settings(self) -> ApiSettings: ...
+
+    @property
+    def topics(self) -> Topics: ...
 
     async def start(self, request: StartRequest, /) -> StartResult:
         """Raises StartRefused, StoreError."""

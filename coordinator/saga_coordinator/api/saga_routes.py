@@ -9,19 +9,23 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from saga_coordinator.api.answers import Accepted, JournalPage, SagaPage, Started
-from saga_coordinator.api.bodies import ActBody, JournalQuery, SagaQuery, StartBody, WaitQuery, WaiveBody
+from saga_coordinator.api.bodies import ActBody, JournalQuery, SagaQuery, StartBody, TraceQuery, WaitQuery, WaiveBody
 from saga_coordinator.api.facade import Behind, Facade
 from saga_coordinator.api.intake import StrictRoute
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.definitions.document import canonical_json
+from saga_coordinator.engine.state import Phase
 from saga_coordinator.journal_view import record_views
 from saga_coordinator.payload_view import Payloads
 from saga_coordinator.requests import StartRequest
 from saga_coordinator.starts import body_hash
 from saga_coordinator.store.port import ListFilter, SagaRow
+from saga_coordinator.traces.plain import PlainOpenSpan, PlainSpan, PlainTrace
+from saga_coordinator.traces.reading import read_page, traced_saga
+from saga_coordinator.traces.spans import SERVICE_NAME
 from saga_coordinator.tracing import caller_context
 from saga_coordinator.views import SagaView, listed_view, saga_view
-from saga_messaging.trace_context import TraceContext
+from saga_messaging.trace_context import SAMPLED, TraceContext
 from saga_schemas.ids import valid_request_id, valid_step
 from saga_schemas.limits import TEXT_CHARS
 
@@ -110,7 +114,9 @@ async def show_saga(behind: Behind, saga_id: str, wanted: Annotated[WaitQuery, Q
         async with _waiting:
             row = await behind.wait_closed(row.id, wanted.wait_s) or row
     no_consumer = {} if row.closed_at is not None else await behind.no_consumer()
-    return await saga_view(row, store=behind.store, definitions=behind.definitions, no_consumer=no_consumer)
+    return await saga_view(
+        row, store=behind.store, definitions=behind.definitions, no_consumer=no_consumer, trace_url=await _trace_url(behind, row)
+    )
 
 
 @router.get("/{saga_id}/journal", responses=problems("saga_unknown"))
@@ -120,6 +126,26 @@ async def show_journal(behind: Behind, saga_id: str, wanted: Annotated[JournalQu
     records = await behind.store.journal(row.id, after=wanted.after, limit=wanted.limit)
     items = record_views(records, Payloads(behind.definitions.catalog))
     return JournalPage(items=items, next=records[-1].version if len(records) == wanted.limit else None)
+
+
+@router.get("/{saga_id}/trace", responses=problems("saga_unknown", "definition_missing"))
+async def show_trace(behind: Behind, saga_id: str, wanted: Annotated[TraceQuery, Query()]) -> PlainTrace:
+    """The coordinator's spans of the saga, made from its journal: the very ones that are exported when it is sampled."""
+    row = await _row(behind, saga_id)
+    traced = traced_saga(row, await behind.definitions.get(row.definition_id), behind.topics)
+    page = await read_page(behind.store, traced, after=wanted.after, limit=wanted.limit)
+    return PlainTrace(
+        id=str(row.id),
+        trace_id=row.trace_id,
+        sampled=bool(row.trace_flags & SAMPLED),
+        trace_url=await _trace_url(behind, row),
+        service_name=SERVICE_NAME,
+        cluster_id=(await behind.store.meta()).cluster_id,
+        complete=page.ended,
+        spans=[PlainSpan.of(span) for span in page.spans],
+        open=[PlainOpenSpan.begun(span) for span in page.open],
+        next=page.next,
+    )
 
 
 @router.post("/{saga_id}/cancel", status_code=202, responses=problems(*_REFUSALS))
@@ -188,6 +214,22 @@ def _request_id(request: Request, given: str | None) -> str:
         expected = f"1 to {TEXT_CHARS} printable ASCII characters, once"
         raise Problem("request_invalid", f"Idempotency-Key: {expected}", field="Idempotency-Key", expected=expected)
     return given
+
+
+async def _trace_url(behind: Facade, row: SagaRow) -> str | None:
+    """Where Jaeger shows the trace of a saga that is sampled, or that is sent because it failed."""
+    jaeger = behind.settings.jaeger_url
+    if jaeger is None or not (
+        row.trace_flags & SAMPLED or (behind.settings.trace_sample_on_failure and await _failed(behind, row))
+    ):
+        return None
+    return f"{jaeger.rstrip('/')}/trace/{row.trace_id}"
+
+
+async def _failed(behind: Facade, row: SagaRow) -> bool:
+    if row.closed_at is not None:
+        return row.phase != Phase.COMPLETED
+    return bool(await behind.store.attention_of(row.id))
 
 
 def _trace(request: Request, behind: Facade) -> TraceContext | None:

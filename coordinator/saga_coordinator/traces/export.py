@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from opentelemetry.sdk.resources import Resource
@@ -21,11 +21,13 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from saga_coordinator.settings import OtlpProtocol
 from saga_coordinator.traces import spans
 
-SERVICE_NAME: Final = "saga-coordinator"
 EXPORT_TIMEOUT_S: Final = 10.0
+SPANS_AT_ONCE: Final = 1_000
 _TRACES_PATH: Final = "/v1/traces"
 _KINDS: Final = {spans.SpanKind.INTERNAL: SpanKind.INTERNAL, spans.SpanKind.PRODUCER: SpanKind.PRODUCER}
 _SCOPE: Final = InstrumentationScope("saga_coordinator")
+_LEAST_NS: Final = 1
+"""Jaeger takes a span of no length for one of negative length: it warns, and keeps it twice when it comes twice."""
 _UNSET: Final = Status()
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
@@ -47,11 +49,19 @@ class Collector(Protocol):
 class OtlpCollector:
     """A collector at an OTLP endpoint, for one coordinator cluster."""
 
-    def __init__(self, endpoint: str, protocol: OtlpProtocol, *, cluster_id: str) -> None:
-        """`endpoint`: a base URL, as `http://127.0.0.1:4317`."""
-        self._resource = Resource({"service.name": SERVICE_NAME, "saga.cluster.id": cluster_id})
+    def __init__(
+        self,
+        endpoint: str,
+        protocol: OtlpProtocol,
+        *,
+        cluster_id: str,
+        service_name: str = spans.SERVICE_NAME,
+        timeout_s: float = EXPORT_TIMEOUT_S,
+    ) -> None:
+        """`endpoint`: a base URL, as `http://127.0.0.1:4317`. `timeout_s`: for one batch, with the exporter's own repetitions."""
+        self._resource = Resource({"service.name": service_name, "saga.cluster.id": cluster_id})
         self._complaints = _Complaints()
-        self._exporter = _exporter(endpoint, protocol)
+        self._exporter = _exporter(endpoint, protocol, timeout_s)
 
     async def send(self, batch: Sequence[spans.Span]) -> None:
         readable = [readable_span(span, self._resource) for span in batch]
@@ -65,6 +75,12 @@ class OtlpCollector:
     def close(self) -> None:
         self._exporter.shutdown()
         self._complaints.close()
+
+
+def batches(found: Sequence[spans.Span]) -> Iterator[Sequence[spans.Span]]:
+    """What goes out at once: a collector bounds the size of a request."""
+    for start in range(0, len(found), SPANS_AT_ONCE):
+        yield found[start : start + SPANS_AT_ONCE]
 
 
 def readable_span(span: spans.Span, resource: Resource) -> ReadableSpan:
@@ -83,21 +99,21 @@ def readable_span(span: spans.Span, resource: Resource) -> ReadableSpan:
         kind=_KINDS[span.kind],
         status=_UNSET if span.error is None else Status(StatusCode.ERROR, span.error),
         start_time=span.start_us * 1000,
-        end_time=span.end_us * 1000,
+        end_time=max(span.end_us * 1000, span.start_us * 1000 + _LEAST_NS),
         instrumentation_scope=_SCOPE,
     )
 
 
-def _exporter(endpoint: str, protocol: OtlpProtocol) -> SpanExporter:
+def _exporter(endpoint: str, protocol: OtlpProtocol, timeout_s: float) -> SpanExporter:
     """Imported when needed: who sends no spans does not pay for their libraries."""
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 
-        return GrpcExporter(endpoint=endpoint, timeout=EXPORT_TIMEOUT_S)
+        return GrpcExporter(endpoint=endpoint, timeout=timeout_s)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 
     base = endpoint.rstrip("/")
-    return HttpExporter(endpoint=base if base.endswith(_TRACES_PATH) else base + _TRACES_PATH, timeout=EXPORT_TIMEOUT_S)
+    return HttpExporter(endpoint=base if base.endswith(_TRACES_PATH) else base + _TRACES_PATH, timeout=timeout_s)
 
 
 class _Complaints(logging.Handler):

@@ -7,7 +7,7 @@ ends when the command is settled, with the outcome of the last. The root comes l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -16,6 +16,7 @@ from saga_coordinator.engine.facts import Acted, CommandSent, Fact, PhaseChanged
 from saga_coordinator.engine.state import FINAL, Phase, Status
 from saga_coordinator.traces.spans import (
     FIRST_ATTEMPTS,
+    OpenSpan,
     Span,
     SpanEvent,
     SpanKind,
@@ -96,7 +97,9 @@ class Projection:
     """The fold. Give it every record of the journal in order; `record` returns the spans that the record completes."""
 
     def __init__(self, saga: TracedSaga) -> None:
-        self._saga = saga
+        self.saga = saga
+        self.ended = False
+        """The root is out: no span follows."""
         self._root = root_span_id(saga.id)
         self._incarnation = 1
         self._started_at = 0
@@ -115,6 +118,12 @@ class Projection:
         for ord, fact in enumerate(record.facts):
             spans += self._fact(fact, ord, record)
         return spans
+
+    def open(self) -> list[OpenSpan]:
+        """What has begun and not ended: the root, then what was asked and not answered. Changes nothing."""
+        if self.ended or not self._started_at:
+            return []
+        return [self._whole(), *(self._asked(each) for waiting in self._open.values() for each in waiting)]
 
     def _fact(self, fact: Fact, ord: int, record: JournalFacts) -> Iterable[Span]:
         match fact:
@@ -142,14 +151,25 @@ class Projection:
 
     def _mark(self, version: int) -> Span:
         """At once, so that a running saga is seen and named."""
-        return self._span(
-            span_id=started_span_id(self._saga.id),
+        mark = OpenSpan(
+            span_id=started_span_id(self.saga.id),
             parent_id=self._root,
             name="started",
+            kind=SpanKind.INTERNAL,
             start_us=self._started_at,
-            end_us=self._started_at,
             attributes=self._about_saga(),
-            completed_by=version,
+        )
+        return self._ended(mark, self._started_at, version, {})
+
+    def _whole(self) -> OpenSpan:
+        return OpenSpan(
+            span_id=self._root,
+            parent_id=self.saga.parent_span,
+            name=self.saga.definition,
+            kind=SpanKind.INTERNAL,
+            start_us=self._started_at,
+            attributes=self._about_saga(),
+            events=tuple(self._events.kept),
         )
 
     def _phase(self, fact: PhaseChanged, record: JournalFacts) -> Iterator[Span]:
@@ -158,22 +178,14 @@ class Projection:
             self._events.add("saga.phase", record.at_us, phase=fact.phase.value)
             return
         at = fact.at if fact.at is not None else record.at_us
+        self.ended = True
         for step in list(self._open):
             yield from self._settle(step, at, record.version)
-        attributes = self._about_saga() | {"saga.phase": fact.phase.value} | self._events.count()
+        attributes: dict[str, Value] = {"saga.phase": fact.phase.value, **self._events.count()}
         if self._reason is not None:
             attributes["saga.reason"] = _public(self._reason)
-        yield self._span(
-            span_id=self._root,
-            parent_id=self._saga.parent_span,
-            name=self._saga.definition,
-            start_us=self._started_at,
-            end_us=at,
-            attributes=attributes,
-            events=tuple(self._events.kept),
-            error="FORCED" if fact.phase is Phase.FORCED else None,
-            completed_by=record.version,
-        )
+        error = "FORCED" if fact.phase is Phase.FORCED else None
+        yield self._ended(self._whole(), at, record.version, attributes, error)
 
     def _saga_changed(self, fact: SagaChanged, at: int) -> None:
         self._incarnation = fact.changes.get("incarnation", self._incarnation)
@@ -198,8 +210,8 @@ class Projection:
         if waiting and (waiting[-1].sent.kind, waiting[-1].sent.run) != (sent.kind, sent.run):
             yield from self._settle(sent.step, sent.at, record.version)
             waiting = self._open.setdefault(sent.step, [])
-        message_id = command_id(self._saga.id, self._incarnation, record.version, ord)
-        span_id = attempt_span_id(message_id, self._saga.id, self._incarnation, sent.step, sent.kind, sent.run, sent.attempt)
+        message_id = command_id(self.saga.id, self._incarnation, record.version, ord)
+        span_id = attempt_span_id(message_id, self.saga.id, self._incarnation, sent.step, sent.kind, sent.run, sent.attempt)
         if waiting:
             waiting[-1].events.add("saga.asked_again", sent.at, attempt=sent.attempt)
         since = self._idle_since.pop(sent.step, sent.at)
@@ -245,31 +257,36 @@ class Projection:
         if sent.attempt > FIRST_ATTEMPTS:
             self._shared.add(attempt.span_id)
         end = attempt.answered_at if attempt.answered_at is not None else at
-        attributes = self._about_attempt(attempt) | attempt.events.count()
+        attributes = attempt.events.count()
+        attributes["saga.outcome"] = attempt.outcome.value if attempt.outcome is not None else "none"
+        if attempt.code is not None:
+            attributes["saga.code"] = attempt.code
         if attempt.outcome is None and answered_by is not None:
             attributes["saga.answered_by_attempt"] = answered_by
         error = _error(attempt, answered_by)
         if error is not None:
             attributes["error.type"] = attempt.outcome.value if attempt.outcome is not None else "no_answer"
-        undone = self._acted.get(sent.step) if sent.kind is not Kind.ACTION else None
-        return self._span(
+        return self._ended(self._asked(attempt), end, version, attributes, error)
+
+    def _asked(self, attempt: _Attempt) -> OpenSpan:
+        """A compensation links to the action it undoes, RESOLVE to the one it asks about."""
+        sent = attempt.sent
+        acted = self._acted.get(sent.step) if sent.kind is not Kind.ACTION else None
+        return OpenSpan(
             span_id=attempt.span_id,
             parent_id=self._root,
             name=_NAMES[sent.kind].format(sent.step),
             kind=SpanKind.PRODUCER,
             start_us=attempt.start_us,
-            end_us=end,
-            attributes=attributes,
+            attributes=self._about_attempt(attempt),
             events=tuple(attempt.events.kept),
-            links=(undone,) if undone is not None else (),
-            error=error,
-            completed_by=version,
+            links=(acted,) if acted is not None else (),
         )
 
     # --- what they say -------------------------------------------------------------------------------------------------
 
     def _about_saga(self) -> dict[str, Value]:
-        saga = self._saga
+        saga = self.saga
         about: dict[str, Value] = {
             "saga.id": str(saga.id),
             "saga.tenant": saga.tenant,
@@ -282,56 +299,38 @@ class Projection:
 
     def _about_attempt(self, attempt: _Attempt) -> dict[str, Value]:
         sent = attempt.sent
-        about: dict[str, Value] = {
+        return {
             "messaging.system": "kafka",
             "messaging.operation.name": "send",
             "messaging.operation.type": "send",
-            "messaging.destination.name": self._saga.topics.command(sent.participant),
+            "messaging.destination.name": self.saga.topics.command(sent.participant),
             "messaging.message.id": attempt.message_id,
-            "messaging.message.conversation_id": str(self._saga.id),
-            "saga.id": str(self._saga.id),
+            "messaging.message.conversation_id": str(self.saga.id),
+            "saga.id": str(self.saga.id),
             "saga.step": sent.step,
             "saga.kind": sent.kind.value,
             "saga.run": sent.run,
             "saga.attempt": sent.attempt,
             "saga.participant": sent.participant,
             "saga.command": sent.record,
-            "saga.outcome": attempt.outcome.value if attempt.outcome is not None else "none",
             "saga.waited_ms": attempt.waited_us // 1000,
         }
-        if attempt.code is not None:
-            about["saga.code"] = attempt.code
-        return about
 
-    def _span(
-        self,
-        *,
-        span_id: str,
-        parent_id: str | None,
-        name: str,
-        start_us: int,
-        end_us: int,
-        attributes: dict[str, Value],
-        completed_by: int,
-        kind: SpanKind = SpanKind.INTERNAL,
-        events: tuple[SpanEvent, ...] = (),
-        links: tuple[str, ...] = (),
-        error: str | None = None,
-    ) -> Span:
+    def _ended(self, begun: OpenSpan, at: int, version: int, more: Mapping[str, Value], error: str | None = None) -> Span:
         return Span(
-            trace_id=self._saga.trace_id,
-            span_id=span_id,
-            parent_id=parent_id,
-            tracestate=self._saga.tracestate,
-            name=name,
-            kind=kind,
-            start_us=start_us,
-            end_us=max(end_us, start_us),
-            attributes=attributes,
-            events=events,
-            links=links,
+            trace_id=self.saga.trace_id,
+            span_id=begun.span_id,
+            parent_id=begun.parent_id,
+            tracestate=self.saga.tracestate,
+            name=begun.name,
+            kind=begun.kind,
+            start_us=begun.start_us,
+            end_us=max(at, begun.start_us),
+            attributes={**begun.attributes, **more},
+            events=begun.events,
+            links=begun.links,
             error=error,
-            completed_by=completed_by,
+            completed_by=version,
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final
 
 from saga_coordinator.definitions.compile import CompiledDefinition
@@ -10,7 +12,7 @@ from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.journal_view import read_facts
 from saga_coordinator.store.port import JournalRow, SagaRow, Store
 from saga_coordinator.traces.projection import JournalFacts, Projection, TracedSaga
-from saga_coordinator.traces.spans import Span
+from saga_coordinator.traces.spans import OpenSpan, Span
 from saga_schemas.topics import Topics
 
 PAGE: Final = 200
@@ -44,13 +46,40 @@ def completed(projection: Projection, rows: Iterable[JournalRow]) -> list[Span]:
     return spans
 
 
-async def read_spans(store: Store, saga: TracedSaga) -> AsyncIterator[Span]:
-    """All spans completed so far, in order of completion. Pages through a journal of any length."""
-    projection, after = Projection(saga), 0
+async def read_spans(store: Store, projection: Projection) -> AsyncGenerator[Span, None]:
+    """All spans completed so far, in order of completion, by a new projection. Pages through a journal of any length."""
+    after = 0
     while True:
-        rows = await store.journal(saga.id, after=after, limit=PAGE)
+        rows = await store.journal(projection.saga.id, after=after, limit=PAGE)
         for span in completed(projection, rows):
             yield span
         if len(rows) < PAGE:
             return
         after = rows[-1].version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracePage:
+    """A part of a saga's trace."""
+
+    spans: Sequence[Span]
+    open: Sequence[OpenSpan]
+    """On the last page."""
+    ended: bool
+    """The root is among the spans of this page or of one before: no other follows."""
+    next: int | None
+    """`after` of the page behind this one."""
+
+
+async def read_page(store: Store, saga: TracedSaga, *, after: int, limit: int) -> TracePage:
+    """Of the spans completed after version `after` about `limit`: those of one transition are never parted."""
+    projection = Projection(saga)
+    spans: list[Span] = []
+    async with aclosing(read_spans(store, projection)) as found:
+        async for span in found:
+            if span.completed_by <= after:
+                continue
+            if len(spans) >= limit and span.completed_by != spans[-1].completed_by:
+                return TracePage(spans=spans, open=(), ended=False, next=spans[-1].completed_by)
+            spans.append(span)
+    return TracePage(spans=spans, open=projection.open(), ended=projection.ended, next=None)

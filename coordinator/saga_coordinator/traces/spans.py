@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from saga_schemas.ids import span_id_of
 from saga_schemas.outcomes import Kind
 
+SERVICE_NAME: Final = "saga-coordinator"
+"""Resource attribute `service.name` of all of them."""
 Value = str | int | bool
 FIRST_ATTEMPTS = 5
 """Attempts of one command (step, kind, run) that have a span each; all later ones share one."""
@@ -51,6 +54,20 @@ class Span:
     """Description of an error status; None: the status is unset."""
     completed_by: int
     """The journal version that completes it: then it is owed to the collector."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSpan:
+    """One that has begun and not ended: shown to people, never exported. What a `Span` says already where both say it."""
+
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: SpanKind
+    start_us: int
+    attributes: Mapping[str, Value]
+    events: tuple[SpanEvent, ...] = ()
+    links: tuple[str, ...] = ()
 
 
 def root_span_id(saga_id: UUID) -> str:

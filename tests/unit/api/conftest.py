@@ -14,6 +14,7 @@ from saga_coordinator.api import create_app
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow
+from saga_schemas.topics import Topics
 
 SAGA = UUID("019b0000-0000-7000-8000-000000000001")
 OTHER = UUID("019b0000-0000-7000-8000-000000000002")
@@ -82,6 +83,8 @@ class ScriptedStore:
 @dataclass
 class Settings:
     tenant: str = "default"
+    jaeger_url: str | None = None
+    trace_sample_on_failure: bool = False
 
 
 class ScriptedCoordinator:
@@ -92,6 +95,7 @@ class ScriptedCoordinator:
         self.store = store
         self.definitions = DefinitionCache(store, "default")
         self.settings = Settings()
+        self.topics = Topics()
         self.raises: Exception | None = None
         self.created = True
         self.starts: list[StartRequest] = []

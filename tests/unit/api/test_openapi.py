@@ -16,6 +16,7 @@ ROUTES = {
     "GET /v1/sagas",
     "GET /v1/sagas/{saga_id}",
     "GET /v1/sagas/{saga_id}/journal",
+    "GET /v1/sagas/{saga_id}/trace",
     "POST /v1/sagas/{saga_id}/cancel",
     "POST /v1/sagas/{saga_id}/steps/{step}/retry",
     "POST /v1/sagas/{saga_id}/steps/{step}/waive",

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from saga_cli.demo.drawing import bars, order_lines
+from saga_cli.demo.drawing import CELLS, order_lines
+from saga_cli.show.timeline import bars
 
 BEGIN = datetime(2026, 11, 21, 6, tzinfo=UTC)
 
@@ -62,7 +63,7 @@ def test_an_undone_order_is_drawn_as_in_the_tour() -> None:
     ],
 )
 def test_anything_that_took_time_shows(busy: list[tuple[float, float]], length: float, drawn: str) -> None:
-    assert bars(busy, length) == drawn
+    assert bars(busy, length, CELLS) == drawn
 
 
 def test_a_step_that_was_never_asked_shows_its_state() -> None:

@@ -81,6 +81,7 @@ def shown(**more: Any) -> dict[str, Any]:
         "deadline_at": None,
         "duration_ms": 3000,
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "trace_url": None,
         "input": {},
         "input_note": None,
         "steps": [step("reserve", "done", attempt()), step("charge", "idle")],
@@ -339,6 +340,13 @@ def test_show_tells_the_way_out_of_each_attention(saga: Any, coordinator: Any) -
     assert re.search(r"needs a person for 1 min \d\d s: undo_rejected", told.out)
     assert "way out: `saga step retry` or waive" in told.out
     assert "waived: reserve by ada: receipt 4711" in told.out
+
+
+def test_show_links_to_the_trace_where_it_can_be_seen(saga: Any, coordinator: Any) -> None:
+    link = "http://127.0.0.1:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736"
+    coordinator.answer("GET", f"/v1/sagas/{ID}", shown(trace_url=link))
+
+    assert saga("show", ID).out.splitlines()[-1] == link
 
 
 def test_show_answers_even_where_the_state_cannot_be_read(saga: Any, coordinator: Any) -> None:

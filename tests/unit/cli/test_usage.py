@@ -23,6 +23,8 @@ COMMANDS = [
     ("cancel",),
     ("step", "retry"),
     ("step", "waive"),
+    ("trace", "show"),
+    ("trace", "export"),
     ("def", "lint"),
     ("def", "register"),
     ("def", "activate"),
@@ -66,6 +68,11 @@ BAD = [
     ("participant", "run", "json:loads"),
     ("demo", "--orders", "0"),
     ("demo", "--otlp", "http://127.0.0.1:4317"),
+    ("trace", "show"),
+    ("trace", "export", "o-17", "--otlp", "127.0.0.1:4317"),
+    ("trace", "export", "o-17", "--otlp", "http://127.0.0.1:port"),
+    ("trace", "export", "o-17", "--otlp", "http://a b"),
+    ("trace", "export", "o-17", "--protocol", "udp"),
     ("list", "--server", "not an address"),
     ("list", "--server", "ftp://127.0.0.1"),
     ("list", "--server", "http://127.0.0.1:port"),
@@ -142,6 +149,14 @@ def test_listening_to_the_world_without_saying_so_ends_78(saga: Any) -> None:
 
     assert told.code == 78
     assert "--allow-unauthenticated" in told.err
+
+
+@pytest.mark.parametrize(("option", "setting"), [("--otlp", "SAGA_OTLP_ENDPOINT"), ("--jaeger-url", "SAGA_JAEGER_URL")])
+@pytest.mark.parametrize("url", ["127.0.0.1:4317", "http://", "http://127.0.0.1:70000", "http://h/x?y", "http://h\n"])
+def test_an_address_that_is_none_ends_78_and_says_what_to_write(saga: Any, option: str, setting: str, url: str) -> None:
+    told = saga("serve", "--database", "sqlite+aiosqlite:///x", "--bootstrap-servers", "127.0.0.1:1", option, url)
+
+    assert (told.code, told.err) == (78, f"saga: {setting}: write http://HOST:PORT\n")
 
 
 def test_db_upgrade_without_a_database_ends_78(saga: Any) -> None:

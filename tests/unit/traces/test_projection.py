@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.encoding import decode_facts
 from saga_coordinator.engine.facts import CommandSent
-from saga_coordinator.traces.projection import MAX_EVENTS, JournalFacts, TracedSaga, spans_of
+from saga_coordinator.traces.projection import MAX_EVENTS, JournalFacts, Projection, TracedSaga, spans_of
 from saga_coordinator.traces.spans import (
     FIRST_ATTEMPTS,
     Span,
@@ -50,6 +49,12 @@ def journal_of(player: Player) -> list[JournalFacts]:
 
 def spans(script: str, shape: Definition = ORDER, saga: TracedSaga = TRACED) -> list[Span]:
     return list(spans_of(saga, journal_of(play(shape, script))))
+
+
+def folded(script: str, shape: Definition = ORDER) -> tuple[Projection, list[Span]]:
+    """The projection of a saga that goes on, and the spans it has made so far."""
+    projection = Projection(TRACED)
+    return projection, [span for record in journal_of(play(shape, script)) for span in projection.record(record)]
 
 
 def named(found: list[Span], name: str) -> list[Span]:
@@ -210,6 +215,35 @@ def test_neither_payloads_nor_an_operators_words_are_told() -> None:
     assert named(list(spans_of(TRACED, journal_of(player))), "order")[0].attributes["saga.reason"] == "cancel"
 
 
+def test_what_has_no_answer_yet_is_open_and_so_is_the_root() -> None:
+    projection, made = folded("reserve:SUCCEEDED wait:5 charge:IN_PROGRESS")
+    root, first, second = projection.open()
+    assert [span.name for span in made] == ["started", "reserve"]
+    assert (root.span_id, root.name, root.start_us) == (ROOT, "order", made[0].start_us)
+    assert [(each.name, each.attributes["saga.step"], each.attributes["saga.attempt"]) for each in (first, second)] == [
+        ("charge", "charge", 1),
+        ("charge", "charge", 2),
+    ]
+    assert second.start_us - first.start_us == 5_000_000
+    assert [event.name for event in second.events] == ["saga.in_progress"]
+    assert not {"saga.outcome", "saga.code"} & first.attributes.keys(), "it has none yet"
+
+
+def test_an_open_undo_says_what_it_undoes() -> None:
+    projection, made = folded("reserve:SUCCEEDED charge:REJECTED")
+    (undo,) = [each for each in projection.open() if each.name == "undo reserve"]
+    assert undo.links == (named(made, "reserve")[0].span_id,)
+
+
+def test_of_a_finished_saga_nothing_is_open() -> None:
+    projection, _ = folded("reserve:REJECTED")
+    assert (projection.ended, projection.open()) == (True, [])
+
+
+def test_without_a_journal_nothing_is_open() -> None:
+    assert Projection(TRACED).open() == []
+
+
 @pytest.mark.parametrize(
     "troubles", [Troubles(), Troubles(operator=0.3, unsafe=True, fail=0.3), Troubles(restore=True, steps=100)]
 )
@@ -225,6 +259,7 @@ def test_whatever_happens_it_is_one_tree_and_every_attempt_has_its_span(troubles
     ]
     found = list(spans_of(saga, journal))
     assert found == list(spans_of(saga, journal)), "the same journal, the same spans"
+    _check_looking(saga, journal, found)
     ids = [span.span_id for span in found]
     assert len(ids) == len(set(ids))
     known, root = set(ids), root_span_id(saga.id)
@@ -238,10 +273,23 @@ def test_whatever_happens_it_is_one_tree_and_every_attempt_has_its_span(troubles
     assert found[-1].span_id == root
     for span in found:
         assert found[-1].start_us <= span.start_us <= span.end_us <= found[-1].end_us
-    _check_attempts(saga.id, journal, Counter(ids))
 
 
-def _check_attempts(saga_id: UUID, journal: list[JournalFacts], ids: Counter[str]) -> None:
+def _check_looking(saga: TracedSaga, journal: list[JournalFacts], found: list[Span]) -> None:
+    """What is open is looked at after every record: that changes no span, and each becomes one, unless it is open to the last."""
+    projection, made, begun = Projection(saga), [], dict[str, int]()
+    for record in journal:
+        made += projection.record(record)
+        is_open = {each.span_id: each.start_us for each in projection.open()}
+        assert not is_open.keys() & {span.span_id for span in made}
+        begun |= is_open
+    assert made == found
+    became = {span.span_id: span.start_us for span in found} | is_open
+    assert begun.items() <= became.items()
+    _check_attempts(saga.id, journal, set(became))
+
+
+def _check_attempts(saga_id: UUID, journal: list[JournalFacts], ids: set[str]) -> None:
     expected, incarnation = {root_span_id(saga_id), started_span_id(saga_id)}, 1
     for record in journal:
         for ord, fact in enumerate(record.facts):
@@ -249,4 +297,4 @@ def _check_attempts(saga_id: UUID, journal: list[JournalFacts], ids: Counter[str
             if isinstance(fact, CommandSent):
                 message_id = command_id(saga_id, incarnation, record.version, ord)
                 expected.add(attempt_span_id(message_id, saga_id, incarnation, fact.step, fact.kind, fact.run, fact.attempt))
-    assert set(ids) == expected
+    assert ids == expected

@@ -1,0 +1,62 @@
+"""An OTLP collector over HTTP on a loopback port: keeps every request as it came over the wire."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+
+@dataclass(slots=True)
+class OtlpCollector:
+    """`requests` are the bodies; `status` is what the next ones are answered with."""
+
+    requests: list[bytes] = field(default_factory=list)
+    status: int = 200
+    _server: Any = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def spans(self) -> dict[str, bytes]:
+        """By span id: the span with its resource and scope, encoded; a second one of an id has to be the same."""
+        found: dict[str, bytes] = {}
+        for request in map(ExportTraceServiceRequest.FromString, self.requests):
+            for of_resource in request.resource_spans:
+                for of_scope in of_resource.scope_spans:
+                    about = of_resource.resource.SerializeToString() + of_scope.scope.SerializeToString()
+                    for span in of_scope.spans:
+                        encoded = about + span.SerializeToString()
+                        assert found.setdefault(span.span_id.hex(), encoded) == encoded
+        return found
+
+    def __enter__(self) -> Self:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(collector: OtlpCollector) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            if collector.status == 200 and self.path == "/v1/traces":
+                collector.requests.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+            self.send_response(collector.status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
