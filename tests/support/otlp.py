@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from support.loopback import LoopbackServer
+
 
 @dataclass(slots=True)
-class OtlpCollector:
+class OtlpCollector(LoopbackServer):
     """`requests` are the bodies; `status` is what the next ones are answered with."""
 
     requests: list[bytes] = field(default_factory=list)
     status: int = 200
-    _server: Any = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def spans(self) -> dict[str, bytes]:
         """By span id: the span with its resource and scope, encoded; a second one of an id has to be the same."""
@@ -36,14 +31,8 @@ class OtlpCollector:
                         assert found.setdefault(span.span_id.hex(), encoded) == encoded
         return found
 
-    def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        return _handler(self)
 
 
 def _handler(collector: OtlpCollector) -> type[BaseHTTPRequestHandler]:

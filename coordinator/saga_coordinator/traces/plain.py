@@ -101,7 +101,7 @@ class PlainTrace(BaseModel):
     """`after` of the page behind this one."""
 
 
-def _beginning(span: Span | OpenSpan) -> dict[str, object]:
+def _beginning(span: OpenSpan) -> dict[str, object]:
     """What both kinds have."""
     return {
         "span_id": span.span_id,

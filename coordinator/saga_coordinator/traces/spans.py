@@ -33,41 +33,33 @@ class SpanEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """One finished span. The same journal always gives the same span, byte for byte."""
+class OpenSpan:
+    """What a span is from its beginning on. While it has no end it is shown to people, and never exported."""
 
-    trace_id: str
-    """32 hex digits."""
     span_id: str
     """16 hex digits."""
     parent_id: str | None
-    tracestate: str | None
     name: str
     kind: SpanKind
     start_us: int
-    end_us: int
     attributes: Mapping[str, Value]
     events: tuple[SpanEvent, ...] = ()
     links: tuple[str, ...] = ()
     """Ids of spans of the same trace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span(OpenSpan):
+    """One finished span. The same journal always gives the same span, byte for byte."""
+
+    trace_id: str
+    """32 hex digits."""
+    tracestate: str | None
+    end_us: int
     error: str | None = None
     """Description of an error status; None: the status is unset."""
     completed_by: int
     """The journal version that completes it: then it is owed to the collector."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenSpan:
-    """One that has begun and not ended: shown to people, never exported. What a `Span` says already where both say it."""
-
-    span_id: str
-    parent_id: str | None
-    name: str
-    kind: SpanKind
-    start_us: int
-    attributes: Mapping[str, Value]
-    events: tuple[SpanEvent, ...] = ()
-    links: tuple[str, ...] = ()
 
 
 def root_span_id(saga_id: UUID) -> str:

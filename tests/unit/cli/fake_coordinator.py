@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from support.loopback import LoopbackServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +24,11 @@ class Asked:
 
 
 @dataclass(slots=True)
-class FakeCoordinator:
+class FakeCoordinator(LoopbackServer):
     """`answers[method, path]` is (status, body) or a list of them, used up one by one; anything else is a 404 problem."""
 
     answers: dict[tuple[str, str], Any] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
-    _server: Any = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def answer(self, method: str, path: str, body: Any, status: int = 200) -> None:
         self.answers.setdefault((method, path), []).append((status, body))
@@ -41,14 +36,8 @@ class FakeCoordinator:
     def refuse(self, method: str, path: str, status: int, code: str, **more: Any) -> None:
         self.answer(method, path, {"title": "No.", "status": status, "code": code, **more}, status)
 
-    def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        return _handler(self)
 
     def take(self, asked: Asked) -> tuple[int, Any]:
         self.asked.append(asked)
