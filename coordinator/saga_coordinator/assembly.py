@@ -183,6 +183,13 @@ class _Parts:
         )
         return [projector.run]
 
+    def metric_loops(self) -> list[Loop]:
+        if self.settings.otlp_endpoint is None:
+            return []
+        from saga_coordinator.metric_export import metric_export  # as above
+
+        return [metric_export(self.settings, self.instruments, self.clock).run]
+
     def coordinator(self, watchdog: Watchdog) -> Coordinator:
         return Coordinator(
             settings=self.settings,
@@ -211,7 +218,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         "timers": [parts.timer_loop().run],
         "sweeper": [parts.sweeper().run],
         "projector": parts.projector_loops(),
-        "watchdog": [watchdog.run],
+        "watchdog": [watchdog.run, *parts.metric_loops()],
     }
     return Instance(coordinator=parts.coordinator(watchdog), loops=loops, relay=parts.relay, sender=parts.sender)
 

@@ -184,6 +184,7 @@ SPANS_EXPORTED = _counter("saga_spans_exported_total", "Spans the collector has 
 SPAN_FAILURES = _counter("saga_span_export_failures_total", "Exports of spans that failed; they are tried again.", "{export}")
 SPANS_DUE = _gauge("saga_spans_due_rows", "Transitions of sampled sagas whose spans are still owed.", "{row}")
 SPANS_OLDEST = _gauge("saga_spans_due_oldest_seconds", "Age of the oldest of them.", "s")
+METRIC_FAILURES = _counter("saga_metric_export_failures_total", "Exports of these metrics over OTLP that failed.", "{export}")
 
 ALL: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 BY_FAMILY: Final = {metric.family: metric for metric in ALL}
