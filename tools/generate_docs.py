@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import record_transcripts
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from saga_coordinator.api.counters import Counters
 from saga_coordinator.api.problems import CODES as PROBLEMS
 from saga_coordinator.definitions import CODES as FINDINGS
 from saga_coordinator.engine import diagram
-from saga_coordinator.instruments import Instruments
+from saga_coordinator.metric_catalog import ALL as METRICS
+from saga_coordinator.metric_catalog import Metric
 from saga_coordinator.settings import Settings
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.catalog import Catalog
@@ -67,8 +68,43 @@ def kafka_settings() -> str:
 
 
 def metrics() -> str:
-    rows = [(f"`{name}`", kind, labels, told) for name, kind, labels, told in sorted(_families())]
-    return _table(("metric", "kind", "labels", "meaning"), rows)
+    rows = [
+        (
+            f"`{metric.name}`",
+            metric.type.value + (", exemplars" if metric.exemplars else ""),
+            ", ".join(metric.labels),
+            metric.unit,
+            metric.meaning,
+            ", ".join(_fed_by(metric)),
+        )
+        for metric in METRICS
+    ]
+    return _table(("metric", "type", "labels", "unit", "meaning", "alert"), rows)
+
+
+def alerts() -> str:
+    rows = [
+        (
+            f"`{rule['alert']}`",
+            rule["labels"]["severity"],
+            f"`{rule['expr']}`" + (f" for {rule['for']}" if "for" in rule else ""),
+            rule["annotations"]["summary"],
+            rule["annotations"]["action"],
+        )
+        for rule in _alert_rules()
+    ]
+    return _table(("alert", "", "when", "meaning", "what to do"), rows)
+
+
+def _alert_rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((ROOT / "deploy" / "prometheus-alerts.yaml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def _fed_by(metric: Metric) -> list[str]:
+    """The alerts whose expression reads this metric."""
+    name = re.compile(rf"\b{metric.name}(_bucket|_sum|_count)?\b")
+    return [f"`{rule['alert']}`" for rule in _alert_rules() if name.search(rule["expr"])]
 
 
 def problem_codes() -> str:
@@ -104,9 +140,9 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "operations.md": {
         "settings": settings,
         "kafka settings": kafka_settings,
-        "metrics": metrics,
         "problem codes": problem_codes,
     },
+    "metrics.md": {"metrics": metrics, "alerts": alerts},
     "wire.md": {
         "decode stages": decode_stages,
         "protocol records": protocol_records,
@@ -143,15 +179,6 @@ def main(arguments: list[str]) -> int:
     return 1 if stale and "--check" in arguments else 0
 
 
-def _families() -> Iterable[tuple[str, str, str, str]]:
-    instruments: Any = Instruments()
-    counters: Any = Counters()
-    for registry in (instruments.registry, counters._registry):
-        for collector in registry._collector_to_names:
-            name = collector._name + ("_total" if collector._type == "counter" else "")
-            yield name, collector._type, " ".join(collector._labelnames), collector._documentation
-
-
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
@@ -181,13 +208,14 @@ _MEANINGS = {
     "sender_rows": "messages waiting in memory, at most; what is dropped keeps its outbox row",
     "sender_bytes": "the same in bytes",
     "start_queue": "starts over HTTP that may wait for a transaction; more are refused with 503 `overloaded`",
-    "otlp_endpoint": "the OTLP collector that spans go to, as `http://127.0.0.1:4317`; without it nothing is sent and no saga is sampled",
+    "otlp_endpoint": "the OTLP collector that spans and metrics go to, as `http://127.0.0.1:4317`; without it nothing is sent and no saga is sampled",
     "otlp_protocol": "`grpc` (a collector's port 4317) or `http/protobuf` (4318)",
     "trace_sampling": "share of sagas without a caller's decision that are [traced](tracing.md#sampling): "
     "1 where there is a collector; 0 is off for all",
     "trace_sample_on_failure": "send the coordinator's spans of sagas that were sampled out when they fail or need attention",
     "trace_baggage": "keys of W3C Baggage that go on from a start to all commands, by commas",
     "jaeger_url": "where Jaeger's pages are, as `http://127.0.0.1:16686`: answers then link to the trace",
+    "otlp_metrics_interval_s": "how often the metrics go to the collector, in seconds",
     "log_level": "debug, info, warning or error",
     "log_format": "json, console, or auto: console on a terminal",
     "graceful_stop_s": "how long a stop waits for open requests and for what is queued to be sent",

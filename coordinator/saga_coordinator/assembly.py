@@ -25,6 +25,7 @@ from saga_coordinator.start_queue import StartQueue
 from saga_coordinator.starts import Starts
 from saga_coordinator.store.port import Meta, Store
 from saga_coordinator.sweeper import Sweeper
+from saga_coordinator.telemetry import Telemetry
 from saga_coordinator.timers import TimerLoop
 from saga_coordinator.transitions import Tools
 from saga_coordinator.watchdog import Watchdog
@@ -62,10 +63,17 @@ class _Parts:
         self.sampling = settings.sampling
         tools = Tools(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
         self.sagas = Sagas(self.definitions, tools, self.instruments)
-        self.sender: Sender[Ticket] = Sender(broker, clock, max_rows=settings.sender_rows, max_bytes=settings.sender_bytes)
+        self.sender: Sender[Ticket] = Sender(
+            broker,
+            clock,
+            max_rows=settings.sender_rows,
+            max_bytes=settings.sender_bytes,
+            batch_sent=self.instruments.sender_batch,
+        )
+        self.instruments.watch(self.sender)
         self.relay = Relay(store, self.sender, clock)
         self.closings = Closings()
-        self.committer = Committer(store, self.relay, self.closings, clock)
+        self.committer = Committer(store, self.relay, self.closings, Telemetry(self.instruments), clock)
         self.reading = ReplyReading(catalog=self.definitions.catalog, keys=self.keys, topics=self.topics, tenant=settings.tenant)
         self.drains = DrainRequests(store, broker, self.topics, settings.tenant)
         self.starts = Starts(
@@ -76,7 +84,7 @@ class _Parts:
             incarnation=meta.incarnation,
             sampling=self.sampling,
         )
-        self.queue = StartQueue(self.starts, limit=settings.start_queue)
+        self.queue = StartQueue(self.starts, self.instruments, limit=settings.start_queue)
 
     def group(self, name: str) -> str:
         return self.settings.kafka.topic_prefix + name
@@ -92,7 +100,6 @@ class _Parts:
             definitions=self.definitions,
             topics=self.topics,
             instruments=self.instruments,
-            sender=self.sender,
             sampling=self.sampling,
             clock=self.clock,
             instance=self.settings.instance,
@@ -114,7 +121,14 @@ class _Parts:
             instruments=self.instruments,
             batch_records=self.settings.batch_records,
         )
-        drain = DrainLoop(store=self.store, reader=reader, requests=self.drains, topics=self.topics, clock=self.clock)
+        drain = DrainLoop(
+            store=self.store,
+            reader=reader,
+            requests=self.drains,
+            topics=self.topics,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
         return [replies.run, drain.run]
 
     def start_loop(self) -> StartLoop:
@@ -138,6 +152,7 @@ class _Parts:
             reading=self.reading,
             drains=self.drains,
             clock=self.clock,
+            instruments=self.instruments,
             batch_sagas=self.settings.batch_sagas,
         )
 
@@ -168,6 +183,13 @@ class _Parts:
         )
         return [projector.run]
 
+    def metric_loops(self) -> list[Loop]:
+        if self.settings.otlp_endpoint is None:
+            return []
+        from saga_coordinator.metric_export import metric_export  # as above
+
+        return [metric_export(self.settings, self.instruments, self.clock).run]
+
     def coordinator(self, watchdog: Watchdog) -> Coordinator:
         return Coordinator(
             settings=self.settings,
@@ -196,7 +218,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         "timers": [parts.timer_loop().run],
         "sweeper": [parts.sweeper().run],
         "projector": parts.projector_loops(),
-        "watchdog": [watchdog.run],
+        "watchdog": [watchdog.run, *parts.metric_loops()],
     }
     return Instance(coordinator=parts.coordinator(watchdog), loops=loops, relay=parts.relay, sender=parts.sender)
 

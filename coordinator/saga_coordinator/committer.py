@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from saga_coordinator.closings import Closings
 from saga_coordinator.relay import Relay
-from saga_coordinator.store.port import CommitUnknown, SagaWrite, Store, StoreError, Transaction
+from saga_coordinator.store.port import CommitUnknown, DeadLetter, OrphanReply, SagaWrite, Store, StoreError, Transaction
+from saga_coordinator.telemetry import Telemetry
 from saga_coordinator.transitions import SagaWork
 from saga_messaging.clock import Clock
 
@@ -26,6 +27,8 @@ class Batch:
 
     works: list[SagaWork] = field(default_factory=list)
     writes: list[SagaWrite] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    orphans: list[OrphanReply] = field(default_factory=list)
 
 
 B = TypeVar("B", bound=Batch)
@@ -34,10 +37,11 @@ B = TypeVar("B", bound=Batch)
 class Committer:
     """Runs bodies in transactions."""
 
-    def __init__(self, store: Store, relay: Relay, closings: Closings, clock: Clock) -> None:
+    def __init__(self, store: Store, relay: Relay, closings: Closings, telemetry: Telemetry, clock: Clock) -> None:
         self._store = store
         self._relay = relay
         self._closings = closings
+        self._telemetry = telemetry
         self._clock = clock
 
     async def run(self, body: Callable[[Transaction], Awaitable[B]], *, locks_first: bool = False) -> B:
@@ -51,9 +55,7 @@ class Committer:
         try:
             async with self._store.transaction(locks_first=locks_first) as tx:
                 batch = await body(tx)
-                batch.writes += [write for work in batch.works if (write := work.write(tx.now)) is not None]
-                if batch.writes:
-                    await tx.save(batch.writes)
+                await _save(tx, batch)
                 if acked:
                     await tx.delete_outbox(acked)
             committed = True
@@ -66,6 +68,7 @@ class Committer:
         assert batch is not None
         self._relay.offer([pending for work in batch.works for pending in work.pending])
         self._closings.closed(work.row.id for work in batch.works if work.saga is not None and work.saga.final)
+        self._telemetry.committed(batch.works, batch.dead_letters, len(batch.orphans))
         return batch
 
     async def _took_effect(self, batch: Batch) -> bool:
@@ -78,3 +81,13 @@ class Committer:
                 return await self._store.has_journal(record.saga_id, record.version) == record.facts
             except StoreError:
                 await self._clock.sleep(_LOOK_AGAIN_S)
+
+
+async def _save(tx: Transaction, batch: Batch) -> None:
+    batch.writes += [write for work in batch.works if (write := work.write(tx.now)) is not None]
+    if batch.writes:
+        await tx.save(batch.writes)
+    if batch.dead_letters:
+        await tx.add_dead_letters(batch.dead_letters)
+    if batch.orphans:
+        await tx.add_orphans(batch.orphans)

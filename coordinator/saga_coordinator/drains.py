@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 
 import structlog
 
+from saga_coordinator.drained_age import DrainedAge
+from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader, Place
 from saga_coordinator.store.port import Store, StoreError
 from saga_messaging.broker import Broker, BrokerError, TopicPartition
@@ -72,13 +74,24 @@ class DrainRequests:
 class DrainLoop:
     """Measures the reply partitions that are ours."""
 
-    def __init__(self, *, store: Store, reader: PartitionReader, requests: DrainRequests, topics: Topics, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        reader: PartitionReader,
+        requests: DrainRequests,
+        topics: Topics,
+        clock: Clock,
+        instruments: Instruments,
+    ) -> None:
         self._store = store
         self._reader = reader
         self._requests = requests
         self._topics = topics
         self._clock = clock
+        self._instruments = instruments
         self._round = 0
+        self._age = DrainedAge()
         self._verified: dict[TopicPartition, int] = {}
         self._log = structlog.get_logger("drains")
 
@@ -88,6 +101,7 @@ class DrainLoop:
                 await self.once()
             except (StoreError, BrokerError, TimeoutError) as error:
                 self._log.warning("drain_not_measured", error=str(error) or type(error).__name__)
+            self.show_age()
             await self._clock.sleep(EVERY_S)
 
     async def once(self) -> None:
@@ -96,6 +110,7 @@ class DrainLoop:
         verify = self._round % VERIFY_EVERY == 0
         if not wanted and not verify:
             return
+        began = self._clock.monotonic_s()
         at = await self._store.now()  # first the clock …
         ours = self._reader.places()  # … then the partitions …
         if not ours:
@@ -108,8 +123,15 @@ class DrainLoop:
             held = await self._still_ours(
                 partition, before, earliest[partition], ends[partition], wanted=partition.topic in wanted
             )
-            if held and partition.topic in wanted and place.next_offset >= ends[partition]:
+            if not held:
+                self._age.replaced(partition)
+                continue
+            self._age.measured(partition, began, ends[partition])
+            if partition.topic in wanted and place.next_offset >= ends[partition]:
                 await self._store_time(partition, place, at)
+
+    def show_age(self) -> None:
+        self._instruments.drained_age(self._age.by_topic(self._reader.places(), self._clock.monotonic_s()))
 
     async def _still_ours(self, at: TopicPartition, before: Place, first: int, end: int, *, wanted: bool) -> bool:
         """Whether the topic holds what we had applied. Asked of the place before the ends were read: replies that were applied since

@@ -17,6 +17,7 @@ import structlog
 
 from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.instruments import Instruments
+from saga_coordinator.saga_log import about_row
 from saga_coordinator.store.port import SagaRow, Store, StoreError
 from saga_coordinator.traces.export import Collector, SpansRefused, batches
 from saga_coordinator.traces.projection import Projection
@@ -75,6 +76,7 @@ class Projector:
                     more, pause = False, min(pause * 2, PAUSE_CAP_S)
                 except Exception as error:  # a bug here must not take sagas down with it: the rows stay
                     self._log.error("projection_failed", exc_info=error)
+                    self._instruments.loop_failed("projector")
                     more, pause = False, PAUSE_CAP_S
                 if not more:
                     await self._clock.sleep(pause)
@@ -118,7 +120,7 @@ class Projector:
             try:
                 saga = traced_saga(row, await self._definitions.get(row.definition_id), self._topics)
             except DefinitionMissing as missing:
-                self._log.error("saga_not_traced", saga=str(row.id), error=str(missing))
+                self._log.error("saga_not_traced", **about_row(row), error=str(missing))
                 self._after = row.id  # its turn comes again
                 continue
             if row.id in journals:

@@ -43,6 +43,7 @@ class RecordLoop:
         instruments: Instruments,
         batch_records: int,
     ) -> None:
+        self._name = name
         self._reader = reader
         self._follow = follow
         self._apply = apply
@@ -84,7 +85,7 @@ class RecordLoop:
             await self._reload()
         except Exception as error:
             self._log.error("failed", exc_info=error)
-            self._instruments.parked("loop_error")
+            self._instruments.loop_failed(self._name)
             await self._clock.sleep(BACKOFF_S)
             await self._reload()
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from saga_coordinator.saga_log import about_record
 from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.transitions import Pending
 from saga_messaging.clock import Clock
@@ -65,8 +66,9 @@ class Relay:
 
     def _note_refused(self) -> None:
         """What the broker will not take keeps its row; the sweeper holds it alone and tries again."""
-        for (_, outbox_id), reason in self._sender.take_refused():
-            self._log.error("publish_refused", outbox_id=str(outbox_id), reason=reason)
+        for refusal in self._sender.take_refused():
+            known = about_record(refusal.record)
+            self._log.error("publish_refused", **known, outbox_id=str(refusal.ticket[1]), reason=refusal.reason)
 
     async def delete_acked(self) -> None:
         """One transaction that only deletes by key."""

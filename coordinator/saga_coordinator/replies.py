@@ -23,14 +23,17 @@ from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.record_loop import PositionTaken, RecordLoop, as_bad
 from saga_coordinator.reply_reading import IncomingReply, ReplyReading
+from saga_coordinator.saga_log import about, about_reply
 from saga_coordinator.sagas import Sagas
-from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, Transaction
+from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, OrphanReply, Transaction
+from saga_coordinator.transitions import SagaWork
 from saga_messaging.broker import Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage
 from saga_schemas.topics import Topics
 
 CONSUMER = "replies"
+UNWRITABLE = "saga_unwritable"
 _REFRESH_S = 2.0
 
 
@@ -40,6 +43,8 @@ class _Read:
 
     replies: dict[UUID, list[IncomingReply]] = field(default_factory=dict)
     bad: list[tuple[Record, BadMessage]] = field(default_factory=list)
+    works: dict[UUID, SagaWork] = field(default_factory=dict)
+    """The sagas as they were last opened."""
 
 
 class ReplyLoop:
@@ -97,36 +102,37 @@ class ReplyLoop:
         read = self._read(records)
         advances = self._reader.advances(records)
         try:
-            batch = await self._commit(read, advances)
+            await self._commit(read, advances)
         except (CountMismatch, BadRow) as error:
             self._log.error("batch_broken", error=str(error), sagas=len(read.replies))
-            batch = await self._one_by_one(read, advances)
+            await self._one_by_one(read, advances)
         await self._reader.applied(advances)
-        self._instruments.replies(len(records), sagas=len(batch.works), bad=len(read.bad))
+        self._instruments.reply_batch(len(records))
 
-    async def _commit(self, read: _Read, advances: Sequence[Advance]) -> Batch:
+    async def _commit(self, read: _Read, advances: Sequence[Advance]) -> None:
         async def body(tx: Transaction) -> Batch:
             batch = await self._fold(tx, read)
             if advances and not await tx.advance(advances):
                 raise PositionTaken("another instance has moved a position of this batch")
             return batch
 
-        return await self._committer.run(body, locks_first=bool(read.replies))
+        await self._committer.run(body, locks_first=bool(read.replies))
 
-    async def _one_by_one(self, read: _Read, advances: Sequence[Advance]) -> Batch:
+    async def _one_by_one(self, read: _Read, advances: Sequence[Advance]) -> None:
         """A saga whose rows break its transaction is alone with that; its replies become dead letters, and the position moves on."""
         bad = list(read.bad)
         for saga_id, replies in read.replies.items():
+            alone = _Read(replies={saga_id: replies})
             try:
-                await self._commit(_Read(replies={saga_id: replies}), ())
+                await self._commit(alone, ())
             except (CountMismatch, BadRow) as error:
-                self._log.error("saga_parked", saga=str(saga_id), reason="saga_unwritable", error=str(error))
-                self._instruments.parked("saga_unwritable")
+                known = about(alone.works[saga_id]) if saga_id in alone.works else about_reply(replies[0].headers)
+                self._log.error("saga_parked", **known, reason=UNWRITABLE, error=str(error))
+                self._instruments.parked(UNWRITABLE)
                 bad += [
-                    (reply.record, BadMessage("saga_unwritable", "the saga's rows cannot be written: see the log"))
-                    for reply in replies
+                    (reply.record, BadMessage(UNWRITABLE, "the saga's rows cannot be written: see the log")) for reply in replies
                 ]
-        return await self._commit(_Read(bad=bad), advances)
+        await self._commit(_Read(bad=bad), advances)
 
     def _read(self, records: Sequence[Record]) -> _Read:
         read = _Read()
@@ -135,10 +141,7 @@ class ReplyLoop:
                 reply = self._reading.envelope(record)
             except Exception as error:
                 bad = as_bad(error)
-                self._log.warning(
-                    "bad_reply", reason=bad.reason, topic=record.topic, partition=record.partition, offset=record.offset
-                )
-                self._instruments.dead_letter(CONSUMER, bad.reason)
+                self._log.warning("bad_reply", **_where(record), reason=bad.reason)
                 read.bad.append((record, bad))
             else:
                 read.replies.setdefault(reply.saga_id, []).append(reply)
@@ -147,9 +150,9 @@ class ReplyLoop:
     async def _fold(self, tx: Transaction, read: _Read) -> Batch:
         rows = await tx.lock_sagas(list(read.replies), wait=False) if read.replies else {}
         unlocked = [saga_id for saga_id in read.replies if saga_id not in rows]
-        await self._leave(tx, unlocked, read)
+        orphans = await self._leave(tx, unlocked, read)
         env = Env(now=tx.now)
-        works = await self._sagas.open(rows.values())
+        works = read.works = await self._sagas.open(rows.values())
         bad = list(read.bad)
         for saga_id, work in works.items():
             for reply in read.replies[saga_id]:
@@ -157,29 +160,27 @@ class ReplyLoop:
                     event = self._reading.event(reply, work.compiled)
                 except Exception as error:
                     problem = as_bad(error)
-                    self._instruments.dead_letter(CONSUMER, problem.reason)
+                    self._log.warning(
+                        "bad_reply", **about(work, reply=reply.headers), **_where(reply.record), reason=problem.reason
+                    )
                     bad.append((reply.record, problem))
                     continue
                 self._sagas.apply(work, event, env)
-        if bad:
-            await tx.add_dead_letters([dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad])
         unreadable = [saga_id for saga_id in rows if saga_id not in works]
         await self._keep(tx, unreadable, read)
-        return Batch(works=list(works.values()))
+        letters = [dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad]
+        return Batch(works=list(works.values()), dead_letters=letters, orphans=orphans)
 
-    async def _leave(self, tx: Transaction, unlocked: list[UUID], read: _Read) -> None:
+    async def _leave(self, tx: Transaction, unlocked: list[UUID], read: _Read) -> list[OrphanReply]:
         """Held by somebody else: to the inbox. Not there at all: an orphan."""
         if not unlocked:
-            return
+            return []
         known = await tx.exists(unlocked)
         await self._keep(tx, [saga_id for saga_id in unlocked if saga_id in known], read)
-        orphans = [
-            orphan(r.record, saga_id, tx.now) for saga_id in unlocked if saga_id not in known for r in read.replies[saga_id]
-        ]
-        if orphans:
-            self._log.warning("orphan_replies", count=len(orphans), saga=str(orphans[0].saga_id))
-            self._instruments.orphans(len(orphans))
-            await tx.add_orphans(orphans)
+        lost = [reply for saga_id in unlocked if saga_id not in known for reply in read.replies[saga_id]]
+        if lost:
+            self._log.warning("orphan_replies", **about_reply(lost[0].headers), count=len(lost))
+        return [orphan(reply.record, reply.saga_id, tx.now) for reply in lost]
 
     async def _keep(self, tx: Transaction, saga_ids: list[UUID], read: _Read) -> None:
         events = [
@@ -189,3 +190,7 @@ class ReplyLoop:
         ]
         if events:
             await tx.put_inbox(events)
+
+
+def _where(record: Record) -> dict[str, str | int]:
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

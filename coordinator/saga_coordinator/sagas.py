@@ -14,10 +14,11 @@ import structlog
 from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.engine.events import Env, Event, Reply
-from saga_coordinator.engine.facts import Fact, ReplySeen
+from saga_coordinator.engine.facts import Fact
 from saga_coordinator.instruments import Instruments
+from saga_coordinator.saga_log import about, about_row
 from saga_coordinator.store.port import SagaRow
-from saga_coordinator.transitions import SagaWork, Tools
+from saga_coordinator.transitions import PARKED, SagaWork, Tools
 
 
 class Sagas:
@@ -41,12 +42,12 @@ class Sagas:
         for row in rows:
             compiled = loaded[row.definition_id]
             if isinstance(compiled, DefinitionMissing):
-                self._park(row.id, "definition_missing", str(compiled))
+                self._park(row, None, "definition_missing", str(compiled))
                 continue
             try:
                 works[row.id] = SagaWork.of(row, compiled, self._tools)
             except UnreadableState as error:
-                self._park(row.id, "state_unreadable", str(error))
+                self._park(row, compiled.definition.name, "state_unreadable", str(error))
         return works
 
     def apply(self, work: SagaWork, event: Event, env: Env) -> tuple[Fact, ...]:
@@ -54,40 +55,14 @@ class Sagas:
         try:
             facts = work.apply(event, env)
         except Exception as error:
-            self._log.error(
-                "saga_parked",
-                saga=str(work.row.id),
-                definition=work.compiled.definition.name,
-                event=type(event).__name__,
-                exc_info=error,
-            )
-            self._instruments.parked("engine_error")
+            self._log.error("saga_parked", **about(work), reason=PARKED, on=type(event).__name__, exc_info=error)
+            self._instruments.parked(PARKED)
             work.park(env)
             return ()
-        if facts:
-            self._count(work, facts)
-        elif isinstance(event, Reply):
-            self._instruments.stale()
+        if not facts and isinstance(event, Reply):
+            work.stale_replies += 1
         return facts
 
-    def started(self, work: SagaWork, facts: tuple[Fact, ...]) -> None:
-        self._instruments.started(work.compiled.definition.name)
-        self._count(work, facts)
-
-    def _count(self, work: SagaWork, facts: tuple[Fact, ...]) -> None:
-        self._instruments.transition(work.compiled.definition.name, facts, work.saga)
-        for fact in facts:
-            if isinstance(fact, ReplySeen):
-                self._log.debug(
-                    "reply_applied",
-                    saga=str(work.row.id),
-                    definition=work.compiled.definition.name,
-                    step=fact.step,
-                    kind=fact.kind,
-                    outcome=fact.outcome,
-                    attempt=fact.attempt,
-                )
-
-    def _park(self, saga_id: UUID, reason: str, detail: str) -> None:
-        self._log.error("saga_parked", saga=str(saga_id), reason=reason, detail=detail)
+    def _park(self, row: SagaRow, definition: str | None, reason: str, detail: str) -> None:
+        self._log.error("saga_parked", **about_row(row, definition), reason=reason, detail=detail)
         self._instruments.parked(reason)

@@ -50,7 +50,7 @@ class Coordinator:
         self._closings = closings
         self._sagas = sagas
         self._watchdog = watchdog
-        self._instruments = instruments
+        self.instruments = instruments
         self._clock = clock
 
     async def start(self, request: StartRequest) -> StartResult:
@@ -113,7 +113,4 @@ class Coordinator:
         return self._watchdog.unread()
 
     def trace_ignored(self) -> None:
-        self._instruments.bad_trace_context("http")
-
-    def metrics_text(self) -> bytes:
-        return self._instruments.text()
+        self.instruments.bad_trace_context("http")

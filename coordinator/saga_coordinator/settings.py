@@ -68,6 +68,8 @@ class Settings(BaseModel):
     """The collector that traces and metrics go to, as http://127.0.0.1:4317. None: nothing is sent, nothing is sampled."""
     otlp_protocol: OtlpProtocol = "grpc"
     """grpc (a collector's port 4317), or http/protobuf (4318)."""
+    otlp_metrics_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 60.0
+    """How often the metrics go to the collector."""
     trace_sampling: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the sagas without a caller's decision that are traced; 1 where there is a collector. 0 is off for all."""
     trace_sample_on_failure: bool = False

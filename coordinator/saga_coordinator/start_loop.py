@@ -29,6 +29,8 @@ from saga_schemas.pipeline import check_size, read_business_key
 from saga_schemas.topics import Topics
 
 CONSUMER = "starts"
+SOURCE = "kafka"
+"""The door these starts come through."""
 
 
 @dataclass(slots=True)
@@ -86,18 +88,21 @@ class StartLoop:
 
         async def body(tx: Transaction) -> Batch:
             batch = await self._starts.within(tx, [start for _, start in read.starts], results)
-            bad = read.bad + [
-                (record, _refused(results[start.claim.saga_id]))
+            refused = [
+                (record, result)
                 for record, start in read.starts
-                if isinstance(results[start.claim.saga_id], StartRefused)
+                if isinstance(result := results[start.claim.saga_id], StartRefused)
             ]
-            if bad:
-                await tx.add_dead_letters([dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad])
+            bad = read.bad + [(record, self._bad(record, result)) for record, result in refused]
+            batch.dead_letters += [dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad]
             if not await tx.advance(advances):
                 raise PositionTaken("another instance has moved a position of this batch")
             return batch
 
-        await self._committer.run(body, locks_first=True)
+        batch = await self._committer.run(body, locks_first=True)
+        self._instruments.start_batch(SOURCE, len(records))
+        for letter in batch.dead_letters:
+            self._instruments.start_refused(SOURCE, letter.reason)
         await self._reader.applied(advances)
 
     async def _read(self, records: Sequence[Record]) -> _Read:
@@ -109,11 +114,13 @@ class StartLoop:
             except (StoreError, BrokerError):
                 raise
             except Exception as problem:
-                bad = _refused(problem) if isinstance(problem, StartRefused) else as_bad(problem)
-                self._log.warning("bad_start", reason=bad.reason, partition=record.partition, offset=record.offset)
-                self._instruments.dead_letter(CONSUMER, bad.reason)
-                read.bad.append((record, bad))
+                read.bad.append((record, self._bad(record, problem)))
         return read
+
+    def _bad(self, record: Record, problem: Exception) -> BadMessage:
+        bad = BadMessage(problem.code, problem.detail) if isinstance(problem, StartRefused) else as_bad(problem)
+        self._log.warning("bad_start", reason=bad.reason, partition=record.partition, offset=record.offset)
+        return bad
 
     async def _prepared(self, record: Record, polled_at: float) -> Prepared:
         check_size(record.key, record.value, record.headers)
@@ -143,14 +150,9 @@ class StartLoop:
     def _trace(self, record: Record) -> TraceContext | None:
         context, ignored = caller_context(_texts(record, TRACEPARENT), _texts(record, TRACESTATE))
         if ignored:
-            self._instruments.bad_trace_context("kafka")
+            self._instruments.bad_trace_context(SOURCE)
         return context
 
 
 def _texts(record: Record, name: str) -> list[str]:
     return [(value or b"").decode("utf-8", "replace") for each, value in record.headers if each == name]
-
-
-def _refused(problem: StartRefused | StartResult) -> BadMessage:
-    assert isinstance(problem, StartRefused)
-    return BadMessage(problem.code, problem.detail)

@@ -6,10 +6,12 @@ import asyncio
 
 import structlog
 
+from saga_coordinator.instruments import Instruments
 from saga_coordinator.requests import OVERLOADED, StartRefused, StartRequest, StartResult
 from saga_coordinator.starts import Prepared, Starts
 from saga_coordinator.store.port import StoreError
 
+SOURCE = "http"
 BATCH_STARTS = 200
 ANSWER_S = 30.0
 
@@ -19,13 +21,21 @@ _Answer = asyncio.Future[StartResult]
 class StartQueue:
     """A bounded queue in front of `Starts`."""
 
-    def __init__(self, starts: Starts, *, limit: int) -> None:
+    def __init__(self, starts: Starts, instruments: Instruments, *, limit: int) -> None:
         self._starts = starts
+        self._instruments = instruments
         self._queue: asyncio.Queue[tuple[Prepared, _Answer]] = asyncio.Queue(maxsize=limit)
         self._log = structlog.get_logger("start_queue")
 
     async def submit(self, request: StartRequest) -> StartResult:
         """Raises StartRefused, StoreError (nothing is known to be started: the same request id may be sent again), TimeoutError."""
+        try:
+            return await self._submit(request)
+        except StartRefused as refused:
+            self._instruments.start_refused(SOURCE, refused.code)
+            raise
+
+    async def _submit(self, request: StartRequest) -> StartResult:
         prepared = await self._starts.prepare(request)
         answer: _Answer = asyncio.get_running_loop().create_future()
         try:
@@ -50,8 +60,10 @@ class StartQueue:
         except Exception as error:
             if not isinstance(error, StoreError):
                 self._log.error("starts_failed", exc_info=error)
+                self._instruments.loop_failed("start_queue")
             _fail(waiting, error)
             return
+        self._instruments.start_batch(SOURCE, len(waiting))
         for (_, answer), result in zip(waiting, results, strict=True):
             if answer.done():
                 continue

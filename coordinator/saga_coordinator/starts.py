@@ -216,7 +216,7 @@ class Starts:
         row = start.row
         work = SagaWork.begin(row, start.compiled, self._sagas.tools, started_at=env.now)
         event = Start(id=str(row.id), tenant=row.tenant, key=row.business_key, input=start.input, incarnation=row.incarnation)
-        self._sagas.started(work, work.apply(event, env))
+        work.apply(event, env)
         return work
 
 

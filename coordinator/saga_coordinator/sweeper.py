@@ -7,7 +7,8 @@ sending. A record the broker refuses is held alone, backs off, and blocks no oth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -16,6 +17,7 @@ from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.engine.encoding import UnreadableState, decode_facts
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.outbound import Outbound, SagaIdentity
+from saga_coordinator.saga_log import about_record, about_row
 from saga_coordinator.store.port import JournalRow, OutboxRow, SagaRow, Store, StoreError
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer, RecordRefused
 from saga_messaging.clock import Clock
@@ -27,6 +29,16 @@ BATCH_ROWS = 500
 SEND_TIMEOUT_S = 10.0
 HOLD_FIRST_S = 5.0
 HOLD_CAP_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Owed:
+    """An outbox row, and the message it points at; None: it cannot be read."""
+
+    row: OutboxRow
+    record: Outgoing | None
+    about: Mapping[str, str]
+    """For the log."""
 
 
 class Sweeper:
@@ -56,6 +68,7 @@ class Sweeper:
         try:
             while True:
                 await self._sweep_all()
+                self._instruments.held(len(self._held))
                 await self._clock.sleep(EVERY_S)
         finally:
             await self._drop_producer()
@@ -78,6 +91,7 @@ class Sweeper:
             raise
         except Exception as error:
             self._log.error("sweep_failed", shard=shard, exc_info=error)
+            self._instruments.loop_failed("sweeper")
 
     async def sweep(self, shard: int) -> int:
         """Send what is due in this shard; returns how many rows were published."""
@@ -95,15 +109,15 @@ class Sweeper:
         return [row for row in rows if row.id not in self._held or self._held[row.id][0] <= now]
 
     async def _publish(self, shard: int, rows: list[OutboxRow]) -> int:
-        messages = await self._messages(rows)
-        if not messages:
+        owed = [(each, each.record) for each in await self._owed(rows) if each.record is not None]
+        if not owed:
             return 0
         producer = await self._the_producer()
-        errors = await producer.send_all([message for _, message in messages], timeout_s=SEND_TIMEOUT_S)
-        sent = [row for (row, _), error in zip(messages, errors, strict=True) if error is None]
-        for (row, _), error in zip(messages, errors, strict=True):
+        errors = await producer.send_all([record for _, record in owed], timeout_s=SEND_TIMEOUT_S)
+        sent = [each.row for (each, _), error in zip(owed, errors, strict=True) if error is None]
+        for (each, _), error in zip(owed, errors, strict=True):
             if isinstance(error, RecordRefused):  # anything else is the broker's trouble, not the record's: again next round
-                self._hold(row, error)
+                self._hold(each, str(error))
         if sent:
             async with self._store.transaction() as tx:
                 await tx.delete_outbox([(shard, row.id) for row in sent])
@@ -114,36 +128,34 @@ class Sweeper:
             await self._drop_producer()
         return len(sent)
 
-    def _hold(self, row: OutboxRow, error: BrokerError) -> None:
-        _, last = self._held.get(row.id, (0.0, HOLD_FIRST_S / 2))
+    def _hold(self, owed: _Owed, error: str) -> None:
+        _, last = self._held.get(owed.row.id, (0.0, HOLD_FIRST_S / 2))
         wait = min(last * 2, HOLD_CAP_S)
-        self._held[row.id] = (self._clock.monotonic_s() + wait, wait)
-        self._log.warning("publish_held", saga=str(row.saga_id), version=row.version, error=str(error), retry_in_s=wait)
+        self._held[owed.row.id] = (self._clock.monotonic_s() + wait, wait)
+        self._log.warning("publish_held", **owed.about, version=owed.row.version, error=error, retry_in_s=wait)
 
-    async def _messages(self, rows: list[OutboxRow]) -> list[tuple[OutboxRow, Outgoing]]:
+    async def _owed(self, rows: list[OutboxRow]) -> list[_Owed]:
         records = await self._store.journal_facts({(row.saga_id, row.version) for row in rows})
-        found: list[tuple[OutboxRow, Outgoing]] = []
-        for row in rows:
-            message = await self._message(row, records.get((row.saga_id, row.version)))
-            if message is None:
-                self._hold(row, BrokerError("it cannot be read: see the log"))  # nor may it stand before the others each round
-            else:
-                found.append((row, message))
+        found = [await self._read(row, records.get((row.saga_id, row.version))) for row in rows]
+        for owed in found:
+            if owed.record is None:
+                self._hold(owed, "it cannot be read: see the log")  # nor may it stand before the others each round
         return found
 
-    async def _message(self, row: OutboxRow, record: JournalRow | None) -> Outgoing | None:
+    async def _read(self, row: OutboxRow, record: JournalRow | None) -> _Owed:
         saga = await self._store.saga(row.saga_id)
+        known = {"saga": str(row.saga_id)} if saga is None else about_row(saga)
         if saga is None or record is None:
-            self._log.error("outbox_points_nowhere", saga=str(row.saga_id), version=row.version, ord=row.ord)
-            return None
+            self._log.error("outbox_points_nowhere", **known, version=row.version, ord=row.ord)
+            return _Owed(row=row, record=None, about=known)
         try:
             identity = await self._identity(saga)
-            return self._outbound.message(
-                identity, decode_facts(record.facts)[row.ord], version=row.version, ord=row.ord, at=record.at
-            )
+            fact = decode_facts(record.facts)[row.ord]
+            message = self._outbound.message(identity, fact, version=row.version, ord=row.ord, at=record.at)
         except (DefinitionMissing, UnreadableState, IndexError, AssertionError) as error:
-            self._log.error("outbox_row_unreadable", saga=str(row.saga_id), version=row.version, ord=row.ord, error=str(error))
-            return None
+            self._log.error("outbox_row_unreadable", **known, version=row.version, ord=row.ord, error=str(error))
+            return _Owed(row=row, record=None, about=known)
+        return _Owed(row=row, record=message, about=about_record(message, identity.definition))
 
     async def _identity(self, saga: SagaRow) -> SagaIdentity:
         compiled = await self._definitions.get(saga.definition_id)

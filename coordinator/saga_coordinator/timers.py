@@ -16,7 +16,9 @@ from saga_coordinator.committer import Batch, Committer
 from saga_coordinator.drains import DrainRequests
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env, WakeUp
+from saga_coordinator.instruments import Instruments
 from saga_coordinator.reply_reading import ReplyReading
+from saga_coordinator.saga_log import about
 from saga_coordinator.sagas import Sagas
 from saga_coordinator.store.port import InboxEvent, Store, StoreError, Transaction
 from saga_coordinator.transitions import SagaWork
@@ -40,6 +42,7 @@ class TimerLoop:
         reading: ReplyReading,
         drains: DrainRequests,
         clock: Clock,
+        instruments: Instruments,
         batch_sagas: int,
     ) -> None:
         self._store = store
@@ -48,6 +51,7 @@ class TimerLoop:
         self._reading = reading
         self._drains = drains
         self._clock = clock
+        self._instruments = instruments
         self._batch_sagas = batch_sagas
         self._log = structlog.get_logger("timers")
 
@@ -61,6 +65,7 @@ class TimerLoop:
                 await self._clock.sleep(_BACKOFF_S)
             except Exception as error:  # a bug must not end the process, nor the other sagas' timers
                 self._log.error("timers_failed", exc_info=error)
+                self._instruments.loop_failed("timers")
                 await self._clock.sleep(_BACKOFF_S)
 
     async def _idle_s(self) -> float:
@@ -83,6 +88,8 @@ class TimerLoop:
             return batch
 
         await self._committer.run(body, locks_first=True)
+        due_at = [(work.looked_at, work.row.wake_at) for work in done if work.row.wake_at is not None]
+        self._instruments.timer_batch(len(done), [looked - due for looked, due in due_at if due <= looked])
         await self._ask_for_drains(done)
         return len(done) >= self._batch_sagas
 
@@ -104,7 +111,7 @@ class TimerLoop:
         try:
             reply = self._reading.event(self._reading.kept(event.body), work.compiled)
         except BadMessage as bad:
-            self._log.warning("bad_inbox_event", saga=str(work.row.id), reason=bad.reason)
+            self._log.warning("bad_inbox_event", **about(work), reason=bad.reason)
             return
         self._sagas.apply(work, reply, env)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from uuid import UUID
 
 from saga_coordinator.definitions.compile import CompiledDefinition
@@ -47,6 +48,15 @@ class Pending:
     record: Outgoing
 
 
+class Moved(NamedTuple):
+    """One transition, as it is told of once it is committed."""
+
+    at: int
+    before: Saga | None
+    facts: tuple[Fact, ...]
+    after: Saga
+
+
 @dataclass(slots=True, kw_only=True)
 class Tools:
     """What every SagaWork of a batch needs."""
@@ -78,6 +88,10 @@ class SagaWork:
     looked_at: int = 0
     """The database's time when the engine last looked."""
     attention_before: frozenset[tuple[str, str]] = frozenset()
+    moved: list[Moved] = field(default_factory=list)
+    attention_raised: tuple[AttentionRow, ...] = ()
+    stale_replies: int = 0
+    """Replies that changed nothing."""
 
     @classmethod
     def of(cls, row: SagaRow, compiled: CompiledDefinition, tools: Tools) -> SagaWork:
@@ -109,9 +123,10 @@ class SagaWork:
         assert saga is not None
         if not isinstance(event, Start) and _state_size(saga) > STATE_BYTES:
             raise StateTooLarge(f"the state of saga {saga.id} would be larger than {STATE_BYTES} bytes")
-        self.saga = saga
+        before, self.saga = self.saga, saga
         self._record(facts, type(event).__name__.lower(), env.now, actor)
         self._enqueue(facts, saga.version, env.now)
+        self.moved.append(Moved(env.now, before, facts, saga))
         return facts
 
     def _record(self, facts: tuple[Fact, ...], kind: str, at: int, actor: str | None = None) -> None:
@@ -158,6 +173,7 @@ class SagaWork:
         if not self.changed and not rewake and not self.inbox_done:
             return None
         added, cleared = self._attention(now)
+        self.attention_raised = added
         state = encode_saga(saga) if self.changed else row.state
         self.tools.states.wrote(row.id, state, saga)
         after = _row_with(

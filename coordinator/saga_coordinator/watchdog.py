@@ -7,6 +7,7 @@ gauges are read, unreadable records are relayed to their dead-letter topic, and 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
@@ -15,7 +16,6 @@ import structlog
 from saga_coordinator.dead_letters import relayed
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.instruments import Instruments
-from saga_coordinator.relay import Ticket
 from saga_coordinator.replies import CONSUMER as REPLIES
 from saga_coordinator.start_loop import CONSUMER as STARTS
 from saga_coordinator.store.port import Store, StoreError
@@ -24,7 +24,6 @@ from saga_messaging.background import happened
 from saga_messaging.broker import Broker, BrokerError, TopicForbidden
 from saga_messaging.clock import Clock
 from saga_messaging.errors import ConfigurationError
-from saga_messaging.sender import Sender
 from saga_schemas.topics import Topics
 
 DEFINITIONS_EVERY_S = 2.0
@@ -32,6 +31,8 @@ EVERY_S = 5.0
 INSTANCE_STALE_S = 20.0
 UNREAD_AFTER_S = 30.0
 LETTERS_AT_ONCE = 100
+FIGURES_REST = 20
+"""After the figures were read, so many times as long nobody reads them."""
 SEND_TIMEOUT_S = 10.0
 
 
@@ -46,7 +47,6 @@ class Watchdog:
         definitions: DefinitionCache,
         topics: Topics,
         instruments: Instruments,
-        sender: Sender[Ticket],
         sampling: Sampling,
         clock: Clock,
         instance: str | None,
@@ -58,7 +58,6 @@ class Watchdog:
         self._definitions = definitions
         self._topics = topics
         self._instruments = instruments
-        self._sender = sender
         self._sampling = sampling
         self._clock = clock
         self._instance = instance
@@ -68,6 +67,7 @@ class Watchdog:
         self._unread_since: dict[str, float] = {}
         self._problems: dict[str, str] = {}
         self._letters_after: UUID | None = None
+        self._figures_after = -math.inf
         self._log = structlog.get_logger("watchdog")
 
     @property
@@ -116,6 +116,7 @@ class Watchdog:
             self._problems[what] = text
         else:
             self._problems.pop(what, None)
+        self._instruments.trouble(what, what in self._problems)
 
     async def ensure_topics_at_start(self) -> None:
         """Before the first loop: consumers then find their topics. What cannot be made now is told, and tried again."""
@@ -137,10 +138,15 @@ class Watchdog:
             raise ConfigurationError(f"another live coordinator is called {self._instance}: give each its own --instance")
 
     async def _figures(self) -> None:
+        """Counting open sagas takes longer the more there are: it never takes more than a share of the time."""
+        began = self._clock.monotonic_s()
+        if began < self._figures_after:
+            return
         figures = await self._store.figures()
         self._sampling.owed(figures.spans_due)
-        self._instruments.figures(figures, await self._store.now())
-        self._instruments.sender_queue(self._sender.depth)
+        self._instruments.figures(figures)
+        ended = self._clock.monotonic_s()
+        self._figures_after = ended + (ended - began) * FIGURES_REST
 
     async def _relay_letters(self) -> None:
         letters = await self._store.dead_letters(after=self._letters_after, limit=LETTERS_AT_ONCE, unrelayed=True)

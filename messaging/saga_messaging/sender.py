@@ -46,6 +46,15 @@ class Dispatch(Generic[Ticket]):
     record: Outgoing
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal(Generic[Ticket]):
+    """A record the broker would not take."""
+
+    ticket: Ticket
+    record: Outgoing
+    reason: str
+
+
 class _Stage(Enum):
     SENDING = auto()
     ACKED = auto()
@@ -77,7 +86,9 @@ class Sender(Generic[Ticket]):
         window_s: float = 5.0,
         ack_timeout_s: float = ACK_TIMEOUT_S,
         jitter: Callable[[], float] = random.random,
+        batch_sent: Callable[[int], None] = lambda records: None,
     ) -> None:
+        """`batch_sent` is told how many records each batch had."""
         self._broker = broker
         self._clock = clock
         self._max_rows = max_rows
@@ -85,12 +96,13 @@ class Sender(Generic[Ticket]):
         self._window_s = window_s
         self._ack_timeout_s = ack_timeout_s
         self._jitter = jitter
+        self._batch_sent = batch_sent
         self._queue: deque[_Waiting[Ticket]] = deque()
         self._suspects: deque[_Waiting[Ticket]] = deque()
         self._unsent: list[_Waiting[Ticket]] = []
         self._stages: dict[Ticket, _Stage] = {}
         self._acked: deque[Ticket] = deque()
-        self._refused: deque[tuple[Ticket, str]] = deque()
+        self._refused: deque[Refusal[Ticket]] = deque()
         self._flying_rows = 0
         self._flying_batches = 0
         self._places = 0
@@ -152,12 +164,12 @@ class Sender(Generic[Ticket]):
                 self._acked.appendleft(ticket)
         self._note_settled()
 
-    def take_refused(self) -> list[tuple[Ticket, str]]:
-        """Tickets the broker refused, each with the reason. From now on they may be offered again, after a pause of the owner's."""
+    def take_refused(self) -> list[Refusal[Ticket]]:
+        """What the broker refused. From now on these tickets may be offered again, after a pause of the owner's."""
         refused = list(self._refused)
         self._refused.clear()
-        for ticket, _ in refused:
-            del self._stages[ticket]
+        for refusal in refused:
+            del self._stages[refusal.ticket]
         self._note_settled()
         return refused
 
@@ -236,6 +248,7 @@ class Sender(Generic[Ticket]):
             results = await producer.send_all([waiting.record for waiting in batch], timeout_s=self._ack_timeout_s)
         except BrokerError as error:
             results = [error] * len(batch)
+        self._batch_sent(len(batch))
         self._flying_batches -= 1
         self._flying_rows -= len(batch)
         for waiting, result in zip(batch, results, strict=True):
@@ -257,7 +270,7 @@ class Sender(Generic[Ticket]):
             self.refused += 1
             self.queued_bytes -= waiting.size
             self._stages[waiting.ticket] = _Stage.REFUSED
-            self._refused.append((waiting.ticket, str(result)))
+            self._refused.append(Refusal(ticket=waiting.ticket, record=waiting.record, reason=str(result)))
         else:
             self._suspects.append(waiting)
 

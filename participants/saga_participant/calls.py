@@ -42,7 +42,8 @@ class Calls:
     def action(self, route: Route, command: Command, run: int, *, resumed: bool) -> Call:
         """The call of an action's handler. BadMessage when the command's bytes do not fit its model."""
         model = self._model(route.command, command.payload, command.value)
-        return Call(route=route, command=model, step=_step(command, run, resumed=resumed), limit_s=self._limit_s)
+        step = _step(command, run, resumed=resumed)
+        return Call(route=route, command=model, headers=command.headers, step=step, limit_s=self._limit_s)
 
     def compensation(self, route: Route, command: Command, entry: Entry) -> Call | Ended:
         """The call of a compensation's handler, or its failure when the action's reply is not what it takes."""
@@ -55,7 +56,7 @@ class Calls:
                 return Ended(ending=Ending.FAILED, content=failure("reply_mismatch", f"the action's stored reply is no {wanted}"))
             reply = self._model(route.action_reply, stored.payload, None)
         step = _step(command, command.headers.run, resumed=False)
-        return Call(route=route, command=model, step=step, action_reply=reply, limit_s=self._limit_s)
+        return Call(route=route, command=model, headers=command.headers, step=step, action_reply=reply, limit_s=self._limit_s)
 
     def _model(self, binding: Binding[Any], payload: bytes, value: Mapping[str, Any] | None) -> BaseModel:
         """A payload as its model, under the newest schema."""

@@ -17,6 +17,7 @@ from saga_messaging.background import backoff
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.clock import Clock
 from saga_participant.answers import Answer
+from saga_participant.command_log import CommandLog, log_of
 from saga_participant.dead_letters import DeadLetters
 from saga_participant.entry import Command
 from saga_participant.execution import Execution
@@ -60,33 +61,34 @@ class Desk:
         try:
             await self._serve(record)
         except Exception as error:  # a bug of ours must not stop the participant: the coordinator asks again
-            self.metrics.silent += 1
-            _LOG.error(
-                "no reply: %s at %s; topic=%s partition=%d offset=%d",
-                type(error).__name__,
-                where(error),
-                record.topic,
-                record.partition,
-                record.offset,
-            )
+            self._no_reply(_LOG, record, error)
         self.metrics.busy_seconds += self.clock.monotonic_s() - started
 
     async def _serve(self, record: Record) -> None:
         try:
             read = read_command(record.key, record.value, record.headers, self.execution.registry.catalog, self._reader)
         except UnsupportedProtocol as unsupported:
-            _LOG.error("command refused: %s; topic=%s offset=%d", unsupported, record.topic, record.offset)
+            log = log_of(unsupported.echo.command, kind_known=False)
+            log.error("command refused: %s; topic=%s offset=%d", unsupported, record.topic, record.offset)
             await self._send_echo(unsupported)
             return
         except UnreadableCommand as unreadable:
             headers = unreadable.headers
-            _LOG.error("unreadable command: %s; saga=%s step=%s", unreadable, headers.saga_id, headers.step)
+            log_of(headers).error("unreadable command: %s", unreadable)
             await self.send((Answer(to=headers, outcome=Outcome.UNSUPPORTED),), Hop())
             return
         except BadMessage as bad:
             await self.dead_letters.send(record, bad)
             return
-        await self._work(Command(headers=read.headers, payload=read.payload, value=read.value), record)
+        try:
+            await self._work(Command(headers=read.headers, payload=read.payload, value=read.value), record)
+        except Exception as error:
+            self._no_reply(log_of(read.headers), record, error)
+
+    def _no_reply(self, log: logging.Logger | CommandLog, record: Record, error: Exception) -> None:
+        self.metrics.silent += 1
+        at = (record.topic, record.partition, record.offset)
+        log.error("no reply: %s at %s; topic=%s partition=%d offset=%d", type(error).__name__, where(error), *at)
 
     async def _work(self, command: Command, record: Record) -> None:
         headers = command.headers
@@ -106,7 +108,7 @@ class Desk:
             except Unavailable as away:
                 turn += 1
                 self.metrics.unavailable += 1
-                _LOG.warning("waiting for the database: %s; saga=%s", away, command.headers.saga_id)
+                log_of(command.headers).warning("waiting for the database: %s", away)
             await self.clock.sleep(backoff(turn, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random()))
 
     async def send(self, answers: Sequence[Answer], hop: Hop) -> None:

@@ -7,7 +7,6 @@ database, an external call that ended in an exception) is answered by silence: t
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -18,6 +17,7 @@ from saga_participant import barrier
 from saga_participant.answers import Answer, failure
 from saga_participant.barrier import Ending, Task
 from saga_participant.calls import Calls
+from saga_participant.command_log import log_of
 from saga_participant.database import Database
 from saga_participant.database_errors import Fate, fate
 from saga_participant.entry import Command, Entry, Stored
@@ -32,7 +32,6 @@ from saga_schemas.codec import encode
 from saga_schemas.errors import BadMessage
 from saga_schemas.outcomes import Kind, Outcome
 
-_LOG: Final = logging.getLogger("saga_participant")
 MAX_TURNS: Final = 8
 """Transactions one command may take: collisions with others, a no played again, a call outside."""
 MAX_FOLLOWING: Final = 2
@@ -66,23 +65,21 @@ class Execution:
         return tuple(answers)
 
     async def _one(self, command: Command) -> Plan:
-        headers = command.headers
+        headers, log = command.headers, log_of(command.headers)
         route = self.calls.route(command)
         if route is None and headers.kind is not Kind.RESOLVE:
-            _LOG.error(
-                "no handler for %s (%s); saga=%s step=%s", headers.record, headers.kind.value, headers.saga_id, headers.step
-            )
+            log.error("no handler for %s", headers.record)
             return _only(command, Outcome.UNSUPPORTED)
         try:
             return await self._turns(command, route)
         except BarrierBroken as broken:
-            _LOG.error("no reply: %s; saga=%s step=%s record=%s", broken, headers.saga_id, headers.step, headers.record)
+            log.error("no reply: %s; record=%s", broken, headers.record)
             return NOTHING
         except CommitUnknown as unknown:
-            _LOG.warning("no reply: a commit is ambiguous (%s); saga=%s step=%s", unknown, headers.saga_id, headers.step)
+            log.warning("no reply: a commit is ambiguous (%s)", unknown)
             return NOTHING
         except BadMessage as bad:
-            _LOG.error("unreadable command: %s; saga=%s step=%s record=%s", bad, headers.saga_id, headers.step, headers.record)
+            log.error("unreadable command: %s; record=%s", bad, headers.record)
             return _only(command, Outcome.UNSUPPORTED)
 
     async def _turns(self, command: Command, route: Route | None) -> Plan:
@@ -131,8 +128,7 @@ class Execution:
             raise Unavailable(f"the database went away ({type(error).__name__})") from error
         if found is Fate.COLLISION:
             raise _Collision from error
-        headers = command.headers
-        _LOG.warning("rolled back: %s at %s; saga=%s step=%s", type(error).__name__, where(error), headers.saga_id, headers.step)
+        log_of(command.headers).warning("rolled back: %s at %s", type(error).__name__, where(error))
         return _failed(command, code_of(error), "the database refused the transaction")
 
     async def _outside(self, outside: Outside) -> Ended:

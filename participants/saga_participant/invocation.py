@@ -7,7 +7,6 @@ exception may hold personal data, so neither logs nor replies repeat it: they na
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import traceback
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pydantic import BaseModel
 
 from saga_participant.answers import EMPTY, failure
 from saga_participant.barrier import Ending
+from saga_participant.command_log import log_of
 from saga_participant.entry import Stored
 from saga_participant.handlers import Handler
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Rejected
@@ -24,11 +24,11 @@ from saga_participant.registry import Route
 from saga_participant.step import Step
 from saga_participant.transactions import Handle, Transaction
 from saga_schemas.codec import encode
+from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.errors import EncodingFailed
 from saga_schemas.outcomes import Kind
 
 HANDLER_LIMIT_S: Final = 60.0
-_LOG: Final = logging.getLogger("saga_participant")
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -50,6 +50,7 @@ class Call:
 
     route: Route
     command: BaseModel
+    headers: CommandHeaders
     step: Step
     action_reply: BaseModel | None = None
     limit_s: float = HANDLER_LIMIT_S
@@ -100,7 +101,7 @@ def _returned(call: Call, result: Any) -> Ended:
     if binding is None or not isinstance(result, binding.model):
         wanted = "None" if binding is None else binding.model.__name__
         error = TypeError(f"{handler.name} returned {type(result).__name__}, not {wanted}")
-        _LOG.error("%s; saga=%s step=%s", error, call.step.saga_id, call.step.name)
+        log_of(call.headers).error("%s", error)
         return Ended(ending=Ending.FAILED, content=failure("wrong_reply_type", str(error)), error=error)
     try:
         payload = encode(binding.schema, binding.to_value(result))
@@ -111,16 +112,7 @@ def _returned(call: Call, result: Any) -> Ended:
 
 def _failed(call: Call, code: str, error: BaseException, message: str = "", retry_ms: int | None = None) -> Ended:
     handler: Handler = call.route.handler
-    _LOG.warning(
-        "%s failed: %s at %s; saga=%s step=%s run=%d attempt=%d",
-        handler.name,
-        code,
-        where(error),
-        call.step.saga_id,
-        call.step.name,
-        call.step.run,
-        call.step.attempt,
-    )
+    log_of(call.headers).warning("%s failed: %s at %s", handler.name, code, where(error))
     return Ended(ending=Ending.FAILED, content=failure(code, message or type(error).__name__, retry_ms), error=error)
 
 

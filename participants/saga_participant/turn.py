@@ -7,7 +7,6 @@ unwinds the transaction and is played again with the ending `known`: so the usua
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -17,6 +16,7 @@ from saga_participant import barrier
 from saga_participant.answers import EMPTY, Answer, progress
 from saga_participant.barrier import Ending, Memory, Row, RowState, Task, Verdict
 from saga_participant.calls import Calls
+from saga_participant.command_log import log_of
 from saga_participant.entry import Command, Entry, Pending, Stored
 from saga_participant.invocation import Call, Ended, perform
 from saga_participant.outcomes import DEFAULT_LEASE, BarrierBroken
@@ -25,7 +25,6 @@ from saga_participant.registry import Route
 from saga_participant.transactions import Transaction
 from saga_schemas.outcomes import Kind, Outcome
 
-_LOG: Final = logging.getLogger("saga_participant")
 MAX_CELLS: Final = 4
 """Cells of the table one turn may walk through: resume, undo at its end, the command itself, and one to spare."""
 
@@ -53,7 +52,7 @@ class Turn:
         claimed = await self.transaction.claim(fresh)
         self.expired = claimed.expired
         if claimed.entry is not None and claimed.entry.tenant != self.command.headers.tenant:
-            _LOG.warning("command of another tenant refused; saga=%s step=%s", fresh.saga_id, fresh.step)
+            log_of(self.command.headers).warning("command of another tenant refused")
             return NOTHING
         return await self.walk(claimed.entry, fresh)
 
@@ -199,7 +198,7 @@ class Turn:
         """The accepted action's own command again. What it leads to is decided on by the next cell."""
         pending, route = entry.pending, self.calls.route_of_accepted(entry)
         if pending is None or route is None or entry.action_command is None:
-            _LOG.error("accepted work cannot be resumed: no handler for it; saga=%s step=%s", entry.saga_id, entry.step)
+            log_of(self.command.headers).error("accepted work cannot be resumed: no handler for it")
             return await self._still_accepted(entry)
         action = Command(headers=pending.action, payload=entry.action_command)
         if route.handler.external:
@@ -318,7 +317,7 @@ class Turn:
                 return entry.undo or EMPTY
             case Memory.ACTION:
                 if entry.action is None:  # its handler once ended our transaction: the effect is there, the reply is not
-                    _LOG.error("the row remembers no reply, so none is given; saga=%s step=%s", entry.saga_id, entry.step)
+                    log_of(self.command.headers).error("the row remembers no reply, so none is given")
                 return entry.action
 
     def _told(self, entry: Entry | None) -> barrier.Command:

@@ -313,7 +313,7 @@ async def test_attention_is_added_once_and_cleared_by_name(store: Store) -> None
     await apply(store, row.id, more={"attention_added": (first, whole)})
     await apply(store, row.id, more={"attention_added": (replace(first, since=99, note="look again"),)})
     assert await store.attention_of(row.id) == [whole, replace(first, note="look again")]
-    assert (await store.figures()).attention == 2
+    assert sum((await store.figures()).attention_by_reason.values()) == 2
     await apply(store, row.id, more={"attention_cleared": (("charge", "conflict"), ("ship", "never there"))})
     assert await store.attention_of(row.id) == [whole]
 
@@ -343,7 +343,9 @@ async def test_owed_spans_are_listed_in_order_and_forgotten_by_key(store: Store)
     assert await store.spans_due(after=None, limit=10) == owed
     assert await store.spans_due(after=None, limit=2) == owed[:2]
     assert await store.spans_due(after=first.id, limit=10) == owed[2:]
-    assert (await store.figures()).spans_due == 3
+    figures = await store.figures()
+    assert figures.spans_due == 3
+    assert figures.spans_oldest_at == min(record.at for record in await store.journal(first.id, after=0, limit=2))
     async with store.transaction() as transaction:
         await transaction.delete_spans_due([(first.id, 1), (second.id, 1), (second.id, 7)])
     assert await store.spans_due(after=None, limit=10) == [(first.id, 2)]

@@ -103,23 +103,27 @@ async def test_sagas_are_found_by_their_key_in_their_tenant_and_definition(store
 
 
 async def test_the_figures_of_an_empty_store_are_zero(store: Store) -> None:
-    assert await store.figures() == Figures(
+    figures = await store.figures()
+    assert figures == Figures(
         sagas_by_phase={},
         outbox_depth=0,
         outbox_oldest_at=None,
         wakeup_earliest_due=None,
-        attention=0,
+        attention_by_reason={},
         dead_letters=0,
         inbox=0,
         spans_due=0,
+        spans_oldest_at=None,
+        now=figures.now,
     )
+    assert figures.now <= await store.now()
 
 
 async def test_figures_count_open_sagas_by_definition_and_phase(store: Store) -> None:
     await seven_sagas(store)
     figures = await store.figures()
     assert figures.sagas_by_phase == {("order", "RUNNING"): 3, ("refund", "RUNNING"): 2}
-    assert (figures.attention, figures.wakeup_earliest_due) == (1, LATER)
+    assert (sum(figures.attention_by_reason.values()), figures.wakeup_earliest_due) == (1, LATER)
 
 
 # -- definitions and schemas

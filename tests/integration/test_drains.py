@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
 import pytest
 
 from saga_coordinator.drains import VERIFY_EVERY, DrainLoop, DrainRequests
+from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.store.port import Store
-from saga_messaging.broker import Outgoing, TopicPartition
+from saga_messaging.broker import BrokerError, Outgoing, TopicPartition
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.topics import Topics
 from support.coordinators import opened
+from support.hand_clock import HandClock
 
 TOPIC = "saga.reply.one"
 Ends = tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]
@@ -40,7 +43,9 @@ async def test_replies_applied_while_the_ends_are_read_do_not_make_it_read_again
 
         monkeypatch.setattr(reader, "ends", ends_and_then_progress)
         requests = DrainRequests(store, broker, Topics(), "default")
-        loop = DrainLoop(store=store, reader=reader, requests=requests, topics=Topics(), clock=SystemClock())
+        loop = DrainLoop(
+            store=store, reader=reader, requests=requests, topics=Topics(), clock=SystemClock(), instruments=Instruments()
+        )
         await requests.request(["one"])
         for _ in range(VERIFY_EVERY):
             await loop.once()
@@ -65,3 +70,34 @@ async def applied(reader: PartitionReader, store: Store) -> list[int]:
         assert await tx.advance(advances)
     await reader.applied(advances)
     return [record.offset for record in records]
+
+
+async def test_what_cannot_be_measured_is_shown_to_grow_older(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, broker, instruments = HandClock(), MemoryBroker(partitions=1), Instruments()
+    async with opened(sqlite_url) as store:
+        reader = PartitionReader(lambda: broker.consumer(group="g"), store, SystemClock())
+        await broker.ensure_topics([TOPIC])
+        await reader.start()
+        await reader.follow([TOPIC])
+        await reader.poll(timeout_s=1, max_records=1)
+        requests = DrainRequests(store, broker, Topics(), "default")
+        loop = DrainLoop(store=store, reader=reader, requests=requests, topics=Topics(), clock=clock, instruments=instruments)
+
+        async def away(_: Iterable[TopicPartition]) -> Ends:
+            raise BrokerError("no route")
+
+        async def shown_after(seconds: float) -> float | None:
+            await clock.move(seconds)
+            with contextlib.suppress(BrokerError):
+                await loop.once()
+            loop.show_age()
+            return instruments.registry.get_sample_value("saga_drained_age_seconds", {"topic": TOPIC})
+
+        await requests.request(["one"])
+        assert await shown_after(1) == 0
+        assert await shown_after(30) == 0
+        monkeypatch.setattr(reader, "ends", away)
+        assert await shown_after(40) == 40
+        monkeypatch.undo()
+        assert await shown_after(1) == 0
+        await reader.stop()

@@ -37,5 +37,5 @@ async def test_twenty_parallel_replies_in_one_poll_each_doubled_are_each_recorde
             assert [fact.attempt for fact in facts if isinstance(fact, CommandSent)] == [1] * STEPS
             assert sorted(fact.step for fact in facts if isinstance(fact, ReplySeen)) == sorted(f"s{n}" for n in range(STEPS))
         figures = await one.figures()
-        assert (figures.inbox, figures.attention, figures.sagas_by_phase) == (0, 0, {})
+        assert (figures.inbox, figures.attention_by_reason, figures.sagas_by_phase) == (0, {}, {})
     assert len(wide.seen) == STEPS * SAGAS, "nothing was asked again"

@@ -57,7 +57,7 @@ def generator(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("generate_docs")
 
 
-@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "definitions.md", "operations.md", "wire.md"])
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "definitions.md", "metrics.md", "operations.md", "wire.md"])
 def test_generated_blocks_are_as_the_code_says(generator: ModuleType, page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
 

@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 
 from saga_coordinator.api import dead_letter_routes, definition_routes, health_routes, saga_routes, schema_routes
 from saga_coordinator.api.answers import finding_shown
-from saga_coordinator.api.counters import Counters
 from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.guard import Guard
 from saga_coordinator.api.problems import CODES, Problem, ProblemDocument, of_status, problem_response
@@ -43,10 +42,9 @@ def create_app(coordinator: Facade) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.coordinator = coordinator
-    app.state.counters = Counters()
     for routes in (saga_routes, definition_routes, schema_routes, dead_letter_routes, health_routes):
         app.include_router(routes.router)
-    app.add_middleware(Guard, counters=app.state.counters)
+    app.add_middleware(Guard, instruments=coordinator.instruments)
     for exception, answer in _ANSWERS.items():
         app.add_exception_handler(exception, answer)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it

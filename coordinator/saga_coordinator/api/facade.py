@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.instruments import Instruments
 from saga_coordinator.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow, Store
 from saga_schemas.topics import Topics
@@ -42,6 +43,9 @@ class Facade(Protocol):
     @property
     def topics(self) -> Topics: ...
 
+    @property
+    def instruments(self) -> Instruments: ...
+
     async def start(self, request: StartRequest, /) -> StartResult:
         """Raises StartRefused, StoreError."""
         ...
@@ -65,8 +69,6 @@ class Facade(Protocol):
     def trace_ignored(self) -> None:
         """A start's trace context was malformed; counted, for the caller's sake."""
         ...
-
-    def metrics_text(self) -> bytes: ...
 
     async def no_consumer(self) -> Mapping[str, str]:
         """By participant: the sentence that nobody reads its command topic."""

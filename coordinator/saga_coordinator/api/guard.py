@@ -13,8 +13,8 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from saga_coordinator.api.counters import Counters
 from saga_coordinator.api.problems import Problem, problem_response
+from saga_coordinator.instruments import Instruments
 
 _FRAMES: Final = 12
 _METHODS: Final = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})
@@ -23,9 +23,9 @@ _METHODS: Final = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "
 class Guard:
     """ASGI middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+    def __init__(self, app: ASGIApp, instruments: Instruments) -> None:
         self._app = app
-        self._counters = counters
+        self._instruments = instruments
         self._log = structlog.get_logger("api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,7 @@ class Guard:
         finally:
             if answered:
                 method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-                self._counters.answered(method, _route(scope), answered[0])
+                self._instruments.http_answered(method, _route(scope), answered[0])
 
 
 def _from_another_site(headers: Headers) -> bool:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from saga_coordinator.api.answers import Alive, Ready
-from saga_coordinator.api.counters import Counters
 from saga_coordinator.api.facade import Behind
 from saga_coordinator.api.problems import Problem, problems
+from saga_coordinator.exposition import OPENMETRICS, exposition
 
 router = APIRouter(tags=["health"])
-_METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-_TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {}}}}
+_TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {}, OPENMETRICS: {}}}}
 
 
 @router.get("/healthz", responses=problems())
@@ -33,6 +33,9 @@ async def readyz(behind: Behind) -> Ready:
 
 @router.get("/metrics", response_class=Response, responses=_TEXT | problems())
 async def metrics(behind: Behind, request: Request) -> Response:
-    """Prometheus text."""
-    counters: Counters = request.app.state.counters
-    return Response(behind.metrics_text() + counters.text(), media_type=_METRICS_TYPE)
+    """Prometheus text, or OpenMetrics (with exemplars) for those that prefer it."""
+    accept = request.headers.get("accept")
+    text, media_type = await asyncio.to_thread(
+        exposition, behind.instruments.registry, accept
+    )  # tens of ms for thousands of lines
+    return Response(text, media_type=media_type)

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, literal, select, union
 
 from saga_coordinator.store import schema
+from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among
 from saga_coordinator.store.port import SHARDS, SPANS_DUE_MOST, Figures, Listed, ListFilter
 
@@ -18,6 +19,9 @@ MOST: Final = 500
 """Lines of one page."""
 COUNTED_MOST: Final = 100_000
 """Gauges of what should be few count no further: a count must stay cheap when things go wrong."""
+
+OWED_LOOKED_AT: Final = 200
+"""Owed transitions among which the oldest is looked for."""
 
 _T: Final = schema.saga_listing.c
 
@@ -116,9 +120,15 @@ def open_by_phase() -> AnySelect:
 
 def counts() -> AnySelect:
     earliest = select(schema.wakeup.c.due_at).order_by(schema.wakeup.c.due_at).limit(1).scalar_subquery()
-    counted = [_count(t, COUNTED_MOST) for t in (schema.outbox, schema.attention, schema.dead_letter, schema.inbox_event)]
-    counted.append(_count(schema.span_due, SPANS_DUE_MOST))
-    return select(*counted, earliest)
+    tables = (schema.outbox, schema.attention, schema.dead_letter, schema.inbox_event)
+    counted = [_count(t, COUNTED_MOST).label(t.name) for t in tables]
+    counted.append(_count(schema.span_due, SPANS_DUE_MOST).label("span_due"))
+    return select(*counted, earliest.label("earliest"), database_clock().label("now"))
+
+
+def attention_by_reason() -> AnySelect:
+    few = select(schema.attention.c.reason).limit(COUNTED_MOST).subquery()
+    return select(few.c.reason, func.count()).group_by(few.c.reason)
 
 
 def _count(table: Any, most: int) -> Any:
@@ -132,15 +142,26 @@ def oldest_of_each_shard() -> list[AnySelect]:
     return [select(one.c.id) for one in each]
 
 
-def figures(phases: Sequence[AnyRow], counts: AnyRow, oldest: Sequence[UUID]) -> Figures:
-    outbox, attention, dead_letters, inbox, spans_due, earliest = counts
+def oldest_owed_span() -> AnySelect:
+    """When the oldest of the first owed transitions was committed: the sagas that began first stand first."""
+    d, j = schema.span_due, schema.journal
+    first = select(d.c.saga_id, d.c.version).order_by(d.c.saga_id, d.c.version).limit(OWED_LOOKED_AT).subquery()
+    return select(func.min(j.c.at)).join(first, (j.c.saga_id == first.c.saga_id) & (j.c.version == first.c.version))
+
+
+def figures(
+    phases: Sequence[AnyRow], counts: AnyRow, reasons: Sequence[AnyRow], oldest: Sequence[UUID], oldest_span: int | None
+) -> Figures:
+    outbox, _, dead_letters, inbox, spans_due, earliest, now = counts
     return Figures(
         sagas_by_phase={(definition, phase): count for definition, phase, count in phases},
         outbox_depth=outbox,
         outbox_oldest_at=(min(oldest).int >> 80) * 1000 if oldest else None,
         wakeup_earliest_due=earliest,
-        attention=attention,
+        attention_by_reason=dict(reasons),
         dead_letters=dead_letters,
         inbox=inbox,
         spans_due=spans_due,
+        spans_oldest_at=oldest_span,
+        now=now,
     )

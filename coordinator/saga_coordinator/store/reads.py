@@ -263,7 +263,9 @@ class SqlStore(ABC):
         phases = await self._rows(listing.open_by_phase())
         counts = (await self._rows(listing.counts()))[0]
         oldest = [row[0] for row in await self._rows(union_all(*listing.oldest_of_each_shard()))]
-        return listing.figures(phases, counts, oldest)
+        reasons = await self._rows(listing.attention_by_reason()) if counts.attention else []
+        owed = (await self._rows(listing.oldest_owed_span()))[0][0] if counts.span_due else None
+        return listing.figures(phases, counts, reasons, oldest, owed)
 
     # -- instances
 

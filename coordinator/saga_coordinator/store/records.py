@@ -314,8 +314,11 @@ class Figures:
     outbox_depth: int
     outbox_oldest_at: int | None
     wakeup_earliest_due: int | None
-    attention: int
+    attention_by_reason: Mapping[str, int]
     dead_letters: int
     inbox: int
     spans_due: int
     """Transitions whose spans are owed."""
+    spans_oldest_at: int | None
+    now: int
+    """By the database's clock."""

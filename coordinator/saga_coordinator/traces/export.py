@@ -8,7 +8,6 @@ a span that is sent twice, or by two instances, is the same bytes, and a collect
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
@@ -18,6 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from saga_coordinator.complaints import Complaints
 from saga_coordinator.settings import OtlpProtocol
 from saga_coordinator.traces import spans
 
@@ -60,7 +60,7 @@ class OtlpCollector:
     ) -> None:
         """`endpoint`: a base URL, as `http://127.0.0.1:4317`. `timeout_s`: for one batch, with the exporter's own repetitions."""
         self._resource = Resource({"service.name": service_name, "saga.cluster.id": cluster_id})
-        self._complaints = _Complaints()
+        self._complaints = Complaints("traces", "span")
         self._exporter = _exporter(endpoint, protocol, timeout_s)
 
     async def send(self, batch: Sequence[spans.Span]) -> None:
@@ -114,23 +114,3 @@ def _exporter(endpoint: str, protocol: OtlpProtocol, timeout_s: float) -> SpanEx
 
     base = endpoint.rstrip("/")
     return HttpExporter(endpoint=base if base.endswith(_TRACES_PATH) else base + _TRACES_PATH, timeout=timeout_s)
-
-
-class _Complaints(logging.Handler):
-    """What the exporters say to the log, kept for the error that we raise: an outage is told once, not every second."""
-
-    _LOGGER: Final = "opentelemetry.exporter.otlp.proto"
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.last = ""
-        logger = logging.getLogger(self._LOGGER)
-        logger.addHandler(self)
-        logger.propagate = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.last = record.getMessage()
-
-    def close(self) -> None:
-        logging.getLogger(self._LOGGER).removeHandler(self)
-        super().close()

@@ -12,6 +12,7 @@ import pytest
 
 from saga_coordinator.api import create_app
 from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.instruments import Instruments
 from saga_coordinator.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow
 from saga_schemas.topics import Topics
@@ -96,6 +97,7 @@ class ScriptedCoordinator:
         self.definitions = DefinitionCache(store, "default")
         self.settings = Settings()
         self.topics = Topics()
+        self.instruments = Instruments()
         self.raises: Exception | None = None
         self.created = True
         self.starts: list[StartRequest] = []
@@ -129,9 +131,6 @@ class ScriptedCoordinator:
 
     def trace_ignored(self) -> None:
         self.traces_ignored += 1
-
-    def metrics_text(self) -> bytes:
-        return b"# of the coordinator\n"
 
     async def no_consumer(self) -> Mapping[str, str]:
         return {}

@@ -11,35 +11,9 @@ import pytest
 from saga_messaging.broker import Outgoing, RecordRefused
 from saga_messaging.memory import MemoryBroker, MemoryProducer
 from saga_messaging.sender import UNHEALTHY_AFTER, Dispatch, Sender
+from support.hand_clock import HandClock, settle
 
 TOPIC = "saga.cmd.payment"
-
-
-class HandClock:
-    """Time that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-        self._sleepers: list[tuple[float, asyncio.Event]] = []
-
-    def monotonic_s(self) -> float:
-        return self.now_s
-
-    def unix_us(self) -> int:
-        return int(self.now_s * 1e6)
-
-    async def sleep(self, seconds: float) -> None:
-        awake = asyncio.Event()
-        self._sleepers.append((self.now_s + seconds, awake))
-        await awake.wait()
-
-    async def move(self, seconds: float) -> None:
-        self.now_s += seconds
-        for due_s, awake in self._sleepers:
-            if due_s <= self.now_s:
-                awake.set()
-        self._sleepers = [(due_s, awake) for due_s, awake in self._sleepers if not awake.is_set()]
-        await settle()
 
 
 @pytest.fixture
@@ -57,12 +31,6 @@ async def broker(clock: HandClock) -> MemoryBroker:
 @pytest.fixture
 def sender(broker: MemoryBroker, clock: HandClock) -> Sender[int]:
     return Sender(broker, clock, max_rows=100, max_bytes=100_000, jitter=lambda: 0.0)
-
-
-async def settle() -> None:
-    """Let everything run that can run without time going on."""
-    for _ in range(50):
-        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -201,8 +169,8 @@ async def test_a_refused_record_stands_aside_alone(sender: Sender[int], broker: 
         sender.offer([item(1), item(2, value=b"x" * 2_000), item(3), item(4, topic="missing"), item(5)])
         await settle()
         refused = sender.take_refused()
-        assert [ticket for ticket, _ in refused] == [2, 4]
-        assert "larger" in refused[0][1]
+        assert [(refusal.ticket, refusal.record.topic) for refusal in refused] == [(2, TOPIC), (4, "missing")]
+        assert "larger" in refused[0].reason
         assert sender.take_acked(10) == [1, 3, 5]
         assert sender.offer([item(2)]) == 1  # taken: its owner may try again
         await settle()
@@ -227,7 +195,7 @@ async def test_records_refused_in_company_are_sent_one_by_one(
     async with running(sender):
         sender.offer([item(1), item(2, value=b"poison"), item(3)])
         await settle()
-        assert [ticket for ticket, _ in sender.take_refused()] == [2]
+        assert [refusal.ticket for refusal in sender.take_refused()] == [2]
         await clock.move(0.1)  # the others went down with its producer and go again
         assert sorted(sender.take_acked(10)) == [1, 3]
     assert calls[:4] == [3, 1, 1, 1]

@@ -1,0 +1,190 @@
+"""Every metric of a coordinator: its name, type, labels, unit and meaning. docs/metrics.md is made from it.
+
+Names are Prometheus': the unit last, `_total` after what counts. Units are OpenTelemetry's (UCUM; `{row}` for what is only counted).
+Labels are bounded: definitions, steps and participants are those that are registered, reasons and causes are codes; never an id, a key
+or a payload. `series.py` caps them all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+LATENCY_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+DURATION_S: Final = (*LATENCY_S, 21_600.0, 86_400.0)
+LATENESS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+BATCH: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 5000.0)
+
+_UNIT_WORDS: Final = frozenset({"seconds", "bytes", "rows", "records", "sagas", "requests"})
+_OTEL_WRITES_THEM_ELSEWHERE: Final = ("_seconds", "_bytes")
+
+
+class Type(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric. A counter's name ends in `_total`."""
+
+    name: str
+    type: Type
+    meaning: str
+    unit: str
+    """OpenTelemetry's: `s`, `By`, `{row}`."""
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    """Upper bounds of a histogram, without infinity."""
+    exemplars: bool = False
+    """Sampled sagas leave their trace and span ids on it."""
+
+    @property
+    def family(self) -> str:
+        """The name without `_total`, as OpenMetrics has it."""
+        return self.name.removesuffix("_total")
+
+    @property
+    def unit_word(self) -> str:
+        """OpenMetrics' unit: the name's last word where that is one, else nothing."""
+        word = self.family.rpartition("_")[2]
+        return word if word in _UNIT_WORDS else ""
+
+    @property
+    def otel_name(self) -> str:
+        """`saga.step_latency` of `saga_step_latency_seconds`: what a Collector's Prometheus exporter turns into the name here."""
+        name = self.family
+        for suffix in _OTEL_WRITES_THEM_ELSEWHERE:
+            name = name.removesuffix(suffix)
+        return name.replace("_", ".", 1)
+
+
+def _counter(name: str, meaning: str, unit: str, labels: tuple[str, ...] = (), *, exemplars: bool = False) -> Metric:
+    return Metric(name=name, type=Type.COUNTER, meaning=meaning, unit=unit, labels=labels, exemplars=exemplars)
+
+
+def _gauge(name: str, meaning: str, unit: str, labels: tuple[str, ...] = ()) -> Metric:
+    return Metric(name=name, type=Type.GAUGE, meaning=meaning, unit=unit, labels=labels)
+
+
+def _histogram(
+    name: str, meaning: str, unit: str, buckets: tuple[float, ...], labels: tuple[str, ...] = (), *, exemplars: bool = False
+) -> Metric:
+    return Metric(name=name, type=Type.HISTOGRAM, meaning=meaning, unit=unit, labels=labels, buckets=buckets, exemplars=exemplars)
+
+
+# --- sagas and steps: counted once the transition is committed ---------------------------------------------------------------
+
+OPEN_SAGAS = _gauge("saga_open_sagas", "Sagas that are not finished.", "{saga}", ("definition", "phase"))
+STARTED = _counter("saga_started_total", "Sagas started.", "{saga}", ("definition",))
+FINISHED = _counter("saga_finished_total", "Sagas finished, by final phase.", "{saga}", ("definition", "phase"), exemplars=True)
+DURATION = _histogram(
+    "saga_duration_seconds", "From a saga's start to its end.", "s", DURATION_S, ("definition", "phase"), exemplars=True
+)
+STEP_LATENCY = _histogram(
+    "saga_step_latency_seconds",
+    "From a command's decision to its answer's; asked again in silence it counts from the first asking, accepted work from the step's.",
+    "s",
+    LATENCY_S,
+    ("definition", "step", "kind", "outcome"),
+    exemplars=True,
+)
+COMMANDS = _counter(
+    "saga_commands_total", "Commands decided, those that ask again included.", "{command}", ("definition", "step", "kind")
+)
+RETRIES = _counter(
+    "saga_retries_total",
+    "Commands that ask again: after `silence`, after an answer FAILED (`failed`), or for another reason (`other`).",
+    "{command}",
+    ("definition", "step", "kind", "cause"),
+    exemplars=True,
+)
+REPLIES = _counter("saga_replies_total", "Replies applied, by outcome.", "{reply}", ("definition", "outcome"))
+STALE = _counter("saga_replies_stale_total", "Replies that changed nothing: repeated, of an old run, too late.", "{reply}")
+
+# --- what asks for a person --------------------------------------------------------------------------------------------------
+
+ATTENTION = _gauge("saga_attention_rows", "Steps and sagas that ask for a person now.", "{row}", ("reason",))
+ATTENTION_RAISED = _counter(
+    "saga_attention_raised_total", "Times a step or a saga began to ask for a person.", "{row}", ("definition", "reason")
+)
+PARKED = _counter(
+    "saga_parked_total", "Times a saga could not go on: a bug, an unreadable state, a missing definition.", "{saga}", ("reason",)
+)
+LOOP_FAILURES = _counter(
+    "saga_loop_failures_total", "Unexpected errors that a background loop has survived: bugs.", "{error}", ("loop",)
+)
+TROUBLE = _gauge(
+    "saga_watchdog_trouble",
+    "1 while the watchdog cannot do this; /readyz says why and gauges may be old.",
+    "{problem}",
+    ("what",),
+)
+
+# --- starts ------------------------------------------------------------------------------------------------------------------
+
+START_REFUSALS = _counter("saga_start_refusals_total", "Starts refused, by door and code.", "{request}", ("source", "cause"))
+START_BATCH = _histogram("saga_start_batch_requests", "Starts of one transaction.", "{request}", BATCH, ("source",))
+BAD_TRACE_CONTEXTS = _counter(
+    "saga_trace_context_invalid_total",
+    "Starts whose traceparent was malformed or given twice: ignored, the saga has a trace of its own.",
+    "{request}",
+    ("source",),
+)
+HTTP_ANSWERS = _counter("saga_http_answers_total", "HTTP answers.", "{response}", ("method", "route", "status"))
+
+# --- reading replies and starts ----------------------------------------------------------------------------------------------
+
+REPLY_BATCH = _histogram("saga_reply_batch_records", "Records of reply topics in one transaction.", "{record}", BATCH)
+LAG = _gauge("saga_consumer_lag_records", "Records of reply topics and saga.start not yet applied.", "{record}", ("topic",))
+DRAINED_AGE = _gauge(
+    "saga_drained_age_seconds",
+    "How long ago the reply partitions of this instance were last read to their end, the worst of each topic.",
+    "s",
+    ("topic",),
+)
+DEAD_LETTERS = _counter("saga_dead_letters_total", "Records that could not be read.", "{record}", ("consumer", "reason"))
+DEAD_LETTER_ROWS = _gauge("saga_dead_letter_rows", "Dead letters kept.", "{row}")
+ORPHANS = _counter("saga_orphan_replies_total", "Replies for sagas this database does not have.", "{record}")
+INBOX = _gauge("saga_inbox_rows", "Replies waiting for a saga another transaction held.", "{row}")
+UNREAD = _gauge(
+    "saga_command_topic_unread", "1 while nobody reads this participant's command topic.", "{participant}", ("participant",)
+)
+
+# --- timers ------------------------------------------------------------------------------------------------------------------
+
+TIMER_BATCH = _histogram("saga_timer_batch_sagas", "Sagas woken by one transaction.", "{saga}", BATCH)
+TIMER_LATENESS = _histogram("saga_timer_lateness_seconds", "From a wake-up's due time to its transaction.", "s", LATENESS_S)
+TIMER_OVERDUE = _gauge("saga_timer_overdue_seconds", "How long the earliest wake-up is overdue.", "s")
+
+# --- sending -----------------------------------------------------------------------------------------------------------------
+
+OUTBOX = _gauge("saga_outbox_rows", "Messages not yet known to be published.", "{row}")
+OUTBOX_OLDEST = _gauge("saga_outbox_oldest_seconds", "Age of the oldest of them.", "s")
+SWEPT = _counter("saga_outbox_swept_rows_total", "Messages published by the sweeper instead of the hot path.", "{row}")
+HELD = _gauge(
+    "saga_outbox_held_rows", "Messages this instance's sweeper holds back: refused by the broker, or unreadable.", "{row}"
+)
+SENDER_QUEUE = _gauge("saga_sender_queue_rows", "Messages waiting in memory or on their way.", "{row}")
+SENDER_BYTES = _gauge("saga_sender_queue_bytes", "The same in bytes.", "By")
+SENDER_OLDEST = _gauge("saga_sender_oldest_seconds", "How long the first of them has waited.", "s")
+SENDER_BATCH = _histogram("saga_sender_batch_records", "Records handed to the producer at once.", "{record}", BATCH)
+SENT = _counter("saga_sender_sent_records_total", "Records acknowledged by the broker.", "{record}")
+DROPPED = _counter(
+    "saga_sender_dropped_records_total", "Records left to the sweeper: queue full, broker away, or too old.", "{record}"
+)
+REFUSED = _counter("saga_sender_refused_records_total", "Records the broker would not take.", "{record}")
+REPLACED = _counter("saga_sender_replaced_total", "Producers given up for a fresh one.", "{producer}")
+
+# --- telemetry itself --------------------------------------------------------------------------------------------------------
+
+SPANS_EXPORTED = _counter("saga_spans_exported_total", "Spans the collector has taken.", "{span}")
+SPAN_FAILURES = _counter("saga_span_export_failures_total", "Exports of spans that failed; they are tried again.", "{export}")
+SPANS_DUE = _gauge("saga_spans_due_rows", "Transitions of sampled sagas whose spans are still owed.", "{row}")
+SPANS_OLDEST = _gauge("saga_spans_due_oldest_seconds", "Age of the oldest of them.", "s")
+METRIC_FAILURES = _counter("saga_metric_export_failures_total", "Exports of these metrics over OTLP that failed.", "{export}")
+
+ALL: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+BY_FAMILY: Final = {metric.family: metric for metric in ALL}

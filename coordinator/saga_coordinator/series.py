@@ -1,0 +1,54 @@
+"""The series of one metric by their label values, found with one look-up: resolving labels anew costs three times what counting does.
+
+Label values are bounded by what is registered and by codes; should that ever not hold, a metric stops at so many series and what is new
+counts as `other`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final, Generic, TypeVar
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MOST_SERIES: Final = 1_000
+OTHER: Final = "other"
+
+Child = TypeVar("Child", Counter, Gauge, Histogram)
+
+
+class Series(dict[Any, Child], Generic[Child]):
+    """`series["order", "action"].inc()`: the key is one label value, or a tuple of them."""
+
+    def __init__(self, metric: Child, labels: int, *, most: int = MOST_SERIES) -> None:
+        super().__init__()
+        self._metric: Any = metric
+        self.most = most
+        self.other: Any = OTHER if labels == 1 else (OTHER,) * labels
+
+    def __missing__(self, key: Any) -> Child:
+        if len(self) >= self.most and key != self.other:
+            return self[self.other]
+        child: Child = self._metric.labels(*_values(key))
+        self[key] = child
+        return child
+
+    def forget(self, key: Any) -> None:
+        del self[key]
+        self._metric.remove(*_values(key))
+
+
+def show(gauges: Series[Gauge], values: Mapping[Any, float]) -> None:
+    """These values and no others: what is not named any more is forgotten, so that no gauge stands still for ever."""
+    shown = dict(islice(values.items(), gauges.most))
+    if len(values) > gauges.most:
+        shown[gauges.other] = sum(islice(values.values(), gauges.most, None))
+    for key in [known for known in gauges if known not in shown]:
+        gauges.forget(key)
+    for key, value in shown.items():
+        gauges[key].set(value)
+
+
+def _values(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)

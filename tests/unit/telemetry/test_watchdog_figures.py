@@ -1,0 +1,87 @@
+"""The gauges' own cost, and that an instance in trouble says so."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from saga_coordinator.instruments import Instruments
+from saga_coordinator.store.port import Figures, StoreError
+from saga_coordinator.tracing import Sampling
+from saga_coordinator.watchdog import EVERY_S, FIGURES_REST, Watchdog
+from saga_schemas.topics import Topics
+from support.hand_clock import HandClock
+
+from .moves import value
+from .test_instruments import figures
+
+
+class SlowFigures:
+    """A store whose figures take their time, or fail."""
+
+    def __init__(self, clock: HandClock) -> None:
+        self.clock, self.takes_s, self.asked = clock, 0.0, 0
+        self.away = False
+
+    async def figures(self) -> Figures:
+        self.asked += 1
+        self.clock.now_s += self.takes_s
+        if self.away:
+            raise StoreError("no route")
+        return figures({}, {})
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock, self.instruments = HandClock(), Instruments()
+        self.store = SlowFigures(self.clock)
+        nobody: Any = None
+        self.watchdog = Watchdog(
+            store=cast(Any, self.store),
+            broker=nobody,
+            definitions=nobody,
+            topics=Topics(),
+            instruments=self.instruments,
+            sampling=Sampling(0.0),
+            clock=self.clock,
+            instance=None,
+            reply_group="r",
+            start_group="s",
+        )
+
+    async def rounds(self, count: int) -> None:
+        for _ in range(count):
+            await self.watchdog._try("figures", self.watchdog._figures)
+            self.clock.now_s += EVERY_S
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_cheap_figures_are_read_every_round(bench: Bench) -> None:
+    bench.store.takes_s = 0.01
+    await bench.rounds(10)
+
+    assert bench.store.asked == 10
+    assert value(bench.instruments.registry, "saga_outbox_rows") == 5
+
+
+async def test_figures_that_take_long_are_read_less_often(bench: Bench) -> None:
+    bench.store.takes_s = 2.0
+    began = bench.clock.now_s
+    await bench.rounds(100)
+
+    share = bench.store.asked * bench.store.takes_s / (bench.clock.now_s - began)
+    assert 0.5 / FIGURES_REST < share <= 1.2 / FIGURES_REST
+
+
+async def test_trouble_shows_while_it_lasts(bench: Bench) -> None:
+    bench.store.away = True
+    await bench.rounds(1)
+    assert value(bench.instruments.registry, "saga_watchdog_trouble", what="figures") == 1
+    bench.store.away = False
+    await bench.rounds(1)
+    assert value(bench.instruments.registry, "saga_watchdog_trouble", what="figures") == 0
