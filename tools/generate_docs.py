@@ -208,7 +208,8 @@ _MEANINGS = {
     "sender_rows": "messages waiting in memory, at most; what is dropped keeps its outbox row",
     "sender_bytes": "the same in bytes",
     "start_queue": "starts over HTTP that may wait for a transaction; more are refused with 503 `overloaded`",
-    "otlp_endpoint": "the OTLP collector that spans and metrics go to, as `http://127.0.0.1:4317`; without it nothing is sent and no saga is sampled",
+    "otlp_endpoint": "the OTLP collector that spans and metrics go to, as `http://127.0.0.1:4317`"
+    "; without it nothing is sent and no saga is sampled",
     "otlp_protocol": "`grpc` (a collector's port 4317) or `http/protobuf` (4318)",
     "trace_sampling": "share of sagas without a caller's decision that are [traced](tracing.md#sampling): "
     "1 where there is a collector; 0 is off for all",
