@@ -20,6 +20,7 @@ from saga_coordinator.complaints import Complaints
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.otlp_metrics import metrics_data
 from saga_coordinator.settings import Settings
+from saga_coordinator.traces.spans import SERVICE_NAME
 from saga_messaging.clock import Clock
 
 EXPORT_TIMEOUT_S: Final = 10.0
@@ -99,7 +100,7 @@ class MetricExport:
 
 def metric_export(settings: Settings, instruments: Instruments, clock: Clock) -> MetricExport:
     """For the endpoint of the settings."""
-    identity = {"service.name": "saga-coordinator", "service.instance.id": settings.instance or str(uuid4())}
+    identity = {"service.name": SERVICE_NAME, "service.instance.id": settings.instance or str(uuid4())}
     return MetricExport(
         instruments=instruments,
         exporter=lambda: otlp_exporter(settings),

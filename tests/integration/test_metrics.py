@@ -7,9 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +31,7 @@ from saga_messaging.memory import MemoryBroker
 from saga_schemas.envelopes import CommandHeaders, StartHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.coordinators import closed, opened, register, running, settings_for, start
+from support.otlp import OtlpCollector
 from support.scripted import DONE, FENCED, UNDONE, Answer, ScriptedParticipant, catalog_of, until
 
 DEFINITION = """
@@ -213,7 +212,7 @@ async def test_only_a_sampled_saga_leaves_its_trace(sqlite_url: str, sampling: f
 # --- OTLP --------------------------------------------------------------------------------------------------------------------
 
 
-Received = list[ExportMetricsServiceRequest]
+Received = list[bytes]
 
 
 @contextmanager
@@ -222,7 +221,7 @@ def grpc_collector() -> Iterator[tuple[str, Received]]:
 
     class Service(MetricsServiceServicer):
         def Export(self, request: ExportMetricsServiceRequest, context: object) -> ExportMetricsServiceResponse:
-            received.append(request)
+            received.append(request.SerializeToString())
             return ExportMetricsServiceResponse()
 
     server = grpc.server(ThreadPoolExecutor(2))
@@ -237,27 +236,8 @@ def grpc_collector() -> Iterator[tuple[str, Received]]:
 
 @contextmanager
 def http_collector() -> Iterator[tuple[str, Received]]:
-    received: Received = []
-
-    class Service(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.path == "/v1/metrics":
-                received.append(ExportMetricsServiceRequest.FromString(body))
-            self.send_response(200 if self.path == "/v1/metrics" else 404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", received
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with OtlpCollector() as collector:
+        yield collector.url, collector.metrics
 
 
 @pytest.mark.parametrize(("protocol", "collector"), [("grpc", grpc_collector), ("http/protobuf", http_collector)])
@@ -270,7 +250,7 @@ async def test_the_same_figures_go_to_a_collector(sqlite_url: str, protocol: str
             before = len(received)
             await until(lambda: len(received) > before + 1)  # one of them began after that
             assert await at_work.value("saga_metric_export_failures_total") == 0
-    (resource,) = received[-1].resource_metrics
+    (resource,) = ExportMetricsServiceRequest.FromString(received[-1]).resource_metrics
 
     told = {each.key: each.value.string_value for each in resource.resource.attributes}
     assert (told["service.name"], told["service.instance.id"]) == ("saga-coordinator", "a")

@@ -14,9 +14,10 @@ from support.loopback import LoopbackServer
 
 @dataclass(slots=True)
 class OtlpCollector(LoopbackServer):
-    """`requests` are the bodies; `status` is what the next ones are answered with."""
+    """`requests` are the bodies with spans, `metrics` those with metrics; `status` is what the next ones are answered with."""
 
     requests: list[bytes] = field(default_factory=list)
+    metrics: list[bytes] = field(default_factory=list)
     status: int = 200
 
     def spans(self) -> dict[str, bytes]:
@@ -39,8 +40,9 @@ def _handler(collector: OtlpCollector) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            if collector.status == 200 and self.path == "/v1/traces":
-                collector.requests.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+            kept = {"/v1/traces": collector.requests, "/v1/metrics": collector.metrics}.get(self.path)
+            if collector.status == 200 and kept is not None:
+                kept.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
             self.send_response(collector.status)
             self.send_header("content-length", "0")
             self.end_headers()
