@@ -23,6 +23,7 @@ from saga_schemas.topics import Topics
 SCOPE = "drain"
 EVERY_S = 1.0
 REQUEST_LASTS_US = 10_000_000
+_STORE_TRIES = 10
 VERIFY_EVERY = 5
 """Every so many rounds all partitions are compared with what we applied, limits or not: a topic may have been replaced under us."""
 
@@ -127,8 +128,8 @@ class DrainLoop:
                 self._age.replaced(partition)
                 continue
             self._age.measured(partition, began, ends[partition])
-            if partition.topic in wanted and place.next_offset >= ends[partition]:
-                await self._store_time(partition, place, at)
+            if partition.topic in wanted:
+                await self._store_time(partition, at, ends[partition])
 
     def show_age(self) -> None:
         self._instruments.drained_age(self._age.by_topic(self._reader.places(), self._clock.monotonic_s()))
@@ -144,9 +145,17 @@ class DrainLoop:
         self._verified[at] = end
         return True
 
-    async def _store_time(self, at: TopicPartition, place: Place, now: int) -> None:
-        anchor = place.next_offset - 1 if place.last_print is not None else None
-        async with self._store.transaction() as tx:
-            stored = await tx.caught_up(at.topic, at.partition, now, place.next_offset, anchor, place.last_print)
-        if stored and anchor is not None:
-            self._reader.anchored(at)
+    async def _store_time(self, at: TopicPartition, now: int, end: int) -> None:
+        """If everything before `end` is applied. Where replies never cease the place moves on between our look and the store: what holds
+        of it holds of the next one too."""
+        for _ in range(_STORE_TRIES):
+            place = self._reader.places().get(at)
+            if place is None or place.replaced or place.next_offset < end:
+                return
+            anchor = place.next_offset - 1 if place.last_print is not None else None
+            async with self._store.transaction() as tx:
+                stored = await tx.caught_up(at.topic, at.partition, now, place.next_offset, anchor, place.last_print)
+            if stored:
+                if anchor is not None:
+                    self._reader.anchored(at)
+                return

@@ -16,7 +16,7 @@ from saga_coordinator.engine import ENGINE_REV, evolve, timing, transition
 from saga_coordinator.engine.copying import Copier
 from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Event, Start, WakeUp
-from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
+from saga_coordinator.engine.facts import MESSAGES, Announced, CommandSent, Fact, SagaChanged
 from saga_coordinator.engine.state import Phase, Saga
 from saga_coordinator.outbound import Outbound, SagaIdentity
 from saga_coordinator.state_cache import StateCache
@@ -123,9 +123,12 @@ class SagaWork:
         assert saga is not None
         if not isinstance(event, Start) and _state_size(saga) > STATE_BYTES:
             raise StateTooLarge(f"the state of saga {saga.id} would be larger than {STATE_BYTES} bytes")
+        pending = self._messages(
+            facts, saga.version, env.now
+        )  # what can fail goes first: state and messages are changed together
         before, self.saga = self.saga, saga
         self._record(facts, type(event).__name__.lower(), env.now, actor)
-        self._enqueue(facts, saga.version, env.now)
+        self._enqueue(pending, saga.version)
         self.moved.append(Moved(env.now, before, facts, saga))
         return facts
 
@@ -144,18 +147,31 @@ class SagaWork:
             )
         )
 
-    def _enqueue(self, facts: tuple[Fact, ...], version: int, now: int) -> None:
-        identity = self.identity
-        shard = shard_of(self.row.id)
-        for ord, fact in enumerate(facts):
-            if not isinstance(fact, MESSAGES):
-                continue
+    def _messages(self, facts: tuple[Fact, ...], version: int, now: int) -> list[tuple[int, CommandSent | Announced, Pending]]:
+        """What the facts send, each with its place among them."""
+        identity, shard = self.identity, shard_of(self.row.id)
+        return [
+            (
+                ord,
+                fact,
+                Pending(
+                    shard=shard,
+                    outbox_id=self.tools.new_id(now),
+                    record=self.tools.outbound.message(identity, fact, version=version, ord=ord, at=now),
+                ),
+            )
+            for ord, fact in enumerate(facts)
+            if isinstance(fact, MESSAGES)
+        ]
+
+    def _enqueue(self, messages: list[tuple[int, CommandSent | Announced, Pending]], version: int) -> None:
+        for ord, fact, pending in messages:
             if isinstance(fact, CommandSent):
                 self.max_expiry = max(self.max_expiry, fact.expiry_at)
-            outbox_id = self.tools.new_id(now)
-            record = self.tools.outbound.message(identity, fact, version=version, ord=ord, at=now)
-            self.outbox.append(OutboxRow(id=outbox_id, shard=shard, saga_id=self.row.id, version=version, ord=ord))
-            self.pending.append(Pending(shard=shard, outbox_id=outbox_id, record=record))
+            self.outbox.append(
+                OutboxRow(id=pending.outbox_id, shard=pending.shard, saga_id=self.row.id, version=version, ord=ord)
+            )
+            self.pending.append(pending)
 
     def park(self, env: Env) -> None:
         """An event could not be applied because of a bug: alarm, as a transition of its own, and leave the rest as it is."""

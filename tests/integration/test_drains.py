@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import pytest
 
 from saga_coordinator.drains import VERIFY_EVERY, DrainLoop, DrainRequests
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
-from saga_coordinator.store.port import Store
+from saga_coordinator.store.port import Store, Transaction
 from saga_messaging.broker import BrokerError, Outgoing, TopicPartition
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
@@ -100,4 +100,41 @@ async def test_what_cannot_be_measured_is_shown_to_grow_older(sqlite_url: str, m
         assert await shown_after(40) == 40
         monkeypatch.undo()
         assert await shown_after(1) == 0
+        await reader.stop()
+
+
+async def test_a_partition_whose_replies_never_cease_is_drained_all_the_same(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, instruments = MemoryBroker(partitions=1), Instruments()
+    async with opened(sqlite_url) as store:
+        reader = PartitionReader(lambda: broker.consumer(group="g"), store, SystemClock())
+        await broker.ensure_topics([TOPIC])
+        await reader.start()
+        await reader.follow([TOPIC])
+        await reply(broker)
+        await applied(reader, store)
+        begin, left = store.transaction, [3]
+
+        @contextlib.asynccontextmanager
+        async def after_more_was_applied(*, locks_first: bool = False) -> AsyncIterator[Transaction]:
+            if left[0]:
+                left[0] -= 1
+                with monkeypatch.context() as undone:
+                    undone.setattr(store, "transaction", begin)
+                    await reply(broker)
+                    await applied(reader, store)
+            async with begin(locks_first=locks_first) as tx:
+                yield tx
+
+        requests = DrainRequests(store, broker, Topics(), "default")
+        loop = DrainLoop(
+            store=store, reader=reader, requests=requests, topics=Topics(), clock=SystemClock(), instruments=instruments
+        )
+        await requests.request(["one"])
+        monkeypatch.setattr(store, "transaction", after_more_was_applied)
+        await loop.once()
+        monkeypatch.undo()
+        assert left == [0], "three times somebody was faster"
+        assert set(await requests.caught_up()) == {"one"}
         await reader.stop()
