@@ -6,6 +6,7 @@ partition waiting behind, rather than spend the coordinator's attempts. No reply
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import uuid
@@ -39,6 +40,8 @@ FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 5.0
 
 _LOG: Final = logging.getLogger("saga_participant")
+Acknowledged = asyncio.Future[None]
+"""Done when all replies of a command are acknowledged, or given up."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,43 +57,44 @@ class Desk:
     reply_topic: str
     source: str
 
-    async def serve(self, record: Record) -> None:
-        """Returns when the record's offset may move on."""
+    async def serve(self, record: Record) -> Acknowledged | None:
+        """The record's offset may move on when what it gives is done, or at once."""
         self.metrics.commands += 1
         started = self.clock.monotonic_s()
+        sent: Acknowledged | None = None
         try:
-            await self._serve(record)
+            sent = await self._serve(record)
         except Exception as error:  # a bug of ours must not stop the participant: the coordinator asks again
             self._no_reply(_LOG, record, error)
         self.metrics.busy_seconds += self.clock.monotonic_s() - started
+        return sent
 
-    async def _serve(self, record: Record) -> None:
+    async def _serve(self, record: Record) -> Acknowledged | None:
         try:
             read = read_command(record.key, record.value, record.headers, self.execution.registry.catalog, self._reader)
         except UnsupportedProtocol as unsupported:
             log = log_of(unsupported.echo.command, kind_known=False)
             log.error("command refused: %s; topic=%s offset=%d", unsupported, record.topic, record.offset)
-            await self._send_echo(unsupported)
-            return
+            return self._send_echo(unsupported)
         except UnreadableCommand as unreadable:
             headers = unreadable.headers
             log_of(headers).error("unreadable command: %s", unreadable)
-            await self.send((Answer(to=headers, outcome=Outcome.UNSUPPORTED),), Hop())
-            return
+            return self.send((Answer(to=headers, outcome=Outcome.UNSUPPORTED),), Hop())
         except BadMessage as bad:
             await self.dead_letters.send(record, bad)
-            return
+            return None
         try:
-            await self._work(Command(headers=read.headers, payload=read.payload, value=read.value), record)
+            return await self._work(Command(headers=read.headers, payload=read.payload, value=read.value), record)
         except Exception as error:
             self._no_reply(log_of(read.headers), record, error)
+            return None
 
     def _no_reply(self, log: logging.Logger | CommandLog, record: Record, error: Exception) -> None:
         self.metrics.silent += 1
         at = (record.topic, record.partition, record.offset)
         log.error("no reply: %s at %s; topic=%s partition=%d offset=%d", type(error).__name__, where(error), *at)
 
-    async def _work(self, command: Command, record: Record) -> None:
+    async def _work(self, command: Command, record: Record) -> Acknowledged | None:
         headers = command.headers
         self.metrics.duplicates += headers.attempt > 1
         with self.tracing.process(headers, record) as processing:
@@ -98,7 +102,7 @@ class Desk:
             processing.answered(answers, headers)
         if not answers:
             self.metrics.silent += 1
-        await self.send(answers, processing.hop)
+        return self.send(answers, processing.hop)
 
     async def _deliver(self, command: Command) -> tuple[Answer, ...]:
         turn = 0
@@ -111,12 +115,12 @@ class Desk:
                 log_of(command.headers).warning("waiting for the database: %s", away)
             await self.clock.sleep(backoff(turn, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random()))
 
-    async def send(self, answers: Sequence[Answer], hop: Hop) -> None:
-        """Returns when all are acknowledged, or given up."""
+    def send(self, answers: Sequence[Answer], hop: Hop) -> Acknowledged | None:
+        """On their way, in this order."""
         for answer in answers:
             self.metrics.answered(answer.outcome)
         now_us = self.clock.unix_us()
-        await self.sender.send(
+        return self.sender.send(
             [
                 answer.outgoing(
                     topic=self.reply_topic,
@@ -129,14 +133,14 @@ class Desk:
             ]
         )
 
-    async def _send_echo(self, unsupported: UnsupportedProtocol) -> None:
+    def _send_echo(self, unsupported: UnsupportedProtocol) -> Acknowledged | None:
         self.metrics.answered(Outcome.UNSUPPORTED)
         echo = unsupported.echo
         headers = echo.encode(
             message_id=str(uuid.uuid4()), source=self.source, record=Empty.avro_name, time_us=self.clock.unix_us()
         )
         key = saga_key(echo.command.saga_id)
-        await self.sender.send([Outgoing(topic=self.reply_topic, key=key, value=EMPTY_BYTES, headers=headers)])
+        return self.sender.send([Outgoing(topic=self.reply_topic, key=key, value=EMPTY_BYTES, headers=headers)])
 
     def _reader(self, headers: CommandHeaders) -> Schema | None:
         """The newest schema of the command's record, which its model is bound to."""

@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Final
 
 from saga_participant.entry import Entry
+from saga_schemas.ids import saga_text
 
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 XID: Final = "pg_current_xact_id()"
@@ -57,8 +58,8 @@ def claim_of(fresh: Entry) -> str | None:
     if step is None or tenant is None:
         return None
     return (
-        f"BEGIN; EXECUTE {_CLAIM_NAME}('{fresh.saga_id}', {step}, {tenant}, {row.incarnation:d}, {row.run:d}, '{row.state.value}', "
-        f"{fresh.expires_at_us:d})"
+        f"BEGIN; EXECUTE {_CLAIM_NAME}('{saga_text(fresh.saga_id)}', {step}, {tenant}, {row.incarnation:d}, {row.run:d}, "
+        f"'{row.state.value}', {fresh.expires_at_us:d})"
     )
 
 
@@ -77,7 +78,7 @@ def save_of(entry: Entry, found: Entry, xid: str | None) -> str | None:
         return None
     step, *rest = values
     return (
-        f"EXECUTE {_SAVE_NAME}('{entry.saga_id}', {step}, {row.incarnation:d}, {row.run:d}, '{row.state.value}', "
+        f"EXECUTE {_SAVE_NAME}('{saga_text(entry.saga_id)}', {step}, {row.incarnation:d}, {row.run:d}, '{row.state.value}', "
         f"{', '.join(str(value) for value in rest)}); COMMIT"
     )
 

@@ -1,7 +1,7 @@
 """Commands in hand: several keys at once, order per key, and up to which offset each partition is finished.
 
-A command is finished when its replies were acknowledged. What is committed is the lowest unfinished offset: after a crash some finished
-commands come again, and their rows answer.
+A command is finished when its replies were acknowledged; its worker and its key go on as soon as they are handed over. What is committed
+is the lowest unfinished offset: after a crash some finished commands come again, and their rows answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from saga_messaging.broker import Record, TopicPartition
 
@@ -43,10 +44,14 @@ class InHand:
     ledger: Ledger
 
 
+Work = Callable[[Record], Awaitable[asyncio.Future[None] | None]]
+"""Works on a record; gives what has to be done before the record is finished, where there is something."""
+
+
 class Lanes:
     """`workers` records at work, never two of one key."""
 
-    def __init__(self, work: Callable[[Record], Awaitable[None]], *, workers: int, capacity: int) -> None:
+    def __init__(self, work: Work, *, workers: int, capacity: int) -> None:
         self._work = work
         self._workers = workers
         self._capacity = capacity
@@ -94,17 +99,24 @@ class Lanes:
             key = await self._ready.get()
             lane = self._lanes[key]
             one = lane.popleft()
-            await self._work(one.record)  # when this is cancelled the record stays unfinished
-            self._finish(key, lane, one)
+            rest = await self._work(one.record)  # when this, or the rest, is cancelled the record stays unfinished
+            if lane:
+                self._ready.put_nowait(key)
+            else:
+                del self._lanes[key]
+            if rest is None:
+                self._finish(one)
+            else:
+                rest.add_done_callback(partial(self._finish_with, one))
 
-    def _finish(self, key: bytes, lane: deque[InHand], one: InHand) -> None:
+    def _finish_with(self, one: InHand, rest: asyncio.Future[None]) -> None:
+        if not rest.cancelled():
+            self._finish(one)
+
+    def _finish(self, one: InHand) -> None:
         one.ledger.finish(one.record.offset)
         self.in_hand -= 1
         self._room.set()
-        if lane:
-            self._ready.put_nowait(key)
-        else:
-            del self._lanes[key]
         if not self.in_hand:
             self._idle.set()
 

@@ -243,9 +243,9 @@ class Participant:
 
     async def _send(self, answers: Sequence[Answer]) -> None:
         """Where this process serves no commands, the coordinator's next asking brings the answer: the row remembers it."""
-        service = self._service
-        if service is not None and answers:
-            await service.desk.send(answers, Hop())
+        sent = None if self._service is None else self._service.desk.send(answers, Hop())
+        if sent is not None:
+            await sent
 
     async def _see_to_tables(self, database: Database) -> None:
         for pause_s in (*DATABASE_TRIES_S, None):

@@ -38,7 +38,7 @@ class _Parcel:
 
 @dataclass(slots=True, eq=False)
 class ReplySender:
-    """`await send(records)` returns when they are acknowledged or given up."""
+    """`send(records)` gives a future that is done when they are acknowledged or given up, and cancelled when the sender ends before."""
 
     broker: Broker
     clock: Clock
@@ -48,14 +48,14 @@ class ReplySender:
     _producer: Producer | None = None
     _renew: bool = False
 
-    async def send(self, records: Sequence[Outgoing]) -> None:
-        """One command's replies, in order."""
+    def send(self, records: Sequence[Outgoing]) -> asyncio.Future[None] | None:
+        """One command's replies, in order; None where there are none."""
         if not records:
-            return
+            return None
         parcel = _Parcel(records, asyncio.get_running_loop().create_future())
         self._waiting.append(parcel)
         self._arrived.set()
-        await parcel.done
+        return parcel.done
 
     def renew(self) -> None:
         """The topics were made anew: what an older producer knows of them is wrong."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from saga_schemas.ids import parse_number, parse_saga_id, valid_step
+from saga_schemas.ids import parse_number, parse_saga_id, saga_text, valid_step
 from saga_schemas.limits import INT32_MAX
 
 
@@ -41,7 +41,7 @@ class Reference:
     run: int
 
     def __str__(self) -> str:
-        return f"{self.saga_id}/{self.step}/{self.run}"
+        return f"{saga_text(self.saga_id)}/{self.step}/{self.run}"
 
     @classmethod
     def parse(cls, text: str) -> Reference:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -50,6 +50,9 @@ class Processing:
             self.span.set_status(Status(StatusCode.ERROR, outcome.value))
 
 
+_UNRECORDED: Final = Processing(span=trace.INVALID_SPAN, hop=Hop())
+
+
 class Tracing:
     """Makes the spans of one participant."""
 
@@ -60,15 +63,23 @@ class Tracing:
 
     @contextlib.contextmanager
     def process(self, headers: CommandHeaders, record: Record) -> Iterator[Processing]:
-        """The handler's own spans become children of this one."""
+        """The handler's own spans become children of this one; without an SDK, what it sends on becomes part of the command's trace."""
         carrier = {"traceparent": headers.traceparent} if headers.traceparent is not None else {}
         if headers.tracestate is not None:
             carrier["tracestate"] = headers.tracestate
+        parent = _PROPAGATOR.extract(carrier)
         if headers.baggage is not None:
-            carrier["baggage"] = headers.baggage
+            parent = _BAGGAGE.extract({"baggage": headers.baggage}, parent)
+        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):  # asked each time: an SDK may be installed late
+            token = context.attach(parent)
+            try:
+                yield _UNRECORDED
+            finally:
+                context.detach(token)
+            return
         with self._tracer.start_as_current_span(
             f"process {headers.record}",
-            context=_BAGGAGE.extract(carrier, _PROPAGATOR.extract(carrier)),
+            context=parent,
             kind=SpanKind.CONSUMER,
             record_exception=False,
             set_status_on_exception=False,

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_schemas import header_fields as h
+from saga_schemas.ids import saga_key, saga_text
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.times import format_us
 
@@ -57,7 +58,7 @@ class CommandHeaders:
     """W3C Baggage: what the caller passes on to every participant."""
 
     def encode(self) -> tuple[Header, ...]:
-        saga_id = str(self.saga_id)
+        saga_id = saga_text(self.saga_id)
         return (
             *_CONSTANT,
             _KIND_HEADERS[self.kind],
@@ -111,7 +112,7 @@ class ReplyHeaders:
     origin_traceparent: str | None = None
 
     def encode(self) -> tuple[Header, ...]:
-        saga_id = str(self.saga_id)
+        saga_id = saga_text(self.saga_id)
         return (
             *_CONSTANT,
             _KIND_HEADERS[self.kind],
@@ -193,7 +194,7 @@ class EventHeaders:
             (h.SOURCE, self.source.encode()),
             (h.TYPE, self.record.encode()),
             (h.TIME, format_us(self.time_us).encode()),
-            (h.CORRELATION, str(self.saga_id).encode()),
+            (h.CORRELATION, saga_key(self.saga_id)),
             (h.TENANT, self.tenant.encode()),
             (h.SEQUENCE, b"%d" % self.sequence),
             *_given(h.CAUSATION, self.causation_id),

@@ -176,35 +176,32 @@ class HeaderFields:
 
 
 def _collect(headers: RawHeaders) -> dict[str, str]:
+    """The good case in line: it runs twenty times a message."""
     fields: dict[str, str] = {}
     twice: list[str] = []
-    total = 0
+    total, most, largest = 0, limits.HEADERS_BYTES, limits.HEADER_VALUE_BYTES
     for count, (name, value) in enumerate(headers, start=1):
         total += len(name) + len(value or b"")
-        if count > limits.HEADER_COUNT or total > limits.HEADERS_BYTES:
+        if total > most or count > limits.HEADER_COUNT:
             raise BadMessage("too_large", f"more than {limits.HEADER_COUNT} headers or {limits.HEADERS_BYTES} bytes of them")
         if name in fields:
             if name not in _TRACE:
                 raise BadMessage("header_duplicate", name)
             twice.append(name)
+        elif name in _KNOWN:
+            if value is None:
+                raise BadMessage("header_invalid", f"{name}: has no value")
+            if len(value) > largest:
+                raise BadMessage("too_large", f"{name}: more than {largest} bytes")
+            try:
+                fields[name] = value.decode()
+            except UnicodeDecodeError:
+                raise BadMessage("header_invalid", f"{name}: not UTF-8") from None
         elif name in _TRACE:
             fields[name] = (value or b"").decode("utf-8", "replace")
-        elif name in _KNOWN:
-            fields[name] = _decoded(name, value)
     for name in twice:
         fields.pop(name, None)
     return fields
-
-
-def _decoded(name: str, value: bytes | None) -> str:
-    if value is None:
-        raise BadMessage("header_invalid", f"{name}: has no value")
-    if len(value) > limits.HEADER_VALUE_BYTES:
-        raise BadMessage("too_large", f"{name}: more than {limits.HEADER_VALUE_BYTES} bytes")
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise BadMessage("header_invalid", f"{name}: not UTF-8") from None
 
 
 def schema_id_header(headers: RawHeaders) -> bytes | None:

@@ -19,6 +19,7 @@ NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 """Definitions, steps, participants, tenants in topics."""
 STEP: Final = re.compile(r"[a-z][a-z0-9-]{0,62}(\[(0|[1-9][0-9]{0,5})\])?")
 """A step name, with an instance where it is one of many: `charge[3]`."""
+SAGA_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 _MAX_MS: Final = 2**48
@@ -43,18 +44,18 @@ def uuid7_unix_ms(value: UUID) -> int:
 
 def parse_saga_id(text: str) -> UUID | None:
     """A saga id in its one spelling (lower case, dashes) and of version 7, else None."""
-    if len(text) != 36:
-        return None
-    try:
-        value = UUID(text)
-    except ValueError:
-        return None
-    return value if value.version == 7 and str(value) == text else None
+    return UUID(text) if SAGA_ID.fullmatch(text) else None
+
+
+@lru_cache(maxsize=4096)
+def saga_text(saga_id: UUID) -> str:
+    """`str(saga_id)`, kept for a while: Python spells a UUID anew each time, and a message names its saga in six places."""
+    return str(saga_id)
 
 
 def saga_key(saga_id: UUID) -> bytes:
     """The record key of a saga's commands, replies and events."""
-    return str(saga_id).encode()
+    return saga_text(saga_id).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class CommandId:
 
 def command_id(saga_id: UUID, incarnation: int, version: int, ord: int) -> str:
     """`<saga id>.<incarnation>.<version>.<ord>`: asking again is a new version, so a new id."""
-    return f"{saga_id}.{incarnation}.{version}.{ord}"
+    return f"{saga_text(saga_id)}.{incarnation}.{version}.{ord}"
 
 
 def parse_command_id(text: str) -> CommandId | None:
@@ -100,7 +101,7 @@ def parse_number(text: str, largest: int = INT64_MAX) -> int | None:
 def idempotency_key(saga_id: UUID, step: str, kind: Kind, run: int) -> str:
     """`<saga id>/<step>/action|compensation/<run>`: what a participant hands to a third party. RESOLVE asks about the action."""
     direction = Kind.COMPENSATION if kind is Kind.COMPENSATION else Kind.ACTION
-    return f"{saga_id}/{step}/{direction.value}/{run}"
+    return f"{saga_text(saga_id)}/{step}/{direction.value}/{run}"
 
 
 def trace_id_of(saga_id: UUID) -> str:

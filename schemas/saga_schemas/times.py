@@ -34,6 +34,8 @@ def format_us(unix_us: int) -> str:
 
 def parse_us(text: str) -> int:
     """Microseconds since 1970 of an RFC 3339 instant; digits beyond the microsecond are cut off. ValueError on anything else."""
+    if len(text) == 27 and text[19] == "." and text[26] == "Z" and text.isascii() and (digits := text[20:26]).isdecimal():
+        return _second_us(text[:19]) + int(digits)  # our own spelling
     match = _RFC3339.fullmatch(text) if len(text) <= 40 else None
     if match is None:
         raise ValueError("expected an RFC 3339 time such as 2026-11-03T14:05:06.000123Z")
@@ -42,6 +44,12 @@ def parse_us(text: str) -> int:
     if not 0 <= us < _LAST_US:
         raise ValueError("time is outside 1970 to 9999")
     return us
+
+
+@lru_cache(maxsize=1024)
+def _second_us(text: str) -> int:
+    """A second in UTC; lru_cache keeps no errors."""
+    return parse_us(f"{text}Z")
 
 
 @lru_cache(maxsize=1024)

@@ -83,3 +83,25 @@ async def test_what_is_cancelled_at_work_stays_unfinished() -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert ledger.finished_up_to == 7
+
+
+async def test_a_worker_and_a_key_go_on_while_replies_are_on_their_way_but_the_offset_waits_for_them() -> None:
+    loop, begun, acknowledged = asyncio.get_running_loop(), list[int](), dict[int, asyncio.Future[None]]()
+
+    async def work(one: Record) -> asyncio.Future[None]:
+        begun.append(one.offset)
+        return acknowledged.setdefault(one.offset, loop.create_future())
+
+    ledger = Ledger(0)
+    lanes = Lanes(work, workers=1, capacity=10)
+    running = asyncio.ensure_future(lanes.run())
+    for offset, key in enumerate("aab"):
+        lanes.put(record(offset, key), ledger)
+    await settle()
+    assert (begun, lanes.in_hand, ledger.finished_up_to) == ([0, 2, 1], 3, 0)
+    acknowledged[0].set_result(None)
+    acknowledged[2].set_result(None)
+    acknowledged[1].cancel()
+    await settle()
+    assert (lanes.in_hand, ledger.finished_up_to) == (1, 1), "a reply that was not acknowledged lets its command come again"
+    running.cancel()

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from saga_messaging.memory import MemoryBroker
 from saga_participant import Participant
@@ -296,22 +297,35 @@ async def test_an_answer_given_later_is_sent(broker: MemoryBroker, made: tuple[P
     assert {reply.seq for reply in heard} == {1, None}
 
 
-async def test_without_an_sdk_the_commands_own_trace_goes_out_again(broker: MemoryBroker, till: Participant) -> None:
-    sent = command()
+async def test_without_an_sdk_the_commands_own_trace_goes_out_again_and_into_what_the_handler_sends(
+    broker: MemoryBroker, made: tuple[Participant, Told]
+) -> None:
+    till, told = made
+    sent_on: dict[str, str] = {}
+
+    async def call_somebody() -> None:
+        TraceContextTextMapPropagator().inject(sent_on)
+
+    told.during = call_somebody
+    sent = command(tracestate="one=1, two=2")
     async with serving(broker, till):
         await send(broker, sent)
-        (reply,) = await replies(broker, 1)
-    assert reply.traceparent == dict(sent.headers)["traceparent"].decode()
+        await replies(broker, 1)
+    theirs, ours = dict(sent.headers), dict(broker.records(REPLIES)[0].headers)
+    assert {name: ours[name] for name in ("traceparent", "tracestate")} == {
+        name: theirs[name] for name in ("traceparent", "tracestate")
+    }
+    assert sent_on["traceparent"].encode() == theirs["traceparent"]
 
 
 async def test_with_an_sdk_the_process_span_is_the_commands_child_and_the_replys_parent(
-    broker: MemoryBroker, till: Participant
+    broker: MemoryBroker, till: Participant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     saga = new_saga()
-    async with serving(broker, till) as service:
-        service.desk.tracing._tracer = provider.get_tracer("tests")
+    async with serving(broker, till):
+        monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)  # as an SDK that is installed late
         await send(broker, command(saga, mode="reject"), command(saga, attempt=2))
         heard = await replies(broker, 2)
         await until(lambda: len(exporter.get_finished_spans()) == 2)
