@@ -1,4 +1,4 @@
-"""Replies on their way: one idempotent producer, everything that is ready in one batch, no timer.
+"""Replies on their way: one idempotent producer, everything that is ready in one batch, and at once unless more is about to come.
 
 A reply is not stored anywhere but in its row. A command is finished when its replies were acknowledged, so sending goes on until they are,
 with a fresh producer after every failure. What the broker refuses for good (size, access) is logged and given up: the re-ask would get
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,6 +29,11 @@ LARGEST_BATCH: Final = 500
 _LOG: Final = logging.getLogger("saga_participant")
 
 
+GATHER_S: Final = 0.002
+"""While other commands are at work their replies are about to come: together they cost the broker and us one request instead of many.
+Alone a reply goes at once."""
+
+
 @dataclass(slots=True, eq=False)
 class _Parcel:
     records: Sequence[Outgoing]
@@ -43,6 +48,8 @@ class ReplySender:
     broker: Broker
     clock: Clock
     metrics: Metrics
+    at_work: Callable[[], int] = lambda: 0
+    """How many commands are in hand, those whose replies wait here included."""
     _waiting: list[_Parcel] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _producer: Producer | None = None
@@ -67,6 +74,8 @@ class ReplySender:
         try:
             while True:
                 await self._arrived.wait()
+                if self.at_work() > len(self._waiting):
+                    await self.clock.sleep(GATHER_S)
                 batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
                 if not self._waiting:
                     self._arrived.clear()

@@ -70,6 +70,7 @@ class Service:
             source=f"{name}/{instance or f'{socket.gethostname()}-{os.getpid()}'}",
         )
         lanes = Lanes(desk.serve, workers=execution.database.workers, capacity=LARGEST_IN_HAND)
+        sender.at_work = lambda: lanes.in_hand
         loop = CommandLoop(
             broker=broker, topic=topics.command(name), group=group, instance=instance, lanes=lanes, clock=clock, metrics=metrics
         )
