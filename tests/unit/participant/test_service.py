@@ -304,14 +304,12 @@ async def test_without_an_sdk_the_commands_own_trace_goes_out_again(broker: Memo
     assert reply.traceparent == dict(sent.headers)["traceparent"].decode()
 
 
-async def test_with_an_sdk_the_process_span_is_the_commands_child_and_the_replys_parent(
-    broker: MemoryBroker, till: Participant
-) -> None:
+async def test_with_an_sdk_the_process_span_is_the_commands_child_and_the_replys_parent(broker: MemoryBroker) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    till, _ = make_till(tracer_provider=provider)
     saga = new_saga()
-    async with serving(broker, till) as service:
-        service.desk.tracing._tracer = provider.get_tracer("tests")
+    async with serving(broker, till):
         await send(broker, command(saga, mode="reject"), command(saga, attempt=2))
         heard = await replies(broker, 2)
         await until(lambda: len(exporter.get_finished_spans()) == 2)
