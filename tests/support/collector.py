@@ -69,8 +69,8 @@ class _Server(Protocol):
 class Collector:
     """Listens while the block runs.
 
-    `refuse` answers every request with an error, `hang` with nothing, `accept` ends both. `stop` and `start` take it from its port and put
-    it back on the same one. What it took is kept through all of that, except that `forget` empties it.
+    `refuse` answers every request (or all but the next few) with an error, `hang` with nothing, `accept` ends both. `stop` and `start`
+    take it from its port and put it back on the same one. What it took is kept through all of that, except that `forget` empties it.
     """
 
     def __init__(self, protocol: Literal["grpc", "http/protobuf"] = "grpc") -> None:
@@ -81,6 +81,7 @@ class Collector:
         self._spans: list[Span] = []
         self._requests = 0
         self._refusal: grpc.StatusCode | None = None
+        self._refused_from = 0
         self._changed = threading.Condition()
         self._going_on = threading.Event()
         self._going_on.set()
@@ -134,8 +135,9 @@ class Collector:
 
     # What goes wrong
 
-    def refuse(self, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
-        self._refusal = code
+    def refuse(self, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE, *, after: int = 0) -> None:
+        """`after`: this many requests are still taken."""
+        self._refusal, self._refused_from = code, self.requests + after
 
     def hang(self) -> None:
         self._going_on.clear()
@@ -163,12 +165,13 @@ class Collector:
     def _take(self, request: ExportTraceServiceRequest) -> grpc.StatusCode | None:
         """One request; why it is refused."""
         with self._changed:
+            number = self._requests
             self._requests += 1
             self._changed.notify_all()
         self._going_on.wait()
         if self._server is None:
             return grpc.StatusCode.UNAVAILABLE
-        if self._refusal is not None:
+        if self._refusal is not None and number >= self._refused_from:
             return self._refusal
         taken = [span for group in request.resource_spans for span in _spans_of(group)]
         with self._changed:
