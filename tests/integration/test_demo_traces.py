@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from saga_cli.demo import traces
+from saga_coordinator.settings import OtlpProtocol
 from support.collector import Collector, Span
 
 SAGA = Path(sys.executable).with_name("saga")
@@ -46,7 +46,7 @@ def children(spans: list[Span], parent: Span | None) -> list[Span]:
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 def test_the_shown_orders_trace_is_one_tree_from_its_root_to_the_services_own_writes(
-    tmp_path: Path, protocol: Literal["grpc", "http/protobuf"]
+    tmp_path: Path, protocol: OtlpProtocol
 ) -> None:
     with Collector(protocol) as collector:
         done = demo(tmp_path, collector, "--jaeger-url", "http://jaeger:16686/")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Literal
 
 import pytest
 from opentelemetry import trace
@@ -15,6 +14,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from saga_cli.otlp import Otlp
 from saga_cli.participant_spans import ParticipantSpans
+from saga_coordinator.settings import OtlpProtocol
 from support.collector import Collector
 
 FEW_MS = "50"
@@ -58,7 +58,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_spans_arrive_by_either_protocol(clean: pytest.MonkeyPatch, protocol: Literal["grpc", "http/protobuf"]) -> None:
+def test_spans_arrive_by_either_protocol(clean: pytest.MonkeyPatch, protocol: OtlpProtocol) -> None:
     with Collector(protocol) as collector, spans_to(collector) as spans:
         make(spans, "one")
         (span,) = collector.until(lambda found: len(found) == 1)

@@ -1,4 +1,4 @@
-"""An OTLP collector in this process: takes spans by gRPC or HTTP, keeps them as plain objects, and goes wrong when told to.
+"""An OTLP collector in this process: takes spans and metrics by gRPC or HTTP, keeps them, and goes wrong when told to.
 
 Knows nothing of sagas. It stands for any collector's way of answering; that spans look right in Jaeger is asked of a real Jaeger.
 """
@@ -6,28 +6,33 @@ Knows nothing of sagas. It stands for any collector's way of answering; that spa
 from __future__ import annotations
 
 import contextlib
+import gzip
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import grpc
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    add_TraceServiceServicer_to_server,
-)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Status
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+
+from saga_coordinator.settings import OtlpProtocol
 
 WAIT_LIMIT_S = 60.0
 """Until spans have come; a loaded machine takes its time."""
 _WORKERS = 8
 """Requests answered, or hanging, at one time."""
+_TRACES, _METRICS = "trace", "metrics"
+_SERVICES = {signal: f"opentelemetry.proto.collector.{signal}.v1.{signal.capitalize()}Service" for signal in (_TRACES, _METRICS)}
+_PATHS = {"/v1/traces": _TRACES, "/v1/metrics": _METRICS}
+_TAKEN = b""
+"""How a response without a partial success looks."""
 _HTTP_STATUS = {grpc.StatusCode.UNAVAILABLE: 503, grpc.StatusCode.RESOURCE_EXHAUSTED: 429, grpc.StatusCode.INVALID_ARGUMENT: 400}
 
 
@@ -52,6 +57,8 @@ class Span:
     """The description of an error status, perhaps empty; None: no error."""
     resource: Mapping[str, Any]
     scope: str
+    encoded: bytes
+    """Resource, scope and span, as they came: of a span that is sent again they have to be the same."""
 
     @property
     def service(self) -> str:
@@ -73,11 +80,14 @@ class Collector:
     take it from its port and put it back on the same one. What it took is kept through all of that, except that `forget` empties it.
     """
 
-    def __init__(self, protocol: Literal["grpc", "http/protobuf"] = "grpc") -> None:
+    def __init__(self, protocol: OtlpProtocol = "grpc") -> None:
         self.protocol = protocol
         self._serve = _GrpcServer if protocol == "grpc" else _HttpServer
         self._server: _Server | None = None
         self._port = 0
+        self.bodies: list[bytes] = []
+        """Every request for spans that was taken, as it came."""
+        self.metrics: list[ExportMetricsServiceRequest] = []
         self._spans: list[Span] = []
         self._requests = 0
         self._refusal: grpc.StatusCode | None = None
@@ -101,7 +111,7 @@ class Collector:
 
     @property
     def requests(self) -> int:
-        """How many were made, whatever became of them."""
+        """How many were made for spans, whatever became of them."""
         with self._changed:
             return self._requests
 
@@ -132,6 +142,8 @@ class Collector:
     def forget(self) -> None:
         with self._changed:
             self._spans.clear()
+            self.bodies.clear()
+            self.metrics.clear()
 
     # What goes wrong
 
@@ -162,38 +174,36 @@ class Collector:
         self._server = self._serve(self._port, self._take)
         self._port = self._server.port
 
-    def _take(self, request: ExportTraceServiceRequest) -> grpc.StatusCode | None:
+    def _take(self, signal: str, body: bytes) -> grpc.StatusCode | None:
         """One request; why it is refused."""
         with self._changed:
             number = self._requests
-            self._requests += 1
+            self._requests += signal == _TRACES
             self._changed.notify_all()
         self._going_on.wait()
         if self._server is None:
             return grpc.StatusCode.UNAVAILABLE
         if self._refusal is not None and number >= self._refused_from:
             return self._refusal
-        taken = [span for group in request.resource_spans for span in _spans_of(group)]
+        if signal == _METRICS:
+            self.metrics.append(ExportMetricsServiceRequest.FromString(body))
+            return None
+        taken = [span for group in ExportTraceServiceRequest.FromString(body).resource_spans for span in _spans_of(group)]
         with self._changed:
             self._spans += taken
+            self.bodies.append(body)
             self._changed.notify_all()
         return None
 
 
-_Take = Callable[[ExportTraceServiceRequest], grpc.StatusCode | None]
+_Take = Callable[[str, bytes], grpc.StatusCode | None]
 
 
 class _GrpcServer:
     def __init__(self, port: int, take: _Take) -> None:
-        class Service(TraceServiceServicer):
-            def Export(self, request: ExportTraceServiceRequest, context: grpc.ServicerContext) -> ExportTraceServiceResponse:
-                if (refused := take(request)) is not None:
-                    context.abort(refused, "as told")
-                return ExportTraceServiceResponse()
-
         # Two servers on one port would share its connections between them.
         self._server = grpc.server(ThreadPoolExecutor(_WORKERS), options=[("grpc.so_reuseport", 0)])
-        add_TraceServiceServicer_to_server(Service(), self._server)
+        self._server.add_generic_rpc_handlers([_grpc_service(signal, take) for signal in _SERVICES])
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         self._server.start()
 
@@ -201,24 +211,18 @@ class _GrpcServer:
         self._server.stop(grace=None).wait()
 
 
+def _grpc_service(signal: str, take: _Take) -> grpc.GenericRpcHandler:
+    def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+        if (refused := take(signal, body)) is not None:
+            context.abort(refused, "as told")
+        return _TAKEN
+
+    return grpc.method_handlers_generic_handler(_SERVICES[signal], {"Export": grpc.unary_unary_rpc_method_handler(export)})
+
+
 class _HttpServer:
     def __init__(self, port: int, take: _Take) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                refused = take(ExportTraceServiceRequest.FromString(body)) if self.path == "/v1/traces" else None
-                status = 200 if refused is None else _HTTP_STATUS[refused]
-                answer = ExportTraceServiceResponse().SerializeToString()
-                with contextlib.suppress(OSError):  # the client has given up
-                    self.send_response(status if self.path == "/v1/traces" else 404)
-                    self.send_header("Content-Type", "application/x-protobuf")
-                    self.send_header("Content-Length", str(len(answer)))
-                    self.end_headers()
-                    self.wfile.write(answer)
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _http_handler(take))
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
@@ -229,9 +233,30 @@ class _HttpServer:
         self._thread.join()
 
 
+def _http_handler(take: _Take) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            plain = gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
+            status = 404
+            if self.path in _PATHS:
+                refused = take(_PATHS[self.path], plain)
+                status = 200 if refused is None else _HTTP_STATUS[refused]
+            with contextlib.suppress(OSError):  # the client has given up
+                self.send_response(status)
+                self.send_header("content-type", "application/x-protobuf")
+                self.send_header("content-length", str(len(_TAKEN)))
+                self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    return Handler
+
+
 def _spans_of(group: ResourceSpans) -> Iterator[Span]:
     resource = _attributes(group.resource.attributes)
     for scope in group.scope_spans:
+        about = group.resource.SerializeToString() + scope.scope.SerializeToString()
         for span in scope.spans:
             yield Span(
                 trace_id=span.trace_id.hex(),
@@ -247,6 +272,7 @@ def _spans_of(group: ResourceSpans) -> Iterator[Span]:
                 error=span.status.message if span.status.code == Status.STATUS_CODE_ERROR else None,
                 resource=resource,
                 scope=scope.scope.name,
+                encoded=about + span.SerializeToString(),
             )
 
 
