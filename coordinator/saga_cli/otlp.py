@@ -72,7 +72,7 @@ def given_url(url: str, option: str) -> str:
     try:
         return _base_url(url)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
+        raise typer.BadParameter(f"{url!r} is no such address: {error}", param_hint=option) from None
 
 
 def _base_url(text: str) -> str:

@@ -39,7 +39,9 @@ class ParticipantSpans:
 
     def __init__(self, name: str, otlp: Otlp, *, alone: bool = True) -> None:
         """`alone`: the process is this participant's, so the environment may name the service (OTEL_SERVICE_NAME)."""
-        self._exporter = _Exporter(span_exporter(otlp.endpoint, otlp.protocol, EXPORT_TIMEOUT_S), otlp.endpoint)
+        self._complaints = Complaints("traces", "span")
+        exporter = span_exporter(otlp.endpoint, otlp.protocol, EXPORT_TIMEOUT_S)
+        self._exporter = _Exporter(exporter, otlp.endpoint, self._complaints)
         every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EVERY_MS
         self.provider = TracerProvider(resource=_resource(name, alone), shutdown_on_exit=False)
         self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=every_ms))
@@ -53,6 +55,7 @@ class ParticipantSpans:
         if not _within(STOP_LIMIT_S, self.provider.shutdown):
             self._exporter.shutdown()  # ends a repetition that waits, and a call by gRPC
             _LOG.warning("ended before the collector at %s had taken all spans", self._exporter.endpoint)
+        self._complaints.close()
 
 
 @contextmanager
@@ -73,10 +76,10 @@ def exporting(name: str, otlp: Otlp) -> Iterator[None]:
 class _Exporter(SpanExporter):
     """Another one, which says once an outage what it cannot deliver."""
 
-    def __init__(self, inner: SpanExporter, endpoint: str) -> None:
+    def __init__(self, inner: SpanExporter, endpoint: str, complaints: Complaints) -> None:
         self.endpoint = endpoint
         self._inner = inner
-        self._complaints = Complaints("traces", "span")
+        self._complaints = complaints
         self._lost = 0
         self._closed = threading.Event()
         logging.getLogger(_QUEUE_LOGGER).setLevel(logging.ERROR)  # a full queue is the same outage
@@ -106,7 +109,7 @@ class _Exporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Also from another thread, while a batch is on its way. The exporters' complaints stay caught: the last ones come after this."""
+        """Also from another thread, while a batch is on its way."""
         if not self._closed.is_set():
             self._closed.set()
             self._inner.shutdown()

@@ -100,9 +100,10 @@ def _takes_spans(otlp: Otlp) -> bool:
     from saga_coordinator.complaints import Complaints
     from saga_coordinator.traces.export import span_exporter
 
-    Complaints("traces", "span")  # what the exporter has to say is said in our line
+    complaints = Complaints("traces", "span")  # what the exporter has to say is said in our line
     exporter = span_exporter(otlp.endpoint, otlp.protocol, _ANSWER_LIMIT_S)
     try:
         return exporter.export([]) is SpanExportResult.SUCCESS
     finally:
         exporter.shutdown()
+        complaints.close()

@@ -8,7 +8,6 @@ a span that is sent twice, or by two instances, is the same bytes, and a collect
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
@@ -111,7 +110,6 @@ def span_exporter(endpoint: str, protocol: OtlpProtocol, timeout_s: float) -> Sp
     The libraries are imported when needed: who sends no spans does not pay for them.
     """
     if protocol == "grpc":
-        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its core tells standard error of every broken connection
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 
         return GrpcExporter(endpoint=endpoint, timeout=timeout_s)
