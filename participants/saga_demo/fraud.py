@@ -38,15 +38,16 @@ def make_fraud(settings: ServiceSettings | None = None) -> Participant:
             if command.total > SUSPICIOUS_TOTAL:
                 raise Rejected("suspicious", "the order's total is higher than anybody's before")
             score = min(99, 100 * command.total // SUSPICIOUS_TOTAL)
-            await db.execute(
+            await service.spans.write(
+                db,
                 insert(screenings).values(
                     screening_id=f"scr-{step.saga_id}-{step.run}",
                     order_id=command.order_id,
                     customer=command.customer,
                     score=score,
-                )
+                ),
             )
-            await acted(db, step)
+            await acted(db, step, service.spans)
         return OrderScreened(score=score)
 
     return fraud

@@ -18,6 +18,7 @@ from saga_demo.ledger import acted, undid
 from saga_demo.messages import ReleaseStock, ReserveStock, StockReserved
 from saga_demo.services import shell
 from saga_demo.settings import ServiceSettings
+from saga_demo.spans import Spans
 from saga_participant import Participant, Rejected, Step
 
 BINS: Final = 16
@@ -70,9 +71,10 @@ def make_inventory(settings: ServiceSettings | None = None) -> Participant:
     @inventory.action
     async def reserve(command: ReserveStock, db: AsyncConnection, step: Step) -> StockReserved:
         async with service.faults.around(command.faults, step):
-            taken_from = await take(db, command)
+            taken_from = await take(db, command, service.spans)
             reservation_id = f"res-{step.saga_id}-{step.run}"
-            await db.execute(
+            await service.spans.write(
+                db,
                 insert(reservations).values(
                     reservation_id=reservation_id,
                     order_id=command.order_id,
@@ -80,39 +82,40 @@ def make_inventory(settings: ServiceSettings | None = None) -> Participant:
                     bin=taken_from,
                     quantity=command.quantity,
                     state="held",
-                )
+                ),
             )
-            await acted(db, step)
+            await acted(db, step, service.spans)
         return StockReserved(reservation_id=reservation_id)
 
     @inventory.compensation
     async def release(command: ReleaseStock, reserved: StockReserved, db: AsyncConnection, step: Step) -> None:
-        sku, from_bin, quantity = (await db.execute(_RELEASE, {"id": reserved.reservation_id})).one()
+        sku, from_bin, quantity = (await service.spans.write(db, _RELEASE, {"id": reserved.reservation_id})).one()
         back = update(stock).where(stock.c.sku == sku, stock.c.bin == from_bin).values(reserved=stock.c.reserved - quantity)
-        await db.execute(back)
-        await undid(db, step)
+        await service.spans.write(db, back)
+        await undid(db, step, service.spans)
 
     return inventory
 
 
-async def take(db: AsyncConnection, command: ReserveStock) -> int:
+async def take(db: AsyncConnection, command: ReserveStock, spans: Spans) -> int:
     """Set stock aside in the order's bin, or in the next one that has enough; gives the bin."""
     first = zlib.crc32(command.order_id.encode()) % BINS
     for number in range(BINS):
         chosen = (first + number) % BINS
         wanted = {"of": command.sku, "from_bin": chosen, "more": command.quantity}
-        if (await db.execute(_TAKE, wanted)).rowcount == 1:
+        if (await spans.write(db, _TAKE, wanted)).rowcount == 1:
             return chosen
-        await fill(db, command.sku, chosen)
-        if (await db.execute(_TAKE, wanted)).rowcount == 1:
+        await fill(db, command.sku, chosen, spans)
+        if (await spans.write(db, _TAKE, wanted)).rowcount == 1:
             return chosen
     raise Rejected("out_of_stock", f"no bin holds {command.quantity} of {command.sku}")
 
 
-async def fill(db: AsyncConnection, sku: str, number: int) -> None:
+async def fill(db: AsyncConnection, sku: str, number: int, spans: Spans) -> None:
     """A bin nobody has asked for before is full."""
     make: Any = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-    await db.execute(make(stock).values(sku=sku, bin=number, quantity=SEED_QUANTITY, reserved=0).on_conflict_do_nothing())
+    full = make(stock).values(sku=sku, bin=number, quantity=SEED_QUANTITY, reserved=0).on_conflict_do_nothing()
+    await spans.write(db, full)
 
 
 inventory: Final = make_inventory()

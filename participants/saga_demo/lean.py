@@ -22,6 +22,7 @@ from saga_demo.messages import (
     StockReserved,
 )
 from saga_demo.settings import ServiceSettings
+from saga_demo.spans import Spans
 from saga_participant import Participant, Rejected, Step
 
 F = TypeVar("F")
@@ -75,6 +76,7 @@ class _Writer:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._on_asyncpg = settings.on_asyncpg
+        self._spans = Spans(settings)
 
     def annotated(self, handler: F) -> F:
         """The handler, asking for that connection."""
@@ -88,8 +90,9 @@ class _Writer:
 
     async def __call__(self, db: Any, step: Step, kind: str) -> None:
         if self._on_asyncpg:
-            await db.execute(ledger.ASYNCPG_INSERT, str(step.saga_id), step.name, kind, step.run)
+            with self._spans.around("INSERT", ledger.effect_ledger.name):
+                await db.execute(ledger.ASYNCPG_INSERT, str(step.saga_id), step.name, kind, step.run)
         elif kind == "action":
-            await ledger.acted(db, step)
+            await ledger.acted(db, step, self._spans)
         else:
-            await ledger.undid(db, step)
+            await ledger.undid(db, step, self._spans)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, case, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_demo.spans import Spans
 from saga_participant import Step
 
 metadata: Final = MetaData()
@@ -28,14 +29,14 @@ ASYNCPG_INSERT: Final = "INSERT INTO effect_ledger (saga_id, step, kind, run) VA
 _INSERT: Final = insert(effect_ledger)
 
 
-async def acted(db: AsyncConnection, step: Step) -> None:
+async def acted(db: AsyncConnection, step: Step, spans: Spans) -> None:
     """An action had its effect."""
-    await _write(db, step, "action")
+    await _write(db, step, "action", spans)
 
 
-async def undid(db: AsyncConnection, step: Step) -> None:
+async def undid(db: AsyncConnection, step: Step, spans: Spans) -> None:
     """A compensation had its effect."""
-    await _write(db, step, "compensation")
+    await _write(db, step, "compensation", spans)
 
 
 async def net_effects(db: AsyncConnection) -> dict[tuple[str, str], int]:
@@ -49,5 +50,5 @@ async def net_effects(db: AsyncConnection) -> dict[tuple[str, str], int]:
     return {(saga_id, step): int(net) for saga_id, step, net in rows}
 
 
-async def _write(db: AsyncConnection, step: Step, kind: str) -> None:
-    await db.execute(_INSERT, {"saga_id": str(step.saga_id), "step": step.name, "kind": kind, "run": step.run})
+async def _write(db: AsyncConnection, step: Step, kind: str, spans: Spans) -> None:
+    await spans.write(db, _INSERT, {"saga_id": str(step.saga_id), "step": step.name, "kind": kind, "run": step.run})

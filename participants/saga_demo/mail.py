@@ -32,8 +32,10 @@ def make_mail(settings: ServiceSettings | None = None) -> Participant:
     async def confirm(command: SendConfirmation, db: AsyncConnection, step: Step) -> ConfirmationSent:
         async with service.faults.around(command.faults, step):
             message_id = f"msg-{step.saga_id}-{step.run}"
-            await db.execute(insert(mails).values(message_id=message_id, order_id=command.order_id, customer=command.customer))
-            await acted(db, step)
+            await service.spans.write(
+                db, insert(mails).values(message_id=message_id, order_id=command.order_id, customer=command.customer)
+            )
+            await acted(db, step, service.spans)
         return ConfirmationSent(message_id=message_id)
 
     return mail

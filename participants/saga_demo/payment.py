@@ -16,6 +16,7 @@ from saga_demo.ledger import acted, undid
 from saga_demo.messages import CardCharged, ChargeCard, RefundCard
 from saga_demo.services import shell
 from saga_demo.settings import ServiceSettings
+from saga_demo.spans import Spans
 from saga_participant import Participant, Rejected, Step
 
 CARD_LIMIT: Final = 1_000_000_00
@@ -51,10 +52,11 @@ def make_payment(settings: ServiceSettings | None = None) -> Participant:
     @payment.action
     async def charge(command: ChargeCard, db: AsyncConnection, step: Step) -> CardCharged:
         async with service.faults.around(command.faults, step):
-            if command.amount > await limit_of(db, command.account):
+            if command.amount > await limit_of(db, command.account, service.spans):
                 raise Rejected("over_limit", "the card's limit is lower than the order's total")
             charge_id = f"chg-{step.saga_id}-{step.run}"
-            await db.execute(
+            await service.spans.write(
+                db,
                 insert(charges).values(
                     charge_id=charge_id,
                     account=command.account,
@@ -62,28 +64,29 @@ def make_payment(settings: ServiceSettings | None = None) -> Participant:
                     amount=command.amount,
                     reason=command.reason,
                     state="charged",
-                )
+                ),
             )
-            await acted(db, step)
+            await acted(db, step, service.spans)
         return CardCharged(charge_id=charge_id)
 
     @payment.compensation
     async def refund(command: RefundCard, charged: CardCharged, db: AsyncConnection, step: Step) -> None:
         booked = update(charges).where(charges.c.charge_id == charged.charge_id, charges.c.state == "charged")
-        if (await db.execute(booked.values(state="refunded"))).rowcount != 1:
+        if (await service.spans.write(db, booked.values(state="refunded"))).rowcount != 1:
             raise LookupError("the charge to refund is not there")
-        await undid(db, step)
+        await undid(db, step, service.spans)
 
     return payment
 
 
-async def limit_of(db: AsyncConnection, account: str) -> int:
+async def limit_of(db: AsyncConnection, account: str, spans: Spans) -> int:
     """The limit of a card; an account nobody has seen before is opened."""
     wanted = select(accounts.c.card_limit).where(accounts.c.account == account)
     limit = (await db.execute(wanted)).scalar_one_or_none()
     if limit is None:
         make: Any = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-        await db.execute(make(accounts).values(account=account, card_limit=CARD_LIMIT).on_conflict_do_nothing())
+        opened = make(accounts).values(account=account, card_limit=CARD_LIMIT).on_conflict_do_nothing()
+        await spans.write(db, opened)
         limit = (await db.execute(wanted)).scalar_one()
     return int(limit)
 

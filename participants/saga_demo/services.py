@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from saga_demo import ledger
 from saga_demo.faults import Faults
 from saga_demo.settings import SCHEMAS, ServiceSettings, make_folder, settings_from
+from saga_demo.spans import Spans
 from saga_participant import Participant
 
 _ADVISORY_LOCK = 0x73616764656D6F  # "sagdemo": services that share a database make their tables one after the other
@@ -22,6 +23,7 @@ class Shell:
 
     participant: Participant
     faults: Faults
+    spans: Spans
     settings: ServiceSettings
 
 
@@ -38,5 +40,12 @@ def shell(name: str, tables: MetaData, settings: ServiceSettings | None = None) 
             await connection.run_sync(ledger.metadata.create_all)
             await connection.run_sync(tables.create_all)
 
-    participant = Participant(name, database=chosen.database_url, schemas=SCHEMAS, on_start=make_tables, on_stop=faults.close)
-    return Shell(participant=participant, faults=faults, settings=chosen)
+    participant = Participant(
+        name,
+        database=chosen.database_url,
+        schemas=SCHEMAS,
+        on_start=make_tables,
+        on_stop=faults.close,
+        tracer_provider=chosen.tracer_provider,
+    )
+    return Shell(participant=participant, faults=faults, spans=Spans(chosen), settings=chosen)

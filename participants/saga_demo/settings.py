@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from opentelemetry.trace import TracerProvider
+
 SCHEMAS: Final = Path(__file__).parent / "schemas"
 FOLDER: Final = ".saga-demo"
 SHARED_DATABASE: Final = "SAGA_PARTICIPANT_DATABASE_URL"
@@ -34,6 +36,8 @@ class ServiceSettings:
     database_url: str
     lean: bool = False
     allow_crash: bool = False
+    tracer_provider: TracerProvider | None = None
+    """None: the process's own."""
 
     @property
     def on_asyncpg(self) -> bool:

@@ -38,10 +38,11 @@ def make_shipping(settings: ServiceSettings | None = None) -> Participant:
         async with service.faults.around(command.faults, step):
             carrier = carrier_of(command)
             parcel_id = f"pcl-{step.saga_id}-{step.run}"
-            await db.execute(
-                insert(parcels).values(parcel_id=parcel_id, order_id=command.order_id, carrier=carrier, address=command.address)
+            await service.spans.write(
+                db,
+                insert(parcels).values(parcel_id=parcel_id, order_id=command.order_id, carrier=carrier, address=command.address),
             )
-            await acted(db, step)
+            await acted(db, step, service.spans)
         return CarrierBooked(parcel_id=parcel_id)
 
     return shipping

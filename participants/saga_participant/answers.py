@@ -27,6 +27,8 @@ class Answer:
     """Orders IN_PROGRESS."""
     row_run: int | None = None
     """The row's run, where it is newer than the command's."""
+    repeated: bool = False
+    """Said before, to an earlier delivery of this command or of another attempt at it: no handler ran for this one."""
 
     def outgoing(self, *, topic: str, source: str, time_us: int, traceparent: str | None, tracestate: str | None) -> Outgoing:
         """The record for Kafka. `traceparent`: of the span that worked on the command; None keeps the command's own."""

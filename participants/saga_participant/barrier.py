@@ -216,6 +216,26 @@ def may_answer(row: Row | None, run: int) -> bool:
     return row is not None and row.state is RowState.ACCEPTED and row.run == run
 
 
+def handled_before(row: Row | None, command: Command) -> bool:
+    """Whether the row shows that an earlier delivery of this command, or of another attempt at it, was taken up.
+
+    An action that comes after the fence was not: somebody forbade it, nobody ran it.
+    """
+    if row is None:
+        return False
+    if command.kind is Kind.COMPENSATION and row.state is RowState.ACCEPTED:
+        return row.wish is not None and command.run <= row.wish
+    if command.run > row.run:
+        return False
+    match command.kind:
+        case Kind.ACTION:
+            return row.state is not RowState.FENCED
+        case Kind.COMPENSATION:
+            return row.state in (RowState.FENCED, RowState.UNDONE)
+        case Kind.RESOLVE:
+            return row.state is RowState.FENCED
+
+
 def row_run_of(row: Row | None, command: Command, outcome: Outcome) -> int | None:
     """What `ce_sagarowrun` says: the row's run, where a success of a newer run than the command's is reported."""
     return row.run if row is not None and outcome is Outcome.SUCCEEDED and row.run > command.run else None

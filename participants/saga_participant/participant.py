@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
+from opentelemetry.trace import TracerProvider
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -55,7 +56,7 @@ class Participant:
     `database`: an `AsyncEngine` of the service, or a SQLAlchemy URL; PostgreSQL (asyncpg) or SQLite (aiosqlite).
     `schemas`: directories of `.avsc` files. `create_table`: make `saga_barrier` at start where it is missing; with False a missing table
     is a configuration error. `on_start`: called with the engine before anything else is done with it, for tables of the service's own;
-    `on_stop`: called at the end.
+    `on_stop`: called at the end. `tracer_provider`: OpenTelemetry's, for the `process` spans; None is the process's own.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Participant:
         on_start: OnStart | None = None,
         on_stop: Callable[[], Awaitable[None]] | None = None,
         handler_limit_s: float = HANDLER_LIMIT_S,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         if not valid_name(name):
             raise ConfigurationError(f"a participant's name matches [a-z][a-z0-9-]{{0,62}}: {name!r} does not")
@@ -78,6 +80,7 @@ class Participant:
         self._on_start = on_start
         self._on_stop = on_stop
         self._limit_s = handler_limit_s
+        self._tracer_provider = tracer_provider
         self._handlers: list[Handler] = []
         self._execution: Execution | None = None
         self._service: Service | None = None
@@ -155,6 +158,7 @@ class Participant:
             topics=Topics(topic_prefix),
             instance=instance,
             metrics=Metrics(self.name),
+            tracer_provider=self._tracer_provider,
         )
         self._service = service
         try:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from opentelemetry.trace import TracerProvider
+
 from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock
 from saga_participant.command_loop import CommandLoop
@@ -55,6 +57,7 @@ class Service:
         topics: Topics,
         instance: str | None,
         metrics: Metrics,
+        tracer_provider: TracerProvider | None = None,
     ) -> Service:
         """All parts, nothing started."""
         group = f"{topics.prefix}saga.{name}"
@@ -63,7 +66,7 @@ class Service:
             execution=execution,
             sender=sender,
             dead_letters=DeadLetters(broker, topics.dlq(name), metrics),
-            tracing=Tracing(name, group),
+            tracing=Tracing(name, group, tracer_provider),
             metrics=metrics,
             clock=clock,
             reply_topic=topics.reply(name),

@@ -1,7 +1,8 @@
 """The `process` span of a command: CONSUMER, child of the command's `traceparent`; the reply carries it on.
 
 Only the OpenTelemetry API is used: without an SDK in the process nothing is recorded and the command's own context goes out again.
-No payload, no exception text and no token is ever an attribute. Semantic conventions for messaging.
+No payload, no exception text and no token is ever an attribute. Semantic conventions 1.44 for messaging, except that the span is named
+for the command's record, where they have the topic: a topic holds commands of many kinds.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from typing import Final
 
 from opentelemetry import context, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from saga_messaging.broker import Record
 from saga_participant.answers import Answer
 from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.errors import BadMessage
 from saga_schemas.outcomes import Outcome
+from saga_schemas.records import Failure, read_own
 
+SEMANTIC_CONVENTIONS: Final = "https://opentelemetry.io/schemas/1.44.0"
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 _BAGGAGE: Final = W3CBaggagePropagator()
 _ERRORS: Final = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.UNSUPPORTED})
@@ -43,11 +47,25 @@ class Processing:
 
     def answered(self, answers: Sequence[Answer], to: CommandHeaders) -> None:
         """Note what the command led to. The last answer to it counts; there is none where nothing may be said."""
-        own = [answer.outcome for answer in answers if answer.to.message_id == to.message_id]
-        outcome = own[-1] if own else None
-        self.span.set_attribute("saga.outcome", outcome.value if outcome is not None else "none")
-        if outcome in _ERRORS and outcome is not None:
-            self.span.set_status(Status(StatusCode.ERROR, outcome.value))
+        if not self.span.is_recording():
+            return
+        own = [answer for answer in answers if answer.to.message_id == to.message_id]
+        last = own[-1] if own else None
+        self.span.set_attribute("saga.outcome", last.outcome.value if last is not None else "none")
+        self.span.set_attribute("saga.duplicate", last is not None and last.repeated)
+        if last is not None and last.outcome in _ERRORS:
+            code = _code(last)
+            if code is not None:
+                self.span.set_attribute("saga.code", code)
+            self._failed(last.outcome.value, last.outcome.value if code is None else f"{last.outcome.value}: {code}")
+
+    def ended_in(self, error: BaseException) -> None:
+        """It was cancelled, or a bug of ours: nothing is said of it, and the command comes again."""
+        self._failed(type(error).__qualname__, type(error).__qualname__)
+
+    def _failed(self, kind: str, description: str) -> None:
+        self.span.set_attribute("error.type", kind)
+        self.span.set_status(Status(StatusCode.ERROR, description))
 
 
 _UNRECORDED: Final = Processing(span=trace.INVALID_SPAN, hop=Hop())
@@ -56,8 +74,10 @@ _UNRECORDED: Final = Processing(span=trace.INVALID_SPAN, hop=Hop())
 class Tracing:
     """Makes the spans of one participant."""
 
-    def __init__(self, participant: str, group: str) -> None:
-        self._tracer = trace.get_tracer("saga_participant")
+    def __init__(self, participant: str, group: str, provider: TracerProvider | None = None) -> None:
+        """`provider`: None is the process's."""
+        self._tracer = trace.get_tracer("saga_participant", tracer_provider=provider, schema_url=SEMANTIC_CONVENTIONS)
+        self._provider = provider
         self._participant = participant
         self._group = group
 
@@ -70,7 +90,8 @@ class Tracing:
         parent = _PROPAGATOR.extract(carrier)
         if headers.baggage is not None:
             parent = _BAGGAGE.extract({"baggage": headers.baggage}, parent)
-        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):  # asked each time: an SDK may be installed late
+        provider = self._provider or trace.get_tracer_provider()  # asked each time: an SDK may be installed late
+        if isinstance(provider, trace.ProxyTracerProvider):
             token = context.attach(parent)
             try:
                 yield _UNRECORDED
@@ -86,7 +107,12 @@ class Tracing:
         ) as span:
             if span.is_recording():
                 span.set_attributes(self._attributes(headers, record))
-            yield Processing(span=span, hop=_hop(span))
+            processing = Processing(span=span, hop=_hop(span))
+            try:
+                yield processing
+            except BaseException as error:
+                processing.ended_in(error)
+                raise
 
     def _attributes(self, headers: CommandHeaders, record: Record) -> dict[str, str | int | bool]:
         return {
@@ -95,8 +121,10 @@ class Tracing:
             "messaging.operation.name": "process",
             "messaging.destination.name": record.topic,
             "messaging.destination.partition.id": str(record.partition),
+            "messaging.kafka.message.key": str(headers.saga_id),
             "messaging.kafka.offset": record.offset,
             "messaging.message.id": headers.message_id,
+            "messaging.message.conversation_id": str(headers.saga_id),
             "messaging.consumer.group.name": self._group,
             "saga.participant": self._participant,
             "saga.id": str(headers.saga_id),
@@ -104,8 +132,17 @@ class Tracing:
             "saga.kind": headers.kind.value,
             "saga.run": headers.run,
             "saga.attempt": headers.attempt,
-            "saga.duplicate": headers.attempt > 1,
         }
+
+
+def _code(answer: Answer) -> str | None:
+    """What a handler's no or failure was called."""
+    if answer.outcome is Outcome.UNSUPPORTED:
+        return None
+    try:
+        return read_own(answer.content.payload, Failure).code
+    except BadMessage:  # a remembered reply of a row that was edited by hand
+        return None
 
 
 def _hop(span: Span) -> Hop:

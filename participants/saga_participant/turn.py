@@ -128,7 +128,17 @@ class Turn:
         if made is not None:
             seq = new.progress_seq if verdict.memory is Memory.PROGRESS else None
             row_run = barrier.row_run_of(verdict.row, told, verdict.outcome)
-            self.answers.append(Answer(to=self.command.headers, outcome=verdict.outcome, content=made, seq=seq, row_run=row_run))
+            repeated = entry is not None and barrier.handled_before(entry.row, told)
+            self.answers.append(
+                Answer(
+                    to=self.command.headers,
+                    outcome=verdict.outcome,
+                    content=made,
+                    seq=seq,
+                    row_run=row_run,
+                    repeated=repeated,
+                )
+            )
         if self.dirty or new != (entry or fresh):
             await self.transaction.save(new)
         elif entry is not None:

@@ -20,6 +20,7 @@ import pytest
 from saga_cli.demo.ledger_check import Order, check
 from saga_cli.demo.plan import SERVICES
 from saga_cli.dev.kafka import KafkaService
+from support.collector import Collector
 
 SAGA = Path(sys.executable).with_name("saga")
 AGREED = "16 COMPLETED  4 COMPENSATED   stock, money and parcels agree: nothing lost, nothing doubled"
@@ -73,8 +74,10 @@ def test_the_demo_ends_well_and_shows_what_the_tour_shows(tmp_path: Path) -> Non
     assert re.fullmatch(r"  order o-\d+-\w{3}   COMPENSATED   ship: REJECTED no_carrier", lines[drawn])
     assert re.fullmatch(r"  ├─ reserve  SUCCEEDED +[\d.]+ m?s     undone +[\d.]+ m?s    [▇▁]{11}", lines[drawn + 1])
     assert re.fullmatch(r"  └─ ship     REJECTED +[\d.]+ m?s +[▇▁]{11}", lines[drawn + 3])
-    assert re.search(r"^  trace [0-9a-f]{32} ", done.stdout, re.MULTILINE)
-    assert re.search(r"^  next: saga demo --keep     \(then: saga list, saga show o-\d+-\w{3}\)$", done.stdout, re.MULTILINE)
+    hint = r"no collector on :4317; start Jaeger and run again with --otlp|one listens on :4317; run again with --otlp \S+"
+    assert re.fullmatch(rf"  trace [0-9a-f]{{32}}   \(({hint}) to look at it there\)", lines[-2])
+    key = r"o-\d+-\w{3}"
+    assert re.fullmatch(rf"  next: saga demo --keep     \(then: saga list, saga show {key}, saga trace show {key}\)", lines[-1])
 
 
 async def test_one_effect_removed_or_doubled_in_the_databases_turns_the_check_red(tmp_path: Path) -> None:
@@ -125,11 +128,16 @@ def test_the_demo_runs_on_real_kafka_and_postgresql(
     """A Kafka of its own: the demo uses the usual names of topics and groups."""
     kafka = own_kafka()
 
-    done = demo(tmp_path, "--bootstrap-servers", kafka.bootstrap_servers, "--database", database_url)
+    with Collector() as collector:
+        real = ("--bootstrap-servers", kafka.bootstrap_servers, "--database", database_url, "--otlp", collector.endpoint)
+        done = demo(tmp_path, *real)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert AGREED in done.stdout
     assert done.stdout.startswith(f"saga demo   PostgreSQL, Kafka on {kafka.bootstrap_servers}\n")
+    shown = re.search(r"^  trace http://127\.0\.0\.1:16686/trace/([0-9a-f]{32})$", done.stdout, re.MULTILINE)
+    assert shown, done.stdout
+    assert {"order", "process shop.BookCarrier", "UPDATE reservations"} <= {span.name for span in collector.trace(shown[1])}
 
 
 def test_a_taken_port_makes_the_demo_take_a_free_one_and_say_so(tmp_path: Path) -> None:

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import grpc
 import httpx
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
-    MetricsServiceServicer,
-    add_MetricsServiceServicer_to_server,
-)
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as classic
 
 from saga_coordinator.api import create_app
 from saga_coordinator.assembly import Instance
 from saga_coordinator.metric_catalog import ALL, Type
+from saga_coordinator.settings import OtlpProtocol
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.envelopes import CommandHeaders, StartHeaders
 from saga_schemas.outcomes import Kind, Outcome
+from support.collector import Collector
 from support.coordinators import closed, opened, register, running, settings_for, start
-from support.otlp import OtlpCollector
 from support.scripted import DONE, FENCED, UNDONE, Answer, ScriptedParticipant, catalog_of, until
 
 DEFINITION = """
@@ -212,45 +206,22 @@ async def test_only_a_sampled_saga_leaves_its_trace(sqlite_url: str, sampling: f
 # --- OTLP --------------------------------------------------------------------------------------------------------------------
 
 
-Received = list[bytes]
-
-
-@contextmanager
-def grpc_collector() -> Iterator[tuple[str, Received]]:
-    received: Received = []
-
-    class Service(MetricsServiceServicer):
-        def Export(self, request: ExportMetricsServiceRequest, context: object) -> ExportMetricsServiceResponse:
-            received.append(request.SerializeToString())
-            return ExportMetricsServiceResponse()
-
-    server = grpc.server(ThreadPoolExecutor(2))
-    add_MetricsServiceServicer_to_server(Service(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"http://127.0.0.1:{port}", received
-    finally:
-        server.stop(None).wait()
-
-
-@contextmanager
-def http_collector() -> Iterator[tuple[str, Received]]:
-    with OtlpCollector() as collector:
-        yield collector.url, collector.metrics
-
-
-@pytest.mark.parametrize(("protocol", "collector"), [("grpc", grpc_collector), ("http/protobuf", http_collector)])
-async def test_the_same_figures_go_to_a_collector(sqlite_url: str, protocol: str, collector: Any) -> None:
-    with collector() as (endpoint, received):
-        settings = {"otlp_endpoint": endpoint, "otlp_protocol": protocol, "otlp_metrics_interval_s": 0.1, "instance": "a"}
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+async def test_the_same_figures_go_to_a_collector(sqlite_url: str, protocol: OtlpProtocol) -> None:
+    with Collector(protocol) as collector:
+        settings = {
+            "otlp_endpoint": collector.endpoint,
+            "otlp_protocol": protocol,
+            "otlp_metrics_interval_s": 0.1,
+            "instance": "a",
+        }
         async with watched(sqlite_url, **settings, roles=NOT_THE_PROJECTOR) as at_work:
             await at_work.saga()
             served = await at_work.families()
-            before = len(received)
-            await until(lambda: len(received) > before + 1)  # one of them began after that
+            before = len(collector.metrics)
+            await until(lambda: len(collector.metrics) > before + 1)  # one of them began after that
             assert await at_work.value("saga_metric_export_failures_total") == 0
-    (resource,) = ExportMetricsServiceRequest.FromString(received[-1]).resource_metrics
+    (resource,) = collector.metrics[-1].resource_metrics
 
     told = {each.key: each.value.string_value for each in resource.resource.attributes}
     assert (told["service.name"], told["service.instance.id"]) == ("saga-coordinator", "a")

@@ -17,9 +17,9 @@ from saga_coordinator.app import serve
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
+from support.collector import Collector
 from support.coordinators import opened, register, settings_for
 from support.jaeger import JaegerClient
-from support.otlp import OtlpCollector
 from support.processes import SAGA
 from support.scripted import DONE, FENCED, UNDONE, Answer, ScriptedParticipant, catalog_of, until
 
@@ -51,7 +51,7 @@ class Home:
     http: httpx.AsyncClient
     server: str
     participant: ScriptedParticipant
-    collector: OtlpCollector
+    collector: Collector
 
     async def started(self) -> str:
         answer = await self.http.post("/v1/sagas", json={"definition": "traced", "input": {"id": "x"}, "key": "x-1"})
@@ -81,9 +81,9 @@ async def home(sqlite_url: str) -> AsyncIterator[Home]:
     broker, stop = MemoryBroker(), asyncio.Event()
     participant = ScriptedParticipant(broker, "one", no_to_two)
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    with OtlpCollector() as collector:
+    with Collector("http/protobuf") as collector:
         settings = settings_for(
-            sqlite_url, otlp_endpoint=collector.url, otlp_protocol="http/protobuf", jaeger_url=JAEGER, token_keys=None
+            sqlite_url, otlp_endpoint=collector.endpoint, otlp_protocol="http/protobuf", jaeger_url=JAEGER, token_keys=None
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(serve(settings, ready=listening.set_result, stop=stop, broker=broker))
@@ -114,12 +114,13 @@ async def test_what_is_shown_answered_and_sent_are_the_same_spans(home: Home) ->
     assert (await home.saga("trace", "show", saga_id, "-o", "ids")).split() == ids
     assert json.loads(await home.saga("trace", "show", saga_id, "-o", "json")) == trace
 
-    await until(lambda: home.collector.spans().keys() == set(ids))
-    sent = home.collector.spans()
-    home.collector.requests.clear()
-    told = await home.saga("trace", "export", "x-1", "--otlp", home.collector.url, "--protocol", "http/protobuf")
-    assert told.startswith(f"sent 6 spans of trace {trace['trace_id']} to {home.collector.url}\n")
-    assert home.collector.spans() == sent, "resource, scope and span: the very same bytes"
+    await until(lambda: {span.span_id for span in home.collector.spans} == set(ids))
+    sent = {span.encoded for span in home.collector.spans}
+    home.collector.forget()
+    told = await home.saga("trace", "export", "x-1", "--otlp", home.collector.endpoint, "--protocol", "http/protobuf")
+    assert told.startswith(f"sent 6 spans of trace {trace['trace_id']} to {home.collector.endpoint}\n")
+    assert len(sent) == 6, "resource, scope and span of what was sent twice: the very same bytes"
+    assert {span.encoded for span in home.collector.spans} == sent
 
 
 async def test_sent_to_a_real_jaeger_twice_by_hand_it_is_one_trace(home: Home, jaeger_service: Jaeger) -> None:

@@ -25,8 +25,8 @@ from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
-from saga_participant import tracing
 from saga_participant.answers import Answer
+from saga_participant.tracing import Tracing
 from saga_schemas.codec import encode
 from saga_schemas.envelopes import CommandHeaders, StartHeaders
 from saga_schemas.outcomes import Kind, Outcome
@@ -339,38 +339,72 @@ def command_with(traceparent: str | None) -> CommandHeaders:
 RECORD = Record(topic="saga.cmd.one", partition=3, offset=7, timestamp_ms=1, key=b"k", value=b"secret", headers=())
 
 
+@dataclass(frozen=True, slots=True)
+class WithSdk:
+    """A participant's tracing with an SDK that keeps the spans."""
+
+    tracing: Tracing
+    kept: InMemorySpanExporter
+
+
 @pytest.fixture
-def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """An SDK in the participant's process, which keeps the spans."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
+def sdk() -> WithSdk:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(tracing.trace, "get_tracer", provider.get_tracer)
-    return exporter
+    return WithSdk(Tracing("one", "saga.one", provider), exporter)
 
 
-def test_a_participant_with_an_sdk_makes_a_process_span_and_the_reply_carries_it_on(exported: InMemorySpanExporter) -> None:
+def test_a_participant_with_an_sdk_makes_a_process_span_and_the_reply_carries_it_on(sdk: WithSdk) -> None:
     command = command_with(SAMPLED)
-    with tracing.Tracing("one", "saga.one").process(command, RECORD) as processing:
+    with sdk.tracing.process(command, RECORD) as processing:
         processing.answered([Answer(to=command, outcome=Outcome.REJECTED)], command)
-    (span,) = exported.get_finished_spans()
+    (span,) = sdk.kept.get_finished_spans()
     assert (span.name, span.kind, span.status.status_code) == ("process t.Do", SpanKind.CONSUMER, StatusCode.ERROR)
     assert span.parent is not None
     assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE, SPAN)
     assert processing.hop.traceparent == f"00-{TRACE}-{span.context.span_id:016x}-01"
-    assert (span.attributes or {})["saga.outcome"] == "REJECTED"
+    assert dict(span.attributes or {}) == {
+        "messaging.system": "kafka",
+        "messaging.operation.type": "process",
+        "messaging.operation.name": "process",
+        "messaging.destination.name": "saga.cmd.one",
+        "messaging.destination.partition.id": "3",
+        "messaging.kafka.message.key": str(command.saga_id),
+        "messaging.kafka.offset": 7,
+        "messaging.message.id": "c-1",
+        "messaging.message.conversation_id": str(command.saga_id),
+        "messaging.consumer.group.name": "saga.one",
+        "error.type": "REJECTED",
+        "saga.participant": "one",
+        "saga.id": str(command.saga_id),
+        "saga.step": "one",
+        "saga.kind": "action",
+        "saga.run": 1,
+        "saga.attempt": 1,
+        "saga.outcome": "REJECTED",
+        "saga.duplicate": False,
+    }
     assert "secret" not in str(span.to_json())
 
 
-def test_an_unsampled_command_makes_no_span_and_its_reply_stays_unsampled(exported: InMemorySpanExporter) -> None:
-    with tracing.Tracing("one", "saga.one").process(command_with(UNSAMPLED), RECORD) as processing:
-        pass
-    assert exported.get_finished_spans() == ()
+def test_what_ends_in_an_exception_is_an_error_without_its_words(sdk: WithSdk) -> None:
+    with pytest.raises(ValueError, match="4111"), sdk.tracing.process(command_with(SAMPLED), RECORD):
+        raise ValueError("secret 4111")
+    (span,) = sdk.kept.get_finished_spans()
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "ValueError")
+    assert (span.attributes or {})["error.type"] == "ValueError"
+    assert "4111" not in str(span.to_json())
+
+
+def test_an_unsampled_command_makes_no_span_and_its_reply_stays_unsampled(sdk: WithSdk) -> None:
+    with sdk.tracing.process(command_with(UNSAMPLED), RECORD) as processing:
+        processing.answered([], command_with(UNSAMPLED))
+    assert sdk.kept.get_finished_spans() == ()
     traceparent = processing.hop.traceparent or ""
     assert (traceparent.split("-")[1], traceparent[-3:]) == (TRACE, "-00")
 
 
 def test_without_an_sdk_the_commands_own_context_goes_out_again() -> None:
-    with tracing.Tracing("one", "saga.one").process(command_with(SAMPLED), RECORD) as processing:
+    with Tracing("one", "saga.one").process(command_with(SAMPLED), RECORD) as processing:
         pass
     assert processing.hop.traceparent in (None, SAMPLED)

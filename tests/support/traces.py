@@ -17,6 +17,7 @@ FIRST_SHOWN = 5
 TOLERANCE_US = 5_000
 PAYLOAD_FIELDS = ("order_id", "customer", "account", "sku", "quantity", "carrier", "address", "faults", "charge_id", "parcel_id")
 PAYLOAD_VALUES = ("Main Street", "customer-", "account-", "sku-")
+_REMEMBERED = frozenset({"SUCCEEDED", "REJECTED", "UNDONE", "NOTHING_TO_UNDO"})
 _ENDS = frozenset({"SUCCEEDED", "REJECTED", "FENCED", "UNDONE", "NOTHING_TO_UNDO"})
 
 
@@ -171,13 +172,14 @@ def not_processed(saga: Told, trace: Trace) -> list[str]:
 
 
 def processed_twice_unsaid(trace: Trace) -> Collection[str]:
-    """Attempts with more than one participant's span of which not all but one say that they are duplicates."""
-    by_parent: dict[str | None, list[Span]] = {}
-    for span in trace.spans:
-        if span.kind == "consumer":
-            by_parent.setdefault(span.parent_id, []).append(span)
-    return [
-        str(parent)
-        for parent, spans in by_parent.items()
-        if sum(span.tags.get("saga.duplicate") is not True and span.tags.get("saga.outcome") != "none" for span in spans) > 1
-    ]
+    """Attempts with more than one participant's span of which not all but one say that they are duplicates.
+
+    Of spans whose outcome a barrier row remembers: after a FAILED there is no row and the handler runs again, and a question changes none.
+    """
+    taken_up = [span for span in trace.spans if span.kind == "consumer" and span.tags.get("saga.kind") != "resolve"]
+    first = Counter(
+        span.parent_id
+        for span in taken_up
+        if span.tags["saga.outcome"] in _REMEMBERED and span.tags["saga.duplicate"] is not True
+    )
+    return [str(parent) for parent, times in first.items() if times > 1]

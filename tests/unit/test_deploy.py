@@ -97,12 +97,26 @@ def test_the_addresses_a_service_is_given_are_those_of_the_others(name: str) -> 
 
 
 def test_the_settings_of_the_participants_exist() -> None:
+    from saga_cli import otlp
     from saga_demo.settings import VARIABLES
     from saga_messaging.settings import known_variables
 
     for service in OURS.values():
         if service["command"][0] == "participant":
-            assert set(service["environment"]) <= VARIABLES | known_variables()
+            assert set(service["environment"]) <= VARIABLES | otlp.VARIABLES | known_variables()
+
+
+@pytest.mark.parametrize("name", [name for name, service in OURS.items() if service["command"][0] in ("serve", "participant")])
+def test_spans_go_to_the_jaeger_beside_and_links_to_where_its_page_is_published(name: str) -> None:
+    from saga_cli.otlp import Otlp, collector
+
+    environment: dict[str, str] = OURS[name]["environment"]
+    published = dict(port.rsplit(":", 1)[::-1] for port in SERVICES["jaeger"]["ports"])
+
+    assert collector(None, None, environment) == Otlp(endpoint="http://jaeger:4317")
+    assert "4317" in published, "where Jaeger takes OTLP by gRPC"
+    if OURS[name]["command"][0] == "serve":
+        assert environment["SAGA_JAEGER_URL"] == f"http://{published['16686']}"
 
 
 def database_of(name: str) -> str:

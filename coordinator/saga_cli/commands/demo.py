@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from saga_cli.commands.groups import HELP_OPTIONS, examples
+from saga_cli.otlp import ProtocolOption, collector, given_url
 
 
 def register(app: typer.Typer, panel: str) -> None:
@@ -17,6 +19,7 @@ def register(app: typer.Typer, panel: str) -> None:
         epilog=examples(
             "saga demo",
             "saga demo --keep",
+            "saga demo --otlp http://127.0.0.1:4317",
             "saga demo --bootstrap-servers 127.0.0.1:9092 --database postgresql+asyncpg://postgres@127.0.0.1/coordinator",
         ),
     )(demo)
@@ -35,15 +38,28 @@ def demo(
             help="postgresql+asyncpg://… instead of SQLite; NAME_payment … are made beside NAME.",
         ),
     ] = None,
-    otlp: Annotated[str | None, typer.Option(metavar="URL", help="Reserved: traces are not exported yet.")] = None,
+    otlp: Annotated[
+        str | None, typer.Option(metavar="URL", help="Trace every order; the spans go to this OTLP collector, such as Jaeger.")
+    ] = None,
+    otlp_protocol: ProtocolOption = None,
+    jaeger_url: Annotated[
+        str, typer.Option(metavar="URL", envvar="SAGA_JAEGER_URL", help="Where Jaeger's pages are, for the links.")
+    ] = "http://127.0.0.1:16686",
 ) -> None:
     """Run orders through a coordinator and three participants; some are rejected at the last step and undone.
 
     Then count every effect in the services' own books: nothing lost, nothing doubled.
     """
-    if otlp is not None:
-        raise typer.BadParameter("exporting traces is not built yet; leave it out", param_hint="--otlp")
     from saga_cli.demo.plan import planned
     from saga_cli.demo.story import tell
 
-    raise typer.Exit(tell(planned(orders=orders, keep=keep, bootstrap_servers=bootstrap_servers, database=database)))
+    environ = {} if otlp is None else os.environ  # a collector of the environment's is the services', not the demo's
+    plan = planned(
+        orders=orders,
+        keep=keep,
+        bootstrap_servers=bootstrap_servers,
+        database=database,
+        otlp=collector(otlp, otlp_protocol, environ),
+        jaeger_url=given_url(jaeger_url, "--jaeger-url"),
+    )
+    raise typer.Exit(tell(plan))

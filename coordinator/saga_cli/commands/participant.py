@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from saga_cli.commands.groups import HELP_OPTIONS, examples, group
+from saga_cli.otlp import Otlp, ProtocolOption, collector
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,6 +26,7 @@ def register(app: typer.Typer, panel: str) -> None:
         epilog=examples(
             "SAGA_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 saga participant run shop.payment:payment",
             "saga participant run saga_demo.payment:payment --bootstrap-servers 127.0.0.1:9092 --health-port 8711",
+            "saga participant run shop.payment:payment --otlp http://127.0.0.1:4317",
         ),
     )(run)
 
@@ -37,6 +40,10 @@ def run(
         int, typer.Option(min=0, max=65535, help="Port of /healthz, /readyz and /metrics on 127.0.0.1; 0 takes a free one.")
     ] = 0,
     instance: Annotated[str | None, typer.Option(help="Static group membership under this name.")] = None,
+    otlp: Annotated[
+        str | None, typer.Option(metavar="URL", help="The OTLP collector its spans go to; else SAGA_OTLP_ENDPOINT, else none.")
+    ] = None,
+    otlp_protocol: ProtocolOption = None,
 ) -> None:
     """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder too."""
     from saga_cli.until_told import run_until_told
@@ -45,8 +52,19 @@ def run(
     environ = dict(os.environ)
     if bootstrap_servers is not None:
         environ["SAGA_KAFKA_BOOTSTRAP_SERVERS"] = bootstrap_servers
+    spans_to = collector(otlp, otlp_protocol, environ)
     participant, kafka = loaded(target), KafkaSettings.from_env(environ)
-    run_until_told(lambda stop: _served(participant, kafka, stop, health_port, instance))
+    with _exporting(participant.name, spans_to):
+        run_until_told(lambda stop: _served(participant, kafka, stop, health_port, instance))
+
+
+def _exporting(name: str, otlp: Otlp | None) -> AbstractContextManager[None]:
+    """Nothing of OpenTelemetry's SDK is loaded without a collector."""
+    if otlp is None:
+        return nullcontext()
+    from saga_cli.participant_spans import exporting
+
+    return exporting(name, otlp)
 
 
 async def _served(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples, group
 from saga_cli.commands.sagas import SagaReference
+from saga_cli.otlp import Protocol, given_url
 
 if TYPE_CHECKING:
     from saga_coordinator.traces.plain import PlainTrace
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
 SEND_TIMEOUT_S: Final = 5.0
 """Somebody waits for it, and may type it again."""
-
-
-class Protocol(StrEnum):
-    """How a collector is spoken to."""
-
-    GRPC = "grpc"
-    HTTP = "http/protobuf"
 
 
 _COLLECTORS: Final = {Protocol.GRPC: "http://127.0.0.1:4317", Protocol.HTTP: "http://127.0.0.1:4318"}
@@ -83,22 +76,13 @@ def export(
     from saga_cli.client import Client
     from saga_cli.output import print_object
 
-    collector = _collector_url(otlp or _COLLECTORS[protocol])
+    collector = given_url(otlp or _COLLECTORS[protocol], "--otlp")
     with Client(server) as client:
         trace = client.trace(client.saga_id(saga))
     _send(*_checked(trace, server), collector, protocol)
     ids = [span["span_id"] for span in trace["spans"]]
     told = {name: trace[name] for name in ("id", "trace_id", "trace_url", "complete")} | {"collector": collector, "span_ids": ids}
     print_object(told, output, line=_sent(trace, collector), ids=ids)
-
-
-def _collector_url(text: str) -> str:
-    from saga_coordinator.settings import base_url
-
-    try:
-        return base_url(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no collector's address: {error}", param_hint="--otlp") from None
 
 
 def _checked(trace: dict[str, Any], server: str) -> tuple[PlainTrace, list[Span]]:

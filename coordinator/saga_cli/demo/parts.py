@@ -12,20 +12,25 @@ import importlib.util
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from saga_cli.demo.plan import PORT, Plan, database_name
 from saga_cli.demo.services import participant_of
+from saga_cli.demo.traces import participants_spans
 from saga_coordinator.app import serve
 from saga_coordinator.settings import Settings
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 from saga_messaging.standin import StandIn
+from saga_participant import Participant
+
+if TYPE_CHECKING:
+    from saga_cli.participant_spans import ParticipantSpans
 
 _LOG: Final = "demo.log"
 
@@ -36,6 +41,8 @@ class Parts:
 
     kafka: str
     port: int
+    spans: Mapping[str, ParticipantSpans]
+    """The services', where there is a collector."""
 
     @property
     def server(self) -> str:
@@ -46,20 +53,20 @@ class Parts:
 async def running(plan: Plan) -> AsyncIterator[Parts]:
     """Everything up and answering. What goes wrong in a part ends the block with that part's error."""
     _log_to(plan.directory / _LOG)
-    async with _kafka(plan) as kafka:
+    async with _kafka(plan) as kafka, participants_spans(plan) as spans:
         if not plan.embedded:
             await _create_databases(plan)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             ready = [asyncio.get_running_loop().create_future() for _ in plan.service_urls]
             serving = [
-                group.create_task(_serve_participant(name, url, kafka, stop, up))
+                group.create_task(_serve_participant(_participant(name, url, spans), kafka, stop, up))
                 for (name, url), up in zip(plan.service_urls.items(), ready, strict=True)
             ]
             port = _coordinator(group, plan, kafka, stop)
             try:
                 await asyncio.gather(*ready)
-                yield Parts(kafka=kafka.bootstrap_servers, port=await port)
+                yield Parts(kafka=kafka.bootstrap_servers, port=await port, spans=spans)
             finally:
                 stop.set()
                 for task in serving:  # all orders have ended: nothing is in hand, and what were would come again
@@ -73,17 +80,32 @@ def _coordinator(group: asyncio.TaskGroup, plan: Plan, kafka: KafkaSettings, sto
         port=PORT if _is_free(PORT) else 0,
         token_keys=os.environ.get("SAGA_TOKEN_KEYS") or (None if plan.embedded else _token_key()),
         kafka=kafka,
+        **_traced(plan),
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     group.create_task(serve(settings, ready=listening.set_result, stop=stop))
     return listening
 
 
-async def _serve_participant(name: str, url: str, kafka: KafkaSettings, stop: asyncio.Event, up: asyncio.Future[None]) -> None:
+def _traced(plan: Plan) -> dict[str, Any]:
+    """The coordinator's settings for it: every order is traced."""
+    if plan.otlp is None:
+        return {}
+    to = {"otlp_endpoint": plan.otlp.endpoint, "otlp_protocol": plan.otlp.protocol}
+    return {**to, "trace_sampling": 1.0, "jaeger_url": plan.jaeger_url}
+
+
+def _participant(name: str, url: str, spans: Mapping[str, ParticipantSpans]) -> Participant:
+    own = spans.get(name)
+    return participant_of(name, url, None if own is None else own.provider)
+
+
+async def _serve_participant(
+    participant: Participant, kafka: KafkaSettings, stop: asyncio.Event, up: asyncio.Future[None]
+) -> None:
     """Until `stop` or cancelled; `up` is told once it serves."""
     broker = KafkaBroker(kafka)
     try:
-        participant = participant_of(name, url)
         await participant.serve(broker, stop=stop, topic_prefix=kafka.topic_prefix, ready=lambda _: up.set_result(None))
     finally:
         await broker.stop()

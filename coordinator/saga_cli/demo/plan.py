@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from saga_cli.otlp import Otlp
 from saga_messaging.errors import ConfigurationError
 
 DIRECTORY = Path(".saga-demo")
 PORT = 8700
+JAEGER_URL = "http://127.0.0.1:16686"
 SERVICES = ("inventory", "payment", "shipping")
 EVERY_FIFTH = 5
 """Every fifth order has no carrier, so that shipping rejects it and what was done before is undone."""
@@ -30,6 +32,9 @@ class Plan:
     service_urls: Mapping[str, str]
     suffix: str
     """Ends the keys of this run's orders, so that they are never those of an earlier one."""
+    otlp: Otlp | None = None
+    """Where spans go; None: nothing is traced."""
+    jaeger_url: str = JAEGER_URL
 
     @property
     def embedded(self) -> bool:
@@ -42,7 +47,15 @@ class Plan:
         return number % EVERY_FIFTH != 0
 
 
-def planned(*, orders: int, keep: bool, bootstrap_servers: str | None, database: str | None) -> Plan:
+def planned(
+    *,
+    orders: int,
+    keep: bool,
+    bootstrap_servers: str | None,
+    database: str | None,
+    otlp: Otlp | None = None,
+    jaeger_url: str = JAEGER_URL,
+) -> Plan:
     """From the options. ConfigurationError says what is wrong with them."""
     if database is not None and not database.startswith("postgresql+asyncpg://"):
         raise ConfigurationError(
@@ -60,6 +73,8 @@ def planned(*, orders: int, keep: bool, bootstrap_servers: str | None, database:
         coordinator_url=database or _file(DIRECTORY, "coordinator"),
         service_urls={name: _beside(database, name) if database else _file(DIRECTORY, name) for name in SERVICES},
         suffix=_suffix(),
+        otlp=otlp,
+        jaeger_url=jaeger_url,
     )
 
 

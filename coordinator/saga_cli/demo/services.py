@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from opentelemetry.trace import TracerProvider
+
 from saga_demo.inventory import make_inventory
 from saga_demo.payment import make_payment
 from saga_demo.settings import ServiceSettings
@@ -18,6 +20,6 @@ _MAKE: Final[Mapping[str, Callable[[ServiceSettings], Participant]]] = {
 }
 
 
-def participant_of(name: str, database_url: str) -> Participant:
+def participant_of(name: str, database_url: str, tracer_provider: TracerProvider | None) -> Participant:
     """The service of this name."""
-    return _MAKE[name](ServiceSettings(database_url=database_url))
+    return _MAKE[name](ServiceSettings(database_url=database_url, tracer_provider=tracer_provider))

@@ -17,6 +17,7 @@ from saga_cli.demo.ledger_check import Order, check
 from saga_cli.demo.orders import LIMIT_S, place_all, register
 from saga_cli.demo.parts import Parts, running
 from saga_cli.demo.plan import PORT, SERVICES, Plan
+from saga_cli.demo.traces import USUAL_PORT, a_collector_listens, all_exported, require_collector
 from saga_cli.exits import ExitCode
 from saga_cli.output import console
 from saga_cli.show.words import plain
@@ -27,6 +28,8 @@ _PHASES: Final = ("COMPLETED", "COMPENSATED", "FORCED")
 
 def tell(plan: Plan) -> int:
     """Run the demo; the exit code."""
+    if plan.otlp is not None:
+        require_collector(plan.otlp)
     with held(plan.directory, keep=plan.keep):
         try:
             return asyncio.run(_told(plan))
@@ -45,7 +48,9 @@ async def _told(plan: Plan) -> int:
             await register(http)
             with _progress(plan) as ended:
                 sagas = await place_all(http, plan, ended)
+        drawn = _draw_one(sagas)
         agreed = await _sum_up(plan, sagas)
+        await _close(plan, parts, drawn)
         if plan.keep:
             await _stay(parts)
     return ExitCode.OK if agreed else ExitCode.FINDINGS
@@ -74,14 +79,20 @@ def _progress(plan: Plan) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-async def _sum_up(plan: Plan, sagas: list[dict[str, Any]]) -> bool:
-    """Draw one order that was undone, then what became of all; whether everything is as it must be."""
+def _draw_one(sagas: list[dict[str, Any]]) -> dict[str, Any]:
+    """Draw an order that was undone, or any where none was; give it."""
     out = console()
     undone = [saga for saga in sagas if saga["phase"] == "COMPENSATED"]
     drawn = (undone or sagas)[-1]
     out.print()
     for line in order_lines(drawn):
         out.print("  ", line, sep="")
+    return drawn
+
+
+async def _sum_up(plan: Plan, sagas: list[dict[str, Any]]) -> bool:
+    """What became of all; whether everything is as it must be."""
+    out = console()
     counted = Counter(saga["phase"] for saga in sagas)
     phases = "  ".join(f"{counted[phase]} {phase}" for phase in _PHASES if counted[phase])
     wrong = [*_unended(sagas), *await check(plan.service_urls, [_order(saga) for saga in sagas])]
@@ -92,10 +103,27 @@ async def _sum_up(plan: Plan, sagas: list[dict[str, Any]]) -> bool:
         out.print("  ", plain(f"{phases}   ", "bold"), plain("the books do not agree:", "bold red"), sep="")
         for disagreement in wrong:
             out.print(plain(f"    {disagreement}", "red"))
-    out.print(f"  trace {drawn['trace_id']}   (kept with the saga; its export to Jaeger is not built yet)")
-    if not plan.keep:
-        out.print(f"  next: saga demo --keep     (then: saga list, saga show {drawn['key']})")
     return not wrong
+
+
+async def _close(plan: Plan, parts: Parts, drawn: dict[str, Any]) -> None:
+    """Where to look next: the drawn order's trace, and the other commands."""
+    out, trace_id, key = console(), drawn["trace_id"], drawn["key"]
+    if plan.otlp is not None:
+        jaeger = plan.jaeger_url.rstrip("/")
+        late = "" if await all_exported(plan, parts.spans) else "   (the collector does not have all spans yet)"
+        out.print(plain(f"  trace {jaeger}/trace/{trace_id}{late}"))
+        out.print(plain(f"  all   {jaeger}/search?service=saga-coordinator&operation=order&limit={plan.orders}"))
+    elif a_collector_listens():
+        again = f"one listens on :{USUAL_PORT}; run again with --otlp http://127.0.0.1:{USUAL_PORT} to look at it there"
+        out.print(f"  trace {trace_id}   ({again})")
+    else:
+        out.print(
+            f"  trace {trace_id}   (no collector on :{USUAL_PORT}; start Jaeger and run again with --otlp to look at it there)"
+        )
+    if not plan.keep:
+        traced = "" if plan.otlp is None else f" {plan.otlp.options}"
+        out.print(plain(f"  next: saga demo --keep{traced}     (then: saga list, saga show {key}, saga trace show {key})"))
 
 
 def _order(saga: dict[str, Any]) -> Order:

@@ -61,7 +61,7 @@ class OtlpCollector:
         """`endpoint`: a base URL, as `http://127.0.0.1:4317`. `timeout_s`: for one batch, with the exporter's own repetitions."""
         self._resource = Resource({"service.name": service_name, "saga.cluster.id": cluster_id})
         self._complaints = Complaints("traces", "span")
-        self._exporter = _exporter(endpoint, protocol, timeout_s)
+        self._exporter = span_exporter(endpoint, protocol, timeout_s)
 
     async def send(self, batch: Sequence[spans.Span]) -> None:
         readable = [readable_span(span, self._resource) for span in batch]
@@ -104,8 +104,11 @@ def readable_span(span: spans.Span, resource: Resource) -> ReadableSpan:
     )
 
 
-def _exporter(endpoint: str, protocol: OtlpProtocol, timeout_s: float) -> SpanExporter:
-    """Imported when needed: who sends no spans does not pay for their libraries."""
+def span_exporter(endpoint: str, protocol: OtlpProtocol, timeout_s: float) -> SpanExporter:
+    """To the base URL of a collector. `timeout_s`: for one batch, with the exporter's own repetitions.
+
+    The libraries are imported when needed: who sends no spans does not pay for them.
+    """
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 

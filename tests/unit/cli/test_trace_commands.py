@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 
 from saga_cli.commands import trace as trace_command
@@ -13,7 +14,7 @@ from saga_coordinator.traces.export import OtlpCollector
 from saga_coordinator.traces.plain import PlainOpenSpan, PlainSpan, PlainTrace
 from saga_coordinator.traces.projection import Projection
 from saga_schemas.times import format_us
-from support import otlp
+from support.collector import Collector
 
 from ..engine.sagas import Player, play
 from ..traces.test_projection import ORDER, SAGA, TRACED, journal_of
@@ -189,38 +190,38 @@ def test_an_unknown_saga_ends_4(saga: Any, coordinator: Any, command: str) -> No
 
 
 @pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[otlp.OtlpCollector]:
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     for name in ("SAGA_OTLP_ENDPOINT", "SAGA_OTLP_PROTOCOL"):
         monkeypatch.delenv(name, raising=False)
-    with otlp.OtlpCollector() as listening:
+    with Collector("http/protobuf") as listening:
         yield listening
 
 
 @pytest.mark.parametrize("script", [BACK, HANGS, "cancel " + " ".join(["wait:60"] * 40) + " reserve:UNDONE"])
 def test_what_is_sent_is_what_the_projector_sends_byte_for_byte(
-    saga: Any, coordinator: Any, collector: otlp.OtlpCollector, script: str
+    saga: Any, coordinator: Any, collector: Collector, script: str
 ) -> None:
     player = play(ORDER, script)
     _, spans = folded(player)
-    projectors = OtlpCollector(collector.url, "http/protobuf", cluster_id=CLUSTER)
+    projectors = OtlpCollector(collector.endpoint, "http/protobuf", cluster_id=CLUSTER)
     asyncio.run(projectors.send([span.span() for span in spans]))
     projectors.close()
     coordinator.answer("GET", f"/v1/sagas/{SAGA}/trace", trace_of(player))
 
-    told = saga("trace", "export", str(SAGA), "--otlp", collector.url, "--protocol", "http/protobuf")
+    told = saga("trace", "export", str(SAGA), "--otlp", collector.endpoint, "--protocol", "http/protobuf")
 
     assert told.code == 0, told.err
-    by_projector, by_command = collector.requests
+    by_projector, by_command = collector.bodies
     assert by_command == by_projector
-    assert collector.spans().keys() == {span.span_id for span in spans}
+    assert {span.span_id for span in collector.spans} == {span.span_id for span in spans}
 
 
-def test_it_says_what_was_sent_where_and_that_more_follows(saga: Any, coordinator: Any, collector: otlp.OtlpCollector) -> None:
+def test_it_says_what_was_sent_where_and_that_more_follows(saga: Any, coordinator: Any, collector: Collector) -> None:
     trace = trace_of(play(ORDER, HANGS))
     coordinator.answer("GET", f"/v1/sagas/{SAGA}/trace", trace)
-    command = ("trace", "export", str(SAGA), "--otlp", collector.url, "--protocol", "http/protobuf")
+    command = ("trace", "export", str(SAGA), "--otlp", collector.endpoint, "--protocol", "http/protobuf")
     assert saga(*command).out == (
-        f"sent 2 spans of trace {TRACED.trace_id} to {collector.url}; the saga goes on, its root follows at its end\n{LINK}\n"
+        f"sent 2 spans of trace {TRACED.trace_id} to {collector.endpoint}; the saga goes on, its root follows at its end\n{LINK}\n"
     )
     ids = [span["span_id"] for span in trace["spans"]]
     assert saga(*command, "-o", "ids").out.split() == ids
@@ -229,24 +230,24 @@ def test_it_says_what_was_sent_where_and_that_more_follows(saga: Any, coordinato
         "trace_id": TRACED.trace_id,
         "trace_url": LINK,
         "complete": False,
-        "collector": collector.url,
+        "collector": collector.endpoint,
         "span_ids": ids,
     }
 
 
 def test_the_collector_is_the_coordinators_unless_another_is_named(
-    saga: Any, coordinator: Any, collector: otlp.OtlpCollector, monkeypatch: pytest.MonkeyPatch
+    saga: Any, coordinator: Any, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SAGA_OTLP_ENDPOINT", collector.url)
+    monkeypatch.setenv("SAGA_OTLP_ENDPOINT", collector.endpoint)
     monkeypatch.setenv("SAGA_OTLP_PROTOCOL", "http/protobuf")
     coordinator.answer("GET", f"/v1/sagas/{SAGA}/trace", trace_of(play(ORDER, BACK)))
     assert saga("trace", "export", str(SAGA)).code == 0
-    assert len(collector.requests) == 1
+    assert collector.requests == 1
 
 
 @pytest.mark.parametrize(("protocol", "port"), [("grpc", 4317), ("http/protobuf", 4318)])
 def test_without_any_it_is_the_usual_one_of_this_machine(
-    saga: Any, coordinator: Any, collector: otlp.OtlpCollector, monkeypatch: pytest.MonkeyPatch, protocol: str, port: int
+    saga: Any, coordinator: Any, collector: Collector, monkeypatch: pytest.MonkeyPatch, protocol: str, port: int
 ) -> None:
     monkeypatch.setattr(trace_command, "_send", lambda *given: None)
     coordinator.answer("GET", f"/v1/sagas/{SAGA}/trace", trace_of(play(ORDER, BACK)))
@@ -265,26 +266,24 @@ def test_a_collector_that_is_away_ends_69_with_one_line(
     assert "Traceback" not in told.err
 
 
-def test_a_collector_that_refuses_ends_69(saga: Any, coordinator: Any, collector: otlp.OtlpCollector) -> None:
-    collector.status = 400
+def test_a_collector_that_refuses_ends_69(saga: Any, coordinator: Any, collector: Collector) -> None:
+    collector.refuse(grpc.StatusCode.INVALID_ARGUMENT)
     coordinator.answer("GET", f"/v1/sagas/{SAGA}/trace", trace_of(play(ORDER, BACK)))
-    told = saga("trace", "export", str(SAGA), "--otlp", collector.url, "--protocol", "http/protobuf")
+    told = saga("trace", "export", str(SAGA), "--otlp", collector.endpoint, "--protocol", "http/protobuf")
     assert told.code == 69
     assert "did not take the spans" in told.err
 
 
 @pytest.mark.parametrize("changes", [{"cluster_id": None}, {"spans": [{"name": "x"}]}])
-def test_a_trace_of_another_release_ends_69(
-    saga: Any, coordinator: Any, collector: otlp.OtlpCollector, changes: dict[str, Any]
-) -> None:
+def test_a_trace_of_another_release_ends_69(saga: Any, coordinator: Any, collector: Collector, changes: dict[str, Any]) -> None:
     coordinator.answer("GET", f"/v1/sagas/{SAGA}/trace", trace_of(play(ORDER, BACK), **changes))
-    told = saga("trace", "export", str(SAGA), "--otlp", collector.url)
+    told = saga("trace", "export", str(SAGA), "--otlp", collector.endpoint)
     assert told.code == 69
     assert "use the saga of its release" in told.err
 
 
-def test_a_time_that_is_none_is_another_releases_too(saga: Any, coordinator: Any, collector: otlp.OtlpCollector) -> None:
+def test_a_time_that_is_none_is_another_releases_too(saga: Any, coordinator: Any, collector: Collector) -> None:
     trace = trace_of(play(ORDER, BACK))
     trace["spans"][0]["start"] = "yesterday"
     coordinator.answer("GET", f"/v1/sagas/{SAGA}/trace", trace)
-    assert saga("trace", "export", str(SAGA), "--otlp", collector.url).code == 69
+    assert saga("trace", "export", str(SAGA), "--otlp", collector.endpoint).code == 69

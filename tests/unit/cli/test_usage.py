@@ -67,7 +67,6 @@ BAD = [
     ("participant", "run", "no_such_module_anywhere:x"),
     ("participant", "run", "json:loads"),
     ("demo", "--orders", "0"),
-    ("demo", "--otlp", "http://127.0.0.1:4317"),
     ("trace", "show"),
     ("trace", "export", "o-17", "--otlp", "127.0.0.1:4317"),
     ("trace", "export", "o-17", "--otlp", "http://127.0.0.1:port"),

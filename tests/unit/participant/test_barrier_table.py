@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -16,6 +17,7 @@ from saga_participant.barrier import (
     acted,
     decide,
     ended,
+    handled_before,
     may_answer,
     row_run_of,
     undid,
@@ -145,6 +147,31 @@ def test_the_rows_run_is_told_only_with_a_success_of_a_newer_run() -> None:
         told = row_run_of(verdict.row, command, verdict.outcome)
         newer = row is not None and row.state is DONE and row.run > command.run
         assert told == (row.run if row is not None and newer else None)
+
+
+def test_what_was_taken_up_is_handled_before_when_it_comes_again() -> None:
+    for row, command in EVERY:
+        verdict = decide(row, command)
+        if verdict.task is Task.ACT:
+            assert not handled_before(row, command)
+            for ending in (Ending.DONE, Ending.REJECTED, Ending.ACCEPTED):
+                after, _ = acted(row, command, ending)
+                assert handled_before(after, command)
+                assert not handled_before(after, replace(command, run=command.run + 1)), "the next run is another command"
+            assert not handled_before(acted(row, command, Ending.FAILED)[0], command)
+        elif verdict.task is Task.UNDO:
+            assert verdict.row is not None
+            assert not handled_before(row, command)
+            assert handled_before(undid(verdict.row, command, Ending.DONE)[0], command)
+            assert not handled_before(undid(verdict.row, command, Ending.FAILED)[0], command)
+        elif command.kind is C and verdict.outcome is Outcome.NOTHING_TO_UNDO and verdict.row is not None:
+            assert handled_before(verdict.row, command) == (verdict.row.state is FENCED)
+
+
+def test_an_action_behind_a_fence_and_a_question_about_an_action_were_not_handled_before() -> None:
+    for row, command in EVERY:
+        if row is None or (row.state is FENCED and command.kind is A) or (row.state is not FENCED and command.kind is Z):
+            assert not handled_before(row, command)
 
 
 # The model's own reading (model/saga.cpp, `deliver`, with every lit_* = 0), as far as it is about the row and the reply.

@@ -318,14 +318,12 @@ async def test_without_an_sdk_the_commands_own_trace_goes_out_again_and_into_wha
     assert sent_on["traceparent"].encode() == theirs["traceparent"]
 
 
-async def test_with_an_sdk_the_process_span_is_the_commands_child_and_the_replys_parent(
-    broker: MemoryBroker, till: Participant, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_with_an_sdk_the_process_span_is_the_commands_child_and_the_replys_parent(broker: MemoryBroker) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    till, _ = make_till(tracer_provider=provider)
     saga = new_saga()
     async with serving(broker, till):
-        monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)  # as an SDK that is installed late
         await send(broker, command(saga, mode="reject"), command(saga, attempt=2))
         heard = await replies(broker, 2)
         await until(lambda: len(exporter.get_finished_spans()) == 2)

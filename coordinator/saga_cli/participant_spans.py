@@ -1,0 +1,130 @@
+"""A participant's spans to a collector: OpenTelemetry's SDK for the processes that `saga` runs. The kit knows its API only.
+
+Import this only where a collector is named: SDK and exporter take a third of a second. A collector that is away or slow costs spans and
+no work: they wait in a bounded queue, the oldest are dropped, a warning says so once an outage, and a stop waits for it a bounded time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import OTELResourceDetector, ProcessResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from saga_cli.otlp import Otlp
+from saga_coordinator.complaints import Complaints
+from saga_coordinator.traces.export import span_exporter
+
+EXPORT_TIMEOUT_S: Final = 5.0
+"""For one batch, with the exporter's own repetitions; then it is dropped."""
+STOP_LIMIT_S: Final = 2.0
+"""What a stop may take for the spans that have not left yet."""
+_EVERY_MS: Final = 1_000.0
+_PROCESS: Final = ("process.pid", "process.executable.name", "process.runtime.name", "process.runtime.version")
+"""Not the command line: it may hold what is nobody's business."""
+_QUEUE_LOGGER: Final = "opentelemetry.sdk._shared_internal"
+
+_LOG: Final = logging.getLogger("saga_cli.participant_spans")
+
+
+class ParticipantSpans:
+    """The SDK of one participant. The sampler obeys the saga's decision, unless OTEL_TRACES_SAMPLER says otherwise."""
+
+    def __init__(self, name: str, otlp: Otlp, *, alone: bool = True) -> None:
+        """`alone`: the process is this participant's, so the environment may name the service (OTEL_SERVICE_NAME)."""
+        self._complaints = Complaints("traces", "span")
+        exporter = span_exporter(otlp.endpoint, otlp.protocol, EXPORT_TIMEOUT_S)
+        self._exporter = _Exporter(exporter, otlp.endpoint, self._complaints)
+        every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EVERY_MS
+        self.provider = TracerProvider(resource=_resource(name, alone), shutdown_on_exit=False)
+        self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=every_ms))
+
+    def flush(self, limit_s: float) -> bool:
+        """Send what has ended; whether the collector took it within the limit. Blocks."""
+        return _within(limit_s, self.provider.force_flush) and not self._exporter.losing
+
+    def close(self) -> None:
+        """Send what is left, within STOP_LIMIT_S and a little. Blocks."""
+        if not _within(STOP_LIMIT_S, self.provider.shutdown):
+            self._exporter.shutdown()  # ends a repetition that waits, and a call by gRPC
+            _LOG.warning("ended before the collector at %s had taken all spans", self._exporter.endpoint)
+        self._complaints.close()
+
+
+@contextmanager
+def exporting(name: str, otlp: Otlp) -> Iterator[None]:
+    """The process's spans go to the collector while the block runs. An SDK that the participant's module installed itself stays."""
+    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        _LOG.warning("%s configured OpenTelemetry itself: its spans go where it says, not to %s", name, otlp.endpoint)
+        yield
+        return
+    spans = ParticipantSpans(name, otlp)
+    trace.set_tracer_provider(spans.provider)
+    try:
+        yield
+    finally:
+        spans.close()
+
+
+class _Exporter(SpanExporter):
+    """Another one, which says once an outage what it cannot deliver."""
+
+    def __init__(self, inner: SpanExporter, endpoint: str, complaints: Complaints) -> None:
+        self.endpoint = endpoint
+        self._inner = inner
+        self._complaints = complaints
+        self._lost = 0
+        self._closed = threading.Event()
+        logging.getLogger(_QUEUE_LOGGER).setLevel(logging.ERROR)  # a full queue is the same outage
+
+    @property
+    def losing(self) -> bool:
+        """The last batch was dropped."""
+        return self._lost > 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        try:
+            result = self._inner.export(spans)
+        except Exception as error:  # they answer by their result, but who knows what lies below them
+            result, why = SpanExportResult.FAILURE, f"{type(error).__name__}: {error}"
+        else:
+            why = self._complaints.last
+        if result is SpanExportResult.SUCCESS:
+            if self._lost:
+                _LOG.info(
+                    "spans go to %s again; %d were dropped, and those the queue had no place for", self.endpoint, self._lost
+                )
+            self._lost = 0
+            return result
+        if not self._lost and not self._closed.is_set():
+            _LOG.warning("spans do not reach the collector at %s and are dropped until it answers: %s", self.endpoint, why)
+        self._lost += len(spans)
+        return result
+
+    def shutdown(self) -> None:
+        """Also from another thread, while a batch is on its way."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self._inner.shutdown()
+
+
+def _resource(name: str, alone: bool) -> Resource:
+    process = ProcessResourceDetector().detect().attributes
+    own = Resource({"service.name": name, **{key: process[key] for key in _PROCESS if key in process}})
+    named = OTELResourceDetector().detect() if alone else Resource.get_empty()
+    return Resource.create().merge(own).merge(named)
+
+
+def _within(limit_s: float, work: Callable[[], object]) -> bool:
+    """Run it in a thread of its own; whether it ended in time. One that does not goes with the process."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    return not thread.is_alive()
