@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -30,6 +30,10 @@ TOPIC_WAIT_S = 0.5  # how long a send waits for a topic this producer has not se
 _REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, TopicAuthorizationFailedError, InvalidTopicError)
 
 
+_Sent = tuple[list[int], asyncio.Future[Any]]
+"""Which records went into a batch, and what tells of its acknowledgement."""
+
+
 class KafkaProducer:
     """One idempotent producer. Records of one call go out as few large batches a partition, in order."""
 
@@ -41,6 +45,7 @@ class KafkaProducer:
         self._usable = True
         self._missing_until: dict[str, float] = {}
         self._turns: dict[KafkaPartition, asyncio.Lock] = {}
+        self._latest: dict[KafkaPartition, asyncio.Future[Any]] = {}
 
     @property
     def usable(self) -> bool:
@@ -81,7 +86,7 @@ class KafkaProducer:
         sends = [self._send_topic(topic, indexes, records, results) for topic, indexes in by_topic.items()]
         try:
             async with asyncio.timeout(timeout_s):
-                await asyncio.gather(*sends)
+                await _all(sends)
         except TimeoutError:
             self._usable = False
         return results
@@ -104,12 +109,16 @@ class KafkaProducer:
             key = records[index].key
             chosen = numbers[zlib.crc32(key) % len(numbers)] if key is not None else numbers[index % len(numbers)]
             by_partition.setdefault(chosen, []).append(index)
-        await asyncio.gather(
-            *(
-                self._send_partition(KafkaPartition(topic, chosen), mine, records, results)
-                for chosen, mine in by_partition.items()
-            )
-        )
+        sent: list[_Sent] = []
+        busy: list[tuple[KafkaPartition, list[int]]] = []
+        for chosen, mine in by_partition.items():
+            partition = KafkaPartition(topic, chosen)
+            if self._is_free(partition):  # handing over does not wait: no task for that
+                await self._hand_over(partition, mine, records, results, sent)
+            else:
+                busy.append((partition, mine))
+        waits = [self._send_partition(partition, mine, records, results) for partition, mine in busy]
+        await _all([self._acknowledged(sent, results), *waits])
 
     async def _partitions(self, topic: str) -> list[int]:
         """A topic nobody has made must not hold up the others for long, so one that was just found missing is not waited for."""
@@ -125,10 +134,26 @@ class KafkaProducer:
         self._missing_until.pop(topic, None)
         return numbers
 
+    def _is_free(self, partition: KafkaPartition) -> bool:
+        """No call waits for its turn, and no batch waits to be sent."""
+        turn, latest = self._turns.get(partition), self._latest.get(partition)
+        return (turn is None or not turn.locked()) and (latest is None or latest.done())
+
     async def _send_partition(
         self, partition: KafkaPartition, indexes: list[int], records: Sequence[Outgoing], results: list[BrokerError | None]
     ) -> None:
-        sent: list[tuple[list[int], asyncio.Future[Any]]] = []
+        sent: list[_Sent] = []
+        await self._hand_over(partition, indexes, records, results, sent)
+        await self._acknowledged(sent, results)
+
+    async def _hand_over(
+        self,
+        partition: KafkaPartition,
+        indexes: list[int],
+        records: Sequence[Outgoing],
+        results: list[BrokerError | None],
+        sent: list[_Sent],
+    ) -> None:
         async with self._turns.setdefault(partition, asyncio.Lock()):  # fair: calls keep their order
             rest = indexes
             while rest:
@@ -143,9 +168,13 @@ class KafkaProducer:
                     self._failed([*taken, *rest], error, results)
                     break
                 future.add_done_callback(_look_at)
+                self._latest[partition] = future
                 sent.append((taken, future))
+
+    async def _acknowledged(self, sent: list[_Sent], results: list[BrokerError | None]) -> None:
         for taken, future in sent:
-            await asyncio.wait((future,))  # not awaited itself: cancelling us must not cancel it
+            if not future.done():
+                await asyncio.wait((future,))  # not awaited itself: cancelling us must not cancel it
             failure = future.exception()
             if failure is not None:
                 self._failed(taken, failure, results)
@@ -161,6 +190,14 @@ class KafkaProducer:
                 results[index] = RecordRefused(said(error), alone=len(indexes) == 1)
             else:
                 results[index] = BrokerError(said(error))
+
+
+async def _all(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Side by side; a single one without a task of its own."""
+    if len(coroutines) == 1:
+        await coroutines[0]
+    else:
+        await asyncio.gather(*coroutines)
 
 
 def _give_up(accumulator: Any) -> None:
