@@ -139,7 +139,10 @@ class JaegerClient:
 
 def _trace(told: dict[str, Any]) -> Trace:
     spans = [_span(span, told["processes"][span["processID"]]) for span in told["spans"]]
-    return Trace(trace_id=told["traceID"], spans=tuple(sorted(spans, key=lambda span: (span.start_us, -span.duration_us))))
+    in_order = sorted(
+        spans, key=lambda span: (span.start_us, -span.duration_us, span.span_id)
+    )  # whatever order Jaeger tells them in
+    return Trace(trace_id=told["traceID"], spans=tuple(in_order))
 
 
 def _span(told: dict[str, Any], process: dict[str, Any]) -> Span:

@@ -21,7 +21,7 @@ from saga_coordinator.traces.projection import MAX_EVENTS, JournalFacts, spans_o
 from saga_coordinator.traces.spans import Span
 from saga_messaging.broker import Record
 from saga_participant import tracing
-from saga_participant.answers import Answer
+from saga_participant.answers import Answer, failure
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -58,18 +58,17 @@ def by_the_coordinator() -> Iterator[Span]:
 
 
 @pytest.fixture
-def by_a_participant(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """The attributes of its span of one command."""
+def by_a_participant() -> dict[str, object]:
+    """The attributes of its span of one command, which it refuses: none has more."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(tracing.trace, "get_tracer", provider.get_tracer)
     command = CommandHeaders(
         message_id="c-1", source="/test", record="t.Do", time_us=1, saga_id=UUID("0198c1a2-0000-7000-8000-000000000001"), step="one",
         kind=Kind.ACTION, run=1, attempt=1, incarnation=1, version=1, tenant="default", definition_hash="0", expiry_us=1, token="t",
     )  # fmt: skip
     record = Record(topic="saga.cmd.one", partition=3, offset=7, timestamp_ms=1, key=b"k", value=b"v", headers=())
-    with tracing.Tracing("one", "saga.one").process(command, record) as processing:
-        processing.answered([Answer(to=command, outcome=Outcome.SUCCEEDED)], command)
+    with tracing.Tracing("one", "saga.one", provider).process(command, record) as processing:
+        processing.answered([Answer(to=command, outcome=Outcome.REJECTED, content=failure("no_carrier"))], command)
     (span,) = exporter.get_finished_spans()
     assert not span.events
     return dict(span.attributes or {})
