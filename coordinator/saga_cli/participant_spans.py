@@ -22,8 +22,10 @@ from saga_cli.otlp import Otlp
 from saga_coordinator.complaints import Complaints
 from saga_coordinator.traces.export import span_exporter
 
-EXPORT_TIMEOUT_S: Final = 5.0
-"""For one batch, with the exporter's own repetitions; then it is dropped."""
+EXPORT_TIMEOUT_S: Final = 60.0
+"""For one batch, with the exporter's own repetitions; then it is dropped. A collector that is away for half a minute costs no span."""
+QUEUE_SPANS: Final = 8_192
+"""What waits meanwhile, some tens of megabytes; OTEL_BSP_MAX_QUEUE_SIZE says otherwise."""
 STOP_LIMIT_S: Final = 2.0
 """What a stop may take for the spans that have not left yet."""
 _EVERY_MS: Final = 1_000.0
@@ -44,7 +46,8 @@ class ParticipantSpans:
         self._exporter = _Exporter(exporter, otlp.endpoint, self._complaints)
         every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EVERY_MS
         self.provider = TracerProvider(resource=_resource(name, alone), shutdown_on_exit=False)
-        self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=every_ms))
+        queue = None if "OTEL_BSP_MAX_QUEUE_SIZE" in os.environ else QUEUE_SPANS
+        self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=every_ms, max_queue_size=queue))
 
     def flush(self, limit_s: float) -> bool:
         """Send what has ended; whether the collector took it within the limit. Blocks."""
