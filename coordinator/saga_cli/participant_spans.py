@@ -1,7 +1,7 @@
 """A participant's spans to a collector: OpenTelemetry's SDK for the processes that `saga` runs. The kit knows its API only.
 
 Import this only where a collector is named: SDK and exporter take a third of a second. A collector that is away or slow costs spans and
-no work: they wait in a bounded queue, the oldest are dropped, a warning says so once an outage, and a stop waits for it a bounded time.
+no work: they wait in a bounded queue, then the oldest are dropped, a warning says so once an outage, and a stop waits a bounded time.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -22,10 +23,11 @@ from saga_cli.otlp import Otlp
 from saga_coordinator.complaints import Complaints
 from saga_coordinator.traces.export import span_exporter
 
-EXPORT_TIMEOUT_S: Final = 60.0
-"""For one batch, with the exporter's own repetitions; then it is dropped. A collector that is away for half a minute costs no span."""
-QUEUE_SPANS: Final = 8_192
-"""What waits meanwhile, some tens of megabytes; OTEL_BSP_MAX_QUEUE_SIZE says otherwise."""
+EXPORT_TIMEOUT_S: Final = 5.0
+"""For one try at a batch, with the exporter's own repetitions."""
+KEEP_S: Final = 30.0
+"""A batch that nobody takes for so long is dropped; the next ones wait behind it, as many as the queue holds."""
+_AGAIN_S: Final = 1.0
 STOP_LIMIT_S: Final = 2.0
 """What a stop may take for the spans that have not left yet."""
 _EVERY_MS: Final = 1_000.0
@@ -46,8 +48,7 @@ class ParticipantSpans:
         self._exporter = _Exporter(exporter, otlp.endpoint, self._complaints)
         every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EVERY_MS
         self.provider = TracerProvider(resource=_resource(name, alone), shutdown_on_exit=False)
-        queue = None if "OTEL_BSP_MAX_QUEUE_SIZE" in os.environ else QUEUE_SPANS
-        self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=every_ms, max_queue_size=queue))
+        self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=every_ms))
 
     def flush(self, limit_s: float) -> bool:
         """Send what has ended; whether the collector took it within the limit. Blocks."""
@@ -83,33 +84,39 @@ class _Exporter(SpanExporter):
         self.endpoint = endpoint
         self._inner = inner
         self._complaints = complaints
-        self._lost = 0
+        self._away = False
+        self._dropped = 0
         self._closed = threading.Event()
         logging.getLogger(_QUEUE_LOGGER).setLevel(logging.ERROR)  # a full queue is the same outage
 
     @property
     def losing(self) -> bool:
-        """The last batch was dropped."""
-        return self._lost > 0
+        """A batch was dropped, and none was taken since."""
+        return self._dropped > 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        until = time.monotonic() + KEEP_S
+        while (why := self._refusal(spans)) is not None:
+            if not self._away and not self._closed.is_set():
+                _LOG.warning("spans do not reach the collector at %s, and are dropped when too many wait: %s", self.endpoint, why)
+                self._away = True
+            if self._closed.wait(_AGAIN_S) or time.monotonic() > until:
+                self._dropped += len(spans)
+                return SpanExportResult.FAILURE
+        if self._away:
+            _LOG.info("spans go to %s again; %d were dropped, and those the queue had no place for", self.endpoint, self._dropped)
+        self._away, self._dropped = False, 0
+        return SpanExportResult.SUCCESS
+
+    def _refusal(self, spans: Sequence[ReadableSpan]) -> str | None:
+        """One try; why it failed."""
+        if self._closed.is_set():
+            return "it is over"
         try:
             result = self._inner.export(spans)
         except Exception as error:  # they answer by their result, but who knows what lies below them
-            result, why = SpanExportResult.FAILURE, f"{type(error).__name__}: {error}"
-        else:
-            why = self._complaints.last
-        if result is SpanExportResult.SUCCESS:
-            if self._lost:
-                _LOG.info(
-                    "spans go to %s again; %d were dropped, and those the queue had no place for", self.endpoint, self._lost
-                )
-            self._lost = 0
-            return result
-        if not self._lost and not self._closed.is_set():
-            _LOG.warning("spans do not reach the collector at %s and are dropped until it answers: %s", self.endpoint, why)
-        self._lost += len(spans)
-        return result
+            return f"{type(error).__name__}: {error}"
+        return None if result is SpanExportResult.SUCCESS else self._complaints.last
 
     def shutdown(self) -> None:
         """Also from another thread, while a batch is on its way."""

@@ -124,7 +124,8 @@ def test_a_flush_says_whether_the_collector_has_them(clean: pytest.MonkeyPatch, 
 def test_an_outage_is_one_warning_and_afterwards_spans_arrive_again(
     clean: pytest.MonkeyPatch, collector: Collector, caplog: pytest.LogCaptureFixture, goes_wrong: Callable[[Collector], None]
 ) -> None:
-    clean.setattr("saga_cli.participant_spans.EXPORT_TIMEOUT_S", 0.3)
+    for name, seconds in (("EXPORT_TIMEOUT_S", 0.3), ("KEEP_S", 0.0), ("_AGAIN_S", 0.01)):
+        clean.setattr(f"saga_cli.participant_spans.{name}", seconds)
     caplog.set_level(logging.INFO)
     with spans_to(collector) as spans:
         goes_wrong(collector)
@@ -141,6 +142,22 @@ def test_an_outage_is_one_warning_and_afterwards_spans_arrive_again(
     assert [record.levelname for record in told(caplog)] == ["WARNING", "INFO"]
     assert "again; 3 were dropped" in told(caplog)[1].getMessage()
     assert [span.name for span in collector.spans] == ["arrives"]
+
+
+@pytest.mark.parametrize("goes_wrong", [Collector.refuse, Collector.stop])
+def test_what_waited_through_a_short_outage_arrives(
+    clean: pytest.MonkeyPatch, collector: Collector, goes_wrong: Callable[[Collector], None]
+) -> None:
+    clean.setattr("saga_cli.participant_spans.EXPORT_TIMEOUT_S", 0.3)
+    with spans_to(collector) as spans:
+        goes_wrong(collector)
+        make(spans, "one")
+        assert not spans.flush(1.0)
+        make(spans, "two")
+        collector.accept() if goes_wrong is Collector.refuse else collector.start()
+        assert spans.flush(60)
+
+    assert [span.name for span in collector.spans] == ["one", "two"]
 
 
 def test_the_queue_is_bounded_and_says_nothing_of_its_own(
