@@ -19,7 +19,7 @@ from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.saga_log import about_row
 from saga_coordinator.store.port import SagaRow, Store, StoreError
-from saga_coordinator.traces.export import Collector, SpansRefused, batches
+from saga_coordinator.traces.collector import Collector, SpansRefused, batches
 from saga_coordinator.traces.projection import Projection
 from saga_coordinator.traces.reading import completed, read_spans, traced_saga
 from saga_coordinator.traces.spans import Span

@@ -21,7 +21,7 @@ from saga_coordinator.projector import Projector
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import SPANS_DUE_MOST, Store
 from saga_coordinator.traces import reading
-from saga_coordinator.traces.export import SpansRefused
+from saga_coordinator.traces.collector import SpansRefused
 from saga_coordinator.traces.projection import Projection
 from saga_coordinator.traces.reading import read_spans, traced_saga
 from saga_coordinator.traces.spans import Span, root_span_id, started_span_id

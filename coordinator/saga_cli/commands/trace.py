@@ -101,7 +101,8 @@ def _send(trace: PlainTrace, spans: list[Span], url: str, protocol: Protocol) ->
     import asyncio
 
     from saga_cli.exits import CommandFailed, ExitCode
-    from saga_coordinator.traces.export import OtlpCollector, SpansRefused, batches
+    from saga_coordinator.traces.collector import SpansRefused, batches
+    from saga_coordinator.traces.export import OtlpCollector
 
     collector = OtlpCollector(
         url, protocol.value, cluster_id=trace.cluster_id, service_name=trace.service_name, timeout_s=SEND_TIMEOUT_S

@@ -8,8 +8,8 @@ a span that is sent twice, or by two instances, is the same bytes, and a collect
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Final
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -20,9 +20,9 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from saga_coordinator.complaints import Complaints
 from saga_coordinator.settings import OtlpProtocol
 from saga_coordinator.traces import spans
+from saga_coordinator.traces.collector import SpansRefused
 
 EXPORT_TIMEOUT_S: Final = 10.0
-SPANS_AT_ONCE: Final = 1_000
 _TRACES_PATH: Final = "/v1/traces"
 _KINDS: Final = {spans.SpanKind.INTERNAL: SpanKind.INTERNAL, spans.SpanKind.PRODUCER: SpanKind.PRODUCER}
 _SCOPE: Final = InstrumentationScope("saga_coordinator")
@@ -30,20 +30,6 @@ _LEAST_NS: Final = 1
 """Jaeger takes a span of no length for one of negative length: it warns, and keeps it twice when it comes twice."""
 _UNSET: Final = Status()
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-
-
-class SpansRefused(Exception):
-    """The collector did not acknowledge the spans: it is away, slow, or does not want them."""
-
-
-class Collector(Protocol):
-    """Where spans go."""
-
-    async def send(self, batch: Sequence[spans.Span]) -> None:
-        """Returns when the collector has acknowledged all of them. Raises SpansRefused."""
-        ...
-
-    def close(self) -> None: ...
 
 
 class OtlpCollector:
@@ -75,12 +61,6 @@ class OtlpCollector:
     def close(self) -> None:
         self._exporter.shutdown()
         self._complaints.close()
-
-
-def batches(found: Sequence[spans.Span]) -> Iterator[Sequence[spans.Span]]:
-    """What goes out at once: a collector bounds the size of a request."""
-    for start in range(0, len(found), SPANS_AT_ONCE):
-        yield found[start : start + SPANS_AT_ONCE]
 
 
 def readable_span(span: spans.Span, resource: Resource) -> ReadableSpan:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind, StatusCode
 
-from saga_coordinator.traces.export import SPANS_AT_ONCE, batches, readable_span
+from saga_coordinator.traces.collector import SPANS_AT_ONCE, batches
+from saga_coordinator.traces.export import readable_span
 
 from .test_projection import TRACED, named, spans
 
