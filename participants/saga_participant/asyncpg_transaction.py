@@ -92,9 +92,8 @@ class AsyncpgTransaction:
         statements = claim_of(fresh)
         if statements is None or not await self._bare.prepare():
             return None
-        self._begun = True
         try:
-            return bool(await self._connection.execute(statements) == "INSERT 0 1")
+            return await self._first(statements) == "INSERT 0 1"
         except Exception as error:
             if sqlstate(error) != _UNKNOWN_NAME:
                 raise
@@ -115,12 +114,21 @@ class AsyncpgTransaction:
         if self._begun:
             return
         try:
-            await self._connection.execute("BEGIN")
+            await self._first("BEGIN")
         except Exception as error:
             if not self.lost() and not out_of_reach(error):
                 raise
             raise Unavailable(f"the database does not begin a transaction ({type(error).__name__})") from error
+
+    async def _first(self, statements: str) -> str:
+        """What begins the transaction. Cancelled or timed out, nobody knows yet whether there is one: the connection has to go."""
         self._begun = True
+        try:
+            return str(await self._connection.execute(statements))
+        except BaseException as error:
+            if not refused(error):
+                self._connection.terminate()
+            raise
 
     async def clock(self) -> int:
         if self._now_us is None:

@@ -147,7 +147,7 @@ class Turn:
 
     async def _act(self, before: Entry | None, fresh: Entry, told: barrier.Command) -> Plan:
         assert self.route is not None
-        base = replace(before or fresh, action=None, undo=None, progress_seq=0)
+        base = fresh if before is None else replace(before, action=None, undo=None, progress_seq=0)
         if self.route.handler.external and Task.ACT not in self.known:
             return await self._prepare(base, told, self.route)
         ended = self.known.get(Task.ACT)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contract.barrier_shop import Shop
 from saga_participant.joined_statements import LARGEST_BYTES, PREPARE
@@ -113,3 +115,40 @@ async def test_an_error_inside_a_savepoint_leaves_the_transaction_usable(shop: S
         shop.told.on_db = act
         assert await shop.says(Kind.ACTION) == "SUCCEEDED"
         assert await shop.effects() == ["take 1"]
+
+
+async def test_a_command_given_up_while_it_waits_for_its_row_leaves_no_transaction_behind(shared_url: str) -> None:
+    engine = create_async_engine(shared_url, pool_size=1, max_overflow=0)
+    first, second = Shop(shared_url, "asyncpg"), Shop(shared_url, "asyncpg")
+    holding, waiting = asyncio.Event(), asyncio.Event()
+    second.tester = ParticipantTester(second.till, database=engine)
+
+    async def hold() -> None:
+        holding.set()
+        await waiting.wait()
+
+    async with first.tester, second.tester:
+        first.told.during = hold
+        second.tester.saga_id = first.tester.saga_id
+        other = asyncio.ensure_future(first.says(Kind.ACTION))
+        await holding.wait()
+        given_up = asyncio.ensure_future(second.says(Kind.ACTION))
+        await until_so_many_wait(1, first.tester.engine)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        waiting.set()
+        assert await other == "SUCCEEDED"
+        await until_so_many_wait(0, first.tester.engine)
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT 1"))
+        assert await second.says(Kind.ACTION) == "SUCCEEDED"
+        assert await second.effects() == ["take 1"]
+    await engine.dispose()
+
+
+async def until_so_many_wait(number: int, engine: AsyncEngine) -> None:
+    """For a lock, by the server's own account."""
+    question = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with asyncio.timeout(30), engine.connect() as connection:
+        while (await connection.execute(question)).scalar_one() != number:  # noqa: ASYNC110  # a server tells nobody
+            await asyncio.sleep(0.01)
