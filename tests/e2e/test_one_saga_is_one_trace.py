@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +15,13 @@ import pytest
 from saga_cli.dev.jaeger import JaegerService
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
+from saga_messaging.broker import Outgoing
+from saga_messaging.kafka import KafkaBroker
+from saga_messaging.settings import KafkaSettings
+from saga_schemas.catalog import Catalog
+from saga_schemas.codec import encode
+from saga_schemas.envelopes import StartHeaders
+from saga_schemas.files import read_schemas
 from support import shop, traces
 from support.chaos import Chaos
 from support.jaeger import JaegerClient, Trace
@@ -133,19 +141,47 @@ async def _hanging(fleet: shop.Shop, client: JaegerClient) -> None:
 
 
 async def _continued(fleet: shop.Shop, client: JaegerClient) -> None:
-    """A caller's trace goes on."""
-    trace_id, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-    order = some_orders(1, rejected=0)[0]
+    """A caller's trace goes on, whichever door the start came through."""
+    for start in (_start_over_http, _start_on_kafka):
+        trace_id, span = secrets.token_hex(16), secrets.token_hex(8)
+        await start(fleet, some_orders(1, rejected=0)[0], f"00-{trace_id}-{span}-01")
+        trace = await client.wait_for(trace_id, lambda seen: bool(seen.named("order")))
+        root = trace.span("order")
+        assert (root.parent_id, [each.span_id for each in trace.roots]) == (span, [root.span_id])
+
+
+async def _start_over_http(fleet: shop.Shop, order: Order, traceparent: str) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         answer = await http.post(
             f"{fleet.servers[1]}/v1/sagas",
             json={"definition": "order", "input": order.input(1)},
-            headers={"traceparent": f"00-{trace_id}-{span}-01"},
+            headers={"traceparent": traceparent},
         )
     assert answer.status_code == 201, answer.text
-    trace = await client.wait_for(trace_id, lambda seen: bool(seen.named("order")))
-    root = trace.span("order")
-    assert (root.parent_id, root.trace_id, [each.span_id for each in trace.roots]) == (span, trace_id, [root.span_id])
+
+
+async def _start_on_kafka(fleet: shop.Shop, order: Order, traceparent: str) -> None:
+    schema = Catalog(read_schemas(shop.DEMO / "schemas")).latest("shop.PlaceOrder")
+    assert schema is not None
+    headers = StartHeaders(
+        message_id=order.id,
+        source="/test",
+        record="shop.PlaceOrder",
+        tenant="default",
+        definition="order",
+        time_us=1,
+        traceparent=traceparent,
+    )
+    record = Outgoing(topic="saga.start", key=order.id.encode(), value=encode(schema, order.input(1)), headers=headers.encode())
+    broker = KafkaBroker(KafkaSettings(bootstrap_servers=fleet.kafka))
+    await broker.start()
+    producer = broker.producer()
+    await producer.start()
+    try:
+        assert await producer.send_all([record], timeout_s=20) == [None]
+    finally:
+        await producer.stop()
+        await broker.stop()
 
 
 async def _exported_again(fleet: shop.Shop, sagas: Sequence[Told], client: JaegerClient, fresh: JaegerService) -> None:
