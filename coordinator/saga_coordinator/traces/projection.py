@@ -1,7 +1,7 @@
 """The coordinator's spans of one saga, folded from its journal. Pure: the same records give the same spans.
 
 An attempt's span lasts from the decision to its answer. One that is never answered itself ends when its command is settled otherwise:
-by the answer to another attempt, by a command of another kind or run, or by the saga's end. Attempts after the fifth share one span, which
+by a definite answer to another attempt, by a command of another kind or run, or by the saga's end. Attempts after the fifth share one span, which
 ends when the command is settled, with the outcome of the last. The root comes last, with the saga's true start and end.
 """
 
@@ -242,8 +242,8 @@ class Projection:
                 self._acted[reply.step] = answered.span_id
         goes_on = reply.outcome in _TRIES
         for each in asked:
-            if goes_on and each.sent.attempt > FIRST_ATTEMPTS:
-                continue  # it ends with the last attempt
+            if goes_on and (each is not answered or each.sent.attempt > FIRST_ATTEMPTS):
+                continue  # its own answer may still come; the later attempts' span ends with the last of them
             waiting.remove(each)
             yield self._finished(each, at, record.version, reply.attempt)
 

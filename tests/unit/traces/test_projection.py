@@ -21,6 +21,7 @@ from saga_coordinator.traces.spans import (
     started_span_id,
 )
 from saga_schemas.ids import command_id, span_id_of
+from saga_schemas.outcomes import Outcome
 from saga_schemas.topics import Topics
 
 from ..engine.sagas import PIVOT, Player, definition, play, step
@@ -136,6 +137,19 @@ def test_an_attempt_asked_again_in_silence_lasts_until_any_answer_comes() -> Non
     assert first.end_us == second.end_us
     assert (first.attributes["saga.outcome"], first.attributes["saga.answered_by_attempt"]) == ("none", 2)
     assert (first.error, second.attributes["saga.outcome"]) == (None, "SUCCEEDED")
+
+
+def test_an_answer_to_the_first_attempt_that_comes_after_the_second_failed_is_the_firsts() -> None:
+    player = play(ORDER, "wait:5 wait:1")
+    player.tell(player.reply("reserve", Outcome.FAILED, attempt=2))
+    player.play("wait:1")
+    player.tell(player.reply("reserve", Outcome.SUCCEEDED, attempt=1))
+    first, second, third = sorted(
+        named(list(spans_of(TRACED, journal_of(player))), "reserve"), key=lambda span: int(span.attributes["saga.attempt"])
+    )
+    assert [each.attributes["saga.outcome"] for each in (first, second, third)] == ["SUCCEEDED", "FAILED", "none"]
+    assert (first.end_us, third.end_us) == (player.now, player.now)
+    assert third.attributes["saga.answered_by_attempt"] == 1
 
 
 def test_progress_is_an_event() -> None:
