@@ -1,8 +1,8 @@
 """The coordinator's spans of one saga, folded from its journal. Pure: the same records give the same spans.
 
 An attempt's span lasts from the decision to its answer. One that is never answered itself ends when its command is settled otherwise:
-by a definite answer to another attempt, by a command of another kind or run, or by the saga's end. Attempts after the fifth share one span, which
-ends when the command is settled, with the outcome of the last. The root comes last, with the saga's true start and end.
+by a definite answer to another attempt, by a command of another kind or run, or by the saga's end. Attempts after the fifth share one
+span, which ends when the command is settled, with the outcome of the last. The root comes last, with the saga's true start and end.
 """
 
 from __future__ import annotations
