@@ -6,15 +6,13 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
 from saga_cli.dev.jaeger import JaegerService
-from saga_cli.dev.kafka import KafkaService
-from saga_cli.dev.postgres import PostgresService
 from saga_messaging.broker import Outgoing
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
@@ -54,8 +52,21 @@ def a_third_fails(more: tuple[Fault, ...] = ()) -> list[Order]:
     ]
 
 
-def traced(jaeger: JaegerService) -> dict[str, str]:
-    return {"SAGA_OTLP_ENDPOINT": jaeger.otlp_grpc, "SAGA_JAEGER_URL": jaeger.query_url, "SAGA_KAFKA_SESSION_TIMEOUT_MS": "6000"}
+def a_shop(
+    folder: Path, kafka: str, new_database: Callable[[], str], jaeger: JaegerService
+) -> AbstractAsyncContextManager[shop.Shop]:
+    """Two coordinators and two instances of each participant that all send their spans to this Jaeger."""
+    return shop.opened(
+        folder,
+        kafka=kafka,
+        new_database=lambda _: new_database(),
+        topic_prefix=f"traces-{secrets.token_hex(4)}.",
+        settings={
+            "SAGA_OTLP_ENDPOINT": jaeger.otlp_grpc,
+            "SAGA_JAEGER_URL": jaeger.query_url,
+            "SAGA_KAFKA_SESSION_TIMEOUT_MS": "6000",
+        },
+    )
 
 
 async def checked(client: JaegerClient, sagas: Sequence[Told], wrongs: Callable[[Told, Trace], Sequence[str]]) -> int:
@@ -90,15 +101,13 @@ async def one_trace_each(client: JaegerClient, sagas: Sequence[Told]) -> None:
 
 async def test_each_of_five_hundred_traces_is_whole_and_true(
     tmp_path: Path,
-    own_kafka: Callable[[], KafkaService],
-    own_postgres: Callable[[], PostgresService],
+    kafka_address: str,
+    postgres_url: Callable[[], str],
     own_jaeger: Callable[..., JaegerService],
 ) -> None:
-    kafka, postgres, jaeger = own_kafka(), own_postgres(), own_jaeger()
+    jaeger = own_jaeger()
     client = JaegerClient(jaeger.query_url)
-    async with shop.opened(
-        tmp_path, kafka=kafka.bootstrap_servers, new_database=postgres.create_database, settings=traced(jaeger)
-    ) as fleet:
+    async with a_shop(tmp_path, kafka_address, postgres_url, jaeger) as fleet:
         await fleet.start()
         await fleet.register()
         placing = Placing(fleet.servers)
@@ -122,7 +131,7 @@ async def test_each_of_five_hundred_traces_is_whole_and_true(
         await one_trace_each(client, sagas)
         await _hanging(fleet, client)
         await _continued(fleet, client)
-        await _exported_again(fleet, sagas[:25], client, own_jaeger())
+        await _exported_again(fleet, sagas[:: ORDERS // 5], client, own_jaeger())
         fleet.assert_alive()
 
 
@@ -172,7 +181,8 @@ async def _start_on_kafka(fleet: shop.Shop, order: Order, traceparent: str) -> N
         time_us=1,
         traceparent=traceparent,
     )
-    record = Outgoing(topic="saga.start", key=order.id.encode(), value=encode(schema, order.input(1)), headers=headers.encode())
+    value = encode(schema, order.input(1))
+    record = Outgoing(topic=f"{fleet.topic_prefix}saga.start", key=order.id.encode(), value=value, headers=headers.encode())
     broker = KafkaBroker(KafkaSettings(bootstrap_servers=fleet.kafka))
     await broker.start()
     producer = broker.producer()
@@ -197,22 +207,20 @@ async def _exported_again(fleet: shop.Shop, sagas: Sequence[Told], client: Jaege
 
 async def test_no_trace_loses_a_span_of_the_coordinator_though_everything_is_killed_and_jaeger_is_down(
     tmp_path: Path,
-    own_kafka: Callable[[], KafkaService],
-    own_postgres: Callable[[], PostgresService],
+    kafka_address: str,
+    postgres_url: Callable[[], str],
     own_jaeger: Callable[..., JaegerService],
 ) -> None:
-    kafka, postgres, jaeger = own_kafka(), own_postgres(), own_jaeger(tmp_path / "jaeger")
+    jaeger = own_jaeger(tmp_path / "jaeger")
     client = JaegerClient(jaeger.query_url)
-    async with shop.opened(
-        tmp_path, kafka=kafka.bootstrap_servers, new_database=postgres.create_database, settings=traced(jaeger)
-    ) as fleet:
+    async with a_shop(tmp_path, kafka_address, postgres_url, jaeger) as fleet:
         await fleet.start()
         await fleet.register()
         count = OpenCount(fleet.database)
         chaos, placing, looking = Chaos(fleet, count), Placing(fleet.servers), asyncio.create_task(count.run())
         try:
             async with asyncio.timeout(300), asyncio.TaskGroup() as group:
-                group.create_task(placing.pace(a_third_fails(SLOW), count, per_s=12, floor=50, limit_s=240))
+                group.create_task(placing.pace(a_third_fails(SLOW), count, per_s=18, floor=60, limit_s=240))
                 await count.reaches(lambda open_: open_ >= 30, 60, "enough orders open to begin")
                 group.create_task(_kill_ten_times(chaos))
                 group.create_task(_down_for_a_while(jaeger))
