@@ -12,7 +12,7 @@ import importlib.util
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from saga_cli.participant_spans import ParticipantSpans
 
 _LOG: Final = "demo.log"
+STOP_LIMIT_S: Final = 6.0
+"""A part that has not ended by then is told again."""
+TOLD_AGAIN: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
                 group.create_task(_serve_participant(_participant(name, url, spans), kafka, stop, up))
                 for (name, url), up in zip(plan.service_urls.items(), ready, strict=True)
             ]
-            port = _coordinator(group, plan, kafka, stop)
+            port, coordinating = _coordinator(group, plan, kafka, stop)
             try:
                 await asyncio.gather(*ready)
                 yield Parts(kafka=kafka.bootstrap_servers, port=await port, spans=spans)
@@ -71,10 +74,24 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
                 stop.set()
                 for task in serving:  # all orders have ended: nothing is in hand, and what were would come again
                     task.cancel()
+                await _ended([*serving, coordinating])
 
 
-def _coordinator(group: asyncio.TaskGroup, plan: Plan, kafka: KafkaSettings, stop: asyncio.Event) -> asyncio.Future[int]:
-    """Start it; its port once it listens."""
+async def _ended(parts: Sequence[asyncio.Task[None]]) -> None:
+    """They have all been told. One that has not ended in time is told again, for a library below it may swallow a cancellation."""
+    _, pending = await asyncio.wait(parts, timeout=STOP_LIMIT_S)
+    for _ in range(TOLD_AGAIN):
+        if not pending:
+            return
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1.0)
+
+
+def _coordinator(
+    group: asyncio.TaskGroup, plan: Plan, kafka: KafkaSettings, stop: asyncio.Event
+) -> tuple[asyncio.Future[int], asyncio.Task[None]]:
+    """Start it; its port once it listens, and its task."""
     settings = Settings.checked(
         database_url=plan.coordinator_url,
         port=PORT if _is_free(PORT) else 0,
@@ -83,8 +100,7 @@ def _coordinator(group: asyncio.TaskGroup, plan: Plan, kafka: KafkaSettings, sto
         **_traced(plan),
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    group.create_task(serve(settings, ready=listening.set_result, stop=stop))
-    return listening
+    return listening, group.create_task(serve(settings, ready=listening.set_result, stop=stop))
 
 
 def _traced(plan: Plan) -> dict[str, Any]:
