@@ -30,6 +30,8 @@ from saga_schemas.topics import Topics
 EVERY_S: Final = 1.0
 """How long a span waits at most for its export, and most sagas are over by then: their journal is read once."""
 PAUSE_CAP_S: Final = 10.0
+AGAIN_S: Final = 60.0
+"""New sagas never cease to come behind those that were passed over: these must not wait for the last of them."""
 BATCH_ROWS: Final = 400
 """Owed transitions of one export."""
 SHORT_JOURNAL: Final = 50
@@ -60,7 +62,8 @@ class Projector:
         self._instruments = instruments
         self._rows = BATCH_ROWS
         self._after: UUID | None = None
-        """Sagas up to this one are passed over: their spans were refused alone. They come again after all others."""
+        """Sagas up to this one are passed over: the last was refused alone. They come again after all others, or after AGAIN_S."""
+        self._passed_over_s = 0.0
         self._trouble: str | None = None
         self._log = structlog.get_logger("projector")
 
@@ -104,6 +107,8 @@ class Projector:
         return full
 
     async def _owed(self) -> Owed:
+        if self._after is not None and self._clock.monotonic_s() - self._passed_over_s >= AGAIN_S:
+            self._after = None
         owed: Owed = {}
         for saga_id, version in await self._store.spans_due(after=self._after, limit=self._rows):
             owed.setdefault(saga_id, []).append(version)
@@ -121,7 +126,7 @@ class Projector:
                 saga = traced_saga(row, await self._definitions.get(row.definition_id), self._topics)
             except DefinitionMissing as missing:
                 self._log.error("saga_not_traced", **about_row(row), error=str(missing))
-                self._after = row.id  # its turn comes again
+                self._pass_over(row.id)
                 continue
             if row.id in journals:
                 spans += _wanted(completed(Projection(saga), journals[row.id]), row, owed[row.id])
@@ -141,8 +146,13 @@ class Projector:
     def _make_way(self, owed: Owed) -> None:
         """A collector that refuses one saga's spans for good must still get the others': smaller batches, in the end one saga."""
         if len(owed) == 1:
-            self._after = next(iter(owed))
+            self._pass_over(next(iter(owed)))
         self._rows = max(self._rows // 4, 1)
+
+    def _pass_over(self, saga_id: UUID) -> None:
+        if self._after is None:
+            self._passed_over_s = self._clock.monotonic_s()
+        self._after = saga_id
 
     def _tell(self, error: str) -> None:
         """Once an outage."""

@@ -232,6 +232,23 @@ async def test_spans_that_are_refused_for_good_keep_nobody_elses_back(at_home: H
     assert set(at_home.collector.ids()) == set(await at_home.all_of(sagas))
 
 
+async def test_what_was_passed_over_comes_again_though_new_sagas_never_cease(
+    at_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = await at_home.saga()
+    at_home.collector.refuses = lambda batch: any(span.attributes["saga.id"] == str(bad) for span in batch)
+    projector = at_home.projector()
+    for _ in range(8):
+        with contextlib.suppress(SpansRefused):
+            await projector.export_some()
+        await at_home.saga()
+    at_home.collector.refuses = lambda batch: False
+    monkeypatch.setattr(projector_module, "AGAIN_S", 0.0)
+    await at_home.saga()
+    await projector.export_some()
+    assert set(await at_home.all_of([bad])) <= set(at_home.collector.ids()), "before the page was ever empty"
+
+
 async def test_a_long_journal_is_paged(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projector_module, "SHORT_JOURNAL", 3)
     monkeypatch.setattr(reading, "PAGE", 3)
