@@ -24,6 +24,9 @@ SESSION_MS = 6_000  # the least a Kafka broker allows by default
 every_broker = pytest.mark.parametrize("adapter", ["memory", "stand-in", "kafka"])
 brokers_with_groups = pytest.mark.parametrize("adapter", ["memory", "kafka"])  # the stand-in refuses a second member
 brokers_that_delete = pytest.mark.parametrize("adapter", ["memory", "kafka"])  # the stand-in has no administration of topics
+brokers_with_whole_answers = pytest.mark.parametrize(
+    "adapter", ["memory", "kafka"]
+)  # the stand-in: one produced batch a partition
 real_kafka = pytest.mark.parametrize("adapter", ["kafka"])
 
 Connect = Callable[..., Awaitable[Any]]
@@ -189,6 +192,20 @@ async def test_a_poll_gives_no_more_than_was_asked_for_and_loses_nothing(broker:
                 polls.append(await consumer.poll(timeout_s=0.2, max_records=7))
     assert max(map(len, polls)) <= 7
     assert sorted(int(record.value or b"") for records in polls for record in records) == list(range(40))
+
+
+@brokers_with_whole_answers
+async def test_what_arrives_while_a_poll_is_worked_on_comes_with_the_next_one(broker: Any, topic: str) -> None:
+    await broker.ensure_topics([topic])
+    async with consuming(broker, topic) as consumer:
+        await send(broker, numbered(topic, 1))
+        await assigned(consumer)
+        assert len(await read(consumer, 1)) == 1
+        for number in range(
+            1, 12
+        ):  # one after the other, each acknowledged: a fetch that is under way would take the first alone
+            await send(broker, numbered(topic, number + 1)[number:])
+        assert len(await consumer.poll(timeout_s=PATIENCE_S, max_records=100)) == 11
 
 
 @every_broker
