@@ -2,6 +2,9 @@
 
 Transient trouble and bugs alike wait a moment, read the positions again and try the same records: what was applied is told by the store,
 so nothing is lost or doubled, and a bug in one place never ends the process. A record that makes our own code fail is a bad record.
+
+Under load the loop gathers: after a middling batch it waits as long as that one took, 10 ms at most, before it polls again. A transaction
+costs much the same for ten records and for thirty (ADR 0014). A few records, as when one saga goes alone, are never waited upon.
 """
 
 from __future__ import annotations
@@ -20,6 +23,12 @@ from saga_schemas.errors import BadMessage
 
 POLL_S = 0.5
 BACKOFF_S = 1.0
+GATHER_S = 0.01
+"""The longest wait for company."""
+GATHER_FROM = 8
+"""Records: a smaller batch means that latency is what counts."""
+GATHER_UP_TO = 100
+"""Records: a batch of this size gains nothing by growing."""
 
 Follow = Callable[[], Awaitable[None]]
 Apply = Callable[[Sequence[Record]], Awaitable[None]]
@@ -50,6 +59,7 @@ class RecordLoop:
         self._clock = clock
         self._instruments = instruments
         self._batch_records = batch_records
+        self._gather_s = 0.0
         self._log = structlog.get_logger(name)
 
     async def run(self) -> None:
@@ -72,11 +82,16 @@ class RecordLoop:
                 await self._clock.sleep(BACKOFF_S)
 
     async def _once(self) -> None:
+        if self._gather_s:
+            await self._clock.sleep(self._gather_s)
+            self._gather_s = 0.0
         try:
             await self._follow()
             records = await self._reader.poll(timeout_s=POLL_S, max_records=self._batch_records)
             if records:
+                began_s = self._clock.monotonic_s()
                 await self._apply(records)
+                self._gather_s = gather_s(len(records), self._clock.monotonic_s() - began_s)
         except PositionTaken:
             await self._reload()
         except (StoreError, BrokerError, TimeoutError) as error:
@@ -94,6 +109,11 @@ class RecordLoop:
             await self._reader.reload()
         except (StoreError, BrokerError, TimeoutError) as error:
             self._log.warning("positions_not_read", error=_said(error))
+
+
+def gather_s(records: int, took_s: float) -> float:
+    """How long to wait for company after a batch of so many records that took so long."""
+    return min(took_s, GATHER_S) if GATHER_FROM <= records < GATHER_UP_TO else 0.0
 
 
 def as_bad(error: Exception) -> BadMessage:
