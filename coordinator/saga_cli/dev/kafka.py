@@ -6,6 +6,8 @@
 It is up when it answers metadata, keeps its ports and data over `restart()`, listens on loopback only, and ends with the
 process that started it.
 Topics are never made by accident (`auto.create.topics.enable=false`), as on a well-kept cluster. Not for production: one replica.
+An idle broker writes nothing (`metadata.max.idle.interval.ms=0`): its marks of time serve controllers in several places, and cost a third
+of what it needs when nobody uses it.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ file.delete.delay.ms=1000
 controlled.shutdown.enable=true
 broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=500
+metadata.max.idle.interval.ms=0
 """
 
 _LOGGING = """\
