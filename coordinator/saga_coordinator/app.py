@@ -143,9 +143,9 @@ async def _broker(settings: Settings, given: Broker | None) -> AsyncIterator[Bro
         async with asyncio.timeout(_BROKER_FIRST_ANSWER_S):
             await broker.start()
     except (BrokerError, TimeoutError) as error:
-        raise ConfigurationError(
-            f"Kafka does not answer at {settings.kafka.bootstrap_servers}: {error or 'no answer'}; check SAGA_KAFKA_BOOTSTRAP_SERVERS"
-        ) from None
+        said = str(error) or "no answer"
+        advice = "" if "; " in said else "; check SAGA_KAFKA_BOOTSTRAP_SERVERS"  # unless the broker itself said what to check
+        raise ConfigurationError(f"Kafka does not answer at {settings.kafka.bootstrap_servers}: {said}{advice}") from None
     try:
         yield broker
     finally:

@@ -22,6 +22,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -80,17 +81,23 @@ rootLogger.appenderRef.out.ref=out
 
 
 class KafkaService(Lifetime):
-    """One broker, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die."""
+    """One broker, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die.
+
+    `settings` are further broker settings; they win over ours.
+    """
 
     stop_grace_s = 15.0
 
-    def __init__(self, directory: Path | None = None, *, port: int | None = None) -> None:
+    def __init__(
+        self, directory: Path | None = None, *, port: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__()
         self._temporary = directory is None
         self.directory = Path(tempfile.mkdtemp(prefix="saga-kafka-")) if directory is None else directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = self.directory / "server.log"
         self._port = port or free_port()
+        self._settings = dict(settings or {})
         self.version = KAFKA_VERSION
 
     @property
@@ -128,7 +135,7 @@ class KafkaService(Lifetime):
         if not properties.exists():  # written once: a restart keeps the controller's port as well
             (self.directory / "log4j2.properties").write_text(_LOGGING)
             text = _PROPERTIES.format(port=self._port, controller_port=free_port(), data=self.directory / "data")
-            properties.write_text(text)
+            properties.write_text(text + "".join(f"{name}={value}\n" for name, value in self._settings.items()))
         return properties
 
     def _format(self, java: list[str], properties: Path) -> None:

@@ -1,0 +1,64 @@
+"""Why a cluster lets us not in. aiokafka logs the reason and raises another error ("unable to bootstrap", a time limit), so after a client
+has failed to start one connection is made just to hear it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError, KafkaError, SaslAuthenticationFailed
+from aiokafka.errors import UnsupportedSaslMechanismError as UnsupportedMechanism
+
+LISTEN_S: Final = 2.0
+"""How long one server may take to say why."""
+SERVERS_ASKED: Final = 3
+_CONNECTION_OPTIONS: Final = (
+    "client_id",
+    "security_protocol",
+    "ssl_context",
+    "sasl_mechanism",
+    "sasl_plain_username",
+    "sasl_plain_password",
+)
+
+
+async def refusal(options: Mapping[str, Any]) -> str:
+    """What to check, as the end of a sentence: "; the login is refused: check …". Empty when no server refuses us."""
+    chosen = {name: options[name] for name in _CONNECTION_OPTIONS if name in options}
+    for host, port, _ in collect_hosts(options["bootstrap_servers"])[:SERVERS_ASKED]:
+        try:
+            async with asyncio.timeout(LISTEN_S):
+                connection = await create_conn(host, port, request_timeout_ms=int(LISTEN_S * 1000), **chosen)
+            connection.close()
+        except (KafkaError, OSError, TimeoutError) as error:
+            if reason := explained(error):
+                return f"; {reason}"
+    return ""
+
+
+def explained(error: BaseException) -> str:
+    """The error of one connection in words, with the settings to look at; empty where they are not what is wrong."""
+    cause = error.__cause__
+    match error:
+        case SaslAuthenticationFailed() | AuthenticationFailedError():
+            return "the login is refused: check SAGA_KAFKA_SASL_USERNAME and SAGA_KAFKA_SASL_PASSWORD"
+        case UnsupportedMechanism():
+            return "the broker does not know this kind of login: check SAGA_KAFKA_SASL_MECHANISM"
+        case ssl.SSLCertVerificationError():
+            return f"the broker's certificate is not trusted ({error.verify_message}): check SAGA_KAFKA_SSL_CAFILE"
+        case KafkaConnectionError() if isinstance(cause, ssl.SSLError):
+            said = (cause.reason or "TLS alert").replace("_", " ").lower()
+            return f"the broker ends TLS ({said}): check SAGA_KAFKA_SSL_CERTFILE and SAGA_KAFKA_SSL_KEYFILE"
+        case ssl.SSLError() | ConnectionResetError():
+            return _OTHER_PROTOCOL
+        case KafkaConnectionError() if isinstance(cause, asyncio.IncompleteReadError | ConnectionResetError):
+            return _OTHER_PROTOCOL
+        case _:
+            return ""
+
+
+_OTHER_PROTOCOL: Final = "the broker ends the connection at once: check SAGA_KAFKA_SECURITY_PROTOCOL"
