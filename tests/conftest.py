@@ -16,12 +16,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from saga_cli.dev.jaeger import JaegerService
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
 from saga_cli.dev.process import ServiceFailed
 from saga_cli.dev.services import Jaeger, Kafka, Postgres, resolve_jaeger, resolve_kafka, resolve_postgres
+
+# How long an example takes says nothing about the code: with hypothesis' own limit of 200 ms a busy machine fails tests by chance.
+settings.register_profile("without a clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without a clock")
 
 Service = TypeVar("Service")
 _used_services = pytest.StashKey[dict[str, str]]()

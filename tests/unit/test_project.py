@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -74,3 +75,7 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     (wheel,) = target.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())
+
+
+def test_no_property_is_judged_by_the_clock() -> None:
+    assert settings().deadline is None

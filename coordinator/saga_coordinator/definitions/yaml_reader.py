@@ -119,13 +119,19 @@ def _offset(text: str, line: int, column: int) -> int:
     return min(at + column, len(text))
 
 
+_PARSER_TOO_DEEP = "maximum nesting depth"
+"""How newer parsers say that they give up by themselves, before we have counted: they look ahead."""
+
+
 def _syntax_finding(text: str, problem: yaml.MarkedYAMLError, report: Report) -> None:
     mark = problem.problem_mark or problem.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = text.splitlines()
     written = lines[line - 1] if line <= len(lines) else ""
     said = " ".join(part for part in (problem.context, problem.problem) if part)
-    if "${" in written and '"${' not in written and "'${" not in written:
+    if _PARSER_TOO_DEEP in said:
+        report.add("S003", Node("", line, column), f"nested deeper than {MAX_DEPTH} levels")
+    elif "${" in written and '"${' not in written and "'${" not in written:
         report.add("S002", Node("", line, written.index("${") + 1), f"not YAML as it stands ({shown(said)}); {_QUOTE_IT}")
     else:
         report.add("S001", Node("", line, column), f"not YAML: {shown(said)}")

@@ -39,7 +39,7 @@ HEADERS = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(path=PATHS, body=BODIES, headers=HEADERS)
 def test_any_bytes_get_an_answer_and_never_a_500(path: str, body: bytes, headers: dict[str, bytes]) -> None:
     response = asyncio.run(posted(path, body, headers))
@@ -49,7 +49,7 @@ def test_any_bytes_get_an_answer_and_never_a_500(path: str, body: bytes, headers
         assert response.json()["code"] in CODES
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(path=st.text(max_size=60), query=st.text(max_size=60))
 def test_any_path_gets_an_answer_and_never_a_500(path: str, query: str) -> None:
     async def asked() -> httpx.Response:

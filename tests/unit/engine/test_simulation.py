@@ -21,7 +21,6 @@ DEEP = os.environ.get("SAGA_HYPOTHESIS") == "deep"
 settings.register_profile(
     "engine",
     max_examples=20_000 if DEEP else 120,
-    deadline=None,
     derandomize=not DEEP,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -111,7 +111,7 @@ class World:
         self.said.append((command, outcome))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.one_of(DELIVERY, DELIVERY, DELIVERY, ANSWER, LEASE), max_size=30))
 def test_no_order_of_deliveries_doubles_an_effect_or_revives_a_fenced_run(events: list[tuple]) -> None:  # type: ignore[type-arg]
     world = World()
@@ -129,7 +129,7 @@ def test_no_order_of_deliveries_doubles_an_effect_or_revives_a_fenced_run(events
         assert net == (1 if world.row is not None and world.row.state is RowState.DONE else 0), "the row tells the truth"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(DELIVERY, max_size=20), COMMANDS)
 def test_asked_twice_in_a_row_the_answer_is_the_same(events: list[tuple], command: Command) -> None:  # type: ignore[type-arg]
     world = World()

@@ -120,7 +120,7 @@ def test_with_any_bit_flipped_a_value_is_its_own_or_refused() -> None:
     assert refused > 100
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_give_a_value_or_a_bad_message(body: bytes) -> None:
     try:
@@ -130,7 +130,7 @@ def test_arbitrary_bytes_give_a_value_or_a_bad_message(body: bytes) -> None:
     check_wire(ORDER.document, ORDER.types, body)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(5, len(GOOD) - 1), st.binary(min_size=1, max_size=12))
 def test_spliced_bytes_give_a_value_or_a_bad_message(position: int, splice: bytes) -> None:
     try:

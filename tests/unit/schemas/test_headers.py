@@ -61,13 +61,13 @@ def changed(message: Any, name: str, *values: bytes | None) -> list[tuple[str, b
     return [header for header in message.encode() if header[0] != name] + [(name, value) for value in values]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.builds(CommandHeaders, **echoed, definition_hash=texts, expiry_us=times, causation_id=st.none() | texts))
 def test_a_command_reads_back_as_it_was_written(command: CommandHeaders) -> None:
     assert decode_command(command.encode()) == command
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.builds(ReplyHeaders, **echoed, causation_id=texts, outcome=st.sampled_from(Outcome), seq=st.none() | st.integers(0,
 limits.INT64_MAX),
                  row_run=st.none() | int32))  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_reply_reads_back_as_it_was_written(reply: ReplyHeaders) -> None:
     assert decode_reply(reply.encode()) == reply
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.builds(StartHeaders, message_id=texts, source=texts, record=texts, tenant=texts, definition=names, time_us=times,
 traceparent=parents,
                  definition_version=st.none() | st.integers(1, limits.INT32_MAX), causation_id=st.none() | texts))  # fmt: skip
