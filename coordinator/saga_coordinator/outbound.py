@@ -6,7 +6,6 @@ everything comes from the journal record, the saga's row and the definition; not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from saga_coordinator.store.port import SagaRow
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.broker import Outgoing
 from saga_schemas.envelopes import CommandHeaders, EventHeaders
+from saga_schemas.frozen import frozen
 from saga_schemas.ids import command_id, saga_key, saga_text
 from saga_schemas.records import encode_event
 from saga_schemas.token import TokenKeys
@@ -24,7 +24,7 @@ from saga_schemas.topics import Topics
 EVENT_RECORD: Final = "saga.v1.SagaEvent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SagaIdentity:
     """What every message of one saga carries."""
 

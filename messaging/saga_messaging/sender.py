@@ -26,6 +26,7 @@ from typing import Generic, TypeVar
 from saga_messaging.background import backoff, happened
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer, RecordRefused
 from saga_messaging.clock import Clock
+from saga_schemas.frozen import frozen
 
 BATCH_ROWS = 500
 BATCHES_IN_FLIGHT = 4
@@ -38,7 +39,7 @@ RECORD_OVERHEAD_BYTES = 100  # counted for each record beside its key, value and
 Ticket = TypeVar("Ticket", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Dispatch(Generic[Ticket]):
     """A record to send, and the ticket by which its owner knows it (the outbox id)."""
 

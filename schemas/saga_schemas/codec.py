@@ -9,7 +9,6 @@ becomes one BadMessage; nothing here ever repeats a value.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from fastavro.validation import ValidationError, validate
 from saga_schemas import limits
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BadMessage, EncodingFailed
+from saga_schemas.frozen import frozen
 from saga_schemas.header_fields import RawHeaders, schema_id_header
 from saga_schemas.schema import MAGIC, Schema
 from saga_schemas.wire_walk import check_wire
@@ -28,7 +28,7 @@ _SHORT: Final = 1024
 """A decimal of this many bytes costs fastavro less than a millisecond; the time grows with the square."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Decoded:
     """A value under the reader's schema (the writer's, if none was given) and the schema it was written with."""
 
