@@ -160,7 +160,8 @@ def _string(value: Any) -> bytes:
     if type(value) is not str:
         raise NotExact
     raw = value.encode()
-    return _long(len(raw)) + raw
+    size = len(raw)
+    return (_SIZES[size] if size < len(_SIZES) else _long(size)) + raw
 
 
 _PRIMITIVE: Final[dict[str, Write]] = {
@@ -185,6 +186,7 @@ def _varint(raw: int) -> bytes:
 
 
 _SHORT: Final = tuple(_varint(raw) for raw in range(1024))
+_SIZES: Final = _SHORT[::2]  # numbers that are not negative
 
 
 def _long(value: int) -> bytes:

@@ -72,15 +72,13 @@ _KNOWN: Final = frozenset(
     }
     | {INCARNATION, VERSION, DEFINITION_HASH, DEFINITION, ROW_RUN, OUTCOME, SEQ, TOKEN, CONTENT_TYPE}
 )
-_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
 def valid_traceparent(text: str) -> bool:
     """W3C Trace Context: known layout, no zero ids, version 00 with nothing behind it."""
     match = _TRACEPARENT.fullmatch(text)
-    if match is None or match[1] == "ff" or (match[1] == "00" and match[4]):
-        return False
-    return bool(match[2].strip("0") and match[3].strip("0"))
+    return match is not None and not (match[1] and text.startswith("00"))
 
 
 def _valid_tracestate(text: str) -> bool:
