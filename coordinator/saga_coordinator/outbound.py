@@ -6,7 +6,6 @@ everything comes from the journal record, the saga's row and the definition; not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -16,15 +15,16 @@ from saga_coordinator.store.port import SagaRow
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.broker import Outgoing
 from saga_schemas.envelopes import CommandHeaders, EventHeaders
-from saga_schemas.ids import command_id
-from saga_schemas.records import EventKind, SagaEvent, encode_own
+from saga_schemas.frozen import frozen
+from saga_schemas.ids import command_id, saga_key, saga_text
+from saga_schemas.records import encode_event
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
 EVENT_RECORD: Final = "saga.v1.SagaEvent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SagaIdentity:
     """What every message of one saga carries."""
 
@@ -106,19 +106,20 @@ class Outbound:
             definition_hash=saga.definition_hash,
             expiry_us=sent.expiry_at,
             token=self._keys.sign(saga.tenant, saga.id, sent.step, sent.kind, sent.run, saga.incarnation),
-            causation_id=str(saga.id),
+            causation_id=saga_text(saga.id),
             traceparent=saga.traceparent(message_id, sent),
             tracestate=saga.tracestate,
             origin_traceparent=saga.origin_traceparent,
             baggage=saga.baggage,
         )
         return Outgoing(
-            topic=self._topics.command(sent.participant), key=str(saga.id).encode(), value=sent.payload, headers=headers.encode()
+            topic=self._topics.command(sent.participant), key=saga_key(saga.id), value=sent.payload, headers=headers.encode()
         )
 
     def _event(self, saga: SagaIdentity, event: Announced, message_id: str, at: int) -> Outgoing:
-        body = SagaEvent.of(
-            EventKind(event.event),
+        origin = saga.origin_traceparent
+        body = encode_event(
+            event.event,
             sequence=event.sequence,
             saga_id=saga.id,
             definition=saga.definition,
@@ -137,9 +138,9 @@ class Outbound:
             saga_id=saga.id,
             tenant=saga.tenant,
             sequence=event.sequence,
-            causation_id=str(saga.id),
-            traceparent=saga.origin_traceparent,
+            causation_id=saga_text(saga.id),
+            traceparent=origin,
             tracestate=saga.tracestate,
-            origin_traceparent=saga.origin_traceparent,
+            origin_traceparent=origin,
         )
-        return Outgoing(topic=self._topics.events, key=str(saga.id).encode(), value=encode_own(body), headers=headers.encode())
+        return Outgoing(topic=self._topics.events, key=saga_key(saga.id), value=body, headers=headers.encode())

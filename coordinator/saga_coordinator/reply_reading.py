@@ -7,7 +7,6 @@ batch's transaction. A reply that waits in the inbox is kept as the record it wa
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
@@ -20,6 +19,7 @@ from saga_schemas.catalog import Catalog
 from saga_schemas.codec import to_reader
 from saga_schemas.envelopes import ReplyHeaders
 from saga_schemas.errors import BadMessage
+from saga_schemas.frozen import frozen
 from saga_schemas.headers import decode_reply
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.pipeline import check_saga_key, check_size, check_token, read_carried
@@ -28,7 +28,7 @@ from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class IncomingReply:
     """A reply whose envelope is good: it claims to be of this saga, and its token says that we asked."""
 

@@ -21,7 +21,6 @@ from saga_coordinator.tracing import caller_context
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
 from saga_messaging.trace_context import TraceContext
-from saga_schemas.codec import to_reader
 from saga_schemas.errors import BadMessage
 from saga_schemas.header_fields import TRACEPARENT, TRACESTATE
 from saga_schemas.headers import decode_start
@@ -132,7 +131,7 @@ class StartLoop:
         definition_id, compiled = await self._starts.definition(
             headers.definition, headers.definition_version, asked_at=polled_at
         )
-        framed = to_reader(record.value, self._definitions.catalog, compiled.input_schema, record.headers)
+        framed = compiled.take_input(record.value, self._definitions.catalog, record.headers)
         request = StartRequest(
             tenant=headers.tenant,
             definition=headers.definition,

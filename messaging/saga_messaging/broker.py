@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from saga_schemas.frozen import frozen
+
 Headers = tuple[tuple[str, bytes], ...]
 
 
@@ -22,7 +24,7 @@ class TopicPartition:
     partition: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Record:
     """One consumed record, as it came."""
 
@@ -39,7 +41,7 @@ class Record:
         return TopicPartition(self.topic, self.partition)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Outgoing:
     """One record to produce."""
 

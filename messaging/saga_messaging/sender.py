@@ -26,6 +26,7 @@ from typing import Generic, TypeVar
 from saga_messaging.background import backoff, happened
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer, RecordRefused
 from saga_messaging.clock import Clock
+from saga_schemas.frozen import frozen
 
 BATCH_ROWS = 500
 BATCHES_IN_FLIGHT = 4
@@ -38,7 +39,7 @@ RECORD_OVERHEAD_BYTES = 100  # counted for each record beside its key, value and
 Ticket = TypeVar("Ticket", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Dispatch(Generic[Ticket]):
     """A record to send, and the ticket by which its owner knows it (the outbox id)."""
 
@@ -62,7 +63,7 @@ class _Stage(Enum):
     REFUSED = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Waiting(Generic[Ticket]):
     """One record on its way: `place` is its rank among all ever offered, `since_s` when it was offered."""
 
@@ -124,15 +125,17 @@ class Sender(Generic[Ticket]):
     def offer(self, items: Sequence[Dispatch[Ticket]]) -> int:
         """Hand records over, in order; never waits. Returns how many are in hand: the rest was dropped and stays in the outbox."""
         taken = 0
+        now_s, room = self._clock.monotonic_s(), self._max_rows - self.depth if self.healthy else 0
         for item in items:
             if item.ticket in self._stages:
                 taken += 1
                 continue
             size = _size(item.record)
-            if not self.healthy or self.depth >= self._max_rows or self.queued_bytes + size > self._max_bytes:
+            if room <= 0 or self.queued_bytes + size > self._max_bytes:
                 break  # what follows may be of the same key: it must not overtake
+            room -= 1
             self._places += 1
-            self._queue.append(_Waiting(item.ticket, item.record, self._places, self._clock.monotonic_s(), size))
+            self._queue.append(_Waiting(ticket=item.ticket, record=item.record, place=self._places, since_s=now_s, size=size))
             self._stages[item.ticket] = _Stage.SENDING
             self.queued_bytes += size
             taken += 1
@@ -309,5 +312,7 @@ class Sender(Generic[Ticket]):
 
 
 def _size(record: Outgoing) -> int:
-    headers = sum(len(name) + len(value) for name, value in record.headers)
-    return len(record.key or b"") + len(record.value or b"") + headers + RECORD_OVERHEAD_BYTES
+    size = RECORD_OVERHEAD_BYTES + len(record.key or b"") + len(record.value or b"")
+    for name, value in record.headers:
+        size += len(name) + len(value)
+    return size

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, Generic, Literal, TypeVar, get_args, get_origin
 from uuid import UUID
 
@@ -266,7 +267,13 @@ def _looks_like(value: Any, node: Mapping[str, Any]) -> bool:
 
 def _fields_of(instance: BaseModel) -> dict[str, Any]:
     """A model's own values under their wire names, nested models untouched: the conversions deal with those."""
-    return {_wire_name(name, info): getattr(instance, name) for name, info in type(instance).model_fields.items()}
+    return {wire: getattr(instance, name) for wire, name in _wire_names(type(instance))}
+
+
+@lru_cache(maxsize=1024)
+def _wire_names(model: type[BaseModel]) -> tuple[tuple[str, str], ...]:
+    """Each field's name on the wire and its own."""
+    return tuple((_wire_name(name, info), name) for name, info in model.model_fields.items())
 
 
 def _model_out(convert: Convert | None) -> Convert:

@@ -5,11 +5,11 @@ CloudEvents 1.0 in Kafka binary mode. Reading them back from untrusted headers i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from saga_schemas import header_fields as h
+from saga_schemas.frozen import frozen
 from saga_schemas.ids import saga_key, saga_text
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.times import format_us
@@ -28,7 +28,7 @@ _CONSTANT: Final[tuple[Header, ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CommandHeaders:
     """A command: the coordinator asks a participant to do, undo or say."""
 
@@ -83,7 +83,7 @@ class CommandHeaders:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ReplyHeaders:
     """A reply: everything that says *which* command is echoed from that command."""
 
@@ -137,7 +137,7 @@ class ReplyHeaders:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StartHeaders:
     """A request to start a saga; its record key is the business key."""
 
@@ -171,7 +171,7 @@ class StartHeaders:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class EventHeaders:
     """A lifecycle event of a saga, numbered within the saga."""
 

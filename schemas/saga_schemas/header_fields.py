@@ -72,15 +72,13 @@ _KNOWN: Final = frozenset(
     }
     | {INCARNATION, VERSION, DEFINITION_HASH, DEFINITION, ROW_RUN, OUTCOME, SEQ, TOKEN, CONTENT_TYPE}
 )
-_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
 def valid_traceparent(text: str) -> bool:
     """W3C Trace Context: known layout, no zero ids, version 00 with nothing behind it."""
     match = _TRACEPARENT.fullmatch(text)
-    if match is None or match[1] == "ff" or (match[1] == "00" and match[4]):
-        return False
-    return bool(match[2].strip("0") and match[3].strip("0"))
+    return match is not None and not (match[1] and text.startswith("00"))
 
 
 def _valid_tracestate(text: str) -> bool:
@@ -160,12 +158,13 @@ class HeaderFields:
 
     def trace(self) -> tuple[str | None, str | None, str | None]:
         """`traceparent`, `tracestate` and the saga's origin, each None when absent or malformed."""
-        parent, state, origin = (self._fields.get(name) for name in (TRACEPARENT, TRACESTATE, ORIGIN))
+        given = self._fields.get
+        parent, state, origin = given(TRACEPARENT), given(TRACESTATE), given(ORIGIN)
         if parent is not None and not valid_traceparent(parent):
             parent = None
         if state is not None and (parent is None or not _valid_tracestate(state)):
             state = None
-        if origin is not None and not valid_traceparent(origin):
+        if origin is not None and origin != parent and not valid_traceparent(origin):
             origin = None
         return parent, state, origin
 
@@ -176,7 +175,20 @@ class HeaderFields:
 
 
 def _collect(headers: RawHeaders) -> dict[str, str]:
-    """The good case in line: it runs twenty times a message."""
+    """The headers by name. That nothing is wrong with them is found for all at once; what is wrong, one by one."""
+    pairs = tuple(headers)
+    try:
+        fields = {name: value.decode() for name, value in pairs}  # type: ignore[union-attr]
+    except (AttributeError, UnicodeDecodeError):  # AttributeError: a header without a value
+        return _collect_each(pairs)
+    text = "".join(fields.values())
+    once = len(fields) == len(pairs) <= limits.HEADER_COUNT
+    small = text.isascii() and len(text) + len("".join(fields)) <= limits.HEADER_VALUE_BYTES  # all together, so each by itself
+    return fields if once and small else _collect_each(pairs)
+
+
+def _collect_each(headers: RawHeaders) -> dict[str, str]:
+    """One by one, to name the fault; unknown headers, and what is wrong with them, are passed over."""
     fields: dict[str, str] = {}
     twice: list[str] = []
     total, most, largest = 0, limits.HEADERS_BYTES, limits.HEADER_VALUE_BYTES

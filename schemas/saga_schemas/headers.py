@@ -22,7 +22,7 @@ from saga_schemas.envelopes import (
 )
 from saga_schemas.errors import BadMessage
 from saga_schemas.header_fields import HeaderFields, RawHeaders
-from saga_schemas.ids import saga_text, valid_definition_ref, valid_name
+from saga_schemas.ids import valid_definition_ref, valid_name
 from saga_schemas.limits import INT64_MAX
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -110,7 +110,7 @@ def decode_command(headers: RawHeaders) -> CommandHeaders:
     if not supported:
         raise UnsupportedProtocol("kind_unsupported", f"{h.KIND}: not a kind we know", Echo(command=command, kind=kind))
     fields.expect_if_present(h.CONTENT_TYPE, CONTENT_TYPE)
-    fields.expect(h.SUBJECT, f"{saga_text(saga_id)}/{step}")
+    fields.expect(h.SUBJECT, f"{fields.raw(h.CORRELATION)}/{step}")
     return command
 
 
@@ -121,7 +121,7 @@ def decode_reply(headers: RawHeaders) -> ReplyHeaders:
     if kind is None or outcome is None:
         raise BadMessage("header_invalid", f"{h.KIND if kind is None else h.OUTCOME}: not one we know")
     saga_id, step = fields.saga_id(), fields.step()
-    fields.expect(h.SUBJECT, f"{saga_text(saga_id)}/{step}")
+    fields.expect(h.SUBJECT, f"{fields.raw(h.CORRELATION)}/{step}")
     traceparent, tracestate, origin = fields.trace()
     return ReplyHeaders(
         message_id=fields.text(h.ID),

@@ -22,6 +22,7 @@ STEP: Final = re.compile(r"[a-z][a-z0-9-]{0,62}(\[(0|[1-9][0-9]{0,5})\])?")
 SAGA_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
+_SAGA_ID_CHARS: Final = 36
 _MAX_MS: Final = 2**48
 
 
@@ -44,6 +45,12 @@ def uuid7_unix_ms(value: UUID) -> int:
 
 def parse_saga_id(text: str) -> UUID | None:
     """A saga id in its one spelling (lower case, dashes) and of version 7, else None."""
+    return _saga_id(text) if len(text) == _SAGA_ID_CHARS else None
+
+
+@lru_cache(maxsize=4096)
+def _saga_id(text: str) -> UUID | None:
+    """Kept for a while: every message of a saga names it."""
     return UUID(text) if SAGA_ID.fullmatch(text) else None
 
 
@@ -130,7 +137,6 @@ def valid_step(text: str) -> bool:
     return STEP.fullmatch(text) is not None
 
 
-@lru_cache(maxsize=4096)
 def valid_text(text: str) -> bool:
     """A business key, tenant, request id or source: 1 to 256 printable characters.
 

@@ -7,13 +7,13 @@ what follows (is this saga known, is this the current run) is the engine's and t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from saga_schemas import limits
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, reframed
 from saga_schemas.errors import BadMessage
+from saga_schemas.frozen import frozen
 from saga_schemas.headers import (
     CommandHeaders,
     RawHeaders,
@@ -54,7 +54,7 @@ _CARRIES: Final[dict[Outcome, type[Failure] | type[Progress] | type[Empty]]] = {
 """What the value of a reply is; SUCCEEDED and UNDONE carry a record of the participant's own, or Empty."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reply:
     """A reply that is well formed and answers a command we issued."""
 
@@ -70,7 +70,7 @@ class Reply:
     """The same, framed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Start:
     """A well-formed request to start a saga."""
 
@@ -81,7 +81,7 @@ class Start:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """A well-formed command. RESOLVE and compensations without data have an empty value."""
 

@@ -22,6 +22,7 @@ from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode
 from saga_schemas.errors import BadMessage
 from saga_schemas.header_fields import RawHeaders
+from saga_schemas.ids import saga_text
 from saga_schemas.schema import Schema
 from saga_schemas.times import to_datetime
 
@@ -118,7 +119,7 @@ class SagaEvent(_Own):
             phase=phase,
             business_key=business_key,
             step=step,
-            reason=None if reason is None else _sendable(reason)[: limits.TEXT_CHARS] or None,
+            reason=_reason(reason),
             at=to_datetime(at_us),
         )
 
@@ -137,6 +138,7 @@ def check_models() -> dict[type[BaseModel], Binding[BaseModel]]:
 
 
 _BINDINGS: Final = check_models()
+_EVENT: Final = _BINDINGS[SagaEvent].schema
 OWN: Final = Catalog(binding.schema for binding in _BINDINGS.values())
 """The schemas of the protocol itself: every process has them."""
 
@@ -150,6 +152,38 @@ def encode_own(record: Empty | Failure | Progress | SagaEvent) -> bytes:
     """The framed bytes of a record of ours."""
     binding = _BINDINGS[type(record)]
     return encode(binding.schema, binding.to_value(record))
+
+
+def encode_event(
+    event: str,
+    *,
+    sequence: int,
+    saga_id: UUID,
+    definition: str,
+    version: int,
+    phase: str,
+    at_us: int,
+    business_key: str | None = None,
+    step: str | None = None,
+    reason: str | None = None,
+) -> bytes:
+    """The framed bytes of `SagaEvent.of(…)`, without a model on the way: the coordinator, who makes two a saga, gives what it has
+    bounded before. EncodingFailed when it does not fit the schema."""
+    return encode(
+        _EVENT,
+        {
+            "event": event,
+            "sequence": sequence,
+            "saga_id": saga_text(saga_id),
+            "definition": definition,
+            "version": version,
+            "phase": phase,
+            "business_key": business_key,
+            "step": step,
+            "reason": _reason(reason),
+            "at": at_us,
+        },
+    )
 
 
 def read_own(framed: bytes, model: type[O], headers: RawHeaders = ()) -> O:
@@ -166,6 +200,10 @@ def read_own(framed: bytes, model: type[O], headers: RawHeaders = ()) -> O:
 def _sendable(text: str) -> str:
     """Lone surrogates cannot be written in UTF-8: an exception's text may hold them."""
     return text.encode("utf-8", "replace").decode()
+
+
+def _reason(text: str | None) -> str | None:
+    return None if text is None else _sendable(text)[: limits.TEXT_CHARS] or None
 
 
 EMPTY_BYTES: Final = own_schema(Empty).prefix

@@ -16,11 +16,12 @@ from typing import Any, Final
 from saga_coordinator.definitions.avro_types import Field, TypeUnknown, default_value, type_of
 from saga_coordinator.definitions.document import CompensationDocument, Document, RetryPolicy, StepDocument
 from saga_coordinator.definitions.expressions import ExpressionInvalid
-from saga_coordinator.definitions.messages import CommandMessage, FieldSource, Predicate, Replies, read_input
+from saga_coordinator.definitions.messages import CommandMessage, FieldSource, Predicate, Replies, read_input, take_input
 from saga_coordinator.definitions.records import records_reached
 from saga_coordinator.definitions.values import Default, SameName, Value, compile_value
 from saga_coordinator.engine.definition import Definition, MappingFailed, Order, Retry, Step, StepKind, Timing
 from saga_schemas.catalog import Catalog
+from saga_schemas.header_fields import RawHeaders
 from saga_schemas.limits import TEXT_CHARS
 from saga_schemas.schema import Schema
 
@@ -53,6 +54,10 @@ class CompiledDefinition:
         """What a SUCCEEDED reply of this step is read as; None: its payload is not read. Raises KeyError for an unknown step."""
         record = self._replies[step]
         return None if record is None else self.reader_schemas[record]
+
+    def take_input(self, framed: bytes, catalog: Catalog, headers: RawHeaders) -> bytes:
+        """The input of a start, untrusted, as bytes under its pinned schema. `catalog` knows the writers. Raises BadMessage."""
+        return take_input(framed, catalog, self.input_schema, headers)
 
     def business_key(self, input_value: bytes | Mapping[str, Any]) -> str | None:
         """The key of an input, framed or decoded; None where the definition has no `key:`. Raises MappingFailed."""

@@ -32,14 +32,9 @@ class DoesNotFit(ValueError):
 
 def convert(value: Any, target: AvroType, path: str) -> Any:
     """The value as `target` wants it. Raises DoesNotFit."""
-    if target.kind == "union":
-        return _union(value, target, path)
-    if target.kind == "record":
-        return _record(value, target, path)
-    if target.kind == "array":
-        return _array(value, target, path)
-    if target.kind == "map":
-        return _map(value, target, path)
+    compound = _COMPOUND.get(target.kind)
+    if compound is not None:
+        return compound(value, target, path)
     maker = _LOGICAL.get(target.logical or "") or _PLAIN[target.kind]
     made = maker(value, target)
     if made is _NO:
@@ -233,6 +228,12 @@ def _time(value: Any, target: AvroType) -> Any:
     return value if isinstance(value, time) and value.tzinfo is None else _NO
 
 
+_COMPOUND: Final[Mapping[str, Callable[[Any, AvroType, str], Any]]] = {
+    "union": _union,
+    "record": _record,
+    "array": _array,
+    "map": _map,
+}
 _PLAIN: Final[Mapping[str, Callable[[Any, AvroType], Any]]] = {
     "null": _null,
     "boolean": _boolean,

@@ -17,6 +17,7 @@ from saga_coordinator.engine.definition import Context, MappingFailed
 from saga_schemas import codec
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BadMessage, EncodingFailed
+from saga_schemas.header_fields import RawHeaders
 from saga_schemas.schema import Schema
 
 _WRONG_TYPE: Final = "wrong_type"
@@ -58,13 +59,26 @@ def read_input(framed: bytes, catalog: Catalog, schema: Schema) -> dict[str, Any
     """Decoded, once for all commands of a saga when it is small. Nobody changes what they get. Raises MappingFailed."""
     if len(framed) > _SMALL_BYTES:
         return read_framed(framed, catalog, schema)
-    key = (framed, schema.id)
-    known = _INPUTS.get(key)
+    known = _INPUTS.get((framed, schema.id))
     if known is None:
-        if len(_INPUTS) >= _INPUTS_KEPT:
-            _INPUTS.pop(next(iter(_INPUTS)))
-        known = _INPUTS[key] = read_framed(framed, catalog, schema)
+        known = read_framed(framed, catalog, schema)
+        _keep(framed, schema, known)
     return known
+
+
+def take_input(framed: bytes, catalog: Catalog, schema: Schema, headers: RawHeaders) -> bytes:
+    """A start's input from untrusted bytes, under the reader's schema; `read_input` need not decode it again. Raises BadMessage."""
+    decoded = codec.decode(framed, catalog, schema, headers)
+    taken = codec.reframed(decoded, schema)
+    if decoded.writer.id == schema.id and len(taken) <= _SMALL_BYTES:
+        _keep(taken, schema, decoded.value)
+    return taken
+
+
+def _keep(framed: bytes, schema: Schema, value: dict[str, Any]) -> None:
+    if len(_INPUTS) >= _INPUTS_KEPT:
+        _INPUTS.pop(next(iter(_INPUTS)))
+    _INPUTS[framed, schema.id] = value
 
 
 def read_framed(framed: bytes, catalog: Catalog, schema: Schema) -> dict[str, Any]:
@@ -110,9 +124,9 @@ class CommandMessage:
         if isinstance(one.value, Default):
             return one.value.value
         try:
-            return convert(one.value.make(scope), one.type, f"{self.record}.{one.name}")
+            return convert(one.value.make(scope), one.type, one.name)
         except DoesNotFit as problem:
-            raise MappingFailed(_WRONG_TYPE, str(problem)) from None
+            raise MappingFailed(_WRONG_TYPE, f"{self.record}.{problem}") from None
 
 
 @dataclass(frozen=True, slots=True)

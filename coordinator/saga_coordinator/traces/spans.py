@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from saga_schemas.ids import span_id_of
+from saga_schemas.ids import saga_text, span_id_of
 from saga_schemas.outcomes import Kind
 
 SERVICE_NAME: Final = "saga-coordinator"
@@ -62,8 +63,10 @@ class Span(OpenSpan):
     """The journal version that completes it: then it is owed to the collector."""
 
 
+@lru_cache(maxsize=4096)
 def root_span_id(saga_id: UUID) -> str:
-    return span_id_of(str(saga_id))
+    """Kept for a while: every message of a saga names it."""
+    return span_id_of(saga_text(saga_id))
 
 
 def started_span_id(saga_id: UUID) -> str:

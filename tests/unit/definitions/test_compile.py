@@ -14,6 +14,7 @@ from saga_coordinator.definitions import CompiledDefinition, CompileFailed, Saga
 from saga_coordinator.engine.definition import Context, MappingFailed, StepKind
 from saga_schemas import codec
 from saga_schemas.catalog import Catalog
+from saga_schemas.errors import BadMessage
 from saga_schemas.schema import Schema
 
 from .spoil import RECORDS, SOUND, record, trip_catalog
@@ -84,6 +85,32 @@ def test_the_demo_runs_through_every_command_and_compensation(demo_text: str, sh
     refund = undo.message.render(Context(input=framed, replies={"charge": charged}, saga=FACTS, command=command))
     assert codec.decode(refund, shop).value == {"charge_id": "ch-7", "order_id": "o-1", "account": "a", "amount": 995}
     assert steps["ship"].compensation is None
+
+
+def test_an_input_taken_from_a_start_is_decoded_once(demo_text: str, shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = compile_definition(lint(demo_text, "order", shop).required(), shop)
+    order = {"order_id": "o-2", "customer": "c", "account": "a", "sku": "s", "quantity": 2, "total": 995, "address": "x"}
+    framed = codec.encode(made.input_schema, order)
+    assert made.take_input(framed[5:], shop, (("__value_schema_id", framed[:5]),)) == framed
+    with monkeypatch.context() as patched:
+        patched.setattr(codec, "decode", lambda *_: pytest.fail("decoded again"))
+        assert made.business_key(framed) == "o-2"
+        payload = made.definition.by_name["reserve"].action.message.render(Context(input=framed, replies={}, saga=FACTS))
+    assert codec.decode(payload, shop).value == {"order_id": "o-2", "sku": "s", "quantity": 2, "faults": []}
+    for bad in (framed + b"\0", framed[:-1], codec.encode(_schema(made, "charge"), {"charge_id": "ch"})):
+        with pytest.raises(BadMessage):
+            made.take_input(bad, shop, ())
+
+
+def test_an_input_of_a_newer_writer_is_taken_under_the_pinned_schema(demo_text: str, shop: Catalog) -> None:
+    made = compile_definition(lint(demo_text, "order", shop).required(), shop)
+    document = made.input_schema.document
+    more = {"name": "gift", "type": "string", "default": ""}
+    newer = Schema.parse(document | {"fields": [*document["fields"], more]})
+    order = {"order_id": "o-3", "customer": "c", "account": "a", "sku": "s", "quantity": 2, "total": 995, "address": "x"}
+    taken = made.take_input(codec.encode(newer, order | {"gift": "yes"}), Catalog([*shop, newer]), ())
+    assert taken == codec.encode(made.input_schema, order)
+    assert made.business_key(taken) == "o-3"
 
 
 def test_the_same_context_gives_the_same_bytes() -> None:

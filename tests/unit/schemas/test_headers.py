@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saga_schemas import ids, limits
+from saga_schemas import header_fields, ids, limits
 from saga_schemas.errors import BadMessage
 from saga_schemas.headers import (
     CommandHeaders,
@@ -201,6 +201,32 @@ def test_too_many_or_too_large_headers_are_refused() -> None:
     with pytest.raises(BadMessage) as caught:
         decode_command(changed(COMMAND, "ce_sagadef", b"x" * 5000))
     assert caught.value.reason == "too_large"
+
+
+NAMES = st.sampled_from(["ce_id", "ce_sagastep", "traceparent", "baggage", "x", "y\u00e9", "__value_schema_id"])
+VALUES = st.one_of(
+    st.none(),
+    st.binary(max_size=6),
+    st.text(max_size=6).map(str.encode),
+    st.sampled_from([b"", b"a" * 4000, b"a" * 4096, b"a" * 4097, "\u00e9".encode() * 2100, b"a" * 30_000]),
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.one_of(
+        st.lists(st.tuples(NAMES, VALUES), max_size=5), st.integers(62, 66).map(lambda n: [(f"x{i}", b"") for i in range(n)])
+    )
+)
+def test_headers_taken_as_a_whole_are_those_taken_one_by_one(headers: list[tuple[str, bytes | None]]) -> None:
+    def known(collect: Any) -> Any:
+        try:
+            fields = collect(iter(headers))
+        except BadMessage as refused:
+            return refused.reason, refused.detail
+        return {name: value for name, value in fields.items() if name in (header_fields._KNOWN | header_fields._TRACE)}
+
+    assert known(header_fields._collect) == known(header_fields._collect_each)
 
 
 def test_an_answer_echoes_the_command_and_keeps_its_trace() -> None:

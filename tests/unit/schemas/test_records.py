@@ -8,7 +8,7 @@ import pytest
 
 from saga_schemas import limits
 from saga_schemas.codec import encode
-from saga_schemas.errors import BadMessage
+from saga_schemas.errors import BadMessage, EncodingFailed
 from saga_schemas.ids import uuid7
 from saga_schemas.records import (
     EMPTY_BYTES,
@@ -18,6 +18,7 @@ from saga_schemas.records import (
     Progress,
     SagaEvent,
     check_models,
+    encode_event,
     encode_own,
     own_schema,
     read_own,
@@ -35,6 +36,24 @@ EVENT = SagaEvent.of(
 )
 def test_each_of_our_records_reads_back(record: Any) -> None:
     assert read_own(encode_own(record), type(record)) == record
+
+
+@pytest.mark.parametrize("kind", EventKind)
+@pytest.mark.parametrize("key", [None, "o-1"])
+@pytest.mark.parametrize(("step", "reason"), [(None, None), ("charge", "r" * 500), ("charge[3]", "\ud800"), (None, "")])
+def test_an_event_written_without_its_model_has_the_models_bytes(
+    kind: EventKind, key: str | None, step: str | None, reason: str | None
+) -> None:
+    event: dict[str, Any] = {
+        "sequence": 7, "saga_id": SAGA, "definition": "order", "version": 3, "phase": "RUNNING", "at_us": 1_762_179_906_000_123,
+        "business_key": key, "step": step, "reason": reason,
+    }  # fmt: skip
+    assert encode_event(kind.value, **event) == encode_own(SagaEvent.of(kind, **event))
+
+
+def test_an_event_that_is_none_of_ours_is_not_written() -> None:
+    with pytest.raises(EncodingFailed):
+        encode_event("begun", sequence=1, saga_id=SAGA, definition="order", version=1, phase="RUNNING", at_us=1)
 
 
 def test_our_models_agree_with_our_schema_files() -> None:

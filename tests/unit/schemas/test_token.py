@@ -66,6 +66,20 @@ def test_old_keys_verify_while_the_first_one_signs() -> None:
     assert not before.verify(after.sign(**ISSUED), **ISSUED)
 
 
+def test_another_key_under_the_same_id_does_not_verify_what_was_just_signed() -> None:
+    other = TokenKeys(current="k1", keys={"k1": b"2" * 32})
+    assert not other.verify(KEYS.sign(**ISSUED), **ISSUED)
+    assert not KEYS.verify(other.sign(**ISSUED), **ISSUED)
+    assert KEYS.verify(KEYS.sign(**ISSUED), **ISSUED)
+
+
+def test_of_two_commands_signed_one_after_the_other_each_has_its_own_token() -> None:
+    several = [ISSUED | {"run": run, "saga_id": saga} for run in range(50) for saga in (SAGA, OTHER)]
+    tokens = [KEYS.sign(**each) for each in several]
+    assert len(set(tokens)) == len(several)
+    assert [KEYS.verify(token, **ISSUED) for token in tokens].count(True) == 1
+
+
 @pytest.mark.parametrize("text", ["", "k1", "k1:", "k1:!!!", ":AAAA", "k 1:AAAA", "k1:c2hvcnQ=", f"k1:{'A' * 44},k1:{'B' * 44}"])
 def test_keys_that_cannot_be_used_are_refused_without_repeating_them(text: str) -> None:
     with pytest.raises(ValueError, match="token key") as caught:
