@@ -2,8 +2,7 @@
 
 fastavro is exact on good bytes and silent or worse on hostile ones: negative union and enum indexes, over-long varints and trailing
 bytes decode to wrong values. So every value is encoded again and compared; where the bytes differ, a strict walk (wire_walk.py) decides
-whether that is only another legal spelling. Usual values are written by exact_writer.py, which has fastavro's bytes. Every exception
-becomes one BadMessage; nothing here ever repeats a value.
+whether that is only another legal spelling. Every exception becomes one BadMessage; nothing here ever repeats a value.
 """
 
 from __future__ import annotations
@@ -41,10 +40,8 @@ class Decoded:
 def encode(schema: Schema, value: dict[str, Any]) -> bytes:
     """The framed bytes of a value. EncodingFailed names the field when fields are missing, unknown or of a wrong type, or the size."""
     try:
-        framed = _exactly(schema, value)
-        if framed is None:
-            _check(schema, value)
-            framed = _written(schema, value)
+        _check(schema, value)
+        framed = _written(schema, value)
     except ValidationError as error:
         raise EncodingFailed(schema.full_name, *_explained(schema, error)) from None
     except Exception as error:  # fastavro raises whatever the value's own code raises
@@ -71,11 +68,10 @@ def decode(
     if writer.has_decimals and len(body) > _SHORT:
         check_wire(writer.document, writer.types, body)
     value = _read(writer, body)
-    framed = writer.prefix + body
-    _check_spelling(writer, value, framed, canonical)
+    _check_spelling(writer, value, body, canonical)
     if reader is not None and reader is not writer and reader.id != writer.id:
         value = _resolved(writer, reader, body)
-    return Decoded(value=value, writer=writer, framed=framed)
+    return Decoded(value=value, writer=writer, framed=writer.prefix + body)
 
 
 def to_reader(framed: bytes, catalog: Catalog, reader: Schema, headers: RawHeaders = ()) -> bytes:
@@ -105,16 +101,6 @@ def unframe(framed: bytes, catalog: Catalog, headers: RawHeaders = ()) -> tuple[
     if writer is None:
         raise BadMessage("unknown_schema", f"no schema of id {int.from_bytes(prefix[1:], 'big')} is registered here")
     return writer, body
-
-
-def _exactly(schema: Schema, value: dict[str, Any]) -> bytes | None:
-    """What `_check` and `_written` give together, for all but unusual values; None where they have to look."""
-    if schema.exact is None:
-        return None
-    try:
-        return schema.prefix + schema.exact(value)
-    except Exception:  # NotExact, and whatever the value's own code raises
-        return None
 
 
 def _written(schema: Schema, value: dict[str, Any]) -> bytes:
@@ -160,12 +146,9 @@ def _reading(source: BytesIO, writer: Schema, reader: Schema | None) -> Any:
     )
 
 
-def _check_spelling(writer: Schema, value: dict[str, Any], framed: bytes, canonical: bool) -> None:
-    if _exactly(writer, value) == framed:
-        return
-    body = framed[_PREFIX_BYTES:]
+def _check_spelling(writer: Schema, value: dict[str, Any], body: bytes, canonical: bool) -> None:
     try:
-        same = _written(writer, value) == framed
+        same = _written(writer, value)[_PREFIX_BYTES:] == body
     except Exception:
         same = False  # fastavro read what it would not write: the walk below says whether that is legal Avro
     if same:

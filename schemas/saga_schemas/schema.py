@@ -17,7 +17,6 @@ import fastavro
 
 from saga_schemas import gate, limits
 from saga_schemas.errors import SchemaRefused
-from saga_schemas.exact_writer import Write, exact_writer
 
 MAGIC: Final = b"\0"
 _HIGH_BIT: Final = 0x8000_0000
@@ -44,8 +43,6 @@ class Schema:
     """A decimal of 256 KiB keeps fastavro busy for many seconds: long values of such a schema are walked first."""
     has_record_unions: bool = field(repr=False, compare=False)
     """Some union has several records: only their names tell them apart, so values are `(full name, fields)`."""
-    exact: Write | None = field(default=None, repr=False, compare=False)
-    """Writes values of exactly the right Python types (exact_writer.py)."""
 
     @classmethod
     def parse(cls, document: object, known: Mapping[str, Any] | None = None) -> Schema:
@@ -73,7 +70,6 @@ class Schema:
             has_ints=b'"int"' in canonical,
             has_decimals=b'"decimal"' in canonical,
             has_record_unions=_has_record_unions(node, types),
-            exact=exact_writer(node, types),
         )
 
     @classmethod
