@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -96,6 +97,9 @@ class Verdict:
     """The stored reply that goes with the answer."""
 
 
+_RUN_IT: Final = Verdict(task=Task.ACT, row=None)
+
+
 class Ending(StrEnum):
     """How a handler ended."""
 
@@ -127,7 +131,7 @@ def _absent(command: Command) -> Verdict:
     if command.expired:
         return _answer(None, Outcome.EXPIRED)
     if command.kind is Kind.ACTION:
-        return Verdict(task=Task.ACT, row=None)
+        return _RUN_IT
     fenced = Row(state=RowState.FENCED, run=command.run, incarnation=command.incarnation)
     return _answer(fenced, Outcome.NOTHING_TO_UNDO if command.kind is Kind.COMPENSATION else Outcome.FENCED)
 

@@ -37,6 +37,9 @@ class Claimed:
     """`claim`, where there was no row: the expiry given is over by the database's clock."""
 
 
+NO_ROW: Final = Claimed(entry=None)
+
+
 class CommitRefused(Exception):  # reads like the fact it is
     """The database said that the transaction was not committed."""
 
