@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from typing import Final
 
 from saga_messaging.broker import Outgoing
+from saga_participant.checked_frozen import checked_frozen
 from saga_participant.entry import Stored
 from saga_schemas.envelopes import CommandHeaders, answer
 from saga_schemas.ids import saga_key
@@ -16,7 +16,7 @@ from saga_schemas.records import EMPTY_BYTES, Empty, Failure, Progress, encode_o
 EMPTY: Final = Stored(record=Empty.avro_name, payload=EMPTY_BYTES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Answer:
     """One reply before it has headers."""
 

@@ -10,10 +10,11 @@ any compensation. So one table serves answers given at once and answers given la
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
+from saga_participant.checked_frozen import checked_frozen
 from saga_schemas.outcomes import Kind, Outcome
 
 
@@ -32,7 +33,7 @@ class RowState(StrEnum):
     """The effect was undone; no action up to the row's run may ever run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Row:
     """What the table looks at. The bytes that are remembered beside it are the transaction's business."""
 
@@ -47,7 +48,7 @@ class Row:
     """While ACCEPTED: whoever works on it is taken for dead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Command:
     """What the table looks at in a command."""
 
@@ -84,7 +85,7 @@ class Memory(StrEnum):
     PROGRESS = "progress"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One cell of the table."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import re
 import traceback
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from saga_participant.answers import EMPTY, failure
 from saga_participant.barrier import Ending
+from saga_participant.checked_frozen import checked_frozen
 from saga_participant.command_log import log_of
 from saga_participant.entry import Stored
 from saga_participant.handlers import Handler
@@ -33,7 +33,7 @@ HANDLER_LIMIT_S: Final = 60.0
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a handler ended, and what is to be remembered or said of it."""
 
@@ -45,7 +45,7 @@ class Ended:
     """Of a technical failure, to be looked at for the database's fate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Call:
     """One call of a handler."""
 
