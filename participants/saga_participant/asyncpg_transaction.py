@@ -19,7 +19,7 @@ from saga_participant.guarded import GuardedAsyncpg, Savepoint
 from saga_participant.joined_statements import NOT_ONE_ROW, NOW, XID, claim_of, save_of
 from saga_participant.outcomes import BarrierBroken, Unavailable
 from saga_participant.row_mapping import COLUMNS, entry_of, values_of
-from saga_participant.transactions import COMMIT_LIMIT_S, Claimed, CommitRefused, CommitUnknown, Handle
+from saga_participant.transactions import COMMIT_LIMIT_S, NO_ROW, Claimed, CommitRefused, CommitUnknown, Handle
 
 _KEY: Final = ("saga_id", "step")
 _CHANGING: Final = tuple(name for name in COLUMNS if name not in _KEY)
@@ -71,7 +71,7 @@ class AsyncpgTransaction:
         made = await self._claim_at_once(fresh)
         if made:
             self._row = fresh
-            return Claimed(entry=None)
+            return NO_ROW
         await self._begin()
         row = fresh.row
         for turn in range(3):  # a row that was there and is gone again (collected) is made by the next turn
@@ -105,7 +105,7 @@ class AsyncpgTransaction:
         await self._begin()
         found = await self._connection.fetchrow(LOCK, saga_id, step)
         if found is None:
-            return Claimed(entry=None)
+            return NO_ROW
         self._xid, self._now_us = found["xid"], found["now"]
         self._row = entry_of(found, found["now"])
         return Claimed(entry=self._row)

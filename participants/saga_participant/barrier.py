@@ -10,9 +10,11 @@ any compensation. So one table serves answers given at once and answers given la
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
+from typing import Final
 
+from saga_participant.checked_frozen import checked_frozen
 from saga_schemas.outcomes import Kind, Outcome
 
 
@@ -31,7 +33,7 @@ class RowState(StrEnum):
     """The effect was undone; no action up to the row's run may ever run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Row:
     """What the table looks at. The bytes that are remembered beside it are the transaction's business."""
 
@@ -46,7 +48,7 @@ class Row:
     """While ACCEPTED: whoever works on it is taken for dead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Command:
     """What the table looks at in a command."""
 
@@ -83,7 +85,7 @@ class Memory(StrEnum):
     PROGRESS = "progress"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One cell of the table."""
 
@@ -94,6 +96,9 @@ class Verdict:
     """The answer, where no handler has to run."""
     memory: Memory = Memory.NOTHING
     """The stored reply that goes with the answer."""
+
+
+_RUN_IT: Final = Verdict(task=Task.ACT, row=None)
 
 
 class Ending(StrEnum):
@@ -127,7 +132,7 @@ def _absent(command: Command) -> Verdict:
     if command.expired:
         return _answer(None, Outcome.EXPIRED)
     if command.kind is Kind.ACTION:
-        return Verdict(task=Task.ACT, row=None)
+        return _RUN_IT
     fenced = Row(state=RowState.FENCED, run=command.run, incarnation=command.incarnation)
     return _answer(fenced, Outcome.NOTHING_TO_UNDO if command.kind is Kind.COMPENSATION else Outcome.FENCED)
 

@@ -12,7 +12,7 @@ from saga_participant.barrier import Ending, RowState
 from saga_participant.entry import Command, Entry
 from saga_participant.invocation import HANDLER_LIMIT_S, Call, Ended
 from saga_participant.registry import Registry, Route
-from saga_participant.step import Reference, Step
+from saga_participant.step import Step, reference
 from saga_schemas.binding import Binding
 from saga_schemas.codec import decode
 from saga_schemas.ids import idempotency_key
@@ -75,7 +75,7 @@ def _step(command: Command, run: int, *, resumed: bool) -> Step:
         attempt=headers.attempt,
         idempotency_key=idempotency_key(headers.saga_id, headers.step, headers.kind, run),
         tenant=headers.tenant,
-        ref=str(Reference(saga_id=headers.saga_id, step=headers.step, run=run)),
+        ref=reference(headers.saga_id, headers.step, run),
         expires_at=to_datetime(headers.expiry_us),
         resumed=resumed,
     )

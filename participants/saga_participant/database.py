@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -18,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from saga_messaging.errors import ConfigurationError
 from saga_participant.asyncpg_transaction import AsyncpgTransaction
-from saga_participant.bare_connection import bare_connection
+from saga_participant.bare_connection import BareConnection, bare_connection
 from saga_participant.database_errors import out_of_reach
 from saga_participant.outcomes import Unavailable
 from saga_participant.sql_transaction import PostgresTransaction, SqliteTransaction
@@ -29,6 +31,19 @@ CLEANUP_S: Final = 5.0
 _SPARE_CONNECTIONS: Final = 4
 _SESSION: Final = {"idle_in_transaction_session_timeout": "120000", "lock_timeout": "30000", "tcp_user_timeout": "30000"}
 """Of our own PostgreSQL sessions, in ms: an instance that is stopped or cut off keeps no row locked for long."""
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """One connection of the engine, and asyncpg's under it: finding that one costs as much as the rest of beginning a transaction."""
+
+    connection: AsyncConnection
+    _bare: BareConnection | None = None
+
+    async def asyncpg(self) -> BareConnection:
+        if self._bare is None:
+            self._bare = await bare_connection(self.connection)
+        return self._bare
 
 
 class Database:
@@ -43,84 +58,107 @@ class Database:
         self.has_asyncpg = self.engine.dialect.driver == "asyncpg"
         self.workers = POSTGRES_WORKERS if self.dialect == "postgresql" else 1
         self._single = asyncio.Lock()
-        self._idle: list[AsyncConnection] = []
+        self._idle: list[_Held] = []
+
+    def begin(self, *, bare: bool) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy. Raises Unavailable."""
+        return self._one_at_a_time(bare) if self.dialect == "sqlite" else _Begun(self, bare)
 
     @contextlib.asynccontextmanager
-    async def begin(self, *, bare: bool) -> AsyncIterator[Transaction]:
-        """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy. Raises Unavailable."""
-        async with self._single if self.dialect == "sqlite" else contextlib.nullcontext():
-            connection = await self._connect()
-            transaction = await self._started(connection, bare)
-            try:
-                yield transaction
-            finally:
-                if not self._kept(connection, transaction):
-                    await asyncio.shield(self._put_back(connection, transaction))
+    async def _one_at_a_time(self, bare: bool) -> AsyncIterator[Transaction]:
+        async with self._single, _Begun(self, bare) as transaction:
+            yield transaction
+
+    async def open(self, bare: bool) -> tuple[_Held, Transaction]:
+        held = await self._connect()
+        return held, await self._started(held, bare)
+
+    async def end(self, held: _Held, transaction: Transaction) -> None:
+        """Whatever happened to it."""
+        if not self._kept(held, transaction):
+            await asyncio.shield(self._put_back(held, transaction))
 
     async def close(self) -> None:
         """Give back what is held; an engine that was given stays the giver's."""
         idle, self._idle = self._idle, []
-        for connection in idle:
-            await connection.close()
+        for held in idle:
+            await held.connection.close()
         if self._own:
             await self.engine.dispose()
 
-    async def _connect(self) -> AsyncConnection:
+    async def _connect(self) -> _Held:
         if self._idle:
             return self._idle.pop()
         try:
-            return await self.engine.connect()
+            return _Held(await self.engine.connect())
         except Exception as error:
             raise Unavailable(f"no connection to the database ({type(error).__name__})") from error
 
-    async def _started(self, connection: AsyncConnection, bare: bool) -> Transaction:
+    async def _started(self, held: _Held, bare: bool) -> Transaction:
         transaction: Transaction
         try:
             if self.dialect == "sqlite":
-                transaction = SqliteTransaction(connection)
+                transaction = SqliteTransaction(held.connection)
             elif bare and self.has_asyncpg:
-                transaction = AsyncpgTransaction(await bare_connection(connection))
+                transaction = AsyncpgTransaction(await held.asyncpg())
             else:
-                transaction = PostgresTransaction(connection)
+                transaction = PostgresTransaction(held.connection)
             await transaction.start()
         except BaseException as error:
-            await asyncio.shield(self._lose(connection))
+            await asyncio.shield(self._lose(held))
             if out_of_reach(error):
                 raise Unavailable(f"the database does not begin a transaction ({type(error).__name__})") from error
             raise
         return transaction
 
-    async def _put_back(self, connection: AsyncConnection, transaction: Transaction) -> None:
+    async def _put_back(self, held: _Held, transaction: Transaction) -> None:
         """Whatever happened, nothing stays open: what cannot be rolled back in time is thrown away."""
         try:
             async with asyncio.timeout(CLEANUP_S):
                 await transaction.rollback()
         except Exception:
-            await self._lose(connection)
+            await self._lose(held)
             return
         if transaction.lost():
-            await self._lose(connection)
+            await self._lose(held)
             return
-        if not self._kept(connection, transaction):
-            await connection.close()
+        if not self._kept(held, transaction):
+            await held.connection.close()
 
-    def _kept(self, connection: AsyncConnection, transaction: Transaction) -> bool:
+    def _kept(self, held: _Held, transaction: Transaction) -> bool:
         """For the next transaction, past SQLAlchemy's pool."""
         keep = self._own and transaction.reusable and len(self._idle) < self.workers
         if keep:
-            self._idle.append(connection)
+            self._idle.append(held)
         return keep
 
-    async def _lose(self, connection: AsyncConnection) -> None:
+    async def _lose(self, held: _Held) -> None:
         """Where one connection is gone the others that wait in the pool probably are too: our own pool starts afresh."""
-        await _discard(connection)
+        await _discard(held.connection)
         if self._own and self.dialect == "postgresql":
             idle, self._idle = self._idle, []
             for other in idle:
-                await _discard(other)
+                await _discard(other.connection)
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLEANUP_S):
                     await self.engine.dispose()
+
+
+class _Begun:
+    """One transaction of a database. A class, since there is one for every command, and a generator costs more."""
+
+    __slots__ = ("_bare", "_database", "_held", "_transaction")
+
+    def __init__(self, database: Database, bare: bool) -> None:
+        self._database = database
+        self._bare = bare
+
+    async def __aenter__(self) -> Transaction:
+        self._held, self._transaction = await self._database.open(self._bare)
+        return self._transaction
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._database.end(self._held, self._transaction)
 
 
 async def _discard(connection: AsyncConnection) -> None:

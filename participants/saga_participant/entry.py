@@ -6,16 +6,17 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 from uuid import UUID
 
 from saga_participant.barrier import Row
+from saga_participant.checked_frozen import checked_frozen
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Command:
     """A command as it is kept for later: its headers and its framed value."""
 
@@ -25,7 +26,7 @@ class Command:
     """The payload decoded under the newest schema, where that was just done."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Stored:
     """A reply as it is remembered: record name and framed value. Its headers are built from the command being answered."""
 
@@ -33,7 +34,7 @@ class Stored:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Pending:
     """While ACCEPTED: whom the end will answer."""
 
@@ -60,7 +61,7 @@ class Pending:
             return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One row."""
 

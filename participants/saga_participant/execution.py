@@ -65,21 +65,20 @@ class Execution:
         return tuple(answers)
 
     async def _one(self, command: Command) -> Plan:
-        headers, log = command.headers, log_of(command.headers)
-        route = self.calls.route(command)
+        headers, route = command.headers, self.calls.route(command)
         if route is None and headers.kind is not Kind.RESOLVE:
-            log.error("no handler for %s", headers.record)
+            log_of(headers).error("no handler for %s", headers.record)
             return _only(command, Outcome.UNSUPPORTED)
         try:
             return await self._turns(command, route)
         except BarrierBroken as broken:
-            log.error("no reply: %s; record=%s", broken, headers.record)
+            log_of(headers).error("no reply: %s; record=%s", broken, headers.record)
             return NOTHING
         except CommitUnknown as unknown:
-            log.warning("no reply: a commit is ambiguous (%s)", unknown)
+            log_of(headers).warning("no reply: a commit is ambiguous (%s)", unknown)
             return NOTHING
         except BadMessage as bad:
-            log.error("unreadable command: %s; record=%s", bad, headers.record)
+            log_of(headers).error("unreadable command: %s; record=%s", bad, headers.record)
             return _only(command, Outcome.UNSUPPORTED)
 
     async def _turns(self, command: Command, route: Route | None) -> Plan:

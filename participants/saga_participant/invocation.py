@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import re
 import traceback
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from saga_participant.answers import EMPTY, failure
 from saga_participant.barrier import Ending
+from saga_participant.checked_frozen import checked_frozen
 from saga_participant.command_log import log_of
 from saga_participant.entry import Stored
 from saga_participant.handlers import Handler
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Rejected
 from saga_participant.registry import Route
 from saga_participant.step import Step
+from saga_participant.time_limit import TimeLimit
 from saga_participant.transactions import Handle, Transaction
 from saga_schemas.codec import encode
 from saga_schemas.envelopes import CommandHeaders
@@ -32,7 +33,7 @@ HANDLER_LIMIT_S: Final = 60.0
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a handler ended, and what is to be remembered or said of it."""
 
@@ -44,7 +45,7 @@ class Ended:
     """Of a technical failure, to be looked at for the database's fate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Call:
     """One call of a handler."""
 
@@ -59,7 +60,7 @@ class Call:
 async def invoke(call: Call, db: Any) -> Ended:
     """Run the handler. Only our own cancellation and a broken barrier come out of here as exceptions."""
     try:
-        async with asyncio.timeout(call.limit_s) as limit:
+        with TimeLimit(call.limit_s) as limit:
             result = await call.route.handler.function(**_arguments(call, db))
     except BarrierBroken:
         raise
@@ -74,7 +75,7 @@ async def invoke(call: Call, db: Any) -> Ended:
             raise  # we are being stopped; a handler that raises this by itself has failed
         return _failed(call, "cancelled", cancelled)
     except TimeoutError as late:
-        return _failed(call, "handler_timeout" if limit.expired() else "timeout", late)
+        return _failed(call, "handler_timeout" if limit.expired else "timeout", late)
     except BaseException as error:  # SystemExit, KeyboardInterrupt and GeneratorExit included: see above
         return _failed(call, code_of(error), error)
     return _returned(call, result)

@@ -79,7 +79,7 @@ def save_of(entry: Entry, found: Entry, xid: str | None) -> str | None:
     step, *rest = values
     return (
         f"EXECUTE {_SAVE_NAME}('{saga_text(entry.saga_id)}', {step}, {row.incarnation:d}, {row.run:d}, '{row.state.value}', "
-        f"{', '.join(str(value) for value in rest)}); COMMIT"
+        f"{', '.join(map(str, rest))}); COMMIT"
     )
 
 

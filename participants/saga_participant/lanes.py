@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from saga_messaging.broker import Record, TopicPartition
+from saga_participant.checked_frozen import checked_frozen
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +37,7 @@ class Ledger:
         return next(iter(self._open), self.next_offset)
 
 
-@dataclass(frozen=True, slots=True)
+@checked_frozen(frozen=True, slots=True)
 class InHand:
     """One record and the ledger it was taken under."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from saga_participant.answers import Answer
 from saga_participant.barrier import Task
+from saga_participant.checked_frozen import checked_frozen
 from saga_participant.entry import Command, Entry
 from saga_participant.invocation import Ended
 from saga_participant.registry import Route
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Outside:
     """A handler to be called when this transaction is over, because it works elsewhere."""
 
@@ -27,7 +27,7 @@ class Outside:
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a turn leads to."""
 

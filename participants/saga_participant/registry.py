@@ -43,11 +43,8 @@ class Registry:
     catalog: Catalog
     routes: dict[str, Route]
     """By the full name of the command's record."""
-
-    @property
-    def bare(self) -> bool:
-        """No handler wants a SQLAlchemy object."""
-        return all(route.handler.bare for route in self.routes.values())
+    bare: bool
+    """No handler wants a SQLAlchemy object."""
 
     def route(self, record: str, kind: Kind) -> Route | None:
         found = self.routes.get(record)
@@ -68,7 +65,7 @@ def build_registry(handlers: Iterable[Handler], directories: Sequence[Path]) -> 
     if not routes:
         raise ConfigurationError("this participant has no handler: decorate one with .action")
     _check_action_replies(routes)
-    return Registry(catalog=catalog, routes=routes)
+    return Registry(catalog=catalog, routes=routes, bare=all(route.handler.bare for route in routes.values()))
 
 
 def _read(directories: Sequence[Path]) -> Catalog:

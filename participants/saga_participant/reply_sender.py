@@ -115,16 +115,20 @@ class ReplySender:
         return left
 
     def _settled(self, parcel: _Parcel, errors: list[BrokerError]) -> bool:
-        refused = [error for error in errors if isinstance(error, RecordRefused) and error.alone]
-        if errors and len(refused) == len(errors):
-            parcel.refusals += 1
-        if errors and parcel.refusals < REFUSALS_BEFORE_GIVING_UP:
+        if errors and not self._given_up(parcel, errors):
             return False
-        if errors:
-            self.metrics.refused_replies += len(errors)
-            _LOG.error("a reply to %s is refused and given up: %s", parcel.records[0].topic, errors[0])
         if not parcel.done.done():
             parcel.done.set_result(None)
+        return True
+
+    def _given_up(self, parcel: _Parcel, errors: list[BrokerError]) -> bool:
+        refused = [error for error in errors if isinstance(error, RecordRefused) and error.alone]
+        if len(refused) == len(errors):
+            parcel.refusals += 1
+        if parcel.refusals < REFUSALS_BEFORE_GIVING_UP:
+            return False
+        self.metrics.refused_replies += len(errors)
+        _LOG.error("a reply to %s is refused and given up: %s", parcel.records[0].topic, errors[0])
         return True
 
     async def _ready_producer(self) -> Producer:

@@ -25,7 +25,7 @@ from saga_participant.joined_statements import NOW, XID
 from saga_participant.outcomes import BarrierBroken
 from saga_participant.row_mapping import COLUMNS, entry_of, values_of
 from saga_participant.tables import saga_barrier
-from saga_participant.transactions import COMMIT_LIMIT_S, Claimed, CommitRefused, CommitUnknown, Handle
+from saga_participant.transactions import COMMIT_LIMIT_S, NO_ROW, Claimed, CommitRefused, CommitUnknown, Handle
 
 _PG_XID: Final = f"{XID}::text"
 _SQLITE_NOW: Final = (
@@ -104,7 +104,7 @@ class SqlTransaction:
     async def lock(self, saga_id: UUID, step: str) -> Claimed:
         found = (await self._connection.execute(self.LOCK, {"key_saga": saga_id, "key_step": step})).mappings().one_or_none()
         if found is None:
-            return Claimed(entry=None)
+            return NO_ROW
         self._xid, self._now_us = found["xid"], found["now"]
         return Claimed(entry=entry_of(dict(found), self._now_us))
 

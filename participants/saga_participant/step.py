@@ -32,6 +32,11 @@ class Step:
     """The action was accepted before and its lease is over: this is the same command again."""
 
 
+def reference(saga_id: UUID, step: str, run: int) -> str:
+    """As text: what `Step.ref` is."""
+    return f"{saga_text(saga_id)}/{step}/{run}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """The row a later answer is for, and the run it answers."""
@@ -41,7 +46,7 @@ class Reference:
     run: int
 
     def __str__(self) -> str:
-        return f"{saga_text(self.saga_id)}/{self.step}/{self.run}"
+        return reference(self.saga_id, self.step, self.run)
 
     @classmethod
     def parse(cls, text: str) -> Reference:

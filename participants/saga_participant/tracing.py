@@ -9,12 +9,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from contextvars import Token
 from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry import context, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TracerProvider,
+    TraceState,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from saga_messaging.broker import Record
@@ -71,6 +84,22 @@ class Processing:
 _UNRECORDED: Final = Processing(span=trace.INVALID_SPAN, hop=Hop())
 
 
+class _PassedOn:
+    """Without an SDK: the command's own context is the current one. A class, since this is what most participants pay for a command."""
+
+    __slots__ = ("_parent", "_token")
+
+    def __init__(self, parent: Context) -> None:
+        self._parent = parent
+
+    def __enter__(self) -> Processing:
+        self._token: Token[Context] = context.attach(self._parent)
+        return _UNRECORDED
+
+    def __exit__(self, *_: object) -> None:
+        context.detach(self._token)
+
+
 class Tracing:
     """Makes the spans of one participant."""
 
@@ -81,23 +110,16 @@ class Tracing:
         self._participant = participant
         self._group = group
 
-    @contextlib.contextmanager
-    def process(self, headers: CommandHeaders, record: Record) -> Iterator[Processing]:
+    def process(self, headers: CommandHeaders, record: Record) -> AbstractContextManager[Processing]:
         """The handler's own spans become children of this one; without an SDK, what it sends on becomes part of the command's trace."""
-        carrier = {"traceparent": headers.traceparent} if headers.traceparent is not None else {}
-        if headers.tracestate is not None:
-            carrier["tracestate"] = headers.tracestate
-        parent = _PROPAGATOR.extract(carrier)
-        if headers.baggage is not None:
-            parent = _BAGGAGE.extract({"baggage": headers.baggage}, parent)
+        parent = _parent(headers)
         provider = self._provider or trace.get_tracer_provider()  # asked each time: an SDK may be installed late
         if isinstance(provider, trace.ProxyTracerProvider):
-            token = context.attach(parent)
-            try:
-                yield _UNRECORDED
-            finally:
-                context.detach(token)
-            return
+            return _PassedOn(parent)
+        return self._recorded(parent, headers, record)
+
+    @contextlib.contextmanager
+    def _recorded(self, parent: Context, headers: CommandHeaders, record: Record) -> Iterator[Processing]:
         with self._tracer.start_as_current_span(
             f"process {headers.record}",
             context=parent,
@@ -133,6 +155,21 @@ class Tracing:
             "saga.run": headers.run,
             "saga.attempt": headers.attempt,
         }
+
+
+def _parent(headers: CommandHeaders) -> Context:
+    """The context a command came with. Its `traceparent` was checked when the headers were read, so it is only taken apart here."""
+    parent, given = Context(), headers.traceparent
+    if given is not None:
+        came_with = SpanContext(
+            trace_id=int(given[3:35], 16),
+            span_id=int(given[36:52], 16),
+            is_remote=True,
+            trace_flags=TraceFlags(int(given[53:55], 16)),
+            trace_state=None if headers.tracestate is None else TraceState.from_header([headers.tracestate]),
+        )
+        parent = trace.set_span_in_context(NonRecordingSpan(came_with), parent)
+    return parent if headers.baggage is None else _BAGGAGE.extract({"baggage": headers.baggage}, parent)
 
 
 def _code(answer: Answer) -> str | None:

@@ -8,11 +8,11 @@ first statement and save with the commit, to spare the round trips.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from saga_participant.checked_frozen import checked_frozen
 from saga_participant.entry import Entry
 
 COMMIT_LIMIT_S: Final = 30.0
@@ -27,7 +27,7 @@ class Handle(Enum):
     ASYNCPG = "asyncpg.Connection"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_frozen(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """The row as it is now, locked."""
 
@@ -35,6 +35,9 @@ class Claimed:
     """None: there was none, the one given was made provisionally (`claim`), or there is none (`lock`)."""
     expired: bool = False
     """`claim`, where there was no row: the expiry given is over by the database's clock."""
+
+
+NO_ROW: Final = Claimed(entry=None)
 
 
 class CommitRefused(Exception):  # reads like the fact it is
