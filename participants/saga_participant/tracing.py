@@ -85,7 +85,7 @@ _UNRECORDED: Final = Processing(span=trace.INVALID_SPAN, hop=Hop())
 
 
 class _PassedOn:
-    """Without an SDK: the command's own context is the current one. A class, since this is what most participants pay for a command."""
+    """The command's own context is the current one: all there is without an SDK. A class, since most participants pay for this alone."""
 
     __slots__ = ("_parent", "_token")
 
@@ -120,13 +120,16 @@ class Tracing:
 
     @contextlib.contextmanager
     def _recorded(self, parent: Context, headers: CommandHeaders, record: Record) -> Iterator[Processing]:
-        with self._tracer.start_as_current_span(
-            f"process {headers.record}",
-            context=parent,
-            kind=SpanKind.CONSUMER,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+        # The parent becomes current first: a span that is given its parent takes nothing else of that context along, no baggage.
+        with (
+            _PassedOn(parent),
+            self._tracer.start_as_current_span(
+                f"process {headers.record}",
+                kind=SpanKind.CONSUMER,
+                record_exception=False,
+                set_status_on_exception=False,
+            ) as span,
+        ):
             if span.is_recording():
                 span.set_attributes(self._attributes(headers, record))
             processing = Processing(span=span, hop=_hop(span))
