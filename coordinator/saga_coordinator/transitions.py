@@ -7,13 +7,13 @@ its outbox pointers and the messages that may be sent once the commit is known. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV, evolve, timing, transition
-from saga_coordinator.engine.copying import Copier
+from saga_coordinator.engine.copying import changed
 from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Event, Start, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, Announced, CommandSent, Fact, SagaChanged
@@ -30,9 +30,6 @@ LOOK_AGAIN_US = 1_000_000
 STATE_BYTES = 1024 * 1024
 """What the payloads a saga remembers may take together."""
 PARKED = "engine_error"
-
-
-_row_with = Copier(SagaRow)
 
 
 class StateTooLarge(Exception):
@@ -103,7 +100,7 @@ class SagaWork:
     @classmethod
     def begin(cls, row: SagaRow, compiled: CompiledDefinition, tools: Tools, *, started_at: int) -> SagaWork:
         """A saga that is about to start."""
-        return cls(tools=tools, compiled=compiled, row=replace(row, started_at=started_at), saga=None, fresh=True)
+        return cls(tools=tools, compiled=compiled, row=changed(row, {"started_at": started_at}), saga=None, fresh=True)
 
     @property
     def changed(self) -> bool:
@@ -192,7 +189,7 @@ class SagaWork:
         self.attention_raised = added
         state = encode_saga(saga) if self.changed else row.state
         self.tools.states.wrote(row.id, state, saga)
-        after = _row_with(
+        after = changed(
             row,
             {
                 "version": saga.version,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from saga_coordinator.engine.copying import Copier
+from saga_coordinator.engine.copying import changed, values_of
 from saga_coordinator.engine.state import SENT_BY_KIND, Phase, Saga, Status, StepState
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -110,9 +110,6 @@ class Acted:
     step: str | None = None
 
 
-_with = Copier(StepState)
-_saga_with = Copier(Saga)
-
 Fact = Started | PhaseChanged | StepChanged | SagaChanged | CommandSent | ReplySeen | Announced | Acted
 MESSAGES = (CommandSent, Announced)
 """The facts that leave through the outbox."""
@@ -125,18 +122,26 @@ class Fold:
 
     def __init__(self, saga: Saga | None) -> None:
         self.saga = saga
-        self.steps: dict[str, StepState] = dict(saga.steps) if saga is not None else {}
+        """As it was before; a saga that starts: as `Started` made it."""
+        self.steps: dict[str, StepState] = {}
         self.fields: dict[str, Any] = {}
+        """The saga's own fields, as they became."""
+        if saga is not None:
+            self._open(saga)
+
+    def _open(self, saga: Saga) -> None:
+        self.steps = dict(saga.steps)
+        self.fields = dict(values_of(saga))
 
     def apply(self, fact: Fact) -> None:
         match fact:
             case StepChanged():
-                self.steps[fact.step] = _with(self.steps[fact.step], fact.changes)
+                self.steps[fact.step] = changed(self.steps[fact.step], fact.changes)
             case CommandSent():
                 self.steps[fact.step] = _after_sending(self.steps[fact.step], fact)
             case ReplySeen():
                 if fact.keep:
-                    self.steps[fact.step] = _with(self.steps[fact.step], {"reply": fact.payload})
+                    self.steps[fact.step] = changed(self.steps[fact.step], {"reply": fact.payload})
             case PhaseChanged():
                 self.fields["phase"] = fact.phase
                 if fact.reason is not None:
@@ -149,14 +154,14 @@ class Fold:
                 self.fields["announced"] = fact.sequence
             case Started():
                 self.saga = _begun(fact)
-                self.steps = dict(self.saga.steps)
+                self._open(self.saga)
             case Acted():
                 pass
 
     def result(self) -> Saga:
         """The saga one version on."""
         assert self.saga is not None, "the first fact of a saga is Started"
-        return _saga_with(self.saga, {"version": self.saga.version + 1, "steps": self.steps, **self.fields})
+        return changed(self.saga, {**self.fields, "version": self.saga.version + 1, "steps": self.steps})
 
 
 def evolve(saga: Saga | None, facts: Iterable[Fact]) -> Saga:
@@ -165,6 +170,9 @@ def evolve(saga: Saga | None, facts: Iterable[Fact]) -> Saga:
     for fact in facts:
         fold.apply(fact)
     return fold.result()
+
+
+_FRESH = StepState()
 
 
 def _begun(fact: Started) -> Saga:
@@ -177,7 +185,7 @@ def _begun(fact: Started) -> Saga:
         phase=Phase.RUNNING,
         incarnation=fact.incarnation,
         input=fact.input,
-        steps={name: StepState() for name in fact.steps},
+        steps=dict.fromkeys(fact.steps, _FRESH),
         started_at=fact.at,
         deadline_at=fact.deadline_at,
     )
@@ -199,4 +207,4 @@ def _after_sending(step: StepState, sent: CommandSent) -> StepState:
         "hold": None,
         "command": sent.payload if is_action else step.command,
     }
-    return _with(step, changes)
+    return changed(step, changes)

@@ -83,6 +83,8 @@ class Sent(IntFlag, boundary=STRICT):
 
 
 SENT_BY_KIND = {Kind.ACTION: Sent.ACTION, Kind.COMPENSATION: Sent.COMPENSATION, Kind.RESOLVE: Sent.RESOLVE}
+_SENT_BITS = {kind: int(sent) for kind, sent in SENT_BY_KIND.items()}
+"""Of plain ints: an operator of a Flag is a function in Python."""
 
 
 class StuckFrom(StrEnum):
@@ -93,7 +95,7 @@ class StuckFrom(StrEnum):
     MAPPING = "mapping"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see copying.py
 class StepState:
     """What is remembered of one step."""
 
@@ -146,7 +148,7 @@ class StepState:
     """The action's framed reply, kept only when something reads it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see copying.py
 class Saga:
     """One saga. `version` counts transitions; each has one journal record."""
 
@@ -176,6 +178,11 @@ class Saga:
     @property
     def final(self) -> bool:
         return self.phase in FINAL
+
+
+def was_sent(step: StepState, kind: Kind) -> bool:
+    """A command of this kind was sent in the current run."""
+    return int(step.sent) & _SENT_BITS[kind] != 0
 
 
 def is_open(step: StepState) -> bool:

@@ -53,7 +53,7 @@ def shard_of(saga_id: UUID) -> int:
     return zlib.crc32(saga_id.bytes) % SHARDS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see engine/copying.py
 class SagaRow:
     """One saga as stored."""
 
