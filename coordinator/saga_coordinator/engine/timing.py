@@ -117,8 +117,8 @@ def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
             yield state.due_at
         if state.heartbeat_at is not None:
             yield state.heartbeat_at
-        if saga.recovering:
-            continue
+        if saga.recovering or not (state.status in WAITING or is_open(state)):
+            continue  # no limit concerns it
         for limit in own_limits(phase, step, state):
             if _probed(state, limit):
                 yield _settled_at(step, state, limit) + 1
