@@ -24,6 +24,7 @@ from saga_coordinator.store.port import AttentionRow, JournalRow, OutboxRow, Sag
 from saga_coordinator.tracing import Sampling
 from saga_messaging.broker import Outgoing
 from saga_messaging.trace_context import SAMPLED
+from saga_schemas.frozen import frozen
 
 LOOK_AGAIN_US = 1_000_000
 """How soon a saga whose due work could not be done yet (a limit that waits for the drain) is looked at again."""
@@ -36,7 +37,7 @@ class StateTooLarge(Exception):
     """The state outgrew its cap: the event is not applied."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pending:
     """A message of a transition that is not committed yet."""
 

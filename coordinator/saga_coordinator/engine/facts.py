@@ -7,15 +7,14 @@ A fact says what became, never what to decide: folding the journal's facts gives
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from saga_coordinator.engine.copying import changed, values_of
+from saga_coordinator.engine.copying import changed, copyable, values_of
 from saga_coordinator.engine.state import SENT_BY_KIND, Phase, Saga, Status, StepState
 from saga_schemas.outcomes import Kind, Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class Started:
     id: str
     tenant: str
@@ -28,7 +27,7 @@ class Started:
     deadline_at: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class PhaseChanged:
     row: str
     phase: Phase
@@ -37,7 +36,7 @@ class PhaseChanged:
     """Set when the phase is final."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class StepChanged:
     """A step's fields, as they became. `row` names the row of the transition table."""
 
@@ -46,13 +45,13 @@ class StepChanged:
     changes: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class SagaChanged:
     row: str
     changes: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class CommandSent:
     """A command, with the very bytes. Its place among the record's facts is the command id's last number."""
 
@@ -72,7 +71,7 @@ class CommandSent:
     probe: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class ReplySeen:
     """An answer that was applied."""
 
@@ -89,7 +88,7 @@ class ReplySeen:
     causation_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class Announced:
     """A lifecycle event for `saga.events`."""
 
@@ -100,7 +99,7 @@ class Announced:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class Acted:
     """An operator did something."""
 

@@ -7,9 +7,9 @@ database's clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import STRICT, IntFlag, StrEnum
 
+from saga_coordinator.engine.copying import copyable
 from saga_schemas.outcomes import Kind
 
 
@@ -95,7 +95,7 @@ class StuckFrom(StrEnum):
     MAPPING = "mapping"
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: see copying.py
+@copyable
 class StepState:
     """What is remembered of one step."""
 
@@ -148,7 +148,7 @@ class StepState:
     """The action's framed reply, kept only when something reads it."""
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: see copying.py
+@copyable
 class Saga:
     """One saga. `version` counts transitions; each has one journal record."""
 
