@@ -16,7 +16,7 @@ from saga_coordinator.engine import ENGINE_REV, evolve, timing, transition
 from saga_coordinator.engine.copying import changed
 from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Event, Start, WakeUp
-from saga_coordinator.engine.facts import MESSAGES, Announced, CommandSent, Fact, SagaChanged
+from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
 from saga_coordinator.engine.state import Phase, Saga
 from saga_coordinator.outbound import Outbound, SagaIdentity
 from saga_coordinator.state_cache import StateCache
@@ -41,8 +41,7 @@ class StateTooLarge(Exception):
 class Pending:
     """A message of a transition that is not committed yet."""
 
-    shard: int
-    outbox_id: UUID
+    row: OutboxRow
     record: Outgoing
 
 
@@ -78,7 +77,6 @@ class SagaWork:
     saga: Saga | None
     fresh: bool = False
     journal: list[JournalRow] = field(default_factory=list)
-    outbox: list[OutboxRow] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
     inbox_done: list[UUID] = field(default_factory=list)
     max_expiry: int = 0
@@ -108,6 +106,10 @@ class SagaWork:
         return bool(self.journal)
 
     @property
+    def outbox(self) -> tuple[OutboxRow, ...]:
+        return tuple([pending.row for pending in self.pending])
+
+    @property
     def identity(self) -> SagaIdentity:
         return SagaIdentity.of(self.row, self.compiled.definition)
 
@@ -121,12 +123,11 @@ class SagaWork:
         assert saga is not None
         if not isinstance(event, Start) and _state_size(saga) > STATE_BYTES:
             raise StateTooLarge(f"the state of saga {saga.id} would be larger than {STATE_BYTES} bytes")
-        pending = self._messages(
-            facts, saga.version, env.now
-        )  # what can fail goes first: state and messages are changed together
+        pending = self._messages(facts, saga.version, env.now)  # what can fail goes first: state and messages change together
         before, self.saga = self.saga, saga
         self._record(facts, type(event).__name__.lower(), env.now, actor)
-        self._enqueue(pending, saga.version)
+        self.pending += pending
+        self.max_expiry = max([self.max_expiry, *[fact.expiry_at for fact in facts if isinstance(fact, CommandSent)]])
         self.moved.append(Moved(env.now, before, facts, saga))
         return facts
 
@@ -145,31 +146,17 @@ class SagaWork:
             )
         )
 
-    def _messages(self, facts: tuple[Fact, ...], version: int, now: int) -> list[tuple[int, CommandSent | Announced, Pending]]:
+    def _messages(self, facts: tuple[Fact, ...], version: int, now: int) -> list[Pending]:
         """What the facts send, each with its place among them."""
-        identity, shard = self.identity, shard_of(self.row.id)
+        identity, saga_id, shard = self.identity, self.row.id, shard_of(self.row.id)
         return [
-            (
-                ord,
-                fact,
-                Pending(
-                    shard=shard,
-                    outbox_id=self.tools.new_id(now),
-                    record=self.tools.outbound.message(identity, fact, version=version, ord=ord, at=now),
-                ),
+            Pending(
+                row=OutboxRow(id=self.tools.new_id(now), shard=shard, saga_id=saga_id, version=version, ord=ord),
+                record=self.tools.outbound.message(identity, fact, version=version, ord=ord, at=now),
             )
             for ord, fact in enumerate(facts)
             if isinstance(fact, MESSAGES)
         ]
-
-    def _enqueue(self, messages: list[tuple[int, CommandSent | Announced, Pending]], version: int) -> None:
-        for ord, fact, pending in messages:
-            if isinstance(fact, CommandSent):
-                self.max_expiry = max(self.max_expiry, fact.expiry_at)
-            self.outbox.append(
-                OutboxRow(id=pending.outbox_id, shard=pending.shard, saga_id=self.row.id, version=version, ord=ord)
-            )
-            self.pending.append(pending)
 
     def park(self, env: Env) -> None:
         """An event could not be applied because of a bug: alarm, as a transition of its own, and leave the rest as it is."""
@@ -207,7 +194,7 @@ class SagaWork:
             expected_version=None if self.fresh else row.version,
             row=after,
             journal=tuple(self.journal),
-            outbox=tuple(self.outbox),
+            outbox=self.outbox,
             rewake=rewake,
             relist=self.fresh or after.phase != row.phase or bool(added) or bool(cleared),
             attention_added=added,

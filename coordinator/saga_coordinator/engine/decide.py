@@ -85,7 +85,7 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draf
             key=event.key,
             input=event.input,
             incarnation=event.incarnation,
-            steps=tuple(step.name for step in definition.steps),
+            steps=tuple(definition.by_name),
             at=env.now,
             deadline_at=env.now + definition.deadline_ms * 1000 if definition.deadline_ms is not None else None,
         )
