@@ -13,7 +13,7 @@ from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
 from saga_coordinator.engine.evidence import contradicts, evidence_of
 from saga_coordinator.engine.facts import Acted, Fact, ReplySeen, Started, evolve
-from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open, was_sent
+from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open, joined, was_sent
 from saga_coordinator.engine.table import Trigger, fire, row_for
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -141,7 +141,7 @@ def _trigger(state: StepState, reply: Reply) -> Trigger | None:
 
 def _note_evidence(draft: Draft, step: Step, state: StepState, reply: Reply) -> None:
     """Row 20, before every other row: one run cannot be two things."""
-    evidence = state.evidence | evidence_of(reply)
+    evidence = joined(state.evidence, evidence_of(reply))
     if evidence == state.evidence:
         return
     draft.change(step.name, "20", evidence=evidence)
@@ -290,11 +290,11 @@ def _settle(draft: Draft) -> None:
 
 def _go_forward(draft: Draft) -> None:
     for step in draft.definition.steps:
-        if draft.phase not in _FORWARD:
-            return
-        if draft.step(step.name).status is Status.IDLE and draft.all_in(step.after, PASSED):
+        status = draft.step(step.name).status
+        if status is Status.IDLE and draft.phase in _FORWARD and draft.all_in(step.after, PASSED):
             fire(draft, step, Trigger.DEPENDENCIES_MET)
-        if draft.step(step.name).status is Status.READY and draft.phase in _FORWARD:
+            status = draft.step(step.name).status
+        if status is Status.READY and draft.phase in _FORWARD:
             fire(draft, step, Trigger.ADMITTED)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from itertools import compress
 from operator import ne
 from typing import Any, cast
@@ -81,6 +81,8 @@ _FACT_READERS: dict[str, Callable[[Any], Any]] = {
 }
 _DEFAULTS = {kind: tuple(f.default for f in fields(kind)) for kind in (*_TAGS, StepState, Saga)}
 """In the order of the fields; MISSING, which nothing equals, for a field without one."""
+_WHOLE = frozenset(kind for kind, defaults in _DEFAULTS.items() if set(defaults) == {MISSING})
+"""Without any default."""
 _CHANGEABLE: dict[type[Fact], frozenset[str]] = {
     StepChanged: frozenset(f.name for f in fields(StepState)),
     SagaChanged: frozenset(f.name for f in fields(Saga)) - {"id", "steps"},
@@ -102,9 +104,11 @@ def encode_facts(facts: Iterable[Fact]) -> bytes:
     return orjson.dumps([[_TAGS[type(fact)], _sparse(fact)] for fact in facts], default=_default)
 
 
-def _sparse(record: Fact | StepState | Saga) -> dict[str, Any]:
+def _sparse(record: Fact | StepState | Saga) -> Mapping[str, Any]:
     """What differs from the defaults. No loop in Python visits all those fields: a step alone has 26."""
     values = values_of(record)
+    if type(record) in _WHOLE:
+        return values
     return dict(compress(values.items(), map(ne, values.values(), _DEFAULTS[type(record)])))
 
 
@@ -127,7 +131,7 @@ def _fact(kind: type[Fact], content: Mapping[str, Any]) -> Fact:
 
 def encode_saga(saga: Saga) -> bytes:
     """The state, without the id (it is the row's key)."""
-    document = _sparse(saga)
+    document = dict(_sparse(saga))
     del document["id"], document["steps"]
     document["steps"] = {name: _sparse(step) for name, step in saga.steps.items()}
     return orjson.dumps(document, default=_default)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from saga_coordinator.engine.copying import changed, copyable, values_of
-from saga_coordinator.engine.state import SENT_BY_KIND, Phase, Saga, Status, StepState
+from saga_coordinator.engine.state import SENT_BY_KIND, Phase, Saga, Status, StepState, joined
 from saga_schemas.outcomes import Kind, Outcome
 
 
@@ -196,7 +196,7 @@ def _after_sending(step: StepState, sent: CommandSent) -> StepState:
         "status": sent.status,
         "asking": sent.kind,
         "attempt": sent.attempt,
-        "sent": step.sent | SENT_BY_KIND[sent.kind],
+        "sent": joined(step.sent, SENT_BY_KIND[sent.kind]),
         "dispatched": True,
         "reasks": step.reasks + 1 if step.silent_since is not None else 0,
         "asked_at": sent.at if is_action and step.asked_at is None else step.asked_at,

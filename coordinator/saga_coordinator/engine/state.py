@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import STRICT, IntFlag, StrEnum
+from typing import TypeVar
 
 from saga_coordinator.engine.copying import copyable
 from saga_schemas.outcomes import Kind
@@ -178,6 +179,14 @@ class Saga:
     @property
     def final(self) -> bool:
         return self.phase in FINAL
+
+
+_Flags = TypeVar("_Flags", Evidence, Sent)
+
+
+def joined(known: _Flags, more: _Flags) -> _Flags:
+    """`known | more`, for which mostly nothing was known yet."""
+    return known | more if int(known) else more
 
 
 def was_sent(step: StepState, kind: Kind) -> bool:

@@ -70,6 +70,11 @@ def silence_limit_at(step: Step, state: StepState) -> int | None:
     return state.silent_since + step.timing.attention_ms * 1000
 
 
+def has_limits(state: StepState) -> bool:
+    """It is one of the steps, few at a time, that a limit may concern."""
+    return state.status in WAITING or is_open(state)
+
+
 def own_limits(phase: Phase, step: Step, state: StepState) -> list[int]:
     """The limits of this step alone."""
     return [limit for limit in (step_limit_at(step, state, phase), silence_limit_at(step, state)) if limit is not None]
@@ -77,6 +82,8 @@ def own_limits(phase: Phase, step: Step, state: StepState) -> list[int]:
 
 def limits(saga: Saga, phase: Phase, step: Step, state: StepState) -> list[int]:
     """Every limit that concerns this step now: its own, and while it is open the saga's deadline."""
+    if not has_limits(state):
+        return []
     found = own_limits(phase, step, state)
     if phase is Phase.RUNNING and saga.deadline_at is not None and is_open(state):
         found.append(saga.deadline_at)
@@ -115,8 +122,8 @@ def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
             yield state.due_at
         if state.heartbeat_at is not None:
             yield state.heartbeat_at
-        if saga.recovering or not (state.status in WAITING or is_open(state)):
-            continue  # no limit concerns it
+        if saga.recovering or not has_limits(state):
+            continue
         for limit in own_limits(phase, step, state):
             if _probed(state, limit):
                 yield _settled_at(step, state, limit) + 1
