@@ -37,7 +37,7 @@ class Relay:
     def offer(self, pending: Sequence[Pending]) -> None:
         """Hand over what is known to be committed. Never waits."""
         if pending:
-            self._sender.offer([Dispatch(ticket=(item.shard, item.outbox_id), record=item.record) for item in pending])
+            self._sender.offer([Dispatch(ticket=(item.row.shard, item.row.id), record=item.record) for item in pending])
 
     def take_acked(self, limit: int) -> list[Ticket]:
         return self._sender.take_acked(limit)

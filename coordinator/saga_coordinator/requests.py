@@ -7,11 +7,11 @@ values: what somebody sent is not repeated to anybody.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from saga_messaging.trace_context import TraceContext
+from saga_schemas.frozen import frozen
 
 OnOpen = Literal["return_existing", "reject"]
 """What becomes of a start whose business key an open saga holds."""
@@ -27,7 +27,7 @@ KEY_MISMATCH: Final = "key_mismatch"
 OVERLOADED: Final = "overloaded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StartRequest:
     """One wish to start a saga, as it came through a door that has checked its shape but not its meaning."""
 
@@ -52,7 +52,7 @@ class StartRequest:
     """SHA-256 over what was asked for: a repeat of the request id with another is `request_reused`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StartResult:
     """The saga a start ended up with."""
 

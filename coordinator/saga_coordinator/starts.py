@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from saga_coordinator.committer import Batch, Committer
@@ -39,12 +38,13 @@ from saga_coordinator.transitions import SagaWork
 from saga_messaging.clock import Clock
 from saga_schemas.codec import encode
 from saga_schemas.errors import EncodingFailed, PlainInvalid
+from saga_schemas.frozen import frozen
 from saga_schemas.plain import from_plain
 
 LOOK_AGAIN_S = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Prepared:
     """A start that makes sense: only its claims can still be lost."""
 

@@ -22,21 +22,23 @@ class StateCache:
 
     def __init__(self, max_sagas: int = MAX_SAGAS) -> None:
         self._max = max_sagas
-        self._states: OrderedDict[UUID, tuple[bytes, Saga]] = OrderedDict()
+        self._states: OrderedDict[int, tuple[bytes, Saga]] = OrderedDict()
+        """By the id as a number: hashing a UUID is a function in Python."""
 
     def read(self, saga_id: UUID, state: bytes, format: int) -> Saga:
         """The state in these bytes. Raises UnreadableState."""
-        known = self._states.get(saga_id)
+        known = self._states.get(saga_id.int)
         if known is not None and known[0] == state:
             return known[1]
         return decode_saga(str(saga_id), state, format)
 
     def wrote(self, saga_id: UUID, state: bytes, saga: Saga) -> None:
         """What was encoded; whether it will be committed is not known yet. A finished saga is not read again."""
+        key = saga_id.int
         if saga.final or len(state) > MAX_BYTES:
-            self._states.pop(saga_id, None)
+            self._states.pop(key, None)
             return
-        self._states[saga_id] = (state, saga)
-        self._states.move_to_end(saga_id)
+        self._states[key] = (state, saga)
+        self._states.move_to_end(key)
         if len(self._states) > self._max:
             self._states.popitem(last=False)

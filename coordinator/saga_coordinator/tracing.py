@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from saga_coordinator.store.port import SPANS_DUE_MOST
 from saga_messaging.trace_context import SAMPLED, TraceContext, parse
+from saga_schemas.frozen import frozen
 from saga_schemas.header_fields import valid_baggage
 from saga_schemas.ids import trace_id_of
 
 _LOW_BITS: Final = 2**64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TraceStart:
     """What the saga's row remembers of its trace."""
 

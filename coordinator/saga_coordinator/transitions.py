@@ -7,16 +7,16 @@ its outbox pointers and the messages that may be sent once the commit is known. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV, evolve, timing, transition
-from saga_coordinator.engine.copying import Copier
+from saga_coordinator.engine.copying import changed
 from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Event, Start, WakeUp
-from saga_coordinator.engine.facts import MESSAGES, Announced, CommandSent, Fact, SagaChanged
+from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
 from saga_coordinator.engine.state import Phase, Saga
 from saga_coordinator.outbound import Outbound, SagaIdentity
 from saga_coordinator.state_cache import StateCache
@@ -24,6 +24,7 @@ from saga_coordinator.store.port import AttentionRow, JournalRow, OutboxRow, Sag
 from saga_coordinator.tracing import Sampling
 from saga_messaging.broker import Outgoing
 from saga_messaging.trace_context import SAMPLED
+from saga_schemas.frozen import frozen
 
 LOOK_AGAIN_US = 1_000_000
 """How soon a saga whose due work could not be done yet (a limit that waits for the drain) is looked at again."""
@@ -32,19 +33,15 @@ STATE_BYTES = 1024 * 1024
 PARKED = "engine_error"
 
 
-_row_with = Copier(SagaRow)
-
-
 class StateTooLarge(Exception):
     """The state outgrew its cap: the event is not applied."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pending:
     """A message of a transition that is not committed yet."""
 
-    shard: int
-    outbox_id: UUID
+    row: OutboxRow
     record: Outgoing
 
 
@@ -80,7 +77,6 @@ class SagaWork:
     saga: Saga | None
     fresh: bool = False
     journal: list[JournalRow] = field(default_factory=list)
-    outbox: list[OutboxRow] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
     inbox_done: list[UUID] = field(default_factory=list)
     max_expiry: int = 0
@@ -103,11 +99,15 @@ class SagaWork:
     @classmethod
     def begin(cls, row: SagaRow, compiled: CompiledDefinition, tools: Tools, *, started_at: int) -> SagaWork:
         """A saga that is about to start."""
-        return cls(tools=tools, compiled=compiled, row=replace(row, started_at=started_at), saga=None, fresh=True)
+        return cls(tools=tools, compiled=compiled, row=changed(row, {"started_at": started_at}), saga=None, fresh=True)
 
     @property
     def changed(self) -> bool:
         return bool(self.journal)
+
+    @property
+    def outbox(self) -> tuple[OutboxRow, ...]:
+        return tuple([pending.row for pending in self.pending])
 
     @property
     def identity(self) -> SagaIdentity:
@@ -123,12 +123,11 @@ class SagaWork:
         assert saga is not None
         if not isinstance(event, Start) and _state_size(saga) > STATE_BYTES:
             raise StateTooLarge(f"the state of saga {saga.id} would be larger than {STATE_BYTES} bytes")
-        pending = self._messages(
-            facts, saga.version, env.now
-        )  # what can fail goes first: state and messages are changed together
+        pending = self._messages(facts, saga.version, env.now)  # what can fail goes first: state and messages change together
         before, self.saga = self.saga, saga
         self._record(facts, type(event).__name__.lower(), env.now, actor)
-        self._enqueue(pending, saga.version)
+        self.pending += pending
+        self.max_expiry = max([self.max_expiry, *[fact.expiry_at for fact in facts if isinstance(fact, CommandSent)]])
         self.moved.append(Moved(env.now, before, facts, saga))
         return facts
 
@@ -147,31 +146,17 @@ class SagaWork:
             )
         )
 
-    def _messages(self, facts: tuple[Fact, ...], version: int, now: int) -> list[tuple[int, CommandSent | Announced, Pending]]:
+    def _messages(self, facts: tuple[Fact, ...], version: int, now: int) -> list[Pending]:
         """What the facts send, each with its place among them."""
-        identity, shard = self.identity, shard_of(self.row.id)
+        identity, saga_id, shard = self.identity, self.row.id, shard_of(self.row.id)
         return [
-            (
-                ord,
-                fact,
-                Pending(
-                    shard=shard,
-                    outbox_id=self.tools.new_id(now),
-                    record=self.tools.outbound.message(identity, fact, version=version, ord=ord, at=now),
-                ),
+            Pending(
+                row=OutboxRow(id=self.tools.new_id(now), shard=shard, saga_id=saga_id, version=version, ord=ord),
+                record=self.tools.outbound.message(identity, fact, version=version, ord=ord, at=now),
             )
             for ord, fact in enumerate(facts)
             if isinstance(fact, MESSAGES)
         ]
-
-    def _enqueue(self, messages: list[tuple[int, CommandSent | Announced, Pending]], version: int) -> None:
-        for ord, fact, pending in messages:
-            if isinstance(fact, CommandSent):
-                self.max_expiry = max(self.max_expiry, fact.expiry_at)
-            self.outbox.append(
-                OutboxRow(id=pending.outbox_id, shard=pending.shard, saga_id=self.row.id, version=version, ord=ord)
-            )
-            self.pending.append(pending)
 
     def park(self, env: Env) -> None:
         """An event could not be applied because of a bug: alarm, as a transition of its own, and leave the rest as it is."""
@@ -192,7 +177,7 @@ class SagaWork:
         self.attention_raised = added
         state = encode_saga(saga) if self.changed else row.state
         self.tools.states.wrote(row.id, state, saga)
-        after = _row_with(
+        after = changed(
             row,
             {
                 "version": saga.version,
@@ -209,7 +194,7 @@ class SagaWork:
             expected_version=None if self.fresh else row.version,
             row=after,
             journal=tuple(self.journal),
-            outbox=tuple(self.outbox),
+            outbox=self.outbox,
             rewake=rewake,
             relist=self.fresh or after.phase != row.phase or bool(added) or bool(cleared),
             attention_added=added,

@@ -76,7 +76,7 @@ def test_a_message_that_cannot_be_made_leaves_nothing_of_its_event() -> None:
     assert schema is not None
     work = SagaWork.begin(row, compiled, tools, started_at=NOW)
     work.apply(Start(id=str(row.id), tenant="default", key=None, input=encode(schema, {"id": "x"}), incarnation=1), Env(now=NOW))
-    before = (work.saga, list(work.journal), list(work.outbox), list(work.pending))
+    before = (work.saga, list(work.journal), work.outbox, list(work.pending))
     outbound.broken = True
     reply = Reply(step="one", kind=Kind.ACTION, run=1, attempt=1, incarnation=1, version=1, outcome=Outcome.SUCCEEDED)
     with pytest.raises(AssertionError, match="a bug"):

@@ -13,7 +13,7 @@ from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
 from saga_coordinator.engine.evidence import contradicts, evidence_of
 from saga_coordinator.engine.facts import Acted, Fact, ReplySeen, Started, evolve
-from saga_coordinator.engine.state import PASSED, SENT_BY_KIND, SETTLED, Phase, Saga, Status, StepState, is_open
+from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open, joined, was_sent
 from saga_coordinator.engine.table import Trigger, fire, row_for
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -85,7 +85,7 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draf
             key=event.key,
             input=event.input,
             incarnation=event.incarnation,
-            steps=tuple(step.name for step in definition.steps),
+            steps=tuple(definition.by_name),
             at=env.now,
             deadline_at=env.now + definition.deadline_ms * 1000 if definition.deadline_ms is not None else None,
         )
@@ -108,7 +108,7 @@ def _reply(draft: Draft, reply: Reply) -> None:
     if reply.version > draft.saga.version:
         _from_the_future(draft)
         return
-    if reply.run != state.run or not state.sent & SENT_BY_KIND[reply.kind]:
+    if reply.run != state.run or not was_sent(state, reply.kind):
         return
     trigger = _trigger(state, reply)
     if trigger is None:
@@ -141,13 +141,11 @@ def _trigger(state: StepState, reply: Reply) -> Trigger | None:
 
 def _note_evidence(draft: Draft, step: Step, state: StepState, reply: Reply) -> None:
     """Row 20, before every other row: one run cannot be two things."""
-    evidence = state.evidence | evidence_of(reply)
+    evidence = joined(state.evidence, evidence_of(reply))
     if evidence == state.evidence:
         return
     draft.change(step.name, "20", evidence=evidence)
-    if state.status is not Status.CONFLICT and contradicts(
-        evidence, compensated=bool(state.sent & SENT_BY_KIND[Kind.COMPENSATION])
-    ):
+    if state.status is not Status.CONFLICT and contradicts(evidence, compensated=was_sent(state, Kind.COMPENSATION)):
         _see(draft, step, reply)
         draft.stick(step.name, "20", Status.CONFLICT, "conflict")
 
@@ -273,6 +271,9 @@ def _operate(draft: Draft, event: RetryStep | WaiveStep) -> None:
 # --- what follows within the same transition -----------------------------------------------------------------------------
 
 
+_FORWARD = frozenset({Phase.RUNNING, Phase.COMMITTED})
+
+
 def _settle(draft: Draft) -> None:
     """Rows 1, 2, 14, 21, 21b until nothing more follows. Each pass moves at least one step, and no step moves back: it ends."""
     for _ in range(4 * len(draft.definition.steps) + 4):
@@ -289,12 +290,11 @@ def _settle(draft: Draft) -> None:
 
 def _go_forward(draft: Draft) -> None:
     for step in draft.definition.steps:
-        state = draft.step(step.name)
-        if state.status is Status.IDLE and draft.phase in (Phase.RUNNING, Phase.COMMITTED):
-            if all(draft.step(name).status in PASSED for name in step.after):
-                fire(draft, step, Trigger.DEPENDENCIES_MET)
-                state = draft.step(step.name)
-        if state.status is Status.READY and draft.phase in (Phase.RUNNING, Phase.COMMITTED):
+        status = draft.step(step.name).status
+        if status is Status.IDLE and draft.phase in _FORWARD and draft.all_in(step.after, PASSED):
+            fire(draft, step, Trigger.DEPENDENCIES_MET)
+            status = draft.step(step.name).status
+        if status is Status.READY and draft.phase in _FORWARD:
             fire(draft, step, Trigger.ADMITTED)
 
 
@@ -302,26 +302,29 @@ def _go_back(draft: Draft) -> None:
     if draft.phase is not Phase.COMPENSATING or draft.env.paused:
         return
     for step in reversed(draft.definition.steps):
-        if draft.step(step.name).status is Status.UNDO_DUE:
-            dependents = draft.definition.dependents[step.name]
-            if all(draft.step(name).status in SETTLED for name in dependents):
-                fire(draft, step, Trigger.DEPENDENTS_SETTLED)
+        if draft.step(step.name).status is Status.UNDO_DUE and draft.all_in(draft.definition.dependents[step.name], SETTLED):
+            fire(draft, step, Trigger.DEPENDENTS_SETTLED)
 
 
 def _finish(draft: Draft) -> None:
     """Rows 21 and 21b."""
-    statuses = [state.status for _, state in draft.steps()]
-    waived = Status.WAIVED in statuses
     if draft.phase is Phase.COMPENSATING:
-        if all(status in SETTLED for status in statuses):
-            draft.enter_phase(Phase.FORCED if waived else Phase.COMPENSATED, "21")
+        end, row, ended = Phase.COMPENSATED, "21", SETTLED
+    elif _past_the_pivot(draft):
+        end, row, ended = Phase.COMPLETED, "21b", PASSED
+    else:
         return
+    statuses = {state.status for _, state in draft.steps()}
+    if statuses <= ended:
+        draft.enter_phase(Phase.FORCED if Status.WAIVED in statuses else end, row)
+
+
+def _past_the_pivot(draft: Draft) -> bool:
+    """Behind it, or it is not there or skipped."""
     pivot = draft.definition.pivot
-    past_it = draft.phase is Phase.COMMITTED or (
-        draft.phase is Phase.RUNNING and (pivot is None or draft.step(pivot.name).status is Status.NO_EFFECT)
-    )
-    if past_it and all(status in PASSED for status in statuses):
-        draft.enter_phase(Phase.FORCED if waived else Phase.COMPLETED, "21b")
+    if draft.phase is not Phase.RUNNING:
+        return draft.phase is Phase.COMMITTED
+    return pivot is None or draft.step(pivot.name).status is Status.NO_EFFECT
 
 
 __all__ = ["ENGINE_REV", "decide", "evolve", "transition"]

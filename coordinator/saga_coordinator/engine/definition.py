@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from saga_schemas.frozen import frozen
+
 
 class StepKind(StrEnum):
     """Where a step stands towards the point of no return."""
@@ -29,7 +31,7 @@ class MappingFailed(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Context:
     """What mappings and conditions of one saga may read."""
 

@@ -6,9 +6,11 @@ exactly what folding its facts gives.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from saga_coordinator.engine import timing
+from saga_coordinator.engine.copying import values_of
 from saga_coordinator.engine.definition import Context, Definition, MappingFailed, Step, StepKind
 from saga_coordinator.engine.events import Env
 from saga_coordinator.engine.facts import Announced, CommandSent, Fact, Fold, PhaseChanged, SagaChanged, StepChanged
@@ -27,6 +29,8 @@ from saga_schemas.outcomes import Kind
 
 _STATUS_WHILE_ASKING = {Kind.ACTION: Status.ASKED, Kind.COMPENSATION: Status.UNDO_ASKED, Kind.RESOLVE: Status.RESOLVING}
 _FORWARD = frozenset({Status.READY, Status.BACKOFF, Status.ASKED, Status.ACCEPTED})
+_LEFT_BEHIND: Final = {"due_at": None, "heartbeat_at": None, "hold": None, "attention": None, "stuck_from": None}
+"""What belongs to the state a step leaves."""
 EMPTY_RECORD = "saga.v1.Empty"
 """RESOLVE carries no data."""
 
@@ -51,23 +55,23 @@ class Draft:
 
     @property
     def phase(self) -> Phase:
-        phase: Phase = self._fold.fields.get("phase", self.saga.phase)
+        phase: Phase = self._fold.fields["phase"]
         return phase
 
     @property
     def recovering(self) -> bool:
-        recovering: bool = self._fold.fields.get("recovering", self.saga.recovering)
+        recovering: bool = self._fold.fields["recovering"]
         return recovering
 
     @property
     def recovered(self) -> bool:
-        recovered: bool = self._fold.fields.get("recovered", self.saga.recovered)
+        recovered: bool = self._fold.fields["recovered"]
         return recovered
 
     @property
     def reason(self) -> str | None:
         """Why it goes back: the first reason is kept."""
-        reason: str | None = self._fold.fields.get("reason", self.saga.reason)
+        reason: str | None = self._fold.fields["reason"]
         return reason
 
     @property
@@ -83,6 +87,10 @@ class Draft:
 
     def steps(self) -> list[tuple[Step, StepState]]:
         return [(step, self._fold.steps[step.name]) for step in self.definition.steps]
+
+    def all_in(self, names: Iterable[str], statuses: frozenset[Status]) -> bool:
+        """Each of these steps is in one of these states."""
+        return statuses.issuperset([self._fold.steps[name].status for name in names])
 
     def context(self, step: Step, *, command: bytes | None = None) -> Context:
         saga = self.saga
@@ -110,9 +118,12 @@ class Draft:
         self._fold.apply(fact)
 
     def change(self, name: str, row: str, **changes: Any) -> None:
+        self._change(name, row, changes)
+
+    def _change(self, name: str, row: str, changes: Mapping[str, Any]) -> None:
         """Record those of the changes that are changes."""
-        step = self.step(name)
-        real = {field: value for field, value in changes.items() if getattr(step, field) != value}
+        known = values_of(self.step(name))
+        real = {field: value for field, value in changes.items() if known[field] != value}
         if not real:
             return
         last = self.last
@@ -123,8 +134,7 @@ class Draft:
 
     def move(self, name: str, row: str, status: Status, **changes: Any) -> None:
         """Enter a state: what waited in the old one is forgotten, an attention that belonged to it is over."""
-        fresh: dict[str, Any] = {"due_at": None, "heartbeat_at": None, "hold": None, "attention": None, "stuck_from": None}
-        self.change(name, row, **{"status": status, **fresh, **changes})
+        self._change(name, row, {"status": status, **_LEFT_BEHIND, **changes})
 
     def heard(self, name: str, row: str) -> None:
         """An answer came: the silence is over."""
@@ -157,7 +167,7 @@ class Draft:
         self.add(SagaChanged(row=row, changes=changes))
 
     def announce(self, event: str, *, step: str | None = None, reason: str | None = None) -> None:
-        sequence: int = self._fold.fields.get("announced", self.saga.announced) + 1
+        sequence: int = self._fold.fields["announced"] + 1
         self.add(Announced(event=event, sequence=sequence, phase=self.phase, step=step, reason=reason))
 
     # --- sending -------------------------------------------------------------------------------------------------------
@@ -170,7 +180,7 @@ class Draft:
             self.move(name, row, becomes, due_at=self.env.now)
             return
         record, payload = self._payload(step, state, kind)
-        self.change(name, row, **_fresh_asking(state, kind, becomes))
+        self._change(name, row, _fresh_asking(state, kind, becomes))
         state = self.step(name)
         attempt = state.attempt + 1
         now = self.env.now

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind, Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Start:
     """A saga begins."""
 
@@ -20,7 +21,7 @@ class Start:
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reply:
     """A participant's answer; token and framing are verified already, and the payload is under the pinned reader schema."""
 
@@ -42,25 +43,25 @@ class Reply:
     """Id of the command it answers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WakeUp:
     """The timer fired: a request to look, not an order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cancel:
     reason: str
     actor: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RetryStep:
     step: str
     reason: str
     actor: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WaiveStep:
     step: str
     evidence: str
@@ -69,7 +70,7 @@ class WaiveStep:
     """Do not ask the participant first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Recover:
     """The database was restored from a backup under a new incarnation (row 22)."""
 
@@ -79,7 +80,7 @@ class Recover:
 Event = Start | Reply | WakeUp | Cancel | RetryStep | WaiveStep | Recover
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Env:
     """What a decision may know besides the saga. Nothing is read or drawn inside."""
 

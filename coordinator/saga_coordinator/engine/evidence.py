@@ -7,6 +7,9 @@ from saga_coordinator.engine.state import Evidence
 from saga_schemas.outcomes import Kind, Outcome
 
 _OF_ACTION = {Outcome.SUCCEEDED: Evidence.SUCCEEDED, Outcome.REJECTED: Evidence.REJECTED, Outcome.FENCED: Evidence.FENCED}
+_DONE = int(Evidence.SUCCEEDED | Evidence.UNDONE)
+_NOT_DONE = int(Evidence.REJECTED | Evidence.NOTHING_TO_UNDO)
+_FENCED_THOUGH_DONE = int(Evidence.SUCCEEDED | Evidence.FENCED)
 _OF_COMPENSATION = {Outcome.UNDONE: Evidence.UNDONE, Outcome.NOTHING_TO_UNDO: Evidence.NOTHING_TO_UNDO}
 
 
@@ -18,7 +21,7 @@ def evidence_of(reply: Reply) -> Evidence:
 
 def contradicts(evidence: Evidence, *, compensated: bool) -> bool:
     """One run was done and was not; or it was done and fenced although nobody ever asked to undo it."""
-    done = evidence & (Evidence.SUCCEEDED | Evidence.UNDONE)
-    not_done = evidence & (Evidence.REJECTED | Evidence.NOTHING_TO_UNDO)
-    fenced = evidence & Evidence.SUCCEEDED and evidence & Evidence.FENCED
-    return bool((done and not_done) or (fenced and not compensated))
+    bits = int(evidence)  # plain, as in `was_sent`
+    if bits & _DONE and bits & _NOT_DONE:
+        return True
+    return bits & _FENCED_THOUGH_DONE == _FENCED_THOUGH_DONE and not compensated

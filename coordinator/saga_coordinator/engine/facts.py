@@ -7,15 +7,14 @@ A fact says what became, never what to decide: folding the journal's facts gives
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from saga_coordinator.engine.copying import Copier
-from saga_coordinator.engine.state import SENT_BY_KIND, Phase, Saga, Status, StepState
+from saga_coordinator.engine.copying import changed, copyable, values_of
+from saga_coordinator.engine.state import SENT_BY_KIND, Phase, Saga, Status, StepState, joined
 from saga_schemas.outcomes import Kind, Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class Started:
     id: str
     tenant: str
@@ -28,7 +27,7 @@ class Started:
     deadline_at: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class PhaseChanged:
     row: str
     phase: Phase
@@ -37,7 +36,7 @@ class PhaseChanged:
     """Set when the phase is final."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class StepChanged:
     """A step's fields, as they became. `row` names the row of the transition table."""
 
@@ -46,13 +45,13 @@ class StepChanged:
     changes: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class SagaChanged:
     row: str
     changes: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class CommandSent:
     """A command, with the very bytes. Its place among the record's facts is the command id's last number."""
 
@@ -72,7 +71,7 @@ class CommandSent:
     probe: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class ReplySeen:
     """An answer that was applied."""
 
@@ -89,7 +88,7 @@ class ReplySeen:
     causation_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class Announced:
     """A lifecycle event for `saga.events`."""
 
@@ -100,7 +99,7 @@ class Announced:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class Acted:
     """An operator did something."""
 
@@ -109,9 +108,6 @@ class Acted:
     reason: str
     step: str | None = None
 
-
-_with = Copier(StepState)
-_saga_with = Copier(Saga)
 
 Fact = Started | PhaseChanged | StepChanged | SagaChanged | CommandSent | ReplySeen | Announced | Acted
 MESSAGES = (CommandSent, Announced)
@@ -125,18 +121,26 @@ class Fold:
 
     def __init__(self, saga: Saga | None) -> None:
         self.saga = saga
-        self.steps: dict[str, StepState] = dict(saga.steps) if saga is not None else {}
+        """As it was before; a saga that starts: as `Started` made it."""
+        self.steps: dict[str, StepState] = {}
         self.fields: dict[str, Any] = {}
+        """The saga's own fields, as they became."""
+        if saga is not None:
+            self._open(saga)
+
+    def _open(self, saga: Saga) -> None:
+        self.steps = dict(saga.steps)
+        self.fields = dict(values_of(saga))
 
     def apply(self, fact: Fact) -> None:
         match fact:
             case StepChanged():
-                self.steps[fact.step] = _with(self.steps[fact.step], fact.changes)
+                self.steps[fact.step] = changed(self.steps[fact.step], fact.changes)
             case CommandSent():
                 self.steps[fact.step] = _after_sending(self.steps[fact.step], fact)
             case ReplySeen():
                 if fact.keep:
-                    self.steps[fact.step] = _with(self.steps[fact.step], {"reply": fact.payload})
+                    self.steps[fact.step] = changed(self.steps[fact.step], {"reply": fact.payload})
             case PhaseChanged():
                 self.fields["phase"] = fact.phase
                 if fact.reason is not None:
@@ -149,14 +153,14 @@ class Fold:
                 self.fields["announced"] = fact.sequence
             case Started():
                 self.saga = _begun(fact)
-                self.steps = dict(self.saga.steps)
+                self._open(self.saga)
             case Acted():
                 pass
 
     def result(self) -> Saga:
         """The saga one version on."""
         assert self.saga is not None, "the first fact of a saga is Started"
-        return _saga_with(self.saga, {"version": self.saga.version + 1, "steps": self.steps, **self.fields})
+        return changed(self.saga, {**self.fields, "version": self.saga.version + 1, "steps": self.steps})
 
 
 def evolve(saga: Saga | None, facts: Iterable[Fact]) -> Saga:
@@ -165,6 +169,9 @@ def evolve(saga: Saga | None, facts: Iterable[Fact]) -> Saga:
     for fact in facts:
         fold.apply(fact)
     return fold.result()
+
+
+_FRESH = StepState()
 
 
 def _begun(fact: Started) -> Saga:
@@ -177,7 +184,7 @@ def _begun(fact: Started) -> Saga:
         phase=Phase.RUNNING,
         incarnation=fact.incarnation,
         input=fact.input,
-        steps={name: StepState() for name in fact.steps},
+        steps=dict.fromkeys(fact.steps, _FRESH),
         started_at=fact.at,
         deadline_at=fact.deadline_at,
     )
@@ -189,7 +196,7 @@ def _after_sending(step: StepState, sent: CommandSent) -> StepState:
         "status": sent.status,
         "asking": sent.kind,
         "attempt": sent.attempt,
-        "sent": step.sent | SENT_BY_KIND[sent.kind],
+        "sent": joined(step.sent, SENT_BY_KIND[sent.kind]),
         "dispatched": True,
         "reasks": step.reasks + 1 if step.silent_since is not None else 0,
         "asked_at": sent.at if is_action and step.asked_at is None else step.asked_at,
@@ -199,4 +206,4 @@ def _after_sending(step: StepState, sent: CommandSent) -> StepState:
         "hold": None,
         "command": sent.payload if is_action else step.command,
     }
-    return _with(step, changes)
+    return changed(step, changes)

@@ -7,9 +7,10 @@ database's clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import STRICT, IntFlag, StrEnum
+from typing import TypeVar
 
+from saga_coordinator.engine.copying import copyable
 from saga_schemas.outcomes import Kind
 
 
@@ -83,6 +84,8 @@ class Sent(IntFlag, boundary=STRICT):
 
 
 SENT_BY_KIND = {Kind.ACTION: Sent.ACTION, Kind.COMPENSATION: Sent.COMPENSATION, Kind.RESOLVE: Sent.RESOLVE}
+_SENT_BITS = {kind: int(sent) for kind, sent in SENT_BY_KIND.items()}
+"""Of plain ints: an operator of a Flag is a function in Python."""
 
 
 class StuckFrom(StrEnum):
@@ -93,7 +96,7 @@ class StuckFrom(StrEnum):
     MAPPING = "mapping"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class StepState:
     """What is remembered of one step."""
 
@@ -146,7 +149,7 @@ class StepState:
     """The action's framed reply, kept only when something reads it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class Saga:
     """One saga. `version` counts transitions; each has one journal record."""
 
@@ -176,6 +179,19 @@ class Saga:
     @property
     def final(self) -> bool:
         return self.phase in FINAL
+
+
+_Flags = TypeVar("_Flags", Evidence, Sent)
+
+
+def joined(known: _Flags, more: _Flags) -> _Flags:
+    """`known | more`, for which mostly nothing was known yet."""
+    return known | more if int(known) else more
+
+
+def was_sent(step: StepState, kind: Kind) -> bool:
+    """A command of this kind was sent in the current run."""
+    return int(step.sent) & _SENT_BITS[kind] != 0
 
 
 def is_open(step: StepState) -> bool:

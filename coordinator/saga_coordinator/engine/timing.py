@@ -70,19 +70,24 @@ def silence_limit_at(step: Step, state: StepState) -> int | None:
     return state.silent_since + step.timing.attention_ms * 1000
 
 
-def own_limits(phase: Phase, step: Step, state: StepState) -> Iterator[int]:
+def has_limits(state: StepState) -> bool:
+    """It is one of the steps, few at a time, that a limit may concern."""
+    return state.status in WAITING or is_open(state)
+
+
+def own_limits(phase: Phase, step: Step, state: StepState) -> list[int]:
     """The limits of this step alone."""
-    if (limit := step_limit_at(step, state, phase)) is not None:
-        yield limit
-    if (limit := silence_limit_at(step, state)) is not None:
-        yield limit
+    return [limit for limit in (step_limit_at(step, state, phase), silence_limit_at(step, state)) if limit is not None]
 
 
-def limits(saga: Saga, phase: Phase, step: Step, state: StepState) -> Iterator[int]:
+def limits(saga: Saga, phase: Phase, step: Step, state: StepState) -> list[int]:
     """Every limit that concerns this step now: its own, and while it is open the saga's deadline."""
-    yield from own_limits(phase, step, state)
+    if not has_limits(state):
+        return []
+    found = own_limits(phase, step, state)
     if phase is Phase.RUNNING and saga.deadline_at is not None and is_open(state):
-        yield saga.deadline_at
+        found.append(saga.deadline_at)
+    return found
 
 
 def is_probe(saga: Saga, phase: Phase, step: Step, state: StepState, now: int) -> bool:
@@ -117,7 +122,7 @@ def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
             yield state.due_at
         if state.heartbeat_at is not None:
             yield state.heartbeat_at
-        if saga.recovering:
+        if saga.recovering or not has_limits(state):
             continue
         for limit in own_limits(phase, step, state):
             if _probed(state, limit):

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from saga_coordinator.engine.copying import copyable
+from saga_schemas.frozen import frozen
+
 
 class StoreError(Exception):
     """The database did not do as asked; the transaction had no effect. Trying again later may work."""
@@ -53,7 +56,7 @@ def shard_of(saga_id: UUID) -> int:
     return zlib.crc32(saga_id.bytes) % SHARDS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@copyable
 class SagaRow:
     """One saga as stored."""
 
@@ -82,7 +85,7 @@ class SagaRow:
     closed_at: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class JournalRow:
     """One transition: its facts, as one opaque document."""
 
@@ -97,7 +100,7 @@ class JournalRow:
     actor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OutboxRow:
     """A pointer to one message inside a journal record. `id` is made by the writer (UUIDv7) and known before the commit."""
 
@@ -108,7 +111,7 @@ class OutboxRow:
     ord: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AttentionRow:
     """One reason why a person must look. `step` is empty for the saga as a whole."""
 
@@ -119,7 +122,7 @@ class AttentionRow:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SagaWrite:
     """All that one batch changes of one saga. `expected_version` None inserts the saga."""
 
@@ -180,7 +183,7 @@ class Advance:
     """The topic was replaced: overwrite whatever is stored, forget caught_up_at and the anchor."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StartClaim:
     """What a start wants to be the only one of."""
 
