@@ -6,9 +6,9 @@ import os
 from typing import Final
 
 from saga_messaging.broker import Outgoing
-from saga_participant.checked_frozen import checked_frozen
 from saga_participant.entry import Stored
 from saga_schemas.envelopes import CommandHeaders, answer
+from saga_schemas.frozen import frozen
 from saga_schemas.ids import saga_key
 from saga_schemas.outcomes import Outcome
 from saga_schemas.records import EMPTY_BYTES, Empty, Failure, Progress, encode_own
@@ -16,7 +16,7 @@ from saga_schemas.records import EMPTY_BYTES, Empty, Failure, Progress, encode_o
 EMPTY: Final = Stored(record=Empty.avro_name, payload=EMPTY_BYTES)
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """One reply before it has headers."""
 

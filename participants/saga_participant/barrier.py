@@ -14,7 +14,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from saga_participant.checked_frozen import checked_frozen
+from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind, Outcome
 
 
@@ -33,7 +33,7 @@ class RowState(StrEnum):
     """The effect was undone; no action up to the row's run may ever run."""
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Row:
     """What the table looks at. The bytes that are remembered beside it are the transaction's business."""
 
@@ -48,7 +48,7 @@ class Row:
     """While ACCEPTED: whoever works on it is taken for dead."""
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """What the table looks at in a command."""
 
@@ -85,7 +85,7 @@ class Memory(StrEnum):
     PROGRESS = "progress"
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verdict:
     """One cell of the table."""
 

@@ -11,12 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from saga_participant.barrier import Row
-from saga_participant.checked_frozen import checked_frozen
 from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """A command as it is kept for later: its headers and its framed value."""
 
@@ -26,7 +26,7 @@ class Command:
     """The payload decoded under the newest schema, where that was just done."""
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stored:
     """A reply as it is remembered: record name and framed value. Its headers are built from the command being answered."""
 
@@ -34,7 +34,7 @@ class Stored:
     payload: bytes
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pending:
     """While ACCEPTED: whom the end will answer."""
 
@@ -61,7 +61,7 @@ class Pending:
             return None
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entry:
     """One row."""
 

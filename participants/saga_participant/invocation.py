@@ -15,7 +15,6 @@ from pydantic import BaseModel
 
 from saga_participant.answers import EMPTY, failure
 from saga_participant.barrier import Ending
-from saga_participant.checked_frozen import checked_frozen
 from saga_participant.command_log import log_of
 from saga_participant.entry import Stored
 from saga_participant.handlers import Handler
@@ -27,13 +26,14 @@ from saga_participant.transactions import Handle, Transaction
 from saga_schemas.codec import encode
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.errors import EncodingFailed
+from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind
 
 HANDLER_LIMIT_S: Final = 60.0
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ended:
     """How a handler ended, and what is to be remembered or said of it."""
 
@@ -45,7 +45,7 @@ class Ended:
     """Of a technical failure, to be looked at for the database's fate."""
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Call:
     """One call of a handler."""
 

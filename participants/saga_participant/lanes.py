@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from saga_messaging.broker import Record, TopicPartition
-from saga_participant.checked_frozen import checked_frozen
+from saga_schemas.frozen import frozen
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +37,7 @@ class Ledger:
         return next(iter(self._open), self.next_offset)
 
 
-@checked_frozen(frozen=True, slots=True)
+@frozen
 class InHand:
     """One record and the ledger it was taken under."""
 
@@ -79,9 +79,9 @@ class Lanes:
         key = record.key or b""
         lane = self._lanes.get(key)
         if lane is not None:
-            lane.append(InHand(record, ledger))
+            lane.append(InHand(record=record, ledger=ledger))
             return
-        self._lanes[key] = deque((InHand(record, ledger),))
+        self._lanes[key] = deque((InHand(record=record, ledger=ledger),))
         self._ready.put_nowait(key)
 
     @property

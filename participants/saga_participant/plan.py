@@ -7,13 +7,13 @@ from typing import Final
 
 from saga_participant.answers import Answer
 from saga_participant.barrier import Task
-from saga_participant.checked_frozen import checked_frozen
 from saga_participant.entry import Command, Entry
 from saga_participant.invocation import Ended
 from saga_participant.registry import Route
+from saga_schemas.frozen import frozen
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Outside:
     """A handler to be called when this transaction is over, because it works elsewhere."""
 
@@ -27,7 +27,7 @@ class Outside:
     entry: Entry
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """What a turn leads to."""
 

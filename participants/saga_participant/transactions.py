@@ -12,8 +12,8 @@ from enum import Enum
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from saga_participant.checked_frozen import checked_frozen
 from saga_participant.entry import Entry
+from saga_schemas.frozen import frozen
 
 COMMIT_LIMIT_S: Final = 30.0
 """A commit that takes longer is taken for ambiguous."""
@@ -27,7 +27,7 @@ class Handle(Enum):
     ASYNCPG = "asyncpg.Connection"
 
 
-@checked_frozen(frozen=True, slots=True, kw_only=True)
+@frozen
 class Claimed:
     """The row as it is now, locked."""
 

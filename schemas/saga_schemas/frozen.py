@@ -6,13 +6,13 @@ For the type checker, hence in `make types`, they are frozen. At run time they a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, dataclass_transform
 
 C = TypeVar("C")
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def frozen(cls: type[C]) -> type[C]:
     """As `@dataclass(frozen=True, slots=True, kw_only=True)`: equal and hashed by value, and nobody assigns to a field."""
     return dataclass(slots=True, kw_only=True, unsafe_hash=True)(cls)

@@ -7,13 +7,13 @@ dicts, a quarter of what `dataclasses.replace` or copying slots costs. Nothing e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def copyable(kind: type[T]) -> type[T]:
     """Equal and hashed by value, and for the type checker nobody assigns to a field."""
     return dataclass(kw_only=True, unsafe_hash=True)(kind)
