@@ -166,12 +166,12 @@ class SqlTransaction(ABC):
         moves = [one for one in ordered if not one.restart]
         if not moves:
             return True
-        # The same statement as the writes that wait; whether it moved all is the last count.
+        # The same statement as the writes that wait. It is their first, so that the rows of positions are locked before any other.
         if any(write.statement.table == "consumed" for write in self._pending):
             await self.flush()
         pending, self._pending = self._pending, []
-        counts = await self.counted([*pending, Write(sql.ADVANCE, [(*_position(one), one.from_offset) for one in moves])])
-        missing = len(moves) - counts[-1]
+        counts = await self.counted([Write(sql.ADVANCE, [(*_position(one), one.from_offset) for one in moves]), *pending])
+        missing = len(moves) - counts[0]
         if missing:
             missing -= (await self.counted([Write(sql.INSERT_POSITION, [_position(one) for one in moves])]))[0]
         self._failed |= missing > 0  # some moved and some did not: only a rollback is left
