@@ -16,7 +16,6 @@ import secrets
 import tempfile
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from statistics import median
 from uuid import UUID
@@ -34,7 +33,6 @@ from saga_coordinator.store.port import (
     SagaWrite,
     StartClaim,
     Store,
-    Transaction,
     shard_of,
 )
 from saga_schemas.ids import uuid7
@@ -113,40 +111,52 @@ def claim_of(row: SagaRow) -> StartClaim:
     )
 
 
-@dataclass(slots=True)
-class Loops:
-    """What the loops do to a store, and what they keep in memory for it."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One transaction, made ready before anything is measured."""
 
-    store: Store
-    definition: int
-    open: deque[UUID] = field(default_factory=deque)
-    sent: list[tuple[int, UUID]] = field(default_factory=list)
-    offsets: dict[str, int] = field(default_factory=dict)
+    topic: str
+    from_offset: int
+    claims: list[StartClaim]
+    writes: list[SagaWrite]
+    acknowledged: list[tuple[int, UUID]]
 
-    async def start(self, size: int) -> None:
-        writes = [started(self.definition) for _ in range(size)]
-        async with self.store.transaction(locks_first=True) as transaction:
-            await transaction.claim_starts([claim_of(write.row) for write in writes])
-            await self._save(transaction, writes, "start")
-        self.open.extend(write.row.id for write in writes)
+    async def carry_out(self, store: Store) -> None:
+        """In the order in which loops and committer do it."""
+        async with store.transaction(locks_first=True) as transaction:
+            if self.claims:
+                await transaction.claim_starts(self.claims)
+            else:
+                await transaction.lock_sagas([write.row.id for write in self.writes], wait=False)
+            await transaction.save(self.writes)
+            await transaction.delete_outbox(self.acknowledged)
+            end = self.from_offset + len(self.writes)
+            step = Advance(topic=self.topic, partition=0, from_offset=self.from_offset, next_offset=end, last_print=b"p")
+            assert await transaction.advance([step])
 
-    async def reply(self, size: int) -> None:
-        ids = [self.open.popleft() for _ in range(size)]
-        async with self.store.transaction(locks_first=True) as transaction:
-            rows = await transaction.lock_sagas(ids, wait=False)
-            writes = [moved(row) for row in rows.values()]
-            await self._save(transaction, writes, "replies")
-        self.open.extend(write.row.id for write in writes if write.row.closed_at is None)
 
-    async def _save(self, transaction: Transaction, writes: list[SagaWrite], topic: str) -> None:
-        """In the order in which the committer does it."""
-        position = self.offsets.get(topic, 0)
-        await transaction.save(writes)
-        await transaction.delete_outbox(self.sent)
-        step = Advance(topic=topic, partition=0, from_offset=position, next_offset=position + len(writes), last_print=b"p")
-        assert await transaction.advance([step])
-        self.offsets[topic] = position + len(writes)
-        self.sent = [(row.shard, row.id) for write in writes for row in write.outbox]
+class Work:
+    """The sagas that are open, as the store has them once the batches made so far are carried out."""
+
+    def __init__(self, definition: int) -> None:
+        self._definition = definition
+        self.open: deque[SagaRow] = deque()
+        self._sent: list[tuple[int, UUID]] = []
+        self._offsets: dict[str, int] = {}
+
+    def starts(self, size: int) -> Batch:
+        writes = [started(self._definition) for _ in range(size)]
+        return self._batch("starts", [claim_of(write.row) for write in writes], writes)
+
+    def replies(self, size: int) -> Batch:
+        return self._batch("replies", [], [moved(self.open.popleft()) for _ in range(size)])
+
+    def _batch(self, topic: str, claims: list[StartClaim], writes: list[SagaWrite]) -> Batch:
+        made = Batch(topic, self._offsets.get(topic, 0), claims, writes, self._sent)
+        self._offsets[topic] = made.from_offset + len(writes)
+        self._sent = [(row.shard, row.id) for write in writes for row in write.outbox]
+        self.open.extend(write.row for write in writes if write.row.closed_at is None)
+        return made
 
 
 class Server:
@@ -177,13 +187,13 @@ class Cost:
     server_us: list[float] = field(default_factory=list)
     wal: list[float] = field(default_factory=list)
 
-    async def of(self, server: Server, batches: int, batch: Callable[[], Awaitable[None]]) -> None:
+    async def of(self, store: Store, server: Server, batches: list[Batch]) -> None:
         wal, there, here = await server.wal_bytes(), await server.cpu_s(), time.process_time()
-        for _ in range(batches):
-            await batch()
-        self.here_us.append((time.process_time() - here) / batches * 1e6)
-        self.server_us.append((await server.cpu_s() - there) / batches * 1e6)
-        self.wal.append((await server.wal_bytes() - wal) / batches)
+        for batch in batches:
+            await batch.carry_out(store)
+        self.here_us.append((time.process_time() - here) / len(batches) * 1e6)
+        self.server_us.append((await server.cpu_s() - there) / len(batches) * 1e6)
+        self.wal.append((await server.wal_bytes() - wal) / len(batches))
 
     def line(self, what: str) -> str:
         here, there = (f"{min(us):5.0f} us (median {median(us):5.0f})" for us in (self.here_us, self.server_us))
@@ -196,15 +206,15 @@ async def measure(store: Store, server: Server, options: argparse.Namespace) -> 
             hash="h", tenant="default", name="order", version=1, document=b"{}", reader_schemas={}, now=0
         )
     assert definition is not None
-    loops = Loops(store, definition.id)
+    work = Work(definition.id)
     starts, replies = Cost(), Cost()
     for turn in range(WARM_UP + options.turns):
         if turn == WARM_UP:
             starts, replies = Cost(), Cost()
-        await starts.of(server, BATCHES, lambda: loops.start(options.starts))
-        await replies.of(server, BATCHES * 2, lambda: loops.reply(options.replies))
-        while len(loops.open) > BATCHES * 2 * options.replies:
-            await loops.reply(options.replies)
+        await starts.of(store, server, [work.starts(options.starts) for _ in range(BATCHES)])
+        await replies.of(store, server, [work.replies(options.replies) for _ in range(BATCHES * 2)])
+        while len(work.open) > BATCHES * 2 * options.replies:
+            await work.replies(options.replies).carry_out(store)
     print(starts.line(f"{store.dialect}, {options.starts} starts"))
     print(replies.line(f"{store.dialect}, {options.replies} replies"), flush=True)
 
