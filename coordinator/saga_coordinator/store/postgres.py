@@ -161,6 +161,12 @@ class PostgresTransaction(SqlTransaction):
         counts = await self._driver.fetchrow(query, *hot.arguments(writes))
         return list(counts or ())
 
+    async def run_claim(self, requests: Write, keys: Write) -> tuple[int, int]:
+        made = await self._driver.fetchrow(hot.CLAIM, *hot.arguments((requests, keys)))
+        assert made is not None
+        new_requests, new_keys, self._now = made
+        return new_requests, new_keys
+
     async def rollback(self) -> None:
         await _end(self._connected, "ROLLBACK")
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from saga_coordinator.store.columns import POSTGRES_CLOCK
 from saga_coordinator.store.rows import SAGA_COLUMNS
-from saga_coordinator.store.statements import Statement, Write
+from saga_coordinator.store.statements import INSERT_KEY, INSERT_REQUEST, Statement, Write
 
 CLOCK: Final = f"SELECT {POSTGRES_CLOCK}"
 
@@ -47,14 +47,38 @@ def folded(statements: tuple[Statement, ...]) -> str:
     parts: list[str] = []
     number = 0
     for position, statement in enumerate(statements):
-        arrays = ", ".join(f"${number + n}::{kind}[]" for n, (_, kind) in enumerate(statement.columns, start=1))
+        parts.append(f"w{position} AS ({statement.text.format(rows=_rows(statement, number))} RETURNING 1)")
         number += len(statement.columns)
-        rows = f"unnest({arrays}) AS i({', '.join(name for name, _ in statement.columns)})"
-        parts.append(f"w{position} AS ({statement.text.format(rows=rows)} RETURNING 1)")
     counts = ", ".join(f"(SELECT count(*) FROM w{position})" for position in range(len(statements)))
     return f"WITH {', '.join(parts)} SELECT {counts}"
 
 
+def _rows(statement: Statement, number: int) -> str:
+    """The input of a statement as a table `i`; its arguments are those behind `number`."""
+    arrays = ", ".join(f"${number + n}::{kind}[]" for n, (_, kind) in enumerate(statement.columns, start=1))
+    return f"unnest({arrays}) AS i({', '.join(name for name, _ in statement.columns)})"
+
+
 def arguments(writes: Sequence[Write]) -> list[list[Any]]:
     """Rows turned into columns."""
-    return [list(column) for write in writes for column in zip(*write.rows, strict=True)]
+    columns: list[list[Any]] = []
+    for write in writes:
+        columns += map(list, zip(*write.rows, strict=True)) if write.rows else [[] for _ in write.statement.columns]
+    return columns
+
+
+def _claim() -> str:
+    requests, keys = INSERT_REQUEST, INSERT_KEY
+    number = len(requests.columns)
+    allowed = f"(SELECT * FROM {_rows(keys, number)} WHERE (SELECT count(*) FROM r) = cardinality($1)) AS i"
+    return (
+        f"WITH r AS ({requests.text.format(rows=_rows(requests, 0))} RETURNING 1),"
+        f" k AS ({keys.text.format(rows=allowed)} RETURNING 1)"
+        " SELECT (SELECT count(*) FROM r), (SELECT count(*) FROM k),"
+        f" CASE WHEN (SELECT count(*) FROM k) >= 0 THEN {POSTGRES_CLOCK} END"
+    )
+
+
+# The claims of a batch of starts: its requests and then, only if nobody had any of them, its keys. No key is touched before the last
+# request is claimed, because the keys' input asks how many there were; and no clock is read before both are done.
+CLAIM: Final = _claim()

@@ -64,6 +64,10 @@ class SqlTransaction(ABC):
         """Run hot statements whose rows are disjoint; how many rows each touched."""
 
     @abstractmethod
+    async def run_claim(self, requests: Write, keys: Write) -> tuple[int, int]:
+        """Insert requests, then, if all were new, keys; refresh `now`. How many of each were new."""
+
+    @abstractmethod
     async def refresh_clock(self) -> None: ...
 
     async def flush(self) -> None:
@@ -95,6 +99,10 @@ class SqlTransaction(ABC):
     async def counted(self, writes: Sequence[Write]) -> list[int]:
         with self._failing():
             return await self._counted(writes)
+
+    async def claim(self, requests: Write, keys: Write) -> tuple[int, int]:
+        with self._failing():
+            return await self.run_claim(requests, keys)
 
     async def _counted(self, writes: Sequence[Write]) -> list[int]:
         counts = await self.run(writes)
@@ -154,8 +162,10 @@ class SqlTransaction(ABC):
         if not claims:
             return {}
         await self.flush()
-        result = await Claims(self, claims, frozenset(replace_closed)).settle()
-        await self.refresh_clock()
+        settling = Claims(self, claims, frozenset(replace_closed))
+        result = await settling.settle()
+        if not settling.at_once:
+            await self.refresh_clock()
         return result
 
     # -- positions and the outbox
