@@ -42,6 +42,8 @@ SESSION: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    # A batch looks up each row once: there is nothing to remember.
+    "enable_memoize": "off",
 }
 COMMAND_LIMIT_S: Final = 40.0
 """For a server that has vanished: longer than its own statement_timeout."""

@@ -1,6 +1,6 @@
 """Hot statements on PostgreSQL: many rows and many statements in one round trip.
 
-Rows travel as one array a column (`unnest`), statements as the data-modifying parts of one WITH, whose counts come back in one row.
+Rows travel as one array a column, statements as the data-modifying parts of one WITH, whose counts come back in one row.
 The parts see one snapshot, so only statements whose rows are disjoint may be folded (`writes.py`).
 """
 
@@ -54,9 +54,12 @@ def folded(statements: tuple[Statement, ...]) -> str:
 
 
 def _rows(statement: Statement, number: int) -> str:
-    """The input of a statement as a table `i`; its arguments are those behind `number`."""
-    arrays = ", ".join(f"${number + n}::{kind}[]" for n, (_, kind) in enumerate(statement.columns, start=1))
-    return f"unnest({arrays}) AS i({', '.join(name for name, _ in statement.columns)})"
+    """The input of a statement as a table `i`; its arguments are those behind `number`.
+
+    `unnest` stands in the select list, all of them in step: in FROM, each would be written into a store of its own before it is read.
+    """
+    columns = (f"unnest(${number + n}::{kind}[]) AS {name}" for n, (name, kind) in enumerate(statement.columns, start=1))
+    return f"(SELECT {', '.join(columns)}) AS i"
 
 
 def arguments(writes: Sequence[Write]) -> list[list[Any]]:
