@@ -13,6 +13,11 @@ def cpu_s(root: int) -> float:
     return sum(_own_cpu_s(pid) for pid in tree(root))
 
 
+def ran_s(pid: int) -> float:
+    """Seconds on a processor, of a process with one thread, by the scheduler's account: nanoseconds where /proc/…/stat has ticks."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory of one process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

@@ -6,19 +6,24 @@ known. Rule 3: acknowledged outbox rows are deleted by known key in the next bat
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
+from uuid import UUID
 
 from saga_coordinator.closings import Closings
 from saga_coordinator.relay import Relay
-from saga_coordinator.store.port import CommitUnknown, DeadLetter, OrphanReply, SagaWrite, Store, StoreError, Transaction
+from saga_coordinator.store.port import Advance, CommitUnknown, DeadLetter, OrphanReply, SagaWrite, Store, StoreError, Transaction
 from saga_coordinator.telemetry import Telemetry
 from saga_coordinator.transitions import SagaWork
 from saga_messaging.clock import Clock
 
 _DELETE_AT_ONCE = 2_000
 _LOOK_AGAIN_S = 0.5
+
+
+class PositionTaken(StoreError):
+    """Another instance moved the position: this batch was, or will be, applied there."""
 
 
 @dataclass(slots=True)
@@ -29,6 +34,7 @@ class Batch:
     writes: list[SagaWrite] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     orphans: list[OrphanReply] = field(default_factory=list)
+    advances: Sequence[Advance] = ()
 
 
 B = TypeVar("B", bound=Batch)
@@ -55,9 +61,7 @@ class Committer:
         try:
             async with self._store.transaction(locks_first=locks_first) as tx:
                 batch = await body(tx)
-                await _save(tx, batch)
-                if acked:
-                    await tx.delete_outbox(acked)
+                await _save(tx, batch, acked)
             committed = True
         except CommitUnknown:
             committed = batch is not None and await self._took_effect(batch)
@@ -83,11 +87,16 @@ class Committer:
                 await self._clock.sleep(_LOOK_AGAIN_S)
 
 
-async def _save(tx: Transaction, batch: Batch) -> None:
+async def _save(tx: Transaction, batch: Batch, acked: Collection[tuple[int, UUID]]) -> None:
+    """Positions last: they go in one statement with all that waits."""
     batch.writes += [write for work in batch.works if (write := work.write(tx.now)) is not None]
-    if batch.writes:
-        await tx.save(batch.writes)
     if batch.dead_letters:
         await tx.add_dead_letters(batch.dead_letters)
     if batch.orphans:
         await tx.add_orphans(batch.orphans)
+    if batch.writes:
+        await tx.save(batch.writes)
+    if acked:
+        await tx.delete_outbox(acked)
+    if batch.advances and not await tx.advance(batch.advances):
+        raise PositionTaken("another instance has moved a position of this batch")

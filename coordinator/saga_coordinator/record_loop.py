@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from saga_coordinator.committer import PositionTaken
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.store.port import StoreError
@@ -32,10 +33,6 @@ GATHER_UP_TO = 100
 
 Follow = Callable[[], Awaitable[None]]
 Apply = Callable[[Sequence[Record]], Awaitable[None]]
-
-
-class PositionTaken(StoreError):
-    """Another instance moved the position: this batch was, or will be, applied there."""
 
 
 class RecordLoop:

@@ -21,7 +21,7 @@ from saga_coordinator.engine.events import Env
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
-from saga_coordinator.record_loop import PositionTaken, RecordLoop, as_bad
+from saga_coordinator.record_loop import RecordLoop, as_bad
 from saga_coordinator.reply_reading import IncomingReply, ReplyReading
 from saga_coordinator.saga_log import about, about_reply
 from saga_coordinator.sagas import Sagas
@@ -112,8 +112,7 @@ class ReplyLoop:
     async def _commit(self, read: _Read, advances: Sequence[Advance]) -> None:
         async def body(tx: Transaction) -> Batch:
             batch = await self._fold(tx, read)
-            if advances and not await tx.advance(advances):
-                raise PositionTaken("another instance has moved a position of this batch")
+            batch.advances = advances
             return batch
 
         await self._committer.run(body, locks_first=bool(read.replies))

@@ -13,7 +13,7 @@ from saga_coordinator.dead_letters import dead_letter
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
-from saga_coordinator.record_loop import PositionTaken, RecordLoop, as_bad
+from saga_coordinator.record_loop import RecordLoop, as_bad
 from saga_coordinator.requests import StartRefused, StartRequest, StartResult
 from saga_coordinator.starts import Prepared, Starts, body_hash
 from saga_coordinator.store.port import StoreError, Transaction
@@ -94,8 +94,7 @@ class StartLoop:
             ]
             bad = read.bad + [(record, self._bad(record, result)) for record, result in refused]
             batch.dead_letters += [dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad]
-            if not await tx.advance(advances):
-                raise PositionTaken("another instance has moved a position of this batch")
+            batch.advances = advances
             return batch
 
         batch = await self._committer.run(body, locks_first=True)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from saga_coordinator.store.port import AttentionRow, CountMismatch, InboxEvent, SagaRow, Store, StoreError, shard_of
+from saga_coordinator.store.port import AttentionRow, BadRow, CountMismatch, InboxEvent, SagaRow, Store, StoreError, shard_of
 
 from .store_rows import LATER, apply, end, journal, move, new_id, outbox, register, row_of, save, start, start_of, step_to
 
@@ -373,3 +373,21 @@ async def test_one_at_a_time_is_the_projector(store: Store) -> None:
                 assert not somebody_elses
     async with store.projector_lock() as mine_again:
         assert mine_again
+
+
+async def test_nothing_and_the_largest_numbers_are_stored_as_they_are(store: Store) -> None:
+    definition = await register(store)
+    plain = row_of(definition, parent_span=None, tracestate=None, max_expiry=2**63 - 1)
+    rich = row_of(definition, business_key="k", baggage='{"a, b": "NULL \\"\'"}', max_expiry=-(2**63), wake_at=0)
+    closed = row_of(definition, phase="COMPLETED", wake_at=None, closed_at=7)
+    for together in ([plain], [rich, closed], [plain, rich, closed]):
+        fresh = [replace(row, id=new_id()) for row in together]
+        await start(store, *fresh)
+        assert await store.sagas([row.id for row in fresh]) == {row.id: row for row in fresh}
+
+
+async def test_a_number_that_is_too_large_is_a_bad_row(store: Store) -> None:
+    row = await one_started(store)
+    with pytest.raises(BadRow):
+        await apply(store, row.id, max_expiry=2**63)
+    assert await store.saga(row.id) == row

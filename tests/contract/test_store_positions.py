@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from saga_coordinator.store.port import Advance, Position, Store
 
-from .store_rows import step_to
+from .store_rows import claim, move, outbox, register, row_of, start, start_of, step_to
 
 TOPIC = "saga.reply.order"
 
@@ -121,3 +123,31 @@ async def test_of_two_that_apply_the_same_records_one_moves_the_position(store: 
 
 async def test_of_two_that_read_a_partition_first_one_moves_the_position(store: Store) -> None:
     assert sorted(await asyncio.gather(*(advance(store, step_to(9, after=0)) for _ in range(6)))) == [False] * 5 + [True]
+
+
+async def test_a_position_that_moved_meanwhile_leaves_nothing_of_the_batch(store: Store) -> None:
+    row = row_of(await register(store))
+    await start(store, row)
+    await advance(store, step_to(5, after=0))
+    fresh, wanted = row_of(row.definition_id), claim("r-1", "k")
+
+    class Refused(Exception):
+        pass
+
+    async def apply_late() -> None:
+        async with store.transaction(locks_first=True) as transaction:
+            locked = await transaction.lock_sagas([row.id], wait=False)
+            await transaction.claim_starts([wanted])
+            moved = move(locked[row.id], more={"outbox": (outbox(row.id, 2),)})
+            await transaction.save([moved, start_of(fresh)])
+            if not await transaction.advance([step_to(9, after=4), step_to(3, after=0, partition=1)]):
+                raise Refused
+
+    with pytest.raises(Refused):
+        await apply_late()
+    assert await store.saga(row.id) == row
+    assert await store.saga(fresh.id) is None
+    assert (await store.figures()).outbox_depth == 0
+    assert {one.next_offset for one in (await store.positions([TOPIC])).values()} == {5}
+    async with store.transaction() as transaction:
+        assert (await transaction.claim_starts([wanted]))[wanted.saga_id].won, "its claims are free"

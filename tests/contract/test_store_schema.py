@@ -18,7 +18,7 @@ from saga_coordinator.store import revisions, statements
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import SchemaTooOld, Store
 from saga_coordinator.store.postgres import SESSION
-from saga_coordinator.store.postgres_hot import LOCK_SKIPPING, folded
+from saga_coordinator.store.postgres_hot import CLAIM, LOCK_SKIPPING, folded
 from saga_coordinator.store.schema import metadata
 from saga_coordinator.store.statements import Statement
 
@@ -101,11 +101,13 @@ async def test_no_hot_statement_scans_a_table(database_url: str) -> None:
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""), server_settings=SESSION)
     queries = {name: (folded((statement,)), len(statement.columns)) for name, statement in HOT.items()}
     queries["LOCK"] = (LOCK_SKIPPING, 1)
+    queries["INSERT_CLAIMS"] = (CLAIM, len(statements.INSERT_REQUEST.columns) + len(statements.INSERT_KEY.columns))
     for name, (query, count) in queries.items():
         await connection.execute(f"PREPARE {name} AS {query}")
         rows = await connection.fetch(f"EXPLAIN EXECUTE {name} ({', '.join(['NULL'] * count)})")
         plan = "\n".join(row[0] for row in rows)
         assert "Seq Scan" not in plan, name
+        assert "Function Scan" not in plan, f"{name}: its input is stored before it is read"
         assert "Index" in plan or "Conflict" in plan or name.startswith("INSERT"), name
     await connection.close()
 

@@ -187,3 +187,51 @@ async def test_a_saga_started_without_claims_holds_no_key(store: Store) -> None:
     definition = await register(store)
     await start(store, row_of(definition, id=new_id(), business_key="k"))
     assert await claims(store, claim("r-1", "k")) == [WON]
+
+
+async def test_a_known_request_in_a_batch_costs_the_others_nothing(store: Store) -> None:
+    await register(store)
+    known, holder = claim("r-2", "k-2"), claim("r-0", "k-0")
+    await claims(store, known, holder)
+    batch = [claim("r-1", "k-1"), claim("r-2", "k-7"), claim("r-3"), claim("r-4", "k-0"), claim("r-5", "k-5")]
+    assert await claims(store, *batch) == [
+        WON,
+        ClaimResult(won=False, request_saga=known.saga_id, request_hash=b"hash"),
+        WON,
+        ClaimResult(won=False, key_saga=holder.saga_id),
+        WON,
+    ]
+    assert await claims(store, claim("r-6", "k-7"), claim("r-7", "k-5")) == [
+        WON,
+        ClaimResult(won=False, key_saga=batch[-1].saga_id),
+    ]
+
+
+@pytest.mark.parametrize("same", ["request", "key"])
+async def test_the_time_of_a_claim_is_read_after_what_it_waited_for(store: Store, same: str) -> None:
+    await register(store)
+    claimed, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gives_up() -> None:
+        async with store.transaction() as transaction:
+            await transaction.claim_starts([claim("r-1", "k-1")])
+            claimed.set()
+            await go_on.wait()
+            raise KeyError
+
+    async def waits() -> int:
+        async with store.transaction(locks_first=True) as transaction:
+            wanted = claim("r-1", "k-2") if same == "request" else claim("r-2", "k-1")
+            assert (await transaction.claim_starts([wanted]))[wanted.saga_id] == WON
+            return transaction.now
+
+    holding = asyncio.create_task(gives_up())
+    await claimed.wait()
+    waiting = asyncio.create_task(waits())
+    await asyncio.wait([waiting], timeout=0.1)
+    assert not waiting.done()
+    released_at = await store.now()
+    go_on.set()
+    assert await waiting >= released_at
+    with pytest.raises(KeyError):
+        await holding

@@ -25,6 +25,7 @@ Key = tuple[str, str, str]
 class Database(Protocol):
     """What claims need of their transaction."""
 
+    async def claim(self, requests: Write, keys: Write) -> tuple[int, int]: ...
     async def counted(self, writes: Sequence[Write]) -> list[int]: ...
     async def execute(self, statement: Executable) -> AnyResult: ...
     async def exists(self, ids: Sequence[UUID]) -> set[UUID]: ...
@@ -45,22 +46,29 @@ class Claims:
         self._database = database
         self._claims = claims
         self._replace_closed = replace_closed
+        self.at_once = False
+        """Settled by the first statement: nothing was waited for since."""
 
     async def settle(self) -> dict[UUID, ClaimResult]:
-        fresh = await self._claim_requests()
-        keyed = sorted((claim for claim in fresh if claim.business_key is not None), key=_key)
-        held = await self._claim_keys(keyed)
+        ordered = sorted(self._claims, key=_request)
+        keyed = _keyed(ordered)
+        requests = Write(sql.INSERT_REQUEST, [(*_request(claim), claim.saga_id, claim.body_hash) for claim in ordered])
+        new_requests, new_keys = await self._database.claim(requests, _keys(keyed))
+        if new_requests == len(ordered) and new_keys == len(keyed):
+            self.at_once = True
+            return {claim.saga_id: ClaimResult(won=True) for claim in ordered}
+        if new_requests == len(ordered):
+            fresh, held = ordered, await self._held(keyed)
+        else:
+            fresh = await self._fresh(ordered)
+            held = await self._claim_keys(_keyed(fresh))
         await self._bind([(claim, held[claim.saga_id][0]) for claim in fresh if claim.saga_id in held])
         results = {claim.saga_id: ClaimResult(won=True) for claim in fresh}
         results |= {saga: ClaimResult(won=False, key_saga=holder, key_closed=closed) for saga, (holder, closed) in held.items()}
         return results | await self._known([claim for claim in self._claims if claim.saga_id not in results])
 
-    async def _claim_requests(self) -> list[StartClaim]:
+    async def _fresh(self, ordered: Sequence[StartClaim]) -> list[StartClaim]:
         """The claims whose request id nobody had."""
-        ordered = sorted(self._claims, key=_request)
-        rows = [(*_request(claim), claim.saga_id, claim.body_hash) for claim in ordered]
-        if await self._count(sql.INSERT_REQUEST, rows) == len(rows):
-            return ordered
         bound = await self._requests(ordered)
         # A request bound to this very saga was either made just now or by an attempt that did commit: then the saga exists.
         mine = [claim for claim in ordered if bound[_request(claim)][0] == claim.saga_id]
@@ -69,9 +77,12 @@ class Claims:
 
     async def _claim_keys(self, claims: Sequence[StartClaim]) -> dict[UUID, tuple[UUID, bool]]:
         """For the claims that found their key held: by which saga, and whether that is finished."""
-        rows = [(*_key(claim), claim.saga_id) for claim in claims]
-        if not rows or await self._count(sql.INSERT_KEY, rows) == len(rows):
+        if not claims or await self._count(_keys(claims)) == len(claims):
             return {}
+        return await self._held(claims)
+
+    async def _held(self, claims: Sequence[StartClaim]) -> dict[UUID, tuple[UUID, bool]]:
+        """The same, once the keys that were free are claimed."""
         holders = await self._holders(claims)
         lost = [claim for claim in claims if holders[_key(claim)][0] != claim.saga_id]
         for claim in lost:
@@ -82,7 +93,7 @@ class Claims:
         return {claim.saga_id: holders[_key(claim)] for claim in lost if holders[_key(claim)][0] != claim.saga_id}
 
     async def _take_over(self, claim: StartClaim, holder: UUID) -> None:
-        if await self._count(sql.TAKE_KEY, [(*_key(claim), claim.saga_id, holder)]):
+        if await self._count(Write(sql.TAKE_KEY, [(*_key(claim), claim.saga_id, holder)])):
             await self._database.counted([Write(sql.INSERT_FORMER, [(*_key(claim), holder)])])
 
     async def _bind(self, lost: Sequence[tuple[StartClaim, UUID]]) -> None:
@@ -117,8 +128,16 @@ class Claims:
         found = {(tenant, key, name): (saga, closed_at is not None) for tenant, key, name, saga, closed_at in rows}
         return _complete(found, wanted, "business key")
 
-    async def _count(self, statement: sql.Statement, rows: Sequence[tuple[Any, ...]]) -> int:
-        return (await self._database.counted([Write(statement, rows)]))[0]
+    async def _count(self, write: Write) -> int:
+        return (await self._database.counted([write]))[0]
+
+
+def _keyed(claims: Sequence[StartClaim]) -> list[StartClaim]:
+    return sorted((claim for claim in claims if claim.business_key is not None), key=_key)
+
+
+def _keys(claims: Sequence[StartClaim]) -> Write:
+    return Write(sql.INSERT_KEY, [(*_key(claim), claim.saga_id) for claim in claims])
 
 
 def _complete(found: dict[Request, Any], wanted: set[Request], what: str) -> dict[Request, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from saga_coordinator.store import postgres_hot as hot
+from saga_coordinator.store.connections import Connected, Connections
 from saga_coordinator.store.faults import fault_of, sqlstate, translated
 from saga_coordinator.store.port import CommitUnknown, SagaRow, StoreError
 from saga_coordinator.store.reads import SqlStore
@@ -41,6 +42,8 @@ SESSION: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    # A batch looks up each row once: there is nothing to remember.
+    "enable_memoize": "off",
 }
 COMMAND_LIMIT_S: Final = 40.0
 """For a server that has vanished: longer than its own statement_timeout."""
@@ -54,24 +57,33 @@ _PROJECTOR_LOCK: Final = 0x5A6B
 _ROLLED_BACK: Final = ("40", "23")
 """Classes of errors which, said in answer to COMMIT, mean that nothing was committed."""
 
-if TYPE_CHECKING:
-    Driver = asyncpg.Connection[asyncpg.Record]
-
 
 class PostgresStore(SqlStore):
     dialect = "postgresql"
 
     def __init__(self, url: URL, *, pool_size: int) -> None:
         super().__init__(_engine(url, pool_size))
+        self._connections = Connections(self._engine, pool_size, POOL_WAIT_S)
 
     async def _open(self) -> None:
-        async with self._engine.connect() as connection:
+        self._connections.keep()
+        async with self._connected() as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def stop(self) -> None:
+        await self._connections.close()
+        await super().stop()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        async with self._connections.taken() as connected:
+            yield connected.core
 
     @asynccontextmanager
     async def transaction(self, *, locks_first: bool = False) -> AsyncIterator[PostgresTransaction]:
-        async with self._connected() as connection:
-            transaction = PostgresTransaction(connection, await _driver(connection))
+        connected = await self._connections.take()  # not `taken()`: this is every batch's way, and a context less is measurable
+        try:
+            transaction = PostgresTransaction(connected)
             try:
                 await transaction.begin()
                 if not locks_first:
@@ -82,11 +94,12 @@ class PostgresStore(SqlStore):
                 await transaction.rollback()
                 raise
             await transaction.commit()
+        finally:
+            await self._connections.give(connected)
 
     async def has_journal(self, saga_id: UUID, version: int) -> bytes | None:
-        async with self._connected() as connection:
-            driver = await _driver(connection)
-            transaction = PostgresTransaction(connection, driver)
+        async with self._connections.taken() as connected:
+            transaction, driver = PostgresTransaction(connected), connected.driver
             try:
                 await transaction.begin()
                 with translated():
@@ -106,21 +119,21 @@ class PostgresStore(SqlStore):
 
     @asynccontextmanager
     async def _advisory_lock(self, purpose: int, number: int) -> AsyncIterator[bool]:
-        async with self._connected() as connection:
-            driver = await _driver(connection)
+        async with self._connections.taken() as connected:
             with translated():
-                ours = bool(await driver.fetchval("SELECT pg_try_advisory_lock($1, $2)", purpose, number))
+                ours = bool(await connected.driver.fetchval("SELECT pg_try_advisory_lock($1, $2)", purpose, number))
             try:
                 yield ours
             finally:
                 if ours:
-                    await _end(connection, driver, f"SELECT pg_advisory_unlock({purpose:d}, {number:d})")
+                    await _end(connected, f"SELECT pg_advisory_unlock({purpose:d}, {number:d})")
 
 
 class PostgresTransaction(SqlTransaction):
-    def __init__(self, connection: AsyncConnection, driver: Driver) -> None:
-        super().__init__(connection)
-        self._driver = driver
+    def __init__(self, connected: Connected) -> None:
+        super().__init__(connected.core)
+        self._connected = connected
+        self._driver = connected.driver
 
     async def begin(self) -> None:
         with translated():
@@ -150,8 +163,14 @@ class PostgresTransaction(SqlTransaction):
         counts = await self._driver.fetchrow(query, *hot.arguments(writes))
         return list(counts or ())
 
+    async def run_claim(self, requests: Write, keys: Write) -> tuple[int, int]:
+        made = await self._driver.fetchrow(hot.CLAIM, *hot.arguments((requests, keys)))
+        assert made is not None
+        new_requests, new_keys, self._now = made
+        return new_requests, new_keys
+
     async def rollback(self) -> None:
-        await _end(self._connection, self._driver, "ROLLBACK")
+        await _end(self._connected, "ROLLBACK")
 
     async def commit(self) -> None:
         """Commit; only what the server itself says it rolled back is a plain error, everything else leaves it open (CommitUnknown)."""
@@ -160,42 +179,29 @@ class PostgresTransaction(SqlTransaction):
         except asyncpg.PostgresError as error:
             if sqlstate(error)[:2] in _ROLLED_BACK:
                 raise fault_of(error) from error
-            await _drop(self._connection)
+            await self._connected.drop()
             raise CommitUnknown(f"the commit was answered by {fault_of(error)}") from error
         except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
-            await _drop(self._connection)
+            await self._connected.drop()
             raise CommitUnknown(f"the connection failed while committing ({type(error).__name__})") from error
         except BaseException:
-            await _drop(self._connection)
+            await self._connected.drop()
             raise
         if done != "COMMIT":
             raise StoreError("the transaction had failed before its end, and was rolled back")
 
 
-async def _driver(connection: AsyncConnection) -> Driver:
-    with translated():
-        pooled = await connection.get_raw_connection()
-    driver = pooled.driver_connection
-    assert isinstance(driver, asyncpg.Connection)
-    return driver
-
-
-async def _end(connection: AsyncConnection, driver: Driver, statement: str) -> None:
+async def _end(connected: Connected, statement: str) -> None:
     """Say the last word on a connection, or drop it: it never goes back to the pool in the middle of something."""
-    if driver.is_closed():
+    if connected.driver.is_closed():
         return
     try:
         async with asyncio.timeout(END_LIMIT_S):
-            await driver.execute(statement)
+            await connected.driver.execute(statement)
     except BaseException as error:
-        await _drop(connection)
+        await connected.drop()
         if not isinstance(error, Exception):
             raise
-
-
-async def _drop(connection: AsyncConnection) -> None:
-    with translated():
-        await connection.invalidate()
 
 
 def _engine(url: URL, pool_size: int) -> AsyncEngine:

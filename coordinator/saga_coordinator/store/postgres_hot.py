@@ -1,6 +1,6 @@
 """Hot statements on PostgreSQL: many rows and many statements in one round trip.
 
-Rows travel as one array a column (`unnest`), statements as the data-modifying parts of one WITH, whose counts come back in one row.
+Rows travel as one array a column, statements as the data-modifying parts of one WITH, whose counts come back in one row.
 The parts see one snapshot, so only statements whose rows are disjoint may be folded (`writes.py`).
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from saga_coordinator.store.columns import POSTGRES_CLOCK
 from saga_coordinator.store.rows import SAGA_COLUMNS
-from saga_coordinator.store.statements import Statement, Write
+from saga_coordinator.store.statements import INSERT_KEY, INSERT_REQUEST, Statement, Write
 
 CLOCK: Final = f"SELECT {POSTGRES_CLOCK}"
 
@@ -37,6 +37,7 @@ PROBE_JOURNAL: Final = (
 
 READ_FACTS: Final = "SELECT facts FROM journal WHERE saga_id = $1 AND version = $2"
 
+_NUMBER: Final = "bigint"
 _SHAPES: Final = 512
 """Combinations of statements kept as text; a few dozen occur."""
 
@@ -47,14 +48,60 @@ def folded(statements: tuple[Statement, ...]) -> str:
     parts: list[str] = []
     number = 0
     for position, statement in enumerate(statements):
-        arrays = ", ".join(f"${number + n}::{kind}[]" for n, (_, kind) in enumerate(statement.columns, start=1))
+        parts.append(f"w{position} AS ({statement.text.format(rows=_rows(statement, number))} RETURNING 1)")
         number += len(statement.columns)
-        rows = f"unnest({arrays}) AS i({', '.join(name for name, _ in statement.columns)})"
-        parts.append(f"w{position} AS ({statement.text.format(rows=rows)} RETURNING 1)")
     counts = ", ".join(f"(SELECT count(*) FROM w{position})" for position in range(len(statements)))
     return f"WITH {', '.join(parts)} SELECT {counts}"
 
 
-def arguments(writes: Sequence[Write]) -> list[list[Any]]:
-    """Rows turned into columns."""
-    return [list(column) for write in writes for column in zip(*write.rows, strict=True)]
+def _rows(statement: Statement, number: int) -> str:
+    """The input of a statement as a table `i`; its arguments are those behind `number`.
+
+    `unnest` stands in the select list, all of them in step: in FROM, each would be written into a store of its own before it is read.
+    """
+    columns = (f"unnest({_array(number + n, kind)}) AS {name}" for n, (name, kind) in enumerate(statement.columns, start=1))
+    return f"(SELECT {', '.join(columns)}) AS i"
+
+
+def _array(number: int, kind: str) -> str:
+    return f"CAST(${number}::text AS bigint[])" if kind == _NUMBER else f"${number}::{kind}[]"
+
+
+def arguments(writes: Sequence[Write]) -> list[Any]:
+    """Rows turned into columns. A column of nothing but NULL is an empty array: `unnest` in step fills it up.
+
+    Numbers go as text: asyncpg asks of each element of an array whether it is one itself, which costs more than writing and reading digits.
+    """
+    columns: list[Any] = []
+    for write in writes:
+        described = write.statement.columns
+        values = zip(*write.rows, strict=True) if write.rows else ((),) * len(described)
+        for (_, kind), column in zip(described, values, strict=True):
+            given = () if column and column[0] is None and column.count(None) == len(column) else column
+            columns.append(_digits(given) if kind == _NUMBER else given)
+    return columns
+
+
+def _digits(column: tuple[int | None, ...]) -> str:
+    if column and column.count(column[0]) == len(column):  # as most are: a format, a revision, a time
+        digits = ",".join((str(column[0]),) * len(column))
+    else:
+        digits = ",".join(map(str, column))
+    return f"{{{digits.replace('None', 'NULL') if 'None' in digits else digits}}}"
+
+
+def _claim() -> str:
+    requests, keys = INSERT_REQUEST, INSERT_KEY
+    number = len(requests.columns)
+    allowed = f"(SELECT * FROM {_rows(keys, number)} WHERE (SELECT count(*) FROM r) = cardinality($1)) AS i"
+    return (
+        f"WITH r AS ({requests.text.format(rows=_rows(requests, 0))} RETURNING 1),"
+        f" k AS ({keys.text.format(rows=allowed)} RETURNING 1)"
+        " SELECT (SELECT count(*) FROM r), (SELECT count(*) FROM k),"
+        f" CASE WHEN (SELECT count(*) FROM k) >= 0 THEN {POSTGRES_CLOCK} END"
+    )
+
+
+# The claims of a batch of starts: its requests and then, only if nobody had any of them, its keys. No key is touched before the last
+# request is claimed, because the keys' input asks how many there were; and no clock is read before both are done.
+CLAIM: Final = _claim()

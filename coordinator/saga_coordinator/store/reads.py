@@ -98,13 +98,13 @@ class SqlStore(ABC):
 
     async def _rows(self, statement: Executable) -> list[AnyRow]:
         with translated():
-            async with self._engine.connect() as connection:
+            async with self._connected() as connection:
                 return list(await connection.execute(statement))
 
     async def _write(self, statement: Executable) -> int:
         """One small statement of its own, such as a heartbeat; how many rows it touched."""
         with translated():
-            async with self._engine.connect() as connection:
+            async with self._connected() as connection:
                 return (await connection.execute(statement)).rowcount
 
     async def now(self) -> int:

@@ -169,6 +169,16 @@ class SqliteTransaction(SqlTransaction):
 
         return await self._hop(talk)
 
+    async def run_claim(self, requests: Write, keys: Write) -> tuple[int, int]:
+        def talk(connection: sqlite3.Connection) -> tuple[int, int, int]:
+            new_requests = connection.executemany(_text(requests.statement), _values(requests)).rowcount
+            all_new = keys.rows and new_requests == len(requests.rows)
+            new_keys = connection.executemany(_text(keys.statement), _values(keys)).rowcount if all_new else 0
+            return new_requests, new_keys, _clock(connection)
+
+        new_requests, new_keys, self._now = await self._hop(talk)
+        return new_requests, new_keys
+
     async def facts(self, saga_id: UUID, version: int) -> bytes | None:
         def talk(connection: sqlite3.Connection) -> bytes | None:
             query = "SELECT facts FROM journal WHERE saga_id = ? AND version = ?"

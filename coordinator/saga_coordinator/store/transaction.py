@@ -64,6 +64,10 @@ class SqlTransaction(ABC):
         """Run hot statements whose rows are disjoint; how many rows each touched."""
 
     @abstractmethod
+    async def run_claim(self, requests: Write, keys: Write) -> tuple[int, int]:
+        """Insert requests, then, if all were new, keys; refresh `now`. How many of each were new."""
+
+    @abstractmethod
     async def refresh_clock(self) -> None: ...
 
     async def flush(self) -> None:
@@ -95,6 +99,10 @@ class SqlTransaction(ABC):
     async def counted(self, writes: Sequence[Write]) -> list[int]:
         with self._failing():
             return await self._counted(writes)
+
+    async def claim(self, requests: Write, keys: Write) -> tuple[int, int]:
+        with self._failing():
+            return await self.run_claim(requests, keys)
 
     async def _counted(self, writes: Sequence[Write]) -> list[int]:
         counts = await self.run(writes)
@@ -154,8 +162,10 @@ class SqlTransaction(ABC):
         if not claims:
             return {}
         await self.flush()
-        result = await Claims(self, claims, frozenset(replace_closed)).settle()
-        await self.refresh_clock()
+        settling = Claims(self, claims, frozenset(replace_closed))
+        result = await settling.settle()
+        if not settling.at_once:
+            await self.refresh_clock()
         return result
 
     # -- positions and the outbox
@@ -166,12 +176,12 @@ class SqlTransaction(ABC):
         moves = [one for one in ordered if not one.restart]
         if not moves:
             return True
-        # The same statement as the writes that wait; whether it moved all is the last count.
+        # The same statement as the writes that wait. It is their first, so that the rows of positions are locked before any other.
         if any(write.statement.table == "consumed" for write in self._pending):
             await self.flush()
         pending, self._pending = self._pending, []
-        counts = await self.counted([*pending, Write(sql.ADVANCE, [(*_position(one), one.from_offset) for one in moves])])
-        missing = len(moves) - counts[-1]
+        counts = await self.counted([Write(sql.ADVANCE, [(*_position(one), one.from_offset) for one in moves]), *pending])
+        missing = len(moves) - counts[0]
         if missing:
             missing -= (await self.counted([Write(sql.INSERT_POSITION, [_position(one) for one in moves])]))[0]
         self._failed |= missing > 0  # some moved and some did not: only a rollback is left
