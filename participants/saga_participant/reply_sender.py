@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from saga_messaging.background import backoff
+from saga_messaging.background import backoff, happened
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer, RecordRefused
 from saga_messaging.clock import Clock
 from saga_participant.metrics import Metrics
@@ -29,9 +29,9 @@ LARGEST_BATCH: Final = 500
 _LOG: Final = logging.getLogger("saga_participant")
 
 
-GATHER_S: Final = 0.002
+GATHER_S: Final = 0.005
 """While other commands are at work their replies are about to come: together they cost the broker and us one request instead of many.
-Alone a reply goes at once."""
+Alone a reply goes at once, and so do several as soon as nobody is at work any more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +52,8 @@ class ReplySender:
     """How many commands are in hand, those whose replies wait here included."""
     _waiting: list[_Parcel] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _all_here: asyncio.Event = field(default_factory=asyncio.Event)
+    """No other command is at work: nothing is worth waiting for."""
     _producer: Producer | None = None
     _renew: bool = False
 
@@ -62,6 +64,8 @@ class ReplySender:
         parcel = _Parcel(records, asyncio.get_running_loop().create_future())
         self._waiting.append(parcel)
         self._arrived.set()
+        if self.at_work() <= len(self._waiting):
+            self._all_here.set()
         return parcel.done
 
     def renew(self) -> None:
@@ -75,7 +79,8 @@ class ReplySender:
             while True:
                 await self._arrived.wait()
                 if self.at_work() > len(self._waiting):
-                    await self.clock.sleep(GATHER_S)
+                    self._all_here.clear()
+                    await happened(self._all_here, self.clock, GATHER_S)
                 batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
                 if not self._waiting:
                     self._arrived.clear()

@@ -13,6 +13,7 @@ from saga_messaging.memory import MemoryBroker
 from saga_participant import reply_sender
 from saga_participant.metrics import Metrics
 from saga_participant.reply_sender import ReplySender
+from support.hand_clock import HandClock
 
 
 class Counted(MemoryBroker):
@@ -86,6 +87,14 @@ class _Watched(SystemClock):
     async def sleep(self, seconds: float) -> None:
         self._slept.append(seconds)
         await super().sleep(seconds)
+
+
+async def test_once_the_last_one_at_work_has_replied_nothing_is_waited_for() -> None:
+    broker, clock = Counted(), HandClock()  # whose time stands still
+    async with sending(broker, at_work=2) as sender:
+        sender.clock = clock
+        await both_sent(sender)
+    assert broker.requests == [2]
 
 
 async def test_a_command_that_takes_long_keeps_nobody_elses_reply() -> None:
