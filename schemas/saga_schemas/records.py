@@ -24,7 +24,6 @@ from saga_schemas.errors import BadMessage
 from saga_schemas.header_fields import RawHeaders
 from saga_schemas.ids import saga_text
 from saga_schemas.schema import Schema
-from saga_schemas.times import to_datetime
 
 NAMESPACE: Final = "saga.v1."
 Text = Annotated[str, Field(min_length=1, max_length=limits.TEXT_CHARS)]
@@ -94,35 +93,6 @@ class SagaEvent(_Own):
     reason: Text | None = None
     at: datetime
 
-    @classmethod
-    def of(
-        cls,
-        event: EventKind,
-        *,
-        sequence: int,
-        saga_id: UUID,
-        definition: str,
-        version: int,
-        phase: str,
-        at_us: int,
-        business_key: str | None = None,
-        step: str | None = None,
-        reason: str | None = None,
-    ) -> SagaEvent:
-        """Built by us: `reason` is cut to its bound."""
-        return cls(
-            event=event,
-            sequence=sequence,
-            saga_id=saga_id,
-            definition=definition,
-            version=version,
-            phase=phase,
-            business_key=business_key,
-            step=step,
-            reason=_reason(reason),
-            at=to_datetime(at_us),
-        )
-
 
 O = TypeVar("O", Empty, Failure, Progress, SagaEvent)  # noqa: E741 - one letter, as type variables are
 
@@ -167,8 +137,8 @@ def encode_event(
     step: str | None = None,
     reason: str | None = None,
 ) -> bytes:
-    """The framed bytes of `SagaEvent.of(…)`, without a model on the way: the coordinator, who makes two a saga, gives what it has
-    bounded before. EncodingFailed when it does not fit the schema."""
+    """The framed bytes of a SagaEvent, without a model on the way: the coordinator, who makes two a saga, gives what it has bounded
+    before, but for `reason`, which is cut here. EncodingFailed when it does not fit the schema."""
     return encode(
         _EVENT,
         {
