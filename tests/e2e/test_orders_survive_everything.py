@@ -33,7 +33,12 @@ async def test_two_thousand_orders_end_right_while_everything_is_killed_and_all_
     tmp_path: Path, own_kafka: Callable[[], KafkaService], own_postgres: Callable[[], PostgresService]
 ) -> None:
     kafka, postgres = own_kafka(), own_postgres()
-    async with shop.opened(tmp_path, kafka=kafka.bootstrap_servers, new_database=postgres.create_database) as fleet:
+    async with shop.opened(
+        tmp_path,
+        kafka=kafka.bootstrap_servers,
+        new_database=postgres.create_database,
+        settings={"SAGA_KAFKA_SESSION_TIMEOUT_MS": "6000"},  # a group goes on without its dead member after so long
+    ) as fleet:
         await fleet.start()
         await fleet.register()
         chaos = await survive(fleet, RUN)
