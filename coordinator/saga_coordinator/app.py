@@ -144,7 +144,7 @@ async def _broker(settings: Settings, given: Broker | None) -> AsyncIterator[Bro
             await broker.start()
     except (BrokerError, TimeoutError) as error:
         said = str(error) or "no answer"
-        advice = "" if "; " in said else "; check SAGA_KAFKA_BOOTSTRAP_SERVERS"  # unless the broker itself said what to check
+        advice = "" if "check SAGA_KAFKA_" in said else "; check SAGA_KAFKA_BOOTSTRAP_SERVERS"
         raise ConfigurationError(f"Kafka does not answer at {settings.kafka.bootstrap_servers}: {said}{advice}") from None
     try:
         yield broker

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import pytest
 
 from saga_schemas.frozen import frozen
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @frozen
@@ -37,6 +43,27 @@ def test_it_takes_its_fields_by_name_only_and_has_room_for_no_other() -> None:
     assert not hasattr(Ours(name="a"), "__dict__")
 
 
-def test_to_the_type_checker_its_fields_are_read_only() -> None:
-    one = Ours(name="a")
-    one.size = 5  # type: ignore[misc]  # mypy complains of an ignore that ignores nothing
+ASSIGNING = """
+from {module} import {decorator}
+
+@{decorator}
+class Ours:
+    name: str
+    size: int = 1
+
+Ours(name="a").size = 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "decorator"), [("saga_schemas.frozen", "frozen"), ("saga_coordinator.engine.copying", "copyable")]
+)
+def test_the_type_checker_refuses_who_assigns_to_a_field(module: str, decorator: str, tmp_path: Path) -> None:
+    code = ASSIGNING.format(module=module, decorator=decorator)
+    roots = os.pathsep.join(str(ROOT / root) for root in ("schemas", "coordinator"))
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent", f"--cache-dir={tmp_path}", "-c", code]
+    told = subprocess.run(
+        command, env={**os.environ, "MYPYPATH": roots}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "read-only" in told.stdout, told.stdout + told.stderr
+    assert "Found 1 error" in told.stdout
