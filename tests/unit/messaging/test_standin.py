@@ -45,7 +45,9 @@ async def refused(host: str, port: int) -> None:
         while True:
             try:
                 _, writer = await asyncio.open_connection(host, port)
+                writer.close()
             except ConnectionRefusedError:
                 return
-            writer.close()
+            except ConnectionResetError:  # it ended with this connection in its queue: the next one tells
+                pass
             await asyncio.sleep(0.02)
