@@ -27,7 +27,9 @@ from saga_cli.dev.postgres import PostgresService
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import (
     Advance,
+    ClaimFirst,
     JournalRow,
+    LockFirst,
     OutboxRow,
     SagaRow,
     SagaWrite,
@@ -123,11 +125,8 @@ class Batch:
 
     async def carry_out(self, store: Store) -> None:
         """In the order in which loops and committer do it."""
-        async with store.transaction(locks_first=True) as transaction:
-            if self.claims:
-                await transaction.claim_starts(self.claims)
-            else:
-                await transaction.lock_sagas([write.row.id for write in self.writes], wait=False)
+        locked = LockFirst([write.row.id for write in self.writes], wait=False)
+        async with store.transaction(ClaimFirst(self.claims) if self.claims else locked) as transaction:
             await transaction.save(self.writes)
             await transaction.delete_outbox(self.acknowledged)
             end = self.from_offset + len(self.writes)

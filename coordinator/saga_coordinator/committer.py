@@ -13,7 +13,17 @@ from uuid import UUID
 
 from saga_coordinator.closings import Closings
 from saga_coordinator.relay import Relay
-from saga_coordinator.store.port import Advance, CommitUnknown, DeadLetter, OrphanReply, SagaWrite, Store, StoreError, Transaction
+from saga_coordinator.store.port import (
+    Advance,
+    CommitUnknown,
+    DeadLetter,
+    First,
+    OrphanReply,
+    SagaWrite,
+    Store,
+    StoreError,
+    Transaction,
+)
 from saga_coordinator.telemetry import Telemetry
 from saga_coordinator.transitions import SagaWork
 from saga_messaging.clock import Clock
@@ -50,16 +60,16 @@ class Committer:
         self._telemetry = telemetry
         self._clock = clock
 
-    async def run(self, body: Callable[[Transaction], Awaitable[B]], *, locks_first: bool = False) -> B:
+    async def run(self, body: Callable[[Transaction], Awaitable[B]], first: First | None = None) -> B:
         """The body's batch, committed and handed over. Raises StoreError (nothing happened) and whatever the body raises.
 
-        `locks_first`: the body begins by locking sagas or claiming starts, which saves PostgreSQL a round trip.
+        `first`: the sagas that are locked, or the starts that are claimed, before the body begins (`Store.transaction`).
         """
         acked = self._relay.take_acked(_DELETE_AT_ONCE)
         batch: B | None = None
         committed = False
         try:
-            async with self._store.transaction(locks_first=locks_first) as tx:
+            async with self._store.transaction(first) as tx:
                 batch = await body(tx)
                 await _save(tx, batch, acked)
             committed = True

@@ -25,7 +25,7 @@ from saga_coordinator.record_loop import RecordLoop, as_bad
 from saga_coordinator.reply_reading import IncomingReply, ReplyReading
 from saga_coordinator.saga_log import about, about_reply
 from saga_coordinator.sagas import Sagas
-from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, OrphanReply, Transaction
+from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, LockFirst, OrphanReply, Transaction
 from saga_coordinator.transitions import SagaWork
 from saga_messaging.broker import Record
 from saga_messaging.clock import Clock
@@ -115,7 +115,7 @@ class ReplyLoop:
             batch.advances = advances
             return batch
 
-        await self._committer.run(body, locks_first=bool(read.replies))
+        await self._committer.run(body, LockFirst(read.replies, wait=False))
 
     async def _one_by_one(self, read: _Read, advances: Sequence[Advance]) -> None:
         """A saga whose rows break its transaction is alone with that; its replies become dead letters, and the position moves on."""
@@ -147,7 +147,7 @@ class ReplyLoop:
         return read
 
     async def _fold(self, tx: Transaction, read: _Read) -> Batch:
-        rows = await tx.lock_sagas(list(read.replies), wait=False) if read.replies else {}
+        rows = tx.locked
         unlocked = [saga_id for saga_id in read.replies if saga_id not in rows]
         orphans = await self._leave(tx, unlocked, read)
         env = Env(now=tx.now)

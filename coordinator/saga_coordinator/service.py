@@ -14,7 +14,7 @@ from saga_coordinator.requests import SagaUnknown, StartRequest, StartResult
 from saga_coordinator.sagas import Sagas
 from saga_coordinator.settings import Settings
 from saga_coordinator.start_queue import StartQueue
-from saga_coordinator.store.port import SagaRow, Store, StoreError, Transaction
+from saga_coordinator.store.port import LockFirst, SagaRow, Store, StoreError, Transaction
 from saga_coordinator.watchdog import Watchdog
 from saga_messaging.background import happened
 from saga_messaging.clock import Clock
@@ -73,7 +73,7 @@ class Coordinator:
 
     async def _act(self, saga_id: UUID, event: Event, *, act: str, why: str, actor: str) -> None:
         async def body(tx: Transaction) -> Batch:
-            rows = await tx.lock_sagas([saga_id], wait=True)
+            rows = tx.locked
             if saga_id not in rows:
                 raise SagaUnknown(saga_id)
             works = await self._sagas.open(rows.values())
@@ -83,7 +83,7 @@ class Coordinator:
             await tx.add_audit(tenant=rows[saga_id].tenant, act=act, target=str(saga_id), who=actor, why=why, at=tx.now)
             return Batch(works=[works[saga_id]])
 
-        await self._committer.run(body, locks_first=True)
+        await self._committer.run(body, LockFirst([saga_id], wait=True))
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         """The row once the saga is finished, or as it is when the time is over; None when there is no such saga."""

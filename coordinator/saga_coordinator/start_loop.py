@@ -15,7 +15,7 @@ from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.record_loop import RecordLoop, as_bad
 from saga_coordinator.requests import StartRefused, StartRequest, StartResult
-from saga_coordinator.starts import Prepared, Starts, body_hash
+from saga_coordinator.starts import Prepared, Starts, body_hash, claims_of
 from saga_coordinator.store.port import StoreError, Transaction
 from saga_coordinator.tracing import caller_context
 from saga_messaging.broker import BrokerError, Record
@@ -82,11 +82,12 @@ class StartLoop:
 
     async def apply(self, records: Sequence[Record]) -> None:
         read = await self._read(records)
+        starts = [start for _, start in read.starts]
         advances = self._reader.advances(records)
         results: dict[UUID, StartResult | StartRefused] = {}
 
         async def body(tx: Transaction) -> Batch:
-            batch = await self._starts.within(tx, [start for _, start in read.starts], results)
+            batch = self._starts.within(tx, starts, results)
             refused = [
                 (record, result)
                 for record, start in read.starts
@@ -97,7 +98,7 @@ class StartLoop:
             batch.advances = advances
             return batch
 
-        batch = await self._committer.run(body, locks_first=True)
+        batch = await self._committer.run(body, claims_of(starts))
         self._instruments.start_batch(SOURCE, len(records))
         for letter in batch.dead_letters:
             self._instruments.start_refused(SOURCE, letter.reason)

@@ -32,7 +32,7 @@ from saga_coordinator.requests import (
     StartResult,
 )
 from saga_coordinator.sagas import Sagas
-from saga_coordinator.store.port import ClaimResult, SagaRow, StartClaim, Transaction
+from saga_coordinator.store.port import ClaimFirst, ClaimResult, SagaRow, StartClaim, Transaction
 from saga_coordinator.tracing import Sampling
 from saga_coordinator.transitions import SagaWork
 from saga_messaging.clock import Clock
@@ -185,7 +185,7 @@ class Starts:
         results: dict[UUID, StartResult | StartRefused] = {}
         together = [start for start in starts if not start.alone]
         if together:
-            await self._committer.run(lambda tx: self.within(tx, together, results), locks_first=True)
+            await self._run(together, results)
         for start in starts:
             if start.alone:
                 await self._alone(start, results)
@@ -193,18 +193,22 @@ class Starts:
 
     async def _alone(self, start: Prepared, results: dict[UUID, StartResult | StartRefused]) -> None:
         try:
-            await self._committer.run(lambda tx: self.within(tx, [start], results), locks_first=True)
+            await self._run([start], results)
         except StartRefused as refused:
             results[start.claim.saga_id] = refused
 
-    async def within(self, tx: Transaction, starts: Sequence[Prepared], results: dict[UUID, StartResult | StartRefused]) -> Batch:
-        """Claim, then start the winners, inside the caller's transaction. A refusal of one that is alone rolls back."""
-        takes_over = [start.claim.saga_id for start in starts if start.on_closed == "allow"]
-        claimed = await tx.claim_starts([start.claim for start in starts], replace_closed=takes_over)
+    async def _run(self, starts: Sequence[Prepared], results: dict[UUID, StartResult | StartRefused]) -> None:
+        async def body(tx: Transaction) -> Batch:
+            return self.within(tx, starts, results)
+
+        await self._committer.run(body, claims_of(starts))
+
+    def within(self, tx: Transaction, starts: Sequence[Prepared], results: dict[UUID, StartResult | StartRefused]) -> Batch:
+        """Start the winners, inside a transaction that began with `claims_of(starts)`. A refusal of one that is alone rolls back."""
         env = Env(now=tx.now)
         batch = Batch()
         for start in starts:
-            result = claimed[start.claim.saga_id]
+            result = tx.claimed[start.claim.saga_id]
             if result.won:
                 batch.works.append(self._begin(start, env))
                 results[start.claim.saga_id] = StartResult(saga_id=start.claim.saga_id, created=True)
@@ -218,6 +222,12 @@ class Starts:
         event = Start(id=str(row.id), tenant=row.tenant, key=row.business_key, input=start.input, incarnation=row.incarnation)
         work.apply(event, env)
         return work
+
+
+def claims_of(starts: Sequence[Prepared]) -> ClaimFirst:
+    """What the transaction that carries them out begins with."""
+    takes_over = [start.claim.saga_id for start in starts if start.on_closed == "allow"]
+    return ClaimFirst([start.claim for start in starts], takes_over)
 
 
 def _lost(start: Prepared, result: ClaimResult) -> StartResult | StartRefused:

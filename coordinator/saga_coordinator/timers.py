@@ -20,7 +20,7 @@ from saga_coordinator.instruments import Instruments
 from saga_coordinator.reply_reading import ReplyReading
 from saga_coordinator.saga_log import about
 from saga_coordinator.sagas import Sagas
-from saga_coordinator.store.port import InboxEvent, Store, StoreError, Transaction
+from saga_coordinator.store.port import InboxEvent, LockFirst, Store, StoreError, Transaction
 from saga_coordinator.transitions import SagaWork
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage
@@ -83,18 +83,18 @@ class TimerLoop:
 
         async def body(tx: Transaction) -> Batch:
             done.clear()
-            batch = await self._fold(tx, due, caught_up)
+            batch = await self._fold(tx, caught_up)
             done.extend(batch.works)
             return batch
 
-        await self._committer.run(body, locks_first=True)
+        await self._committer.run(body, LockFirst(due, wait=False))
         due_at = [(work.looked_at, work.row.wake_at) for work in done if work.row.wake_at is not None]
         self._instruments.timer_batch(len(done), [looked - due for looked, due in due_at if due <= looked])
         await self._ask_for_drains(done)
         return len(done) >= self._batch_sagas
 
-    async def _fold(self, tx: Transaction, due: list[UUID], caught_up: Mapping[str, int]) -> Batch:
-        rows = await tx.lock_sagas(due, wait=False)
+    async def _fold(self, tx: Transaction, caught_up: Mapping[str, int]) -> Batch:
+        rows = tx.locked
         events: dict[UUID, list[InboxEvent]] = {}
         for event in await tx.inbox_of(list(rows)):
             events.setdefault(event.saga_id, []).append(event)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from saga_schemas import limits
 from saga_schemas.errors import BadMessage
-from saga_schemas.ids import parse_number, parse_saga_id, valid_step, valid_text
+from saga_schemas.ids import TEXT_RULE, parse_number, parse_saga_id, valid_step, valid_text
 from saga_schemas.times import parse_us
 
 RawHeaders = Iterable[tuple[str, bytes | None]]
@@ -101,7 +101,7 @@ class HeaderFields:
         """A required, printable value of at most 256 characters."""
         value = self.raw(name)
         if not valid_text(value):
-            raise BadMessage("header_invalid", f"{name}: 1 to {limits.TEXT_CHARS} printable characters")
+            raise BadMessage("header_invalid", f"{name}: {TEXT_RULE}")
         return value
 
     def optional_text(self, name: str) -> str | None:

@@ -147,6 +147,8 @@ def valid_text(text: str) -> bool:
 
 
 valid_business_key = valid_tenant = valid_request_id = valid_text
+TEXT_RULE: Final = f"1 to {TEXT_CHARS} printable characters without spaces at the ends"
+"""`valid_text`, for who is told that theirs is not: a key that was given, computed from an input, or looked up."""
 
 
 def valid_definition_ref(text: str) -> tuple[str, int | None] | None:

@@ -23,7 +23,7 @@ from saga_schemas.headers import (
     decode_reply,
     decode_start,
 )
-from saga_schemas.ids import saga_key, valid_business_key
+from saga_schemas.ids import TEXT_RULE, saga_key, valid_business_key
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.records import EMPTY_BYTES, NAMESPACE, Empty, Failure, Progress, read_own
 from saga_schemas.schema import Schema
@@ -180,7 +180,7 @@ def read_business_key(key: bytes | None) -> str | None:
     except UnicodeDecodeError:
         raise BadMessage("key_invalid", "a business key is UTF-8") from None
     if not valid_business_key(text):
-        raise BadMessage("key_invalid", f"a business key has 1 to {limits.TEXT_CHARS} printable characters")
+        raise BadMessage("key_invalid", f"a business key has {TEXT_RULE}")
     return text
 
 

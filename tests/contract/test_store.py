@@ -8,7 +8,19 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from saga_coordinator.store.port import AttentionRow, BadRow, CountMismatch, InboxEvent, SagaRow, Store, StoreError, shard_of
+from saga_coordinator.store.port import (
+    AttentionRow,
+    BadRow,
+    ClaimFirst,
+    CountMismatch,
+    First,
+    InboxEvent,
+    LockFirst,
+    SagaRow,
+    Store,
+    StoreError,
+    shard_of,
+)
 
 from .store_rows import LATER, apply, end, journal, move, new_id, outbox, register, row_of, save, start, start_of, step_to
 
@@ -169,12 +181,21 @@ async def test_the_clock_is_the_databases_and_moves_in_a_transaction(store: Stor
 async def test_a_transaction_that_locks_first_has_its_time_from_the_lock(store: Store) -> None:
     row = await one_started(store)
     before = await store.now()
-    async with store.transaction(locks_first=True) as transaction:
-        await transaction.lock_sagas([row.id], wait=False)
+    async with store.transaction(LockFirst([row.id], wait=False)) as transaction:
         assert transaction.now >= before
-    async with store.transaction(locks_first=True) as transaction:
-        await transaction.lock_sagas([new_id()], wait=False)
-        assert transaction.now >= before
+        assert transaction.locked == {row.id: row}
+
+
+@pytest.mark.parametrize(
+    "first",
+    [None, LockFirst([], wait=False), LockFirst([], wait=True), LockFirst([new_id()], wait=False), ClaimFirst([])],
+    ids=["nothing", "no sagas", "no sagas, waiting", "an unknown saga", "no claims"],
+)
+async def test_a_transaction_has_its_time_whatever_it_begins_with(store: Store, first: First | None) -> None:
+    before = await store.now()
+    async with store.transaction(first) as transaction:
+        assert before <= transaction.now <= await store.now()
+        assert (transaction.locked, transaction.claimed) == ({}, {})
 
 
 # -- wake-ups

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from saga_coordinator.store.port import Advance, Position, Store
+from saga_coordinator.store.port import Advance, LockFirst, Position, Store
 
 from .store_rows import claim, move, outbox, register, row_of, start, start_of, step_to
 
@@ -135,8 +135,8 @@ async def test_a_position_that_moved_meanwhile_leaves_nothing_of_the_batch(store
         pass
 
     async def apply_late() -> None:
-        async with store.transaction(locks_first=True) as transaction:
-            locked = await transaction.lock_sagas([row.id], wait=False)
+        async with store.transaction(LockFirst([row.id], wait=False)) as transaction:
+            locked = transaction.locked
             await transaction.claim_starts([wanted])
             moved = move(locked[row.id], more={"outbox": (outbox(row.id, 2),)})
             await transaction.save([moved, start_of(fresh)])

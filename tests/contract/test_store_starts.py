@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from saga_coordinator.store.port import ClaimResult, StartClaim, Store
+from saga_coordinator.store.port import ClaimFirst, ClaimResult, StartClaim, Store
 
 from .store_rows import claim, end, new_id, register, row_of, save, start, start_of
 
@@ -20,8 +20,8 @@ async def claims(
 ) -> list[ClaimResult]:
     """Claim, and start what won, in one transaction; the results in the order asked."""
     definition = (await store.definitions("default"))[0].id
-    async with store.transaction(locks_first=True) as transaction:
-        results = await transaction.claim_starts(wanted, replace_closed=set(replace_closed))
+    async with store.transaction(ClaimFirst(wanted, set(replace_closed))) as transaction:
+        results = transaction.claimed
         assert transaction.now > 0
         won = [one for one in wanted if results[one.saga_id].won]
         if starts:
@@ -220,9 +220,9 @@ async def test_the_time_of_a_claim_is_read_after_what_it_waited_for(store: Store
             raise KeyError
 
     async def waits() -> int:
-        async with store.transaction(locks_first=True) as transaction:
-            wanted = claim("r-1", "k-2") if same == "request" else claim("r-2", "k-1")
-            assert (await transaction.claim_starts([wanted]))[wanted.saga_id] == WON
+        wanted = claim("r-1", "k-2") if same == "request" else claim("r-2", "k-1")
+        async with store.transaction(ClaimFirst([wanted])) as transaction:
+            assert transaction.claimed[wanted.saga_id] == WON
             return transaction.now
 
     holding = asyncio.create_task(gives_up())

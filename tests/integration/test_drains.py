@@ -10,7 +10,7 @@ import pytest
 from saga_coordinator.drains import VERIFY_EVERY, DrainLoop, DrainRequests
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader
-from saga_coordinator.store.port import Store, Transaction
+from saga_coordinator.store.port import First, Store, Transaction
 from saga_messaging.broker import BrokerError, Outgoing, TopicPartition
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
@@ -117,14 +117,14 @@ async def test_a_partition_whose_replies_never_cease_is_drained_all_the_same(
         begin, left = store.transaction, [3]
 
         @contextlib.asynccontextmanager
-        async def after_more_was_applied(*, locks_first: bool = False) -> AsyncIterator[Transaction]:
+        async def after_more_was_applied(first: First | None = None) -> AsyncIterator[Transaction]:
             if left[0]:
                 left[0] -= 1
                 with monkeypatch.context() as undone:
                     undone.setattr(store, "transaction", begin)
                     await reply(broker)
                     await applied(reader, store)
-            async with begin(locks_first=locks_first) as tx:
+            async with begin(first) as tx:
                 yield tx
 
         requests = DrainRequests(store, broker, Topics(), "default")

@@ -15,7 +15,7 @@ from structlog.typing import EventDict
 
 from saga_coordinator import sweeper
 from saga_coordinator.assembly import Instance
-from saga_coordinator.store.port import CountMismatch, SagaRow, Store, Transaction
+from saga_coordinator.store.port import CountMismatch, First, SagaRow, Store, Transaction
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
@@ -166,8 +166,8 @@ async def test_a_saga_whose_rows_cannot_be_written(sqlite_url: str, monkeypatch:
         transaction = at_home.store.transaction
 
         @asynccontextmanager
-        async def broken(*, locks_first: bool = False) -> AsyncIterator[Transaction]:
-            async with transaction(locks_first=locks_first) as tx:
+        async def broken(first: First | None = None) -> AsyncIterator[Transaction]:
+            async with transaction(first) as tx:
                 save = tx.save
 
                 async def saving(writes: Any) -> None:

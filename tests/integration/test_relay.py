@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from saga_coordinator import sweeper, watchdog
-from saga_coordinator.store.port import CommitUnknown, Store, StoreError, Transaction
+from saga_coordinator.store.port import CommitUnknown, First, Store, StoreError, Transaction
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, journal_of, opened, register, running, settings_for, start
@@ -145,10 +145,10 @@ class AmbiguousOnce:
         return getattr(self._store, name)
 
     @asynccontextmanager
-    async def transaction(self, *, locks_first: bool = False) -> AsyncIterator[Transaction]:
+    async def transaction(self, first: First | None = None) -> AsyncIterator[Transaction]:
         strike = self.armed
         try:
-            async with self._store.transaction(locks_first=locks_first) as tx:
+            async with self._store.transaction(first) as tx:
                 yield tx
                 if strike and not self._took_effect:
                     raise StoreError("rolled back")

@@ -11,8 +11,7 @@ from saga_coordinator.definitions.document import MAX_RECORD_NAME, MAX_VERSION, 
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.registration import MAX_SCHEMAS
 from saga_coordinator.requests import OnClosed, OnOpen
-from saga_schemas.ids import valid_business_key
-from saga_schemas.limits import TEXT_CHARS
+from saga_schemas.ids import TEXT_RULE, valid_business_key
 
 REASON_CHARS: Final = 1_000
 PAGE_MOST: Final = 500
@@ -22,7 +21,7 @@ CURSOR_CHARS: Final = 256
 
 def _text(text: str) -> str:
     if not valid_business_key(text):
-        raise ValueError(f"1 to {TEXT_CHARS} printable characters without spaces at the ends")
+        raise ValueError(TEXT_RULE)
     return text
 
 

@@ -6,7 +6,6 @@ Here expressions become programs and schemas become readers: what the engine see
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
@@ -22,7 +21,7 @@ from saga_coordinator.definitions.values import Default, SameName, Value, compil
 from saga_coordinator.engine.definition import Definition, MappingFailed, Order, Retry, Step, StepKind, Timing
 from saga_schemas.catalog import Catalog
 from saga_schemas.header_fields import RawHeaders
-from saga_schemas.limits import TEXT_CHARS
+from saga_schemas.ids import TEXT_RULE, valid_business_key
 from saga_schemas.schema import Schema
 
 KEY_INVALID: Final = "key_invalid"
@@ -217,10 +216,10 @@ def _retry(policy: RetryPolicy) -> Retry:
 
 
 def _key_text(value: Any) -> str:
-    """A business key: text, a whole number or a UUID; printable, not empty, bounded."""
+    """A business key: text, a whole number or a UUID, by the rule that given keys and look-ups keep too."""
     if value is None or isinstance(value, (bool, float, bytes, Mapping, list)):
         raise MappingFailed(KEY_INVALID, "key: the input gives no text, whole number or UUID")
     text = str(value)
-    if not 0 < len(text) <= TEXT_CHARS or any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
-        raise MappingFailed(KEY_INVALID, f"key: must be 1 to {TEXT_CHARS} printable characters")
+    if not valid_business_key(text):
+        raise MappingFailed(KEY_INVALID, f"key: must be {TEXT_RULE}")
     return text

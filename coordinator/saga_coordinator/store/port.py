@@ -21,16 +21,19 @@ from saga_coordinator.store.records import (
     Advance,
     AttentionRow,
     BadRow,
+    ClaimFirst,
     ClaimResult,
     CommitUnknown,
     CountMismatch,
     DeadLetter,
     DefinitionRow,
     Figures,
+    First,
     InboxEvent,
     JournalRow,
     Listed,
     ListFilter,
+    LockFirst,
     Meta,
     OrphanReply,
     OutboxRow,
@@ -52,16 +55,19 @@ __all__ = [
     "Advance",
     "AttentionRow",
     "BadRow",
+    "ClaimFirst",
     "ClaimResult",
     "CommitUnknown",
     "CountMismatch",
     "DeadLetter",
     "DefinitionRow",
     "Figures",
+    "First",
     "InboxEvent",
     "JournalRow",
     "ListFilter",
     "Listed",
+    "LockFirst",
     "Meta",
     "OrphanReply",
     "OutboxRow",
@@ -86,6 +92,16 @@ class Transaction(Protocol):
     @property
     def now(self) -> int:
         """The database's clock, read after the last lock was taken (before any: at the beginning)."""
+        ...
+
+    @property
+    def locked(self) -> Mapping[UUID, SagaRow]:
+        """Every saga locked so far, as it was then or as it was saved since."""
+        ...
+
+    @property
+    def claimed(self) -> Mapping[UUID, ClaimResult]:
+        """What became of the claims that the transaction began with (ClaimFirst), by saga_id."""
         ...
 
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
@@ -179,9 +195,9 @@ class Store(Protocol):
         """Run the migrations; returns the revision reached."""
         ...
 
-    def transaction(self, *, locks_first: bool = False) -> AbstractAsyncContextManager[Transaction]:
-        """`locks_first`: the first call will be lock_sagas or claim_starts, which read the clock; until then `now` may not be read.
-        It saves PostgreSQL a round trip."""
+    def transaction(self, first: First | None = None) -> AbstractAsyncContextManager[Transaction]:
+        """`first`: what it locks or claims before its body begins; the body finds it in `locked` or `claimed`. It may be of nothing.
+        Saying it here saves PostgreSQL a round trip: the clock is read by the same statement."""
         ...
 
     async def now(self) -> int: ...

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from saga_coordinator.store import postgres_hot as hot
 from saga_coordinator.store.connections import Connected, Connections
 from saga_coordinator.store.faults import fault_of, sqlstate, translated
-from saga_coordinator.store.port import CommitUnknown, SagaRow, StoreError
+from saga_coordinator.store.port import CommitUnknown, First, SagaRow, StoreError
 from saga_coordinator.store.reads import SqlStore
 from saga_coordinator.store.rows import read, saga_row
 from saga_coordinator.store.statements import Write
@@ -80,14 +80,13 @@ class PostgresStore(SqlStore):
             yield connected.core
 
     @asynccontextmanager
-    async def transaction(self, *, locks_first: bool = False) -> AsyncIterator[PostgresTransaction]:
+    async def transaction(self, first: First | None = None) -> AsyncIterator[PostgresTransaction]:
         connected = await self._connections.take()  # not `taken()`: this is every batch's way, and a context less is measurable
         try:
             transaction = PostgresTransaction(connected)
             try:
                 await transaction.begin()
-                if not locks_first:
-                    await transaction.refresh_clock()
+                await transaction.open(first)
                 yield transaction
                 await transaction.finish()
             except BaseException:

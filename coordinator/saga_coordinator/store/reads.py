@@ -22,6 +22,7 @@ from saga_coordinator.store.port import (
     DeadLetter,
     DefinitionRow,
     Figures,
+    First,
     JournalRow,
     Listed,
     ListFilter,
@@ -66,7 +67,7 @@ class SqlStore(ABC):
         """Connect, or raise."""
 
     @abstractmethod
-    def transaction(self, *, locks_first: bool = False) -> AbstractAsyncContextManager[Transaction]: ...
+    def transaction(self, first: First | None = None) -> AbstractAsyncContextManager[Transaction]: ...
 
     async def start(self) -> None:
         try:

@@ -6,7 +6,7 @@ State and facts are opaque bytes; times are microseconds since 1970, UTC, by the
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -195,6 +195,25 @@ class StartClaim:
     """A repeat of the request id with another hash is `request_reused`."""
     definition_name: str
     business_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LockFirst:
+    """Sagas that a transaction locks before its body begins, as `lock_sagas` does. None at all is a good number of them."""
+
+    ids: Collection[UUID]
+    wait: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimFirst:
+    """Starts that a transaction claims before its body begins, as `claim_starts` does. None at all is a good number of them."""
+
+    claims: Sequence[StartClaim]
+    replace_closed: Collection[UUID] = ()
+
+
+First = LockFirst | ClaimFirst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from saga_coordinator.store.columns import SQLITE_CLOCK
 from saga_coordinator.store.faults import translated
-from saga_coordinator.store.port import CommitUnknown, SagaRow, StoreBusy, StoreError
+from saga_coordinator.store.port import CommitUnknown, First, SagaRow, StoreBusy, StoreError
 from saga_coordinator.store.reads import SqlStore
 from saga_coordinator.store.rows import SAGA_COLUMNS, read, saga_row
 from saga_coordinator.store.statements import Statement, Write
@@ -100,11 +100,12 @@ class SqliteStore(SqlStore):
             self._turn.release()
 
     @asynccontextmanager
-    async def transaction(self, *, locks_first: bool = False) -> AsyncIterator[SqliteTransaction]:
+    async def transaction(self, first: First | None = None) -> AsyncIterator[SqliteTransaction]:
         async with self._writing() as connection:
             transaction = SqliteTransaction(connection, await _driver(connection))
             try:
-                await transaction.begin()  # its clock comes with BEGIN, so `locks_first` has nothing to save
+                await transaction.begin()
+                await transaction.open(first)
                 yield transaction
                 await transaction.finish()
                 await transaction.commit()

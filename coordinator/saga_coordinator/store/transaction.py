@@ -23,11 +23,14 @@ from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, in
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.port import (
     Advance,
+    ClaimFirst,
     ClaimResult,
     CountMismatch,
     DeadLetter,
     DefinitionRow,
+    First,
     InboxEvent,
+    LockFirst,
     OrphanReply,
     SagaRow,
     SagaWrite,
@@ -47,14 +50,33 @@ class SqlTransaction(ABC):
         self._connection = connection
         self._now = 0
         self._locked: dict[UUID, SagaRow] = {}
+        self._claimed: dict[UUID, ClaimResult] = {}
         self._pending: list[Write] = []
         self._failed = False
 
     @property
     def now(self) -> int:
-        if not self._now:
-            raise RuntimeError("this transaction was opened with locks_first and has locked nothing yet: it has no time")
         return self._now
+
+    @property
+    def locked(self) -> Mapping[UUID, SagaRow]:
+        return self._locked
+
+    @property
+    def claimed(self) -> Mapping[UUID, ClaimResult]:
+        return self._claimed
+
+    async def open(self, first: First | None) -> None:
+        """Take what it begins with. Whatever that was, and if it was nothing at all: the transaction has its time from here on."""
+        match first:
+            case LockFirst():
+                await self.lock_sagas(first.ids, wait=first.wait)
+            case ClaimFirst():
+                self._claimed = await self.claim_starts(first.claims, replace_closed=first.replace_closed)
+            case None:
+                pass
+        if not self._now:
+            await self.refresh_clock()
 
     @abstractmethod
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]: ...

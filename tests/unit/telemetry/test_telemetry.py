@@ -19,7 +19,7 @@ from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.engine.events import Env, Reply
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.sagas import Sagas
-from saga_coordinator.store.port import AttentionRow, CommitUnknown, SagaWrite, Store, StoreError, Transaction
+from saga_coordinator.store.port import AttentionRow, CommitUnknown, First, SagaWrite, Store, StoreError, Transaction
 from saga_coordinator.telemetry import Telemetry
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_coordinator.transitions import SagaWork, Tools
@@ -43,7 +43,7 @@ class Transactions:
     now: int = 0
 
     @asynccontextmanager
-    async def transaction(self, *, locks_first: bool = False) -> AsyncIterator[Transactions]:
+    async def transaction(self, first: First | None = None) -> AsyncIterator[Transactions]:
         yield self
         if self.ends_with is not None:
             raise self.ends_with
