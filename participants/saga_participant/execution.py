@@ -7,11 +7,9 @@ database, an external call that ended in an exception) is answered by silence: t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
-
-from pydantic import BaseModel
 
 from saga_participant import barrier
 from saga_participant.answers import Answer, failure
@@ -20,15 +18,15 @@ from saga_participant.calls import Calls
 from saga_participant.command_log import log_of
 from saga_participant.database import Database
 from saga_participant.database_errors import Fate, fate
-from saga_participant.entry import Command, Entry, Stored
+from saga_participant.entry import Command, Entry
 from saga_participant.invocation import Ended, code_of, invoke, where
-from saga_participant.outcomes import AnswerRefused, BarrierBroken, Rejected, Unavailable
+from saga_participant.outcomes import AnswerRefused, BarrierBroken, Unavailable
 from saga_participant.plan import NOTHING, Outside, Plan
 from saga_participant.registry import Registry, Route
+from saga_participant.said import AnswerLater, Said
 from saga_participant.step import Reference
 from saga_participant.transactions import CommitRefused, CommitUnknown, Handle, Transaction
 from saga_participant.turn import Turn
-from saga_schemas.codec import encode
 from saga_schemas.errors import BadMessage
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -36,8 +34,6 @@ MAX_TURNS: Final = 8
 """Transactions one command may take: collisions with others, a no played again, a call outside."""
 MAX_FOLLOWING: Final = 2
 """Commands that one command may bring along: the compensation that was wished for."""
-
-AnswerLater = Callable[[BaseModel | Rejected | None], None]
 
 
 class _Collision(Exception):  # between two transactions, nobody's error
@@ -149,13 +145,14 @@ class Execution:
     @contextlib.asynccontextmanager
     async def answering(self, ref: str) -> AsyncIterator[tuple[Any, AnswerLater, list[Answer]]]:
         """The transaction of an answer given later: `db`, how to say the answer, and what is to be sent when the block is left."""
-        reference, said, sent = _reference(ref), _Said(), list[Answer]()
+        reference, sent = _reference(ref), list[Answer]()
         bare = any(route.handler.handle is Handle.ASYNCPG for route in self.registry.routes.values())
         async with self.database.begin(bare=bare) as transaction:
             entry, route = await self._locked(transaction, reference)
+            said = Said(route)
             async with transaction.handle(Handle.ASYNCPG if bare else Handle.CONNECTION) as db:
                 yield db, said, sent
-            ended = said.ended(route)
+            ended = said.ended
             if ended.ending is not Ending.REJECTED:
                 sent += await self._end(transaction, entry, route, ended)
                 return
@@ -186,32 +183,6 @@ class Execution:
         if plan.follow is None:
             return list(plan.answers)
         return [*plan.answers, *(await self.deliver(plan.follow))]
-
-
-class _Said:
-    """What `answer(…)` was called with."""
-
-    def __init__(self) -> None:
-        self._answers: list[BaseModel | Rejected | None] = []
-
-    def __call__(self, value: BaseModel | Rejected | None = None) -> None:
-        if self._answers:
-            raise RuntimeError("answer() was called twice in one answering block")
-        self._answers.append(value)
-
-    def ended(self, route: Route) -> Ended:
-        if not self._answers:
-            raise RuntimeError("the answering block ended without calling answer(): nothing was recorded")
-        value, binding = self._answers[0], route.reply
-        if isinstance(value, Rejected):
-            return Ended(ending=Ending.REJECTED, content=failure(value.code, value.message))
-        if binding is None and value is None:
-            return Ended(ending=Ending.DONE)
-        if binding is None or not isinstance(value, binding.model):
-            wanted = "nothing" if binding is None else binding.model.__name__
-            raise TypeError(f"answer() takes {wanted} or Rejected here, not {type(value).__name__}")
-        content = Stored(record=binding.schema.full_name, payload=encode(binding.schema, binding.to_value(value)))
-        return Ended(ending=Ending.DONE, content=content)
 
 
 def _check_fate(plan: Plan, transaction: Transaction) -> None:

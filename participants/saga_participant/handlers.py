@@ -55,7 +55,14 @@ class Handler:
 
 def read_handler(function: HandlerFunction, kind: Kind, *, external: bool, fenceable: bool) -> Handler:
     """ConfigurationError names the function and what is wrong with it."""
+    if not callable(function):
+        raise ConfigurationError(
+            f"@.{kind.value} decorates a function; its options are keywords, as in @.{kind.value}(external=True)"
+        )
     name = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
+    for option, value in (("external", external), ("fenceable", fenceable)):
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{name}: {option} is True or False")
     if not inspect.iscoroutinefunction(function):
         raise ConfigurationError(
             f"{name} is a plain def: it would block every other command of this participant; write async def and await what it does"

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from saga_participant import outcomes
 from saga_participant.answers import EMPTY, failure
 from saga_participant.barrier import Ending
 from saga_participant.command_log import log_of
 from saga_participant.entry import Stored
 from saga_participant.handlers import Handler
-from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Rejected
+from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Misused, Rejected
 from saga_participant.registry import Route
 from saga_participant.step import Step
 from saga_participant.time_limit import TimeLimit
@@ -62,6 +63,8 @@ async def invoke(call: Call, db: Any) -> Ended:
     try:
         with TimeLimit(call.limit_s) as limit:
             result = await call.route.handler.function(**_arguments(call, db))
+        if isinstance(result, Rejected | Failed):
+            raise result  # returned, as to `answer(…)`: it means the same
     except BarrierBroken:
         raise
     except Rejected as no:
@@ -69,6 +72,9 @@ async def invoke(call: Call, db: Any) -> Ended:
     except Failed as failed:
         retry_ms = None if failed.retry_after is None else int(failed.retry_after.total_seconds() * 1000)
         return _failed(call, failed.code, failed, failed.message, retry_ms)
+    except Misused as misused:  # a no that could not be said: the author has to see what is wrong with it
+        log_of(call.headers).error("%s: %s at %s", call.route.handler.name, misused, where(misused))
+        return _failed(call, "outcome_misused", misused, str(misused))
     except asyncio.CancelledError as cancelled:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
@@ -123,8 +129,8 @@ def code_of(error: BaseException) -> str:
 
 
 def where(error: BaseException) -> str:
-    """File and line an exception came from, without its text."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """File and line an exception came from, without its text; of a misused outcome the line that made it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != outcomes.__file__]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
 
 

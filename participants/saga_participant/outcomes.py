@@ -1,51 +1,97 @@
 """What a handler may say besides its reply: no (`Rejected`), not now (`Failed`), later (`InProgress`).
 
 Messages are sent to the coordinator and shown to people: they are written by the service's author and must hold no personal data.
+All are checked where they are made, so that a mistake shows in the author's own line and in the author's own tests.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import Final
 
 DEFAULT_LEASE: Final = timedelta(minutes=10)
+LONGEST_LEASE: Final = timedelta(days=3660)
+"""Ten years: longer is a mistake in the unit."""
+CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+"""What a definition can name in `never`."""
+
+
+class Misused(TypeError, ValueError):  # reads like the fact it is
+    """`Rejected`, `Failed` or `InProgress` was given what it does not take. The text is ours and holds no value that was given."""
 
 
 class Rejected(Exception):  # a participant's "no" is an answer and reads like one
     """A definite business no: remembered, without effect, never retried. What the handler did is rolled back.
 
-    `code` is stable and for programs (`over_limit`), `message` for people.
+    `code` is stable and for programs: 1 to 128 of `A-Z a-z 0-9 _ . -` (`over_limit`), or an enum whose value is such a text. `message` is
+    for people; what is longer than 1,024 characters is cut.
     """
 
-    def __init__(self, code: str, message: str = "") -> None:
-        super().__init__(f"{code}: {message}" if message else code)
-        self.code = code
-        self.message = message
+    def __init__(self, code: str | Enum, message: str = "") -> None:
+        self.code = _code("Rejected", code)
+        self.message = _text("Rejected", "message", message)
+        super().__init__(f"{self.code}: {message}" if message else self.code)
 
 
 class Failed(Exception):  # as above
     """A technical failure with a code of its own: this attempt had no effect, the coordinator asks again as the definition says.
 
-    Any other exception is one too, with its class name as code. `retry_after` asks for patience, at most a day.
+    Any other exception of a handler with a `db` is one too, with its class name as code. `code` and `message` as in `Rejected`.
+    `retry_after`: not before this; more than a day counts as a day.
     """
 
-    def __init__(self, code: str, message: str = "", retry_after: timedelta | None = None) -> None:
-        super().__init__(f"{code}: {message}" if message else code)
-        self.code = code
-        self.message = message
-        self.retry_after = retry_after
+    def __init__(self, code: str | Enum, message: str = "", retry_after: timedelta | None = None) -> None:
+        self.code = _code("Failed", code)
+        self.message = _text("Failed", "message", message)
+        self.retry_after = None if retry_after is None else _duration("Failed", "retry_after", retry_after)
+        super().__init__(f"{self.code}: {message}" if message else self.code)
 
 
 @dataclass(frozen=True, slots=True)
 class InProgress:
     """What an action returns that will be answered later, through `Participant.answering(step.ref)`.
 
-    When the lease is over without an answer, the next command of the step hands the action's command to the handler again.
+    `note` is for people: what is waited for; what is longer than 1,024 characters is cut. When the `lease` is over without an answer, the
+    next command of the step hands the action's command to the handler again.
     """
 
     note: str = ""
     lease: timedelta = DEFAULT_LEASE
+
+    def __post_init__(self) -> None:
+        _text("InProgress", "note", self.note)
+        if _duration("InProgress", "lease", self.lease) > LONGEST_LEASE:
+            raise Misused(f"InProgress: a lease is at most {LONGEST_LEASE.days} days")
+
+
+def _code(owner: str, code: object) -> str:
+    given = code.value if isinstance(code, Enum) else code
+    if not isinstance(given, str):
+        raise Misused(
+            f'{owner}: code is a str, or an enum whose value is a str, not {type(given).__name__}: write {owner}("over_limit")'
+        )
+    if CODE.fullmatch(given) is None:
+        raise Misused(
+            f'{owner}: a code is for programs, 1 to 128 of A-Z a-z 0-9 _ . - as in "over_limit"; what people read is the message'
+        )
+    return given
+
+
+def _text(owner: str, name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise Misused(f"{owner}: {name} is a str, not {type(value).__name__}: leave it out where there is nothing to say")
+    return value
+
+
+def _duration(owner: str, name: str, value: object) -> timedelta:
+    if not isinstance(value, timedelta):
+        raise Misused(f"{owner}: {name} is a datetime.timedelta, not {type(value).__name__}: write timedelta(seconds=30)")
+    if value < timedelta(0):
+        raise Misused(f"{owner}: {name} is negative")
+    return value
 
 
 class AnswerRefused(Exception):  # as above

@@ -28,18 +28,19 @@ from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 from saga_participant.answers import Answer
+from saga_participant.arguments import check_callback, check_database, check_limit_s, check_name, read_directories
 from saga_participant.calls import Calls
 from saga_participant.database import Database
-from saga_participant.execution import AnswerLater, Execution
+from saga_participant.execution import Execution
 from saga_participant.handlers import Handler, read_handler
 from saga_participant.invocation import HANDLER_LIMIT_S
 from saga_participant.metrics import Metrics
 from saga_participant.registry import build_registry
+from saga_participant.said import AnswerLater
 from saga_participant.service import Service
 from saga_participant.tables import create_tables, table_exists
 from saga_participant.tracing import Hop
 from saga_participant.transactions import Handle
-from saga_schemas.ids import valid_name
 from saga_schemas.outcomes import Kind
 from saga_schemas.topics import Topics
 
@@ -71,11 +72,13 @@ class Participant:
         handler_limit_s: float = HANDLER_LIMIT_S,
         tracer_provider: TracerProvider | None = None,
     ) -> None:
-        if not valid_name(name):
-            raise ConfigurationError(f"a participant's name matches [a-z][a-z0-9-]{{0,62}}: {name!r} does not")
-        self.name = name
+        check_database(database)
+        check_limit_s(handler_limit_s)
+        check_callback("on_start", on_start)
+        check_callback("on_stop", on_stop)
+        self.name = check_name(name)
         self._target = database
-        self._directories = [Path(each) for each in ([schemas] if isinstance(schemas, str | Path) else schemas)]
+        self._directories = read_directories(schemas)
         self._create_table = create_table
         self._on_start = on_start
         self._on_stop = on_stop

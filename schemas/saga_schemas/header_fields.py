@@ -14,7 +14,7 @@ from uuid import UUID
 from saga_schemas import limits
 from saga_schemas.errors import BadMessage
 from saga_schemas.ids import TEXT_RULE, parse_number, parse_saga_id, valid_step, valid_text
-from saga_schemas.times import parse_us
+from saga_schemas.times import nearest_us
 
 RawHeaders = Iterable[tuple[str, bytes | None]]
 """As Kafka clients give them: a header without a value is None."""
@@ -119,7 +119,7 @@ class HeaderFields:
 
     def time_us(self, name: str) -> int:
         try:
-            return parse_us(self.raw(name))
+            return nearest_us(self.raw(name))
         except ValueError as error:
             raise BadMessage("header_invalid", f"{name}: {error}") from None
 

@@ -6,6 +6,7 @@ Every cell of the table; what a handler may do wrong (B19); the same command to 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from sqlalchemy import text
 from contract.barrier_shop import Shop
 from saga_participant.barrier import RowState
 from saga_participant.outcomes import Unavailable
-from saga_participant.testing import ParticipantTester, Reply
+from saga_participant.testing import Outcome, ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
+from saga_schemas.times import FIRST_US, LAST_US
 from unit.participant.shop import GiveBack, Take, effects, make_till, write
 from unit.participant.table import TABLE, Cell, name_of
 
@@ -87,6 +89,18 @@ async def test_a_command_of_an_older_incarnation_is_refused_in_silence(shop: Sho
         assert await shop.says(kind, incarnation=1) is None
     assert await shop.effects() == ["take 1"]
     assert await shop.says(Kind.COMPENSATION, incarnation=2) == "UNDONE"
+
+
+async def test_an_expiry_may_be_any_instant_there_is(shop: Shop) -> None:
+    await shop.ask(Kind.ACTION, mode="reject")  # any command, for its form
+    last = shop.tester._last
+    assert last is not None
+    for expiry_us, outcome in ((FIRST_US, Outcome.EXPIRED), (-1, Outcome.EXPIRED), (LAST_US, Outcome.REJECTED)):
+        reply = await shop.tester.deliver(
+            replace(last, headers=replace(last.headers, saga_id=shop.tester.new_saga(), expiry_us=expiry_us))
+        )
+        assert reply is not None
+        assert reply.outcome is outcome
 
 
 async def test_a_command_of_another_tenant_is_refused_in_silence(shop: Shop) -> None:

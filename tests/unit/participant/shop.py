@@ -65,6 +65,7 @@ class Told:
     def __init__(self) -> None:
         self.modes: list[str] = []
         self.lease = timedelta(hours=1)
+        self.note = "being looked at"
         self.steps: list[Step] = []
         self.during: Callable[[], Any] | None = None
         self.on_db: Callable[[Any], Any] | None = None
@@ -83,7 +84,7 @@ def make_till(database: Any = "sqlite+aiosqlite://", *, handle: str = "connectio
         told.steps.append(step)
         mode = told.next(command.mode)
         if mode == "accept":
-            return InProgress("being looked at", lease=told.lease)
+            return InProgress(told.note, lease=told.lease)
         await effect(db, step, "take")
         if told.during is not None:
             await told.during()

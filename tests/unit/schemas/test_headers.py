@@ -24,6 +24,7 @@ from saga_schemas.headers import (
     decode_start,
 )
 from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.times import FIRST_US, LAST_US
 
 NOW = 1_762_179_906_000_123
 SAGA = ids.uuid7(NOW, bytes(range(10)))
@@ -45,7 +46,7 @@ MESSAGES: list[tuple[Any, Any]] = [(COMMAND, decode_command), (REPLY, decode_rep
 
 texts = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1, max_size=20).filter(ids.valid_text)
 int32 = st.integers(0, limits.INT32_MAX)
-times = st.integers(0, 253_402_300_799_999_999)
+times = st.integers(FIRST_US, LAST_US)
 names = st.from_regex(ids.NAME, fullmatch=True)
 parents = st.none() | st.just(PARENT)
 echoed = {
@@ -139,7 +140,14 @@ def test_an_unknown_outcome_kind_or_protocol_of_a_reply_is_refused() -> None:
             decode_reply(changed(REPLY, name, value))
 
 
-@pytest.mark.parametrize(("name", "value"), [("ce_sagaprotocol", b"2"), ("ce_sagakind", b"horizon")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ce_sagaprotocol", b"2"), ("ce_sagaprotocol", "2.0 — draft".encode())]
+    + [
+        ("ce_sagakind", kind)
+        for kind in (b"horizon", b"COMPENSATION", b"Action", b"undo_it", "zurück".encode(), b"do it", b"k" * 256)
+    ],
+)
 def test_a_command_of_another_protocol_or_kind_can_be_answered_unsupported(name: str, value: bytes) -> None:
     headers = [header for header in changed(COMMAND, name, value) if header[0] not in ("ce_expirytime", "ce_sagadef")]
     with pytest.raises(UnsupportedProtocol) as caught:
@@ -160,6 +168,37 @@ def test_a_command_of_another_protocol_or_kind_can_be_answered_unsupported(name:
         "ce_sagatoken",
     ):
         assert reply[echo] == sent[echo]
+
+
+@pytest.mark.parametrize("kind", [b"", b" action", b"act\nion", b"k" * 257])
+def test_a_kind_that_is_no_text_cannot_be_echoed(kind: bytes) -> None:
+    with pytest.raises(BadMessage) as caught:
+        decode_command(changed(COMMAND, "ce_sagakind", kind))
+    assert (caught.value.reason, isinstance(caught.value, UnsupportedProtocol)) == ("header_invalid", False)
+
+
+def test_any_instant_is_read_in_every_header_that_holds_a_time() -> None:
+    for message, decode in MESSAGES:
+        for text, us in (
+            ("0001-01-01T00:00:00Z", FIRST_US),
+            ("9999-12-31T23:59:60z", LAST_US),
+            ("0001-01-01T00:00:00+23:59", FIRST_US),
+        ):
+            assert decode(changed(message, "ce_time", text.encode())).time_us == us
+    assert decode_command(changed(COMMAND, "ce_expirytime", b"0001-01-01T00:00:00Z")).expiry_us == FIRST_US
+
+
+def test_numbers_are_read_up_to_the_bounds_the_page_gives() -> None:
+    for message, decode, name, largest in (
+        *((COMMAND, decode_command, f"ce_saga{each}", limits.INT32_MAX) for each in ("run", "attempt", "incarnation", "version")),
+        (REPLY, decode_reply, "ce_sagarowrun", limits.INT32_MAX),
+        (REPLY, decode_reply, "ce_sagaseq", limits.INT64_MAX),
+        (EVENT, decode_event, "ce_sequence", limits.INT64_MAX),
+    ):
+        decode(changed(message, name, b"0"))
+        decode(changed(message, name, b"%d" % largest))
+        with pytest.raises(BadMessage, match=name):
+            decode(changed(message, name, b"%d" % (largest + 1)))
 
 
 def test_a_command_of_another_protocol_without_what_a_reply_echoes_is_bad() -> None:

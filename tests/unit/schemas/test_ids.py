@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from saga_schemas import ids
 from saga_schemas.outcomes import Kind
-from saga_schemas.times import format_us, parse_us
+from saga_schemas.times import FIRST_US, LAST_US, format_us, nearest_us, parse_us, to_datetime
 from saga_schemas.topics import Topics
 
 NOON_US = 1_762_179_906_000_123
@@ -135,7 +135,7 @@ def test_a_prefix_that_kafka_would_refuse_is_refused(prefix: str) -> None:
         Topics(prefix)
 
 
-@given(st.integers(0, 253_402_300_799_999_999))
+@given(st.integers(FIRST_US, LAST_US))
 def test_a_time_is_written_with_microseconds_and_reads_back(us: int) -> None:
     text = format_us(us)
     assert len(text) == 27
@@ -146,12 +146,28 @@ def test_other_spellings_of_rfc_3339_are_read() -> None:
     assert parse_us("2026-11-03T14:05:06Z") == parse_us("2026-11-03T15:05:06+01:00")
     assert parse_us("2026-11-03T14:05:06.123456789Z") == parse_us("2026-11-03t14:05:06.123456z")
     assert parse_us("1970-01-01T00:00:00.5Z") == 500_000
+    assert parse_us("1969-12-31T23:59:59.5z") == -500_000
+    assert parse_us("2026-11-03T14:05:06." + "123456" * 20 + "Z") == parse_us("2026-11-03T14:05:06.123456-00:00")
+    assert parse_us("0000-12-31T23:30:00-01:00") == FIRST_US + 30 * 60_000_000
+    assert parse_us("2016-12-31T15:59:60.25-08:00") == parse_us("2017-01-01T00:00:00.25Z"), "a leap second is the one after it"
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [("0001-01-01T00:00:00Z", FIRST_US), ("0001-01-01T00:00:00+00:01", FIRST_US), ("0000-02-29T12:00:00.5Z", FIRST_US),
+     ("0000-01-01T00:00:00.000001Z", FIRST_US), ("9999-12-31T23:59:60.000000Z", LAST_US), ("9999-12-31T23:59:59-23:59", LAST_US),
+     ("9999-12-31t23:59:59.9999999Z", LAST_US)],
+)  # fmt: skip
+def test_an_instant_at_the_ends_of_time_is_read_as_the_nearest_there_is(text: str, nearest: int) -> None:
+    assert nearest_us(text) == nearest
+    assert parse_us(format_us(nearest)) == nearest
+    assert to_datetime(nearest).tzinfo is not None
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "now", "2026-11-03", "2026-11-03T14:05:06", "2026-11-03 14:05:06Z", "2026-13-03T14:05:06Z", "2026-11-03T24:00:00Z",
-    "1969-12-31T23:59:59Z",
+    "0000-02-30T00:00:00Z", "2026-11-03T23:59:60+01:00", "2026-11-03T23:60:00Z", "0000-12-31T23:59:59Z",
      "2026-11-03T14:05:06.Z", "2026-11-03T14:05:06+25:00", "２026-11-03T14:05:06Z", "2026-11-03T14:05:60Z", "9999-12-31T23:59:59-01:00"],
 )  # fmt: skip
 def test_what_is_no_instant_is_refused(text: str) -> None:

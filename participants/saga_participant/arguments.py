@@ -1,0 +1,43 @@
+"""What `Participant(…)` is given, checked where it is made: a mistake is one line that says what to write."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from saga_messaging.errors import ConfigurationError
+from saga_schemas.ids import valid_name
+
+
+def check_name(name: object) -> str:
+    if not isinstance(name, str) or not valid_name(name):
+        raise ConfigurationError(f"a participant's name matches [a-z][a-z0-9-]{{0,62}}: {name!r} does not")
+    return name
+
+
+def check_database(database: object) -> None:
+    if not isinstance(database, AsyncEngine) and not (isinstance(database, str) and database):
+        raise ConfigurationError(
+            f"database is an AsyncEngine or a SQLAlchemy URL such as sqlite+aiosqlite:///shop.db, not {type(database).__name__}"
+        )
+
+
+def read_directories(schemas: object) -> list[Path]:
+    """One directory or several."""
+    several = list(schemas) if isinstance(schemas, Sequence) and not isinstance(schemas, str) else [schemas]
+    if not several or not all(isinstance(each, str | Path) and str(each) for each in several):
+        raise ConfigurationError('schemas is a directory of .avsc files, or a list of such: write schemas="schemas/"')
+    return [Path(each) for each in several if isinstance(each, str | Path)]
+
+
+def check_limit_s(seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not (math.isfinite(seconds) and seconds > 0):
+        raise ConfigurationError("handler_limit_s is a number of seconds above 0")
+
+
+def check_callback(name: str, function: object) -> None:
+    if function is not None and not callable(function):
+        raise ConfigurationError(f"{name} is an async def function, not {type(function).__name__}")
