@@ -8,10 +8,15 @@ from typing import Final
 from saga_messaging.broker import Outgoing
 from saga_participant.entry import Stored
 from saga_schemas.envelopes import CommandHeaders, answer
+from saga_schemas.errors import BadMessage
 from saga_schemas.frozen import frozen
 from saga_schemas.ids import saga_key
 from saga_schemas.outcomes import Outcome
 from saga_schemas.records import EMPTY_BYTES, Empty, Failure, Progress, encode_own
+
+SCHEMA_PATIENCE_MS: Final = 30_000
+"""A command in an unknown schema is asked again so late that the usual ten attempts last some minutes: somebody has to deploy something."""
+_READABLE_LATER: Final = frozenset({"unknown_schema", "schema_mismatch"})
 
 EMPTY: Final = Stored(record=Empty.avro_name, payload=EMPTY_BYTES)
 
@@ -45,6 +50,17 @@ class Answer:
             tracestate=tracestate,
         )
         return Outgoing(topic=topic, key=saga_key(self.to.saga_id), value=self.content.payload, headers=headers.encode())
+
+
+def unreadable(to: CommandHeaders, bad: BadMessage, *, handled: bool) -> Answer:
+    """What is said to a command that cannot be read. `handled`: a handler here serves its record.
+
+    Such a record in a schema that this process does not know, or cannot turn into its own, is a matter of who was deployed first: FAILED,
+    so it is asked again and nothing is undone. Everything else will never be read here: UNSUPPORTED.
+    """
+    if handled and bad.reason in _READABLE_LATER:
+        return Answer(to=to, outcome=Outcome.FAILED, content=failure(bad.reason, bad.detail, SCHEMA_PATIENCE_MS))
+    return Answer(to=to, outcome=Outcome.UNSUPPORTED)
 
 
 def failure(code: str, message: str = "", retry_after_ms: int | None = None) -> Stored:

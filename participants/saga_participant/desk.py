@@ -1,7 +1,8 @@
 """One command from its Kafka record to its acknowledged replies. Whatever is wrong with it, the next one is served.
 
-Unreadable with readable headers: UNSUPPORTED. Unreadable at all: the dead-letter topic. A database that is away: wait here, with the
-partition waiting behind, rather than spend the coordinator's attempts. No reply where nothing may be said.
+Unreadable with readable headers: UNSUPPORTED, or FAILED where only its schema is unknown. Unreadable at all: the dead-letter topic. A
+database that is away: wait here, with the partition waiting behind, rather than spend the coordinator's attempts. No reply where nothing
+may be said.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 from saga_messaging.background import backoff
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.clock import Clock
-from saga_participant.answers import Answer
+from saga_participant.answers import Answer, unreadable
 from saga_participant.command_log import CommandLog, log_of
 from saga_participant.dead_letters import DeadLetters
 from saga_participant.entry import Command
@@ -76,10 +77,9 @@ class Desk:
             log = log_of(unsupported.echo.command, kind_known=False)
             log.error("command refused: %s; topic=%s offset=%d", unsupported, record.topic, record.offset)
             return self._send_echo(unsupported)
-        except UnreadableCommand as unreadable:
-            headers = unreadable.headers
-            log_of(headers).error("unreadable command: %s", unreadable)
-            return self.send((Answer(to=headers, outcome=Outcome.UNSUPPORTED),), Hop())
+        except UnreadableCommand as bad:
+            log_of(bad.headers).error("unreadable command: %s", bad)
+            return self.send((unreadable(bad.headers, bad, handled=self._reader(bad.headers) is not None),), Hop())
         except BadMessage as bad:
             await self.dead_letters.send(record, bad)
             return None

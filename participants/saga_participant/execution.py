@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from saga_participant import barrier
-from saga_participant.answers import Answer, failure
+from saga_participant.answers import Answer, failure, unreadable
 from saga_participant.barrier import Ending, Task
 from saga_participant.calls import Calls
 from saga_participant.command_log import log_of
@@ -75,7 +75,7 @@ class Execution:
             return NOTHING
         except BadMessage as bad:
             log_of(headers).error("unreadable command: %s; record=%s", bad, headers.record)
-            return _only(command, Outcome.UNSUPPORTED)
+            return replace(NOTHING, answers=(unreadable(headers, bad, handled=True),))
 
     async def _turns(self, command: Command, route: Route | None) -> Plan:
         known: Mapping[Task, Ended] = {}

@@ -16,7 +16,7 @@ from fastavro.validation import ValidationError, validate
 
 from saga_schemas import limits
 from saga_schemas.catalog import Catalog
-from saga_schemas.errors import BadMessage, EncodingFailed
+from saga_schemas.errors import BadMessage, EncodingFailed, UnknownSchema
 from saga_schemas.frozen import frozen
 from saga_schemas.header_fields import RawHeaders, schema_id_header
 from saga_schemas.schema import MAGIC, Schema
@@ -97,9 +97,10 @@ def unframe(framed: bytes, catalog: Catalog, headers: RawHeaders = ()) -> tuple[
     prefix, body = (framed[:_PREFIX_BYTES], framed[_PREFIX_BYTES:]) if in_header is None else (in_header, framed)
     if len(prefix) != _PREFIX_BYTES or prefix[:1] != MAGIC:
         raise BadMessage("bad_framing", "a value starts with 0x00 and four bytes of schema id")
-    writer = catalog.by_id(int.from_bytes(prefix[1:], "big"))
+    schema_id = int.from_bytes(prefix[1:], "big")
+    writer = catalog.by_id(schema_id)
     if writer is None:
-        raise BadMessage("unknown_schema", f"no schema of id {int.from_bytes(prefix[1:], 'big')} is registered here")
+        raise UnknownSchema(schema_id)
     return writer, body
 
 

@@ -21,6 +21,14 @@ class BadMessage(Exception):
         self.detail = detail
 
 
+class UnknownSchema(BadMessage):
+    """Written in a schema that is not known here: `unknown_schema`. Unlike other bad messages it can be read once somebody brings it."""
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__("unknown_schema", f"no schema of id {schema_id:08x} is known here")
+        self.schema_id = schema_id
+
+
 class SchemaRefused(Exception):
     """This Avro schema may not be registered: the message says where and which rule."""
 

@@ -93,10 +93,11 @@ class Command:
 
 
 class UnreadableCommand(BadMessage):
-    """The headers of a command are good, its key or value is not: reply UNSUPPORTED to `headers`."""
+    """The headers of a command are good, its key or value is not: it can be answered. `cause` is what is wrong."""
 
     def __init__(self, cause: BadMessage, headers: CommandHeaders) -> None:
         super().__init__(cause.reason, cause.detail)
+        self.cause = cause
         self.headers = headers
 
 

@@ -757,7 +757,6 @@ UNSERVED: dict[str, Spoil] = {
     "null": valued(lambda v: None),
     "nothing": valued(lambda v: b""),
     "wrong magic": valued(lambda v: b"\1" + v[1:]),
-    "an unknown schema": valued(of_another_schema),
     "bytes behind": valued(lambda v: v + b"\0"),
     "an over-long varint": valued(lambda v: v[:5] + b"\x84" + b"\x80" * 9 + b"\0" + v[6:]),
     "a negative length": valued(lambda v: v[:5] + b"\1" + v[6:]),
@@ -804,6 +803,16 @@ async def test_commands_that_can_be_answered_but_not_served_are_answered_unsuppo
     check_answer(good, await forger.ask(good), "SUCCEEDED")
 
 
+async def test_a_command_in_an_unknown_schema_is_asked_again_and_leaves_no_row(participants: Any, forger: Raw) -> None:
+    saga = uuid7()
+    bad = valued(of_another_schema)(act().to(forger.prefix, saga))
+    await forger.send(bad)
+    reply = (await forger.hear(lambda m: m.get("ce_causationid") == bad["ce_id"]))[0]
+    check_answer(bad, reply, "FAILED")
+    assert FAILURE.decode(reply.value)["code"] == "unknown_schema"
+    assert await row_of(participants, saga) is None
+
+
 async def test_a_command_cut_or_flipped_anywhere_is_answered_and_never_kills(participants: Any, forger: Raw) -> None:
     value = act().to(forger.prefix, uuid7()).value or b""
     cut = [value[:length] for length in range(len(value))]
@@ -814,8 +823,10 @@ async def test_a_command_cut_or_flipped_anywhere_is_answered_and_never_kills(par
     replies = await forger.hear(lambda m: m.get("ce_causationid") in ids, count=len(commands))
     outcomes = {reply["ce_causationid"]: reply["ce_sagaoutcome"] for reply in replies}
     assert len(outcomes) == len(commands)
-    framing = [outcomes[command["ce_id"]] for command in (*commands[: len(cut)], *commands[len(cut) : len(cut) + 40])]
-    assert set(framing) == {"UNSUPPORTED"}, "what is cut, or of another schema id, is never run"
+    framing = [outcomes[command["ce_id"]] for command in commands[: len(cut) + 8]]
+    assert set(framing) == {"UNSUPPORTED"}, "what is cut, or not framed, is never run"
+    schema_ids = [outcomes[command["ce_id"]] for command in commands[len(cut) + 8 : len(cut) + 40]]
+    assert set(schema_ids) == {"FAILED"}, "what is of another schema id is never run, and asked again"
 
 
 async def test_a_schema_id_may_stand_in_a_header(participants: Any, forger: Raw) -> None:
