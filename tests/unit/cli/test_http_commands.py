@@ -24,7 +24,7 @@ def listed(saga_id: str = ID, **more: Any) -> dict[str, Any]:
         "id": saga_id,
         "key": "o-17",
         "definition": "order",
-        "definition_version": 1,
+        "definition_version": 3,
         "phase": "RUNNING",
         "attention": [],
         "started_at": ago(3),
@@ -250,6 +250,7 @@ def test_a_list_shows_key_phase_attention_and_id_whole(saga: Any, coordinator: A
     assert header.split() == ["KEY", "DEFINITION", "PHASE", "STARTED", "TOOK", "ATTENTION", "ID"]
     assert row.startswith("o-17")
     assert "charge: undo_rejected" in row
+    assert "order 3" in row  # the definition's version, not the count of the saga's transitions
     assert row.rstrip().endswith(ID)
 
 
