@@ -9,6 +9,7 @@ instead; one that does not answer fails the tests that need it. Tests that resta
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,6 +28,10 @@ from saga_cli.dev.services import Jaeger, Kafka, Postgres, resolve_jaeger, resol
 # How long an example takes says nothing about the code: with hypothesis' own limit of 200 ms a busy machine fails tests by chance.
 settings.register_profile("without a clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("without a clock")
+
+# A shell starts its background jobs with SIGINT ignored, which every process a test starts would inherit: none would heed a Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Service = TypeVar("Service")
 _used_services = pytest.StashKey[dict[str, str]]()

@@ -216,7 +216,7 @@ _MEANINGS = {
     "trace_sample_on_failure": "send the coordinator's spans of sagas that were sampled out when they fail or need attention",
     "trace_baggage": "keys of W3C Baggage that go on from a start to all commands, by commas",
     "jaeger_url": "where Jaeger's pages are, as `http://127.0.0.1:16686`: answers then link to the trace",
-    "otlp_metrics_interval_s": "how often the metrics go to the collector, in seconds",
+    "otlp_metrics_interval_s": "how often the metrics go to the collector, in seconds; 0: never, for a collector that takes only traces",
     "log_level": "debug, info, warning or error",
     "log_format": "json, console, or auto: console on a terminal",
     "graceful_stop_s": "how long a stop waits for open requests and for what is queued to be sent",

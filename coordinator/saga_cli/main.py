@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from saga_cli.exits import CommandFailed, ExitCode
+from saga_cli.legible import degrade_output
 
 _NEEDED = ("typer", "rich", "httpx")
 _SERVER_PACKAGES = frozenset(
@@ -21,6 +22,7 @@ _SERVER_PACKAGES = frozenset(
 
 def run() -> None:
     """The entry point."""
+    degrade_output()
     sys.exit(main(sys.argv[1:]))
 
 

@@ -63,6 +63,7 @@ async def _run(settings: Settings, instance: Instance, ready: Callable[[int], No
         log.info("stopping")
         if server is not None and serving is not None:
             server.should_exit = True
+            instance.coordinator.stop_waiting()
             await serving
         for task in working:
             task.cancel()

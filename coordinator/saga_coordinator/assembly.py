@@ -184,7 +184,7 @@ class _Parts:
         return [projector.run]
 
     def metric_loops(self) -> list[Loop]:
-        if self.settings.otlp_endpoint is None:
+        if not self.settings.exports_metrics:
             return []
         from saga_coordinator.metric_export import metric_export  # as above
 

@@ -12,9 +12,13 @@ class Closings:
 
     def __init__(self) -> None:
         self._waiting: dict[UUID, list[asyncio.Event]] = {}
+        self.over = False
+        """The process is ending: nobody waits any longer."""
 
     def expect(self, saga_id: UUID) -> asyncio.Event:
         event = asyncio.Event()
+        if self.over:
+            event.set()
         self._waiting.setdefault(saga_id, []).append(event)
         return event
 
@@ -30,3 +34,8 @@ class Closings:
         for saga_id in saga_ids:
             for event in self._waiting.get(saga_id, ()):
                 event.set()
+
+    def end(self) -> None:
+        """A stop waits for open requests, so whoever waits here is answered with what there is."""
+        self.over = True
+        self.closed(tuple(self._waiting))

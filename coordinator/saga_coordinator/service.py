@@ -86,18 +86,22 @@ class Coordinator:
         await self._committer.run(body, LockFirst([saga_id], wait=True))
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
-        """The row once the saga is finished, or as it is when the time is over; None when there is no such saga."""
+        """The row once the saga is finished, or as it is when the time is over or we stop; None when there is no such saga."""
         until = self._clock.monotonic_s() + timeout_s
         told = self._closings.expect(saga_id)
         try:
             while True:
                 row = await self.store.saga(saga_id)
                 left = until - self._clock.monotonic_s()
-                if row is None or row.closed_at is not None or left <= 0:
+                if row is None or row.closed_at is not None or left <= 0 or self._closings.over:
                     return row
                 await happened(told, self._clock, min(LOOK_EVERY_S, left))
         finally:
             self._closings.forget(saga_id, told)
+
+    def stop_waiting(self) -> None:
+        """Answers those who wait for the end of a saga as it stands: the instance is about to stop."""
+        self._closings.end()
 
     async def ready(self) -> list[str]:
         """Why this instance should get no requests now; empty: it should."""

@@ -17,6 +17,7 @@ from saga_coordinator.tracing import Sampling
 from saga_messaging import settings as kafka
 from saga_messaging.errors import ConfigurationError
 
+_LEAST_INTERVAL_S = 0.1
 _BASE_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 
@@ -29,6 +30,12 @@ def base_url(text: str) -> str:
     if not good:
         raise ValueError("write http://HOST:PORT")
     return text
+
+
+def _no_storm(interval_s: float) -> float:
+    if 0 < interval_s < _LEAST_INTERVAL_S:
+        raise ValueError(f"write 0, or at least {_LEAST_INTERVAL_S}")
+    return interval_s
 
 
 BaseUrl = Annotated[str, AfterValidator(base_url)]
@@ -68,8 +75,8 @@ class Settings(BaseModel):
     """The collector that traces and metrics go to, as http://127.0.0.1:4317. None: nothing is sent, nothing is sampled."""
     otlp_protocol: OtlpProtocol = "grpc"
     """grpc (a collector's port 4317), or http/protobuf (4318)."""
-    otlp_metrics_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 60.0
-    """How often the metrics go to the collector."""
+    otlp_metrics_interval_s: Annotated[float, Field(ge=0, le=3600), AfterValidator(_no_storm)] = 60.0
+    """How often the metrics go to the collector; 0: never, for a collector that takes only traces."""
     trace_sampling: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the sagas without a caller's decision that are traced; 1 where there is a collector. 0 is off for all."""
     trace_sample_on_failure: bool = False
@@ -91,6 +98,11 @@ class Settings(BaseModel):
     @property
     def role_set(self) -> frozenset[str]:
         return frozenset(role.strip() for role in self.roles.split(",") if role.strip())
+
+    @property
+    def exports_metrics(self) -> bool:
+        """Whether the metrics go to the collector."""
+        return self.otlp_endpoint is not None and self.otlp_metrics_interval_s > 0
 
     @property
     def sampling(self) -> Sampling:

@@ -17,6 +17,7 @@ import pytest
 from saga_coordinator.api import create_app
 from saga_coordinator.assembly import Instance, build
 from saga_coordinator.dead_letters import dead_letter
+from saga_coordinator.service import Coordinator
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store
@@ -106,6 +107,7 @@ class Running:
     http: httpx.AsyncClient
     shop: Shop
     store: Store
+    coordinator: Coordinator
 
     async def started(self, **changes: Any) -> str:
         """The id of a fresh order."""
@@ -155,7 +157,7 @@ async def coordinator(url: str) -> AsyncIterator[Running]:
         await register_and_activate(http)
         tasks = [asyncio.create_task(run()) for run in (*loops(instance), shop.run)]
         try:
-            yield Running(http=http, shop=shop, store=store)
+            yield Running(http=http, shop=shop, store=store, coordinator=instance.coordinator)
         finally:
             ended = [task.exception() for task in tasks if task.done()]
             for task in tasks:
@@ -220,6 +222,19 @@ async def test_a_saga_that_waits_says_for_what(running: Running) -> None:
     assert "payment" in waiting["mover"] and waiting["since"] and waiting["until"]
     shown = (await running.http.get(f"/v1/sagas/{saga_id}?wait_s=0.2")).json()
     assert shown["phase"] == "RUNNING"
+
+
+async def test_a_stop_answers_at_once_who_waits_for_the_end_of_a_saga(running: Running) -> None:
+    """A stop waits for open requests: one that may last a minute would hold it up."""
+    running.shop.says[("charge", Kind.ACTION)] = None
+    saga_id = await running.started()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        waiting = group.create_task(running.http.get(f"/v1/sagas/{saga_id}?wait_s=60"))
+        await running.until(saga_id, lambda saga: saga["steps"][1]["status"] == "asked")
+        running.coordinator.stop_waiting()
+    late = await running.http.get(f"/v1/sagas/{saga_id}?wait_s=60")
+
+    assert [answer.json()["phase"] for answer in (waiting.result(), late)] == ["RUNNING", "RUNNING"]
 
 
 async def test_the_journal_is_readable_and_paged(running: Running) -> None:

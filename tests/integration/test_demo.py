@@ -29,7 +29,11 @@ GONE_LIMIT_S = 15.0
 
 
 def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([SAGA, "demo", *options], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    """As with an activated environment: the shell finds `saga`."""
+    found = {**os.environ, "PATH": f"{SAGA.parent}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(
+        [SAGA, "demo", *options], cwd=folder, env=found, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
 
 
 @pytest.fixture
@@ -168,6 +172,19 @@ def test_a_kept_demo_answers_the_other_commands(kept: tuple[subprocess.Popen[str
 
     assert len(listed.stdout.split()) == 5
     assert "COMPENSATED   ship: REJECTED no_carrier" in shown.stdout
+
+
+def test_where_the_shell_does_not_find_saga_the_demo_says_how_it_would(tmp_path: Path) -> None:
+    elsewhere = {**os.environ, "PATH": "/usr/bin:/bin"}
+    command = [SAGA, "demo", "--orders", "1"]
+    done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+
+    said = re.search(r"^  so that your shell finds `saga`:   (.+)$", done.stdout, re.MULTILINE)
+    assert said, done.stdout
+    found = subprocess.run(
+        ["/bin/sh", "-c", f"{said[1]}; command -v saga"], cwd=tmp_path, env=elsewhere, capture_output=True, text=True
+    )
+    assert found.stdout == f"{SAGA}\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

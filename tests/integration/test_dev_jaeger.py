@@ -181,7 +181,13 @@ def test_saga_dev_jaeger_prints_where_it_is_and_ends_with_its_process() -> None:
                     "address": address,
                     "otlp_grpc": jaeger.otlp_grpc,
                     "otlp_http": jaeger.otlp_http,
-                    "environment": (exported := {"SAGA_OTLP_ENDPOINT": jaeger.otlp_grpc, "SAGA_JAEGER_URL": address}),
+                    "environment": (
+                        exported := {
+                            "SAGA_OTLP_ENDPOINT": jaeger.otlp_grpc,
+                            "SAGA_OTLP_METRICS_INTERVAL_S": "0",
+                            "SAGA_JAEGER_URL": address,
+                        }
+                    ),
                 }
             started.send_signal(signal.SIGTERM)
             assert started.wait(ENDS_LIMIT_S) == 130

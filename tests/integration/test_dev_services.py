@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -16,10 +18,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
-from saga_cli.dev.process import ServiceFailed
+from saga_cli.dev.process import ServiceFailed, free_port
 from saga_cli.dev.services import Kafka, Postgres, resolve_kafka, resolve_postgres
 from saga_cli.dev.sql import ask
 
+SAGA = Path(sys.executable).with_name("saga")
 GONE_LIMIT_S = 15.0
 
 STARTER = """
@@ -153,6 +156,51 @@ def test_a_kafka_that_cannot_start_says_why_in_one_line(own_kafka: Callable[[], 
         pass
 
     assert "\n" not in str(failure.value)
+
+
+def test_another_postgresql_on_our_port_is_not_taken_for_ours(own_postgres: Callable[[], PostgresService]) -> None:
+    """It answers, it lets us in, and it is not the server of our directory."""
+    theirs = own_postgres()
+    port = int(theirs.url.rpartition(":")[2].partition("/")[0])
+    before = ask(theirs.url, "SELECT count(*) FROM pg_database")
+
+    with pytest.raises(ServiceFailed, match=r"already in use by another server") as failure, PostgresService(port=port) as ours:
+        ours.create_database("coordinator")
+
+    assert "\n" not in str(failure.value)
+    assert ask(theirs.url, "SELECT count(*) FROM pg_database") == before
+
+
+async def test_a_kafka_directory_can_be_used_again_on_another_port(tmp_path: Path) -> None:
+    with KafkaService(tmp_path / "kafka", port=free_port()) as first:
+        await produce(first.bootstrap_servers, "kept", b"still here")
+    port = free_port()
+
+    with KafkaService(tmp_path / "kafka", port=port) as again:
+        assert again.bootstrap_servers == f"127.0.0.1:{port}"
+        assert await first_value(again.bootstrap_servers, "kept") == b"still here"
+
+
+def test_databases_made_for_services_leave_the_coordinators_url_alone(tmp_path: Path) -> None:
+    command = [SAGA, "dev", "postgres", "--create", "payment", "--port", str(free_port()), "-o", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as running:
+        assert running.stdout is not None
+        said, _ = json.JSONDecoder().raw_decode(_until_closed(running.stdout))
+        names = ask(said["environment"]["SAGA_DATABASE_URL"], "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database")
+        running.send_signal(signal.SIGTERM)
+
+    assert said["environment"]["SAGA_DATABASE_URL"].endswith("/coordinator")
+    assert said["payment"].endswith("/payment")
+    assert names == "coordinator payment postgres template0 template1"
+
+
+def _until_closed(stdout: IO[str]) -> str:
+    """The lines of one indented JSON object."""
+    lines: list[str] = []
+    while not lines or lines[-1] != "}\n":
+        lines.append(stdout.readline())
+        assert lines[-1], "".join(lines)
+    return "".join(lines)
 
 
 def is_there(pid: int) -> bool:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples, group
 
-if TYPE_CHECKING:
-    from saga_coordinator.definitions import LintResult
-    from saga_schemas.catalog import Catalog
-
 _ALL = 100_000
-_FILES = typer.Argument(metavar="FILE…", help="A *.saga.yaml.", show_default=False)
+_SOURCE = "A *.saga.yaml, or MODULE:OBJECT of a Saga in Python."
+_FILES = typer.Argument(metavar="FILE…", help=_SOURCE, show_default=False)
 _SCHEMAS = "Folder of .avsc files; by default schemas/ beside the file, then the demo's."
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A *.saga.yaml.", show_default=False)]
+File = Annotated[str, typer.Argument(metavar="FILE", help=_SOURCE, show_default=False)]
 Schemas = Annotated[Path | None, typer.Option("--schemas", metavar="DIR", help=_SCHEMAS)]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the definition.", show_default=False)]
 
@@ -28,7 +24,7 @@ def register(app: typer.Typer, panel: str) -> None:
         ("lint", lint_files, ("saga def lint order.saga.yaml", "saga def lint *.saga.yaml --schemas avro -o json")),
         ("draw", draw, ("saga def draw order.saga.yaml > order.mmd",)),
         ("json-schema", json_schema, ("saga def json-schema > saga.schema.json",)),
-        ("register", register_file, ("saga def register order.saga.yaml", "saga def register order.saga.yaml --activate")),
+        ("register", register_file, ("saga def register order.saga.yaml --activate", "saga def register shop.sagas:order")),
         ("activate", activate, ("saga def activate order 3",)),
         ("list", list_definitions, ("saga def list", "saga def list -o ids")),
         ("show", show, ("saga def show order", "saga def show order 3 -o json")),
@@ -36,13 +32,14 @@ def register(app: typer.Typer, panel: str) -> None:
         definitions.command(name, context_settings=HELP_OPTIONS, epilog=examples(*lines))(command)
 
 
-def lint_files(files: Annotated[list[Path], _FILES], schemas: Schemas = None, output: Output = Format.TABLE) -> None:
+def lint_files(files: Annotated[list[str], _FILES], schemas: Schemas = None, output: Output = Format.TABLE) -> None:
     """Check definitions: every finding at once, with its place. Ends 1 when there is an error."""
+    from saga_cli.definition_source import source_of
     from saga_cli.exits import ExitCode
     from saga_cli.output import print_ids, print_json
     from saga_coordinator.definitions import Severity
 
-    results = [_linted(file, schemas) for file in files]
+    results = [source_of(file, schemas).linted() for file in files]
     findings = [finding for result in results for finding in result.findings]
     if output is Format.JSON:
         names = ("code", "severity", "file", "line", "column", "step", "message")
@@ -59,9 +56,10 @@ def lint_files(files: Annotated[list[Path], _FILES], schemas: Schemas = None, ou
 
 def draw(file: File, schemas: Schemas = None) -> None:
     """Print a definition as a Mermaid flowchart."""
+    from saga_cli.definition_source import source_of
     from saga_coordinator.definitions import draw as drawn
 
-    typer.echo(drawn(_checked(file, schemas).required()), nl=False)
+    typer.echo(drawn(source_of(file, schemas).document()), nl=False)
 
 
 def json_schema() -> None:
@@ -81,10 +79,12 @@ def register_file(
 ) -> None:
     """Send a definition and every schema it reaches to the coordinator. It is checked here first."""
     from saga_cli.client import Client, actor
+    from saga_cli.definition_source import registration, source_of
     from saga_cli.output import print_object
 
-    document = _checked(file, schemas).required()
-    body = registration(document, _catalog(file, schemas))
+    source = source_of(file, schemas)
+    document = source.document()
+    body = registration(document, source.catalog)
     with Client(server) as client:
         status, answer = client.post("/v1/definitions", body, again=True)
         if activate_it:
@@ -93,16 +93,6 @@ def register_file(
     then = "it is active" if activate_it else f"`saga def activate {document.saga} {document.version}` lets sagas run it"
     line = f"{word} {document.saga} {document.version}  {document.hash[:12]}; {then}"
     print_object(answer, output, line=line, ids=[f"{document.saga} {document.version}"])
-
-
-def registration(document: Any, catalog: Catalog) -> dict[str, Any]:
-    """The body of a registration: the canonical document, and every record it reaches in its current version."""
-    from saga_cli.client import actor
-    from saga_coordinator.definitions import records_reached
-
-    reached = [schema for name in records_reached(document) if (schema := catalog.latest(name)) is not None]
-    schemas = [json.loads(schema.canonical) for schema in reached]
-    return {"document": json.loads(document.canonical), "schemas": schemas, "actor": actor()}
 
 
 def activate(
@@ -164,45 +154,6 @@ def _active_version(client: Any, name: str) -> int:
         if item["active"]:
             return int(item["version"])
     raise CommandFailed(f"no version of {name!r} is active; `saga def list` shows what there is", ExitCode.NOT_FOUND)
-
-
-def _checked(file: Path, schemas: Path | None) -> LintResult:
-    """Linted without an error. CommandFailed with the findings otherwise."""
-    from saga_cli.exits import CommandFailed, ExitCode
-
-    result = _linted(file, schemas)
-    if not result.ok:
-        raise CommandFailed("\n".join([f"{file} has findings:", *map(str, result.findings)]), ExitCode.FINDINGS)
-    return result
-
-
-def _linted(file: Path, schemas: Path | None) -> LintResult:
-    from saga_coordinator.definitions import lint
-
-    try:
-        source = file.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
-    return lint(source, str(file), _catalog(file, schemas))
-
-
-def _catalog(file: Path, schemas: Path | None) -> Catalog:
-    from importlib.resources import as_file, files
-
-    from saga_cli.exits import CommandFailed, ExitCode
-    from saga_schemas.catalog import Catalog
-    from saga_schemas.errors import SchemaRefused
-    from saga_schemas.files import read_schemas
-
-    beside = file.parent / "schemas"
-    given = schemas or (beside if beside.is_dir() else None)
-    try:
-        if given is not None:
-            return Catalog(read_schemas(given))
-        with as_file(files("saga_demo") / "schemas") as shop:
-            return Catalog(read_schemas(shop))
-    except SchemaRefused as error:
-        raise CommandFailed(f"{given}: {error}", ExitCode.USAGE if given and not given.is_dir() else ExitCode.FINDINGS) from None
 
 
 def _sum(errors: int, warnings: int, files: int) -> str:

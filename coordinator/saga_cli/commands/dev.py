@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from saga_cli.dev.lifetime import Lifetime
 
 _KAFKA_PORT, _POSTGRES_PORT = 9092, 5432
+_COORDINATOR = "coordinator"
+"""The database that SAGA_DATABASE_URL names: the coordinator's own, whatever else is created beside it."""
 _OTLP_PORT, _OTLP_HTTP_PORT, _QUERY_PORT = 4317, 4318, 16686
 _DIRECTORY = "Keep its data here; without it they go when it ends."
 _PORT = "Listen on this port of 127.0.0.1; by default the usual one, or a free one where that is taken."
@@ -29,7 +31,7 @@ def register(app: typer.Typer, panel: str) -> None:
     dev.command(
         "postgres",
         context_settings=HELP_OPTIONS,
-        epilog=examples("saga dev postgres", "saga dev postgres --create coordinator --create payment --data .postgres"),
+        epilog=examples("saga dev postgres", "saga dev postgres --create payment --create shipping --data .postgres"),
     )(postgres)
     dev.command(
         "jaeger",
@@ -62,7 +64,8 @@ def postgres(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help=_PORT)] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help=_DIRECTORY)] = None,
     create: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Create this database if it is not there; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Create this database too if it is not there, for a service; may be repeated."),
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -70,18 +73,19 @@ def postgres(
     from saga_cli.dev.postgres import PostgresService
     from saga_cli.dev.sql import ask
 
-    names = list(dict.fromkeys(create or ["coordinator"]))
+    names = list(dict.fromkeys([_COORDINATOR, *(create or ())]))
     _check_names(names)
     with PostgresService(_absolute(data), port=_port(port, _POSTGRES_PORT)) as service:
         for name in names:
             if not ask(service.url, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
                 service.create_database(name)
-        url = service.database_url(names[0])
+        urls = {name: service.database_url(name) for name in names}
         _say(
             output,
             f"PostgreSQL {service.version}",
-            url,
-            {"SAGA_DATABASE_URL": url, "SAGA_TOKEN_KEYS": _token_keys(data)},
+            urls[_COORDINATOR],
+            {"SAGA_DATABASE_URL": urls[_COORDINATOR], "SAGA_TOKEN_KEYS": _token_keys(data)},
+            also={name: url for name, url in urls.items() if name != _COORDINATOR},
         )
         _stay(service)
 
@@ -115,7 +119,11 @@ def jaeger(
             output,
             f"Jaeger {service.version}",
             service.query_url,
-            {"SAGA_OTLP_ENDPOINT": service.otlp_grpc, "SAGA_JAEGER_URL": service.query_url},
+            {
+                "SAGA_OTLP_ENDPOINT": service.otlp_grpc,
+                "SAGA_OTLP_METRICS_INTERVAL_S": "0",  # a Jaeger takes traces only
+                "SAGA_JAEGER_URL": service.query_url,
+            },
             also={"otlp_grpc": service.otlp_grpc, "otlp_http": service.otlp_http},
         )
         _stay(service)
@@ -164,23 +172,11 @@ def _stay(service: Lifetime) -> None:
 
 
 def _port(given: int | None, usual: int) -> int:
-    from saga_cli.dev.process import free_port
+    from saga_cli.dev.process import free_port, is_free
 
     if given is not None:
         return given
-    return usual if _is_free(usual) else free_port()
-
-
-def _is_free(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+    return usual if is_free(usual) else free_port()
 
 
 def _absolute(directory: Path | None) -> Path | None:

@@ -46,14 +46,17 @@ def run(
     otlp_protocol: ProtocolOption = None,
 ) -> None:
     """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder too."""
+    from saga_cli.loading import loaded
     from saga_cli.until_told import run_until_told
     from saga_messaging.settings import KafkaSettings
+    from saga_participant import Participant
 
     environ = dict(os.environ)
     if bootstrap_servers is not None:
         environ["SAGA_KAFKA_BOOTSTRAP_SERVERS"] = bootstrap_servers
     spans_to = collector(otlp, otlp_protocol, environ)
-    participant, kafka = loaded(target), KafkaSettings.from_env(environ)
+    participant = loaded(target, Participant, example="shop.payment:payment")
+    kafka = KafkaSettings.from_env(environ)
     with _exporting(participant.name, spans_to):
         run_until_told(lambda stop: _served(participant, kafka, stop, health_port, instance))
 
@@ -83,27 +86,3 @@ async def _served(
         )
     finally:
         await broker.stop()
-
-
-def loaded(target: str) -> Participant:
-    """The Participant that `module:object` names. BadParameter says which half is wrong."""
-    import importlib
-    import sys
-
-    from saga_participant import Participant
-
-    module_name, colon, attribute = target.partition(":")
-    if not colon or not module_name or not attribute:
-        raise typer.BadParameter(f"{target!r} is not MODULE:OBJECT, such as shop.payment:payment", param_hint="TARGET")
-    sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise
-        raise typer.BadParameter(f"there is no module {error.name!r} here or installed", param_hint="TARGET") from None
-    found = getattr(module, attribute, None)
-    if not isinstance(found, Participant):
-        what = "no such name" if found is None else f"a {type(found).__name__}, not a Participant"
-        raise typer.BadParameter(f"{attribute!r} of {module_name} is {what}", param_hint="TARGET")
-    return found

@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 from saga_cli.client import FINAL_PHASES, actor
-from saga_cli.commands.definitions import registration
+from saga_cli.definition_source import registration
 from saga_cli.demo.plan import Plan
 from saga_cli.exits import CommandFailed, ExitCode
 from saga_coordinator.definitions import lint

@@ -11,7 +11,6 @@ import base64
 import importlib.util
 import os
 import secrets
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from saga_cli.demo.plan import PORT, Plan, database_name
 from saga_cli.demo.services import participant_of
 from saga_cli.demo.traces import participants_spans
+from saga_cli.dev.process import is_free
 from saga_coordinator.app import serve
 from saga_coordinator.settings import Settings
 from saga_messaging.errors import ConfigurationError
@@ -94,7 +94,7 @@ def _coordinator(
     """Start it; its port once it listens, and its task."""
     settings = Settings.checked(
         database_url=plan.coordinator_url,
-        port=PORT if _is_free(PORT) else 0,
+        port=PORT if is_free(PORT) else 0,
         token_keys=os.environ.get("SAGA_TOKEN_KEYS") or (None if plan.embedded else _token_key()),
         kafka=kafka,
         **_traced(plan),
@@ -160,16 +160,6 @@ async def _create_databases(plan: Plan) -> None:
 
 def _token_key() -> str:
     return f"demo:{base64.b64encode(secrets.token_bytes(32)).decode()}"
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _log_to(path: Path) -> None:

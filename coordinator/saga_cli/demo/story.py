@@ -19,6 +19,7 @@ from saga_cli.demo.parts import Parts, running
 from saga_cli.demo.plan import PORT, SERVICES, Plan
 from saga_cli.demo.traces import USUAL_PORT, a_collector_listens, all_exported, require_collector
 from saga_cli.exits import ExitCode
+from saga_cli.invocation import activation
 from saga_cli.output import console
 from saga_cli.show.words import plain
 
@@ -64,7 +65,8 @@ def _introduce(plan: Plan, parts: Parts) -> None:
     out.print(f"[bold]saga demo[/bold]   {stores}, {kafka}{warning}")
     out.print(f"  coordinator   {parts.server}        participants   {'  '.join(SERVICES)}")
     if parts.port != PORT:
-        out.print(f"  port {PORT} is taken, so for the other commands:   export SAGA_SERVER={parts.server}")
+        out.print(f"  port {PORT} is taken, perhaps by another demo whose sagas `saga list` would show; for this one's:")
+        out.print(f"    export SAGA_SERVER={parts.server}")
 
 
 @contextmanager
@@ -121,6 +123,8 @@ async def _close(plan: Plan, parts: Parts, drawn: dict[str, Any]) -> None:
         out.print(
             f"  trace {trace_id}   (no collector on :{USUAL_PORT}; start Jaeger and run again with --otlp to look at it there)"
         )
+    if (activate := activation()) is not None:
+        out.print(plain(f"  so that your shell finds `saga`:   {activate}"))
     if not plan.keep:
         traced = "" if plan.otlp is None else f" {plan.otlp.options}"
         out.print(plain(f"  next: saga demo --keep{traced}     (then: saga list, saga show {key}, saga trace show {key})"))
@@ -144,5 +148,6 @@ def _unended(sagas: list[dict[str, Any]]) -> Iterator[str]:
 
 
 async def _stay(parts: Parts) -> None:
-    console().print(f"  up at {parts.server} until Ctrl-C   (try: saga list, saga show …)")
+    there = "" if parts.port == PORT else f"export SAGA_SERVER={parts.server}, then "
+    console().print(f"  up at {parts.server} until Ctrl-C   (try: {there}saga list, saga show …)")
     await asyncio.Event().wait()

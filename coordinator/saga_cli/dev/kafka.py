@@ -97,6 +97,7 @@ class KafkaService(Lifetime):
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = self.directory / "server.log"
         self._port = port or free_port()
+        self._controller_port = free_port()
         self._settings = dict(settings or {})
         self.version = KAFKA_VERSION
 
@@ -131,11 +132,11 @@ class KafkaService(Lifetime):
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _write_settings(self) -> Path:
+        """Anew at each start: a directory may be used again on another port, or from another place."""
         properties = self.directory / "server.properties"
-        if not properties.exists():  # written once: a restart keeps the controller's port as well
-            (self.directory / "log4j2.properties").write_text(_LOGGING)
-            text = _PROPERTIES.format(port=self._port, controller_port=free_port(), data=self.directory / "data")
-            properties.write_text(text + "".join(f"{name}={value}\n" for name, value in self._settings.items()))
+        (self.directory / "log4j2.properties").write_text(_LOGGING)
+        text = _PROPERTIES.format(port=self._port, controller_port=self._controller_port, data=self.directory / "data")
+        properties.write_text(text + "".join(f"{name}={value}\n" for name, value in self._settings.items()))
         return properties
 
     def _format(self, java: list[str], properties: Path) -> None:

@@ -31,6 +31,8 @@ _START_TRIES = 20
 _RETRY_S = 0.25
 _INITDB_LIMIT_S = 60.0
 _ASK_AGAIN_S = 0.02
+_PASSING = ("pre-existing shared memory", 'lock file "postmaster.pid" already exists')
+"""After a kill -9, of the server or of who started it, the one before holds memory or directory for a moment: a new one refuses."""
 _SOCKET_FOLDER_CHARS = 80
 """A socket's path has at most about 104 bytes."""
 
@@ -105,8 +107,9 @@ class PostgresService(Lifetime):
                 break
             failure = self._process.failure("did not start")
             self.kill()
-            # After a kill -9 orphaned backends hold the shared memory for a moment: a new postmaster refuses until they end.
-            if last or "pre-existing shared memory" not in str(failure):
+            if "could not create any TCP/IP sockets" in str(failure):
+                raise ServiceFailed(f"port {self._port} of 127.0.0.1 is already in use by another server; its log: {self.log}")
+            if last or not any(reason in str(failure) for reason in _PASSING):
                 raise failure
             time.sleep(_RETRY_S)
         self.version = str(ask(self.url, "SHOW server_version")).split()[0]
@@ -121,13 +124,20 @@ class PostgresService(Lifetime):
     def _ready(self, process: ServerProcess) -> bool:
         deadline = time.monotonic() + _START_LIMIT_S
         while process.running and time.monotonic() < deadline:
-            if answers(self._port):
-                try:
-                    return bool(ask(self.url, "SELECT 1"))
-                except ServiceFailed:  # "the database system is starting up", as after a crash
-                    pass
+            if answers(self._port) and self._is_ours():
+                return True
             time.sleep(_ASK_AGAIN_S)
         return False
+
+    def _is_ours(self) -> bool:
+        """Whether what answers on the port is the server of our directory: another one may have had the port before us.
+
+        A refusal counts as no: "the database system is starting up" after a crash, or a login that somebody else's server asks for.
+        """
+        try:
+            return os.path.samefile(str(ask(self.url, "SHOW data_directory")), self._data)
+        except (ServiceFailed, OSError):
+            return False
 
     def _initialise(self, binaries: Path) -> None:
         self._data.mkdir(mode=0o700, exist_ok=True)

@@ -130,6 +130,17 @@ def free_port() -> int:
     raise ServiceFailed(f"no free port between {_FIRST_PORT} and {_LAST_PORT} on 127.0.0.1")
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def free_ports(count: int) -> list[int]:
     """So many different ones."""
     found: set[int] = set()

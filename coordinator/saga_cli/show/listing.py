@@ -14,7 +14,7 @@ COLUMNS = ("KEY", "DEFINITION", "PHASE", "STARTED", "TOOK", "ATTENTION", "ID")
 def row(item: dict[str, Any]) -> list[Text]:
     return [
         plain(item.get("key") or "–"),
-        plain(f"{item['definition']} {item.get('version', '')}".strip()),
+        plain(f"{item['definition']} {item['definition_version']}"),
         phase(item["phase"]),
         plain(f"{ago(item.get('started_at'))} ago"),
         plain(between(item.get("started_at"), item.get("closed_at"))),

@@ -27,6 +27,7 @@ _STATUS_STYLES = {
     "stuck_back": "bold red",
     "conflict": "bold red",
 }
+_FORWARD = ("COMMITTED", "COMPLETED")
 _DIRECTIONS = {"action": "attempt", "compensation": "undo", "resolve": "resolve"}
 
 
@@ -58,7 +59,8 @@ def saga_lines(saga: Json) -> Iterator[Text]:
     yield head(saga)
     yield identity(saga)
     steps = saga["steps"]
-    widths = [max((len(str(step.get(name) or "")) for step in steps), default=0) for name in ("name", "status", "participant")]
+    cells = [(step["name"], status_word(step), step.get("participant") or "?") for step in steps]
+    widths = [max(map(len, column), default=0) for column in zip(*cells, strict=True)]
     for place, step in enumerate(steps):
         last = place == len(steps) - 1
         yield _step_line("└─ " if last else "├─ ", step, widths)
@@ -73,8 +75,14 @@ def saga_lines(saga: Json) -> Iterator[Text]:
 def head(saga: Json) -> Text:
     """Which saga, and what became of it."""
     name = f"{saga.get('definition') or 'saga'} {saga.get('key') or saga['id']}"
-    reason = f"   {saga['reason']}" if saga.get("reason") else ""
-    return Text.assemble(plain(name, "bold"), "   ", phase(saga["phase"]), plain(reason))
+    return Text.assemble(plain(name, "bold"), "   ", phase(saga["phase"]), plain(_reason(saga)))
+
+
+def _reason(saga: Json) -> str:
+    """Why it goes back; past the point of no return that reason came too late, which is not why the saga is what it is."""
+    if not saga.get("reason"):
+        return ""
+    return f"   too late for {saga['reason']}" if saga["phase"] in _FORWARD else f"   {saga['reason']}"
 
 
 def identity(saga: Json) -> Text:
@@ -85,6 +93,16 @@ def identity(saga: Json) -> Text:
     return plain(f"id {saga['id']}   {times}", "dim")
 
 
+def status_word(step: Json) -> str:
+    """The step's state as people say it: a step without effect was skipped, or rejected; an undone one may never have run."""
+    outcomes = [one["outcome"] for one in step["attempts"]]
+    if step["status"] == "no_effect":
+        return "skipped" if not outcomes else "rejected" if "REJECTED" in outcomes else "no effect"
+    if step["status"] == "undone" and "UNDONE" not in outcomes:
+        return "fenced" if "FENCED" in outcomes else "nothing to undo" if "NOTHING_TO_UNDO" in outcomes else "undone"
+    return str(step["status"])
+
+
 def _step_line(guide: str, step: Json, widths: list[int]) -> Text:
     name, status, participant = widths
     took = _took(step)
@@ -92,7 +110,7 @@ def _step_line(guide: str, step: Json, widths: list[int]) -> Text:
     return Text.assemble(
         guide,
         plain(f"{step['name']:<{name}}  "),
-        plain(f"{step['status']:<{status}}  ", _STATUS_STYLES.get(step["status"], "cyan")),
+        plain(f"{status_word(step):<{status}}  ", _STATUS_STYLES.get(step["status"], "cyan")),
         plain(f"{step.get('participant') or '?':<{participant}}", "dim"),
         plain(f"  {took}" if took else ""),
         plain(code, "red"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -24,7 +25,7 @@ def listed(saga_id: str = ID, **more: Any) -> dict[str, Any]:
         "id": saga_id,
         "key": "o-17",
         "definition": "order",
-        "definition_version": 1,
+        "definition_version": 3,
         "phase": "RUNNING",
         "attention": [],
         "started_at": ago(3),
@@ -250,6 +251,7 @@ def test_a_list_shows_key_phase_attention_and_id_whole(saga: Any, coordinator: A
     assert header.split() == ["KEY", "DEFINITION", "PHASE", "STARTED", "TOOK", "ATTENTION", "ID"]
     assert row.startswith("o-17")
     assert "charge: undo_rejected" in row
+    assert "order 3" in row  # the definition's version, not the count of the saga's transitions
     assert row.rstrip().endswith(ID)
 
 
@@ -400,6 +402,44 @@ def test_a_steps_name_cannot_leave_its_place_in_the_path(saga: Any, coordinator:
     assert coordinator.asked[0].path == f"/v1/sagas/{ID}/steps/..%2F..%2Fx%3Fy/retry"
 
 
+@pytest.mark.parametrize(
+    ("status", "outcomes", "word"),
+    [
+        ("no_effect", [], "skipped"),
+        ("no_effect", ["REJECTED"], "rejected"),
+        ("no_effect", ["FAILED", "FENCED"], "no effect"),
+        ("undone", ["SUCCEEDED", "UNDONE"], "undone"),
+        ("undone", ["FENCED"], "fenced"),
+        ("undone", [None, "NOTHING_TO_UNDO"], "nothing to undo"),
+        ("done", ["SUCCEEDED"], "done"),
+    ],
+)
+def test_a_step_without_effect_says_whether_it_was_skipped_rejected_or_fenced(
+    saga: Any, coordinator: Any, status: str, outcomes: list[str | None], word: str
+) -> None:
+    attempts = [attempt(number=place + 1, outcome=outcome) for place, outcome in enumerate(outcomes)]
+    coordinator.answer("GET", f"/v1/sagas/{ID}", shown(steps=[step("charge", status, *attempts)]))
+
+    line = next(line for line in saga("show", ID).out.splitlines() if line.startswith("└─ charge"))
+
+    assert re.match(rf"└─ charge  {word}  charge-service", line), line
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        ("COMPLETED", "order o-17   COMPLETED   too late for cancel: too slow"),
+        ("COMMITTED", "order o-17   COMMITTED   too late for cancel: too slow"),
+        ("COMPENSATED", "order o-17   COMPENSATED   cancel: too slow"),
+        ("SETTLING", "order o-17   SETTLING   cancel: too slow"),
+    ],
+)
+def test_a_cancel_that_came_too_late_is_not_why_a_saga_completed(saga: Any, coordinator: Any, phase: str, said: str) -> None:
+    coordinator.answer("GET", f"/v1/sagas/{ID}", shown(phase=phase, reason="cancel: too slow"))
+
+    assert saga("show", ID).out.splitlines()[0] == said
+
+
 # --- definitions, schemas, dead letters --------------------------------------------------------------------------------------
 
 
@@ -415,6 +455,23 @@ def test_registering_sends_the_canonical_document_and_the_records_it_reaches(sag
     assert body["document"]["format"] == 1
     assert {"shop.PlaceOrder", "shop.ChargeCard", "shop.CardCharged", "shop.RefundCard"} <= {s["name"] for s in body["schemas"]}
     assert coordinator.asked[1].path == "/v1/definitions/order/1/activate"
+
+
+def test_a_definition_in_python_is_registered_like_a_file(
+    saga: Any, coordinator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_sagas.py").write_text(
+        "from saga_coordinator.definitions import Saga\n"
+        'order = Saga("order", version=2, input="shop.PlaceOrder").step("ship", to="shipping", command="shop.BookCarrier", pivot=True)\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    coordinator.answer("POST", "/v1/definitions", {"name": "order", "version": 2}, 201)
+
+    told = saga("def", "register", "shop_sagas:order")
+
+    assert told.code == 0, told.err
+    assert (coordinator.asked[0].body["document"]["saga"], coordinator.asked[0].body["document"]["version"]) == ("order", 2)
 
 
 def test_a_definition_with_errors_is_not_sent(saga: Any, coordinator: Any, tmp_path: Path) -> None:

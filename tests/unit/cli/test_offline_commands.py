@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+import pytest
 
 SHOP = Path(__file__).resolve().parents[3] / "participants" / "saga_demo"
 GOOD = (SHOP / "order.saga.yaml").read_text()
@@ -106,3 +110,63 @@ def test_a_schema_file_that_cannot_be_read_ends_1_and_is_named(saga: Any, tmp_pa
 
     assert told.code == 1
     assert "shop.Paid.avsc" in told.err
+
+
+# --- a definition in Python ------------------------------------------------------------------------------------------------
+
+IN_PYTHON = """
+from saga_coordinator.definitions import Saga
+
+order = Saga("order", version=2, input="shop.PlaceOrder", key="${input.order_id}").step(
+    "ship", to="shipping", command="shop.BookCarrier", pivot=True
+)
+broken = Saga("order", version=2, input="shop.PlaceOrder").step("ship", to="shipping", command="shop.NoSuchRecord", pivot=True)
+"""
+
+
+@pytest.fixture
+def in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of the current folder with definitions; its name."""
+    name = f"sagas_{uuid4().hex}"
+    write(tmp_path / f"{name}.py", IN_PYTHON)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    return name
+
+
+def test_a_definition_in_python_is_linted_and_drawn_like_a_file(saga: Any, in_python: str) -> None:
+    good, bad, drawn = (
+        saga("def", "lint", f"{in_python}:order"),
+        saga("def", "lint", f"{in_python}:broken"),
+        saga("def", "draw", f"{in_python}:order"),
+    )
+
+    assert (good.code, good.out) == (0, "0 errors in 1 file\n")
+    assert bad.code == 1 and "shop.NoSuchRecord" in bad.out
+    assert "ship" in drawn.out
+
+
+def test_a_definition_in_python_is_checked_against_the_schemas_beside_its_module(
+    saga: Any, in_python: str, tmp_path: Path
+) -> None:
+    (tmp_path / "schemas").mkdir()
+    write(tmp_path / "schemas" / "shop.Paid.avsc", schema())
+
+    told = saga("def", "lint", f"{in_python}:order")
+
+    assert told.code == 1 and "shop.BookCarrier" in told.out
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("no_such_module:order", "there is no module 'no_such_module' here or installed"),
+        ("{module}:nothing", "'nothing' of {module} is no such name"),
+        ("{module}:Saga", "'Saga' of {module} is a type, not a Saga"),
+    ],
+)
+def test_an_object_that_is_no_definition_says_which_half_is_wrong(saga: Any, in_python: str, target: str, said: str) -> None:
+    told = saga("def", "register", target.format(module=in_python))
+
+    assert told.code == 2
+    assert said.format(module=in_python) in told.err

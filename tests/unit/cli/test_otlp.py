@@ -80,9 +80,11 @@ def test_a_demo_whose_collector_does_not_answer_ends_69_and_says_how_to_start_on
 def test_without_a_collector_neither_sdk_nor_exporter_is_loaded() -> None:
     script = """
 import sys
-from saga_cli.commands.participant import _exporting, loaded
+from saga_cli.commands.participant import _exporting
+from saga_cli.loading import loaded
 from saga_cli.otlp import collector
-with _exporting(loaded("saga_demo.payment:payment").name, collector(None, None, {})):
+from saga_participant import Participant
+with _exporting(loaded("saga_demo.payment:payment", Participant, example="").name, collector(None, None, {})):
     print([name for name in ("opentelemetry.sdk", "opentelemetry.exporter", "grpc", "google.protobuf") if name in sys.modules])
 import saga_cli.demo.story
 print([name for name in ("opentelemetry.exporter", "grpc", "google.protobuf") if name in sys.modules])

@@ -160,6 +160,13 @@ def test_grpc_is_the_default() -> None:
     assert "grpc" in type(exporter).__module__
 
 
-def test_an_interval_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("interval_s", [0.05, -1, 3601])
+def test_an_interval_that_is_none_is_refused(interval_s: float) -> None:
     with pytest.raises(ConfigurationError, match="SAGA_OTLP_METRICS_INTERVAL_S"):
-        settings(otlp_metrics_interval_s=0)
+        settings(otlp_metrics_interval_s=interval_s)
+
+
+def test_an_interval_of_0_sends_no_metrics_to_a_collector_that_takes_only_traces() -> None:
+    assert settings(otlp_endpoint="http://127.0.0.1:4317", otlp_metrics_interval_s=0).exports_metrics is False
+    assert settings(otlp_endpoint="http://127.0.0.1:4317").exports_metrics is True
+    assert settings().exports_metrics is False

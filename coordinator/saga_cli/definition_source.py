@@ -1,0 +1,81 @@
+"""Where a definition comes from: a `*.saga.yaml`, or a `Saga` built in Python (`module:object`); and the schemas it is checked against."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from saga_cli.client import actor
+from saga_cli.exits import CommandFailed, ExitCode
+from saga_cli.loading import loaded
+from saga_coordinator.definitions import Document, LintResult, Saga, lint, records_reached
+from saga_schemas.catalog import Catalog
+from saga_schemas.errors import SchemaRefused
+from saga_schemas.files import read_schemas
+
+_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionSource:
+    """One definition, not checked yet."""
+
+    name: str
+    """As it was given on the command line."""
+    content: bytes | Saga
+    """A file's bytes, or what the module's object is."""
+    catalog: Catalog
+
+    def linted(self) -> LintResult:
+        """Everything that is wrong with it."""
+        if isinstance(self.content, Saga):
+            return self.content.lint(self.catalog)
+        return lint(self.content, self.name, self.catalog)
+
+    def document(self) -> Document:
+        """The canonical document. CommandFailed with the findings when there is an error."""
+        result = self.linted()
+        if result.document is None:
+            raise CommandFailed("\n".join([f"{self.name} has findings:", *map(str, result.findings)]), ExitCode.FINDINGS)
+        return result.document
+
+
+def source_of(given: str, schemas: Path | None) -> DefinitionSource:
+    """The file or the object that `given` names. BadParameter when there is none, CommandFailed when its schemas are refused."""
+    path = Path(given)
+    if _OBJECT.fullmatch(given) and not path.exists():
+        saga = loaded(given, Saga, example="shop.sagas:order")
+        module = sys.modules[given.partition(":")[0]].__file__
+        return DefinitionSource(name=given, content=saga, catalog=_catalog(Path(module or given).parent, schemas))
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{given}: {error.strerror}", param_hint="FILE") from None
+    return DefinitionSource(name=given, content=content, catalog=_catalog(path.parent, schemas))
+
+
+def registration(document: Document, catalog: Catalog) -> dict[str, Any]:
+    """The body of a registration: the canonical document, and every record it reaches in its current version."""
+    reached = [schema for name in records_reached(document) if (schema := catalog.latest(name)) is not None]
+    schemas = [json.loads(schema.canonical) for schema in reached]
+    return {"document": json.loads(document.canonical), "schemas": schemas, "actor": actor()}
+
+
+def _catalog(folder: Path, schemas: Path | None) -> Catalog:
+    """The given schemas, else those beside the definition, else the demo's."""
+    beside = folder / "schemas"
+    given = schemas or (beside if beside.is_dir() else None)
+    try:
+        if given is not None:
+            return Catalog(read_schemas(given))
+        with as_file(files("saga_demo") / "schemas") as shop:
+            return Catalog(read_schemas(shop))
+    except SchemaRefused as error:
+        raise CommandFailed(f"{given}: {error}", ExitCode.USAGE if given and not given.is_dir() else ExitCode.FINDINGS) from None

@@ -1,0 +1,46 @@
+"""Output for terminals that cannot show every character: what we draw degrades to ASCII, anything else to a question mark.
+
+A command that has done its work must not die of printing what came of it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+from typing import Final
+
+_ERRORS: Final = "saga.legible"
+_PLAIN: Final = str.maketrans(
+    {
+        "├": "|",
+        "└": "`",
+        "│": "|",
+        "─": "-",
+        "━": "=",
+        "╸": "=",
+        "╺": "-",
+        "▇": "#",
+        "▁": ".",
+        "…": "...",
+        "–": "-",
+        "→": "->",
+        "≥": ">=",
+    }
+)
+
+
+def degrade_output() -> None:
+    """Standard output and error never raise UnicodeEncodeError from here on."""
+    codecs.register_error(_ERRORS, _replaced)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a test's or an embedder's may be something else
+            stream.reconfigure(errors=_ERRORS)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """A codec's error handler: see `codecs.register_error`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    characters = error.object[error.start : error.end].translate(_PLAIN)
+    return "".join(char if char.isascii() else "?" for char in characters), error.end
