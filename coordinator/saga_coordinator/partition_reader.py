@@ -124,16 +124,16 @@ class PartitionReader:
 
     def _advance(self, at: TopicPartition, records: list[Record]) -> Advance:
         place, last = self._places[at], records[-1]
-        first = records[0]
+        first = next((record for record in records if record.fault is None), None)  # what could not be read has no fingerprint
         anchored = place.anchor_offset is not None and not place.replaced
         return Advance(
             topic=at.topic,
             partition=at.partition,
             from_offset=place.next_offset,
-            next_offset=last.offset + 1,
-            last_print=print_of(last),
-            anchor_offset=None if anchored else first.offset,
-            anchor_print=None if anchored else print_of(first),
+            next_offset=last.next_offset,
+            last_print=None if last.fault else print_of(last),
+            anchor_offset=None if anchored or first is None else first.offset,
+            anchor_print=None if anchored or first is None else print_of(first),
             restart=place.replaced,
         )
 

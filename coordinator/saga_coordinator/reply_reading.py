@@ -48,6 +48,7 @@ class ReplyReading:
 
     def envelope(self, record: Record) -> IncomingReply:
         """Size, headers, key, token. Raises BadMessage."""
+        record.check()
         check_size(record.key, record.value, record.headers)
         headers = decode_reply(record.headers)
         if record.value is None:

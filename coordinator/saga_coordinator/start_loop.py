@@ -122,6 +122,7 @@ class StartLoop:
         return bad
 
     async def _prepared(self, record: Record, polled_at: float) -> Prepared:
+        record.check()
         check_size(record.key, record.value, record.headers)
         headers = decode_start(record.headers)
         if record.value is None:

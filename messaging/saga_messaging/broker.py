@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from saga_schemas.errors import BadMessage
 from saga_schemas.frozen import frozen
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -25,8 +26,23 @@ class TopicPartition:
 
 
 @frozen
+class Fault:
+    """Why a record, or a batch of them, could not be read, and up to where it reaches.
+
+    `reason` is `unreadable_record`, `unreadable_batch` or `too_large`; `detail` says what is wrong, never what was sent. Reading goes on
+    behind `last_offset`.
+    """
+
+    reason: str
+    detail: str
+    last_offset: int
+
+
+@frozen
 class Record:
-    """One consumed record, as it came."""
+    """One consumed record, as it came. With a `fault` it stands for what could not be read: key, value and headers are then what is known
+    of it, cut to bounds (of a whole batch the value is its bytes), and nobody may take them for a message.
+    """
 
     topic: str
     partition: int
@@ -35,10 +51,22 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    fault: Fault | None = None
 
     @property
     def source(self) -> TopicPartition:
         return TopicPartition(self.topic, self.partition)
+
+    @property
+    def next_offset(self) -> int:
+        """Where reading goes on."""
+        return (self.offset if self.fault is None else self.fault.last_offset) + 1
+
+    def check(self) -> None:
+        """The stage before all others. Raises BadMessage where it stands for what could not be read."""
+        if self.fault is not None:
+            reach = f"offsets {self.offset} to {self.fault.last_offset}: " if self.fault.last_offset > self.offset else ""
+            raise BadMessage(self.fault.reason, reach + self.fault.detail)
 
 
 @frozen

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from saga_messaging.background import happened
-from saga_messaging.broker import BrokerError, Outgoing, PositionLost, Record, RecordRefused, TopicForbidden, TopicPartition
+from saga_messaging.broker import (
+    BrokerError,
+    Fault,
+    Outgoing,
+    PositionLost,
+    Record,
+    RecordRefused,
+    TopicForbidden,
+    TopicPartition,
+)
 from saga_messaging.clock import Clock, SystemClock
 from saga_messaging.positions import Positions
 
@@ -33,14 +43,19 @@ class Faults:
 
 @dataclass(slots=True)
 class _Log:
-    """One partition: records from offset `first` on."""
+    """One partition: the records from offset `first` on, with gaps where markers, aborted and compacted records are."""
 
     records: list[Record] = field(default_factory=list)
     first: int = 0
+    end: int = 0
 
-    @property
-    def end(self) -> int:
-        return self.first + len(self.records)
+    def at_or_behind(self, offset: int) -> int:
+        """The index of the first record that reading from this offset on gives."""
+        return bisect_left(self.records, offset, key=lambda record: record.offset)
+
+    def append(self, record: Record) -> None:
+        self.records.append(record)
+        self.end = record.next_offset
 
 
 class MemoryBroker:
@@ -106,13 +121,33 @@ class MemoryBroker:
     def truncate(self, position: TopicPartition, end: int) -> None:
         """Lose the records from `end` on, acknowledged or not."""
         log = self._topics[position.topic][position.partition]
-        del log.records[max(0, end - log.first) :]
+        del log.records[log.at_or_behind(end) :]
+        log.end = min(log.end, max(end, log.first))
 
     def expire(self, position: TopicPartition, first: int) -> None:
         """Drop the records below `first`."""
         log = self._topics[position.topic][position.partition]
-        del log.records[: max(0, first - log.first)]
+        del log.records[: log.at_or_behind(first)]
         log.first = max(log.first, first)
+        log.end = max(log.end, log.first)
+
+    def append_to(self, position: TopicPartition, record: Outgoing) -> None:
+        """Store a record in this partition, whatever its key."""
+        log = self._topics[position.topic][position.partition]
+        log.append(self._stored(record, position.partition, log.end))
+        self._arrived()
+
+    def leave_gap(self, position: TopicPartition, offsets: int = 1) -> None:
+        """Offsets at the end that hold nothing to read: a transaction's marker, aborted records, what compaction took."""
+        self._topics[position.topic][position.partition].end += offsets
+        self._arrived()
+
+    def append_unreadable(self, position: TopicPartition, reason: str, *, known: Outgoing, offsets: int = 1) -> None:
+        """A record (or a batch of so many `offsets`) of which no more can be read than is `known`."""
+        log = self._topics[position.topic][position.partition]
+        fault = Fault(reason=reason, detail="to order", last_offset=log.end + offsets - 1)
+        log.append(replace(self._stored(known, position.partition, log.end), fault=fault))
+        self._arrived()
 
     def records(self, topic: str) -> list[Record]:
         """All that the topic holds, partition by partition: for a test's assertions."""
@@ -141,9 +176,8 @@ class MemoryBroker:
             return BrokerError("not acknowledged")
         number = zlib.crc32(record.key) % len(logs) if record.key is not None else turn % len(logs)
         for _ in range(2 if _spent(faults, "duplicate") else 1):
-            logs[number].records.append(self._stored(record, number, logs[number].end))
-        for member in (one for members in self._members.values() for one in members):
-            member.arrived.set()
+            logs[number].append(self._stored(record, number, logs[number].end))
+        self._arrived()
         return BrokerError("the acknowledgement was lost") if _spent(faults, "drop_acks") else None
 
     def join(self, member: MemoryConsumer) -> None:
@@ -174,6 +208,10 @@ class MemoryBroker:
 
     def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         self._committed.setdefault(group, {}).update(offsets)
+
+    def _arrived(self) -> None:
+        for member in (one for members in self._members.values() for one in members):
+            member.arrived.set()
 
     def _rebalance_all(self) -> None:
         for group in self._members:
@@ -281,7 +319,8 @@ class MemoryConsumer:
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
         self._broker.reach()
         log = self._broker.log(position)
-        return log.records[offset - log.first] if log is not None and log.first <= offset < log.end else None
+        found = log.records[log.at_or_behind(offset) :][:1] if log is not None else []
+        return next((record for record in found if record.offset == offset), None)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         self._broker.reach()
@@ -299,9 +338,9 @@ class MemoryConsumer:
             if not log.first <= offset <= log.end:
                 lost[position] = offset
                 continue
-            start = offset - log.first
+            start = log.at_or_behind(offset)
             ready = log.records[start : start + max_records - len(taken)]
-            taken += [record for record in ready if self.positions.accept(position, record.offset)]
+            taken += [record for record in ready if self.positions.accept(record)]
         if lost and not taken:
             for position, offset in lost.items():
                 self.positions.lose(position, offset)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from saga_messaging.broker import TopicPartition
+from saga_messaging.broker import Record, TopicPartition
 
 
 class Positions:
@@ -46,12 +46,13 @@ class Positions:
         """The offset to be read next; None while nothing may be delivered."""
         return self._next.get(position)
 
-    def accept(self, position: TopicPartition, offset: int) -> bool:
+    def accept(self, record: Record) -> bool:
         """Whether a record may be delivered; if so the position moves behind it. Gaps are normal (compaction), going back is not."""
+        position = record.source
         expected = self._next.get(position)
-        if expected is None or offset < expected:
+        if expected is None or record.offset < expected:
             return False
-        self._next[position] = offset + 1
+        self._next[position] = record.next_offset
         return True
 
     def lose(self, position: TopicPartition, offset: int) -> bool:

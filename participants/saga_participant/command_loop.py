@@ -136,7 +136,7 @@ class CommandLoop:
             ledger = self._ledgers.get(record.source)
             if ledger is not None:
                 self.lanes.put(record, ledger)
-                self._reached[record.source] = record.offset + 1
+                self._reached[record.source] = record.next_offset
 
     async def _seek(self, consumer: Consumer) -> None:
         """Partitions that are new, or whose position was lost, begin where the group stands, or at the beginning."""

@@ -72,6 +72,7 @@ class Desk:
 
     async def _serve(self, record: Record) -> Acknowledged | None:
         try:
+            record.check()
             read = read_command(record.key, record.value, record.headers, self.execution.registry.catalog, self._reader)
         except UnsupportedProtocol as unsupported:
             log = log_of(unsupported.echo.command, kind_known=False)

@@ -24,9 +24,9 @@ class Ledger:
     """Behind the last record taken."""
     _open: dict[int, None] = field(default_factory=dict)
 
-    def take(self, offset: int) -> None:
-        self._open[offset] = None
-        self.next_offset = offset + 1
+    def take(self, record: Record) -> None:
+        self._open[record.offset] = None
+        self.next_offset = record.next_offset
 
     def finish(self, offset: int) -> None:
         self._open.pop(offset, None)
@@ -71,7 +71,7 @@ class Lanes:
                 group.create_task(self._worker())
 
     def put(self, record: Record, ledger: Ledger) -> None:
-        ledger.take(record.offset)
+        ledger.take(record)
         self.in_hand += 1
         self._idle.clear()
         if self.room <= 0:

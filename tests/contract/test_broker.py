@@ -7,6 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from saga_messaging.kafka import KafkaBroker
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.settings import KafkaSettings
 from saga_messaging.standin import StandIn
+from saga_schemas.errors import BadMessage
+from support.raw_produce import raw_producer
+from support.record_batches import CODECS, Batch, Raw
 
 PATIENCE_S = 30.0
 MAX_BYTES = 100_000
@@ -29,7 +33,16 @@ brokers_with_whole_answers = pytest.mark.parametrize(
 )  # the stand-in: one produced batch a partition
 real_kafka = pytest.mark.parametrize("adapter", ["kafka"])
 
-Connect = Callable[..., Awaitable[Any]]
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Makes started brokers on the cluster at this address."""
+
+    make: Callable[..., Awaitable[Any]]
+    address: str
+
+    async def __call__(self, **settings: object) -> Any:
+        return await self.make(**settings)
 
 
 @pytest.fixture
@@ -52,7 +65,7 @@ async def connect(adapter: str, request: pytest.FixtureRequest) -> AsyncIterator
             stack.push_async_callback(broker.stop)
             return broker
 
-        yield connected
+        yield Connect(connected, address)
 
 
 @pytest.fixture
@@ -533,3 +546,76 @@ async def test_a_producer_whose_cluster_went_away_tells_so_and_closes_within_sec
         await producer.stop()
         await consumer.stop()
         await broker.stop()
+
+
+# --- what cannot be read -----------------------------------------------------------------------------------------------------
+
+
+async def put_unreadable(broker: Any, adapter: str, topic: str, address: str) -> TopicPartition:
+    """Three records in one batch, of which the one in the middle has a header that is not named in UTF-8."""
+    source = TopicPartition(topic, 0)
+    named = Raw(key=b"key", value=b"known", headers=[(b"caf\xe9", b"x")])
+    if adapter == "memory":
+        for record in (Raw(), named, Raw()):
+            kept = Outgoing(topic=topic, key=record.key, value=record.value, headers=())
+            broker.append_unreadable(source, "unreadable_record", known=kept) if record is named else broker.append_to(
+                source, kept
+            )
+    else:
+        async with raw_producer(address) as producer:
+            assert await producer.send(topic, 0, Batch([Raw(), named, Raw()]).encoded()) == "NoError"
+    return source
+
+
+@every_broker
+async def test_a_record_that_cannot_be_read_is_told_of_and_holds_up_no_other(
+    broker: Any, connect: Connect, adapter: str, topic: str
+) -> None:
+    await broker.ensure_topics([topic])
+    source = await put_unreadable(broker, adapter, topic, connect.address)
+    await send(broker, numbered(topic, 40, keys=20))
+    async with consuming(broker, topic) as consumer:
+        records = await read(consumer, 43)
+        faulty = [record for record in records if record.fault is not None]
+        assert [(record.source, record.offset, record.next_offset) for record in faulty] == [(source, 1, 2)]
+        assert (faulty[0].key, faulty[0].value) == (b"key", b"known")
+        with pytest.raises(BadMessage, match="unreadable_record"):
+            faulty[0].check()
+        assert (await consumer.read_one(source, 1) or faulty[0]).fault is not None
+        assert await consumer.read_one(source, 2) is not None
+        assert len({(record.source, record.offset) for record in records}) == 43
+        assert await consumer.poll(timeout_s=0.2, max_records=10) == []
+
+
+@every_broker
+async def test_what_cannot_be_read_comes_again_after_seek_like_any_other_record(
+    broker: Any, connect: Connect, adapter: str, topic: str
+) -> None:
+    await broker.ensure_topics([topic])
+    source = await put_unreadable(broker, adapter, topic, connect.address)
+    async with consuming(broker, topic) as consumer:
+        first = await read(consumer, 3)
+        consumer.seek(source, 1)
+        again = await read(consumer, 2)
+        assert again == first[1:]
+        assert again[0].fault is not None
+
+
+@pytest.mark.parametrize("adapter", ["stand-in", "kafka"])
+@pytest.mark.parametrize("codec", CODECS)
+async def test_every_codec_is_read(broker: Any, connect: Connect, topic: str, codec: str) -> None:
+    await broker.ensure_topics([topic])
+    async with raw_producer(connect.address) as producer:
+        sent = Batch([Raw(value=b"x" * 400), Raw(value=None)], codec=codec)
+        assert await producer.send(topic, 0, sent.encoded()) == "NoError"
+    async with consuming(broker, topic) as consumer:
+        assert [(record.value, record.fault) for record in await read(consumer, 2)] == [(b"x" * 400, None), (None, None)]
+
+
+@pytest.mark.parametrize("adapter", ["stand-in", "kafka"])
+async def test_a_record_without_a_time_is_a_record(broker: Any, connect: Connect, topic: str) -> None:
+    await broker.ensure_topics([topic])
+    async with raw_producer(connect.address) as producer:
+        assert await producer.send(topic, 0, Batch(timestamp_ms=-1).encoded()) == "NoError"
+    async with consuming(broker, topic) as consumer:
+        assert [record.timestamp_ms for record in await read(consumer, 1)] == [-1]

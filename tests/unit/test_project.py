@@ -36,7 +36,7 @@ def test_every_package_is_typed(package: str) -> None:
 def test_the_base_installs_what_a_participant_needs_and_no_more() -> None:
     names = {re.split(r"[<>=\s]", requirement, maxsplit=1)[0] for requirement in PYPROJECT["project"]["dependencies"]}
 
-    assert names == {"aiokafka", "fastavro", "pydantic", "sqlalchemy[asyncio]", "opentelemetry-api"}
+    assert names == {"aiokafka[lz4,snappy,zstd]", "fastavro", "pydantic", "sqlalchemy[asyncio]", "opentelemetry-api"}
 
 
 def test_every_requirement_has_a_lowest_version() -> None:

@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
 from saga_messaging.broker import BrokerError, Record, TopicPartition
-from saga_messaging.kafka.connection import CLIENT_ERRORS, record_of, said, stop_consumer, theirs
+from saga_messaging.kafka.connection import CLIENT_ERRORS, said, stop_consumer, theirs
+from saga_messaging.kafka.fetch_guard import FetchGuard
 
 ASIDE_FETCH_BYTES = 16_384  # for reading one record: the broker sends at least the batch that holds it
 
@@ -23,6 +24,7 @@ class Aside:
         self._options = {**options, "enable_auto_commit": False, "auto_offset_reset": "none", "fetch_max_wait_ms": 50}
         self._timeout_s = timeout_s
         self._client: Any = None
+        self._guard: FetchGuard
         self._turn = asyncio.Lock()
 
     async def offsets(self, positions: Sequence[TopicPartition], *, first: bool) -> dict[TopicPartition, int]:
@@ -44,7 +46,7 @@ class Aside:
             while not (found := await client.getmany(timeout_ms=200, max_records=1)):
                 pass  # bounded by the time limit of `_connected`
             client.pause(partition)
-        record = record_of(found[partition][0])
+        record = self._guard.record_of(found[partition][0])
         return record if record.offset == offset else None
 
     async def stop(self) -> None:
@@ -59,6 +61,7 @@ class Aside:
                 async with asyncio.timeout(self._timeout_s):
                     if self._client is None:
                         self._client = AIOKafkaConsumer(**self._options, max_partition_fetch_bytes=ASIDE_FETCH_BYTES)
+                        self._guard = FetchGuard(self._client)
                         await self._client.start()
                     yield self._client
             except CLIENT_ERRORS as error:

@@ -16,6 +16,7 @@ from saga_messaging.errors import ConfigurationError
 from saga_messaging.settings import KafkaSettings
 
 METADATA_MAX_AGE_MS = 2_000
+NO_TIMESTAMP = -1  # what Kafka itself writes where a producer gave none
 STOP_S = 3.0  # how long a client may take to close in good order
 _log = logging.getLogger(__name__)
 CLIENT_ERRORS = (KafkaError, ConsumerStoppedError, OSError, TimeoutError)
@@ -81,7 +82,7 @@ def record_of(one: Any) -> Record:
         topic=one.topic,
         partition=one.partition,
         offset=one.offset,
-        timestamp_ms=one.timestamp,
+        timestamp_ms=NO_TIMESTAMP if one.timestamp is None else one.timestamp,
         key=one.key,
         value=one.value,
         headers=one.headers,

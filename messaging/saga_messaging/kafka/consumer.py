@@ -13,7 +13,8 @@ from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, Offset
 
 from saga_messaging.broker import BrokerError, PositionLost, Record, TopicPartition
 from saga_messaging.kafka.aside import Aside
-from saga_messaging.kafka.connection import CLIENT_ERRORS, record_of, said, stop_consumer, theirs
+from saga_messaging.kafka.connection import CLIENT_ERRORS, said, stop_consumer, theirs
+from saga_messaging.kafka.fetch_guard import FetchGuard
 from saga_messaging.kafka.refusal import refusal
 from saga_messaging.positions import Positions
 from saga_messaging.settings import KafkaSettings
@@ -53,12 +54,14 @@ class KafkaConsumer:
         self._timeout_s = settings.request_timeout_ms / 1000
         self._options = {**options, **_consumer_options(settings, group, instance)}
         self._client: Any = None
+        self._guard: FetchGuard
         self._topics: frozenset[str] = frozenset()
         self._positions = Positions()
         self._held: frozenset[TopicPartition] = frozenset()
 
     async def start(self) -> None:
         self._client = AIOKafkaConsumer(**self._options)
+        self._guard = FetchGuard(self._client)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._client.start()
@@ -114,9 +117,8 @@ class KafkaConsumer:
         except CLIENT_ERRORS as error:
             raise BrokerError(f"the consumer cannot go on: {said(error)}") from error
         records: list[Record] = []
-        for partition, found in polled.items():
-            ours = TopicPartition(partition.topic, partition.partition)
-            records += [record_of(one) for one in found if self._positions.accept(ours, one.offset)]
+        for found in polled.values():
+            records += [record for record in map(self._guard.record_of, found) if self._positions.accept(record)]
         if 0 < len(records) < min(FULL_POLL, max_records):
             self._hold()
         return records

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from saga_messaging.broker import TopicPartition
 from saga_messaging.memory import MemoryBroker
 from saga_participant import Participant
 from saga_participant.outcomes import Unavailable
@@ -147,6 +148,23 @@ async def test_a_command_that_expired_in_the_first_year_is_expired_and_one_that_
             await send(broker, with_header(command(), "ce_expirytime", expiry))
         heard = await replies(broker, 3)
     assert sorted(reply.outcome for reply in heard) == [Outcome.EXPIRED, Outcome.EXPIRED, Outcome.SUCCEEDED]
+
+
+async def test_what_cannot_be_read_is_dead_lettered_and_stepped_over(broker: MemoryBroker, till: Participant) -> None:
+    await broker.ensure_topics([COMMANDS, DEAD])
+    sent = command()
+    for number in range(6):
+        broker.append_unreadable(TopicPartition(COMMANDS, number), "unreadable_batch", known=sent, offsets=4)
+    async with serving(broker, till) as service:
+        letters = await records(broker, DEAD, 6)
+        await send(broker, command())
+        (reply,) = await replies(broker, 1)
+        await until(lambda: not service.lanes.in_hand)
+        assert service.metrics.dead_letters["unreadable_batch"] == len(letters)
+    assert {dict(letter.headers)["saga_dlq_reason"] for letter in letters} == {b"unreadable_batch"}
+    assert {letter.value for letter in letters} == {sent.value}
+    assert reply.outcome is Outcome.SUCCEEDED
+    assert await lag(broker) == 0
 
 
 async def test_a_dead_letter_nobody_takes_holds_nothing_up(broker: MemoryBroker, till: Participant) -> None:

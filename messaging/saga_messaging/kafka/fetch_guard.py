@@ -1,0 +1,51 @@
+"""Stands between a client's connection and what it makes of the answers to its fetches (see record_sets.py for why)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka.protocol.fetch import FetchRequest
+
+from saga_messaging.broker import Record, TopicPartition
+from saga_messaging.kafka.connection import record_of
+from saga_messaging.kafka.record_sets import mended
+
+
+class FetchGuard:
+    """Of one consumer of aiokafka. A partition's records are remembered until its next answer comes: aiokafka asks for that only when
+    it has handed out, or thrown away, all of the one before."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._send = consumer._client.send
+        consumer._client.send = self._sent
+        self._broken: dict[TopicPartition, dict[int, Record]] = {}
+
+    def record_of(self, one: Any) -> Record:
+        """A record of aiokafka's as one of ours; where it only keeps a place, what is known of the one that could not be read."""
+        known = self._broken.get(TopicPartition(one.topic, one.partition))
+        broken = known.get(one.offset) if known else None
+        return record_of(one) if broken is None else broken
+
+    async def _sent(self, node_id: Any, request: Any, **options: Any) -> Any:
+        answer = await self._send(node_id, request, **options)
+        if isinstance(request, FetchRequest):
+            asked = {
+                TopicPartition(topic, number): offset for topic, partitions in request.topics for number, offset, _ in partitions
+            }
+            answer.topics = [
+                (topic, [self._mended(topic, partition, asked) for partition in partitions])
+                for topic, partitions in answer.topics or ()
+            ]
+        return answer
+
+    def _mended(self, topic: str, partition: tuple[Any, ...], asked: dict[TopicPartition, int]) -> tuple[Any, ...]:
+        number, error, end, *middle, raw = partition
+        source = TopicPartition(topic, number)
+        if error or not raw or source not in asked:
+            return partition
+        whole, broken = mended(raw, source=source, position=asked[source], end=end)
+        if broken:
+            self._broken[source] = broken
+        else:
+            self._broken.pop(source, None)
+        return (number, error, end, *middle, whole)
