@@ -162,6 +162,9 @@ class AsyncpgTransaction:
             raise AssertionError(f"{wanted.value} needs the transaction through SQLAlchemy")
         return contextlib.nullcontext(GuardedAsyncpg(self._connection))
 
+    async def interrupt(self) -> None:
+        """asyncpg takes a cancellation to the server."""
+
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         return Savepoint(self._connection, "saga_handler")
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from saga_participant.answers import failure
 from saga_participant.barrier import Ending, RowState
 from saga_participant.entry import Command, Entry
+from saga_participant.handler_run import Runs
 from saga_participant.invocation import HANDLER_LIMIT_S, Call, Ended
 from saga_participant.registry import Registry, Route
 from saga_participant.step import Step, reference
@@ -21,14 +22,19 @@ from saga_schemas.times import to_datetime
 
 LEASE_MARGIN_S: Final = 30.0
 """An external handler's lease is its time limit and this."""
+TURN_MARGIN_S: Final = 90.0
+"""A transaction may take the time of two handlers (accepted work that ends and is undone at once) and this: a row that is locked by
+somebody else is waited for, but not for ever a database that does not say anything."""
 
 
 class Calls:
-    """Knows the registry; keeps nothing."""
+    """Knows the registry, and counts how handlers end."""
 
     def __init__(self, registry: Registry, limit_s: float = HANDLER_LIMIT_S) -> None:
         self._registry = registry
         self._limit_s = limit_s
+        self.runs = Runs()
+        self.turn_limit_s = 2 * limit_s + TURN_MARGIN_S
         self.external_lease_us = int((limit_s + LEASE_MARGIN_S) * 1_000_000)
 
     def route(self, command: Command) -> Route | None:
@@ -43,7 +49,7 @@ class Calls:
         """The call of an action's handler. BadMessage when the command's bytes do not fit its model."""
         model = self._model(route.command, command.payload, command.value)
         step = _step(command, run, resumed=resumed)
-        return Call(route=route, command=model, headers=command.headers, step=step, limit_s=self._limit_s)
+        return Call(route=route, command=model, headers=command.headers, step=step, limit_s=self._limit_s, runs=self.runs)
 
     def compensation(self, route: Route, command: Command, entry: Entry) -> Call | Ended:
         """The call of a compensation's handler, or its failure when the action's reply is not what it takes."""
@@ -56,7 +62,15 @@ class Calls:
                 return Ended(ending=Ending.FAILED, content=failure("reply_mismatch", f"the action's stored reply is no {wanted}"))
             reply = self._model(route.action_reply, stored.payload, None)
         step = _step(command, command.headers.run, resumed=False)
-        return Call(route=route, command=model, headers=command.headers, step=step, action_reply=reply, limit_s=self._limit_s)
+        return Call(
+            route=route,
+            command=model,
+            headers=command.headers,
+            step=step,
+            action_reply=reply,
+            limit_s=self._limit_s,
+            runs=self.runs,
+        )
 
     def _model(self, binding: Binding[Any], payload: bytes, value: Mapping[str, Any] | None) -> BaseModel:
         """A payload as its model, under the newest schema."""

@@ -24,10 +24,9 @@ from saga_participant.bare_connection import BareConnection, bare_connection
 from saga_participant.database_errors import out_of_reach
 from saga_participant.outcomes import Unavailable
 from saga_participant.sql_transaction import PostgresTransaction, SqliteTransaction
-from saga_participant.transactions import Transaction
+from saga_participant.transactions import CLEANUP_S, Transaction
 
 POSTGRES_WORKERS: Final = 16
-CLEANUP_S: Final = 5.0
 _SPARE_CONNECTIONS: Final = 4
 _SESSION: Final = {"idle_in_transaction_session_timeout": "120000", "lock_timeout": "30000", "tcp_user_timeout": "30000"}
 """Of our own PostgreSQL sessions, in ms: an instance that is stopped or cut off keeps no row locked for long."""

@@ -13,6 +13,10 @@ from sqlalchemy import exc
 
 _AWAY: Final = ("08", "53", "57P", "58")
 """Connection exceptions, resources exhausted, operator intervention, system errors."""
+_UNKNOWN_END: Final = ("08", "57P", "40003")
+"""The connection went, or the server is going: a commit on its way may have been done. Everything else that the server says instead of
+having committed (no room, too many of something, an input or output error) comes before the commit is written."""
+_SERVER_GONE: Final = ("FATAL", "PANIC")
 _COLLISION: Final = frozenset({"40001", "40P01", "55P03"})
 _SQLITE_COLLISION: Final = ("locked", "busy")
 _SQLITE_AWAY: Final = ("unable to open", "disk", "readonly")
@@ -56,9 +60,21 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def refused(error: BaseException) -> bool:
-    """Whether the server itself said that the commit did not happen; otherwise nobody knows."""
-    states = [state for cause in _chain(error) if (state := sqlstate(cause)) is not None]
-    return bool(states) and not states[0].startswith(_AWAY)
+    """Whether the server itself said that the commit did not happen; otherwise nobody knows. The same on every driver."""
+    chain = _chain(error)
+    states = [state for cause in chain if (state := sqlstate(cause)) is not None]
+    gone = any(_severity(cause) in _SERVER_GONE for cause in chain)
+    return bool(states) and not gone and not states[0].startswith(_UNKNOWN_END)
+
+
+def _severity(error: BaseException) -> str | None:
+    """As PostgreSQL gave it, untranslated where it can be had: asyncpg keeps it on its error, psycopg in `diag`."""
+    for holder in (error, getattr(error, "diag", None)):
+        for name in ("severity_en", "severity_nonlocalized", "severity"):
+            found = getattr(holder, name, None)
+            if isinstance(found, str):
+                return found
+    return None
 
 
 def out_of_reach(error: BaseException) -> bool:

@@ -25,7 +25,7 @@ from saga_participant.entry import Command
 from saga_participant.execution import Execution
 from saga_participant.invocation import where
 from saga_participant.metrics import Metrics
-from saga_participant.outcomes import Unavailable
+from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.reply_sender import ReplySender
 from saga_participant.tracing import Hop, Tracing
 from saga_schemas.envelopes import CommandHeaders
@@ -106,12 +106,13 @@ class Desk:
         return self.send(answers, processing.hop)
 
     async def _deliver(self, command: Command) -> tuple[Answer, ...]:
-        turn = 0
+        turn = losses = 0
         while True:
             try:
-                return await self.execution.deliver(command)
+                return await self.execution.deliver(command, losses)
             except Unavailable as away:
                 turn += 1
+                losses += isinstance(away, SessionLost)
                 self.metrics.unavailable += 1
                 log_of(command.headers).warning("waiting for the database: %s", away)
             await self.clock.sleep(backoff(turn, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random()))

@@ -19,12 +19,13 @@ from saga_participant.command_log import log_of
 from saga_participant.database import Database
 from saga_participant.database_errors import Fate, fate
 from saga_participant.entry import Command, Entry
-from saga_participant.invocation import Ended, code_of, invoke, where
-from saga_participant.outcomes import AnswerRefused, BarrierBroken, Unavailable
-from saga_participant.plan import NOTHING, Outside, Plan
+from saga_participant.invocation import Ended, code_of, invoke, session_lost, where
+from saga_participant.outcomes import AnswerRefused, BarrierBroken, SessionLost, Unavailable
+from saga_participant.plan import NOTHING, Outside, Plan, PlayAgain
 from saga_participant.registry import Registry, Route
 from saga_participant.said import AnswerLater, Said
 from saga_participant.step import Reference
+from saga_participant.time_limit import TimeLimit
 from saga_participant.transactions import CommitRefused, CommitUnknown, Handle, Transaction
 from saga_participant.turn import Turn
 from saga_schemas.errors import BadMessage
@@ -34,6 +35,9 @@ MAX_TURNS: Final = 8
 """Transactions one command may take: collisions with others, a no played again, a call outside."""
 MAX_FOLLOWING: Final = 2
 """Commands that one command may bring along: the compensation that was wished for."""
+MAX_LOSSES: Final = 5
+"""Runs of a command's handler that may end with their database session: it may have been restarted, but the handler may also be what
+ends it. After so many the coordinator is told."""
 
 
 class _Collision(Exception):  # between two transactions, nobody's error
@@ -48,25 +52,28 @@ class Execution:
     database: Database
     calls: Calls
 
-    async def deliver(self, command: Command) -> tuple[Answer, ...]:
-        """All answers that may now be sent; none where nothing may be said. Raises Unavailable: nothing happened, try again."""
+    async def deliver(self, command: Command, losses: int = 0) -> tuple[Answer, ...]:
+        """All answers that may now be sent; none where nothing may be said. Raises Unavailable: nothing happened, try again.
+
+        `losses`: how often this command ended in SessionLost before.
+        """
         answers: list[Answer] = []
         waiting = [command]
         for _ in range(MAX_FOLLOWING):
-            plan = await self._one(waiting.pop())
+            plan = await self._one(waiting.pop(), losses)
             answers += plan.answers
             if plan.follow is None:
                 break
             waiting.append(plan.follow)
         return tuple(answers)
 
-    async def _one(self, command: Command) -> Plan:
+    async def _one(self, command: Command, losses: int) -> Plan:
         headers, route = command.headers, self.calls.route(command)
         if route is None and headers.kind is not Kind.RESOLVE:
             log_of(headers).error("no handler for %s", headers.record)
             return _only(command, Outcome.UNSUPPORTED)
         try:
-            return await self._turns(command, route)
+            return await self._turns(command, route, losses)
         except BarrierBroken as broken:
             log_of(headers).error("no reply: %s; record=%s", broken, headers.record)
             return NOTHING
@@ -77,8 +84,8 @@ class Execution:
             log_of(headers).error("unreadable command: %s; record=%s", bad, headers.record)
             return replace(NOTHING, answers=(unreadable(headers, bad, handled=True),))
 
-    async def _turns(self, command: Command, route: Route | None) -> Plan:
-        known: Mapping[Task, Ended] = {}
+    async def _turns(self, command: Command, route: Route | None, losses: int) -> Plan:
+        known: dict[Task, Ended] = {}
         outside: Outside | None = None
         ended: Ended | None = None
         for _ in range(MAX_TURNS):
@@ -86,16 +93,18 @@ class Execution:
                 plan = await self._turn(command, route, known, outside, ended)
             except _Collision:
                 continue
-            if plan.again is not None:
-                known = plan.again
-            elif plan.outside is not None:
-                outside = plan.outside
-                ended = await self._outside(outside)
-                if ended.ending is Ending.FAILED:
-                    await self._release(outside)
-                    return _told(command, ended) if ended.error is None else replace(plan, answers=(), outside=None)
-            else:
+            except PlayAgain as again:
+                if again.ended.lost and losses < MAX_LOSSES:
+                    raise SessionLost("its session ended while the handler ran") from again.ended.error
+                known[again.task] = again.ended
+                continue
+            if plan.outside is None:
                 return plan
+            outside = plan.outside
+            ended = await self._outside(outside)
+            if ended.ending is Ending.FAILED:
+                await self._release(outside)
+                return _told(command, ended) if ended.error is None else replace(plan, answers=(), outside=None)
         return _failed(command, "conflict", "too many transactions collided")
 
     async def _turn(
@@ -104,27 +113,33 @@ class Execution:
         async with self.database.begin(bare=self.registry.bare) as transaction:
             turn = Turn(transaction=transaction, calls=self.calls, command=command, route=route, known=known)
             try:
-                plan = await (turn.play() if outside is None or ended is None else turn.record(outside, ended))
-                _check_fate(plan, transaction)
+                with TimeLimit(self.calls.turn_limit_s):
+                    plan = await (turn.play() if outside is None or ended is None else turn.record(outside, ended))
+                _check_fate(plan.failed)
                 if plan.commit:
                     await transaction.commit()
             except (BarrierBroken, CommitUnknown, BadMessage, Unavailable, _Collision):
                 raise
             except CommitRefused as refused:
-                return self._refused(command, transaction, refused.__cause__ or refused)
+                return self._refused(turn, refused.__cause__ or refused)
             except Exception as error:
-                return self._refused(command, transaction, error)
+                if turn.again is not None:
+                    _check_fate(turn.again.ended)
+                    raise turn.again from error.__cause__
+                return self._refused(turn, error)
         return plan
 
-    def _refused(self, command: Command, transaction: Transaction, error: BaseException) -> Plan:
+    def _refused(self, turn: Turn, error: BaseException) -> Plan:
         """A statement of ours, or the commit, was refused: rolled back for certain."""
-        found = Fate.AWAY if transaction.lost() else fate(error)
+        if turn.transaction.lost() and turn.ran is not None:
+            raise PlayAgain(turn.ran, session_lost(error)) from error
+        found = Fate.AWAY if turn.transaction.lost() or isinstance(error, TimeoutError) else fate(error)
         if found is Fate.AWAY:
             raise Unavailable(f"the database went away ({type(error).__name__})") from error
         if found is Fate.COLLISION:
             raise _Collision from error
-        log_of(command.headers).warning("rolled back: %s at %s", type(error).__name__, where(error))
-        return _failed(command, code_of(error), "the database refused the transaction")
+        log_of(turn.command.headers).warning("rolled back: %s at %s", type(error).__name__, where(error))
+        return _failed(turn.command, code_of(error), "the database refused the transaction")
 
     async def _outside(self, outside: Outside) -> Ended:
         if outside.task is Task.UNDO:
@@ -135,7 +150,7 @@ class Execution:
 
     async def _release(self, outside: Outside) -> None:
         """The call ended, in an exception: the next command may try again at once. If this fails the lease runs out by itself."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception), TimeLimit(self.calls.turn_limit_s):
             async with self.database.begin(bare=self.registry.bare) as transaction:
                 claimed = await transaction.lock(outside.entry.saga_id, outside.entry.step)
                 if claimed.entry is not None and claimed.entry.lease_until_us == outside.lease_until_us:
@@ -173,9 +188,11 @@ class Execution:
     async def _end(self, transaction: Transaction, entry: Entry, route: Route, ended: Ended) -> list[Answer]:
         assert entry.pending is not None
         command = Command(headers=entry.pending.action, payload=entry.action_command or b"")
-        plan = await Turn(transaction=transaction, calls=self.calls, command=command, route=route).answer_later(entry, ended)
         try:
+            plan = await Turn(transaction=transaction, calls=self.calls, command=command, route=route).answer_later(entry, ended)
             await transaction.commit()
+        except PlayAgain as again:
+            raise Unavailable("the database session ended while the compensation ran: give the answer again") from again
         except CommitUnknown as unknown:
             raise Unavailable(
                 "whether the answer was recorded is not known: give it again; AnswerRefused then means it was"
@@ -185,13 +202,9 @@ class Execution:
         return [*plan.answers, *(await self.deliver(plan.follow))]
 
 
-def _check_fate(plan: Plan, transaction: Transaction) -> None:
-    """A handler's failure that was the database's: the command is tried again here instead of costing the coordinator an attempt."""
-    if plan.failed is None or plan.failed.error is None:
-        return
-    if transaction.lost():
-        raise Unavailable("the database went away while the handler ran")
-    if fate(plan.failed.error) is Fate.COLLISION:
+def _check_fate(failed: Ended | None) -> None:
+    """A handler's failure that was a collision in the database: it is tried again here instead of costing the coordinator an attempt."""
+    if failed is not None and failed.error is not None and not failed.unsure and fate(failed.error) is Fate.COLLISION:
         raise _Collision
 
 

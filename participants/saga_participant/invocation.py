@@ -2,6 +2,9 @@
 
 Nothing a handler raises may stop the participant: SystemExit from a library is a technical failure of one command. The text of an
 exception may hold personal data, so neither logs nor replies repeat it: they name its class and the line it came from.
+
+An ending is only said when the transaction the handler worked in is known to be without effect. Where its session is gone, or does not
+answer, the command is played again in a new transaction with the ending known: there the row tells whether something was committed.
 """
 
 from __future__ import annotations
@@ -9,21 +12,25 @@ from __future__ import annotations
 import asyncio
 import re
 import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import field, replace
 from typing import Any, Final
 
 from pydantic import BaseModel
+from sqlalchemy.exc import PendingRollbackError
 
 from saga_participant import outcomes
 from saga_participant.answers import EMPTY, failure
 from saga_participant.barrier import Ending
 from saga_participant.command_log import log_of
+from saga_participant.database_errors import Fate, fate
 from saga_participant.entry import Stored
+from saga_participant.handler_run import Runs
 from saga_participant.handlers import Handler
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Misused, Rejected
 from saga_participant.registry import Route
 from saga_participant.step import Step
-from saga_participant.time_limit import TimeLimit
-from saga_participant.transactions import Handle, Transaction
+from saga_participant.transactions import CLEANUP_S, Handle, Transaction
 from saga_schemas.codec import encode
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.errors import EncodingFailed
@@ -31,6 +38,7 @@ from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind
 
 HANDLER_LIMIT_S: Final = 60.0
+DEEPEST_CAUSE: Final = 8
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -44,6 +52,12 @@ class Ended:
     progress: InProgress | None = None
     error: BaseException | None = None
     """Of a technical failure, to be looked at for the database's fate."""
+    unsure: bool = False
+    """Whether its transaction was without effect has to be found out in a new one."""
+    late: bool = False
+    """It was still running at its limit."""
+    lost: bool = False
+    """The database's session was lost meanwhile: perhaps nobody's fault, so it is worth another run."""
 
 
 @frozen
@@ -56,35 +70,39 @@ class Call:
     step: Step
     action_reply: BaseModel | None = None
     limit_s: float = HANDLER_LIMIT_S
+    runs: Runs = field(default_factory=Runs, compare=False, repr=False)
 
 
-async def invoke(call: Call, db: Any) -> Ended:
+async def invoke(call: Call, db: Any, interrupt: Callable[[], Awaitable[None]] | None = None) -> Ended:
     """Run the handler. Only our own cancellation and a broken barrier come out of here as exceptions."""
-    try:
-        with TimeLimit(call.limit_s) as limit:
-            result = await call.route.handler.function(**_arguments(call, db))
-        if isinstance(result, Rejected | Failed):
-            raise result  # returned, as to `answer(…)`: it means the same
-    except BarrierBroken:
-        raise
-    except Rejected as no:
-        return Ended(ending=Ending.REJECTED, content=failure(no.code, no.message))
-    except Failed as failed:
-        retry_ms = None if failed.retry_after is None else int(failed.retry_after.total_seconds() * 1000)
-        return _failed(call, failed.code, failed, failed.message, retry_ms)
-    except Misused as misused:  # a no that could not be said: the author has to see what is wrong with it
-        log_of(call.headers).error("%s: %s at %s", call.route.handler.name, misused, where(misused))
-        return _failed(call, "outcome_misused", misused, str(misused))
-    except asyncio.CancelledError as cancelled:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise  # we are being stopped; a handler that raises this by itself has failed
-        return _failed(call, "cancelled", cancelled)
-    except TimeoutError as late:
-        return _failed(call, "handler_timeout" if limit.expired else "timeout", late)
-    except BaseException as error:  # SystemExit, KeyboardInterrupt and GeneratorExit included: see above
-        return _failed(call, code_of(error), error)
-    return _returned(call, result)
+    handler = call.route.handler
+    ran = await call.runs.run(handler.function, _arguments(call, db), call.limit_s, interrupt)
+    error = ran.value if isinstance(ran.value, Rejected | Failed) else ran.error  # returned, as to `answer(…)`, it means the same
+    if ran.left:
+        log_of(call.headers).error("%s goes on though it was cancelled and closed; nobody waits for it any more", handler.name)
+    known = handler.external and not ran.left and (error is None or isinstance(error, Rejected | Failed))
+    if ran.late and not known:
+        late = _failed(call, "handler_timeout", error or TimeoutError(), f"it took longer than its limit of {call.limit_s:g} s")
+        return replace(late, late=True)
+    match error:
+        case None:
+            return _returned(call, ran.value)
+        case BarrierBroken():
+            raise error
+        case Rejected():
+            return Ended(ending=Ending.REJECTED, content=failure(error.code, error.message))
+        case Failed():
+            retry_ms = None if error.retry_after is None else int(error.retry_after.total_seconds() * 1000)
+            return _failed(call, error.code, error, error.message, retry_ms)
+        case Misused():  # a no that could not be said: the author has to see what is wrong with it
+            log_of(call.headers).error("%s: %s at %s", handler.name, error, where(error))
+            return _failed(call, "outcome_misused", error, str(error))
+        case asyncio.CancelledError():  # by itself: ours does not come out of the handler's task
+            return _failed(call, "cancelled", error)
+        case TimeoutError():
+            return _failed(call, "timeout", error)
+        case _:  # SystemExit, KeyboardInterrupt and GeneratorExit included: see above
+            return _failed(call, code_of(error), error)
 
 
 def _arguments(call: Call, db: Any) -> dict[str, Any]:
@@ -120,7 +138,18 @@ def _returned(call: Call, result: Any) -> Ended:
 def _failed(call: Call, code: str, error: BaseException, message: str = "", retry_ms: int | None = None) -> Ended:
     handler: Handler = call.route.handler
     log_of(call.headers).warning("%s failed: %s at %s", handler.name, code, where(error))
+    _let_go(error)
     return Ended(ending=Ending.FAILED, content=failure(code, message or type(error).__name__, retry_ms), error=error)
+
+
+def _let_go(error: BaseException) -> None:
+    """Of what its frames hold: SQLite is locked for as long as anybody has a cursor of a connection that was cut off."""
+    found: BaseException | None = error
+    for _ in range(DEEPEST_CAUSE):
+        if found is None:
+            return
+        traceback.clear_frames(found.__traceback__)
+        found = found.__cause__ or found.__context__
 
 
 def code_of(error: BaseException) -> str:
@@ -134,33 +163,60 @@ def where(error: BaseException) -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
 
 
-class _Unwound(Exception):  # carries what was ended past the closing of `db`
-    def __init__(self, ended: Ended) -> None:
-        self.ended = ended
+_WITHOUT_EFFECT: Final = (Ending.FAILED, Ending.REJECTED)
+
+
+class _Unwound(Exception):  # closes `db` as after an error
+    pass
 
 
 async def perform(call: Call, transaction: Transaction) -> Ended:
     """Run a transactional handler with its `db`. BarrierBroken when it ended the transaction, whatever it said afterwards."""
     wanted = call.route.handler.handle
-    if wanted is None:
-        return await invoke(call, None)
-    ended = await _with_db(call, transaction, wanted)
-    if ended.ending in (Ending.FAILED, Ending.REJECTED) and not transaction.lost() and not await transaction.intact():
+    ended = await invoke(call, None) if wanted is None else await _with_db(call, transaction, wanted)
+    if ended.late:  # it may have been in the middle of anything
+        return replace(ended, unsure=True)
+    if transaction.lost():
+        return _without_session(ended)
+    if ended.unsure or wanted is None or ended.ending not in _WITHOUT_EFFECT:
+        return ended
+    try:
+        async with asyncio.timeout(CLEANUP_S):
+            intact = await transaction.intact()
+    except Exception:  # a statement that was left running, for one: the session is thrown away
+        return replace(ended, unsure=True)
+    if not intact:
         raise BarrierBroken("the handler ended the transaction it was given")
     return ended
 
 
+def _without_session(ended: Ended) -> Ended:
+    """A no is a no, and an error of its own is its own: only what the lost session itself may have led to does not count."""
+    away = isinstance(ended.error, PendingRollbackError) or (ended.error is not None and fate(ended.error) is Fate.AWAY)
+    own = ended.ending is Ending.REJECTED or (ended.ending is Ending.FAILED and not away)
+    return replace(ended, unsure=True) if own else session_lost(ended.error)
+
+
+def session_lost(error: BaseException | None) -> Ended:
+    """The ending of a handler whose session was lost again and again."""
+    content = failure("handler_session_lost", "the database session ended while the handler ran")
+    return Ended(ending=Ending.FAILED, content=content, error=error, unsure=True, lost=True)
+
+
 async def _with_db(call: Call, transaction: Transaction, wanted: Handle) -> Ended:
     """What an ORM session could not write in the end is a technical failure like any other."""
+    ended: Ended | None = None
     try:
         async with transaction.handle(wanted) as db:
-            ended = await invoke(call, db)
-            if ended.ending in (Ending.FAILED, Ending.REJECTED):
-                raise _Unwound(ended)
-    except _Unwound as unwound:
-        return unwound.ended
+            ended = await invoke(call, db, transaction.interrupt)
+            if ended.ending in _WITHOUT_EFFECT:
+                raise _Unwound
+    except _Unwound:
+        assert ended is not None
     except BarrierBroken:
         raise
     except Exception as error:
-        return _failed(call, code_of(error), error)
+        if ended is None or ended.ending not in _WITHOUT_EFFECT:
+            return _failed(call, code_of(error), error)
+        return replace(ended, unsure=True)  # its `db` cannot even be closed
     return ended

@@ -104,3 +104,7 @@ class BarrierBroken(Exception):  # as above
 
 class Unavailable(Exception):  # as above
     """The participant's database cannot be reached or is too busy: nothing happened, the command is tried again."""
+
+
+class SessionLost(Unavailable):
+    """As above, but a handler had been run when the session ended: it may be its own doing, so this is not tried for ever."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from saga_participant.answers import Answer
@@ -34,8 +33,6 @@ class Plan:
     commit: bool
     answers: tuple[Answer, ...] = ()
     outside: Outside | None = None
-    again: Mapping[Task, Ended] | None = None
-    """Roll back and play again with these endings known."""
     failed: Ended | None = None
     """Why it was rolled back, to be looked at for the database's fate."""
     follow: Command | None = None
@@ -43,3 +40,11 @@ class Plan:
 
 
 NOTHING: Final = Plan(commit=False)
+
+
+class PlayAgain(Exception):  # from the middle of a turn to its owner
+    """Roll back and play again with this ending known: what was done so far has to go, or whether it has gone is to be looked at."""
+
+    def __init__(self, task: Task, ended: Ended) -> None:
+        self.task = task
+        self.ended = ended

@@ -25,7 +25,7 @@ from saga_participant.joined_statements import NOW, XID
 from saga_participant.outcomes import BarrierBroken
 from saga_participant.row_mapping import COLUMNS, entry_of, values_of
 from saga_participant.tables import saga_barrier
-from saga_participant.transactions import COMMIT_LIMIT_S, NO_ROW, Claimed, CommitRefused, CommitUnknown, Handle
+from saga_participant.transactions import CLEANUP_S, COMMIT_LIMIT_S, NO_ROW, Claimed, CommitRefused, CommitUnknown, Handle
 
 _PG_XID: Final = f"{XID}::text"
 _SQLITE_NOW: Final = (
@@ -136,6 +136,9 @@ class SqlTransaction:
         else:
             yield GuardedConnection(self._connection.engine, self._connection.sync_connection)
 
+    async def interrupt(self) -> None:
+        """The driver takes a cancellation to the server."""
+
     @contextlib.asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         async with self._connection.begin_nested():
@@ -200,6 +203,7 @@ class SqliteTransaction(SqlTransaction):
 
     async def start(self) -> None:
         await self._connection.execution_options(isolation_level="AUTOCOMMIT")
+        self._driver: Any = (await self._connection.get_raw_connection()).driver_connection
         await self._connection.exec_driver_sql("BEGIN IMMEDIATE")
         self._open = True
 
@@ -219,6 +223,14 @@ class SqliteTransaction(SqlTransaction):
         if not await self._in_transaction():
             raise BarrierBroken("the handler ended the transaction it was given")
         await super().save(entry)
+
+    async def interrupt(self) -> None:
+        """A statement runs in a thread of its own, and goes on there whatever becomes of who waits for it. And a connection that is
+        closed keeps the database locked for as long as anybody holds a cursor of it: so the transaction ends before that."""
+        with contextlib.suppress(Exception):
+            await self._driver.interrupt()
+            async with asyncio.timeout(CLEANUP_S):
+                await self._driver.rollback()
 
     async def intact(self) -> bool:
         try:
@@ -243,5 +255,4 @@ class SqliteTransaction(SqlTransaction):
             await self._connection.exec_driver_sql("ROLLBACK")
 
     async def _in_transaction(self) -> bool:
-        driver = (await self._connection.get_raw_connection()).driver_connection
-        return bool(getattr(driver, "in_transaction", False))
+        return not self.lost() and bool(getattr(self._driver, "in_transaction", False))

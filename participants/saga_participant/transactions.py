@@ -17,6 +17,8 @@ from saga_schemas.frozen import frozen
 
 COMMIT_LIMIT_S: Final = 30.0
 """A commit that takes longer is taken for ambiguous."""
+CLEANUP_S: Final = 5.0
+"""A session that takes longer to roll back, or to say how it stands, is thrown away."""
 
 
 class Handle(Enum):
@@ -73,6 +75,10 @@ class Transaction(Protocol):
 
     def handle(self, wanted: Handle) -> AbstractAsyncContextManager[Any]:
         """The handler's `db`, guarded, for as long as the handler runs."""
+        ...
+
+    async def interrupt(self) -> None:
+        """The handler's time is over: where its cancellation would not end a statement in the database, this does."""
         ...
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, NoReturn
 
 from saga_participant import barrier
 from saga_participant.answers import EMPTY, Answer, progress
@@ -20,7 +20,7 @@ from saga_participant.command_log import log_of
 from saga_participant.entry import Command, Entry, Pending, Stored
 from saga_participant.invocation import Call, Ended, perform
 from saga_participant.outcomes import DEFAULT_LEASE, BarrierBroken
-from saga_participant.plan import NOTHING, Outside, Plan
+from saga_participant.plan import NOTHING, Outside, Plan, PlayAgain
 from saga_participant.registry import Route
 from saga_participant.transactions import Transaction
 from saga_schemas.outcomes import Kind, Outcome
@@ -45,6 +45,10 @@ class Turn:
     dirty: bool = False
     """The row was changed by an earlier cell of this turn."""
     follow: Command | None = None
+    ran: Task | None = None
+    """The handler that was run last."""
+    again: PlayAgain | None = None
+    """What is to come out of this turn, whatever the end of a savepoint raises over it."""
 
     async def play(self) -> Plan:
         """From the first statement to the last but the commit."""
@@ -150,11 +154,9 @@ class Turn:
         base = fresh if before is None else replace(before, action=None, undo=None, progress_seq=0)
         if self.route.handler.external and Task.ACT not in self.known:
             return await self._prepare(base, told, self.route)
-        ended = self.known.get(Task.ACT)
-        if ended is None:
-            ended = await perform(self.calls.action(self.route, self.command, told.run, resumed=False), self.transaction)
-            if ended.ending is Ending.REJECTED:
-                return Plan(commit=False, again={**self.known, Task.ACT: ended})
+        ended = await self._perform(Task.ACT, self.calls.action(self.route, self.command, told.run, resumed=False))
+        if ended.ending is Ending.REJECTED and Task.ACT not in self.known:
+            self._play_again(Task.ACT, ended)
         row, outcome = barrier.acted(None if before is None else before.row, told, ended.ending)
         if ended.ending is Ending.FAILED or row is None:
             return replace(NOTHING, answers=(self._to(self.command, outcome, ended.content),), failed=ended)
@@ -187,7 +189,7 @@ class Turn:
         elif self.dirty:
             ended = await self._inside_savepoint(call)
         else:
-            ended = await perform(call, self.transaction)
+            ended = await self._perform(Task.UNDO, call)
         row, outcome = barrier.undid(entry.row, told, ended.ending)
         self.answers.append(self._to(command, outcome, ended.content))
         if ended.ending is Ending.DONE:
@@ -195,14 +197,29 @@ class Turn:
         return replace(entry, row=row) if self.dirty else replace(NOTHING, answers=tuple(self.answers), failed=ended)
 
     async def _inside_savepoint(self, call: Call) -> Ended:
+        ended: Ended | None = None
         try:
             async with self.transaction.savepoint():
-                ended = await perform(call, self.transaction)
+                ended = await self._perform(Task.UNDO, call)
                 if ended.ending is not Ending.DONE:
-                    raise _Undone(ended)
-        except _Undone as undone:
-            return undone.ended
+                    raise _Undone
+        except _Undone:
+            assert ended is not None
         return ended
+
+    async def _perform(self, task: Task, call: Call) -> Ended:
+        """Run the handler, unless its ending is known."""
+        ended = self.known.get(task)
+        if ended is None:
+            self.ran = task
+            ended = await perform(call, self.transaction)
+            if ended.unsure:
+                self._play_again(task, ended)
+        return ended
+
+    def _play_again(self, task: Task, ended: Ended) -> NoReturn:
+        self.again = PlayAgain(task, ended)
+        raise self.again
 
     async def _resume(self, entry: Entry) -> Entry | Plan:
         """The accepted action's own command again. What it leads to is decided on by the next cell."""
@@ -213,11 +230,9 @@ class Turn:
         action = Command(headers=pending.action, payload=entry.action_command)
         if route.handler.external:
             return await self._lease(self._noted(entry), Task.RESUME, route, action)
-        ended = self.known.get(Task.RESUME)
-        if ended is None:
-            ended = await perform(self.calls.action(route, action, entry.row.run, resumed=True), self.transaction)
-            if ended.ending in (Ending.REJECTED, Ending.FAILED):
-                return Plan(commit=False, again={**self.known, Task.RESUME: ended}, failed=ended)
+        ended = await self._perform(Task.RESUME, self.calls.action(route, action, entry.row.run, resumed=True))
+        if ended.ending in (Ending.REJECTED, Ending.FAILED) and Task.RESUME not in self.known:
+            self._play_again(Task.RESUME, ended)
         if ended.ending is Ending.FAILED:
             return await self._still_accepted(entry)
         if ended.ending is Ending.ACCEPTED:
@@ -361,9 +376,8 @@ class Turn:
         return Answer(to=command.headers, outcome=outcome, content=content)
 
 
-class _Undone(Exception):  # carries an ending out of a savepoint
-    def __init__(self, ended: Ended) -> None:
-        self.ended = ended
+class _Undone(Exception):  # takes back a savepoint
+    pass
 
 
 def _row(verdict: Verdict) -> Row:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contract.barrier_shop import Shop
 from contract.tcp_proxy import CommitProxy
+from saga_participant.outcomes import Unavailable
 from saga_participant.transactions import CommitRefused, Handle
 from saga_schemas.outcomes import Kind
 
@@ -103,6 +104,25 @@ async def test_a_saving_that_the_database_refuses_is_a_failure_without_effect(ti
     assert reply.failure is not None
     assert "violation" in reply.failure.code or reply.failure.code == "integrity_error"
     assert (await till.row(), await till.effects()) == (None, [])
+
+
+NO_ROOM = "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room' USING ERRCODE = '{}'; END $$"
+AT_THE_SAVING = "CREATE TRIGGER no_room BEFORE UPDATE ON saga_barrier FOR EACH ROW EXECUTE FUNCTION no_room()"
+AT_THE_COMMIT = """CREATE CONSTRAINT TRIGGER no_room AFTER INSERT ON effects DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION no_room()"""
+
+
+@pytest.mark.parametrize("where", [AT_THE_SAVING, AT_THE_COMMIT], ids=["saving", "commit"])
+@pytest.mark.parametrize("state", ["53100", "58030"])
+async def test_a_server_without_room_has_not_committed_so_the_command_waits(till: Shop, where: str, state: str) -> None:
+    await run(till.tester.engine, NO_ROOM.format(state))
+    await run(till.tester.engine, where)
+    with pytest.raises(Unavailable):
+        await till.ask(Kind.ACTION)
+    assert (await till.row(), await till.effects()) == (None, [])
+    await run(till.tester.engine, f"DROP TRIGGER no_room ON {'effects' if where is AT_THE_COMMIT else 'saga_barrier'}")
+    assert await till.says(Kind.ACTION) == "SUCCEEDED"
+    assert await till.effects() == ["take 1"]
 
 
 async def test_a_handler_that_leaves_a_query_running_has_failed_and_had_no_effect(shared_url: str) -> None:

@@ -69,6 +69,7 @@ class Told:
         self.steps: list[Step] = []
         self.during: Callable[[], Any] | None = None
         self.on_db: Callable[[Any], Any] | None = None
+        self.while_giving_back: Callable[[Any], Any] | None = None
         self.receipt: str | None = None
 
     def next(self, default: str) -> str:
@@ -99,6 +100,8 @@ def make_till(database: Any = "sqlite+aiosqlite://", *, handle: str = "connectio
         told.steps.append(step)
         assert taken.receipt.startswith("r-")
         await effect(db, step, "give back")
+        if told.while_giving_back is not None:
+            await told.while_giving_back(db)
         await misbehave(told.next(command.mode), db)
 
     for handler in (take, give_back):
