@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import text
 
 from contract.barrier_shop import Shop
+from saga_participant import Participant, Step
 from saga_participant.barrier import RowState
 from saga_participant.outcomes import Unavailable
 from saga_participant.testing import Outcome, ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
 from saga_schemas.times import FIRST_US, LAST_US
-from unit.participant.shop import GiveBack, Take, effects, make_till, write
+from unit.participant.shop import HANDLES, SCHEMAS, GiveBack, Take, effect, effects, make_effects, make_till, write
 from unit.participant.table import TABLE, Cell, name_of
 
 END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -131,6 +134,46 @@ async def test_a_rejection_takes_everything_back_and_is_remembered(shop: Shop) -
     assert first.failure is not None
     assert (first.failure.code, first.failure.message) == ("no", "not today")
     assert (await shop.row(), await shop.effects()) == (("REJECTED", 1), [])
+
+
+class Look(BaseModel):
+    pass
+
+
+class Looked(BaseModel):
+    at: datetime
+    local: datetime | None = None
+
+
+async def test_a_reply_with_a_time_in_no_zone_or_in_one_too_many_is_refused_and_nothing_of_it_stays(way: tuple[str, str]) -> None:
+    clock, shown = Participant("clock", database=way[0], schemas=SCHEMAS, on_start=make_effects), list[Looked]()
+
+    async def look(command: Look, db: Any, step: Step) -> Looked:
+        await effect(db, step, "look")
+        return shown.pop()
+
+    look.__annotations__["db"] = HANDLES[way[1]]
+    clock.action(look)
+    noon = datetime(2026, 7, 1, 12)
+    async with ParticipantTester(clock, database=way[0]) as tester:
+        for wrong, words in (
+            (Looked(at=noon), "at: an instant needs a zone"),
+            (Looked(at=aware(noon), local=aware(noon)), "local: a"),
+        ):
+            tester.new_saga()
+            shown += [Looked(at=aware(noon), local=noon), wrong]
+            reply = await tester.action("look", Look())
+            assert reply is not None
+            assert (reply.outcome, reply.failure and reply.failure.code) == (Outcome.FAILED, "reply_does_not_fit")
+            assert words in str(reply.failure)
+            assert await effects(tester.engine, tester.saga_id) == []
+            again = await tester.redeliver()
+            assert again is not None
+            assert again.value == {"at": aware(noon), "local": noon}
+
+
+def aware(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC)
 
 
 # B19: what participant code may do wrong.
