@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -92,6 +92,48 @@ async def test_a_command_of_an_older_incarnation_is_refused_in_silence(shop: Sho
         assert await shop.says(kind, incarnation=1) is None
     assert await shop.effects() == ["take 1"]
     assert await shop.says(Kind.COMPENSATION, incarnation=2) == "UNDONE"
+
+
+ENDINGS = ["", "reject", "fail", "break", "wrong type", "accept", "sql"]
+
+
+async def test_whatever_comes_of_a_command_its_row_learns_the_incarnation_and_refuses_older_ones(shop: Shop) -> None:
+    for cell in TABLE:
+        if cell.row is None:
+            continue
+        for mode in ENDINGS if cell.says in ("run it", "undo it") else [""]:
+            shop.tester.new_saga()
+            await bring_to(shop, cell.row, 5)
+            run = {"<": 4, "=": 5, ">": 6}[cell.when]
+            assert await shop.ask(cell.kind, run, mode, incarnation=2) is not None, (name_of(cell), mode)
+            assert await shop.incarnation() == 2, (name_of(cell), mode)
+            await refuses_the_older_incarnation(shop, run, (name_of(cell), mode))
+
+
+async def test_a_resumed_action_lets_its_row_learn_the_incarnation_however_it_ends(shop: Shop) -> None:
+    shop.told.lease = timedelta(0)
+    for kind in Kind:
+        for mode in ENDINGS:
+            shop.tester.new_saga()
+            await shop.ask(Kind.ACTION, 5, "accept")
+            shop.told.modes = [mode]
+            assert await shop.ask(kind, 5, incarnation=2) is not None, (kind, mode)
+            assert await shop.incarnation() == 2, (kind, mode)
+            shop.told.modes = []
+            await refuses_the_older_incarnation(shop, 5, (kind, mode))
+
+
+async def refuses_the_older_incarnation(shop: Shop, run: int, case: object) -> None:
+    before, row = await shop.effects(), await shop.row()
+    for kind in Kind:
+        assert await shop.ask(kind, run + 1, incarnation=1) is None, (case, kind)
+    assert (await shop.effects(), await shop.row()) == (before, row), case
+
+
+async def test_where_a_failure_leaves_no_row_there_is_nothing_that_could_learn(shop: Shop) -> None:
+    assert await shop.says(Kind.ACTION, mode="break", incarnation=2) == "FAILED"
+    assert await shop.row() is None
+    assert await shop.says(Kind.ACTION, incarnation=1) == "SUCCEEDED"
 
 
 async def test_an_expiry_may_be_any_instant_there_is(shop: Shop) -> None:
