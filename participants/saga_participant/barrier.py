@@ -181,7 +181,8 @@ def _closed(row: Row, command: Command) -> Verdict:
 
 
 def acted(before: Row | None, command: Command, ending: Ending) -> tuple[Row | None, Outcome]:
-    """What an action's handler leads to. A technical failure is a hint and leaves everything as it was."""
+    """What an action's handler leads to. A technical failure is a hint and leaves everything as it was, but for the incarnation that
+    the row has seen."""
     incarnation = max(command.incarnation, before.incarnation if before else 0)
     match ending:
         case Ending.DONE:
@@ -191,18 +192,20 @@ def acted(before: Row | None, command: Command, ending: Ending) -> tuple[Row | N
         case Ending.ACCEPTED:
             return Row(state=RowState.ACCEPTED, run=command.run, incarnation=incarnation), Outcome.IN_PROGRESS
         case Ending.FAILED:
-            return before, Outcome.FAILED
+            return None if before is None else replace(before, incarnation=incarnation), Outcome.FAILED
 
 
 def undid(before: Row, command: Command, ending: Ending) -> tuple[Row, Outcome]:
-    """What a compensation's handler leads to. Only success changes the row: a failure or a no leaves the effect where it is."""
+    """What a compensation's handler leads to. A failure or a no leaves the effect where it is, and the row with it, but for the
+    incarnation that it has seen."""
+    seen = replace(before, incarnation=max(command.incarnation, before.incarnation))
     match ending:
         case Ending.DONE:
-            return replace(_raised(before, command.run), state=RowState.UNDONE, wish=None), Outcome.UNDONE
+            return replace(_raised(seen, command.run), state=RowState.UNDONE, wish=None), Outcome.UNDONE
         case Ending.REJECTED:
-            return before, Outcome.REJECTED
+            return seen, Outcome.REJECTED
         case Ending.FAILED | Ending.ACCEPTED:
-            return before, Outcome.FAILED
+            return seen, Outcome.FAILED
 
 
 def ended(before: Row, ending: Ending) -> Row:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from saga_participant import barrier
-from saga_participant.answers import Answer, failure, unreadable
+from saga_participant.answers import EMPTY, Answer, failure, unreadable
 from saga_participant.barrier import Ending, Task
 from saga_participant.calls import Calls
 from saga_participant.command_log import log_of
 from saga_participant.database import Database
 from saga_participant.database_errors import Fate, fate
-from saga_participant.entry import Command, Entry
+from saga_participant.entry import Command, Entry, Stored
 from saga_participant.invocation import Ended, code_of, invoke, session_lost, where
 from saga_participant.outcomes import AnswerRefused, BarrierBroken, SessionLost, Unavailable
 from saga_participant.plan import NOTHING, Outside, Plan, PlayAgain
@@ -104,8 +104,12 @@ class Execution:
             ended = await self._outside(outside)
             if ended.ending is Ending.FAILED:
                 await self._release(outside)
-                return _told(command, ended) if ended.error is None else replace(plan, answers=(), outside=None)
-        return _failed(command, "conflict", "too many transactions collided")
+                return (
+                    _only(command, Outcome.FAILED, ended.content)
+                    if ended.error is None
+                    else replace(plan, answers=(), outside=None)
+                )
+        return _only(command, Outcome.FAILED, failure("conflict", "too many transactions collided"))
 
     async def _turn(
         self, command: Command, route: Route | None, known: Mapping[Task, Ended], outside: Outside | None, ended: Ended | None
@@ -139,7 +143,10 @@ class Execution:
         if found is Fate.COLLISION:
             raise _Collision from error
         log_of(turn.command.headers).warning("rolled back: %s at %s", type(error).__name__, where(error))
-        return _failed(turn.command, code_of(error), "the database refused the transaction")
+        content = failure(code_of(error), "the database refused the transaction")
+        if turn.raises and turn.ran is not None:  # the row has to learn of this command, though nothing else comes of it
+            raise PlayAgain(turn.ran, Ended(ending=Ending.FAILED, content=content)) from error
+        return _only(turn.command, Outcome.FAILED, content)
 
     async def _outside(self, outside: Outside) -> Ended:
         if outside.task is Task.UNDO:
@@ -215,13 +222,5 @@ def _reference(ref: str) -> Reference:
         raise AnswerRefused(str(error)) from None
 
 
-def _only(command: Command, outcome: Outcome) -> Plan:
-    return replace(NOTHING, answers=(Answer(to=command.headers, outcome=outcome),))
-
-
-def _told(command: Command, ended: Ended) -> Plan:
-    return replace(NOTHING, answers=(Answer(to=command.headers, outcome=Outcome.FAILED, content=ended.content),))
-
-
-def _failed(command: Command, code: str, message: str) -> Plan:
-    return replace(NOTHING, answers=(Answer(to=command.headers, outcome=Outcome.FAILED, content=failure(code, message)),))
+def _only(command: Command, outcome: Outcome, content: Stored = EMPTY) -> Plan:
+    return replace(NOTHING, answers=(Answer(to=command.headers, outcome=outcome, content=content),))

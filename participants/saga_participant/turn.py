@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Final, NoReturn
 
 from saga_participant import barrier
+from saga_participant.accepted import begun, noted, prepared, said_of
 from saga_participant.answers import EMPTY, Answer, progress
 from saga_participant.barrier import Ending, Memory, Row, RowState, Task, Verdict
 from saga_participant.calls import Calls
 from saga_participant.command_log import log_of
-from saga_participant.entry import Command, Entry, Pending, Stored
+from saga_participant.entry import Command, Entry, Stored
 from saga_participant.invocation import Call, Ended, perform
-from saga_participant.outcomes import DEFAULT_LEASE, BarrierBroken
+from saga_participant.outcomes import BarrierBroken
 from saga_participant.plan import NOTHING, Outside, Plan, PlayAgain
 from saga_participant.registry import Route
 from saga_participant.transactions import Transaction
@@ -44,6 +44,8 @@ class Turn:
     answers: list[Answer] = field(default_factory=list)
     dirty: bool = False
     """The row was changed by an earlier cell of this turn."""
+    raises: bool = False
+    """The command is of a newer incarnation than the row has seen: whatever comes of it, the row has to learn of it."""
     follow: Command | None = None
     ran: Task | None = None
     """The handler that was run last."""
@@ -64,6 +66,7 @@ class Turn:
         """Cell after cell until one ends the turn."""
         for _ in range(MAX_CELLS):
             told = self._told(entry)
+            self.raises = self.raises or (entry is not None and told.incarnation > entry.row.incarnation)
             verdict = barrier.decide(None if entry is None else entry.row, told)
             match verdict.task:
                 case Task.REFUSE:
@@ -74,7 +77,7 @@ class Turn:
                     return await self._act(entry, fresh, told)
                 case Task.UNDO:
                     assert entry is not None
-                    return await self._undo(replace(entry, row=_row(verdict)), told)
+                    return await self._undo(entry, replace(entry, row=_row(verdict)), told)
                 case Task.RESUME:
                     assert entry is not None
                     resumed = await self._resume(replace(entry, row=_row(verdict)))
@@ -97,7 +100,7 @@ class Turn:
         if ended.ending is Ending.ACCEPTED:
             begun = await self._begun(entry, barrier.ended(entry.row, ended.ending), ended, outside.action)
             return await self._still_accepted(begun)
-        closed = await self.end(self._noted(entry), ended)
+        closed = await self.end(noted(entry, self.command), ended)
         return await self._finish(closed) if self._answered() else await self.walk(closed, closed)
 
     async def _record_undo(self, entry: Entry, ended: Ended) -> Plan:
@@ -127,7 +130,7 @@ class Turn:
             return replace(NOTHING, answers=(Answer(to=self.command.headers, outcome=verdict.outcome),))
         new = replace(entry or fresh, row=verdict.row)
         if entry is not None and entry.row.state is RowState.ACCEPTED:
-            new = self._noted(new)
+            new = noted(new, self.command)
         made = self._reply_of(new, verdict)
         if made is not None:
             seq = new.progress_seq if verdict.memory is Memory.PROGRESS else None
@@ -153,13 +156,13 @@ class Turn:
         assert self.route is not None
         base = fresh if before is None else replace(before, action=None, undo=None, progress_seq=0)
         if self.route.handler.external and Task.ACT not in self.known:
-            return await self._prepare(base, told, self.route)
+            return await self._lease(prepared(base, told, self.command), Task.ACT, self.route, self.command)
         ended = await self._perform(Task.ACT, self.calls.action(self.route, self.command, told.run, resumed=False))
         if ended.ending is Ending.REJECTED and Task.ACT not in self.known:
             self._play_again(Task.ACT, ended)
         row, outcome = barrier.acted(None if before is None else before.row, told, ended.ending)
         if ended.ending is Ending.FAILED or row is None:
-            return replace(NOTHING, answers=(self._to(self.command, outcome, ended.content),), failed=ended)
+            return await self._left(before, row, Task.ACT, ended, self._to(self.command, outcome, ended.content))
         new = (
             await self._begun(base, row, ended, self.command)
             if ended.ending is Ending.ACCEPTED
@@ -167,34 +170,43 @@ class Turn:
         )
         await self.transaction.save(new)
         if ended.ending is Ending.ACCEPTED:
-            self.answers.append(Answer(to=self.command.headers, outcome=outcome, content=_said(new), seq=new.progress_seq))
+            self.answers.append(Answer(to=self.command.headers, outcome=outcome, content=said_of(new), seq=new.progress_seq))
         else:
             self.answers.append(self._to(self.command, outcome, ended.content))
         return self._done()
 
-    async def _undo(self, entry: Entry, told: barrier.Command) -> Plan:
+    async def _undo(self, found: Entry, entry: Entry, told: barrier.Command) -> Plan:
+        """`found` is the row as it is, `entry` the row that has seen this command."""
         assert self.route is not None
         if self.route.handler.external:
-            return await self._prepare_undo(entry, told, self.route)
-        undone = await self._undone(entry, told, self.command, self.route)
-        if isinstance(undone, Plan):
-            return undone
+            return await self._prepare_undo(found, entry, self.route)
+        ended = await self._run_undo(entry, self.command, self.route)
+        undone, answer = self._undone(entry, told, self.command, ended)
+        if not self.dirty and ended.ending is not Ending.DONE:
+            return await self._left(found, undone.row, Task.UNDO, ended, answer)
+        self.answers.append(answer)
         return await self._finish(undone)
 
-    async def _undone(self, entry: Entry, told: barrier.Command, command: Command, route: Route) -> Entry | Plan:
-        """Run a compensation's handler and add its answer; a Plan when all of this transaction has to go."""
+    async def _run_undo(self, entry: Entry, command: Command, route: Route) -> Ended:
+        """A compensation's handler. Where something else was done here before, only its own work goes when it fails."""
         call = self.calls.compensation(route, command, entry)
         if isinstance(call, Ended):
-            ended = call
-        elif self.dirty:
-            ended = await self._inside_savepoint(call)
-        else:
-            ended = await self._perform(Task.UNDO, call)
+            return call
+        return await (self._inside_savepoint(call) if self.dirty else self._perform(Task.UNDO, call))
+
+    def _undone(self, entry: Entry, told: barrier.Command, command: Command, ended: Ended) -> tuple[Entry, Answer]:
         row, outcome = barrier.undid(entry.row, told, ended.ending)
-        self.answers.append(self._to(command, outcome, ended.content))
-        if ended.ending is Ending.DONE:
-            return replace(entry, row=row, undo=ended.content)
-        return replace(entry, row=row) if self.dirty else replace(NOTHING, answers=tuple(self.answers), failed=ended)
+        undo = ended.content if ended.ending is Ending.DONE else entry.undo
+        return replace(entry, row=row, undo=undo), self._to(command, outcome, ended.content)
+
+    async def _left(self, found: Entry | None, row: Row | None, task: Task, ended: Ended, answer: Answer) -> Plan:
+        """The handler's work goes, with this transaction. What the row has to remember all the same is written in the next."""
+        if found is None or row is None or row == found.row:
+            return replace(NOTHING, answers=(answer,), failed=ended)
+        if task not in self.known:
+            self._play_again(task, ended)
+        self.answers.append(answer)
+        return await self._finish(replace(found, row=row))
 
     async def _inside_savepoint(self, call: Call) -> Ended:
         ended: Ended | None = None
@@ -229,7 +241,7 @@ class Turn:
             return await self._still_accepted(entry)
         action = Command(headers=pending.action, payload=entry.action_command)
         if route.handler.external:
-            return await self._lease(self._noted(entry), Task.RESUME, route, action)
+            return await self._lease(noted(entry, self.command), Task.RESUME, route, action)
         ended = await self._perform(Task.RESUME, self.calls.action(route, action, entry.row.run, resumed=True))
         if ended.ending in (Ending.REJECTED, Ending.FAILED) and Task.RESUME not in self.known:
             self._play_again(Task.RESUME, ended)
@@ -237,13 +249,13 @@ class Turn:
             return await self._still_accepted(entry)
         if ended.ending is Ending.ACCEPTED:
             return await self._still_accepted(await self._begun(entry, barrier.ended(entry.row, ended.ending), ended, action))
-        return await self.end(self._noted(entry), ended)
+        return await self.end(noted(entry, self.command), ended)
 
     async def _still_accepted(self, entry: Entry) -> Plan:
-        new = self._noted(entry)
+        new = noted(entry, self.command)
         await self.transaction.save(new)
         self.answers.append(
-            Answer(to=self.command.headers, outcome=Outcome.IN_PROGRESS, content=_said(new), seq=new.progress_seq)
+            Answer(to=self.command.headers, outcome=Outcome.IN_PROGRESS, content=said_of(new), seq=new.progress_seq)
         )
         return self._done()
 
@@ -266,8 +278,9 @@ class Turn:
         if route is None or route.handler.external:
             self.follow = None if undo.headers.message_id == self.command.headers.message_id else undo
             return new
-        undone = await self._undone(replace(new, row=_row(verdict)), told, undo, route)
-        assert isinstance(undone, Entry)  # in a dirty turn a failure stays inside its savepoint
+        seen = replace(new, row=_row(verdict))
+        undone, answer = self._undone(seen, told, undo, await self._run_undo(seen, undo, route))
+        self.answers.append(answer)
         return undone
 
     # Pieces
@@ -281,24 +294,13 @@ class Turn:
         await self.transaction.save(entry)
         return self._done()
 
-    async def _prepare(self, base: Entry, told: barrier.Command, route: Route) -> Plan:
-        """An external action: accepted before it is called, so that whatever happens then, the row tells the truth."""
-        row, _ = barrier.acted(base.row if base.row.state is not RowState.DONE else None, told, Ending.ACCEPTED)
-        assert row is not None
-        incarnation = max(row.incarnation, base.row.incarnation)
-        entry = replace(
-            base,
-            row=replace(row, incarnation=incarnation),
-            action_command=self.command.payload,
-            pending=Pending(action=self.command.headers),
-        )
-        return await self._lease(entry, Task.ACT, route, self.command)
-
-    async def _prepare_undo(self, entry: Entry, told: barrier.Command, route: Route) -> Plan:
-        if entry.lease_until_us is not None and entry.lease_until_us > await self.transaction.clock():  # somebody is at it
-            self.answers.append(Answer(to=self.command.headers, outcome=Outcome.IN_PROGRESS, content=progress(""), seq=0))
-            return replace(NOTHING, answers=tuple(self.answers))
-        return await self._lease(entry, Task.UNDO, route, self.command)
+    async def _prepare_undo(self, found: Entry, entry: Entry, route: Route) -> Plan:
+        if entry.lease_until_us is None or entry.lease_until_us <= await self.transaction.clock():
+            return await self._lease(entry, Task.UNDO, route, self.command)
+        self.answers.append(Answer(to=self.command.headers, outcome=Outcome.IN_PROGRESS, content=progress(""), seq=0))
+        if entry != found:
+            return await self._finish(entry)
+        return replace(NOTHING, answers=tuple(self.answers))  # somebody is at it, and the row has nothing to learn
 
     async def _lease(self, entry: Entry, task: Task, route: Route, command: Command) -> Plan:
         until = await self.transaction.clock() + self.calls.external_lease_us
@@ -308,36 +310,14 @@ class Turn:
         return Plan(commit=True, answers=tuple(self.answers), outside=outside)
 
     async def _begun(self, base: Entry, row: Row, ended: Ended, action: Command) -> Entry:
-        """Accepted, now or again: the lease starts, the number of the progress rises."""
-        said = ended.progress
-        lease = _micros(said.lease if said is not None else DEFAULT_LEASE)
-        undo = base.pending.undo if base.pending is not None and row.wish is not None else None
-        return replace(
-            base,
-            row=replace(row, lease_over=False),
-            action_command=action.payload,
-            progress_seq=base.progress_seq + 1,
-            lease_until_us=await self.transaction.clock() + lease,
-            pending=Pending(action=action.headers, undo=undo, note=said.note if said is not None else ""),
-        )
-
-    def _noted(self, entry: Entry) -> Entry:
-        """Whom the end will answer: the latest command of the row's own run, and the compensation that wishes it undone."""
-        pending, command = entry.pending, self.command
-        if pending is None or entry.row.state is not RowState.ACCEPTED or command.headers.run < entry.row.run:
-            return entry if entry.row.state is RowState.ACCEPTED else entry.forget_work()
-        if command.headers.kind is Kind.ACTION and command.headers.run == entry.row.run:
-            return replace(entry, pending=replace(pending, action=command.headers))
-        if command.headers.kind is Kind.COMPENSATION and command.headers.run == entry.row.wish:
-            return replace(entry, pending=replace(pending, undo=command))
-        return entry
+        return begun(base, row, ended, action, await self.transaction.clock())
 
     def _reply_of(self, entry: Entry, verdict: Verdict) -> Stored | None:
         match verdict.memory:
             case Memory.NOTHING:
                 return EMPTY
             case Memory.PROGRESS:
-                return _said(entry)
+                return said_of(entry)
             case Memory.UNDO:
                 return entry.undo or EMPTY
             case Memory.ACTION:
@@ -383,11 +363,3 @@ class _Undone(Exception):  # takes back a savepoint
 def _row(verdict: Verdict) -> Row:
     assert verdict.row is not None
     return verdict.row
-
-
-def _said(entry: Entry) -> Stored:
-    return progress("" if entry.pending is None else entry.pending.note)
-
-
-def _micros(duration: timedelta) -> int:
-    return max(0, int(duration.total_seconds() * 1_000_000))

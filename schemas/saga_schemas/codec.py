@@ -21,6 +21,7 @@ from saga_schemas.frozen import frozen
 from saga_schemas.header_fields import RawHeaders, schema_id_header
 from saga_schemas.schema import MAGIC, Schema
 from saga_schemas.wire_walk import check_wire
+from saga_schemas.zones import misplaced_time
 
 _PREFIX_BYTES: Final = 5
 _SHORT: Final = 1024
@@ -38,10 +39,16 @@ class Decoded:
 
 
 def encode(schema: Schema, value: dict[str, Any]) -> bytes:
-    """The framed bytes of a value. EncodingFailed names the field when fields are missing, unknown or of a wrong type, or the size."""
+    """The framed bytes of a value. EncodingFailed names the field when fields are missing, unknown or of a wrong type, when a time has
+    a zone and should have none or the reverse; or the size."""
     try:
+        misplaced = misplaced_time(schema.document, value, schema.types) if schema.has_times else None
+        if misplaced is not None:
+            raise EncodingFailed(schema.full_name, *misplaced)
         _check(schema, value)
         framed = _written(schema, value)
+    except EncodingFailed:
+        raise
     except ValidationError as error:
         raise EncodingFailed(schema.full_name, *_explained(schema, error)) from None
     except Exception as error:  # fastavro raises whatever the value's own code raises

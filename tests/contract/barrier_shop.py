@@ -39,11 +39,18 @@ class Shop:
     async def row(self) -> tuple[str, int] | None:
         return await row_of(self.tester.engine, str(self.tester.saga_id))
 
+    async def incarnation(self) -> int | None:
+        found = await columns_of(self.tester.engine, str(self.tester.saga_id), "incarnation")
+        return None if found is None else int(found[0])
+
 
 async def row_of(engine: AsyncEngine, saga_id: str) -> tuple[str, int] | None:
+    found = await columns_of(engine, saga_id, "state, run")
+    return None if found is None else (found[0], found[1])
+
+
+async def columns_of(engine: AsyncEngine, saga_id: str, columns: str) -> Any:
     key = saga_id if engine.dialect.name == "postgresql" else saga_id.replace("-", "")
+    statement = text(f"SELECT {columns} FROM saga_barrier WHERE CAST(saga_id AS TEXT) = :id")
     async with engine.connect() as connection:
-        found = (
-            await connection.execute(text("SELECT state, run FROM saga_barrier WHERE CAST(saga_id AS TEXT) = :id"), {"id": key})
-        ).all()
-    return None if not found else (found[0][0], found[0][1])
+        return (await connection.execute(statement, {"id": key})).one_or_none()

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import text
 
 from contract.barrier_shop import Shop
+from saga_participant import Participant, Step
 from saga_participant.barrier import RowState
 from saga_participant.outcomes import Unavailable
 from saga_participant.testing import Outcome, ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
 from saga_schemas.times import FIRST_US, LAST_US
-from unit.participant.shop import GiveBack, Take, effects, make_till, write
+from unit.participant.shop import HANDLES, SCHEMAS, GiveBack, Take, effect, effects, make_effects, make_till, write
 from unit.participant.table import TABLE, Cell, name_of
 
 END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -91,6 +94,48 @@ async def test_a_command_of_an_older_incarnation_is_refused_in_silence(shop: Sho
     assert await shop.says(Kind.COMPENSATION, incarnation=2) == "UNDONE"
 
 
+ENDINGS = ["", "reject", "fail", "break", "wrong type", "accept", "sql"]
+
+
+async def test_whatever_comes_of_a_command_its_row_learns_the_incarnation_and_refuses_older_ones(shop: Shop) -> None:
+    for cell in TABLE:
+        if cell.row is None:
+            continue
+        for mode in ENDINGS if cell.says in ("run it", "undo it") else [""]:
+            shop.tester.new_saga()
+            await bring_to(shop, cell.row, 5)
+            run = {"<": 4, "=": 5, ">": 6}[cell.when]
+            assert await shop.ask(cell.kind, run, mode, incarnation=2) is not None, (name_of(cell), mode)
+            assert await shop.incarnation() == 2, (name_of(cell), mode)
+            await refuses_the_older_incarnation(shop, run, (name_of(cell), mode))
+
+
+async def test_a_resumed_action_lets_its_row_learn_the_incarnation_however_it_ends(shop: Shop) -> None:
+    shop.told.lease = timedelta(0)
+    for kind in Kind:
+        for mode in ENDINGS:
+            shop.tester.new_saga()
+            await shop.ask(Kind.ACTION, 5, "accept")
+            shop.told.modes = [mode]
+            assert await shop.ask(kind, 5, incarnation=2) is not None, (kind, mode)
+            assert await shop.incarnation() == 2, (kind, mode)
+            shop.told.modes = []
+            await refuses_the_older_incarnation(shop, 5, (kind, mode))
+
+
+async def refuses_the_older_incarnation(shop: Shop, run: int, case: object) -> None:
+    before, row = await shop.effects(), await shop.row()
+    for kind in Kind:
+        assert await shop.ask(kind, run + 1, incarnation=1) is None, (case, kind)
+    assert (await shop.effects(), await shop.row()) == (before, row), case
+
+
+async def test_where_a_failure_leaves_no_row_there_is_nothing_that_could_learn(shop: Shop) -> None:
+    assert await shop.says(Kind.ACTION, mode="break", incarnation=2) == "FAILED"
+    assert await shop.row() is None
+    assert await shop.says(Kind.ACTION, incarnation=1) == "SUCCEEDED"
+
+
 async def test_an_expiry_may_be_any_instant_there_is(shop: Shop) -> None:
     await shop.ask(Kind.ACTION, mode="reject")  # any command, for its form
     last = shop.tester._last
@@ -131,6 +176,46 @@ async def test_a_rejection_takes_everything_back_and_is_remembered(shop: Shop) -
     assert first.failure is not None
     assert (first.failure.code, first.failure.message) == ("no", "not today")
     assert (await shop.row(), await shop.effects()) == (("REJECTED", 1), [])
+
+
+class Look(BaseModel):
+    pass
+
+
+class Looked(BaseModel):
+    at: datetime
+    local: datetime | None = None
+
+
+async def test_a_reply_with_a_time_in_no_zone_or_in_one_too_many_is_refused_and_nothing_of_it_stays(way: tuple[str, str]) -> None:
+    clock, shown = Participant("clock", database=way[0], schemas=SCHEMAS, on_start=make_effects), list[Looked]()
+
+    async def look(command: Look, db: Any, step: Step) -> Looked:
+        await effect(db, step, "look")
+        return shown.pop()
+
+    look.__annotations__["db"] = HANDLES[way[1]]
+    clock.action(look)
+    noon = datetime(2026, 7, 1, 12)
+    async with ParticipantTester(clock, database=way[0]) as tester:
+        for wrong, words in (
+            (Looked(at=noon), "at: an instant needs a zone"),
+            (Looked(at=aware(noon), local=aware(noon)), "local: a"),
+        ):
+            tester.new_saga()
+            shown += [Looked(at=aware(noon), local=noon), wrong]
+            reply = await tester.action("look", Look())
+            assert reply is not None
+            assert (reply.outcome, reply.failure and reply.failure.code) == (Outcome.FAILED, "reply_does_not_fit")
+            assert words in str(reply.failure)
+            assert await effects(tester.engine, tester.saga_id) == []
+            again = await tester.redeliver()
+            assert again is not None
+            assert again.value == {"at": aware(noon), "local": noon}
+
+
+def aware(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC)
 
 
 # B19: what participant code may do wrong.

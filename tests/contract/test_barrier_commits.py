@@ -52,8 +52,11 @@ async def test_a_commit_refused_by_a_deferred_constraint_is_a_failure_without_ef
     assert reply.failure is not None
     assert "violation" in reply.failure.code or reply.failure.code == "integrity_error"
     assert (await till.row(), await till.effects()) == (("DONE", 1), ["take 1"])
+    assert await till.says(Kind.COMPENSATION, incarnation=2) == "FAILED"
+    assert (await till.row(), await till.incarnation(), await till.effects()) == (("DONE", 1), 2, ["take 1"])
     await run(till.tester.engine, "ALTER TABLE effects DROP CONSTRAINT one_a_saga")
-    assert await till.says(Kind.COMPENSATION) == "UNDONE"
+    assert await till.says(Kind.COMPENSATION) is None, "of an incarnation that is older than what the row has seen"
+    assert await till.says(Kind.COMPENSATION, incarnation=2) == "UNDONE"
 
 
 async def test_a_commit_whose_answer_is_lost_is_answered_by_silence_and_then_from_the_row(

@@ -42,7 +42,7 @@ class World:
     def deliver(self, command: Command, first: Ending, second: Ending) -> None:
         """One transaction: cells until one answers. The endings are what handlers do when called, in turn."""
         endings = iter((first, second, Ending.DONE, Ending.DONE))
-        before, acts, undos = self.row, self.acts.copy(), self.undos.copy()
+        acts, undos = self.acts.copy(), self.undos.copy()
         for _ in range(4):
             verdict = barrier.decide(self.row, command)
             if verdict.task is Task.REFUSE:
@@ -56,7 +56,8 @@ class World:
             if verdict.task is Task.ACT:
                 row, outcome = barrier.acted(self.row, command, ending)
                 if ending is Ending.FAILED:
-                    self.row, self.acts, self.undos = before, acts, undos
+                    self.acts, self.undos = acts, undos
+                    self._keep(row)
                 elif row is not None:
                     self._effect(ending, command.run)
                     self._keep(row)

@@ -241,6 +241,22 @@ def test_a_technical_failure_leaves_everything_as_it_was(before: Row | None) -> 
     assert acted(before, Command(kind=A, run=2, incarnation=1), Ending.FAILED) == (before, Outcome.FAILED)
 
 
+@pytest.mark.parametrize("ending", list(Ending))
+def test_whatever_a_handler_does_the_row_learns_the_commands_incarnation(ending: Ending) -> None:
+    for row, command in EVERY:
+        verdict = decide(row, command)
+        if verdict.task is Task.ACT:
+            after, _ = acted(row, command, ending)
+        elif verdict.task is Task.UNDO and verdict.row is not None:
+            after, _ = undid(verdict.row, command, ending)
+        else:
+            after = verdict.row if row is not None and verdict.task is not Task.REFUSE else None
+        if after is None:
+            assert row is None or command.incarnation < row.incarnation, "nothing to remember it in, or refused"
+        else:
+            assert after.incarnation == max(command.incarnation, row.incarnation if row else 0)
+
+
 def test_an_undo_raises_the_run_it_fences() -> None:
     before = Row(state=DONE, run=1, incarnation=1)
     row, outcome = undid(before, Command(kind=C, run=2, incarnation=1), Ending.DONE)

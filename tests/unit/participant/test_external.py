@@ -151,6 +151,21 @@ async def test_two_undos_at_once_call_the_other_side_once() -> None:
         assert len(bank.keys) == 2
 
 
+async def test_while_it_is_being_undone_its_row_learns_a_newer_incarnation() -> None:
+    gateway, bank = make_gateway()
+    async with ParticipantTester(gateway) as tester:
+        await tester.action("pay", TAKE)
+
+        async def restored() -> None:
+            assert await outcome_of(tester.compensation("pay", GIVE_BACK, incarnation=2)) is Outcome.IN_PROGRESS
+            assert await tester.resolve("pay", incarnation=1) is None
+
+        bank.meanwhile = restored
+        await tester.compensation("pay", GIVE_BACK)
+        assert await tester.action("pay", TAKE, run=2, incarnation=1) is None
+        assert len(bank.keys) == 2
+
+
 async def test_an_undo_the_other_side_refuses_leaves_the_effect() -> None:
     gateway, bank = make_gateway()
     async with ParticipantTester(gateway) as tester:
