@@ -194,17 +194,16 @@ def _wake_up(draft: Draft) -> None:
 
 
 def _step_due(draft: Draft, step: Step) -> None:
-    now = draft.env.now
     state = draft.step(step.name)
     limit = timing.step_limit_at(step, state, draft.limiting_phase)
     if limit is not None and timing.is_over(step, state, limit, draft.env):
         fire(draft, step, Trigger.TIME_OVER)
     state = draft.step(step.name)
-    limit = timing.silence_limit_at(step, state)
+    limit = timing.silence_limit_at(step, state, draft.env.lived_since)
     if limit is not None and timing.is_over(step, state, limit, draft.env):
         fire(draft, step, Trigger.SILENT)
     state = draft.step(step.name)
-    if state.heartbeat_at is not None and state.heartbeat_at <= now and fire(draft, step, Trigger.HEARTBEAT_OVER):
+    if timing.heartbeat_is_over(step, state, draft.env) and fire(draft, step, Trigger.HEARTBEAT_OVER):
         return
     if _is_due(draft, step, state):
         fire(draft, step, Trigger.DUE)
@@ -213,8 +212,8 @@ def _step_due(draft: Draft, step: Step) -> None:
 def _is_due(draft: Draft, step: Step, state: StepState) -> bool:
     if state.due_at is not None and state.due_at <= draft.env.now:
         return True
-    limits = timing.limits(draft.saga, draft.limiting_phase, step, state)
-    return any(timing.needs_probe(state, limit, draft.env.now) for limit in limits)
+    limits = timing.limits(draft.saga, draft.limiting_phase, step, state, draft.env.lived_since)
+    return any(timing.needs_probe(state, limit, draft.env) for limit in limits)
 
 
 def _deadline(draft: Draft) -> None:

@@ -199,7 +199,7 @@ class Draft:
                 at=now,
                 due_at=now + timing.reask_delay_us(step, reasks),
                 status=becomes,
-                probe=timing.is_probe(self.saga, self.limiting_phase, step, state, now),
+                probe=timing.is_probe(self.saga, self.limiting_phase, step, state, self.env),
             )
         )
 
