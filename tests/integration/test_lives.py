@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -14,7 +14,7 @@ from saga_coordinator.store.port import Store
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, saga_of, settings_for, start
 from support.hand_clock import HandClock
-from support.scripted import ScriptedParticipant, catalog_of
+from support.scripted import ScriptedParticipant, catalog_of, eventually
 
 SAGAS = 10
 GRACE_S = 2.0
@@ -26,12 +26,6 @@ steps:
   - {name: one, participant: one, command: t.Do, compensation: none, timeout: {step: 1s, reask: 1s}}
   - {name: two, participant: one, command: t.Do, compensation: none}
 """
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], timeout_s: float = 30.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not await condition():  # noqa: ASYNC110 - the store has no event for it
-            await asyncio.sleep(0.02)
 
 
 async def probed_or_over(store: Store, ids: list[UUID], after: int) -> bool:

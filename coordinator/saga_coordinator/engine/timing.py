@@ -20,6 +20,8 @@ NO_ANSWER = "no_answer"
 """Any answer ends this attention."""
 TIME_OVER = "time_over"
 """Only the end of the step ends this one: a FAILED in between must not raise it again and again."""
+NO_PROGRESS = "no_progress"
+"""It answers, but its heartbeat is over and it has no news. News ends this attention."""
 _RETRY_AFTER_MIN_MS = 100
 _RETRY_AFTER_MAX_MS = 3_600_000
 
@@ -68,7 +70,7 @@ def step_limit_at(step: Step, state: StepState, phase: Phase) -> int | None:
 
 def silence_limit_at(step: Step, state: StepState, lived_since: int = 0) -> int | None:
     """When silence becomes a matter for a person."""
-    if state.status not in WAITING or state.silent_since is None or state.attention is not None:
+    if state.status not in WAITING or state.silent_since is None or state.attention not in (None, NO_PROGRESS):
         return None
     return max(state.silent_since, lived_since) + step.timing.attention_ms * 1000
 
@@ -200,6 +202,7 @@ def _settled_at(step: Step, state: StepState, limit: int) -> int:
 
 __all__ = [
     "NO_ANSWER",
+    "NO_PROGRESS",
     "TIME_OVER",
     "backoff_us",
     "drains_wanted",
