@@ -11,6 +11,7 @@ from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.drains import DrainLoop, DrainRequests
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.instruments import Instruments
+from saga_coordinator.life import Life
 from saga_coordinator.outbound import Outbound
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.projector import Projector
@@ -76,6 +77,14 @@ class _Parts:
         self.committer = Committer(store, self.relay, self.closings, Telemetry(self.instruments), clock)
         self.reading = ReplyReading(catalog=self.definitions.catalog, keys=self.keys, topics=self.topics, tenant=settings.tenant)
         self.drains = DrainRequests(store, broker, self.topics, settings.tenant)
+        self.life = Life(
+            store=store,
+            broker=broker,
+            sends=lambda: self.sender.healthy,
+            tenant=settings.tenant,
+            clock=clock,
+            who=settings.instance or "timers",
+        )
         self.starts = Starts(
             committer=self.committer,
             definitions=self.definitions,
@@ -151,6 +160,7 @@ class _Parts:
             sagas=self.sagas,
             reading=self.reading,
             drains=self.drains,
+            life=self.life,
             clock=self.clock,
             instruments=self.instruments,
             batch_sagas=self.settings.batch_sagas,
@@ -215,7 +225,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         "api": [parts.queue.run],
         "replies": parts.reply_loops(),
         "starts": [parts.start_loop().run],
-        "timers": [parts.timer_loop().run],
+        "timers": [parts.life.run, parts.timer_loop().run],
         "sweeper": [parts.sweeper().run],
         "projector": parts.projector_loops(),
         "watchdog": [watchdog.run, *parts.metric_loops()],

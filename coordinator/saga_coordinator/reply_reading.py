@@ -23,7 +23,7 @@ from saga_schemas.frozen import frozen
 from saga_schemas.headers import decode_reply
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.pipeline import check_saga_key, check_size, check_token, read_carried
-from saga_schemas.records import Failure
+from saga_schemas.records import Failure, Progress
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
@@ -81,7 +81,7 @@ class ReplyReading:
             sequence=headers.seq,
             row_run=headers.row_run,
             code=None if failure is None else failure.code,
-            message=None if failure is None else failure.message,
+            message=own.note or None if isinstance(own, Progress) else None if failure is None else failure.message,
             retry_after_ms=None if failure is None else failure.retry_after_ms,
             payload=self._payload(reply, compiled),
             causation_id=headers.causation_id,

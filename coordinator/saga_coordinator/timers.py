@@ -2,7 +2,8 @@
 
 A fired timer is a request to the engine, which decides. Who holds a saga's lock right now will leave its wake-up in place, so skipping a
 locked saga loses nothing. A limit that has passed acts only once the replies concerned are read up to later than it: the loop asks for
-that reading (a row in `control`), and whoever owns the partitions does it (`drains.py`).
+that reading (a row in `control`), and whoever owns the partitions does it (`drains.py`). It was probed in the life that goes on now
+(`life.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from saga_coordinator.drains import DrainRequests
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env, WakeUp
 from saga_coordinator.instruments import Instruments
+from saga_coordinator.life import Life
 from saga_coordinator.reply_reading import ReplyReading
 from saga_coordinator.saga_log import about
 from saga_coordinator.sagas import Sagas
@@ -41,6 +43,7 @@ class TimerLoop:
         sagas: Sagas,
         reading: ReplyReading,
         drains: DrainRequests,
+        life: Life,
         clock: Clock,
         instruments: Instruments,
         batch_sagas: int,
@@ -50,6 +53,7 @@ class TimerLoop:
         self._sagas = sagas
         self._reading = reading
         self._drains = drains
+        self._life = life
         self._clock = clock
         self._instruments = instruments
         self._batch_sagas = batch_sagas
@@ -99,7 +103,7 @@ class TimerLoop:
         for event in await tx.inbox_of(list(rows)):
             events.setdefault(event.saga_id, []).append(event)
         works = await self._sagas.open(rows.values())
-        env = Env(now=tx.now, caught_up=caught_up)
+        env = Env(now=tx.now, caught_up=caught_up, alive_since=self._life.since(tx.now))
         for saga_id, work in works.items():
             for event in events.get(saga_id, []):
                 self._from_inbox(work, event, env)
@@ -119,6 +123,6 @@ class TimerLoop:
         wanted: set[str] = set()
         for work in works:
             if work.saga is not None:
-                wanted |= timing.drains_wanted(work.compiled.definition, work.saga, work.looked_at)
+                wanted |= timing.drains_wanted(work.compiled.definition, work.saga, work.looked_at, work.lived_since)
         if wanted:
             await self._drains.request(wanted)

@@ -83,6 +83,8 @@ class SagaWork:
     woken: bool = False
     looked_at: int = 0
     """The database's time when the engine last looked."""
+    lived_since: int = 0
+    """As the engine was told then."""
     attention_before: frozenset[tuple[str, str]] = frozenset()
     moved: list[Moved] = field(default_factory=list)
     attention_raised: tuple[AttentionRow, ...] = ()
@@ -117,7 +119,7 @@ class SagaWork:
         """Let the engine decide on one event: one transition, one journal record, or nothing. Raises Refused, StateTooLarge."""
         facts, saga = transition(self.compiled.definition, self.saga, event, env, empty=self.tools.empty)
         self.woken = self.woken or isinstance(event, WakeUp)
-        self.looked_at = env.now
+        self.looked_at, self.lived_since = env.now, env.lived_since
         if not facts:
             return facts
         assert saga is not None
@@ -214,7 +216,7 @@ class SagaWork:
     def _wake_up(self, now: int) -> tuple[int | None, bool]:
         """The wake-up row moves only earlier; when it has fired it is set anew."""
         assert self.saga is not None
-        due = timing.next_wake_up(self.compiled.definition, self.saga, now)
+        due = timing.next_wake_up(self.compiled.definition, self.saga, now, self.lived_since)
         current = self.row.wake_at
         if due is None:
             return None, current is not None

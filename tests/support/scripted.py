@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -27,6 +27,7 @@ class Answer:
     payload: bytes = EMPTY_BYTES
     record: str = "saga.v1.Empty"
     sequence: int | None = None
+    note: str = ""
 
 
 DONE = Answer(outcome=Outcome.SUCCEEDED)
@@ -98,7 +99,7 @@ def _value(said: Answer) -> tuple[bytes, str]:
     if said.outcome in (Outcome.REJECTED, Outcome.FAILED):
         return encode_own(Failure.of(said.code, "", said.retry_after_ms)), "saga.v1.Failure"
     if said.outcome is Outcome.IN_PROGRESS:
-        return encode_own(Progress.of("")), "saga.v1.Progress"
+        return encode_own(Progress.of(said.note)), "saga.v1.Progress"
     return said.payload, said.record
 
 
@@ -116,3 +117,10 @@ async def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.01)
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], timeout_s: float = 30.0) -> None:
+    """Wait for something the store can see."""
+    async with asyncio.timeout(timeout_s):
+        while not await condition():  # noqa: ASYNC110 - the store has no event for it
+            await asyncio.sleep(0.02)

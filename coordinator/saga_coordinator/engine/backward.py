@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saga_coordinator.engine import timing
+from saga_coordinator.engine import progress, timing
 from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
 from saga_coordinator.engine.draft import Draft, next_run
 from saga_coordinator.engine.events import Reply
@@ -37,15 +37,17 @@ def ask_again(draft: Draft, step: Step, _: Reply | None) -> None:
 
 
 def in_progress(draft: Draft, step: Step, reply: Reply | None) -> None:
-    """Row 8b: it will answer when the accepted work ends; only a new sequence counts as life (the row's guard)."""
+    """Row 8b: it will answer when the accepted work ends."""
     assert reply is not None
-    state = draft.step(step.name)
-    draft.change(
-        step.name,
-        "8b",
-        progress=reply.sequence if reply.sequence is not None else state.progress,
-        due_at=draft.env.now + (step.timing.heartbeat_ms or step.timing.reask_cap_ms) * 1000,
-    )
+    progress.accept(draft, step, reply, "8b", draft.step(step.name).status)
+
+
+def heartbeat_over(draft: Draft, step: Step, reply: Reply | None) -> None:
+    """Row 8c, going back."""
+    if draft.env.paused:
+        return
+    draft.change(step.name, "8c", heartbeat_at=None)
+    ask_again(draft, step, reply)
 
 
 def unsupported(draft: Draft, step: Step, _: Reply | None) -> None:
@@ -77,7 +79,7 @@ def undo_failed(draft: Draft, step: Step, reply: Reply | None) -> None:
     assert reply is not None and step.compensation is not None
     retry = step.compensation.retry
     spent = draft.step(step.name).undo_spent + 1
-    draft.change(step.name, "16", undo_spent=spent, code=reply.code, message=reply.message)
+    draft.change(step.name, "16", undo_spent=spent, code=reply.code, message=reply.message, progress=0)
     if (retry.attempts is not None and spent >= retry.attempts) or (reply.code or "") in retry.never:
         draft.stick(step.name, "16", Status.STUCK_BACK, "undo_failed", stuck_from=StuckFrom.UNDO)
         return
@@ -93,7 +95,9 @@ def undo_rejected(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 
 def silent(draft: Draft, step: Step, _: Reply | None) -> None:
-    """Row 17: asked and asked again, its replies read, and no answer."""
+    """Row 17: asked and asked again, its replies read, and no answer; that it had no news is not what matters any more."""
+    if draft.step(step.name).attention == timing.NO_PROGRESS:
+        draft.change(step.name, "17", attention=None)
     draft.raise_attention(step.name, "17", timing.NO_ANSWER)
 
 

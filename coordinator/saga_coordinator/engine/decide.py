@@ -13,6 +13,7 @@ from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
 from saga_coordinator.engine.evidence import contradicts, evidence_of
 from saga_coordinator.engine.facts import Acted, Fact, ReplySeen, Started, evolve
+from saga_coordinator.engine.progress import is_news
 from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open, joined, was_sent
 from saga_coordinator.engine.table import Trigger, fire, row_for
 from saga_schemas.outcomes import Kind, Outcome
@@ -132,11 +133,21 @@ def _from_the_future(draft: Draft) -> None:
 
 
 def _trigger(state: StepState, reply: Reply) -> Trigger | None:
-    if reply.outcome in _ONLY_CURRENT_ATTEMPT and (reply.kind is not state.asking or reply.attempt != state.attempt):
+    if reply.outcome in _ONLY_CURRENT_ATTEMPT and not (_is_current(state, reply) or _is_later_news(state, reply)):
         return None
     if reply.kind is Kind.COMPENSATION and reply.outcome is Outcome.SUCCEEDED:
         return Trigger.NEWER_RUN if reply.row_run is not None and reply.row_run > state.run else None
     return _TRIGGERS.get((reply.kind, reply.outcome))
+
+
+def _is_current(state: StepState, reply: Reply) -> bool:
+    return reply.kind is state.asking and reply.attempt == state.attempt
+
+
+def _is_later_news(state: StepState, reply: Reply) -> bool:
+    """Accepted work tells of itself under the attempt that began it, however often it was asked since."""
+    known = reply.outcome is Outcome.IN_PROGRESS and reply.kind is state.asking and state.progress > 0
+    return known and reply.sequence is not None and is_news(state, reply)
 
 
 def _note_evidence(draft: Draft, step: Step, state: StepState, reply: Reply) -> None:
@@ -156,7 +167,8 @@ def _apply(draft: Draft, step: Step, trigger: Trigger, reply: Reply) -> None:
         return
     _see(draft, step, reply)
     if trigger is not Trigger.EXPIRED:  # an EXPIRED answer is as good as silence: a skewed clock must not look alive
-        draft.heard(step.name, row.number)
+        news = trigger is not Trigger.IN_PROGRESS or is_news(draft.step(step.name), reply)
+        draft.heard(step.name, row.number, news=news)
     row.act(draft, step, reply)
 
 
@@ -194,17 +206,16 @@ def _wake_up(draft: Draft) -> None:
 
 
 def _step_due(draft: Draft, step: Step) -> None:
-    now = draft.env.now
     state = draft.step(step.name)
     limit = timing.step_limit_at(step, state, draft.limiting_phase)
     if limit is not None and timing.is_over(step, state, limit, draft.env):
         fire(draft, step, Trigger.TIME_OVER)
     state = draft.step(step.name)
-    limit = timing.silence_limit_at(step, state)
+    limit = timing.silence_limit_at(step, state, draft.env.lived_since)
     if limit is not None and timing.is_over(step, state, limit, draft.env):
         fire(draft, step, Trigger.SILENT)
     state = draft.step(step.name)
-    if state.heartbeat_at is not None and state.heartbeat_at <= now and fire(draft, step, Trigger.HEARTBEAT_OVER):
+    if timing.heartbeat_is_over(step, state, draft.env) and fire(draft, step, Trigger.HEARTBEAT_OVER):
         return
     if _is_due(draft, step, state):
         fire(draft, step, Trigger.DUE)
@@ -213,8 +224,8 @@ def _step_due(draft: Draft, step: Step) -> None:
 def _is_due(draft: Draft, step: Step, state: StepState) -> bool:
     if state.due_at is not None and state.due_at <= draft.env.now:
         return True
-    limits = timing.limits(draft.saga, draft.limiting_phase, step, state)
-    return any(timing.needs_probe(state, limit, draft.env.now) for limit in limits)
+    limits = timing.limits(draft.saga, draft.limiting_phase, step, state, draft.env.lived_since)
+    return any(timing.needs_probe(state, limit, draft.env) for limit in limits)
 
 
 def _deadline(draft: Draft) -> None:

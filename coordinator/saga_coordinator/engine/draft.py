@@ -136,10 +136,11 @@ class Draft:
         """Enter a state: what waited in the old one is forgotten, an attention that belonged to it is over."""
         self._change(name, row, {"status": status, **_LEFT_BEHIND, **changes})
 
-    def heard(self, name: str, row: str) -> None:
-        """An answer came: the silence is over."""
+    def heard(self, name: str, row: str, *, news: bool = True) -> None:
+        """An answer came: the silence is over. So is the want of news, if it brings some."""
         step = self.step(name)
-        attention = None if step.attention == timing.NO_ANSWER else step.attention
+        over = step.attention == timing.NO_ANSWER or (news and step.attention == timing.NO_PROGRESS)
+        attention = None if over else step.attention
         self.change(name, row, silent_since=None, reasks=0, attention=attention)
 
     def stick(self, name: str, row: str, status: Status, reason: str, *, stuck_from: StuckFrom | None = None) -> None:
@@ -199,7 +200,7 @@ class Draft:
                 at=now,
                 due_at=now + timing.reask_delay_us(step, reasks),
                 status=becomes,
-                probe=timing.is_probe(self.saga, self.limiting_phase, step, state, now),
+                probe=timing.is_probe(self.saga, self.limiting_phase, step, state, self.env),
             )
         )
 
@@ -278,7 +279,7 @@ def _fresh_asking(state: StepState, kind: Kind, becomes: Status) -> dict[str, An
     """What is forgotten when another kind of command is asked than before, or another state entered."""
     changes: dict[str, Any] = {}
     if state.asking is not kind:
-        changes |= {"attempt": 0, "silent_since": None, "probed_at": None, "reasks": 0}
+        changes |= {"attempt": 0, "silent_since": None, "probed_at": None, "reasks": 0, "progress": 0}
     if state.status is not becomes:
         changes |= {"heartbeat_at": None, "stuck_from": None}
         if state.status not in _FORWARD:  # spent retries stay a matter for a person while they go on

@@ -91,6 +91,13 @@ class Env:
     held: Mapping[str, str] = field(default_factory=dict)
     """Admission: steps that may not be asked now, with the named reason."""
     paused: bool = False
+    alive_since: int | None = 0
+    """Since when, without a lapse, some coordinator has fired timers and reached the broker. None: nobody knows that one does now, so
+    no limit acts and nothing proves silence. 0: this decision fires no timers."""
+
+    @property
+    def lived_since(self) -> int:
+        return self.now if self.alive_since is None else self.alive_since
 
 
 class Refused(Exception):

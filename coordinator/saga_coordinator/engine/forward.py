@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saga_coordinator.engine import timing
+from saga_coordinator.engine import progress, timing
 from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Reply
@@ -91,7 +91,7 @@ def failed(draft: Draft, step: Step, reply: Reply | None) -> None:
     assert reply is not None
     retry = step.action.retry
     spent = draft.step(step.name).spent + 1
-    draft.change(step.name, "5", spent=spent, code=reply.code, message=reply.message)
+    draft.change(step.name, "5", spent=spent, code=reply.code, message=reply.message, progress=0)
     exhausted = (retry.attempts is not None and spent >= retry.attempts) or (reply.code or "") in retry.never
     if exhausted and draft.limiting_phase is Phase.RUNNING:
         _give_up(draft, step, "5", f"{step.name}: FAILED {reply.code or ''}".rstrip())
@@ -123,19 +123,9 @@ def unsupported(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 
 def in_progress(draft: Draft, step: Step, reply: Reply | None) -> None:
-    """Row 6: accepted; only a new sequence extends the heartbeat (the row's guard)."""
+    """Row 6."""
     assert reply is not None
-    state = draft.step(step.name)
-    now, heartbeat = draft.env.now, step.timing.heartbeat_ms
-    draft.change(
-        step.name,
-        "6",
-        status=Status.ACCEPTED,
-        progress=reply.sequence if reply.sequence is not None else state.progress,
-        heartbeat_at=now + heartbeat * 1000 if heartbeat is not None else None,
-        due_at=now + step.timing.reask_cap_ms * 1000,
-        hold=None,
-    )
+    progress.accept(draft, step, reply, "6", Status.ACCEPTED)
 
 
 def fenced(draft: Draft, step: Step, _: Reply | None) -> None:

@@ -120,7 +120,7 @@ class StepState:
     reasks: int = 0
     """Commands sent since the last answer, less one: the re-ask interval grows with it."""
     progress: int = 0
-    """The highest sequence of IN_PROGRESS seen."""
+    """The highest sequence of IN_PROGRESS seen, for this kind of command; 1 where they carry none; 0: it was not accepted."""
     asked_at: int | None = None
     """When the action of this run was first asked: the step's time limit counts from here."""
     silent_since: int | None = None
@@ -143,6 +143,7 @@ class StepState:
     code: str | None = None
     """Code of the last FAILED, REJECTED or mapping failure."""
     message: str | None = None
+    """What the participant said with it; of accepted work, its last note."""
     command: bytes | None = None
     """The action's framed payload, as sent."""
     reply: bytes | None = None

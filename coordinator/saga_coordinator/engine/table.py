@@ -73,16 +73,6 @@ def _opened(draft: Draft, step: Step, _: Reply | None) -> bool:
     return is_open(draft.step(step.name))
 
 
-def _opened_and_news(draft: Draft, step: Step, reply: Reply | None) -> bool:
-    return _opened(draft, step, reply) and _news(draft, step, reply)
-
-
-def _news(draft: Draft, step: Step, reply: Reply | None) -> bool:
-    """IN_PROGRESS without a sequence, or with a new one."""
-    assert reply is not None
-    return reply.sequence is None or reply.sequence > draft.step(step.name).progress
-
-
 def _first_time(draft: Draft, step: Step, _: Reply | None) -> bool:
     return draft.step(step.name).reasks == 0
 
@@ -151,13 +141,14 @@ ROWS: tuple[Row, ...] = (
     *_rows("5", _ASKED, {T.FAILED}, {S.BACKOFF, S.RESOLVING}, forward.failed),
     *_rows("5b", _OPEN, {T.UNSUPPORTED}, {S.RESOLVING, S.STUCK_FORWARD, S.STUCK_BACK}, forward.unsupported, _opened, "open"),
     *_rows("5b", _BACK_ASKED, {T.UNSUPPORTED}, {S.STUCK_BACK}, backward.unsupported),
-    *_rows("6", _OPEN, {T.IN_PROGRESS}, {S.ACCEPTED}, forward.in_progress, _opened_and_news, "open, new sequence"),
+    *_rows("6", _OPEN, {T.IN_PROGRESS}, {S.ACCEPTED}, forward.in_progress, _opened, "open"),
     *_rows("7", _OPEN, {T.FENCED}, {S.UNDONE, S.STUCK_FORWARD}, forward.fenced, _opened, "open"),
     *_rows("8", _ASKED, {T.EXPIRED}, SAME, forward.ask_again, _first_time, "first time"),
     *_rows("8", _ASKED, {T.DUE}, SAME, forward.ask_again),
     *_rows("8b", _BACK_ASKED, {T.EXPIRED}, SAME, backward.ask_again, _first_time, "first time"),
-    *_rows("8b", _BACK_ASKED, {T.IN_PROGRESS}, SAME, backward.in_progress, _news, "new sequence"),
+    *_rows("8b", _BACK_ASKED, {T.IN_PROGRESS}, SAME, backward.in_progress),
     *_rows("8c", {S.ACCEPTED}, {T.HEARTBEAT_OVER}, {S.ASKED}, forward.heartbeat_over),
+    *_rows("8c", _BACK_ASKED, {T.HEARTBEAT_OVER}, SAME, backward.heartbeat_over),
     *_rows("9", _OPEN, {T.TIME_OVER}, {S.RESOLVING}, forward.time_over, _opened, "open"),
     *_rows("10", {S.BACKOFF}, {T.DUE}, {S.READY}, forward.backoff_due),
     *_rows("14", {S.UNDO_DUE}, {T.DEPENDENTS_SETTLED}, {S.UNDO_ASKED}, backward.dependents_settled),

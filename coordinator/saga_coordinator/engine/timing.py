@@ -2,6 +2,9 @@
 
 Pure arithmetic on a definition's times and a saga's state. A limit D of a step acts only when the step was asked again after D (the
 probe), twice the re-ask interval has passed since (the grace), and the participant's replies are read up to a later time than that.
+
+Only time in which a coordinator lived proves anything. After a lapse (`env.alive_since`) a probe of before does not count: participants
+may have been down with everything else, so another is sent and its grace begins anew. Silence and heartbeats are counted from then too.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ NO_ANSWER = "no_answer"
 """Any answer ends this attention."""
 TIME_OVER = "time_over"
 """Only the end of the step ends this one: a FAILED in between must not raise it again and again."""
+NO_PROGRESS = "no_progress"
+"""It answers, but its heartbeat is over and it has no news. News ends this attention."""
 _RETRY_AFTER_MIN_MS = 100
 _RETRY_AFTER_MAX_MS = 3_600_000
 
@@ -63,11 +68,23 @@ def step_limit_at(step: Step, state: StepState, phase: Phase) -> int | None:
     return state.asked_at + step.timing.step_ms * 1000
 
 
-def silence_limit_at(step: Step, state: StepState) -> int | None:
+def silence_limit_at(step: Step, state: StepState, lived_since: int = 0) -> int | None:
     """When silence becomes a matter for a person."""
-    if state.status not in WAITING or state.silent_since is None or state.attention is not None:
+    if state.status not in WAITING or state.silent_since is None or state.attention not in (None, NO_PROGRESS):
         return None
-    return state.silent_since + step.timing.attention_ms * 1000
+    return max(state.silent_since, lived_since) + step.timing.attention_ms * 1000
+
+
+def heartbeat_end(step: Step, state: StepState, lived_since: int) -> int | None:
+    """When accepted work without news is asked about."""
+    if state.heartbeat_at is None:
+        return None
+    return max(state.heartbeat_at, lived_since + (step.timing.heartbeat_ms or 0) * 1000)
+
+
+def heartbeat_is_over(step: Step, state: StepState, env: Env) -> bool:
+    end = heartbeat_end(step, state, env.lived_since)
+    return end is not None and end <= env.now
 
 
 def has_limits(state: StepState) -> bool:
@@ -75,86 +92,92 @@ def has_limits(state: StepState) -> bool:
     return state.status in WAITING or is_open(state)
 
 
-def own_limits(phase: Phase, step: Step, state: StepState) -> list[int]:
+def own_limits(phase: Phase, step: Step, state: StepState, lived_since: int) -> list[int]:
     """The limits of this step alone."""
-    return [limit for limit in (step_limit_at(step, state, phase), silence_limit_at(step, state)) if limit is not None]
+    both = (step_limit_at(step, state, phase), silence_limit_at(step, state, lived_since))
+    return [limit for limit in both if limit is not None]
 
 
-def limits(saga: Saga, phase: Phase, step: Step, state: StepState) -> list[int]:
+def limits(saga: Saga, phase: Phase, step: Step, state: StepState, lived_since: int = 0) -> list[int]:
     """Every limit that concerns this step now: its own, and while it is open the saga's deadline."""
     if not has_limits(state):
         return []
-    found = own_limits(phase, step, state)
+    found = own_limits(phase, step, state, lived_since)
     if phase is Phase.RUNNING and saga.deadline_at is not None and is_open(state):
         found.append(saga.deadline_at)
     return found
 
 
-def is_probe(saga: Saga, phase: Phase, step: Step, state: StepState, now: int) -> bool:
+def is_probe(saga: Saga, phase: Phase, step: Step, state: StepState, env: Env) -> bool:
     """A command sent now proves silence for some passed limit that had no probe yet."""
     deadline = saga.deadline_at if phase is Phase.RUNNING else None
-    if deadline is not None and deadline <= now and not _probed(state, deadline):
+    if deadline is not None and _lacks_probe(state, deadline, env):
         return True  # also the first command of a step that begins after the saga's deadline
-    return any(limit <= now and not _probed(state, limit) for limit in limits(saga, phase, step, state))
+    return any(_lacks_probe(state, limit, env) for limit in limits(saga, phase, step, state, env.lived_since))
 
 
-def needs_probe(state: StepState, limit: int, now: int) -> bool:
+def needs_probe(state: StepState, limit: int, env: Env) -> bool:
     """The limit has passed and the command was not sent again since; a step in backoff is probed by its own next attempt."""
-    return limit <= now and not _probed(state, limit) and state.status in WAITING
+    return _lacks_probe(state, limit, env) and state.status in WAITING
+
+
+def _lacks_probe(state: StepState, limit: int, env: Env) -> bool:
+    """While nobody knows that a coordinator lives, a command proves nothing: it may not leave."""
+    return env.alive_since is not None and limit <= env.now and not _probed(state, limit, env.alive_since)
 
 
 def is_over(step: Step, state: StepState, limit: int, env: Env) -> bool:
-    """The limit has passed, was probed, the grace is over, and the replies are read up to later than that."""
-    if limit > env.now or not _probed(state, limit):
+    """The limit has passed, was probed in this life, the grace is over, and the replies are read up to later than that."""
+    if env.alive_since is None or limit > env.now or not _probed(state, limit, env.alive_since):
         return False
     settled = _settled_at(step, state, limit)
     return env.now > settled and env.caught_up.get(step.participant, 0) > settled
 
 
-def due_times(definition: Definition, saga: Saga) -> Iterator[int]:
+def due_times(definition: Definition, saga: Saga, lived_since: int = 0) -> Iterator[int]:
     """Every time at which this saga wants to be looked at."""
     phase = limiting_phase(definition, saga)
     if phase is Phase.RUNNING and saga.deadline_at is not None and not saga.recovering:
-        yield from _deadline_look(definition, saga, saga.deadline_at)
+        yield from _deadline_look(definition, saga, saga.deadline_at, lived_since)
     for step in definition.steps:
         state = saga.steps[step.name]
         if state.due_at is not None:
             yield state.due_at
-        if state.heartbeat_at is not None:
-            yield state.heartbeat_at
+        if (heartbeat := heartbeat_end(step, state, lived_since)) is not None:
+            yield heartbeat
         if saga.recovering or not has_limits(state):
             continue
-        for limit in own_limits(phase, step, state):
-            if _probed(state, limit):
+        for limit in own_limits(phase, step, state, lived_since):
+            if _probed(state, limit, lived_since):
                 yield _settled_at(step, state, limit) + 1
             elif state.status in WAITING:  # else its own next attempt is the probe, and that is due at due_at
                 yield limit
 
 
-def _deadline_look(definition: Definition, saga: Saga, deadline: int) -> Iterator[int]:
+def _deadline_look(definition: Definition, saga: Saga, deadline: int, lived_since: int) -> Iterator[int]:
     """When the saga's deadline passes for the steps to be asked again, and when it may act: after the last of their graces."""
     still_open = [(step, state) for step in definition.steps if is_open(state := saga.steps[step.name])]
-    unproved = [state for _, state in still_open if not _probed(state, deadline)]
+    unproved = [state for _, state in still_open if not _probed(state, deadline, lived_since)]
     if not still_open or any(state.status in WAITING for state in unproved):
         yield deadline
     elif not unproved:
         yield max(_settled_at(step, state, deadline) for step, state in still_open) + 1
 
 
-def next_wake_up(definition: Definition, saga: Saga, now: int) -> int | None:
+def next_wake_up(definition: Definition, saga: Saga, now: int, lived_since: int = 0) -> int | None:
     """The earliest of them: what the wake-up row must hold at the latest. None only for a finished saga.
 
     A saga that waits only for an operator is looked at once an hour all the same (promise 6).
     """
     if saga.final:
         return None
-    return min(due_times(definition, saga), default=now + _LOOK_AT_LEAST_US)
+    return min(due_times(definition, saga, lived_since), default=now + _LOOK_AT_LEAST_US)
 
 
 _LOOK_AT_LEAST_US = 3_600_000_000
 
 
-def drains_wanted(definition: Definition, saga: Saga, now: int) -> frozenset[str]:
+def drains_wanted(definition: Definition, saga: Saga, now: int, lived_since: int = 0) -> frozenset[str]:
     """Participants whose replies must be read up to now before a passed limit of this saga may act."""
     if saga.final or saga.recovering:
         return frozenset()
@@ -162,13 +185,13 @@ def drains_wanted(definition: Definition, saga: Saga, now: int) -> frozenset[str
     wanted = set()
     for step in definition.steps:
         state = saga.steps[step.name]
-        if any(limit <= now for limit in limits(saga, phase, step, state)):
+        if any(limit <= now for limit in limits(saga, phase, step, state, lived_since)):
             wanted.add(step.participant)
     return frozenset(wanted)
 
 
-def _probed(state: StepState, limit: int) -> bool:
-    return state.probed_at is not None and state.probed_at >= limit
+def _probed(state: StepState, limit: int, alive_since: int) -> bool:
+    return state.probed_at is not None and state.probed_at >= max(limit, alive_since)
 
 
 def _settled_at(step: Step, state: StepState, limit: int) -> int:
@@ -179,9 +202,11 @@ def _settled_at(step: Step, state: StepState, limit: int) -> int:
 
 __all__ = [
     "NO_ANSWER",
+    "NO_PROGRESS",
     "TIME_OVER",
     "backoff_us",
     "drains_wanted",
+    "heartbeat_is_over",
     "is_over",
     "is_probe",
     "limiting_phase",

@@ -15,7 +15,7 @@ class Waiting:
 
     step: str | None
     name: str
-    """`reply` `retry` `reply_backlog` `paused` `attention:<reason>` …"""
+    """`reply` `accepted` `retry` `reply_backlog` `paused` `attention:<reason>` …"""
     since: int | None
     until: int | None
     """When it is looked at again by itself."""
@@ -27,6 +27,8 @@ _WAY_OUT = {
     "conflict": "two definite answers contradict each other: compare the participant's saga_barrier row;"
     " then `saga step waive --unsafe` with the evidence",
     "no_answer": "the participant does not answer: is it running, does anyone read its command topic? It is asked again by itself",
+    "no_progress": "the participant answers that it works on it, without news for longer than the heartbeat: see its note, and what it"
+    " waits for. It is asked again by itself; news ends the attention",
     "time_over": "the step's time is over and it can only go forward: it is asked again by itself until it answers",
     "retries_spent": "it is retried by itself without end: mend the participant",
     "reply_from_the_future": "a participant answers commands this database never decided: the database was restored from a backup",
@@ -64,10 +66,19 @@ def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, n
 def _reply(definition: Definition, saga: Saga, step: Step, state: StepState, now: int) -> Waiting:
     limits = timing.limits(saga, timing.limiting_phase(definition, saga), step, state)
     if is_open(state) and any(limit <= now for limit in limits):
-        mover = f"a limit has passed; it acts once the replies of {step.participant} are read up to now"
+        mover = f"a limit has passed; it acts once {step.participant} was asked again, and its replies are read up to then"
         return Waiting(step=step.name, name="reply_backlog", since=state.silent_since, until=state.due_at, mover=mover)
+    if _is_accepted(state):
+        note = f": «{state.message}»" if state.message else ""
+        mover = f"{step.participant} has accepted it and will answer{note}; asked again by itself"
+        return Waiting(step=step.name, name="accepted", since=state.asked_at, until=state.due_at, mover=mover)
     mover = f"the reply of {step.participant}; asked again by itself"
     return Waiting(step=step.name, name="reply", since=state.silent_since, until=state.due_at, mover=mover)
+
+
+def _is_accepted(state: StepState) -> bool:
+    """Its last word is IN_PROGRESS."""
+    return state.status is Status.ACCEPTED or (state.progress > 0 and state.silent_since is None)
 
 
 def _attention(step: str | None, reason: str, since: int | None, until: int | None) -> Waiting:

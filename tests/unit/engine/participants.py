@@ -111,6 +111,7 @@ class Participant:
             self._fence(run)
             return Answer(Outcome.REJECTED)
         self.row, self.working, self.undo_wished = Row.ACCEPTED, True, None
+        self.sequence += 1
         return self._in_progress()
 
     def _compensation(self, run: int, will: Will) -> Answer:
@@ -170,7 +171,7 @@ class Participant:
         return Answer(outcome, kind=Kind.COMPENSATION)
 
     def _in_progress(self) -> Answer:
-        self.sequence += 1
+        """Without news: asked again it says what it said."""
         return Answer(Outcome.IN_PROGRESS, sequence=self.sequence)
 
     def _done(self, run: int) -> Answer:

@@ -1,7 +1,8 @@
 """Sagas to play with: definitions built in a line, and a player that tells the engine what happens, in words.
 
 A script is what happens, one word each: `a:SUCCEEDED` is the answer to the last command of step a, `a:action:SUCCEEDED` to its last
-command of that kind, `newer:a` is row 15b's answer, `wait:30` moves the clock by seconds and lets the timer fire, `cancel`, `retry:a`,
+command of that kind, `newer:a` is row 15b's answer, `wait:30` moves the clock by seconds and lets the timer fire, `down:30` moves it
+while nobody lives, `cancel`, `retry:a`,
 `waive:a`, `waive!:a` are the operator's, `recover` is a restore from a backup, `pause` and `resume`, `backlog` and `drained`, `hold:a`
 and `admit:a` set what the engine is told of the world. Every transition is checked for what holds always: one version on, the encoded
 facts fold to the same state, state and facts survive their encoding, and every change of a step's state is one the diagram shows.
@@ -106,6 +107,7 @@ class Player:
     now: int = 1_700_000_000 * SECOND
     paused: bool = False
     drained: bool = True
+    alive_since: int | None = 0
     held: dict[str, str] = field(default_factory=dict)
     saga: Saga | None = None
     facts: tuple[Fact, ...] = ()
@@ -117,7 +119,7 @@ class Player:
     @property
     def env(self) -> Env:
         caught_up = {s.participant: self.now for s in self.definition.steps} if self.drained else {}
-        return Env(now=self.now, caught_up=caught_up, held=self.held, paused=self.paused)
+        return Env(now=self.now, caught_up=caught_up, held=self.held, paused=self.paused, alive_since=self.alive_since)
 
     @property
     def state(self) -> Saga:
@@ -184,6 +186,11 @@ class Player:
         self.now += int(float(seconds) * SECOND)
         self.tell(WakeUp())
 
+    def _down(self, seconds: str) -> None:
+        """Nobody lives for so long: time goes on, nothing is looked at, a new life begins."""
+        self.now += int(float(seconds) * SECOND)
+        self.alive_since = self.now
+
     def _newer(self, name: str) -> None:
         """The participant answers a compensation that it holds a newer run (row 15b)."""
         newer = self.state.steps[name].run + 1
@@ -201,6 +208,7 @@ _ACTS: dict[str, Callable[[Player, str], object]] = {
     "retry": lambda p, name: p.tell(RetryStep(step=name, reason="mended", actor="ann")),
     "waive": lambda p, name: p.tell(WaiveStep(step=name, evidence="seen in their books", actor="ann")),
     "waive!": lambda p, name: p.tell(WaiveStep(step=name, evidence="seen in their books", actor="ann", unsafe=True)),
+    "down": Player._down,
     "newer": Player._newer,
     "recover": lambda p, _: p.tell(Recover(incarnation=p.state.incarnation + 1)),
     "pause": lambda p, _: p._set(paused=True),

@@ -71,6 +71,7 @@ class World:
         self.backup: tuple[Saga, int] | None = None
         self.restored = self.forced_hand = self.calm = False
         self.measured: dict[str, int] = {}
+        self.alive_since: int | None = 0
         self.behind = _behind(shape)
 
     # --- one life ------------------------------------------------------------------------------------------------------
@@ -111,10 +112,14 @@ class World:
         assert self.saga is not None
         return self.saga
 
+    @property
+    def lived_since(self) -> int:
+        return Env(now=self.now, alive_since=self.alive_since).lived_since
+
     # --- the coordinator -----------------------------------------------------------------------------------------------
 
     def tell(self, event: Event) -> tuple[Fact, ...]:
-        before, env = self.saga, self._env()
+        before, env = self.saga, self._env(event)
         facts, after = transition(self.shape, before, event, env, empty=EMPTY)
         if facts:
             self.saga = evolve(before, facts)
@@ -131,13 +136,14 @@ class World:
         check_waits(self.shape, self.state, self.now)
         return facts
 
-    def _env(self) -> Env:
+    def _env(self, event: Event) -> Env:
         """Truthful: a participant's replies are read up to the time of the measurement, or up to the first unread one."""
         for step in self.shape.steps:
             unread = [m.at for m in self.replies if m.step == step.name and not m.read]
             if self.calm or self.dice.random() < 0.7:
                 self.measured[step.participant] = min(unread, default=self.now + 1) - 1
-        return Env(now=self.now, caught_up=dict(self.measured), held=self.held, paused=self.paused)
+        alive_since = self.alive_since if isinstance(event, WakeUp) else 0
+        return Env(now=self.now, caught_up=dict(self.measured), held=self.held, paused=self.paused, alive_since=alive_since)
 
     def _publish(self, command: CommandSent) -> None:
         participant = self.participants[command.step]
@@ -232,23 +238,30 @@ class World:
     # --- time, operators, restores -------------------------------------------------------------------------------------
 
     def _time_passes(self) -> None:
-        wake_at = timing.next_wake_up(self.shape, self.state, self.now)
+        if self.dice.random() < 0.1:
+            self._nobody_lives()
+        wake_at = timing.next_wake_up(self.shape, self.state, self.now, self.lived_since)
         if wake_at is not None and self.dice.random() < 0.7:
             self.now = max(self.now, min(wake_at, self.now + 3600 * SECOND))
         else:
             self.now += self.dice.randrange(1, 20 * SECOND)
         self._wake()
 
+    def _nobody_lives(self) -> None:
+        """Nothing is looked at for a while; then a new life begins, at once or once somebody knows of it."""
+        self.now += self.dice.randrange(1, 100 * SECOND)
+        self.alive_since = self.dice.choice([self.now, None])
+
     def _wake(self) -> None:
         self.tell(WakeUp())
         if self.state.final or self.paused:
             return
-        wake_at = timing.next_wake_up(self.shape, self.state, self.now)
+        wake_at = timing.next_wake_up(self.shape, self.state, self.now, self.lived_since)
         assert wake_at is not None
-        if wake_at <= self.now:  # it would be woken again at once: only because replies have to be read first
-            wanted = timing.drains_wanted(self.shape, self.state, self.now)
+        if wake_at <= self.now:  # it would be woken again at once: only because replies have to be read first, or nobody lives
+            wanted = timing.drains_wanted(self.shape, self.state, self.now, self.lived_since)
             unread = any(self.measured.get(name, 0) < self.now for name in wanted)
-            assert unread or self.restored, f"the timer spins: {self.state}"
+            assert unread or self.alive_since is None or self.restored, f"the timer spins: {self.state}"
 
     def _operator_acts(self) -> None:
         name = self.dice.choice(list(self.participants))
@@ -314,6 +327,7 @@ class World:
     def _calm_down(self) -> None:
         """Faults stop: nothing is lost or doubled any more, handlers succeed, nobody holds anything."""
         self.calm, self.paused = True, False
+        self.alive_since = self.now if self.alive_since is None else self.alive_since
         self.held.clear()
 
     def _must_end_or_ask(self) -> None:
@@ -322,10 +336,10 @@ class World:
                 return
             self._wake()
             self._drain_all()
-            wake_at = timing.next_wake_up(self.shape, self.state, self.now)
+            wake_at = timing.next_wake_up(self.shape, self.state, self.now, self.lived_since)
             if self.state.final or wake_at is None:
                 return
-            if self._asks_for_attention() and not any(timing.due_times(self.shape, self.state)):
+            if self._asks_for_attention() and not any(timing.due_times(self.shape, self.state, self.lived_since)):
                 return  # nothing but a person moves it
             self.now = max(self.now + 1, wake_at)
         assert self.state.final or self._asks_for_attention(), f"L1: neither ended nor asked for attention: {self.state}"
@@ -433,6 +447,7 @@ class World:
                 limit = before.deadline_at if deadline else timing.step_limit_at(step, state, before.phase)
                 assert limit is not None and limit <= self.now, "S13: before its time"
                 assert state.probed_at is not None and state.probed_at >= limit, "S13: it was not asked again after its time"
+                assert env.alive_since is not None and state.probed_at >= env.alive_since, "S13: it was asked in another life"
                 settled = state.probed_at + 2 * step.timing.reask_ms * 1000
                 assert settled < self.now, "S13: within the grace of the question"
                 assert env.caught_up.get(step.participant, 0) > settled, "S13: before its replies are read"

@@ -69,7 +69,6 @@ def test_only_a_new_sequence_extends_the_heartbeat() -> None:
     player.tell(player.reply("a", Outcome.IN_PROGRESS, sequence=1))
     player.play("wait:15")
     player.tell(player.reply("a", Outcome.IN_PROGRESS, sequence=1))
-    assert player.facts == ()
     assert looks_at(player) == 5
     player.tell(player.reply("a", Outcome.IN_PROGRESS, sequence=2))
     assert looks_at(player) == 15  # the step's own limit comes before the heartbeat at 20
@@ -167,7 +166,8 @@ def test_a_saga_that_waits_for_a_person_alone_is_looked_at_every_hour() -> None:
         ("hold:b a:SUCCEEDED", ["slot"]),
         ("pause a:SUCCEEDED", ["paused"]),
         ("a:SUCCEEDED pause b:REJECTED", ["paused"]),
-        ("a:SUCCEEDED b:IN_PROGRESS", ["reply"]),
+        ("a:SUCCEEDED b:IN_PROGRESS", ["accepted"]),
+        ("a:SUCCEEDED b:IN_PROGRESS cancel b:IN_PROGRESS", ["accepted"]),
         ("a:SUCCEEDED cancel", ["reply"]),
         ("a:SUCCEEDED cancel b:REJECTED", ["attention:undo_rejected"]),
         ("a:SUCCEEDED recover", ["reply", "reply"]),
@@ -187,3 +187,64 @@ def test_a_command_sent_again_has_the_same_bytes_and_the_next_attempt() -> None:
     assert [c.attempt for c in sent] == [1, 2, 3, 4]
     assert len({c.payload for c in sent}) == 1
     assert all(c.expiry_at == c.at + 3600 * SECOND for c in sent)
+
+
+# --- lives: a limit counts only time in which somebody lived ----------------------------------------------------------------
+
+
+def test_a_probe_of_an_earlier_life_proves_nothing() -> None:
+    player = play(LINE, "wait:30 down:60 wake")
+    assert player.commands == ["action:a"], "asked again in this life"
+    assert player.sent[-1].probe
+    assert player.play("wait:9.99").state.phase == "RUNNING"
+    assert player.play("wait:0.02").state.phase == "COMPENSATING"
+
+
+def test_an_answer_within_the_grace_of_the_new_life_is_in_time() -> None:
+    assert play(LINE, "wait:30 down:60 wake wait:9.9 a:SUCCEEDED").state.steps["b"].status == "asked"
+
+
+def test_the_deadline_is_proved_in_this_life_too() -> None:
+    shape = definition(step("a", times=PATIENT), deadline_s=30)
+    player = play(shape, "wait:30 down:60 wake wait:9.99")
+    assert (player.state.phase, len(player.sent)) == ("RUNNING", 3)
+    assert player.play("wait:0.02").state.reason == "deadline"
+
+
+def test_a_step_in_backoff_is_proved_by_its_next_attempt_in_this_life() -> None:
+    player = play(LINE, "wait:31")
+    player.tell(player.reply("a", Outcome.FAILED, retry_after_ms=100_000))
+    player.play("down:60 wait:39")
+    assert player.state.phase == "RUNNING"
+    player.play("wait:1")
+    assert (player.commands, player.sent[-1].probe) == (["action:a"], True)
+    assert player.play("wait:10.01").state.phase == "COMPENSATING"
+
+
+def test_nobody_is_called_for_a_silence_in_which_nobody_lived() -> None:
+    player = play(SILENT, "wait:5 down:1000 wake wait:290 wait:9 wait:0.9")
+    assert player.state.steps["a"].attention is None
+    player.play("wait:0.2 wait:10.1")
+    assert player.state.steps["a"].attention == "no_answer"
+
+
+def test_a_heartbeat_is_counted_from_the_new_life() -> None:
+    player = play(LINE)
+    player.tell(player.reply("a", Outcome.IN_PROGRESS, sequence=1))
+    player.play("down:19 wait:19")
+    assert player.state.steps["a"].status == "accepted"
+    assert player.play("wait:1").state.steps["a"].status == "asked"
+
+
+def test_while_nobody_knows_that_we_live_no_limit_acts_and_nothing_is_asked_for_it() -> None:
+    player = play(LINE)
+    player.alive_since = None
+    player.play("wait:30 wait:1 wait:1 wait:1")
+    assert [command.probe for command in player.sent] == [False] * len(player.sent)
+    assert len(player.sent) == 2, "the first, and the re-ask that was due"
+    player.play("wait:600")
+    assert (player.state.phase, player.state.steps["a"].attention) == ("RUNNING", None)
+    player.alive_since = player.now
+    player.play("wake")
+    assert player.sent[-1].probe
+    assert player.play("wait:10.01").state.phase == "COMPENSATING"
