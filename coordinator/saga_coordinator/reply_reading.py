@@ -14,6 +14,7 @@ import orjson
 from saga_coordinator.dead_letters import decode_headers, encode_headers
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine.events import Reply
+from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Record
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import to_reader
@@ -79,8 +80,8 @@ class ReplyReading:
             outcome=headers.outcome,
             sequence=headers.seq,
             row_run=headers.row_run,
-            code=None if failure is None else failure.code,
-            message=None if failure is None else failure.message,
+            code=None if failure is None else storable(failure.code),
+            message=None if failure is None else storable(failure.message),
             retry_after_ms=None if failure is None else failure.retry_after_ms,
             payload=self._payload(reply, compiled),
             causation_id=headers.causation_id,
