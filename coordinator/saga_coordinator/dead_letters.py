@@ -14,6 +14,7 @@ import orjson
 
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.store.port import DeadLetter, OrphanReply
+from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Headers, Outgoing, Record
 from saga_schemas.errors import BadMessage
 from saga_schemas.topics import Topics
@@ -32,7 +33,7 @@ def dead_letter(consumer: str, record: Record, bad: BadMessage, now: int) -> Dea
         offset=record.offset,
         at=now,
         reason=bad.reason,
-        detail=bad.detail[:500],
+        detail=storable(bad.detail)[:500],
         key=None if record.key is None else record.key[:MAX_KEY_BYTES],
         value=None if record.value is None else record.value[:MAX_VALUE_BYTES],
         headers=encode_headers(record.headers),

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 import structlog
 
 from saga_coordinator.drained_age import DrainedAge
+from saga_coordinator.failures import said
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.partition_reader import PartitionReader, Place
 from saga_coordinator.store.port import Store, StoreError
@@ -21,6 +22,7 @@ from saga_messaging.clock import Clock
 from saga_schemas.topics import Topics
 
 SCOPE = "drain"
+LOOP = "drains"
 EVERY_S = 1.0
 REQUEST_LASTS_US = 10_000_000
 _STORE_TRIES = 10
@@ -100,8 +102,16 @@ class DrainLoop:
         while True:
             try:
                 await self.once()
+                self._instruments.loops.went(LOOP)
             except (StoreError, BrokerError, TimeoutError) as error:
-                self._log.warning("drain_not_measured", error=str(error) or type(error).__name__)
+                self._instruments.loops.failed(LOOP, error)
+                self._log.warning("drain_not_measured", error=said(error))
+            except (
+                Exception
+            ) as error:  # a bug must not end the process; while nothing is measured no limit acts, and /readyz says so
+                self._instruments.loops.failed(LOOP, error)
+                self._instruments.loop_failed(LOOP)
+                self._log.error("drain_failed", exc_info=error)
             self.show_age()
             await self._clock.sleep(EVERY_S)
 

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from saga_coordinator import metric_catalog as catalog
 from saga_coordinator.engine.facts import CommandSent, Fact, PhaseChanged, ReplySeen, Started
 from saga_coordinator.engine.state import FINAL, WAITING, Status, StepState
+from saga_coordinator.failures import LoopHealth
 from saga_coordinator.metric_catalog import Metric
 from saga_coordinator.saga_log import span_of
 from saga_coordinator.sender_collector import SenderCollector
@@ -30,7 +31,18 @@ if TYPE_CHECKING:
 
 _Count = Callable[["Moved", int, Any, str, SagaRow | None], None]
 PARKED_REASONS: Final = ("engine_error", "definition_missing", "state_unreadable", "saga_unwritable")
-LOOPS: Final = ("replies", "starts", "start_queue", "timers", "sweeper", "projector", "telemetry")
+LOOPS: Final = (
+    "replies",
+    "starts",
+    "start_queue",
+    "timers",
+    "sweeper",
+    "projector",
+    "telemetry",
+    "drains",
+    "watchdog",
+    "relay",
+)
 _CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dict.fromkeys(WAITING, "silence")}
 
 
@@ -39,6 +51,7 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.loops = LoopHealth()
         self._started = self._counters(catalog.STARTED)
         self._finished = self._counters(catalog.FINISHED)
         self._duration = self._histograms(catalog.DURATION)

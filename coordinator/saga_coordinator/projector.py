@@ -97,8 +97,11 @@ class Projector:
                 return False
             try:
                 await self._pay(owed)
-            except SpansRefused:
-                self._instruments.span_export_failed()
+            except (StoreError, TimeoutError):
+                raise
+            except Exception as error:
+                if isinstance(error, SpansRefused):
+                    self._instruments.span_export_failed()
                 self._make_way(owed)
                 raise
         full = sum(len(versions) for versions in owed.values()) >= self._rows
@@ -144,7 +147,7 @@ class Projector:
             self._instruments.spans_exported(len(batch))
 
     def _make_way(self, owed: Owed) -> None:
-        """A collector that refuses one saga's spans for good must still get the others': smaller batches, in the end one saga."""
+        """Should one saga's spans be refused for good, or fail by a bug, the others' must still go: smaller batches, in the end one."""
         if len(owed) == 1:
             self._pass_over(next(iter(owed)))
         self._rows = max(self._rows // 4, 1)

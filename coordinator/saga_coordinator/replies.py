@@ -20,6 +20,7 @@ from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.engine.events import Env
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.instruments import Instruments
+from saga_coordinator.parking import UNWRITABLE, Parking
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.record_loop import RecordLoop, as_bad
 from saga_coordinator.reply_reading import IncomingReply, ReplyReading
@@ -33,7 +34,6 @@ from saga_schemas.errors import BadMessage
 from saga_schemas.topics import Topics
 
 CONSUMER = "replies"
-UNWRITABLE = "saga_unwritable"
 _REFRESH_S = 2.0
 
 
@@ -72,6 +72,7 @@ class ReplyLoop:
         self._clock = clock
         self._instruments = instruments
         self._batch_records = batch_records
+        self._parking = Parking(committer, sagas, instruments)
         self._followed_at = -_REFRESH_S
         self._followed_generation = -1
         self._log = structlog.get_logger(CONSUMER)
@@ -80,6 +81,7 @@ class ReplyLoop:
         loop = RecordLoop(
             name=CONSUMER,
             reader=self._reader,
+            committer=self._committer,
             follow=self._follow,
             apply=self.apply,
             clock=self._clock,
@@ -126,8 +128,7 @@ class ReplyLoop:
                 await self._commit(alone, ())
             except (CountMismatch, BadRow) as error:
                 known = about(alone.works[saga_id]) if saga_id in alone.works else about_reply(replies[0].headers)
-                self._log.error("saga_parked", **known, reason=UNWRITABLE, error=str(error))
-                self._instruments.parked(UNWRITABLE)
+                await self._parking.park(saga_id, error, known=known)
                 bad += [
                     (reply.record, BadMessage(UNWRITABLE, "the saga's rows cannot be written: see the log")) for reply in replies
                 ]

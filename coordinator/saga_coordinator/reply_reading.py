@@ -14,6 +14,7 @@ import orjson
 from saga_coordinator.dead_letters import decode_headers, encode_headers
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine.events import Reply
+from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Record
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import to_reader
@@ -80,8 +81,8 @@ class ReplyReading:
             outcome=headers.outcome,
             sequence=headers.seq,
             row_run=headers.row_run,
-            code=None if failure is None else failure.code,
-            message=own.note or None if isinstance(own, Progress) else None if failure is None else failure.message,
+            code=None if failure is None else storable(failure.code),
+            message=_told(own),
             retry_after_ms=None if failure is None else failure.retry_after_ms,
             payload=self._payload(reply, compiled),
             causation_id=headers.causation_id,
@@ -126,6 +127,12 @@ class ReplyReading:
             headers=decode_headers(content["headers"].encode()),
         )
         return self.envelope(record)
+
+
+def _told(own: object) -> str | None:
+    """What a Failure or a Progress says to people."""
+    text = own.message if isinstance(own, Failure) else own.note if isinstance(own, Progress) else ""
+    return storable(text) or None
 
 
 def _text(value: bytes | None) -> str | None:

@@ -105,7 +105,8 @@ class Coordinator:
 
     async def ready(self) -> list[str]:
         """Why this instance should get no requests now; empty: it should."""
-        problems = [f"{what}: {text}" for what, text in sorted(self._watchdog.problems.items())]
+        found = {**self.instruments.loops.stuck(), **self._watchdog.problems}
+        problems = [f"{what}: {text}" for what, text in sorted(found.items())]
         try:
             await self.store.now()
         except StoreError as error:

@@ -69,6 +69,7 @@ class StartLoop:
         loop = RecordLoop(
             name=CONSUMER,
             reader=self._reader,
+            committer=self._committer,
             follow=self._follow,
             apply=self.apply,
             clock=self._clock,
@@ -84,7 +85,7 @@ class StartLoop:
         read = await self._read(records)
         starts = [start for _, start in read.starts]
         advances = self._reader.advances(records)
-        results: dict[UUID, StartResult | StartRefused] = {}
+        results: dict[UUID, StartResult | Exception] = {}
 
         async def body(tx: Transaction) -> Batch:
             batch = self._starts.within(tx, starts, results)

@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from saga_coordinator.failures import comes_again, told
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.requests import OVERLOADED, StartRefused, StartRequest, StartResult
 from saga_coordinator.starts import Prepared, Starts
@@ -58,19 +59,24 @@ class StartQueue:
             _fail(waiting, StoreError("the coordinator is stopping"))
             raise
         except Exception as error:
-            if not isinstance(error, StoreError):
-                self._log.error("starts_failed", exc_info=error)
-                self._instruments.loop_failed("start_queue")
+            self._note(error)
             _fail(waiting, error)
             return
         self._instruments.start_batch(SOURCE, len(waiting))
         for (_, answer), result in zip(waiting, results, strict=True):
+            if isinstance(result, Exception):
+                self._note(result)
             if answer.done():
                 continue
-            if isinstance(result, StartRefused):
+            if isinstance(result, Exception):
                 answer.set_exception(result)
             else:
                 answer.set_result(result)
+
+    def _note(self, error: Exception) -> None:
+        if not isinstance(error, StartRefused) and comes_again(error):
+            self._log.error("starts_failed", **told(error))
+            self._instruments.loop_failed("start_queue")
 
 
 def _fail(waiting: list[tuple[Prepared, _Answer]], error: Exception) -> None:

@@ -19,6 +19,7 @@ from saga_coordinator.engine.definition import MappingFailed
 from saga_coordinator.engine.encoding import FORMAT
 from saga_coordinator.engine.events import Env, Start
 from saga_coordinator.engine.state import Phase
+from saga_coordinator.failures import comes_again
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.requests import (
     DEFINITION_INACTIVE,
@@ -180,30 +181,40 @@ class Starts:
 
     # --- carrying them out -----------------------------------------------------------------------------------------------
 
-    async def carry_out(self, starts: Sequence[Prepared]) -> list[StartResult | StartRefused]:
-        """One transaction for all that cannot be refused by their claim, one for each of the others. Raises StoreError."""
-        results: dict[UUID, StartResult | StartRefused] = {}
+    async def carry_out(self, starts: Sequence[Prepared]) -> list[StartResult | Exception]:
+        """One transaction for all that cannot be refused by their claim, one for each of the others. Raises StoreError.
+
+        A start that makes the database refuse its rows, or meets a bug, gets that as its own answer: it costs no other start its own.
+        """
+        results: dict[UUID, StartResult | Exception] = {}
         together = [start for start in starts if not start.alone]
+        alone = [start for start in starts if start.alone]
         if together:
-            await self._run(together, results)
-        for start in starts:
-            if start.alone:
-                await self._alone(start, results)
+            try:
+                await self._run(together, results)
+            except Exception as error:
+                if not comes_again(error):
+                    raise
+                alone = [*together, *alone]
+        for start in alone:
+            await self._alone(start, results)
         return [results[start.claim.saga_id] for start in starts]
 
-    async def _alone(self, start: Prepared, results: dict[UUID, StartResult | StartRefused]) -> None:
+    async def _alone(self, start: Prepared, results: dict[UUID, StartResult | Exception]) -> None:
         try:
             await self._run([start], results)
-        except StartRefused as refused:
-            results[start.claim.saga_id] = refused
+        except Exception as error:
+            if not comes_again(error):
+                raise
+            results[start.claim.saga_id] = error
 
-    async def _run(self, starts: Sequence[Prepared], results: dict[UUID, StartResult | StartRefused]) -> None:
+    async def _run(self, starts: Sequence[Prepared], results: dict[UUID, StartResult | Exception]) -> None:
         async def body(tx: Transaction) -> Batch:
             return self.within(tx, starts, results)
 
         await self._committer.run(body, claims_of(starts))
 
-    def within(self, tx: Transaction, starts: Sequence[Prepared], results: dict[UUID, StartResult | StartRefused]) -> Batch:
+    def within(self, tx: Transaction, starts: Sequence[Prepared], results: dict[UUID, StartResult | Exception]) -> Batch:
         """Start the winners, inside a transaction that began with `claims_of(starts)`. A refusal of one that is alone rolls back."""
         env = Env(now=tx.now)
         batch = Batch()

@@ -15,6 +15,7 @@ import structlog
 
 from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.engine.encoding import UnreadableState, decode_facts
+from saga_coordinator.failures import Held, said
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.outbound import Outbound, SagaIdentity
 from saga_coordinator.saga_log import about_record, about_row
@@ -27,8 +28,6 @@ OLDER_THAN_US = 7_000_000
 EVERY_S = 1.0
 BATCH_ROWS = 500
 SEND_TIMEOUT_S = 10.0
-HOLD_FIRST_S = 5.0
-HOLD_CAP_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ class Sweeper:
         self._clock = clock
         self._instruments = instruments
         self._producer: Producer | None = None
-        self._held: dict[UUID, tuple[float, float]] = {}
+        self._held: Held[UUID] = Held()
         self._log = structlog.get_logger("sweeper")
 
     async def run(self) -> None:
@@ -77,21 +76,26 @@ class Sweeper:
         """One round. A store or broker that is away for one shard is away for all: the rest waits for the next round."""
         try:
             before = await self._store.now() - OLDER_THAN_US
-            for shard in await self._store.outbox_shards(before):
-                await self._sweep_safely(shard)
+            swept = [await self._sweep_safely(shard) for shard in await self._store.outbox_shards(before)]
+            if all(swept):
+                self._instruments.loops.went("sweeper")
         except (StoreError, BrokerError, TimeoutError) as error:
-            self._log.warning("sweep_delayed", error=str(error) or type(error).__name__)
+            self._instruments.loops.failed("sweeper", error)
+            self._log.warning("sweep_delayed", error=said(error))
             await self._drop_producer()
 
-    async def _sweep_safely(self, shard: int) -> None:
+    async def _sweep_safely(self, shard: int) -> bool:
         """A bug must end neither the process nor the other shards: the rows stay, and somebody is told."""
         try:
             await self.sweep(shard)
+            return True
         except (StoreError, BrokerError, TimeoutError):
             raise
         except Exception as error:
             self._log.error("sweep_failed", shard=shard, exc_info=error)
             self._instruments.loop_failed("sweeper")
+            self._instruments.loops.failed("sweeper", error)
+            return False
 
     async def sweep(self, shard: int) -> int:
         """Send what is due in this shard; returns how many rows were published."""
@@ -105,8 +109,8 @@ class Sweeper:
             return await self._publish(shard, rows)
 
     def _not_held(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-        now = self._clock.monotonic_s()
-        return [row for row in rows if row.id not in self._held or self._held[row.id][0] <= now]
+        free = set(self._held.free([row.id for row in rows], self._clock.monotonic_s()))
+        return [row for row in rows if row.id in free]
 
     async def _publish(self, shard: int, rows: list[OutboxRow]) -> int:
         owed = [(each, each.record) for each in await self._owed(rows) if each.record is not None]
@@ -123,15 +127,13 @@ class Sweeper:
                 await tx.delete_outbox([(shard, row.id) for row in sent])
             self._instruments.swept(len(sent))
             for row in sent:
-                self._held.pop(row.id, None)
+                self._held.drop(row.id)
         if not producer.usable:
             await self._drop_producer()
         return len(sent)
 
     def _hold(self, owed: _Owed, error: str) -> None:
-        _, last = self._held.get(owed.row.id, (0.0, HOLD_FIRST_S / 2))
-        wait = min(last * 2, HOLD_CAP_S)
-        self._held[owed.row.id] = (self._clock.monotonic_s() + wait, wait)
+        wait = self._held.hold(owed.row.id, self._clock.monotonic_s())
         self._log.warning("publish_held", **owed.about, version=owed.row.version, error=error, retry_in_s=wait)
 
     async def _owed(self, rows: list[OutboxRow]) -> list[_Owed]:
@@ -152,8 +154,14 @@ class Sweeper:
             identity = await self._identity(saga)
             fact = decode_facts(record.facts)[row.ord]
             message = self._outbound.message(identity, fact, version=row.version, ord=row.ord, at=record.at)
-        except (DefinitionMissing, UnreadableState, IndexError, AssertionError) as error:
+        except (DefinitionMissing, UnreadableState) as error:
             self._log.error("outbox_row_unreadable", **known, version=row.version, ord=row.ord, error=str(error))
+            return _Owed(row=row, record=None, about=known)
+        except (StoreError, BrokerError, TimeoutError):
+            raise
+        except Exception as error:  # a bug is that row's alone
+            self._log.error("outbox_row_unreadable", **known, version=row.version, ord=row.ord, exc_info=error)
+            self._instruments.loop_failed("sweeper")
             return _Owed(row=row, record=None, about=known)
         return _Owed(row=row, record=message, about=about_record(message, identity.definition))
 

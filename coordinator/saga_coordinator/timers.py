@@ -4,6 +4,9 @@ A fired timer is a request to the engine, which decides. Who holds a saga's lock
 locked saga loses nothing. A limit that has passed acts only once the replies concerned are read up to later than it: the loop asks for
 that reading (a row in `control`), and whoever owns the partitions does it (`drains.py`). It was probed in the life that goes on now
 (`life.py`).
+
+A saga that breaks the batch's transaction is looked for at once: the others go on, the guilty one is parked (`parking.py`) and left alone
+for a while, each time longer.
 """
 
 from __future__ import annotations
@@ -17,16 +20,19 @@ from saga_coordinator.committer import Batch, Committer
 from saga_coordinator.drains import DrainRequests
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env, WakeUp
+from saga_coordinator.failures import Held, comes_again, said, told
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.life import Life
+from saga_coordinator.parking import Parking
 from saga_coordinator.reply_reading import ReplyReading
 from saga_coordinator.saga_log import about
 from saga_coordinator.sagas import Sagas
-from saga_coordinator.store.port import InboxEvent, LockFirst, Store, StoreError, Transaction
+from saga_coordinator.store.port import InboxEvent, LockFirst, Store, Transaction
 from saga_coordinator.transitions import SagaWork
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage
 
+LOOP = "timers"
 IDLE_S = 0.1
 _BACKOFF_S = 1.0
 _MAX_SLEEP_S = 0.25
@@ -57,6 +63,8 @@ class TimerLoop:
         self._clock = clock
         self._instruments = instruments
         self._batch_sagas = batch_sagas
+        self._parking = Parking(committer, sagas, instruments)
+        self._held: Held[UUID] = Held()
         self._log = structlog.get_logger("timers")
 
     async def run(self) -> None:
@@ -64,13 +72,18 @@ class TimerLoop:
             try:
                 busy = await self.once()
                 await self._clock.sleep(0 if busy else await self._idle_s())
-            except StoreError as error:
-                self._log.warning("timers_delayed", error=str(error))
+                self._instruments.loops.went(LOOP)
+            except Exception as error:  # a bug must not end the process
+                self._instruments.loops.failed(LOOP, error)
+                self._note(error)
                 await self._clock.sleep(_BACKOFF_S)
-            except Exception as error:  # a bug must not end the process, nor the other sagas' timers
-                self._log.error("timers_failed", exc_info=error)
-                self._instruments.loop_failed("timers")
-                await self._clock.sleep(_BACKOFF_S)
+
+    def _note(self, error: Exception) -> None:
+        if not comes_again(error):
+            self._log.warning("timers_delayed", error=said(error))
+            return
+        self._log.error("timers_failed", **told(error))
+        self._instruments.loop_failed(LOOP)
 
     async def _idle_s(self) -> float:
         """Until the next wake-up, but never long: others leave inbox events without telling."""
@@ -79,10 +92,35 @@ class TimerLoop:
 
     async def once(self) -> bool:
         """One batch. True when it was full of work, so the next should follow at once."""
-        due = await self._store.due(self._batch_sagas)
+        due = self._held.free(await self._store.due(self._batch_sagas + len(self._held)), self._clock.monotonic_s())
         if not due:
             return False
         caught_up = await self._drains.caught_up()
+        try:
+            done = await self._wake(due, caught_up)
+        except Exception as error:
+            if not comes_again(error):
+                raise
+            self._note(error)
+            done = await self._one_by_one(due, caught_up)
+        await self._ask_for_drains(done)
+        return len(done) >= self._batch_sagas
+
+    async def _one_by_one(self, due: list[UUID], caught_up: Mapping[str, int]) -> list[SagaWork]:
+        done: list[SagaWork] = []
+        for saga_id in due:
+            try:
+                done += await self._wake([saga_id], caught_up)
+                self._held.drop(saga_id)
+            except Exception as error:
+                if not comes_again(error):
+                    raise
+                wait_s = self._held.hold(saga_id, self._clock.monotonic_s())
+                await self._parking.park(saga_id, error, retry_in_s=wait_s)
+        return done
+
+    async def _wake(self, due: list[UUID], caught_up: Mapping[str, int]) -> list[SagaWork]:
+        """One transaction; the sagas that were not held by somebody else."""
         done: list[SagaWork] = []
 
         async def body(tx: Transaction) -> Batch:
@@ -94,8 +132,7 @@ class TimerLoop:
         await self._committer.run(body, LockFirst(due, wait=False))
         due_at = [(work.looked_at, work.row.wake_at) for work in done if work.row.wake_at is not None]
         self._instruments.timer_batch(len(done), [looked - due for looked, due in due_at if due <= looked])
-        await self._ask_for_drains(done)
-        return len(done) >= self._batch_sagas
+        return done
 
     async def _fold(self, tx: Transaction, caught_up: Mapping[str, int]) -> Batch:
         rows = tx.locked

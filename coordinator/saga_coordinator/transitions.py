@@ -21,6 +21,7 @@ from saga_coordinator.engine.state import Phase, Saga
 from saga_coordinator.outbound import Outbound, SagaIdentity
 from saga_coordinator.state_cache import StateCache
 from saga_coordinator.store.port import AttentionRow, JournalRow, OutboxRow, SagaRow, SagaWrite, shard_of
+from saga_coordinator.store.storable import storable
 from saga_coordinator.tracing import Sampling
 from saga_messaging.broker import Outgoing
 from saga_messaging.trace_context import SAMPLED
@@ -231,7 +232,8 @@ class SagaWork:
         before, after = self.attention_before, attention_of(self.saga)
         if after == before:
             return (), ()
-        notes = {name: step.message or step.code or "" for name, step in self.saga.steps.items()}
+        # Not all of it came with a reply: an expression that gave no value may quote what it was given.
+        notes = {name: storable(step.message or step.code or "") for name, step in self.saga.steps.items()}
         added = tuple(
             AttentionRow(saga_id=self.row.id, step=step, reason=reason, since=now, note=notes.get(step, ""))
             for step, reason in sorted(after - before)

@@ -15,6 +15,7 @@ import structlog
 
 from saga_coordinator.dead_letters import relayed
 from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.failures import said
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.replies import CONSUMER as REPLIES
 from saga_coordinator.start_loop import CONSUMER as STARTS
@@ -110,13 +111,21 @@ class Watchdog:
         try:
             await act()
         except (StoreError, BrokerError, TimeoutError) as error:
-            text = str(error) or type(error).__name__
-            if self._problems.get(what) != text:
-                self._log.warning("watchdog_trouble", what=what, error=text)
-            self._problems[what] = text
+            self._note(what, said(error))
+        except ConfigurationError:
+            raise
+        except Exception as error:  # a bug in one of these must end neither the others nor the process
+            self._log.error("watchdog_failed", what=what, exc_info=error)
+            self._instruments.loop_failed("watchdog")
+            self._note(what, type(error).__name__)
         else:
             self._problems.pop(what, None)
         self._instruments.trouble(what, what in self._problems)
+
+    def _note(self, what: str, text: str) -> None:
+        if self._problems.get(what) != text:
+            self._log.warning("watchdog_trouble", what=what, error=text)
+        self._problems[what] = text
 
     async def ensure_topics_at_start(self) -> None:
         """Before the first loop: consumers then find their topics. What cannot be made now is told, and tried again."""

@@ -25,7 +25,7 @@ version: 1
 input: t.Input
 key: ${input.id}
 steps:
-  - {name: one, participant: one, command: t.Do, compensation: none}
+  - {name: one, participant: one, command: t.Do, compensation: none, timeout: {reask: 1s}}
 """
 
 

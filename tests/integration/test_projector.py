@@ -20,7 +20,7 @@ from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.projector import Projector
 from saga_coordinator.settings import Settings
-from saga_coordinator.store.port import SPANS_DUE_MOST, Store
+from saga_coordinator.store.port import SPANS_DUE_MOST, SagaRow, Store
 from saga_coordinator.traces import reading
 from saga_coordinator.traces.collector import SpansRefused
 from saga_coordinator.traces.projection import Projection
@@ -310,3 +310,21 @@ def test_with_more_owed_than_the_bound_no_further_saga_is_sampled() -> None:
     assert sampling.begin(UUID(int=1), None).flags == 0
     sampling.owed(SPANS_DUE_MOST - 1)
     assert sampling.begin(UUID(int=1), None).flags == 1
+
+
+async def test_a_saga_whose_spans_cannot_be_made_holds_up_no_others(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    guilty, other = await at_home.saga(), await at_home.saga()
+    read = projector_module.traced_saga
+
+    def making(row: SagaRow, *about: Any) -> Any:
+        if row.id == guilty:
+            raise KeyError("a bug")
+        return read(row, *about)
+
+    monkeypatch.setattr(projector_module, "traced_saga", making)
+    projector = at_home.projector()
+    for _ in range(10):
+        with contextlib.suppress(KeyError):
+            await projector.export_some()
+    assert at_home.collector.ids() == await at_home.all_of([other])
+    assert {saga_id for saga_id, _ in await at_home.owed()} == {guilty}

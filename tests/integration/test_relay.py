@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from saga_coordinator import sweeper, watchdog
+from saga_coordinator import failures, sweeper, watchdog
 from saga_coordinator.store.port import CommitUnknown, First, Store, StoreError, Transaction
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
@@ -76,7 +76,7 @@ async def test_an_outage_holds_no_row_back_once_the_broker_is_there_again(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeper, "OLDER_THAN_US", 300_000)
-    monkeypatch.setattr(sweeper, "HOLD_FIRST_S", 600.0)
+    monkeypatch.setattr(failures, "HOLD_FIRST_S", 600.0)
     broker = MemoryBroker()
     one = ScriptedParticipant(broker, "one")
     async with opened(sqlite_url) as store:

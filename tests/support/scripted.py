@@ -23,6 +23,7 @@ class Answer:
 
     outcome: Outcome
     code: str = ""
+    message: str = ""
     retry_after_ms: int | None = None
     payload: bytes = EMPTY_BYTES
     record: str = "saga.v1.Empty"
@@ -97,7 +98,7 @@ class ScriptedParticipant:
 
 def _value(said: Answer) -> tuple[bytes, str]:
     if said.outcome in (Outcome.REJECTED, Outcome.FAILED):
-        return encode_own(Failure.of(said.code, "", said.retry_after_ms)), "saga.v1.Failure"
+        return encode_own(Failure.of(said.code, said.message, said.retry_after_ms)), "saga.v1.Failure"
     if said.outcome is Outcome.IN_PROGRESS:
         return encode_own(Progress.of(said.note)), "saga.v1.Progress"
     return said.payload, said.record

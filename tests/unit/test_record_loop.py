@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.support.hand_clock import HandClock, settle
 
+from saga_coordinator.committer import Committer
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.record_loop import GATHER_FROM, GATHER_S, GATHER_UP_TO, RecordLoop, gather_s
 from saga_messaging.broker import Record
@@ -55,6 +56,7 @@ async def _running(topic: Any, work: _Work, clock: HandClock) -> AsyncIterator[N
     loop = RecordLoop(
         name="test",
         reader=topic,
+        committer=cast(Committer, None),
         follow=follow,
         apply=work.apply,
         clock=clock,

@@ -14,6 +14,8 @@ from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
 
 _SQLITE_DUPLICATES: Final = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID")
 _UNIQUE_VIOLATION: Final = "23505"
+_OF_THE_ROW: Final = ("22", "23", "54")
+"""PostgreSQL's classes: a value that is none, a constraint, a limit of the server (a key too long for its index)."""
 _MESSAGE_CHARS: Final = 200
 
 DRIVER_ERRORS: Final = (
@@ -46,7 +48,7 @@ def fault_of(error: BaseException) -> StoreError:
     state = sqlstate(cause)
     if state == _UNIQUE_VIOLATION or getattr(cause, "sqlite_errorname", None) in _SQLITE_DUPLICATES:
         return CountMismatch(f"a row that must be new exists already ({_constraint(cause)})")
-    if state[:2] in ("22", "23") or isinstance(cause, sqlite3.IntegrityError):
+    if state[:2] in _OF_THE_ROW or isinstance(cause, sqlite3.IntegrityError):
         return BadRow(f"the database refused a row ({_constraint(cause)})")
     if isinstance(cause, OverflowError | UnicodeError | asyncpg.DataError | sqlite3.ProgrammingError):
         return BadRow(f"a value does not fit its column ({type(cause).__name__})")

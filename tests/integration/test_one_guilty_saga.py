@@ -1,0 +1,217 @@
+"""One saga, record or row that makes our own code fail each time: it is left out and told, and nothing else waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from contract.store_rows import by_hand
+from saga_coordinator import sweeper
+from saga_coordinator.assembly import Instance
+from saga_coordinator.committer import Committer
+from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.drains import DrainRequests
+from saga_coordinator.outbound import Outbound
+from saga_coordinator.requests import StartRequest, StartResult
+from saga_coordinator.store.port import Store, shard_of
+from saga_coordinator.transitions import SagaWork
+from saga_messaging.memory import MemoryBroker
+from support.coordinators import closed, opened, register, running, settings_for
+from support.orders import until
+from support.scripted import DONE, ScriptedParticipant
+from support.scripted import until as until_seen
+
+from .test_bad_starts import CATALOG, DEFINITION, has_letters, keys_started, send, start_record
+
+
+def request(key: str) -> StartRequest:
+    return StartRequest(
+        tenant="default", definition="asked", input={"id": key}, request_id=key, source="test", body_hash=b"0" * 32
+    )
+
+
+def fails_for(monkeypatch: pytest.MonkeyPatch, key: str, *, fresh: bool) -> None:
+    """From now on writing what became of this saga meets a bug."""
+    write = SagaWork.write
+
+    def writing(work: SagaWork, now: int) -> Any:
+        if work.row.business_key == key and work.fresh is fresh:
+            raise KeyError("a bug")
+        return write(work, now)
+
+    monkeypatch.setattr(SagaWork, "write", writing)
+
+
+@pytest.fixture(autouse=True)
+def told() -> Iterator[list[EventDict]]:
+    """What is logged: drawing a trace for a terminal takes seconds."""
+    with capture_logs() as lines:
+        yield lines
+
+
+@asynccontextmanager
+async def silent(url: str) -> AsyncIterator[tuple[Store, MemoryBroker, Instance, ScriptedParticipant]]:
+    """A coordinator whose participant is asked and does not answer."""
+    broker = MemoryBroker()
+    participant = ScriptedParticipant(broker, "one")
+    participant.answering = False
+    async with opened(url) as store:
+        await register(store, DEFINITION, CATALOG)
+        asked = asyncio.create_task(participant.run())
+        try:
+            async with running(store, broker, settings_for(url)) as instance:
+                yield store, broker, instance, participant
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+
+async def asked(instance: Instance, participant: ScriptedParticipant, *keys: str) -> dict[str, UUID]:
+    ids = {key: (await instance.coordinator.start(request(key))).saga_id for key in keys}
+    await until_seen(lambda: len(participant.seen) >= len(keys))
+    return ids
+
+
+async def test_a_reply_that_breaks_its_transaction_is_dead_lettered_and_the_others_are_applied(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with silent(sqlite_url) as (store, broker, instance, participant):
+        ids = await asked(instance, participant, "before", "guilty", "behind")
+        fails_for(monkeypatch, "guilty", fresh=False)
+        await send(broker, *(participant.reply(command, DONE) for command, _ in participant.seen))
+        assert await closed(instance, ids["before"]) == "COMPLETED"
+        assert await closed(instance, ids["behind"]) == "COMPLETED"
+        await until(lambda: has_letters(store, 1), 20, "a dead letter")
+        letters = await store.dead_letters(after=None, limit=10)
+        assert [(letter.reason, letter.key) for letter in letters] == [("internal_error", str(ids["guilty"]).encode())]
+        assert await instance.coordinator.ready() == []
+
+
+async def test_a_saga_that_breaks_the_timers_transaction_holds_up_no_other(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, told: list[EventDict]
+) -> None:
+    async with silent(sqlite_url) as (_, _, instance, participant):
+        ids = await asked(instance, participant, "guilty", "good")
+        fails_for(monkeypatch, "guilty", fresh=False)
+        before = len(participant.seen)
+        await until_seen(lambda: [c.saga_id for c, _ in participant.seen[before:]].count(ids["good"]) >= 2)
+        parked = {line["saga"] for line in told if line["event"] == "saga_parked"}
+        assert parked == {str(ids["guilty"])}
+        assert await instance.coordinator.ready() == []
+
+
+async def test_a_record_that_breaks_its_transaction_does_not_cost_other_starts_theirs(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with silent(sqlite_url) as (store, broker, instance, _):
+        fails_for(monkeypatch, "guilty", fresh=True)
+        await send(broker, *(start_record(key, key) for key in ("before", "guilty", "behind")))
+
+        async def others() -> bool:
+            return await keys_started(store) == {"before", "behind"} and await has_letters(store, 1)
+
+        await until(others, 20, "the other starts, and a dead letter")
+        assert [letter.reason for letter in await store.dead_letters(after=None, limit=10)] == ["internal_error"]
+        assert await instance.coordinator.ready() == []
+
+
+async def test_a_start_over_http_that_breaks_its_transaction_does_not_cost_others_their_answers(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(sqlite_url) as store:
+        await register(store, DEFINITION, CATALOG)
+        async with running(store, MemoryBroker(), settings_for(sqlite_url, roles="timers")) as instance:
+            fails_for(monkeypatch, "guilty", fresh=True)
+            waiting = [asyncio.create_task(instance.coordinator.start(request(key))) for key in ("one", "guilty", "two")]
+            await asyncio.sleep(0)
+            queue = asyncio.create_task(instance.loops["api"][0]())  # type: ignore[arg-type]
+            one, guilty, two = await asyncio.gather(*waiting, return_exceptions=True)
+            queue.cancel()
+    assert isinstance(one, StartResult)
+    assert isinstance(two, StartResult)
+    assert isinstance(guilty, KeyError)
+
+
+async def test_a_loop_that_cannot_even_give_a_record_up_says_so_until_it_goes_on(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with silent(sqlite_url) as (store, broker, instance, _):
+
+        async def broken(*_: Any, **__: Any) -> None:
+            raise KeyError("a secret")
+
+        monkeypatch.setattr(Committer, "run", broken)
+        await send(broker, start_record("k", "k"))
+
+        async def said() -> bool:
+            reasons = await instance.coordinator.ready()
+            assert "secret" not in str(reasons)
+            return any(reason.startswith("starts: failed ") for reason in reasons)
+
+        await until(said, 30, "/readyz names the loop")
+        monkeypatch.undo()
+
+        async def well() -> bool:
+            return await keys_started(store) == {"k"} and await instance.coordinator.ready() == []
+
+        await until(well, 30, "the start, and /readyz")
+
+
+async def test_a_message_that_cannot_be_made_holds_up_no_other(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper, "OLDER_THAN_US", 0)
+    made = Outbound.message
+
+    def making(outbound: Outbound, identity: Any, *args: Any, **named: Any) -> Any:
+        if identity.key == "guilty":
+            raise KeyError("a bug")
+        return made(outbound, identity, *args, **named)
+
+    broker = MemoryBroker()
+    async with opened(sqlite_url) as store:
+        await register(store, DEFINITION, CATALOG)
+        async with running(store, broker, settings_for(sqlite_url, roles="api")) as instance:
+            instance.relay.offer = lambda pending: None  # type: ignore[method-assign]
+            guilty = (await instance.coordinator.start(request("guilty"))).saga_id
+            await instance.coordinator.start(request("good"))
+            await by_hand(sqlite_url, f"UPDATE outbox SET shard = {shard_of(guilty)}")  # one shard is swept at once
+            monkeypatch.setattr(Outbound, "message", making)
+            sweeping = asyncio.create_task(instance.loops["sweeper"][0]())  # type: ignore[arg-type]
+
+            async def only_the_guilty() -> bool:
+                rows = await store.outbox_older_than(shard_of(guilty), await store.now() + 1_000_000, 100)
+                return {row.saga_id for row in rows} == {guilty}
+
+            await until(only_the_guilty, 20, "the other saga's messages")
+            sweeping.cancel()
+
+
+@pytest.mark.parametrize("role", ["watchdog", "replies"])
+async def test_a_bug_in_a_loop_that_looks_around_ends_no_process_and_is_told(
+    role: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watchdog's own, and the loop that measures what is drained."""
+    broken, what = {"watchdog": ("participants", "topics"), "replies": ("requested", "drains")}[role]
+
+    async def bug(*_: Any) -> None:
+        raise KeyError("a bug")
+
+    async with silent(sqlite_url) as (_, _, instance, _):
+        monkeypatch.setattr(DefinitionCache if role == "watchdog" else DrainRequests, broken, bug)
+
+        async def said() -> bool:
+            return any(reason.startswith(f"{what}: ") for reason in await instance.coordinator.ready())
+
+        await until(said, 30, "/readyz names it")
+        monkeypatch.undo()
+
+        async def well() -> bool:
+            return await instance.coordinator.ready() == []
+
+        await until(well, 30, "/readyz is well again")
