@@ -219,6 +219,7 @@ _MEANINGS = {
     "otlp_metrics_interval_s": "how often the metrics go to the collector, in seconds; 0: never, for a collector that takes only traces",
     "log_level": "debug, info, warning or error",
     "log_format": "json, console, or auto: console on a terminal",
+    "start_patience_s": "how long a start waits for a database or a Kafka that is not up yet, in seconds; 0 does not wait",
     "graceful_stop_s": "how long a stop waits for open requests and for what is queued to be sent",
 }
 

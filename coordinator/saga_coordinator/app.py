@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 
 import structlog
-import uvicorn
 
 from saga_coordinator.api.app import create_app
+from saga_coordinator.api.door import Door
 from saga_coordinator.assembly import Instance, Loop, build
+from saga_coordinator.http_server import Listening, listening
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Meta, SchemaTooOld, Store, StoreBusy, StoreError
 from saga_coordinator.watchdog import INSTANCE_STALE_S
 from saga_messaging.broker import Broker, BrokerError
 from saga_messaging.clock import SystemClock
+from saga_messaging.database_errors import not_up_yet
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
+from saga_messaging.patience import Patience, StoppedWaiting, kafka_may_come, unanswered
 
 FEATURE_LEVEL = 1
-_BROKER_FIRST_ANSWER_S = 30.0
 _DRAIN_S = 5.0
+_PREDECESSOR_GONE_S = INSTANCE_STALE_S + 5.0
+"""After a kill -9 the name is held for as long as the predecessor's row looks alive."""
+_DATABASE = "the database"
 
 
 async def serve(
@@ -33,36 +37,41 @@ async def serve(
     stop: asyncio.Event | None = None,
     broker: Broker | None = None,
 ) -> None:
-    """Run one instance until `stop` is set or the process is told to end. `ready` is called with the HTTP port once it listens.
+    """Run one instance until `stop` is set or the process is told to end. `ready` is called with the HTTP port once it serves.
 
-    Raises ConfigurationError before any loop starts.
+    HTTP listens from the first moment on (`/readyz` is 503 with what is waited for). Raises ConfigurationError before any loop starts:
+    at once for what is configured wrongly, after `start_patience_s` for what does not come up.
     """
-    clock = SystemClock()
     stop = stop or asyncio.Event()
-    async with _store(settings) as store, _broker(settings, broker) as kafka:
-        meta = await _checked_meta(settings, store, kafka)
-        instance = await build(settings, store, kafka, meta, clock)
-        try:
-            await _run(settings, instance, ready, stop)
-        finally:
-            if settings.instance is not None:
-                await store.release_instance(settings.instance)
+    patience = Patience(settings.start_patience_s, clock=SystemClock(), stop=stop)
+    with suppress(StoppedWaiting):
+        async with AsyncExitStack() as stack:
+            door = Door(lambda: patience.reason)
+            http = await stack.enter_async_context(listening(settings, door)) if "api" in settings.role_set else None
+            store = await stack.enter_async_context(_store(settings, patience))
+            kafka = await stack.enter_async_context(_broker(settings, broker, patience))
+            await stack.enter_async_context(_named(settings, store, patience))
+            instance = await _built(settings, store, kafka, patience)
+            door.app = create_app(instance.coordinator)
+            await _run(settings, instance, http, ready, stop)
 
 
-async def _run(settings: Settings, instance: Instance, ready: Callable[[int], None] | None, stop: asyncio.Event) -> None:
+async def _run(
+    settings: Settings, instance: Instance, http: Listening | None, ready: Callable[[int], None] | None, stop: asyncio.Event
+) -> None:
     log = structlog.get_logger("app")
     roles = settings.role_set | {"watchdog"}
-    async with asyncio.TaskGroup() as group:
+    async with _let_go(http), asyncio.TaskGroup() as group:
         sending = [group.create_task(instance.sender.run()), group.create_task(instance.relay.run())]
         working = [group.create_task(_forever(loop)) for role in sorted(roles) for loop in instance.loops[role]]
-        server, serving = await _http(settings, instance, group) if "api" in roles else (None, None)
+        serving = None if http is None else group.create_task(http.ended())
         if ready is not None:
-            ready(_port(server) if server is not None else 0)
-        log.info("serving", roles=",".join(sorted(roles)), port=_port(server) if server is not None else None)
+            ready(http.port if http is not None else 0)
+        log.info("serving", roles=",".join(sorted(roles)), port=http.port if http is not None else None)
         await stop.wait()
         log.info("stopping")
-        if server is not None and serving is not None:
-            server.should_exit = True
+        if http is not None and serving is not None:
+            http.stop()
             instance.coordinator.stop_waiting()
             await serving
         for task in working:
@@ -73,60 +82,31 @@ async def _run(settings: Settings, instance: Instance, ready: Callable[[int], No
             task.cancel()
 
 
+@asynccontextmanager
+async def _let_go(http: Listening | None) -> AsyncIterator[None]:
+    """However the loops end, no request is taken after them."""
+    try:
+        yield
+    finally:
+        if http is not None:
+            http.stop()
+
+
 async def _forever(loop: Loop) -> None:
     """A loop that ends by itself is a bug, and one that fails takes the instance down: another takes over."""
     await loop()
     raise AssertionError("a background loop ended by itself")
 
 
-class _Server(uvicorn.Server):
-    """Signals belong to the process, not to the HTTP server."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _http(settings: Settings, instance: Instance, group: asyncio.TaskGroup) -> tuple[_Server, asyncio.Task[None]]:
-    config = uvicorn.Config(
-        create_app(instance.coordinator),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=int(settings.graceful_stop_s) or 1,
-        lifespan="off",
-    )
-    server = _Server(config)
-    sock = _bound(config)
-    task = group.create_task(server.serve(sockets=[sock]))
-    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers nothing else to wait for
-        await asyncio.sleep(0.01)
-    return server, task
-
-
-def _bound(config: uvicorn.Config) -> socket.socket:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    sock = socket.socket(family)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((config.host, config.port))
-    except OSError as error:
-        sock.close()
-        raise ConfigurationError(f"cannot listen on {config.host}:{config.port}: {error.strerror}; give another --port") from None
-    return sock
-
-
-def _port(server: _Server) -> int:
-    port: int = server.servers[0].sockets[0].getsockname()[1]
-    return port
+# --- what it needs -------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[Store]:
+async def _store(settings: Settings, patience: Patience) -> AsyncIterator[Store]:
     try:
         store = open_store(settings.database_url)
-        await store.start()
+        with _told(settings):
+            await patience.wait_for(_DATABASE, store.start, passing=not_up_yet)
     except (ValueError, SchemaTooOld, StoreBusy) as error:
         raise ConfigurationError(str(error)) from None
     except StoreError as error:
@@ -138,19 +118,72 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def _broker(settings: Settings, given: Broker | None) -> AsyncIterator[Broker]:
+async def _broker(settings: Settings, given: Broker | None, patience: Patience) -> AsyncIterator[Broker]:
     broker = given or KafkaBroker(settings.kafka)
     try:
-        async with asyncio.timeout(_BROKER_FIRST_ANSWER_S):
-            await broker.start()
-    except (BrokerError, TimeoutError) as error:
-        said = str(error) or "no answer"
-        advice = "" if "check SAGA_KAFKA_" in said else "; check SAGA_KAFKA_BOOTSTRAP_SERVERS"
-        raise ConfigurationError(f"Kafka does not answer at {settings.kafka.bootstrap_servers}: {said}{advice}") from None
-    try:
+        with _told(settings):
+            await patience.wait_for(settings.kafka.where, broker.start, passing=kafka_may_come)
         yield broker
     finally:
         await broker.stop()
+
+
+@asynccontextmanager
+async def _named(settings: Settings, store: Store, patience: Patience) -> AsyncIterator[None]:
+    """The instance's name is ours; while a predecessor that was killed looks alive it is waited for."""
+    name = settings.instance
+    if name is None:
+        yield
+        return
+
+    async def claim() -> None:
+        if not await store.claim_instance(name, stale_s=INSTANCE_STALE_S):
+            raise _NameHeld(f"another live coordinator is called {name}: give each its own --instance")
+
+    with _told(settings):
+        await patience.wait_for(f"the name {name}", claim, passing=_may_be_free, at_most_s=_PREDECESSOR_GONE_S)
+    try:
+        yield
+    finally:
+        try:
+            await store.release_instance(name)
+        except StoreError as error:
+            structlog.get_logger("app").warning("name_not_released", instance=name, error=str(error), free_in_s=INSTANCE_STALE_S)
+
+
+class _NameHeld(ConfigurationError):
+    """By a process that lives, or did so a moment ago."""
+
+
+def _may_be_free(error: Exception) -> str | None:
+    if isinstance(error, _NameHeld):
+        return "a coordinator of this name was alive a moment ago"
+    return not_up_yet(error)
+
+
+async def _built(settings: Settings, store: Store, broker: Broker, patience: Patience) -> Instance:
+    async def attempt() -> Instance:
+        return await build(settings, store, broker, await _checked_meta(settings, store, broker), SystemClock())
+
+    with _told(settings):
+        return await patience.wait_for("the database and Kafka", attempt, passing=_may_come)
+
+
+def _may_come(error: Exception) -> str | None:
+    return not_up_yet(error) or kafka_may_come(error)
+
+
+@contextmanager
+def _told(settings: Settings) -> Iterator[None]:
+    """What did not come up within the patience, as the one line that the process ends with."""
+    try:
+        yield
+    except BrokerError as error:
+        raise ConfigurationError(unanswered(settings.kafka, error)) from None
+    except StoreError as error:
+        if not_up_yet(error) is None:
+            raise
+        raise ConfigurationError(f"the database does not answer: {error}") from None
 
 
 async def _checked_meta(settings: Settings, store: Store, broker: Broker) -> Meta:
@@ -160,8 +193,6 @@ async def _checked_meta(settings: Settings, store: Store, broker: Broker) -> Met
         raise ConfigurationError(
             f"the database needs feature level {meta.feature_level}, this release has {FEATURE_LEVEL}: run a newer release"
         )
-    if settings.instance is not None and not await store.claim_instance(settings.instance, stale_s=INSTANCE_STALE_S):
-        raise ConfigurationError(f"another live coordinator is called {settings.instance}: give each its own --instance")
     if settings.kafka.stand_in:
         return meta
     cluster = await broker.cluster_id()

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from saga_coordinator.tracing import Sampling
 from saga_messaging import settings as kafka
 from saga_messaging.errors import ConfigurationError
+from saga_messaging.patience import START_PATIENCE_S, PatienceS
 
 _LEAST_INTERVAL_S = 0.1
 _BASE_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
@@ -88,6 +89,8 @@ class Settings(BaseModel):
     log_level: str = "info"
     log_format: str = "auto"
     """json, console, or auto: console on a terminal."""
+    start_patience_s: PatienceS = START_PATIENCE_S
+    """How long a start waits for a database or a Kafka that is not up yet."""
     graceful_stop_s: Annotated[float, Field(ge=0, le=300)] = 10.0
     kafka: kafka.KafkaSettings
 

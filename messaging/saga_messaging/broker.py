@@ -83,6 +83,10 @@ class BrokerError(Exception):
     """The broker did not do as asked; trying again later may work."""
 
 
+class AccessRefused(BrokerError):
+    """The cluster is there and does not let us in: a matter of settings, which waiting does not change."""
+
+
 class RecordRefused(BrokerError):
     """The broker will not take this record as it is (too large, not authorised, no such topic): the same again is useless for now.
 

@@ -70,6 +70,11 @@ class KafkaSettings(BaseModel):
             raise ValueError("ssl_cafile and ssl_certfile need security_protocol SSL or SASL_SSL")
         return self
 
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"Kafka at {self.bootstrap_servers}"
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str], prefix: str = PREFIX) -> KafkaSettings:
         """Read `SAGA_KAFKA_…` and `SAGA_TOPIC_PREFIX`; an empty value counts as not given. Raises ConfigurationError."""

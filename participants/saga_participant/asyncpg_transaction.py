@@ -12,8 +12,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 from uuid import UUID
 
+from saga_messaging.database_errors import sqlstate
 from saga_participant.bare_connection import BareConnection
-from saga_participant.database_errors import out_of_reach, refused, sqlstate, unsent
+from saga_participant.database_errors import out_of_reach, refused, unsent
 from saga_participant.entry import Entry
 from saga_participant.guarded import GuardedAsyncpg, Savepoint
 from saga_participant.joined_statements import NOT_ONE_ROW, NOW, XID, claim_of, save_of

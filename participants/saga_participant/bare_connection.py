@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_participant.database_errors import sqlstate
+from saga_messaging.database_errors import sqlstate
 from saga_participant.joined_statements import PREPARE
 
 _KEY: Final = "saga_participant"

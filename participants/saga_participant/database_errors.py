@@ -11,6 +11,8 @@ from typing import Final
 
 from sqlalchemy import exc
 
+from saga_messaging.database_errors import chain, sqlstate
+
 _AWAY: Final = ("08", "53", "57P", "58")
 """Connection exceptions, resources exhausted, operator intervention, system errors."""
 _UNKNOWN_END: Final = ("08", "57P", "40003")
@@ -20,7 +22,6 @@ _SERVER_GONE: Final = ("FATAL", "PANIC")
 _COLLISION: Final = frozenset({"40001", "40P01", "55P03"})
 _SQLITE_COLLISION: Final = ("locked", "busy")
 _SQLITE_AWAY: Final = ("unable to open", "disk", "readonly")
-_DEEPEST: Final = 8
 
 
 class Fate(Enum):
@@ -36,7 +37,7 @@ class Fate(Enum):
 
 def fate(error: BaseException) -> Fate:
     """Of an error that came out of a database driver; `OURS` for everything else."""
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, exc.DBAPIError) and cause.connection_invalidated:
             return Fate.AWAY
         if isinstance(cause, exc.TimeoutError):
@@ -53,17 +54,11 @@ def fate(error: BaseException) -> Fate:
     return Fate.OURS
 
 
-def sqlstate(error: BaseException) -> str | None:
-    """The five characters PostgreSQL gave, where it did."""
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    return state if isinstance(state, str) and len(state) == 5 else None
-
-
 def refused(error: BaseException) -> bool:
     """Whether the server itself said that the commit did not happen; otherwise nobody knows. The same on every driver."""
-    chain = _chain(error)
-    states = [state for cause in chain if (state := sqlstate(cause)) is not None]
-    gone = any(_severity(cause) in _SERVER_GONE for cause in chain)
+    causes = chain(error)
+    states = [state for cause in causes if (state := sqlstate(cause)) is not None]
+    gone = any(_severity(cause) in _SERVER_GONE for cause in causes)
     return bool(states) and not gone and not states[0].startswith(_UNKNOWN_END)
 
 
@@ -96,13 +91,3 @@ def _sqlite_fate(message: str) -> Fate:
 
 def _is_asyncpg(error: BaseException) -> bool:
     return type(error).__module__.partition(".")[0] == "asyncpg"
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error and what it was raised from: SQLAlchemy wraps the driver's."""
-    found: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and len(found) < _DEEPEST:
-        found.append(current)
-        current = getattr(current, "orig", None) or current.__cause__
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from saga_schemas.outcomes import Outcome
@@ -28,6 +28,8 @@ class Metrics:
     """Time in which a handler kept everybody else from running."""
     in_hand: int = 0
     reading: bool = False
+    waits_for: Callable[[], str] = lambda: ""
+    """What a start waits for, in one line; empty while it waits for nothing."""
 
     def answered(self, outcome: Outcome) -> None:
         self.outcomes[outcome.value] += 1

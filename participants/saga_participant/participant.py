@@ -22,30 +22,35 @@ from opentelemetry.trace import TracerProvider
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from saga_messaging.broker import Broker
+from saga_messaging.broker import Broker, BrokerError
 from saga_messaging.clock import Clock, SystemClock
+from saga_messaging.database_errors import in_words, made_meanwhile, not_up_yet
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
-from saga_messaging.settings import KafkaSettings
+from saga_messaging.patience import START_PATIENCE_S, Patience, StoppedWaiting, kafka_may_come
 from saga_participant.answers import Answer
 from saga_participant.arguments import check_callback, check_database, check_limit_s, check_name, read_directories
 from saga_participant.calls import Calls
 from saga_participant.database import Database
 from saga_participant.execution import Execution
 from saga_participant.handlers import Handler, read_handler
+from saga_participant.health import health_server
 from saga_participant.invocation import HANDLER_LIMIT_S
 from saga_participant.metrics import Metrics
 from saga_participant.registry import build_registry
 from saga_participant.said import AnswerLater
 from saga_participant.service import Service
+from saga_participant.settings import ParticipantSettings
 from saga_participant.tables import create_tables, table_exists
 from saga_participant.tracing import Hop
 from saga_participant.transactions import Handle
 from saga_schemas.outcomes import Kind
 from saga_schemas.topics import Topics
 
-DATABASE_TRIES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
-"""Pauses before the database is given up at start: it may be starting too."""
+MADE_MEANWHILE_S: Final = (0.2, 0.5, 1.0, 2.0)
+"""Pauses before tables that another instance is making at the same moment are looked at again."""
+ASIDE_PATIENCE_S: Final = 8.0
+"""For a database that is away when an answer is given by a process that serves nothing."""
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 OnStart = Callable[[AsyncEngine], Awaitable[None]]
@@ -121,8 +126,11 @@ class Participant:
 
         return register if function is None else register(function)
 
-    async def prepare(self) -> Execution:
-        """Check handlers against schemas, open the database, see to the tables. ConfigurationError says what to change."""
+    async def prepare(self, patience: Patience | None = None) -> Execution:
+        """Check handlers against schemas, open the database, see to the tables. ConfigurationError says what to change.
+
+        A database that is not up yet is waited for, as `patience` says.
+        """
         if self._execution is not None:
             return self._execution
         registry = build_registry(self._handlers, self._directories)
@@ -132,7 +140,7 @@ class Participant:
             raise ConfigurationError(
                 f"{wants_asyncpg[0]} wants the asyncpg connection; the database is {database.engine.url.drivername}"
             )
-        await self._see_to_tables(database)
+        await self._see_to_tables(database, patience or Patience(ASIDE_PATIENCE_S, clock=SystemClock()))
         self._execution = Execution(registry, database, Calls(registry, self._limit_s))
         return self._execution
 
@@ -146,41 +154,69 @@ class Participant:
         topic_prefix: str = "",
         clock: Clock | None = None,
         ready: Callable[[int | None], None] = lambda port: None,
+        waiting: Callable[[], None] = lambda: None,
+        start_patience_s: float = START_PATIENCE_S,
     ) -> None:
         """Serve commands until `stop` is set (gracefully) or until cancelled. The broker stays the caller's.
 
         `health_port`: `/healthz`, `/readyz`, `/metrics` on 127.0.0.1 (0: any free port; `ready` is told which). `instance`: static group
-        membership. Raises ConfigurationError before the first command.
+        membership. `start_patience_s`: how long a database or a Kafka that is not up yet is waited for; `waiting` is called when that
+        begins. Raises ConfigurationError before the first command.
         """
-        execution = await self.prepare()
-        service = Service.assemble(
+        clock, stop, metrics = clock or SystemClock(), stop or asyncio.Event(), Metrics(self.name)
+        patience = Patience(start_patience_s, clock=clock, stop=stop, waiting=waiting)
+        metrics.waits_for = lambda: patience.reason
+        with contextlib.suppress(StoppedWaiting):
+            async with health_server(metrics, health_port) as port:
+                service = await self._assembled(broker, clock, metrics, patience, instance, topic_prefix)
+                try:
+                    await service.run(stop, ready=lambda: ready(port))
+                finally:
+                    self._service = None
+                    await self.close()
+
+    async def _assembled(
+        self, broker: Broker, clock: Clock, metrics: Metrics, patience: Patience, instance: str | None, topic_prefix: str
+    ) -> Service:
+        """Nothing started, but everything there that it needs."""
+        execution = await self.prepare(patience)
+        try:
+            await patience.wait_for("Kafka", broker.start, passing=kafka_may_come)
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, BrokerError):
+                raise ConfigurationError(f"{self.name}: Kafka cannot be used: {error}") from error
+            raise
+        self._service = Service.assemble(
             name=self.name,
             execution=execution,
             broker=broker,
-            clock=clock or SystemClock(),
+            clock=clock,
             topics=Topics(topic_prefix),
             instance=instance,
-            metrics=Metrics(self.name),
+            metrics=metrics,
             tracer_provider=self._tracer_provider,
         )
-        self._service = service
-        try:
-            await service.run(stop or asyncio.Event(), health_port=health_port, ready=ready)
-        finally:
-            self._service = None
-            await self.close()
+        return self._service
 
     async def run(
         self, environ: Mapping[str, str] | None = None, *, health_port: int | None = None, instance: str | None = None
     ) -> None:
-        """Serve with Kafka as the environment says (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`) until SIGINT or SIGTERM, then stop gracefully."""
-        settings = KafkaSettings.from_env(os.environ if environ is None else environ)
+        """Serve as the environment says (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`, …) until SIGINT or SIGTERM, then stop gracefully."""
+        settings = ParticipantSettings.from_env(os.environ if environ is None else environ)
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        broker = KafkaBroker(settings)
+        broker = KafkaBroker(settings.kafka)
         try:
-            await self.serve(broker, stop=stop, health_port=health_port, instance=instance, topic_prefix=settings.topic_prefix)
+            await self.serve(
+                broker,
+                stop=stop,
+                health_port=health_port,
+                instance=instance,
+                topic_prefix=settings.kafka.topic_prefix,
+                start_patience_s=settings.start_patience_s,
+            )
         finally:
             await broker.stop()
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -189,29 +225,48 @@ class Participant:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """For FastAPI and Starlette: `FastAPI(lifespan=payment.lifespan)`. Kafka as the environment says."""
-        settings = KafkaSettings.from_env(os.environ)
-        broker = KafkaBroker(settings)
+        settings = ParticipantSettings.from_env(os.environ)
+        broker = KafkaBroker(settings.kafka)
         try:
-            async with self.served(broker, topic_prefix=settings.topic_prefix):
+            async with self.served(broker, topic_prefix=settings.kafka.topic_prefix, start_patience_s=settings.start_patience_s):
                 yield
         finally:
             await broker.stop()
 
     @contextlib.asynccontextmanager
-    async def served(self, broker: Broker, *, topic_prefix: str = "", clock: Clock | None = None) -> AsyncIterator[None]:
-        """Served in the background for as long as the block runs; left gracefully."""
-        stop, started = asyncio.Event(), asyncio.Event()
+    async def served(
+        self,
+        broker: Broker,
+        *,
+        topic_prefix: str = "",
+        clock: Clock | None = None,
+        start_patience_s: float = START_PATIENCE_S,
+    ) -> AsyncIterator[None]:
+        """Served in the background for as long as the block runs; left gracefully.
+
+        The block begins once commands are served, or once it is known that a database or a Kafka has to be waited for: an application
+        so listens meanwhile. What is configured wrongly is raised before it begins; what does not come up in time, at its end.
+        """
+        stop, begun = asyncio.Event(), asyncio.Event()
         serving = asyncio.ensure_future(
-            self.serve(broker, stop=stop, topic_prefix=topic_prefix, clock=clock, ready=lambda port: started.set())
+            self.serve(
+                broker,
+                stop=stop,
+                topic_prefix=topic_prefix,
+                clock=clock,
+                ready=lambda port: begun.set(),
+                waiting=begun.set,
+                start_patience_s=start_patience_s,
+            )
         )
-        waiting = asyncio.ensure_future(started.wait())
+        beginning = asyncio.ensure_future(begun.wait())
         try:
-            await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((serving, beginning), return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 serving.result()  # raises what kept it from starting
             yield
         finally:
-            waiting.cancel()
+            beginning.cancel()
             stop.set()
             await serving
 
@@ -254,21 +309,31 @@ class Participant:
         if sent is not None:
             await sent
 
-    async def _see_to_tables(self, database: Database) -> None:
-        for pause_s in (*DATABASE_TRIES_S, None):
+    async def _see_to_tables(self, database: Database, patience: Patience) -> None:
+        try:
+            await patience.wait_for(
+                f"the database of {self.name}", lambda: self._tables_made(database.engine), passing=not_up_yet
+            )
+        except BaseException as error:
+            await database.close()
+            if isinstance(error, SQLAlchemyError | OSError):
+                raise ConfigurationError(f"{self.name}: its database cannot be used ({in_words(error)})") from error
+            raise
+
+    async def _tables_made(self, engine: AsyncEngine) -> None:
+        for pause_s in (*MADE_MEANWHILE_S, None):
             try:
                 if self._on_start is not None:
-                    await self._on_start(database.engine)
-                if not await table_exists(database.engine):
+                    await self._on_start(engine)
+                if not await table_exists(engine):
                     if not self._create_table:
                         raise ConfigurationError(
                             "table saga_barrier is missing: add saga_participant.tables.upgrade(op) to a migration, or call create_tables"
                         )
-                    await create_tables(database.engine)
-            except (SQLAlchemyError, OSError) as error:
-                if pause_s is None:
-                    await database.close()
-                    raise ConfigurationError(f"{self.name}: its database cannot be used ({type(error).__name__})") from error
+                    await create_tables(engine)
+            except SQLAlchemyError as error:
+                if pause_s is None or not made_meanwhile(error):
+                    raise
                 await asyncio.sleep(pause_s)
             else:
                 return

@@ -17,7 +17,6 @@ from saga_participant.command_loop import CommandLoop
 from saga_participant.dead_letters import DeadLetters
 from saga_participant.desk import Desk
 from saga_participant.execution import Execution
-from saga_participant.health import health_server
 from saga_participant.lanes import Lanes
 from saga_participant.metrics import Metrics
 from saga_participant.pulse import watch_pulse
@@ -93,14 +92,14 @@ class Service:
             watch=watch,
         )
 
-    async def run(self, stop: asyncio.Event, *, health_port: int | None, ready: Callable[[int | None], None]) -> None:
-        """Until `stop` is set (what is in hand is finished first) or until cancelled (it comes again). `ready` gets the health port."""
-        async with health_server(self.metrics, health_port) as port, asyncio.TaskGroup() as group:
+    async def run(self, stop: asyncio.Event, *, ready: Callable[[], None]) -> None:
+        """Until `stop` is set (what is in hand is finished first) or until cancelled (it comes again)."""
+        async with asyncio.TaskGroup() as group:
             background = [group.create_task(self.desk.sender.run()), group.create_task(self.lanes.run())]
             await self.watch.look()
             background.append(group.create_task(self.watch.run()))
             background.append(group.create_task(watch_pulse(self.clock, self.metrics)))
-            ready(port)
+            ready()
             await self.loop.run(stop)
             for task in background:
                 task.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from saga_cli.dev.kafka import KafkaService
-from saga_cli.dev.postgres import PostgresService
+from saga_cli.dev.postgres import PostgresService, _temporary_directory
+from saga_cli.dev.predecessor import kafka_holds, wait_until_gone
 from saga_cli.dev.process import ServiceFailed, free_port
 from saga_cli.dev.services import Kafka, Postgres, resolve_kafka, resolve_postgres
 from saga_cli.dev.sql import ask
@@ -219,3 +221,48 @@ def wait_until(condition: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def started(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+    """`saga dev …`, and the address it says."""
+    running = subprocess.Popen(
+        [SAGA, "dev", *arguments, "--output", "ids"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert running.stdout is not None
+    return running, running.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("service", ["kafka", "postgres"])
+def test_a_service_whose_command_was_killed_is_there_again_at_once_on_its_data_and_its_port(service: str) -> None:
+    """Its keeper is still ending the first one: that one holds the data and the port."""
+    folder = _temporary_directory()  # which the user `nobody` may enter, as PostgreSQL needs it under root
+    port = ["--port", str(free_port())] if service == "postgres" else []
+    try:
+        first, address = started(service, "--data", str(folder), *port)
+        first.kill()
+        first.communicate()
+        second, again = started(service, "--data", str(folder), *port)
+        second.terminate()
+        second.communicate()
+    finally:
+        shutil.rmtree(folder)
+
+    assert "127.0.0.1" in address
+    assert again == address
+
+
+def test_a_directory_that_somebody_uses_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ".lock").touch()
+    hold = (
+        "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path / "data" / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(ServiceFailed, match="is in use by another server"):
+        wait_until_gone(tmp_path, kafka_holds, limit_s=0.2)
+    holder.communicate()
+    wait_until_gone(tmp_path, kafka_holds)

@@ -49,8 +49,13 @@ def kafka(
 ) -> None:
     """Run an Apache Kafka of one broker until Ctrl-C. The first time it fetches its jars."""
     from saga_cli.dev.kafka import KafkaService
+    from saga_cli.dev.predecessor import kafka_holds, kafka_port, wait_until_gone
 
-    with KafkaService(_absolute(data), port=_port(port, _KAFKA_PORT)) as service:
+    former = None
+    if data is not None:
+        wait_until_gone(data, kafka_holds)
+        former = kafka_port(data)
+    with KafkaService(_absolute(data), port=_port(port, former or _KAFKA_PORT)) as service:
         _say(
             output,
             f"Apache Kafka {service.version}",
@@ -71,10 +76,13 @@ def postgres(
 ) -> None:
     """Run a PostgreSQL until Ctrl-C, without a password, on loopback only. Its first database is `coordinator`."""
     from saga_cli.dev.postgres import PostgresService
+    from saga_cli.dev.predecessor import postgres_holds, wait_until_gone
     from saga_cli.dev.sql import ask
 
     names = list(dict.fromkeys([_COORDINATOR, *(create or ())]))
     _check_names(names)
+    if data is not None:
+        wait_until_gone(data, postgres_holds)
     with PostgresService(_absolute(data), port=_port(port, _POSTGRES_PORT)) as service:
         for name in names:
             if not ask(service.url, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):

@@ -14,8 +14,8 @@ from saga_cli.otlp import Otlp, ProtocolOption, collector
 if TYPE_CHECKING:
     import asyncio
 
-    from saga_messaging.settings import KafkaSettings
     from saga_participant import Participant
+    from saga_participant.settings import ParticipantSettings
 
 
 def register(app: typer.Typer, panel: str) -> None:
@@ -48,17 +48,17 @@ def run(
     """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder too."""
     from saga_cli.loading import loaded
     from saga_cli.until_told import run_until_told
-    from saga_messaging.settings import KafkaSettings
     from saga_participant import Participant
+    from saga_participant.settings import ParticipantSettings
 
     environ = dict(os.environ)
     if bootstrap_servers is not None:
         environ["SAGA_KAFKA_BOOTSTRAP_SERVERS"] = bootstrap_servers
     spans_to = collector(otlp, otlp_protocol, environ)
     participant = loaded(target, Participant, example="shop.payment:payment")
-    kafka = KafkaSettings.from_env(environ)
+    settings = ParticipantSettings.from_env(environ)
     with _exporting(participant.name, spans_to):
-        run_until_told(lambda stop: _served(participant, kafka, stop, health_port, instance))
+        run_until_told(lambda stop: _served(participant, settings, stop, health_port, instance))
 
 
 def _exporting(name: str, otlp: Otlp | None) -> AbstractContextManager[None]:
@@ -71,9 +71,11 @@ def _exporting(name: str, otlp: Otlp | None) -> AbstractContextManager[None]:
 
 
 async def _served(
-    participant: Participant, kafka: KafkaSettings, stop: asyncio.Event, health_port: int, instance: str | None
+    participant: Participant, settings: ParticipantSettings, stop: asyncio.Event, health_port: int, instance: str | None
 ) -> None:
     from saga_messaging.kafka import KafkaBroker
+
+    kafka = settings.kafka
 
     def ready(port: int | None) -> None:
         said = f"{participant.name}: serving its commands on Kafka at {kafka.bootstrap_servers}; http://127.0.0.1:{port}/healthz"
@@ -82,7 +84,13 @@ async def _served(
     broker = KafkaBroker(kafka)
     try:
         await participant.serve(
-            broker, stop=stop, health_port=health_port, instance=instance, topic_prefix=kafka.topic_prefix, ready=ready
+            broker,
+            stop=stop,
+            health_port=health_port,
+            instance=instance,
+            topic_prefix=kafka.topic_prefix,
+            ready=ready,
+            start_patience_s=settings.start_patience_s,
         )
     finally:
         await broker.stop()

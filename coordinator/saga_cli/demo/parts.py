@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from saga_cli.participant_spans import ParticipantSpans
 
 _LOG: Final = "demo.log"
+START_PATIENCE_S: Final = 10.0
+"""For a Kafka or a PostgreSQL that was given: a person waits."""
 STOP_LIMIT_S: Final = 6.0
 """A part that has not ended by then is told again."""
 TOLD_AGAIN: Final = 5
@@ -97,6 +99,7 @@ def _coordinator(
         port=PORT if is_free(PORT) else 0,
         token_keys=os.environ.get("SAGA_TOKEN_KEYS") or (None if plan.embedded else _token_key()),
         kafka=kafka,
+        start_patience_s=START_PATIENCE_S,
         **_traced(plan),
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -122,7 +125,13 @@ async def _serve_participant(
     """Until `stop` or cancelled; `up` is told once it serves."""
     broker = KafkaBroker(kafka)
     try:
-        await participant.serve(broker, stop=stop, topic_prefix=kafka.topic_prefix, ready=lambda _: up.set_result(None))
+        await participant.serve(
+            broker,
+            stop=stop,
+            topic_prefix=kafka.topic_prefix,
+            ready=lambda _: up.set_result(None),
+            start_patience_s=START_PATIENCE_S,
+        )
     finally:
         await broker.stop()
 

@@ -23,7 +23,7 @@ from saga_messaging.kafka.aside import Aside
 from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, connection_options, said, theirs
 from saga_messaging.kafka.consumer import KafkaConsumer
 from saga_messaging.kafka.producer import KafkaProducer
-from saga_messaging.kafka.refusal import refusal
+from saga_messaging.kafka.refusal import unreached
 from saga_messaging.settings import KafkaSettings
 
 RETRY_PAUSE_S = 0.1
@@ -147,7 +147,7 @@ class KafkaBroker:
                         await asyncio.sleep(RETRY_PAUSE_S)
         except (*CLIENT_ERRORS, AttributeError) as error:  # AttributeError: no controller is known
             await self._drop_admin()
-            raise BrokerError(f"the cluster did not answer: {said(error)}{await refusal(self._options)}") from error
+            raise await unreached(f"the cluster did not answer: {said(error)}", self._options) from error
 
     async def _started_admin(self) -> Any:
         async with self._admin_lock:

@@ -15,7 +15,7 @@ from saga_messaging.broker import BrokerError, PositionLost, Record, TopicPartit
 from saga_messaging.kafka.aside import Aside
 from saga_messaging.kafka.connection import CLIENT_ERRORS, said, stop_consumer, theirs
 from saga_messaging.kafka.fetch_guard import FetchGuard
-from saga_messaging.kafka.refusal import refusal
+from saga_messaging.kafka.refusal import unreached
 from saga_messaging.positions import Positions
 from saga_messaging.settings import KafkaSettings
 
@@ -68,7 +68,7 @@ class KafkaConsumer:
         except BaseException as error:
             await self.stop()
             if isinstance(error, CLIENT_ERRORS):
-                raise BrokerError(f"the consumer did not start: {said(error)}{await refusal(self._options)}") from error
+                raise await unreached(f"the consumer did not start: {said(error)}", self._options) from error
             raise
 
     async def stop(self) -> None:

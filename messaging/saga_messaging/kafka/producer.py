@@ -21,7 +21,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from saga_messaging.broker import BrokerError, Outgoing, RecordRefused
 from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, said
-from saga_messaging.kafka.refusal import refusal
+from saga_messaging.kafka.refusal import unreached
 from saga_messaging.settings import KafkaSettings
 
 BATCH_BYTES = 262_144  # a produced batch, well under the brokers' usual limit of 1 MiB
@@ -60,7 +60,7 @@ class KafkaProducer:
         except BaseException as error:
             await self.stop()
             if isinstance(error, CLIENT_ERRORS):
-                raise BrokerError(f"the producer did not start: {said(error)}{await refusal(self._options)}") from error
+                raise await unreached(f"the producer did not start: {said(error)}", self._options) from error
             raise
 
     async def stop(self) -> None:

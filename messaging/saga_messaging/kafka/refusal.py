@@ -13,6 +13,8 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError, KafkaError, SaslAuthenticationFailed
 from aiokafka.errors import UnsupportedSaslMechanismError as UnsupportedMechanism
 
+from saga_messaging.broker import AccessRefused, BrokerError
+
 LISTEN_S: Final = 2.0
 """How long one server may take to say why."""
 SERVERS_ASKED: Final = 3
@@ -26,8 +28,10 @@ _CONNECTION_OPTIONS: Final = (
 )
 
 
-async def refusal(options: Mapping[str, Any]) -> str:
-    """What to check, as the end of a sentence: "; the login is refused: check …". Empty when no server refuses us."""
+async def unreached(what: str, options: Mapping[str, Any]) -> BrokerError:
+    """The error to raise where a client did not start: `what`, and, where a server refuses us, what to check ("; the login is refused:
+    check …"). AccessRefused where that is beyond doubt: a server that merely ends the connection may also be one that is starting.
+    """
     chosen = {name: options[name] for name in _CONNECTION_OPTIONS if name in options}
     for host, port, _ in collect_hosts(options["bootstrap_servers"])[:SERVERS_ASKED]:
         try:
@@ -36,8 +40,15 @@ async def refusal(options: Mapping[str, Any]) -> str:
             connection.close()
         except (KafkaError, OSError, TimeoutError) as error:
             if reason := explained(error):
-                return f"; {reason}"
-    return ""
+                return (BrokerError if _may_be_starting(error) else AccessRefused)(f"{what}; {reason}")
+    return BrokerError(what)
+
+
+def _may_be_starting(error: BaseException) -> bool:
+    cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
+    return isinstance(cause, ssl.SSLEOFError) or not isinstance(
+        cause, SaslAuthenticationFailed | AuthenticationFailedError | UnsupportedMechanism | ssl.SSLError
+    )
 
 
 def explained(error: BaseException) -> str:

@@ -1,0 +1,62 @@
+"""Who had a data directory before us. A `saga dev` that was killed leaves a server that its keeper is still ending: it holds the data and
+the port for some seconds more, and whoever is started again at once waits for it and takes its address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from saga_cli.dev.process import ServiceFailed
+
+GONE_LIMIT_S: Final = 15.0
+_LOOK_EVERY_S: Final = 0.05
+
+
+def wait_until_gone(directory: Path, held: Callable[[Path], bool], *, limit_s: float = GONE_LIMIT_S) -> None:
+    """Until nobody holds the directory. ServiceFailed when somebody lives on there."""
+    deadline = time.monotonic() + limit_s
+    while held(directory):
+        if time.monotonic() >= deadline:
+            raise ServiceFailed(f"{directory} is in use by another server: end that one, or give another --data")
+        time.sleep(_LOOK_EVERY_S)
+
+
+def kafka_holds(directory: Path) -> bool:
+    """Kafka locks a file beside its logs."""
+    with contextlib.suppress(FileNotFoundError), (directory / "data" / ".lock").open("r+b") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def postgres_holds(directory: Path) -> bool:
+    """PostgreSQL writes its process id there, and leaves it behind when it is killed."""
+    try:
+        os.kill(int(_postmaster(directory)[0]), 0)
+    except (OSError, ValueError, IndexError):
+        return False
+    return True
+
+
+def kafka_port(directory: Path) -> int | None:
+    """Where the last Kafka of this directory listened."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^listeners=PLAINTEXT://127\.0\.0\.1:(\d+),", (directory / "server.properties").read_text(), re.M)
+        return int(found[1]) if found else None
+    return None
+
+
+def _postmaster(directory: Path) -> list[str]:
+    try:
+        return (directory / "data" / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []

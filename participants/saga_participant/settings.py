@@ -1,0 +1,35 @@
+"""What a participant's process reads from the environment, however it is run: `saga participant run`, `run`, `lifespan`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from saga_messaging.errors import ConfigurationError
+from saga_messaging.patience import START_PATIENCE_S, PatienceS
+from saga_messaging.settings import KafkaSettings
+
+
+class ParticipantSettings(BaseModel):
+    """Beside Kafka's own (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`). The service's database is told to its `Participant`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start_patience_s: PatienceS = START_PATIENCE_S
+    """How long a start waits for a database or a Kafka that is not up yet."""
+    kafka: KafkaSettings
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], **given: Any) -> ParticipantSettings:
+        """From `SAGA_…` variables; an empty one counts as not given. `given` goes first. Raises ConfigurationError."""
+        names = {f"SAGA_{name.upper()}": name for name in cls.model_fields if name != "kafka"}
+        found: dict[str, Any] = {name: environ[variable] for variable, name in names.items() if environ.get(variable)}
+        found |= {name: value for name, value in given.items() if value is not None}
+        try:
+            return cls(**found, kafka=KafkaSettings.from_env(environ))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            said = first["msg"].removeprefix("Value error, ")
+            raise ConfigurationError(f"SAGA_{str(first['loc'][0]).upper()}: {said}") from None
