@@ -19,6 +19,7 @@ from saga_coordinator.relay import Relay, Ticket
 from saga_coordinator.replies import ReplyLoop
 from saga_coordinator.reply_reading import ReplyReading
 from saga_coordinator.sagas import Sagas
+from saga_coordinator.schema_topic import SchemaTopic
 from saga_coordinator.service import Coordinator
 from saga_coordinator.settings import Settings
 from saga_coordinator.start_loop import StartLoop
@@ -115,6 +116,9 @@ class _Parts:
             reply_group=self.group(self.settings.reply_group),
             start_group=self.group(self.settings.start_group),
         )
+
+    def schema_topic(self) -> SchemaTopic:
+        return SchemaTopic(broker=self.broker, topic=self.topics.schemas, definitions=self.definitions, clock=self.clock)
 
     def reply_loops(self) -> list[Loop]:
         """Reading replies, and measuring how far they are read: both on the same partitions."""
@@ -228,7 +232,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         "timers": [parts.life.run, parts.timer_loop().run],
         "sweeper": [parts.sweeper().run],
         "projector": parts.projector_loops(),
-        "watchdog": [watchdog.run, *parts.metric_loops()],
+        "watchdog": [watchdog.run, parts.schema_topic().run, *parts.metric_loops()],
     }
     return Instance(coordinator=parts.coordinator(watchdog), loops=loops, relay=parts.relay, sender=parts.sender)
 

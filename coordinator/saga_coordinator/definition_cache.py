@@ -16,6 +16,9 @@ from saga_schemas.catalog import Catalog
 from saga_schemas.records import OWN
 from saga_schemas.schema import Schema
 
+MOST_SOUGHT = 20
+"""So many unknown schema ids are looked for between two refreshes: an id costs nothing to make up."""
+
 
 class DefinitionMissing(Exception):
     """A saga is pinned to a definition that cannot be loaded; the message says why."""
@@ -31,6 +34,8 @@ class DefinitionCache:
         self._compiled: dict[int, CompiledDefinition] = {}
         self._schema_ids: set[int] = set()
         self._in_use: frozenset[int] = frozenset()
+        self._sought_in_vain: set[int] = set()
+        """Schema ids that the store did not have since the last refresh."""
         self.generation = 0
         """Counts the refreshes that found something new."""
         self.changed = asyncio.Event()
@@ -42,6 +47,7 @@ class DefinitionCache:
     async def refresh(self) -> None:
         """Read what others registered or activated, and which definitions open sagas are pinned to."""
         await self.refresh_schemas()
+        self._sought_in_vain.clear()
         rows = await self._store.definitions(self._tenant)
         in_use = await self._store.open_definition_ids()
         missing = in_use - {row.id for row in rows}
@@ -58,6 +64,13 @@ class DefinitionCache:
             if row.id not in self._schema_ids:
                 self.catalog.add(Schema.parse_json(row.document))
                 self._schema_ids.add(row.id)
+
+    async def seek_schemas(self, ids: Iterable[int]) -> None:
+        """Look into the store for schemas that are not known here: what was registered elsewhere a moment ago must be found."""
+        unknown = {schema_id for schema_id in ids if self.catalog.by_id(schema_id) is None} - self._sought_in_vain
+        if unknown and len(self._sought_in_vain) < MOST_SOUGHT:
+            await self.refresh_schemas()
+            self._sought_in_vain |= {schema_id for schema_id in unknown if self.catalog.by_id(schema_id) is None}
 
     async def get(self, definition_id: int) -> CompiledDefinition:
         """The compiled definition of a saga. Raises DefinitionMissing."""

@@ -43,6 +43,7 @@ class _Read:
 
     replies: dict[UUID, list[IncomingReply]] = field(default_factory=dict)
     bad: list[tuple[Record, BadMessage]] = field(default_factory=list)
+    unknown_schemas: set[int] = field(default_factory=set)
     works: dict[UUID, SagaWork] = field(default_factory=dict)
     """The sagas as they were last opened."""
 
@@ -102,6 +103,7 @@ class ReplyLoop:
     async def apply(self, records: Sequence[Record]) -> None:
         """One transaction for all of them; should one saga break it, one for each saga."""
         read = self._read(records)
+        await self._definitions.seek_schemas(read.unknown_schemas)
         advances = self._reader.advances(records)
         try:
             await self._commit(read, advances)
@@ -145,6 +147,8 @@ class ReplyLoop:
                 read.bad.append((record, bad))
             else:
                 read.replies.setdefault(reply.saga_id, []).append(reply)
+                if (unknown := self._reading.unknown_schema(reply)) is not None:
+                    read.unknown_schemas.add(unknown)
         return read
 
     async def _fold(self, tx: Transaction, read: _Read) -> Batch:

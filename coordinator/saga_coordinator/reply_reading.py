@@ -17,9 +17,9 @@ from saga_coordinator.engine.events import Reply
 from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Record
 from saga_schemas.catalog import Catalog
-from saga_schemas.codec import to_reader
+from saga_schemas.codec import to_reader, unframe
 from saga_schemas.envelopes import ReplyHeaders
-from saga_schemas.errors import BadMessage
+from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.frozen import frozen
 from saga_schemas.headers import decode_reply
 from saga_schemas.outcomes import Kind, Outcome
@@ -89,7 +89,11 @@ class ReplyReading:
         )
 
     def _payload(self, reply: IncomingReply, compiled: CompiledDefinition) -> bytes | None:
-        """What a done action answered, as the bytes every later reader expects. A reply no definition pins is not read."""
+        """What a done action answered, as the bytes every later reader expects. A reply no definition pins is not read.
+
+        One in a schema that is not registered (its participant was deployed first) is not read either where no mapping and no condition
+        wants it: the action is done, whatever it says of it. Where one does, the reply has to wait until somebody registers the schema.
+        """
         headers = reply.headers
         if headers.outcome is not Outcome.SUCCEEDED or headers.kind is Kind.COMPENSATION:
             return None
@@ -97,7 +101,25 @@ class ReplyReading:
         if schema is None:
             return None
         assert reply.record.value is not None
-        return to_reader(reply.record.value, self._catalog, schema, reply.record.headers)
+        try:
+            return to_reader(reply.record.value, self._catalog, schema, reply.record.headers)
+        except UnknownSchema:
+            if compiled.definition.by_name[headers.step].reply_needed or headers.record != schema.full_name:
+                raise
+            return None
+
+    def unknown_schema(self, reply: IncomingReply) -> int | None:
+        """The id of the schema that a done action's reply is written in, where it is not known here."""
+        headers, record = reply.headers, reply.record
+        if headers.outcome is not Outcome.SUCCEEDED or headers.kind is Kind.COMPENSATION or record.value is None:
+            return None
+        try:
+            unframe(record.value, self._catalog, record.headers)
+        except UnknownSchema as unknown:
+            return unknown.schema_id
+        except BadMessage:
+            return None  # told where it is read
+        return None
 
     def keep(self, reply: IncomingReply) -> bytes:
         """For the inbox: the record as it was."""

@@ -21,7 +21,7 @@ from saga_coordinator.tracing import caller_context
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
 from saga_messaging.trace_context import TraceContext
-from saga_schemas.errors import BadMessage
+from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.header_fields import TRACEPARENT, TRACESTATE
 from saga_schemas.headers import decode_start
 from saga_schemas.pipeline import check_size, read_business_key
@@ -133,7 +133,11 @@ class StartLoop:
         definition_id, compiled = await self._starts.definition(
             headers.definition, headers.definition_version, asked_at=polled_at
         )
-        framed = compiled.take_input(record.value, self._definitions.catalog, record.headers)
+        try:
+            framed = compiled.take_input(record.value, self._definitions.catalog, record.headers)
+        except UnknownSchema as unknown:
+            await self._definitions.seek_schemas([unknown.schema_id])
+            framed = compiled.take_input(record.value, self._definitions.catalog, record.headers)
         request = StartRequest(
             tenant=headers.tenant,
             definition=headers.definition,

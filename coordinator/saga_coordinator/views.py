@@ -18,6 +18,7 @@ from saga_coordinator.engine.encoding import UnreadableState, decode_saga
 from saga_coordinator.engine.state import Saga, Status, StepState
 from saga_coordinator.engine.waiting import Waiting, waiting_for
 from saga_coordinator.payload_view import Payloads, Shown
+from saga_coordinator.refused_replies import RefusedReply, refused_replies, told
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, Listed, SagaRow, Store
 from saga_schemas.times import format_us
 
@@ -159,6 +160,8 @@ class _Sources:
     attention: list[AttentionRow]
     no_consumer: Mapping[str, str]
     trace_url: str | None
+    refused: Mapping[str, RefusedReply] = field(default_factory=dict)
+    """By step: the latest reply that could not be read."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -181,6 +184,8 @@ async def saga_view(
         trace_url=trace_url,
     )
     sources.notes += sources.conduct.notes
+    if row.closed_at is None:
+        sources.refused = await refused_replies(store, row.id, sources.now)
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
     try:
         sources.saga = decode_saga(str(row.id), row.state, row.state_format)
@@ -280,7 +285,7 @@ def _waiting(sources: _Sources) -> list[Waiting]:
         return [Waiting(step=None, name=name, since=None, until=sources.row.wake_at, mover=_PARKED_WAY_OUT)]
     found = waiting_for(sources.compiled.definition, sources.saga, sources.now)
     by_name = sources.compiled.definition.by_name
-    return [_with_consumer(one, by_name, sources.no_consumer) for one in found]
+    return [told(_with_consumer(one, by_name, sources.no_consumer), sources.refused) for one in found]
 
 
 def _with_consumer(waiting: Waiting, steps: Mapping[str, Step], no_consumer: Mapping[str, str]) -> Waiting:

@@ -197,8 +197,10 @@ class Broker(Protocol):
 
     def producer(self) -> Producer: ...
 
-    def consumer(self, *, group: str, instance: str | None = None) -> Consumer:
-        """`instance` gives static group membership. On the stand-in there are no groups: all partitions are assigned."""
+    def consumer(self, *, group: str | None, instance: str | None = None) -> Consumer:
+        """`instance` gives static group membership. Without a group, and always on the stand-in, all partitions are assigned; then
+        nothing is committed, and a topic that does not exist has no partitions until it is subscribed to again.
+        """
         ...
 
     async def start(self) -> None: ...
@@ -207,8 +209,8 @@ class Broker(Protocol):
 
     async def cluster_id(self) -> str: ...
 
-    async def ensure_topics(self, topics: Iterable[str]) -> None:
-        """Create what is missing (settings: partitions, replication).
+    async def ensure_topics(self, topics: Iterable[str], *, compacted: bool = False) -> None:
+        """Create what is missing (settings: partitions, replication); `compacted`: of one partition, which keeps the last of each key.
 
         Raises TopicForbidden, naming those that are missing and may not be made.
         """

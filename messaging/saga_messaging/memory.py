@@ -72,12 +72,15 @@ class MemoryBroker:
         self._topics: dict[str, list[_Log]] = {}
         self._members: dict[str, list[MemoryConsumer]] = {}
         self._committed: dict[str, dict[TopicPartition, int]] = {}
+        self._alone = 0
 
     def producer(self) -> MemoryProducer:
         return MemoryProducer(self)
 
-    def consumer(self, *, group: str, instance: str | None = None) -> MemoryConsumer:
-        return MemoryConsumer(self, group, instance)
+    def consumer(self, *, group: str | None, instance: str | None = None) -> MemoryConsumer:
+        """Without a group it has one to itself, under a name that no group may have."""
+        self._alone += group is None
+        return MemoryConsumer(self, f"\0{self._alone}" if group is None else group, instance)
 
     async def start(self) -> None:
         self.reach()
@@ -88,13 +91,13 @@ class MemoryBroker:
         self.reach()
         return self._cluster
 
-    async def ensure_topics(self, topics: Iterable[str]) -> None:
+    async def ensure_topics(self, topics: Iterable[str], *, compacted: bool = False) -> None:
         self.reach()
         missing = sorted(set(topics).difference(self._topics))
         if missing and self.faults.forbid_topics:
             raise TopicForbidden(f"may not be created here: {', '.join(missing)}")
         for topic in missing:
-            self._topics[topic] = [_Log() for _ in range(self._partition_count)]
+            self._topics[topic] = [_Log() for _ in range(1 if compacted else self._partition_count)]
         if missing:
             self._rebalance_all()
 

@@ -24,12 +24,14 @@ from saga_participant.dead_letters import DeadLetters
 from saga_participant.entry import Command
 from saga_participant.execution import Execution
 from saga_participant.invocation import where
+from saga_participant.lanes import Later
 from saga_participant.metrics import Metrics
 from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.reply_sender import ReplySender
+from saga_participant.schema_topic import SchemaTopic
 from saga_participant.tracing import Hop, Tracing
 from saga_schemas.envelopes import CommandHeaders
-from saga_schemas.errors import BadMessage
+from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.headers import UnsupportedProtocol
 from saga_schemas.ids import saga_key
 from saga_schemas.outcomes import Outcome
@@ -52,25 +54,26 @@ class Desk:
     execution: Execution
     sender: ReplySender
     dead_letters: DeadLetters
+    schemas: SchemaTopic
     tracing: Tracing
     metrics: Metrics
     clock: Clock
     reply_topic: str
     source: str
 
-    async def serve(self, record: Record) -> Acknowledged | None:
+    async def serve(self, record: Record) -> Acknowledged | Later | None:
         """The record's offset may move on when what it gives is done, or at once."""
-        self.metrics.commands += 1
         started = self.clock.monotonic_s()
-        sent: Acknowledged | None = None
+        sent: Acknowledged | Later | None = None
         try:
             sent = await self._serve(record)
         except Exception as error:  # a bug of ours must not stop the participant: the coordinator asks again
             self._no_reply(_LOG, record, error)
+        self.metrics.commands += not isinstance(sent, Later)
         self.metrics.busy_seconds += self.clock.monotonic_s() - started
         return sent
 
-    async def _serve(self, record: Record) -> Acknowledged | None:
+    async def _serve(self, record: Record) -> Acknowledged | Later | None:
         try:
             record.check()
             read = read_command(record.key, record.value, record.headers, self.execution.registry.catalog, self._reader)
@@ -79,8 +82,7 @@ class Desk:
             log.error("command refused: %s; topic=%s offset=%d", unsupported, record.topic, record.offset)
             return self._send_echo(unsupported)
         except UnreadableCommand as bad:
-            log_of(bad.headers).error("unreadable command: %s", bad)
-            return self.send((unreadable(bad.headers, bad, handled=self._reader(bad.headers) is not None),), Hop())
+            return self._unreadable(bad)
         except BadMessage as bad:
             await self.dead_letters.send(record, bad)
             return None
@@ -89,6 +91,15 @@ class Desk:
         except Exception as error:
             self._no_reply(log_of(read.headers), record, error)
             return None
+
+    def _unreadable(self, bad: UnreadableCommand) -> Acknowledged | Later | None:
+        handled = self._reader(bad.headers) is not None
+        if handled and isinstance(bad.cause, UnknownSchema):
+            known = self.schemas.expect(bad.cause.schema_id)
+            if known is not None:
+                return Later(when=known)
+        log_of(bad.headers).error("unreadable command: %s", bad)
+        return self.send((unreadable(bad.headers, bad, handled=handled),), Hop())
 
     def _no_reply(self, log: logging.Logger | CommandLog, record: Record, error: Exception) -> None:
         self.metrics.silent += 1

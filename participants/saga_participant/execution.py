@@ -7,7 +7,7 @@ database, an external call that ended in an exception) is answered by silence: t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from saga_participant.step import Reference
 from saga_participant.time_limit import TimeLimit
 from saga_participant.transactions import CommitRefused, CommitUnknown, Handle, Transaction
 from saga_participant.turn import Turn
-from saga_schemas.errors import BadMessage
+from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.outcomes import Kind, Outcome
 
 MAX_TURNS: Final = 8
@@ -51,6 +51,8 @@ class Execution:
     registry: Registry
     database: Database
     calls: Calls
+    missing: Callable[[int], object] = lambda schema_id: None
+    """Told of the id of a schema that something stored is written in and nobody here knows."""
 
     async def deliver(self, command: Command, losses: int = 0) -> tuple[Answer, ...]:
         """All answers that may now be sent; none where nothing may be said. Raises Unavailable: nothing happened, try again.
@@ -82,6 +84,8 @@ class Execution:
             return NOTHING
         except BadMessage as bad:
             log_of(headers).error("unreadable command: %s; record=%s", bad, headers.record)
+            if isinstance(bad, UnknownSchema):
+                self.missing(bad.schema_id)
             return replace(NOTHING, answers=(unreadable(headers, bad, handled=True),))
 
     async def _turns(self, command: Command, route: Route | None, losses: int) -> Plan:

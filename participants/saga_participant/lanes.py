@@ -45,7 +45,14 @@ class InHand:
     ledger: Ledger
 
 
-Work = Callable[[Record], Awaitable[asyncio.Future[None] | None]]
+@frozen
+class Later:
+    """The record cannot be worked on yet: it is taken up again when this is done. Meanwhile its worker and its key go on."""
+
+    when: asyncio.Future[None]
+
+
+Work = Callable[[Record], Awaitable[asyncio.Future[None] | Later | None]]
 """Works on a record; gives what has to be done before the record is finished, where there is something."""
 
 
@@ -76,12 +83,15 @@ class Lanes:
         self._idle.clear()
         if self.room <= 0:
             self._room.clear()
-        key = record.key or b""
+        self._line_up(InHand(record=record, ledger=ledger))
+
+    def _line_up(self, one: InHand) -> None:
+        key = one.record.key or b""
         lane = self._lanes.get(key)
         if lane is not None:
-            lane.append(InHand(record=record, ledger=ledger))
+            lane.append(one)
             return
-        self._lanes[key] = deque((InHand(record=record, ledger=ledger),))
+        self._lanes[key] = deque((one,))
         self._ready.put_nowait(key)
 
     @property
@@ -107,8 +117,14 @@ class Lanes:
                 del self._lanes[key]
             if rest is None:
                 self._finish(one)
+            elif isinstance(rest, Later):
+                rest.when.add_done_callback(partial(self._again, one))
             else:
                 rest.add_done_callback(partial(self._finish_with, one))
+
+    def _again(self, one: InHand, when: asyncio.Future[None]) -> None:
+        if not when.cancelled():
+            self._line_up(one)
 
     def _finish_with(self, one: InHand, rest: asyncio.Future[None]) -> None:
         if not rest.cancelled():

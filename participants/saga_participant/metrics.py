@@ -21,6 +21,7 @@ class Metrics:
     """Commands to which nothing may be said: refused, ambiguous, broken."""
     dead_letters: Counter[str] = field(default_factory=Counter)
     refused_replies: int = 0
+    refused_schemas: int = 0
     unavailable: int = 0
     """How often a command had to wait for the database."""
     busy_seconds: float = 0.0
@@ -45,6 +46,9 @@ class Metrics:
                 "dead_letters_total", "counter", "Unreadable commands, by reason.", _labelled("reason", self.dead_letters)
             ),
             *self._one("refused_replies_total", "counter", "Replies the broker would not take.", {"": self.refused_replies}),
+            *self._one(
+                "refused_schemas_total", "counter", "Entries of the schema topic that are no schemas.", {"": self.refused_schemas}
+            ),
             *self._one("database_waits_total", "counter", "Waits for a database that was away.", {"": self.unavailable}),
             *self._one("busy_seconds_total", "counter", "Time spent on commands.", {"": round(self.busy_seconds, 6)}),
             *self._one(

@@ -46,6 +46,12 @@ class Registry:
     bare: bool
     """No handler wants a SQLAlchemy object."""
 
+    @property
+    def records(self) -> frozenset[str]:
+        """Full names of all records that are read here: commands, and the replies that rows remember."""
+        bound = [one for route in self.routes.values() for one in (route.command, route.reply, route.action_reply)]
+        return frozenset(one.schema.full_name for one in bound if one is not None)
+
     def route(self, record: str, kind: Kind) -> Route | None:
         found = self.routes.get(record)
         return found if found is not None and found.handler.kind is kind else None

@@ -21,6 +21,7 @@ from saga_participant.lanes import Lanes
 from saga_participant.metrics import Metrics
 from saga_participant.pulse import watch_pulse
 from saga_participant.reply_sender import ReplySender
+from saga_participant.schema_topic import SchemaTopic
 from saga_participant.topic_watch import TopicWatch
 from saga_participant.tracing import Tracing
 from saga_schemas.topics import Topics
@@ -61,10 +62,13 @@ class Service:
         """All parts, nothing started."""
         group = f"{topics.prefix}saga.{name}"
         sender = ReplySender(broker, clock, metrics)
+        schemas = SchemaTopic(broker=broker, topic=topics.schemas, registry=execution.registry, metrics=metrics, clock=clock)
+        execution.missing = schemas.expect
         desk = Desk(
             execution=execution,
             sender=sender,
             dead_letters=DeadLetters(broker, topics.dlq(name), metrics),
+            schemas=schemas,
             tracing=Tracing(name, group, tracer_provider),
             metrics=metrics,
             clock=clock,
@@ -98,6 +102,8 @@ class Service:
             background = [group.create_task(self.desk.sender.run()), group.create_task(self.lanes.run())]
             await self.watch.look()
             background.append(group.create_task(self.watch.run()))
+            await self.desk.schemas.look()  # before the first command: most that are unknown to the files are known then
+            background.append(group.create_task(self.desk.schemas.run()))
             background.append(group.create_task(watch_pulse(self.clock, self.metrics)))
             ready()
             await self.loop.run(stop)

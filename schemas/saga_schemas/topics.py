@@ -45,6 +45,11 @@ class Topics:
         """Lifecycle events, written by the coordinator, read by anyone."""
         return f"{self.prefix}saga.events"
 
+    @property
+    def schemas(self) -> str:
+        """Every registered schema by its id, written by the coordinator, read by whoever meets a schema that it does not know."""
+        return f"{self.prefix}saga.schemas"
+
     def dlq(self, consumer: str) -> str:
         """What that consumer could not read."""
         return f"{self.prefix}saga.dlq.{_named(consumer)}"

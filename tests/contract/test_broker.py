@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from saga_messaging.broker import Broker, BrokerError, Consumer, Outgoing, PositionLost, Record, RecordRefused, TopicPartition
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.settings import KafkaSettings
 from saga_messaging.standin import StandIn
+from saga_messaging.whole_topic import read_whole
 from saga_schemas.errors import BadMessage
 from support.raw_produce import raw_producer
 from support.record_batches import CODECS, Batch, Raw
@@ -79,8 +81,8 @@ def topic() -> str:
 
 
 @asynccontextmanager
-async def consuming(broker: Broker, *topics: str, group: str = "", instance: str | None = None) -> AsyncIterator[Consumer]:
-    consumer = broker.consumer(group=group or f"g-{uuid.uuid4().hex[:12]}", instance=instance)
+async def consuming(broker: Broker, *topics: str, group: str | None = "", instance: str | None = None) -> AsyncIterator[Consumer]:
+    consumer = broker.consumer(group=f"g-{uuid.uuid4().hex[:12]}" if group == "" else group, instance=instance)
     await consumer.start()
     try:
         await consumer.subscribe(topics)
@@ -325,6 +327,44 @@ async def test_ensuring_topics_twice_is_ensuring_them_once(broker: Any, topic: s
     await broker.ensure_topics([topic])
     await broker.ensure_topics([topic, topic + "-b"])
     assert await broker.partitions([topic, topic + "-b"]) == dict.fromkeys([topic, topic + "-b"], frozenset(range(4)))
+
+
+@every_broker
+async def test_without_a_group_every_reader_gets_all_partitions_at_once(broker: Any, topic: str) -> None:
+    await broker.ensure_topics([topic])
+    await send(broker, numbered(topic, 60))
+    async with consuming(broker, topic, group=None) as one, consuming(broker, topic, group=None) as other:
+        assert one.assignment() == other.assignment() == {TopicPartition(topic, number) for number in range(4)}
+        assert len(await read(one, 60)) == len(await read(other, 60)) == 60
+        await one.commit({TopicPartition(topic, 0): 1})
+
+
+@every_broker
+async def test_a_topic_is_read_whole_again_and_again_by_nobodys_group(broker: Any, topic: str) -> None:
+    await broker.ensure_topics([topic], compacted=True)
+    for count in (30, 60):
+        await send(broker, numbered(topic, 30))
+        found: list[Record] = []
+        await read_whole(broker, topic, found.append, limit_s=PATIENCE_S)
+        assert len(found) == count
+        assert [record.value for record in found if record.key == b"key-1"][:10] == [b"%d" % n for n in range(1, 30, 3)]
+
+
+@pytest.mark.parametrize("adapter", ["memory", "kafka"])  # the stand-in makes every topic that is named
+async def test_a_topic_that_is_not_there_is_not_read_whole_and_not_made(broker: Any, topic: str) -> None:
+    with pytest.raises(BrokerError, match="is not there, or may not be read"):
+        await read_whole(broker, topic, lambda record: None, limit_s=PATIENCE_S)
+    assert await broker.partitions([topic]) == {topic: frozenset()}
+
+
+@real_kafka
+async def test_a_compacted_topic_is_made_as_one(broker: Any, topic: str, kafka_address: str) -> None:
+    await broker.ensure_topics([topic], compacted=True)
+    assert await broker.partitions([topic]) == {topic: frozenset({0})}
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+    answers = await broker._ask(lambda admin: admin.describe_configs([resource]))
+    entries = answers[0].to_object()["resources"][0]["config_entries"]
+    assert {entry["config_value"] for entry in entries if entry["config_names"] == "cleanup.policy"} == {"compact"}
 
 
 @every_broker

@@ -19,6 +19,7 @@ from saga_coordinator.store.port import (
     SchemaCollision,
     Store,
 )
+from saga_schemas.ids import uuid7
 
 from .store_rows import LATER, apply, by_hand, claim, end, new_id, register, row_of, save, start, start_of
 
@@ -217,6 +218,20 @@ def letter(at: int, **changed: object) -> DeadLetter:
         relayed=False,
     )
     return replace(made, **changed)  # type: ignore[arg-type]
+
+
+async def test_the_dead_letters_of_one_key_come_newest_first_and_only_so_old(store: Store) -> None:
+    second = 1_000_000
+    letters = [letter(n, id=made_at(n * second), key=b"one" if n % 2 else b"other") for n in range(1, 8)]
+    async with store.transaction() as transaction:
+        await transaction.add_dead_letters([*letters, letter(9, key=None)])
+    assert await store.dead_letters_of(b"one", since=3 * second, limit=10) == [letters[6], letters[4], letters[2]]
+    assert await store.dead_letters_of(b"one", since=3 * second, limit=2) == [letters[6], letters[4]]
+    assert await store.dead_letters_of(b"nobody", since=0, limit=2) == []
+
+
+def made_at(us: int) -> UUID:
+    return uuid7(us, bytes(10))
 
 
 async def test_dead_letters_are_read_in_order_and_relayed_once(store: Store) -> None:

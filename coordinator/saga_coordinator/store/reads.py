@@ -256,6 +256,12 @@ class SqlStore(ABC):
             query = query.where(~t.c.relayed)
         return [read(dead_letter, row, "dead_letter") for row in await self._rows(query)]
 
+    async def dead_letters_of(self, key: bytes, *, since: int, limit: int) -> list[DeadLetter]:
+        t = schema.dead_letter
+        first = UUID(int=since // 1000 << 80)  # ids begin with their time
+        query = select(t).where(t.c.id >= first, t.c.key == key).order_by(t.c.id.desc()).limit(limit)
+        return [read(dead_letter, row, "dead_letter") for row in await self._rows(query)]
+
     async def dead_letter(self, id: UUID) -> DeadLetter | None:
         rows = await self._rows(select(schema.dead_letter).where(schema.dead_letter.c.id == id))
         return read(dead_letter, rows[0], "dead_letter") if rows else None

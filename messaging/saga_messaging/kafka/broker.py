@@ -28,6 +28,7 @@ from saga_messaging.settings import KafkaSettings
 
 RETRY_PAUSE_S = 0.1
 GROUP_ID_NOT_FOUND = 69
+COMPACTED = {"cleanup.policy": "compact"}
 _FORBIDDEN = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError, PolicyViolationError, InvalidTopicError)
 Result = TypeVar("Result")
 
@@ -46,7 +47,7 @@ class KafkaBroker:
     def producer(self) -> KafkaProducer:
         return KafkaProducer(self._options, self._settings)
 
-    def consumer(self, *, group: str, instance: str | None = None) -> KafkaConsumer:
+    def consumer(self, *, group: str | None, instance: str | None = None) -> KafkaConsumer:
         return KafkaConsumer(self, self._aside, self._options, self._settings, group, instance)
 
     async def start(self) -> None:
@@ -60,7 +61,7 @@ class KafkaBroker:
         described = await self._ask(lambda admin: admin.describe_cluster())
         return str(described["cluster_id"])
 
-    async def ensure_topics(self, topics: Iterable[str]) -> None:
+    async def ensure_topics(self, topics: Iterable[str], *, compacted: bool = False) -> None:
         wanted = set(topics)
         missing = await self._missing(wanted)
         if not missing:
@@ -68,7 +69,7 @@ class KafkaBroker:
         if self._settings.stand_in:
             await self._ask(lambda admin: admin.describe_topics(sorted(missing)))  # asking for a topic makes it
         else:
-            await self._create(missing)
+            await self._create(missing, compacted)
         async with _limit(self._timeout_s, "the new topics did not appear"):
             while await self._missing(wanted):  # noqa: ASYNC110  # only asking again can tell
                 await asyncio.sleep(RETRY_PAUSE_S)
@@ -118,9 +119,10 @@ class KafkaBroker:
     async def _missing(self, topics: set[str]) -> set[str]:
         return {topic for topic, held in (await self.partitions(topics)).items() if not held}
 
-    async def _create(self, topics: set[str]) -> None:
+    async def _create(self, topics: set[str], compacted: bool) -> None:
         settings = self._settings
-        new = [NewTopic(topic, settings.partitions, settings.replication_factor) for topic in sorted(topics)]
+        partitions, configs = (1, COMPACTED) if compacted else (settings.partitions, {})
+        new = [NewTopic(topic, partitions, settings.replication_factor, topic_configs=configs) for topic in sorted(topics)]
         answer = await self._ask(lambda admin: admin.create_topics(new))
         forbidden, failed = [], []
         for topic, code, *_ in answer.topic_errors:

@@ -1,4 +1,4 @@
-"""The consumer: a group member on a real cluster, a reader of all partitions on the stand-in."""
+"""The consumer: a group member on a real cluster; without a group, and on the stand-in, a reader of all partitions."""
 
 from __future__ import annotations
 
@@ -45,12 +45,13 @@ class KafkaConsumer:
         aside: Aside,
         options: Mapping[str, Any],
         settings: KafkaSettings,
-        group: str,
+        group: str | None,
         instance: str | None,
     ) -> None:
         self._broker = broker
         self._aside = aside
         self._stand_in = settings.stand_in
+        self._alone = settings.stand_in or group is None
         self._timeout_s = settings.request_timeout_ms / 1000
         self._options = {**options, **_consumer_options(settings, group, instance)}
         self._client: Any = None
@@ -79,7 +80,7 @@ class KafkaConsumer:
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         wanted = frozenset(topics)
-        if self._stand_in:
+        if self._alone:
             await self._assign_all(wanted)
         elif wanted != self._topics:
             self._positions.revoke()
@@ -135,7 +136,7 @@ class KafkaConsumer:
         return await self._aside.read_one(position, offset)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        if self._stand_in or not offsets:
+        if self._alone or not offsets:
             return
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -144,7 +145,8 @@ class KafkaConsumer:
             raise BrokerError(f"offsets not committed: {said(error)}") from error
 
     async def _assign_all(self, topics: frozenset[str]) -> None:
-        await self._broker.ensure_topics(topics)
+        if self._stand_in:
+            await self._broker.ensure_topics(topics)
         held = await self._broker.partitions(topics)
         if self._client is None:
             raise BrokerError("the consumer was stopped meanwhile")
@@ -205,7 +207,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         self._revoked()
 
 
-def _consumer_options(settings: KafkaSettings, group: str, instance: str | None) -> dict[str, Any]:
+def _consumer_options(settings: KafkaSettings, group: str | None, instance: str | None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "enable_auto_commit": False,
         "auto_offset_reset": "none",
@@ -214,6 +216,8 @@ def _consumer_options(settings: KafkaSettings, group: str, instance: str | None)
     }
     if settings.stand_in:
         return {**options, "fetch_max_wait_ms": STAND_IN_FETCH_MAX_WAIT_MS}
+    if group is None:
+        return options
     return {
         **options,
         "group_id": group,

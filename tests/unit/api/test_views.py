@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from saga_coordinator.attempts import FIRST_SHOWN
+from saga_coordinator.dead_letters import encode_headers
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.definitions import compile_definition, lint, records_reached
 from saga_coordinator.engine import decide
@@ -21,7 +22,7 @@ from saga_coordinator.engine.facts import evolve
 from saga_coordinator.engine.state import Saga
 from saga_coordinator.journal_view import record_views
 from saga_coordinator.payload_view import ANSWER_BYTES, SHOWN_BYTES, Payloads
-from saga_coordinator.store.port import AttentionRow, DefinitionRow, JournalRow, SagaRow, SchemaRow
+from saga_coordinator.store.port import AttentionRow, DeadLetter, DefinitionRow, JournalRow, SagaRow, SchemaRow
 from saga_coordinator.views import SagaView, saga_view
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
@@ -60,6 +61,7 @@ class Stored:
     saga: Saga | None = None
     records: list[JournalRow] = field(default_factory=list)
     attention: list[AttentionRow] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
     without_definition: bool = False
     now_us: int = T0
 
@@ -101,6 +103,10 @@ class Stored:
 
     async def attention_of(self, saga_id: UUID) -> list[AttentionRow]:
         return self.attention
+
+    async def dead_letters_of(self, key: bytes, *, since: int, limit: int) -> list[DeadLetter]:
+        assert key == str(SAGA).encode()
+        return [letter for letter in reversed(self.letters) if letter.at >= since][:limit]
 
     async def definition_rows(self, ids: object) -> list[DefinitionRow]:
         if self.without_definition:
@@ -161,6 +167,47 @@ async def test_the_reply_is_plain_json_even_when_no_mapping_reads_it() -> None:
     payload = encode(schema("shop.StockReserved"), {"reservation_id": "r-1"})
     view = await started().answered("reserve", Outcome.SUCCEEDED, payload=payload).view()
     assert step(view, "reserve").reply == {"reservation_id": "r-1"}
+
+
+def refused(at: int, *, step: str = "reserve", reason: str = "unknown_schema", consumer: str = "replies") -> DeadLetter:
+    """A dead letter as the reply loop leaves it."""
+    return DeadLetter(
+        id=UUID(int=at), consumer=consumer, topic="saga.reply.inventory", partition=0, offset=1, at=at, reason=reason,
+        detail="no schema of id 80000001 is known here", key=str(SAGA).encode(), value=b"\0",
+        headers=encode_headers((("ce_sagastep", step.encode()),)), relayed=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "way_out"), [("unknown_schema", "saga schema add"), ("schema_mismatch", "saga dlq show")])
+async def test_a_step_whose_reply_came_and_could_not_be_read_does_not_wait_for_one(reason: str, way_out: str) -> None:
+    stored = started()
+    stored.letters.append(refused(stored.now_us + 1, reason=reason))
+    (waiting,) = [one for one in (await stored.view()).waiting if one.step == "reserve"]
+    assert waiting.name == "reply_unreadable"
+    assert f"{reason}: no schema of id 80000001" in waiting.mover and way_out in waiting.mover
+
+
+async def test_the_attention_of_a_step_whose_reply_could_not_be_read_names_it() -> None:
+    stored = started()
+    assert stored.saga is not None
+    stuck = stored.saga.steps["reserve"]
+    stored.saga = replace(stored.saga, steps={**stored.saga.steps, "reserve": replace(stuck, attention="no_answer")})
+    stored.row = replace(stored.row, state=encode_saga(stored.saga))
+    stored.attention.append(AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since=T0, note=""))
+    stored.letters.append(refused(stored.now_us + 1))
+    (attention,) = (await stored.view()).attention
+    assert "saga schema add" in attention.way_out and "is it running" not in attention.way_out
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [refused(T0 + 10 * SECOND, step="charge"), refused(T0 + 10 * SECOND, consumer="starts"), refused(T0 - SECOND)],
+    ids=["another step's", "no reply", "from before it was asked"],
+)
+async def test_other_dead_letters_leave_a_wait_as_it_is(letter: DeadLetter) -> None:
+    stored = started()
+    stored.letters.append(letter)
+    assert [one.name for one in (await stored.view()).waiting if one.step == "reserve"] == ["reply"]
 
 
 async def test_a_participant_without_consumer_is_named() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from saga_messaging.broker import Record, TopicPartition
-from saga_participant.lanes import Lanes, Ledger, hints
+from saga_participant.lanes import Lanes, Later, Ledger, hints
 
 AT = TopicPartition("commands", 0)
 
@@ -54,6 +54,26 @@ async def test_keys_run_side_by_side_and_a_key_in_order() -> None:
     await lanes.wait_until_idle()
     assert hints({AT: ledger}, {AT: 2}) == {AT: 4}
     assert hints({AT: ledger}, {AT: 4}) == {}
+    running.cancel()
+
+
+async def test_what_is_put_off_gives_worker_and_key_free_and_stays_unfinished_until_it_was_done() -> None:
+    until: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    begun: list[int] = []
+
+    async def work(one: Record) -> Later | None:
+        begun.append(one.offset)
+        return Later(when=until) if one.offset == 0 and not until.done() else None
+
+    lanes, ledger = Lanes(work, workers=1, capacity=10), Ledger(0)
+    running = asyncio.ensure_future(lanes.run())
+    for offset, key in enumerate("aab"):
+        lanes.put(record(offset, key), ledger)
+    await settle()
+    assert (begun, lanes.in_hand, ledger.finished_up_to) == ([0, 2, 1], 1, 0)
+    until.set_result(None)
+    await lanes.wait_until_idle()
+    assert (begun, ledger.finished_up_to) == ([0, 2, 1, 0], 3)
     running.cancel()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
+from saga_participant import schema_topic
 from saga_participant.testing import ParticipantTester
 from saga_schemas.codec import encode
 from saga_schemas.outcomes import Kind, Outcome
@@ -23,6 +24,13 @@ def later(record: str, **field: Any) -> Schema:
     known = CATALOG.latest(record)
     assert known is not None
     return Schema.parse(known.document | {"fields": [*known.document["fields"], field]})
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody brings is given up after the second look."""
+    monkeypatch.setattr(schema_topic, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(schema_topic, "AGAIN_S", 0.02)
 
 
 TIP = {"name": "tip", "type": ["null", "long"], "default": None}
