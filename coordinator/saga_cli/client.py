@@ -189,7 +189,7 @@ def _refusal(status: int, problem: Json) -> CommandFailed:
     code = str(problem.get("code") or status)
     said = str(problem.get("detail") or problem.get("title") or "refused")
     lines = [_printable(f"{code}: {said}{'; try again later' if status == 503 else ''}")]
-    lines += [_finding_line(finding) for finding in problem.get("findings") or ()]
+    lines += [finding_line(finding) for finding in problem.get("findings") or ()]
     lines += [_printable(f"  {wrong['field']}: expected {wrong['expected']}") for wrong in problem.get("errors") or ()]
     lines += [_printable(f"  {reason}") for reason in problem.get("reasons") or ()]
     field, expected = problem.get("field"), problem.get("expected")
@@ -199,7 +199,8 @@ def _refusal(status: int, problem: Json) -> CommandFailed:
     return CommandFailed("\n".join(lines), exit_code)
 
 
-def _finding_line(finding: Json) -> str:
+def finding_line(finding: Json) -> str:
+    """One finding of the coordinator's, as lint prints its own."""
     place = ":".join(str(finding[part]) for part in ("file", "line", "column") if finding.get(part))
     step = f"step {finding['step']}: " if finding.get("step") else ""
     return _printable(

@@ -138,7 +138,7 @@ async def register(
     row = await _store_definition(store, made, new, pinned, tenant, act)
     await definitions.refresh()
     created = all(old.id != row.id for old in before)
-    return Registered(row=row, created=created, warnings=found)
+    return Registered(row=row, created=created, warnings=found if created else (*found, *_kept(row, pinned, file)))
 
 
 async def activate(
@@ -262,6 +262,13 @@ def _compared(
         others = [one for one in others if schema.id not in pins or one.id not in told]
         found += [_finding("S218", f"{schema.full_name}: {reason}", file) for reason in _reasons(schema, others)]
     return found[:MAX_FINDINGS]
+
+
+def _kept(row: DefinitionRow, wanted: Mapping[str, Schema], file: str) -> list[Finding]:
+    """Registered again with newer schemas: they are stored, and what this version sends and reads stays as it was checked then."""
+    what = f"{row.name} {row.version} keeps the schema that it was registered with; give the definition a new version to use the newer one"
+    newer = [name for name, schema in sorted(wanted.items()) if row.reader_schemas.get(name, schema.id) != schema.id]
+    return [_finding("S222", f"{name}: {what}", file) for name in newer]
 
 
 def _reasons(schema: Schema, earlier: Sequence[Schema]) -> list[str]:

@@ -450,6 +450,21 @@ async def test_a_compatible_schema_is_added_once(running: Running) -> None:
     assert shown["document"]["fields"][-1]["name"] == "gift"
 
 
+async def test_a_version_that_is_registered_again_with_a_newer_schema_says_that_it_keeps_its_own(running: Running) -> None:
+    before = (await running.http.get("/v1/definitions/order/1")).json()["reader_schemas"]
+    grown = placed()
+    grown["fields"].append({"name": "gift", "type": "boolean", "default": False})
+    other = [one for one in documents() if one["name"] != "shop.PlaceOrder"]
+    again = (await running.http.post("/v1/definitions", json={"document": DEFINITION, "schemas": [*other, grown]})).json()
+    assert [(finding["code"], finding["severity"]) for finding in again["findings"]] == [("S222", "warning")]
+    assert "shop.PlaceOrder: order 1 keeps the schema" in again["findings"][0]["message"]
+    assert (again["created"], again["reader_schemas"]) == (False, before)
+    next_version = DEFINITION.replace("version: 1", "version: 2")
+    made = (await running.http.post("/v1/definitions", json={"document": next_version, "schemas": [*other, grown]})).json()
+    assert (made["created"], made["findings"]) == (True, [])
+    assert {name for name, schema_id in made["reader_schemas"].items() if before[name] != schema_id} == {"shop.PlaceOrder"}
+
+
 async def test_an_incompatible_schema_is_refused_by_itself_and_with_a_definition(running: Running) -> None:
     alone = await running.http.post("/v1/schemas", json={"document": placed(type="string")})
     assert (alone.status_code, alone.json()["code"]) == (409, "schema_incompatible")

@@ -78,7 +78,7 @@ def register_file(
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Send a definition and every schema it reaches to the coordinator. It is checked here first."""
-    from saga_cli.client import Client, actor
+    from saga_cli.client import Client, actor, finding_line
     from saga_cli.definition_source import registration, source_of
     from saga_cli.output import print_object
 
@@ -89,6 +89,8 @@ def register_file(
         status, answer = client.post("/v1/definitions", body, again=True)
         if activate_it:
             client.post(f"/v1/definitions/{document.saga}/{document.version}/activate", {"actor": actor()})
+    for finding in answer.get("findings", ()):
+        typer.echo(finding_line(finding), err=True)
     word = "registered" if status == 201 else "was registered already:"
     then = "it is active" if activate_it else f"`saga def activate {document.saga} {document.version}` lets sagas run it"
     line = f"{word} {document.saga} {document.version}  {document.hash[:12]}; {then}"

@@ -65,7 +65,10 @@ def add(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Let the coordinator read a further version of a record: first add the schema, then deploy who writes it."""
+    """Let the coordinator read a further version of a record, and tell it to all participants.
+
+    An input's version has to be there before somebody starts with it; a reply waits for its version.
+    """
     from saga_cli.client import Client, actor
     from saga_cli.output import print_object
 

@@ -68,4 +68,5 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "S218": Code("a schema breaks sagas that are open or the version before", "make the change compatible, or use a new record"),
     "S219": Code("the definition's records changed since the version before", "check who reads them", True),
+    "S222": Code("a newer schema, and a version that keeps its own", "give the definition a new version to use it", True),
 }

@@ -503,6 +503,24 @@ def test_findings_of_the_coordinator_end_1_one_a_line(saga: Any, coordinator: An
     assert told.err.splitlines()[1] == "definition  error  S218  step charge: shop.ChargeCard: cannot be read"
 
 
+def test_warnings_of_the_coordinator_are_shown_and_end_0(saga: Any, coordinator: Any) -> None:
+    finding = {
+        "code": "S222",
+        "severity": "warning",
+        "file": "definition",
+        "line": 0,
+        "column": 0,
+        "step": None,
+        "message": "kept",
+    }
+    coordinator.answer("POST", "/v1/definitions", {"name": "order", "version": 1, "findings": [finding]}, 200)
+
+    told = saga("def", "register", str(SHOP / "order.saga.yaml"))
+
+    assert (told.code, told.err) == (0, "definition  warning  S222  kept\n")
+    assert told.out.startswith("was registered already: order 1")
+
+
 def test_definitions_are_listed_and_the_active_one_is_shown(saga: Any, coordinator: Any) -> None:
     line = {"name": "order", "version": 3, "hash": "8bf452326", "active": True, "registered_at": ago(9)}
     coordinator.answer("GET", "/v1/definitions", page({**line, "version": 2, "active": False}, line))
