@@ -8,6 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from saga_cli.exits import ExitCode
+from saga_messaging.logs import hear_the_loop
 
 
 def run_until_told(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
@@ -36,6 +37,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _watched(work: Callable[[asyncio.Event], Awaitable[None]]) -> signal.Signals | None:
+    hear_the_loop()
     stop = asyncio.Event()
     told: list[signal.Signals] = []
     loop = asyncio.get_running_loop()

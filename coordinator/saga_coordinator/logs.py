@@ -1,35 +1,46 @@
-"""Structured logs: one JSON line an event, or coloured text on a terminal. Saga id, definition and step are fields, payloads never are."""
+"""Structured logs: one JSON line an event, or coloured text on a terminal. Saga id, definition and step are fields, payloads never are.
+
+What libraries say by the standard library's logging comes out as such lines too (`saga_messaging.logs`).
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+from saga_messaging import logs
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
+def error_without_its_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """`exc_info=error` as type and frames: an exception's text, and values of variables in a drawn trace, may hold what was sent (S17)."""
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given
+    if isinstance(error, BaseException):
+        event.update(error=type(error).__name__, at=logs.where(error))
+    return event
+
+
 def configure(level: str, format: str) -> None:
     """For a process of its own; a library user configures structlog as they like."""
-    console = format == "console" or (format == "auto" and sys.stderr.isatty())
-    # Plain traces: the drawn ones show values of variables (S17), and drawing one keeps every loop waiting for a second.
-    drawn = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    renderer = drawn if console else structlog.processors.JSONRenderer()
+    console = logs.as_text(format)
+    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),
-            *([] if console else [structlog.processors.format_exc_info]),
+            error_without_its_text,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS.get(level, logging.INFO)),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiokafka").setLevel(
-        logging.INFO if level == "debug" else logging.CRITICAL
-    )  # what matters comes as BrokerError
+    logs.configure(level, format)

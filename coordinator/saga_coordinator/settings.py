@@ -14,9 +14,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from saga_coordinator.tracing import Sampling
+from saga_messaging import environment
 from saga_messaging import settings as kafka
 from saga_messaging.errors import ConfigurationError
+from saga_messaging.logs import LogFormat, LogLevel
 from saga_messaging.patience import START_PATIENCE_S, PatienceS
+from saga_messaging.settings import GroupName
+from saga_schemas.ids import TEXT_RULE, valid_tenant
 
 _LEAST_INTERVAL_S = 0.1
 _BASE_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
@@ -40,9 +44,15 @@ def _no_storm(interval_s: float) -> float:
 
 
 BaseUrl = Annotated[str, AfterValidator(base_url)]
+
+
+def _tenant(text: str) -> str:
+    if not valid_tenant(text):
+        raise ValueError(f"write {TEXT_RULE}")
+    return text
+
+
 OtlpProtocol = Literal["grpc", "http/protobuf"]
-_FOREIGN_PREFIXES = ("SAGA_KAFKA_", "SAGA_TEST_", "SAGA_DEMO_", "SAGA_PARTICIPANT_", "SAGA_CI_")
-_FOREIGN = frozenset({"SAGA_SERVER", "SAGA_DEBUG", "SAGA_TOPIC_PREFIX", "SAGA_HYPOTHESIS"})
 _TRUE = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -56,15 +66,15 @@ class Settings(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = 8700
     allow_unauthenticated: bool = False
     """Needed to listen on an address other than loopback: there is no login yet."""
-    instance: str | None = None
+    instance: GroupName | None = None
     """Static group membership under this name; two live instances of one name are refused."""
-    tenant: str = "default"
+    tenant: Annotated[str, AfterValidator(_tenant)] = "default"
     token_keys: SecretStr | None = None
     """`id:base64,…`, first current, others only verify. Required on PostgreSQL."""
     roles: str = "api,replies,starts,timers,sweeper,projector,watchdog"
     accept_new_kafka: bool = False
-    start_group: str = "saga-coordinator-starts"
-    reply_group: str = "saga-coordinator-replies"
+    start_group: GroupName = "saga-coordinator-starts"
+    reply_group: GroupName = "saga-coordinator-replies"
     batch_records: Annotated[int, Field(ge=1, le=5000)] = 500
     batch_sagas: Annotated[int, Field(ge=1, le=2000)] = 200
     """Sagas a timer batch takes."""
@@ -86,8 +96,8 @@ class Settings(BaseModel):
     """Keys of W3C Baggage that a start may pass on to all participants, by commas."""
     jaeger_url: BaseUrl | None = None
     """Where Jaeger's pages are, as http://127.0.0.1:16686: answers then carry a link to the trace."""
-    log_level: str = "info"
-    log_format: str = "auto"
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "auto"
     """json, console, or auto: console on a terminal."""
     start_patience_s: PatienceS = START_PATIENCE_S
     """How long a start waits for a database or a Kafka that is not up yet."""
@@ -118,13 +128,11 @@ class Settings(BaseModel):
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **given: Any) -> Settings:
         """From `SAGA_*` variables; `given` (the command line) goes first. Raises ConfigurationError."""
-        values: dict[str, Any] = {}
-        known = {f"SAGA_{name.upper()}": name for name in cls.model_fields if name != "kafka"}
-        for variable, text in environ.items():
-            if variable in known:
-                values[known[variable]] = _TRUE.get(text.lower(), text) if known[variable] in _FLAGS else text
-            elif variable.startswith("SAGA_") and not _foreign(variable):
-                raise ConfigurationError(f"{variable} is not a setting; `saga serve --help` lists them")
+        named = {f"SAGA_{name.upper()}": name for name in cls.model_fields if name != "kafka"}
+        values: dict[str, Any] = {
+            named[variable]: text for variable, text in environment.given(environ).items() if variable in named
+        }
+        values |= {name: _TRUE.get(values[name].lower(), values[name]) for name in _FLAGS & values.keys()}
         values |= {name: value for name, value in given.items() if value is not None}
         if "database_url" not in values:
             raise ConfigurationError("SAGA_DATABASE_URL is not set; write sqlite+aiosqlite:///saga.db or postgresql+asyncpg://…")
@@ -165,10 +173,6 @@ class Settings(BaseModel):
 
 ROLES = frozenset({"api", "replies", "starts", "timers", "sweeper", "projector", "watchdog"})
 _FLAGS = frozenset({"allow_unauthenticated", "accept_new_kafka", "trace_sample_on_failure"})
-
-
-def _foreign(variable: str) -> bool:
-    return variable in _FOREIGN or variable.startswith(_FOREIGN_PREFIXES) or variable.endswith("_DATABASE_URL")
 
 
 def _loopback(host: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 
+from saga_messaging import environment
 from saga_messaging.errors import ConfigurationError
 
 PREFIX = "SAGA_KAFKA_"
@@ -18,6 +19,8 @@ TOPIC_PREFIX_VARIABLE = "SAGA_TOPIC_PREFIX"
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+"""Of a consumer group, or of an instance in one."""
 _SERVERS = r"^[^\s,:]+(:\d{1,5})?(,[^\s,:]+(:\d{1,5})?)*$|^(\[[0-9A-Fa-f:]+\](:\d{1,5})?,?)+$"
 
 
@@ -77,7 +80,10 @@ class KafkaSettings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], prefix: str = PREFIX) -> KafkaSettings:
-        """Read `SAGA_KAFKA_…` and `SAGA_TOPIC_PREFIX`; an empty value counts as not given. Raises ConfigurationError."""
+        """Read `SAGA_KAFKA_…` and `SAGA_TOPIC_PREFIX`; an empty value counts as not given. Raises ConfigurationError, also for a name that
+        begins so and that nobody reads.
+        """
+        environment.given({name: text for name, text in environ.items() if name.startswith(PREFIX)})
         found = {name: environ[variable] for name, variable in _variables(prefix).items() if environ.get(variable)}
         if "bootstrap_servers" not in found:
             raise ConfigurationError(f"{prefix}BOOTSTRAP_SERVERS is not set: write {_hint('bootstrap_servers')}")

@@ -7,9 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from saga_messaging import environment
 from saga_messaging.errors import ConfigurationError
+from saga_messaging.logs import LogFormat, LogLevel
 from saga_messaging.patience import START_PATIENCE_S, PatienceS
-from saga_messaging.settings import KafkaSettings
+from saga_messaging.settings import GroupName, KafkaSettings
 
 
 class ParticipantSettings(BaseModel):
@@ -17,15 +19,25 @@ class ParticipantSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    instance: GroupName | None = None
+    """Static group membership under this name."""
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "auto"
+    """json, console, or auto: console on a terminal."""
     start_patience_s: PatienceS = START_PATIENCE_S
     """How long a start waits for a database or a Kafka that is not up yet."""
     kafka: KafkaSettings
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **given: Any) -> ParticipantSettings:
-        """From `SAGA_…` variables; an empty one counts as not given. `given` goes first. Raises ConfigurationError."""
-        names = {f"SAGA_{name.upper()}": name for name in cls.model_fields if name != "kafka"}
-        found: dict[str, Any] = {name: environ[variable] for variable, name in names.items() if environ.get(variable)}
+        """From `SAGA_…` variables; an empty one counts as not given, one that nobody reads is refused. `given` goes first.
+
+        Raises ConfigurationError.
+        """
+        named = {f"SAGA_{name.upper()}": name for name in cls.model_fields if name != "kafka"}
+        found: dict[str, Any] = {
+            named[variable]: text for variable, text in environment.given(environ).items() if variable in named
+        }
         found |= {name: value for name, value in given.items() if value is not None}
         try:
             return cls(**found, kafka=KafkaSettings.from_env(environ))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Annotated
 
@@ -56,6 +57,7 @@ def serve(
     from saga_coordinator.app import serve as run_coordinator
     from saga_coordinator.logs import configure as configure_logs
     from saga_coordinator.settings import Settings
+    from saga_messaging.environment import ignored
 
     environ = dict(os.environ)
     if bootstrap_servers is not None:
@@ -73,4 +75,6 @@ def serve(
         accept_new_kafka=accept_new_kafka or None,
     )
     configure_logs(settings.log_level, settings.log_format)
+    if links := ignored(environ):
+        logging.getLogger("saga_coordinator").info(links)
     run_until_told(lambda stop: run_coordinator(settings, stop=stop))

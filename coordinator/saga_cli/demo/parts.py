@@ -177,12 +177,14 @@ def _log_to(path: Path) -> None:
 
     import structlog
 
+    from saga_coordinator.logs import error_without_its_text
+
     file: Any = path.open("a", buffering=1)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            error_without_its_text,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
