@@ -17,7 +17,7 @@ import structlog
 from saga_coordinator.committer import Batch, Committer
 from saga_coordinator.dead_letters import dead_letter, orphan
 from saga_coordinator.definition_cache import DefinitionCache
-from saga_coordinator.engine.events import Env
+from saga_coordinator.engine.events import Env, Reply
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.parking import UNWRITABLE, Parking
@@ -158,18 +158,18 @@ class ReplyLoop:
         env = Env(now=tx.now)
         works = read.works = await self._sagas.open(rows.values())
         bad = list(read.bad)
+        happened: dict[UUID, list[Reply]] = {saga_id: [] for saga_id in works}
         for saga_id, work in works.items():
             for reply in read.replies[saga_id]:
                 try:
-                    event = self._reading.event(reply, work.compiled)
+                    happened[saga_id].append(self._reading.event(reply, work.compiled))
                 except Exception as error:
                     problem = as_bad(error)
                     self._log.warning(
                         "bad_reply", **about(work, reply=reply.headers), **_where(reply.record), reason=problem.reason
                     )
                     bad.append((reply.record, problem))
-                    continue
-                self._sagas.apply(work, event, env)
+        await self._sagas.fold(tx, [(work, happened[saga_id]) for saga_id, work in works.items()], env)
         unreadable = [saga_id for saga_id in rows if saga_id not in works]
         await self._keep(tx, unreadable, read)
         letters = [dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad]

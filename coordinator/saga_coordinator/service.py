@@ -79,7 +79,7 @@ class Coordinator:
             works = await self._sagas.open(rows.values())
             if saga_id not in works:
                 raise Refused("unreadable", "this instance cannot read the saga's state or definition: see its log")
-            works[saga_id].apply(event, Env(now=tx.now), actor=actor)
+            await self._sagas.act(tx, works[saga_id], event, Env(now=tx.now), actor)
             await tx.add_audit(tenant=rows[saga_id].tenant, act=act, target=str(saga_id), who=actor, why=why, at=tx.now)
             return Batch(works=[works[saga_id]])
 

@@ -19,7 +19,7 @@ import structlog
 from saga_coordinator.committer import Batch, Committer
 from saga_coordinator.drains import DrainRequests
 from saga_coordinator.engine import timing
-from saga_coordinator.engine.events import Env, WakeUp
+from saga_coordinator.engine.events import Env, Reply, WakeUp
 from saga_coordinator.failures import Held, comes_again, said, told
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.life import Life
@@ -141,20 +141,19 @@ class TimerLoop:
             events.setdefault(event.saga_id, []).append(event)
         works = await self._sagas.open(rows.values())
         env = Env(now=tx.now, caught_up=caught_up, alive_since=self._life.since(tx.now))
-        for saga_id, work in works.items():
-            for event in events.get(saga_id, []):
-                self._from_inbox(work, event, env)
-            self._sagas.apply(work, WakeUp(), env)
+        happened = {saga_id: self._from_inbox(work, events.get(saga_id, [])) for saga_id, work in works.items()}
+        await self._sagas.fold(tx, [(work, [*happened[saga_id], WakeUp()]) for saga_id, work in works.items()], env)
         return Batch(works=list(works.values()))
 
-    def _from_inbox(self, work: SagaWork, event: InboxEvent, env: Env) -> None:
-        work.inbox_done.append(event.id)
-        try:
-            reply = self._reading.event(self._reading.kept(event.body), work.compiled)
-        except BadMessage as bad:
-            self._log.warning("bad_inbox_event", **about(work), reason=bad.reason)
-            return
-        self._sagas.apply(work, reply, env)
+    def _from_inbox(self, work: SagaWork, events: list[InboxEvent]) -> list[Reply]:
+        replies = []
+        for event in events:
+            work.inbox_done.append(event.id)
+            try:
+                replies.append(self._reading.event(self._reading.kept(event.body), work.compiled))
+            except BadMessage as bad:
+                self._log.warning("bad_inbox_event", **about(work), reason=bad.reason)
+        return replies
 
     async def _ask_for_drains(self, works: list[SagaWork]) -> None:
         wanted: set[str] = set()

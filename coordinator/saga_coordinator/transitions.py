@@ -15,9 +15,10 @@ from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV, evolve, timing, transition
 from saga_coordinator.engine.copying import changed
 from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
-from saga_coordinator.engine.events import Env, Event, Start, WakeUp
+from saga_coordinator.engine.events import Env, Event, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
-from saga_coordinator.engine.state import Phase, Saga
+from saga_coordinator.engine.payloads import brought
+from saga_coordinator.engine.state import Phase, Saga, Wanted
 from saga_coordinator.outbound import Outbound, SagaIdentity
 from saga_coordinator.state_cache import StateCache
 from saga_coordinator.store.port import AttentionRow, JournalRow, OutboxRow, SagaRow, SagaWrite, shard_of
@@ -29,13 +30,7 @@ from saga_schemas.frozen import frozen
 
 LOOK_AGAIN_US = 1_000_000
 """How soon a saga whose due work could not be done yet (a limit that waits for the drain) is looked at again."""
-STATE_BYTES = 1024 * 1024
-"""What the payloads a saga remembers may take together."""
 PARKED = "engine_error"
-
-
-class StateTooLarge(Exception):
-    """The state outgrew its cap: the event is not applied."""
 
 
 @frozen
@@ -89,6 +84,8 @@ class SagaWork:
     attention_before: frozenset[tuple[str, str]] = frozenset()
     moved: list[Moved] = field(default_factory=list)
     attention_raised: tuple[AttentionRow, ...] = ()
+    payloads: dict[Wanted, bytes | None] = field(default_factory=dict)
+    """Kept payloads that are at hand: read for a decision, or brought by a transition that is not committed yet."""
     stale_replies: int = 0
     """Replies that changed nothing."""
 
@@ -117,18 +114,17 @@ class SagaWork:
         return SagaIdentity.of(self.row, self.compiled.definition)
 
     def apply(self, event: Event, env: Env, *, actor: str | None = None) -> tuple[Fact, ...]:
-        """Let the engine decide on one event: one transition, one journal record, or nothing. Raises Refused, StateTooLarge."""
-        facts, saga = transition(self.compiled.definition, self.saga, event, env, empty=self.tools.empty)
+        """Let the engine decide on one event: one transition, one journal record, or nothing. Raises Refused, PayloadsWanted."""
+        facts, saga = transition(self.compiled.definition, self.saga, event, env, empty=self.tools.empty, payloads=self.payloads)
         self.woken = self.woken or isinstance(event, WakeUp)
         self.looked_at, self.lived_since = env.now, env.lived_since
         if not facts:
             return facts
         assert saga is not None
-        if not isinstance(event, Start) and _state_size(saga) > STATE_BYTES:
-            raise StateTooLarge(f"the state of saga {saga.id} would be larger than {STATE_BYTES} bytes")
         pending = self._messages(facts, saga.version, env.now)  # what can fail goes first: state and messages change together
         before, self.saga = self.saga, saga
         self._record(facts, type(event).__name__.lower(), env.now, actor)
+        self.payloads.update(brought(facts, saga))
         self.pending += pending
         self.max_expiry = max([self.max_expiry, *[fact.expiry_at for fact in facts if isinstance(fact, CommandSent)]])
         self.moved.append(Moved(env.now, before, facts, saga))
@@ -247,8 +243,3 @@ def attention_of(saga: Saga) -> set[tuple[str, str]]:
     if saga.attention is not None:
         found.add(("", saga.attention))
     return found
-
-
-def _state_size(saga: Saga) -> int:
-    kept = sum(len(step.command or b"") + len(step.reply or b"") for step in saga.steps.values())
-    return len(saga.input) + kept

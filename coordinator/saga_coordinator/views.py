@@ -240,7 +240,7 @@ def _steps(sources: _Sources, payloads: Payloads) -> tuple[StepView, ...]:
 
 
 def _step(name: str, state: StepState, step: Step | None, conduct: Conduct, payloads: Payloads) -> StepView:
-    reply = payloads.show(state.reply if state.reply is not None else conduct.replies.get(name))
+    reply = payloads.show(state.reply if isinstance(state.reply, bytes) else conduct.replies.get(name))
     attempts, omitted = conduct.attempts_of(name)
     return StepView(
         name=name,

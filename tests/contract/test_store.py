@@ -58,6 +58,9 @@ async def test_a_locked_saga_moves_on_by_several_versions_in_one_update(store: S
     assert await store.saga(row.id) == replace(row, version=4, state=b"state 4", max_expiry=99)
     assert [one.version for one in await store.journal(row.id, after=1, limit=2)] == [2, 3]
     assert await store.journal_facts([(row.id, 4), (row.id, 5)]) == {(row.id, 4): journal(row.id, 4)[0]}
+    async with store.transaction() as transaction:
+        assert await transaction.journal_facts([(row.id, 4), (row.id, 5)]) == {(row.id, 4): journal(row.id, 4)[0]}
+        assert await transaction.journal_facts([]) == {}
 
 
 async def test_one_transaction_may_save_the_same_saga_twice(store: Store) -> None:

@@ -13,6 +13,7 @@ from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
 from saga_coordinator.engine.evidence import contradicts, evidence_of
 from saga_coordinator.engine.facts import Acted, Fact, ReplySeen, Started, evolve
+from saga_coordinator.engine.payloads import NO_PAYLOADS, Payloads, PayloadsWanted
 from saga_coordinator.engine.progress import is_news
 from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open, joined, was_sent
 from saga_coordinator.engine.table import Trigger, fire, row_for
@@ -37,13 +38,16 @@ _TRIGGERS = {
 _ONLY_CURRENT_ATTEMPT = frozenset({Outcome.FAILED, Outcome.EXPIRED, Outcome.UNSUPPORTED, Outcome.IN_PROGRESS})
 
 
-def decide(definition: Definition, saga: Saga | None, event: Event, env: Env, *, empty: bytes) -> tuple[Fact, ...]:
-    """What becomes of the saga. `empty` is the framed `saga.v1.Empty` that RESOLVE carries."""
-    return transition(definition, saga, event, env, empty=empty)[0]
+def decide(
+    definition: Definition, saga: Saga | None, event: Event, env: Env, *, empty: bytes, payloads: Payloads = NO_PAYLOADS
+) -> tuple[Fact, ...]:
+    """What becomes of the saga. `empty` is the framed `saga.v1.Empty` that RESOLVE carries; `payloads` are those of the saga's kept
+    payloads that are loaded. Raises PayloadsWanted: ask again with these too; PayloadLost."""
+    return transition(definition, saga, event, env, empty=empty, payloads=payloads)[0]
 
 
 def transition(
-    definition: Definition, saga: Saga | None, event: Event, env: Env, *, empty: bytes
+    definition: Definition, saga: Saga | None, event: Event, env: Env, *, empty: bytes, payloads: Payloads = NO_PAYLOADS
 ) -> tuple[tuple[Fact, ...], Saga | None]:
     """`decide` and `evolve` in one: the decision folded its facts while it made them. Without facts the saga is as it was."""
     if isinstance(event, Start):
@@ -54,12 +58,14 @@ def transition(
         if saga.final:
             _refuse_if_asked(event, "finished")
             return (), saga
-        draft = _decided(definition, saga, event, env, empty)
+        draft = _decided(definition, saga, event, env, empty, payloads)
+        if draft.reading.wanted:
+            raise PayloadsWanted(draft.reading.wanted)
     return tuple(draft.facts), draft.result()
 
 
-def _decided(definition: Definition, saga: Saga, event: Event, env: Env, empty: bytes) -> Draft:
-    draft = Draft(definition, saga, env, empty=empty)
+def _decided(definition: Definition, saga: Saga, event: Event, env: Env, empty: bytes, payloads: Payloads) -> Draft:
+    draft = Draft(definition, saga, env, empty=empty, payloads=payloads)
     match event:
         case Reply():
             _reply(draft, event)
@@ -202,6 +208,8 @@ def _wake_up(draft: Draft) -> None:
         return
     _deadline(draft)  # first: the probe of another limit would begin its grace anew
     for step in draft.definition.steps:
+        if draft.reading.full:
+            return  # the others are due still
         _step_due(draft, step)
 
 
@@ -301,11 +309,16 @@ def _settle(draft: Draft) -> None:
 
 def _go_forward(draft: Draft) -> None:
     for step in draft.definition.steps:
+        if draft.phase not in _FORWARD:
+            return
         status = draft.step(step.name).status
-        if status is Status.IDLE and draft.phase in _FORWARD and draft.all_in(step.after, PASSED):
+        moves = status is Status.READY or (status is Status.IDLE and draft.all_in(step.after, PASSED))
+        if moves and draft.reading.full:
+            _next_time(draft, step, "2")
+            return
+        if moves and status is Status.IDLE:
             fire(draft, step, Trigger.DEPENDENCIES_MET)
-            status = draft.step(step.name).status
-        if status is Status.READY and draft.phase in _FORWARD:
+        if moves and draft.step(step.name).status is Status.READY and draft.phase in _FORWARD:
             fire(draft, step, Trigger.ADMITTED)
 
 
@@ -314,7 +327,16 @@ def _go_back(draft: Draft) -> None:
         return
     for step in reversed(draft.definition.steps):
         if draft.step(step.name).status is Status.UNDO_DUE and draft.all_in(draft.definition.dependents[step.name], SETTLED):
+            if draft.reading.full:
+                _next_time(draft, step, "14")
+                return
             fire(draft, step, Trigger.DEPENDENTS_SETTLED)
+
+
+def _next_time(draft: Draft, step: Step, row: str) -> None:
+    """This transition has sent and read its share: the saga is looked at again at once."""
+    if not draft.env.paused:
+        draft.change(step.name, row, due_at=draft.env.now)
 
 
 def _finish(draft: Draft) -> None:

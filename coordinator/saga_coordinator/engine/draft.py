@@ -14,6 +14,7 @@ from saga_coordinator.engine.copying import values_of
 from saga_coordinator.engine.definition import Context, Definition, MappingFailed, Step, StepKind
 from saga_coordinator.engine.events import Env
 from saga_coordinator.engine.facts import Announced, CommandSent, Fact, Fold, PhaseChanged, SagaChanged, StepChanged
+from saga_coordinator.engine.payloads import NO_PAYLOADS, NotLoaded, Payloads, Reading
 from saga_coordinator.engine.state import (
     FINAL,
     Evidence,
@@ -38,12 +39,15 @@ EMPTY_RECORD = "saga.v1.Empty"
 class Draft:
     """One decision: `saga` and `definition` in, `facts` out."""
 
-    def __init__(self, definition: Definition, saga: Saga | None, env: Env, *, empty: bytes) -> None:
+    def __init__(
+        self, definition: Definition, saga: Saga | None, env: Env, *, empty: bytes, payloads: Payloads = NO_PAYLOADS
+    ) -> None:
         self.definition = definition
         self.env = env
         self.facts: list[Fact] = []
         self._fold = Fold(saga)
         self._empty = empty
+        self.reading = Reading(saga.version if saga is not None else 0, payloads, self.facts)
 
     # --- reading -------------------------------------------------------------------------------------------------------
 
@@ -92,11 +96,18 @@ class Draft:
         """Each of these steps is in one of these states."""
         return statuses.issuperset([self._fold.steps[name].status for name in names])
 
-    def context(self, step: Step, *, command: bytes | None = None) -> Context:
-        saga = self.saga
+    def context(self, reads: Iterable[str], *, command_of: str | None = None) -> Context:
+        """What a mapping or condition sees that reads the replies of these steps. Raises NotLoaded, PayloadLost."""
+        saga, steps = self.saga, self._fold.steps
+        kept = {name: reply for name in reads if (reply := steps[name].reply) is not None}
+        command = steps[command_of].command if command_of is not None else None
+        for name, reply in kept.items():
+            self.reading.need(name, "reply", reply)
+        if command_of is not None:
+            self.reading.need(command_of, "command", command)
         return Context(
             input=saga.input,
-            replies={name: state.reply for name, state in self._fold.steps.items() if state.reply is not None},
+            replies={name: self.reading.get(name, "reply", reply) for name, reply in kept.items()},
             saga={
                 "id": saga.id,
                 "key": saga.key,
@@ -104,7 +115,7 @@ class Draft:
                 "definition": self.definition.name,
                 "version": self.definition.version,
             },
-            command=command,
+            command=self.reading.get(command_of, "command", command) if command_of is not None and command is not None else None,
         )
 
     def result(self) -> Saga | None:
@@ -180,7 +191,11 @@ class Draft:
         if self.env.paused and (state.sent or becomes is Status.RESOLVING):
             self.move(name, row, becomes, due_at=self.env.now)
             return
-        record, payload = self._payload(step, state, kind)
+        try:
+            record, payload = self._payload(step, state, kind)
+        except NotLoaded:
+            return
+        self.reading.sent(payload)
         self._change(name, row, _fresh_asking(state, kind, becomes))
         state = self.step(name)
         attempt = state.attempt + 1
@@ -210,11 +225,12 @@ class Draft:
         if kind is Kind.ACTION:
             message = step.action.message
             if state.command is not None:
-                return message.record, state.command
-            return message.record, message.render(self.context(step))
+                self.reading.need(step.name, "command", state.command)
+                return message.record, self.reading.get(step.name, "command", state.command)
+            return message.record, message.render(self.context(message.reads))
         assert step.compensation is not None, f"step {step.name} has no compensation"
         message = step.compensation.message
-        return message.record, message.render(self.context(step, command=state.command))
+        return message.record, message.render(self.context(message.reads, command_of=step.name))
 
     # --- going back ----------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from saga_coordinator.engine.facts import (
     Started,
     StepChanged,
 )
-from saga_coordinator.engine.state import Evidence, Phase, Saga, Sent, Status, StepState, StuckFrom
+from saga_coordinator.engine.state import Evidence, Kept, Phase, Saga, Sent, Status, StepState, StuckFrom
 from saga_schemas.outcomes import Kind, Outcome
 
 FORMAT = 1
@@ -61,14 +61,18 @@ def _bytes(value: str) -> bytes:
     return base64.b64decode(value, validate=True)
 
 
+def _payload(value: str | dict[str, int]) -> bytes | Kept:
+    return Kept(**value) if isinstance(value, dict) else _bytes(value)
+
+
 _STEP_READERS: dict[str, Callable[[Any], Any]] = {
     "status": Status,
     "asking": _maybe(Kind),
     "sent": Sent,
     "evidence": Evidence,
     "stuck_from": _maybe(StuckFrom),
-    "command": _maybe(_bytes),
-    "reply": _maybe(_bytes),
+    "command": _maybe(_payload),
+    "reply": _maybe(_payload),
 }
 _FACT_READERS: dict[str, Callable[[Any], Any]] = {
     "phase": Phase,
@@ -93,9 +97,11 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _default(value: Any) -> str:
+def _default(value: Any) -> Any:
     if isinstance(value, bytes):
         return binascii.b2a_base64(value, newline=False).decode()
+    if isinstance(value, Kept):
+        return {"version": value.version, "size": value.size}
     raise TypeError(f"{type(value).__name__} does not belong in a state")
 
 

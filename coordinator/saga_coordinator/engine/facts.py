@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from saga_coordinator.engine.copying import changed, copyable, values_of
-from saga_coordinator.engine.state import SENT_BY_KIND, Phase, Saga, Status, StepState, joined
+from saga_coordinator.engine.state import SENT_BY_KIND, Kept, Phase, Saga, Status, StepState, inline_bytes, joined
 from saga_schemas.outcomes import Kind, Outcome
 
 
@@ -117,7 +117,7 @@ MESSAGES = (CommandSent, Announced)
 class Fold:
     """A saga while facts are applied to it."""
 
-    __slots__ = ("fields", "saga", "steps")
+    __slots__ = ("_inline_bytes", "fields", "saga", "steps")
 
     def __init__(self, saga: Saga | None) -> None:
         self.saga = saga
@@ -130,6 +130,7 @@ class Fold:
 
     def _open(self, saga: Saga) -> None:
         self.steps = dict(saga.steps)
+        self._inline_bytes = inline_bytes(len(saga.steps))
         self.fields = dict(values_of(saga))
 
     def apply(self, fact: Fact) -> None:
@@ -137,10 +138,10 @@ class Fold:
             case StepChanged():
                 self.steps[fact.step] = changed(self.steps[fact.step], fact.changes)
             case CommandSent():
-                self.steps[fact.step] = _after_sending(self.steps[fact.step], fact)
+                self.steps[fact.step] = self._after_sending(self.steps[fact.step], fact)
             case ReplySeen():
                 if fact.keep:
-                    self.steps[fact.step] = changed(self.steps[fact.step], {"reply": fact.payload})
+                    self.steps[fact.step] = changed(self.steps[fact.step], {"reply": self._remembered(fact.payload)})
             case PhaseChanged():
                 self.fields["phase"] = fact.phase
                 if fact.reason is not None:
@@ -157,6 +158,31 @@ class Fold:
             case Acted():
                 pass
 
+    def _remembered(self, payload: bytes | None) -> bytes | Kept | None:
+        """As the state holds it: small ones themselves, large ones by where they stand."""
+        if payload is None or len(payload) <= self._inline_bytes:
+            return payload
+        assert self.saga is not None
+        return Kept(version=self.saga.version + 1, size=len(payload))
+
+    def _after_sending(self, step: StepState, sent: CommandSent) -> StepState:
+        is_action = sent.kind is Kind.ACTION
+        changes = {
+            "status": sent.status,
+            "asking": sent.kind,
+            "attempt": sent.attempt,
+            "sent": joined(step.sent, SENT_BY_KIND[sent.kind]),
+            "dispatched": True,
+            "reasks": step.reasks + 1 if step.silent_since is not None else 0,
+            "asked_at": sent.at if is_action and step.asked_at is None else step.asked_at,
+            "silent_since": sent.at if step.silent_since is None else step.silent_since,
+            "probed_at": sent.at if sent.probe else step.probed_at,
+            "due_at": sent.due_at,
+            "hold": None,
+            "command": self._remembered(sent.payload) if is_action and step.command is None else step.command,
+        }
+        return changed(step, changes)
+
     def result(self) -> Saga:
         """The saga one version on."""
         assert self.saga is not None, "the first fact of a saga is Started"
@@ -169,6 +195,17 @@ def evolve(saga: Saga | None, facts: Iterable[Fact]) -> Saga:
     for fact in facts:
         fold.apply(fact)
     return fold.result()
+
+
+def payload_in(facts: Iterable[Fact], step: str, what: str) -> bytes | None:
+    """The payload that a transition's facts brought to the step's `command` or `reply`."""
+    for fact in facts:
+        match fact:
+            case CommandSent() if what == "command" and fact.step == step and fact.kind is Kind.ACTION:
+                return fact.payload
+            case ReplySeen() if what == "reply" and fact.step == step and fact.keep:
+                return fact.payload
+    return None
 
 
 _FRESH = StepState()
@@ -188,22 +225,3 @@ def _begun(fact: Started) -> Saga:
         started_at=fact.at,
         deadline_at=fact.deadline_at,
     )
-
-
-def _after_sending(step: StepState, sent: CommandSent) -> StepState:
-    is_action = sent.kind is Kind.ACTION
-    changes = {
-        "status": sent.status,
-        "asking": sent.kind,
-        "attempt": sent.attempt,
-        "sent": joined(step.sent, SENT_BY_KIND[sent.kind]),
-        "dispatched": True,
-        "reasks": step.reasks + 1 if step.silent_since is not None else 0,
-        "asked_at": sent.at if is_action and step.asked_at is None else step.asked_at,
-        "silent_since": sent.at if step.silent_since is None else step.silent_since,
-        "probed_at": sent.at if sent.probe else step.probed_at,
-        "due_at": sent.due_at,
-        "hold": None,
-        "command": sent.payload if is_action else step.command,
-    }
-    return changed(step, changes)

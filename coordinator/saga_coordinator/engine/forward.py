@@ -6,6 +6,7 @@ from saga_coordinator.engine import progress, timing
 from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Reply
+from saga_coordinator.engine.payloads import NotLoaded
 from saga_coordinator.engine.state import Phase, Status, StuckFrom
 from saga_schemas.outcomes import Kind
 
@@ -13,7 +14,9 @@ from saga_schemas.outcomes import Kind
 def dependencies_met(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 1, and 9b for a `when:` that gives no truth."""
     try:
-        holds = step.when is None or step.when.holds(draft.context(step))
+        holds = step.when is None or step.when.holds(draft.context(step.when.reads))
+    except NotLoaded:
+        return
     except MappingFailed as failure:
         cannot_ask(draft, step, failure)
         return
@@ -24,7 +27,7 @@ def admitted(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 2: the first dispatch of a retriable step passes the point of no return, also where the pivot was skipped."""
     held = "paused" if draft.env.paused else draft.env.held.get(step.name)
     if held is not None:
-        draft.change(step.name, "2", hold=held)
+        draft.change(step.name, "2", hold=held, due_at=None)
         return
     try:
         draft.send(step.name, Kind.ACTION, "2")

@@ -11,6 +11,7 @@ from enum import STRICT, IntFlag, StrEnum
 from typing import TypeVar
 
 from saga_coordinator.engine.copying import copyable
+from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind
 
 
@@ -96,6 +97,34 @@ class StuckFrom(StrEnum):
     MAPPING = "mapping"
 
 
+INLINE_BYTES = 16 * 1024
+"""A payload that is larger stands in the journal alone."""
+STATE_PAYLOADS_BYTES = 256 * 1024
+"""What all payloads in one state may take together, the input apart: steps share it evenly."""
+
+
+@frozen
+class Kept:
+    """A payload that stands outside the state: in the journal record of this version, with the fact that brought it."""
+
+    version: int
+    size: int
+
+
+@frozen
+class Wanted:
+    """A kept payload that a decision reads: the `command` or the `reply` of a step."""
+
+    step: str
+    what: str
+    kept: Kept
+
+
+def inline_bytes(steps: int) -> int:
+    """How large a payload may be to stand in the state of a saga with so many steps, each with a command and a reply."""
+    return min(INLINE_BYTES, STATE_PAYLOADS_BYTES // (2 * max(steps, 1)))
+
+
 @copyable
 class StepState:
     """What is remembered of one step."""
@@ -144,9 +173,9 @@ class StepState:
     """Code of the last FAILED, REJECTED or mapping failure."""
     message: str | None = None
     """What the participant said with it; of accepted work, its last note."""
-    command: bytes | None = None
+    command: bytes | Kept | None = None
     """The action's framed payload, as sent."""
-    reply: bytes | None = None
+    reply: bytes | Kept | None = None
     """The action's framed reply, kept only when something reads it."""
 
 

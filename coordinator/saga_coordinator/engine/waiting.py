@@ -15,7 +15,7 @@ class Waiting:
 
     step: str | None
     name: str
-    """`reply` `accepted` `retry` `reply_backlog` `paused` `attention:<reason>` …"""
+    """`reply` `accepted` `retry` `reply_backlog` `turn` `paused` `attention:<reason>` …"""
     since: int | None
     until: int | None
     """When it is looked at again by itself."""
@@ -50,6 +50,9 @@ def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, n
         return _attention(step.name, state.attention, state.silent_since, state.due_at)
     if not state.answered:
         return _reply(definition, saga, step, state, now)
+    if state.due_at is not None and state.status in (Status.IDLE, Status.READY, Status.UNDO_DUE):
+        mover = "the next transition: one sends, and reads of what the saga carries, no more than a share"
+        return Waiting(step=step.name, name="turn", since=None, until=state.due_at, mover=mover)
     match state.status:
         case Status.ASKED | Status.ACCEPTED | Status.UNDO_ASKED | Status.RESOLVING:
             return _reply(definition, saga, step, state, now)

@@ -120,6 +120,10 @@ class Transaction(Protocol):
         """
         ...
 
+    async def journal_facts(self, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], JournalRow]:
+        """Journal records by (saga, version)."""
+        ...
+
     async def put_inbox(self, events: Sequence[InboxEvent]) -> None: ...
 
     async def inbox_of(self, ids: Collection[UUID]) -> list[InboxEvent]:

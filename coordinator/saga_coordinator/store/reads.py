@@ -9,13 +9,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Executable, exists, literal, or_, select, tuple_, union_all, update
+from sqlalchemy import Executable, exists, literal, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import listing, revisions, schema
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or
 from saga_coordinator.store.faults import translated
+from saga_coordinator.store.journal import COLUMNS as JOURNAL
+from saga_coordinator.store.journal import journal_rows, select_journal
 from saga_coordinator.store.port import (
     SHARDS,
     AttentionRow,
@@ -35,7 +37,6 @@ from saga_coordinator.store.port import (
     Transaction,
 )
 from saga_coordinator.store.rows import (
-    JOURNAL_COLUMNS,
     SAGA_COLUMNS,
     attention_row,
     dead_letter,
@@ -49,7 +50,6 @@ from saga_coordinator.store.rows import (
 )
 
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS.split(", ")]
-_JOURNAL: Final = [schema.journal.c[name] for name in JOURNAL_COLUMNS.split(", ")]
 
 
 class SqlStore(ABC):
@@ -164,12 +164,7 @@ class SqlStore(ABC):
         return [read(outbox_row, row, "outbox") for row in await self._rows(query)]
 
     async def journal_facts(self, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], JournalRow]:
-        t = schema.journal
-        if not keys:
-            return {}
-        found = await self._rows(select(*_JOURNAL).where(tuple_(t.c.saga_id, t.c.version).in_(list(keys))))
-        rows = [read(journal_row, row, "journal") for row in found]
-        return {(row.saga_id, row.version): row for row in rows}
+        return journal_rows(await self._rows(select_journal(keys))) if keys else {}
 
     async def positions(self, topics: Collection[str]) -> dict[tuple[str, int], Position]:
         t = schema.consumed
@@ -203,7 +198,7 @@ class SqlStore(ABC):
 
     async def journal(self, saga_id: UUID, *, after: int, limit: int) -> list[JournalRow]:
         t = schema.journal
-        query = select(*_JOURNAL).where(t.c.saga_id == saga_id, t.c.version > after).order_by(t.c.version).limit(limit)
+        query = select(*JOURNAL).where(t.c.saga_id == saga_id, t.c.version > after).order_by(t.c.version).limit(limit)
         return [read(journal_row, row, "journal") for row in await self._rows(query)]
 
     async def attention_of(self, saga_id: UUID) -> list[AttentionRow]:
@@ -312,7 +307,7 @@ class SqlStore(ABC):
         journals: dict[UUID, list[JournalRow]] = {id: [] for id in ids}
         if not ids:
             return journals
-        query = select(*_JOURNAL).where(among(self.dialect, t.c.saga_id, ids)).order_by(t.c.saga_id, t.c.version)
+        query = select(*JOURNAL).where(among(self.dialect, t.c.saga_id, ids)).order_by(t.c.saga_id, t.c.version)
         for row in await self._rows(query):
             record = read(journal_row, row, "journal")
             journals[record.saga_id].append(record)

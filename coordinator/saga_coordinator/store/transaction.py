@@ -21,6 +21,7 @@ from saga_coordinator.store import statements as sql
 from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or
 from saga_coordinator.store.faults import translated
+from saga_coordinator.store.journal import journal_rows, select_journal
 from saga_coordinator.store.port import (
     Advance,
     ClaimFirst,
@@ -30,6 +31,7 @@ from saga_coordinator.store.port import (
     DefinitionRow,
     First,
     InboxEvent,
+    JournalRow,
     LockFirst,
     OrphanReply,
     SagaRow,
@@ -162,6 +164,9 @@ class SqlTransaction(ABC):
         for group in groups_of(writes, self._locked):
             await self._later(group)
         self._locked.update({write.row.id: write.row for write in writes})
+
+    async def journal_facts(self, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], JournalRow]:
+        return journal_rows(await self.execute(select_journal(keys))) if keys else {}
 
     async def put_inbox(self, events: Sequence[InboxEvent]) -> None:
         await self._put(sql.INSERT_INBOX, [(event.saga_id, event.id, event.kind, event.body) for event in events])
