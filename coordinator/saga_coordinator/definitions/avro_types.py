@@ -6,7 +6,7 @@ got here, so a type never contains itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -150,16 +150,20 @@ def _logical(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def follow(start: AvroType, names: tuple[str, ...]) -> AvroType:
-    """The type at the end of a field path; a null on the way makes the end nullable. Raises KeyError with the first unknown name."""
+def follow(start: AvroType, names: tuple[str, ...], sure: Collection[int] = ()) -> AvroType:
+    """The type at the end of a field path; a null on the way makes the end nullable. Raises KeyError with the first unknown name.
+
+    `sure`: after how many names the value is known not to be null."""
     current, nullable = start, False
-    for name in names:
-        nullable = nullable or current.nullable
+    for place, name in enumerate(names):
+        nullable = (nullable or current.nullable) and place not in sure
         ends = [option.fields[name].type for option in current.options if name in option.fields]
         ends += [option.items for option in current.options if option.kind == "map" and option.items is not None]
         if not ends:
             raise KeyError(name)
         current = ends[0] if len(ends) == 1 else union_of(*ends)
+    if len(names) in sure:
+        return union_of(*current.options)
     return union_of(NULL, current) if nullable and not current.nullable else current
 
 
@@ -168,7 +172,7 @@ def union_of(*types: AvroType) -> AvroType:
     flat: list[AvroType] = []
     for one in types:
         flat.extend(one.branches if one.kind == "union" else (one,))
-    return AvroType(kind="union", branches=tuple(flat))
+    return flat[0] if len(flat) == 1 else AvroType(kind="union", branches=tuple(flat))
 
 
 def default_value(one: AvroType, default: Any) -> Any:
@@ -188,13 +192,6 @@ def default_value(one: AvroType, default: Any) -> Any:
     if one.items is not None:
         return {key: default_value(one.items, item) for key, item in default.items()}
     return default
-
-
-def holds_decimal(one: AvroType) -> bool:
-    """Whether a value of this type is a decimal, or a union or list of them."""
-    if one.logical == "decimal":
-        return True
-    return any(holds_decimal(branch) for branch in one.branches) or (one.items is not None and holds_decimal(one.items))
 
 
 def assignable(source: AvroType, target: AvroType) -> bool:

@@ -63,10 +63,10 @@ CODES: Final[Mapping[str, Code]] = {
     "S214": Code("`${` inside a longer text", "make the whole value one expression, or write $${ to mean the text", True),
     "S215": Code("an expression that is too large", "compute it in a participant"),
     "S216": Code("the key reads more than the input", "the business key is known before the saga is: use input only"),
-    "S217": Code(
-        "a skipped step's reply is read as if it were there", "test it for null, or give the step the same `when`", True
-    ),
+    "S217": Code("a skipped step's reply is read as if it were there", "test it for null, or give the step the same `when`"),
     "S218": Code("a schema breaks sagas that are open or the version before", "make the change compatible, or use a new record"),
     "S219": Code("the definition's records changed since the version before", "check who reads them", True),
+    "S220": Code("an expression fails where a value is null", "test it for null first, as the message shows"),
+    "S221": Code("an expression always fails", "mend the part at the character named"),
     "S222": Code("a newer schema, and a version that keeps its own", "give the definition a new version to use it", True),
 }

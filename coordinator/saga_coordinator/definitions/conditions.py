@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from saga_coordinator.definitions.avro_types import AvroType
-from saga_coordinator.definitions.expressions import Expression, Path, is_expression
+from saga_coordinator.definitions.cel_check import known_where
+from saga_coordinator.definitions.cel_facts import NOTHING, Facts
+from saga_coordinator.definitions.cel_syntax import NotRead, parse_tree
+from saga_coordinator.definitions.cel_tree import Logic
+from saga_coordinator.definitions.cel_tree import Node as Tree
+from saga_coordinator.definitions.expressions import Expression, ExpressionInvalid, Path, is_expression, parse
 from saga_coordinator.definitions.finding import Report
 from saga_coordinator.definitions.scope_types import Sight, Wrong
 from saga_coordinator.definitions.tree import Node
@@ -11,6 +16,7 @@ from saga_coordinator.definitions.value_check import ValueCheck
 from saga_coordinator.engine.definition import MappingFailed
 
 _KEY_KINDS = ("string", "int", "long", "enum")
+_COMPUTED_KINDS = ("string", "int", "uint")
 
 
 def check_when(node: Node, sight: Sight, report: Report, step: str) -> None:
@@ -21,7 +27,13 @@ def check_when(node: Node, sight: Sight, report: Report, step: str) -> None:
         return
     source = check.source(node)
     if isinstance(source, Expression):
-        _constant(source, node, check)
+        made = check.gives(source, node)
+        if not made.unknown and any(option.name != "bool" for option in made.values):
+            check.add("S211", node, f"when needs a boolean, this is {made}; compare it with something")
+        elif not made.unknown and made.null is not None:
+            check.add("S213", node, "when needs a boolean, this may be null; write … == true")
+        elif source.constant:
+            _constant(source, node, check)
         return
     end = _path_end(source, node, check)
     if end is None or not isinstance(source, Path):
@@ -32,18 +44,44 @@ def check_when(node: Node, sight: Sight, report: Report, step: str) -> None:
         check.add("S213", node, f"when needs a boolean, ${{{source.text}}} may be null; write ${{{source.text} == true}}")
 
 
+def implies(when: object, other: object) -> bool:
+    """Whether a step whose condition is `when` runs only where one with the condition `other` runs, too: it has every part of it."""
+    return when == other or (
+        is_expression(when) and is_expression(other) and _parts(str(when)) >= _parts(str(other)) > frozenset()
+    )
+
+
+def _parts(when: str) -> frozenset[Tree]:
+    """What `&&` holds together."""
+    try:
+        tree = parse_tree(when[2:-1])
+    except NotRead:
+        return frozenset()
+    return frozenset(tree.operands if isinstance(tree, Logic) and tree.operator == "&&" else [tree])
+
+
+def shown_by(when: Node | None, sight: Sight) -> Facts:
+    """What is not null where a step's condition has held, so that its commands may take it as it is."""
+    if when is None or not is_expression(when.value):
+        return NOTHING
+    try:
+        source = parse(str(when.value))
+    except ExpressionInvalid:
+        return NOTHING
+    if isinstance(source, Expression):
+        return known_where(source.tree, sight)
+    root = (source.root,) if source.step is None else ("steps", source.step, "reply")
+    return frozenset({(*root, *source.fields)})
+
+
 def _constant(source: Expression, node: Node, check: ValueCheck) -> None:
     """An expression that reads nothing always gives the same."""
-    if source.reading.chains:
-        return
     try:
         value = source.value({"input": {}, "steps": {}, "saga": {}})
     except MappingFailed as problem:
         check.add("S112", node, f"`when` always fails: {problem.detail}")
         return
-    if not isinstance(value, bool):
-        check.add("S211", node, "when needs a boolean; this expression never gives one")
-    elif value is False:
+    if value is False:
         check.add("S112", node, "the step can never run: its `when` is always false")
 
 
@@ -54,12 +92,8 @@ def check_key(node: Node, sight: Sight, report: Report) -> None:
         check.add("S008", node, "key must be an expression such as ${input.order_id}; a constant would allow one saga only")
         return
     source = check.source(node)
-    if isinstance(source, Expression) and not source.reading.chains:
-        check.add(
-            "S216",
-            node,
-            "the key reads nothing of the input, so it would allow one saga only; use a field that tells sagas apart",
-        )
+    if isinstance(source, Expression):
+        _computed_key(source, node, check)
     end = _path_end(source, node, check)
     if end is None or not isinstance(source, Path):
         return
@@ -67,6 +101,17 @@ def check_key(node: Node, sight: Sight, report: Report) -> None:
         check.add("S211", node, f"a key is text, a whole number or a UUID, ${{{source.text}}} is {end.described}")
     elif end.nullable:
         check.add("S213", node, f"a key may not be null, ${{{source.text}}} may; use a field that is always there")
+
+
+def _computed_key(source: Expression, node: Node, check: ValueCheck) -> None:
+    made = check.gives(source, node)
+    if source.constant:
+        message = "the key reads nothing of the input, so it would allow one saga only; use a field that tells sagas apart"
+        check.add("S216", node, message)
+    elif not made.unknown and any(option.name not in _COMPUTED_KINDS for option in made.values):
+        check.add("S211", node, f"a key is text or a whole number, this is {made}")
+    elif not made.unknown and made.null is not None:
+        check.add("S213", node, "a key may not be null, this may; give a default, or use a field that is always there")
 
 
 def _path_end(source: Path | Expression | None, node: Node, check: ValueCheck) -> AvroType | None:

@@ -1,8 +1,8 @@
 """Values of a definition: literal, a field path, or an expression.
 
 A value is literal unless the whole of it is `${…}`; `$${` escapes. A plain path (`input.a.b`, `steps.charge.reply.id`,
-`saga.key`) becomes a look-up; everything else is CEL, bounded in size and depth and evaluated over plain data only: no Python
-object is reachable from it. The only file that imports `cel`.
+`saga.key`) becomes a look-up; everything else is CEL (cel_program.py), bounded in size and depth and evaluated over plain data only:
+no Python object is reachable from it.
 """
 
 from __future__ import annotations
@@ -10,45 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
-from uuid import UUID
 
-import cel
-
-from saga_coordinator.definitions.chains import Chain, Reading, read_chains
-from saga_coordinator.engine.definition import MappingFailed
+from saga_coordinator.definitions.cel_program import ROOTS, NotCompiled, Program, check_text, loop_depth, program_of
+from saga_coordinator.definitions.cel_syntax import NotRead, bracket_depth, parse_tree
+from saga_coordinator.definitions.cel_tree import Name, Node, walk
 
 MAX_EXPRESSION_CHARS: Final = 2_000
 MAX_BRACKETS: Final = 32
 MAX_LOOPS: Final = 2
-MAX_ITERATIONS: Final = 1_000_000
-"""The longest list in scope to the power of nested loops may not exceed this."""
-ROOTS: Final = frozenset({"input", "steps", "saga"})
 SAGA_FIELDS: Final = ("id", "key", "tenant", "definition", "version")
-FUNCTIONS: Final = frozenset(
-    {
-        *(
-            "all",
-            "exists",
-            "exists_one",
-            "existsOne",
-            "filter",
-            "map",
-            "has",
-            "size",
-            "contains",
-            "startsWith",
-            "endsWith",
-            "matches",
-        ),
-        *("int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration", "type", "min", "max"),
-        *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
-        *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
-    }
-)
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _PATH: Final = re.compile(
     rf"""^\s*(?:
@@ -97,25 +69,21 @@ class Expression:
     """A CEL expression, compiled."""
 
     text: str
-    program: cel.Program
-    reading: Reading
+    tree: Node
+    program: Program
 
     @property
     def reads(self) -> frozenset[str]:
-        """Steps whose reply it names; lint refuses a step name that is computed."""
-        named = (chain.path[0] for chain in self.reading.chains if chain.root == "steps" and not chain.bound and chain.path)
-        return frozenset(name for name in named if name is not None)
+        return self.program.reads
+
+    @property
+    def constant(self) -> bool:
+        """Whether it reads nothing, so that it always gives the same."""
+        return not any(isinstance(node, Name) and node.name in ROOTS for node in walk(self.tree))
 
     def value(self, scope: Mapping[str, Any]) -> Any:
         """Evaluate. Raises MappingFailed with the kind of failure, never with a value."""
-        plain = _scope_for_cel(scope, self.reading.chains, self.reads)
-        if self.reading.loops and _longest(plain) ** self.reading.loops > MAX_ITERATIONS:
-            raise MappingFailed("expression_too_large", f"${{{self.text}}} runs over a list that is too long")
-        try:
-            return self.program.execute(plain)
-        except Exception as problem:
-            # The library raises many kinds; its messages may repeat a value, so only the kind is passed on.
-            raise MappingFailed("expression_failed", f"${{{self.text}}}: {_kind_of(problem)}") from None
+        return self.program.value(scope)
 
 
 def is_expression(value: object) -> bool:
@@ -166,74 +134,18 @@ def _expression(text: str) -> Expression:
             f"the expression has {len(text)} characters, at most {MAX_EXPRESSION_CHARS} are allowed: compute it in a participant"
         )
         raise ExpressionInvalid(message, too_large=True)
-    reading = read_chains(text, ROOTS)
-    if reading.depth > MAX_BRACKETS:
-        raise ExpressionInvalid(f"brackets nest {reading.depth} deep, at most {MAX_BRACKETS} are allowed", too_large=True)
-    if reading.loops > MAX_LOOPS:
-        raise ExpressionInvalid(f"loops nest {reading.loops} deep, at most {MAX_LOOPS} are allowed", too_large=True)
+    depth = bracket_depth(text)
+    if depth > MAX_BRACKETS:
+        raise ExpressionInvalid(f"brackets nest {depth} deep, at most {MAX_BRACKETS} are allowed", too_large=True)
     try:
-        program = cel.compile(text)
-    except Exception as problem:
-        message, offset = _syntax(str(problem))
-        raise ExpressionInvalid(message, offset + 2) from None
-    return Expression(text=text, program=program, reading=reading)
-
-
-_CEL_PLACE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-
-
-def _syntax(problem: str) -> tuple[str, int]:
-    """The library's complaint in one line, and its column."""
-    match = _CEL_PLACE.search(problem)
-    if match is None:
-        return "not a CEL expression", 0
-    said = match[3].split(" expecting ")[0].removeprefix("Syntax error: ")
-    column = int(match[2]) - 1 if match[1] == "1" else 0
-    return f"not a CEL expression: {said[:120]}", column
-
-
-def _kind_of(problem: Exception) -> str:
-    kinds: tuple[tuple[type[Exception], str], ...] = (
-        (ZeroDivisionError, "division by zero"),
-        (OverflowError, "a number out of range"),
-        (KeyError, "a field that is not there"),
-        (IndexError, "an index out of range"),
-        (TypeError, "values of types that do not go together; null has no fields"),
-    )
-    return next((words for kind, words in kinds if isinstance(problem, kind)), "it could not be evaluated")
-
-
-def _scope_for_cel(scope: Mapping[str, Any], chains: tuple[Chain, ...], reads: frozenset[str]) -> dict[str, Any]:
-    """Only the roots that are named, as plain data: what CEL does not know becomes text."""
-    roots = {chain.root for chain in chains}
-    made: dict[str, Any] = {}
-    if "input" in roots:
-        made["input"] = _plain(scope["input"])
-    if "saga" in roots:
-        made["saga"] = dict(scope["saga"])
-    if "steps" in roots:
-        made["steps"] = {name: {"reply": _plain(scope["steps"].get(name))} for name in reads}
-    return made
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):  # a record of a union with several: (full name, fields)
-        return _plain(value[1])
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, (UUID, Decimal)):
-        return str(value)
-    if isinstance(value, (date, time)) and not isinstance(value, datetime):
-        return value.isoformat()
-    return value
-
-
-def _longest(value: Any) -> int:
-    """The longest list or map within, text and bytes not counted; at least 1."""
-    if isinstance(value, dict):
-        return max([len(value), *(_longest(inner) for inner in value.values())], default=1)
-    if isinstance(value, list):
-        return max([len(value), *(_longest(inner) for inner in value)], default=1)
-    return 1
+        check_text(text)
+        tree = parse_tree(text)
+        loops = loop_depth(tree)
+        if loops > MAX_LOOPS:
+            raise ExpressionInvalid(f"loops nest {loops} deep, at most {MAX_LOOPS} are allowed", too_large=True)
+        return Expression(text=text, tree=tree, program=program_of(text, tree))
+    except NotCompiled as problem:
+        raise ExpressionInvalid(str(problem), problem.offset + 2) from None
+    except NotRead as problem:
+        message = str(problem) if problem.too_deep else f"not a CEL expression: {problem}"
+        raise ExpressionInvalid(message, problem.offset + 2, too_large=problem.too_deep) from None

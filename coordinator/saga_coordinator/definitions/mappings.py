@@ -1,16 +1,17 @@
 """Records, replies and mappings against the schemas (S2 findings).
 
-Plain paths are type-checked; of expressions the syntax, the roots, the functions and every chain they name. A record that is not
-known costs one finding: what is mapped to it is still checked as far as it can be.
+Paths and expressions are type-checked as far as types are known. A record that is not known costs one finding: what is mapped to it is
+still checked as far as it can be.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from saga_coordinator.definitions.avro_types import AvroType, TypeUnknown, type_of
-from saga_coordinator.definitions.conditions import check_key, check_when
+from saga_coordinator.definitions.conditions import check_key, check_when, implies, shown_by
 from saga_coordinator.definitions.draft import Draft, DraftCommand, DraftStep, Given
 from saga_coordinator.definitions.finding import Report, shown
 from saga_coordinator.definitions.graph import Graph
@@ -89,13 +90,15 @@ class _Mappings:
     def _check_step(self, step: DraftStep, input_type: AvroType | None) -> None:
         action = self._record(step.action.record, step.label)
         sight = self._sight(step, input_type, undoing=False)
-        check = ValueCheck(sight, self._report, step.label)
         if step.when is not None:
             check_when(step.when, sight, self._report, step.label)
+        known = shown_by(step.when, sight)
+        check = ValueCheck(replace(sight, known=known), self._report, step.label)
         self._check_command(step.action, action, check, {"input": input_type})
         if step.compensation is not None:
             undo = self._record(step.compensation.record, step.label)
-            check = ValueCheck(self._sight(step, input_type, undoing=True), self._report, step.label)
+            seen = replace(self._sight(step, input_type, undoing=True), known=known)
+            check = ValueCheck(seen, self._report, step.label)
             self._check_command(step.compensation, undo, check, {"action's command": action, "input": input_type})
 
     def _sight(self, step: DraftStep, input_type: AvroType | None, *, undoing: bool) -> Sight:
@@ -106,7 +109,7 @@ class _Mappings:
     def _reply_seen(self, step: DraftStep, index: int, undoing: bool) -> Reply:
         other = self._draft.steps[index]
         record = self._replies[index]
-        same_when = other.when is not None and step.when is not None and other.when.value == step.when.value
+        same_when = other.when is not None and step.when is not None and implies(step.when.value, other.when.value)
         return Reply(
             type=None if record is None else self._lookup(record),
             problem=self._problems[index],

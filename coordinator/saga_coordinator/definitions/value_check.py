@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from saga_coordinator.definitions.avro_types import AvroType, assignable
+from saga_coordinator.definitions.cel_check import check_expression
+from saga_coordinator.definitions.cel_types import UNKNOWN, CelType, may_fit
 from saga_coordinator.definitions.conversion import DoesNotFit, convert
-from saga_coordinator.definitions.expressions import (
-    FUNCTIONS,
-    Expression,
-    ExpressionInvalid,
-    Path,
-    is_expression,
-    literal,
-    parse,
-)
+from saga_coordinator.definitions.expressions import Expression, ExpressionInvalid, Path, is_expression, literal, parse
 from saga_coordinator.definitions.finding import Report, shown
 from saga_coordinator.definitions.scope_types import Sight, Wrong
 from saga_coordinator.definitions.tree import Node
@@ -51,10 +45,21 @@ class ValueCheck:
             at = f" (character {problem.offset + 1})" if problem.offset else ""
             self.add("S215" if problem.too_large else "S203", node, f"{shown(node.value)}: {problem}{at}")
             return None
-        return source if isinstance(source, Path) or self._expression(node, source) else None
+        return source
+
+    def gives(self, source: Expression, node: Node) -> CelType:
+        """What an expression gives; not known after a finding."""
+        made, found = check_expression(source.tree, source.text, self.sight)
+        for one in found:
+            self.add(one.code, node, f"{one.message} (character {one.at + 3})")
+        return UNKNOWN if found else made
 
     def _computed(self, node: Node, target: AvroType | None, path: str) -> None:
         source = self.source(node)
+        if isinstance(source, Expression):
+            made = self.gives(source, node)
+            if target is not None:
+                self._result(made, target, path, f"${{{shown(source.text)}}}", node)
         if not isinstance(source, Path):
             return
         try:
@@ -69,22 +74,14 @@ class ValueCheck:
                 message = f"{path} may not be null, {text} is when step {source.step} was skipped"
                 self.add("S217", node, f'{message}; write ${{steps["{source.step}"].reply == null ? … : …}}')
 
-    def _expression(self, node: Node, source: Expression) -> bool:
-        """Roots, functions and chains; True when nothing was found."""
-        found: set[tuple[str, str]] = set()
-        for name in source.reading.functions:
-            if name not in FUNCTIONS:
-                found.add(("S204", f"there is no function {shown(name)}; known are {', '.join(sorted(FUNCTIONS))}"))
-        for shadow in source.reading.shadows:
-            found.add(("S204", f"`{shadow.root}` cannot be the variable of a loop; choose another name"))
-        for chain in source.reading.chains:
-            try:
-                self.sight.check_chain(chain)
-            except Wrong as problem:
-                found.add((problem.code, problem.message))
-        for code, message in sorted(found):
-            self.add(code, node, message)
-        return not found
+    def _result(self, made: CelType, target: AvroType, path: str, text: str, node: Node) -> None:
+        """Whether what an expression gives may go into a field."""
+        wrong = [option for option in made.values if not may_fit(option, target)]
+        if wrong:
+            sometimes = "may be" if len(wrong) < len(made.values) else "is"
+            self.add("S211", node, f"{path} is {target.described}, {text} {sometimes} {' or '.join(map(str, wrong))}")
+        elif made.null is not None and not made.unknown and not target.nullable:
+            self.add("S213", node, f"{path} may not be null, {text} may; make the field nullable, or give a default")
 
     def _literal(self, node: Node, target: AvroType | None, path: str) -> None:
         value = node.value

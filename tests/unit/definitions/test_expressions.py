@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_coordinator.definitions.chains import read_chains
-from saga_coordinator.definitions.expressions import ROOTS, Expression, ExpressionInvalid, Path, is_expression, literal, parse
+from saga_coordinator.definitions.expressions import Expression, ExpressionInvalid, Path, is_expression, literal, parse
 from saga_coordinator.engine.definition import MappingFailed
 
 SCOPE: dict[str, Any] = {
@@ -21,10 +20,6 @@ SCOPE: dict[str, Any] = {
     "steps": {"charge": {"id": "c-1"}, "two-part": {"x": 5}},
     "saga": {"id": "s-1", "key": "k", "tenant": "t", "definition": "d", "version": 1},
 }
-
-
-def chains(text: str) -> list[str]:
-    return [str(chain) for chain in read_chains(text, ROOTS).chains]
 
 
 @pytest.mark.parametrize(
@@ -134,56 +129,6 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
         source.value(SCOPE)
 
 
-@given(
-    st.lists(
-        st.sampled_from(["input", ".a", "[", "]", "(", ")", "'x'", " + ", ".map(x, ", "x", "{", "}", "?", ":", "1", "steps"])
-    )
-)
-def test_reading_chains_never_fails(parts: list[str]) -> None:
-    read_chains("".join(parts), ROOTS)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("input.a.b + steps.x.reply.y", ["input.a.b", "steps.x.reply.y"]),
-        ('steps["a-b"].reply.y > 1', ["steps.a-b.reply.y"]),
-        ("'input.nope' + input.s", ["input.s"]),
-        ('"a \\" input.nope" + input.s', ["input.s"]),
-        ("r'\\' + input.s", ["input.s"]),
-        ("'''it's input.nope''' + input.s", ["input.s"]),
-        ("input.s // input.nope", ["input.s"]),
-        ("input.s.startsWith('x')", ["input.s"]),
-        ("size(input.list) > 0", ["input.list"]),
-        ("has(input.a.b)", ["input.a.b"]),
-        ("input.list[0].x", ["input.list[…].x"]),
-        ("input.list[i]", ["i", "input.list[…]"]),
-        ("{'k': input.a}.k", ["input.a"]),
-        ("f(input.a).b.c", ["input.a"]),
-        ("true ? null : input . a", ["input.a"]),
-        ("other", ["other"]),
-        ("1.5e3 + input.a", ["input.a"]),
-        ("input.a in [1, 2]", ["input.a"]),
-    ],
-)
-def test_every_chain_is_found_and_text_is_not(text: str, expected: list[str]) -> None:
-    assert sorted(chains(text)) == sorted(expected)
-
-
-def test_the_variable_of_a_loop_is_bound_to_what_it_runs_over() -> None:
-    reading = read_chains("input.guests.filter(g, g.age > 1).map(h, h.name) + g.x", ROOTS)
-    named = {str(chain): (chain.bound, str(chain.binding)) for chain in reading.chains}
-    assert named["g.age"] == (True, "input.guests")
-    assert named["h.name"] == (True, "None")  # what filter gives is not known
-    assert named["g.x"] == (False, "None")  # outside its loop
-    assert reading.loops == 1
-    assert read_chains("a.map(x, b.map(y, c.map(z, 1)))", ROOTS).loops == 3
-
-
 def test_loops_nest_to_a_bound() -> None:
     with pytest.raises(ExpressionInvalid, match="loops nest 3 deep"):
         parse("${input.list.map(a, input.list.map(b, input.list.map(c, 1)))}")
-
-
-def test_a_loop_variable_may_not_hide_a_root() -> None:
-    assert [chain.root for chain in read_chains("input.list.map(input, input)", ROOTS).shadows] == ["input"]

@@ -71,6 +71,8 @@ SPOILT: list[tuple[str, str, str, str]] = [
     ("S215", NOTE, 'note: "${' + "(" * 300 + "1" + ")" * 300 + '}"', "nest 300 deep"),
     ("S216", "key: ${input.id}", "key: ${saga.id}", "can read input only"),
     ("S217", CAR_WITH, CAR_WITH + "\n    when: ${input.insured}", "skipped"),
+    ("S220", NOTE, "note: \"${input.note + '!'}\"", "write input.note == null ? '' : input.note + '!'"),
+    ("S221", PRICE, '"${input.price * 2}"', "make both the same with double(…)"),
 ]
 
 
