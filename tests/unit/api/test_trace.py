@@ -36,6 +36,7 @@ class Kept:
         self.stored = stored
         self.journal, self.schemas, self.now = stored.journal, stored.schemas, stored.now
         self.attention_of, self.definition_rows = stored.attention_of, stored.definition_rows
+        self.dead_letters_of = stored.dead_letters_of
 
     async def saga(self, saga_id: UUID) -> SagaRow | None:
         row = self.stored.row
