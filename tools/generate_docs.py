@@ -201,6 +201,7 @@ _MEANINGS = {
     "token_keys": "`id:base64,…` of at least 16 bytes each: the first signs, all verify; required on PostgreSQL, made once on SQLite",
     "roles": "which loops this instance runs; the watchdog always runs",
     "accept_new_kafka": "go on with another Kafka cluster than the one this store belongs to",
+    "starts_from_beginning": "a [new store](#a-new-store-on-an-old-kafka) carries out the starts that Kafka still holds",
     "start_group": "consumer group of `saga.start`",
     "reply_group": "consumer group of the reply topics",
     "batch_records": "replies or starts of one transaction, at most",

@@ -12,6 +12,7 @@ from saga_coordinator.api.app import create_app
 from saga_coordinator.api.door import Door
 from saga_coordinator.assembly import Instance, Loop, build
 from saga_coordinator.http_server import Listening, listening
+from saga_coordinator.origins import Origin
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Meta, SchemaTooOld, Store, StoreBusy, StoreError
@@ -200,6 +201,11 @@ async def _checked_meta(settings: Settings, store: Store, broker: Broker) -> Met
         raise ConfigurationError(
             f"this store belongs to the Kafka cluster {meta.kafka_cluster_id}, not {cluster}: check the address, or add --accept-new-kafka"
         )
-    if meta.kafka_cluster_id != cluster:
+    origin = Origin(store, broker, settings)
+    if meta.kafka_cluster_id is None:
+        await origin.bind(cluster, from_beginning=settings.starts_from_beginning)
+    elif meta.kafka_cluster_id != cluster:
         await store.set_kafka_cluster(cluster)
+    if settings.starts_from_beginning:
+        await origin.rewind()
     return meta

@@ -12,6 +12,7 @@ from saga_coordinator.drains import DrainLoop, DrainRequests
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.life import Life
+from saga_coordinator.origins import Origin
 from saga_coordinator.outbound import Outbound
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.projector import Projector
@@ -124,7 +125,7 @@ class _Parts:
     def schema_topic(self) -> SchemaTopic:
         return SchemaTopic(broker=self.broker, topic=self.topics.schemas, definitions=self.definitions, clock=self.clock)
 
-    def reply_loops(self) -> list[Loop]:
+    def reply_loops(self, made_at: int | None) -> list[Loop]:
         """Reading replies, and measuring how far they are read: both on the same partitions."""
         reader = self.reader(self.settings.reply_group)
         replies = ReplyLoop(
@@ -137,6 +138,7 @@ class _Parts:
             clock=self.clock,
             instruments=self.instruments,
             batch_records=self.settings.batch_records,
+            made_at=made_at,
         )
         drain = DrainLoop(
             store=self.store,
@@ -231,7 +233,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
     await watchdog.ensure_topics_at_start()
     loops: dict[str, list[Loop]] = {
         "api": [parts.queue.run],
-        "replies": parts.reply_loops(),
+        "replies": parts.reply_loops(await Origin(store, broker, settings).made_at()),
         "starts": [parts.start_loop().run],
         "timers": [parts.life.run, parts.timer_loop().run],
         "sweeper": [parts.sweeper().run],

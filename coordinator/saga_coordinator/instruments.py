@@ -73,6 +73,7 @@ class Instruments:
         self._drained_age = self._gauges(catalog.DRAINED_AGE)
         self._dead_letters = self._counters(catalog.DEAD_LETTERS)
         self._orphans = self._made(Counter, catalog.ORPHANS)
+        self._old_replies = self._made(Counter, catalog.OLD_REPLIES)
         self._unread = self._gauges(catalog.UNREAD)
         self._timer_batch = self._made(Histogram, catalog.TIMER_BATCH)
         self._timer_lateness = self._made(Histogram, catalog.TIMER_LATENESS)
@@ -201,6 +202,9 @@ class Instruments:
 
     def orphans(self, count: int) -> None:
         self._orphans.inc(count)
+
+    def old_replies(self, count: int) -> None:
+        self._old_replies.inc(count)
 
     def lag(self, by_topic: Mapping[str, int]) -> None:
         show(self._lag, by_topic)

@@ -148,6 +148,9 @@ DRAINED_AGE = _gauge(
 DEAD_LETTERS = _counter("saga_dead_letters_total", "Records that could not be read.", "{record}", ("consumer", "reason"))
 DEAD_LETTER_ROWS = _gauge("saga_dead_letter_rows", "Dead letters kept.", "{row}")
 ORPHANS = _counter("saga_orphan_replies_total", "Replies for sagas this database does not have.", "{record}")
+OLD_REPLIES = _counter(
+    "saga_old_replies_total", "Replies for sagas of an earlier store on the same Kafka: passed over.", "{record}"
+)
 INBOX = _gauge("saga_inbox_rows", "Replies waiting for a saga another transaction held.", "{row}")
 UNREAD = _gauge(
     "saga_command_topic_unread", "1 while nobody reads this participant's command topic.", "{participant}", ("participant",)

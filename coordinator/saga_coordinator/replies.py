@@ -3,6 +3,7 @@
 Every reply of the poll is read (headers, token), the sagas are locked in id order, all replies of one saga are folded in memory, and one
 transaction stores the sagas, the positions, and what could not be applied: an unreadable record (dead letter), a reply for a saga this
 database does not have (orphan), a reply for a saga somebody else holds right now (inbox event, which the timer loop picks up).
+Replies for sagas that are older than this store (it is new, Kafka is not) are counted and passed over.
 One saga's error never fails the batch: a bug parks that saga with an alarm, rows that break the transaction make it go one by one.
 """
 
@@ -31,6 +32,7 @@ from saga_coordinator.transitions import SagaWork
 from saga_messaging.broker import Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage
+from saga_schemas.ids import parse_saga_id, uuid7_unix_ms
 from saga_schemas.topics import Topics
 
 CONSUMER = "replies"
@@ -46,6 +48,10 @@ class _Read:
     unknown_schemas: set[int] = field(default_factory=set)
     works: dict[UUID, SagaWork] = field(default_factory=dict)
     """The sagas as they were last opened."""
+    old: int = 0
+    """Replies to commands of an earlier store with other token keys."""
+    old_known: int = 0
+    """The same, of one with these token keys."""
 
 
 class ReplyLoop:
@@ -63,7 +69,9 @@ class ReplyLoop:
         clock: Clock,
         instruments: Instruments,
         batch_records: int,
+        made_at: int | None = None,
     ) -> None:
+        """`made_at`: when the store was made, if it is known; of no saga older than that can it have lost a row."""
         self._reader = reader
         self._committer = committer
         self._definitions = definitions
@@ -74,6 +82,8 @@ class ReplyLoop:
         self._instruments = instruments
         self._batch_records = batch_records
         self._parking = Parking(committer, sagas, instruments)
+        self._made_at_ms = 0 if made_at is None else made_at // 1000
+        self._old = 0
         self._followed_at = -_REFRESH_S
         self._followed_generation = -1
         self._log = structlog.get_logger(CONSUMER)
@@ -112,6 +122,20 @@ class ReplyLoop:
             await self._one_by_one(read, advances)
         await self._reader.applied(advances)
         self._instruments.reply_batch(len(records))
+        self._note_old(read.old + read.old_known)
+
+    def _is_old(self, saga_id: UUID | None) -> bool:
+        """Whether this saga began before the store was made: an id begins with its time."""
+        return saga_id is not None and uuid7_unix_ms(saga_id) < self._made_at_ms
+
+    def _note_old(self, count: int) -> None:
+        """One line a process: an old topic may hold millions."""
+        if not count:
+            return
+        if not self._old:
+            self._log.warning("old_replies_passed_over", advice="sagas of an earlier store; saga_old_replies_total counts them")
+        self._old += count
+        self._instruments.old_replies(count)
 
     async def _commit(self, read: _Read, advances: Sequence[Advance]) -> None:
         async def body(tx: Transaction) -> Batch:
@@ -143,6 +167,9 @@ class ReplyLoop:
                 reply = self._reading.envelope(record)
             except Exception as error:
                 bad = as_bad(error)
+                if bad.reason == "token_invalid" and self._is_old(parse_saga_id((record.key or b"").decode())):
+                    read.old += 1
+                    continue
                 self._log.warning("bad_reply", **_where(record), reason=bad.reason)
                 read.bad.append((record, bad))
             else:
@@ -181,7 +208,9 @@ class ReplyLoop:
             return []
         known = await tx.exists(unlocked)
         await self._keep(tx, [saga_id for saga_id in unlocked if saga_id in known], read)
-        lost = [reply for saga_id in unlocked if saga_id not in known for reply in read.replies[saga_id]]
+        unknown = [saga_id for saga_id in unlocked if saga_id not in known]
+        read.old_known = sum(len(read.replies[saga_id]) for saga_id in unknown if self._is_old(saga_id))
+        lost = [reply for saga_id in unknown if not self._is_old(saga_id) for reply in read.replies[saga_id]]
         if lost:
             self._log.warning("orphan_replies", **about_reply(lost[0].headers), count=len(lost))
         return [orphan(reply.record, reply.saga_id, tx.now) for reply in lost]

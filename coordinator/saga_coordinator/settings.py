@@ -75,6 +75,8 @@ class Settings(BaseModel):
     accept_new_kafka: bool = False
     start_group: GroupName = "saga-coordinator-starts"
     reply_group: GroupName = "saga-coordinator-replies"
+    starts_from_beginning: bool = False
+    """A new store begins with the starts that Kafka still holds, instead of behind them."""
     batch_records: Annotated[int, Field(ge=1, le=5000)] = 500
     batch_sagas: Annotated[int, Field(ge=1, le=2000)] = 200
     """Sagas a timer batch takes."""
@@ -172,7 +174,7 @@ class Settings(BaseModel):
 
 
 ROLES = frozenset({"api", "replies", "starts", "timers", "sweeper", "projector", "watchdog"})
-_FLAGS = frozenset({"allow_unauthenticated", "accept_new_kafka", "trace_sample_on_failure"})
+_FLAGS = frozenset({"allow_unauthenticated", "accept_new_kafka", "starts_from_beginning", "trace_sample_on_failure"})
 
 
 def _loopback(host: str) -> bool:

@@ -59,6 +59,7 @@ async def keys_started(store: Store) -> set[str | None]:
 
 
 async def send(broker: MemoryBroker, *records: Outgoing) -> None:
+    await broker.ensure_topics({record.topic for record in records})
     producer = broker.producer()
     await producer.start()
     assert await producer.send_all(records, timeout_s=5) == [None] * len(records)

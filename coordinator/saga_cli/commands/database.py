@@ -1,4 +1,4 @@
-"""`saga db upgrade`: the coordinator's tables, brought to this release."""
+"""`saga db upgrade`: the coordinator's tables, brought to this release. `saga db copy`: a whole store, into an empty database."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def register(app: typer.Typer, panel: str) -> None:
             "SAGA_DATABASE_URL=postgresql+asyncpg://… saga db upgrade",
         ),
     )(upgrade)
+    database.command(
+        "copy",
+        context_settings=HELP_OPTIONS,
+        epilog=examples("saga db copy sqlite+aiosqlite:///saga.db postgresql+asyncpg://saga:…@db/coordinator"),
+    )(copy)
 
 
 def upgrade(
@@ -60,3 +65,58 @@ async def _upgraded(url: str, patience_s: float) -> str:
         return await Patience(patience_s, clock=SystemClock()).wait_for("the database", store.upgrade, passing=not_up_yet)
     finally:
         await store.stop()
+
+
+def copy(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="The store to read, as a URL. Nobody may serve it.", show_default=False)
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TO", help="An empty database, as a URL. Tables are made if it has none.", show_default=False),
+    ],
+    output: Output = Format.TABLE,
+) -> None:
+    """Copy a store into an empty database: from SQLite to PostgreSQL, or any other way. Open sagas go on from there.
+
+    All coordinators must be stopped. The source is only read; serve one of the two afterwards, never both.
+    """
+    import asyncio
+
+    from saga_cli.output import print_object
+    from saga_coordinator.store.moving import CopyRefused, copy_store
+    from saga_coordinator.store.port import StoreBusy
+    from saga_messaging.errors import ConfigurationError
+
+    try:
+        copied = asyncio.run(copy_store(source, target, _told))
+    except (CopyRefused, StoreBusy, ValueError) as refused:
+        raise ConfigurationError(str(refused)) from None
+    sagas, rows = copied.rows["saga"], sum(copied.rows.values())
+    line = f"{sagas} sagas, {rows} rows in all; serve {_named(target)} from now on and never again {_named(source)}"
+    if copied.token_key is not None:
+        line += "\nThe source made its own token key. Unless you serve with keys of your own:\n" + _exported(copied.token_key)
+    shown = {"rows": dict(copied.rows), "token_keys": None if copied.token_key is None else _token_keys(copied.token_key)}
+    print_object(shown, output, line=line, ids=[rows])
+
+
+def _told(table: str, done: int, total: int) -> None:
+    """A line at the end of each table, and one every 20,000 rows of a long one."""
+    if total and (done == total or (done and done % 20_480 == 0)):
+        typer.echo(f"{table}: {done:,} of {total:,}", err=True)
+
+
+def _named(url: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def _token_keys(key: bytes) -> str:
+    import base64
+
+    return f"embedded:{base64.b64encode(key).decode()}"
+
+
+def _exported(key: bytes) -> str:
+    return f"export SAGA_TOKEN_KEYS={_token_keys(key)}"

@@ -48,6 +48,9 @@ def serve(
     accept_new_kafka: Annotated[
         bool, typer.Option("--accept-new-kafka", help="Go on with another Kafka cluster than the stored one.")
     ] = False,
+    starts_from_beginning: Annotated[
+        bool, typer.Option("--starts-from-beginning", help="Carry out starts that are older than the store, once.")
+    ] = False,
 ) -> None:
     """Run a coordinator: HTTP API, Kafka consumers, timers. SIGTERM or Ctrl-C ends it in order.
 
@@ -73,6 +76,7 @@ def serve(
         jaeger_url=jaeger_url,
         allow_unauthenticated=allow_unauthenticated or None,
         accept_new_kafka=accept_new_kafka or None,
+        starts_from_beginning=starts_from_beginning or None,
     )
     configure_logs(settings.log_level, settings.log_format)
     if links := ignored(environ):

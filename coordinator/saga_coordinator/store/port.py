@@ -180,6 +180,10 @@ class Transaction(Protocol):
         """Make this the only active version of the name. False when there is no such version."""
         ...
 
+    async def bind_to_kafka(self, kafka_cluster_id: str) -> bool:
+        """Bind a store that belongs to no Kafka cluster yet. False: it does, perhaps since a moment ago."""
+        ...
+
     async def set_control(self, *, scope: str, tenant: str, name: str, value: str, who: str, why: str) -> None: ...
 
 

@@ -37,7 +37,7 @@ def head() -> str:
 
 async def check(connection: AsyncConnection) -> None:
     """Raise SchemaTooOld unless the database is exactly what this release works with."""
-    found = await connection.run_sync(_stored)
+    found = await connection.run_sync(stored)
     if found is None:
         raise SchemaTooOld("the database has no saga tables yet; run `saga db upgrade`")
     if found == head():
@@ -76,7 +76,7 @@ def _upgrade(connection: Connection) -> None:
     try:
         if postgres:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
-        found = _stored(connection)
+        found = stored(connection)
         if found is not None and found not in {script.revision for script in _scripts().walk_revisions()}:
             raise SchemaTooOld(f"this release is older than the database, whose schema {found[:40]!r} it does not know")
         config = _config()
@@ -96,7 +96,7 @@ def _identify(connection: Connection) -> None:
     connection.execute(insert_ignoring(connection.dialect.name, schema.meta, new))
 
 
-def _stored(connection: Connection) -> str | None:
+def stored(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()

@@ -298,6 +298,11 @@ class SqlTransaction(ABC):
         await self.execute(of_name.where(t.c.version == version).values(active=True))
         return True
 
+    async def bind_to_kafka(self, kafka_cluster_id: str) -> bool:
+        t = schema.meta
+        bound = update(t).where(t.c.kafka_cluster_id.is_(None)).values(kafka_cluster_id=kafka_cluster_id)
+        return (await self.execute(bound)).rowcount == 1
+
     async def set_control(self, *, scope: str, tenant: str, name: str, value: str, who: str, why: str) -> None:
         new = insert_or(
             self._dialect,

@@ -1,0 +1,158 @@
+"""A new store on a Kafka with a past: it starts nothing again, unless it is told to, and old replies are no flood."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from contract.store_rows import new_id
+from saga_coordinator.app import _checked_meta
+from saga_coordinator.assembly import Instance
+from saga_coordinator.settings import Settings
+from saga_coordinator.store.port import Store
+from saga_messaging.memory import MemoryBroker
+from saga_messaging.settings import KafkaSettings
+from support.coordinators import TOKEN_KEYS, closed, opened, register, running, settings_for, start
+from support.orders import until
+from support.scripted import DONE, ScriptedParticipant
+
+from .test_bad_starts import CATALOG, DEFINITION, keys_started, send, start_record
+from .test_log_lines import signed
+
+OTHER_KEYS = "other:" + "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
+
+
+@pytest.fixture(params=["sqlite_url", "database_url"])
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+def on_kafka(url: str, **more: object) -> Settings:
+    return settings_for(url, kafka=KafkaSettings(bootstrap_servers="127.0.0.1:9"), **more)
+
+
+@asynccontextmanager
+async def serving(store: Store, broker: MemoryBroker, settings: Settings) -> AsyncIterator[Instance]:
+    """As `saga serve` does: first what it checks, then the loops."""
+    await _checked_meta(settings, store, broker)
+    async with running(store, broker, settings) as instance:
+        yield instance
+
+
+async def keys_are(store: Store, *keys: str) -> None:
+    async def so() -> bool:
+        return await keys_started(store) == set(keys)
+
+    await until(so, 20, f"exactly {keys}")
+
+
+async def test_a_new_store_starts_what_is_sent_from_then_on_and_nothing_older(url: str) -> None:
+    broker = MemoryBroker()
+    await send(broker, *(start_record(f"old-{n}", f"old-{n}") for n in range(20)))
+    async with opened(url) as store:
+        await register(store, DEFINITION, CATALOG)
+        with capture_logs() as told:
+            async with serving(store, broker, on_kafka(url, roles="starts")):
+                await send(broker, start_record("new", "new"))
+                await keys_are(store, "new")
+        assert [line["records"] for line in told if line["event"] == "old_starts_left"] == [20]
+        await send(broker, start_record("while down", "while-down"))
+        async with serving(store, broker, on_kafka(url, roles="starts")):
+            await keys_are(store, "new", "while-down")
+
+
+async def test_told_to_it_begins_at_the_beginning_and_that_once(url: str) -> None:
+    broker = MemoryBroker()
+    await send(broker, start_record("old", "old"))
+    async with opened(url) as store:
+        await register(store, DEFINITION, CATALOG)
+        async with serving(store, broker, on_kafka(url, roles="starts", starts_from_beginning=True)):
+            await keys_are(store, "old")
+
+
+async def test_who_was_surprised_can_still_have_the_old_starts(url: str) -> None:
+    broker = MemoryBroker()
+    await send(broker, start_record("old", "old"))
+    told_to = on_kafka(url, roles="starts", starts_from_beginning=True)
+    async with opened(url) as store:
+        await register(store, DEFINITION, CATALOG)
+        async with serving(store, broker, on_kafka(url, roles="starts")):
+            await send(broker, start_record("new", "new"))
+            await keys_are(store, "new")
+        async with serving(store, broker, told_to):
+            await keys_are(store, "new", "old")
+        with capture_logs() as lines:
+            await _checked_meta(told_to, store, broker)
+        assert not [line for line in lines if line["event"] == "starts_read_again"]
+
+
+async def test_a_topic_that_is_made_after_the_store_is_read_from_its_beginning(url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(url) as store:
+        await register(store, DEFINITION, CATALOG)
+        await _checked_meta(on_kafka(url), store, broker)
+        await send(broker, start_record("first", "first"))
+        async with serving(store, broker, on_kafka(url, roles="starts")):
+            await keys_are(store, "first")
+
+
+async def test_of_two_that_find_a_new_store_one_binds_it(database_url: str) -> None:
+    broker = MemoryBroker()
+    await send(broker, start_record("old", "old"))
+    async with opened(database_url) as one, opened(database_url) as two:
+        with capture_logs() as told:
+            await asyncio.gather(*(_checked_meta(on_kafka(database_url), store, broker) for store in (one, two)))
+        assert [line["records"] for line in told if line["event"] == "old_starts_left"] == [1]
+        assert (await one.meta()).kafka_cluster_id == await broker.cluster_id()
+
+
+@pytest.mark.parametrize("keys", [TOKEN_KEYS, OTHER_KEYS], ids=["the same keys", "other keys"])
+async def test_replies_of_an_earlier_store_are_counted_and_fill_nothing(keys: str, sqlite_url: str, database_url: str) -> None:
+    broker = MemoryBroker()
+    participant = ScriptedParticipant(broker, "one")
+    answering = asyncio.create_task(participant.run())
+    async with opened(sqlite_url) as earlier:
+        await register(earlier, DEFINITION, CATALOG)
+        async with serving(earlier, broker, on_kafka(sqlite_url)) as instance:
+            for n in range(3):
+                assert await closed(instance, await start(instance, "asked", {"id": f"old-{n}"})) == "COMPLETED"
+    async with opened(database_url) as store:
+        await register(store, DEFINITION, CATALOG)
+        settings = on_kafka(database_url, token_keys=keys)
+        with capture_logs() as told:
+            async with serving(store, broker, settings) as instance:
+                registry = instance.coordinator.instruments.registry
+                assert await closed(instance, await start(instance, "asked", {"id": "new"})) == "COMPLETED"
+
+                async def counted() -> bool:
+                    return registry.get_sample_value("saga_old_replies_total") == 3
+
+                await until(counted, 20, "three old replies")
+                assert registry.get_sample_value("saga_orphan_replies_total") == 0
+        assert await store.dead_letters(after=None, limit=10) == []
+        assert len([line for line in told if line["event"] == "old_replies_passed_over"]) == 1
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+
+
+async def test_a_reply_for_a_saga_that_a_new_store_may_have_lost_is_kept(sqlite_url: str) -> None:
+    broker = MemoryBroker()
+    participant = ScriptedParticipant(broker, "one")
+    answering = asyncio.create_task(participant.run())
+    async with opened(sqlite_url) as store:
+        await register(store, DEFINITION, CATALOG)
+        async with serving(store, broker, on_kafka(sqlite_url)) as instance:
+            assert await closed(instance, await start(instance, "asked", {"id": "here"})) == "COMPLETED"
+            command, _ = participant.seen[0]
+            await send(broker, participant.reply(signed(command, saga_id=new_id()), DONE))
+
+            async def kept() -> bool:
+                return instance.coordinator.instruments.registry.get_sample_value("saga_orphan_replies_total") == 1
+
+            await until(kept, 20, "an orphan")
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
