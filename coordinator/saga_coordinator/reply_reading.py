@@ -86,6 +86,7 @@ class ReplyReading:
             retry_after_ms=None if failure is None else failure.retry_after_ms,
             payload=self._payload(reply, compiled),
             causation_id=headers.causation_id,
+            time_us=headers.time_us,
         )
 
     def _payload(self, reply: IncomingReply, compiled: CompiledDefinition) -> bytes | None:

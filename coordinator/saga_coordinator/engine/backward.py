@@ -27,13 +27,22 @@ def send_compensation(draft: Draft, step: Step, row: str) -> None:
 
 
 def ask_again(draft: Draft, step: Step, _: Reply | None) -> None:
-    """Rows 16b, 17 and 8b (EXPIRED): for ever, at the cap."""
+    """Rows 16b and 17: for ever, at the cap."""
     if draft.env.paused:
         return
     if _KIND_WHILE[draft.step(step.name).status] is Kind.COMPENSATION:
         send_compensation(draft, step, "16b" if draft.step(step.name).status is Status.UNDO_BACKOFF else "17")
     else:
         draft.send(step.name, Kind.RESOLVE, "17")
+
+
+def expired(draft: Draft, step: Step, reply: Reply | None) -> None:
+    """Row 8b, as row 8."""
+    assert reply is not None
+    first = draft.step(step.name).reasks == 0
+    draft.expired(step, reply, "8b")
+    if first:
+        ask_again(draft, step, reply)
 
 
 def in_progress(draft: Draft, step: Step, reply: Reply | None) -> None:
@@ -98,7 +107,7 @@ def silent(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 17: asked and asked again, its replies read, and no answer; that it had no news is not what matters any more."""
     if draft.step(step.name).attention == timing.NO_PROGRESS:
         draft.change(step.name, "17", attention=None)
-    draft.raise_attention(step.name, "17", timing.NO_ANSWER)
+    draft.raise_attention(step.name, "17", timing.NO_ANSWER if draft.step(step.name).skew_us is None else timing.EXPIRED)
 
 
 def note_reply(draft: Draft, step: Step, _: Reply | None) -> None:

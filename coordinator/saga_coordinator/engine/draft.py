@@ -12,7 +12,7 @@ from typing import Any, Final
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.copying import values_of
 from saga_coordinator.engine.definition import Context, Definition, MappingFailed, Step, StepKind
-from saga_coordinator.engine.events import Env
+from saga_coordinator.engine.events import Env, Reply
 from saga_coordinator.engine.facts import Announced, CommandSent, Fact, Fold, PhaseChanged, SagaChanged, StepChanged
 from saga_coordinator.engine.payloads import NO_PAYLOADS, NotLoaded, Payloads, Reading
 from saga_coordinator.engine.state import (
@@ -30,7 +30,7 @@ from saga_schemas.outcomes import Kind
 
 _STATUS_WHILE_ASKING = {Kind.ACTION: Status.ASKED, Kind.COMPENSATION: Status.UNDO_ASKED, Kind.RESOLVE: Status.RESOLVING}
 _FORWARD = frozenset({Status.READY, Status.BACKOFF, Status.ASKED, Status.ACCEPTED})
-_LEFT_BEHIND: Final = {"due_at": None, "heartbeat_at": None, "hold": None, "attention": None, "stuck_from": None}
+_LEFT_BEHIND: Final = {"due_at": None, "heartbeat_at": None, "hold": None, "attention": None, "stuck_from": None, "skew_us": None}
 """What belongs to the state a step leaves."""
 EMPTY_RECORD = "saga.v1.Empty"
 """RESOLVE carries no data."""
@@ -150,9 +150,17 @@ class Draft:
     def heard(self, name: str, row: str, *, news: bool = True) -> None:
         """An answer came: the silence is over. So is the want of news, if it brings some."""
         step = self.step(name)
-        over = step.attention == timing.NO_ANSWER or (news and step.attention == timing.NO_PROGRESS)
+        over = step.attention in (timing.NO_ANSWER, timing.EXPIRED) or (news and step.attention == timing.NO_PROGRESS)
         attention = None if over else step.attention
-        self.change(name, row, silent_since=None, reasks=0, attention=attention)
+        self.change(name, row, silent_since=None, reasks=0, attention=attention, skew_us=None)
+
+    def expired(self, step: Step, reply: Reply, row: str) -> None:
+        """A command came after its time: as good as silence (ADR 0012), but it has a name of its own."""
+        state = self.step(step.name)
+        self.change(step.name, row, skew_us=timing.skew_us(step, state, self.env.now, reply.time_us))
+        if state.attention == timing.NO_ANSWER:
+            self.change(step.name, row, attention=None)
+            self.raise_attention(step.name, row, timing.EXPIRED)
 
     def stick(self, name: str, row: str, status: Status, reason: str, *, stuck_from: StuckFrom | None = None) -> None:
         """The step waits for an operator, with a named reason."""
@@ -295,7 +303,7 @@ def _fresh_asking(state: StepState, kind: Kind, becomes: Status) -> dict[str, An
     """What is forgotten when another kind of command is asked than before, or another state entered."""
     changes: dict[str, Any] = {}
     if state.asking is not kind:
-        changes |= {"attempt": 0, "silent_since": None, "probed_at": None, "reasks": 0, "progress": 0}
+        changes |= {"attempt": 0, "silent_since": None, "probed_at": None, "reasks": 0, "progress": 0, "skew_us": None}
     if state.status is not becomes:
         changes |= {"heartbeat_at": None, "stuck_from": None}
         if state.status not in _FORWARD:  # spent retries stay a matter for a person while they go on
@@ -319,6 +327,7 @@ def next_run(state: StepState) -> dict[str, Any]:
         "silent_since": None,
         "probed_at": None,
         "reasks": 0,
+        "skew_us": None,
         "code": None,
         "message": None,
     }

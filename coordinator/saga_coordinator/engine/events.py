@@ -41,6 +41,8 @@ class Reply:
     payload: bytes | None = None
     causation_id: str | None = None
     """Id of the command it answers."""
+    time_us: int | None = None
+    """When it was made, by the participant's clock."""
 
 
 @frozen

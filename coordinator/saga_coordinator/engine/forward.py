@@ -146,9 +146,18 @@ def fenced(draft: Draft, step: Step, _: Reply | None) -> None:
 
 
 def ask_again(draft: Draft, step: Step, _: Reply | None) -> None:
-    """Row 8: the answer is missing, or the command EXPIRED (then at once only the first time: a skewed clock must not spin)."""
+    """Row 8: the answer is missing."""
     if not draft.env.paused:
         draft.send(step.name, Kind.ACTION, "8", status=draft.step(step.name).status)
+
+
+def expired(draft: Draft, step: Step, reply: Reply | None) -> None:
+    """Row 8: no sign of life. At once only the first time: a skewed clock must not spin."""
+    assert reply is not None
+    first = draft.step(step.name).reasks == 0
+    draft.expired(step, reply, "8")
+    if first:
+        ask_again(draft, step, reply)
 
 
 def heartbeat_over(draft: Draft, step: Step, reply: Reply | None) -> None:

@@ -156,6 +156,8 @@ class StepState:
     """When the first command since the last answer was sent."""
     probed_at: int | None = None
     """When a command was sent again because a limit had passed (the probe)."""
+    skew_us: int | None = None
+    """Set while the last answer is EXPIRED: by how much the participant's clock must be ahead of the database's; 0: it need not be."""
     due_at: int | None = None
     """When to ask again (waiting states) or to go on (backoff states)."""
     heartbeat_at: int | None = None

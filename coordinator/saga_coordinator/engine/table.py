@@ -73,10 +73,6 @@ def _opened(draft: Draft, step: Step, _: Reply | None) -> bool:
     return is_open(draft.step(step.name))
 
 
-def _first_time(draft: Draft, step: Step, _: Reply | None) -> bool:
-    return draft.step(step.name).reasks == 0
-
-
 def _not_known(draft: Draft, step: Step, _: Reply | None) -> bool:
     return not draft.step(step.name).known
 
@@ -143,9 +139,9 @@ ROWS: tuple[Row, ...] = (
     *_rows("5b", _BACK_ASKED, {T.UNSUPPORTED}, {S.STUCK_BACK}, backward.unsupported),
     *_rows("6", _OPEN, {T.IN_PROGRESS}, {S.ACCEPTED}, forward.in_progress, _opened, "open"),
     *_rows("7", _OPEN, {T.FENCED}, {S.UNDONE, S.STUCK_FORWARD}, forward.fenced, _opened, "open"),
-    *_rows("8", _ASKED, {T.EXPIRED}, SAME, forward.ask_again, _first_time, "first time"),
+    *_rows("8", _ASKED, {T.EXPIRED}, SAME, forward.expired),
     *_rows("8", _ASKED, {T.DUE}, SAME, forward.ask_again),
-    *_rows("8b", _BACK_ASKED, {T.EXPIRED}, SAME, backward.ask_again, _first_time, "first time"),
+    *_rows("8b", _BACK_ASKED, {T.EXPIRED}, SAME, backward.expired),
     *_rows("8b", _BACK_ASKED, {T.IN_PROGRESS}, SAME, backward.in_progress),
     *_rows("8c", {S.ACCEPTED}, {T.HEARTBEAT_OVER}, {S.ASKED}, forward.heartbeat_over),
     *_rows("8c", _BACK_ASKED, {T.HEARTBEAT_OVER}, SAME, backward.heartbeat_over),

@@ -18,10 +18,13 @@ from saga_coordinator.engine.state import WAITING, Phase, Saga, Status, StepStat
 
 NO_ANSWER = "no_answer"
 """Any answer ends this attention."""
+EXPIRED = "expired"
+"""It answers, but only that the command came after its time: clocks differ, or it is far behind. Any other answer ends this one."""
 TIME_OVER = "time_over"
 """Only the end of the step ends this one: a FAILED in between must not raise it again and again."""
 NO_PROGRESS = "no_progress"
 """It answers, but its heartbeat is over and it has no news. News ends this attention."""
+_SKEW_SEEN_US = 1_000_000
 _RETRY_AFTER_MIN_MS = 100
 _RETRY_AFTER_MAX_MS = 3_600_000
 
@@ -85,6 +88,15 @@ def heartbeat_end(step: Step, state: StepState, lived_since: int) -> int | None:
 def heartbeat_is_over(step: Step, state: StepState, env: Env) -> bool:
     end = heartbeat_end(step, state, env.lived_since)
     return end is not None and end <= env.now
+
+
+def skew_us(step: Step, state: StepState, now: int, answered_us: int | None) -> int:
+    """By how much a participant that answered EXPIRED is ahead of us, at the least: it was not yet time by our clock, or its answer is
+    of a time that has not come. 0: nothing says that clocks differ."""
+    not_yet = state.silent_since + step.timing.expiry_ms * 1000 - now if state.silent_since is not None else 0
+    ahead = answered_us - now if answered_us is not None else 0
+    skew = max(not_yet, ahead)
+    return skew if skew >= _SKEW_SEEN_US else 0
 
 
 def has_limits(state: StepState) -> bool:
@@ -201,6 +213,7 @@ def _settled_at(step: Step, state: StepState, limit: int) -> int:
 
 
 __all__ = [
+    "EXPIRED",
     "NO_ANSWER",
     "NO_PROGRESS",
     "TIME_OVER",

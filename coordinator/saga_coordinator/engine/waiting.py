@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.definition import Definition, Step
@@ -15,7 +15,7 @@ class Waiting:
 
     step: str | None
     name: str
-    """`reply` `accepted` `retry` `reply_backlog` `turn` `paused` `attention:<reason>` …"""
+    """`reply` `expired` `accepted` `retry` `reply_backlog` `turn` `paused` `attention:<reason>` …"""
     since: int | None
     until: int | None
     """When it is looked at again by itself."""
@@ -23,6 +23,7 @@ class Waiting:
     """What will move it."""
 
 
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _WAY_OUT = {
     "conflict": "two definite answers contradict each other: compare the participant's saga_barrier row;"
     " then `saga step waive --unsafe` with the evidence",
@@ -47,7 +48,8 @@ def waiting_for(definition: Definition, saga: Saga, now: int) -> list[Waiting]:
 
 def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, now: int) -> Waiting | None:
     if state.attention is not None:
-        return _attention(step.name, state.attention, state.silent_since, state.due_at)
+        waiting = _attention(step.name, state.attention, state.silent_since, state.due_at)
+        return waiting if state.attention != timing.EXPIRED else replace(waiting, mover=_expired(step, state))
     if not state.answered:
         return _reply(definition, saga, step, state, now)
     if state.due_at is not None and state.status in (Status.IDLE, Status.READY, Status.UNDO_DUE):
@@ -75,8 +77,29 @@ def _reply(definition: Definition, saga: Saga, step: Step, state: StepState, now
         note = f": «{state.message}»" if state.message else ""
         mover = f"{step.participant} has accepted it and will answer{note}; asked again by itself"
         return Waiting(step=step.name, name="accepted", since=state.asked_at, until=state.due_at, mover=mover)
+    if state.skew_us is not None:
+        return Waiting(step=step.name, name="expired", since=state.silent_since, until=state.due_at, mover=_expired(step, state))
     mover = f"the reply of {step.participant}; asked again by itself"
     return Waiting(step=step.name, name="reply", since=state.silent_since, until=state.due_at, mover=mover)
+
+
+def _expired(step: Step, state: StepState) -> str:
+    """What EXPIRED most likely means, and the way out."""
+    if state.skew_us:
+        ahead = f"{step.participant}'s is ahead of the coordinator's database"
+        cause = f"clocks differ by about {about(state.skew_us)}: {ahead}; set them right"
+    else:
+        expiry = about(step.timing.expiry_ms * 1000)
+        cause = (
+            f"{step.participant} takes commands after their time ({expiry}): it is far behind, or `timeout.expiry` is too short"
+        )
+    return f"{cause}. It is asked again by itself"
+
+
+def about(us: int) -> str:
+    """A duration in its largest unit."""
+    size, unit = next(((size, unit) for size, unit in _UNITS if us >= size * 1_000_000), (1, "s"))
+    return f"{round(us / size / 1_000_000)} {unit}"
 
 
 def _is_accepted(state: StepState) -> bool:
@@ -89,4 +112,4 @@ def _attention(step: str | None, reason: str, since: int | None, until: int | No
     return Waiting(step=step, name=f"attention:{reason}", since=since, until=until, mover=_WAY_OUT.get(reason, default))
 
 
-__all__ = ["Waiting", "waiting_for"]
+__all__ = ["Waiting", "about", "waiting_for"]
