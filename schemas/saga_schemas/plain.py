@@ -1,32 +1,30 @@
 """Plain JSON, as people and the HTTP API write it, to Avro values and back, guided by the schema.
 
-Unions are untagged (the first branch that fits), decimals are strings, bytes base64, times RFC 3339, dates and UUIDs in their usual
-spelling. Going in is strict: unknown fields, NaN, numbers out of range and wrong types are refused with a path and the expected type,
-never with the value; missing fields take the schema's default. Going out, NaN and infinities become strings, since JSON has none.
+Unions are untagged: a text is text where the union has one, a whole number a whole number, everything else the first branch that fits.
+Decimals are strings, bytes base64, times RFC 3339, dates and UUIDs in their usual spelling (scalars.py). Going in is strict: unknown
+fields, NaN, numbers out of range and wrong types are refused with a path and the expected type, never with the value; missing fields
+take the schema's default. Going out, NaN and infinities become strings, since JSON has none.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from saga_schemas.binding import describe
 from saga_schemas.errors import PlainInvalid
-from saga_schemas.limits import DECIMAL_DIGITS
+from saga_schemas.scalars import NotOne, natural, text_of, value_of
 from saga_schemas.schema import Schema, record_branches
-from saga_schemas.times import EPOCH, format_us, from_datetime, parse_us, to_datetime
+from saga_schemas.times import EPOCH, format_us, from_datetime
 
 _MOST_NODES: Final = 300_000
 """Values looked at in one conversion: more than a payload can hold, few enough where unions of records are tried branch by branch."""
-_INT_BITS: Final = {"int": 32, "long": 64}
-_LARGEST_FLOAT: Final = 3.4028234663852886e38
 
 
 def from_plain(schema: Schema, obj: object) -> dict[str, Any]:
@@ -54,7 +52,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, datetime):
-        return format_us(from_datetime(value)) if value.tzinfo and value >= EPOCH else value.isoformat(timespec="microseconds")
+        return format_us(from_datetime(value)) if value.tzinfo else value.isoformat(timespec="microseconds")
     if isinstance(value, date | time):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else value
@@ -82,13 +80,13 @@ class _Reading:
         if kind == "map":
             _expect(isinstance(obj, dict) and all(_is_text(key) for key in obj), path, node)
             return {key: self.value(node["values"], each, _join(path, "*")) for key, each in obj.items()}
-        logical = _LOGICAL.get(node.get("logicalType", ""))
-        if logical is not None:
-            try:
-                return logical(node, obj)
-            except (ValueError, TypeError, OverflowError, InvalidOperation):
-                raise PlainInvalid(path, describe(node)) from None
-        return _scalar(kind, node, obj, path)
+        try:
+            made = value_of(_Scalar(node), obj)
+        except NotOne as problem:
+            raise PlainInvalid(path, _described(node, problem.hint)) from None
+        # JSON has no NaN and no infinity, so nobody can have meant one.
+        _expect(not isinstance(made, float) or math.isfinite(made), path, node)
+        return made
 
     def record(self, node: Any, obj: Any, path: str) -> dict[str, Any]:
         _expect(isinstance(obj, dict), path, node)
@@ -114,7 +112,8 @@ class _Reading:
         if len(branches) == 1:
             return self.value(branches[0], obj, path)
         records = record_branches(node, self.types)
-        for branch in branches:
+        first = [branch for branch in branches if self.natural(branch, obj)]
+        for branch in (*first, *(branch for branch in branches if branch not in first)):
             named = self.types.get(branch if isinstance(branch, str) else branch.get("name", ""))
             try:
                 value = self.value(branch, obj, path)
@@ -125,6 +124,10 @@ class _Reading:
             tagged = named is not None and len(records) > 1 and named["name"] in records
             return (named["name"], value) if tagged and named is not None else value
         raise PlainInvalid(path, describe(node))
+
+    def natural(self, branch: Any, obj: Any) -> bool:
+        node = self.types.get(branch, {"type": branch}) if isinstance(branch, str) else branch
+        return natural(node["type"], node.get("logicalType"), obj)
 
     def default(self, node: Any, default: Any) -> Any:
         """A schema's own default, in Avro's JSON: bytes as characters, logical types as what lies under them."""
@@ -157,119 +160,53 @@ class _Reading:
         return (name, value) if len(records) > 1 and name in records else value
 
 
-def _scalar(kind: str, node: Any, obj: Any, path: str) -> Any:
-    if kind == "null":
-        _expect(obj is None, path, node)
-        return None
-    if kind == "boolean":
-        _expect(isinstance(obj, bool), path, node)
-        return obj
-    if kind in _INT_BITS:
-        bound = 1 << (_INT_BITS[kind] - 1)
-        _expect(type(obj) is int and -bound <= obj < bound, path, node)
-        return obj
-    if kind in ("float", "double"):
-        return _floating(kind, node, obj, path)
-    if kind == "string":
-        _expect(_is_text(obj), path, node)
-        return obj
-    if kind == "enum":
-        if not (isinstance(obj, str) and obj in node["symbols"]):
-            raise PlainInvalid(path, "one of " + ", ".join(node["symbols"][:20]))
-        return obj
-    raw = _base64(obj)
-    _expect(raw is not None and (kind == "bytes" or len(raw) == node["size"]), path, node, "base64 of ")
-    return raw
+class _Scalar:
+    """A node of a schema as the rules read it."""
+
+    __slots__ = ("kind", "logical", "node")
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+        self.kind: str = node["type"]
+        self.logical: str | None = node.get("logicalType")
+
+    @property
+    def precision(self) -> int:
+        return int(self.node["precision"])
+
+    @property
+    def scale(self) -> int:
+        return int(self.node.get("scale", 0))
+
+    @property
+    def size(self) -> int:
+        return int(self.node["size"])
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(self.node["symbols"])
 
 
-def _floating(kind: str, node: Any, obj: Any, path: str) -> float:
-    _expect(type(obj) in (int, float), path, node)
-    try:
-        number = float(obj)
-    except OverflowError:
-        raise PlainInvalid(path, describe(node)) from None
-    _expect(math.isfinite(number) and (kind == "double" or abs(number) <= _LARGEST_FLOAT), path, node)
-    return number
+def _described(node: Any, hint: str | None) -> str:
+    """The type in words, and what more there is to say of it."""
+    words = describe(node)
+    if hint is None or node["type"] == "enum":
+        return hint or words
+    return f"{words} {hint}" if not hint.startswith("base64") else f"{hint} of {words}"
 
 
-def _expect(fits: bool, path: str, node: Any, form: str = "") -> None:
+def _expect(fits: bool, path: str, node: Any) -> None:
     if not fits:
-        raise PlainInvalid(path, form + describe(node))
+        raise PlainInvalid(path, describe(node))
 
 
 def _is_text(obj: Any) -> bool:
-    """A string that UTF-8 can hold: JSON lets lone surrogates through."""
-    if not isinstance(obj, str):
-        return False
     try:
-        obj.encode()
-    except UnicodeEncodeError:
+        return bool(text_of(obj) == obj)
+    except ValueError:
         return False
-    return True
 
 
-def _base64(obj: Any) -> bytes | None:
-    try:
-        return base64.b64decode(obj, validate=True) if isinstance(obj, str) else None
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _decimal(node: Any, obj: Any) -> Decimal:
-    if not isinstance(obj, str) or len(obj) > DECIMAL_DIGITS + 8 or not obj.isascii() or "_" in obj or obj.strip() != obj:
-        raise ValueError
-    number = Decimal(obj)
-    exponent = number.as_tuple().exponent
-    scale = node.get("scale", 0)
-    if not isinstance(exponent, int) or abs(exponent) > DECIMAL_DIGITS or -exponent > scale:
-        raise ValueError
-    # Digits before the point and the scale's behind it are what the type has room for.
-    if number and number.adjusted() + 1 + scale > node["precision"]:
-        raise ValueError
-    return number
-
-
-def _timestamp(node: Any, obj: Any) -> datetime:
-    return to_datetime(parse_us(obj))
-
-
-def _local_timestamp(node: Any, obj: Any) -> datetime:
-    value = datetime.fromisoformat(obj)
-    if value.tzinfo is not None:
-        raise ValueError
-    return value
-
-
-def _date(node: Any, obj: Any) -> date:
-    if len(obj) != 10:
-        raise ValueError
-    return date.fromisoformat(obj)
-
-
-def _time(node: Any, obj: Any) -> time:
-    value = time.fromisoformat(obj)
-    if value.tzinfo is not None:
-        raise ValueError
-    return value
-
-
-def _uuid(node: Any, obj: Any) -> UUID:
-    if not isinstance(obj, str) or str(value := UUID(obj)) != obj:
-        raise ValueError
-    return value
-
-
-_LOGICAL: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "decimal": _decimal,
-    "timestamp-millis": _timestamp,
-    "timestamp-micros": _timestamp,
-    "local-timestamp-millis": _local_timestamp,
-    "local-timestamp-micros": _local_timestamp,
-    "date": _date,
-    "time-millis": _time,
-    "time-micros": _time,
-    "uuid": _uuid,
-}
 _MIDNIGHT: Final = datetime(1970, 1, 1)
 _UNDER: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "decimal": lambda node, raw: Decimal(int.from_bytes(raw, "big", signed=True)).scaleb(-node.get("scale", 0)),

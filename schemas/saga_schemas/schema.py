@@ -20,7 +20,7 @@ from saga_schemas.errors import SchemaRefused
 
 MAGIC: Final = b"\0"
 _HIGH_BIT: Final = 0x8000_0000
-_TIMES: Final = (b'"timestamp-', b'"local-timestamp-', b'"time-', b'"date"')
+_TIMES: Final = (b'"timestamp-', b'"local-timestamp-', b'"time-', b'"date"', b'"uuid"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,8 @@ class Schema:
     has_decimals: bool = field(repr=False, compare=False)
     """A decimal of 256 KiB keeps fastavro busy for many seconds: long values of such a schema are walked first."""
     has_times: bool = field(default=False, repr=False, compare=False)
-    """fastavro does not ask whether a time has the zone its type needs: values of such a schema are checked for it."""
+    """fastavro does not ask whether a time has the zone its type needs, nor whether a text is a UUID: values of such a schema are
+    checked for it."""
     has_record_unions: bool = field(repr=False, compare=False)
     """Some union has several records: only their names tell them apart, so values are `(full name, fields)`."""
 

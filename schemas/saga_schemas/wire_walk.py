@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from saga_schemas.errors import BadMessage
+from saga_schemas.scalars import UUID_TEXT
 
 _LONGEST_VARINT: Final = 10
 _DAY: Final = {"time-millis": 86_400_000, "time-micros": 86_400_000_000}
@@ -92,7 +93,9 @@ class _Walk:
         self._decimal(node, self.take(self.long()))
 
     def string(self, node: Any) -> None:
-        self._text()
+        text = self._text()
+        if node.get("logicalType") == "uuid" and UUID_TEXT.fullmatch(text.decode()) is None:
+            _refuse("a UUID is spelled in an unusual way")
 
     def _text(self) -> Any:
         raw = self.take(self.long())

@@ -1,7 +1,9 @@
-"""Times of a Python value against their Avro types: what has no zone names no instant, and what has one is no local time.
+"""Times and UUIDs of a Python value against their Avro types: what has no zone names no instant, what has one is no local time, and a
+text is not yet a UUID.
 
-fastavro asks neither. It reads a datetime without a zone in the zone of the host, and drops the zone of a local timestamp or of a time of
-day, and the time of day of a date: the same value would be another one on another machine. So these are refused before it writes.
+fastavro asks none of it. It reads a datetime without a zone in the zone of the host, and drops the zone of a local timestamp or of a
+time of day, and the time of day of a date: the same value would be another one on another machine. It cuts digits that milliseconds
+cannot hold, and writes any text for a UUID. So these are refused before it writes.
 """
 
 from __future__ import annotations
@@ -10,8 +12,12 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Any, Final
 
+from saga_schemas.scalars import UUID_TEXT, too_fine
+
 _LOCAL: Final = "a local time has no zone: give its own, without tzinfo"
 _NEEDED: Final = "an instant needs a zone: datetime.now(UTC), or tzinfo"
+_FINER: Final = "milliseconds cannot hold all its digits: give a whole number of them"
+_UUID: Final = "expected uuid"
 _NO_DATE: Final = "a date has no time of day: give its .date()"
 _KINDS: Final[dict[str, type[date] | type[time]]] = {
     "timestamp": datetime,
@@ -29,7 +35,7 @@ def misplaced_time(node: Any, value: Any, types: Mapping[str, Any], path: str = 
         return _of_union(node, value, types, path)
     if isinstance(node, str):
         return None
-    wrong = _wrong(_kind(node), value)
+    wrong = _wrong(_kind(node), value) or _finer(node, value)
     if wrong is not None:
         return path, wrong
     return next(
@@ -51,7 +57,14 @@ def _wrong(kind: str, value: Any) -> str | None:
             return _LOCAL
         case "date", datetime():
             return _NO_DATE
+        case "uuid", str() if UUID_TEXT.fullmatch(value) is None:
+            return _UUID
     return None
+
+
+def _finer(node: Mapping[str, Any], value: Any) -> str | None:
+    millis = str(node.get("logicalType", "")).endswith("-millis")
+    return _FINER if millis and isinstance(value, datetime | time) and too_fine(value) else None
 
 
 def _inner(node: Mapping[str, Any], value: Any, path: str) -> Iterator[tuple[Any, Any, str]]:
