@@ -59,6 +59,7 @@ class _Parts:
         self.settings, self.store, self.broker, self.meta, self.clock = settings, store, broker, meta, clock
         self.topics = Topics(settings.kafka.topic_prefix)
         self.keys = token_keys(settings, meta)
+        self.readers: list[PartitionReader] = []
         self.definitions = DefinitionCache(store, settings.tenant)
         self.instruments = Instruments()
         self.outbound = Outbound(topics=self.topics, keys=self.keys, cluster_id=meta.cluster_id)
@@ -101,7 +102,9 @@ class _Parts:
 
     def reader(self, group: str) -> PartitionReader:
         name, instance = self.group(group), self.settings.instance
-        return PartitionReader(lambda: self.broker.consumer(group=name, instance=instance), self.store, self.clock)
+        made = PartitionReader(lambda: self.broker.consumer(group=name, instance=instance), self.store, self.clock)
+        self.readers.append(made)
+        return made
 
     def watchdog(self) -> Watchdog:
         return Watchdog(
@@ -115,6 +118,7 @@ class _Parts:
             instance=self.settings.instance,
             reply_group=self.group(self.settings.reply_group),
             start_group=self.group(self.settings.start_group),
+            readers=self.readers,
         )
 
     def schema_topic(self) -> SchemaTopic:

@@ -34,7 +34,7 @@ class DrainedAge:
         for at, (began, end) in list(self._to_reach.items()):
             if at not in places:
                 del self._to_reach[at]
-            elif places[at].next_offset >= end:
+            elif places[at].read_to >= end:
                 self._read_up_to[at] = began
                 del self._to_reach[at]
         ages: dict[str, float] = {}

@@ -1,7 +1,7 @@
 """Drained is a fact: reading, for each reply partition, up to what time its replies are applied.
 
 For each partition that is ours, and only while some passed limit waits for it: read the database clock, then the list of partitions, then
-the end offsets; when the applied offset reaches the end, and the fingerprints of the last applied record and of the anchor still match
+the end offsets; when everything before the end is read, and the fingerprints of the last applied record and of the anchor still match
 what the topic holds after that reading, the time is stored as `caught_up_at`. The order is the proof: a reply that was in the topic at
 that time lies before that end.
 """
@@ -160,7 +160,7 @@ class DrainLoop:
         of it holds of the next one too."""
         for _ in range(_STORE_TRIES):
             place = self._reader.places().get(at)
-            if place is None or place.replaced or place.next_offset < end:
+            if place is None or place.replaced or place.read_to < end:
                 return
             anchor = place.next_offset - 1 if place.last_print is not None else None
             async with self._store.transaction() as tx:

@@ -16,8 +16,10 @@ import structlog
 from saga_coordinator.store.port import Advance, Position, Store
 from saga_messaging.broker import BrokerError, Consumer, PositionLost, Record, TopicPartition
 from saga_messaging.clock import Clock
+from saga_messaging.reading import Reach, ReadingWatch
 
 STALLED_AFTER_S = 15.0
+LOOK_EVERY_S = 5.0
 HINT_EVERY_S = 1.0
 _PRINT_BYTES = 12
 
@@ -27,6 +29,9 @@ class Place:
     """Where we are in one partition."""
 
     next_offset: int
+    """What is stored: behind the last record applied."""
+    read_to: int
+    """As far as that, or further: there is nothing to be read before it any more, only markers and gaps. Never stored."""
     last_print: bytes | None = None
     anchor_offset: int | None = None
     anchor_print: bytes | None = None
@@ -43,6 +48,9 @@ class PartitionReader:
         self._store = store
         self._clock = clock
         self._progress_at = clock.monotonic_s()
+        self._watch = ReadingWatch(STALLED_AFTER_S)
+        self._looked_at = clock.monotonic_s()
+        self._reload_due = False
         self._places: dict[TopicPartition, Place] = {}
         self._topics: frozenset[str] = frozenset()
         self._subscribed: frozenset[str] = frozenset()
@@ -73,6 +81,8 @@ class PartitionReader:
         """What has arrived on partitions that are ours. Raises BrokerError, StoreError."""
         await self._subscribe()
         await self._take_over()
+        self._note_read()
+        await self._look()
         try:
             records = await self._consumer.poll(timeout_s=timeout_s, max_records=max_records)
         except PositionLost as lost:
@@ -80,18 +90,47 @@ class PartitionReader:
             return []
         if records:
             self._progress_at = self._clock.monotonic_s()
-        elif self._hints:
-            await self._hint()
         elif self._clock.monotonic_s() - self._progress_at > STALLED_AFTER_S:
             self._progress_at = self._clock.monotonic_s()
             await self._replace_if_stalled()
+        await self._hint()
         return records
+
+    @property
+    def problems(self) -> list[str]:
+        """Partitions of ours that have not been read on for long although they have not been read to their end, as sentences."""
+        return self._watch.problems()
+
+    def _note_read(self) -> None:
+        """Between two polls all that was delivered is applied, so what the consumer has passed is read."""
+        for at, place in self.places().items():
+            position = self._consumer.position(at)
+            if position is not None and position > place.read_to:
+                self._places[at] = replace(place, read_to=position)
+                self._hints[at] = position
+
+    async def _look(self) -> None:
+        now = self._clock.monotonic_s()
+        if now - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        places = self.places()
+        try:
+            readable = await self._consumer.readable_offsets(places) if places else {}
+            ends = await self._consumer.end_offsets(places) if places else {}
+        except BrokerError as error:
+            self._log.debug("reading_not_looked_at", error=str(error))  # a broker that is away is told of elsewhere
+            return
+        reaches = {
+            at: Reach(read_to=place.read_to, readable=readable[at], end=ends[at])
+            for at, place in places.items()
+            if at in readable and at in ends and not place.replaced
+        }
+        self._watch.look(now, reaches)
 
     async def _replace_if_stalled(self) -> None:
         """Consumers can stall in silence: nothing came for long although there is something to read, or nothing was assigned."""
-        places = self.places()
-        _, ends = await self.ends(places) if places else ({}, {})
-        behind = [at for at, place in places.items() if ends.get(at, 0) > place.next_offset]
+        behind = self._watch.behind
         if behind or (self._topics and not self._consumer.assignment() and self._alone_empty()):
             self._log.warning("consumer_stalled", behind=len(behind))
             await self._replace()
@@ -147,6 +186,7 @@ class PartitionReader:
             keep_anchor = moved.anchor_offset is None
             self._places[at] = Place(
                 next_offset=moved.next_offset,
+                read_to=moved.next_offset,
                 last_print=moved.last_print,
                 anchor_offset=place.anchor_offset if keep_anchor else moved.anchor_offset,
                 anchor_print=place.anchor_print if keep_anchor else moved.anchor_print,
@@ -157,7 +197,7 @@ class PartitionReader:
     async def _hint(self) -> None:
         """Kafka's tools are told once a second: each commit is a write of the broker's, and nothing of ours reads it."""
         now = self._clock.monotonic_s()
-        if now - self._hinted_at < HINT_EVERY_S:
+        if not self._hints or now - self._hinted_at < HINT_EVERY_S:
             return
         ours = self._consumer.assignment()
         hints, self._hints = {at: offset for at, offset in self._hints.items() if at in ours}, {}
@@ -168,8 +208,13 @@ class PartitionReader:
             self._log.debug("offset_hint_failed", error=str(error))
 
     async def reload(self) -> None:
-        """Somebody else moved a position, or a commit's fate is unknown: read all rows again and seek."""
+        """Somebody else moved a position, or a commit's fate is unknown: read all rows again and seek.
+
+        Should that fail now, it is done before the next poll: what was delivered and not applied must come again.
+        """
+        self._reload_due = True
         await self._seek_all(self._consumer.assignment())
+        self._reload_due = False
 
     def anchored(self, at: TopicPartition) -> None:
         """The row's anchor was renewed to its last record."""
@@ -203,6 +248,8 @@ class PartitionReader:
         if self._to_restart:
             await self._restart(dict.fromkeys(self._to_restart & self._consumer.assignment(), 0))
             self._to_restart.clear()
+        if self._reload_due:
+            await self.reload()
         waiting = self._consumer.awaiting_seek()
         if waiting:
             await self._seek_all(waiting)
@@ -217,16 +264,17 @@ class PartitionReader:
 
     async def _seek(self, at: TopicPartition, row: Position | None, first: int, end: int) -> None:
         if row is None:
-            self._places[at] = Place(next_offset=first)
+            self._places[at] = Place(next_offset=first, read_to=first)
         else:
             place = Place(
                 next_offset=row.next_offset,
+                read_to=row.next_offset,
                 last_print=row.last_print,
                 anchor_offset=row.anchor_offset,
                 anchor_print=row.anchor_print,
             )
             replaced = await self.was_replaced(at, place, first, end)
-            self._places[at] = Place(next_offset=first, replaced=True) if replaced else place
+            self._places[at] = Place(next_offset=first, read_to=first, replaced=True) if replaced else place
             if replaced:
                 self._log.warning("topic_replaced", topic=at.topic, partition=at.partition, stored=row.next_offset, end=end)
         self._consumer.seek(at, max(self._places[at].next_offset, first))
@@ -243,7 +291,7 @@ class PartitionReader:
                 self._log.error("records_expired_unread", topic=at.topic, partition=at.partition, next_offset=known.next_offset)
             else:
                 self._log.warning("topic_replaced", topic=at.topic, partition=at.partition)
-                self._places[at] = Place(next_offset=earliest[at], replaced=True)
+                self._places[at] = Place(next_offset=earliest[at], read_to=earliest[at], replaced=True)
             self._consumer.seek(at, earliest[at])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -17,6 +17,7 @@ from saga_coordinator.dead_letters import relayed
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.failures import said
 from saga_coordinator.instruments import Instruments
+from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.replies import CONSUMER as REPLIES
 from saga_coordinator.start_loop import CONSUMER as STARTS
 from saga_coordinator.store.port import Store, StoreError
@@ -35,6 +36,8 @@ LETTERS_AT_ONCE = 100
 FIGURES_REST = 20
 """After the figures were read, so many times as long nobody reads them."""
 SEND_TIMEOUT_S = 10.0
+READING = "reading"
+"""The name under which partitions of ours that stand still are told."""
 
 
 class Watchdog:
@@ -53,6 +56,7 @@ class Watchdog:
         instance: str | None,
         reply_group: str,
         start_group: str,
+        readers: Sequence[PartitionReader],
     ) -> None:
         self._store = store
         self._broker = broker
@@ -65,6 +69,7 @@ class Watchdog:
         self._groups = {reply_group: REPLIES, start_group: STARTS}
         self._reply_group = reply_group
         self._start_group = start_group
+        self._readers = readers
         self._unread_since: dict[str, float] = {}
         self._problems: dict[str, str] = {}
         self._letters_after: UUID | None = None
@@ -74,7 +79,8 @@ class Watchdog:
     @property
     def problems(self) -> Mapping[str, str]:
         """Named reasons why this instance is not well."""
-        return self._problems
+        unread = self._unread_partitions()
+        return {**self._problems, READING: unread} if unread else self._problems
 
     def unread(self) -> dict[str, str]:
         """Participants whose command topic nobody has read for half a minute, as a sentence."""
@@ -84,6 +90,13 @@ class Watchdog:
             for name, since in self._unread_since.items()
             if now - since >= UNREAD_AFTER_S
         }
+
+    def _unread_partitions(self) -> str:
+        return "; ".join(problem for reader in self._readers for problem in reader.problems)
+
+    async def _reading(self) -> None:
+        if unread := self._unread_partitions():
+            raise BrokerError(unread)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -104,7 +117,8 @@ class Watchdog:
             await self._try("instance", self._renew_instance)
             await self._try("figures", self._figures)
             await self._try("dead_letters", self._relay_letters)
-            await self._try("readers", self._readers)
+            await self._try("readers", self._who_reads)
+            await self._try(READING, self._reading)
             await self._clock.sleep(EVERY_S)
 
     async def _try(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
@@ -177,7 +191,7 @@ class Watchdog:
         if refused is not None:
             raise refused
 
-    async def _readers(self) -> None:
+    async def _who_reads(self) -> None:
         participants = await self._definitions.participants()
         now = self._clock.monotonic_s()
         for name in participants:

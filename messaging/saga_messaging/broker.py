@@ -175,12 +175,25 @@ class Consumer(Protocol):
         """
         ...
 
+    def position(self, position: TopicPartition) -> int | None:
+        """Where reading goes on: everything before it that can be read has been delivered. None while nothing may be delivered.
+
+        It is the evidence that the end was reached, for there need not be a record before the end: markers of transactions, what those
+        aborted, and gaps are passed without delivering anything.
+        """
+        ...
+
     async def earliest(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The first offset held, of each of these partitions that exist now."""
         ...
 
     async def end_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The offset the next record will get, of each of these partitions that exist now."""
+        ...
+
+    async def readable_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Up to where each of these partitions that exist now can be read: before the end while a transaction is open, for only what
+        is committed is ever delivered, in order."""
         ...
 
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:

@@ -48,6 +48,12 @@ class _Log:
     records: list[Record] = field(default_factory=list)
     first: int = 0
     end: int = 0
+    held_at: int | None = None
+    """Where an open transaction begins: nothing from there on can be read."""
+
+    @property
+    def readable(self) -> int:
+        return self.end if self.held_at is None else min(self.held_at, self.end)
 
     def at_or_behind(self, offset: int) -> int:
         """The index of the first record that reading from this offset on gives."""
@@ -133,6 +139,11 @@ class MemoryBroker:
         del log.records[: log.at_or_behind(first)]
         log.first = max(log.first, first)
         log.end = max(log.end, log.first)
+
+    def hold(self, position: TopicPartition, offset: int | None) -> None:
+        """A transaction that began at this offset is open; None: none is."""
+        self._topics[position.topic][position.partition].held_at = offset
+        self._arrived()
 
     def append_to(self, position: TopicPartition, record: Outgoing) -> None:
         """Store a record in this partition, whatever its key."""
@@ -311,6 +322,9 @@ class MemoryConsumer:
             if left <= 0 or not await happened(self.arrived, self._broker.clock, left):
                 return []
 
+    def position(self, position: TopicPartition) -> int | None:
+        return self.positions.next_offset(position)
+
     async def earliest(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         self._broker.reach()
         return {position: log.first for position in positions if (log := self._broker.log(position)) is not None}
@@ -319,10 +333,14 @@ class MemoryConsumer:
         self._broker.reach()
         return {position: log.end for position in positions if (log := self._broker.log(position)) is not None}
 
+    async def readable_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        self._broker.reach()
+        return {position: log.readable for position in positions if (log := self._broker.log(position)) is not None}
+
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
         self._broker.reach()
         log = self._broker.log(position)
-        found = log.records[log.at_or_behind(offset) :][:1] if log is not None else []
+        found = log.records[log.at_or_behind(offset) :][:1] if log is not None and offset < log.readable else []
         return next((record for record in found if record.offset == offset), None)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -341,9 +359,11 @@ class MemoryConsumer:
             if not log.first <= offset <= log.end:
                 lost[position] = offset
                 continue
-            start = log.at_or_behind(offset)
-            ready = log.records[start : start + max_records - len(taken)]
+            start, stop = log.at_or_behind(offset), log.at_or_behind(log.readable)
+            ready = log.records[start : min(stop, start + max_records - len(taken))]
             taken += [record for record in ready if self.positions.accept(record)]
+            if start + len(ready) == stop:
+                self.positions.reach(position, log.readable)
         if lost and not taken:
             for position, offset in lost.items():
                 self.positions.lose(position, offset)

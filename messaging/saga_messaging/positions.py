@@ -55,6 +55,12 @@ class Positions:
         self._next[position] = record.next_offset
         return True
 
+    def reach(self, position: TopicPartition, offset: int) -> None:
+        """Nothing before `offset` is left to be delivered: markers and gaps were passed."""
+        expected = self._next.get(position)
+        if expected is not None:
+            self._next[position] = max(expected, offset)
+
     def lose(self, position: TopicPartition, offset: int) -> bool:
         """The topic does not hold `offset`. False when that is old news: the caller has sought, or lost the partition, since."""
         if self._next.get(position) != offset:

@@ -17,6 +17,7 @@ from typing import Final
 from saga_messaging.background import backoff, happened
 from saga_messaging.broker import Broker, BrokerError, Consumer, PositionLost, TopicPartition
 from saga_messaging.clock import Clock
+from saga_messaging.reading import Reach, ReadingWatch
 from saga_participant.invocation import where
 from saga_participant.lanes import Lanes, Ledger, hints
 from saga_participant.metrics import Metrics
@@ -29,8 +30,8 @@ DRAIN_S: Final = 70.0
 """A graceful stop waits so long for what is in hand: a handler's limit and a little."""
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 5.0
-STALLED_CHECKS: Final = 2
-"""So many looks in a row at waiting records that do not come: the consumer is replaced."""
+STALLED_AFTER_S: Final = 10.0
+"""Records that wait so long, and do not come: the consumer is replaced."""
 
 _LOG: Final = logging.getLogger("saga_participant")
 
@@ -55,7 +56,7 @@ class CommandLoop:
     _replaced: bool = False
     """The topic was made anew: what the group had committed is about another one."""
     _next_commit_s: float = 0.0
-    _stalled: int = 0
+    _watch: ReadingWatch = field(default_factory=lambda: ReadingWatch(STALLED_AFTER_S))
     _replace: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -78,10 +79,19 @@ class CommandLoop:
         if consumer is None:
             return
         await consumer.subscribe([self.topic])
-        ends = await consumer.end_offsets(list(self._ledgers))
-        waiting = any(end > self._ledgers[at].next_offset for at, end in ends.items() if at in self._ledgers)
-        self._stalled = self._stalled + 1 if waiting and not self.lanes.in_hand else 0
-        if self._stalled >= STALLED_CHECKS:
+        ledgers = dict(self._ledgers)
+        readable, ends = await consumer.readable_offsets(ledgers), await consumer.end_offsets(ledgers)
+        reaches = {
+            at: Reach(read_to=ledger.next_offset, readable=readable[at], end=ends[at])
+            for at, ledger in ledgers.items()
+            if at in readable and at in ends and not self.lanes.in_hand  # who has work in hand may read later
+        }
+        self._watch.look(self.clock.monotonic_s(), reaches)
+        unread = "; ".join(self._watch.problems())
+        if unread and unread != self.metrics.unread:
+            _LOG.warning("commands are not read: %s", unread)
+        self.metrics.unread = unread
+        if self._watch.behind:
             _LOG.warning("the consumer of %s delivers nothing although commands wait: replacing it", self.topic)
             self._replace = True
 
@@ -107,7 +117,7 @@ class CommandLoop:
             await consumer.stop()
 
     def _begin(self, consumer: Consumer) -> None:
-        self._consumer, self._replace, self._stalled = consumer, False, 0
+        self._consumer, self._replace, self._watch = consumer, False, ReadingWatch(STALLED_AFTER_S)
         self._ledgers, self._committed, self._lost = {}, {}, set()
 
     async def _round(self, consumer: Consumer) -> None:
@@ -130,13 +140,13 @@ class CommandLoop:
             _LOG.warning("%s: starting at the beginning of what the topic holds", lost)
             self._lost.update(lost.positions)
             return
-        if records:
-            self._stalled = 0
         for record in records:
             ledger = self._ledgers.get(record.source)
             if ledger is not None:
                 self.lanes.put(record, ledger)
-                self._reached[record.source] = record.next_offset
+        for position, ledger in self._ledgers.items():
+            ledger.read_to(consumer.position(position) or 0)
+            self._reached[position] = ledger.next_offset
 
     async def _seek(self, consumer: Consumer) -> None:
         """Partitions that are new, or whose position was lost, begin where the group stands, or at the beginning."""

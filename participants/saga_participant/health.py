@@ -45,10 +45,10 @@ def _response(request: bytes, metrics: Metrics) -> bytes:
     if path == b"/metrics":
         return _page(200, "OK", metrics.text(), "text/plain; version=0.0.4; charset=utf-8")
     if path in (b"/healthz", b"/readyz"):
-        if metrics.reading or path == b"/healthz":
+        trouble = metrics.trouble()
+        if not trouble or path == b"/healthz":
             return _page(200, "OK", "ok\n")
-        awaited = metrics.waits_for()
-        return _page(503, "Service Unavailable", f"starting: waiting for {awaited}\n" if awaited else "not reading commands\n")
+        return _page(503, "Service Unavailable", f"{trouble}\n")
     return _page(404, "Not Found", "/healthz, /readyz or /metrics\n")
 
 

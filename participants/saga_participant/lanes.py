@@ -28,6 +28,10 @@ class Ledger:
         self._open[record.offset] = None
         self.next_offset = record.next_offset
 
+    def read_to(self, offset: int) -> None:
+        """There is nothing more to be read before this offset, only markers and gaps."""
+        self.next_offset = max(self.next_offset, offset)
+
     def finish(self, offset: int) -> None:
         self._open.pop(offset, None)
 

@@ -31,6 +31,15 @@ class Metrics:
     reading: bool = False
     waits_for: Callable[[], str] = lambda: ""
     """What a start waits for, in one line; empty while it waits for nothing."""
+    unread: str = ""
+    """Partitions that stand still although they are not read to their end, as a sentence; empty: none."""
+
+    def trouble(self) -> str:
+        """Why commands are not served now, in one line; empty: they are."""
+        if self.reading:
+            return self.unread
+        awaited = self.waits_for()
+        return f"starting: waiting for {awaited}" if awaited else "not reading commands"
 
     def answered(self, outcome: Outcome) -> None:
         self.outcomes[outcome.value] += 1

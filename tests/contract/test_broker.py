@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from saga_messaging.broker import Broker, BrokerError, Consumer, Outgoing, PositionLost, Record, RecordRefused, TopicPartition
@@ -659,3 +660,143 @@ async def test_a_record_without_a_time_is_a_record(broker: Any, connect: Connect
         assert await producer.send(topic, 0, Batch(timestamp_ms=-1).encoded()) == "NoError"
     async with consuming(broker, topic) as consumer:
         assert [record.timestamp_ms for record in await read(consumer, 1)] == [-1]
+
+
+# --- transactions: only what is committed is delivered, and a partition may end with what is not -------------------------------
+
+
+class Transactions:
+    """Of a producer that is not ours, on partition 0 of a topic; in memory what is left of them."""
+
+    def __init__(self, broker: Any, topic: str, producer: Any) -> None:
+        self._broker, self._at, self._producer = broker, TopicPartition(topic, 0), producer
+
+    async def begin(self) -> None:
+        if self._producer is None:
+            self._pending: list[bytes] = []
+            self._broker.hold(self._at, self._broker.log(self._at).end)
+        else:
+            await self._producer.begin_transaction()
+
+    async def send(self, value: bytes) -> None:
+        if self._producer is None:
+            self._pending.append(value)
+        else:
+            await self._producer.send_and_wait(self._at.topic, value, partition=0)
+
+    async def end(self, *, commit: bool) -> None:
+        if self._producer is None:
+            for value in self._pending if commit else ():
+                self._broker.append_to(self._at, Outgoing(topic=self._at.topic, key=None, value=value, headers=()))
+            self._broker.leave_gap(self._at, 1 if commit else len(self._pending) + 1)
+            self._broker.hold(self._at, None)
+        else:
+            await (self._producer.commit_transaction() if commit else self._producer.abort_transaction())
+
+
+@asynccontextmanager
+async def transactions(broker: Any, connect: Connect, adapter: str, topic: str) -> AsyncIterator[Transactions]:
+    await broker.ensure_topics([topic])
+    if adapter == "memory":
+        yield Transactions(broker, topic, None)
+        return
+    producer = AIOKafkaProducer(bootstrap_servers=connect.address, transactional_id=topic)
+    await producer.start()
+    try:
+        yield Transactions(broker, topic, producer)
+    finally:
+        await producer.stop()
+
+
+brokers_with_transactions = pytest.mark.parametrize("adapter", ["memory", "kafka"])  # the stand-in writes no markers
+
+
+@brokers_with_transactions
+async def test_the_end_is_reached_although_nothing_but_a_marker_lies_before_it(
+    broker: Any, connect: Connect, adapter: str, topic: str
+) -> None:
+    at = TopicPartition(topic, 0)
+    async with transactions(broker, connect, adapter, topic) as theirs, consuming(broker, topic) as consumer:
+        await theirs.begin()
+        await theirs.send(b"a")
+        await theirs.end(commit=True)
+        (record,) = await read(consumer, 1)
+        await until(lambda: consumer.position(at) == 2, consumer)
+        assert (record.value, record.next_offset) == (b"a", 1)
+        assert (await consumer.end_offsets([at]))[at] == (await consumer.readable_offsets([at]))[at] == 2
+        consumer.seek(at, 1)  # as after a restart: what is stored is behind the last record
+        assert await until(lambda: consumer.position(at) == 2, consumer) == []
+        assert await consumer.read_one(at, 1) is None
+
+
+@brokers_with_transactions
+async def test_what_a_transaction_aborted_is_not_delivered(broker: Any, connect: Connect, adapter: str, topic: str) -> None:
+    at = TopicPartition(topic, 0)
+    async with transactions(broker, connect, adapter, topic) as theirs, consuming(broker, topic) as consumer:
+        await theirs.begin()
+        await theirs.send(b"never")
+        await theirs.end(commit=False)
+        await assigned(consumer)
+        for position in consumer.awaiting_seek():
+            consumer.seek(position, 0)
+        assert await until(lambda: consumer.position(at) == 2, consumer) == []
+        assert await consumer.read_one(at, 0) is None
+        await theirs.begin()
+        await theirs.send(b"b")
+        await theirs.end(commit=True)
+        assert [(record.value, record.offset) for record in await read(consumer, 1)] == [(b"b", 2)]
+
+
+@brokers_with_transactions
+async def test_an_open_transaction_holds_back_what_lies_behind_its_beginning(
+    broker: Any, connect: Connect, adapter: str, topic: str
+) -> None:
+    at = TopicPartition(topic, 0)
+    async with transactions(broker, connect, adapter, topic) as theirs, consuming(broker, topic) as consumer:
+        await theirs.begin()
+        await theirs.send(b"a")
+        await assigned(consumer)
+        for position in consumer.awaiting_seek():
+            consumer.seek(position, 0)
+        for _ in range(3):
+            assert await consumer.poll(timeout_s=0.2, max_records=10) == []
+        assert (await consumer.readable_offsets([at]), consumer.position(at)) == ({at: 0}, 0)
+        assert await consumer.read_one(at, 0) is None
+        await theirs.end(commit=True)
+        assert [record.value for record in await read(consumer, 1)] == [b"a"]
+
+
+@every_broker
+async def test_where_no_transaction_is_open_all_can_be_read_to_the_end(broker: Any, topic: str) -> None:
+    await broker.ensure_topics([topic])
+    await send(broker, numbered(topic, 10))
+    positions = [TopicPartition(topic, number) for number in range(4)]
+    async with consuming(broker, topic) as consumer:
+        await read(consumer, 10)
+        ends = await consumer.end_offsets(positions)
+        assert await consumer.readable_offsets([*positions, TopicPartition("t-missing", 0)]) == ends
+        assert {at: consumer.position(at) for at in positions} == ends
+        assert consumer.position(TopicPartition("t-missing", 0)) is None
+
+
+@every_broker
+async def test_what_cannot_be_read_of_a_topic_read_whole_is_left_out(
+    broker: Any, connect: Connect, adapter: str, topic: str
+) -> None:
+    await broker.ensure_topics([topic])
+    await put_unreadable(broker, adapter, topic, connect.address)
+    found: list[Record] = []
+    await read_whole(broker, topic, found.append, limit_s=PATIENCE_S)
+    assert [record.offset for record in found] == [0, 2]
+
+
+@brokers_with_transactions
+async def test_a_topic_that_ends_with_a_marker_is_read_whole(broker: Any, connect: Connect, adapter: str, topic: str) -> None:
+    async with transactions(broker, connect, adapter, topic) as theirs:
+        for commit in (True, False):
+            await theirs.begin()
+            await theirs.send(b"a")
+            await theirs.end(commit=commit)
+    found: list[Record] = []
+    await read_whole(broker, topic, found.append, limit_s=PATIENCE_S)
+    assert [record.value for record in found] == [b"a"]

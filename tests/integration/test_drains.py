@@ -138,3 +138,45 @@ async def test_a_partition_whose_replies_never_cease_is_drained_all_the_same(
         assert left == [0], "three times somebody was faster"
         assert set(await requests.caught_up()) == {"one"}
         await reader.stop()
+
+
+async def test_a_partition_that_ends_with_a_marker_is_drained_once_that_is_passed(sqlite_url: str) -> None:
+    broker, at = MemoryBroker(partitions=2), TopicPartition(TOPIC, 0)
+    async with opened(sqlite_url) as store:
+        reader, requests, loop = await drain_loop(broker, store)
+        await reply(broker)
+        await applied(reader, store)
+        for number in (0, 1):  # one of them has nothing but a marker
+            broker.leave_gap(TopicPartition(TOPIC, number), 2)
+        await requests.request(["one"])
+        await loop.once()
+        assert not await requests.caught_up()
+        await reader.poll(timeout_s=0, max_records=1)
+        await reader.poll(timeout_s=0, max_records=1)
+        await loop.once()
+        assert set(await requests.caught_up()) == {"one"}
+        broker.hold(at, 3)
+        broker.leave_gap(at, 1)  # of a transaction that is open; what lies behind it may be a reply
+        asked = await store.now()
+        await reader.poll(timeout_s=0, max_records=1)
+        await loop.once()
+        assert (await requests.caught_up())["one"] < asked
+        broker.hold(at, None)
+        await reader.poll(timeout_s=0, max_records=1)
+        await reader.poll(timeout_s=0, max_records=1)
+        await loop.once()
+        assert (await requests.caught_up())["one"] >= asked
+        await reader.stop()
+
+
+async def drain_loop(broker: MemoryBroker, store: Store) -> tuple[PartitionReader, DrainRequests, DrainLoop]:
+    """A reader of the topic that has taken its partitions, and what measures how far it is."""
+    reader = PartitionReader(lambda: broker.consumer(group="g"), store, SystemClock())
+    await broker.ensure_topics([TOPIC])
+    await reader.start()
+    await reader.follow([TOPIC])
+    requests = DrainRequests(store, broker, Topics(), "default")
+    loop = DrainLoop(
+        store=store, reader=reader, requests=requests, topics=Topics(), clock=SystemClock(), instruments=Instruments()
+    )
+    return reader, requests, loop

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from enum import Enum, auto
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED
 
 from saga_messaging.broker import BrokerError, Record, TopicPartition
 from saga_messaging.kafka.connection import CLIENT_ERRORS, said, stop_consumer, theirs
@@ -17,37 +19,54 @@ from saga_messaging.kafka.fetch_guard import FetchGuard
 ASIDE_FETCH_BYTES = 16_384  # for reading one record: the broker sends at least the batch that holds it
 
 
+class Of(Enum):
+    """Which offset of a partition."""
+
+    FIRST = auto()
+    READABLE = auto()
+    """The last stable one: behind it lies what an open transaction holds back."""
+    END = auto()
+
+
 class Aside:
     """One connection for questions: on a consumer's they would wait behind its long fetch."""
 
     def __init__(self, options: Mapping[str, Any], timeout_s: float) -> None:
-        self._options = {**options, "enable_auto_commit": False, "auto_offset_reset": "none", "fetch_max_wait_ms": 50}
+        own = {
+            "enable_auto_commit": False,
+            "auto_offset_reset": "none",
+            "isolation_level": "read_committed",
+            "fetch_max_wait_ms": 50,
+        }
+        self._options = {**options, **own}
         self._timeout_s = timeout_s
         self._client: Any = None
         self._guard: FetchGuard
         self._turn = asyncio.Lock()
 
-    async def offsets(self, positions: Sequence[TopicPartition], *, first: bool) -> dict[TopicPartition, int]:
+    async def offsets(self, positions: Sequence[TopicPartition], which: Of) -> dict[TopicPartition, int]:
         if not positions:
             return {}
         async with self._connected() as client:
-            found = await _offsets(client, positions, first=first)
+            found = await _offsets(client, positions, which)
         return {position: found[theirs(position)] for position in positions}
 
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
         partition = theirs(position)
         async with self._connected() as client:
-            first = (await _offsets(client, (position,), first=True))[partition]
-            end = (await _offsets(client, (position,), first=False))[partition]
+            first = (await _offsets(client, (position,), Of.FIRST))[partition]
+            end = (await _offsets(client, (position,), Of.READABLE))[partition]
             if not first <= offset < end:
                 return None
             client.assign([partition])
             client.seek(partition, offset)
-            while not (found := await client.getmany(timeout_ms=200, max_records=1)):
-                pass  # bounded by the time limit of `_connected`
+            found: dict[KafkaPartition, list[Any]] = {}
+            # Where the record is no more, and there is none behind it either, the position passes it without bringing anything.
+            while not found and await client.position(partition) <= offset:
+                found = await client.getmany(timeout_ms=200, max_records=1)
             client.pause(partition)
-        record = self._guard.record_of(found[partition][0])
-        return record if record.offset == offset else None
+        record = self._guard.record_of(found[partition][0]) if found else None
+        return record if record is not None and record.offset == offset else None
 
     async def stop(self) -> None:
         client, self._client = self._client, None
@@ -69,7 +88,12 @@ class Aside:
                 raise BrokerError(f"offsets could not be read: {said(error)}") from error
 
 
-async def _offsets(client: Any, positions: Iterable[TopicPartition], *, first: bool) -> dict[KafkaPartition, int]:
+async def _offsets(client: Any, positions: Iterable[TopicPartition], which: Of) -> dict[KafkaPartition, int]:
     asked = [theirs(position) for position in positions]
-    found = await (client.beginning_offsets(asked) if first else client.end_offsets(asked))
-    return dict(found)
+    fetcher = client._fetcher
+    if which is Of.END:
+        fetcher._isolation_level = READ_UNCOMMITTED  # the client is ours alone meanwhile, and fetches nothing
+    try:
+        return dict(await (client.beginning_offsets(asked) if which is Of.FIRST else client.end_offsets(asked)))
+    finally:
+        fetcher._isolation_level = READ_COMMITTED

@@ -19,7 +19,7 @@ from aiokafka.errors import (
 )
 
 from saga_messaging.broker import BrokerError, TopicForbidden, TopicPartition
-from saga_messaging.kafka.aside import Aside
+from saga_messaging.kafka.aside import Aside, Of
 from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, connection_options, said, theirs
 from saga_messaging.kafka.consumer import KafkaConsumer
 from saga_messaging.kafka.producer import KafkaProducer
@@ -105,9 +105,9 @@ class KafkaBroker:
         if not positions:
             return {}
         committed = await self._ask(lambda admin: admin.list_consumer_group_offsets(group))
-        earliest = await self._aside.offsets(positions, first=True)
+        earliest = await self._aside.offsets(positions, Of.FIRST)
         read = {at: committed[theirs(at)].offset if theirs(at) in committed else earliest[at] for at in positions}
-        ends = await self._aside.offsets(positions, first=False)
+        ends = await self._aside.offsets(positions, Of.END)
         return {at: max(0, ends[at] - read[at]) for at in positions}
 
     async def existing(self, positions: Iterable[TopicPartition]) -> list[TopicPartition]:

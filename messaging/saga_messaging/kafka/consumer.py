@@ -12,7 +12,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from saga_messaging.broker import BrokerError, PositionLost, Record, TopicPartition
-from saga_messaging.kafka.aside import Aside
+from saga_messaging.kafka.aside import Aside, Of
 from saga_messaging.kafka.connection import CLIENT_ERRORS, said, stop_consumer, theirs
 from saga_messaging.kafka.fetch_guard import FetchGuard
 from saga_messaging.kafka.refusal import unreached
@@ -120,15 +120,22 @@ class KafkaConsumer:
         records: list[Record] = []
         for found in polled.values():
             records += [record for record in map(self._guard.record_of, found) if self._positions.accept(record)]
+        self._note_reached()
         if 0 < len(records) < min(FULL_POLL, max_records):
             self._hold()
         return records
 
+    def position(self, position: TopicPartition) -> int | None:
+        return self._positions.next_offset(position)
+
     async def earliest(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return await self._aside.offsets(await self._broker.existing(positions), first=True)
+        return await self._aside.offsets(await self._broker.existing(positions), Of.FIRST)
 
     async def end_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return await self._aside.offsets(await self._broker.existing(positions), first=False)
+        return await self._aside.offsets(await self._broker.existing(positions), Of.END)
+
+    async def readable_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return await self._aside.offsets(await self._broker.existing(positions), Of.READABLE)
 
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
         if not await self._broker.existing((position,)):
@@ -183,7 +190,20 @@ class KafkaConsumer:
             self._client.pause(theirs(position))
             self._client.seek(theirs(position), 0)
 
+    def _note_reached(self) -> None:
+        """aiokafka's own positions pass what is not delivered."""
+        subscription = self._client._subscription.subscription
+        states = subscription.assignment if subscription is not None else None
+        for position in self._positions.assignment - self._positions.awaiting_seek:
+            partition = theirs(position)
+            if states is None or partition not in states.tps:
+                continue
+            state = states.state_value(partition)
+            if state.has_valid_position:
+                self._positions.reach(position, state.position)
+
     def _position_lost(self, error: OffsetOutOfRangeError) -> None:
+        self._note_reached()  # it may be lost behind a marker that was passed in the same poll
         told: dict[Any, int] = error.args[0]
         lost = {TopicPartition(at.topic, at.partition): offset for at, offset in told.items()}
         current = {position: offset for position, offset in lost.items() if self._positions.lose(position, offset)}
@@ -211,6 +231,7 @@ def _consumer_options(settings: KafkaSettings, group: str | None, instance: str 
     options: dict[str, Any] = {
         "enable_auto_commit": False,
         "auto_offset_reset": "none",
+        "isolation_level": "read_committed",  # records of transactions that were aborted are none
         "fetch_max_wait_ms": FETCH_MAX_WAIT_MS,
         "max_partition_fetch_bytes": max(1_048_576, 2 * settings.max_message_bytes),
     }

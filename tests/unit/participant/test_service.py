@@ -16,7 +16,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from saga_messaging.broker import TopicPartition
 from saga_messaging.memory import MemoryBroker
+from saga_messaging.reading import ReadingWatch
 from saga_participant import Participant
+from saga_participant.health import _response
 from saga_participant.outcomes import Unavailable
 from saga_participant.service import Service
 from saga_schemas.codec import decode
@@ -165,6 +167,44 @@ async def test_what_cannot_be_read_is_dead_lettered_and_stepped_over(broker: Mem
     assert {letter.value for letter in letters} == {sent.value}
     assert reply.outcome is Outcome.SUCCEEDED
     assert await lag(broker) == 0
+
+
+async def test_a_partition_that_ends_with_a_marker_is_read_to_its_end(broker: MemoryBroker, till: Participant) -> None:
+    async with serving(broker, till) as service:
+        await send(broker, command())
+        await replies(broker, 1)
+        for number in range(6):
+            broker.leave_gap(TopicPartition(COMMANDS, number), 2)
+        async with asyncio.timeout(30):
+            while await lag(broker):  # noqa: ASYNC110  # only asking again can tell
+                await asyncio.sleep(0.02)
+        consumer, service.loop._watch = service.loop._consumer, ReadingWatch(0)
+        await service.loop.look()
+        await service.loop.look()
+        assert (service.metrics.unread, service.loop._consumer) == ("", consumer)
+        assert not service.loop._replace
+
+
+async def test_a_participant_whose_commands_an_open_transaction_holds_is_not_ready(
+    broker: MemoryBroker, till: Participant
+) -> None:
+    async with serving(broker, till) as service:
+        await send(broker, command())
+        await replies(broker, 1)
+        await until(lambda: not service.lanes.in_hand)
+        held = broker.records(COMMANDS)[0].source
+        broker.hold(held, 1)
+        broker.append_to(held, command())
+        service.loop._watch = ReadingWatch(0)
+        await service.loop.look()
+        assert service.metrics.unread == f"{COMMANDS}/{held.partition} waits for a producer's open transaction to end"
+        assert _response(b"GET /readyz HTTP/1.1", service.metrics).startswith(b"HTTP/1.0 503")
+        assert not service.loop._replace
+        broker.hold(held, None)
+        await replies(broker, 2)
+        await until(lambda: not service.lanes.in_hand)
+        await service.loop.look()
+        assert _response(b"GET /readyz HTTP/1.1", service.metrics).startswith(b"HTTP/1.0 200")
 
 
 async def test_a_dead_letter_nobody_takes_holds_nothing_up(broker: MemoryBroker, till: Participant) -> None:

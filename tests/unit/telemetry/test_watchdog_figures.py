@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -37,6 +38,7 @@ class Bench:
         self.clock, self.instruments = HandClock(), Instruments()
         self.store = SlowFigures(self.clock)
         nobody: Any = None
+        self.readers = [SimpleNamespace(problems=list[str]())]
         self.watchdog = Watchdog(
             store=cast(Any, self.store),
             broker=nobody,
@@ -48,6 +50,7 @@ class Bench:
             instance=None,
             reply_group="r",
             start_group="s",
+            readers=cast(Any, self.readers),
         )
 
     async def rounds(self, count: int) -> None:
@@ -85,3 +88,14 @@ async def test_trouble_shows_while_it_lasts(bench: Bench) -> None:
     bench.store.away = False
     await bench.rounds(1)
     assert value(bench.instruments.registry, "saga_watchdog_trouble", what="figures") == 0
+
+
+async def test_a_partition_that_stands_still_makes_the_instance_unready_and_shows() -> None:
+    watched = Bench()
+    told = ["saga.start/0 is not read on although there are records"]
+    for problems in ([], told, []):
+        watched.readers[0].problems = problems
+        await watched.watchdog._try("reading", watched.watchdog._reading)
+        assert dict(watched.watchdog.problems) == ({"reading": told[0]} if problems else {})
+        shown = watched.instruments.registry.get_sample_value("saga_watchdog_trouble", {"what": "reading"})
+        assert shown == float(bool(problems))
