@@ -10,12 +10,13 @@ from saga_messaging.broker import Broker, BrokerError, Record
 
 POLL_S: Final = 0.5
 POLL_RECORDS: Final = 200
-QUIET_POLLS: Final = 4
-"""So many empty polls end the reading too: behind the last record there may be offsets without one (compaction, markers)."""
 
 
 async def read_whole(broker: Broker, topic: str, take: Callable[[Record], None], *, limit_s: float) -> None:
-    """Give every record to `take`, in order per partition. Raises BrokerError, also where the topic is not there or the time is over."""
+    """Give every record that can be read to `take`, in order per partition.
+
+    Raises BrokerError, also where the topic is not there or the time is over.
+    """
     consumer = broker.consumer(group=None)
     try:
         async with asyncio.timeout(limit_s):
@@ -24,18 +25,13 @@ async def read_whole(broker: Broker, topic: str, take: Callable[[Record], None],
             ours = consumer.assignment()
             if not ours:
                 raise BrokerError(f"the topic {topic} is not there, or may not be read")
-            firsts, ends = await consumer.earliest(ours), await consumer.end_offsets(ours)
+            firsts, ends = await consumer.earliest(ours), await consumer.readable_offsets(ours)
             for position, first in firsts.items():
                 consumer.seek(position, first)
-            left = {position: end for position, end in ends.items() if end > firsts.get(position, end)}
-            quiet = 0
-            while left and quiet < QUIET_POLLS:
-                records = await consumer.poll(timeout_s=POLL_S, max_records=POLL_RECORDS)
-                quiet = 0 if records else quiet + 1
-                for record in records:
-                    take(record)
-                    if record.offset + 1 >= left.get(record.source, record.offset + 2):
-                        del left[record.source]
+            while any((consumer.position(position) or 0) < end for position, end in ends.items() if position in firsts):
+                for record in await consumer.poll(timeout_s=POLL_S, max_records=POLL_RECORDS):
+                    if record.fault is None:
+                        take(record)
     except TimeoutError:
         raise BrokerError(f"the topic {topic} could not be read within {limit_s:g} s") from None
     finally:

@@ -777,3 +777,26 @@ async def test_where_no_transaction_is_open_all_can_be_read_to_the_end(broker: A
         assert await consumer.readable_offsets([*positions, TopicPartition("t-missing", 0)]) == ends
         assert {at: consumer.position(at) for at in positions} == ends
         assert consumer.position(TopicPartition("t-missing", 0)) is None
+
+
+@every_broker
+async def test_what_cannot_be_read_of_a_topic_read_whole_is_left_out(
+    broker: Any, connect: Connect, adapter: str, topic: str
+) -> None:
+    await broker.ensure_topics([topic])
+    await put_unreadable(broker, adapter, topic, connect.address)
+    found: list[Record] = []
+    await read_whole(broker, topic, found.append, limit_s=PATIENCE_S)
+    assert [record.offset for record in found] == [0, 2]
+
+
+@brokers_with_transactions
+async def test_a_topic_that_ends_with_a_marker_is_read_whole(broker: Any, connect: Connect, adapter: str, topic: str) -> None:
+    async with transactions(broker, connect, adapter, topic) as theirs:
+        for commit in (True, False):
+            await theirs.begin()
+            await theirs.send(b"a")
+            await theirs.end(commit=commit)
+    found: list[Record] = []
+    await read_whole(broker, topic, found.append, limit_s=PATIENCE_S)
+    assert [record.value for record in found] == [b"a"]

@@ -10,7 +10,7 @@ A0, A1, B0 = TopicPartition("a", 0), TopicPartition("a", 1), TopicPartition("b",
 
 
 def at(**offsets: int) -> dict[TopicPartition, Place]:
-    return {{"a0": A0, "a1": A1, "b0": B0}[name]: Place(next_offset=offset) for name, offset in offsets.items()}
+    return {{"a0": A0, "a1": A1, "b0": B0}[name]: Place(next_offset=0, read_to=offset) for name, offset in offsets.items()}
 
 
 def test_a_partition_that_was_just_taken_is_as_old_as_that() -> None:
