@@ -3,12 +3,14 @@
 
 SUITES := $(wildcard tests/unit tests/contract tests/integration tests/simulation)
 
-.PHONY: help demo test test-e2e lint types env jaeger
+.PHONY: help demo wheel test test-e2e test-first-day lint types env jaeger
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
+	@echo "make wheel      a wheel in dist/, for projects of your own"
 	@echo "make test       all tests but e2e, on a real Kafka, PostgreSQL and Jaeger; some minutes"
 	@echo "make test-e2e   whole processes, killed in the middle of the work; some minutes"
+	@echo "make test-first-day   docs/first-day.md, typed from a fresh clone; some minutes"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv"
@@ -17,11 +19,17 @@ help:
 demo: .venv/.made-demo
 	@.venv/bin/saga demo
 
+wheel: .venv/.made-demo
+	@tools/environment.sh wheel
+
 test: .venv/.made-test jaeger
 	.venv/bin/python -m pytest --nothing-skipped $(SUITES)
 
 test-e2e: .venv/.made-test jaeger
 	.venv/bin/python -m pytest --nothing-skipped -s tests/e2e
+
+test-first-day: .venv/.made-test
+	.venv/bin/python -m pytest --nothing-skipped -s tests/first_day
 
 lint: .venv/.made-test
 	.venv/bin/ruff check

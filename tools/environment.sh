@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the environment of the Makefile's targets in .venv: `demo` is what `saga demo` needs, `test` is everything.
+# Makes the environment of the Makefile's targets in .venv: `demo` is what `saga demo` needs, `test` is everything. `wheel` makes a wheel.
 # By uv where it is installed, else by the venv module and pip of a Python >= 3.11. Ends with a stamp that make compares with pyproject.toml.
 set -eu
 wanted="$1"
@@ -81,6 +81,22 @@ install() {
         .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
     fi
 }
+
+# A wheel of this tree in dist/.
+make_wheel() {
+    rm -rf dist
+    if command -v uv >/dev/null 2>&1; then
+        uv build --quiet --wheel --out-dir dist
+    else
+        .venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+    fi
+    ls dist/*.whl
+}
+
+if [ "$wanted" = wheel ]; then
+    make_wheel
+    exit 0
+fi
 
 make_venv
 echo "saga: installing what make needs for '$wanted' into .venv (a minute the first time)" >&2

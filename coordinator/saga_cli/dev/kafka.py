@@ -28,7 +28,7 @@ from typing import Self
 
 from saga_cli.dev.jars import kafka_classpath
 from saga_cli.dev.lifetime import Lifetime
-from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, free_port
+from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, free_ports
 
 KAFKA_VERSION = "4.1.1"
 
@@ -96,8 +96,9 @@ class KafkaService(Lifetime):
         self.directory = Path(tempfile.mkdtemp(prefix="saga-kafka-")) if directory is None else directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = self.directory / "server.log"
-        self._port = port or free_port()
-        self._controller_port = free_port()
+        free = free_ports(3)
+        self._port = port or free[0]
+        self._controller_port = next(other for other in free[1:] if other != self._port)
         self._settings = dict(settings or {})
         self.version = KAFKA_VERSION
 
@@ -144,7 +145,8 @@ class KafkaService(Lifetime):
         command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_LIMIT_S, check=False)
         if done.returncode != 0:
-            said = " | ".join((done.stdout + done.stderr).splitlines()[-3:])
+            lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("\tat ")]
+            said = " | ".join(lines[-3:]) or f"exit status {done.returncode}"
             raise ServiceFailed(f"Kafka's storage could not be formatted: {said}")
 
     def _wait_until_ready(self, process: ServerProcess) -> None:

@@ -14,6 +14,11 @@ from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
 
 _SQLITE_DUPLICATES: Final = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID")
 _UNIQUE_VIOLATION: Final = "23505"
+_PROTOCOL_VIOLATION: Final = "08P01"
+POOLER: Final = (
+    "a connection pooler such as PgBouncer stands before the database and keeps our session settings from it: "
+    "name PostgreSQL itself in SAGA_DATABASE_URL, the coordinator has a pool of its own"
+)
 _OF_THE_ROW: Final = ("22", "23", "54")
 """PostgreSQL's classes: a value that is none, a constraint, a limit of the server (a key too long for its index)."""
 _MESSAGE_CHARS: Final = 200
@@ -52,6 +57,8 @@ def fault_of(error: BaseException) -> StoreError:
         return BadRow(f"the database refused a row ({_constraint(cause)})")
     if isinstance(cause, OverflowError | UnicodeError | asyncpg.DataError | sqlite3.ProgrammingError):
         return BadRow(f"a value does not fit its column ({type(cause).__name__})")
+    if state == _PROTOCOL_VIOLATION and "startup parameter" in str(cause):
+        return StoreError(f"{POOLER} ({_first_line(cause)})")
     return StoreError(f"{type(cause).__name__}{f' {state}' if state else ''}: {_first_line(cause)}")
 
 

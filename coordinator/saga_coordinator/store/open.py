@@ -7,11 +7,13 @@ from typing import Final
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from saga_coordinator.store.faults import POOLER
 from saga_coordinator.store.port import Store
 from saga_coordinator.store.postgres import PostgresStore
 from saga_coordinator.store.sqlite import SqliteStore
 
 _SHAPES: Final = "sqlite+aiosqlite:///path/to/file.db or postgresql+asyncpg://user@host/database"
+_POOLER_OPTIONS: Final = frozenset({"statement_cache_size", "prepared_statement_cache_size", "prepared_statement_name_func"})
 POOL_SIZE: Final = 10
 """PostgreSQL connections of one process."""
 
@@ -27,6 +29,10 @@ def open_store(url: str, *, pool_size: int = POOL_SIZE) -> Store:
     if parsed.drivername == "postgresql+asyncpg":
         if not parsed.database:
             raise ValueError(f"the database URL names no database; give {_SHAPES}")
+        if _POOLER_OPTIONS & parsed.query.keys():
+            raise ValueError(
+                f"{', '.join(sorted(_POOLER_OPTIONS & parsed.query.keys()))} in the database URL is for poolers; {POOLER}"
+            )
         return PostgresStore(parsed, pool_size=pool_size)
     raise ValueError(f"no store speaks {parsed.drivername}; give {_SHAPES}")
 

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from saga_coordinator.store import postgres_hot as hot
 from saga_coordinator.store.connections import Connected, Connections
-from saga_coordinator.store.faults import fault_of, sqlstate, translated
+from saga_coordinator.store.faults import POOLER, fault_of, sqlstate, translated
 from saga_coordinator.store.port import CommitUnknown, First, SagaRow, StoreError
 from saga_coordinator.store.reads import SqlStore
 from saga_coordinator.store.rows import read, saga_row
@@ -68,7 +68,11 @@ class PostgresStore(SqlStore):
     async def _open(self) -> None:
         self._connections.keep()
         async with self._connected() as connection:
-            await connection.execute(text("SELECT 1"))
+            kept = await connection.execute(text("SELECT current_setting('lock_timeout'), current_setting('plan_cache_mode')"))
+        if tuple(kept.one()) != (SESSION["lock_timeout"], SESSION["plan_cache_mode"]):
+            raise StoreError(
+                POOLER
+            )  # it was told to ignore startup parameters: without them a lock would be waited for without end
 
     async def stop(self) -> None:
         await self._connections.close()
