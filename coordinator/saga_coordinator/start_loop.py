@@ -21,6 +21,7 @@ from saga_coordinator.tracing import caller_context
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
 from saga_messaging.trace_context import TraceContext
+from saga_schemas.envelopes import StartHeaders
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.header_fields import TRACEPARENT, TRACESTATE
 from saga_schemas.headers import decode_start
@@ -148,7 +149,7 @@ class StartLoop:
             source=headers.source,
             trace=self._trace(record),
             baggage=headers.baggage,
-            body_hash=body_hash(headers.definition.encode(), record.value),
+            body_hash=body_hash(_asked(headers), record.value),
         )
         return self._starts.prepared(request, definition_id, compiled, framed)
 
@@ -157,6 +158,12 @@ class StartLoop:
         if ignored:
             self._instruments.bad_trace_context(SOURCE)
         return context
+
+
+def _asked(headers: StartHeaders) -> bytes:
+    """`name` or `name@version`, as it was asked for."""
+    version = headers.definition_version
+    return (headers.definition if version is None else f"{headers.definition}@{version}").encode()
 
 
 def _texts(record: Record, name: str) -> list[str]:

@@ -107,22 +107,23 @@ class Starts:
         Raises StartRefused.
         """
         row = self._definitions.find(name, version)
-        if row is None or not row.active:  # somebody may have registered or activated it a moment ago
+        if row is None:  # somebody may have registered or activated it a moment ago
             await self._look_again(self._clock.monotonic_s() if asked_at is None else asked_at)
             row = self._definitions.find(name, version)
         if row is None:
-            known = self._definitions.knows(name)
-            if known and version is None:
-                raise StartRefused(DEFINITION_INACTIVE, f"no version of {name} is active: run `saga def activate {name} VERSION`")
-            raise StartRefused(DEFINITION_UNKNOWN, "no such definition is registered: `saga def list` shows those that are")
-        if not row.active:
-            raise StartRefused(
-                DEFINITION_INACTIVE, f"{name}@{row.version} is not active: run `saga def activate {name} {row.version}`"
-            )
+            raise self._not_found(name, version)
         try:
             return row.id, await self._definitions.get(row.id)
         except DefinitionMissing as missing:
             raise StartRefused(DEFINITION_UNKNOWN, str(missing)) from None
+
+    def _not_found(self, name: str, version: int | None) -> StartRefused:
+        if not self._definitions.knows(name):
+            return StartRefused(DEFINITION_UNKNOWN, "no such definition is registered: `saga def list` shows those that are")
+        if version is not None:
+            known = ", ".join(str(row.version) for row in self._definitions.rows() if row.name == name)
+            return StartRefused(DEFINITION_UNKNOWN, f"{name} has no version {version}; registered are {known[:200]}")
+        return StartRefused(DEFINITION_INACTIVE, f"no version of {name} is active: run `saga def activate {name} VERSION`")
 
     async def _look_again(self, asked_at: float) -> None:
         """Returns after a look that began later than the start came in: what was registered before must be found, on any instance.

@@ -395,14 +395,19 @@ async def test_other_content_under_a_version_is_refused(running: Running) -> Non
     assert (await running.http.post("/v1/definitions", json={"document": next_version})).status_code == 201
 
 
-async def test_a_new_version_runs_only_once_it_is_active(running: Running) -> None:
+async def test_a_new_version_is_what_starts_without_a_version_only_once_it_is_active(running: Running) -> None:
     second = DEFINITION.replace("version: 1", "version: 2")
     assert (await running.http.post("/v1/definitions", json={"document": second})).status_code == 201
     body = {"definition": "order", "version": 2, "input": ORDER}
-    refused = await running.http.post("/v1/sagas", json=body)
-    assert (refused.status_code, refused.json()["code"]) == (409, "definition_inactive")
+    named = await running.http.post("/v1/sagas", json=body)
+    assert (named.status_code, (await running.finished(named.json()["id"]))["definition_version"]) == (201, 2)
+    unnamed = await running.started()
+    assert (await running.finished(unnamed))["definition_version"] == 1
+    unknown = await running.http.post("/v1/sagas", json=body | {"version": 3})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "definition_unknown")
+    assert "registered are 1, 2" in unknown.json()["detail"]
     assert (await running.http.post("/v1/definitions/order/2/activate")).json()["active"] is True
-    assert (await running.http.post("/v1/sagas", json=body)).status_code == 201
+    assert (await running.finished(await running.started()))["definition_version"] == 2
     listed = (await running.http.get("/v1/definitions?name=order")).json()["items"]
     assert [(item["version"], item["active"]) for item in listed] == [(1, False), (2, True)]
     page = (await running.http.get("/v1/definitions?limit=1")).json()

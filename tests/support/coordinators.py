@@ -58,7 +58,7 @@ async def running(store: Store, broker: Broker, settings: Settings) -> AsyncIter
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def register(store: Store, text: str, catalog: Catalog) -> None:
+async def register(store: Store, text: str, catalog: Catalog, *, activate: bool = True) -> None:
     """Register and activate a definition, as `saga def register` and `activate` do."""
     document = lint(text, "test.saga.yaml", catalog).required()
     compiled = compile_definition(document, catalog)
@@ -73,6 +73,8 @@ async def register(store: Store, text: str, catalog: Catalog) -> None:
             reader_schemas={name: schema.id for name, schema in compiled.reader_schemas.items()},
             now=tx.now,
         )
+    if not activate:
+        return
     async with store.transaction() as tx:
         assert await tx.activate("default", document.saga, document.version)
 

@@ -64,7 +64,7 @@ def register(app: typer.Typer, panel: str) -> None:
 
 
 def start(
-    definition: Annotated[str, typer.Argument(help="Name of an active definition.", show_default=False)],
+    definition: Annotated[str, typer.Argument(help="Name of a registered definition.", show_default=False)],
     input: Annotated[
         str, typer.Option("--input", "-i", metavar="JSON|@FILE|-", help="The input record: JSON, a file, or standard input.")
     ],
@@ -76,7 +76,7 @@ def start(
             metavar="[SECONDS]", min=0, max=86_400, help=f"Stay until it has ended; {_DEFAULT_WAIT_S} s without a number."
         ),
     ] = None,
-    version: Annotated[int | None, typer.Option(min=1, help="Another version of the definition than the active one.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="A registered version; without it the active one.")] = None,
     on_open: Annotated[OnOpen | None, typer.Option(help="When an open saga holds the key.")] = None,
     on_closed: Annotated[OnClosed | None, typer.Option(help="When a finished saga holds the key.")] = None,
     output: Output = Format.TABLE,

@@ -28,7 +28,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "method_not_allowed": (405, "This path does not take this method."),
     "key_held": (409, "The business key is held by another saga."),
     "request_reused": (409, "The request id was used before with another body."),
-    "definition_inactive": (409, "This version of the definition is not active."),
+    "definition_inactive": (409, "No version of the definition is active; name one."),
     "version_exists": (409, "This version is registered with other content: give the definition a new version."),
     "schema_incompatible": (409, "The schema cannot be read together with versions that are in use."),
     "schema_collision": (409, "Another schema has this schema's id: change a default or an alias."),

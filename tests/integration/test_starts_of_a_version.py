@@ -1,0 +1,100 @@
+"""A start may name any registered version, over HTTP's door and over Kafka's; without one it is the active version's."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.requests import StartRefused, StartRequest
+from saga_coordinator.store.port import ListFilter
+from saga_messaging.broker import Outgoing
+from saga_messaging.memory import MemoryBroker
+from saga_schemas.codec import encode
+from saga_schemas.envelopes import StartHeaders
+from saga_schemas.topics import Topics
+from support.coordinators import opened, register, running, settings_for
+from support.orders import until
+from support.scripted import catalog_of
+
+CATALOG = catalog_of("t.Input", "t.Do")
+FIRST = """
+saga: asked
+version: 1
+input: t.Input
+key: ${input.id}
+steps:
+  - {name: one, participant: one, command: t.Do, compensation: none}
+"""
+SECOND = FIRST.replace("version: 1", "version: 2").replace("participant: one", "participant: two")
+
+
+def record(key: str, version: int | None) -> Outgoing:
+    headers = StartHeaders(
+        message_id=f"r-{key}",
+        source="/test",
+        record="t.Input",
+        tenant="default",
+        definition="asked",
+        definition_version=version,
+        time_us=time.time_ns() // 1000,
+    )
+    schema = CATALOG.latest("t.Input")
+    assert schema is not None
+    return Outgoing(topic=Topics().start, key=None, value=encode(schema, {"id": key}), headers=headers.encode())
+
+
+def request(key: str, version: int | None) -> StartRequest:
+    return StartRequest(
+        tenant="default",
+        definition="asked",
+        version=version,
+        input={"id": key},
+        request_id=f"h-{key}",
+        source="http",
+        body_hash=b"0" * 32,
+    )
+
+
+async def test_any_registered_version_starts_by_kafka_and_by_http(sqlite_url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(sqlite_url) as store:
+        await register(store, FIRST, CATALOG)
+        await register(store, SECOND, CATALOG)  # now it is the active one
+        async with running(store, broker, settings_for(sqlite_url, roles="api,starts,replies,watchdog")) as instance:
+            producer = broker.producer()
+            await producer.start()
+            records = [record("k-old", 1), record("k-new", 2), record("k-any", None), record("k-none", 3)]
+            assert await producer.send_all(records, timeout_s=5) == [None] * 4
+            await instance.coordinator.start(request("h-old", 1))
+            await instance.coordinator.start(request("h-any", None))
+            with pytest.raises(StartRefused, match="has no version 3; registered are 1, 2"):
+                await instance.coordinator.start(request("h-none", 3))
+
+            async def settled(letters: int) -> bool:
+                listed, _ = await store.list_sagas(ListFilter(tenant="default"))
+                return len(listed) == 5 and len(await store.dead_letters(after=None, limit=9)) == letters
+
+            await until(lambda: settled(1), 20, "five sagas and a dead letter")
+            # The same request id, asked of another version, asks for something else.
+            assert await producer.send_all([record("k-old", 2)], timeout_s=5) == [None]
+            await until(lambda: settled(2), 20, "a second dead letter")
+            listed, _ = await store.list_sagas(ListFilter(tenant="default"))
+            versions = {one.business_key: one.definition_version for one in listed}
+            assert versions == {"k-old": 1, "k-new": 2, "k-any": 2, "h-old": 1, "h-any": 2}
+            letters = await store.dead_letters(after=None, limit=9)
+            assert {letter.reason for letter in letters} == {"definition_unknown", "request_reused"}
+            known = DefinitionCache(store, "default")
+            await known.refresh()
+            assert await known.participants() == {"one", "two"}  # whose replies are read
+
+
+async def test_without_an_active_version_a_start_must_name_one(sqlite_url: str) -> None:
+    async with opened(sqlite_url) as store:
+        await register(store, FIRST, CATALOG, activate=False)
+        async with running(store, MemoryBroker(), settings_for(sqlite_url, roles="api,watchdog")) as instance:
+            with pytest.raises(StartRefused) as refused:
+                await instance.coordinator.start(request("a", None))
+            assert refused.value.code == "definition_inactive"
+            assert (await instance.coordinator.start(request("b", 1))).created
