@@ -17,27 +17,26 @@ from dataclasses import field, replace
 from typing import Any, Final
 
 from pydantic import BaseModel
-from sqlalchemy.exc import PendingRollbackError
 
 from saga_participant import outcomes
 from saga_participant.answers import EMPTY, failure
 from saga_participant.barrier import Ending
 from saga_participant.command_log import log_of
-from saga_participant.database_errors import Fate, fate
+from saga_participant.database_errors import from_driver
 from saga_participant.entry import Stored
+from saga_participant.guard import TransactionIsOurs
 from saga_participant.handler_run import Runs
 from saga_participant.handlers import Handler
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Misused, Rejected
 from saga_participant.registry import Route
 from saga_participant.step import Step
-from saga_participant.transactions import CLEANUP_S, Handle, Transaction
+from saga_participant.transactions import CLEANUP_S, HANDLER_LIMIT_S, Handle, Transaction
 from saga_schemas.codec import encode
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.errors import EncodingFailed
 from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind
 
-HANDLER_LIMIT_S: Final = 60.0
 DEEPEST_CAUSE: Final = 8
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -176,6 +175,9 @@ async def perform(call: Call, transaction: Transaction) -> Ended:
     ended = await invoke(call, None) if wanted is None else await _with_db(call, transaction, wanted)
     if ended.late:  # it may have been in the middle of anything
         return replace(ended, unsure=True)
+    if transaction.torn:
+        error = TransactionIsOurs("the handler reached past its db to end the transaction")
+        return replace(_failed(call, code_of(error), ended.error or error), unsure=True)
     if transaction.lost():
         return _without_session(ended)
     if ended.unsure or wanted is None or ended.ending not in _WITHOUT_EFFECT:
@@ -192,8 +194,7 @@ async def perform(call: Call, transaction: Transaction) -> Ended:
 
 def _without_session(ended: Ended) -> Ended:
     """A no is a no, and an error of its own is its own: only what the lost session itself may have led to does not count."""
-    away = isinstance(ended.error, PendingRollbackError) or (ended.error is not None and fate(ended.error) is Fate.AWAY)
-    own = ended.ending is Ending.REJECTED or (ended.ending is Ending.FAILED and not away)
+    own = ended.ending is Ending.REJECTED or (ended.ending is Ending.FAILED and not from_driver(ended.error))
     return replace(ended, unsure=True) if own else session_lost(ended.error)
 
 
