@@ -43,6 +43,7 @@ SAVE: Final = (
     f"WHERE saga_id = $1 AND step = $2 AND {XID}::text = ${len(_CHANGING) + 3}"
 )
 """Writes the row, in the transaction that claimed it and in no other."""
+FORGET: Final = "DELETE FROM saga_barrier WHERE saga_id = $1 AND step = $2"
 MADE_HERE: Final = f"SELECT {XID}::text FROM saga_barrier WHERE saga_id = $1 AND step = $2 AND xmin = {XID}::xid"
 """The id of the transaction that asks, if it is the one that made the row."""
 IS_THERE: Final = "SELECT EXISTS (SELECT FROM saga_barrier WHERE saga_id = $1 AND step = $2)"
@@ -164,6 +165,10 @@ class AsyncpgTransaction:
             if done == "UPDATE 1":
                 return
         raise BarrierBroken(_ENDED)
+
+    async def forget(self, entry: Entry) -> None:
+        if await self._connection.execute(FORGET, entry.saga_id, entry.step) != "DELETE 1":
+            raise BarrierBroken("the barrier row is gone")
 
     async def _where_made(self, question: str) -> Any:
         assert self._row is not None

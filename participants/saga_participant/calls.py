@@ -60,7 +60,8 @@ class Calls:
             stored = entry.action
             if stored is None or stored.record != route.action_reply.schema.full_name:
                 wanted = route.action_reply.schema.full_name
-                return Ended(ending=Ending.FAILED, content=failure("reply_mismatch", f"the action's stored reply is no {wanted}"))
+                content = failure("reply_mismatch", f"the action's stored reply is no {wanted}")
+                return Ended(ending=Ending.FAILED, content=content, definite=True)
             reply = self._model(route.action_reply, stored.payload, None)
         step = _step(command, command.headers.run, resumed=False)
         return Call(

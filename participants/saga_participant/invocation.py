@@ -51,6 +51,8 @@ class Ended:
     progress: InProgress | None = None
     error: BaseException | None = None
     """Of a technical failure, to be looked at for the database's fate."""
+    definite: bool = False
+    """A technical failure of which the handler itself says that it had no effect: `Failed`, or a no that it could not say."""
     unsure: bool = False
     """Whether its transaction was without effect has to be found out in a new one."""
     late: bool = False
@@ -79,7 +81,7 @@ async def invoke(call: Call, db: Any, interrupt: Callable[[], Awaitable[None]] |
     error = ran.value if isinstance(ran.value, Rejected | Failed) else ran.error  # returned, as to `answer(…)`, it means the same
     if ran.left:
         log_of(call.headers).error("%s goes on though it was cancelled and closed; nobody waits for it any more", handler.name)
-    known = handler.external and not ran.left and (error is None or isinstance(error, Rejected | Failed))
+    known = handler.external and not ran.left and (error is None or isinstance(error, Rejected | Failed | Misused))
     if ran.late and not known:
         late = _failed(call, "handler_timeout", error or TimeoutError(), f"it took longer than its limit of {call.limit_s:g} s")
         return replace(late, late=True)
@@ -92,10 +94,10 @@ async def invoke(call: Call, db: Any, interrupt: Callable[[], Awaitable[None]] |
             return Ended(ending=Ending.REJECTED, content=failure(error.code, error.message))
         case Failed():
             retry_ms = None if error.retry_after is None else int(error.retry_after.total_seconds() * 1000)
-            return _failed(call, error.code, error, error.message, retry_ms)
+            return replace(_failed(call, error.code, error, error.message, retry_ms), definite=True)
         case Misused():  # a no that could not be said: the author has to see what is wrong with it
             log_of(call.headers).error("%s: %s at %s", handler.name, error, where(error))
-            return _failed(call, "outcome_misused", error, str(error))
+            return replace(_failed(call, "outcome_misused", error, str(error)), definite=error.without_effect)
         case asyncio.CancelledError():  # by itself: ours does not come out of the handler's task
             return _failed(call, "cancelled", error)
         case TimeoutError():

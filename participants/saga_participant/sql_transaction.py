@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, Update, bindparam, literal_column, select, update
+from sqlalchemy import Delete, Select, Update, bindparam, delete, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -64,12 +64,18 @@ def _save(now: str, xid: str) -> Update:
     return update(saga_barrier).where(*where).values(**values, at=literal_column(now))
 
 
+def _forget() -> Delete:
+    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
+    return delete(saga_barrier).where(saga_barrier.c.saga_id == key, saga_barrier.c.step == bindparam("key_step"))
+
+
 class SqlTransaction:
     """What both databases share."""
 
     CLAIM: Any
     LOCK: Any
     SAVE: Any
+    FORGET = _forget()
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -129,6 +135,11 @@ class SqlTransaction:
         )
         if done.rowcount != 1:
             raise BarrierBroken("the handler ended the transaction it was given")
+
+    async def forget(self, entry: Entry) -> None:
+        done = await self._connection.execute(self.FORGET, {"key_saga": entry.saga_id, "key_step": entry.step})
+        if done.rowcount != 1:
+            raise BarrierBroken("the barrier row is gone")
 
     @contextlib.asynccontextmanager
     async def handle(self, wanted: Handle) -> AsyncIterator[Any]:

@@ -85,6 +85,10 @@ class Transaction(Protocol):
         is no longer the transaction the row was claimed in."""
         ...
 
+    async def forget(self, entry: Entry) -> None:
+        """Take the locked row away, as if it had never been. Raises BarrierBroken when it is not there."""
+        ...
+
     def handle(self, wanted: Handle) -> AbstractAsyncContextManager[Any]:
         """The handler's `db`, guarded, for as long as the handler runs."""
         ...
