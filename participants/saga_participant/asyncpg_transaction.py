@@ -8,6 +8,7 @@ of SQLAlchemy's pool.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +17,7 @@ from saga_messaging.database_errors import sqlstate
 from saga_participant.bare_connection import BareConnection
 from saga_participant.database_errors import out_of_reach, refused, unsent
 from saga_participant.entry import Entry
+from saga_participant.guard import Guard
 from saga_participant.guarded import GuardedAsyncpg, Savepoint
 from saga_participant.joined_statements import NOT_ONE_ROW, NOW, XID, claim_of, save_of
 from saga_participant.outcomes import BarrierBroken, Unavailable
@@ -41,6 +43,7 @@ SAVE: Final = (
     f"WHERE saga_id = $1 AND step = $2 AND {XID}::text = ${len(_CHANGING) + 3}"
 )
 """Writes the row, in the transaction that claimed it and in no other."""
+FORGET: Final = "DELETE FROM saga_barrier WHERE saga_id = $1 AND step = $2"
 MADE_HERE: Final = f"SELECT {XID}::text FROM saga_barrier WHERE saga_id = $1 AND step = $2 AND xmin = {XID}::xid"
 """The id of the transaction that asks, if it is the one that made the row."""
 IS_THERE: Final = "SELECT EXISTS (SELECT FROM saga_barrier WHERE saga_id = $1 AND step = $2)"
@@ -52,6 +55,7 @@ class AsyncpgTransaction:
     def __init__(self, connection: BareConnection) -> None:
         self._bare = connection
         self._connection: Any = connection.driver
+        self._guard = Guard()
         self._begun = False
         self._row: Entry | None = None
         """The row as it stands: made here, or found."""
@@ -63,7 +67,15 @@ class AsyncpgTransaction:
 
     @property
     def reusable(self) -> bool:
-        return self._over and not self.lost()
+        return self._over and not self.spoilt and not self.lost()
+
+    @property
+    def torn(self) -> bool:
+        return False  # SQLAlchemy has no part in it
+
+    @property
+    def spoilt(self) -> bool:
+        return self._guard.spoilt
 
     async def start(self) -> None:
         """It begins with its first statement."""
@@ -154,6 +166,10 @@ class AsyncpgTransaction:
                 return
         raise BarrierBroken(_ENDED)
 
+    async def forget(self, entry: Entry) -> None:
+        if await self._connection.execute(FORGET, entry.saga_id, entry.step) != "DELETE 1":
+            raise BarrierBroken("the barrier row is gone")
+
     async def _where_made(self, question: str) -> Any:
         assert self._row is not None
         return await self._connection.fetchval(question, self._row.saga_id, self._row.step)
@@ -161,10 +177,16 @@ class AsyncpgTransaction:
     def handle(self, wanted: Handle) -> AbstractAsyncContextManager[Any]:
         if wanted is not Handle.ASYNCPG:
             raise AssertionError(f"{wanted.value} needs the transaction through SQLAlchemy")
-        return contextlib.nullcontext(GuardedAsyncpg(self._connection))
+        return self._lent()
+
+    @contextlib.asynccontextmanager
+    async def _lent(self) -> AsyncIterator[GuardedAsyncpg]:
+        with self._guard.lending():
+            yield GuardedAsyncpg(self._connection, self._guard)
 
     async def interrupt(self) -> None:
         """asyncpg takes a cancellation to the server."""
+        self._guard.lent = False
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         return Savepoint(self._connection, "saga_handler")

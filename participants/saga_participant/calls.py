@@ -11,9 +11,10 @@ from saga_participant.answers import failure
 from saga_participant.barrier import Ending, RowState
 from saga_participant.entry import Command, Entry
 from saga_participant.handler_run import Runs
-from saga_participant.invocation import HANDLER_LIMIT_S, Call, Ended
+from saga_participant.invocation import Call, Ended
 from saga_participant.registry import Registry, Route
 from saga_participant.step import Step, reference
+from saga_participant.transactions import HANDLER_LIMIT_S
 from saga_schemas.binding import Binding
 from saga_schemas.codec import decode
 from saga_schemas.ids import idempotency_key
@@ -32,7 +33,7 @@ class Calls:
 
     def __init__(self, registry: Registry, limit_s: float = HANDLER_LIMIT_S) -> None:
         self._registry = registry
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self.runs = Runs()
         self.turn_limit_s = 2 * limit_s + TURN_MARGIN_S
         self.external_lease_us = int((limit_s + LEASE_MARGIN_S) * 1_000_000)
@@ -49,7 +50,7 @@ class Calls:
         """The call of an action's handler. BadMessage when the command's bytes do not fit its model."""
         model = self._model(route.command, command.payload, command.value)
         step = _step(command, run, resumed=resumed)
-        return Call(route=route, command=model, headers=command.headers, step=step, limit_s=self._limit_s, runs=self.runs)
+        return Call(route=route, command=model, headers=command.headers, step=step, limit_s=self.limit_s, runs=self.runs)
 
     def compensation(self, route: Route, command: Command, entry: Entry) -> Call | Ended:
         """The call of a compensation's handler, or its failure when the action's reply is not what it takes."""
@@ -59,7 +60,8 @@ class Calls:
             stored = entry.action
             if stored is None or stored.record != route.action_reply.schema.full_name:
                 wanted = route.action_reply.schema.full_name
-                return Ended(ending=Ending.FAILED, content=failure("reply_mismatch", f"the action's stored reply is no {wanted}"))
+                content = failure("reply_mismatch", f"the action's stored reply is no {wanted}")
+                return Ended(ending=Ending.FAILED, content=content, definite=True)
             reply = self._model(route.action_reply, stored.payload, None)
         step = _step(command, command.headers.run, resumed=False)
         return Call(
@@ -68,7 +70,7 @@ class Calls:
             headers=command.headers,
             step=step,
             action_reply=reply,
-            limit_s=self._limit_s,
+            limit_s=self.limit_s,
             runs=self.runs,
         )
 

@@ -21,13 +21,14 @@ from saga_messaging.reading import Reach, ReadingWatch
 from saga_participant.invocation import where
 from saga_participant.lanes import Lanes, Ledger, hints
 from saga_participant.metrics import Metrics
+from saga_participant.transactions import HANDLER_LIMIT_S
 
 POLL_S: Final = 0.5
 """Also the longest time until a stop is noticed."""
 LARGEST_POLL: Final = 200
 COMMIT_EVERY_S: Final = 0.5
-DRAIN_S: Final = 70.0
-"""A graceful stop waits so long for what is in hand: a handler's limit and a little."""
+DRAIN_MARGIN_S: Final = 10.0
+"""A graceful stop waits for what is in hand: a handler's limit and so much longer."""
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 5.0
 STALLED_AFTER_S: Final = 10.0
@@ -47,6 +48,7 @@ class CommandLoop:
     lanes: Lanes
     clock: Clock
     metrics: Metrics
+    drain_s: float = HANDLER_LIMIT_S + DRAIN_MARGIN_S
     _consumer: Consumer | None = None
     _ledgers: dict[TopicPartition, Ledger] = field(default_factory=dict)
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
@@ -181,7 +183,7 @@ class CommandLoop:
 
     async def _drain(self) -> None:
         try:
-            async with asyncio.timeout(DRAIN_S):
+            async with asyncio.timeout(self.drain_s):
                 await self.lanes.wait_until_idle()
         except TimeoutError:
             _LOG.warning("stopping with %d commands in hand: they come again", self.lanes.in_hand)

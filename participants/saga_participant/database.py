@@ -22,14 +22,26 @@ from saga_messaging.errors import ConfigurationError
 from saga_participant.asyncpg_transaction import AsyncpgTransaction
 from saga_participant.bare_connection import BareConnection, bare_connection
 from saga_participant.database_errors import out_of_reach
+from saga_participant.guard import Watch
 from saga_participant.outcomes import Unavailable
 from saga_participant.sql_transaction import PostgresTransaction, SqliteTransaction
-from saga_participant.transactions import CLEANUP_S, Transaction
+from saga_participant.transactions import CLEANUP_S, HANDLER_LIMIT_S, Transaction
+from saga_schemas.limits import INT32_MAX
 
 POSTGRES_WORKERS: Final = 16
 _SPARE_CONNECTIONS: Final = 4
-_SESSION: Final = {"idle_in_transaction_session_timeout": "120000", "lock_timeout": "30000", "tcp_user_timeout": "30000"}
-"""Of our own PostgreSQL sessions, in ms: an instance that is stopped or cut off keeps no row locked for long."""
+IDLE_MARGIN_S: Final = 60.0
+"""A handler may leave its session idle for as long as it may take; PostgreSQL ends a session that is idle for so much longer."""
+
+
+def session_settings(limit_s: float) -> dict[str, str]:
+    """Of our own PostgreSQL sessions, in ms: an instance that is stopped or cut off keeps no row locked for long."""
+    idle_ms = int(max(limit_s, HANDLER_LIMIT_S) * 1000 + IDLE_MARGIN_S * 1000)
+    return {
+        "idle_in_transaction_session_timeout": str(min(idle_ms, INT32_MAX)),
+        "lock_timeout": "30000",
+        "tcp_user_timeout": "30000",
+    }
 
 
 @dataclass(slots=True, eq=False)
@@ -46,11 +58,11 @@ class _Held:
 
 
 class Database:
-    """One engine, given or made from a URL."""
+    """One engine, given or made from a URL. `limit_s`: how long a handler may take."""
 
-    def __init__(self, target: AsyncEngine | str) -> None:
+    def __init__(self, target: AsyncEngine | str, limit_s: float = HANDLER_LIMIT_S) -> None:
         self._own = isinstance(target, str)
-        self.engine = _engine(target) if isinstance(target, str) else target
+        self.engine = _engine(target, limit_s) if isinstance(target, str) else target
         self.dialect = self.engine.dialect.name
         if self.dialect not in ("sqlite", "postgresql"):
             raise ConfigurationError(f"a participant's database is SQLite or PostgreSQL, not {self.dialect}")
@@ -58,6 +70,7 @@ class Database:
         self.workers = POSTGRES_WORKERS if self.dialect == "postgresql" else 1
         self._single = asyncio.Lock()
         self._idle: list[_Held] = []
+        self._watch = Watch(self.engine)
 
     def begin(self, *, bare: bool) -> AbstractAsyncContextManager[Transaction]:
         """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy. Raises Unavailable."""
@@ -82,6 +95,7 @@ class Database:
         idle, self._idle = self._idle, []
         for held in idle:
             await held.connection.close()
+        self._watch.stop()
         if self._own:
             await self.engine.dispose()
 
@@ -120,6 +134,9 @@ class Database:
             return
         if transaction.lost():
             await self._lose(held)
+            return
+        if transaction.spoilt:
+            await _discard(held.connection)
             return
         if not self._kept(held, transaction):
             await held.connection.close()
@@ -169,11 +186,11 @@ async def _discard(connection: AsyncConnection) -> None:
             await connection.close()
 
 
-def _engine(url: str) -> AsyncEngine:
+def _engine(url: str, limit_s: float) -> AsyncEngine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            session = {"server_settings": _SESSION} if parsed.get_driver_name() == "asyncpg" else {}
+            session = {"server_settings": session_settings(limit_s)} if parsed.get_driver_name() == "asyncpg" else {}
             size = POSTGRES_WORKERS + _SPARE_CONNECTIONS
             return create_async_engine(parsed, pool_size=size, max_overflow=0, hide_parameters=True, connect_args=session)
         engine = create_async_engine(parsed, hide_parameters=True)

@@ -72,6 +72,13 @@ def _severity(error: BaseException) -> str | None:
     return None
 
 
+def from_driver(error: BaseException | None) -> bool:
+    """Whether it came out of a database driver, or out of SQLAlchemy: where the session is lost, it says no more than that."""
+    return error is not None and any(
+        isinstance(cause, exc.SQLAlchemyError | sqlite3.Error) or _is_asyncpg(cause) for cause in chain(error)
+    )
+
+
 def out_of_reach(error: BaseException) -> bool:
     """Whether what failed before anything was done is worth another try."""
     return isinstance(error, Exception) and (isinstance(error, OSError) or fate(error) is not Fate.OURS)

@@ -64,13 +64,16 @@ class Desk:
     async def serve(self, record: Record) -> Acknowledged | Later | None:
         """The record's offset may move on when what it gives is done, or at once."""
         started = self.clock.monotonic_s()
+        if self.metrics.at_work() <= 1:
+            self.metrics.finished_at_s = started
         sent: Acknowledged | Later | None = None
         try:
             sent = await self._serve(record)
         except Exception as error:  # a bug of ours must not stop the participant: the coordinator asks again
             self._no_reply(_LOG, record, error)
         self.metrics.commands += not isinstance(sent, Later)
-        self.metrics.busy_seconds += self.clock.monotonic_s() - started
+        self.metrics.finished_at_s = self.clock.monotonic_s()
+        self.metrics.busy_seconds += self.metrics.finished_at_s - started
         return sent
 
     async def _serve(self, record: Record) -> Acknowledged | Later | None:
@@ -126,7 +129,14 @@ class Desk:
                 losses += isinstance(away, SessionLost)
                 self.metrics.unavailable += 1
                 log_of(command.headers).warning("waiting for the database: %s", away)
+            await self._wait(turn)
+
+    async def _wait(self, turn: int) -> None:
+        self.metrics.waiting += 1
+        try:
             await self.clock.sleep(backoff(turn, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random()))
+        finally:
+            self.metrics.waiting -= 1
 
     def send(self, answers: Sequence[Answer], hop: Hop) -> Acknowledged | None:
         """On their way, in this order."""

@@ -43,10 +43,14 @@ class Pending:
     """The compensation that wishes the action undone at its end."""
     note: str = ""
     """What the handler said of the progress."""
+    call_us: int | None = None
+    """While a call elsewhere is under way, or has ended without an answer: which one, by the end of its first lease."""
 
     def to_json(self) -> str:
         undo = self.undo and {"headers": _plain(self.undo.headers), "payload": base64.b64encode(self.undo.payload).decode()}
-        return json.dumps({"action": _plain(self.action), "undo": undo, "note": self.note}, separators=(",", ":"))
+        return json.dumps(
+            {"action": _plain(self.action), "undo": undo, "note": self.note, "call": self.call_us}, separators=(",", ":")
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Pending | None:
@@ -56,7 +60,7 @@ class Pending:
             undo = found["undo"] and Command(
                 headers=_headers(found["undo"]["headers"]), payload=base64.b64decode(found["undo"]["payload"])
             )
-            return cls(action=_headers(found["action"]), undo=undo, note=str(found.get("note", "")))
+            return cls(action=_headers(found["action"]), undo=undo, note=str(found.get("note", "")), call_us=found.get("call"))
         except (ValueError, TypeError, KeyError, binascii.Error):
             return None
 
@@ -78,6 +82,11 @@ class Entry:
     lease_until_us: int | None = None
     pending: Pending | None = None
     expires_at_us: int = 0
+
+    @property
+    def called_elsewhere(self) -> bool:
+        """Its handler is at work elsewhere, or was, and nobody knows what came of it: so it cannot be called off."""
+        return self.pending is not None and (self.pending.call_us is not None or self.progress_seq == 0)
 
     def forget_work(self) -> Entry:
         """No longer accepted: nobody works on it and nobody waits for its end."""

@@ -18,6 +18,7 @@ from saga_participant.calls import Calls
 from saga_participant.command_log import log_of
 from saga_participant.database import Database
 from saga_participant.database_errors import Fate, fate
+from saga_participant.elsewhere import record
 from saga_participant.entry import Command, Entry, Stored
 from saga_participant.invocation import Ended, code_of, invoke, session_lost, where
 from saga_participant.outcomes import AnswerRefused, BarrierBroken, SessionLost, Unavailable
@@ -106,13 +107,11 @@ class Execution:
                 return plan
             outside = plan.outside
             ended = await self._outside(outside)
-            if ended.ending is Ending.FAILED:
+            if ended.ending is Ending.FAILED and not ended.definite:
                 await self._release(outside)
-                return (
-                    _only(command, Outcome.FAILED, ended.content)
-                    if ended.error is None
-                    else replace(plan, answers=(), outside=None)
-                )
+                return replace(plan, answers=(), outside=None)
+        if outside is not None:
+            return _unrecorded(command, "too many transactions collided")
         return _only(command, Outcome.FAILED, failure("conflict", "too many transactions collided"))
 
     async def _turn(
@@ -122,22 +121,22 @@ class Execution:
             turn = Turn(transaction=transaction, calls=self.calls, command=command, route=route, known=known)
             try:
                 with TimeLimit(self.calls.turn_limit_s):
-                    plan = await (turn.play() if outside is None or ended is None else turn.record(outside, ended))
+                    plan = await (turn.play() if outside is None or ended is None else record(turn, outside, ended))
                 _check_fate(plan.failed)
                 if plan.commit:
                     await transaction.commit()
             except (BarrierBroken, CommitUnknown, BadMessage, Unavailable, _Collision):
                 raise
             except CommitRefused as refused:
-                return self._refused(turn, refused.__cause__ or refused)
+                return self._refused(turn, refused.__cause__ or refused, outside)
             except Exception as error:
                 if turn.again is not None:
                     _check_fate(turn.again.ended)
                     raise turn.again from error.__cause__
-                return self._refused(turn, error)
+                return self._refused(turn, error, outside)
         return plan
 
-    def _refused(self, turn: Turn, error: BaseException) -> Plan:
+    def _refused(self, turn: Turn, error: BaseException, outside: Outside | None) -> Plan:
         """A statement of ours, or the commit, was refused: rolled back for certain."""
         if turn.transaction.lost() and turn.ran is not None:
             raise PlayAgain(turn.ran, session_lost(error)) from error
@@ -146,6 +145,8 @@ class Execution:
             raise Unavailable(f"the database went away ({type(error).__name__})") from error
         if found is Fate.COLLISION:
             raise _Collision from error
+        if outside is not None:
+            return _unrecorded(turn.command, f"{type(error).__name__} at {where(error)}")
         log_of(turn.command.headers).warning("rolled back: %s at %s", type(error).__name__, where(error))
         content = failure(code_of(error), "the database refused the transaction")
         if turn.raises and turn.ran is not None:  # the row has to learn of this command, though nothing else comes of it
@@ -153,11 +154,7 @@ class Execution:
         return _only(turn.command, Outcome.FAILED, content)
 
     async def _outside(self, outside: Outside) -> Ended:
-        if outside.task is Task.UNDO:
-            call = self.calls.compensation(outside.route, outside.action, outside.entry)
-            return call if isinstance(call, Ended) else await invoke(call, None)
-        resumed = outside.task is Task.RESUME
-        return await invoke(self.calls.action(outside.route, outside.action, outside.headers_run, resumed=resumed), None)
+        return outside.call if isinstance(outside.call, Ended) else await invoke(outside.call, None)
 
     async def _release(self, outside: Outside) -> None:
         """The call ended, in an exception: the next command may try again at once. If this fails the lease runs out by itself."""
@@ -228,3 +225,9 @@ def _reference(ref: str) -> Reference:
 
 def _only(command: Command, outcome: Outcome, content: Stored = EMPTY) -> Plan:
     return replace(NOTHING, answers=(Answer(to=command.headers, outcome=outcome, content=content),))
+
+
+def _unrecorded(command: Command, why: str) -> Plan:
+    """What was done elsewhere is done: nothing may be said of it but what a row remembers. Its lease runs out, and it is called again."""
+    log_of(command.headers).error("no reply: what a handler did elsewhere could not be recorded: %s", why)
+    return NOTHING

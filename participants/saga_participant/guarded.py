@@ -1,26 +1,29 @@
 """The `db` a handler is given: the participant's own transaction, without the means to end it.
 
 A handler that commits would leave a barrier row without its effect, or an effect without its row. So commit, rollback, begin and close
-raise; savepoints (`begin_nested`, asyncpg's `transaction()`) are fine. A COMMIT sent as text is found afterwards (transaction code).
+raise, and COMMIT as text too; savepoints (`begin_nested`, asyncpg's `transaction()`) are fine. What gets past that is found afterwards
+(transaction code). When the handler has ended, its `db` and whatever came out of it raise (guard.py): SQLAlchemy's by its own events,
+asyncpg's because a handler never has anything of asyncpg's own in its hands.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import AsyncIterator, Coroutine, Generator
 from itertools import count
 from types import TracebackType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-
-class TransactionIsOurs(RuntimeError):
-    """A handler tried to end the transaction it was given. The barrier row, the effect and the reply commit together, by the kit."""
+from saga_participant.guard import ENDED, Guard, HandlerHasEnded, TransactionIsOurs, refuse
 
 
-def _refuse(name: str) -> NoReturn:
-    raise TransactionIsOurs(
-        f"{name}() on a handler's db: the kit commits barrier row, effect and reply together; just return or raise"
-    )
+class _Ended:
+    """In the place of what SQLAlchemy's objects stand for, when the handler has ended."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise HandlerHasEnded(ENDED)
 
 
 class GuardedConnection(AsyncConnection):
@@ -28,51 +31,59 @@ class GuardedConnection(AsyncConnection):
 
     __slots__ = ()
 
+    def end(self) -> None:
+        """For the kit."""
+        self.sync_connection = cast(Any, _Ended())
+
     async def commit(self) -> None:
-        _refuse("commit")
+        refuse("commit()")
 
     async def rollback(self) -> None:
-        _refuse("rollback")
+        refuse("rollback()")
 
     async def close(self) -> None:
-        _refuse("close")
+        refuse("close()")
 
     async def aclose(self) -> None:
-        _refuse("aclose")
+        refuse("aclose()")
 
     async def invalidate(self, exception: BaseException | None = None) -> None:
-        _refuse("invalidate")
+        refuse("invalidate()")
 
     def begin(self) -> NoReturn:
-        _refuse("begin")
+        refuse("begin()")
 
     async def get_raw_connection(self) -> NoReturn:
-        _refuse("get_raw_connection")
+        refuse("get_raw_connection()")
 
 
 class GuardedSession(AsyncSession):
     """SQLAlchemy's ORM session, bound to the kit's connection inside a savepoint."""
 
+    async def connection(self, *args: Any, **options: Any) -> AsyncConnection:
+        found = await super().connection(*args, **options)
+        return GuardedConnection(found.engine, found.sync_connection)
+
     async def commit(self) -> None:
-        _refuse("commit")
+        refuse("commit()")
 
     async def rollback(self) -> None:
-        _refuse("rollback")
+        refuse("rollback()")
 
     async def close(self) -> None:
-        _refuse("close")
+        refuse("close()")
 
     async def aclose(self) -> None:
-        _refuse("aclose")
+        refuse("aclose()")
 
     async def reset(self) -> None:
-        _refuse("reset")
+        refuse("reset()")
 
     async def invalidate(self) -> None:
-        _refuse("invalidate")
+        refuse("invalidate()")
 
     def begin(self) -> NoReturn:
-        _refuse("begin")
+        refuse("begin()")
 
     async def finish(self) -> None:
         """For the kit: write what is pending and let go of the savepoint."""
@@ -80,11 +91,20 @@ class GuardedSession(AsyncSession):
         await super().close()
 
     async def abandon(self) -> None:
-        """For the kit: forget what is pending."""
-        await super().close()
+        """For the kit: forget what is pending, and everything else."""
+        try:
+            await super().close()
+        finally:
+            self.sync_session = self._proxied = cast(Any, _Ended())
 
 
 _REFUSED: Final = frozenset({"close", "terminate", "reset", "reload_schema_state", "set_builtin_type_codec"})
+_STATEMENTS: Final = frozenset({"executemany", "fetchmany", "prepare", "cursor", "copy_from_query"})
+"""Beside those that are written out below: their first argument is one."""
+_LEAVING: Final = frozenset(
+    {"add_listener", "add_log_listener", "add_termination_listener", "add_query_logger", "set_type_codec", "reset_type_codec"}
+)
+_PLAIN: Final = (str, bytes, int, float, tuple, list, dict, type(None))
 
 
 class Savepoint:
@@ -125,17 +145,84 @@ class Savepoint:
 class GuardedAsyncpg:
     """The bare asyncpg connection. `transaction()` gives a savepoint, since the kit's transaction is open."""
 
-    __slots__ = ("_connection", "_numbers")
+    __slots__ = ("_connection", "_guard", "_numbers")
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, guard: Guard) -> None:
         self._connection = connection
+        self._guard = guard
         self._numbers = count(1)
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> Any:
+        self._guard.asked(query)
+        return await self._connection.execute(query, *args, **options)
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        self._guard.asked(query)
+        return await self._connection.fetch(query, *args, **options)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
+        self._guard.asked(query)
+        return await self._connection.fetchrow(query, *args, **options)
+
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        self._guard.asked(query)
+        return await self._connection.fetchval(query, *args, **options)
 
     def transaction(self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False) -> Savepoint:
         """A savepoint; as in asyncpg, an isolation must be that of the transaction around it, and the rest counts for nothing."""
-        return Savepoint(self._connection, f"saga_handler_{next(self._numbers)}", isolation)
+        return Savepoint(self, f"saga_handler_{next(self._numbers)}", isolation)
 
     def __getattr__(self, name: str) -> Any:
         if name in _REFUSED:
-            _refuse(name)
-        return getattr(self._connection, name)
+            refuse(f"{name}()")
+        self._guard.used()
+        if name in _LEAVING:
+            self._guard.spoilt = True
+        return _lent(getattr(self._connection, name), self._guard, is_asked=name in _STATEMENTS)
+
+
+class _Lent:
+    """What came out of asyncpg's connection (a prepared statement, a cursor): usable for as long as the handler runs."""
+
+    __slots__ = ("_guard", "_thing")
+
+    def __init__(self, thing: Any, guard: Guard) -> None:
+        self._thing = thing
+        self._guard = guard
+
+    def __getattr__(self, name: str) -> Any:
+        self._guard.used()
+        return _lent(getattr(self._thing, name), self._guard)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        self._guard.used()
+        return _lent((yield from self._thing.__await__()), self._guard)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        self._guard.used()
+        async for each in self._thing:
+            yield each
+            self._guard.used()
+
+
+def _lent(found: Any, guard: Guard, *, is_asked: bool = False) -> Any:
+    if isinstance(found, _PLAIN) or type(found).__name__ == "Record":
+        return found
+    if not callable(found):
+        return _Lent(found, guard)
+
+    def call(*args: Any, **options: Any) -> Any:
+        guard.asked(args[0] if is_asked and args else None)
+        made = found(*args, **options)
+        return _awaited(made, guard) if inspect.iscoroutine(made) else _lent(made, guard)
+
+    return call
+
+
+async def _awaited(made: Coroutine[Any, Any, Any], guard: Guard) -> Any:
+    try:
+        guard.used()
+    except HandlerHasEnded:
+        made.close()
+        raise
+    return _lent(await made, guard)

@@ -17,27 +17,26 @@ from dataclasses import field, replace
 from typing import Any, Final
 
 from pydantic import BaseModel
-from sqlalchemy.exc import PendingRollbackError
 
 from saga_participant import outcomes
 from saga_participant.answers import EMPTY, failure
 from saga_participant.barrier import Ending
 from saga_participant.command_log import log_of
-from saga_participant.database_errors import Fate, fate
+from saga_participant.database_errors import from_driver
 from saga_participant.entry import Stored
+from saga_participant.guard import TransactionIsOurs
 from saga_participant.handler_run import Runs
 from saga_participant.handlers import Handler
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Misused, Rejected
 from saga_participant.registry import Route
 from saga_participant.step import Step
-from saga_participant.transactions import CLEANUP_S, Handle, Transaction
+from saga_participant.transactions import CLEANUP_S, HANDLER_LIMIT_S, Handle, Transaction
 from saga_schemas.codec import encode
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.errors import EncodingFailed
 from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind
 
-HANDLER_LIMIT_S: Final = 60.0
 DEEPEST_CAUSE: Final = 8
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -52,6 +51,8 @@ class Ended:
     progress: InProgress | None = None
     error: BaseException | None = None
     """Of a technical failure, to be looked at for the database's fate."""
+    definite: bool = False
+    """A technical failure of which the handler itself says that it had no effect: `Failed`, or a no that it could not say."""
     unsure: bool = False
     """Whether its transaction was without effect has to be found out in a new one."""
     late: bool = False
@@ -80,7 +81,7 @@ async def invoke(call: Call, db: Any, interrupt: Callable[[], Awaitable[None]] |
     error = ran.value if isinstance(ran.value, Rejected | Failed) else ran.error  # returned, as to `answer(…)`, it means the same
     if ran.left:
         log_of(call.headers).error("%s goes on though it was cancelled and closed; nobody waits for it any more", handler.name)
-    known = handler.external and not ran.left and (error is None or isinstance(error, Rejected | Failed))
+    known = handler.external and not ran.left and (error is None or isinstance(error, Rejected | Failed | Misused))
     if ran.late and not known:
         late = _failed(call, "handler_timeout", error or TimeoutError(), f"it took longer than its limit of {call.limit_s:g} s")
         return replace(late, late=True)
@@ -93,10 +94,10 @@ async def invoke(call: Call, db: Any, interrupt: Callable[[], Awaitable[None]] |
             return Ended(ending=Ending.REJECTED, content=failure(error.code, error.message))
         case Failed():
             retry_ms = None if error.retry_after is None else int(error.retry_after.total_seconds() * 1000)
-            return _failed(call, error.code, error, error.message, retry_ms)
+            return replace(_failed(call, error.code, error, error.message, retry_ms), definite=True)
         case Misused():  # a no that could not be said: the author has to see what is wrong with it
             log_of(call.headers).error("%s: %s at %s", handler.name, error, where(error))
-            return _failed(call, "outcome_misused", error, str(error))
+            return replace(_failed(call, "outcome_misused", error, str(error)), definite=error.without_effect)
         case asyncio.CancelledError():  # by itself: ours does not come out of the handler's task
             return _failed(call, "cancelled", error)
         case TimeoutError():
@@ -176,6 +177,9 @@ async def perform(call: Call, transaction: Transaction) -> Ended:
     ended = await invoke(call, None) if wanted is None else await _with_db(call, transaction, wanted)
     if ended.late:  # it may have been in the middle of anything
         return replace(ended, unsure=True)
+    if transaction.torn:
+        error = TransactionIsOurs("the handler reached past its db to end the transaction")
+        return replace(_failed(call, code_of(error), ended.error or error), unsure=True)
     if transaction.lost():
         return _without_session(ended)
     if ended.unsure or wanted is None or ended.ending not in _WITHOUT_EFFECT:
@@ -192,8 +196,7 @@ async def perform(call: Call, transaction: Transaction) -> Ended:
 
 def _without_session(ended: Ended) -> Ended:
     """A no is a no, and an error of its own is its own: only what the lost session itself may have led to does not count."""
-    away = isinstance(ended.error, PendingRollbackError) or (ended.error is not None and fate(ended.error) is Fate.AWAY)
-    own = ended.ending is Ending.REJECTED or (ended.ending is Ending.FAILED and not away)
+    own = ended.ending is Ending.REJECTED or (ended.ending is Ending.FAILED and not from_driver(ended.error))
     return replace(ended, unsure=True) if own else session_lost(ended.error)
 
 

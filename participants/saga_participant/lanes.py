@@ -7,10 +7,12 @@ is the lowest unfinished offset: after a crash some finished commands come again
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from saga_messaging.broker import Record, TopicPartition
 from saga_schemas.frozen import frozen
@@ -49,6 +51,9 @@ class InHand:
     ledger: Ledger
 
 
+_LOG: Final = logging.getLogger("saga_participant")
+
+
 @frozen
 class Later:
     """The record cannot be worked on yet: it is taken up again when this is done. Meanwhile its worker and its key go on."""
@@ -73,13 +78,28 @@ class Lanes:
         self._room.set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._stopping = False
         self.in_hand = 0
+        self.at_work = 0
+        """Commands that workers are busy with."""
+        self.replaced = 0
+        """Workers that ended and were replaced."""
 
     async def run(self) -> None:
-        """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._workers):
-                group.create_task(self._worker())
+        """Until cancelled. A worker that ends before is replaced; whatever it was working on is given up, and comes again."""
+        team = {asyncio.create_task(self._worker()) for _ in range(self._workers)}
+        try:
+            while True:
+                ended, team = await asyncio.wait(team, return_when=asyncio.FIRST_COMPLETED)
+                for worker in ended:
+                    self.replaced += 1
+                    _LOG.error("a worker ended (%s) and is replaced", _why(worker))
+                    team.add(asyncio.create_task(self._worker()))
+        finally:
+            self._stopping = True
+            for worker in team:
+                worker.cancel()
+            await asyncio.gather(*team, return_exceptions=True)
 
     def put(self, record: Record, ledger: Ledger) -> None:
         ledger.take(record)
@@ -114,11 +134,17 @@ class Lanes:
             key = await self._ready.get()
             lane = self._lanes[key]
             one = lane.popleft()
-            rest = await self._work(one.record)  # when this, or the rest, is cancelled the record stays unfinished
-            if lane:
-                self._ready.put_nowait(key)
-            else:
-                del self._lanes[key]
+            self.at_work += 1
+            try:
+                rest = await self._work(one.record)  # when this, or the rest, is cancelled the record stays unfinished
+            except BaseException:
+                if not self._stopping:  # nobody is told of it: the coordinator asks again
+                    self._next(key)
+                    self._finish(one)
+                raise
+            finally:
+                self.at_work -= 1
+            self._next(key)
             if rest is None:
                 self._finish(one)
             elif isinstance(rest, Later):
@@ -130,6 +156,12 @@ class Lanes:
         if not when.cancelled():
             self._line_up(one)
 
+    def _next(self, key: bytes) -> None:
+        if self._lanes[key]:
+            self._ready.put_nowait(key)
+        else:
+            del self._lanes[key]
+
     def _finish_with(self, one: InHand, rest: asyncio.Future[None]) -> None:
         if not rest.cancelled():
             self._finish(one)
@@ -140,6 +172,10 @@ class Lanes:
         self._room.set()
         if not self.in_hand:
             self._idle.set()
+
+
+def _why(worker: asyncio.Task[None]) -> str:
+    return "CancelledError" if worker.cancelled() else type(worker.exception()).__name__
 
 
 def hints(ledgers: Mapping[TopicPartition, Ledger], committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

@@ -27,6 +27,8 @@ class Metrics:
     busy_seconds: float = 0.0
     blocked_seconds: float = 0.0
     """Time in which a handler kept everybody else from running."""
+    waiting: int = 0
+    """Commands that wait for the database now."""
     in_hand: int = 0
     reading: bool = False
     waits_for: Callable[[], str] = lambda: ""
@@ -34,12 +36,30 @@ class Metrics:
     unread: str = ""
     """Partitions that stand still although they are not read to their end, as a sentence; empty: none."""
 
+    unready: Callable[[], str] = lambda: ""
+    """Why it serves nobody, in one line."""
+    finished_at_s: float = 0.0
+    """When a command was finished last, or begun while nobody was at work; monotonic."""
+    at_work: Callable[[], int] = lambda: 0
+    workers_replaced: Callable[[], int] = lambda: 0
+    handlers_left: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    """Handlers that could not be ended: how many there were, how many go on."""
+
     def trouble(self) -> str:
         """Why commands are not served now, in one line; empty: they are."""
         if self.reading:
-            return self.unread
+            return self.unread or self.unready()
         awaited = self.waits_for()
         return f"starting: waiting for {awaited}" if awaited else "not reading commands"
+
+    def serves_nobody(self, now_s: float, stalled_s: float) -> str:
+        """Why nobody is served although commands are read; empty while somebody is. `stalled_s`: longer than any command may take."""
+        at_work = self.at_work()
+        if at_work and self.waiting >= at_work:
+            return f"waiting for the database: all {at_work} commands at work do"
+        if at_work and now_s - self.finished_at_s > stalled_s:
+            return f"{at_work} commands are at work and none was finished for {now_s - self.finished_at_s:.0f} s"
+        return ""
 
     def answered(self, outcome: Outcome) -> None:
         self.outcomes[outcome.value] += 1
@@ -63,6 +83,12 @@ class Metrics:
             *self._one(
                 "blocked_seconds_total", "counter", "Time the event loop stood still.", {"": round(self.blocked_seconds, 3)}
             ),
+            *self._one(
+                "workers_replaced_total", "counter", "Workers that ended and were replaced.", {"": self.workers_replaced()}
+            ),
+            *self._one("handlers_left_total", "counter", "Handlers that went on after their end.", {"": self.handlers_left()[0]}),
+            *self._one("handlers_left", "gauge", "Handlers that go on after their end.", {"": self.handlers_left()[1]}),
+            *self._one("database_waiting", "gauge", "Commands that wait for the database now.", {"": self.waiting}),
             *self._one("in_hand", "gauge", "Commands in hand.", {"": self.in_hand}),
             *self._one("reading", "gauge", "1 while commands are being read.", {"": int(self.reading)}),
         ]

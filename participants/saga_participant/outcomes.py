@@ -22,6 +22,11 @@ CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 class Misused(TypeError, ValueError):  # reads like the fact it is
     """`Rejected`, `Failed` or `InProgress` was given what it does not take. The text is ours and holds no value that was given."""
 
+    def __init__(self, owner: str, text: str) -> None:
+        super().__init__(f"{owner}: {text}")
+        self.without_effect = owner in (Rejected.__name__, Failed.__name__)
+        """What was to be said: that the handler had no effect."""
+
 
 class Rejected(Exception):  # a participant's "no" is an answer and reads like one
     """A definite business no: remembered, without effect, never retried. What the handler did is rolled back.
@@ -64,33 +69,32 @@ class InProgress:
     def __post_init__(self) -> None:
         _text("InProgress", "note", self.note)
         if _duration("InProgress", "lease", self.lease) > LONGEST_LEASE:
-            raise Misused(f"InProgress: a lease is at most {LONGEST_LEASE.days} days")
+            raise Misused("InProgress", f"a lease is at most {LONGEST_LEASE.days} days")
 
 
 def _code(owner: str, code: object) -> str:
     given = code.value if isinstance(code, Enum) else code
     if not isinstance(given, str):
-        raise Misused(
-            f'{owner}: code is a str, or an enum whose value is a str, not {type(given).__name__}: write {owner}("over_limit")'
-        )
+        kind = type(given).__name__
+        raise Misused(owner, f'code is a str, or an enum whose value is a str, not {kind}: write {owner}("over_limit")')
     if CODE.fullmatch(given) is None:
         raise Misused(
-            f'{owner}: a code is for programs, 1 to 128 of A-Z a-z 0-9 _ . - as in "over_limit"; what people read is the message'
+            owner, 'a code is for programs, 1 to 128 of A-Z a-z 0-9 _ . - as in "over_limit"; what people read is the message'
         )
     return given
 
 
 def _text(owner: str, name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise Misused(f"{owner}: {name} is a str, not {type(value).__name__}: leave it out where there is nothing to say")
+        raise Misused(owner, f"{name} is a str, not {type(value).__name__}: leave it out where there is nothing to say")
     return value
 
 
 def _duration(owner: str, name: str, value: object) -> timedelta:
     if not isinstance(value, timedelta):
-        raise Misused(f"{owner}: {name} is a datetime.timedelta, not {type(value).__name__}: write timedelta(seconds=30)")
+        raise Misused(owner, f"{name} is a datetime.timedelta, not {type(value).__name__}: write timedelta(seconds=30)")
     if value < timedelta(0):
-        raise Misused(f"{owner}: {name} is negative")
+        raise Misused(owner, f"{name} is negative")
     return value
 
 

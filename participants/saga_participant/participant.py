@@ -35,7 +35,6 @@ from saga_participant.database import Database
 from saga_participant.execution import Execution
 from saga_participant.handlers import Handler, read_handler
 from saga_participant.health import health_server
-from saga_participant.invocation import HANDLER_LIMIT_S
 from saga_participant.metrics import Metrics
 from saga_participant.registry import build_registry
 from saga_participant.said import AnswerLater
@@ -43,7 +42,7 @@ from saga_participant.service import Service
 from saga_participant.settings import ParticipantSettings
 from saga_participant.tables import create_tables, table_exists
 from saga_participant.tracing import Hop
-from saga_participant.transactions import Handle
+from saga_participant.transactions import HANDLER_LIMIT_S, Handle
 from saga_schemas.outcomes import Kind
 from saga_schemas.topics import Topics
 
@@ -134,7 +133,7 @@ class Participant:
         if self._execution is not None:
             return self._execution
         registry = build_registry(self._handlers, self._directories)
-        database = Database(self._target)
+        database = Database(self._target, self._limit_s)
         wants_asyncpg = [route.handler.name for route in registry.routes.values() if route.handler.handle is Handle.ASYNCPG]
         if wants_asyncpg and not database.has_asyncpg:
             raise ConfigurationError(

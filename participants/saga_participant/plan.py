@@ -7,8 +7,7 @@ from typing import Final
 from saga_participant.answers import Answer
 from saga_participant.barrier import Task
 from saga_participant.entry import Command, Entry
-from saga_participant.invocation import Ended
-from saga_participant.registry import Route
+from saga_participant.invocation import Call, Ended
 from saga_schemas.frozen import frozen
 
 
@@ -17,13 +16,15 @@ class Outside:
     """A handler to be called when this transaction is over, because it works elsewhere."""
 
     task: Task
-    route: Route
-    headers_run: int
-    """The run its row is of now; the answer is lost if that changes."""
-    lease_until_us: int
+    call: Call | Ended
+    """Or its ending, where there is nothing to call it with."""
     action: Command
     """What the handler is given: the action's command, or the compensation's."""
+    lease_until_us: int
     entry: Entry
+    """The row that notes the call. The answer is lost if its run changes."""
+    before: Entry | None = None
+    """An action's row before that, if there was one."""
 
 
 @frozen

@@ -13,7 +13,8 @@ from opentelemetry.trace import TracerProvider
 
 from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock
-from saga_participant.command_loop import CommandLoop
+from saga_participant.command_loop import DRAIN_MARGIN_S, CommandLoop
+from saga_participant.containment import contained
 from saga_participant.dead_letters import DeadLetters
 from saga_participant.desk import Desk
 from saga_participant.execution import Execution
@@ -77,8 +78,20 @@ class Service:
         )
         lanes = Lanes(desk.serve, workers=execution.database.workers, capacity=LARGEST_IN_HAND)
         sender.at_work = lambda: lanes.in_hand
+        runs, stalled_s = execution.calls.runs, 2 * execution.calls.turn_limit_s
+        metrics.at_work = lambda: lanes.at_work
+        metrics.workers_replaced = lambda: lanes.replaced
+        metrics.handlers_left = lambda: (runs.left_behind, len(runs.left))
+        metrics.unready = lambda: metrics.serves_nobody(clock.monotonic_s(), stalled_s)
         loop = CommandLoop(
-            broker=broker, topic=topics.command(name), group=group, instance=instance, lanes=lanes, clock=clock, metrics=metrics
+            broker=broker,
+            topic=topics.command(name),
+            group=group,
+            instance=instance,
+            lanes=lanes,
+            clock=clock,
+            metrics=metrics,
+            drain_s=execution.calls.limit_s + DRAIN_MARGIN_S,
         )
         own = (topics.command(name), topics.reply(name), topics.dlq(name))
         watch = TopicWatch(broker=broker, topics=own, sender=sender, loop=loop, clock=clock)
@@ -98,6 +111,10 @@ class Service:
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None]) -> None:
         """Until `stop` is set (what is in hand is finished first) or until cancelled (it comes again)."""
+        with contained():
+            await self._run(stop, ready)
+
+    async def _run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self.desk.sender.run()), group.create_task(self.lanes.run())]
             await self.watch.look()

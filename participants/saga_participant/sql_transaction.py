@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, Update, bindparam, literal_column, select, update
+from sqlalchemy import Delete, Select, Update, bindparam, delete, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from saga_participant.asyncpg_transaction import asyncpg_intact
 from saga_participant.database_errors import refused
 from saga_participant.entry import Entry
+from saga_participant.guard import Guard
 from saga_participant.guarded import GuardedAsyncpg, GuardedConnection, GuardedSession
 from saga_participant.joined_statements import NOW, XID
 from saga_participant.outcomes import BarrierBroken
@@ -63,15 +64,22 @@ def _save(now: str, xid: str) -> Update:
     return update(saga_barrier).where(*where).values(**values, at=literal_column(now))
 
 
+def _forget() -> Delete:
+    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
+    return delete(saga_barrier).where(saga_barrier.c.saga_id == key, saga_barrier.c.step == bindparam("key_step"))
+
+
 class SqlTransaction:
     """What both databases share."""
 
     CLAIM: Any
     LOCK: Any
     SAVE: Any
+    FORGET = _forget()
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._guard = Guard()
         self._open = False
         self._xid = ""
         self._now_us = 0
@@ -79,6 +87,10 @@ class SqlTransaction:
     @property
     def reusable(self) -> bool:
         return False  # SQLAlchemy's pool resets a connection when it is given back
+
+    @property
+    def spoilt(self) -> bool:
+        return self._guard.spoilt
 
     async def claim(self, fresh: Entry) -> Claimed:
         row = fresh.row
@@ -111,6 +123,10 @@ class SqlTransaction:
     async def clock(self) -> int:
         return self._now_us
 
+    @property
+    def torn(self) -> bool:
+        return self._guard.torn
+
     async def save(self, entry: Entry) -> None:
         values = values_of(entry)
         given = {name: values[name] for name in _CHANGING}
@@ -120,24 +136,40 @@ class SqlTransaction:
         if done.rowcount != 1:
             raise BarrierBroken("the handler ended the transaction it was given")
 
+    async def forget(self, entry: Entry) -> None:
+        done = await self._connection.execute(self.FORGET, {"key_saga": entry.saga_id, "key_step": entry.step})
+        if done.rowcount != 1:
+            raise BarrierBroken("the barrier row is gone")
+
     @contextlib.asynccontextmanager
     async def handle(self, wanted: Handle) -> AsyncIterator[Any]:
+        self._guard.watch(self._connection)
+        guarded = GuardedConnection(self._connection.engine, self._connection.sync_connection)
         if wanted is Handle.SESSION:
             session = GuardedSession(
-                bind=self._connection, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=True
+                bind=guarded, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=True
             )
             try:
-                yield session
+                with self._guard.lending():
+                    yield session
                 await session.finish()
             finally:
                 await session.abandon()
+                guarded.end()
         elif wanted is Handle.ASYNCPG:
-            yield GuardedAsyncpg((await self._connection.get_raw_connection()).driver_connection)
+            driver = (await self._connection.get_raw_connection()).driver_connection
+            with self._guard.lending():
+                yield GuardedAsyncpg(driver, self._guard)
         else:
-            yield GuardedConnection(self._connection.engine, self._connection.sync_connection)
+            try:
+                with self._guard.lending():
+                    yield guarded
+            finally:
+                guarded.end()
 
     async def interrupt(self) -> None:
         """The driver takes a cancellation to the server."""
+        self._guard.lent = False
 
     @contextlib.asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -159,11 +191,6 @@ class PostgresTransaction(SqlTransaction):
         await self._connection.begin()
         self._open = True
 
-    async def save(self, entry: Entry) -> None:
-        if not self._connection.in_transaction():
-            raise BarrierBroken("the handler ended the transaction it was given")
-        await super().save(entry)
-
     async def intact(self) -> bool:
         """Asked of the driver where it can tell: SQLAlchemy may have closed its own idea of the transaction after an error."""
         if self.lost():
@@ -178,6 +205,8 @@ class PostgresTransaction(SqlTransaction):
 
     async def commit(self) -> None:
         self._open = False
+        if self.torn:
+            raise CommitRefused("the transaction was torn by what a handler left behind")
         try:
             async with asyncio.timeout(COMMIT_LIMIT_S):
                 await self._connection.commit()
@@ -227,6 +256,7 @@ class SqliteTransaction(SqlTransaction):
     async def interrupt(self) -> None:
         """A statement runs in a thread of its own, and goes on there whatever becomes of who waits for it. And a connection that is
         closed keeps the database locked for as long as anybody holds a cursor of it: so the transaction ends before that."""
+        self._guard.lent = False
         with contextlib.suppress(Exception):
             await self._driver.interrupt()
             async with asyncio.timeout(CLEANUP_S):
@@ -245,14 +275,18 @@ class SqliteTransaction(SqlTransaction):
             await self._connection.exec_driver_sql("COMMIT")
         except Exception as error:
             if await self._in_transaction():  # it is still open: a constraint that is checked at the end
-                await self._connection.exec_driver_sql("ROLLBACK")
+                await self._driver.rollback()
                 raise CommitRefused(type(error).__name__) from error
             raise CommitUnknown(type(error).__name__) from error
 
     async def rollback(self) -> None:
         self._open = False
         if await self._in_transaction():
-            await self._connection.exec_driver_sql("ROLLBACK")
+            await self._driver.rollback()  # whatever SQLAlchemy thinks of it
+
+    @property
+    def spoilt(self) -> bool:
+        return False  # there is nothing in a session that one command could harm another with
 
     async def _in_transaction(self) -> bool:
         return not self.lost() and bool(getattr(self._driver, "in_transaction", False))

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_participant.answers import Answer
+from saga_participant.containment import contained
 from saga_participant.entry import Command
 from saga_participant.execution import Execution
 from saga_participant.participant import Participant
@@ -70,6 +71,7 @@ class ParticipantTester:
         self.new_saga()
 
     async def __aenter__(self) -> Self:
+        self._stack.enter_context(contained())
         self._execution = await self._stack.enter_async_context(self._participant.on(self._database))
         return self
 

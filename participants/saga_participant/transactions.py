@@ -17,6 +17,8 @@ from saga_schemas.frozen import frozen
 
 COMMIT_LIMIT_S: Final = 30.0
 """A commit that takes longer is taken for ambiguous."""
+HANDLER_LIMIT_S: Final = 60.0
+"""How long a handler may take, where nothing else is said."""
 CLEANUP_S: Final = 5.0
 """A session that takes longer to roll back, or to say how it stands, is thrown away."""
 
@@ -58,6 +60,16 @@ class Transaction(Protocol):
         """It is over, and the connection may be kept for the next one as it is."""
         ...
 
+    @property
+    def spoilt(self) -> bool:
+        """The handler left something behind in the session that the end of a transaction does not take back."""
+        ...
+
+    @property
+    def torn(self) -> bool:
+        """The handler reached past its `db` to end it. It was stopped, but nothing can be done in this transaction but to roll it back."""
+        ...
+
     async def start(self) -> None: ...
 
     async def claim(self, fresh: Entry) -> Claimed: ...
@@ -71,6 +83,10 @@ class Transaction(Protocol):
     async def save(self, entry: Entry) -> None:
         """Write the claimed row, now or with the commit, which comes next. Either raises BarrierBroken, with nothing committed, when this
         is no longer the transaction the row was claimed in."""
+        ...
+
+    async def forget(self, entry: Entry) -> None:
+        """Take the locked row away, as if it had never been. Raises BarrierBroken when it is not there."""
         ...
 
     def handle(self, wanted: Handle) -> AbstractAsyncContextManager[Any]:

@@ -12,17 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
 
 from saga_participant import barrier
-from saga_participant.accepted import begun, noted, prepared, said_of
-from saga_participant.answers import EMPTY, Answer, progress
+from saga_participant.accepted import begun, noted, said_of
+from saga_participant.answers import EMPTY, Answer
 from saga_participant.barrier import Ending, Memory, Row, RowState, Task, Verdict
 from saga_participant.calls import Calls
 from saga_participant.command_log import log_of
+from saga_participant.elsewhere import note_action, note_resumed, note_undo
 from saga_participant.entry import Command, Entry, Stored
 from saga_participant.invocation import Call, Ended, perform
 from saga_participant.outcomes import BarrierBroken
-from saga_participant.plan import NOTHING, Outside, Plan, PlayAgain
+from saga_participant.plan import NOTHING, Plan, PlayAgain
 from saga_participant.registry import Route
 from saga_participant.transactions import Transaction
+from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 
 MAX_CELLS: Final = 4
@@ -65,7 +67,7 @@ class Turn:
     async def walk(self, entry: Entry | None, fresh: Entry) -> Plan:
         """Cell after cell until one ends the turn."""
         for _ in range(MAX_CELLS):
-            told = self._told(entry)
+            told = self.told(entry)
             self.raises = self.raises or (entry is not None and told.incarnation > entry.row.incarnation)
             verdict = barrier.decide(None if entry is None else entry.row, told)
             match verdict.task:
@@ -83,34 +85,10 @@ class Turn:
                     resumed = await self._resume(replace(entry, row=_row(verdict)))
                     if isinstance(resumed, Plan):
                         return resumed
-                    if self._answered():
-                        return await self._finish(resumed)
+                    if self.answered():
+                        return await self.finish(resumed)
                     entry = resumed
         raise BarrierBroken("the barrier's table does not come to an end")
-
-    async def record(self, outside: Outside, ended: Ended) -> Plan:
-        """Write down what a handler did outside any transaction, if the row still waits for it; else what the row says now counts."""
-        entry = (await self.transaction.lock(self.command.headers.saga_id, self.command.headers.step)).entry
-        if entry is None:
-            return NOTHING
-        if outside.task is Task.UNDO:
-            return await self._record_undo(entry, ended)
-        if not barrier.may_answer(entry.row, outside.headers_run):
-            return await self.walk(entry, entry)
-        if ended.ending is Ending.ACCEPTED:
-            begun = await self._begun(entry, barrier.ended(entry.row, ended.ending), ended, outside.action)
-            return await self._still_accepted(begun)
-        closed = await self.end(noted(entry, self.command), ended)
-        return await self._finish(closed) if self._answered() else await self.walk(closed, closed)
-
-    async def _record_undo(self, entry: Entry, ended: Ended) -> Plan:
-        told = self._told(entry)
-        if entry.row.state is not RowState.DONE or told.run < entry.row.run:
-            return await self.walk(entry, entry)
-        row, outcome = barrier.undid(entry.row, told, ended.ending)
-        self.answers.append(self._to(self.command, outcome, ended.content))
-        undo = ended.content if ended.ending is Ending.DONE else entry.undo
-        return await self._finish(replace(entry, row=row, undo=undo, lease_until_us=None))
 
     async def answer_later(self, entry: Entry, ended: Ended) -> Plan:
         """The end of accepted work as its owner tells it; the row is locked and waits for it."""
@@ -120,7 +98,7 @@ class Turn:
         if not self.answers and self.follow is None:
             outcome = Outcome.REJECTED if ended.ending is Ending.REJECTED else Outcome.SUCCEEDED
             self.answers.append(Answer(to=pending.action, outcome=outcome, content=ended.content))
-        return await self._finish(closed)
+        return await self.finish(closed)
 
     # Cells
 
@@ -131,32 +109,22 @@ class Turn:
         new = replace(entry or fresh, row=verdict.row)
         if entry is not None and entry.row.state is RowState.ACCEPTED:
             new = noted(new, self.command)
-        made = self._reply_of(new, verdict)
-        if made is not None:
-            seq = new.progress_seq if verdict.memory is Memory.PROGRESS else None
-            row_run = barrier.row_run_of(verdict.row, told, verdict.outcome)
-            repeated = entry is not None and barrier.handled_before(entry.row, told)
-            self.answers.append(
-                Answer(
-                    to=self.command.headers,
-                    outcome=verdict.outcome,
-                    content=made,
-                    seq=seq,
-                    row_run=row_run,
-                    repeated=repeated,
-                )
-            )
+        repeated = entry is not None and barrier.handled_before(entry.row, told)
+        if verdict.memory is Memory.ACTION and new.action is None:  # its handler once ended our transaction: the effect is there
+            log_of(self.command.headers).error("the row remembers no reply, so none is given")
+        else:
+            self.answers.append(self.answer_of(self.command.headers, new, told, verdict, repeated=repeated))
         if self.dirty or new != (entry or fresh):
             await self.transaction.save(new)
         elif entry is not None:
             return Plan(commit=False, answers=tuple(self.answers), follow=self.follow)
-        return self._done()
+        return self.done()
 
     async def _act(self, before: Entry | None, fresh: Entry, told: barrier.Command) -> Plan:
         assert self.route is not None
         base = fresh if before is None else replace(before, action=None, undo=None, progress_seq=0)
         if self.route.handler.external and Task.ACT not in self.known:
-            return await self._lease(prepared(base, told, self.command), Task.ACT, self.route, self.command)
+            return await note_action(self, before, base, told, self.route)
         ended = await self._perform(Task.ACT, self.calls.action(self.route, self.command, told.run, resumed=False))
         if ended.ending is Ending.REJECTED and Task.ACT not in self.known:
             self._play_again(Task.ACT, ended)
@@ -164,7 +132,7 @@ class Turn:
         if ended.ending is Ending.FAILED or row is None:
             return await self._left(before, row, Task.ACT, ended, self._to(self.command, outcome, ended.content))
         new = (
-            await self._begun(base, row, ended, self.command)
+            await self.begun(base, row, ended, self.command)
             if ended.ending is Ending.ACCEPTED
             else replace(base, row=row, action=ended.content)
         )
@@ -173,19 +141,19 @@ class Turn:
             self.answers.append(Answer(to=self.command.headers, outcome=outcome, content=said_of(new), seq=new.progress_seq))
         else:
             self.answers.append(self._to(self.command, outcome, ended.content))
-        return self._done()
+        return self.done()
 
     async def _undo(self, found: Entry, entry: Entry, told: barrier.Command) -> Plan:
         """`found` is the row as it is, `entry` the row that has seen this command."""
         assert self.route is not None
         if self.route.handler.external:
-            return await self._prepare_undo(found, entry, self.route)
+            return await note_undo(self, found, entry, self.route)
         ended = await self._run_undo(entry, self.command, self.route)
-        undone, answer = self._undone(entry, told, self.command, ended)
+        undone, answer = self.undone(entry, told, self.command, ended)
         if not self.dirty and ended.ending is not Ending.DONE:
             return await self._left(found, undone.row, Task.UNDO, ended, answer)
         self.answers.append(answer)
-        return await self._finish(undone)
+        return await self.finish(undone)
 
     async def _run_undo(self, entry: Entry, command: Command, route: Route) -> Ended:
         """A compensation's handler. Where something else was done here before, only its own work goes when it fails."""
@@ -194,7 +162,7 @@ class Turn:
             return call
         return await (self._inside_savepoint(call) if self.dirty else self._perform(Task.UNDO, call))
 
-    def _undone(self, entry: Entry, told: barrier.Command, command: Command, ended: Ended) -> tuple[Entry, Answer]:
+    def undone(self, entry: Entry, told: barrier.Command, command: Command, ended: Ended) -> tuple[Entry, Answer]:
         row, outcome = barrier.undid(entry.row, told, ended.ending)
         undo = ended.content if ended.ending is Ending.DONE else entry.undo
         return replace(entry, row=row, undo=undo), self._to(command, outcome, ended.content)
@@ -206,7 +174,7 @@ class Turn:
         if task not in self.known:
             self._play_again(task, ended)
         self.answers.append(answer)
-        return await self._finish(replace(found, row=row))
+        return await self.finish(replace(found, row=row))
 
     async def _inside_savepoint(self, call: Call) -> Ended:
         ended: Ended | None = None
@@ -238,26 +206,29 @@ class Turn:
         pending, route = entry.pending, self.calls.route_of_accepted(entry)
         if pending is None or route is None or entry.action_command is None:
             log_of(self.command.headers).error("accepted work cannot be resumed: no handler for it")
-            return await self._still_accepted(entry)
+            return await self.still_accepted(entry)
         action = Command(headers=pending.action, payload=entry.action_command)
         if route.handler.external:
-            return await self._lease(noted(entry, self.command), Task.RESUME, route, action)
+            return await note_resumed(self, entry, route, action)
         ended = await self._perform(Task.RESUME, self.calls.action(route, action, entry.row.run, resumed=True))
         if ended.ending in (Ending.REJECTED, Ending.FAILED) and Task.RESUME not in self.known:
             self._play_again(Task.RESUME, ended)
         if ended.ending is Ending.FAILED:
-            return await self._still_accepted(entry)
+            return await self.still_accepted(entry, ended)
         if ended.ending is Ending.ACCEPTED:
-            return await self._still_accepted(await self._begun(entry, barrier.ended(entry.row, ended.ending), ended, action))
+            return await self.still_accepted(await self.begun(entry, barrier.ended(entry.row, ended.ending), ended, action))
         return await self.end(noted(entry, self.command), ended)
 
-    async def _still_accepted(self, entry: Entry) -> Plan:
+    async def still_accepted(self, entry: Entry, failed: Ended | None = None) -> Plan:
+        """Nobody knows the end yet. To its own action a handler may have said that this attempt failed."""
         new = noted(entry, self.command)
         await self.transaction.save(new)
-        self.answers.append(
-            Answer(to=self.command.headers, outcome=Outcome.IN_PROGRESS, content=said_of(new), seq=new.progress_seq)
-        )
-        return self._done()
+        to = self.command.headers
+        if failed is not None and failed.definite and to.kind is Kind.ACTION:
+            self.answers.append(Answer(to=to, outcome=Outcome.FAILED, content=failed.content))
+        else:
+            self.answers.append(Answer(to=to, outcome=Outcome.IN_PROGRESS, content=said_of(new), seq=new.progress_seq))
+        return self.done()
 
     async def end(self, entry: Entry, ended: Ended) -> Entry:
         """Accepted work ends. A wish to undo that was noted is decided at once, by the same table, in the same transaction."""
@@ -279,53 +250,39 @@ class Turn:
             self.follow = None if undo.headers.message_id == self.command.headers.message_id else undo
             return new
         seen = replace(new, row=_row(verdict))
-        undone, answer = self._undone(seen, told, undo, await self._run_undo(seen, undo, route))
+        undone, answer = self.undone(seen, told, undo, await self._run_undo(seen, undo, route))
         self.answers.append(answer)
         return undone
 
     # Pieces
 
-    def _answered(self) -> bool:
+    def answered(self) -> bool:
         """This turn's own command was answered: it was the wish that the end of the action fulfilled."""
         own = self.command.headers.message_id
         return any(answer.to.message_id == own for answer in self.answers)
 
-    async def _finish(self, entry: Entry) -> Plan:
+    async def finish(self, entry: Entry) -> Plan:
         await self.transaction.save(entry)
-        return self._done()
+        return self.done()
 
-    async def _prepare_undo(self, found: Entry, entry: Entry, route: Route) -> Plan:
-        if entry.lease_until_us is None or entry.lease_until_us <= await self.transaction.clock():
-            return await self._lease(entry, Task.UNDO, route, self.command)
-        self.answers.append(Answer(to=self.command.headers, outcome=Outcome.IN_PROGRESS, content=progress(""), seq=0))
-        if entry != found:
-            return await self._finish(entry)
-        return replace(NOTHING, answers=tuple(self.answers))  # somebody is at it, and the row has nothing to learn
-
-    async def _lease(self, entry: Entry, task: Task, route: Route, command: Command) -> Plan:
-        until = await self.transaction.clock() + self.calls.external_lease_us
-        new = replace(entry, lease_until_us=until, row=replace(entry.row, lease_over=False))
-        await self.transaction.save(new)
-        outside = Outside(task=task, route=route, headers_run=new.row.run, lease_until_us=until, action=command, entry=new)
-        return Plan(commit=True, answers=tuple(self.answers), outside=outside)
-
-    async def _begun(self, base: Entry, row: Row, ended: Ended, action: Command) -> Entry:
+    async def begun(self, base: Entry, row: Row, ended: Ended, action: Command) -> Entry:
         return begun(base, row, ended, action, await self.transaction.clock())
 
-    def _reply_of(self, entry: Entry, verdict: Verdict) -> Stored | None:
-        match verdict.memory:
-            case Memory.NOTHING:
-                return EMPTY
-            case Memory.PROGRESS:
-                return said_of(entry)
-            case Memory.UNDO:
-                return entry.undo or EMPTY
-            case Memory.ACTION:
-                if entry.action is None:  # its handler once ended our transaction: the effect is there, the reply is not
-                    log_of(self.command.headers).error("the row remembers no reply, so none is given")
-                return entry.action
+    @staticmethod
+    def answer_of(to: CommandHeaders, entry: Entry, told: barrier.Command, verdict: Verdict, *, repeated: bool = False) -> Answer:
+        """What the table answers, out of what the row remembers."""
+        assert verdict.outcome is not None
+        remembered = {Memory.PROGRESS: said_of(entry), Memory.UNDO: entry.undo, Memory.ACTION: entry.action}
+        return Answer(
+            to=to,
+            outcome=verdict.outcome,
+            content=remembered.get(verdict.memory) or EMPTY,
+            seq=entry.progress_seq if verdict.memory is Memory.PROGRESS else None,
+            row_run=barrier.row_run_of(verdict.row, told, verdict.outcome),
+            repeated=repeated,
+        )
 
-    def _told(self, entry: Entry | None) -> barrier.Command:
+    def told(self, entry: Entry | None) -> barrier.Command:
         headers = self.command.headers
         accepted = None if entry is None else self.calls.route_of_accepted(entry)
         return barrier.Command(
@@ -333,7 +290,7 @@ class Turn:
             run=headers.run,
             incarnation=headers.incarnation,
             expired=entry is None and self.expired,
-            fenceable=accepted is not None and accepted.handler.fenceable,
+            fenceable=accepted is not None and accepted.handler.fenceable and entry is not None and not entry.called_elsewhere,
         )
 
     def _fresh(self) -> Entry:
@@ -348,7 +305,7 @@ class Turn:
             expires_at_us=headers.expiry_us,
         )
 
-    def _done(self) -> Plan:
+    def done(self) -> Plan:
         return Plan(commit=True, answers=tuple(self.answers), follow=self.follow)
 
     @staticmethod

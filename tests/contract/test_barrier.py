@@ -21,7 +21,7 @@ from saga_participant.outcomes import Unavailable
 from saga_participant.testing import Outcome, ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
 from saga_schemas.times import FIRST_US, LAST_US
-from unit.participant.shop import HANDLES, SCHEMAS, GiveBack, Take, effect, effects, make_effects, make_till, write
+from unit.participant.shop import HANDLES, SCHEMAS, GiveBack, Take, effect, effects, make_effects, make_till, past_the_guard
 from unit.participant.table import TABLE, Cell, name_of
 
 END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -242,8 +242,18 @@ async def test_a_guarded_db_refuses_to_end_the_transaction(shop: Shop) -> None:
         assert (await shop.row(), await shop.effects()) == (None, []), mode
 
 
-async def test_a_transaction_ended_by_text_is_found_and_nothing_is_said(shop: Shop) -> None:
+async def test_the_transaction_cannot_be_ended_by_text(shop: Shop) -> None:
     for mode in ("commit by text", "rollback by text", "commit and begin by text"):
+        shop.tester.new_saga()
+        reply = await shop.ask(Kind.ACTION, mode=mode)
+        assert reply is not None
+        assert reply.failure is not None
+        assert reply.failure.code == "transaction_is_ours"
+        assert (await shop.row(), await shop.effects()) == (None, []), mode
+
+
+async def test_a_transaction_ended_past_the_guard_is_found_and_nothing_is_said(shop: Shop) -> None:
+    for mode in ("commit past the guard", "rollback past the guard", "commit and begin past the guard"):
         shop.tester.new_saga()
         assert await shop.says(Kind.ACTION, mode=mode) is None, mode
         if mode.startswith("commit"):
@@ -252,10 +262,10 @@ async def test_a_transaction_ended_by_text_is_found_and_nothing_is_said(shop: Sh
         assert (await shop.effects()).count("take 1") <= 1
 
 
-async def test_a_transaction_ended_by_text_is_found_too_when_the_handler_fails_or_rejects_afterwards(shop: Shop) -> None:
+async def test_a_transaction_ended_past_the_guard_is_found_too_when_the_handler_fails_or_rejects_afterwards(shop: Shop) -> None:
     async def commit_and_begin(db: Any) -> None:
-        await write(db, "COMMIT")
-        await write(db, "BEGIN")
+        await past_the_guard(db, "COMMIT")
+        await past_the_guard(db, "BEGIN")
 
     shop.told.on_db = commit_and_begin
     for mode in ("break", "reject", "sql"):

@@ -11,9 +11,9 @@ import pytest
 from contract.barrier_shop import Shop
 from saga_participant import execution
 from saga_participant.outcomes import SessionLost
-from saga_participant.testing import Reply
+from saga_participant.testing import ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import write
+from unit.participant.shop import Take, make_till, write
 
 LOSE_SESSION = "SELECT pg_terminate_backend(pg_backend_pid())"
 
@@ -35,7 +35,7 @@ def code_of(reply: Reply | None) -> str | None:
 def impatient(shop: Shop) -> Shop:
     """A shop whose handlers have a tenth of a second."""
     assert shop.tester._execution is not None
-    shop.tester._execution.calls._limit_s = 0.1
+    shop.tester._execution.calls.limit_s = 0.1
     return shop
 
 
@@ -45,7 +45,7 @@ async def test_a_limit_that_hits_inside_a_statement_is_answered_and_leaves_nothi
         assert code_of(await impatient.ask(Kind.ACTION)) == "handler_timeout"
     impatient.told.on_db = None
     assert (await impatient.row(), await impatient.effects()) == (None, [])
-    impatient.tester._running.calls._limit_s = 60
+    impatient.tester._running.calls.limit_s = 60
     assert await impatient.says(Kind.ACTION) == "SUCCEEDED"
     assert await impatient.effects() == ["take 1"]
 
@@ -55,12 +55,12 @@ async def test_a_limit_that_hits_inside_a_compensations_statement_is_answered_an
         await for_ever(db)
 
     await shop.ask(Kind.ACTION)
-    shop.tester._running.calls._limit_s = 0.1
+    shop.tester._running.calls.limit_s = 0.1
     shop.told.while_giving_back = act
     async with asyncio.timeout(60):
         assert code_of(await shop.ask(Kind.COMPENSATION)) == "handler_timeout"
     shop.told.while_giving_back = None
-    shop.tester._running.calls._limit_s = 60
+    shop.tester._running.calls.limit_s = 60
     assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"])
     assert await shop.says(Kind.COMPENSATION) == "UNDONE"
 
@@ -142,3 +142,17 @@ async def test_an_undo_in_the_transaction_of_the_action_that_loses_the_session_i
     shop.told.while_giving_back = None
     assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"])
     assert await shop.says(Kind.COMPENSATION) == "UNDONE"
+
+
+async def test_a_session_may_be_idle_for_as_long_as_the_handler_may_take(shared_url: str) -> None:
+    for limit_s, said in ((60, "2min"), (600, "11min")):
+        till, told = make_till(shared_url, handle="asyncpg", handler_limit_s=limit_s)
+        found: list[str] = []
+
+        async def look(db: Any, found: list[str] = found) -> None:
+            found.append(await db.fetchval("SHOW idle_in_transaction_session_timeout"))
+
+        told.on_db = look
+        async with ParticipantTester(till, database=shared_url) as tester:
+            await tester.action("pay", Take(amount=1))
+        assert found == [said]

@@ -46,6 +46,17 @@ async def write(db: Any, statement: str) -> None:
     await db.execute(text(statement) if hasattr(db, "execution_options") or isinstance(db, AsyncSession) else statement)
 
 
+async def past_the_guard(db: Any, statement: str) -> None:
+    """On the driver's own connection, which nobody is given."""
+    if isinstance(db, AsyncSession):
+        db = await db.connection()
+    if isinstance(db, AsyncConnection):
+        assert db.sync_connection is not None
+        await db.sync_connection.connection.driver_connection.execute(statement)  # type: ignore[union-attr]
+    else:
+        await db._connection.execute(statement)
+
+
 async def effect(db: Any, step: Step, kind: str) -> None:
     await write(
         db, f"INSERT INTO effects (saga_id, step, kind, run) VALUES ('{step.saga_id}', '{step.name}', '{kind}', {step.run})"
@@ -146,6 +157,13 @@ async def misbehave(mode: str, db: Any) -> None:
             await write(db, "BEGIN")
         case "rollback by text":
             await write(db, "ROLLBACK")
+        case "commit past the guard":
+            await past_the_guard(db, "COMMIT")
+        case "commit and begin past the guard":
+            await past_the_guard(db, "COMMIT")
+            await past_the_guard(db, "BEGIN")
+        case "rollback past the guard":
+            await past_the_guard(db, "ROLLBACK")
         case "sql":
             await write(db, "SELECT nonsense FROM nowhere")
         case "sql, caught":

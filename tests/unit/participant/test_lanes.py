@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from saga_messaging.broker import Record, TopicPartition
 from saga_participant.lanes import Lanes, Later, Ledger, hints
 
@@ -125,3 +127,28 @@ async def test_a_worker_and_a_key_go_on_while_replies_are_on_their_way_but_the_o
     await settle()
     assert (lanes.in_hand, ledger.finished_up_to) == (1, 1), "a reply that was not acknowledged lets its command come again"
     running.cancel()
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, ValueError, SystemError])
+async def test_a_worker_that_ends_is_replaced_and_its_command_given_up(error: type[BaseException]) -> None:
+    worked: list[int] = []
+
+    async def work(one: Record) -> None:
+        worked.append(one.offset)
+        if one.offset < 3:
+            raise error
+
+    ledger = Ledger(0)
+    lanes = Lanes(work, workers=2, capacity=10)
+    running = asyncio.ensure_future(lanes.run())
+    for offset, key in enumerate("aabbc"):
+        lanes.put(record(offset, key), ledger)
+    async with asyncio.timeout(30):
+        await lanes.wait_until_idle()
+        while lanes.replaced < 3:  # noqa: ASYNC110  # a count tells nobody
+            await asyncio.sleep(0)
+    assert sorted(worked) == [0, 1, 2, 3, 4]
+    assert (lanes.replaced, lanes.at_work, ledger.finished_up_to) == (3, 0, 5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

@@ -97,7 +97,7 @@ async def test_long_texts_are_cut_and_a_long_patience_is_a_day() -> None:
     assert len(accepted.value["note"]) == NOTE_CHARS
 
 
-@pytest.mark.parametrize("handle", ["with a db"])
+@pytest.mark.parametrize("handle", ["with a db", "external"])
 async def test_a_no_that_is_said_wrongly_is_shown_to_its_author_and_not_repeated_in_silence(
     handle: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -442,3 +442,79 @@ async def test_lifespan_needs_kafkas_address(till: Participant, monkeypatch: pyt
     with pytest.raises(ConfigurationError, match="SAGA_KAFKA_BOOTSTRAP_SERVERS"):
         async with till.lifespan():
             pass
+
+
+class Pages:
+    """The health pages of a till that is being served."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def status(self, path: str) -> str:
+        return (await get(self.port, path)).split(" ", 2)[1]
+
+    async def ready(self, said: str) -> None:
+        """Once this is what `/readyz` says."""
+        async with asyncio.timeout(30):
+            while said not in await get(self.port, "/readyz"):  # noqa: ASYNC110  # a page tells nobody
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def with_pages(broker: MemoryBroker, till: Participant) -> AsyncIterator[Pages]:
+    port: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    serving_it = asyncio.ensure_future(till.serve(broker, stop=stop, health_port=0, ready=port.set_result))
+    where = await port
+    assert where is not None
+    try:
+        yield Pages(where)
+    finally:
+        stop.set()
+        await serving_it
+
+
+async def test_a_participant_whose_commands_all_wait_for_the_database_is_not_ready_and_says_why(
+    broker: MemoryBroker, till: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with with_pages(broker, till) as pages:
+        await pages.ready("ok")
+        assert till._service is not None
+        database = till._service.execution.database
+        begin = database.begin
+
+        def away(*, bare: bool) -> object:
+            raise Unavailable("away")
+
+        monkeypatch.setattr(database, "begin", away)
+        await send(broker, command())
+        await pages.ready("503 Service Unavailable")
+        await pages.ready("waiting for the database")
+        assert await pages.status("/healthz") == "200"
+        monkeypatch.setattr(database, "begin", begin)
+        await replies(broker, 1)
+        await pages.ready("ok")
+
+
+async def test_a_participant_that_finishes_nothing_is_not_ready_and_says_so(
+    broker: MemoryBroker, made: tuple[Participant, Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till, told = made
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await go_on.wait()
+
+    told.during = slow
+    async with with_pages(broker, till) as pages:
+        await send(broker, command())
+        await begun.wait()
+        await pages.ready("ok")
+        assert till._service is not None
+        metrics = till._service.metrics
+        monkeypatch.setattr(metrics, "finished_at_s", metrics.finished_at_s - 100_000)
+        await pages.ready("none was finished")
+        go_on.set()
+        await replies(broker, 1)
+        await pages.ready("ok")
