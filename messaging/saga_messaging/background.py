@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from saga_messaging.clock import Clock
 
@@ -31,3 +33,16 @@ async def happened(event: asyncio.Event, clock: Clock, timeout_s: float) -> bool
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
     return event.is_set()
+
+
+async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Let `work` go on until the event, and cancel it then; return once it has ended. Raises what it raises."""
+    working, told = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in (working, told):
+            each.cancel()
+        await asyncio.gather(working, told, return_exceptions=True)
+    if not working.cancelled():
+        working.result()

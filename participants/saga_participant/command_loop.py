@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from saga_messaging.background import backoff, happened
+from saga_messaging.background import backoff, happened, until
 from saga_messaging.broker import Broker, BrokerError, Consumer, PositionLost, TopicPartition
 from saga_messaging.clock import Clock
 from saga_messaging.reading import Reach, ReadingWatch
@@ -24,7 +24,6 @@ from saga_participant.metrics import Metrics
 from saga_participant.transactions import HANDLER_LIMIT_S
 
 POLL_S: Final = 0.5
-"""Also the longest time until a stop is noticed."""
 LARGEST_POLL: Final = 200
 COMMIT_EVERY_S: Final = 0.5
 DRAIN_MARGIN_S: Final = 10.0
@@ -108,8 +107,7 @@ class CommandLoop:
         try:
             await consumer.subscribe([self.topic])
             self.metrics.reading = True
-            while not (stop.is_set() or self._replace):
-                await self._round(consumer)
+            await until(stop, self._rounds(consumer, stop))
             if stop.is_set():
                 await self._drain()
             await self._commit(consumer)
@@ -121,6 +119,11 @@ class CommandLoop:
     def _begin(self, consumer: Consumer) -> None:
         self._consumer, self._replace, self._watch = consumer, False, ReadingWatch(STALLED_AFTER_S)
         self._ledgers, self._committed, self._lost = {}, {}, set()
+
+    async def _rounds(self, consumer: Consumer, stop: asyncio.Event) -> None:
+        """It may be cancelled between any two records: what was taken and is not in hand comes again."""
+        while not (stop.is_set() or self._replace):
+            await self._round(consumer)
 
     async def _round(self, consumer: Consumer) -> None:
         await self._seek(consumer)

@@ -19,7 +19,7 @@ class Shop:
 
     def __init__(self, database: str, handle: str) -> None:
         self.database, self.handle = database, handle
-        self.till, self.told = make_till(database, handle=handle, handler_limit_s=5.0)
+        self.till, self.told = make_till(database, handle=handle, handler_limit_s=60.0)
         self.tester = ParticipantTester(self.till, database=database)
 
     async def ask(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> Reply | None:

@@ -122,7 +122,7 @@ async def send(broker: Broker, records: Sequence[Outgoing]) -> list[BrokerError 
     producer = broker.producer()
     await producer.start()
     try:
-        return await producer.send_all(records, timeout_s=10.0)
+        return await producer.send_all(records, timeout_s=60.0)
     finally:
         await producer.stop()
 
@@ -158,7 +158,7 @@ async def test_several_sends_at_once_keep_the_order_of_a_key(broker: Any, topic:
     await producer.start()
     records = numbered(topic, 400, keys=1)
     chunks = [records[start : start + 20] for start in range(0, 400, 20)]
-    answers = await asyncio.gather(*(producer.send_all(chunk, timeout_s=10.0) for chunk in chunks))
+    answers = await asyncio.gather(*(producer.send_all(chunk, timeout_s=60.0) for chunk in chunks))
     await producer.stop()
     assert answers == [[None] * 20] * 20
     async with consuming(broker, topic) as consumer:
@@ -379,12 +379,12 @@ async def test_a_record_too_large_is_refused_and_holds_up_no_other(broker: Any, 
     large = Outgoing(topic=topic, key=b"key-0", value=b"x" * (MAX_BYTES + 1), headers=())
     producer = broker.producer()
     await producer.start()
-    results = await producer.send_all([*numbered(topic, 5), large, *numbered(topic, 5)], timeout_s=10.0)
+    results = await producer.send_all([*numbered(topic, 5), large, *numbered(topic, 5)], timeout_s=60.0)
     assert isinstance(results[5], RecordRefused)
     assert results[5].alone
     assert [*results[:5], *results[6:]] == [None] * 10
     assert producer.usable
-    assert await producer.send_all(numbered(topic, 1), timeout_s=10.0) == [None]
+    assert await producer.send_all(numbered(topic, 1), timeout_s=60.0) == [None]
     await producer.stop()
 
 
@@ -403,7 +403,7 @@ async def test_what_the_broker_refuses_in_company_is_told_apart_from_what_it_ref
     large = Outgoing(topic=topic, key=b"key-0", value=b"x" * 2_000_000, headers=())
     producer = broker.producer()
     await producer.start()
-    (alone,) = await producer.send_all([large], timeout_s=10.0)
+    (alone,) = await producer.send_all([large], timeout_s=60.0)
     assert isinstance(alone, RecordRefused)
     assert alone.alone
     assert not producer.usable
@@ -535,7 +535,7 @@ async def test_a_producer_that_outlives_its_topic_works_again_after_a_fresh_one_
     await broker.ensure_topics([topic])
     producer = broker.producer()
     await producer.start()
-    assert await producer.send_all(numbered(topic, 9), timeout_s=10.0) == [None] * 9
+    assert await producer.send_all(numbered(topic, 9), timeout_s=60.0) == [None] * 9
     await broker.delete_topics([topic])
     await broker.ensure_topics([topic])
     async with asyncio.timeout(PATIENCE_S):
@@ -578,7 +578,7 @@ async def test_a_producer_whose_cluster_went_away_tells_so_and_closes_within_sec
     await producer.start()
     await consumer.start()
     await consumer.subscribe(["t"])
-    assert await producer.send_all(numbered("t", 1), timeout_s=5.0) == [None]
+    assert await producer.send_all(numbered("t", 1), timeout_s=60.0) == [None]
     await stand_in.stop()
     (result,) = await producer.send_all(numbered("t", 1), timeout_s=0.5)
     assert isinstance(result, BrokerError)

@@ -25,7 +25,7 @@ from support.collector import Collector
 SAGA = Path(sys.executable).with_name("saga")
 AGREED = "16 COMPLETED  4 COMPENSATED   stock, money and parcels agree: nothing lost, nothing doubled"
 LIMIT_S = 120.0
-GONE_LIMIT_S = 15.0
+GONE_LIMIT_S = 60.0
 
 
 def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,7 @@ def kept(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        stack.callback(process.wait, 20)
+        stack.callback(process.wait, GONE_LIMIT_S)
         stack.callback(process.kill)
         assert process.stdout is not None
         stack.callback(process.stdout.close)
@@ -194,7 +194,7 @@ def test_nothing_outlives_a_demo_however_it_ends(kept: tuple[subprocess.Popen[st
     assert children, "the stand-in is a child"
 
     process.send_signal(number)
-    code = process.wait(20)
+    code = process.wait(GONE_LIMIT_S)
 
     assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130)
     assert wait_until(lambda: not any(is_running(child) for child in children))

@@ -25,7 +25,7 @@ from saga_cli.dev.services import Kafka, Postgres, resolve_kafka, resolve_postgr
 from saga_cli.dev.sql import ask
 
 SAGA = Path(sys.executable).with_name("saga")
-GONE_LIMIT_S = 15.0
+GONE_LIMIT_S = 60.0
 
 STARTER = """
 import sys

@@ -20,7 +20,7 @@ from saga_cli.dev.process import ServerProcess
 SAGA = str(Path(sys.executable).parent / "saga")
 START_LIMIT_S = 60.0
 """Until a process answers; eight start at once on two cores."""
-STOP_LIMIT_S = 15.0
+STOP_LIMIT_S = 60.0
 _LOOK_EVERY_S = 0.1
 _TAIL_LINES = 25
 

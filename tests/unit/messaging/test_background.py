@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_messaging.background import backoff, happened
+from saga_messaging.background import backoff, happened, until
 from saga_messaging.clock import SystemClock
 
 
@@ -27,3 +27,46 @@ async def test_an_event_that_happens_ends_the_wait_and_one_that_does_not_is_told
     asyncio.get_running_loop().call_soon(event.set)
     assert await happened(event, SystemClock(), 60.0)
     assert await happened(event, SystemClock(), 0.0)
+
+
+async def test_work_goes_on_until_the_event_and_has_ended_then() -> None:
+    event, ended = asyncio.Event(), []
+
+    async def work() -> None:
+        try:
+            event.set()
+            await asyncio.sleep(1_000)
+        finally:
+            ended.append(True)
+
+    async with asyncio.timeout(60):
+        await until(event, work())
+    assert ended == [True]
+
+
+async def test_work_that_ends_or_fails_before_the_event_is_not_waited_upon() -> None:
+    async def fails() -> None:
+        raise ValueError("mine")
+
+    async with asyncio.timeout(60):
+        await until(asyncio.Event(), asyncio.sleep(0))
+        with pytest.raises(ValueError, match="mine"):
+            await until(asyncio.Event(), fails())
+
+
+async def test_a_cancellation_from_outside_reaches_the_work() -> None:
+    event, ended = asyncio.Event(), []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(1_000)
+        finally:
+            ended.append(True)
+
+    outer = asyncio.create_task(until(event, work()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    outer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await outer
+    assert ended == [True]

@@ -195,6 +195,6 @@ async def test_a_client_that_breaks_while_it_reads_ends_nothing(
     monkeypatch.setattr(schema_topic, "read_whole", broken)
     broker, (till, _) = MemoryBroker(), make_till()
     await publish(broker, entry(TAKE_2))
-    async with asyncio.timeout(5), till.served(broker):
+    async with asyncio.timeout(60), till.served(broker):
         await send(broker, replace(written_in(TAKE_2, command())))
         assert outcomes(await replies(broker, 1)) == ["SUCCEEDED"]

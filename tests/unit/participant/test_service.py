@@ -89,7 +89,7 @@ async def test_commands_of_many_sagas_are_all_answered_and_their_offsets_committ
 
 
 async def until_committed(broker: MemoryBroker) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await lag(broker):  # noqa: ASYNC110  # what a broker has committed tells nobody
             await asyncio.sleep(0.01)
 

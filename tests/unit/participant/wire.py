@@ -26,7 +26,7 @@ from unit.participant.shop import SCHEMAS
 COMMANDS, REPLIES, DEAD = "saga.cmd.till", "saga.reply.till", "saga.dlq.till"
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 CATALOG = Catalog(read_schemas(SCHEMAS))
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 _versions = itertools.count(1)
 
 
