@@ -17,6 +17,7 @@ from saga_coordinator.store.port import DeadLetter, OrphanReply
 from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Headers, Outgoing, Record
 from saga_schemas.errors import BadMessage
+from saga_schemas.limits import HEADERS_BYTES
 from saga_schemas.topics import Topics
 
 MAX_VALUE_BYTES = 64 * 1024
@@ -42,7 +43,7 @@ def dead_letter(consumer: str, record: Record, bad: BadMessage, now: int) -> Dea
 
 
 def orphan(record: Record, saga_id: UUID, now: int) -> OrphanReply:
-    """A reply for a saga this database does not have."""
+    """A reply for a saga this database does not have: whole, for after a restore it is the only proof."""
     return OrphanReply(
         id=new_id(now),
         saga_id=saga_id,
@@ -50,8 +51,8 @@ def orphan(record: Record, saga_id: UUID, now: int) -> OrphanReply:
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        headers=encode_headers(record.headers),
-        value=None if record.value is None else record.value[:MAX_VALUE_BYTES],
+        headers=encode_headers(record.headers, HEADERS_BYTES),
+        value=record.value,
     )
 
 
@@ -68,13 +69,13 @@ def relayed(topics: Topics, letter: DeadLetter) -> Outgoing:
     )
 
 
-def encode_headers(headers: Headers) -> bytes:
-    """As JSON pairs with base64 values, cut to a bound."""
+def encode_headers(headers: Headers, most_bytes: int = MAX_HEADER_BYTES) -> bytes:
+    """As JSON pairs with base64 values, cut to a bound: that of a letter, unless what must come back whole was checked before."""
     kept: list[tuple[str, str]] = []
     size = 0
     for name, value in headers:
         size += len(name) + len(value or b"")
-        if size > MAX_HEADER_BYTES:
+        if size > most_bytes:
             break
         kept.append((name.encode("utf-8", "replace").decode(), base64.b64encode(value or b"").decode()))
     return orjson.dumps(kept)

@@ -35,7 +35,7 @@ from saga_schemas.catalog import Catalog
 from saga_schemas.compat import full_transitive
 from saga_schemas.errors import SchemaCollision, SchemaRefused
 from saga_schemas.gate import full_name_of
-from saga_schemas.records import OWN
+from saga_schemas.records import NAMESPACE, OWN
 from saga_schemas.schema import Schema
 
 MAX_SCHEMAS: Final = 3_010
@@ -118,6 +118,7 @@ async def register(
     Raises RegistrationRefused, StoreError.
     """
     sent = _parsed(schemas)
+    _refuse_ours(sent)
     known = await _known(store, definitions)
     catalog = _catalog(known, sent)
     result = await asyncio.to_thread(_linted, document, file, catalog)
@@ -170,6 +171,7 @@ async def add_schema(
     if len(schemas) != 1:
         raise RegistrationRefused("schema_invalid", "a subject's schema is a record")
     schema = schemas[0]
+    _refuse_ours(schemas, subject)
     known = await _known(store, definitions)
     _catalog(known, schemas)
     under = subject or schema.full_name
@@ -196,6 +198,15 @@ def _parsed(documents: Sequence[object]) -> list[Schema]:
     except SchemaRefused as refused:
         raise RegistrationRefused("schema_invalid", str(refused)) from None
     return list({schema.id: schema for schema in parsed}.values())
+
+
+def _refuse_ours(schemas: Sequence[Schema], subject: str | None = None) -> None:
+    """The protocol's own records are what every process was built with: the same content is no error, nothing else is theirs."""
+    for schema in schemas:
+        if schema.full_name.startswith(NAMESPACE) and OWN.by_id(schema.id) is None:
+            raise RegistrationRefused("schema_invalid", f"{schema.full_name}: {NAMESPACE}* are the protocol's own records")
+    if subject is not None and subject.startswith(NAMESPACE) and subject not in {schema.full_name for schema in schemas}:
+        raise RegistrationRefused("schema_invalid", f"subject {subject}: {NAMESPACE}* are the protocol's own records")
 
 
 def _is_record(document: object) -> bool:

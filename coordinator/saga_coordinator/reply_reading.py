@@ -16,6 +16,7 @@ from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine.events import Reply
 from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Record
+from saga_schemas import limits
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import to_reader, unframe
 from saga_schemas.envelopes import ReplyHeaders
@@ -23,7 +24,7 @@ from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.frozen import frozen
 from saga_schemas.headers import decode_reply
 from saga_schemas.outcomes import Kind, Outcome
-from saga_schemas.pipeline import check_saga_key, check_size, check_token, read_carried
+from saga_schemas.pipeline import check_claimed, check_saga_key, check_size, check_token, expect_record, read_carried
 from saga_schemas.records import Failure, Progress
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
@@ -96,16 +97,22 @@ class ReplyReading:
         wants it: the action is done, whatever it says of it. Where one does, the reply has to wait until somebody registers the schema.
         """
         headers = reply.headers
-        if headers.outcome is not Outcome.SUCCEEDED or headers.kind is Kind.COMPENSATION:
+        if headers.outcome not in (Outcome.SUCCEEDED, Outcome.UNDONE):
+            return None
+        if headers.outcome is Outcome.UNDONE or headers.kind is Kind.COMPENSATION:
+            assert reply.record.value is not None
+            check_claimed(headers, reply.record.value, self._catalog, reply.record.headers)
             return None
         schema = compiled.reply_schema(headers.step)
-        if schema is None:
-            return None
         assert reply.record.value is not None
+        if schema is None:
+            check_claimed(headers, reply.record.value, self._catalog, reply.record.headers)
+            return None
+        expect_record(headers.record, schema.full_name)
         try:
             return to_reader(reply.record.value, self._catalog, schema, reply.record.headers)
         except UnknownSchema:
-            if compiled.definition.by_name[headers.step].reply_needed or headers.record != schema.full_name:
+            if compiled.definition.by_name[headers.step].reply_needed:
                 raise
             return None
 
@@ -133,14 +140,14 @@ class ReplyReading:
                 "timestamp_ms": record.timestamp_ms,
                 "key": _text(record.key),
                 "value": _text(record.value),
-                "headers": encode_headers(record.headers).decode(),
+                "headers": encode_headers(record.headers, limits.HEADERS_BYTES).decode(),
             }
         )
 
-    def kept(self, body: bytes) -> IncomingReply:
-        """Back from the inbox. Raises BadMessage when the token's key was taken away meanwhile."""
+    def kept(self, body: bytes) -> Record:
+        """Back from the inbox, as it came."""
         content = orjson.loads(body)
-        record = Record(
+        return Record(
             topic=content["topic"],
             partition=content["partition"],
             offset=content["offset"],
@@ -149,7 +156,6 @@ class ReplyReading:
             value=_bytes(content["value"]),
             headers=decode_headers(content["headers"].encode()),
         )
-        return self.envelope(record)
 
 
 def _told(own: object) -> str | None:

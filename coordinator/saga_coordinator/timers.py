@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from saga_coordinator.committer import Batch, Committer
+from saga_coordinator.dead_letters import dead_letter
 from saga_coordinator.drains import DrainRequests
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env, Reply, WakeUp
@@ -24,13 +25,14 @@ from saga_coordinator.failures import Held, comes_again, said, told
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.life import Life
 from saga_coordinator.parking import Parking
+from saga_coordinator.record_loop import as_bad
+from saga_coordinator.replies import CONSUMER as REPLIES
 from saga_coordinator.reply_reading import ReplyReading
 from saga_coordinator.saga_log import about
 from saga_coordinator.sagas import Sagas
-from saga_coordinator.store.port import InboxEvent, LockFirst, Store, Transaction
+from saga_coordinator.store.port import DeadLetter, InboxEvent, LockFirst, Store, Transaction
 from saga_coordinator.transitions import SagaWork
 from saga_messaging.clock import Clock
-from saga_schemas.errors import BadMessage
 
 LOOP = "timers"
 IDLE_S = 0.1
@@ -141,18 +143,23 @@ class TimerLoop:
             events.setdefault(event.saga_id, []).append(event)
         works = await self._sagas.open(rows.values())
         env = Env(now=tx.now, caught_up=caught_up, alive_since=self._life.since(tx.now))
-        happened = {saga_id: self._from_inbox(work, events.get(saga_id, [])) for saga_id, work in works.items()}
+        letters: list[DeadLetter] = []
+        happened = {saga_id: self._from_inbox(work, events.get(saga_id, []), letters, tx.now) for saga_id, work in works.items()}
         await self._sagas.fold(tx, [(work, [*happened[saga_id], WakeUp()]) for saga_id, work in works.items()], env)
-        return Batch(works=list(works.values()))
+        return Batch(works=list(works.values()), dead_letters=letters)
 
-    def _from_inbox(self, work: SagaWork, events: list[InboxEvent]) -> list[Reply]:
+    def _from_inbox(self, work: SagaWork, events: list[InboxEvent], letters: list[DeadLetter], now: int) -> list[Reply]:
+        """What cannot be read after all (the token's key was taken away meanwhile) becomes a dead letter, as it would have at once."""
         replies = []
         for event in events:
             work.inbox_done.append(event.id)
+            record = self._reading.kept(event.body)
             try:
-                replies.append(self._reading.event(self._reading.kept(event.body), work.compiled))
-            except BadMessage as bad:
+                replies.append(self._reading.event(self._reading.envelope(record), work.compiled))
+            except Exception as error:
+                bad = as_bad(error)
                 self._log.warning("bad_inbox_event", **about(work), reason=bad.reason)
+                letters.append(dead_letter(REPLIES, record, bad, now))
         return replies
 
     async def _ask_for_drains(self, works: list[SagaWork]) -> None:

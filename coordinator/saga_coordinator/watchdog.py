@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from uuid import UUID
 
 import structlog
 
-from saga_coordinator.dead_letters import relayed
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.failures import said
 from saga_coordinator.instruments import Instruments
+from saga_coordinator.letter_relay import LetterRelay
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.replies import CONSUMER as REPLIES
 from saga_coordinator.start_loop import CONSUMER as STARTS
@@ -32,10 +31,8 @@ DEFINITIONS_EVERY_S = 2.0
 EVERY_S = 5.0
 INSTANCE_STALE_S = 20.0
 UNREAD_AFTER_S = 30.0
-LETTERS_AT_ONCE = 100
 FIGURES_REST = 20
 """After the figures were read, so many times as long nobody reads them."""
-SEND_TIMEOUT_S = 10.0
 READING = "reading"
 """The name under which partitions of ours that stand still are told."""
 
@@ -72,7 +69,7 @@ class Watchdog:
         self._readers = readers
         self._unread_since: dict[str, float] = {}
         self._problems: dict[str, str] = {}
-        self._letters_after: UUID | None = None
+        self._letters = LetterRelay(store, broker, topics, clock)
         self._figures_after = -math.inf
         self._log = structlog.get_logger("watchdog")
 
@@ -116,7 +113,7 @@ class Watchdog:
             await self._try("topics", self.ensure_topics)
             await self._try("instance", self._renew_instance)
             await self._try("figures", self._figures)
-            await self._try("dead_letters", self._relay_letters)
+            await self._try("dead_letters", self._letters.look)
             await self._try("readers", self._who_reads)
             await self._try(READING, self._reading)
             await self._clock.sleep(EVERY_S)
@@ -170,26 +167,6 @@ class Watchdog:
         self._instruments.figures(figures)
         ended = self._clock.monotonic_s()
         self._figures_after = ended + (ended - began) * FIGURES_REST
-
-    async def _relay_letters(self) -> None:
-        letters = await self._store.dead_letters(after=self._letters_after, limit=LETTERS_AT_ONCE, unrelayed=True)
-        # Page by page, so that letters the broker will not take stand in nobody's way; after the last page from the beginning again.
-        self._letters_after = letters[-1].id if len(letters) == LETTERS_AT_ONCE else None
-        if not letters:
-            return
-        producer = self._broker.producer()
-        await producer.start()
-        try:
-            errors = await producer.send_all([relayed(self._topics, letter) for letter in letters], timeout_s=SEND_TIMEOUT_S)
-        finally:
-            await producer.stop()
-        sent = [letter.id for letter, error in zip(letters, errors, strict=True) if error is None]
-        if sent:
-            async with self._store.transaction() as tx:
-                await tx.mark_relayed(sent)
-        refused = next((error for error in errors if error is not None), None)
-        if refused is not None:
-            raise refused
 
     async def _who_reads(self) -> None:
         participants = await self._definitions.participants()

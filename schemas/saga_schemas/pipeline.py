@@ -12,7 +12,7 @@ from typing import Any, Final
 from saga_schemas import limits
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, reframed
-from saga_schemas.errors import BadMessage
+from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.frozen import frozen
 from saga_schemas.headers import (
     CommandHeaders,
@@ -196,10 +196,31 @@ def read_carried(about: ReplyHeaders, value: bytes, headers: RawHeaders) -> Fail
     carried = _CARRIES.get(about.outcome)
     if carried is None:
         return None
-    _expect_record(about.record, carried.avro_name)
+    expect_record(about.record, carried.avro_name)
     if carried is Failure:
         return read_own(value, Failure, headers)
     return read_own(value, Progress, headers) if carried is Progress else read_own(value, Empty, headers)
+
+
+def check_claimed(about: ReplyHeaders, value: bytes, catalog: Catalog, headers: RawHeaders) -> None:
+    """A SUCCEEDED or UNDONE whose value nobody reads: what its `ce_type` claims must be true as far as can be known here.
+
+    A record of ours can only be Empty. One of the participant's own, in a schema that is known here, has that name; an UNDONE's value is
+    also whole. A schema that is not known here is no fault: nothing depends on it. Raises BadMessage.
+    """
+    if about.record.startswith(NAMESPACE):
+        expect_record(about.record, _EMPTY_NAME)
+        read_own(value, Empty, headers)
+        return
+    try:
+        writer = decode(value, catalog, None, headers).writer
+    except UnknownSchema:
+        return
+    except BadMessage:
+        if about.outcome is Outcome.UNDONE:
+            raise
+        return  # of an action: carried and not looked at
+    expect_record(about.record, writer.full_name)
 
 
 def _reply_value(
@@ -231,17 +252,18 @@ def _record(
 ) -> tuple[dict[str, Any], bytes, str]:
     """Value, framed bytes under the reader's schema, and the full name; a record of ours can only be Empty here."""
     if reader is not None:
-        _expect_record(record, reader.full_name)
+        expect_record(record, reader.full_name)
     if record.startswith(NAMESPACE):
-        _expect_record(record, _EMPTY_NAME)
+        expect_record(record, _EMPTY_NAME)
         read_own(value, Empty, headers)
         return {}, EMPTY_BYTES, record
     decoded = decode(value, catalog, reader, headers)
-    _expect_record(record, decoded.writer.full_name)
+    expect_record(record, decoded.writer.full_name)
     return decoded.value, decoded.framed if reader is None else reframed(decoded, reader), record
 
 
-def _expect_record(given: str, expected: str) -> None:
+def expect_record(given: str, expected: str) -> None:
+    """`ce_type` against the record that must be there. Raises BadMessage."""
     if given != expected:
         raise BadMessage("record_mismatch", f"this message carries {expected}")
 

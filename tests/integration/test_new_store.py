@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,8 +16,10 @@ from saga_coordinator.app import _checked_meta
 from saga_coordinator.assembly import Instance
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store
+from saga_messaging.kafka import KafkaBroker
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.settings import KafkaSettings
+from saga_schemas.topics import Topics
 from support.coordinators import TOKEN_KEYS, closed, opened, register, running, settings_for, start
 from support.orders import until
 from support.scripted import DONE, ScriptedParticipant
@@ -156,3 +160,27 @@ async def test_a_reply_for_a_saga_that_a_new_store_may_have_lost_is_kept(sqlite_
             await until(kept, 20, "an orphan")
     answering.cancel()
     await asyncio.gather(answering, return_exceptions=True)
+
+
+async def test_on_a_real_kafka_the_end_of_each_partition_is_remembered(kafka_address: str, sqlite_url: str) -> None:
+    prefix = f"t{uuid4().hex[:10]}."
+    kafka = KafkaSettings(bootstrap_servers=kafka_address, topic_prefix=prefix)
+    broker = KafkaBroker(kafka)
+    topic = Topics(prefix).start
+    await broker.start()
+    try:
+        await broker.ensure_topics([topic])
+        producer = broker.producer()
+        await producer.start()
+        old = [replace(start_record(f"old-{n}", f"old-{n}"), topic=topic, key=b"%d" % n) for n in range(30)]
+        assert await producer.send_all(old, timeout_s=30) == [None] * 30
+        await producer.stop()
+        async with opened(sqlite_url) as store:
+            with capture_logs() as told:
+                await _checked_meta(settings_for(sqlite_url, kafka=kafka), store, broker)
+            positions = await store.positions([topic])
+        assert sum(position.next_offset for position in positions.values()) == 30
+        assert all(position.last_print for position in positions.values())
+        assert [line["records"] for line in told if line["event"] == "old_starts_left"] == [30]
+    finally:
+        await broker.stop()

@@ -37,12 +37,12 @@ def request(key: str) -> StartRequest:
     )
 
 
-def fails_for(monkeypatch: pytest.MonkeyPatch, key: str, *, fresh: bool) -> None:
-    """From now on writing what became of this saga meets a bug."""
+def fails_for(monkeypatch: pytest.MonkeyPatch, key: str, *, fresh: bool, parking: bool = False) -> None:
+    """From now on writing what became of this saga meets a bug; with `parking`, all but its attention."""
     write = SagaWork.write
 
     def writing(work: SagaWork, now: int) -> Any:
-        if work.row.business_key == key and work.fresh is fresh:
+        if work.row.business_key == key and work.fresh is fresh and not (parking and work.journal[-1].kind == "parked"):
             raise KeyError("a bug")
         return write(work, now)
 
@@ -105,6 +105,23 @@ async def test_a_saga_that_breaks_the_timers_transaction_holds_up_no_other(
         parked = {line["saga"] for line in told if line["event"] == "saga_parked"}
         assert parked == {str(ids["guilty"])}
         assert await instance.coordinator.ready() == []
+
+
+async def test_what_can_be_written_of_a_guilty_saga_is_that_it_needs_a_person(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with silent(sqlite_url) as (store, _, instance, participant):
+        ids = await asked(instance, participant, "guilty", "good")
+        fails_for(monkeypatch, "guilty", fresh=False, parking=True)
+
+        async def needs_a_person() -> bool:
+            return [one.reason for one in await store.attention_of(ids["guilty"])] == ["engine_error"]
+
+        await until(needs_a_person, 20, "its attention")
+        assert await store.attention_of(ids["good"]) == []
+        monkeypatch.undo()
+        participant.answering = True
+        assert await closed(instance, ids["guilty"], 60) == "COMPLETED"
 
 
 async def test_a_record_that_breaks_its_transaction_does_not_cost_other_starts_theirs(

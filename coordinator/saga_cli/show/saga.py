@@ -118,13 +118,19 @@ def _step_line(guide: str, step: Json, widths: list[int]) -> Text:
 
 
 def _took(step: Json) -> str:
-    """How long its answered commands took, the undo apart."""
+    """How long its answered commands took, the undo apart; an undo is one only once it was undone."""
     parts = []
-    for direction, word in (("action", ""), ("compensation", "undone in ")):
+    for direction in ("action", "compensation"):
         answered = [one for one in step["attempts"] if one["direction"] == direction and one["duration_ms"] is not None]
         if answered:
-            parts.append(f"{word}{span(answered[-1]['duration_ms'] / 1000)}")
+            parts.append(f"{_ending(answered[-1])}{span(answered[-1]['duration_ms'] / 1000)}")
     return ", ".join(parts)
+
+
+def _ending(attempt: Json) -> str:
+    if attempt["direction"] == "action":
+        return ""
+    return "undone in " if attempt["outcome"] in ("UNDONE", "NOTHING_TO_UNDO") else f"undo {attempt['outcome']} after "
 
 
 def _below(saga: Json, step: Json) -> Iterator[Text]:

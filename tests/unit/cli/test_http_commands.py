@@ -339,6 +339,8 @@ def test_show_tells_the_way_out_of_each_attention(saga: Any, coordinator: Any) -
 
     assert told.out.startswith("order o-17   COMPENSATING   ship: REJECTED no_carrier\n")
     assert "undo 1  REJECTED  20 ms  closed  the account is closed" in told.out
+    assert "20 ms, undo REJECTED after 20 ms" in told.out
+    assert "undone in" not in told.out
     assert re.search(r"needs a person for 1 min \d\d s: undo_rejected", told.out)
     assert "way out: `saga step retry` or waive" in told.out
     assert "waived: reserve by ada: receipt 4711" in told.out
