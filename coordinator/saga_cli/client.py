@@ -9,11 +9,9 @@ import getpass
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
-from uuid import UUID
 
 import httpx
 
@@ -25,6 +23,7 @@ LONG_POLL_S: Final = 60
 """What one request may wait at the coordinator."""
 PAGE: Final = 500
 _PAUSE_S: Final = 0.2
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 FINAL_PHASES: Final = frozenset({"COMPLETED", "COMPENSATED", "FORCED"})
 
@@ -92,10 +91,12 @@ class Client:
         return self.get(f"/v1/sagas/{self.saga_id(reference)}", wait_s=wait_s)
 
     def saga_id(self, reference: str) -> str:
-        """Its id. CommandFailed when none or several are meant; several are named."""
-        with _not_a_uuid():
-            return str(UUID(reference))
+        """Its id. CommandFailed when none or several are meant; several are named.
+
+        A UUID may be a saga's id or somebody's business key: an id goes before, and where no key is so called it is taken for one."""
         found = self._matches(reference)
+        if _UUID.fullmatch(reference) and (not found or self._is_saga(reference.lower())):
+            return reference.lower()
         if not found:
             raise CommandFailed(f"no saga has the key {_shown(reference)}; `saga list` shows what there is", ExitCode.NOT_FOUND)
         if len(found) > 1:
@@ -105,12 +106,26 @@ class Client:
             )
         return str(found[0]["id"])
 
+    def _is_saga(self, saga_id: str) -> bool:
+        try:
+            self.get(f"/v1/sagas/{saga_id}/journal", {"limit": 1})
+        except CommandFailed as failed:
+            if failed.code is not ExitCode.NOT_FOUND:
+                raise
+            return False
+        return True
+
     def _matches(self, reference: str) -> list[Json]:
-        found = list(self.pages("/v1/sagas", limit=20, key=reference))
         definition, slash, key = reference.partition("/")
+        found = self._of_key(reference, None)
         if slash and _NAME.fullmatch(definition):
-            found += list(self.pages("/v1/sagas", limit=20, key=key, definition=definition))
+            found += self._of_key(key, definition)
         return list({item["id"]: item for item in found}.values())
+
+    def _of_key(self, key: str, definition: str | None) -> list[Json]:
+        """Sagas of a key as it is written; a UUID that a definition computes its key from is in lower case."""
+        spellings = {key, key.lower()} if _UUID.fullmatch(key) else {key}
+        return [found for one in sorted(spellings) for found in self.pages("/v1/sagas", limit=20, key=one, definition=definition)]
 
     def wait_until_final(self, saga_id: str, wait_s: float) -> Json:
         """The saga, once it is final or `wait_s` seconds have passed."""
@@ -215,11 +230,3 @@ def _printable(text: str) -> str:
 
 def _shown(reference: str) -> str:
     return repr(reference[:80])
-
-
-@contextmanager
-def _not_a_uuid() -> Iterator[None]:
-    try:
-        yield
-    except ValueError:
-        return

@@ -25,7 +25,8 @@ class Asked:
 
 @dataclass(slots=True)
 class FakeCoordinator(LoopbackServer):
-    """`answers[method, path]` is (status, body) or a list of them, used up one by one; anything else is a 404 problem."""
+    """`answers[method, path]` is (status, body) or a list of them, used up one by one; no saga has a key, and anything else is a 404
+    problem."""
 
     answers: dict[tuple[str, str], Any] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
@@ -42,6 +43,8 @@ class FakeCoordinator(LoopbackServer):
     def take(self, asked: Asked) -> tuple[int, Any]:
         self.asked.append(asked)
         waiting = self.answers.get((asked.method, asked.path))
+        if not waiting and (asked.method, asked.path) == ("GET", "/v1/sagas"):
+            return 200, {"items": [], "next": None}
         if not waiting:
             return 404, {"title": "There is nothing at this path.", "status": 404, "code": "not_found"}
         return waiting.pop(0) if len(waiting) > 1 else waiting[0]

@@ -211,6 +211,7 @@ def test_a_problems_fields_stand_on_lines_of_their_own(saga: Any, coordinator: A
 
 def test_a_server_cannot_write_control_characters_to_the_terminal(saga: Any, coordinator: Any) -> None:
     coordinator.refuse("GET", "/v1/sagas", 409, "x", detail="\x1b[2J\nsaga: all is well")
+    coordinator.answer("GET", "/v1/sagas", page())
     coordinator.answer("GET", f"/v1/sagas/{ID}", shown(key="\x1b[31mo-17", reason="[bold]x[/bold]"))
 
     assert "\x1b" not in saga("list").err
@@ -273,6 +274,49 @@ def test_a_key_names_a_saga_and_its_definition_may_stand_before_it(saga: Any, co
     by_key, by_definition, _ = coordinator.asked
     assert by_key.query["key"] == "order/o-17"
     assert (by_definition.query["definition"], by_definition.query["key"]) == ("order", "o-17")
+
+
+KEY = "5F0C1B2A-7A52-4C1E-9D3B-2F6A0E8D4C11"
+
+
+@pytest.mark.parametrize("reference", [KEY, f"order/{KEY}", KEY.replace("-", "")])
+def test_a_key_that_is_a_uuid_names_its_saga(saga: Any, coordinator: Any, reference: str) -> None:
+    coordinator.answer("GET", "/v1/sagas", page(listed(key=reference)))
+    coordinator.answer("GET", f"/v1/sagas/{ID}", shown())
+    coordinator.answer("POST", f"/v1/sagas/{ID}/cancel", {"id": ID, "phase": "COMPENSATING"}, 202)
+    coordinator.answer("POST", f"/v1/sagas/{ID}/steps/charge/retry", {"id": ID, "phase": "RUNNING"}, 202)
+
+    assert saga("show", reference).code == 0
+    assert saga("cancel", reference, "--reason", "why").code == 0
+    assert saga("step", "retry", reference, "charge", "--reason", "why").code == 0
+
+
+def test_a_key_that_a_definition_computed_from_a_uuid_is_found_in_either_case(saga: Any, coordinator: Any) -> None:
+    coordinator.answer("GET", "/v1/sagas", page())
+    coordinator.answer("GET", "/v1/sagas", page(listed(key=KEY.lower())))
+    coordinator.answer("GET", f"/v1/sagas/{ID}", shown())
+
+    assert saga("show", KEY).code == 0
+    assert [asked.query["key"] for asked in coordinator.asked if "key" in asked.query] == [KEY, KEY.lower()]
+
+
+def test_an_id_goes_before_a_key_that_looks_like_one(saga: Any, coordinator: Any) -> None:
+    coordinator.answer("GET", "/v1/sagas", page(listed(OTHER, key=ID)))
+    coordinator.answer("GET", f"/v1/sagas/{ID}/journal", {"items": [], "next": None})
+    coordinator.answer("GET", f"/v1/sagas/{ID}", shown())
+
+    assert saga("show", ID.upper()).code == 0
+    assert coordinator.asked[-1].path == f"/v1/sagas/{ID}"
+
+
+def test_several_sagas_whose_key_is_a_uuid_are_listed(saga: Any, coordinator: Any) -> None:
+    coordinator.answer("GET", "/v1/sagas", page(listed(key=KEY), listed(OTHER, key=KEY, definition="return")))
+
+    told = saga("show", KEY)
+
+    assert told.code == 4
+    assert ID in told.err
+    assert OTHER in told.err
 
 
 def test_an_unknown_key_ends_4(saga: Any, coordinator: Any) -> None:
@@ -391,7 +435,7 @@ def test_acts_carry_why_and_who(saga: Any, coordinator: Any, monkeypatch: pytest
     assert saga("step", "retry", ID, "charge", "--reason", "bank is back").code == 0
     assert saga("step", "waive", ID, "charge", "--evidence", "receipt 4711", "--unsafe").code == 0
 
-    assert [asked.body for asked in coordinator.asked] == [
+    assert [asked.body for asked in coordinator.asked if asked.method == "POST"] == [
         {"reason": "changed mind", "actor": "ada"},
         {"reason": "bank is back", "actor": "ada"},
         {"evidence": "receipt 4711", "unsafe": True, "actor": "ada"},
@@ -401,7 +445,7 @@ def test_acts_carry_why_and_who(saga: Any, coordinator: Any, monkeypatch: pytest
 def test_a_steps_name_cannot_leave_its_place_in_the_path(saga: Any, coordinator: Any) -> None:
     assert saga("step", "retry", ID, "../../x?y", "--reason", "r").code == 4
 
-    assert coordinator.asked[0].path == f"/v1/sagas/{ID}/steps/..%2F..%2Fx%3Fy/retry"
+    assert coordinator.asked[-1].path == f"/v1/sagas/{ID}/steps/..%2F..%2Fx%3Fy/retry"
 
 
 @pytest.mark.parametrize(
