@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -11,8 +11,9 @@ from saga_coordinator.dead_letters import decode_headers
 from saga_coordinator.engine.waiting import Waiting
 from saga_coordinator.replies import CONSUMER
 from saga_coordinator.store.port import DeadLetter, Store
-from saga_schemas.header_fields import STEP
-from saga_schemas.ids import saga_key
+from saga_schemas.header_fields import KIND, OUTCOME, STEP
+from saga_schemas.ids import parse_saga_id, saga_key
+from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.times import format_us
 
 LOOKED_BACK_US: Final = 15 * 60 * 1_000_000
@@ -49,6 +50,19 @@ async def refused_replies(store: Store, saga_id: UUID, now: int) -> dict[str, Re
         if letter.consumer == CONSUMER and step is not None:
             found.setdefault(step, RefusedReply(id=letter.id, at=letter.at, reason=letter.reason, detail=letter.detail))
     return found
+
+
+def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:
+    """By saga: the steps that said that they are done. `letters`: of `Transaction.unread_replies`."""
+    found: dict[UUID, set[str]] = {}
+    for letter in letters:
+        said = dict(decode_headers(letter.headers))
+        saga_id = parse_saga_id((letter.key or b"").decode("ascii", "replace"))
+        done = said.get(OUTCOME) == Outcome.SUCCEEDED.value.encode() and said.get(KIND) != Kind.COMPENSATION.value.encode()
+        step = _step(letter)
+        if letter.consumer == CONSUMER and saga_id is not None and step is not None and done:
+            found.setdefault(saga_id, set()).add(step)
+    return {saga_id: frozenset(steps) for saga_id, steps in found.items()}
 
 
 def told(waiting: Waiting, refused: Mapping[str, RefusedReply]) -> Waiting:

@@ -12,6 +12,7 @@ for a while, each time longer.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
@@ -26,6 +27,7 @@ from saga_coordinator.instruments import Instruments
 from saga_coordinator.life import Life
 from saga_coordinator.parking import Parking
 from saga_coordinator.record_loop import as_bad
+from saga_coordinator.refused_replies import LOOKED_BACK_US, unread_steps
 from saga_coordinator.replies import CONSUMER as REPLIES
 from saga_coordinator.reply_reading import ReplyReading
 from saga_coordinator.saga_log import about
@@ -145,8 +147,21 @@ class TimerLoop:
         env = Env(now=tx.now, caught_up=caught_up, alive_since=self._life.since(tx.now))
         letters: list[DeadLetter] = []
         happened = {saga_id: self._from_inbox(work, events.get(saga_id, []), letters, tx.now) for saga_id, work in works.items()}
-        await self._sagas.fold(tx, [(work, [*happened[saga_id], WakeUp()]) for saga_id, work in works.items()], env)
+        unread = await self._unread(tx, works, env)
+        for steps in {frozenset[str](), *unread.values()}:  # nearly always only the first, for all
+            alike = [saga_id for saga_id in works if unread.get(saga_id, frozenset()) == steps]
+            of_each = [(works[saga_id], [*happened[saga_id], WakeUp()]) for saga_id in alike]
+            await self._sagas.fold(tx, of_each, replace(env, unread=steps) if steps else env)
         return Batch(works=list(works.values()), dead_letters=letters)
+
+    async def _unread(self, tx: Transaction, works: Mapping[UUID, SagaWork], env: Env) -> Mapping[UUID, frozenset[str]]:
+        """Of sagas that a limit is about to turn back: the steps that are done by a reply nobody here can read yet."""
+        limited = [
+            saga_id
+            for saga_id, work in works.items()
+            if work.saga is not None and timing.drains_wanted(work.compiled.definition, work.saga, env.now, env.lived_since)
+        ]
+        return unread_steps(await tx.unread_replies(limited, since=tx.now - LOOKED_BACK_US)) if limited else {}
 
     def _from_inbox(self, work: SagaWork, events: list[InboxEvent], letters: list[DeadLetter], now: int) -> list[Reply]:
         """What cannot be read after all (the token's key was taken away meanwhile) becomes a dead letter, as it would have at once."""

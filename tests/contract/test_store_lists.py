@@ -230,6 +230,23 @@ async def test_the_dead_letters_of_one_key_come_newest_first_and_only_so_old(sto
     assert await store.dead_letters_of(b"nobody", since=0, limit=2) == []
 
 
+async def test_the_unread_replies_of_some_sagas_are_found(store: Store) -> None:
+    ours, other = new_id(), new_id()
+    second = 1_000_000
+    key = str(ours).encode()
+    letters = [
+        letter(1, id=made_at(second), key=key, reason="unknown_schema"),
+        letter(2, id=made_at(2 * second), key=key, reason="schema_mismatch"),
+        letter(3, id=made_at(3 * second), key=str(other).encode(), reason="unknown_schema"),
+        letter(4, id=made_at(4 * second), key=key, reason="unknown_schema"),
+    ]
+    async with store.transaction() as transaction:
+        await transaction.add_dead_letters(letters)
+    async with store.transaction() as transaction:
+        assert await transaction.unread_replies([ours, new_id()], since=0) == [letters[0], letters[3]]
+        assert await transaction.unread_replies([ours], since=2 * second) == [letters[3]]
+
+
 def made_at(us: int) -> UUID:
     return uuid7(us, bytes(10))
 

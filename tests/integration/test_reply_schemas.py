@@ -32,7 +32,7 @@ DEFINITION = """
 saga: replied
 version: 1
 input: t.Input
-steps:
+%ssteps:
   - name: one
     participant: one
     command: t.Do
@@ -72,10 +72,10 @@ def in_the_new_schema(command: CommandHeaders) -> Sequence[Answer]:
 
 
 @asynccontextmanager
-async def system(url: str, mapping: str) -> AsyncIterator[Running]:
+async def system(url: str, mapping: str, limits: str = "") -> AsyncIterator[Running]:
     broker = MemoryBroker()
     async with opened(url) as store, running(store, broker, settings_for(url)) as instance:
-        await register(store, DEFINITION % mapping, CATALOG)
+        await register(store, DEFINITION % (limits, mapping), CATALOG)
         participant = ScriptedParticipant(broker, "one", in_the_new_schema)
         answering = asyncio.create_task(participant.run())
         try:
@@ -135,3 +135,22 @@ async def test_a_start_in_a_schema_that_another_instance_registered_a_moment_ago
         await it.broker.producer().send_all([sent], timeout_s=1)
         await until(lambda: len(it.participant.seen) >= 2)
         assert await it.store.dead_letters(after=None, limit=10) == []
+
+
+async def test_no_limit_turns_back_a_step_that_is_done_by_a_reply_nobody_can_read_yet(sqlite_url: str) -> None:
+    """Beside it a saga whose participant is silent, which shows that the limit has acted."""
+    answered: list[Any] = []
+
+    def script(command: CommandHeaders) -> Sequence[Answer]:
+        return [] if command.saga_id not in answered and command.kind is Kind.ACTION else in_the_new_schema(command)
+
+    async with system(sqlite_url, READ, limits="deadline: 500ms\n") as it:
+        it.participant.script = script
+        done = await start(it.instance, "replied", {"id": "1"})
+        answered.append(done)
+        silent = await start(it.instance, "replied", {"id": "2"})
+        assert await closed(it.instance, silent) == "COMPENSATED"
+        assert [waiting.name for waiting in (await it.view(done)).waiting] == ["reply_unreadable"]
+        await add(it.store, it.instance, DONE_2)
+        assert await closed(it.instance, done) == "COMPLETED"
+        assert set(await it.asked(done)) == {Kind.ACTION}

@@ -216,7 +216,7 @@ def _wake_up(draft: Draft) -> None:
 def _step_due(draft: Draft, step: Step) -> None:
     state = draft.step(step.name)
     limit = timing.step_limit_at(step, state, draft.limiting_phase)
-    if limit is not None and timing.is_over(step, state, limit, draft.env):
+    if limit is not None and timing.turns_back(step, state, limit, draft.env):
         fire(draft, step, Trigger.TIME_OVER)
     state = draft.step(step.name)
     limit = timing.silence_limit_at(step, state, draft.env.lived_since)
@@ -242,7 +242,7 @@ def _deadline(draft: Draft) -> None:
     if deadline is None or deadline > draft.env.now or draft.limiting_phase is not Phase.RUNNING:
         return
     still_open = [(step, state) for step, state in draft.steps() if is_open(state)]
-    if all(timing.is_over(step, state, deadline, draft.env) for step, state in still_open):
+    if all(timing.turns_back(step, state, deadline, draft.env) for step, state in still_open):
         draft.go_back("11", "deadline")
 
 

@@ -146,6 +146,11 @@ def is_over(step: Step, state: StepState, limit: int, env: Env) -> bool:
     return env.now > settled and env.caught_up.get(step.participant, 0) > settled
 
 
+def turns_back(step: Step, state: StepState, limit: int, env: Env) -> bool:
+    """The limit is over, and what it would undo did not say that it is done. (Silence is told to a person all the same.)"""
+    return step.name not in env.unread and is_over(step, state, limit, env)
+
+
 def due_times(definition: Definition, saga: Saga, lived_since: int = 0) -> Iterator[int]:
     """Every time at which this saga wants to be looked at."""
     phase = limiting_phase(definition, saga)
@@ -229,4 +234,5 @@ __all__ = [
     "reask_delay_us",
     "silence_limit_at",
     "step_limit_at",
+    "turns_back",
 ]

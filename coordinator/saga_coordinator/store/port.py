@@ -130,6 +130,10 @@ class Transaction(Protocol):
         """In id order (ids are UUIDv7: order of arrival)."""
         ...
 
+    async def unread_replies(self, ids: Collection[UUID], *, since: int) -> list[DeadLetter]:
+        """Replies of these sagas that became dead letters since then because their schema is unknown. Reads all letters since then."""
+        ...
+
     async def claim_starts(
         self, claims: Sequence[StartClaim], *, replace_closed: Collection[UUID] = ()
     ) -> dict[UUID, ClaimResult]:

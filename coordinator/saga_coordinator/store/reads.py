@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import listing, revisions, schema
 from saga_coordinator.store.columns import database_clock
-from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or
+from saga_coordinator.store.dialect import AnyRow, AnySelect, among, first_id, insert_or
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.journal import COLUMNS as JOURNAL
 from saga_coordinator.store.journal import journal_rows, select_journal
@@ -253,8 +253,7 @@ class SqlStore(ABC):
 
     async def dead_letters_of(self, key: bytes, *, since: int, limit: int) -> list[DeadLetter]:
         t = schema.dead_letter
-        first = UUID(int=since // 1000 << 80)  # ids begin with their time
-        query = select(t).where(t.c.id >= first, t.c.key == key).order_by(t.c.id.desc()).limit(limit)
+        query = select(t).where(t.c.id >= first_id(since), t.c.key == key).order_by(t.c.id.desc()).limit(limit)
         return [read(dead_letter, row, "dead_letter") for row in await self._rows(query)]
 
     async def dead_letter(self, id: UUID) -> DeadLetter | None:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from saga_coordinator.store import schema
 from saga_coordinator.store import statements as sql
 from saga_coordinator.store.claims import Claims
-from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or
+from saga_coordinator.store.dialect import AnyResult, among, first_id, insert_ignoring, insert_or
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.journal import journal_rows, select_journal
 from saga_coordinator.store.port import (
@@ -40,9 +40,10 @@ from saga_coordinator.store.port import (
     StartClaim,
     StoreError,
 )
-from saga_coordinator.store.rows import definition_row, inbox_event, read
+from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, read
 from saga_coordinator.store.statements import Statement, Write
 from saga_coordinator.store.writes import groups_of
+from saga_schemas.ids import saga_key
 
 
 class SqlTransaction(ABC):
@@ -179,6 +180,12 @@ class SqlTransaction(ABC):
             select(t.c.saga_id, t.c.id, t.c.kind, t.c.body).where(among(self._dialect, t.c.saga_id, ids)).order_by(t.c.id)
         )
         return [read(inbox_event, row, "inbox_event") for row in found]
+
+    async def unread_replies(self, ids: Collection[UUID], *, since: int) -> list[DeadLetter]:
+        t = schema.dead_letter
+        keys = [saga_key(id) for id in ids]
+        query = select(t).where(t.c.id >= first_id(since), t.c.reason == "unknown_schema", t.c.key.in_(keys)).order_by(t.c.id)
+        return [read(dead_letter, row, "dead_letter") for row in await self.execute(query)]
 
     async def delete_inbox(self, ids: Collection[UUID]) -> None:
         await self._put(sql.DROP_INBOX, [(id,) for id in sorted(ids)])

@@ -109,6 +109,7 @@ class Player:
     drained: bool = True
     alive_since: int | None = 0
     held: dict[str, str] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
     saga: Saga | None = None
     facts: tuple[Fact, ...] = ()
     """Of the last event."""
@@ -119,7 +120,14 @@ class Player:
     @property
     def env(self) -> Env:
         caught_up = {s.participant: self.now for s in self.definition.steps} if self.drained else {}
-        return Env(now=self.now, caught_up=caught_up, held=self.held, paused=self.paused, alive_since=self.alive_since)
+        return Env(
+            now=self.now,
+            caught_up=caught_up,
+            unread=self.unread,
+            held=self.held,
+            paused=self.paused,
+            alive_since=self.alive_since,
+        )
 
     @property
     def state(self) -> Saga:

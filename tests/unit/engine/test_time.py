@@ -92,6 +92,19 @@ def test_a_limit_is_proved_by_one_more_question_and_then_by_its_grace() -> None:
     assert player.play("wait:0.02").state.phase == "COMPENSATING"
 
 
+def test_neither_limit_turns_back_a_step_whose_done_is_there_and_cannot_be_read_but_silence_is_told() -> None:
+    for shape in (LINE, replace(definition(step("a", times=replace(PATIENT, step_ms=None))), deadline_ms=20_000)):
+        player = play(shape)
+        player.unread = frozenset({"a"})
+        for _ in range(60):
+            player.play("wait:15")
+        assert (player.state.phase, player.state.steps["a"].attention) == ("RUNNING", "no_answer")
+        player.unread = frozenset({"another"})
+        for _ in range(10):
+            player.play("wait:15")
+        assert player.state.phase == "COMPENSATING"
+
+
 def test_a_limit_in_a_backoff_is_proved_by_the_next_attempt() -> None:
     player = play(LINE)
     player.tell(player.reply("a", Outcome.FAILED, retry_after_ms=100_000))
