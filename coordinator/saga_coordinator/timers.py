@@ -21,7 +21,7 @@ from saga_coordinator.committer import Batch, Committer
 from saga_coordinator.dead_letters import dead_letter
 from saga_coordinator.drains import DrainRequests
 from saga_coordinator.engine import timing
-from saga_coordinator.engine.events import Env, Reply, WakeUp
+from saga_coordinator.engine.events import Env, Event, Reply, WakeUp
 from saga_coordinator.failures import Held, comes_again, said, told
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.life import Life
@@ -150,7 +150,7 @@ class TimerLoop:
         unread = await self._unread(tx, works, env)
         for steps in {frozenset[str](), *unread.values()}:  # nearly always only the first, for all
             alike = [saga_id for saga_id in works if unread.get(saga_id, frozenset()) == steps]
-            of_each = [(works[saga_id], [*happened[saga_id], WakeUp()]) for saga_id in alike]
+            of_each: list[tuple[SagaWork, list[Event]]] = [(works[saga_id], [*happened[saga_id], WakeUp()]) for saga_id in alike]
             await self._sagas.fold(tx, of_each, replace(env, unread=steps) if steps else env)
         return Batch(works=list(works.values()), dead_letters=letters)
 
