@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from saga_coordinator.closings import Closings
 from saga_coordinator.committer import Committer
 from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.deliveries import Delivery, Refusals
 from saga_coordinator.drains import DrainLoop, DrainRequests
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.instruments import Instruments
@@ -75,7 +76,8 @@ class _Parts:
             batch_sent=self.instruments.sender_batch,
         )
         self.instruments.watch(self.sender)
-        self.relay = Relay(store, self.sender, clock)
+        self.refusals = Refusals()
+        self.relay = Relay(store, self.sender, clock, self.refusals)
         self.closings = Closings()
         self.committer = Committer(store, self.relay, self.closings, Telemetry(self.instruments), clock)
         self.reading = ReplyReading(catalog=self.definitions.catalog, keys=self.keys, topics=self.topics, tenant=settings.tenant)
@@ -184,6 +186,7 @@ class _Parts:
             outbound=self.outbound,
             clock=self.clock,
             instruments=self.instruments,
+            refusals=self.refusals,
         )
 
     def projector_loops(self) -> list[Loop]:
@@ -210,6 +213,11 @@ class _Parts:
 
         return [metric_export(self.settings, self.instruments, self.clock).run]
 
+    def delivery(self, watchdog: Watchdog) -> Delivery:
+        """What this instance knows now."""
+        silent = self.sender.last_error if not self.sender.healthy else self.life.kafka_away or watchdog.kafka_away
+        return Delivery(kafka_away=silent, refusals=self.refusals)
+
     def coordinator(self, watchdog: Watchdog) -> Coordinator:
         return Coordinator(
             settings=self.settings,
@@ -222,6 +230,7 @@ class _Parts:
             watchdog=watchdog,
             instruments=self.instruments,
             clock=self.clock,
+            delivery=lambda: self.delivery(watchdog),
         )
 
 

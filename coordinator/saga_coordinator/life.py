@@ -24,6 +24,7 @@ from saga_messaging.clock import Clock
 SCOPE: Final = "life"
 EVERY_S: Final = 1.0
 LAPSE_US: Final = 5_000_000
+REACH_S: Final = 3.0
 _SEEN, _SINCE = "seen_at", "alive_since"
 _TROUBLE = (StoreError, BrokerError, TimeoutError)
 
@@ -43,6 +44,8 @@ class Life:
         self._since = 0
         self.trouble = ""
         """Why the last beat failed; empty: it did not."""
+        self.kafka_away: str | None = None
+        """Why the broker did not answer the last beat; None: it did."""
         self._log = structlog.get_logger("life")
 
     def since(self, now: int) -> int | None:
@@ -67,7 +70,7 @@ class Life:
             at = await self._store.now()  # first: whatever takes long below makes us look older, not younger
             if not self._sends():
                 raise BrokerError("commands do not leave")
-            await self._broker.cluster_id()
+            await self._reach()
             rows = await self._store.control(SCOPE, self._tenant)
             seen, since = int(rows.get(_SEEN, 0)), int(rows.get(_SINCE, 0))
             lapsed = at - seen > LAPSE_US
@@ -80,6 +83,15 @@ class Life:
         self._seen_at, self._since = at, at if lapsed else since
         if lapsed:
             self._log.info("life_begins", silent_s=round((at - seen) / 1e6) if seen else None)
+
+    async def _reach(self) -> None:
+        try:
+            async with asyncio.timeout(REACH_S):
+                await self._broker.cluster_id()
+        except (BrokerError, TimeoutError) as error:
+            self.kafka_away = str(error) or f"no answer within {REACH_S:g} s"
+            raise
+        self.kafka_away = None
 
     def _tell(self, trouble: str) -> None:
         """Once: no limit acts until it is over."""

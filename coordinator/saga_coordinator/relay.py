@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from saga_coordinator.deliveries import Refusals
 from saga_coordinator.saga_log import about_record
 from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.transitions import Pending
@@ -28,10 +29,11 @@ Ticket = tuple[int, UUID]
 class Relay:
     """Between the committer and the Sender."""
 
-    def __init__(self, store: Store, sender: Sender[Ticket], clock: Clock) -> None:
+    def __init__(self, store: Store, sender: Sender[Ticket], clock: Clock, refusals: Refusals) -> None:
         self._store = store
         self._sender = sender
         self._clock = clock
+        self._refusals = refusals
         self._log = structlog.get_logger("relay")
 
     def offer(self, pending: Sequence[Pending]) -> None:
@@ -68,6 +70,7 @@ class Relay:
         """What the broker will not take keeps its row; the sweeper holds it alone and tries again."""
         for refusal in self._sender.take_refused():
             known = about_record(refusal.record)
+            self._refusals.note(refusal.ticket[1], refusal.reason)
             self._log.error("publish_refused", **known, outbox_id=str(refusal.ticket[1]), reason=refusal.reason)
 
     async def delete_acked(self) -> None:

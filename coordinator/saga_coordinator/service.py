@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from saga_coordinator.closings import Closings
 from saga_coordinator.committer import Batch, Committer
 from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.deliveries import Delivery
 from saga_coordinator.engine.events import Cancel, Env, Event, Refused, RetryStep, WaiveStep
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.requests import SagaUnknown, StartRequest, StartResult
@@ -40,6 +41,7 @@ class Coordinator:
         watchdog: Watchdog,
         instruments: Instruments,
         clock: Clock,
+        delivery: Callable[[], Delivery],
     ) -> None:
         self.settings = settings
         self.store = store
@@ -52,6 +54,7 @@ class Coordinator:
         self._watchdog = watchdog
         self.instruments = instruments
         self._clock = clock
+        self._delivery = delivery
 
     async def start(self, request: StartRequest) -> StartResult:
         """Raises StartRefused, StoreError, TimeoutError; after the last two the same request id may be sent again."""
@@ -116,6 +119,10 @@ class Coordinator:
     async def no_consumer(self) -> Mapping[str, str]:
         """Participants whose command topic nobody reads, with a sentence."""
         return self._watchdog.unread()
+
+    def delivery(self) -> Delivery:
+        """What this instance knows of its way to the broker."""
+        return self._delivery()
 
     def trace_ignored(self) -> None:
         self.instruments.bad_trace_context("http")

@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
+from saga_coordinator.deliveries import Refusals
 from saga_coordinator.engine.encoding import UnreadableState, decode_facts
 from saga_coordinator.failures import Held, said
 from saga_coordinator.instruments import Instruments
@@ -52,6 +53,7 @@ class Sweeper:
         outbound: Outbound,
         clock: Clock,
         instruments: Instruments,
+        refusals: Refusals,
     ) -> None:
         self._store = store
         self._broker = broker
@@ -59,6 +61,7 @@ class Sweeper:
         self._outbound = outbound
         self._clock = clock
         self._instruments = instruments
+        self._refusals = refusals
         self._producer: Producer | None = None
         self._held: Held[UUID] = Held()
         self._log = structlog.get_logger("sweeper")
@@ -133,6 +136,7 @@ class Sweeper:
         return len(sent)
 
     def _hold(self, owed: _Owed, error: str) -> None:
+        self._refusals.note(owed.row.id, error)
         wait = self._held.hold(owed.row.id, self._clock.monotonic_s())
         self._log.warning("publish_held", **owed.about, version=owed.row.version, error=error, retry_in_s=wait)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from saga_coordinator.attempts import AttemptView, Conduct, conduct_of, read_journal
 from saga_coordinator.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.definitions.compile import CompiledDefinition
+from saga_coordinator.deliveries import Delivery, Unsent, told_of_delivery, unsent_commands
 from saga_coordinator.engine.definition import Step
 from saga_coordinator.engine.encoding import UnreadableState, decode_saga
 from saga_coordinator.engine.state import Saga, Status, StepState
@@ -23,6 +24,7 @@ from saga_coordinator.store.port import AttentionRow, DefinitionRow, Listed, Sag
 from saga_schemas.times import format_us
 
 _MOST_ATTENTION: Final = 1_000
+NOT_SENT: Final = "not sent yet"
 _DEFAULT_WAY_OUT: Final = (
     "see the coordinator's log for this saga; `saga step retry` or `saga step waive` once the cause is known"
 )
@@ -160,6 +162,9 @@ class _Sources:
     attention: list[AttentionRow]
     no_consumer: Mapping[str, str]
     trace_url: str | None
+    delivery: Delivery
+    unsent: Mapping[str, Unsent] = field(default_factory=dict)
+    """By step: the latest command, where it has not left."""
     refused: Mapping[str, RefusedReply] = field(default_factory=dict)
     """By step: the latest reply that could not be read."""
     notes: list[str] = field(default_factory=list)
@@ -172,6 +177,7 @@ async def saga_view(
     definitions: DefinitionCache,
     no_consumer: Mapping[str, str] | None = None,
     trace_url: str | None = None,
+    delivery: Delivery | None = None,
 ) -> SagaView:
     """Raises StoreError only."""
     journal = await read_journal(store, row)
@@ -182,10 +188,12 @@ async def saga_view(
         attention=(await store.attention_of(row.id))[:_MOST_ATTENTION],
         no_consumer=no_consumer or {},
         trace_url=trace_url,
+        delivery=delivery or Delivery(),
     )
     sources.notes += sources.conduct.notes
     if row.closed_at is None:
         sources.refused = await refused_replies(store, row.id, sources.now)
+        sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
     try:
         sources.saga = decode_saga(str(row.id), row.state, row.state_format)
@@ -236,12 +244,15 @@ def _steps(sources: _Sources, payloads: Payloads) -> tuple[StepView, ...]:
         return ()
     compiled = sources.compiled.definition.by_name if sources.compiled else {}
     names = [name for name in compiled if name in sources.saga.steps] or list(sources.saga.steps)
-    return tuple(_step(name, sources.saga.steps[name], compiled.get(name), sources.conduct, payloads) for name in names)
+    return tuple(_step(name, sources.saga.steps[name], compiled.get(name), sources, payloads) for name in names)
 
 
-def _step(name: str, state: StepState, step: Step | None, conduct: Conduct, payloads: Payloads) -> StepView:
+def _step(name: str, state: StepState, step: Step | None, sources: _Sources, payloads: Payloads) -> StepView:
+    conduct, unsent = sources.conduct, sources.unsent.get(name)
     reply = payloads.show(state.reply if isinstance(state.reply, bytes) else conduct.replies.get(name))
     attempts, omitted = conduct.attempts_of(name)
+    if unsent is not None:
+        attempts = tuple(_not_sent(one, state) for one in attempts)
     return StepView(
         name=name,
         participant=step.participant if step else None,
@@ -256,6 +267,12 @@ def _step(name: str, state: StepState, step: Step | None, conduct: Conduct, payl
         attempts=attempts,
         attempts_omitted=omitted,
     )
+
+
+def _not_sent(attempt: AttemptView, state: StepState) -> AttemptView:
+    """The latest command of the step has not left: nobody was asked."""
+    latest = (attempt.direction, attempt.run, attempt.attempt) == (state.asking, state.run, state.attempt)
+    return replace(attempt, message=NOT_SENT) if latest and attempt.outcome is None else attempt
 
 
 def _exceptions(sources: _Sources) -> Iterable[ExceptionView]:
@@ -285,7 +302,8 @@ def _waiting(sources: _Sources) -> list[Waiting]:
         return [Waiting(step=None, name=name, since=None, until=sources.row.wake_at, mover=_PARKED_WAY_OUT)]
     found = waiting_for(sources.compiled.definition, sources.saga, sources.now)
     by_name = sources.compiled.definition.by_name
-    return [told(_with_consumer(one, by_name, sources.no_consumer), sources.refused) for one in found]
+    known = [told(_with_consumer(one, by_name, sources.no_consumer), sources.refused) for one in found]
+    return [told_of_delivery(one, sources.unsent, sources.delivery) for one in known]
 
 
 def _with_consumer(waiting: Waiting, steps: Mapping[str, Step], no_consumer: Mapping[str, str]) -> Waiting:

@@ -69,6 +69,8 @@ class Watchdog:
         self._readers = readers
         self._unread_since: dict[str, float] = {}
         self._problems: dict[str, str] = {}
+        self.kafka_away: str | None = None
+        """Why the broker did not answer when it was asked who reads; None: it did."""
         self._letters = LetterRelay(store, broker, topics, clock)
         self._figures_after = -math.inf
         self._log = structlog.get_logger("watchdog")
@@ -171,6 +173,12 @@ class Watchdog:
     async def _who_reads(self) -> None:
         participants = await self._definitions.participants()
         now = self._clock.monotonic_s()
+        try:
+            await self._broker.cluster_id()
+        except (BrokerError, TimeoutError) as error:
+            self.kafka_away = said(error)
+            raise
+        self.kafka_away = None
         for name in participants:
             readers = await self._broker.readers(self._topics.command_group(name))
             if readers == 0:

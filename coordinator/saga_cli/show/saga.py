@@ -158,7 +158,7 @@ def _attempt_line(attempt: Json) -> Text:
     word = f"{_DIRECTIONS.get(attempt['direction'], attempt['direction'])} {attempt['attempt']}"
     run = f" of run {attempt['run']}" if attempt["run"] > 1 else ""
     if attempt["outcome"] is None:
-        return plain(f"{word}{run}  asked {ago(attempt['asked_at'])} ago, no answer")
+        return plain(f"{word}{run}  asked {ago(attempt['asked_at'])} ago, {attempt.get('message') or 'no answer'}")
     why = "  ".join(str(attempt[name]) for name in ("code", "message") if attempt.get(name))
     return plain(f"{word}{run}  {attempt['outcome']}  {span(attempt['duration_ms'] / 1000)}  {why}".rstrip())
 

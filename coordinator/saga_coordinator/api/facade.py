@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.deliveries import Delivery
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow, Store
@@ -68,6 +69,10 @@ class Facade(Protocol):
 
     def trace_ignored(self) -> None:
         """A start's trace context was malformed; counted, for the caller's sake."""
+        ...
+
+    def delivery(self) -> Delivery:
+        """What this instance knows of its way to the broker."""
         ...
 
     async def no_consumer(self) -> Mapping[str, str]:

@@ -115,7 +115,12 @@ async def show_saga(behind: Behind, saga_id: str, wanted: Annotated[WaitQuery, Q
             row = await behind.wait_closed(row.id, wanted.wait_s) or row
     no_consumer = {} if row.closed_at is not None else await behind.no_consumer()
     return await saga_view(
-        row, store=behind.store, definitions=behind.definitions, no_consumer=no_consumer, trace_url=await _trace_url(behind, row)
+        row,
+        store=behind.store,
+        definitions=behind.definitions,
+        no_consumer=no_consumer,
+        trace_url=await _trace_url(behind, row),
+        delivery=behind.delivery(),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from saga_coordinator.api import create_app
 from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.deliveries import Delivery
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow
@@ -131,6 +132,9 @@ class ScriptedCoordinator:
 
     def trace_ignored(self) -> None:
         self.traces_ignored += 1
+
+    def delivery(self) -> Delivery:
+        return Delivery()
 
     async def no_consumer(self) -> Mapping[str, str]:
         return {}

@@ -37,6 +37,7 @@ class Kept:
         self.journal, self.schemas, self.now = stored.journal, stored.schemas, stored.now
         self.attention_of, self.definition_rows = stored.attention_of, stored.definition_rows
         self.dead_letters_of = stored.dead_letters_of
+        self.outbox_older_than = stored.outbox_older_than
 
     async def saga(self, saga_id: UUID) -> SagaRow | None:
         row = self.stored.row

@@ -15,6 +15,7 @@ from saga_coordinator.attempts import FIRST_SHOWN
 from saga_coordinator.dead_letters import encode_headers
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.definitions import compile_definition, lint, records_reached
+from saga_coordinator.deliveries import Delivery
 from saga_coordinator.engine import decide
 from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Reply, Start, WakeUp
@@ -22,7 +23,16 @@ from saga_coordinator.engine.facts import evolve
 from saga_coordinator.engine.state import Saga
 from saga_coordinator.journal_view import record_views
 from saga_coordinator.payload_view import ANSWER_BYTES, SHOWN_BYTES, Payloads
-from saga_coordinator.store.port import AttentionRow, DeadLetter, DefinitionRow, JournalRow, SagaRow, SchemaRow
+from saga_coordinator.store.port import (
+    AttentionRow,
+    DeadLetter,
+    DefinitionRow,
+    JournalRow,
+    OutboxRow,
+    SagaRow,
+    SchemaRow,
+    shard_of,
+)
 from saga_coordinator.views import SagaView, saga_view
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
@@ -62,6 +72,7 @@ class Stored:
     records: list[JournalRow] = field(default_factory=list)
     attention: list[AttentionRow] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    outbox: list[OutboxRow] = field(default_factory=list)
     without_definition: bool = False
     now_us: int = T0
 
@@ -108,6 +119,10 @@ class Stored:
         assert key == str(SAGA).encode()
         return [letter for letter in reversed(self.letters) if letter.at >= since][:limit]
 
+    async def outbox_older_than(self, shard: int, before: int, limit: int) -> list[OutboxRow]:
+        assert shard == shard_of(SAGA)
+        return self.outbox
+
     async def definition_rows(self, ids: object) -> list[DefinitionRow]:
         if self.without_definition:
             return []
@@ -121,11 +136,11 @@ class Stored:
     async def schemas(self) -> list[SchemaRow]:
         return [SchemaRow(id=schema.id, subject=schema.full_name, version=1, document=schema.canonical) for schema in SHOP]
 
-    async def view(self, no_consumer: Mapping[str, str] | None = None) -> SagaView:
+    async def view(self, no_consumer: Mapping[str, str] | None = None, delivery: Delivery | None = None) -> SagaView:
         store: Any = self
         definitions = DefinitionCache(store, "default")
         await definitions.refresh_schemas()
-        return await saga_view(self.row, store=store, definitions=definitions, no_consumer=no_consumer)
+        return await saga_view(self.row, store=store, definitions=definitions, no_consumer=no_consumer, delivery=delivery)
 
 
 def schema(name: str) -> Schema:
