@@ -205,13 +205,17 @@ def _refusal(status: int, problem: Json) -> CommandFailed:
     said = str(problem.get("detail") or problem.get("title") or "refused")
     lines = [_printable(f"{code}: {said}{'; try again later' if status == 503 else ''}")]
     lines += [finding_line(finding) for finding in problem.get("findings") or ()]
-    lines += [_printable(f"  {wrong['field']}: expected {wrong['expected']}") for wrong in problem.get("errors") or ()]
+    lines += [_printable(f"  {wrong.get('said') or _expected(wrong)}") for wrong in problem.get("errors") or ()]
     lines += [_printable(f"  {reason}") for reason in problem.get("reasons") or ()]
     field, expected = problem.get("field"), problem.get("expected")
     if len(lines) == 1 and field and expected and str(expected) not in said:
         lines[0] += _printable(f" ({field}: expected {expected})")
     exit_code = ExitCode.FINDINGS if code in _FINDINGS else _CODE_BY_STATUS.get(status, ExitCode.NO_SERVER)
     return CommandFailed("\n".join(lines), exit_code)
+
+
+def _expected(wrong: Json) -> str:
+    return f"{wrong['field']}: expected {wrong['expected']}"
 
 
 def finding_line(finding: Json) -> str:

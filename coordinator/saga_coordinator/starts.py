@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from saga_coordinator.committer import Batch, Committer
@@ -94,7 +95,7 @@ class Starts:
             value = from_plain(compiled.input_schema, request.input)
             framed = encode(compiled.input_schema, value)
         except PlainInvalid as wrong:
-            raise StartRefused(INPUT_INVALID, f"the input's field {wrong.path} is not {wrong.expected}", _where(wrong)) from None
+            raise StartRefused(INPUT_INVALID, _said(wrong), _where(wrong)) from None
         except EncodingFailed as wrong:
             raise StartRefused(INPUT_INVALID, wrong.detail, {"field": wrong.path}) from None
         return self.prepared(request, definition_id, compiled, framed)
@@ -273,5 +274,12 @@ def body_hash(*parts: bytes) -> bytes:
     return digest.digest()
 
 
-def _where(wrong: PlainInvalid) -> dict[str, str]:
-    return {"field": wrong.path, "expected": wrong.expected}
+def _said(wrong: PlainInvalid) -> str:
+    first, *others = (problem.said for problem in wrong.problems)
+    return f"the input does not fit: {first}" if not others else f"the input does not fit in {len(wrong.problems)} places"
+
+
+def _where(wrong: PlainInvalid) -> dict[str, Any]:
+    """`errors` only where there are several: one is told by the detail."""
+    errors = [{"field": problem.path, "expected": problem.expected, "said": problem.said} for problem in wrong.problems]
+    return {"field": wrong.path, "expected": wrong.expected} | ({"errors": errors} if len(errors) > 1 else {})

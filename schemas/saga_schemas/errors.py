@@ -5,6 +5,9 @@ No error here ever carries a payload, a key or a secret: `reason` is a stable co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 
 class BadMessage(Exception):
     """This record can never be read: dead-letter it with `reason`, count it, move the offset on.
@@ -50,13 +53,35 @@ class EncodingFailed(Exception):
         self.detail = detail
 
 
-class PlainInvalid(Exception):
-    """Plain JSON does not fit its Avro schema. `path` is a dotted field path, `expected` the type in words."""
+class PlainProblem(NamedTuple):
+    """One field that does not fit. `path` is a dotted field path, `expected` what belongs there in words, `said` both as a sentence."""
 
-    def __init__(self, path: str, expected: str) -> None:
+    path: str
+    expected: str
+    said: str
+
+
+class PlainInvalid(Exception):
+    """Plain JSON does not fit its Avro schema: all that is wrong, as far as it is told; `path` and `expected` of the first."""
+
+    def __init__(self, path: str, expected: str, said: str | None = None) -> None:
         super().__init__(f"{path or 'value'}: expected {expected}")
-        self.path = path
-        self.expected = expected
+        self.problems: tuple[PlainProblem, ...] = (PlainProblem(path, expected, said or f"{path or 'it'} is not {expected}"),)
+
+    @classmethod
+    def of(cls, problems: Sequence[PlainProblem]) -> PlainInvalid:
+        """Several at once; at least one."""
+        made = cls(*problems[0])
+        made.problems = tuple(problems)
+        return made
+
+    @property
+    def path(self) -> str:
+        return self.problems[0].path
+
+    @property
+    def expected(self) -> str:
+        return self.problems[0].expected
 
 
 class BindingFailed(Exception):

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any, Final
 from uuid import UUID
 
 from saga_schemas.binding import describe
-from saga_schemas.errors import PlainInvalid
+from saga_schemas.errors import PlainInvalid, PlainProblem
 from saga_schemas.scalars import NotOne, natural, text_of, value_of
 from saga_schemas.schema import Schema, record_branches
 from saga_schemas.times import EPOCH, format_us, from_datetime
 
+MOST_PROBLEMS: Final = 10
+"""Told at once."""
+_SHOWN_CHARS: Final = 64
 _MOST_NODES: Final = 300_000
 """Values looked at in one conversion: more than a payload can hold, few enough where unions of records are tried branch by branch."""
 
@@ -76,10 +80,11 @@ class _Reading:
             return self.record(node, obj, path)
         if kind == "array":
             _expect(isinstance(obj, list), path, node)
-            return [self.value(node["items"], each, f"{path}[{index}]") for index, each in enumerate(obj)]
+            return self.all_of((node["items"], each, f"{path}[{index}]") for index, each in enumerate(obj))
         if kind == "map":
             _expect(isinstance(obj, dict) and all(_is_text(key) for key in obj), path, node)
-            return {key: self.value(node["values"], each, _join(path, "*")) for key, each in obj.items()}
+            made = self.all_of((node["values"], each, _join(path, "*")) for each in obj.values())
+            return dict(zip(obj, made, strict=True))
         try:
             made = value_of(_Scalar(node), obj)
         except NotOne as problem:
@@ -91,18 +96,32 @@ class _Reading:
     def record(self, node: Any, obj: Any, path: str) -> dict[str, Any]:
         _expect(isinstance(obj, dict), path, node)
         fields = {entry["name"]: entry for entry in node["fields"]}
-        # The name is the sender's own text, so it is not repeated: how many fields there should be is enough to find it.
-        if any(name not in fields for name in obj):
-            raise PlainInvalid(path, f"only the fields {', '.join(fields) or '(none)'}")
-        missing = [name for name, entry in fields.items() if name not in obj and "default" not in entry]
-        if missing:
-            raise PlainInvalid(_join(path, missing[0]), describe(fields[missing[0]]["type"]))
+        amiss = [_unknown(_join(path, _shown(name)), name, fields) for name in obj if name not in fields]
+        amiss += [
+            _missing(_join(path, name), entry) for name, entry in fields.items() if name not in obj and "default" not in entry
+        ]
+        given = [name for name in fields if name in obj]
+        made = self.all_of(((fields[name]["type"], obj[name], _join(path, name)) for name in given), amiss)
+        values = dict(zip(given, made, strict=True))
         return {
-            name: self.value(entry["type"], obj[name], _join(path, name))
-            if name in obj
-            else self.default(entry["type"], entry["default"])
+            name: values[name] if name in values else self.default(entry["type"], entry["default"])
             for name, entry in fields.items()
         }
+
+    def all_of(self, parts: Iterable[tuple[Any, Any, str]], amiss: Sequence[PlainProblem] = ()) -> list[Any]:
+        """The values of all parts, or everything that is amiss with them, up to a bound."""
+        made: list[Any] = []
+        problems = list(amiss)
+        for node, obj, path in parts:
+            try:
+                made.append(self.value(node, obj, path))
+            except PlainInvalid as wrong:
+                problems += wrong.problems
+            if self.nodes > _MOST_NODES or len(problems) >= MOST_PROBLEMS:
+                break
+        if problems:
+            raise PlainInvalid.of(problems[:MOST_PROBLEMS])
+        return made
 
     def union(self, node: list[Any], obj: Any, path: str) -> Any:
         if obj is None:
@@ -158,6 +177,23 @@ class _Reading:
         records = record_branches(node, self.types)
         name = branch if isinstance(branch, str) else branch.get("name")
         return (name, value) if len(records) > 1 and name in records else value
+
+
+def _unknown(path: str, name: Any, fields: Mapping[str, Any]) -> PlainProblem:
+    close = get_close_matches(str(name)[:_SHOWN_CHARS], list(fields), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"only the fields {', '.join(fields) or '(none)'}"
+    return PlainProblem(path, f"no field of that name; {hint}", f"{path} is no field; {hint}")
+
+
+def _missing(path: str, entry: Mapping[str, Any]) -> PlainProblem:
+    words = describe(entry["type"])
+    return PlainProblem(path, words, f"{path} is missing; it is {words}")
+
+
+def _shown(name: Any) -> str:
+    """A name that somebody else gave: one line, printable, short."""
+    plain = "".join(char if char.isprintable() else "�" for char in str(name)[:_SHOWN_CHARS])
+    return plain if len(str(name)) <= _SHOWN_CHARS else f"{plain}…"
 
 
 class _Scalar:

@@ -106,7 +106,8 @@ def load_json(text: str | bytes) -> Any:
     if len(text) > limits.SCHEMA_BYTES:
         raise SchemaRefused(f"a schema has at most {limits.SCHEMA_BYTES} bytes")
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        plain = text.removeprefix("\ufeff") if isinstance(text, str) else text  # of bytes, json reads a byte order mark
+        return json.loads(plain, object_pairs_hook=_unique, parse_constant=_no_constant)
     except SchemaRefused:
         raise
     except RecursionError:

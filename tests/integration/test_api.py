@@ -306,7 +306,7 @@ async def test_a_start_is_idempotent_per_request_and_per_key(running: Running) -
         ({"input": ORDER | {"total": "much"}}, 422, "input_invalid", "total"),
         ({"input": ORDER | {"total": 2**63 - 1, "quantity": 2**31}}, 422, "input_invalid", "quantity"),
         ({"input": {"order_id": "o-1"}}, 422, "input_invalid", "customer"),
-        ({"input": ORDER | {"secret-4711": 1}}, 422, "input_invalid", ""),
+        ({"input": ORDER | {"adress": "secret-4711"}}, 422, "input_invalid", "adress"),
         ({"input": ORDER | {"faults": [{"step": "x", "kind": "unheard"}]}}, 422, "input_invalid", "faults[0].kind"),
     ],
 )
@@ -318,6 +318,17 @@ async def test_a_start_that_makes_no_sense_says_which_field(
     assert (response.status_code, said["code"]) == (status, code)
     assert field is None or (said["field"] == field and said["expected"])
     assert "4711" not in response.text
+
+
+async def test_everything_amiss_with_an_input_is_said_at_once(running: Running) -> None:
+    order = {name: given for name, given in ORDER.items() if name != "total"} | {"totl": 5, "quantity": "two"}
+    response = await running.http.post("/v1/sagas", json={"definition": "order", "input": order})
+    assert response.json()["detail"] == "the input does not fit in 3 places"
+    assert [(wrong["field"], wrong["said"]) for wrong in response.json()["errors"]] == [
+        ("totl", "totl is no field; did you mean total?"),
+        ("total", "total is missing; it is long"),
+        ("quantity", "quantity is not int"),
+    ]
 
 
 # --- operators -----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Outpu
 
 _DEFAULT_WAIT_S = 60
 MAX_INPUT_BYTES = 1024 * 1024
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class OnOpen(StrEnum):
@@ -120,8 +121,8 @@ def read_input(given: str) -> dict[str, Any]:
 def _text(given: str) -> str:
     try:
         if given == "-":
-            return sys.stdin.read(MAX_INPUT_BYTES + 1)
-        return Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+            return sys.stdin.read(MAX_INPUT_BYTES + 1).removeprefix(_BYTE_ORDER_MARK)
+        return Path(given[1:]).read_text(encoding="utf-8-sig") if given.startswith("@") else given
     except UnicodeDecodeError:
         raise typer.BadParameter("not UTF-8", param_hint="--input") from None
     except OSError as error:

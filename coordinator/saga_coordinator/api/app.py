@@ -68,16 +68,14 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    """Where, in our own names: the name of an unknown field is the sender's text and is not repeated."""
+    """Where. The name of an unknown field is the sender's text: shown printable and short, so that it can be found."""
     door, *place = error["loc"]
-    if error["type"] == "extra_forbidden":
-        place = place[:-1]
-    return ".".join(str(part) for part in place or [door])[:_FIELD_CHARS]
+    return "".join(char if char.isprintable() else "�" for char in ".".join(str(part) for part in place or [door])[:_FIELD_CHARS])
 
 
 def _expected(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
-        return "no field or parameter but those documented"
+        return "no field or parameter of that name"
     if error["type"] == "missing":
         return "a value: it is required"
     message = str(error["msg"]).removeprefix("Value error, ")

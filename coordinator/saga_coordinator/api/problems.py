@@ -62,6 +62,7 @@ class FieldProblem(BaseModel):
 
     field: str
     expected: str
+    said: str | None = Field(None, description="input_invalid: what is wrong, as a sentence")
 
 
 class FindingShown(BaseModel):
@@ -88,7 +89,7 @@ class ProblemDocument(BaseModel):
     detail: str | None = None
     field: str | None = Field(None, description="request_invalid, input_invalid: where")
     expected: str | None = Field(None, description="request_invalid, input_invalid: what belongs there")
-    errors: list[FieldProblem] | None = Field(None, description="request_invalid: the first ten fields")
+    errors: list[FieldProblem] | None = Field(None, description="request_invalid, input_invalid: the first ten fields")
     findings: list[FindingShown] | None = Field(None, description="definition_invalid: all findings")
     saga_id: str | None = Field(None, description="key_held: by which saga")
     reasons: list[str] | None = Field(None, description="not_ready, schema_incompatible: each reason")

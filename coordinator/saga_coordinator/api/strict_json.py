@@ -23,7 +23,7 @@ class JsonInvalid(ValueError):
 def parse(body: bytes) -> Any:
     """The value. Raises JsonInvalid."""
     try:
-        text = body.decode("utf-8")
+        text = body.decode("utf-8-sig")  # a byte order mark is no part of the text
     except UnicodeDecodeError:
         raise JsonInvalid("the body is not UTF-8") from None
     try:

@@ -70,7 +70,7 @@ def _text_of(source: str | bytes, report: Report) -> str | None:
         report.add("S003", Node("", 1, 1), f"the file has {size} bytes, at most {MAX_DEFINITION_BYTES} are read")
         return None
     try:
-        text = source.decode("utf-8") if isinstance(source, bytes) else source
+        text = source.decode("utf-8-sig") if isinstance(source, bytes) else source.removeprefix("\ufeff")
         text.encode("utf-8")
     except UnicodeError:
         report.add("S001", Node("", 1, 1), "not UTF-8 text; save the file as UTF-8")

@@ -188,7 +188,7 @@ async def test_what_is_not_there_is_a_problem(http: httpx.AsyncClient, method: s
         (START | {"key": " k"}, "key"),
         (START | {"on_open": "maybe"}, "on_open"),
         (START | {"on_closed": "return_existing"}, "on_closed"),
-        (START | {"secret-4711": 1}, "body"),
+        (START | {"inptu": "secret-4711"}, "inptu"),
     ],
 )
 async def test_a_start_of_a_wrong_shape_names_the_field(
@@ -225,7 +225,7 @@ async def test_two_request_ids_are_refused(http: httpx.AsyncClient) -> None:
         ("key=", "key"),
         ("key=%00", "key"),
         ("cursor=" + "a" * 300, "cursor"),
-        ("state=RUNNING", "query"),
+        ("state=RUNNING", "state"),
     ],
 )
 async def test_a_bad_filter_names_the_parameter(http: httpx.AsyncClient, query: str, field: str) -> None:

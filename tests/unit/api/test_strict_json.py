@@ -28,7 +28,7 @@ REFUSED = {
     "a trailing comma": b"[1,]",
     "a comment": b"[1] // one",
     "single quotes": b"['a']",
-    "a byte order mark": b"\xef\xbb\xbf{}",
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf{}",
     "UTF-16": "{}".encode("utf-16"),
     "not UTF-8": b'["\xff"]',
     "a control character": b'["\x01"]',
@@ -87,3 +87,7 @@ def test_every_ordinary_value_comes_back(value: object) -> None:
 def test_any_bytes_are_a_value_or_refused(body: bytes) -> None:
     with contextlib.suppress(JsonInvalid):
         parse(body)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert parse(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}

@@ -209,6 +209,31 @@ def test_a_problems_fields_stand_on_lines_of_their_own(saga: Any, coordinator: A
     assert told.err.splitlines()[1:] == ["  definition: expected a name", "  key: expected text"]
 
 
+def test_everything_amiss_with_an_input_stands_on_lines_of_its_own(saga: Any, coordinator: Any) -> None:
+    errors = [
+        {"field": "totl", "expected": "no field of that name", "said": "totl is no field; did you mean total?"},
+        {"field": "total", "expected": "long", "said": "total is missing; it is long"},
+    ]
+    coordinator.refuse("POST", "/v1/sagas", 422, "input_invalid", detail="the input does not fit in 2 places", errors=errors)
+
+    told = saga("start", "order", "--input", "{}")
+
+    assert told.err.splitlines()[1:] == ["  totl is no field; did you mean total?", "  total is missing; it is long"]
+
+
+def test_an_input_with_a_byte_order_mark_is_read(
+    saga: Any, coordinator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator.answer("POST", "/v1/sagas", {"id": ID, "created": True, "request_id": "r"}, 201)
+    (tmp_path / "order.json").write_text('{"a": "Zoë"}', encoding="utf-8-sig")
+    monkeypatch.setattr("sys.stdin", StringIO('\ufeff{"a": "Zoë"}'))
+
+    assert saga("start", "order", "--input", f"@{tmp_path / 'order.json'}").code == 0
+    assert saga("start", "order", "--input", "-").code == 0
+
+    assert [asked.body["input"] for asked in coordinator.asked] == [{"a": "Zoë"}] * 2
+
+
 def test_a_server_cannot_write_control_characters_to_the_terminal(saga: Any, coordinator: Any) -> None:
     coordinator.refuse("GET", "/v1/sagas", 409, "x", detail="\x1b[2J\nsaga: all is well")
     coordinator.answer("GET", "/v1/sagas", page())

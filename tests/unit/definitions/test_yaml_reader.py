@@ -231,3 +231,9 @@ def test_a_key_of_a_step_of_any_kind_never_raises(key: str, data: object) -> Non
     step = {"name": "one", "participant": "p", "command": "t.Blank", "compensation": "none", key: data}
     head = SOUND.partition("steps:\n")[0]
     lint(f"{head}steps:\n  - {json.dumps(step)}\n", "x", _CATALOG)
+
+
+@pytest.mark.parametrize("source", ["\ufeff" + SOUND, SOUND.encode("utf-8-sig")])
+def test_a_byte_order_mark_is_no_part_of_the_file(source: str | bytes) -> None:
+    result = lint(source, "trip.saga.yaml", trip_catalog())
+    assert result.findings == ()

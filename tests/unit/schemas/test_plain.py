@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode
 from saga_schemas.errors import PlainInvalid
-from saga_schemas.plain import from_plain, to_plain
+from saga_schemas.plain import MOST_PROBLEMS, from_plain, to_plain
 from saga_schemas.schema import Schema
 
 MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
@@ -127,16 +127,34 @@ def test_a_path_goes_into_arrays_maps_and_records() -> None:
 
 def test_unknown_and_missing_fields_and_what_is_no_object_are_refused() -> None:
     with pytest.raises(PlainInvalid) as caught:
-        from_plain(ORDER, PLAIN | {"s3cret": 1})
+        from_plain(ORDER, PLAIN | {"notes": "s3cret"})
     assert "s3cret" not in str(caught.value)
+    assert caught.value.problems[0].said == "notes is no field; did you mean note?"
+    with pytest.raises(PlainInvalid) as caught:
+        from_plain(ORDER, PLAIN | {"\x1b[2J" + "z" * 100: 1})
+    assert caught.value.path == "�[2J" + "z" * 60 + "…"
     assert "only the fields id, n" in str(caught.value)
     with pytest.raises(PlainInvalid) as caught:
         from_plain(ORDER, {name: each for name, each in PLAIN.items() if name != "total"})
     assert (caught.value.path, caught.value.expected) == ("total", "decimal(5,2)")
+    assert caught.value.problems[0].said == "total is missing; it is decimal(5,2)"
     others: tuple[object, ...] = (None, [], "x", 7)
     for obj in others:
         with pytest.raises(PlainInvalid):
             from_plain(ORDER, obj)
+
+
+def test_everything_amiss_is_told_at_once_up_to_a_bound() -> None:
+    wrong = {name: each for name, each in PLAIN.items() if name not in ("id", "n")} | {
+        "totl": 1, "total": 12.5, "tags": ["a", 7, 8], "pay": {"numbr": "1"}, "ref": "x",
+    }  # fmt: skip
+    with pytest.raises(PlainInvalid) as caught:
+        from_plain(ORDER, wrong)
+    assert [problem.path for problem in caught.value.problems] == ["totl", "id", "n", "total", "ref", "tags[1]", "tags[2]", "pay"]
+    assert caught.value.problems[3].said == 'total is not decimal(5,2) in quotes, as in "12.50": a number would be rounded'
+    with pytest.raises(PlainInvalid) as caught:
+        from_plain(ORDER, PLAIN | {"tags": list(range(100))})
+    assert len(caught.value.problems) == MOST_PROBLEMS
 
 
 def test_the_value_is_never_repeated() -> None:

@@ -257,3 +257,8 @@ def test_a_file_that_is_wrong_is_named(tmp_path: Path, name: str, text: str) -> 
 def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SchemaRefused, match="directory"):
         read_schemas(tmp_path / "none")
+
+
+@pytest.mark.parametrize("text", ["\ufeff{}", "{}".encode("utf-8-sig")])
+def test_a_byte_order_mark_is_no_part_of_a_schema(text: str | bytes) -> None:
+    assert load_json(text) == {}
