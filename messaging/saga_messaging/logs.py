@@ -53,6 +53,17 @@ def configure(level: str, format: str) -> None:
     logging.captureWarnings(True)
 
 
+def configure_own(level: str, format: str) -> None:
+    """Inside somebody else's process: only our own loggers write, by themselves; everything else is left to the application."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(text=as_text(format)))
+    for name in _OWN:
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+        logger.setLevel(level.upper())
+
+
 def hear_the_loop() -> None:
     """What nobody awaited (`exception was never retrieved`) becomes a line too; asyncio's own would quote the exception."""
     asyncio.get_running_loop().set_exception_handler(_unheard)

@@ -88,6 +88,9 @@ class MemoryBroker:
         self._alone += group is None
         return MemoryConsumer(self, f"\0{self._alone}" if group is None else group, instance)
 
+    def __str__(self) -> str:
+        return "Kafka in memory"
+
     async def start(self) -> None:
         self.reach()
 

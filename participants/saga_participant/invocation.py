@@ -14,11 +14,11 @@ import re
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import field, replace
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from saga_participant import outcomes
 from saga_participant.answers import EMPTY, failure
 from saga_participant.barrier import Ending
 from saga_participant.command_log import log_of
@@ -37,6 +37,8 @@ from saga_schemas.errors import EncodingFailed
 from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind
 
+_KIT: Final = Path(__file__).parent
+_FRAMES: Final = 6
 DEEPEST_CAUSE: Final = 8
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -159,9 +161,22 @@ def code_of(error: BaseException) -> str:
 
 
 def where(error: BaseException) -> str:
-    """File and line an exception came from, without its text; of a misused outcome the line that made it."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != outcomes.__file__]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+    """Where an exception came from, without its text: `ledger.py:5 write < payment.py:12 charge`, innermost first, and what it came of.
+
+    The kit's own frames are left out where there are others; of very many the outermost and the innermost are shown.
+    """
+    told = _frames(error)
+    if error.__cause__ is not None:
+        told += f", from {type(error.__cause__).__name__} at {_frames(error.__cause__)}"
+    return told
+
+
+def _frames(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    shown = [frame for frame in frames if _KIT not in Path(frame.filename).parents] or list(frames)
+    if len(shown) > 2 * _FRAMES:
+        shown = [*shown[:_FRAMES], *shown[-_FRAMES:]]
+    return " < ".join(f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in reversed(shown)) or "an unknown place"
 
 
 _WITHOUT_EFFECT: Final = (Ending.FAILED, Ending.REJECTED)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -34,7 +35,7 @@ from saga_participant.calls import Calls
 from saga_participant.database import Database
 from saga_participant.execution import Execution
 from saga_participant.handlers import Handler, read_handler
-from saga_participant.health import health_server
+from saga_participant.health import Health, health_server, in_short, router
 from saga_participant.metrics import Metrics
 from saga_participant.registry import build_registry
 from saga_participant.said import AnswerLater
@@ -50,6 +51,8 @@ MADE_MEANWHILE_S: Final = (0.2, 0.5, 1.0, 2.0)
 """Pauses before tables that another instance is making at the same moment are looked at again."""
 ASIDE_PATIENCE_S: Final = 8.0
 """For a database that is away when an answer is given by a process that serves nothing."""
+
+_LOG: Final = logging.getLogger("saga_participant")
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 OnStart = Callable[[AsyncEngine], Awaitable[None]]
@@ -91,6 +94,7 @@ class Participant:
         self._handlers: list[Handler] = []
         self._execution: Execution | None = None
         self._service: Service | None = None
+        self._health = Health(name)
 
     @overload
     def action(self, function: F) -> F: ...
@@ -165,14 +169,27 @@ class Participant:
         clock, stop, metrics = clock or SystemClock(), stop or asyncio.Event(), Metrics(self.name)
         patience = Patience(start_patience_s, clock=clock, stop=stop, waiting=waiting)
         metrics.waits_for = lambda: patience.reason
-        with contextlib.suppress(StoppedWaiting):
-            async with health_server(metrics, health_port) as port:
+        self._health.begun(metrics)
+        try:
+            async with health_server(self._health, health_port) as port:
                 service = await self._assembled(broker, clock, metrics, patience, instance, topic_prefix)
                 try:
-                    await service.run(stop, ready=lambda: ready(port))
+                    await service.run(stop, ready=lambda: self._ready(broker, instance, port, ready))
                 finally:
                     self._service = None
                     await self.close()
+        except StoppedWaiting:
+            self._health.ended(None)
+        except BaseException as error:
+            self._health.ended(error)
+            raise
+        else:
+            self._health.ended(None)
+
+    def _ready(self, broker: Broker, instance: str | None, port: int | None, ready: Callable[[int | None], None]) -> None:
+        where = "" if port is None else f"; http://127.0.0.1:{port}/healthz"
+        _LOG.info("%s: serving its commands on %s%s%s", self.name, broker, f" as {instance}" if instance else "", where)
+        ready(port)
 
     async def _assembled(
         self, broker: Broker, clock: Clock, metrics: Metrics, patience: Patience, instance: str | None, topic_prefix: str
@@ -180,7 +197,7 @@ class Participant:
         """Nothing started, but everything there that it needs."""
         execution = await self.prepare(patience)
         try:
-            await patience.wait_for("Kafka", broker.start, passing=kafka_may_come)
+            await patience.wait_for(str(broker), broker.start, passing=kafka_may_come)
         except BaseException as error:
             await self.close()
             if isinstance(error, BrokerError):
@@ -201,33 +218,48 @@ class Participant:
     async def run(
         self, environ: Mapping[str, str] | None = None, *, health_port: int | None = None, instance: str | None = None
     ) -> None:
-        """Serve as the environment says (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`, …) until SIGINT or SIGTERM, then stop gracefully."""
-        settings = ParticipantSettings.from_env(os.environ if environ is None else environ)
+        """Serve as the environment says (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`, `SAGA_INSTANCE`, `SAGA_LOG_…`) until SIGINT or SIGTERM,
+        then stop gracefully.
+        """
+        environ = os.environ if environ is None else environ
+        settings = ParticipantSettings.from_env(environ, instance=instance)
+        settings.configure_logs(environ, alone=True)
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        broker = KafkaBroker(settings.kafka)
         try:
-            await self.serve(
-                broker,
-                stop=stop,
-                health_port=health_port,
-                instance=instance,
-                topic_prefix=settings.kafka.topic_prefix,
-                start_patience_s=settings.start_patience_s,
-            )
+            await self.serve_as(settings, stop=stop, health_port=health_port)
         finally:
-            await broker.stop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """For FastAPI and Starlette: `FastAPI(lifespan=payment.lifespan)`. Kafka as the environment says."""
-        settings = ParticipantSettings.from_env(os.environ)
+    async def serve_as(self, settings: ParticipantSettings, *, stop: asyncio.Event, health_port: int | None = None) -> None:
+        """Serve on Kafka as the settings say, until `stop` is set."""
         broker = KafkaBroker(settings.kafka)
         try:
-            async with self.served(broker, topic_prefix=settings.kafka.topic_prefix, start_patience_s=settings.start_patience_s):
+            await self.serve(broker, stop=stop, health_port=health_port, **settings.serving)
+        finally:
+            await broker.stop()
+
+    def routes(self, prefix: str = "") -> Any:
+        """`/healthz`, `/readyz` and `/metrics` for the application it is served in: `app.include_router(payment.routes())`.
+
+        FastAPI's `APIRouter`; with Starlette alone a `Router`: `Starlette(routes=payment.routes().routes)`. `prefix`: before each path, as
+        "/payment". `/healthz` fails once serving has ended with an error, `/readyz` while no commands are read. Raises
+        ConfigurationError where neither is installed.
+        """
+        return router(self._health, prefix)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """For FastAPI and Starlette: `FastAPI(lifespan=payment.lifespan)`. Settings come from the environment, as for `run`; the logs
+        too, unless the application has configured its own.
+        """
+        settings = ParticipantSettings.from_env(os.environ)
+        settings.configure_logs(os.environ, alone=False)
+        broker = KafkaBroker(settings.kafka)
+        try:
+            async with self.served(broker, **settings.serving):
                 yield
         finally:
             await broker.stop()
@@ -237,6 +269,7 @@ class Participant:
         self,
         broker: Broker,
         *,
+        instance: str | None = None,
         topic_prefix: str = "",
         clock: Clock | None = None,
         start_patience_s: float = START_PATIENCE_S,
@@ -244,13 +277,15 @@ class Participant:
         """Served in the background for as long as the block runs; left gracefully.
 
         The block begins once commands are served, or once it is known that a database or a Kafka has to be waited for: an application
-        so listens meanwhile. What is configured wrongly is raised before it begins; what does not come up in time, at its end.
+        so listens meanwhile. What is configured wrongly is raised before it begins. If serving ends later on, that is logged, shown by
+        `routes()`, and raised at the block's end.
         """
         stop, begun = asyncio.Event(), asyncio.Event()
         serving = asyncio.ensure_future(
             self.serve(
                 broker,
                 stop=stop,
+                instance=instance,
                 topic_prefix=topic_prefix,
                 clock=clock,
                 ready=lambda port: begun.set(),
@@ -263,11 +298,16 @@ class Participant:
             await asyncio.wait((serving, beginning), return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 serving.result()  # raises what kept it from starting
+            serving.add_done_callback(self._say_ended)
             yield
         finally:
             beginning.cancel()
             stop.set()
             await serving
+
+    def _say_ended(self, serving: asyncio.Future[None]) -> None:
+        if not serving.cancelled() and (error := serving.exception()) is not None:
+            _LOG.error("%s: serving ended: %s", self.name, in_short(error))
 
     @contextlib.asynccontextmanager
     async def answering(self, ref: str) -> AsyncIterator[tuple[Any, AnswerLater]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from saga_messaging import environment
+from saga_messaging import environment, logs
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.logs import LogFormat, LogLevel
 from saga_messaging.patience import START_PATIENCE_S, PatienceS
@@ -27,6 +28,22 @@ class ParticipantSettings(BaseModel):
     start_patience_s: PatienceS = START_PATIENCE_S
     """How long a start waits for a database or a Kafka that is not up yet."""
     kafka: KafkaSettings
+
+    @property
+    def serving(self) -> dict[str, Any]:
+        """As `Participant.serve` and `served` take it."""
+        return {
+            "instance": self.instance,
+            "topic_prefix": self.kafka.topic_prefix,
+            "start_patience_s": self.start_patience_s,
+        }
+
+    def configure_logs(self, environ: Mapping[str, str], *, alone: bool) -> None:
+        """As the settings say, unless the program has configured its logs itself. `alone`: the process is the participant's."""
+        if not logging.getLogger().handlers:
+            (logs.configure if alone else logs.configure_own)(self.log_level, self.log_format)
+        if links := environment.ignored(environ):
+            logging.getLogger("saga_participant").info(links)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **given: Any) -> ParticipantSettings:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from saga_cli.commands.groups import HELP_OPTIONS, examples, group
 from saga_cli.otlp import Otlp, ProtocolOption, collector
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from saga_participant import Participant
-    from saga_participant.settings import ParticipantSettings
 
 
 def register(app: typer.Typer, panel: str) -> None:
@@ -39,7 +33,7 @@ def run(
     health_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of /healthz, /readyz and /metrics on 127.0.0.1; 0 takes a free one.")
     ] = 0,
-    instance: Annotated[str | None, typer.Option(help="Static group membership under this name.")] = None,
+    instance: Annotated[str | None, typer.Option(help="Static group membership under this name; else SAGA_INSTANCE.")] = None,
     otlp: Annotated[
         str | None, typer.Option(metavar="URL", help="The OTLP collector its spans go to; else SAGA_OTLP_ENDPOINT, else none.")
     ] = None,
@@ -55,10 +49,11 @@ def run(
     if bootstrap_servers is not None:
         environ["SAGA_KAFKA_BOOTSTRAP_SERVERS"] = bootstrap_servers
     spans_to = collector(otlp, otlp_protocol, environ)
+    settings = ParticipantSettings.from_env(environ, instance=instance)
+    settings.configure_logs(environ, alone=True)
     participant = loaded(target, Participant, example="shop.payment:payment")
-    settings = ParticipantSettings.from_env(environ)
     with _exporting(participant.name, spans_to):
-        run_until_told(lambda stop: _served(participant, settings, stop, health_port, instance))
+        run_until_told(lambda stop: participant.serve_as(settings, stop=stop, health_port=health_port))
 
 
 def _exporting(name: str, otlp: Otlp | None) -> AbstractContextManager[None]:
@@ -68,29 +63,3 @@ def _exporting(name: str, otlp: Otlp | None) -> AbstractContextManager[None]:
     from saga_cli.participant_spans import exporting
 
     return exporting(name, otlp)
-
-
-async def _served(
-    participant: Participant, settings: ParticipantSettings, stop: asyncio.Event, health_port: int, instance: str | None
-) -> None:
-    from saga_messaging.kafka import KafkaBroker
-
-    kafka = settings.kafka
-
-    def ready(port: int | None) -> None:
-        said = f"{participant.name}: serving its commands on Kafka at {kafka.bootstrap_servers}; http://127.0.0.1:{port}/healthz"
-        typer.echo(said, err=True)
-
-    broker = KafkaBroker(kafka)
-    try:
-        await participant.serve(
-            broker,
-            stop=stop,
-            health_port=health_port,
-            instance=instance,
-            topic_prefix=kafka.topic_prefix,
-            ready=ready,
-            start_patience_s=settings.start_patience_s,
-        )
-    finally:
-        await broker.stop()

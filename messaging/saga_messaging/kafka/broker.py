@@ -44,6 +44,9 @@ class KafkaBroker:
         self._admin_lock = asyncio.Lock()
         self._aside = Aside(self._options, self._timeout_s)
 
+    def __str__(self) -> str:
+        return self._settings.where
+
     def producer(self) -> KafkaProducer:
         return KafkaProducer(self._options, self._settings)
 

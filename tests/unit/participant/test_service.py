@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,7 +19,6 @@ from saga_messaging.broker import TopicPartition
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.reading import ReadingWatch
 from saga_participant import Participant
-from saga_participant.health import _response
 from saga_participant.outcomes import Unavailable
 from saga_participant.service import Service
 from saga_schemas.codec import decode
@@ -198,13 +198,13 @@ async def test_a_participant_whose_commands_an_open_transaction_holds_is_not_rea
         service.loop._watch = ReadingWatch(0)
         await service.loop.look()
         assert service.metrics.unread == f"{COMMANDS}/{held.partition} waits for a producer's open transaction to end"
-        assert _response(b"GET /readyz HTTP/1.1", service.metrics).startswith(b"HTTP/1.0 503")
+        assert till._health.page("/readyz").status == 503
         assert not service.loop._replace
         broker.hold(held, None)
         await replies(broker, 2)
         await until(lambda: not service.lanes.in_hand)
         await service.loop.look()
-        assert _response(b"GET /readyz HTTP/1.1", service.metrics).startswith(b"HTTP/1.0 200")
+        assert till._health.page("/readyz").status == 200
 
 
 async def test_a_dead_letter_nobody_takes_holds_nothing_up(broker: MemoryBroker, till: Participant) -> None:
@@ -518,3 +518,16 @@ async def test_a_participant_that_finishes_nothing_is_not_ready_and_says_so(
         go_on.set()
         await replies(broker, 1)
         await pages.ready("ok")
+
+
+async def test_a_bug_in_a_handler_is_told_with_its_frames_and_without_its_text(
+    broker: MemoryBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    till, told = make_till()
+    told.modes.append("break")
+    async with serving(broker, till):
+        await send(broker, command())
+        await replies(broker, 1)
+    (line,) = [record.getMessage() for record in caplog.records if " failed: " in record.getMessage()]
+    assert re.search(r"shop\.py:\d+ misbehave < shop\.py:\d+ take", line), line
+    assert "4111" not in line
