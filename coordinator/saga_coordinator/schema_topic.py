@@ -117,7 +117,7 @@ class SchemaTopic:
             raise refused[0]
 
     async def _send(self, records: Sequence[Outgoing]) -> list[RecordRefused]:
-        """Those that the broker will not take, each asked about alone. Raises BrokerError where it takes nothing now."""
+        """Those that the broker will not take. Raises BrokerError where it takes nothing now."""
         producer = self._broker.producer()
         await producer.start()
         try:
@@ -125,9 +125,9 @@ class SchemaTopic:
         finally:
             await producer.stop()
         refused: list[RecordRefused] = []
-        for record, error in zip(records, errors, strict=True):
+        for error in errors:
             if isinstance(error, RecordRefused):
-                refused += [error] if error.alone else await self._send([record])
+                refused.append(error)
             elif error is not None:
                 raise error
         return refused

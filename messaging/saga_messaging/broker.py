@@ -90,13 +90,8 @@ class AccessRefused(BrokerError):
 class RecordRefused(BrokerError):
     """The broker will not take this record as it is (too large, not authorised, no such topic): the same again is useless for now.
 
-    `alone` is False when the broker refused a batch in which this record had company: any of them may be the cause, so each has to
-    be sent by itself to learn which.
+    It is meant for this record: where a broker refuses a batch, the producer sends each of its records by itself to learn which.
     """
-
-    def __init__(self, reason: str, *, alone: bool = True) -> None:
-        super().__init__(reason)
-        self.alone = alone
 
 
 class TopicForbidden(BrokerError):
@@ -136,7 +131,8 @@ class Producer(Protocol):
     async def send_all(self, records: Sequence[Outgoing], *, timeout_s: float) -> list[BrokerError | None]:
         """Send all, pipelined, in order per partition; wait for every acknowledgement or the time limit.
 
-        Returns one entry a record: None when acknowledged, else why not. A timed-out record may still arrive later.
+        Returns one entry a record: None when acknowledged, else why not. A timed-out record may still arrive later. Records that
+        share a refused batch are sent again singly, and have the time limit anew for that.
         """
         ...
 

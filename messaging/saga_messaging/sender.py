@@ -10,7 +10,7 @@ ticket that was dropped or refused may be offered again.
 
 Order: first in first out per partition. Several batches are in flight on one idempotent producer, which keeps the order of each
 partition; when one fails, no further one starts, all in flight are waited for, the producer is replaced, and what was not
-acknowledged goes first. A refused record stands aside alone.
+acknowledged goes first. A refused record stands aside: the others go on.
 """
 
 from __future__ import annotations
@@ -99,7 +99,6 @@ class Sender(Generic[Ticket]):
         self._jitter = jitter
         self._batch_sent = batch_sent
         self._queue: deque[_Waiting[Ticket]] = deque()
-        self._suspects: deque[_Waiting[Ticket]] = deque()
         self._unsent: list[_Waiting[Ticket]] = []
         self._stages: dict[Ticket, _Stage] = {}
         self._acked: deque[Ticket] = deque()
@@ -192,7 +191,7 @@ class Sender(Generic[Ticket]):
     @property
     def depth(self) -> int:
         """Records in hand that are not settled, in flight included."""
-        return len(self._queue) + len(self._suspects) + len(self._unsent) + self._flying_rows
+        return len(self._queue) + len(self._unsent) + self._flying_rows
 
     @property
     def oldest_age_s(self) -> float:
@@ -240,10 +239,8 @@ class Sender(Generic[Ticket]):
                 await self._changed.wait()
 
     def _next_batch(self) -> list[_Waiting[Ticket]]:
-        """What has arrived, without waiting for more; a suspect of a refusal goes by itself."""
+        """What has arrived, without waiting for more."""
         self._drop_old()
-        if self._suspects:
-            return [self._suspects.popleft()]
         return [self._queue.popleft() for _ in range(min(BATCH_ROWS, len(self._queue)))]
 
     async def _send(self, producer: Producer, batch: list[_Waiting[Ticket]]) -> None:
@@ -269,13 +266,11 @@ class Sender(Generic[Ticket]):
         elif not isinstance(result, RecordRefused):
             self._unsent.append(waiting)
             self.last_error = str(result)
-        elif result.alone:
+        else:
             self.refused += 1
             self.queued_bytes -= waiting.size
             self._stages[waiting.ticket] = _Stage.REFUSED
             self._refused.append(Refusal(ticket=waiting.ticket, record=waiting.record, reason=str(result)))
-        else:
-            self._suspects.append(waiting)
 
     def _take_up_unsent(self) -> None:
         """What was not acknowledged goes first again, in its old order. One failure, however many batches it took down."""
@@ -291,12 +286,11 @@ class Sender(Generic[Ticket]):
     def _drop_old(self) -> None:
         """Older than the dispatch window: by now the sweeper may be sending the row, and ours would be the second."""
         horizon_s = self._clock.monotonic_s() - self._window_s
-        for queue in (self._suspects, self._queue):
-            while queue and queue[0].since_s < horizon_s:
-                waiting = queue.popleft()
-                self.dropped += 1
-                self.queued_bytes -= waiting.size
-                del self._stages[waiting.ticket]
+        while self._queue and self._queue[0].since_s < horizon_s:
+            waiting = self._queue.popleft()
+            self.dropped += 1
+            self.queued_bytes -= waiting.size
+            del self._stages[waiting.ticket]
         self._note_idle()
 
     def _note_idle(self) -> None:

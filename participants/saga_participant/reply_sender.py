@@ -127,7 +127,7 @@ class ReplySender:
         return True
 
     def _given_up(self, parcel: _Parcel, errors: list[BrokerError]) -> bool:
-        refused = [error for error in errors if isinstance(error, RecordRefused) and error.alone]
+        refused = [error for error in errors if isinstance(error, RecordRefused)]
         if len(refused) == len(errors):
             parcel.refusals += 1
         if parcel.refusals < REFUSALS_BEFORE_GIVING_UP:

@@ -7,11 +7,12 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from saga_messaging.broker import Broker, BrokerError, Consumer, Outgoing, PositionLost, Record, RecordRefused, TopicPartition
@@ -381,7 +382,6 @@ async def test_a_record_too_large_is_refused_and_holds_up_no_other(broker: Any, 
     await producer.start()
     results = await producer.send_all([*numbered(topic, 5), large, *numbered(topic, 5)], timeout_s=60.0)
     assert isinstance(results[5], RecordRefused)
-    assert results[5].alone
     assert [*results[:5], *results[6:]] == [None] * 10
     assert producer.usable
     assert await producer.send_all(numbered(topic, 1), timeout_s=60.0) == [None]
@@ -397,7 +397,29 @@ async def test_a_record_for_a_missing_topic_is_refused_and_holds_up_no_other(bro
 
 
 @real_kafka
-async def test_what_the_broker_refuses_in_company_is_told_apart_from_what_it_refuses_alone(connect: Connect, topic: str) -> None:
+async def test_of_a_refused_batch_each_record_is_sent_by_itself_and_only_the_guilty_ones_are_refused(
+    broker: Any, topic: str
+) -> None:
+    small = NewTopic(topic, 1, 1, topic_configs={"max.message.bytes": "2000", "cleanup.policy": "compact"})
+    await broker._ask(lambda admin: admin.create_topics([small]))
+    records = [Outgoing(topic=topic, key=b"k%d" % n, value=b"x" * 500, headers=()) for n in range(16)]
+    assert await send(broker, records) == [None] * 16
+    guilty = {
+        3: replace(records[3], value=b"x" * 5_000),
+        9: replace(records[9], key=None),
+    }  # too large; no key for a compacted topic
+    results = await send(broker, [guilty.get(n, record) for n, record in enumerate(records)])
+    assert {n for n, result in enumerate(results) if isinstance(result, RecordRefused)} == set(guilty)
+    assert [result for n, result in enumerate(results) if n not in guilty] == [None] * 14
+    async with consuming(broker, topic) as consumer:
+        assert [record.key for record in await read(consumer, 30)] == [
+            *(record.key for record in records),
+            *(record.key for n, record in enumerate(records) if n not in guilty),
+        ]
+
+
+@real_kafka
+async def test_a_record_the_broker_refuses_costs_its_producer_and_no_other_record(connect: Connect, topic: str) -> None:
     broker = await connect(max_message_bytes=4_000_000)  # more than the broker takes
     await broker.ensure_topics([topic])
     large = Outgoing(topic=topic, key=b"key-0", value=b"x" * 2_000_000, headers=())
@@ -405,7 +427,6 @@ async def test_what_the_broker_refuses_in_company_is_told_apart_from_what_it_ref
     await producer.start()
     (alone,) = await producer.send_all([large], timeout_s=60.0)
     assert isinstance(alone, RecordRefused)
-    assert alone.alone
     assert not producer.usable
     await producer.stop()
     assert await send(broker, numbered(topic, 3)) == [None] * 3

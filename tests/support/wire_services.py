@@ -58,6 +58,7 @@ class Coordinator:
     prefix: str
     kafka: str
     token_keys: Mapping[str, bytes]
+    process: ServerProcess
 
     def request(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
@@ -101,6 +102,8 @@ class ParticipantProcesses:
     prefix: str
     kafka: str
     instances: tuple[ServerProcess, ...]
+    health: tuple[str, ...]
+    """Where each says how it is."""
 
 
 @dataclass(slots=True)
@@ -128,11 +131,13 @@ class WireServices:
         process = self._process("coordinator", ["serve"], environment)
         server = f"http://127.0.0.1:{port}"
         _until_ready(process, f"{server}/readyz")
-        return Coordinator(server=server, database=database, prefix=prefix, kafka=self.kafka, token_keys=TOKEN_KEYS)
+        return Coordinator(
+            server=server, database=database, prefix=prefix, kafka=self.kafka, token_keys=TOKEN_KEYS, process=process
+        )
 
-    def participants(self, count: int = 1) -> ParticipantProcesses:
-        """Instances of support/booking."""
-        database, prefix = self._database(), _prefix()
+    def participants(self, count: int = 1, *, prefix: str = "") -> ParticipantProcesses:
+        """Instances of support/booking, under topic names of their own or a coordinator's."""
+        database, prefix = self._database(), prefix or _prefix()
         environment = _environment(
             {
                 "BOOKING_DATABASE_URL": database.url,
@@ -149,7 +154,8 @@ class WireServices:
         for process, port in started:
             _until_ready(process, f"http://127.0.0.1:{port}/readyz")
         instances = tuple(process for process, _ in started)
-        return ParticipantProcesses(database=database, prefix=prefix, kafka=self.kafka, instances=instances)
+        health = tuple(f"http://127.0.0.1:{port}" for _, port in started)
+        return ParticipantProcesses(database=database, prefix=prefix, kafka=self.kafka, instances=instances, health=health)
 
     def _database(self) -> Database:
         name = f"wire_{uuid.uuid4().hex[:16]}"

@@ -79,7 +79,9 @@ class Aside:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     if self._client is None:
-                        self._client = AIOKafkaConsumer(**self._options, max_partition_fetch_bytes=ASIDE_FETCH_BYTES)
+                        self._client = AIOKafkaConsumer(
+                            **self._options, max_partition_fetch_bytes=ASIDE_FETCH_BYTES, fetch_max_bytes=ASIDE_FETCH_BYTES
+                        )
                         self._guard = FetchGuard(self._client)
                         await self._client.start()
                     yield self._client

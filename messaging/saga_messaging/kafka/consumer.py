@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FETCH_MAX_WAIT_MS = 500  # a record ends the wait at once; without one every ask costs the broker and us
 # The mock cluster never wakes a waiting fetch: the wait is pure delay, and what an idle reader costs (1 ms: 17 % of a core, 5: 7 %).
 STAND_IN_FETCH_MAX_WAIT_MS = 5
+PARTITION_FETCH_BYTES = 262_144  # what may wait of each partition; a batch that is larger comes alone, and whole
+FETCH_BYTES = 4_194_304  # one answer, of all partitions
 POLL_GRACE_S = 0.05  # added to a poll's limit: while a group rejoins, aiokafka keeps none
 FULL_POLL = 100  # records: a poll with fewer was small, so nothing is fetched ahead for the next one
 
@@ -233,7 +235,8 @@ def _consumer_options(settings: KafkaSettings, group: str | None, instance: str 
         "auto_offset_reset": "none",
         "isolation_level": "read_committed",  # records of transactions that were aborted are none
         "fetch_max_wait_ms": FETCH_MAX_WAIT_MS,
-        "max_partition_fetch_bytes": max(1_048_576, 2 * settings.max_message_bytes),
+        "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
+        "fetch_max_bytes": FETCH_BYTES,
     }
     if settings.stand_in:
         return {**options, "fetch_max_wait_ms": STAND_IN_FETCH_MAX_WAIT_MS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import zlib
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
@@ -10,12 +11,17 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import (
+    CorruptRecordException,
+    InvalidTimestampError,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
+    PolicyViolationError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
+    UnknownError,
     UnknownTopicOrPartitionError,
+    UnsupportedForMessageFormatError,
 )
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
@@ -28,11 +34,26 @@ BATCH_BYTES = 262_144  # a produced batch, well under the brokers' usual limit o
 BATCH_OVERHEAD_BYTES = 70  # of the batch around a single record
 ABANDON_S = 0.5  # for each of the two steps of closing a producer that has failed
 TOPIC_WAIT_S = 0.5  # how long a send waits for a topic this producer has not seen
-_REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, TopicAuthorizationFailedError, InvalidTopicError)
+_log = logging.getLogger(__name__)
+_REFUSALS = (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    InvalidTopicError,
+    InvalidTimestampError,
+    PolicyViolationError,
+    UnsupportedForMessageFormatError,
+    CorruptRecordException,
+    UnknownError,  # what aiokafka makes of INVALID_RECORD: no key for a compacted topic, say
+)
 
 
 _Sent = tuple[list[int], asyncio.Future[Any]]
 """Which records went into a batch, and what tells of its acknowledgement."""
+
+
+class _RefusedInCompany(RecordRefused):
+    """Any record of the batch may be the cause."""
 
 
 class KafkaProducer:
@@ -41,6 +62,7 @@ class KafkaProducer:
     def __init__(self, options: Mapping[str, Any], settings: KafkaSettings) -> None:
         self._limit_bytes = settings.max_message_bytes
         self._start_s = settings.request_timeout_ms / 1000
+        self._settings = settings
         self._options = {**options, "enable_idempotence": True, "acks": "all", "max_batch_size": BATCH_BYTES}
         self._client: Any = None
         self._usable = True
@@ -90,7 +112,38 @@ class KafkaProducer:
                 await _all(sends)
         except TimeoutError:
             self._usable = False
+        company = [index for index, result in enumerate(results) if isinstance(result, _RefusedInCompany)]
+        if company:
+            await self._send_singly(company, records, results, timeout_s)
         return results
+
+    async def _send_singly(
+        self, indexes: list[int], records: Sequence[Outgoing], results: list[BrokerError | None], timeout_s: float
+    ) -> None:
+        """By producers of their own: after a refusal the sequence of this one has a gap."""
+        for index in indexes:
+            results[index] = BrokerError("refused with others, and not sent by itself in time")
+        fresh: KafkaProducer | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                for index in indexes:
+                    if fresh is None or not fresh.usable:
+                        fresh = await self._replaced(fresh)
+                    (results[index],) = await fresh.send_all((records[index],), timeout_s=timeout_s)
+                    if results[index] is not None and not isinstance(results[index], RecordRefused):
+                        break  # the broker is away
+        except (TimeoutError, BrokerError) as error:
+            _log.info("records refused together could not all be sent singly: %s", said(error))
+        finally:
+            if fresh is not None:
+                await fresh.stop()
+
+    async def _replaced(self, stale: KafkaProducer | None) -> KafkaProducer:
+        if stale is not None:
+            await stale.stop()
+        fresh = KafkaProducer(self._options, self._settings)
+        await fresh.start()
+        return fresh
 
     def _too_large(self, record: Outgoing) -> bool:
         size = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, list(record.headers))
@@ -188,7 +241,7 @@ class KafkaProducer:
         self._usable = False
         for index in indexes:
             if isinstance(error, _REFUSALS):
-                results[index] = RecordRefused(said(error), alone=len(indexes) == 1)
+                results[index] = (RecordRefused if len(indexes) == 1 else _RefusedInCompany)(said(error))
             else:
                 results[index] = BrokerError(said(error))
 

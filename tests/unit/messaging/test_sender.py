@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from saga_messaging.broker import Outgoing, RecordRefused
-from saga_messaging.memory import MemoryBroker, MemoryProducer
+from saga_messaging.broker import Outgoing
+from saga_messaging.memory import MemoryBroker
 from saga_messaging.sender import UNHEALTHY_AFTER, Dispatch, Sender
 from support.hand_clock import HandClock, settle
 
@@ -176,29 +176,6 @@ async def test_a_refused_record_stands_aside_alone(sender: Sender[int], broker: 
         await settle()
         assert sender.take_acked(10) == [2]
     assert (sender.refused, sender.replaced) == (2, 0)
-
-
-async def test_records_refused_in_company_are_sent_one_by_one(
-    sender: Sender[int], clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a broker does whose limit is lower than ours: it refuses the whole batch for the sake of one record."""
-    send_all, calls = MemoryProducer.send_all, []
-
-    async def refusing_batches(self: MemoryProducer, records: list[Outgoing], *, timeout_s: float) -> list[object]:
-        calls.append(len(records))
-        if any(record.value == b"poison" for record in records):
-            self._usable = False
-            return [RecordRefused("a batch too large", alone=len(records) == 1)] * len(records)
-        return list(await send_all(self, records, timeout_s=timeout_s))
-
-    monkeypatch.setattr(MemoryProducer, "send_all", refusing_batches)
-    async with running(sender):
-        sender.offer([item(1), item(2, value=b"poison"), item(3)])
-        await settle()
-        assert [refusal.ticket for refusal in sender.take_refused()] == [2]
-        await clock.move(0.1)  # the others went down with its producer and go again
-        assert sorted(sender.take_acked(10)) == [1, 3]
-    assert calls[:4] == [3, 1, 1, 1]
 
 
 async def test_draining_waits_for_what_is_in_hand_and_no_longer_than_told(
