@@ -17,6 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from saga_messaging.errors import ConfigurationError
 from saga_participant.asyncpg_transaction import AsyncpgTransaction
@@ -49,6 +50,8 @@ class _Held:
     """One connection of the engine, and asyncpg's under it: finding that one costs as much as the rest of beginning a transaction."""
 
     connection: AsyncConnection
+    pool: object
+    """The engine's, when it was asked for. One that was disposed since would keep the connection open for nobody."""
     _bare: BareConnection | None = None
 
     async def asyncpg(self) -> BareConnection:
@@ -71,6 +74,8 @@ class Database:
         self._single = asyncio.Lock()
         self._idle: list[_Held] = []
         self._watch = Watch(self.engine)
+        if self.dialect == "sqlite":
+            event.listen(self.engine.sync_engine, "invalidate", _rolled_back)
 
     def begin(self, *, bare: bool) -> AbstractAsyncContextManager[Transaction]:
         """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy. Raises Unavailable."""
@@ -103,7 +108,8 @@ class Database:
         if self._idle:
             return self._idle.pop()
         try:
-            return _Held(await self.engine.connect())
+            pool = self.engine.pool
+            return _Held(await self.engine.connect(), pool)
         except Exception as error:
             raise Unavailable(f"no connection to the database ({type(error).__name__})") from error
 
@@ -135,7 +141,7 @@ class Database:
         if transaction.lost():
             await self._lose(held)
             return
-        if transaction.spoilt:
+        if transaction.spoilt or held.pool is not self.engine.pool:
             await _discard(held.connection)
             return
         if not self._kept(held, transaction):
@@ -143,7 +149,7 @@ class Database:
 
     def _kept(self, held: _Held, transaction: Transaction) -> bool:
         """For the next transaction, past SQLAlchemy's pool."""
-        keep = self._own and transaction.reusable and len(self._idle) < self.workers
+        keep = self._own and transaction.reusable and held.pool is self.engine.pool and len(self._idle) < self.workers
         if keep:
             self._idle.append(held)
         return keep
@@ -151,7 +157,7 @@ class Database:
     async def _lose(self, held: _Held) -> None:
         """Where one connection is gone the others that wait in the pool probably are too: our own pool starts afresh."""
         await _discard(held.connection)
-        if self._own and self.dialect == "postgresql":
+        if self._own and self.dialect == "postgresql" and held.pool is self.engine.pool:
             idle, self._idle = self._idle, []
             for other in idle:
                 await _discard(other.connection)
@@ -198,6 +204,14 @@ def _engine(url: str, limit_s: float) -> AsyncEngine:
         raise ConfigurationError(f"the participant's database URL cannot be used: {type(error).__name__}") from None
     event.listen(engine.sync_engine, "connect", _durable)
     return engine
+
+
+def _rolled_back(connection: Any, *_: object) -> None:
+    """Before SQLAlchemy closes a SQLite connection that was cut off: a statement in it goes on in its thread, and a closed connection
+    keeps the database locked for as long as anybody holds a cursor of it. So it is interrupted, and its transaction ended, first."""
+    with contextlib.suppress(Exception):
+        await_only(connection.driver_connection.interrupt())
+        await_only(connection.driver_connection.rollback())
 
 
 def _durable(connection: Any, _: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
 from saga_participant.handler_run import RUNNING
 
@@ -81,10 +82,11 @@ def refuse(what: str) -> NoReturn:
 class Guard:
     """Of one transaction."""
 
-    __slots__ = ("_kit", "lent", "spoilt", "torn")
+    __slots__ = ("_kit", "_streams", "lent", "spoilt", "torn")
 
     def __init__(self) -> None:
         self._kit = RUNNING.get()
+        self._streams: list[Any] = []
         self.lent = False
         """A handler has it."""
         self.spoilt = False
@@ -116,6 +118,14 @@ class Guard:
         finally:
             self.lent = False
 
+    async def close_streams(self) -> None:
+        """What was left open would be read on in the middle of somebody else's statement; on SQLite it would keep its connection at what
+        the database was then, and from writing for ever."""
+        streams, self._streams = self._streams, []
+        for cursor in streams:
+            with contextlib.suppress(Exception):
+                await greenlet_spawn(cursor.close)
+
     def _is_kits(self) -> bool:
         return not self.lent and RUNNING.get() is self._kit
 
@@ -130,7 +140,7 @@ class Guard:
         if not self._is_kits():
             self.asked(statement)
             if getattr(cursor, "server_side", False):
-                self.spoilt = True  # it may be left open, and read on in the middle of somebody else's statement
+                self._streams.append(cursor)
 
     def before_end(self, name: str) -> None:
         if not self._is_kits():

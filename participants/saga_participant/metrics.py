@@ -87,7 +87,7 @@ class Metrics:
                 "workers_replaced_total", "counter", "Workers that ended and were replaced.", {"": self.workers_replaced()}
             ),
             *self._one("handlers_left_total", "counter", "Handlers that went on after their end.", {"": self.handlers_left()[0]}),
-            *self._one("handlers_left", "gauge", "Handlers that go on after their end.", {"": self.handlers_left()[1]}),
+            *self._one("handlers_going_on", "gauge", "Handlers that go on after their end.", {"": self.handlers_left()[1]}),
             *self._one("database_waiting", "gauge", "Commands that wait for the database now.", {"": self.waiting}),
             *self._one("in_hand", "gauge", "Commands in hand.", {"": self.in_hand}),
             *self._one("reading", "gauge", "1 while commands are being read.", {"": int(self.reading)}),

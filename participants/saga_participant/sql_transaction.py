@@ -154,6 +154,7 @@ class SqlTransaction:
                     yield session
                 await session.finish()
             finally:
+                await self._guard.close_streams()
                 await session.abandon()
                 guarded.end()
         elif wanted is Handle.ASYNCPG:
@@ -165,6 +166,7 @@ class SqlTransaction:
                 with self._guard.lending():
                     yield guarded
             finally:
+                await self._guard.close_streams()
                 guarded.end()
 
     async def interrupt(self) -> None:
