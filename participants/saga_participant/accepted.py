@@ -8,9 +8,10 @@ from datetime import timedelta
 from saga_participant import barrier
 from saga_participant.answers import progress
 from saga_participant.barrier import Ending, Row, RowState
-from saga_participant.entry import Command, Entry, Pending, Stored
+from saga_participant.entry import Command, Entry, Pending, Stored, place
 from saga_participant.invocation import Ended
 from saga_participant.outcomes import DEFAULT_LEASE
+from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Kind
 
 
@@ -30,27 +31,45 @@ def begun(base: Entry, row: Row, ended: Ended, action: Command, now_us: int) -> 
     """Accepted, now or again: the lease starts, the number of the progress rises."""
     said = ended.progress
     lease = micros(said.lease if said is not None else DEFAULT_LEASE)
-    undo = base.pending.undo if base.pending is not None and row.wish is not None else None
+    known = base.pending
     return replace(
         base,
         row=replace(row, lease_over=False),
         action_command=action.payload,
         progress_seq=base.progress_seq + 1,
         lease_until_us=now_us + lease,
-        pending=Pending(action=action.headers, undo=undo, note=said.note if said is not None else ""),
+        pending=Pending(
+            action=action.headers,
+            undo=None if known is None or row.wish is None else known.undo,
+            note=said.note if said is not None else "",
+            asked=None if known is None else known.asked,
+        ),
     )
 
 
 def noted(entry: Entry, command: Command) -> Entry:
-    """Whom the end will answer: the latest command of the row's own run, and the compensation that wishes it undone."""
-    pending = entry.pending
-    if pending is None or entry.row.state is not RowState.ACCEPTED or command.headers.run < entry.row.run:
-        return entry if entry.row.state is RowState.ACCEPTED else entry.forget_work()
-    if command.headers.kind is Kind.ACTION and command.headers.run == entry.row.run:
-        return replace(entry, pending=replace(pending, action=command.headers))
-    if command.headers.kind is Kind.COMPENSATION and command.headers.run == entry.row.wish:
-        return replace(entry, pending=replace(pending, undo=command))
-    return entry
+    """Whom the end will answer: of each sort the newest command of the row's run or a later one, in whatever order they come."""
+    pending, headers = entry.pending, command.headers
+    if entry.row.state is not RowState.ACCEPTED:
+        return entry.forget_work()
+    if pending is None or headers.run < entry.row.run:
+        return entry
+    known: CommandHeaders | None
+    if headers.kind is Kind.COMPENSATION:
+        if headers.run != entry.row.wish:
+            return entry
+        known = _headers_of(pending.undo)
+        known = known if known is not None and known.run == headers.run else None
+        newer = replace(pending, undo=command)
+    elif headers.kind is Kind.ACTION and headers.run == entry.row.run:
+        known, newer = pending.action, replace(pending, action=headers)
+    else:
+        known, newer = _headers_of(pending.asked), replace(pending, asked=command)
+    return entry if known is not None and place(headers) <= place(known) else replace(entry, pending=newer)
+
+
+def _headers_of(command: Command | None) -> CommandHeaders | None:
+    return None if command is None else command.headers
 
 
 def said_of(entry: Entry) -> Stored:

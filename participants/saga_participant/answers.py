@@ -35,7 +35,9 @@ class Answer:
     repeated: bool = False
     """Said before, to an earlier delivery of this command or of another attempt at it: no handler ran for this one."""
 
-    def outgoing(self, *, topic: str, source: str, time_us: int, traceparent: str | None, tracestate: str | None) -> Outgoing:
+    def outgoing(
+        self, *, topic: str, source: str, time_us: int, traceparent: str | None = None, tracestate: str | None = None
+    ) -> Outgoing:
         """The record for Kafka. `traceparent`: of the span that worked on the command; None keeps the command's own."""
         headers = answer(
             self.to,

@@ -43,24 +43,39 @@ class Pending:
     """The compensation that wishes the action undone at its end."""
     note: str = ""
     """What the handler said of the progress."""
+    asked: Command | None = None
+    """The newest command that is neither: a RESOLVE, or the action of a newer run."""
     call_us: int | None = None
     """While a call elsewhere is under way, or has ended without an answer: which one, by the end of its first lease."""
 
+    @property
+    def newest(self) -> CommandHeaders:
+        """The command that the coordinator waits for, as far as this row has heard."""
+        others = [command.headers for command in (self.undo, self.asked) if command is not None]
+        return max((self.action, *others), key=place)
+
     def to_json(self) -> str:
-        undo = self.undo and {"headers": _plain(self.undo.headers), "payload": base64.b64encode(self.undo.payload).decode()}
-        return json.dumps(
-            {"action": _plain(self.action), "undo": undo, "note": self.note, "call": self.call_us}, separators=(",", ":")
-        )
+        found = {
+            "action": _plain(self.action),
+            "undo": _plain_command(self.undo),
+            "note": self.note,
+            "call": self.call_us,
+            "asked": _plain_command(self.asked),
+        }
+        return json.dumps(found, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Pending | None:
-        """None when it is not one of ours: the row was edited by hand, or is of a later release."""
+        """None when it is not one of ours: the row was edited by hand, or is of a later release. An earlier one lacks what is optional."""
         try:
             found = json.loads(text)
-            undo = found["undo"] and Command(
-                headers=_headers(found["undo"]["headers"]), payload=base64.b64decode(found["undo"]["payload"])
+            return cls(
+                action=_headers(found["action"]),
+                undo=_command(found["undo"]),
+                note=str(found.get("note", "")),
+                asked=_command(found.get("asked")),
+                call_us=found.get("call"),
             )
-            return cls(action=_headers(found["action"]), undo=undo, note=str(found.get("note", "")), call_us=found.get("call"))
         except (ValueError, TypeError, KeyError, binascii.Error):
             return None
 
@@ -99,3 +114,20 @@ def _plain(headers: CommandHeaders) -> dict[str, Any]:
 
 def _headers(found: dict[str, Any]) -> CommandHeaders:
     return CommandHeaders(**(found | {"saga_id": UUID(found["saga_id"]), "kind": Kind(found["kind"])}))
+
+
+def _plain_command(command: Command | None) -> dict[str, Any] | None:
+    if command is None:
+        return None
+    return {"headers": _plain(command.headers), "payload": base64.b64encode(command.payload).decode()}
+
+
+def _command(found: dict[str, Any] | None) -> Command | None:
+    if found is None:
+        return None
+    return Command(headers=_headers(found["headers"]), payload=base64.b64decode(found["payload"]))
+
+
+def place(headers: CommandHeaders) -> tuple[int, int, int]:
+    """Commands of a step in the order they were decided, however they come."""
+    return headers.incarnation, headers.version, headers.attempt

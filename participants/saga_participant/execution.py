@@ -7,11 +7,10 @@ database, an external call that ended in an exception) is answered by silence: t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from saga_participant import barrier
 from saga_participant.answers import EMPTY, Answer, failure, unreadable
 from saga_participant.barrier import Ending, Task
 from saga_participant.calls import Calls
@@ -19,15 +18,14 @@ from saga_participant.command_log import log_of
 from saga_participant.database import Database
 from saga_participant.database_errors import Fate, fate
 from saga_participant.elsewhere import record
-from saga_participant.entry import Command, Entry, Stored
+from saga_participant.entry import Command, Stored
 from saga_participant.invocation import Ended, code_of, invoke, session_lost, where
-from saga_participant.outcomes import AnswerRefused, BarrierBroken, SessionLost, Unavailable
+from saga_participant.later import LaterAnswers
+from saga_participant.outcomes import BarrierBroken, SessionLost, Unavailable
 from saga_participant.plan import NOTHING, Outside, Plan, PlayAgain
 from saga_participant.registry import Registry, Route
-from saga_participant.said import AnswerLater, Said
-from saga_participant.step import Reference
 from saga_participant.time_limit import TimeLimit
-from saga_participant.transactions import CommitRefused, CommitUnknown, Handle, Transaction
+from saga_participant.transactions import CommitRefused, CommitUnknown
 from saga_participant.turn import Turn
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.outcomes import Kind, Outcome
@@ -165,62 +163,16 @@ class Execution:
                     await transaction.save(replace(claimed.entry, lease_until_us=await transaction.clock()))
                     await transaction.commit()
 
-    @contextlib.asynccontextmanager
-    async def answering(self, ref: str) -> AsyncIterator[tuple[Any, AnswerLater, list[Answer]]]:
-        """The transaction of an answer given later: `db`, how to say the answer, and what is to be sent when the block is left."""
-        reference, sent = _reference(ref), list[Answer]()
-        bare = any(route.handler.handle is Handle.ASYNCPG for route in self.registry.routes.values())
-        async with self.database.begin(bare=bare) as transaction:
-            entry, route = await self._locked(transaction, reference)
-            said = Said(route)
-            async with transaction.handle(Handle.ASYNCPG if bare else Handle.CONNECTION) as db:
-                yield db, said, sent
-            ended = said.ended
-            if ended.ending is not Ending.REJECTED:
-                sent += await self._end(transaction, entry, route, ended)
-                return
-        async with self.database.begin(bare=bare) as transaction:  # a no leaves nothing of what the block did
-            entry, route = await self._locked(transaction, reference)
-            sent += await self._end(transaction, entry, route, ended)
-
-    async def _locked(self, transaction: Transaction, reference: Reference) -> tuple[Entry, Route]:
-        entry = (await transaction.lock(reference.saga_id, reference.step)).entry
-        if entry is None or not barrier.may_answer(entry.row, reference.run):
-            state = "there is no such row" if entry is None else f"the step is {entry.row.state.value} in run {entry.row.run}"
-            raise AnswerRefused(f"{state}: nobody waits for an answer to run {reference.run}")
-        route = self.calls.route_of_accepted(entry)
-        if route is None or entry.pending is None or entry.action_command is None:
-            raise AnswerRefused("the row does not say which command would be answered")
-        return entry, route
-
-    async def _end(self, transaction: Transaction, entry: Entry, route: Route, ended: Ended) -> list[Answer]:
-        assert entry.pending is not None
-        command = Command(headers=entry.pending.action, payload=entry.action_command or b"")
-        try:
-            plan = await Turn(transaction=transaction, calls=self.calls, command=command, route=route).answer_later(entry, ended)
-            await transaction.commit()
-        except PlayAgain as again:
-            raise Unavailable("the database session ended while the compensation ran: give the answer again") from again
-        except CommitUnknown as unknown:
-            raise Unavailable(
-                "whether the answer was recorded is not known: give it again; AnswerRefused then means it was"
-            ) from unknown
-        if plan.follow is None:
-            return list(plan.answers)
-        return [*plan.answers, *(await self.deliver(plan.follow))]
+    @property
+    def later(self) -> LaterAnswers:
+        """For work that was accepted."""
+        return LaterAnswers(self.registry, self.database, self.calls, self.deliver)
 
 
 def _check_fate(failed: Ended | None) -> None:
     """A handler's failure that was a collision in the database: it is tried again here instead of costing the coordinator an attempt."""
     if failed is not None and failed.error is not None and not failed.unsure and fate(failed.error) is Fate.COLLISION:
         raise _Collision
-
-
-def _reference(ref: str) -> Reference:
-    try:
-        return Reference.parse(ref)
-    except ValueError as error:
-        raise AnswerRefused(str(error)) from None
 
 
 def _only(command: Command, outcome: Outcome, content: Stored = EMPTY) -> Plan:

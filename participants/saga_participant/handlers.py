@@ -104,7 +104,7 @@ class _Roles:
         self.handle: Handle | None = None
 
     def take(self, parameter: str, annotation: Any) -> None:
-        handle = _handle_of(annotation)
+        handle = handle_of(annotation)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             self._models.append((parameter, annotation))
         elif annotation is Step:
@@ -137,7 +137,8 @@ def _hints(function: HandlerFunction, name: str) -> dict[str, Any]:
         ) from None
 
 
-def _handle_of(annotation: Any) -> Handle | None:
+def handle_of(annotation: Any) -> Handle | None:
+    """What a handler, or the block of an answer given later, wants to have as `db`."""
     if not isinstance(annotation, type):
         return None
     if issubclass(annotation, AsyncSession):

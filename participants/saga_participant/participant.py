@@ -16,6 +16,8 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
@@ -34,11 +36,13 @@ from saga_participant.arguments import check_callback, check_database, check_lim
 from saga_participant.calls import Calls
 from saga_participant.database import Database
 from saga_participant.execution import Execution
-from saga_participant.handlers import Handler, read_handler
+from saga_participant.handlers import Handler, handle_of, read_handler
 from saga_participant.health import Health, health_server, in_short, router
 from saga_participant.metrics import Metrics
+from saga_participant.outcomes import InProgress
 from saga_participant.registry import build_registry
 from saga_participant.said import AnswerLater
+from saga_participant.sending import Sending, not_sent, sending_as_configured, sent_in_time
 from saga_participant.service import Service
 from saga_participant.settings import ParticipantSettings
 from saga_participant.tables import create_tables, table_exists
@@ -54,6 +58,7 @@ ASIDE_PATIENCE_S: Final = 8.0
 
 _LOG: Final = logging.getLogger("saga_participant")
 
+D = TypeVar("D")
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 OnStart = Callable[[AsyncEngine], Awaitable[None]]
 
@@ -95,6 +100,7 @@ class Participant:
         self._execution: Execution | None = None
         self._service: Service | None = None
         self._health = Health(name)
+        self._sending: Sending | None = None
 
     @overload
     def action(self, function: F) -> F: ...
@@ -309,18 +315,65 @@ class Participant:
         if not serving.cancelled() and (error := serving.exception()) is not None:
             _LOG.error("%s: serving ended: %s", self.name, in_short(error))
 
-    @contextlib.asynccontextmanager
-    async def answering(self, ref: str) -> AsyncIterator[tuple[Any, AnswerLater]]:
-        """Answer work that was accepted: `async with payment.answering(ref) as (db, answer): …; answer(CardCharged(…))`.
+    @overload
+    def answering(self, ref: str) -> AbstractAsyncContextManager[tuple[Any, AnswerLater]]: ...
 
-        `db` is the kit's own transaction, as in a handler; `answer` takes the action's reply, or `Rejected(code, message)`, which undoes
-        what the block did. On leaving the block it is committed, then sent. Raises AnswerRefused when nobody waits for it any more. If a
-        compensation was waiting for the end, its handler runs in the same transaction and undoes the effect at once.
+    @overload
+    def answering(self, ref: str, *, db: type[D]) -> AbstractAsyncContextManager[tuple[D, AnswerLater]]: ...
+
+    @contextlib.asynccontextmanager
+    async def answering(self, ref: str, *, db: type[Any] | None = None) -> AsyncIterator[tuple[Any, AnswerLater]]:
+        """Answer work that was accepted: `async with payment.answering(ref, db=AsyncSession) as (db, answer): …; answer(CardCharged(…))`.
+
+        `db` is the kit's own transaction, guarded as in a handler: an AsyncSession, an AsyncConnection or an asyncpg.Connection, as asked
+        for; unasked the asyncpg connection where a handler of this participant takes one, else an AsyncConnection. `answer` takes the
+        action's reply, or `Rejected(code, message)`: then **nothing of what the block did in `db` stays**, only the no is kept.
+
+        On leaving the block it is committed, then sent at once, also by a process that serves no commands (see `sending`). Raises
+        AnswerRefused when nobody waits for it any more, and Unavailable when it is not known whether it was recorded. A block that raises
+        records nothing. If a compensation was waiting for the end, its handler runs in the same transaction and undoes at once.
         """
+        wanted = None if db is None else handle_of(db)
+        if db is not None and wanted is None:
+            raise TypeError(f"db is AsyncConnection, AsyncSession or asyncpg.Connection, not {db!r}")
         execution = await self.prepare()
-        async with execution.answering(ref) as (db, answer, sent):
-            yield db, answer
+        if wanted is Handle.ASYNCPG and not execution.database.has_asyncpg:
+            raise ConfigurationError("db=asyncpg.Connection needs asyncpg under the participant's engine")
+        async with execution.later.answering(ref, wanted) as (opened, answer, sent):
+            yield opened, answer
         await self._send(sent)
+
+    async def progress(self, ref: str, note: str, *, lease: timedelta | None = None) -> None:
+        """News of work that was accepted: `await payment.progress(step.ref, "3 of 5")`.
+
+        `lease`: from now, how long until the command is handed to the handler again; None leaves it. Raises AnswerRefused when nobody
+        waits any more: the work may stop. Not where the step's transaction is open: in an `answering` block, a handler with a `db`.
+        """
+        said = InProgress(note) if lease is None else InProgress(note, lease=lease)
+        execution = await self.prepare()
+        await self._send(await execution.later.progress(ref, said, keep_lease=lease is None))
+
+    @contextlib.asynccontextmanager
+    async def sending(
+        self, app: object = None, *, broker: Broker | None = None, topic_prefix: str = "", clock: Clock | None = None
+    ) -> AsyncIterator[None]:
+        """For a process that answers and serves no commands, `FastAPI(lifespan=payment.sending)` or `async with payment.sending():`.
+
+        Kafka as the environment says, or `broker`, which stays the caller's. Without this the first answer opens the same, until the
+        event loop ends; with it what is configured wrongly is said at the start.
+        """
+        sending = (
+            sending_as_configured(self.name)
+            if broker is None
+            else Sending(self.name, broker, topics=Topics(topic_prefix), clock=clock or SystemClock())
+        )
+        self._sending = sending
+        try:
+            await self.prepare()
+            yield
+        finally:
+            await sending.close()
+            await self.close()
 
     @contextlib.asynccontextmanager
     async def on(self, database: AsyncEngine | str) -> AsyncIterator[Execution]:
@@ -335,6 +388,9 @@ class Participant:
 
     async def close(self) -> None:
         """Close what `prepare` opened. An engine that was given stays open."""
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            await sending.close()
         execution, self._execution = self._execution, None
         if execution is None:
             return
@@ -343,10 +399,16 @@ class Participant:
         await execution.database.close()
 
     async def _send(self, answers: Sequence[Answer]) -> None:
-        """Where this process serves no commands, the coordinator's next asking brings the answer: the row remembers it."""
-        sent = None if self._service is None else self._service.desk.send(answers, Hop())
-        if sent is not None:
-            await sent
+        """At once, and never for longer than a little: what is not sent is in the row, and the coordinator's next asking brings it."""
+        if self._service is not None:
+            return await sent_in_time(self._service.desk.send(answers, Hop()))
+        try:
+            if self._sending is None or not self._sending.works:
+                self._sending = sending_as_configured(self.name)
+            await sent_in_time(self._sending.send(answers))
+        except ConfigurationError as error:
+            not_sent(error)
+        return None
 
     async def _see_to_tables(self, database: Database, patience: Patience) -> None:
         try:

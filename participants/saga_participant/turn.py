@@ -91,13 +91,20 @@ class Turn:
         raise BarrierBroken("the barrier's table does not come to an end")
 
     async def answer_later(self, entry: Entry, ended: Ended) -> Plan:
-        """The end of accepted work as its owner tells it; the row is locked and waits for it."""
+        """The end of accepted work as its owner tells it; the row is locked and waits for it. The newest command hears of it."""
         pending = entry.pending
         assert pending is not None
         closed = await self.end(entry, ended)
-        if not self.answers and self.follow is None:
-            outcome = Outcome.REJECTED if ended.ending is Ending.REJECTED else Outcome.SUCCEEDED
-            self.answers.append(Answer(to=pending.action, outcome=outcome, content=ended.content))
+        if self.answers or self.follow is not None:
+            return await self.finish(closed)
+        newest, asked = pending.newest, pending.asked
+        told = barrier.Command(kind=newest.kind, run=newest.run, incarnation=closed.row.incarnation)
+        verdict = barrier.decide(closed.row, told)
+        if verdict.task is Task.ANSWER:
+            closed = replace(closed, row=_row(verdict))
+            self.answers.append(self.answer_of(newest, closed, told, verdict))
+        elif asked is not None and asked.headers == newest:  # a newer run after a no: it is served like any other
+            self.follow = asked
         return await self.finish(closed)
 
     # Cells

@@ -1,0 +1,137 @@
+"""Accepted work from its owner's side: the answer that is given later, and news of it meanwhile.
+
+Each is a transaction of its own on the row, and takes effect only while the row waits for it. What is to be sent is given back: it goes to
+the newest command that asked, since only that is what the coordinator waits for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from saga_participant import barrier
+from saga_participant.accepted import micros, said_of
+from saga_participant.answers import Answer
+from saga_participant.barrier import Ending
+from saga_participant.calls import Calls
+from saga_participant.command_log import log_of
+from saga_participant.database import Database
+from saga_participant.entry import Command, Entry
+from saga_participant.invocation import Ended, where
+from saga_participant.outcomes import AnswerRefused, InProgress, Unavailable
+from saga_participant.plan import Plan, PlayAgain
+from saga_participant.registry import Registry, Route
+from saga_participant.said import AnswerLater, Said
+from saga_participant.step import Reference
+from saga_participant.transactions import CommitRefused, CommitUnknown, Handle, Transaction
+from saga_participant.turn import Turn
+from saga_schemas.outcomes import Outcome
+
+
+class _Unwound(Exception):  # closes `db` as after an error: a no keeps nothing of what the block did
+    pass
+
+
+@dataclass(slots=True)
+class LaterAnswers:
+    """`deliver`: how a command that came meanwhile is served after the end."""
+
+    registry: Registry
+    database: Database
+    calls: Calls
+    deliver: Callable[[Command], Awaitable[tuple[Answer, ...]]]
+
+    @contextlib.asynccontextmanager
+    async def answering(self, ref: str, wanted: Handle | None) -> AsyncIterator[tuple[Any, AnswerLater, list[Answer]]]:
+        """The transaction of an answer given later: `db`, how to say the answer, and what is to be sent when the block is left.
+
+        `wanted`: what `db` is; None is asyncpg's connection where a handler of the participant takes one, else SQLAlchemy's.
+        """
+        reference, sent = _reference(ref), list[Answer]()
+        handle = wanted or self._usual()
+        bare = handle is Handle.ASYNCPG and self.registry.bare
+        said: Said | None = None
+        plan: Plan | None = None
+        with contextlib.suppress(_Unwound):
+            async with self.database.begin(bare=bare) as transaction:
+                entry, route = await self._locked(transaction, reference)
+                said = Said(route)
+                async with transaction.handle(handle) as db:
+                    yield db, said, sent
+                    if said.ended.ending is Ending.REJECTED:
+                        raise _Unwound
+                plan = await self._end(transaction, entry, route, said.ended)
+        if plan is None:
+            assert said is not None
+            async with self.database.begin(bare=bare) as transaction:
+                entry, route = await self._locked(transaction, reference)
+                plan = await self._end(transaction, entry, route, said.ended)
+        sent += plan.answers
+        if plan.follow is not None:
+            sent += await self._followed(plan.follow)
+
+    async def progress(self, ref: str, said: InProgress, *, keep_lease: bool) -> list[Answer]:
+        """News of accepted work: its number rises. `keep_lease`: the lease goes on as it was."""
+        reference = _reference(ref)
+        async with self.database.begin(bare=self.registry.bare) as transaction:
+            entry, _ = await self._locked(transaction, reference)
+            assert entry.pending is not None
+            pending = replace(entry.pending, note=said.note)
+            lease = entry.lease_until_us if keep_lease else await transaction.clock() + micros(said.lease)
+            new = replace(entry, pending=pending, progress_seq=entry.progress_seq + 1, lease_until_us=lease)
+            await transaction.save(new)
+            await self._commit(transaction, "whether the progress was recorded is not known: tell it again")
+        return [Answer(to=pending.newest, outcome=Outcome.IN_PROGRESS, content=said_of(new), seq=new.progress_seq)]
+
+    def _usual(self) -> Handle:
+        bare = any(route.handler.handle is Handle.ASYNCPG for route in self.registry.routes.values())
+        return Handle.ASYNCPG if bare else Handle.CONNECTION
+
+    async def _locked(self, transaction: Transaction, reference: Reference) -> tuple[Entry, Route]:
+        entry = (await transaction.lock(reference.saga_id, reference.step)).entry
+        if entry is None or not barrier.may_answer(entry.row, reference.run):
+            state = "there is no such row" if entry is None else f"the step is {entry.row.state.value} in run {entry.row.run}"
+            raise AnswerRefused(f"{state}: nobody waits for an answer to run {reference.run}")
+        route = self.calls.route_of_accepted(entry)
+        if route is None or entry.pending is None or entry.action_command is None:
+            raise AnswerRefused("the row does not say which command would be answered")
+        return entry, route
+
+    async def _end(self, transaction: Transaction, entry: Entry, route: Route, ended: Ended) -> Plan:
+        assert entry.pending is not None
+        command = Command(headers=entry.pending.action, payload=entry.action_command or b"")
+        try:
+            plan = await Turn(transaction=transaction, calls=self.calls, command=command, route=route).answer_later(entry, ended)
+        except PlayAgain as again:
+            raise Unavailable("the database session ended while the compensation ran: give the answer again") from again
+        await self._commit(
+            transaction, "whether the answer was recorded is not known: give it again; AnswerRefused then means it was"
+        )
+        return plan
+
+    async def _followed(self, command: Command) -> tuple[Answer, ...]:
+        """What came meanwhile, in transactions of its own. If it fails the answer is recorded all the same."""
+        try:
+            return await self.deliver(command)
+        except Exception as error:
+            log_of(command.headers).warning("not served yet, it is asked again: %s at %s", type(error).__name__, where(error))
+            return ()
+
+    async def _commit(self, transaction: Transaction, unknown: str) -> None:
+        try:
+            await transaction.commit()
+        except PlayAgain as again:
+            raise Unavailable("the database session ended: give it again") from again
+        except CommitRefused as refused:
+            raise refused.__cause__ or refused from None
+        except CommitUnknown as lost:
+            raise Unavailable(unknown) from lost
+
+
+def _reference(ref: str) -> Reference:
+    try:
+        return Reference.parse(ref)
+    except ValueError as error:
+        raise AnswerRefused(str(error)) from None
