@@ -15,29 +15,28 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
 from opentelemetry.trace import TracerProvider
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_messaging.broker import Broker, BrokerError
 from saga_messaging.clock import Clock, SystemClock
-from saga_messaging.database_errors import in_words, made_meanwhile, not_up_yet
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.patience import START_PATIENCE_S, Patience, StoppedWaiting, kafka_may_come
 from saga_participant.answers import Answer
 from saga_participant.arguments import check_callback, check_database, check_limit_s, check_name, read_directories
+from saga_participant.background_serving import in_background
 from saga_participant.calls import Calls
 from saga_participant.database import Database
 from saga_participant.execution import Execution
 from saga_participant.handlers import Handler, handle_of, read_handler
-from saga_participant.health import Health, health_server, in_short, router
+from saga_participant.health import Health, health_server, router
 from saga_participant.metrics import Metrics
 from saga_participant.outcomes import InProgress
 from saga_participant.registry import build_registry
@@ -45,14 +44,12 @@ from saga_participant.said import AnswerLater
 from saga_participant.sending import Sending, not_sent, sending_as_configured, sent_in_time
 from saga_participant.service import Service
 from saga_participant.settings import ParticipantSettings
-from saga_participant.tables import create_tables, table_exists
+from saga_participant.tables_at_start import OnStart, see_to_tables
 from saga_participant.tracing import Hop
 from saga_participant.transactions import HANDLER_LIMIT_S, Handle
 from saga_schemas.outcomes import Kind
 from saga_schemas.topics import Topics
 
-MADE_MEANWHILE_S: Final = (0.2, 0.5, 1.0, 2.0)
-"""Pauses before tables that another instance is making at the same moment are looked at again."""
 ASIDE_PATIENCE_S: Final = 8.0
 """For a database that is away when an answer is given by a process that serves nothing."""
 
@@ -60,7 +57,6 @@ _LOG: Final = logging.getLogger("saga_participant")
 
 D = TypeVar("D")
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
-OnStart = Callable[[AsyncEngine], Awaitable[None]]
 
 
 class Participant:
@@ -149,7 +145,13 @@ class Participant:
             raise ConfigurationError(
                 f"{wants_asyncpg[0]} wants the asyncpg connection; the database is {database.engine.url.drivername}"
             )
-        await self._see_to_tables(database, patience or Patience(ASIDE_PATIENCE_S, clock=SystemClock()))
+        await see_to_tables(
+            self.name,
+            database,
+            on_start=self._on_start,
+            create_table=self._create_table,
+            patience=patience or Patience(ASIDE_PATIENCE_S, clock=SystemClock()),
+        )
         self._execution = Execution(registry, database, Calls(registry, self._limit_s))
         return self._execution
 
@@ -286,34 +288,21 @@ class Participant:
         so listens meanwhile. What is configured wrongly is raised before it begins. If serving ends later on, that is logged, shown by
         `routes()`, and raised at the block's end.
         """
-        stop, begun = asyncio.Event(), asyncio.Event()
-        serving = asyncio.ensure_future(
-            self.serve(
+
+        def serve(stop: asyncio.Event, begun: Callable[[], None]) -> Coroutine[Any, Any, None]:
+            return self.serve(
                 broker,
                 stop=stop,
                 instance=instance,
                 topic_prefix=topic_prefix,
                 clock=clock,
-                ready=lambda port: begun.set(),
-                waiting=begun.set,
+                ready=lambda port: begun(),
+                waiting=begun,
                 start_patience_s=start_patience_s,
             )
-        )
-        beginning = asyncio.ensure_future(begun.wait())
-        try:
-            await asyncio.wait((serving, beginning), return_when=asyncio.FIRST_COMPLETED)
-            if serving.done():
-                serving.result()  # raises what kept it from starting
-            serving.add_done_callback(self._say_ended)
-            yield
-        finally:
-            beginning.cancel()
-            stop.set()
-            await serving
 
-    def _say_ended(self, serving: asyncio.Future[None]) -> None:
-        if not serving.cancelled() and (error := serving.exception()) is not None:
-            _LOG.error("%s: serving ended: %s", self.name, in_short(error))
+        async with in_background(self.name, serve):
+            yield
 
     @overload
     def answering(self, ref: str) -> AbstractAsyncContextManager[tuple[Any, AnswerLater]]: ...
@@ -409,32 +398,3 @@ class Participant:
         except ConfigurationError as error:
             not_sent(error)
         return None
-
-    async def _see_to_tables(self, database: Database, patience: Patience) -> None:
-        try:
-            await patience.wait_for(
-                f"the database of {self.name}", lambda: self._tables_made(database.engine), passing=not_up_yet
-            )
-        except BaseException as error:
-            await database.close()
-            if isinstance(error, SQLAlchemyError | OSError):
-                raise ConfigurationError(f"{self.name}: its database cannot be used ({in_words(error)})") from error
-            raise
-
-    async def _tables_made(self, engine: AsyncEngine) -> None:
-        for pause_s in (*MADE_MEANWHILE_S, None):
-            try:
-                if self._on_start is not None:
-                    await self._on_start(engine)
-                if not await table_exists(engine):
-                    if not self._create_table:
-                        raise ConfigurationError(
-                            "table saga_barrier is missing: add saga_participant.tables.upgrade(op) to a migration, or call create_tables"
-                        )
-                    await create_tables(engine)
-            except SQLAlchemyError as error:
-                if pause_s is None or not made_meanwhile(error):
-                    raise
-                await asyncio.sleep(pause_s)
-            else:
-                return
