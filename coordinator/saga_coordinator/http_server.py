@@ -6,12 +6,19 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from saga_coordinator.api.manners import Manners
 from saga_coordinator.settings import Settings
 from saga_messaging.errors import ConfigurationError
+
+RECEIVE_LIMIT_S: Final = 15.0
+"""A request is received within once to twice this time, or its connection is closed."""
 
 
 class _Server(uvicorn.Server):
@@ -20,6 +27,37 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Protocol(H11Protocol):
+    """Closes connections on which no whole request arrives: opened and left, or filled a byte at a time.
+
+    uvicorn itself closes only those that are idle after an answer. One look every RECEIVE_LIMIT_S: what was being received at the last
+    one and still is gets closed. A request that was received is served for as long as it takes.
+    """
+
+    _look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look = self.loop.call_later(RECEIVE_LIMIT_S, self._look_again, self._receiving())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._look is not None:
+            self._look.cancel()
+        super().connection_lost(exc)
+
+    def _receiving(self) -> tuple[object, ...] | None:
+        """What is being received: which request of this connection, and how far; None while one is being served."""
+        state = self.conn.their_state
+        return (self.cycle, state) if state in (h11.IDLE, h11.SEND_BODY) else None
+
+    def _look_again(self, before: tuple[object, ...] | None) -> None:
+        now = self._receiving()
+        if now is not None and now == before:
+            self.transport.close()
+        else:
+            self._look = self.loop.call_later(RECEIVE_LIMIT_S, self._look_again, now)
 
 
 class Listening:
@@ -47,7 +85,8 @@ class Listening:
 async def listening(settings: Settings, app: ASGIApp) -> AsyncIterator[Listening]:
     """Listen for as long as the block runs. Raises ConfigurationError where the address cannot be had."""
     config = uvicorn.Config(
-        app,
+        Manners(app),
+        http=_Protocol,
         host=settings.host,
         port=settings.port,
         log_config=None,
