@@ -1,0 +1,167 @@
+"""Hostile handlers on every way to the database: many of each kind at once, beside good ones, through a participant that is being served.
+
+Good ones are served, every command is answered or met with silence as docs/participants.md says, no worker is lost, and what the business
+table holds is what the barrier's rows and the answers say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from contract.misdeeds import GOOD, MISDEEDS, SILENCE, forget
+from saga_messaging.clock import SystemClock
+from saga_messaging.memory import MemoryBroker
+from saga_participant import Participant, Step, execution, handler_run
+from saga_participant.calls import Calls
+from saga_participant.invocation import Call
+from saga_schemas.headers import decode_reply
+from saga_schemas.outcomes import Outcome
+from saga_schemas.records import Failure, read_own
+from unit.participant.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects
+from unit.participant.wire import COMMANDS, REPLIES, command, new_saga, send, until
+
+SHORT_LIMIT_S = 0.3
+"""Of those that take all of it; all others have the usual minute, so that a busy machine makes none of them late."""
+MANY = 20
+FEW = 1
+"""Of those that hold the one worker of SQLite for the whole limit, or for longer."""
+PATIENCE_S = 240.0
+
+
+class QuickClock(SystemClock):
+    """Pauses before another try are short."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(min(seconds, 0.05))
+
+
+def make_till(database: str, handle: str) -> Participant:
+    till = Participant("till", database=database, schemas=SCHEMAS, on_start=make_effects)
+
+    async def take(command: Take, db: Any, step: Step) -> Taken:
+        await effect(db, step, "take")
+        if command.mode != GOOD:
+            await MISDEEDS[command.mode].act(db)
+        return Taken(receipt=f"r-{step.run}")
+
+    take.__annotations__["db"] = HANDLES[handle]
+    till.action(take)
+    return till
+
+
+@pytest.fixture(autouse=True)
+async def short_patience(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    action = Calls.action
+
+    def limited(*args: Any, **options: Any) -> Call:
+        call = action(*args, **options)
+        assert isinstance(call.command, Take)
+        slow = call.command.mode != GOOD and MISDEEDS[call.command.mode].slow
+        return replace(call, limit_s=SHORT_LIMIT_S) if slow else call
+
+    monkeypatch.setattr(Calls, "action", limited)
+    monkeypatch.setattr(execution, "MAX_LOSSES", 1)
+    monkeypatch.setattr(handler_run, "END_LIMIT_S", 0.2)
+    monkeypatch.setattr(handler_run, "CLOSED_LIMIT_S", 0.1)
+    yield
+    await forget()
+
+
+def sagas_of(kinds: list[str], sqlite: bool) -> dict[UUID, str]:
+    """By saga, what its handler does."""
+    found = {new_saga(): GOOD for _ in range(MANY)}
+    for kind in kinds:
+        few = sqlite and (MISDEEDS[kind].slow or "statement" in kind)
+        found |= {new_saga(): kind for _ in range(FEW if few else MANY)}
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of those that survive everything
+async def test_hostile_handlers_are_answered_as_it_is_written_and_harm_nobody_else(way: tuple[str, str]) -> None:
+    database, handle = way
+    sqlite = database.startswith("sqlite")
+    kinds = [name for name, misdeed in MISDEEDS.items() if not (sqlite and misdeed.postgres_only)]
+    sagas, broker = sagas_of(kinds, sqlite), MemoryBroker()
+    commands = [command(saga, mode=kind) for saga, kind in sagas.items()]
+    random.Random(4711).shuffle(commands)
+    till = make_till(database, handle)
+    async with till.served(broker, clock=QuickClock()):
+        await until(lambda: till._service is not None)
+        service = till._service
+        assert service is not None
+        await send(broker, *commands)
+        async with asyncio.timeout(PATIENCE_S):
+            while service.metrics.commands < len(commands) or service.lanes.in_hand:  # noqa: ASYNC110  # nobody is told
+                await asyncio.sleep(0.02)
+        said = answers(broker)
+        assert wrong(sagas, said) == {}
+        rows, effects = await held(service.execution.database.engine, sagas)
+        assert contradictions(sagas, said, rows, effects) == []
+        assert (service.lanes.replaced, service.lanes.at_work) == (0, 0)
+        assert service.execution.calls.runs.left_behind <= sum(kind == "survives_everything" for kind in sagas.values())
+
+        late = {new_saga(): GOOD for _ in range(MANY)}
+        await send(broker, *(command(saga, mode=GOOD) for saga in late))
+        async with asyncio.timeout(PATIENCE_S):
+            while len(answers(broker)) < len(said) + len(late):  # noqa: ASYNC110  # nobody is told
+                await asyncio.sleep(0.02)
+        assert wrong(late, answers(broker)) == {}
+    assert sum((await broker.group_lag("saga.till", [COMMANDS])).values()) == 0
+
+
+def answers(broker: MemoryBroker) -> dict[UUID, str]:
+    """By saga: the outcome, for FAILED its code."""
+    found: dict[UUID, str] = {}
+    for record in broker.records(REPLIES):
+        headers = decode_reply(record.headers)
+        assert headers.saga_id not in found, "one answer to one command"
+        found[headers.saga_id] = headers.outcome.value
+        if headers.outcome is Outcome.FAILED:
+            assert record.value is not None
+            found[headers.saga_id] = read_own(record.value, Failure).code
+    return found
+
+
+def wrong(sagas: dict[UUID, str], said: dict[UUID, str]) -> dict[str, Counter[str]]:
+    """By kind, what was said and should not have been."""
+    found: dict[str, Counter[str]] = {}
+    for saga, kind in sagas.items():
+        allowed = {"SUCCEEDED"} if kind == GOOD else MISDEEDS[kind].says
+        heard = said.get(saga, SILENCE)
+        failed = "FAILED" in allowed and heard not in ("SUCCEEDED", "REJECTED", SILENCE)
+        if heard not in allowed and not failed:
+            found.setdefault(kind, Counter())[heard] += 1
+    return found
+
+
+async def held(engine: Any, sagas: dict[UUID, str]) -> tuple[dict[UUID, str], Counter[str]]:
+    """States by saga, and effects by saga, as text."""
+    async with engine.connect() as connection:
+        rows = (await connection.execute(text("SELECT CAST(saga_id AS TEXT), state FROM saga_barrier"))).all()
+        effects = (await connection.execute(text("SELECT saga_id FROM effects"))).all()
+    states = {UUID(saga): state for saga, state in rows}
+    return {saga: states[saga] for saga in sagas if saga in states}, Counter(saga for (saga,) in effects)
+
+
+def contradictions(sagas: dict[UUID, str], said: dict[UUID, str], rows: dict[UUID, str], effects: Counter[str]) -> list[str]:
+    """Effects without their row, rows without their effect, doubled effects, and answers that are not so."""
+    found = [f"{effects['stray']} strays"] if effects["stray"] else []
+    for saga, kind in sagas.items():
+        heard, row, count = said.get(saga, SILENCE), rows.get(saga), effects[str(saga)]
+        expected = {"SUCCEEDED": ("DONE", 1), "REJECTED": ("REJECTED", 0)}.get(heard, (None, 0))
+        if heard == SILENCE:
+            fine = (row, count) in ((None, 0), ("DONE", 1))
+        else:
+            fine = (row, count) == expected
+        if not fine:
+            found.append(f"{kind}: said {heard}, row {row}, {count} effects")
+    return found
