@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,13 +104,21 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def folder() -> Iterator[Path]:
+    """A folder that others may enter: under root a PostgreSQL runs as somebody else."""
+    with tempfile.TemporaryDirectory(prefix="saga-first-day-", ignore_cleanup_errors=True) as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@pytest.fixture
+def shell(folder: Path) -> Iterator[Shell]:
     """In a clone of what is committed; no variable of ours, no environment of ours on the path."""
-    subprocess.run(["git", "clone", "--quiet", f"file://{ROOT}", tmp_path / "clone"], check=True)
+    subprocess.run(["git", "clone", "--quiet", f"file://{ROOT}", folder / "clone"], check=True)
     ours = str(ROOT / ".venv")
     path = os.pathsep.join(entry for entry in os.environ["PATH"].split(os.pathsep) if not entry.startswith(ours))
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("SAGA_", "VIRTUAL_ENV", "PYTHON"))}
-    opened = Shell(tmp_path / "clone", {**kept, "PATH": path})
+    opened = Shell(folder / "clone", {**kept, "PATH": path})
     yield opened
     opened.close()
 

@@ -173,6 +173,14 @@ def test_another_postgresql_on_our_port_is_not_taken_for_ours(own_postgres: Call
     assert ask(theirs.url, "SELECT count(*) FROM pg_database") == before
 
 
+def test_a_folder_that_postgresqls_user_may_not_enter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root, who has to become somebody else."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    tmp_path.chmod(0o700)
+    with pytest.raises(ServiceFailed, match=r"may not enter .*: name a folder with --data"), PostgresService(tmp_path / "data"):
+        pass
+
+
 async def test_a_kafka_directory_can_be_used_again_on_another_port(tmp_path: Path) -> None:
     with KafkaService(tmp_path / "kafka", port=free_port()) as first:
         await produce(first.bootstrap_servers, "kept", b"still here")

@@ -140,6 +140,11 @@ class PostgresService(Lifetime):
             return False
 
     def _initialise(self, binaries: Path) -> None:
+        if self._user and not _others_may_enter(self.directory.parent):
+            raise ServiceFailed(
+                f"PostgreSQL refuses to run as root, and the user it runs as instead ({self._user}) may not enter "
+                f"{self.directory.parent}: name a folder with --data that others may enter"
+            )
         self._data.mkdir(mode=0o700, exist_ok=True)
         if self._user:
             account = pwd.getpwnam(self._user)
