@@ -12,6 +12,7 @@ from saga_coordinator.api.app import create_app
 from saga_coordinator.api.door import Door
 from saga_coordinator.assembly import Instance, Loop, build
 from saga_coordinator.http_server import Listening, listening
+from saga_coordinator.key_agreement import KeysDiffer
 from saga_coordinator.origins import Origin
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.open import open_store
@@ -53,6 +54,7 @@ async def serve(
             kafka = await stack.enter_async_context(_broker(settings, broker, patience))
             await stack.enter_async_context(_named(settings, store, patience))
             instance = await _built(settings, store, kafka, patience)
+            await _agreed(settings, instance, patience)
             door.app = create_app(instance.coordinator)
             await _run(settings, instance, http, ready, stop)
 
@@ -168,6 +170,19 @@ async def _built(settings: Settings, store: Store, broker: Broker, patience: Pat
 
     with _told(settings):
         return await patience.wait_for("the database and Kafka", attempt, passing=_may_come)
+
+
+async def _agreed(settings: Settings, instance: Instance, patience: Patience) -> None:
+    """No live instance has token keys that go with ours; those of instances that were ended a moment ago are waited out."""
+    with _told(settings):
+        check = instance.key_agreement.check  # who has other keys is not heard of by those at work
+        await patience.wait_for(
+            "instances with other token keys", check, passing=_other_keys_may_go, at_most_s=_PREDECESSOR_GONE_S
+        )
+
+
+def _other_keys_may_go(error: Exception) -> str | None:
+    return str(error) if isinstance(error, KeysDiffer) else not_up_yet(error)
 
 
 def _may_come(error: Exception) -> str | None:

@@ -12,6 +12,7 @@ from saga_coordinator.deliveries import Delivery, Refusals
 from saga_coordinator.drains import DrainLoop, DrainRequests
 from saga_coordinator.identifiers import new_id
 from saga_coordinator.instruments import Instruments
+from saga_coordinator.key_agreement import KeyAgreement
 from saga_coordinator.life import Life
 from saga_coordinator.origins import Origin
 from saga_coordinator.outbound import Outbound
@@ -49,6 +50,7 @@ class Instance:
     """A built coordinator: its facade and its loops by role."""
 
     coordinator: Coordinator
+    key_agreement: KeyAgreement
     loops: dict[str, list[Loop]]
     relay: Relay
     sender: Sender[Ticket]
@@ -82,6 +84,7 @@ class _Parts:
         self.committer = Committer(store, self.relay, self.closings, Telemetry(self.instruments), clock)
         self.reading = ReplyReading(catalog=self.definitions.catalog, keys=self.keys, topics=self.topics, tenant=settings.tenant)
         self.drains = DrainRequests(store, broker, self.topics, settings.tenant)
+        self.key_agreement = KeyAgreement(store, self.keys, settings.tenant, who=settings.instance or "watchdog")
         self.life = Life(
             store=store,
             broker=broker,
@@ -122,6 +125,7 @@ class _Parts:
             reply_group=self.group(self.settings.reply_group),
             start_group=self.group(self.settings.start_group),
             readers=self.readers,
+            key_agreement=self.key_agreement,
         )
 
     def schema_topic(self) -> SchemaTopic:
@@ -249,7 +253,13 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         "projector": parts.projector_loops(),
         "watchdog": [watchdog.run, parts.schema_topic().run, *parts.metric_loops()],
     }
-    return Instance(coordinator=parts.coordinator(watchdog), loops=loops, relay=parts.relay, sender=parts.sender)
+    return Instance(
+        coordinator=parts.coordinator(watchdog),
+        key_agreement=parts.key_agreement,
+        loops=loops,
+        relay=parts.relay,
+        sender=parts.sender,
+    )
 
 
 def token_keys(settings: Settings, meta: Meta) -> TokenKeys:

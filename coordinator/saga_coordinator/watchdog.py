@@ -15,6 +15,7 @@ import structlog
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.failures import said
 from saga_coordinator.instruments import Instruments
+from saga_coordinator.key_agreement import KeyAgreement, KeysDiffer
 from saga_coordinator.letter_relay import LetterRelay
 from saga_coordinator.partition_reader import PartitionReader
 from saga_coordinator.replies import CONSUMER as REPLIES
@@ -54,6 +55,7 @@ class Watchdog:
         reply_group: str,
         start_group: str,
         readers: Sequence[PartitionReader],
+        key_agreement: KeyAgreement,
     ) -> None:
         self._store = store
         self._broker = broker
@@ -67,6 +69,7 @@ class Watchdog:
         self._reply_group = reply_group
         self._start_group = start_group
         self._readers = readers
+        self._key_agreement = key_agreement
         self._unread_since: dict[str, float] = {}
         self._problems: dict[str, str] = {}
         self.kafka_away: str | None = None
@@ -114,6 +117,7 @@ class Watchdog:
         while True:
             await self._try("topics", self.ensure_topics)
             await self._try("instance", self._renew_instance)
+            await self._try("token_keys", self._key_agreement.say)
             await self._try("figures", self._figures)
             await self._try("dead_letters", self._letters.look)
             await self._try("readers", self._who_reads)
@@ -123,7 +127,7 @@ class Watchdog:
     async def _try(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
         try:
             await act()
-        except (StoreError, BrokerError, TimeoutError) as error:
+        except (StoreError, BrokerError, TimeoutError, KeysDiffer) as error:
             self._note(what, said(error))
         except ConfigurationError:
             raise

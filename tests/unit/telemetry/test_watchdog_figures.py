@@ -51,6 +51,7 @@ class Bench:
             reply_group="r",
             start_group="s",
             readers=cast(Any, self.readers),
+            key_agreement=nobody,
         )
 
     async def rounds(self, count: int) -> None:
