@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,6 +13,8 @@ from saga_schemas.outcomes import Kind
 from unit.participant.shop import GiveBack, Take, effects, make_till
 
 WAYS = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
+on_postgresql = pytest.mark.parametrize("way", [way for way in WAYS if way.startswith("postgresql")], indirect=True)
+through_sqlalchemy = pytest.mark.parametrize("way", [way for way in WAYS if not way.endswith("asyncpg")], indirect=True)
 
 
 class Shop:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from contract.barrier_shop import Shop
+from contract.barrier_shop import Shop, on_postgresql, through_sqlalchemy
 from saga_participant.guard import HandlerHasEnded, TransactionIsOurs
 from saga_schemas.outcomes import Kind
 from unit.participant.shop import write
@@ -156,6 +156,7 @@ async def test_what_is_left_behind_says_nothing_between_the_handlers_end_and_the
         assert (await shop.row(), await shop.effects()) == (None, [])
 
 
+@through_sqlalchemy
 @pytest.mark.parametrize("what", ["commit", "rollback"])
 async def test_the_transaction_cannot_be_ended_behind_dbs_back(shop: Shop, what: str) -> None:
     async def end(db: Any) -> None:
@@ -164,8 +165,6 @@ async def test_the_transaction_cannot_be_ended_behind_dbs_back(shop: Shop, what:
         assert db.sync_connection is not None
         await db.run_sync(lambda connection: getattr(connection, what)())
 
-    if shop.handle == "asyncpg":
-        pytest.skip("has no back")
     shop.told.on_db = end
     reply = await shop.ask(Kind.ACTION)
     assert reply is not None
@@ -216,10 +215,9 @@ async def ask(db: Any, question: str) -> Any:
     return await db.fetchval(question)
 
 
+@on_postgresql
 @pytest.mark.parametrize("rest", RESTS)
 async def test_a_rest_in_the_session_is_nobody_elses(shop: Shop, rest: str) -> None:
-    if "postgresql" not in shop.database:
-        pytest.skip("SQLite has no sessions")
     found: list[Any] = []
 
     async def look(db: Any) -> None:

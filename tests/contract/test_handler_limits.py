@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contract.barrier_shop import Shop
+from contract.barrier_shop import Shop, on_postgresql
 from saga_participant import execution
 from saga_participant.outcomes import SessionLost
 from saga_participant.testing import ParticipantTester, Reply
@@ -77,13 +77,11 @@ async def test_late_is_late_whatever_it_says_when_it_is_cancelled(impatient: Sho
     assert (await impatient.row(), await impatient.effects()) == (None, [])
 
 
+@on_postgresql
 @pytest.mark.parametrize("swallowed", [False, True])
 async def test_a_handler_that_loses_its_session_every_time_is_tried_again_so_often_and_then_has_failed(
     shop: Shop, swallowed: bool
 ) -> None:
-    if "postgresql" not in shop.database:
-        pytest.skip("SQLite has no sessions to lose")
-
     async def lose(db: Any) -> None:
         with contextlib.suppress(*[Exception] if swallowed else []):
             await write(db, LOSE_SESSION)
@@ -102,10 +100,8 @@ async def test_a_handler_that_loses_its_session_every_time_is_tried_again_so_oft
     assert await shop.says(Kind.ACTION) == "SUCCEEDED"
 
 
+@on_postgresql
 async def test_work_that_was_accepted_stays_accepted_when_its_handler_loses_its_session(shop: Shop) -> None:
-    if "postgresql" not in shop.database:
-        pytest.skip("SQLite has no sessions to lose")
-
     async def lose(db: Any) -> None:
         await write(db, LOSE_SESSION)
 
@@ -123,10 +119,8 @@ async def test_work_that_was_accepted_stays_accepted_when_its_handler_loses_its_
     assert await shop.effects() == ["take 1", "give back 1"]
 
 
+@on_postgresql
 async def test_an_undo_in_the_transaction_of_the_action_that_loses_the_session_is_known_to_have_failed(shop: Shop) -> None:
-    if "postgresql" not in shop.database:
-        pytest.skip("SQLite has no sessions to lose")
-
     async def lose(db: Any) -> None:
         await write(db, LOSE_SESSION)
 
