@@ -176,7 +176,7 @@ async def test_a_participant_waits_for_a_kafka_that_is_late() -> None:
     broker, port = MemoryBroker(), free_port()
     broker.faults.unreachable = True
     async with participant(make_till()[0], broker, port) as ready:
-        await until_readyz(port, 503, "starting: waiting for Kafka: the cluster did not answer")
+        await until_readyz(port, 503, "starting: waiting for Kafka in memory: the cluster did not answer")
         broker.faults.unreachable = False
         await ready.wait()
         await until_readyz(port, 200, "ok")
