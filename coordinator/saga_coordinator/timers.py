@@ -11,7 +11,7 @@ for a while, each time longer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from uuid import UUID
 
@@ -147,21 +147,25 @@ class TimerLoop:
         env = Env(now=tx.now, caught_up=caught_up, alive_since=self._life.since(tx.now))
         letters: list[DeadLetter] = []
         happened = {saga_id: self._from_inbox(work, events.get(saga_id, []), letters, tx.now) for saga_id, work in works.items()}
-        unread = await self._unread(tx, works, env)
+        unread = await self._unread(tx, works, env, letters)
         for steps in {frozenset[str](), *unread.values()}:  # nearly always only the first, for all
             alike = [saga_id for saga_id in works if unread.get(saga_id, frozenset()) == steps]
             of_each: list[tuple[SagaWork, list[Event]]] = [(works[saga_id], [*happened[saga_id], WakeUp()]) for saga_id in alike]
             await self._sagas.fold(tx, of_each, replace(env, unread=steps) if steps else env)
         return Batch(works=list(works.values()), dead_letters=letters)
 
-    async def _unread(self, tx: Transaction, works: Mapping[UUID, SagaWork], env: Env) -> Mapping[UUID, frozenset[str]]:
-        """Of sagas that a limit is about to turn back: the steps that are done by a reply nobody here can read yet."""
+    async def _unread(
+        self, tx: Transaction, works: Mapping[UUID, SagaWork], env: Env, letters: Iterable[DeadLetter]
+    ) -> Mapping[UUID, frozenset[str]]:
+        """Of sagas that a limit is about to turn back: the steps that are done by a reply nobody here can read yet. `letters`: those
+        of this very batch, which no query finds."""
         limited = [
             saga_id
             for saga_id, work in works.items()
             if work.saga is not None and timing.drains_wanted(work.compiled.definition, work.saga, env.now, env.lived_since)
         ]
-        return unread_steps(await tx.unread_replies(limited, since=tx.now - LOOKED_BACK_US)) if limited else {}
+        stored = await tx.unread_replies(limited, since=tx.now - LOOKED_BACK_US) if limited else []
+        return unread_steps([*stored, *letters])
 
     def _from_inbox(self, work: SagaWork, events: list[InboxEvent], letters: list[DeadLetter], now: int) -> list[Reply]:
         """What cannot be read after all (the token's key was taken away meanwhile) becomes a dead letter, as it would have at once."""
