@@ -97,6 +97,7 @@ class TimerLoop:
     async def once(self) -> bool:
         """One batch. True when it was full of work, so the next should follow at once."""
         due = self._held.free(await self._store.due(self._batch_sagas + len(self._held)), self._clock.monotonic_s())
+        due = due[: self._batch_sagas]
         if not due:
             return False
         caught_up = await self._drains.caught_up()
@@ -115,7 +116,6 @@ class TimerLoop:
         for saga_id in due:
             try:
                 done += await self._wake([saga_id], caught_up)
-                self._held.drop(saga_id)
             except Exception as error:
                 if not comes_again(error):
                     raise
@@ -124,16 +124,23 @@ class TimerLoop:
         return done
 
     async def _wake(self, due: list[UUID], caught_up: Mapping[str, int]) -> list[SagaWork]:
-        """One transaction; the sagas that were not held by somebody else."""
+        """One transaction; the sagas that were not held by somebody else. One that cannot be opened stays due: it is left alone for a
+        while, or many of its kind would take the places of all others."""
         done: list[SagaWork] = []
+        locked: set[UUID] = set()
 
         async def body(tx: Transaction) -> Batch:
-            done.clear()
             batch = await self._fold(tx, caught_up)
+            locked.update(tx.locked)
             done.extend(batch.works)
             return batch
 
         await self._committer.run(body, LockFirst(due, wait=False))
+        opened = {work.row.id for work in done}
+        for saga_id in opened:
+            self._held.drop(saga_id)
+        for saga_id in locked - opened:
+            self._held.hold(saga_id, self._clock.monotonic_s())
         due_at = [(work.looked_at, work.row.wake_at) for work in done if work.row.wake_at is not None]
         self._instruments.timer_batch(len(done), [looked - due for looked, due in due_at if due <= looked])
         return done
