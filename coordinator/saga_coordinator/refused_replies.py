@@ -21,8 +21,9 @@ LOOKED_BACK_US: Final = 15 * 60 * 1_000_000
 MOST: Final = 50
 UNREADABLE: Final = "reply_unreadable"
 _FOR_AN_ANSWER: Final = frozenset({"reply", "reply_backlog", "attention:no_answer"})
+UNKNOWN_SCHEMA: Final = "unknown_schema"
 _WAY_OUT: Final = {
-    "unknown_schema": "register the schema that it is written in (`saga schema add FILE`), and it is read when it comes again",
+    UNKNOWN_SCHEMA: "register the schema that it is written in (`saga schema add FILE`), and it is read when it comes again",
 }
 
 
@@ -53,14 +54,15 @@ async def refused_replies(store: Store, saga_id: UUID, now: int) -> dict[str, Re
 
 
 def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:
-    """By saga: the steps that said that they are done. `letters`: of `Transaction.unread_replies`."""
+    """By saga: the steps that said that they are done, in a schema which is unknown."""
     found: dict[UUID, set[str]] = {}
     for letter in letters:
         said = dict(decode_headers(letter.headers))
         saga_id = parse_saga_id((letter.key or b"").decode("ascii", "replace"))
         done = said.get(OUTCOME) == Outcome.SUCCEEDED.value.encode() and said.get(KIND) != Kind.COMPENSATION.value.encode()
         step = _step(letter)
-        if letter.consumer == CONSUMER and saga_id is not None and step is not None and done:
+        unread = letter.consumer == CONSUMER and letter.reason == UNKNOWN_SCHEMA
+        if unread and saga_id is not None and step is not None and done:
             found.setdefault(saga_id, set()).add(step)
     return {saga_id: frozenset(steps) for saga_id, steps in found.items()}
 

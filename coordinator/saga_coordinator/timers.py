@@ -11,7 +11,7 @@ for a while, each time longer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from uuid import UUID
 
@@ -97,6 +97,7 @@ class TimerLoop:
     async def once(self) -> bool:
         """One batch. True when it was full of work, so the next should follow at once."""
         due = self._held.free(await self._store.due(self._batch_sagas + len(self._held)), self._clock.monotonic_s())
+        due = due[: self._batch_sagas]
         if not due:
             return False
         caught_up = await self._drains.caught_up()
@@ -115,7 +116,6 @@ class TimerLoop:
         for saga_id in due:
             try:
                 done += await self._wake([saga_id], caught_up)
-                self._held.drop(saga_id)
             except Exception as error:
                 if not comes_again(error):
                     raise
@@ -124,16 +124,23 @@ class TimerLoop:
         return done
 
     async def _wake(self, due: list[UUID], caught_up: Mapping[str, int]) -> list[SagaWork]:
-        """One transaction; the sagas that were not held by somebody else."""
+        """One transaction; the sagas that were not held by somebody else. One that cannot be opened stays due: it is left alone for a
+        while, or many of its kind would take the places of all others."""
         done: list[SagaWork] = []
+        locked: set[UUID] = set()
 
         async def body(tx: Transaction) -> Batch:
-            done.clear()
             batch = await self._fold(tx, caught_up)
+            locked.update(tx.locked)
             done.extend(batch.works)
             return batch
 
         await self._committer.run(body, LockFirst(due, wait=False))
+        opened = {work.row.id for work in done}
+        for saga_id in opened:
+            self._held.drop(saga_id)
+        for saga_id in locked - opened:
+            self._held.hold(saga_id, self._clock.monotonic_s())
         due_at = [(work.looked_at, work.row.wake_at) for work in done if work.row.wake_at is not None]
         self._instruments.timer_batch(len(done), [looked - due for looked, due in due_at if due <= looked])
         return done
@@ -147,21 +154,25 @@ class TimerLoop:
         env = Env(now=tx.now, caught_up=caught_up, alive_since=self._life.since(tx.now))
         letters: list[DeadLetter] = []
         happened = {saga_id: self._from_inbox(work, events.get(saga_id, []), letters, tx.now) for saga_id, work in works.items()}
-        unread = await self._unread(tx, works, env)
+        unread = await self._unread(tx, works, env, letters)
         for steps in {frozenset[str](), *unread.values()}:  # nearly always only the first, for all
             alike = [saga_id for saga_id in works if unread.get(saga_id, frozenset()) == steps]
             of_each: list[tuple[SagaWork, list[Event]]] = [(works[saga_id], [*happened[saga_id], WakeUp()]) for saga_id in alike]
             await self._sagas.fold(tx, of_each, replace(env, unread=steps) if steps else env)
         return Batch(works=list(works.values()), dead_letters=letters)
 
-    async def _unread(self, tx: Transaction, works: Mapping[UUID, SagaWork], env: Env) -> Mapping[UUID, frozenset[str]]:
-        """Of sagas that a limit is about to turn back: the steps that are done by a reply nobody here can read yet."""
+    async def _unread(
+        self, tx: Transaction, works: Mapping[UUID, SagaWork], env: Env, letters: Iterable[DeadLetter]
+    ) -> Mapping[UUID, frozenset[str]]:
+        """Of sagas that a limit is about to turn back: the steps that are done by a reply nobody here can read yet. `letters`: those
+        of this very batch, which no query finds."""
         limited = [
             saga_id
             for saga_id, work in works.items()
             if work.saga is not None and timing.drains_wanted(work.compiled.definition, work.saga, env.now, env.lived_since)
         ]
-        return unread_steps(await tx.unread_replies(limited, since=tx.now - LOOKED_BACK_US)) if limited else {}
+        stored = await tx.unread_replies(limited, since=tx.now - LOOKED_BACK_US) if limited else []
+        return unread_steps([*stored, *letters])
 
     def _from_inbox(self, work: SagaWork, events: list[InboxEvent], letters: list[DeadLetter], now: int) -> list[Reply]:
         """What cannot be read after all (the token's key was taken away meanwhile) becomes a dead letter, as it would have at once."""

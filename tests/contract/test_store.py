@@ -248,6 +248,13 @@ async def test_no_open_saga_is_silent(store: Store) -> None:
 # -- the inbox
 
 
+async def test_many_inbox_events_of_one_saga_take_no_other_sagas_place(store: Store) -> None:
+    many, one = await one_started(store), await one_started(store)
+    async with store.transaction() as transaction:
+        await transaction.put_inbox([*(event(many.id) for _ in range(5)), event(one.id)])
+    assert await store.due(2) == [many.id, one.id]
+
+
 async def test_an_inbox_event_makes_its_saga_due_until_it_is_applied(store: Store) -> None:
     row = await one_started(store)
     left = [event(row.id), event(row.id)]

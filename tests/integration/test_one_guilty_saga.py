@@ -57,7 +57,7 @@ def told() -> Iterator[list[EventDict]]:
 
 
 @asynccontextmanager
-async def silent(url: str) -> AsyncIterator[tuple[Store, MemoryBroker, Instance, ScriptedParticipant]]:
+async def silent(url: str, **more: object) -> AsyncIterator[tuple[Store, MemoryBroker, Instance, ScriptedParticipant]]:
     """A coordinator whose participant is asked and does not answer."""
     broker = MemoryBroker()
     participant = ScriptedParticipant(broker, "one")
@@ -66,7 +66,7 @@ async def silent(url: str) -> AsyncIterator[tuple[Store, MemoryBroker, Instance,
         await register(store, DEFINITION, CATALOG)
         asked = asyncio.create_task(participant.run())
         try:
-            async with running(store, broker, settings_for(url)) as instance:
+            async with running(store, broker, settings_for(url, **more)) as instance:
                 yield store, broker, instance, participant
         finally:
             asked.cancel()
@@ -104,6 +104,25 @@ async def test_a_saga_that_breaks_the_timers_transaction_holds_up_no_other(
         await until_seen(lambda: [c.saga_id for c, _ in participant.seen[before:]].count(ids["good"]) >= 2)
         parked = {line["saga"] for line in told if line["event"] == "saga_parked"}
         assert parked == {str(ids["guilty"])}
+        assert await instance.coordinator.ready() == []
+
+
+async def test_sagas_that_cannot_be_read_take_no_other_sagas_place_in_the_timers_batch(
+    sqlite_url: str, told: list[EventDict]
+) -> None:
+    """As many of them as a batch has, and due before all others."""
+    async with silent(sqlite_url, batch_sagas=2) as (_, _, instance, participant):
+        ids = await asked(instance, participant, "one", "two", "good")
+        lost = f"('{ids['one'].hex}', '{ids['two'].hex}')"
+        await by_hand(
+            sqlite_url,
+            f"UPDATE saga SET state = x'00' WHERE lower(hex(id)) IN {lost}",
+            f"UPDATE wakeup SET due_at = 0 WHERE lower(hex(saga_id)) IN {lost}",
+        )
+        before = len(participant.seen)
+        await until_seen(lambda: [c.saga_id for c, _ in participant.seen[before:]].count(ids["good"]) >= 2)
+        parked = {line["saga"] for line in told if line["event"] == "saga_parked" and line["reason"] == "state_unreadable"}
+        assert parked == {str(ids["one"]), str(ids["two"])}
         assert await instance.coordinator.ready() == []
 
 

@@ -155,6 +155,35 @@ async def test_what_was_delivered_and_not_applied_comes_again_even_where_the_pos
         await reader.stop()
 
 
+@pytest.mark.parametrize("asked", ["earliest", "end_offsets"])
+async def test_what_was_delivered_and_not_applied_comes_again_even_where_the_broker_does_not_know_the_topic_for_a_moment(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """As a broker that has just started may do."""
+    broker = MemoryBroker(partitions=1)
+
+    async def nothing(_: object, __: object) -> dict[TopicPartition, int]:
+        return {}
+
+    async with opened(sqlite_url) as store:
+        reader = PartitionReader(lambda: broker.consumer(group="g"), store, SystemClock())
+        await broker.ensure_topics([TOPIC])
+        await reader.start()
+        await reader.follow([TOPIC])
+        await send(broker)
+        await apply(reader, store, 1)
+        await send(broker)
+        assert [record.offset for record in await reader.poll(timeout_s=1, max_records=1)] == [1]
+        with monkeypatch.context() as for_a_moment:  # applying it failed
+            for_a_moment.setattr(MemoryConsumer, asked, nothing)
+            await reader.reload()
+        await send(broker)
+        records = await reader.poll(timeout_s=1, max_records=2)
+        assert reader.places()[AT].read_to == 1
+        assert [record.offset for record in records] == [1, 2]
+        await reader.stop()
+
+
 async def apply(reader: PartitionReader, store: Store, count: int) -> list[TopicPartition]:
     """The partitions of what a poll brought, after it was stored."""
     records = await reader.poll(timeout_s=1 if count else 0, max_records=10)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import pytest
+
 from saga_coordinator.assembly import Instance
+from saga_coordinator.committer import Batch
+from saga_coordinator.engine import timing
+from saga_coordinator.engine.events import Env
+from saga_coordinator.identifiers import new_id
 from saga_coordinator.registration import Act, add_schema
-from saga_coordinator.store.port import Store
+from saga_coordinator.store.port import InboxEvent, Store, Transaction
+from saga_coordinator.timers import TimerLoop
 from saga_coordinator.views import SagaView, saga_view
-from saga_messaging.broker import Outgoing
+from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
@@ -154,3 +161,39 @@ async def test_no_limit_turns_back_a_step_that_is_done_by_a_reply_nobody_can_rea
         await add(it.store, it.instance, DONE_2)
         assert await closed(it.instance, done) == "COMPLETED"
         assert set(await it.asked(done)) == {Kind.ACTION}
+
+
+async def test_no_limit_turns_back_a_step_whose_unread_reply_lay_in_the_inbox_until_then(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else held the saga when the reply came: the timer loop finds it in the transaction in which the limit acts."""
+    fold, late = TimerLoop._fold, []
+
+    async def with_a_late_reply(loop: TimerLoop, tx: Transaction, caught_up: Mapping[str, int]) -> Batch:
+        env = Env(now=tx.now, caught_up=caught_up, alive_since=loop._life.since(tx.now))
+        for work in (await loop._sagas.open(tx.locked.values())).values():
+            assert work.saga is not None and work.saga.deadline_at is not None
+            step = work.compiled.definition.by_name["one"]
+            if not late and timing.is_over(step, work.saga.steps["one"], work.saga.deadline_at, env):
+                late.append(work.row.id)
+                await tx.put_inbox([InboxEvent(id=new_id(tx.now), saga_id=work.row.id, kind="reply", body=inbox_body(loop))])
+        return await fold(loop, tx, caught_up)
+
+    async with system(sqlite_url, READ, limits="deadline: 500ms\n") as it:
+
+        def inbox_body(loop: TimerLoop) -> bytes:
+            command = it.participant.seen[-1][0]
+            sent = it.participant.reply(command, in_the_new_schema(command)[0])
+            record = Record(**asdict(sent), partition=0, offset=0, timestamp_ms=0)
+            return loop._reading.keep(loop._reading.envelope(record))
+
+        it.participant.answering = False
+        monkeypatch.setattr(TimerLoop, "_fold", with_a_late_reply)
+        saga_id = await start(it.instance, "replied", {"id": "1"})
+        await until(lambda: bool(late))
+        asked = len(it.participant.seen)
+        await until(lambda: len(it.participant.seen) > asked)
+        assert set(await it.asked(saga_id)) == {Kind.ACTION}
+        await add(it.store, it.instance, DONE_2)
+        it.participant.answering = True
+        assert await closed(it.instance, saga_id) == "COMPLETED"

@@ -132,7 +132,9 @@ class SqlStore(ABC):
 
     async def due(self, limit: int) -> list[UUID]:
         t, e = schema.wakeup, schema.inbox_event
-        left = select(e.c.saga_id).order_by(e.c.id).limit(limit)
+        older = e.alias()
+        first = ~exists().where(older.c.saga_id == e.c.saga_id, older.c.id < e.c.id)  # one saga's many take no other's place
+        left = select(e.c.saga_id).where(first).order_by(e.c.id).limit(limit)
         passed = (
             select(t.c.saga_id).where(t.c.due_at <= select(database_clock()).scalar_subquery()).order_by(t.c.due_at).limit(limit)
         )
