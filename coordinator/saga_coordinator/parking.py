@@ -10,7 +10,7 @@ import structlog
 
 from saga_coordinator.committer import Batch, Committer
 from saga_coordinator.engine.events import Env
-from saga_coordinator.failures import comes_again, said, told
+from saga_coordinator.failures import comes_again, told
 from saga_coordinator.instruments import Instruments
 from saga_coordinator.sagas import Sagas
 from saga_coordinator.store.port import LockFirst, Transaction
@@ -40,7 +40,7 @@ class Parking:
         except Exception as again:
             if not comes_again(again):
                 raise
-            self._log.error("saga_attention_not_raised", **about, error=said(again))
+            self._log.error("saga_attention_not_raised", **about, **told(again))
 
     async def _attention(self, tx: Transaction) -> Batch:
         works = await self._sagas.open(tx.locked.values())

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_coordinator.dead_letters import decode_headers
+from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.waiting import Waiting
 from saga_coordinator.replies import CONSUMER
 from saga_coordinator.store.port import DeadLetter, Store
@@ -18,6 +19,8 @@ from saga_schemas.times import format_us
 
 LOOKED_BACK_US: Final = 15 * 60 * 1_000_000
 """A command without an answer is asked again at least every five minutes, and so is its reply refused."""
+_ASKS: Final = 3
+"""So many re-ask intervals are looked back over, where that is longer."""
 MOST: Final = 50
 UNREADABLE: Final = "reply_unreadable"
 _FOR_AN_ANSWER: Final = frozenset({"reply", "reply_backlog", "attention:no_answer"})
@@ -51,6 +54,13 @@ async def refused_replies(store: Store, saga_id: UUID, now: int) -> dict[str, Re
         if letter.consumer == CONSUMER and step is not None:
             found.setdefault(step, RefusedReply(id=letter.id, at=letter.at, reason=letter.reason, detail=letter.detail))
     return found
+
+
+def looked_back_to(now: int, definitions: Iterable[Definition]) -> int:
+    """Since when the refused replies of sagas that a limit is about to turn back are looked for: each of their steps was asked again
+    since then, and refused again, however long its re-ask interval is."""
+    caps_us = (step.timing.reask_cap_ms * 1000 for definition in definitions for step in definition.steps)
+    return now - max(LOOKED_BACK_US, _ASKS * max(caps_us, default=0))
 
 
 def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from saga_coordinator.definition_cache import DefinitionCache
+from saga_coordinator.failures import told
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Record, RecordRefused, TopicForbidden, TopicPartition
 from saga_messaging.clock import Clock
 from saga_messaging.whole_topic import read_whole
@@ -61,11 +62,11 @@ class SchemaTopic:
         self._known = len(self._definitions.catalog)
         try:
             await self.look()
-        except (BrokerError, TimeoutError) as error:
-            said = str(error) or type(error).__name__
-            if said != self._said:
-                self._log.warning("schemas_not_published", topic=self._topic, error=said)
-            self._said = said
+        except Exception as error:  # a bug too: it must take no saga down with it
+            reason = f"{type(error).__name__}: {error}"
+            if reason != self._said:
+                self._log.warning("schemas_not_published", topic=self._topic, **told(error))
+            self._said = reason
         else:
             self._said = ""
 

@@ -27,7 +27,7 @@ from saga_coordinator.instruments import Instruments
 from saga_coordinator.life import Life
 from saga_coordinator.parking import Parking
 from saga_coordinator.record_loop import as_bad
-from saga_coordinator.refused_replies import LOOKED_BACK_US, unread_steps
+from saga_coordinator.refused_replies import looked_back_to, unread_steps
 from saga_coordinator.replies import CONSUMER as REPLIES
 from saga_coordinator.reply_reading import ReplyReading
 from saga_coordinator.saga_log import about
@@ -166,12 +166,13 @@ class TimerLoop:
     ) -> Mapping[UUID, frozenset[str]]:
         """Of sagas that a limit is about to turn back: the steps that are done by a reply nobody here can read yet. `letters`: those
         of this very batch, which no query finds."""
-        limited = [
-            saga_id
+        limited = {
+            saga_id: work.compiled.definition
             for saga_id, work in works.items()
             if work.saga is not None and timing.drains_wanted(work.compiled.definition, work.saga, env.now, env.lived_since)
-        ]
-        stored = await tx.unread_replies(limited, since=tx.now - LOOKED_BACK_US) if limited else []
+        }
+        since = looked_back_to(env.now, limited.values())
+        stored = await tx.unread_replies(list(limited), since=since) if limited else []
         return unread_steps([*stored, *letters])
 
     def _from_inbox(self, work: SagaWork, events: list[InboxEvent], letters: list[DeadLetter], now: int) -> list[Reply]:

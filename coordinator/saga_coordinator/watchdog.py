@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
 import structlog
 
@@ -36,6 +37,10 @@ FIGURES_REST = 20
 """After the figures were read, so many times as long nobody reads them."""
 READING = "reading"
 """The name under which partitions of ours that stand still are told."""
+
+
+LETTERS: Final = "dead_letters"
+"""Told by the log and the gauge alone: a letter that its topic will not take keeps no instance from its work."""
 
 
 class Watchdog:
@@ -80,9 +85,10 @@ class Watchdog:
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """Named reasons why this instance is not well."""
+        """Named reasons why this instance should get no requests."""
         unread = self._unread_partitions()
-        return {**self._problems, READING: unread} if unread else self._problems
+        found = {what: text for what, text in self._problems.items() if what != LETTERS}
+        return {**found, READING: unread} if unread else found
 
     def unread(self) -> dict[str, str]:
         """Participants whose command topic nobody has read for half a minute, as a sentence."""
@@ -119,7 +125,7 @@ class Watchdog:
             await self._try("instance", self._renew_instance)
             await self._try("token_keys", self._key_agreement.say)
             await self._try("figures", self._figures)
-            await self._try("dead_letters", self._letters.look)
+            await self._try(LETTERS, self._letters.look)
             await self._try("readers", self._who_reads)
             await self._try(READING, self._reading)
             await self._clock.sleep(EVERY_S)

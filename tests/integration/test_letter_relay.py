@@ -12,8 +12,9 @@ from saga_messaging.broker import BrokerError, Record
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.errors import BadMessage
 from saga_schemas.topics import Topics
-from support.coordinators import opened
+from support.coordinators import opened, running, settings_for
 from support.hand_clock import HandClock
+from support.orders import until
 
 DLQ = Topics().dlq("replies")
 
@@ -73,3 +74,17 @@ async def test_a_letter_that_is_refused_is_said_and_passed(sqlite_url: str, brok
         await relay.look()
         await relay.look()
         assert await left(store) == 0
+
+
+async def test_a_letter_that_its_topic_will_not_take_takes_no_instance_out_of_service(sqlite_url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(sqlite_url) as store, running(store, broker, settings_for(sqlite_url)) as instance:
+        broker.max_message_bytes = 1_000
+        await fill(store, 1, value=b"x" * 2_000)
+        registry = instance.coordinator.instruments.registry
+
+        async def told() -> bool:
+            return registry.get_sample_value("saga_watchdog_trouble", {"what": "dead_letters"}) == 1
+
+        await until(told, 30, "the gauge")
+        assert await instance.coordinator.ready() == []

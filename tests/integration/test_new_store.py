@@ -69,6 +69,19 @@ async def test_a_new_store_starts_what_is_sent_from_then_on_and_nothing_older(ur
             await keys_are(store, "new", "while-down")
 
 
+async def test_a_store_that_was_used_with_the_stand_in_can_be_bound_to_a_kafka_with_a_past(url: str) -> None:
+    stand_in, broker = MemoryBroker(partitions=1), MemoryBroker(partitions=1)
+    await send(broker, *(start_record(f"old-{n}", f"old-{n}") for n in range(20)))
+    async with opened(url) as store:
+        await register(store, DEFINITION, CATALOG)
+        async with serving(store, stand_in, settings_for(url, roles="starts")):
+            await send(stand_in, start_record("tried", "tried"))
+            await keys_are(store, "tried")
+        async with serving(store, broker, on_kafka(url, roles="starts")):
+            await send(broker, start_record("new", "new"))
+            await keys_are(store, "tried", "new")
+
+
 async def test_told_to_it_begins_at_the_beginning_and_that_once(url: str) -> None:
     broker = MemoryBroker()
     await send(broker, start_record("old", "old"))

@@ -104,6 +104,7 @@ async def test_a_saga_that_breaks_the_timers_transaction_holds_up_no_other(
         await until_seen(lambda: [c.saga_id for c, _ in participant.seen[before:]].count(ids["good"]) >= 2)
         parked = {line["saga"] for line in told if line["event"] == "saga_parked"}
         assert parked == {str(ids["guilty"])}
+        assert "a bug" not in str([line.get("error") for line in told]), "what an unexpected error says may quote a payload"
         assert await instance.coordinator.ready() == []
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from saga_coordinator.partition_reader import LOOK_EVERY_S, STALLED_AFTER_S, PartitionReader
 from saga_coordinator.store.port import Store, StoreError
-from saga_messaging.broker import BrokerError, Outgoing, Record, TopicPartition
+from saga_messaging.broker import BrokerError, Fault, Outgoing, Record, TopicPartition
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker, MemoryConsumer
 from support.coordinators import opened
@@ -181,6 +182,30 @@ async def test_what_was_delivered_and_not_applied_comes_again_even_where_the_bro
         records = await reader.poll(timeout_s=1, max_records=2)
         assert reader.places()[AT].read_to == 1
         assert [record.offset for record in records] == [1, 2]
+        await reader.stop()
+
+
+async def test_a_topic_whose_last_applied_record_cannot_be_read_any_more_is_not_read_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, read_one = MemoryBroker(partitions=1), MemoryConsumer.read_one
+
+    async def spoilt(consumer: MemoryConsumer, at: TopicPartition, offset: int) -> Record | None:
+        record = await read_one(consumer, at, offset)
+        fault = Fault(reason="unreadable_batch", detail="its checksum does not match", last_offset=offset)
+        return None if record is None else replace(record, key=None, value=b"what is left", fault=fault)
+
+    async with opened(sqlite_url) as store:
+        reader = PartitionReader(lambda: broker.consumer(group="g"), store, SystemClock())
+        await broker.ensure_topics([TOPIC])
+        await reader.start()
+        await reader.follow([TOPIC])
+        await send(broker)
+        await apply(reader, store, 1)
+        monkeypatch.setattr(MemoryConsumer, "read_one", spoilt)
+        await reader.reload()
+        assert await reader.poll(timeout_s=0, max_records=1) == []
+        assert not reader.places()[AT].replaced
         await reader.stop()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from saga_coordinator import refused_replies
 from saga_coordinator.assembly import Instance
 from saga_coordinator.committer import Batch
 from saga_coordinator.engine import timing
@@ -161,6 +162,20 @@ async def test_no_limit_turns_back_a_step_that_is_done_by_a_reply_nobody_can_rea
         await add(it.store, it.instance, DONE_2)
         assert await closed(it.instance, done) == "COMPLETED"
         assert set(await it.asked(done)) == {Kind.ACTION}
+
+
+async def test_no_limit_turns_back_a_step_that_answered_its_probe_long_ago(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its re-asks may lie further apart than what `saga show` looks back to."""
+    monkeypatch.setattr(refused_replies, "LOOKED_BACK_US", 1)
+    async with system(sqlite_url, READ, limits="deadline: 500ms\n") as it:
+        saga_id = await start(it.instance, "replied", {"id": "1"})
+        await until(lambda: len(it.participant.seen) >= 4)  # the next ask is more than a second away: the grace ends meanwhile
+        await asyncio.sleep(1.2)
+        assert set(await it.asked(saga_id)) == {Kind.ACTION}
+        await add(it.store, it.instance, DONE_2)
+        assert await closed(it.instance, saga_id) == "COMPLETED"
 
 
 async def test_no_limit_turns_back_a_step_whose_unread_reply_lay_in_the_inbox_until_then(

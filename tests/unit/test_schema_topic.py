@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import pytest
+from structlog.testing import capture_logs
 
 from saga_coordinator.definition_cache import DefinitionCache
 from saga_coordinator.schema_topic import SchemaTopic
@@ -117,6 +119,26 @@ async def test_a_schema_the_broker_will_not_take_keeps_no_other_from_its_place()
     with pytest.raises(BrokerError, match="larger than"):
         await topic_of(broker, large, ONE, TWO).look()
     assert held(broker) == EVERYTHING
+
+
+async def test_a_bug_met_while_looking_ends_no_process_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, clock = MemoryBroker(), HandClock()
+    topic = SchemaTopic(broker=broker, topic=TOPIC, definitions=Known([ONE, TWO]), clock=clock)
+
+    async def bug(*_: object) -> None:
+        raise KeyError("a secret")
+
+    with capture_logs() as lines, monkeypatch.context() as broken:
+        broken.setattr(MemoryBroker, "partitions", bug)
+        running = asyncio.create_task(topic.run())
+        for _ in range(30):
+            await clock.move(0.5)
+        assert not running.done()
+    assert [(line["event"], type(line["exc_info"])) for line in lines] == [("schemas_not_published", KeyError)]
+    for _ in range(30):
+        await clock.move(0.5)
+    assert held(broker) == EVERYTHING
+    running.cancel()
 
 
 async def test_where_the_topic_may_not_be_made_it_is_said_what_to_make() -> None:

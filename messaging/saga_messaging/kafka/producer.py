@@ -46,6 +46,8 @@ _REFUSALS = (
     CorruptRecordException,
     UnknownError,  # what aiokafka makes of INVALID_RECORD: no key for a compacted topic, say
 )
+_OF_THE_TOPIC = (TopicAuthorizationFailedError, InvalidTopicError)
+"""These are said of every record of the topic: none would fare better by itself."""
 
 
 _Sent = tuple[list[int], asyncio.Future[Any]]
@@ -239,9 +241,10 @@ class KafkaProducer:
     def _failed(self, indexes: list[int], error: BaseException, results: list[BrokerError | None]) -> None:
         """After a refusal by the broker the sequence has a gap: this producer cannot go on."""
         self._usable = False
+        alone = len(indexes) == 1 or isinstance(error, _OF_THE_TOPIC)
         for index in indexes:
             if isinstance(error, _REFUSALS):
-                results[index] = (RecordRefused if len(indexes) == 1 else _RefusedInCompany)(said(error))
+                results[index] = (RecordRefused if alone else _RefusedInCompany)(said(error))
             else:
                 results[index] = BrokerError(said(error))
 
