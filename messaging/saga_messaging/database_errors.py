@@ -21,6 +21,7 @@ _NAMELESS_COMING: Final = ("TargetServerAttributeNotMatched", "InterfaceError")
 """asyncpg's without SQLSTATE: only a standby answers; the connection was closed meanwhile."""
 _MADE_MEANWHILE: Final = ("23505", "42P06", "42P07", "42710", "XX000")
 """Duplicate keys in the catalog, duplicate schema, table, object; "tuple concurrently updated"."""
+_SQLITE_MADE_MEANWHILE: Final = "already exists"
 _SQLITE_COMING: Final = ("locked", "busy")
 _DEEPEST: Final = 8
 _CHARS: Final = 200
@@ -57,7 +58,11 @@ def not_up_yet(error: Exception) -> str | None:
 
 def made_meanwhile(error: BaseException) -> bool:
     """Whether somebody else made the same table at the same moment: looking again finds it."""
-    return any((sqlstate(cause) or "") in _MADE_MEANWHILE for cause in chain(error))
+    return any(
+        (sqlstate(cause) or "") in _MADE_MEANWHILE
+        or (isinstance(cause, sqlite3.OperationalError) and _SQLITE_MADE_MEANWHILE in str(cause))
+        for cause in chain(error)
+    )
 
 
 def in_words(error: BaseException) -> str:

@@ -28,6 +28,7 @@ _KEY: Final = ("saga_id", "step")
 _CHANGING: Final = tuple(name for name in COLUMNS if name not in _KEY)
 _ENDED: Final = "the handler ended the transaction it was given"
 _UNKNOWN_NAME: Final = "26000"
+SAVEPOINT: Final = "saga_handler"
 
 CLAIM: Final = (
     "INSERT INTO saga_barrier (saga_id, step, tenant, incarnation, run, state, expires_at, at) "
@@ -63,6 +64,8 @@ class AsyncpgTransaction:
         """This transaction's id; None as long as nobody asked: then xmin proves that it made the row."""
         self._now_us: int | None = None
         self._saving: str | None = None
+        self._inside: str | None = None
+        """The savepoint that a handler runs in."""
         self._over = False
 
     @property
@@ -188,14 +191,20 @@ class AsyncpgTransaction:
         """asyncpg takes a cancellation to the server."""
         self._guard.lent = False
 
-    def savepoint(self) -> AbstractAsyncContextManager[None]:
-        return Savepoint(self._connection, "saga_handler")
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        async with Savepoint(self._connection, SAVEPOINT):
+            self._inside = SAVEPOINT
+            try:
+                yield
+            finally:
+                self._inside = None
 
     async def intact(self) -> bool:
         if self.lost():
             return True
         if self._xid is not None:
-            return await asyncpg_intact(self._connection, self._xid)
+            return await asyncpg_intact(self._connection, self._xid, self._inside)
         if not self._connection.is_in_transaction():
             return False
         try:
@@ -231,12 +240,17 @@ class AsyncpgTransaction:
         self._begun, self._over = False, True
 
 
-async def asyncpg_intact(connection: Any, xid: str) -> bool:
-    """Whether the transaction of this id is still open here, or, after an error in it, is gone without effect."""
+async def asyncpg_intact(connection: Any, xid: str, savepoint: str | None = None) -> bool:
+    """Whether the transaction of this id is still open here, or, after an error in it, is gone without effect. `savepoint`: the one the
+    handler ran in; after an error what it did goes, and the transaction goes on."""
     if not connection.is_in_transaction():
         return False
-    try:
+    with contextlib.suppress(Exception):
         return bool(await connection.fetchval(f"SELECT {XID}::text") == xid)
-    except Exception:  # an error ended it, or the one a handler began in its place: only the server's log of commits can tell
-        await connection.execute("ROLLBACK")
-        return bool(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid) == "aborted")
+    if savepoint is not None:
+        with contextlib.suppress(Exception):
+            await connection.execute(f"ROLLBACK TO {savepoint}")
+            return bool(await connection.fetchval(f"SELECT {XID}::text") == xid)
+    # An error ended it, or the one a handler began in its place: only the server's log of commits can tell.
+    await connection.execute("ROLLBACK")
+    return bool(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid) == "aborted")

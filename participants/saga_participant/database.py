@@ -75,7 +75,7 @@ class Database:
         self._idle: list[_Held] = []
         self._watch = Watch(self.engine)
         if self.dialect == "sqlite":
-            event.listen(self.engine.sync_engine, "invalidate", _rolled_back)
+            event.listen(self.engine.sync_engine, "invalidate", self._cut_off)
 
     def begin(self, *, bare: bool) -> AbstractAsyncContextManager[Transaction]:
         """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy. Raises Unavailable."""
@@ -97,10 +97,12 @@ class Database:
 
     async def close(self) -> None:
         """Give back what is held; an engine that was given stays the giver's."""
+        self._watch.stop()
+        if self.dialect == "sqlite":
+            event.remove(self.engine.sync_engine, "invalidate", self._cut_off)
         idle, self._idle = self._idle, []
         for held in idle:
             await held.connection.close()
-        self._watch.stop()
         if self._own:
             await self.engine.dispose()
 
@@ -154,6 +156,13 @@ class Database:
             self._idle.append(held)
         return keep
 
+    def _cut_off(self, connection: Any, *_: object) -> None:
+        """Before SQLAlchemy closes a SQLite connection that was cut off: a statement in it goes on in its thread, and a closed connection
+        keeps the database locked for as long as anybody holds a cursor of it. So it is interrupted, and its transaction ended, first."""
+        with contextlib.suppress(Exception):
+            await_only(connection.driver_connection.interrupt())
+            await_only(connection.driver_connection.rollback())
+
     async def _lose(self, held: _Held) -> None:
         """Where one connection is gone the others that wait in the pool probably are too: our own pool starts afresh."""
         await _discard(held.connection)
@@ -204,14 +213,6 @@ def _engine(url: str, limit_s: float) -> AsyncEngine:
         raise ConfigurationError(f"the participant's database URL cannot be used: {type(error).__name__}") from None
     event.listen(engine.sync_engine, "connect", _durable)
     return engine
-
-
-def _rolled_back(connection: Any, *_: object) -> None:
-    """Before SQLAlchemy closes a SQLite connection that was cut off: a statement in it goes on in its thread, and a closed connection
-    keeps the database locked for as long as anybody holds a cursor of it. So it is interrupted, and its transaction ended, first."""
-    with contextlib.suppress(Exception):
-        await_only(connection.driver_connection.interrupt())
-        await_only(connection.driver_connection.rollback())
 
 
 def _durable(connection: Any, _: Any) -> None:

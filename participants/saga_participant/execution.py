@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from saga_participant.answers import EMPTY, Answer, failure, unreadable
@@ -52,6 +52,11 @@ class Execution:
     calls: Calls
     missing: Callable[[int], object] = lambda schema_id: None
     """Told of the id of a schema that something stored is written in and nobody here knows."""
+    later: LaterAnswers = field(init=False)
+    """For work that was accepted."""
+
+    def __post_init__(self) -> None:
+        self.later = LaterAnswers(self.registry, self.database, self.calls, self.deliver)
 
     async def deliver(self, command: Command, losses: int = 0) -> tuple[Answer, ...]:
         """All answers that may now be sent; none where nothing may be said. Raises Unavailable: nothing happened, try again.
@@ -162,11 +167,6 @@ class Execution:
                 if claimed.entry is not None and claimed.entry.lease_until_us == outside.lease_until_us:
                     await transaction.save(replace(claimed.entry, lease_until_us=await transaction.clock()))
                     await transaction.commit()
-
-    @property
-    def later(self) -> LaterAnswers:
-        """For work that was accepted."""
-        return LaterAnswers(self.registry, self.database, self.calls, self.deliver)
 
 
 def _check_fate(failed: Ended | None) -> None:

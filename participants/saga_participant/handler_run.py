@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -54,9 +54,7 @@ class Runs:
     ) -> Ran:
         """Never raises but what cancels the caller. `interrupt` is called when the limit is over, before the handler is cancelled."""
         coroutine: Coroutine[Any, Any, Any] = function(**arguments)
-        context = copy_context()
-        context.run(RUNNING.set, coroutine)
-        task = asyncio.get_running_loop().create_task(_whatever_it_does(coroutine), context=context)
+        task = asyncio.get_running_loop().create_task(_whatever_it_does(coroutine))
         try:
             await asyncio.wait((task,), timeout=limit_s)
             if task.done():
@@ -90,6 +88,7 @@ class Runs:
 
 async def _whatever_it_does(coroutine: Coroutine[Any, Any, Any]) -> Ran:
     """SystemExit would go through a task and end the process; so nothing leaves this one."""
+    RUNNING.set(coroutine)  # here, in the task's own context: not every factory of tasks takes one
     try:
         return Ran(value=await coroutine)
     except BaseException as error:

@@ -10,6 +10,8 @@ answer, the command is played again in a new transaction with the ending known: 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import inspect
 import re
 import traceback
 from collections.abc import Awaitable, Callable
@@ -40,6 +42,7 @@ from saga_schemas.outcomes import Kind
 _KIT: Final = Path(__file__).parent
 _FRAMES: Final = 6
 DEEPEST_CAUSE: Final = 8
+_MAY_GO_ON: Final = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -146,12 +149,20 @@ def _failed(call: Call, code: str, error: BaseException, message: str = "", retr
 
 
 def _let_go(error: BaseException) -> None:
-    """Of what its frames hold: SQLite is locked for as long as anybody has a cursor of a connection that was cut off."""
+    """Of what its frames hold: SQLite is locked for as long as anybody has a cursor of a connection that was cut off.
+
+    A coroutine's frame is only let go of, never cleared: it may be somebody else's who caught this error, gave it to the handler through a
+    future, and goes on; Python closes a coroutine whose frame is cleared (before 3.13).
+    """
     found: BaseException | None = error
     for _ in range(DEEPEST_CAUSE):
         if found is None:
             return
-        traceback.clear_frames(found.__traceback__)
+        for frame, _line in traceback.walk_tb(found.__traceback__):
+            if not frame.f_code.co_flags & _MAY_GO_ON:
+                with contextlib.suppress(RuntimeError):  # it is being executed
+                    frame.clear()
+        found.__traceback__ = None
         found = found.__cause__ or found.__context__
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from uuid import UUID
 
 from saga_participant import barrier
 from saga_participant.accepted import micros, said_of
@@ -21,13 +22,15 @@ from saga_participant.database import Database
 from saga_participant.entry import Command, Entry
 from saga_participant.invocation import Ended, where
 from saga_participant.outcomes import AnswerRefused, InProgress, Unavailable
-from saga_participant.plan import Plan, PlayAgain
+from saga_participant.plan import Plan
 from saga_participant.registry import Registry, Route
 from saga_participant.said import AnswerLater, Said
 from saga_participant.step import Reference
 from saga_participant.transactions import CommitRefused, CommitUnknown, Handle, Transaction
 from saga_participant.turn import Turn
 from saga_schemas.outcomes import Outcome
+
+MOST_APART: Final = 1000
 
 
 class _Unwound(Exception):  # closes `db` as after an error: a no keeps nothing of what the block did
@@ -42,6 +45,8 @@ class LaterAnswers:
     database: Database
     calls: Calls
     deliver: Callable[[Command], Awaitable[tuple[Answer, ...]]]
+    _apart: dict[tuple[UUID, str], None] = field(default_factory=dict)
+    """Steps whose compensation took an answer down with it: given again, the answer is recorded first, by itself."""
 
     @contextlib.asynccontextmanager
     async def answering(self, ref: str, wanted: Handle | None) -> AsyncIterator[tuple[Any, AnswerLater, list[Answer]]]:
@@ -102,13 +107,22 @@ class LaterAnswers:
     async def _end(self, transaction: Transaction, entry: Entry, route: Route, ended: Ended) -> Plan:
         assert entry.pending is not None
         command = Command(headers=entry.pending.action, payload=entry.action_command or b"")
+        key = (entry.saga_id, entry.step)
+        turn = Turn(transaction=transaction, calls=self.calls, command=command, route=route, apart=key in self._apart)
         try:
-            plan = await Turn(transaction=transaction, calls=self.calls, command=command, route=route).answer_later(entry, ended)
-        except PlayAgain as again:
-            raise Unavailable("the database session ended while the compensation ran: give the answer again") from again
-        await self._commit(
-            transaction, "whether the answer was recorded is not known: give it again; AnswerRefused then means it was"
-        )
+            plan = await turn.answer_later(entry, ended)
+            await self._commit(
+                transaction, "whether the answer was recorded is not known: give it again; AnswerRefused then means it was"
+            )
+        except Exception as error:
+            if turn.ran is not None:
+                self._apart[key] = None
+                if len(self._apart) > MOST_APART:
+                    del self._apart[next(iter(self._apart))]
+            if turn.again is not None:
+                raise Unavailable("the compensation that waited for this answer did not end: give the answer again") from error
+            raise
+        self._apart.pop(key, None)
         return plan
 
     async def _followed(self, command: Command) -> tuple[Answer, ...]:
@@ -122,8 +136,6 @@ class LaterAnswers:
     async def _commit(self, transaction: Transaction, unknown: str) -> None:
         try:
             await transaction.commit()
-        except PlayAgain as again:
-            raise Unavailable("the database session ended: give it again") from again
         except CommitRefused as refused:
             raise refused.__cause__ or refused from None
         except CommitUnknown as lost:

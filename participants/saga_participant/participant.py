@@ -44,7 +44,7 @@ from saga_participant.said import AnswerLater
 from saga_participant.sending import Sending, not_sent, sending_as_configured, sent_in_time
 from saga_participant.service import Service
 from saga_participant.settings import ParticipantSettings
-from saga_participant.tables_at_start import OnStart, see_to_tables
+from saga_participant.tables_at_start import OnStart, check_driver, see_to_tables
 from saga_participant.tracing import Hop
 from saga_participant.transactions import HANDLER_LIMIT_S, Handle
 from saga_schemas.outcomes import Kind
@@ -140,11 +140,7 @@ class Participant:
             return self._execution
         registry = build_registry(self._handlers, self._directories)
         database = Database(self._target, self._limit_s)
-        wants_asyncpg = [route.handler.name for route in registry.routes.values() if route.handler.handle is Handle.ASYNCPG]
-        if wants_asyncpg and not database.has_asyncpg:
-            raise ConfigurationError(
-                f"{wants_asyncpg[0]} wants the asyncpg connection; the database is {database.engine.url.drivername}"
-            )
+        await check_driver(database, registry)
         await see_to_tables(
             self.name,
             database,
@@ -152,7 +148,10 @@ class Participant:
             create_table=self._create_table,
             patience=patience or Patience(ASIDE_PATIENCE_S, clock=SystemClock()),
         )
-        self._execution = Execution(registry, database, Calls(registry, self._limit_s))
+        if self._execution is not None:  # somebody else was preparing meanwhile: an answer given while a start waits
+            await database.close()
+        else:
+            self._execution = Execution(registry, database, Calls(registry, self._limit_s))
         return self._execution
 
     async def serve(

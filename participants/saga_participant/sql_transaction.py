@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_participant.asyncpg_transaction import asyncpg_intact
+from saga_participant.asyncpg_transaction import SAVEPOINT, asyncpg_intact
 from saga_participant.database_errors import refused
 from saga_participant.entry import Entry
 from saga_participant.guard import Guard
@@ -34,7 +34,6 @@ _SQLITE_NOW: Final = (
 )
 _GIVEN: Final = ("saga_id", "step", "tenant", "incarnation", "run", "state", "expires_at")
 _CHANGING: Final = tuple(name for name in COLUMNS if name not in ("saga_id", "step"))
-_SAVEPOINT: Final = "saga_handler"
 
 
 def _claim(insert: Any, now: str, xid: str) -> Any:
@@ -188,10 +187,23 @@ class PostgresTransaction(SqlTransaction):
     CLAIM = _claim(postgresql.insert, NOW, _PG_XID)
     LOCK = _lock(NOW, _PG_XID)
     SAVE = _save(NOW, _PG_XID)
+    _inside: str | None = None
+    """The savepoint that a handler runs in."""
 
     async def start(self) -> None:
         await self._connection.begin()
         self._open = True
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """One more inside SQLAlchemy's, of a name that the driver can be told."""
+        async with super().savepoint():
+            await self._connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
+            self._inside = SAVEPOINT
+            try:
+                yield
+            finally:
+                self._inside = None
 
     async def intact(self) -> bool:
         """Asked of the driver where it can tell: SQLAlchemy may have closed its own idea of the transaction after an error."""
@@ -199,7 +211,7 @@ class PostgresTransaction(SqlTransaction):
             return True
         driver: Any = (await self._connection.get_raw_connection()).driver_connection
         if hasattr(driver, "is_in_transaction"):
-            return await asyncpg_intact(driver, self._xid)
+            return await asyncpg_intact(driver, self._xid, self._inside)
         try:
             return bool((await self._connection.exec_driver_sql(f"SELECT {_PG_XID}")).scalar_one() == self._xid)
         except SQLAlchemyError:
@@ -242,11 +254,11 @@ class SqliteTransaction(SqlTransaction):
     async def handle(self, wanted: Handle) -> AsyncIterator[Any]:
         if wanted is Handle.ASYNCPG:
             raise AssertionError("a handler for asyncpg.Connection needs PostgreSQL")
-        await self._connection.exec_driver_sql(f"SAVEPOINT {_SAVEPOINT}")
+        await self._connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
         async with super().handle(wanted) as db:
             yield db
         try:
-            await self._connection.exec_driver_sql(f"RELEASE {_SAVEPOINT}")
+            await self._connection.exec_driver_sql(f"RELEASE {SAVEPOINT}")
         except SQLAlchemyError:
             raise BarrierBroken("the handler ended the transaction it was given") from None
 
@@ -266,7 +278,7 @@ class SqliteTransaction(SqlTransaction):
 
     async def intact(self) -> bool:
         try:
-            await self._connection.exec_driver_sql(f"ROLLBACK TO {_SAVEPOINT}")
+            await self._connection.exec_driver_sql(f"ROLLBACK TO {SAVEPOINT}")
         except SQLAlchemyError:
             return False
         return True

@@ -1,4 +1,4 @@
-"""The service's own tables and `saga_barrier`, seen to before the first command."""
+"""The driver, the service's own tables and `saga_barrier`, seen to before the first command."""
 
 from __future__ import annotations
 
@@ -13,11 +13,23 @@ from saga_messaging.database_errors import in_words, made_meanwhile, not_up_yet
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.patience import Patience
 from saga_participant.database import Database
+from saga_participant.registry import Registry
 from saga_participant.tables import create_tables, table_exists
+from saga_participant.transactions import Handle
 
 MADE_MEANWHILE_S: Final = (0.2, 0.5, 1.0, 2.0)
 """Pauses before tables that another instance is making at the same moment are looked at again."""
 OnStart = Callable[[AsyncEngine], Awaitable[None]]
+
+
+async def check_driver(database: Database, registry: Registry) -> None:
+    """Raises ConfigurationError, with the database closed, where a handler wants asyncpg's connection and there is none."""
+    wants_asyncpg = [route.handler.name for route in registry.routes.values() if route.handler.handle is Handle.ASYNCPG]
+    if wants_asyncpg and not database.has_asyncpg:
+        await database.close()
+        raise ConfigurationError(
+            f"{wants_asyncpg[0]} wants the asyncpg connection; the database is {database.engine.url.drivername}"
+        )
 
 
 async def see_to_tables(

@@ -2,9 +2,12 @@
 
     async with ParticipantTester(payment) as tester:
         reply = await tester.action("charge", ChargeCard(order_id="o-1", account="a", amount=100))
+        again = await tester.redeliver()
+        undone = await tester.compensation("charge", RefundCard(…))
+        assert reply and again and undone                               # None is silence
         assert reply.outcome is Outcome.SUCCEEDED
-        assert (await tester.redeliver()).value == reply.value          # asked again: same answer, no second effect
-        assert (await tester.compensation("charge", RefundCard(…))).outcome is Outcome.UNDONE
+        assert again.value == reply.value                               # asked again: same answer, no second effect
+        assert undone.outcome is Outcome.UNDONE
 
 Look at the effect through `tester.engine`. For handlers on asyncpg give a PostgreSQL URL.
 """

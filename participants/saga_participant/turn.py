@@ -41,6 +41,8 @@ class Turn:
     route: Route | None
     """The handler of the command's own record; RESOLVE has none."""
     known: Mapping[Task, Ended] = field(default_factory=dict)
+    apart: bool = False
+    """A compensation that waits for the end of accepted work has a turn of its own, not a part in this one."""
     expired: bool = False
     """The command came too late, where there was no row."""
     answers: list[Answer] = field(default_factory=list)
@@ -253,7 +255,7 @@ class Turn:
             self.answers.append(self._to(undo, verdict.outcome, EMPTY))
             return replace(new, row=_row(verdict))
         route = self.calls.route(undo)
-        if route is None or route.handler.external:
+        if route is None or route.handler.external or self.apart:
             self.follow = None if undo.headers.message_id == self.command.headers.message_id else undo
             return new
         seen = replace(new, row=_row(verdict))

@@ -77,12 +77,14 @@ async def test_a_wish_to_undo_is_fulfilled_by_the_end_of_the_action(shop: Shop) 
 
 
 async def test_a_wish_to_undo_that_cannot_be_fulfilled_leaves_the_effect_done(shop: Shop) -> None:
-    ref = await accepted(shop)
-    await shop.ask(Kind.COMPENSATION, mode="break")
-    async with shop.till.answering(ref) as (_, answer):
-        answer(Taken(receipt="r-late"))
-    assert (await shop.row(), await shop.effects()) == (("DONE", 1), [])
-    assert await shop.says(Kind.COMPENSATION) == "UNDONE"
+    for mode in ("break", "sql"):
+        shop.tester.new_saga()
+        ref = await accepted(shop)
+        await shop.ask(Kind.COMPENSATION, mode=mode)
+        async with shop.till.answering(ref) as (_, answer):
+            answer(Taken(receipt="r-late"))
+        assert (await shop.row(), await shop.effects()) == (("DONE", 1), []), mode
+        assert await shop.says(Kind.COMPENSATION) == "UNDONE"
 
 
 async def test_a_wish_to_undo_what_is_rejected_in_the_end_finds_nothing_to_undo(shop: Shop) -> None:
@@ -123,10 +125,13 @@ async def test_work_whose_lease_is_over_is_resumed_by_any_command(shop: Shop) ->
 
 async def test_a_resumed_action_whose_undo_fails_stays_done_and_says_so(shop: Shop) -> None:
     shop.told.lease = timedelta(0)
-    await accepted(shop)
-    shop.told.modes = ["", "break"]
-    assert await shop.says(Kind.COMPENSATION) == "FAILED"
-    assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"])
+    for mode in ("break", "sql"):
+        shop.tester.new_saga()
+        await accepted(shop)
+        shop.told.modes = ["", mode]
+        assert await shop.says(Kind.COMPENSATION) == "FAILED"
+        assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"]), mode
+        assert await shop.says(Kind.COMPENSATION) == "UNDONE"
 
 
 async def test_each_acceptance_has_a_higher_number(shop: Shop) -> None:

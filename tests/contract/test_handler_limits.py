@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from contract.barrier_shop import Shop, on_postgresql
+from contract.test_barrier_later import accepted, give
 from saga_participant import execution
-from saga_participant.outcomes import SessionLost
+from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.testing import ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import Take, make_till, write
+from unit.participant.shop import Take, Taken, make_till, write
 
 LOSE_SESSION = "SELECT pg_terminate_backend(pg_backend_pid())"
 
@@ -62,6 +63,25 @@ async def test_a_limit_that_hits_inside_a_compensations_statement_is_answered_an
     shop.told.while_giving_back = None
     shop.tester._running.calls.limit_s = 60
     assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"])
+    assert await shop.says(Kind.COMPENSATION) == "UNDONE"
+
+
+async def test_an_answer_is_recorded_although_the_compensation_that_waits_for_it_never_ends_in_time(shop: Shop) -> None:
+    async def act(db: Any) -> None:
+        await for_ever(db)
+
+    ref = await accepted(shop)
+    await shop.ask(Kind.COMPENSATION)
+    shop.tester._running.calls.limit_s = 0.1
+    shop.told.while_giving_back = act
+    async with asyncio.timeout(60):
+        with pytest.raises(Unavailable, match="give the answer again"):
+            await give(shop, ref, Taken(receipt="r-1"))
+        assert await shop.row() == ("ACCEPTED", 1)
+        assert code_of(await give(shop, ref, Taken(receipt="r-1"))) == "handler_timeout"
+    shop.told.while_giving_back = None
+    shop.tester._running.calls.limit_s = 60
+    assert (await shop.row(), await shop.effects()) == (("DONE", 1), [])
     assert await shop.says(Kind.COMPENSATION) == "UNDONE"
 
 

@@ -1,13 +1,15 @@
-"""What a service's own strict type checker is told of `answering`: the page's example, and the type of `db`."""
+"""What a service's own strict type checker is told: the pages' examples pass, and `answering` knows the type of its `db`."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("README.md", "docs/participants.md")
 SERVICE = """
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -32,7 +34,7 @@ async def decided(ref: str, granted: bool) -> None:
 """
 
 
-def test_strict_mypy_accepts_it_and_knows_db(tmp_path: Path) -> None:
+def test_strict_mypy_accepts_the_pages_examples_and_knows_db(tmp_path: Path) -> None:
     roots = os.pathsep.join(str(ROOT / root) for root in ("schemas", "messaging", "participants"))
     command = [
         sys.executable,
@@ -42,10 +44,15 @@ def test_strict_mypy_accepts_it_and_knows_db(tmp_path: Path) -> None:
         "--config-file=",
         "--follow-imports=silent",
         f"--cache-dir={tmp_path}",
-        "-c",
     ]
+    examples = {page: re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL) for page in PAGES}
+    assert all(examples.values())
+    texts = ["\n".join(found) for found in examples.values()]
+    files = [tmp_path / f"service_{number}.py" for number in range(len(texts) + 1)]
+    for file, text in zip(files, [SERVICE, *texts], strict=True):
+        file.write_text(text)
     told = subprocess.run(
-        [*command, SERVICE], env={**os.environ, "MYPYPATH": roots}, cwd=tmp_path, capture_output=True, text=True, check=False
+        [*command, *files], env={**os.environ, "MYPYPATH": roots}, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     revealed = [line.rpartition("Revealed type is ")[2] for line in told.stdout.splitlines() if "Revealed" in line]
     assert [name.strip('"').rpartition(".")[2] for name in revealed] == ["AsyncSession", "AsyncConnection", "Any"], told.stdout

@@ -94,4 +94,6 @@ def test_the_words_name_the_state_and_quote_no_row() -> None:
 def test_tables_that_another_instance_makes_at_the_same_moment_are_told_apart() -> None:
     assert made_meanwhile(by_sqlalchemy(asyncpg.DuplicateTableError('relation "effects" already exists')))
     assert made_meanwhile(by_sqlalchemy(asyncpg.UniqueViolationError('duplicate key "pg_type_typname_nsp_index"')))
+    assert made_meanwhile(by_sqlalchemy(sqlite3.OperationalError("table saga_barrier already exists")))
     assert not made_meanwhile(by_sqlalchemy(asyncpg.UndefinedTableError('relation "x" does not exist')))
+    assert not made_meanwhile(by_sqlalchemy(sqlite3.OperationalError("no such table: x")))

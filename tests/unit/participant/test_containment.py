@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from saga_participant.containment import HandlerTaskExited, contained
-from saga_participant.handler_run import Ran, Runs
+from saga_participant.handler_run import RUNNING, Ran, Runs
 
 
 async def leave(error: type[BaseException] = SystemExit) -> None:
@@ -103,3 +103,17 @@ asyncio.run(main())
 
 def test_outside_of_a_handler_it_ends_the_process_as_ever() -> None:
     assert subprocess.run([sys.executable, "-c", OUTSIDE], check=False, capture_output=True).returncode == 7
+
+
+async def test_a_factory_that_knows_no_contexts_makes_the_handlers_tasks_too() -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(lambda loop, coroutine: asyncio.Task(coroutine, loop=loop))
+    try:
+
+        async def handler() -> bool:
+            return RUNNING.get() is not None
+
+        assert await run(handler) == Ran(value=True)
+        assert RUNNING.get() is None
+    finally:
+        loop.set_task_factory(None)

@@ -223,3 +223,34 @@ async def test_being_stopped_during_the_call_leaves_the_row_accepted() -> None:
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert await outcome_of(tester.redeliver()) is Outcome.IN_PROGRESS
+
+
+async def test_who_gives_an_error_to_a_handler_goes_on() -> None:
+    """As every client does that works off calls in one task: it catches the error, puts it into the caller's future, and takes the next."""
+    gateway, bank = make_gateway()
+    calls: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
+
+    async def works_off() -> None:
+        while True:
+            call = await calls.get()
+            try:
+                if len(bank.keys) == 1:
+                    raise ConnectionResetError
+                call.set_result(None)
+            except ConnectionResetError as error:
+                call.set_exception(error)
+
+    async def through_it() -> None:
+        call = asyncio.get_running_loop().create_future()
+        calls.put_nowait(call)
+        await call
+
+    client = asyncio.create_task(works_off())
+    async with ParticipantTester(gateway) as tester, asyncio.timeout(30):
+        bank.meanwhile = through_it
+        assert await tester.action("pay", TAKE) is None, "nobody knows"
+        bank.meanwhile = through_it
+        assert await outcome_of(tester.redeliver()) is Outcome.SUCCEEDED
+    client.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await client

@@ -60,3 +60,9 @@ def test_a_rest_in_the_session(statement: str) -> None:
 @pytest.mark.parametrize("statement", NOTHING)
 def test_neither(statement: str) -> None:
     assert leads_to(statement) is Leads.NOTHING
+
+
+def test_comments_in_front_of_a_statement_cost_what_their_length_does() -> None:
+    comments = "/* a */ /**/ -- b\n" * 1000
+    assert leads_to(comments + "SELECT 1") is Leads.NOTHING
+    assert leads_to(comments + "COMMIT") is Leads.THE_END

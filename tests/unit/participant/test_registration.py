@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -218,3 +219,30 @@ async def test_handlers_are_registered_before_it_is_served() -> None:
             made.compensation(wants_what_nobody_gives)
     finally:
         await made.close()
+
+
+async def test_a_services_own_engine_is_left_as_it_was() -> None:
+    engine = create_async_engine("sqlite+aiosqlite://")
+    sync = engine.sync_engine
+
+    def listening() -> list[int]:
+        return [
+            len(found) for found in (sync.dispatch.before_cursor_execute, sync.dispatch.commit, sync.pool.dispatch.invalidate)
+        ]
+
+    before = listening()
+    till, _ = make_till(engine)
+    first, second = await asyncio.gather(till.prepare(), till.prepare())
+    assert first is second, "an answer is given while a start waits for the database"
+    assert listening() == [each + 1 for each in before]
+    other, _ = make_till(engine)
+    await other.prepare()
+    await other.close()
+    assert listening() == [each + 1 for each in before]
+    await till.close()
+    assert listening() == before
+    till, _ = make_till(engine, handle="asyncpg")
+    with refused("wants the asyncpg connection"):
+        await till.prepare()
+    assert listening() == before
+    await engine.dispose()

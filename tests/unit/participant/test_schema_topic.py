@@ -62,8 +62,9 @@ async def test_what_stands_there_at_the_start_is_read_before_the_first_command(
         assert outcomes(await replies(broker, 1)) == [outcome]
 
 
-async def test_a_command_waits_for_its_schema_and_holds_up_nobody(quick: None) -> None:
+async def test_a_command_waits_for_its_schema_and_holds_up_nobody(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite has one worker: if the command waited in it, nobody else would be served."""
+    monkeypatch.setattr(schema_topic, "PATIENCE_S", 600.0)
     broker, (till, _) = MemoryBroker(), make_till()
     async with till.served(broker) as _:
         await send(broker, *(written_in(TAKE_2, command()) for _ in range(20)), command())
