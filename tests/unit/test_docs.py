@@ -19,9 +19,16 @@ import typer
 from sqlalchemy import text
 
 from saga_cli.application import application
+from saga_cli.exits import ExitCode
+from saga_coordinator import deliveries, drains, refused_replies, timers
+from saga_coordinator.api.problems import CODES as PROBLEMS
 from saga_coordinator.definitions import CODES, Saga, lint
 from saga_coordinator.engine.waiting import _WAY_OUT
+from saga_coordinator.requests import DEFINITION_INACTIVE, DEFINITION_UNKNOWN, INPUT_INVALID, KEY_MISMATCH, REQUEST_REUSED
 from saga_coordinator.store.schema import metadata
+from saga_coordinator.watchdog import READING
+from saga_messaging.kafka.record_sets import UNREADABLE_BATCH
+from saga_messaging.kafka.record_walk import UNREADABLE_RECORD
 from saga_messaging.settings import known_variables
 from saga_participant import Participant
 from saga_participant.testing import Outcome, ParticipantTester
@@ -98,6 +105,54 @@ def test_every_reason_for_attention_has_a_way_out() -> None:
 
     assert len(raised) >= 9
     assert [reason for reason in sorted(raised) if f"| `{reason}` |" not in page] == []
+
+
+def sources(*patterns: str) -> str:
+    return "\n".join(path.read_text() for pattern in patterns for path in sorted(ROOT.glob(pattern)))
+
+
+def rows_of(page: str, heading: str) -> set[str]:
+    """What stands in backticks in the first column of the tables below a heading."""
+    text = (ROOT / "docs" / page).read_text().partition(f"\n{heading}\n")[2]
+    section = re.split(r"^##? ", text, maxsplit=1, flags=re.MULTILINE)[0]
+    return {name for row in re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE) for name in re.findall(r"`([a-z_]+)`", row)}
+
+
+def test_every_wait_and_every_code_of_a_mapping_has_a_way_out() -> None:
+    package = "coordinator/saga_coordinator"
+    waits = set(re.findall(r'name="([a-z_]+)"', sources(f"{package}/engine/waiting.py")))
+    waits |= {"slot", "definition_missing", deliveries.PUBLISH, deliveries.KAFKA_AWAY, refused_replies.UNREADABLE}
+    codes = set(re.findall(r'MappingFailed\("([a-z_]+)"', sources(f"{package}/**/*.py"))) | {"wrong_type"}
+
+    assert len(waits) >= 12
+    assert len(codes) >= 7
+    assert sorted((waits | codes) - rows_of("operations.md", "## At 3 a.m.")) == []
+
+
+def test_every_reason_of_a_dead_letter_has_its_row() -> None:
+    found = sources("schemas/saga_schemas/*.py", "coordinator/saga_coordinator/*.py")
+    raised = set(re.findall(r'(?:BadMessage|UnsupportedProtocol)\(\s*"([a-z_]+)"', found)) - {"kind_unsupported"}
+    raised |= {UNREADABLE_RECORD, UNREADABLE_BATCH, "unknown_schema"}
+    raised |= {DEFINITION_UNKNOWN, DEFINITION_INACTIVE, INPUT_INVALID, KEY_MISMATCH, REQUEST_REUSED}
+
+    assert len(raised) >= 25
+    assert sorted(raised ^ rows_of("wire.md", "### Dead letters")) == []
+
+
+def test_every_exit_code_has_its_row() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+
+    assert [int(code) for code in ExitCode if f"\n| {int(code)} | " not in page] == []
+
+
+def test_every_reason_of_readyz_has_its_row() -> None:
+    looked_at = set(re.findall(r'_try\("([a-z_]+)"', sources("coordinator/saga_coordinator/watchdog.py"))) | {READING}
+    loops = {"replies", "starts", drains.LOOP, timers.LOOP} | set(
+        re.findall(r'loops\.failed\("(\w+)"', sources("coordinator/saga_coordinator/*.py"))
+    )
+
+    assert len(looked_at) >= 7
+    assert sorted((looked_at | loops | {"starting", "database"}) ^ rows_of("operations.md", "## Health") - set(PROBLEMS)) == []
 
 
 def test_every_table_stands_in_the_architecture_page() -> None:
