@@ -31,6 +31,7 @@ from saga_messaging.kafka.record_sets import UNREADABLE_BATCH
 from saga_messaging.kafka.record_walk import UNREADABLE_RECORD
 from saga_messaging.settings import known_variables
 from saga_participant import Participant
+from saga_participant.metrics import Metrics
 from saga_participant.testing import Outcome, ParticipantTester
 from saga_schemas.catalog import Catalog
 from saga_schemas.files import read_schemas
@@ -153,6 +154,13 @@ def test_every_reason_of_readyz_has_its_row() -> None:
 
     assert len(looked_at) >= 7
     assert sorted((looked_at | loops | {"starting", "database"}) ^ rows_of("operations.md", "## Health") - set(PROBLEMS)) == []
+
+
+def test_every_metric_of_a_participant_has_its_row() -> None:
+    exposed = set(re.findall(r"^# TYPE (saga_participant_\w+) ", Metrics("payment").text(), re.MULTILINE))
+
+    assert len(exposed) >= 16
+    assert exposed ^ rows_of("participants.md", "### Health and metrics") == set()
 
 
 def test_every_table_stands_in_the_architecture_page() -> None:
