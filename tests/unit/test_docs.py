@@ -31,6 +31,10 @@ from saga_messaging.kafka.record_sets import UNREADABLE_BATCH
 from saga_messaging.kafka.record_walk import UNREADABLE_RECORD
 from saga_messaging.settings import known_variables
 from saga_participant import Participant
+from saga_participant.answers import _READABLE_LATER
+from saga_participant.containment import HandlerTaskExited
+from saga_participant.guard import TransactionIsOurs
+from saga_participant.invocation import code_of
 from saga_participant.metrics import Metrics
 from saga_participant.testing import Outcome, ParticipantTester
 from saga_schemas.catalog import Catalog
@@ -154,6 +158,26 @@ def test_every_reason_of_readyz_has_its_row() -> None:
 
     assert len(looked_at) >= 7
     assert sorted((looked_at | loops | {"starting", "database"}) ^ rows_of("operations.md", "## Health") - set(PROBLEMS)) == []
+
+
+def test_every_code_that_the_kit_itself_says_has_its_row() -> None:
+    kit = sources("participants/saga_participant/*.py")
+    said = set(re.findall(r'\bfailure\("([a-z_]+)"|_failed\(call, "([a-z_]+)"', kit))
+    codes = {code for pair in said for code in pair if code} | set(_READABLE_LATER)
+    codes |= {code_of(TransactionIsOurs()), code_of(HandlerTaskExited())}
+
+    assert len(codes) >= 13
+    assert codes ^ rows_of("participants.md", "### Codes of the kit") == set()
+
+
+def test_every_line_of_a_participant_s_log_that_is_named_is_there() -> None:
+    kit = sources("participants/saga_participant/*.py", "messaging/saga_messaging/*.py")
+    section = (ROOT / "docs" / "participants.md").read_text().partition("### What the log says")[2].partition("\n### ")[0]
+    named = re.findall(r"^\| (`[^|]+) \| (?:warning|error)", section, re.MULTILINE)
+    parts = [part.strip() for line in named for part in re.split("[…`]", line) if part.strip(" ,:;")]
+
+    assert len(named) > 15
+    assert [part for part in parts if part not in kit] == []
 
 
 def test_every_metric_of_a_participant_has_its_row() -> None:
