@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from saga_cli.application import application
 from saga_cli.exits import ExitCode
-from saga_coordinator import deliveries, drains, refused_replies, timers
+from saga_coordinator import deliveries, drains, life, refused_replies, timers
 from saga_coordinator.api.problems import CODES as PROBLEMS
 from saga_coordinator.definitions import CODES, Saga, lint
 from saga_coordinator.engine.waiting import _WAY_OUT
@@ -152,7 +152,7 @@ def test_every_exit_code_has_its_row() -> None:
 
 def test_every_reason_of_readyz_has_its_row() -> None:
     looked_at = set(re.findall(r'_try\("([a-z_]+)"', sources("coordinator/saga_coordinator/watchdog.py"))) | {READING}
-    loops = {"replies", "starts", drains.LOOP, timers.LOOP} | set(
+    loops = {"replies", "starts", drains.LOOP, life.LOOP, timers.LOOP} | set(
         re.findall(r'loops\.failed\("(\w+)"', sources("coordinator/saga_coordinator/*.py"))
     )
 
