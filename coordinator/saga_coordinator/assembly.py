@@ -92,6 +92,7 @@ class _Parts:
             tenant=settings.tenant,
             clock=clock,
             who=settings.instance or "timers",
+            instruments=self.instruments,
         )
         self.starts = Starts(
             committer=self.committer,

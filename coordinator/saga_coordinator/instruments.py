@@ -40,6 +40,7 @@ LOOPS: Final = (
     "projector",
     "telemetry",
     "drains",
+    "life",
     "watchdog",
     "relay",
 )

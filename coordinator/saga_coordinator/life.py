@@ -17,11 +17,13 @@ from typing import Final
 
 import structlog
 
+from saga_coordinator.instruments import Instruments
 from saga_coordinator.store.port import Store, StoreError
 from saga_messaging.broker import Broker, BrokerError
 from saga_messaging.clock import Clock
 
 SCOPE: Final = "life"
+LOOP: Final = "life"
 EVERY_S: Final = 1.0
 LAPSE_US: Final = 5_000_000
 REACH_S: Final = 3.0
@@ -32,7 +34,17 @@ _TROUBLE = (StoreError, BrokerError, TimeoutError)
 class Life:
     """The beats of one instance, and what they say."""
 
-    def __init__(self, *, store: Store, broker: Broker, sends: Callable[[], bool], tenant: str, clock: Clock, who: str) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        broker: Broker,
+        sends: Callable[[], bool],
+        tenant: str,
+        clock: Clock,
+        who: str,
+        instruments: Instruments,
+    ) -> None:
         """`sends`: commands leave, as far as this instance knows."""
         self._store = store
         self._broker = broker
@@ -40,6 +52,7 @@ class Life:
         self._tenant = tenant
         self._clock = clock
         self._who = who
+        self._instruments = instruments
         self._seen_at = 0
         self._since = 0
         self.trouble = ""
@@ -57,10 +70,13 @@ class Life:
             try:
                 await self.beat()
                 self.trouble = ""
+                self._instruments.loops.went(LOOP)
             except _TROUBLE as error:
                 self._tell(str(error) or type(error).__name__)
             except Exception as error:  # a bug, or a row edited by hand: it holds up limits, and must not end the process
                 self._log.error("beat_failed", exc_info=error)
+                self._instruments.loop_failed(LOOP)
+                self._instruments.loops.failed(LOOP, error)
                 self.trouble = type(error).__name__
             await self._clock.sleep(EVERY_S)
 

@@ -9,8 +9,10 @@ from uuid import UUID
 import pytest
 
 from saga_coordinator import life
+from saga_coordinator.instruments import Instruments
 from saga_coordinator.life import Life
 from saga_coordinator.store.port import Store
+from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, saga_of, settings_for, start
 from support.hand_clock import HandClock
@@ -70,8 +72,18 @@ async def test_a_probe_that_could_not_leave_proves_nothing(sqlite_url: str, monk
             answering.cancel()
 
 
-def life_of(store: Store, broker: MemoryBroker, sends: Callable[[], bool] = lambda: True) -> Life:
-    return Life(store=store, broker=broker, sends=sends, tenant="default", clock=HandClock(), who="test")
+def life_of(
+    store: Store, broker: MemoryBroker, sends: Callable[[], bool] = lambda: True, instruments: Instruments | None = None
+) -> Life:
+    return Life(
+        store=store,
+        broker=broker,
+        sends=sends,
+        tenant="default",
+        clock=HandClock(),
+        who="test",
+        instruments=instruments or Instruments(),
+    )
 
 
 async def nobody_for(store: Store, seconds: float) -> None:
@@ -98,6 +110,40 @@ async def test_a_life_is_shared_by_all_who_beat_and_ends_with_the_last(sqlite_ur
         assert again > began
         await first.beat()
         assert first.since(await store.now()) == again
+
+
+async def test_beats_that_fail_by_a_bug_are_counted_and_named_until_they_go_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "EVERY_S", 0.0)
+    instruments = Instruments()
+
+    async def seen_at(store: Store, value: str) -> None:
+        async with store.transaction() as tx:
+            await tx.set_control(scope=life.SCOPE, tenant="default", name="seen_at", value=value, who="test", why="by hand")
+
+    async with opened(sqlite_url) as store:
+        await seen_at(store, "yesterday")
+        mine = Life(
+            store=store,
+            broker=MemoryBroker(),
+            sends=lambda: True,
+            tenant="default",
+            clock=SystemClock(),
+            who="test",
+            instruments=instruments,
+        )
+        beating = asyncio.create_task(mine.run())
+        await eventually(lambda: named(instruments, True))
+        assert (instruments.registry.get_sample_value("saga_loop_failures_total", {"loop": life.LOOP}) or 0) >= 3
+        assert "ValueError" in instruments.loops.stuck()[life.LOOP]
+        await seen_at(store, "0")
+        await eventually(lambda: named(instruments, False))
+        beating.cancel()
+
+
+async def named(instruments: Instruments, wanted: bool) -> bool:
+    return (life.LOOP in instruments.loops.stuck()) is wanted
 
 
 async def test_who_has_not_beaten_for_long_knows_nothing(sqlite_url: str) -> None:

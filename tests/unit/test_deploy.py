@@ -47,6 +47,14 @@ def test_what_a_service_waits_for_is_there_and_can_become_so(name: str) -> None:
         assert needed in SERVICES
 
 
+@pytest.mark.parametrize("name", [name for name, service in OURS.items() if service["command"][0] in ("serve", "participant")])
+def test_what_goes_on_is_probed_at_the_port_it_is_told_to_serve(name: str) -> None:
+    command: list[str] = OURS[name]["command"]
+    port = command[command.index("--port" if command[0] == "serve" else "--health-port") + 1]
+
+    assert f"http://127.0.0.1:{port}/readyz" in OURS[name]["healthcheck"]["test"][-1]
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_command_and_its_options_are_those_of_saga(name: str) -> None:
     command: list[str] = OURS[name]["command"]

@@ -19,11 +19,23 @@ import typer
 from sqlalchemy import text
 
 from saga_cli.application import application
+from saga_cli.exits import ExitCode
+from saga_coordinator import deliveries, drains, life, refused_replies, timers
+from saga_coordinator.api.problems import CODES as PROBLEMS
 from saga_coordinator.definitions import CODES, Saga, lint
 from saga_coordinator.engine.waiting import _WAY_OUT
+from saga_coordinator.requests import DEFINITION_INACTIVE, DEFINITION_UNKNOWN, INPUT_INVALID, KEY_MISMATCH, REQUEST_REUSED
 from saga_coordinator.store.schema import metadata
+from saga_coordinator.watchdog import READING
+from saga_messaging.kafka.record_sets import UNREADABLE_BATCH
+from saga_messaging.kafka.record_walk import UNREADABLE_RECORD
 from saga_messaging.settings import known_variables
 from saga_participant import Participant
+from saga_participant.answers import _READABLE_LATER
+from saga_participant.containment import HandlerTaskExited
+from saga_participant.guard import TransactionIsOurs
+from saga_participant.invocation import code_of
+from saga_participant.metrics import Metrics
 from saga_participant.testing import Outcome, ParticipantTester
 from saga_schemas.catalog import Catalog
 from saga_schemas.files import read_schemas
@@ -98,6 +110,81 @@ def test_every_reason_for_attention_has_a_way_out() -> None:
 
     assert len(raised) >= 9
     assert [reason for reason in sorted(raised) if f"| `{reason}` |" not in page] == []
+
+
+def sources(*patterns: str) -> str:
+    return "\n".join(path.read_text() for pattern in patterns for path in sorted(ROOT.glob(pattern)))
+
+
+def rows_of(page: str, heading: str) -> set[str]:
+    """What stands in backticks in the first column of the tables below a heading."""
+    text = (ROOT / "docs" / page).read_text().partition(f"\n{heading}\n")[2]
+    section = re.split(r"^##? ", text, maxsplit=1, flags=re.MULTILINE)[0]
+    return {name for row in re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE) for name in re.findall(r"`([a-z_]+)`", row)}
+
+
+def test_every_wait_and_every_code_of_a_mapping_has_a_way_out() -> None:
+    package = "coordinator/saga_coordinator"
+    waits = set(re.findall(r'name="([a-z_]+)"', sources(f"{package}/engine/waiting.py")))
+    waits |= {"slot", "definition_missing", deliveries.PUBLISH, deliveries.KAFKA_AWAY, refused_replies.UNREADABLE}
+    codes = set(re.findall(r'MappingFailed\("([a-z_]+)"', sources(f"{package}/**/*.py"))) | {"wrong_type"}
+
+    assert len(waits) >= 12
+    assert len(codes) >= 7
+    assert sorted((waits | codes) - rows_of("operations.md", "## At 3 a.m.")) == []
+
+
+def test_every_reason_of_a_dead_letter_has_its_row() -> None:
+    found = sources("schemas/saga_schemas/*.py", "coordinator/saga_coordinator/*.py")
+    raised = set(re.findall(r'(?:BadMessage|UnsupportedProtocol)\(\s*"([a-z_]+)"', found)) - {"kind_unsupported"}
+    raised |= {UNREADABLE_RECORD, UNREADABLE_BATCH, "unknown_schema"}
+    raised |= {DEFINITION_UNKNOWN, DEFINITION_INACTIVE, INPUT_INVALID, KEY_MISMATCH, REQUEST_REUSED}
+
+    assert len(raised) >= 25
+    assert sorted(raised ^ rows_of("wire.md", "### Dead letters")) == []
+
+
+def test_every_exit_code_has_its_row() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+
+    assert [int(code) for code in ExitCode if f"\n| {int(code)} | " not in page] == []
+
+
+def test_every_reason_of_readyz_has_its_row() -> None:
+    looked_at = set(re.findall(r'_try\("([a-z_]+)"', sources("coordinator/saga_coordinator/watchdog.py"))) | {READING}
+    loops = {"replies", "starts", drains.LOOP, life.LOOP, timers.LOOP} | set(
+        re.findall(r'loops\.failed\("(\w+)"', sources("coordinator/saga_coordinator/*.py"))
+    )
+
+    assert len(looked_at) >= 7
+    assert sorted((looked_at | loops | {"starting", "database"}) ^ rows_of("operations.md", "## Health") - set(PROBLEMS)) == []
+
+
+def test_every_code_that_the_kit_itself_says_has_its_row() -> None:
+    kit = sources("participants/saga_participant/*.py")
+    said = set(re.findall(r'\bfailure\("([a-z_]+)"|_failed\(call, "([a-z_]+)"', kit))
+    codes = {code for pair in said for code in pair if code} | set(_READABLE_LATER)
+    codes |= {code_of(TransactionIsOurs()), code_of(HandlerTaskExited())}
+
+    assert len(codes) >= 13
+    assert codes ^ rows_of("participants.md", "### Codes of the kit") == set()
+
+
+def test_every_line_of_a_participant_s_log_that_is_named_is_there() -> None:
+    kit = sources("participants/saga_participant/*.py", "messaging/saga_messaging/*.py")
+    section = (ROOT / "docs" / "participants.md").read_text().partition("### What the log says")[2].partition("\n### ")[0]
+    named = re.findall(r"^\| (`[^|]+) \| (?:warning|error)", section, re.MULTILINE)
+    parts = [part.strip() for line in named for part in re.split("[…`]", line) if part.strip(" ,:;")]
+
+    assert len(named) > 15
+    assert [part for part in parts if part not in kit] == []
+
+
+def test_every_metric_of_a_participant_has_its_row() -> None:
+    exposed = set(re.findall(r"^# TYPE (saga_participant_\w+) ", Metrics("payment").text(), re.MULTILINE))
+
+    assert len(exposed) >= 16
+    assert exposed ^ rows_of("participants.md", "### Health and metrics") == set()
 
 
 def test_every_table_stands_in_the_architecture_page() -> None:
