@@ -1,6 +1,8 @@
 # Everything a newcomer or the CI runs. Each target makes its own environment in .venv first: only Python >= 3.11, make and git are
 # needed. The environments are marked by stamps that are newer than pyproject.toml, so a second run does not look again.
 
+# Much of a test is waiting for real parts: two at a time keep two cores busy. Each worker has a Kafka and a PostgreSQL of its own.
+WORKERS ?= 2
 SUITES := $(wildcard tests/unit tests/contract tests/integration tests/simulation)
 
 .PHONY: help demo wheel test test-e2e test-first-day lint types env jaeger
@@ -23,7 +25,7 @@ wheel: .venv/.made-demo
 	@tools/environment.sh wheel
 
 test: .venv/.made-test jaeger
-	.venv/bin/python -m pytest --nothing-skipped $(SUITES)
+	.venv/bin/python -m pytest --nothing-skipped -n $(WORKERS) --dist loadfile $(SUITES)
 
 test-e2e: .venv/.made-test jaeger
 	.venv/bin/python -m pytest --nothing-skipped -s tests/e2e

@@ -56,7 +56,7 @@ class Sdk:
         return own
 
 
-@pytest.mark.parametrize(("make", "commands", "writes"), WRITES, ids=lambda given: str(given)[:60])
+@pytest.mark.parametrize(("make", "commands", "writes"), WRITES, ids=lambda given: getattr(given, "__name__", str(given)[:60]))
 async def test_every_write_is_a_span_below_the_commands(make: Make, commands: list[BaseModel], writes: list[str]) -> None:
     spans = await Sdk().last_of(make, commands)
 
