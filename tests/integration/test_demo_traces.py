@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -37,7 +38,8 @@ def collector() -> Iterator[Collector]:
 
 def demo(folder: Path, collector: Collector, *options: str) -> subprocess.CompletedProcess[str]:
     command = [SAGA, "demo", "--otlp", collector.endpoint, "--otlp-protocol", collector.protocol, *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    found = {**os.environ, "PATH": f"{SAGA.parent}{os.pathsep}{os.environ['PATH']}"}  # as with an activated environment
+    return subprocess.run(command, cwd=folder, env=found, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
 
 def children(spans: list[Span], parent: Span | None) -> list[Span]:

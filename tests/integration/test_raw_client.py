@@ -460,7 +460,7 @@ CELLS = (
     Cell("ACCEPTED and its lease is over, action: done", OVER, act(how="REJECT"), "SUCCEEDED", ("DONE", 1), "A1"),
     Cell("ACCEPTED and its lease is over, action: rejected", OVER_NO, act(), "REJECTED", ("REJECTED", 1)),
     Cell("ACCEPTED and its lease is over, action: accepted again", OVER_LATER, act(), "IN_PROGRESS", ("ACCEPTED", 1)),
-    Cell("ACCEPTED and its lease is over, action: a failure", OVER_FAIL, act(), "IN_PROGRESS", ("ACCEPTED", 1)),
+    Cell("ACCEPTED and its lease is over, action: a failure", OVER_FAIL, act(), "FAILED", ("ACCEPTED", 1)),
     Cell("ACCEPTED and its lease is over, compensation: undone at once", OVER, undo(), "UNDONE", ("UNDONE", 1), "A1 C1"),
     Cell("ACCEPTED and its lease is over, compensation: it ends rejected", OVER_NO, undo(), "NOTHING_TO_UNDO", ("FENCED", 1)),
     Cell("ACCEPTED and its lease is over, RESOLVE: done", OVER, resolve(), "SUCCEEDED", ("DONE", 1), "A1"),
