@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 from saga_participant import barrier
-from saga_participant.answers import progress
+from saga_participant.answers import failure, progress
 from saga_participant.barrier import Ending, Row, RowState
 from saga_participant.entry import Command, Entry, Pending, Stored, place
 from saga_participant.invocation import Ended
 from saga_participant.outcomes import DEFAULT_LEASE
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Kind
+
+WITHDRAWN: Final = Ended(ending=Ending.REJECTED, content=failure("withdrawn", "called off before it was answered"))
+"""How accepted work ends that was withdrawn."""
 
 
 def prepared(base: Entry, told: barrier.Command, command: Command) -> Entry:

@@ -59,6 +59,8 @@ class Command:
     """Its expiry is over by the participant's own database clock, or it is below the horizon."""
     fenceable: bool = False
     """The action's handler allows accepted work to be fenced by RESOLVE."""
+    withdrawable: bool = False
+    """There is a handler to be called before accepted work is called off, and it was not called for this command yet."""
 
 
 class Task(StrEnum):
@@ -74,6 +76,10 @@ class Task(StrEnum):
     """Run the compensation's handler; `undid` says what it leads to."""
     RESUME = "resume"
     """Hand the accepted action's own command to its handler again; `ended` says what it leads to, then decide again."""
+
+    WITHDRAW = "withdraw"
+    """Call the accepted action's withdrawn handler, then decide again. If it returned, RESOLVE may fence, and a wish to undo has the
+    action ended as REJECTED; if it did not, the work is not fenceable, and the wish is noted as where there is no such handler."""
 
 
 class Memory(StrEnum):
@@ -140,10 +146,13 @@ def _absent(command: Command) -> Verdict:
 def _accepted(row: Row, command: Command) -> Verdict:
     if command.run < row.run:
         return _answer(row, Outcome.IN_PROGRESS, Memory.PROGRESS)
-    if command.kind is Kind.RESOLVE and command.fenceable:
-        return _answer(_fence(row, command.run), Outcome.FENCED)
+    fences = command.kind is Kind.RESOLVE and command.fenceable
     if command.kind is Kind.COMPENSATION:
         row = replace(row, wish=max(command.run, row.wish or 0))
+    if command.withdrawable and (fences or command.kind is Kind.COMPENSATION):
+        return Verdict(task=Task.WITHDRAW, row=row)
+    if fences:
+        return _answer(_fence(row, command.run), Outcome.FENCED)
     if row.lease_over:
         return Verdict(task=Task.RESUME, row=row)
     return _answer(row, Outcome.IN_PROGRESS, Memory.PROGRESS)

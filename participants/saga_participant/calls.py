@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from saga_participant.answers import failure
 from saga_participant.barrier import Ending, RowState
+from saga_participant.command_log import log_of
 from saga_participant.entry import Command, Entry
 from saga_participant.handler_run import Runs
 from saga_participant.invocation import Call, Ended
@@ -17,6 +18,7 @@ from saga_participant.step import Step, reference
 from saga_participant.transactions import HANDLER_LIMIT_S
 from saga_schemas.binding import Binding
 from saga_schemas.codec import decode
+from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.ids import idempotency_key
 from saga_schemas.outcomes import Kind
 from saga_schemas.times import to_datetime
@@ -51,6 +53,19 @@ class Calls:
         model = self._model(route.command, command.payload, command.value)
         step = _step(command, run, resumed=resumed)
         return Call(route=route, command=model, headers=command.headers, step=step, limit_s=self.limit_s, runs=self.runs)
+
+    def withdrawal(self, entry: Entry) -> Call | Ended:
+        """The call of the withdrawn handler of accepted work, or its failure when the action's command does not fit its model."""
+        accepted, work = self.route_of_accepted(entry), entry.work
+        if accepted is None or accepted.withdrawn is None or work is None:
+            return Ended(ending=Ending.FAILED, content=failure("withdrawn", "the row does not say what was accepted"))
+        try:
+            return self.action(accepted.withdrawn, work, entry.row.run, resumed=False)
+        except UnknownSchema:  # it will be looked up, and the command is asked again
+            raise
+        except BadMessage as bad:
+            log_of(work.headers).error("%s cannot be called: %s", accepted.withdrawn.handler.name, bad)
+            return Ended(ending=Ending.FAILED, content=failure(bad.reason, bad.detail), error=bad)
 
     def compensation(self, route: Route, command: Command, entry: Entry) -> Call | Ended:
         """The call of a compensation's handler, or its failure when the action's reply is not what it takes."""

@@ -103,6 +103,13 @@ class Entry:
         """Its handler is at work elsewhere, or was, and nobody knows what came of it: so it cannot be called off."""
         return self.pending is not None and (self.pending.call_us is not None or self.progress_seq == 0)
 
+    @property
+    def work(self) -> Command | None:
+        """While ACCEPTED: the action's own command. None: the row does not say it."""
+        if self.pending is None or self.action_command is None:
+            return None
+        return Command(headers=self.pending.action, payload=self.action_command)
+
     def forget_work(self) -> Entry:
         """No longer accepted: nobody works on it and nobody waits for its end."""
         return replace(self, action_command=None, lease_until_us=None, pending=None)

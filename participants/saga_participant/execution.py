@@ -152,7 +152,8 @@ class Execution:
             return _unrecorded(turn.command, f"{type(error).__name__} at {where(error)}")
         log_of(turn.command.headers).warning("rolled back: %s at %s", type(error).__name__, where(error))
         content = failure(code_of(error), "the database refused the transaction")
-        if turn.raises and turn.ran is not None:  # the row has to learn of this command, though nothing else comes of it
+        if turn.ran is Task.WITHDRAW or (turn.raises and turn.ran is not None):
+            # work that could not be withdrawn stays accepted; the row has to learn of this command, though nothing else comes of it
             raise PlayAgain(turn.ran, Ended(ending=Ending.FAILED, content=content)) from error
         return _only(turn.command, Outcome.FAILED, content)
 

@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel
@@ -20,10 +21,18 @@ from saga_messaging.errors import ConfigurationError
 from saga_participant.outcomes import InProgress
 from saga_participant.step import Step
 from saga_participant.transactions import Handle
-from saga_schemas.outcomes import Kind
 
 HandlerFunction = Callable[..., Awaitable[Any]]
 _NOTHING: Final = type(None)
+
+
+class Role(StrEnum):
+    """What a handler is called for."""
+
+    ACTION = "action"
+    COMPENSATION = "compensation"
+    WITHDRAWN = "withdrawn"
+    """An action that was accepted is called off before it was answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +42,7 @@ class Handler:
     function: HandlerFunction
     name: str
     """For messages to the author: `module.function`."""
-    kind: Kind
+    role: Role
     command: type[BaseModel]
     command_parameter: str
     reply_parameter: str | None
@@ -53,12 +62,13 @@ class Handler:
         return self.handle in (None, Handle.ASYNCPG)
 
 
-def read_handler(function: HandlerFunction, kind: Kind, *, external: bool, fenceable: bool) -> Handler:
+def read_handler(function: HandlerFunction, role: Role, *, external: bool, fenceable: bool) -> Handler:
     """ConfigurationError names the function and what is wrong with it."""
     if not callable(function):
-        raise ConfigurationError(
-            f"@.{kind.value} decorates a function; its options are keywords, as in @.{kind.value}(external=True)"
+        options = (
+            "it has no options" if role is Role.WITHDRAWN else f"its options are keywords, as in @.{role.value}(external=True)"
         )
+        raise ConfigurationError(f"@.{role.value} decorates a function; {options}")
     name = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
     for option, value in (("external", external), ("fenceable", fenceable)):
         if not isinstance(value, bool):
@@ -73,13 +83,13 @@ def read_handler(function: HandlerFunction, kind: Kind, *, external: bool, fence
     roles = _Roles(name)
     for parameter, annotation in parameters.items():
         roles.take(parameter, annotation)
-    command, reply = roles.models(kind)
+    command, reply = roles.models(role)
     if external and roles.handle is not None:
         raise ConfigurationError(f"{name} is external: it runs outside any transaction and can have no db")
     return Handler(
         function=function,
         name=name,
-        kind=kind,
+        role=role,
         command=command[1],
         command_parameter=command[0],
         reply_parameter=reply[0] if reply else None,
@@ -87,7 +97,7 @@ def read_handler(function: HandlerFunction, kind: Kind, *, external: bool, fence
         step_parameter=roles.step,
         db_parameter=roles.db,
         handle=roles.handle,
-        reply=_reply_type(returned, kind, name),
+        reply=_reply_type(returned, role, name),
         external=external,
         fenceable=fenceable,
     )
@@ -119,12 +129,12 @@ class _Roles:
                 "(to a compensation), AsyncConnection, AsyncSession, asyncpg.Connection and Step"
             )
 
-    def models(self, kind: Kind) -> tuple[tuple[str, type[BaseModel]], tuple[str, type[BaseModel]] | None]:
+    def models(self, role: Role) -> tuple[tuple[str, type[BaseModel]], tuple[str, type[BaseModel]] | None]:
         """The command first; a compensation may take the action's reply behind it."""
-        most = 2 if kind is Kind.COMPENSATION else 1
+        most = 2 if role is Role.COMPENSATION else 1
         if not 1 <= len(self._models) <= most:
             wanted = "the command's model and at most the action's reply" if most == 2 else "one command model"
-            raise ConfigurationError(f"{self._name} takes {len(self._models)} models; an {kind.value} handler takes {wanted}")
+            raise ConfigurationError(f"{self._name} takes {len(self._models)} models; @.{role.value} takes {wanted}")
         return self._models[0], (self._models[1] if len(self._models) == 2 else None)
 
 
@@ -150,9 +160,11 @@ def handle_of(annotation: Any) -> Handle | None:
     return None
 
 
-def _reply_type(annotation: Any, kind: Kind, name: str) -> type[BaseModel] | None:
+def _reply_type(annotation: Any, role: Role, name: str) -> type[BaseModel] | None:
     members = get_args(annotation) if get_origin(annotation) in (typing.Union, types.UnionType) else (annotation,)
-    if InProgress in members and kind is Kind.COMPENSATION:
+    if role is Role.WITHDRAWN and any(member not in (None, _NOTHING) for member in members):
+        raise ConfigurationError(f"{name} has nothing to answer: it returns None, or raises where the work cannot be withdrawn")
+    if InProgress in members and role is Role.COMPENSATION:
         raise ConfigurationError(f"{name}: a compensation answers at once; InProgress is for actions")
     models = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
     rest = [member for member in members if member not in (*models, InProgress, None, _NOTHING)]

@@ -28,7 +28,7 @@ from saga_participant.database_errors import from_driver
 from saga_participant.entry import Stored
 from saga_participant.guard import TransactionIsOurs
 from saga_participant.handler_run import Runs
-from saga_participant.handlers import Handler
+from saga_participant.handlers import Handler, Role
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Misused, Rejected
 from saga_participant.registry import Route
 from saga_participant.step import Step
@@ -37,7 +37,6 @@ from saga_schemas.codec import encode
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.errors import EncodingFailed
 from saga_schemas.frozen import frozen
-from saga_schemas.outcomes import Kind
 
 _KIT: Final = Path(__file__).parent
 _FRAMES: Final = 6
@@ -125,7 +124,7 @@ def _arguments(call: Call, db: Any) -> dict[str, Any]:
 
 def _returned(call: Call, result: Any) -> Ended:
     handler, binding = call.route.handler, call.route.reply
-    if isinstance(result, InProgress) and handler.kind is Kind.ACTION:
+    if isinstance(result, InProgress) and handler.role is Role.ACTION:
         return Ended(ending=Ending.ACCEPTED, progress=result)
     if binding is None and result is None:
         return Ended(ending=Ending.DONE)

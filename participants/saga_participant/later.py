@@ -91,7 +91,7 @@ class LaterAnswers:
         return [Answer(to=pending.newest, outcome=Outcome.IN_PROGRESS, content=said_of(new), seq=new.progress_seq)]
 
     def _usual(self) -> Handle:
-        bare = any(route.handler.handle is Handle.ASYNCPG for route in self.registry.routes.values())
+        bare = any(handler.handle is Handle.ASYNCPG for handler in self.registry.handlers)
         return Handle.ASYNCPG if bare else Handle.CONNECTION
 
     async def _locked(self, transaction: Transaction, reference: Reference) -> tuple[Entry, Route]:
@@ -100,15 +100,14 @@ class LaterAnswers:
             state = "there is no such row" if entry is None else f"the step is {entry.row.state.value} in run {entry.row.run}"
             raise AnswerRefused(f"{state}: nobody waits for an answer to run {reference.run}")
         route = self.calls.route_of_accepted(entry)
-        if route is None or entry.pending is None or entry.action_command is None:
+        if route is None or entry.work is None:
             raise AnswerRefused("the row does not say which command would be answered")
         return entry, route
 
     async def _end(self, transaction: Transaction, entry: Entry, route: Route, ended: Ended) -> Plan:
-        assert entry.pending is not None
-        command = Command(headers=entry.pending.action, payload=entry.action_command or b"")
+        assert entry.work is not None
         key = (entry.saga_id, entry.step)
-        turn = Turn(transaction=transaction, calls=self.calls, command=command, route=route, apart=key in self._apart)
+        turn = Turn(transaction=transaction, calls=self.calls, command=entry.work, route=route, apart=key in self._apart)
         try:
             plan = await turn.answer_later(entry, ended)
             await self._commit(

@@ -34,8 +34,9 @@ from saga_participant.arguments import check_callback, check_database, check_lim
 from saga_participant.background_serving import in_background
 from saga_participant.calls import Calls
 from saga_participant.database import Database
+from saga_participant.decorators import Decorators
 from saga_participant.execution import Execution
-from saga_participant.handlers import Handler, handle_of, read_handler
+from saga_participant.handlers import handle_of
 from saga_participant.health import Health, health_server, router
 from saga_participant.metrics import Metrics
 from saga_participant.outcomes import InProgress
@@ -47,7 +48,6 @@ from saga_participant.settings import ParticipantSettings
 from saga_participant.tables_at_start import OnStart, check_driver, see_to_tables
 from saga_participant.tracing import Hop
 from saga_participant.transactions import HANDLER_LIMIT_S, Handle
-from saga_schemas.outcomes import Kind
 from saga_schemas.topics import Topics
 
 ASIDE_PATIENCE_S: Final = 8.0
@@ -56,10 +56,9 @@ ASIDE_PATIENCE_S: Final = 8.0
 _LOG: Final = logging.getLogger("saga_participant")
 
 D = TypeVar("D")
-F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
 
-class Participant:
+class Participant(Decorators):
     """A service that takes part in sagas.
 
     `database`: an `AsyncEngine` of the service, or a SQLAlchemy URL; PostgreSQL (asyncpg) or SQLite (aiosqlite).
@@ -84,7 +83,7 @@ class Participant:
         check_limit_s(handler_limit_s)
         check_callback("on_start", on_start)
         check_callback("on_stop", on_stop)
-        self.name = check_name(name)
+        super().__init__(check_name(name))
         self._target = database
         self._directories = read_directories(schemas)
         self._create_table = create_table
@@ -92,44 +91,13 @@ class Participant:
         self._on_stop = on_stop
         self._limit_s = handler_limit_s
         self._tracer_provider = tracer_provider
-        self._handlers: list[Handler] = []
         self._execution: Execution | None = None
         self._service: Service | None = None
         self._health = Health(name)
         self._sending: Sending | None = None
 
-    @overload
-    def action(self, function: F) -> F: ...
-
-    @overload
-    def action(self, *, external: bool = False, fenceable: bool = False) -> Callable[[F], F]: ...
-
-    def action(self, function: F | None = None, *, external: bool = False, fenceable: bool = False) -> F | Callable[[F], F]:
-        """Register the handler of an action's command, found by the type of its first model.
-
-        `external`: it calls somebody else, so it runs outside any transaction and has no `db`; an exception means that nobody knows, so
-        there is no reply. `fenceable`: work that was accepted (`InProgress`) may be called off; a later answer then loses.
-        """
-        return self._register(function, Kind.ACTION, external=external, fenceable=fenceable)
-
-    @overload
-    def compensation(self, function: F) -> F: ...
-
-    @overload
-    def compensation(self, *, external: bool = False) -> Callable[[F], F]: ...
-
-    def compensation(self, function: F | None = None, *, external: bool = False) -> F | Callable[[F], F]:
-        """Register the handler of a compensation's command. It runs only when there is an effect to undo, and once with effect."""
-        return self._register(function, Kind.COMPENSATION, external=external, fenceable=False)
-
-    def _register(self, function: F | None, kind: Kind, *, external: bool, fenceable: bool) -> F | Callable[[F], F]:
-        def register(handler: F) -> F:
-            if self._execution is not None:
-                raise ConfigurationError(f"{self.name} is being served already: register handlers before")
-            self._handlers.append(read_handler(handler, kind, external=external, fenceable=fenceable))
-            return handler
-
-        return register if function is None else register(function)
+    def _served(self) -> bool:
+        return self._execution is not None
 
     async def prepare(self, patience: Patience | None = None) -> Execution:
         """Check handlers against schemas, open the database, see to the tables. ConfigurationError says what to change.

@@ -7,14 +7,14 @@ the command's `sagaReply`) is one configuration error that lists it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from saga_messaging.errors import ConfigurationError
-from saga_participant.handlers import Handler
+from saga_participant.handlers import Handler, Role
 from saga_schemas.binding import Binding, bind, record_for
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BindingFailed, SchemaCollision, SchemaRefused
@@ -34,6 +34,8 @@ class Route:
     command: Binding[BaseModel]
     reply: Binding[BaseModel] | None
     action_reply: Binding[BaseModel] | None
+    withdrawn: Route | None = None
+    """Of an action: what is called when its accepted work is called off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Registry:
     catalog: Catalog
     routes: dict[str, Route]
     """By the full name of the command's record."""
+    handlers: tuple[Handler, ...]
+    """All of them, those for withdrawn work too."""
     bare: bool
     """No handler wants a SQLAlchemy object."""
 
@@ -54,24 +58,39 @@ class Registry:
 
     def route(self, record: str, kind: Kind) -> Route | None:
         found = self.routes.get(record)
-        return found if found is not None and found.handler.kind is kind else None
+        return found if found is not None and found.handler.role.value == kind.value else None
 
 
 def build_registry(handlers: Iterable[Handler], directories: Sequence[Path]) -> Registry:
     """ConfigurationError, one line, names the first thing that does not fit."""
     catalog = _read(directories)
     routes: dict[str, Route] = {}
-    for handler in handlers:
+    withdrawn: dict[str, Route] = {}
+    registered = tuple(handlers)
+    for handler in registered:
         route = _route(handler, catalog)
         record = route.command.schema.full_name
-        if record in routes:
-            raise ConfigurationError(f"{handler.name} and {routes[record].handler.name} both handle {record}; one has to go")
-        _check_reply(route, record)
-        routes[record] = route
+        same = withdrawn if handler.role is Role.WITHDRAWN else routes
+        if record in same:
+            raise ConfigurationError(f"{handler.name} and {same[record].handler.name} both handle {record}; one has to go")
+        if handler.role is not Role.WITHDRAWN:
+            _check_reply(route, record)
+        same[record] = route
     if not routes:
         raise ConfigurationError("this participant has no handler: decorate one with .action")
     _check_action_replies(routes)
-    return Registry(catalog=catalog, routes=routes, bare=all(route.handler.bare for route in routes.values()))
+    _add_withdrawn(routes, withdrawn)
+    return Registry(catalog=catalog, routes=routes, handlers=registered, bare=all(handler.bare for handler in registered))
+
+
+def _add_withdrawn(routes: dict[str, Route], withdrawn: dict[str, Route]) -> None:
+    for record, route in withdrawn.items():
+        action = routes.get(record)
+        if action is None or action.handler.role is not Role.ACTION:
+            raise ConfigurationError(
+                f"{route.handler.name}: @.withdrawn takes the command of an action, and {record} is not the command of one here"
+            )
+        routes[record] = replace(action, withdrawn=route)
 
 
 def _read(directories: Sequence[Path]) -> Catalog:
@@ -114,7 +133,7 @@ def _check_reply(route: Route, record: str) -> None:
 def _check_action_replies(routes: dict[str, Route]) -> None:
     """A compensation that takes a reply nobody gives would never run."""
     given = {
-        route.reply.schema.full_name for route in routes.values() if route.reply is not None and route.handler.kind is Kind.ACTION
+        route.reply.schema.full_name for route in routes.values() if route.reply is not None and route.handler.role is Role.ACTION
     }
     for route in routes.values():
         if route.action_reply is not None and route.action_reply.schema.full_name not in given:

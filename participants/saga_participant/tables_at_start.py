@@ -24,7 +24,7 @@ OnStart = Callable[[AsyncEngine], Awaitable[None]]
 
 async def check_driver(database: Database, registry: Registry) -> None:
     """Raises ConfigurationError, with the database closed, where a handler wants asyncpg's connection and there is none."""
-    wants_asyncpg = [route.handler.name for route in registry.routes.values() if route.handler.handle is Handle.ASYNCPG]
+    wants_asyncpg = [handler.name for handler in registry.handlers if handler.handle is Handle.ASYNCPG]
     if wants_asyncpg and not database.has_asyncpg:
         await database.close()
         raise ConfigurationError(

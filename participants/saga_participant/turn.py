@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
 
 from saga_participant import barrier
-from saga_participant.accepted import begun, noted, said_of
+from saga_participant.accepted import WITHDRAWN, begun, noted, said_of
 from saga_participant.answers import EMPTY, Answer
 from saga_participant.barrier import Ending, Memory, Row, RowState, Task, Verdict
 from saga_participant.calls import Calls
@@ -27,8 +27,8 @@ from saga_participant.transactions import Transaction
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 
-MAX_CELLS: Final = 4
-"""Cells of the table one turn may walk through: resume, undo at its end, the command itself, and one to spare."""
+MAX_CELLS: Final = 5
+"""Cells of the table one turn may walk through: withdraw, resume, undo at its end, the command itself, and one to spare."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +50,8 @@ class Turn:
     """The row was changed by an earlier cell of this turn."""
     raises: bool = False
     """The command is of a newer incarnation than the row has seen: whatever comes of it, the row has to learn of it."""
+    withdrawn: bool | None = None
+    """What the withdrawn handler of accepted work said to this command's calling it off; None: it was not called."""
     follow: Command | None = None
     ran: Task | None = None
     """The handler that was run last."""
@@ -82,6 +84,11 @@ class Turn:
                 case Task.UNDO:
                     assert entry is not None
                     return await self._undo(entry, replace(entry, row=_row(verdict)), told)
+                case Task.WITHDRAW:
+                    assert entry is not None
+                    entry = await self._withdraw(entry, replace(entry, row=_row(verdict)))
+                    if self.answered():
+                        return await self.finish(entry)
                 case Task.RESUME:
                     assert entry is not None
                     resumed = await self._resume(replace(entry, row=_row(verdict)))
@@ -210,13 +217,26 @@ class Turn:
         self.again = PlayAgain(task, ended)
         raise self.again
 
+    async def _withdraw(self, found: Entry, entry: Entry) -> Entry:
+        """`found` is the row as it is, `entry` the row that has seen this command. What a handler did that does not withdraw goes, with
+        this transaction; the next one goes on as if there were no such handler."""
+        call = self.calls.withdrawal(entry)
+        ended = call if isinstance(call, Ended) else await self._perform(Task.WITHDRAW, call)
+        self.withdrawn = ended.ending is Ending.DONE
+        if self.withdrawn:
+            undone = self.command.headers.kind is Kind.COMPENSATION
+            return await self.end(noted(entry, self.command), WITHDRAWN) if undone else found
+        if isinstance(call, Call) and Task.WITHDRAW not in self.known:
+            self._play_again(Task.WITHDRAW, ended)
+        log_of(self.command.headers).warning("the work was not withdrawn: it stays accepted")
+        return found
+
     async def _resume(self, entry: Entry) -> Entry | Plan:
         """The accepted action's own command again. What it leads to is decided on by the next cell."""
-        pending, route = entry.pending, self.calls.route_of_accepted(entry)
-        if pending is None or route is None or entry.action_command is None:
+        action, route = entry.work, self.calls.route_of_accepted(entry)
+        if action is None or route is None:
             log_of(self.command.headers).error("accepted work cannot be resumed: no handler for it")
             return await self.still_accepted(entry)
-        action = Command(headers=pending.action, payload=entry.action_command)
         if route.handler.external:
             return await note_resumed(self, entry, route, action)
         ended = await self._perform(Task.RESUME, self.calls.action(route, action, entry.row.run, resumed=True))
@@ -293,13 +313,14 @@ class Turn:
 
     def told(self, entry: Entry | None) -> barrier.Command:
         headers = self.command.headers
-        accepted = None if entry is None else self.calls.route_of_accepted(entry)
+        accepted = None if entry is None or entry.called_elsewhere else self.calls.route_of_accepted(entry)
         return barrier.Command(
             kind=headers.kind,
             run=headers.run,
             incarnation=headers.incarnation,
             expired=entry is None and self.expired,
-            fenceable=accepted is not None and accepted.handler.fenceable and entry is not None and not entry.called_elsewhere,
+            fenceable=accepted is not None and accepted.handler.fenceable and self.withdrawn is not False,
+            withdrawable=accepted is not None and accepted.withdrawn is not None and self.withdrawn is None,
         )
 
     def _fresh(self) -> Entry:

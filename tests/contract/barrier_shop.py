@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +15,16 @@ from unit.participant.shop import GiveBack, Take, effects, make_till
 WAYS = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
 on_postgresql = pytest.mark.parametrize("way", [way for way in WAYS if way.startswith("postgresql")], indirect=True)
 through_sqlalchemy = pytest.mark.parametrize("way", [way for way in WAYS if not way.endswith("asyncpg")], indirect=True)
+
+
+class Small(Take):
+    """The same record for who takes no more than ten."""
+
+    avro_name: ClassVar[str] = "till.Take"
+
+    def model_post_init(self, context: object) -> None:
+        if self.amount > 10:
+            raise ValueError("too much")
 
 
 class Shop:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from contract.barrier_shop import columns_of
+from contract.barrier_shop import Small, columns_of
 from saga_participant import AnswerRefused, Failed, InProgress, Participant, Rejected, Step
 from saga_participant.testing import Outcome, ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
@@ -216,14 +216,6 @@ async def test_what_is_called_elsewhere_is_not_fenced_before_its_end_is_known(wa
         with pytest.raises(AnswerRefused):
             async with gateway.participant.answering(f"{gateway.tester.saga_id}/pay/1") as (_, answer):
                 answer(Taken(receipt="late"))
-
-
-class Small(Take):
-    avro_name: ClassVar[str] = "till.Take"
-
-    def model_post_init(self, context: object) -> None:
-        if self.amount > 10:
-            raise ValueError("too much")
 
 
 async def test_a_command_that_its_model_refuses_is_not_noted_as_a_call(way: tuple[str, str]) -> None:

@@ -174,6 +174,29 @@ def test_an_action_behind_a_fence_and_a_question_about_an_action_were_not_handle
             assert not handled_before(row, command)
 
 
+def test_a_withdrawn_handler_is_called_exactly_where_accepted_work_is_called_off() -> None:
+    for row, command in EVERY:
+        plain, verdict = decide(row, command), decide(row, replace(command, withdrawable=True))
+        calls_off = (
+            row is not None
+            and row.state is ACCEPTED
+            and command.run >= row.run
+            and command.incarnation >= row.incarnation
+            and (command.kind is C or (command.kind is Z and command.fenceable))
+        )
+        assert (verdict.task is Task.WITHDRAW) == calls_off, (row, command)
+        if not calls_off:
+            assert verdict == plain
+        elif command.kind is C:
+            assert verdict.row == plain.row, "with the wish, which the end of the action fulfils"
+            assert verdict.row is not None
+            over = decide(replace(ended(verdict.row, Ending.REJECTED), wish=None), command)
+            assert (over.outcome, over.row) == (
+                Outcome.NOTHING_TO_UNDO,
+                Row(state=FENCED, run=command.run, incarnation=command.incarnation),
+            )
+
+
 # The model's own reading (model/saga.cpp, `deliver`, with every lit_* = 0), as far as it is about the row and the reply.
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -102,11 +103,34 @@ def test_a_return_annotation_is_one_reply() -> None:
         participant().action(take)
 
 
+def test_a_withdrawn_handler_takes_the_command_and_answers_nothing() -> None:
+    async def with_reply(command: Take, taken: Taken) -> None:
+        raise AssertionError
+
+    async def later(command: Take) -> InProgress:
+        raise AssertionError
+
+    async def answers(command: Take) -> Taken | None:
+        raise AssertionError
+
+    with refused("takes 2 models; @.withdrawn takes one command model"):
+        participant().withdrawn(with_reply)
+    for handler in (later, answers):
+        with refused("has nothing to answer: it returns None, or raises where the work cannot be withdrawn"):
+            participant().withdrawn(handler)
+    with refused("@.withdrawn decorates a function; it has no options"):
+        participant().withdrawn("pay")  # type: ignore[type-var]
+
+
 async def good(command: Take, db: AsyncConnection, step: Step) -> Taken:
     raise AssertionError
 
 
 async def nothing(command: Take) -> None:
+    raise AssertionError
+
+
+async def undo(command: GiveBack) -> None:
     raise AssertionError
 
 
@@ -156,6 +180,41 @@ async def test_a_compensation_that_takes_a_reply_nobody_gives_is_refused() -> No
     made = participant()
     made.compensation(wants_what_nobody_gives)
     with refused("no action of this participant returns it"):
+        await prepared(made)
+
+
+async def test_a_withdrawn_handler_needs_an_action_of_its_command() -> None:
+    for others in ([], [undo]):
+        made = participant()
+        made.withdrawn(undo)
+        made.action(good)
+        for other in others:
+            made.compensation(other)
+        with refused("@.withdrawn takes the command of an action, and till.GiveBack is not the command of one here"):
+            await prepared(made)
+
+
+async def test_two_withdrawn_handlers_of_one_command_are_refused() -> None:
+    made = participant()
+    made.withdrawn(nothing)
+    made.withdrawn(nothing)
+    made.action(good)
+    with refused("both handle till.Take"):
+        await prepared(made)
+
+
+async def test_a_withdrawn_handler_may_come_before_its_action_and_wants_asyncpg_as_any_other() -> None:
+    async def withdrawn(command: Take, db: asyncpg.Connection) -> None:
+        raise AssertionError
+
+    made = participant()
+    made.withdrawn(nothing)
+    made.action(good)
+    await prepared(made)
+    made = participant()
+    made.withdrawn(withdrawn)
+    made.action(good)
+    with refused("withdrawn wants the asyncpg connection"):
         await prepared(made)
 
 
@@ -217,6 +276,8 @@ async def test_handlers_are_registered_before_it_is_served() -> None:
     try:
         with refused("register handlers before"):
             made.compensation(wants_what_nobody_gives)
+        with refused("register handlers before"):
+            made.withdrawn(nothing)
     finally:
         await made.close()
 

@@ -101,6 +101,31 @@ async def test_a_remembered_reply_in_an_unknown_schema_keeps_its_compensation_wa
         assert await effects(tester.engine) == ["take 1", "give back 1"]
 
 
+async def test_accepted_work_whose_command_is_in_an_unknown_schema_is_called_off_once_it_is_known(tmp_path: Any) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/till.db"
+    till, _ = make_till(url)
+    called_off: list[int] = []
+
+    @till.withdrawn
+    async def withdrawn(command: Take) -> None:
+        called_off.append(command.amount)
+
+    async with ParticipantTester(till, database=url) as tester:
+        missing: list[int] = []
+        tester._running.missing = missing.append
+        await tester.action("pay", Take(amount=1, mode="accept"))
+        newer = encode(TAKE_2, {"amount": 7, "mode": "", "tip": 5})
+        async with tester.engine.begin() as connection:
+            await connection.exec_driver_sql("UPDATE saga_barrier SET action_command = ?", (newer,))
+        back = await tester.compensation("pay", GiveBack(amount=1))
+        assert back is not None and back.failure is not None
+        assert (back.outcome, back.failure.code, missing) == (Outcome.FAILED, "unknown_schema", [TAKE_2.id])
+        tester._running.registry.catalog.add(TAKE_2)
+        undone = await tester.redeliver()
+        assert undone is not None and undone.outcome is Outcome.NOTHING_TO_UNDO
+        assert called_off == [7]
+
+
 async def test_nothing_was_done_for_what_could_not_be_read() -> None:
     broker, (till, _), saga = MemoryBroker(), make_till(), new_saga()
     async with till.served(broker):
