@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from saga_messaging.broker import Broker, BrokerError, Consumer, Outgoing, PositionLost, Record, RecordRefused, TopicPartition
@@ -372,6 +372,24 @@ async def test_a_compacted_topic_is_made_as_one(broker: Any, topic: str, kafka_a
 @every_broker
 async def test_the_cluster_has_one_id(broker: Any) -> None:
     assert await broker.cluster_id() == await broker.cluster_id() != ""
+
+
+@real_kafka
+async def test_the_id_is_asked_for_without_all_that_the_cluster_holds(
+    broker: Any, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for every second, and a shared cluster may hold thousands of topics."""
+    await broker.ensure_topics([topic])
+    send, held = AIOKafkaAdminClient._send_request, []
+
+    async def seen(admin: Any, *args: Any) -> Any:
+        answer = await send(admin, *args)
+        held.append(len(answer.to_object()["topics"]))
+        return answer
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "_send_request", seen)
+    await broker.cluster_id()
+    assert held == [0]
 
 
 @every_broker
