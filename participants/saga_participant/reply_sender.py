@@ -74,7 +74,7 @@ class ReplySender:
 
     async def run(self) -> None:
         """Until cancelled."""
-        failures = 0
+        failures, batch = 0, list[_Parcel]()
         try:
             while True:
                 await self._arrived.wait()
@@ -94,9 +94,9 @@ class ReplySender:
                 pause = backoff(failures, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random())
                 await self.clock.sleep(pause)
         finally:
-            await self._drop_producer()
-            for parcel in self._waiting:
+            for parcel in (*batch, *self._waiting):  # what was acknowledged is done, and stays so
                 parcel.done.cancel()
+            await self._drop_producer()
 
     async def _send(self, batch: list[_Parcel]) -> list[_Parcel]:
         """Returns the parcels that have to be sent again."""

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
+
 from saga_messaging.broker import BrokerError, Outgoing
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
@@ -106,3 +108,22 @@ async def test_a_command_that_takes_long_keeps_nobody_elses_reply() -> None:
             await sent
     assert broker.requests == [1]
     assert reply_sender.GATHER_S < 0.01
+
+
+async def test_whoever_waits_is_told_when_sending_ends_in_the_middle_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asyncio.Event()
+
+    async def never(records: Sequence[Outgoing], *, timeout_s: float) -> list[BrokerError | None]:
+        asked.set()
+        return await asyncio.get_running_loop().create_future()
+
+    broker = Counted()
+    producer = broker.producer()
+    monkeypatch.setattr(producer, "send_all", never)
+    monkeypatch.setattr(broker, "producer", lambda: producer)
+    async with asyncio.timeout(20):
+        async with sending(broker, at_work=0) as sender:
+            sent = sender.send(reply(1))
+            assert sent is not None
+            await asked.wait()
+        assert sent.cancelled()
