@@ -375,10 +375,10 @@ async def test_the_cluster_has_one_id(broker: Any) -> None:
 
 
 @real_kafka
-async def test_the_id_is_asked_for_without_all_that_the_cluster_holds(
+async def test_the_id_and_partitions_are_asked_for_without_all_that_the_cluster_holds(
     broker: Any, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is asked for every second, and a shared cluster may hold thousands of topics."""
+    """They are asked for all the time, and a shared cluster may hold thousands of topics. None is made by asking."""
     await broker.ensure_topics([topic])
     send, held = AIOKafkaAdminClient._send_request, []
 
@@ -389,7 +389,10 @@ async def test_the_id_is_asked_for_without_all_that_the_cluster_holds(
 
     monkeypatch.setattr(AIOKafkaAdminClient, "_send_request", seen)
     await broker.cluster_id()
-    assert held == [0]
+    await broker.partitions([topic, f"{topic}-missing"])
+    assert held == [0, 2]
+    await asyncio.sleep(1)
+    assert f"{topic}-missing" not in await broker._ask(lambda admin: admin.list_topics())
 
 
 @every_broker

@@ -17,6 +17,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 
 from saga_messaging.broker import BrokerError, TopicForbidden, TopicPartition
 from saga_messaging.kafka.aside import Aside, Of
@@ -28,9 +29,21 @@ from saga_messaging.settings import KafkaSettings
 
 RETRY_PAUSE_S = 0.1
 GROUP_ID_NOT_FOUND = 69
+_SPARES_MISSING = 4
+"""From this version on a metadata request can say that topics are not to be made."""
 COMPACTED = {"cleanup.policy": "compact"}
 _FORBIDDEN = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError, PolicyViolationError, InvalidTopicError)
 Result = TypeVar("Result")
+
+
+class _OfThese(MetadataRequest):  # type: ignore[misc]  # aiokafka is untyped
+    """What is known of some topics; none is made by asking. A server too old to be asked so is asked for all that it has: it would make
+    what is missing."""
+
+    def build(self, request_struct_class: Any) -> Any:
+        if request_struct_class.API_VERSION < _SPARES_MISSING:
+            return MetadataRequest().build(request_struct_class)
+        return super().build(request_struct_class)
 
 
 class KafkaBroker:
@@ -84,12 +97,14 @@ class KafkaBroker:
         await self._ask(lambda admin: admin.delete_topics(names))
 
     async def partitions(self, topics: Iterable[str]) -> Mapping[str, frozenset[int]]:
-        """Asks for all topics of the cluster: asking for a missing one by name would make brokers that allow it create it."""
-        described = await self._ask(lambda admin: admin.describe_topics())
+        asked = list(topics)
+        described = await self._ask(lambda admin: admin._send_request(_OfThese(asked, allow_auto_topic_creation=False)))
         held = {
-            str(t["topic"]): frozenset(int(p["partition"]) for p in t["partitions"]) for t in described if not t["error_code"]
+            str(t["topic"]): frozenset(int(p["partition"]) for p in t["partitions"])
+            for t in described.to_object()["topics"]
+            if not t["error_code"]
         }
-        return {topic: held.get(topic, frozenset()) for topic in topics}
+        return {topic: held.get(topic, frozenset()) for topic in asked}
 
     async def readers(self, group: str) -> int | None:
         if self._settings.stand_in:
