@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from saga_participant import barrier
-from saga_participant.answers import failure, progress
+from saga_participant.answers import progress
 from saga_participant.barrier import Ending, Row, RowState
 from saga_participant.entry import Command, Entry, Pending, Stored, place
 from saga_participant.invocation import Ended
@@ -15,8 +15,8 @@ from saga_participant.outcomes import DEFAULT_LEASE
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Kind
 
-WITHDRAWN: Final = Ended(ending=Ending.REJECTED, content=failure("withdrawn", "called off before it was answered"))
-"""How accepted work ends that was withdrawn."""
+WITHDRAWN: Final = Ended(ending=Ending.REJECTED)
+"""How accepted work ends that was withdrawn. The wish that withdrew it is decided next, so nobody is ever told of this no."""
 
 
 def prepared(base: Entry, told: barrier.Command, command: Command) -> Entry:

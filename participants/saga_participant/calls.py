@@ -58,7 +58,7 @@ class Calls:
         """The call of the withdrawn handler of accepted work, or its failure when the action's command does not fit its model."""
         accepted, work = self.route_of_accepted(entry), entry.work
         if accepted is None or accepted.withdrawn is None or work is None:
-            return Ended(ending=Ending.FAILED, content=failure("withdrawn", "the row does not say what was accepted"))
+            return Ended(ending=Ending.FAILED)  # the row does not say what was accepted
         try:
             return self.action(accepted.withdrawn, work, entry.row.run, resumed=False)
         except UnknownSchema:  # it will be looked up, and the command is asked again

@@ -38,6 +38,7 @@ def test_the_public_surface_is_this_and_no_more() -> None:
         "Participant",
         "Rejected",
         "Step",
+        "Unavailable",
         "create_tables",
     ]
     assert all(hasattr(saga_participant, name) for name in saga_participant.__all__)
