@@ -59,6 +59,7 @@ class CommandLoop:
     _next_commit_s: float = 0.0
     _watch: ReadingWatch = field(default_factory=lambda: ReadingWatch(STALLED_AFTER_S))
     _replace: bool = False
+    _drained: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until stopped; then what is in hand is finished and committed."""
@@ -73,6 +74,8 @@ class CommandLoop:
                 _LOG.warning("commands cannot be read: %s", said)
                 pause = backoff(failures, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random())
                 await happened(stop, self.clock, pause)
+        if not self._drained:  # told to stop while there was no consumer
+            await self._drain()
 
     async def look(self) -> None:
         """Now and then: pick up new partitions, and notice a consumer that delivers nothing although there is something."""
@@ -185,6 +188,7 @@ class CommandLoop:
         return starts
 
     async def _drain(self) -> None:
+        self._drained = True
         try:
             async with asyncio.timeout(self.drain_s):
                 await self.lanes.wait_until_idle()

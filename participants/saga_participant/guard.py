@@ -83,11 +83,14 @@ def refuse(what: str) -> NoReturn:
 class Guard:
     """Of one transaction."""
 
-    __slots__ = ("_kit", "_streams", "lent", "spoilt", "torn")
+    __slots__ = ("_before", "_kit", "_runs", "_streams", "lent", "spoilt", "torn")
 
     def __init__(self) -> None:
         self._kit = RUNNING.get()
         self._streams: list[Any] = []
+        self._runs: set[object] = set()
+        self._before: set[object] = set()
+        """The runs that speak on it while it is lent, and that did while it was lent before: an action and its undo may share one."""
         self.lent = False
         """A handler has it."""
         self.spoilt = False
@@ -97,8 +100,11 @@ class Guard:
 
     def used(self) -> None:
         """Raises when the handler has ended."""
-        if not self.lent:
+        run = RUNNING.get()
+        if not self.lent or run in self._before:
             raise HandlerHasEnded(ENDED)
+        if run is not None:
+            self._runs.add(run)
 
     def asked(self, statement: object) -> None:
         """Before a statement of the handler's."""
@@ -118,6 +124,8 @@ class Guard:
             yield
         finally:
             self.lent = False
+            self._before |= self._runs
+            self._runs.clear()
 
     async def close_streams(self) -> None:
         """What was left open would be read on in the middle of somebody else's statement; on SQLite it would keep its connection at what

@@ -111,6 +111,25 @@ async def test_what_a_handler_left_behind_touches_no_other_commands_transaction(
     assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"])
 
 
+async def test_what_an_action_left_behind_says_nothing_while_it_is_undone_in_the_same_transaction(shop: Shop) -> None:
+    left = Left()
+
+    async def meanwhile(_: Any) -> None:
+        await left.now()
+
+    shop.told.lease *= 0
+    await shop.ask(Kind.ACTION, mode="accept")
+    shop.told.on_db, shop.told.while_giving_back, shop.told.modes = left.behind, meanwhile, ["", ""]
+    said = await shop.says(Kind.COMPENSATION)
+    assert left.went_through == []
+    assert (said, await shop.row(), await shop.effects()) in (
+        ("UNDONE", ("UNDONE", 1), ["take 1", "give back 1"]),
+        ("FAILED", ("ACCEPTED", 1), []),
+    ), "a session that was left behind can disturb its own saga's: then nothing stays, and it is asked again"
+    async with shop.tester.engine.connect() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM effects WHERE kind = 'stray'"))).scalar_one() == 0
+
+
 async def test_a_db_that_was_kept_is_no_db_for_the_next_handler(shop: Shop) -> None:
     kept: list[Any] = []
 

@@ -15,10 +15,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from saga_messaging.broker import TopicPartition
+from saga_messaging.broker import BrokerError, TopicPartition
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.reading import ReadingWatch
 from saga_participant import Participant
+from saga_participant.command_loop import CommandLoop
 from saga_participant.outcomes import Unavailable
 from saga_participant.service import Service
 from saga_schemas.codec import decode
@@ -531,3 +532,26 @@ async def test_a_bug_in_a_handler_is_told_with_its_frames_and_without_its_text(
     (line,) = [record.getMessage() for record in caplog.records if " failed: " in record.getMessage()]
     assert re.search(r"shop\.py:\d+ misbehave < shop\.py:\d+ take", line), line
     assert "4111" not in line
+
+
+async def test_a_stop_finishes_what_is_in_hand_although_the_consumer_has_just_failed(
+    broker: MemoryBroker, made: tuple[Participant, Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till, told = made
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await go_on.wait()
+
+    async def fails(*_: object) -> None:
+        raise BrokerError("gone")
+
+    told.during = slow
+    async with serving(broker, till) as service:
+        await send(broker, command())
+        await begun.wait()
+        monkeypatch.setattr(CommandLoop, "_round", fails)
+        await until(lambda: not service.metrics.reading)
+        asyncio.get_running_loop().call_later(0.2, go_on.set)
+    assert len(broker.records(REPLIES)) == 1
