@@ -110,6 +110,7 @@ class Watchdog:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._refresh_definitions())
             group.create_task(self._look_around())
+            group.create_task(self._stay_known())
 
     async def _refresh_definitions(self) -> None:
         while True:
@@ -122,12 +123,17 @@ class Watchdog:
     async def _look_around(self) -> None:
         while True:
             await self._try("topics", self.ensure_topics)
-            await self._try("instance", self._renew_instance)
-            await self._try("token_keys", self._key_agreement.say)
             await self._try("figures", self._figures)
             await self._try(LETTERS, self._letters.look)
             await self._try("readers", self._who_reads)
             await self._try(READING, self._reading)
+            await self._clock.sleep(EVERY_S)
+
+    async def _stay_known(self) -> None:
+        """Apart from what asks Kafka, which may take long while that is away: the others must not take us for dead then."""
+        while True:
+            await self._try("instance", self._renew_instance)
+            await self._try("token_keys", self._key_agreement.say)
             await self._clock.sleep(EVERY_S)
 
     async def _try(self, what: str, act: Callable[[], Awaitable[None]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -100,3 +101,27 @@ async def test_a_partition_that_stands_still_makes_the_instance_unready_and_show
         assert dict(watched.watchdog.problems) == ({"reading": told[0]} if problems else {})
         shown = watched.instruments.registry.get_sample_value("saga_watchdog_trouble", {"what": "reading"})
         assert shown == float(bool(problems))
+
+
+async def test_an_instance_stays_known_while_kafka_answers_nothing() -> None:
+    """What asks Kafka waits for as long as that takes; the name and the keys are said all the same."""
+    bench, renewed, said = Bench(), asyncio.Event(), asyncio.Event()
+
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    async def noted(event: asyncio.Event) -> None:
+        event.set()
+
+    bench.watchdog.ensure_topics = for_ever  # type: ignore[method-assign]
+    bench.watchdog._refresh_definitions = for_ever  # type: ignore[method-assign]
+    bench.watchdog._renew_instance = lambda: noted(renewed)  # type: ignore[method-assign]
+    bench.watchdog._key_agreement = cast(Any, SimpleNamespace(say=lambda: noted(said)))
+    running = asyncio.create_task(bench.watchdog.run())
+    try:
+        async with asyncio.timeout(60):
+            await renewed.wait()
+            await said.wait()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
