@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
@@ -11,16 +12,16 @@ from saga_participant.handlers import Handler, Role, read_handler
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
 
-class Decorators:
+class Decorators(ABC):
     """`@payment.action`, `@payment.compensation` and `@payment.withdrawn`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._handlers: list[Handler] = []
 
+    @abstractmethod
     def _served(self) -> bool:
         """It is too late for another handler."""
-        raise NotImplementedError
 
     @overload
     def action(self, function: F) -> F: ...
