@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import orjson
+from pydantic import BaseModel, ValidationError
 
 from saga_coordinator.store.port import Store
 from saga_messaging.errors import ConfigurationError
@@ -24,6 +25,22 @@ STALE_US: Final = 15_000_000
 
 class KeysDiffer(ConfigurationError):
     """A live instance, or one that was alive a moment ago, has other token keys."""
+
+
+class _Said(BaseModel):
+    """What one row says."""
+
+    at: int
+    signs: str
+    keys: dict[str, str]
+
+
+def _read(value: str) -> _Said | None:
+    """None for what is no row of ours, as one edited by hand: it must keep nobody from starting."""
+    try:
+        return _Said.model_validate_json(value)
+    except ValidationError:
+        return None
 
 
 class KeyAgreement:
@@ -49,17 +66,17 @@ class KeyAgreement:
     async def say(self) -> None:
         """That an instance with these keys is alive, and then `check`. Raises KeysDiffer, StoreError."""
         async with self._store.transaction() as tx:
-            said = orjson.dumps({"at": tx.now, "signs": self._prints[self._current], "keys": self._prints}).decode()
+            said = _Said(at=tx.now, signs=self._prints[self._current], keys=self._prints).model_dump_json()
             await tx.set_control(scope=SCOPE, tenant=self._tenant, name=self._own, value=said, who=self._who, why="alive")
         await self.check()
 
     def _problems(self, rows: Mapping[str, str], now: int) -> Iterator[str]:
         for name, value in rows.items():
-            other = orjson.loads(value)
-            if name == self._own or other["at"] < now - STALE_US:
+            other = None if name == self._own else _read(value)
+            if other is None or other.at < now - STALE_US:
                 continue
-            theirs = {found: key_id for key_id, found in other["keys"].items()}
-            if other["signs"] not in self._prints.values():
-                yield f"another instance signs with token key {theirs[other['signs']]}, which this one does not have"
+            theirs = {found: key_id for key_id, found in other.keys.items()}
+            if other.signs not in self._prints.values():
+                yield f"another instance signs with token key {theirs.get(other.signs, '?')}, which this one does not have"
             if self._prints[self._current] not in theirs:
                 yield f"this instance signs with token key {self._current}, which another one does not have"

@@ -65,9 +65,10 @@ class Origin:
         self._log.warning("starts_read_again", partitions=len(partitions))
 
     async def made_at(self) -> int | None:
-        """When this store was bound (microseconds, the database's clock); None of one that is older than this being kept."""
-        value = (await self._store.control(SCOPE, self._tenant)).get(MADE_AT)
-        return None if value is None else int(value)
+        """When this store was bound (microseconds, the database's clock); None of one that is older than this being kept, or where a
+        hand has written something else."""
+        value = (await self._store.control(SCOPE, self._tenant)).get(MADE_AT, "")
+        return int(value) if value.isascii() and value.isdecimal() else None
 
     async def _ends(self) -> tuple[list[Advance], int]:
         """The position at the end of each partition that holds something, and how many offsets lie before them."""

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from contract.store_rows import new_id
 from saga_coordinator.app import _checked_meta
 from saga_coordinator.assembly import Instance
+from saga_coordinator.origins import MADE_AT, SCOPE, Origin
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store
 from saga_messaging.kafka import KafkaBroker
@@ -52,6 +53,15 @@ async def keys_are(store: Store, *keys: str) -> None:
         return await keys_started(store) == set(keys)
 
     await until(so, 20, f"exactly {keys}")
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-1", "1.5", "²"])
+async def test_a_time_of_making_that_cannot_be_read_keeps_nobody_from_starting(sqlite_url: str, value: str) -> None:
+    async with opened(sqlite_url) as store:
+        origin = Origin(store, MemoryBroker(), on_kafka(sqlite_url))
+        async with store.transaction() as tx:
+            await tx.set_control(scope=SCOPE, tenant="default", name=MADE_AT, value=value, who="test", why="by hand")
+        assert await origin.made_at() is None
 
 
 async def test_a_new_store_starts_what_is_sent_from_then_on_and_nothing_older(url: str) -> None:

@@ -74,6 +74,16 @@ async def test_an_instance_that_is_alive_no_more_holds_nobody_up(store: Store) -
     await instance(store, K2).check()
 
 
+@pytest.mark.parametrize("value", ["", "{", "null", "[]", '{"at": 1}', '{"at": "soon", "signs": 1, "keys": []}'])
+async def test_a_row_that_cannot_be_read_keeps_nobody_from_starting(store: Store, value: str) -> None:
+    await instance(store, K1).say()
+    async with store.transaction() as tx:
+        await tx.set_control(scope=SCOPE, tenant="default", name="edited", value=value, who="test", why="by hand")
+    await instance(store, K1).check()
+    with pytest.raises(KeysDiffer):
+        await instance(store, K2).check()
+
+
 async def test_what_is_kept_says_nothing_of_a_key(store: Store) -> None:
     await instance(store, f"{K1},{K2}").say()
     kept = repr(await store.control(SCOPE, "default"))
