@@ -1,6 +1,7 @@
-"""Reports functions above 60 lines and files above 400 in our packages; `# long: reason` on the first line exempts one.
+"""Reports functions above 60 lines, files above 400 and crowded folders in our packages.
 
-For a function the comment stands on its `def` line, for a file on line 1. Exit 1 when there is a finding.
+`# long: reason` exempts a function (on its `def` line) or a file (on line 1). A crowded folder has no
+exemption: its modules move into packages. Exit 1 when there is a finding.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE_ROOTS = ("schemas", "messaging", "coordinator", "participants")
 FUNCTION_LIMIT = 60
 FILE_LIMIT = 400
+MODULE_LIMITS = {"coordinator/saga_coordinator": 8, "participants/saga_participant": 12}
+"""Modules beside the packages of a folder, `__init__.py` included."""
 EXEMPT = re.compile(r"#\s*long:\s*\S")
 
 
@@ -31,8 +34,17 @@ def findings(path: Path) -> Iterator[str]:
                 yield f"{path}:{node.lineno}: function {node.name} of {length} lines (limit {FUNCTION_LIMIT})"
 
 
+def crowded() -> Iterator[str]:
+    """The folders with more modules than their limit, as `folder: what`."""
+    for folder, limit in MODULE_LIMITS.items():
+        count = len(list((ROOT / folder).glob("*.py")))
+        if count > limit:
+            yield f"{folder}: {count} modules beside its packages (limit {limit})"
+
+
 def main(roots: list[Path]) -> int:
     found = [line for root in roots for path in sorted(root.rglob("*.py")) for line in findings(path)]
+    found += crowded()
     for line in found:
         print(line)
     print(f"{len(found)} too long" if found else "sizes are within the limits")

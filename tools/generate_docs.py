@@ -3,7 +3,7 @@
     python tools/generate_docs.py            writes what differs
     python tools/generate_docs.py --check    only says so, and exits 1
 
-Everything else in a page is written by hand. tests/unit/test_docs.py runs the check.
+Everything else in a page is written by hand. tests/unit/project/test_docs.py runs the check.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pydantic.fields import FieldInfo
 from saga_coordinator.api.problems import CODES as PROBLEMS
 from saga_coordinator.definitions import CODES as FINDINGS
 from saga_coordinator.engine import diagram
-from saga_coordinator.metric_catalog import ALL as METRICS
-from saga_coordinator.metric_catalog import Metric
 from saga_coordinator.settings import Settings
+from saga_coordinator.telemetry.catalog import ALL as METRICS
+from saga_coordinator.telemetry.catalog import Metric
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.catalog import Catalog
 from saga_schemas.pipeline import STAGES

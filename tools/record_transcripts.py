@@ -19,11 +19,11 @@ from saga_coordinator.definitions import compile_definition, lint
 from saga_coordinator.engine import ENGINE_REV
 from saga_coordinator.engine.encoding import FORMAT
 from saga_coordinator.engine.events import Cancel, Env, Event, Start, WakeUp
-from saga_coordinator.outbound import Outbound
-from saga_coordinator.reply_reading import ReplyReading
+from saga_coordinator.inbound.reply_reading import ReplyReading
+from saga_coordinator.sagas.messages import Outbound
+from saga_coordinator.sagas.work import SagaWork, Tools
 from saga_coordinator.store.port import SagaRow
-from saga_coordinator.tracing import Sampling, caller_context
-from saga_coordinator.transitions import SagaWork, Tools
+from saga_coordinator.traces.sampling import Sampling, caller_context
 from saga_messaging.broker import Headers, Outgoing, Record
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode

@@ -6,15 +6,22 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-
-from saga_cli.commands.groups import Format
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
 _UNLIMITED_WIDTH = 1_000
+
+
+class Format(StrEnum):
+    """What `-o` prints: a table for people, JSON for programs, or one id a line for pipes."""
+
+    TABLE = "table"
+    JSON = "json"
+    IDS = "ids"
 
 
 def console() -> Console:

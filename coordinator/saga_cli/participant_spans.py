@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from saga_cli.otlp import Otlp
-from saga_coordinator.complaints import Complaints
 from saga_coordinator.traces.export import span_exporter
+from saga_coordinator.traces.exporter_errors import ExporterErrors
 
 EXPORT_TIMEOUT_S: Final = 5.0
 """For one try at a batch, with the exporter's own repetitions."""
@@ -43,7 +43,7 @@ class ParticipantSpans:
 
     def __init__(self, name: str, otlp: Otlp, *, alone: bool = True) -> None:
         """`alone`: the process is this participant's, so the environment may name the service (OTEL_SERVICE_NAME)."""
-        self._complaints = Complaints("traces", "span")
+        self._complaints = ExporterErrors("traces", "span")
         exporter = span_exporter(otlp.endpoint, otlp.protocol, EXPORT_TIMEOUT_S)
         self._exporter = _Exporter(exporter, otlp.endpoint, self._complaints)
         every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EVERY_MS
@@ -80,7 +80,7 @@ def exporting(name: str, otlp: Otlp) -> Iterator[None]:
 class _Exporter(SpanExporter):
     """Another one, which says once an outage what it cannot deliver."""
 
-    def __init__(self, inner: SpanExporter, endpoint: str, complaints: Complaints) -> None:
+    def __init__(self, inner: SpanExporter, endpoint: str, complaints: ExporterErrors) -> None:
         self.endpoint = endpoint
         self._inner = inner
         self._complaints = complaints

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from saga_coordinator.tracing import Sampling
 from saga_messaging import environment
 from saga_messaging import settings as kafka
 from saga_messaging.errors import ConfigurationError
@@ -118,14 +117,6 @@ class Settings(BaseModel):
     def exports_metrics(self) -> bool:
         """Whether the metrics go to the collector."""
         return self.otlp_endpoint is not None and self.otlp_metrics_interval_s > 0
-
-    @property
-    def sampling(self) -> Sampling:
-        ratio = self.trace_sampling if self.trace_sampling is not None else 1.0
-        keys = frozenset(key.strip() for key in self.trace_baggage.split(",") if key.strip())
-        if self.otlp_endpoint is None:
-            return Sampling(0.0, baggage=keys)
-        return Sampling(ratio, on_failure=self.trace_sample_on_failure, baggage=keys)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **given: Any) -> Settings:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
-from saga_participant.health import in_short
+from saga_participant.telemetry.health import in_short
 
 Serve = Callable[[asyncio.Event, Callable[[], None]], Coroutine[Any, Any, None]]
 """Serves until the event is set; calls the function once it serves, or once it has to wait for what is not up yet."""

@@ -29,25 +29,25 @@ from saga_messaging.clock import Clock, SystemClock
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.patience import START_PATIENCE_S, Patience, StoppedWaiting, kafka_may_come
-from saga_participant.answers import Answer
 from saga_participant.arguments import check_callback, check_database, check_limit_s, check_name, read_directories
 from saga_participant.background_serving import in_background
-from saga_participant.calls import Calls
-from saga_participant.database import Database
-from saga_participant.decorators import Decorators
-from saga_participant.execution import Execution
-from saga_participant.handlers import handle_of
-from saga_participant.health import Health, health_server, router
-from saga_participant.metrics import Metrics
+from saga_participant.barrier.answers import Answer
+from saga_participant.consuming.answer_sender import Sending, not_sent, sending_as_configured, sent_in_time
+from saga_participant.database.database import Database
+from saga_participant.database.tables_at_start import OnStart, check_driver, see_to_tables
+from saga_participant.database.transactions import HANDLER_LIMIT_S
+from saga_participant.delivery.answer_block import AnswerLater
+from saga_participant.delivery.calls import Calls
+from saga_participant.delivery.execution import Execution
+from saga_participant.handling.decorators import Decorators
+from saga_participant.handling.handlers import Handle, handle_of
+from saga_participant.handling.registry import build_registry
 from saga_participant.outcomes import InProgress
-from saga_participant.registry import build_registry
-from saga_participant.said import AnswerLater
-from saga_participant.sending import Sending, not_sent, sending_as_configured, sent_in_time
 from saga_participant.service import Service
 from saga_participant.settings import ParticipantSettings
-from saga_participant.tables_at_start import OnStart, check_driver, see_to_tables
-from saga_participant.tracing import Hop
-from saga_participant.transactions import HANDLER_LIMIT_S, Handle
+from saga_participant.telemetry.health import Health, health_server, router
+from saga_participant.telemetry.metrics import Metrics
+from saga_participant.telemetry.tracing import Hop
 from saga_schemas.topics import Topics
 
 ASIDE_PATIENCE_S: Final = 8.0
@@ -357,7 +357,7 @@ class Participant(Decorators):
     async def _send(self, answers: Sequence[Answer]) -> None:
         """At once, and never for longer than a little: what is not sent is in the row, and the coordinator's next asking brings it."""
         if self._service is not None:
-            return await sent_in_time(self._service.desk.send(answers, Hop()))
+            return await sent_in_time(self._service.processor.send(answers, Hop()))
         try:
             if self._sending is None or not self._sending.works:
                 self._sending = sending_as_configured(self.name)

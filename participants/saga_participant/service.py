@@ -13,18 +13,18 @@ from opentelemetry.trace import TracerProvider
 
 from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock
-from saga_participant.command_loop import DRAIN_MARGIN_S, CommandLoop
-from saga_participant.containment import contained
-from saga_participant.dead_letters import DeadLetters
-from saga_participant.desk import Desk
-from saga_participant.execution import Execution
-from saga_participant.lanes import Lanes
-from saga_participant.metrics import Metrics
-from saga_participant.pulse import watch_pulse
-from saga_participant.reply_sender import ReplySender
-from saga_participant.schema_topic import SchemaTopic
-from saga_participant.topic_watch import TopicWatch
-from saga_participant.tracing import Tracing
+from saga_participant.consuming.command_loop import DRAIN_MARGIN_S, CommandLoop
+from saga_participant.consuming.command_processor import CommandProcessor
+from saga_participant.consuming.dead_letters import DeadLetters
+from saga_participant.consuming.keyed_workers import KeyedWorkers
+from saga_participant.consuming.reply_sender import ReplySender
+from saga_participant.consuming.schema_topic import SchemaTopic
+from saga_participant.consuming.topic_watch import TopicWatch
+from saga_participant.delivery.execution import Execution
+from saga_participant.handling.containment import contained
+from saga_participant.telemetry.metrics import Metrics
+from saga_participant.telemetry.pulse import watch_pulse
+from saga_participant.telemetry.tracing import Tracing
 from saga_schemas.topics import Topics
 
 LARGEST_IN_HAND: Final = 512
@@ -42,8 +42,8 @@ class Service:
     topics: Topics
     instance: str | None
     metrics: Metrics
-    desk: Desk
-    lanes: Lanes
+    processor: CommandProcessor
+    workers: KeyedWorkers
     loop: CommandLoop
     watch: TopicWatch
 
@@ -65,7 +65,7 @@ class Service:
         sender = ReplySender(broker, clock, metrics)
         schemas = SchemaTopic(broker=broker, topic=topics.schemas, registry=execution.registry, metrics=metrics, clock=clock)
         execution.missing = schemas.expect
-        desk = Desk(
+        processor = CommandProcessor(
             execution=execution,
             sender=sender,
             dead_letters=DeadLetters(broker, topics.dlq(name), metrics),
@@ -76,11 +76,11 @@ class Service:
             reply_topic=topics.reply(name),
             source=f"{name}/{instance or f'{socket.gethostname()}-{os.getpid()}'}",
         )
-        lanes = Lanes(desk.serve, workers=execution.database.workers, capacity=LARGEST_IN_HAND)
-        sender.at_work = lambda: lanes.in_hand
+        workers = KeyedWorkers(processor.serve, workers=execution.database.workers, capacity=LARGEST_IN_HAND)
+        sender.at_work = lambda: workers.in_hand
         runs, stalled_s = execution.calls.runs, 2 * execution.calls.turn_limit_s
-        metrics.at_work = lambda: lanes.at_work
-        metrics.workers_replaced = lambda: lanes.replaced
+        metrics.at_work = lambda: workers.at_work
+        metrics.workers_replaced = lambda: workers.replaced
         metrics.handlers_left = lambda: (runs.left_behind, len(runs.left))
         metrics.unready = lambda: metrics.serves_nobody(clock.monotonic_s(), stalled_s)
         loop = CommandLoop(
@@ -88,7 +88,7 @@ class Service:
             topic=topics.command(name),
             group=group,
             instance=instance,
-            lanes=lanes,
+            workers=workers,
             clock=clock,
             metrics=metrics,
             drain_s=execution.calls.limit_s + DRAIN_MARGIN_S,
@@ -103,8 +103,8 @@ class Service:
             topics=topics,
             instance=instance,
             metrics=metrics,
-            desk=desk,
-            lanes=lanes,
+            processor=processor,
+            workers=workers,
             loop=loop,
             watch=watch,
         )
@@ -116,11 +116,11 @@ class Service:
 
     async def _run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
-            background = [group.create_task(self.desk.sender.run()), group.create_task(self.lanes.run())]
+            background = [group.create_task(self.processor.sender.run()), group.create_task(self.workers.run())]
             await self.watch.look()
             background.append(group.create_task(self.watch.run()))
-            await self.desk.schemas.look()  # before the first command: most that are unknown to the files are known then
-            background.append(group.create_task(self.desk.schemas.run()))
+            await self.processor.schemas.look()  # before the first command: most that are unknown to the files are known then
+            background.append(group.create_task(self.processor.schemas.run()))
             background.append(group.create_task(watch_pulse(self.clock, self.metrics)))
             ready()
             await self.loop.run(stop)

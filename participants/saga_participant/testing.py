@@ -25,10 +25,10 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from saga_participant.answers import Answer
-from saga_participant.containment import contained
-from saga_participant.entry import Command
-from saga_participant.execution import Execution
+from saga_participant.barrier.answers import Answer
+from saga_participant.barrier.entry import Command
+from saga_participant.delivery.execution import Execution
+from saga_participant.handling.containment import contained
 from saga_participant.participant import Participant
 from saga_schemas.binding import bind, record_for
 from saga_schemas.codec import decode, encode

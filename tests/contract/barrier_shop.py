@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_participant.testing import ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import GiveBack, Take, effects, make_till
+from support.till.shop import GiveBack, Take, effects, make_till
 
 WAYS = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
 on_postgresql = pytest.mark.parametrize("way", [way for way in WAYS if way.startswith("postgresql")], indirect=True)

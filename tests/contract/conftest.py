@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from contract.barrier_shop import WAYS, Shop
+from contract.store_rows import by_hand
 from saga_cli.dev.services import Postgres
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store
 from saga_coordinator.store.schema import metadata
-
-from .store_rows import by_hand
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from saga_participant import Failed, Rejected
-from unit.participant.shop import past_the_guard, write
+from support.till.shop import past_the_guard, write
 
 SILENCE: Final = "silence"
 GOOD: Final = "good"

@@ -16,13 +16,13 @@ from sqlalchemy import text
 
 from contract.barrier_shop import Shop
 from saga_participant import Participant, Step
-from saga_participant.barrier import RowState
+from saga_participant.barrier.table import RowState
 from saga_participant.outcomes import Unavailable
 from saga_participant.testing import Outcome, ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
 from saga_schemas.times import FIRST_US, LAST_US
-from unit.participant.shop import HANDLES, SCHEMAS, GiveBack, Take, effect, effects, make_effects, make_till, past_the_guard
-from unit.participant.table import TABLE, Cell, name_of
+from support.till.cells import TABLE, Cell, name_of
+from support.till.shop import HANDLES, SCHEMAS, GiveBack, Take, effect, effects, make_effects, make_till, past_the_guard
 
 END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""

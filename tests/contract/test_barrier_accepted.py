@@ -11,7 +11,7 @@ from contract.barrier_shop import Shop
 from saga_participant import AnswerRefused, Rejected
 from saga_participant.testing import Outcome, ParticipantTester
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import Take, Taken, make_till
+from support.till.shop import Take, Taken, make_till
 
 
 async def accepted(shop: Shop, run: int = 1) -> str:

@@ -12,10 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contract.barrier_shop import Shop
-from saga_participant.joined_statements import LARGEST_BYTES, PREPARE
+from saga_participant.database.joined_statements import LARGEST_BYTES, PREPARE
 from saga_participant.testing import ParticipantTester
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import GiveBack, Take
+from support.till.shop import GiveBack, Take
 
 HOSTILE = "o'brien\\'; DROP TABLE saga_barrier; --"
 

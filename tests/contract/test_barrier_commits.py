@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contract.barrier_shop import Shop
 from contract.tcp_proxy import CommitProxy
+from saga_participant.database.transactions import CommitRefused
+from saga_participant.handling.handlers import Handle
 from saga_participant.outcomes import Unavailable
-from saga_participant.transactions import CommitRefused, Handle
 from saga_schemas.outcomes import Kind
 
 ONE_EFFECT_A_SAGA = "ALTER TABLE effects ADD CONSTRAINT one_a_saga UNIQUE (saga_id) DEFERRABLE INITIALLY DEFERRED"

@@ -12,7 +12,7 @@ from contract.barrier_shop import Small, columns_of
 from saga_participant import AnswerRefused, Failed, InProgress, Participant, Rejected, Step
 from saga_participant.testing import Outcome, ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import HANDLES, SCHEMAS, GiveBack, Take, Taken, effect, effects, make_effects
+from support.till.shop import HANDLES, SCHEMAS, GiveBack, Take, Taken, effect, effects, make_effects
 
 TAKE, GIVE_BACK = Take(amount=1), GiveBack(amount=1)
 DOWN = Failed("bank_down", "try later", retry_after=timedelta(seconds=7))

@@ -16,7 +16,7 @@ from saga_messaging.errors import ConfigurationError
 from saga_participant import AnswerRefused, InProgress, Rejected
 from saga_participant.testing import Outcome, Reply
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import Taken, effect
+from support.till.shop import Taken, effect
 
 
 async def accepted(shop: Shop, run: int = 1) -> str:

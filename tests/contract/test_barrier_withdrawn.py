@@ -13,11 +13,11 @@ from sqlalchemy import text
 
 from contract.barrier_shop import WAYS, Shop, Small, columns_of
 from saga_participant import AnswerRefused, InProgress, Participant, Rejected, Step
-from saga_participant.execution import MAX_LOSSES
+from saga_participant.delivery.execution import MAX_LOSSES
 from saga_participant.outcomes import SessionLost
 from saga_participant.testing import Outcome, ParticipantTester
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import (
+from support.till.shop import (
     HANDLES,
     SCHEMAS,
     GiveBack,

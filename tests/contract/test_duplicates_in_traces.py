@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import Told, make_till
-from unit.participant.wire import command, new_saga, send, until
+from support.till.shop import Told, make_till
+from support.till.wire import command, new_saga, send, until
 
 
 class Traced:

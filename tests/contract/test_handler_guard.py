@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from contract.barrier_shop import Shop, on_postgresql, through_sqlalchemy
-from saga_participant.guard import HandlerHasEnded, TransactionIsOurs
+from saga_participant.database.guard import HandlerHasEnded, TransactionIsOurs
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import write
+from support.till.shop import write
 
 Use = Callable[[], Awaitable[Any]]
 STRAY = "INSERT INTO effects (saga_id, step, kind, run) VALUES ('nobody', 'pay', 'stray', 1)"
@@ -154,7 +154,7 @@ async def test_a_db_that_was_kept_is_no_db_for_the_next_handler(shop: Shop) -> N
 async def test_what_is_left_behind_says_nothing_between_the_handlers_end_and_the_commit(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from saga_participant import turn
+    from saga_participant.delivery import turn
 
     left, perform = Left(), turn.perform
 

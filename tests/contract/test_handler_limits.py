@@ -10,11 +10,11 @@ import pytest
 
 from contract.barrier_shop import Shop, on_postgresql
 from contract.test_barrier_later import accepted, give
-from saga_participant import execution
+from saga_participant.delivery import execution
 from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.testing import ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from unit.participant.shop import Take, Taken, make_till, write
+from support.till.shop import Take, Taken, make_till, write
 
 LOSE_SESSION = "SELECT pg_terminate_backend(pg_backend_pid())"
 

@@ -20,14 +20,16 @@ from sqlalchemy import text
 from contract.misdeeds import GOOD, MISDEEDS, SILENCE, forget
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
-from saga_participant import Participant, Step, execution, handler_run
-from saga_participant.calls import Calls
-from saga_participant.invocation import Call
+from saga_participant import Participant, Step
+from saga_participant.delivery import execution
+from saga_participant.delivery.calls import Calls
+from saga_participant.delivery.invocation import Call
+from saga_participant.handling import handler_run
 from saga_schemas.headers import decode_reply
 from saga_schemas.outcomes import Outcome
 from saga_schemas.records import Failure, read_own
-from unit.participant.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects
-from unit.participant.wire import COMMANDS, REPLIES, command, new_saga, send, until
+from support.till.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects
+from support.till.wire import COMMANDS, REPLIES, command, new_saga, send, until
 
 SHORT_LIMIT_S = 0.3
 """Of those that take all of it; all others have the usual minute, so that a busy machine makes none of them late."""
@@ -100,13 +102,13 @@ async def test_hostile_handlers_are_answered_as_it_is_written_and_harm_nobody_el
         assert service is not None
         await send(broker, *commands)
         async with asyncio.timeout(PATIENCE_S):
-            while service.metrics.commands < len(commands) or service.lanes.in_hand:  # noqa: ASYNC110  # nobody is told
+            while service.metrics.commands < len(commands) or service.workers.in_hand:  # noqa: ASYNC110  # nobody is told
                 await asyncio.sleep(0.02)
         said = answers(broker)
         assert wrong(sagas, said) == {}
         rows, effects = await held(service.execution.database.engine, sagas)
         assert contradictions(sagas, said, rows, effects) == []
-        assert (service.lanes.replaced, service.lanes.at_work) == (0, 0)
+        assert (service.workers.replaced, service.workers.at_work) == (0, 0)
         assert service.execution.calls.runs.left_behind <= sum(kind == "survives_everything" for kind in sagas.values())
 
         late = {new_saga(): GOOD for _ in range(MANY)}

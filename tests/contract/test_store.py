@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from contract.store_rows import LATER, apply, end, journal, move, new_id, outbox, register, row_of, save, start, start_of, step_to
 from saga_coordinator.store.port import (
     AttentionRow,
     BadRow,
@@ -21,8 +22,6 @@ from saga_coordinator.store.port import (
     StoreError,
     shard_of,
 )
-
-from .store_rows import LATER, apply, end, journal, move, new_id, outbox, register, row_of, save, start, start_of, step_to
 
 
 class Refused(Exception):

@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from contract.store_rows import apply, by_hand, move, outbox, register, row_of, save, start, step_to
 from saga_coordinator.store.port import BadRow, Store, StoreError
-
-from .store_rows import apply, by_hand, move, outbox, register, row_of, save, start, step_to
 
 
 @pytest.fixture(params=["sqlite_url", "database_url"])

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from contract.store_rows import apply, by_hand, register, row_of, start
 from saga_coordinator.store import postgres
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store, StoreError
-
-from .store_rows import apply, by_hand, register, row_of, start
 
 CONNECTIONS = 2
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'saga-coordinator'"

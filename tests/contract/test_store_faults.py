@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
+from contract.store_rows import apply, by_hand, move, register, row_of, start, start_of, step_to
+from contract.tcp_proxy import CommitProxy
 from saga_coordinator.store import postgres, sqlite
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import CommitUnknown, CountMismatch, SagaRow, Store, StoreBusy, StoreError, Transaction
-
-from .store_rows import apply, by_hand, move, register, row_of, start, start_of, step_to
-from .tcp_proxy import CommitProxy
 
 
 @pytest.fixture(params=["sqlite_url", "database_url"])

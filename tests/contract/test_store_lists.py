@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from contract.store_rows import LATER, apply, by_hand, claim, end, new_id, register, row_of, save, start, start_of
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import (
     AttentionRow,
@@ -20,8 +21,6 @@ from saga_coordinator.store.port import (
     Store,
 )
 from saga_schemas.ids import uuid7
-
-from .store_rows import LATER, apply, by_hand, claim, end, new_id, register, row_of, save, start, start_of
 
 MINE = ListFilter(tenant="default")
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from contract.store_rows import claim, move, outbox, register, row_of, start, start_of, step_to
 from saga_coordinator.store.port import Advance, LockFirst, Position, Store
-
-from .store_rows import claim, move, outbox, register, row_of, start, start_of, step_to
 
 TOPIC = "saga.reply.order"
 

@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from contract.store_rows import by_hand
 from saga_coordinator.store import revisions, statements
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import SchemaTooOld, Store
@@ -21,8 +22,6 @@ from saga_coordinator.store.postgres import SESSION
 from saga_coordinator.store.postgres_hot import CLAIM, LOCK_SKIPPING, folded
 from saga_coordinator.store.schema import metadata
 from saga_coordinator.store.statements import Statement
-
-from .store_rows import by_hand
 
 HOT = {name: value for name, value in vars(statements).items() if isinstance(value, Statement)}
 

@@ -8,9 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from contract.store_rows import claim, end, new_id, register, row_of, save, start, start_of
 from saga_coordinator.store.port import ClaimFirst, ClaimResult, StartClaim, Store
-
-from .store_rows import claim, end, new_id, register, row_of, save, start, start_of
 
 WON = ClaimResult(won=True)
 

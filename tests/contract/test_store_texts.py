@@ -7,13 +7,12 @@ import time
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from saga_coordinator.dead_letters import dead_letter
+from contract.store_rows import by_hand, new_id, register, row_of, start_of
+from saga_coordinator.inbound.dead_letters import dead_letter
 from saga_coordinator.store.port import AttentionRow, Store
 from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Record
 from saga_schemas.errors import BadMessage
-
-from .store_rows import by_hand, new_id, register, row_of, start_of
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40)
 RECORD = Record(topic="t", partition=0, offset=0, timestamp_ms=0, key=b"\0", value=b"\0", headers=(("a\0b\ud800", b"\0\xff"),))

@@ -18,7 +18,8 @@ from threading import Timer
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
 PAGE = ROOT / "docs" / "first-day.md"
 LIMIT_S = 300.0
 """Of one command, on a machine three times slower than ours."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from saga_coordinator.definition_cache import DefinitionCache
-from saga_coordinator.views import saga_view
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.views.saga import saga_view
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.outcomes import Outcome
 from support.coordinators import closed, opened, register, running, saga_of, settings_for, start

@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,12 +14,12 @@ import httpx
 import pytest
 
 from saga_coordinator.api import create_app
-from saga_coordinator.assembly import Instance, build
-from saga_coordinator.dead_letters import dead_letter
-from saga_coordinator.service import Coordinator
+from saga_coordinator.coordinator import Coordinator
+from saga_coordinator.inbound.dead_letters import dead_letter
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store
+from saga_coordinator.wiring import Instance, build
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
@@ -34,8 +33,8 @@ from saga_schemas.headers import decode_command
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.plain import from_plain
 from saga_schemas.records import Empty, Failure, encode_own
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SHOP = ROOT / "participants/saga_demo/schemas"
 DEFINITION = (ROOT / "participants/saga_demo/order.saga.yaml").read_text()
 PARTICIPANTS = ("inventory", "payment", "shipping")

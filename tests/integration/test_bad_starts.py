@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from saga_coordinator.assembly import Instance
 from saga_coordinator.store.port import ListFilter, Store
+from saga_coordinator.wiring import Instance
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.catalog import Catalog

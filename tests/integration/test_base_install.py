@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from support.paths import ROOT as PROJECT
+
 SERVICE = """
 import asyncio, importlib.util, sys
 from pathlib import Path

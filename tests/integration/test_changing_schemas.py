@@ -16,10 +16,10 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_coordinator.assembly import Instance
-from saga_coordinator.registration import Act, activate, add_schema, register
+from saga_coordinator.registry.registration import Act, activate, add_schema, register
 from saga_coordinator.store.port import Store
-from saga_coordinator.views import saga_view
+from saga_coordinator.views.saga import saga_view
+from saga_coordinator.wiring import Instance
 from saga_messaging.broker import Broker, Outgoing
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.memory import MemoryBroker

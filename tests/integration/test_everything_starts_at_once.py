@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from saga_cli.dev.process import free_port
-from saga_coordinator import app
+from saga_coordinator import server
 from saga_coordinator.settings import Settings
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
@@ -20,7 +20,7 @@ from saga_messaging.settings import KafkaSettings
 from saga_participant import Participant
 from support.coordinators import opened, settings_for
 from support.starting import StartingPostgres
-from unit.participant.shop import make_till
+from support.till.shop import make_till
 
 LIMIT_S = 60
 
@@ -29,7 +29,7 @@ LIMIT_S = 60
 async def coordinator(settings: Settings, broker: MemoryBroker) -> AsyncIterator[asyncio.Future[int]]:
     """One that starts; its port once it serves. Stopped in order."""
     stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(app.serve(settings, stop=stop, broker=broker, ready=ready.set_result))
+    serving = asyncio.create_task(server.serve(settings, stop=stop, broker=broker, ready=ready.set_result))
     serving.add_done_callback(lambda task: None if ready.done() else ready.cancel())
     async with asyncio.timeout(LIMIT_S):
         try:
@@ -90,17 +90,17 @@ async def test_a_coordinator_told_to_end_while_it_waits_ends_in_order(sqlite_url
 async def test_the_name_of_a_coordinator_that_was_killed_is_waited_for(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(sqlite_url) as killed:
         assert await killed.claim_instance("a", stale_s=20)
-    monkeypatch.setattr(app, "INSTANCE_STALE_S", 2.0)
+    monkeypatch.setattr(server, "INSTANCE_STALE_S", 2.0)
     async with coordinator(settings_for(sqlite_url, instance="a"), MemoryBroker()) as ready:
         await ready
 
 
 async def test_the_name_of_a_coordinator_that_lives_is_refused(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_PREDECESSOR_GONE_S", 0.5)
+    monkeypatch.setattr(server, "_PREDECESSOR_GONE_S", 0.5)
     async with opened(database_url) as alive:
         assert await alive.claim_instance("a", stale_s=20)
         with pytest.raises(ConfigurationError, match="another live coordinator is called a"):
-            await app.serve(settings_for(database_url, instance="a"), broker=MemoryBroker())
+            await server.serve(settings_for(database_url, instance="a"), broker=MemoryBroker())
 
 
 async def test_what_a_coordinator_is_told_wrongly_ends_it_at_once(
@@ -115,14 +115,14 @@ async def test_what_a_coordinator_is_told_wrongly_ends_it_at_once(
     for url, told in wrong.items():
         async with asyncio.timeout(LIMIT_S):
             with pytest.raises(ConfigurationError, match=told):
-                await app.serve(settings_for(url, start_patience_s=86_400), broker=MemoryBroker())
+                await server.serve(settings_for(url, start_patience_s=86_400), broker=MemoryBroker())
 
 
 @pytest.mark.parametrize("state", ["28P01", "3D000", "08P01", "42501"])
 async def test_a_refusal_that_time_does_not_mend_ends_both_at_once(database_url: str, state: str) -> None:
     async with StartingPostgres(database_url, state=state, message="no") as postgres, asyncio.timeout(LIMIT_S):
         with pytest.raises(ConfigurationError, match=state):
-            await app.serve(settings_for(postgres.url, start_patience_s=86_400), broker=MemoryBroker())
+            await server.serve(settings_for(postgres.url, start_patience_s=86_400), broker=MemoryBroker())
         with pytest.raises(ConfigurationError, match=state):
             await make_till(postgres.url)[0].serve(MemoryBroker(), start_patience_s=86_400)
 
@@ -130,7 +130,7 @@ async def test_a_refusal_that_time_does_not_mend_ends_both_at_once(database_url:
 async def test_when_the_patience_is_over_both_end_with_what_was_missing(database_url: str) -> None:
     async with StartingPostgres(database_url) as postgres, asyncio.timeout(LIMIT_S):
         with pytest.raises(ConfigurationError, match=r"the database does not answer: .*57P03"):
-            await app.serve(settings_for(postgres.url, start_patience_s=1), broker=MemoryBroker())
+            await server.serve(settings_for(postgres.url, start_patience_s=1), broker=MemoryBroker())
         with pytest.raises(ConfigurationError, match=r"till: its database cannot be used .*57P03"):
             await make_till(postgres.url)[0].serve(MemoryBroker(), start_patience_s=1)
         assert postgres.refused >= 4

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from saga_coordinator import app, http_server
+from saga_coordinator import server
+from saga_coordinator.api import http_server
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import settings_for
 
@@ -21,7 +22,9 @@ MUCH = 16_000
 async def port(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(http_server, "RECEIVE_LIMIT_S", 0.3)
     stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(app.serve(settings_for(sqlite_url), stop=stop, broker=MemoryBroker(), ready=ready.set_result))
+    serving = asyncio.create_task(
+        server.serve(settings_for(sqlite_url), stop=stop, broker=MemoryBroker(), ready=ready.set_result)
+    )
     yield await ready
     stop.set()
     await serving

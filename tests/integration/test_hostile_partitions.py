@@ -26,11 +26,12 @@ from aiokafka.structs import TopicPartition as KafkaPartition
 from saga_schemas.codec import encode
 from saga_schemas.envelopes import StartHeaders
 from saga_schemas.files import read_schemas
+from support.paths import TESTS
 from support.raw_produce import RawProducer, raw_producer
 from support.record_batches import CODECS, Batch, Raw
 from support.wire_services import Coordinator, ParticipantProcesses, WireServices
 
-BOOKING: Final = Path(__file__).parents[1] / "support" / "booking"
+BOOKING: Final = TESTS / "support" / "booking"
 PARTITIONS: Final = 6
 LARGE_PARTITIONS: Final = 3
 """How many of them get the large ones: enough for several at once."""

@@ -13,10 +13,10 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from saga_coordinator import sweeper
-from saga_coordinator.assembly import Instance
+from saga_coordinator.loops import sweeper
 from saga_coordinator.store.port import CountMismatch, First, SagaRow, Store, Transaction
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
+from saga_coordinator.wiring import Instance
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.envelopes import CommandHeaders

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,16 +15,17 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as classic
 
 from saga_coordinator.api import create_app
-from saga_coordinator.assembly import Instance
-from saga_coordinator.metric_catalog import ALL, Type
 from saga_coordinator.settings import OtlpProtocol
+from saga_coordinator.telemetry.catalog import ALL, Type
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
+from saga_coordinator.wiring import Instance
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.envelopes import CommandHeaders, StartHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.collector import Collector
 from support.coordinators import closed, opened, register, running, settings_for, start
+from support.paths import DOCS
 from support.scripted import DONE, FENCED, UNDONE, Answer, ScriptedParticipant, catalog_of, until
 
 DEFINITION = """
@@ -37,7 +37,7 @@ steps:
   - {name: two, participant: part, command: t.Do, compensation: none, retry: {attempts: 2, first: 1ms, cap: 1ms}}
 """
 CATALOG = catalog_of("t.Input", "t.Do")
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text()
+PAGE = (DOCS / "metrics.md").read_text()
 OPENMETRICS = {"accept": "application/openmetrics-text"}
 NOT_THE_PROJECTOR = "api,replies,starts,timers,sweeper,watchdog"
 

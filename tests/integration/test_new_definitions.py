@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from saga_coordinator.requests import StartRefused
+from saga_coordinator.starts.requests import StartRefused
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import opened, register, running, settings_for, start
 from support.scripted import catalog_of

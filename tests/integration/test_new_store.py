@@ -12,11 +12,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from contract.store_rows import new_id
-from saga_coordinator.app import _checked_meta
-from saga_coordinator.assembly import Instance
-from saga_coordinator.origins import MADE_AT, SCOPE, Origin
+from integration.test_bad_starts import CATALOG, DEFINITION, keys_started, send, start_record
+from integration.test_log_lines import signed
+from saga_coordinator.inbound.origins import MADE_AT, SCOPE, Origin
+from saga_coordinator.server import _checked_meta
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store
+from saga_coordinator.wiring import Instance
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.settings import KafkaSettings
@@ -24,9 +26,6 @@ from saga_schemas.topics import Topics
 from support.coordinators import TOKEN_KEYS, closed, opened, register, running, settings_for, start
 from support.orders import until
 from support.scripted import DONE, ScriptedParticipant
-
-from .test_bad_starts import CATALOG, DEFINITION, keys_started, send, start_record
-from .test_log_lines import signed
 
 OTHER_KEYS = "other:" + "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
 

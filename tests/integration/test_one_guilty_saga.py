@@ -13,22 +13,21 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from contract.store_rows import by_hand
-from saga_coordinator import sweeper
-from saga_coordinator.assembly import Instance
-from saga_coordinator.committer import Committer
-from saga_coordinator.definition_cache import DefinitionCache
-from saga_coordinator.drains import DrainRequests
-from saga_coordinator.outbound import Outbound
-from saga_coordinator.requests import StartRequest, StartResult
+from integration.test_bad_starts import CATALOG, DEFINITION, has_letters, keys_started, send, start_record
+from saga_coordinator.batch.committer import Committer
+from saga_coordinator.loops import sweeper
+from saga_coordinator.loops.catch_up_loop import CatchUpRequests
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.sagas.messages import Outbound
+from saga_coordinator.sagas.work import SagaWork
+from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import Store, shard_of
-from saga_coordinator.transitions import SagaWork
+from saga_coordinator.wiring import Instance
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, settings_for
 from support.orders import until
 from support.scripted import DONE, ScriptedParticipant
 from support.scripted import until as until_seen
-
-from .test_bad_starts import CATALOG, DEFINITION, has_letters, keys_started, send, start_record
 
 
 def request(key: str) -> StartRequest:
@@ -240,7 +239,7 @@ async def test_a_bug_in_a_loop_that_looks_around_ends_no_process_and_is_told(
         raise KeyError("a bug")
 
     async with silent(sqlite_url) as (_, _, instance, _):
-        monkeypatch.setattr(DefinitionCache if role == "watchdog" else DrainRequests, broken, bug)
+        monkeypatch.setattr(DefinitionCache if role == "watchdog" else CatchUpRequests, broken, bug)
 
         async def said() -> bool:
             return any(reason.startswith(f"{what}: ") for reason in await instance.coordinator.ready())

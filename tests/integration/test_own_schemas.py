@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from saga_coordinator.definition_cache import DefinitionCache
-from saga_coordinator.registration import Act, Added, RegistrationRefused, add_schema, register
+from integration.test_bad_starts import CATALOG, DEFINITION
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.registry.registration import Act, Added, RegistrationRefused, add_schema, register
 from saga_schemas.records import Failure, own_schema
 from support.coordinators import opened
-
-from .test_bad_starts import CATALOG, DEFINITION
 
 ACT = Act(who="test")
 

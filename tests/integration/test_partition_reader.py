@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from saga_coordinator.partition_reader import LOOK_EVERY_S, STALLED_AFTER_S, PartitionReader
+from saga_coordinator.inbound.partition_reader import LOOK_EVERY_S, STALLED_AFTER_S, PartitionReader
 from saga_coordinator.store.port import Store, StoreError
 from saga_messaging.broker import BrokerError, Fault, Outgoing, Record, TopicPartition
 from saga_messaging.clock import SystemClock

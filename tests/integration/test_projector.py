@@ -14,18 +14,19 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from saga_coordinator import projector as projector_module
-from saga_coordinator.assembly import Instance
-from saga_coordinator.definition_cache import DefinitionCache
-from saga_coordinator.instruments import Instruments
-from saga_coordinator.projector import Projector
+from saga_coordinator.loops import projector as projector_module
+from saga_coordinator.loops.projector import Projector
+from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import SPANS_DUE_MOST, SagaRow, Store
+from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces import reading
 from saga_coordinator.traces.collector import SpansRefused
 from saga_coordinator.traces.projection import Projection
 from saga_coordinator.traces.reading import read_spans, traced_saga
+from saga_coordinator.traces.sampling import Sampling
 from saga_coordinator.traces.spans import Span, root_span_id, started_span_id
+from saga_coordinator.wiring import Instance
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.envelopes import CommandHeaders
@@ -304,7 +305,7 @@ async def test_a_saga_that_was_sampled_out_is_told_in_full_when_it_fails(url: st
 
 
 def test_with_more_owed_than_the_bound_no_further_saga_is_sampled() -> None:
-    sampling = but_the_projector("sqlite+aiosqlite:///x").sampling
+    sampling = Sampling.of(but_the_projector("sqlite+aiosqlite:///x"))
     assert sampling.begin(UUID(int=1), None).flags == 1
     sampling.owed(SPANS_DUE_MOST)
     assert sampling.begin(UUID(int=1), None).flags == 0

@@ -14,8 +14,8 @@ from saga_messaging.clock import SystemClock
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.sender import Dispatch, Sender
 from saga_messaging.settings import KafkaSettings
-from saga_participant.metrics import Metrics
-from saga_participant.reply_sender import ReplySender
+from saga_participant.consuming.reply_sender import ReplySender
+from saga_participant.telemetry.metrics import Metrics
 
 LIMIT_S = 60
 

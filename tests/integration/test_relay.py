@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from saga_coordinator import failures, sweeper, watchdog
+from saga_coordinator import failures
+from saga_coordinator.loops import sweeper, watchdog
 from saga_coordinator.store.port import CommitUnknown, First, Store, StoreError, Transaction
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker

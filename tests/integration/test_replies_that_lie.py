@@ -10,8 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from saga_coordinator.assembly import Instance
+from integration.test_bad_starts import send
 from saga_coordinator.store.port import LockFirst, Store
+from saga_coordinator.wiring import Instance
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.codec import encode
 from saga_schemas.envelopes import CommandHeaders
@@ -20,8 +21,6 @@ from support.coordinators import closed, opened, register, running, settings_for
 from support.orders import until
 from support.scripted import DONE, Answer, ScriptedParticipant, catalog_of
 from support.scripted import until as until_seen
-
-from .test_bad_starts import send
 
 DEFINITION = """
 saga: lied

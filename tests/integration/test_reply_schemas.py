@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from saga_coordinator import refused_replies
-from saga_coordinator.assembly import Instance
-from saga_coordinator.committer import Batch
+from saga_coordinator.batch.committer import Batch
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env
-from saga_coordinator.identifiers import new_id
-from saga_coordinator.registration import Act, add_schema
+from saga_coordinator.inbound import refused_replies
+from saga_coordinator.loops.timer_loop import TimerLoop
+from saga_coordinator.registry.registration import Act, add_schema
+from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import InboxEvent, Store, Transaction
-from saga_coordinator.timers import TimerLoop
-from saga_coordinator.views import SagaView, saga_view
+from saga_coordinator.views.saga import SagaView, saga_view
+from saga_coordinator.wiring import Instance
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.catalog import Catalog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from saga_coordinator.requests import OnOpen, StartRefused, StartRequest, StartResult
+from saga_coordinator.starts.requests import OnOpen, StartRefused, StartRequest, StartResult
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import opened, register, running, settings_for
 from support.scripted import catalog_of

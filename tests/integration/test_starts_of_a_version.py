@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from saga_coordinator.definition_cache import DefinitionCache
-from saga_coordinator.requests import StartRefused, StartRequest
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.starts.requests import StartRefused, StartRequest
 from saga_coordinator.store.port import ListFilter
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker

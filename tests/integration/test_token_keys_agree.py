@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import orjson
 import pytest
 
-from saga_coordinator import app
-from saga_coordinator.key_agreement import SCOPE, STALE_US, KeyAgreement, KeysDiffer
+from saga_coordinator import server
+from saga_coordinator.loops.key_agreement import SCOPE, STALE_US, KeyAgreement, KeysDiffer
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store
 from saga_messaging.errors import ConfigurationError
@@ -96,7 +96,7 @@ async def test_what_is_kept_says_nothing_of_a_key(store: Store) -> None:
 async def serving(settings: Settings) -> AsyncIterator[None]:
     stop, up = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(app.serve(settings, broker=MemoryBroker(), stop=stop, ready=lambda port: up.set()))
+        group.create_task(server.serve(settings, broker=MemoryBroker(), stop=stop, ready=lambda port: up.set()))
         await up.wait()
         yield
         stop.set()
@@ -105,10 +105,10 @@ async def serving(settings: Settings) -> AsyncIterator[None]:
 async def test_a_coordinator_whose_keys_do_not_go_with_those_at_work_ends_with_one_line(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_PREDECESSOR_GONE_S", 0.2)
+    monkeypatch.setattr(server, "_PREDECESSOR_GONE_S", 0.2)
     alive, other = (settings_for(database_url, token_keys=keys) for keys in (K1, K2))
     async with opened(database_url) as store, asyncio.timeout(120), serving(alive):
         while not await store.control(SCOPE, "default"):  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(0.05)
         with pytest.raises(ConfigurationError, match="another instance signs with token key k1"):
-            await app.serve(other, broker=MemoryBroker())
+            await server.serve(other, broker=MemoryBroker())

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from saga_cli.dev.services import Jaeger
-from saga_coordinator.app import serve
+from saga_coordinator.server import serve
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome

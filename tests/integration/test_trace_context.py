@@ -20,13 +20,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from saga_coordinator.api import create_app
-from saga_coordinator.assembly import Instance
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store
+from saga_coordinator.wiring import Instance
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
-from saga_participant.answers import Answer
-from saga_participant.tracing import Tracing
+from saga_participant.barrier.answers import Answer
+from saga_participant.telemetry.tracing import Tracing
 from saga_schemas.codec import encode
 from saga_schemas.envelopes import CommandHeaders, StartHeaders
 from saga_schemas.outcomes import Kind, Outcome

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
 PAGES = ("README.md", "docs/participants.md")
 SERVICE = """
 from pydantic import BaseModel

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from saga_coordinator import deliveries
-from saga_coordinator.assembly import Instance
 from saga_coordinator.store.port import Store
-from saga_coordinator.views import saga_view
+from saga_coordinator.views import deliveries
+from saga_coordinator.views.saga import saga_view
+from saga_coordinator.wiring import Instance
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, settings_for, start
 from support.scripted import ScriptedParticipant, catalog_of, eventually

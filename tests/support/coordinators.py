@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
-from saga_coordinator.assembly import Instance, build
 from saga_coordinator.definitions import compile_definition, lint
 from saga_coordinator.engine.encoding import decode_facts, decode_saga
 from saga_coordinator.engine.facts import Fact
 from saga_coordinator.engine.state import Saga
-from saga_coordinator.requests import StartRequest
 from saga_coordinator.settings import Settings
+from saga_coordinator.starts.requests import StartRequest
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import JournalRow, Store
+from saga_coordinator.wiring import Instance, build
 from saga_messaging.broker import Broker
 from saga_messaging.clock import SystemClock
 from saga_messaging.settings import KafkaSettings

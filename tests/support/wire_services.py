@@ -26,10 +26,10 @@ import asyncpg
 
 from saga_cli.dev.process import ServerProcess, free_port
 from saga_cli.dev.services import Postgres
+from support.paths import TESTS
 
 READY_LIMIT_S: Final = 120.0
 STOP_LIMIT_S: Final = 30.0
-TESTS: Final = Path(__file__).parents[1]
 SAGA: Final = Path(sys.executable).with_name("saga")
 TOKEN_KEYS: Final = {"wire": b"a key that only tests do know 32"}
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from saga_cli.commands.groups import HELP_OPTIONS, Format, Output, examples, group
+from saga_cli.commands.groups import HELP_OPTIONS, Output, examples, group
+from saga_cli.output import Format
 
 _DATABASE = "sqlite+aiosqlite:///FILE or postgresql+asyncpg://…; else SAGA_DATABASE_URL."
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples, group
+from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Output, Server, examples, group
+from saga_cli.output import Format
 
 
 def register(app: typer.Typer, panel: str) -> None:

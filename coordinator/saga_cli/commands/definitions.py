@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples, group
+from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Output, Server, examples, group
+from saga_cli.output import Format
 
 _ALL = 100_000
 _SOURCE = "A *.saga.yaml, or MODULE:OBJECT of a Saga in Python."

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saga_cli.commands.groups import HELP_OPTIONS, Format, Output, examples, group
+from saga_cli.commands.groups import HELP_OPTIONS, Output, examples, group
+from saga_cli.output import Format
 
 if TYPE_CHECKING:
     from saga_cli.dev.lifetime import Lifetime

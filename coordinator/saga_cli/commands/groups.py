@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from saga_cli.output import Format
+
 HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
-
-
-class Format(StrEnum):
-    """What `-o` prints: a table for people, JSON for programs, or one id a line for pipes."""
-
-    TABLE = "table"
-    JSON = "json"
-    IDS = "ids"
-
 
 Output = Annotated[Format, typer.Option("-o", "--output", help="table for people, json for programs, ids for pipes.")]
 Server = Annotated[

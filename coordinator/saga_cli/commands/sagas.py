@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples
+from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Output, Server, examples
+from saga_cli.output import Format
 
 SagaReference = Annotated[
     str, typer.Argument(metavar="SAGA", help="Its UUID, its business key, or definition/key.", show_default=False)

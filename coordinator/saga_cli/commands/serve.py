@@ -57,8 +57,8 @@ def serve(
     Every setting is also an environment variable SAGA_…; an option goes first.
     """
     from saga_cli.until_told import run_until_told
-    from saga_coordinator.app import serve as run_coordinator
     from saga_coordinator.logs import configure as configure_logs
+    from saga_coordinator.server import serve as run_coordinator
     from saga_coordinator.settings import Settings
     from saga_messaging.environment import ignored
 

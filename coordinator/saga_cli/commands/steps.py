@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples, group
+from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Output, Server, examples, group
 from saga_cli.commands.sagas import SagaReference
+from saga_cli.output import Format
 
 Step = Annotated[str, typer.Argument(help="Name of the step.", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why; kept in the audit with your login name.")]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Format, Output, Server, examples, group
+from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Output, Server, examples, group
 from saga_cli.commands.sagas import SagaReference
 from saga_cli.otlp import Protocol, given_url
+from saga_cli.output import Format
 
 if TYPE_CHECKING:
     from saga_coordinator.traces.plain import PlainTrace

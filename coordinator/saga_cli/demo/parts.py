@@ -21,7 +21,7 @@ from saga_cli.demo.plan import PORT, Plan, database_name
 from saga_cli.demo.services import participant_of
 from saga_cli.demo.traces import participants_spans
 from saga_cli.dev.process import is_free
-from saga_coordinator.app import serve
+from saga_coordinator.server import serve
 from saga_coordinator.settings import Settings
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker

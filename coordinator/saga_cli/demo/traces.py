@@ -97,10 +97,10 @@ def _takes_spans(otlp: Otlp) -> bool:
     """An export without a span."""
     from opentelemetry.sdk.trace.export import SpanExportResult
 
-    from saga_coordinator.complaints import Complaints
     from saga_coordinator.traces.export import span_exporter
+    from saga_coordinator.traces.exporter_errors import ExporterErrors
 
-    complaints = Complaints("traces", "span")  # what the exporter has to say is said in our line
+    complaints = ExporterErrors("traces", "span")  # what the exporter has to say is said in our line
     exporter = span_exporter(otlp.endpoint, otlp.protocol, _ANSWER_LIMIT_S)
     try:
         return exporter.export([]) is SpanExportResult.SUCCESS

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from saga_cli.commands.groups import Format
-from saga_cli.output import console, print_ids, print_json
+from saga_cli.output import Format, console, print_ids, print_json
 from saga_cli.show.words import ago, at, clock, phase, plain, span, until
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from saga_coordinator.api.problems import FindingShown
 from saga_coordinator.definitions import Finding
-from saga_coordinator.journal_view import RecordView
 from saga_coordinator.store.port import DeadLetter, DefinitionRow, SchemaRow
-from saga_coordinator.views import ListedView
+from saga_coordinator.views.journal import RecordView
+from saga_coordinator.views.saga import ListedView
 from saga_schemas.times import format_us
 
 

@@ -16,10 +16,10 @@ from saga_coordinator.api.answers import finding_shown
 from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.guard import Guard
 from saga_coordinator.api.problems import CODES, Problem, ProblemDocument, of_status, problem_response
-from saga_coordinator.definition_cache import DefinitionMissing
 from saga_coordinator.engine.events import Refused
-from saga_coordinator.registration import RegistrationRefused
-from saga_coordinator.requests import SagaUnknown, StartRefused
+from saga_coordinator.registry.definition_cache import DefinitionMissing
+from saga_coordinator.registry.registration import RegistrationRefused
+from saga_coordinator.starts.requests import SagaUnknown, StartRefused
 from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
 
 _ERRORS_SHOWN: Final = 10

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from saga_coordinator.definitions.document import MAX_RECORD_NAME, MAX_VERSION, NAME_PATTERN, RECORD_PATTERN
 from saga_coordinator.engine.state import Phase
-from saga_coordinator.registration import MAX_SCHEMAS
-from saga_coordinator.requests import OnClosed, OnOpen
+from saga_coordinator.registry.registration import MAX_SCHEMAS
+from saga_coordinator.starts.requests import OnClosed, OnOpen
 from saga_schemas.ids import TEXT_RULE, valid_business_key
 
 REASON_CHARS: Final = 1_000

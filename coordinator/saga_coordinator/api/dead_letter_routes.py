@@ -14,7 +14,7 @@ from saga_coordinator.api.facade import Behind
 from saga_coordinator.api.intake import StrictRoute
 from saga_coordinator.api.problems import Problem, problems
 from saga_coordinator.api.saga_routes import bad_cursor
-from saga_coordinator.dead_letters import decode_headers
+from saga_coordinator.inbound.dead_letters import decode_headers
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class=StrictRoute)
 

@@ -14,7 +14,7 @@ from saga_coordinator.api.intake import StrictRoute
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.saga_routes import bad_cursor
 from saga_coordinator.definitions.document import MAX_VERSION
-from saga_coordinator.registration import Act, activate, register
+from saga_coordinator.registry.registration import Act, activate, register
 from saga_schemas.ids import valid_definition_ref, valid_name
 
 _REGISTERED: Final[dict[int | str, dict[str, Any]]] = {

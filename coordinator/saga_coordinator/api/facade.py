@@ -1,4 +1,4 @@
-"""What the API needs of the coordinator behind it: `saga_coordinator.service.Coordinator` is one."""
+"""What the API needs of the coordinator behind it: `saga_coordinator.coordinator.Coordinator` is one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from saga_coordinator.definition_cache import DefinitionCache
-from saga_coordinator.deliveries import Delivery
-from saga_coordinator.instruments import Instruments
-from saga_coordinator.requests import StartRequest, StartResult
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow, Store
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_coordinator.views.deliveries import Delivery
 from saga_schemas.topics import Topics
 
 

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from saga_coordinator.api.problems import Problem, problem_response
-from saga_coordinator.instruments import Instruments
+from saga_coordinator.telemetry.instruments import Instruments
 
 _FRAMES: Final = 12
 _METHODS: Final = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})

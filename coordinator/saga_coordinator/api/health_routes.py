@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from saga_coordinator.api.answers import Alive, Ready
 from saga_coordinator.api.facade import Behind
 from saga_coordinator.api.problems import Problem, problems
-from saga_coordinator.exposition import OPENMETRICS, exposition
+from saga_coordinator.telemetry.exposition import OPENMETRICS, exposition
 
 router = APIRouter(tags=["health"])
 _TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {}, OPENMETRICS: {}}}}

@@ -15,16 +15,16 @@ from saga_coordinator.api.intake import StrictRoute
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.definitions.document import canonical_json
 from saga_coordinator.engine.state import Phase
-from saga_coordinator.journal_view import record_views
-from saga_coordinator.payload_view import Payloads
-from saga_coordinator.requests import StartRequest
-from saga_coordinator.starts import body_hash
+from saga_coordinator.starts.requests import StartRequest
+from saga_coordinator.starts.starting import body_hash
 from saga_coordinator.store.port import ListFilter, SagaRow
 from saga_coordinator.traces.plain import PlainOpenSpan, PlainSpan, PlainTrace
 from saga_coordinator.traces.reading import read_page, traced_saga
+from saga_coordinator.traces.sampling import caller_context
 from saga_coordinator.traces.spans import SERVICE_NAME
-from saga_coordinator.tracing import caller_context
-from saga_coordinator.views import SagaView, listed_view, saga_view
+from saga_coordinator.views.journal import record_views
+from saga_coordinator.views.payloads import Payloads
+from saga_coordinator.views.saga import SagaView, listed_view, saga_view
 from saga_messaging.trace_context import SAMPLED, TraceContext
 from saga_schemas.ids import valid_request_id, valid_step
 from saga_schemas.limits import TEXT_CHARS

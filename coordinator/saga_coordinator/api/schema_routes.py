@@ -13,7 +13,7 @@ from saga_coordinator.api.facade import Behind
 from saga_coordinator.api.intake import StrictRoute
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.saga_routes import bad_cursor
-from saga_coordinator.registration import Act, add_schema
+from saga_coordinator.registry.registration import Act, add_schema
 from saga_schemas.ids import parse_number
 
 _KNOWN: Final[dict[int | str, dict[str, Any]]] = {200: {"model": SchemaAdded, "description": "the same schema is stored already"}}

@@ -18,7 +18,7 @@ from saga_coordinator.definitions.expressions import ExpressionInvalid
 from saga_coordinator.definitions.messages import CommandMessage, FieldSource, Predicate, Replies, read_input, take_input
 from saga_coordinator.definitions.records import records_reached
 from saga_coordinator.definitions.values import Default, SameName, Value, compile_value
-from saga_coordinator.engine.definition import Definition, MappingFailed, Order, Retry, Step, StepKind, Timing
+from saga_coordinator.engine.definition import CommandSpec, Definition, MappingFailed, Retry, Step, StepKind, Timing
 from saga_schemas.catalog import Catalog
 from saga_schemas.header_fields import RawHeaders
 from saga_schemas.ids import TEXT_RULE, valid_business_key
@@ -128,7 +128,7 @@ class _Compiler:
             participant=step.participant,
             after=step.after,
             when=None if step.when is None else Predicate(compile_value(step.when), self._replies_of()),
-            action=Order(message=self._message(step), retry=_retry(step.retry)),
+            action=CommandSpec(message=self._message(step), retry=_retry(step.retry)),
             compensation=None if step.compensation is None else self._undo(step, step.compensation),
             timing=Timing(
                 step_ms=step.timeout.step_ms,
@@ -141,8 +141,8 @@ class _Compiler:
             reply_needed=False,
         )
 
-    def _undo(self, step: StepDocument, undo: CompensationDocument) -> Order:
-        return Order(message=self._message(undo, action=step), retry=_retry(undo.retry))
+    def _undo(self, step: StepDocument, undo: CompensationDocument) -> CommandSpec:
+        return CommandSpec(message=self._message(undo, action=step), retry=_retry(undo.retry))
 
     def _message(self, command: StepDocument | CompensationDocument, action: StepDocument | None = None) -> CommandMessage:
         """The command of a step, or of the compensation of `action`."""

@@ -103,7 +103,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class CommandSpec:
     """One command a step can send, with its retry policy."""
 
     message: Message
@@ -119,8 +119,8 @@ class Step:
     participant: str
     after: tuple[str, ...]
     when: Condition | None
-    action: Order
-    compensation: Order | None
+    action: CommandSpec
+    compensation: CommandSpec | None
     """None: `compensation: none` before the pivot, and every pivot and retriable step."""
     timing: Timing
     reply_needed: bool

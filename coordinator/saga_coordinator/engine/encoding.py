@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from itertools import compress
 from operator import ne
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import orjson
 
@@ -116,6 +116,23 @@ def _sparse(record: Fact | StepState | Saga) -> Mapping[str, Any]:
     if type(record) in _WHOLE:
         return values
     return dict(compress(values.items(), map(ne, values.values(), _DEFAULTS[type(record)])))
+
+
+class StoredFacts(Protocol):
+    """A journal record as it is stored."""
+
+    @property
+    def format(self) -> int: ...
+
+    @property
+    def facts(self) -> bytes: ...
+
+
+def read_facts(record: StoredFacts) -> tuple[Fact, ...]:
+    """The facts of a journal record. Raises UnreadableState."""
+    if record.format != FORMAT:
+        raise UnreadableState(f"journal format {record.format} is not {FORMAT}: it was written by another release")
+    return decode_facts(record.facts)
 
 
 def decode_facts(document: bytes) -> tuple[Fact, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from saga_coordinator.engine import backward, forward, operator
+from saga_coordinator.engine import backward, forward, operator_actions
 from saga_coordinator.engine.definition import Step, StepKind
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Reply
@@ -172,17 +172,19 @@ ROWS: tuple[Row, ...] = (
         _from_resolving,
         _RESOLVING,
     ),
-    *_rows("23", {S.STUCK_FORWARD}, {T.RETRY}, {S.READY}, operator.retry),
-    *_rows("23", {S.STUCK_BACK}, {T.RETRY}, {S.UNDO_ASKED, S.RESOLVING, S.UNDO_DUE}, operator.retry),
-    *_rows("23", {S.ASKED, *_BACK_ASKED}, {T.RETRY}, SAME, operator.retry),
-    *_rows("23", {S.UNDO_BACKOFF}, {T.RETRY}, {S.UNDO_ASKED}, operator.retry),
-    *_rows("23", {S.ASKED, *_STUCK, *_UNDOING, S.RESOLVING}, {T.WAIVE}, {S.RESOLVING}, operator.waive, _may_waive, _MAY_WAIVE),
+    *_rows("23", {S.STUCK_FORWARD}, {T.RETRY}, {S.READY}, operator_actions.retry),
+    *_rows("23", {S.STUCK_BACK}, {T.RETRY}, {S.UNDO_ASKED, S.RESOLVING, S.UNDO_DUE}, operator_actions.retry),
+    *_rows("23", {S.ASKED, *_BACK_ASKED}, {T.RETRY}, SAME, operator_actions.retry),
+    *_rows("23", {S.UNDO_BACKOFF}, {T.RETRY}, {S.UNDO_ASKED}, operator_actions.retry),
+    *_rows(
+        "23", {S.ASKED, *_STUCK, *_UNDOING, S.RESOLVING}, {T.WAIVE}, {S.RESOLVING}, operator_actions.waive, _may_waive, _MAY_WAIVE
+    ),
     *_rows(
         "23",
         {S.ASKED, *_STUCK, *_UNDOING, S.RESOLVING, S.CONFLICT},
         {T.WAIVE_UNSAFE},
         {S.WAIVED},
-        operator.waive_unsafe,
+        operator_actions.waive_unsafe,
         _may_waive,
         _MAY_WAIVE,
     ),

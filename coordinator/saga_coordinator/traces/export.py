@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from saga_coordinator.complaints import Complaints
 from saga_coordinator.settings import OtlpProtocol
 from saga_coordinator.traces import spans
 from saga_coordinator.traces.collector import SpansRefused
+from saga_coordinator.traces.exporter_errors import ExporterErrors
 
 EXPORT_TIMEOUT_S: Final = 10.0
 _TRACES_PATH: Final = "/v1/traces"
@@ -46,7 +46,7 @@ class OtlpCollector:
     ) -> None:
         """`endpoint`: a base URL, as `http://127.0.0.1:4317`. `timeout_s`: for one batch, with the exporter's own repetitions."""
         self._resource = Resource({"service.name": service_name, "saga.cluster.id": cluster_id})
-        self._complaints = Complaints("traces", "span")
+        self._complaints = ExporterErrors("traces", "span")
         self._exporter = span_exporter(endpoint, protocol, timeout_s)
 
     async def send(self, batch: Sequence[spans.Span]) -> None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from saga_coordinator.definitions.compile import CompiledDefinition
-from saga_coordinator.engine.encoding import UnreadableState
-from saga_coordinator.journal_view import read_facts
+from saga_coordinator.engine.encoding import UnreadableState, read_facts
 from saga_coordinator.store.port import JournalRow, SagaRow, Store
 from saga_coordinator.traces.projection import JournalFacts, Projection, TracedSaga
 from saga_coordinator.traces.spans import OpenSpan, Span

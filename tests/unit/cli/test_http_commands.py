@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from support.paths import DEMO
+
 ID = "01a1fcaf-051a-7ed4-b4ae-0ea74d23bd28"
 OTHER = "01a1fcaf-051a-7ed4-b4ae-0ea74d23bd29"
-SHOP = Path(__file__).resolve().parents[3] / "participants" / "saga_demo"
+SHOP = DEMO
 
 
 def ago(seconds: float) -> str:

@@ -10,7 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-SHOP = Path(__file__).resolve().parents[3] / "participants" / "saga_demo"
+from support.paths import DEMO
+
+SHOP = DEMO
 GOOD = (SHOP / "order.saga.yaml").read_text()
 
 

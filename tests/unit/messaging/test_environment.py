@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,8 @@ from saga_messaging import environment
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.settings import KafkaSettings, known_variables
 from saga_participant.settings import ParticipantSettings
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 PARTICIPANT = {"SAGA_KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}
 COORDINATOR = {**PARTICIPANT, "SAGA_DATABASE_URL": "sqlite+aiosqlite:///saga.db"}
 LINKS = {

@@ -19,8 +19,8 @@ from saga_messaging.errors import ConfigurationError
 from saga_messaging.memory import MemoryBroker
 from saga_participant import Participant, participant
 from saga_participant.service import Service
-from unit.participant.shop import make_till
-from unit.participant.wire import command, replies, send
+from support.till.shop import make_till
+from support.till.wire import command, replies, send
 
 LIMIT_S = 60
 

@@ -13,7 +13,7 @@ from saga_messaging.errors import ConfigurationError
 from saga_participant import Failed, InProgress, Participant, Rejected
 from saga_participant.testing import Outcome, ParticipantTester
 from saga_schemas.limits import FAILURE_MESSAGE_CHARS, NOTE_CHARS
-from unit.participant.shop import SCHEMAS, Take, Taken, make_till
+from support.till.shop import SCHEMAS, Take, Taken, make_till
 
 
 class Reason(Enum):

@@ -19,15 +19,15 @@ from saga_messaging.broker import BrokerError, TopicPartition
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.reading import ReadingWatch
 from saga_participant import Participant
-from saga_participant.command_loop import CommandLoop
+from saga_participant.consuming.command_loop import CommandLoop
 from saga_participant.outcomes import Unavailable
 from saga_participant.service import Service
 from saga_schemas.codec import decode
 from saga_schemas.headers import decode_reply
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.records import Failure, read_own
-from unit.participant.shop import Told, make_till
-from unit.participant.wire import CATALOG, COMMANDS, DEAD, REPLIES, command, new_saga, records, replies, send, until, with_header
+from support.till.shop import Told, make_till
+from support.till.wire import CATALOG, COMMANDS, DEAD, REPLIES, command, new_saga, records, replies, send, until, with_header
 
 
 @asynccontextmanager
@@ -162,7 +162,7 @@ async def test_what_cannot_be_read_is_dead_lettered_and_stepped_over(broker: Mem
         letters = await records(broker, DEAD, 6)
         await send(broker, command())
         (reply,) = await replies(broker, 1)
-        await until(lambda: not service.lanes.in_hand)
+        await until(lambda: not service.workers.in_hand)
         assert service.metrics.dead_letters["unreadable_batch"] == len(letters)
     assert {dict(letter.headers)["saga_dlq_reason"] for letter in letters} == {b"unreadable_batch"}
     assert {letter.value for letter in letters} == {sent.value}
@@ -192,7 +192,7 @@ async def test_a_participant_whose_commands_an_open_transaction_holds_is_not_rea
     async with serving(broker, till) as service:
         await send(broker, command())
         await replies(broker, 1)
-        await until(lambda: not service.lanes.in_hand)
+        await until(lambda: not service.workers.in_hand)
         held = broker.records(COMMANDS)[0].source
         broker.hold(held, 1)
         broker.append_to(held, command())
@@ -203,7 +203,7 @@ async def test_a_participant_whose_commands_an_open_transaction_holds_is_not_rea
         assert not service.loop._replace
         broker.hold(held, None)
         await replies(broker, 2)
-        await until(lambda: not service.lanes.in_hand)
+        await until(lambda: not service.workers.in_hand)
         await service.loop.look()
         assert till._health.page("/readyz").status == 200
 
@@ -355,7 +355,7 @@ async def test_a_rejection_carries_code_and_message(broker: MemoryBroker, till: 
 
 
 async def test_an_answer_given_later_is_sent(broker: MemoryBroker, made: tuple[Participant, Told]) -> None:
-    from unit.participant.shop import Taken
+    from support.till.shop import Taken
 
     till, told = made
     async with serving(broker, till):

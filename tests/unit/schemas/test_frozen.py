@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from saga_schemas.frozen import frozen
-
-ROOT = Path(__file__).resolve().parents[3]
+from support.paths import ROOT
 
 
 @frozen

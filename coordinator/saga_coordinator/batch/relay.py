@@ -1,0 +1,96 @@
+"""The relay's hot path: what a commit caused goes from memory to the Sender, and its outbox row is deleted once acknowledged.
+
+Whatever is dropped on the way (full, unhealthy, too old) keeps its row, and the sweeper owns it (`sweeper.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from saga_coordinator.batch.refusals import Refusals
+from saga_coordinator.sagas.work import Pending
+from saga_coordinator.store.port import Store, StoreError
+from saga_coordinator.telemetry.log_fields import about_record
+from saga_messaging.clock import Clock
+from saga_messaging.sender import Dispatch, Sender
+
+IDLE_DELETE_S = 0.2
+_DELETE_AT_ONCE = 2_000
+_BACKOFF_S = 1.0
+
+Ticket = tuple[int, UUID]
+"""(shard, outbox id)."""
+
+
+class Relay:
+    """Between the committer and the Sender."""
+
+    def __init__(self, store: Store, sender: Sender[Ticket], clock: Clock, refusals: Refusals) -> None:
+        self._store = store
+        self._sender = sender
+        self._clock = clock
+        self._refusals = refusals
+        self._log = structlog.get_logger("relay")
+
+    def offer(self, pending: Sequence[Pending]) -> None:
+        """Hand over what is known to be committed. Never waits."""
+        if pending:
+            self._sender.offer([Dispatch(ticket=(item.row.shard, item.row.id), record=item.record) for item in pending])
+
+    def take_acked(self, limit: int) -> list[Ticket]:
+        return self._sender.take_acked(limit)
+
+    def keep(self, tickets: list[Ticket]) -> None:
+        """Their deletion did not commit: they are taken again."""
+        if tickets:
+            self._sender.give_back(tickets)
+
+    def deleted(self, tickets: list[Ticket]) -> None:
+        """Their deletion is known to be committed."""
+        if tickets:
+            self._sender.forget(tickets)
+
+    async def run(self) -> None:
+        """Delete acknowledged rows when no batch has done so for 200 ms."""
+        while True:
+            await self._sender.wait_settled()
+            await self._clock.sleep(IDLE_DELETE_S)
+            self._note_refused()
+            try:
+                await self.delete_acked()
+            except StoreError as error:
+                self._log.warning("outbox_delete_failed", error=str(error))
+                await self._clock.sleep(_BACKOFF_S)
+
+    def _note_refused(self) -> None:
+        """What the broker will not take keeps its row; the sweeper holds it alone and tries again."""
+        for refusal in self._sender.take_refused():
+            known = about_record(refusal.record)
+            self._refusals.note(refusal.ticket[1], refusal.reason)
+            self._log.error("publish_refused", **known, outbox_id=str(refusal.ticket[1]), reason=refusal.reason)
+
+    async def delete_acked(self) -> None:
+        """One transaction that only deletes by key."""
+        tickets = self.take_acked(_DELETE_AT_ONCE)
+        if not tickets:
+            return
+        try:
+            async with self._store.transaction() as tx:
+                await tx.delete_outbox(tickets)
+        except BaseException:
+            self.keep(tickets)
+            raise
+        self.deleted(tickets)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Graceful stop: send what is queued, delete what was acknowledged."""
+        await self._sender.drain(timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.delete_acked()
+        except (StoreError, TimeoutError) as error:
+            self._log.info("outbox_rows_left_to_sweeper", error=str(error) or type(error).__name__)

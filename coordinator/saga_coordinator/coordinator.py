@@ -1,0 +1,128 @@
+"""What the doors (HTTP, command line through it) may ask of a running coordinator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from saga_coordinator.batch.committer import Batch, Committer
+from saga_coordinator.batch.completion import CompletionWaiters
+from saga_coordinator.batch.loader import Sagas
+from saga_coordinator.engine.events import Cancel, Env, Event, Refused, RetryStep, WaiveStep
+from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.settings import Settings
+from saga_coordinator.starts.queue import StartQueue
+from saga_coordinator.starts.requests import SagaUnknown, StartRequest, StartResult
+from saga_coordinator.store.port import LockFirst, SagaRow, Store, StoreError, Transaction
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_coordinator.views.deliveries import Delivery
+from saga_messaging.background import happened
+from saga_messaging.clock import Clock
+from saga_schemas.topics import Topics
+
+LOOK_EVERY_S = 0.5
+"""How soon an end that another instance committed is seen by who waits here."""
+
+
+class Coordinator:
+    """The facade over one instance. Every mutating act takes who and why, and is audited."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: Store,
+        definitions: DefinitionCache,
+        starts: StartQueue,
+        committer: Committer,
+        closings: CompletionWaiters,
+        sagas: Sagas,
+        watchdog: Watchdog,
+        instruments: Instruments,
+        clock: Clock,
+        delivery: Callable[[], Delivery],
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.definitions = definitions
+        self.topics = Topics(settings.kafka.topic_prefix)
+        self._starts = starts
+        self._committer = committer
+        self._closings = closings
+        self._sagas = sagas
+        self._watchdog = watchdog
+        self.instruments = instruments
+        self._clock = clock
+        self._delivery = delivery
+
+    async def start(self, request: StartRequest) -> StartResult:
+        """Raises StartRefused, StoreError, TimeoutError; after the last two the same request id may be sent again."""
+        return await self._starts.submit(request)
+
+    async def cancel(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """Raises Refused (past_pivot, finished, recovering), SagaUnknown, StoreError."""
+        await self._act(saga_id, Cancel(reason=reason, actor=actor), act="cancel", why=reason, actor=actor)
+
+    async def retry_step(self, saga_id: UUID, step: str, reason: str, actor: str) -> None:
+        """Raises Refused (not_stuck, finished, step_unknown), SagaUnknown, StoreError."""
+        await self._act(saga_id, RetryStep(step=step, reason=reason, actor=actor), act=f"retry {step}", why=reason, actor=actor)
+
+    async def waive_step(self, saga_id: UUID, step: str, evidence: str, actor: str, unsafe: bool) -> None:
+        """Raises Refused (not_stuck, is_pivot, finished, step_unknown), SagaUnknown, StoreError."""
+        event = WaiveStep(step=step, evidence=evidence, actor=actor, unsafe=unsafe)
+        act = f"waive {step}" + (" --unsafe" if unsafe else "")
+        await self._act(saga_id, event, act=act, why=evidence, actor=actor)
+
+    async def _act(self, saga_id: UUID, event: Event, *, act: str, why: str, actor: str) -> None:
+        async def body(tx: Transaction) -> Batch:
+            rows = tx.locked
+            if saga_id not in rows:
+                raise SagaUnknown(saga_id)
+            works = await self._sagas.open(rows.values())
+            if saga_id not in works:
+                raise Refused("unreadable", "this instance cannot read the saga's state or definition: see its log")
+            await self._sagas.act(tx, works[saga_id], event, Env(now=tx.now), actor)
+            await tx.add_audit(tenant=rows[saga_id].tenant, act=act, target=str(saga_id), who=actor, why=why, at=tx.now)
+            return Batch(works=[works[saga_id]])
+
+        await self._committer.run(body, LockFirst([saga_id], wait=True))
+
+    async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
+        """The row once the saga is finished, or as it is when the time is over or we stop; None when there is no such saga."""
+        until = self._clock.monotonic_s() + timeout_s
+        told = self._closings.expect(saga_id)
+        try:
+            while True:
+                row = await self.store.saga(saga_id)
+                left = until - self._clock.monotonic_s()
+                if row is None or row.closed_at is not None or left <= 0 or self._closings.over:
+                    return row
+                await happened(told, self._clock, min(LOOK_EVERY_S, left))
+        finally:
+            self._closings.forget(saga_id, told)
+
+    def stop_waiting(self) -> None:
+        """Answers those who wait for the end of a saga as it stands: the instance is about to stop."""
+        self._closings.end()
+
+    async def ready(self) -> list[str]:
+        """Why this instance should get no requests now; empty: it should."""
+        found = {**self.instruments.loops.stuck(), **self._watchdog.problems}
+        problems = [f"{what}: {text}" for what, text in sorted(found.items())]
+        try:
+            await self.store.now()
+        except StoreError as error:
+            problems.append(f"database: {error}")
+        return problems
+
+    async def no_consumer(self) -> Mapping[str, str]:
+        """Participants whose command topic nobody reads, with a sentence."""
+        return self._watchdog.unread()
+
+    def delivery(self) -> Delivery:
+        """What this instance knows of its way to the broker."""
+        return self._delivery()
+
+    def trace_ignored(self) -> None:
+        self.instruments.bad_trace_context("http")

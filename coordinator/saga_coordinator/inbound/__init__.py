@@ -1,0 +1,1 @@
+"""What comes from Kafka, before it is an engine event: positions, envelopes, payloads, dead letters."""

@@ -1,0 +1,93 @@
+"""Replies of one saga that came and could not be read: what a step that seems to wait for an answer really waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from saga_coordinator.engine.definition import Definition
+from saga_coordinator.engine.waiting import Waiting
+from saga_coordinator.inbound.dead_letters import decode_headers
+from saga_coordinator.inbound.reply_reading import CONSUMER
+from saga_coordinator.store.port import DeadLetter, Store
+from saga_schemas.header_fields import KIND, OUTCOME, STEP
+from saga_schemas.ids import parse_saga_id, saga_key
+from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.times import format_us
+
+LOOKED_BACK_US: Final = 15 * 60 * 1_000_000
+"""A command without an answer is asked again at least every five minutes, and so is its reply refused."""
+_ASKS: Final = 3
+"""So many re-ask intervals are looked back over, where that is longer."""
+MOST: Final = 50
+UNREADABLE: Final = "reply_unreadable"
+_FOR_AN_ANSWER: Final = frozenset({"reply", "reply_backlog", "attention:no_answer"})
+UNKNOWN_SCHEMA: Final = "unknown_schema"
+_WAY_OUT: Final = {
+    UNKNOWN_SCHEMA: "register the schema that it is written in (`saga schema add FILE`), and it is read when it comes again",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedReply:
+    """One that became a dead letter."""
+
+    id: UUID
+    at: int
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        way_out = _WAY_OUT.get(self.reason, f"`saga dlq show {self.id}` has it")
+        why = f"{self.reason}: {self.detail}" if self.detail else self.reason
+        return f"a reply came at {format_us(self.at)} and could not be read ({why}): {way_out}"
+
+
+async def refused_replies(store: Store, saga_id: UUID, now: int) -> dict[str, RefusedReply]:
+    """The latest of each step. Raises StoreError."""
+    letters = await store.dead_letters_of(saga_key(saga_id), since=now - LOOKED_BACK_US, limit=MOST)
+    found: dict[str, RefusedReply] = {}
+    for letter in letters:
+        step = _step(letter)
+        if letter.consumer == CONSUMER and step is not None:
+            found.setdefault(step, RefusedReply(id=letter.id, at=letter.at, reason=letter.reason, detail=letter.detail))
+    return found
+
+
+def looked_back_to(now: int, definitions: Iterable[Definition]) -> int:
+    """Since when the refused replies of sagas that a limit is about to turn back are looked for: each of their steps was asked again
+    since then, and refused again, however long its re-ask interval is."""
+    caps_us = (step.timing.reask_cap_ms * 1000 for definition in definitions for step in definition.steps)
+    return now - max(LOOKED_BACK_US, _ASKS * max(caps_us, default=0))
+
+
+def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:
+    """By saga: the steps that said that they are done, in a schema which is unknown."""
+    found: dict[UUID, set[str]] = {}
+    for letter in letters:
+        said = dict(decode_headers(letter.headers))
+        saga_id = parse_saga_id((letter.key or b"").decode("ascii", "replace"))
+        done = said.get(OUTCOME) == Outcome.SUCCEEDED.value.encode() and said.get(KIND) != Kind.COMPENSATION.value.encode()
+        step = _step(letter)
+        unread = letter.consumer == CONSUMER and letter.reason == UNKNOWN_SCHEMA
+        if unread and saga_id is not None and step is not None and done:
+            found.setdefault(saga_id, set()).add(step)
+    return {saga_id: frozenset(steps) for saga_id, steps in found.items()}
+
+
+def told(waiting: Waiting, refused: Mapping[str, RefusedReply]) -> Waiting:
+    """The wait with the true reason, where its step was answered since it waits."""
+    reply = refused.get(waiting.step or "")
+    if reply is None or waiting.name not in _FOR_AN_ANSWER or reply.at < (waiting.since or 0):
+        return waiting
+    is_attention = waiting.name.startswith("attention:")
+    return replace(waiting, name=waiting.name if is_attention else UNREADABLE, mover=f"{reply}; asked again by itself")
+
+
+def _step(letter: DeadLetter) -> str | None:
+    for name, value in decode_headers(letter.headers):
+        if name == STEP:
+            return value.decode("utf-8", "replace")
+    return None

@@ -1,0 +1,171 @@
+"""Drained is a fact: reading, for each reply partition, up to what time its replies are applied.
+
+For each partition that is ours, and only while some passed limit waits for it: read the database clock, then the list of partitions, then
+the end offsets; when everything before the end is read, and the fingerprints of the last applied record and of the anchor still match
+what the topic holds after that reading, the time is stored as `caught_up_at`. The order is the proof: a reply that was in the topic at
+that time lies before that end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import structlog
+
+from saga_coordinator.failures import said
+from saga_coordinator.inbound.catch_up_age import CatchUpAge
+from saga_coordinator.inbound.partition_reader import PartitionReader, Place
+from saga_coordinator.store.port import Store, StoreError
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_messaging.broker import Broker, BrokerError, TopicPartition
+from saga_messaging.clock import Clock
+from saga_schemas.topics import Topics
+
+SCOPE = "drain"
+LOOP = "drains"
+EVERY_S = 1.0
+REQUEST_LASTS_US = 10_000_000
+_STORE_TRIES = 10
+VERIFY_EVERY = 5
+"""Every so many rounds all partitions are compared with what we applied, limits or not: a topic may have been replaced under us."""
+
+
+class CatchUpRequests:
+    """Who waits for which participants' replies to be read; shared by all instances through the store."""
+
+    def __init__(self, store: Store, broker: Broker, topics: Topics, tenant: str) -> None:
+        self._store = store
+        self._broker = broker
+        self._topics = topics
+        self._tenant = tenant
+
+    async def request(self, participants: Collection[str]) -> None:
+        """Ask whoever owns the partitions to measure, for the next ten seconds."""
+        now = await self._store.now()
+        async with self._store.transaction() as tx:
+            for name in sorted(participants):
+                await tx.set_control(
+                    scope=SCOPE, tenant=self._tenant, name=name, value=str(now), who="timers", why="a limit has passed"
+                )
+
+    async def requested(self) -> frozenset[str]:
+        rows = await self._store.control(SCOPE, self._tenant)
+        if not rows:
+            return frozenset()
+        now = await self._store.now()
+        return frozenset(name for name, value in rows.items() if int(value) > now - REQUEST_LASTS_US)
+
+    async def caught_up(self) -> Mapping[str, int]:
+        """By participant: the earliest caught_up_at over all partitions its reply topic has now. Absent: not drained, or no topic."""
+        participants = await self.requested()
+        if not participants:
+            return {}
+        by_topic = {self._topics.reply(name): name for name in participants}
+        try:
+            partitions = await self._broker.partitions(list(by_topic))
+        except (BrokerError, TimeoutError):
+            return {}  # a broker that does not answer: nothing counts as drained
+        rows = await self._store.positions(list(by_topic))
+        found: dict[str, int] = {}
+        for topic, name in by_topic.items():
+            times = [rows[topic, p].caught_up_at if (topic, p) in rows else None for p in partitions.get(topic, ())]
+            if times and all(time is not None for time in times):
+                found[name] = min(time for time in times if time is not None)
+        return found
+
+
+class CatchUpLoop:
+    """Measures the reply partitions that are ours."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        reader: PartitionReader,
+        requests: CatchUpRequests,
+        topics: Topics,
+        clock: Clock,
+        instruments: Instruments,
+    ) -> None:
+        self._store = store
+        self._reader = reader
+        self._requests = requests
+        self._topics = topics
+        self._clock = clock
+        self._instruments = instruments
+        self._round = 0
+        self._age = CatchUpAge()
+        self._verified: dict[TopicPartition, int] = {}
+        self._log = structlog.get_logger("drains")
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.once()
+                self._instruments.loops.went(LOOP)
+            except (StoreError, BrokerError, TimeoutError) as error:
+                self._instruments.loops.failed(LOOP, error)
+                self._log.warning("drain_not_measured", error=said(error))
+            except (
+                Exception
+            ) as error:  # a bug must not end the process; while nothing is measured no limit acts, and /readyz says so
+                self._instruments.loops.failed(LOOP, error)
+                self._instruments.loop_failed(LOOP)
+                self._log.error("drain_failed", exc_info=error)
+            self.show_age()
+            await self._clock.sleep(EVERY_S)
+
+    async def once(self) -> None:
+        self._round += 1
+        wanted = {self._topics.reply(name) for name in await self._requests.requested()}
+        verify = self._round % VERIFY_EVERY == 0
+        if not wanted and not verify:
+            return
+        began = self._clock.monotonic_s()
+        at = await self._store.now()  # first the clock …
+        ours = self._reader.places()  # … then the partitions …
+        if not ours:
+            return
+        earliest, ends = await self._reader.ends(ours)  # … then the ends
+        for partition, before in ours.items():
+            place = self._reader.places().get(partition)
+            if place is None or partition not in ends or partition not in earliest or place.replaced:
+                continue
+            held = await self._still_ours(
+                partition, before, earliest[partition], ends[partition], wanted=partition.topic in wanted
+            )
+            if not held:
+                self._age.replaced(partition)
+                continue
+            self._age.measured(partition, began, ends[partition])
+            if partition.topic in wanted:
+                await self._store_time(partition, at, ends[partition])
+
+    def show_age(self) -> None:
+        self._instruments.drained_age(self._age.by_topic(self._reader.places(), self._clock.monotonic_s()))
+
+    async def _still_ours(self, at: TopicPartition, before: Place, first: int, end: int, *, wanted: bool) -> bool:
+        """Whether the topic holds what we had applied. Asked of the place before the ends were read: replies that were applied since
+        lie beyond that end, and a topic that has grown is not a topic that was replaced."""
+        if not wanted and self._verified.get(at) == end and before.next_offset <= end:
+            return True
+        if await self._reader.was_replaced(at, before, first, end):
+            self._reader.begin_again(at)
+            return False
+        self._verified[at] = end
+        return True
+
+    async def _store_time(self, at: TopicPartition, now: int, end: int) -> None:
+        """If everything before `end` is applied. Where replies never cease the place moves on between our look and the store: what holds
+        of it holds of the next one too."""
+        for _ in range(_STORE_TRIES):
+            place = self._reader.places().get(at)
+            if place is None or place.replaced or place.read_to < end:
+                return
+            anchor = place.next_offset - 1 if place.last_print is not None else None
+            async with self._store.transaction() as tx:
+                stored = await tx.caught_up(at.topic, at.partition, now, place.next_offset, anchor, place.last_print)
+            if stored:
+                if anchor is not None:
+                    self._reader.anchored(at)
+                return

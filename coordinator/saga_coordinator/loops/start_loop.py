@@ -1,0 +1,170 @@
+"""The start loop: `saga.start`, one poll, one transaction. A start that is refused is a dead letter; the offset moves on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from saga_coordinator.batch.committer import Batch, Committer
+from saga_coordinator.inbound.dead_letters import dead_letter
+from saga_coordinator.inbound.partition_reader import PartitionReader
+from saga_coordinator.loops.record_loop import RecordLoop, as_bad
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.starts.requests import StartRefused, StartRequest, StartResult
+from saga_coordinator.starts.starting import Prepared, Starts, body_hash, claims_of
+from saga_coordinator.store.port import StoreError, Transaction
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_coordinator.traces.sampling import caller_context
+from saga_messaging.broker import BrokerError, Record
+from saga_messaging.clock import Clock
+from saga_messaging.trace_context import TraceContext
+from saga_schemas.envelopes import StartHeaders
+from saga_schemas.errors import BadMessage, UnknownSchema
+from saga_schemas.header_fields import TRACEPARENT, TRACESTATE
+from saga_schemas.headers import decode_start
+from saga_schemas.pipeline import check_size, read_business_key
+from saga_schemas.topics import Topics
+
+CONSUMER = "starts"
+SOURCE = "kafka"
+"""The door these starts come through."""
+
+
+@dataclass(slots=True)
+class _Read:
+    starts: list[tuple[Record, Prepared]] = field(default_factory=list)
+    bad: list[tuple[Record, BadMessage]] = field(default_factory=list)
+
+
+class StartLoop:
+    """Reads `saga.start`."""
+
+    def __init__(
+        self,
+        *,
+        reader: PartitionReader,
+        committer: Committer,
+        definitions: DefinitionCache,
+        starts: Starts,
+        topics: Topics,
+        clock: Clock,
+        instruments: Instruments,
+        tenant: str,
+        batch_records: int,
+    ) -> None:
+        self._reader = reader
+        self._committer = committer
+        self._definitions = definitions
+        self._starts = starts
+        self._topics = topics
+        self._clock = clock
+        self._instruments = instruments
+        self._tenant = tenant
+        self._batch_records = batch_records
+        self._log = structlog.get_logger(CONSUMER)
+
+    async def run(self) -> None:
+        loop = RecordLoop(
+            name=CONSUMER,
+            reader=self._reader,
+            committer=self._committer,
+            follow=self._follow,
+            apply=self.apply,
+            clock=self._clock,
+            instruments=self._instruments,
+            batch_records=self._batch_records,
+        )
+        await loop.run()
+
+    async def _follow(self) -> None:
+        await self._reader.follow([self._topics.start])
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        read = await self._read(records)
+        starts = [start for _, start in read.starts]
+        advances = self._reader.advances(records)
+        results: dict[UUID, StartResult | Exception] = {}
+
+        async def body(tx: Transaction) -> Batch:
+            batch = self._starts.within(tx, starts, results)
+            refused = [
+                (record, result)
+                for record, start in read.starts
+                if isinstance(result := results[start.claim.saga_id], StartRefused)
+            ]
+            bad = read.bad + [(record, self._bad(record, result)) for record, result in refused]
+            batch.dead_letters += [dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad]
+            batch.advances = advances
+            return batch
+
+        batch = await self._committer.run(body, claims_of(starts))
+        self._instruments.start_batch(SOURCE, len(records))
+        for letter in batch.dead_letters:
+            self._instruments.start_refused(SOURCE, letter.reason)
+        await self._reader.applied(advances)
+
+    async def _read(self, records: Sequence[Record]) -> _Read:
+        read = _Read()
+        polled_at = self._clock.monotonic_s()
+        for record in records:
+            try:
+                read.starts.append((record, await self._prepared(record, polled_at)))
+            except (StoreError, BrokerError):
+                raise
+            except Exception as problem:
+                read.bad.append((record, self._bad(record, problem)))
+        return read
+
+    def _bad(self, record: Record, problem: Exception) -> BadMessage:
+        bad = BadMessage(problem.code, problem.detail) if isinstance(problem, StartRefused) else as_bad(problem)
+        self._log.warning("bad_start", reason=bad.reason, partition=record.partition, offset=record.offset)
+        return bad
+
+    async def _prepared(self, record: Record, polled_at: float) -> Prepared:
+        record.check()
+        check_size(record.key, record.value, record.headers)
+        headers = decode_start(record.headers)
+        if record.value is None:
+            raise BadMessage("null_value", "a start carries its definition's input record")
+        if headers.tenant != self._tenant:
+            raise BadMessage("tenant_mismatch", "this coordinator does not serve that tenant")
+        definition_id, compiled = await self._starts.definition(
+            headers.definition, headers.definition_version, asked_at=polled_at
+        )
+        try:
+            framed = compiled.take_input(record.value, self._definitions.catalog, record.headers)
+        except UnknownSchema as unknown:
+            await self._definitions.seek_schemas([unknown.schema_id])
+            framed = compiled.take_input(record.value, self._definitions.catalog, record.headers)
+        request = StartRequest(
+            tenant=headers.tenant,
+            definition=headers.definition,
+            version=headers.definition_version,
+            input={},
+            key=read_business_key(record.key),
+            request_id=headers.message_id,
+            source=headers.source,
+            trace=self._trace(record),
+            baggage=headers.baggage,
+            body_hash=body_hash(_asked(headers), record.value),
+        )
+        return self._starts.prepared(request, definition_id, compiled, framed)
+
+    def _trace(self, record: Record) -> TraceContext | None:
+        context, ignored = caller_context(_texts(record, TRACEPARENT), _texts(record, TRACESTATE))
+        if ignored:
+            self._instruments.bad_trace_context(SOURCE)
+        return context
+
+
+def _asked(headers: StartHeaders) -> bytes:
+    """`name` or `name@version`, as it was asked for."""
+    version = headers.definition_version
+    return (headers.definition if version is None else f"{headers.definition}@{version}").encode()
+
+
+def _texts(record: Record, name: str) -> list[str]:
+    return [(value or b"").decode("utf-8", "replace") for each, value in record.headers if each == name]

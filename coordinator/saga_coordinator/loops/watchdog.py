@@ -1,0 +1,213 @@
+"""The watchdog: what must be looked at again and again, whatever the sagas do.
+
+Definitions and schemas are read again every two seconds; every five, topics are created where missing, the instance's row is renewed,
+gauges are read, unreadable records are relayed to their dead-letter topic, and it is noticed who reads no commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from saga_coordinator.failures import said
+from saga_coordinator.inbound.dead_letter_relay import DeadLetterRelay
+from saga_coordinator.inbound.partition_reader import PartitionReader
+from saga_coordinator.inbound.reply_reading import CONSUMER as REPLIES
+from saga_coordinator.loops.key_agreement import KeyAgreement, KeysDiffer
+from saga_coordinator.loops.start_loop import CONSUMER as STARTS
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.store.port import Store, StoreError
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_coordinator.traces.sampling import Sampling
+from saga_messaging.background import happened
+from saga_messaging.broker import Broker, BrokerError, TopicForbidden
+from saga_messaging.clock import Clock
+from saga_messaging.errors import ConfigurationError
+from saga_schemas.topics import Topics
+
+DEFINITIONS_EVERY_S = 2.0
+EVERY_S = 5.0
+INSTANCE_STALE_S = 20.0
+UNREAD_AFTER_S = 30.0
+FIGURES_REST = 20
+"""After the figures were read, so many times as long nobody reads them."""
+READING = "reading"
+"""The name under which partitions of ours that stand still are told."""
+
+
+LETTERS: Final = "dead_letters"
+"""Told by the log and the gauge alone: a letter that its topic will not take keeps no instance from its work."""
+
+
+class Watchdog:
+    """Two small loops of one instance."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        broker: Broker,
+        definitions: DefinitionCache,
+        topics: Topics,
+        instruments: Instruments,
+        sampling: Sampling,
+        clock: Clock,
+        instance: str | None,
+        reply_group: str,
+        start_group: str,
+        readers: Sequence[PartitionReader],
+        key_agreement: KeyAgreement,
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._definitions = definitions
+        self._topics = topics
+        self._instruments = instruments
+        self._sampling = sampling
+        self._clock = clock
+        self._instance = instance
+        self._groups = {reply_group: REPLIES, start_group: STARTS}
+        self._reply_group = reply_group
+        self._start_group = start_group
+        self._readers = readers
+        self._key_agreement = key_agreement
+        self._unread_since: dict[str, float] = {}
+        self._problems: dict[str, str] = {}
+        self.kafka_away: str | None = None
+        """Why the broker did not answer when it was asked who reads; None: it did."""
+        self._letters = DeadLetterRelay(store, broker, topics, clock)
+        self._figures_after = -math.inf
+        self._log = structlog.get_logger("watchdog")
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """Named reasons why this instance should get no requests."""
+        unread = self._unread_partitions()
+        found = {what: text for what, text in self._problems.items() if what != LETTERS}
+        return {**found, READING: unread} if unread else found
+
+    def unread(self) -> dict[str, str]:
+        """Participants whose command topic nobody has read for half a minute, as a sentence."""
+        now = self._clock.monotonic_s()
+        return {
+            name: f"no consumer on {self._topics.command(name)}: is the participant {name} running?"
+            for name, since in self._unread_since.items()
+            if now - since >= UNREAD_AFTER_S
+        }
+
+    def _unread_partitions(self) -> str:
+        return "; ".join(problem for reader in self._readers for problem in reader.problems)
+
+    async def _reading(self) -> None:
+        if unread := self._unread_partitions():
+            raise BrokerError(unread)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._refresh_definitions())
+            group.create_task(self._look_around())
+            group.create_task(self._stay_known())
+
+    async def _refresh_definitions(self) -> None:
+        while True:
+            await self._try("definitions", self._definitions.refresh)
+            if self._definitions.changed.is_set():
+                self._definitions.changed.clear()
+                await self._try("topics", self.ensure_topics)  # before the first command of a new definition is sent
+            await happened(self._definitions.changed, self._clock, DEFINITIONS_EVERY_S)
+
+    async def _look_around(self) -> None:
+        while True:
+            await self._try("topics", self.ensure_topics)
+            await self._try("figures", self._figures)
+            await self._try(LETTERS, self._letters.look)
+            await self._try("readers", self._who_reads)
+            await self._try(READING, self._reading)
+            await self._clock.sleep(EVERY_S)
+
+    async def _stay_known(self) -> None:
+        """Apart from what asks Kafka, which may take long while that is away: the others must not take us for dead then."""
+        while True:
+            await self._try("instance", self._renew_instance)
+            await self._try("token_keys", self._key_agreement.say)
+            await self._clock.sleep(EVERY_S)
+
+    async def _try(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await act()
+        except (StoreError, BrokerError, TimeoutError, KeysDiffer) as error:
+            self._note(what, said(error))
+        except ConfigurationError:
+            raise
+        except Exception as error:  # a bug in one of these must end neither the others nor the process
+            self._log.error("watchdog_failed", what=what, exc_info=error)
+            self._instruments.loop_failed("watchdog")
+            self._note(what, type(error).__name__)
+        else:
+            self._problems.pop(what, None)
+        self._instruments.trouble(what, what in self._problems)
+
+    def _note(self, what: str, text: str) -> None:
+        if self._problems.get(what) != text:
+            self._log.warning("watchdog_trouble", what=what, error=text)
+        self._problems[what] = text
+
+    async def ensure_topics_at_start(self) -> None:
+        """Before the first loop: consumers then find their topics. What cannot be made now is told, and tried again."""
+        await self._try("topics", self.ensure_topics)
+
+    async def ensure_topics(self) -> None:
+        """Create what is missing, where it may be created; where not, the instance says so and goes on."""
+        participants = await self._definitions.participants()
+        wanted = {self._topics.start, self._topics.events, self._topics.dlq(REPLIES), self._topics.dlq(STARTS)}
+        for name in participants:
+            wanted |= {self._topics.command(name), self._topics.reply(name)}
+        try:
+            await self._broker.ensure_topics(sorted(wanted))
+        except TopicForbidden as forbidden:
+            raise BrokerError(f"topic_missing: {forbidden}") from forbidden
+
+    async def _renew_instance(self) -> None:
+        if self._instance is not None and not await self._store.claim_instance(self._instance, stale_s=INSTANCE_STALE_S):
+            raise ConfigurationError(f"another live coordinator is called {self._instance}: give each its own --instance")
+
+    async def _figures(self) -> None:
+        """Counting open sagas takes longer the more there are: it never takes more than a share of the time."""
+        began = self._clock.monotonic_s()
+        if began < self._figures_after:
+            return
+        figures = await self._store.figures()
+        self._sampling.owed(figures.spans_due)
+        self._instruments.figures(figures)
+        ended = self._clock.monotonic_s()
+        self._figures_after = ended + (ended - began) * FIGURES_REST
+
+    async def _who_reads(self) -> None:
+        participants = await self._definitions.participants()
+        now = self._clock.monotonic_s()
+        try:
+            await self._broker.cluster_id()
+        except (BrokerError, TimeoutError) as error:
+            self.kafka_away = said(error)
+            raise
+        self.kafka_away = None
+        for name in participants:
+            readers = await self._broker.readers(self._topics.command_group(name))
+            if readers == 0:
+                self._unread_since.setdefault(name, now)
+            else:
+                self._unread_since.pop(name, None)
+        self._instruments.unread({name: name in self.unread() for name in participants})
+        await self._lag(participants)
+
+    async def _lag(self, participants: frozenset[str]) -> None:
+        found: dict[str, int] = {}
+        groups = {self._reply_group: [self._topics.reply(name) for name in participants], self._start_group: [self._topics.start]}
+        for group, topics in groups.items():
+            for at, lag in (await self._broker.group_lag(group, topics)).items():
+                found[at.topic] = found.get(at.topic, 0) + lag
+        self._instruments.lag(found)

@@ -1,0 +1,1 @@
+"""Definitions and schemas: registering them, and what an instance knows of them."""

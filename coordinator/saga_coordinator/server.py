@@ -1,0 +1,226 @@
+"""`saga serve`: refuses what is dangerous, runs every loop of one instance in one TaskGroup, stops gracefully."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+
+import structlog
+
+from saga_coordinator.api.app import create_app
+from saga_coordinator.api.door import Door
+from saga_coordinator.api.http_server import Listening, listening
+from saga_coordinator.inbound.origins import Origin
+from saga_coordinator.loops.key_agreement import KeysDiffer
+from saga_coordinator.loops.watchdog import INSTANCE_STALE_S
+from saga_coordinator.settings import Settings
+from saga_coordinator.store.open import open_store
+from saga_coordinator.store.port import Meta, SchemaTooOld, Store, StoreBusy, StoreError
+from saga_coordinator.wiring import Instance, Loop, build
+from saga_messaging.broker import Broker, BrokerError
+from saga_messaging.clock import SystemClock
+from saga_messaging.database_errors import not_up_yet
+from saga_messaging.errors import ConfigurationError
+from saga_messaging.kafka import KafkaBroker
+from saga_messaging.patience import Patience, StoppedWaiting, kafka_may_come, unanswered
+
+FEATURE_LEVEL = 1
+_DRAIN_S = 5.0
+_PREDECESSOR_GONE_S = INSTANCE_STALE_S + 5.0
+"""After a kill -9 the name is held for as long as the predecessor's row looks alive."""
+_DATABASE = "the database"
+
+
+async def serve(
+    settings: Settings,
+    *,
+    ready: Callable[[int], None] | None = None,
+    stop: asyncio.Event | None = None,
+    broker: Broker | None = None,
+) -> None:
+    """Run one instance until `stop` is set or the process is told to end. `ready` is called with the HTTP port once it serves.
+
+    HTTP listens from the first moment on (`/readyz` is 503 with what is waited for). Raises ConfigurationError before any loop starts:
+    at once for what is configured wrongly, after `start_patience_s` for what does not come up.
+    """
+    stop = stop or asyncio.Event()
+    patience = Patience(settings.start_patience_s, clock=SystemClock(), stop=stop)
+    with suppress(StoppedWaiting):
+        async with AsyncExitStack() as stack:
+            door = Door(lambda: patience.reason)
+            http = await stack.enter_async_context(listening(settings, door)) if "api" in settings.role_set else None
+            store = await stack.enter_async_context(_store(settings, patience))
+            kafka = await stack.enter_async_context(_broker(settings, broker, patience))
+            await stack.enter_async_context(_named(settings, store, patience))
+            instance = await _built(settings, store, kafka, patience)
+            await _agreed(settings, instance, patience)
+            door.app = create_app(instance.coordinator)
+            await _run(settings, instance, http, ready, stop)
+
+
+async def _run(
+    settings: Settings, instance: Instance, http: Listening | None, ready: Callable[[int], None] | None, stop: asyncio.Event
+) -> None:
+    log = structlog.get_logger("app")
+    roles = settings.role_set | {"watchdog"}
+    async with _let_go(http), asyncio.TaskGroup() as group:
+        sending = [group.create_task(instance.sender.run()), group.create_task(instance.relay.run())]
+        working = [group.create_task(_forever(loop)) for role in sorted(roles) for loop in instance.loops[role]]
+        serving = None if http is None else group.create_task(http.ended())
+        if ready is not None:
+            ready(http.port if http is not None else 0)
+        log.info("serving", roles=",".join(sorted(roles)), port=http.port if http is not None else None)
+        await stop.wait()
+        log.info("stopping")
+        if http is not None and serving is not None:
+            http.stop()
+            instance.coordinator.stop_waiting()
+            await serving
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        await instance.relay.drain(min(_DRAIN_S, settings.graceful_stop_s))
+        for task in sending:
+            task.cancel()
+
+
+@asynccontextmanager
+async def _let_go(http: Listening | None) -> AsyncIterator[None]:
+    """However the loops end, no request is taken after them."""
+    try:
+        yield
+    finally:
+        if http is not None:
+            http.stop()
+
+
+async def _forever(loop: Loop) -> None:
+    """A loop that ends by itself is a bug, and one that fails takes the instance down: another takes over."""
+    await loop()
+    raise AssertionError("a background loop ended by itself")
+
+
+# --- what it needs -------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _store(settings: Settings, patience: Patience) -> AsyncIterator[Store]:
+    try:
+        store = open_store(settings.database_url)
+        with _told(settings):
+            await patience.wait_for(_DATABASE, store.start, passing=not_up_yet)
+    except (ValueError, SchemaTooOld, StoreBusy) as error:
+        raise ConfigurationError(str(error)) from None
+    except StoreError as error:
+        raise ConfigurationError(f"the database does not answer: {error}") from None
+    try:
+        yield store
+    finally:
+        await store.stop()
+
+
+@asynccontextmanager
+async def _broker(settings: Settings, given: Broker | None, patience: Patience) -> AsyncIterator[Broker]:
+    broker = given or KafkaBroker(settings.kafka)
+    try:
+        with _told(settings):
+            await patience.wait_for(settings.kafka.where, broker.start, passing=kafka_may_come)
+        yield broker
+    finally:
+        await broker.stop()
+
+
+@asynccontextmanager
+async def _named(settings: Settings, store: Store, patience: Patience) -> AsyncIterator[None]:
+    """The instance's name is ours; while a predecessor that was killed looks alive it is waited for."""
+    name = settings.instance
+    if name is None:
+        yield
+        return
+
+    async def claim() -> None:
+        if not await store.claim_instance(name, stale_s=INSTANCE_STALE_S):
+            raise _NameHeld(f"another live coordinator is called {name}: give each its own --instance")
+
+    with _told(settings):
+        await patience.wait_for(f"the name {name}", claim, passing=_may_be_free, at_most_s=_PREDECESSOR_GONE_S)
+    try:
+        yield
+    finally:
+        try:
+            await store.release_instance(name)
+        except StoreError as error:
+            structlog.get_logger("app").warning("name_not_released", instance=name, error=str(error), free_in_s=INSTANCE_STALE_S)
+
+
+class _NameHeld(ConfigurationError):
+    """By a process that lives, or did so a moment ago."""
+
+
+def _may_be_free(error: Exception) -> str | None:
+    if isinstance(error, _NameHeld):
+        return "a coordinator of this name was alive a moment ago"
+    return not_up_yet(error)
+
+
+async def _built(settings: Settings, store: Store, broker: Broker, patience: Patience) -> Instance:
+    async def attempt() -> Instance:
+        return await build(settings, store, broker, await _checked_meta(settings, store, broker), SystemClock())
+
+    with _told(settings):
+        return await patience.wait_for("the database and Kafka", attempt, passing=_may_come)
+
+
+async def _agreed(settings: Settings, instance: Instance, patience: Patience) -> None:
+    """No live instance has token keys that go with ours; those of instances that were ended a moment ago are waited out."""
+    with _told(settings):
+        check = instance.key_agreement.check  # who has other keys is not heard of by those at work
+        await patience.wait_for(
+            "instances with other token keys", check, passing=_other_keys_may_go, at_most_s=_PREDECESSOR_GONE_S
+        )
+
+
+def _other_keys_may_go(error: Exception) -> str | None:
+    return str(error) if isinstance(error, KeysDiffer) else not_up_yet(error)
+
+
+def _may_come(error: Exception) -> str | None:
+    return not_up_yet(error) or kafka_may_come(error)
+
+
+@contextmanager
+def _told(settings: Settings) -> Iterator[None]:
+    """What did not come up within the patience, as the one line that the process ends with."""
+    try:
+        yield
+    except BrokerError as error:
+        raise ConfigurationError(unanswered(settings.kafka, error)) from None
+    except StoreError as error:
+        if not_up_yet(error) is None:
+            raise
+        raise ConfigurationError(f"the database does not answer: {error}") from None
+
+
+async def _checked_meta(settings: Settings, store: Store, broker: Broker) -> Meta:
+    """The store's identity, and that this is the Kafka cluster it belongs to."""
+    meta = await store.meta()
+    if meta.feature_level > FEATURE_LEVEL:
+        raise ConfigurationError(
+            f"the database needs feature level {meta.feature_level}, this release has {FEATURE_LEVEL}: run a newer release"
+        )
+    if settings.kafka.stand_in:
+        return meta
+    cluster = await broker.cluster_id()
+    if meta.kafka_cluster_id is not None and meta.kafka_cluster_id != cluster and not settings.accept_new_kafka:
+        raise ConfigurationError(
+            f"this store belongs to the Kafka cluster {meta.kafka_cluster_id}, not {cluster}: check the address, or add --accept-new-kafka"
+        )
+    origin = Origin(store, broker, settings)
+    if meta.kafka_cluster_id is None:
+        await origin.bind(cluster, from_beginning=settings.starts_from_beginning)
+    elif meta.kafka_cluster_id != cluster:
+        await store.set_kafka_cluster(cluster)
+    if settings.starts_from_beginning:
+        await origin.rewind()
+    return meta

@@ -1,0 +1,1 @@
+"""Metrics and log fields, told at the edges once a commit is known."""

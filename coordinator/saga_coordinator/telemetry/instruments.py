@@ -1,0 +1,276 @@
+"""What a person on call needs to see, counted where it happens. What there is to count stands in metric_catalog.py.
+
+prometheus_client holds the figures: counting costs 0.4 µs here and 6 µs with OpenTelemetry's SDK. `/metrics` shows them
+(exposition.py) and OTLP carries them on (metric_export.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from saga_coordinator.engine.facts import CommandSent, Fact, PhaseChanged, ReplySeen, Started
+from saga_coordinator.engine.state import FINAL, WAITING, Status, StepState
+from saga_coordinator.failures import LoopHealth
+from saga_coordinator.store.port import Figures, SagaRow
+from saga_coordinator.telemetry import catalog
+from saga_coordinator.telemetry.catalog import Metric
+from saga_coordinator.telemetry.log_fields import span_of
+from saga_coordinator.telemetry.sender_collector import SenderCollector
+from saga_coordinator.telemetry.series import Series, show
+from saga_coordinator.traces.spans import attempt_span_id, root_span_id
+from saga_messaging.trace_context import SAMPLED
+from saga_schemas.ids import command_id
+from saga_schemas.outcomes import Kind, Outcome
+
+if TYPE_CHECKING:
+    from saga_coordinator.sagas.work import Moved, SagaWork
+    from saga_messaging.sender import Sender
+
+_Count = Callable[["Moved", int, Any, str, SagaRow | None], None]
+PARKED_REASONS: Final = ("engine_error", "definition_missing", "state_unreadable", "saga_unwritable")
+LOOPS: Final = (
+    "replies",
+    "starts",
+    "start_queue",
+    "timers",
+    "sweeper",
+    "projector",
+    "telemetry",
+    "drains",
+    "life",
+    "watchdog",
+    "relay",
+)
+_CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dict.fromkeys(WAITING, "silence")}
+
+
+class Instruments:
+    """One registry a process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.loops = LoopHealth()
+        self._started = self._counters(catalog.STARTED)
+        self._finished = self._counters(catalog.FINISHED)
+        self._duration = self._histograms(catalog.DURATION)
+        self._step_latency = self._histograms(catalog.STEP_LATENCY)
+        self._commands = self._counters(catalog.COMMANDS)
+        self._retries = self._counters(catalog.RETRIES)
+        self._replies = self._counters(catalog.REPLIES)
+        self._stale = self._made(Counter, catalog.STALE)
+        self._attention_raised = self._counters(catalog.ATTENTION_RAISED)
+        self._parked = self._counters(catalog.PARKED)
+        self._loop_failures = self._counters(catalog.LOOP_FAILURES)
+        self._trouble = self._gauges(catalog.TROUBLE)
+        self._start_refusals = self._counters(catalog.START_REFUSALS)
+        self._start_batch = self._histograms(catalog.START_BATCH)
+        self._bad_trace_contexts = self._counters(catalog.BAD_TRACE_CONTEXTS)
+        self._http_answers = self._counters(catalog.HTTP_ANSWERS)
+        self._reply_batch = self._made(Histogram, catalog.REPLY_BATCH)
+        self._lag = self._gauges(catalog.LAG)
+        self._drained_age = self._gauges(catalog.DRAINED_AGE)
+        self._dead_letters = self._counters(catalog.DEAD_LETTERS)
+        self._orphans = self._made(Counter, catalog.ORPHANS)
+        self._old_replies = self._made(Counter, catalog.OLD_REPLIES)
+        self._unread = self._gauges(catalog.UNREAD)
+        self._timer_batch = self._made(Histogram, catalog.TIMER_BATCH)
+        self._timer_lateness = self._made(Histogram, catalog.TIMER_LATENESS)
+        self._swept = self._made(Counter, catalog.SWEPT)
+        self._held = self._made(Gauge, catalog.HELD)
+        self._sender_batch = self._made(Histogram, catalog.SENDER_BATCH)
+        self._spans_exported = self._made(Counter, catalog.SPANS_EXPORTED)
+        self._span_failures = self._made(Counter, catalog.SPAN_FAILURES)
+        self._metric_failures = self._made(Counter, catalog.METRIC_FAILURES)
+        self._make_figures()
+        self._counted: dict[type[Fact], _Count] = {
+            CommandSent: self._sent,
+            ReplySeen: self._answered,
+            PhaseChanged: self._entered,
+            Started: self._began,
+        }
+        for reason in PARKED_REASONS:
+            self._parked[reason]  # there from the beginning: the first increase of a series that begins with 1 is not seen
+        for loop in LOOPS:
+            self._loop_failures[loop]
+
+    def _make_figures(self) -> None:
+        """What the watchdog reads from the database."""
+        self._open = self._gauges(catalog.OPEN_SAGAS)
+        self._attention = self._gauges(catalog.ATTENTION)
+        self._dead_letter_rows = self._made(Gauge, catalog.DEAD_LETTER_ROWS)
+        self._inbox = self._made(Gauge, catalog.INBOX)
+        self._timer_overdue = self._made(Gauge, catalog.TIMER_OVERDUE)
+        self._outbox = self._made(Gauge, catalog.OUTBOX)
+        self._outbox_oldest = self._made(Gauge, catalog.OUTBOX_OLDEST)
+        self._spans_due = self._made(Gauge, catalog.SPANS_DUE)
+        self._spans_oldest = self._made(Gauge, catalog.SPANS_OLDEST)
+
+    def _made(self, kind: Any, metric: Metric) -> Any:
+        buckets = {"buckets": metric.buckets} if metric.buckets else {}
+        return kind(metric.name, metric.meaning, metric.labels, unit=metric.unit_word, registry=self.registry, **buckets)
+
+    def _counters(self, metric: Metric) -> Series[Counter]:
+        return Series(self._made(Counter, metric), len(metric.labels))
+
+    def _gauges(self, metric: Metric) -> Series[Gauge]:
+        return Series(self._made(Gauge, metric), len(metric.labels))
+
+    def _histograms(self, metric: Metric) -> Series[Histogram]:
+        return Series(self._made(Histogram, metric), len(metric.labels))
+
+    # --- sagas and steps, once their transitions are committed ---------------------------------------------------------------
+
+    def committed(self, work: SagaWork) -> None:
+        """All transitions of one saga in one batch."""
+        definition = work.compiled.definition.name
+        sampled = work.row if work.row.trace_flags & SAMPLED else None
+        for moved in work.moved:
+            for ord, fact in enumerate(moved.facts):
+                count = self._counted.get(type(fact))
+                if count is not None:
+                    count(moved, ord, fact, definition, sampled)
+        for row in work.attention_raised:
+            self._attention_raised[definition, row.reason].inc()
+        if work.stale_replies:
+            self._stale.inc(work.stale_replies)
+
+    def _sent(self, moved: Moved, ord: int, sent: CommandSent, definition: str, sampled: SagaRow | None) -> None:
+        self._commands[definition, sent.step, sent.kind].inc()
+        if sent.attempt == 1:
+            return
+        assert moved.before is not None, "a first transition asks for the first time"
+        cause = _CAUSES.get(moved.before.steps[sent.step].status, "other")
+        ids = None
+        if sampled is not None:
+            message_id = command_id(sampled.id, moved.after.incarnation, moved.after.version, ord)
+            attempt = (sent.step, sent.kind, sent.run, sent.attempt)
+            ids = exemplar(sampled, attempt_span_id(message_id, sampled.id, moved.after.incarnation, *attempt))
+        self._retries[definition, sent.step, sent.kind, cause].inc(exemplar=ids)
+
+    def _answered(self, moved: Moved, _: int, reply: ReplySeen, definition: str, sampled: SagaRow | None) -> None:
+        self._replies[definition, reply.outcome].inc()
+        assert moved.before is not None, "a reply is to a saga that has begun"
+        since = asked_since(moved.before.steps[reply.step], reply)
+        if since is None:
+            return
+        ids = exemplar(sampled, span_of(sampled, reply)) if sampled is not None else None
+        self._step_latency[definition, reply.step, reply.kind, reply.outcome].observe((moved.at - since) / 1e6, ids)
+
+    def _entered(self, moved: Moved, _: int, entered: PhaseChanged, definition: str, sampled: SagaRow | None) -> None:
+        if entered.phase not in FINAL:
+            return
+        ids = exemplar(sampled, root_span_id(sampled.id)) if sampled is not None else None
+        self._finished[definition, entered.phase].inc(exemplar=ids)
+        self._duration[definition, entered.phase].observe((moved.at - moved.after.started_at) / 1e6, ids)
+
+    def _began(self, _moved: Moved, _ord: int, _fact: Started, definition: str, _sampled: SagaRow | None) -> None:
+        self._started[definition].inc()
+
+    def parked(self, reason: str) -> None:
+        self._parked[reason].inc()
+
+    def loop_failed(self, loop: str) -> None:
+        self._loop_failures[loop].inc()
+
+    def trouble(self, what: str, present: bool) -> None:
+        self._trouble[what].set(present)
+
+    # --- starts and HTTP -----------------------------------------------------------------------------------------------------
+
+    def start_refused(self, source: str, cause: str) -> None:
+        self._start_refusals[source, cause].inc()
+
+    def start_batch(self, source: str, requests: int) -> None:
+        self._start_batch[source].observe(requests)
+
+    def bad_trace_context(self, source: str) -> None:
+        """`source`: http or kafka."""
+        self._bad_trace_contexts[source].inc()
+
+    def http_answered(self, method: str, route: str, status: int) -> None:
+        self._http_answers[method, route, status].inc()
+
+    # --- replies, timers, sending --------------------------------------------------------------------------------------------
+
+    def reply_batch(self, records: int) -> None:
+        self._reply_batch.observe(records)
+
+    def dead_letter(self, consumer: str, reason: str) -> None:
+        self._dead_letters[consumer, reason].inc()
+
+    def orphans(self, count: int) -> None:
+        self._orphans.inc(count)
+
+    def old_replies(self, count: int) -> None:
+        self._old_replies.inc(count)
+
+    def lag(self, by_topic: Mapping[str, int]) -> None:
+        show(self._lag, by_topic)
+
+    def drained_age(self, seconds_by_topic: Mapping[str, float]) -> None:
+        show(self._drained_age, seconds_by_topic)
+
+    def unread(self, participants: Mapping[str, bool]) -> None:
+        show(self._unread, participants)
+
+    def timer_batch(self, sagas: int, late_us: Iterable[int]) -> None:
+        """`late_us`: of those whose wake-up was due, by how much."""
+        self._timer_batch.observe(sagas)
+        for late in late_us:
+            self._timer_lateness.observe(late / 1e6)
+
+    def swept(self, rows: int) -> None:
+        self._swept.inc(rows)
+
+    def held(self, rows: int) -> None:
+        self._held.set(rows)
+
+    def watch(self, sender: Sender[Any]) -> None:
+        """The sender's own counts are read when somebody looks."""
+        self.registry.register(SenderCollector(sender))
+
+    def sender_batch(self, records: int) -> None:
+        self._sender_batch.observe(records)
+
+    # --- telemetry itself ----------------------------------------------------------------------------------------------------
+
+    def spans_exported(self, spans: int) -> None:
+        self._spans_exported.inc(spans)
+
+    def span_export_failed(self) -> None:
+        self._span_failures.inc()
+
+    def metric_export_failed(self) -> None:
+        self._metric_failures.inc()
+
+    # --- the database's figures ----------------------------------------------------------------------------------------------
+
+    def figures(self, figures: Figures) -> None:
+        show(self._open, figures.sagas_by_phase)
+        show(self._attention, figures.attention_by_reason)
+        self._outbox.set(figures.outbox_depth)
+        self._outbox_oldest.set(_age_s(figures.outbox_oldest_at, figures.now))
+        self._timer_overdue.set(_age_s(figures.wakeup_earliest_due, figures.now))
+        self._dead_letter_rows.set(figures.dead_letters)
+        self._inbox.set(figures.inbox)
+        self._spans_due.set(figures.spans_due)
+        self._spans_oldest.set(_age_s(figures.spans_oldest_at, figures.now))
+
+
+def exemplar(row: SagaRow, span_id: str) -> dict[str, str]:
+    """Where a figure of a sampled saga is to be seen in its trace."""
+    return {"trace_id": row.trace_id, "span_id": span_id}
+
+
+def asked_since(step: StepState, reply: ReplySeen) -> int | None:
+    """Since when the reply was waited for. None: nobody waited, as for a repeated "in progress" or an answer long given up."""
+    if reply.outcome is not Outcome.IN_PROGRESS and step.status is Status.ACCEPTED and reply.kind is Kind.ACTION:
+        return step.asked_at
+    return step.silent_since if reply.kind is step.asking else None
+
+
+def _age_s(at: int | None, now: int) -> float:
+    return 0.0 if at is None else max(now - at, 0) / 1e6

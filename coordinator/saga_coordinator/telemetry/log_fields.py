@@ -1,0 +1,57 @@
+"""What every log line about a saga carries: `saga`, `definition`, `step`, `trace_id`, `span_id`, as far as they are known.
+
+The span is that of the attempt the line is about, else the saga's own. Never a payload, never a business key (S17).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saga_coordinator.traces.spans import attempt_span_id, root_span_id
+from saga_schemas.header_fields import CORRELATION, STEP, TRACEPARENT
+
+if TYPE_CHECKING:
+    from saga_coordinator.engine.facts import ReplySeen
+    from saga_coordinator.sagas.work import SagaWork
+    from saga_coordinator.store.port import SagaRow
+    from saga_messaging.broker import Outgoing
+    from saga_schemas.envelopes import ReplyHeaders
+
+Fields = dict[str, str]
+
+
+def about(work: SagaWork, *, step: str | None = None, reply: ReplyHeaders | ReplySeen | None = None) -> Fields:
+    """`reply`: the one the line is about."""
+    known = about_row(work.row, work.compiled.definition.name)
+    if step is not None:
+        known["step"] = step
+    if reply is not None:
+        known |= {"step": reply.step, "span_id": span_of(work.row, reply)}
+    return known
+
+
+def about_row(row: SagaRow, definition: str | None = None) -> Fields:
+    known = {"saga": str(row.id), "trace_id": row.trace_id, "span_id": root_span_id(row.id)}
+    return known if definition is None else known | {"definition": definition}
+
+
+def about_reply(headers: ReplyHeaders) -> Fields:
+    """Of a reply whose saga's row is not at hand: what the reply itself says. Its token was checked."""
+    known = {"saga": str(headers.saga_id), "step": headers.step}
+    given = headers.origin_traceparent or headers.traceparent
+    return known if given is None else known | {"trace_id": given.split("-")[1], "span_id": root_span_id(headers.saga_id)}
+
+
+def about_record(record: Outgoing, definition: str | None = None) -> Fields:
+    """Of a message of ours: what its headers say. They name no definition."""
+    headers = {name: value.decode() for name, value in record.headers}
+    known = {"saga": headers.get(CORRELATION), "step": headers.get(STEP), "definition": definition}
+    if TRACEPARENT in headers:
+        _, known["trace_id"], known["span_id"], _ = headers[TRACEPARENT].split("-")
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def span_of(row: SagaRow, reply: ReplyHeaders | ReplySeen) -> str:
+    """The span of the attempt that is answered."""
+    message_id = reply.causation_id or ""
+    return attempt_span_id(message_id, row.id, row.incarnation, reply.step, reply.kind, reply.run, reply.attempt)

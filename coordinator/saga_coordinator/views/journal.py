@@ -1,0 +1,94 @@
+"""The journal of one saga for people: each record's facts in words, times and plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from enum import IntFlag
+from typing import Any, Final
+
+from saga_coordinator.engine.encoding import UnreadableState, read_facts
+from saga_coordinator.engine.facts import (
+    Acted,
+    Announced,
+    CommandSent,
+    Fact,
+    PhaseChanged,
+    ReplySeen,
+    SagaChanged,
+    Started,
+    StepChanged,
+)
+from saga_coordinator.store.port import JournalRow
+from saga_coordinator.views.payloads import Payloads
+from saga_schemas.times import format_us
+
+_WORDS: Final[Mapping[type[Fact], str]] = {
+    Started: "started",
+    PhaseChanged: "phase",
+    StepChanged: "step",
+    SagaChanged: "saga",
+    CommandSent: "command",
+    ReplySeen: "reply",
+    Announced: "announced",
+    Acted: "acted",
+}
+_TIMES: Final = frozenset({"at", "silent_since"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordView:
+    """One transition."""
+
+    version: int
+    at: str
+    kind: str
+    """The kind of event that caused it: start, reply, wakeup, cancel, retrystep, waivestep, recover."""
+    actor: str | None
+    facts: tuple[dict[str, Any], ...]
+    """`fact` says which kind; times are RFC 3339, payloads plain JSON."""
+    note: str | None = None
+    """Why there are no facts."""
+
+
+def record_views(rows: Iterable[JournalRow], payloads: Payloads) -> list[RecordView]:
+    """In order; a record this release cannot read says so instead of hiding the others."""
+    return [_record(row, payloads) for row in rows]
+
+
+def _record(row: JournalRow, payloads: Payloads) -> RecordView:
+    try:
+        facts, note = tuple(_fact(fact, payloads) for fact in read_facts(row)), None
+    except UnreadableState as unreadable:
+        facts, note = (), str(unreadable)
+    return RecordView(version=row.version, at=format_us(row.at), kind=row.kind, actor=row.actor, facts=facts, note=note)
+
+
+def _fact(fact: Fact, payloads: Payloads) -> dict[str, Any]:
+    """Only what differs from the default is shown, as only that is stored."""
+    shown: dict[str, Any] = {"fact": _WORDS[type(fact)]}
+    for field in fields(fact):
+        value = getattr(fact, field.name)
+        if value != field.default:
+            shown[field.name] = _value(field.name, value, payloads)
+    return shown
+
+
+def _value(name: str, value: Any, payloads: Payloads) -> Any:
+    if isinstance(value, bytes):
+        seen = payloads.show(value)
+        return seen.value if seen.note is None else {"omitted": seen.note}
+    if isinstance(value, Mapping):
+        return {inner: _value(inner, each, payloads) for inner, each in value.items()}
+    if isinstance(value, IntFlag):
+        return [flag.name.lower() for flag in type(value) if flag in value and flag and flag.name]
+    if isinstance(value, int) and not isinstance(value, bool) and (name in _TIMES or name.endswith("_at")):
+        return _time(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _time(us: int) -> Any:
+    try:
+        return format_us(us)
+    except ValueError:
+        return us  # a row edited by hand: shown as it is

@@ -1,0 +1,348 @@
+"""One saga as people see it: steps and their attempts, what it waits for and what will move it, the way out of each attention.
+
+Read at 3 a.m. and by `saga show`, so it answers even where the saga's definition or state cannot be read. Everything is bounded: of each
+direction of a step the first five attempts and the last are shown, of a very long journal its beginning and its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from saga_coordinator.definitions.compile import CompiledDefinition
+from saga_coordinator.engine.definition import Step
+from saga_coordinator.engine.encoding import UnreadableState, decode_saga
+from saga_coordinator.engine.state import Saga, Status, StepState
+from saga_coordinator.engine.waiting import Waiting, waiting_for
+from saga_coordinator.inbound.refused_replies import RefusedReply, refused_replies, told
+from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
+from saga_coordinator.store.port import AttentionRow, DefinitionRow, Listed, SagaRow, Store
+from saga_coordinator.views.deliveries import Delivery, Unsent, told_of_delivery, unsent_commands
+from saga_coordinator.views.payloads import Payloads, Shown
+from saga_coordinator.views.step_history import AttemptView, StepHistory, read_journal, step_history
+from saga_schemas.times import format_us
+
+_MOST_ATTENTION: Final = 1_000
+NOT_SENT: Final = "not sent yet"
+_DEFAULT_WAY_OUT: Final = (
+    "see the coordinator's log for this saga; `saga step retry` or `saga step waive` once the cause is known"
+)
+_PARKED_WAY_OUT: Final = "the coordinator met a bug or a row it cannot read: see its log for this saga, and report it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """One step."""
+
+    name: str
+    participant: str | None
+    """None: the definition cannot be loaded."""
+    kind: str | None
+    """compensatable, pivot or retriable."""
+    status: str
+    after: tuple[str, ...]
+    run: int
+    code: str | None
+    """Of the last FAILED or REJECTED."""
+    message: str | None
+    reply: Any
+    """Plain JSON of the action's SUCCEEDED."""
+    reply_note: str | None
+    attempts: tuple[AttemptView, ...]
+    attempts_omitted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingView:
+    """One thing the saga waits for."""
+
+    step: str | None
+    name: str
+    since: str | None
+    until: str | None
+    mover: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionView:
+    """One reason why a person must look."""
+
+    step: str | None
+    reason: str
+    since: str
+    note: str
+    way_out: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionView:
+    """Something an operator waived: why the saga is, or will be, FORCED."""
+
+    step: str
+    evidence: str | None
+    actor: str | None
+    at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaView:
+    """One saga."""
+
+    id: str
+    key: str | None
+    tenant: str
+    definition: str | None
+    definition_version: int | None
+    definition_hash: str | None
+    phase: str
+    reason: str | None
+    """Why it went back: `<step>: <what>`, `cancel: …`, `deadline`."""
+    version: int
+    """Transitions so far; each has one journal record."""
+    started_at: str
+    closed_at: str | None
+    deadline_at: str | None
+    duration_ms: int
+    """Until it closed, or until now."""
+    trace_id: str
+    trace_url: str | None
+    """Where Jaeger shows the trace: with SAGA_JAEGER_URL, for a saga that is traced."""
+    input: Any
+    input_note: str | None
+    steps: tuple[StepView, ...]
+    waiting: tuple[WaitingView, ...]
+    attention: tuple[AttentionView, ...]
+    exceptions: tuple[ExceptionView, ...]
+    notes: tuple[str, ...]
+    """What is missing in this view, and what newcomers run into: `no consumer on saga.cmd.payment`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedView:
+    """One line of a list."""
+
+    id: str
+    key: str | None
+    definition: str
+    definition_version: int
+    phase: str
+    attention: tuple[str, ...]
+    started_at: str
+    closed_at: str | None
+    version: int
+    trace_id: str
+
+
+def listed_view(listed: Listed) -> ListedView:
+    return ListedView(
+        id=str(listed.id),
+        key=listed.business_key,
+        definition=listed.definition,
+        definition_version=listed.definition_version,
+        phase=listed.phase,
+        attention=listed.attention,
+        started_at=format_us(listed.started_at),
+        closed_at=_maybe_time(listed.closed_at),
+        version=listed.version,
+        trace_id=listed.trace_id,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sources:
+    """What the view is made of."""
+
+    row: SagaRow
+    now: int
+    saga: Saga | None = None
+    definition: DefinitionRow | None = None
+    compiled: CompiledDefinition | None = None
+    conduct: StepHistory
+    attention: list[AttentionRow]
+    no_consumer: Mapping[str, str]
+    trace_url: str | None
+    delivery: Delivery
+    unsent: Mapping[str, Unsent] = field(default_factory=dict)
+    """By step: the latest command, where it has not left."""
+    refused: Mapping[str, RefusedReply] = field(default_factory=dict)
+    """By step: the latest reply that could not be read."""
+    notes: list[str] = field(default_factory=list)
+
+
+async def saga_view(
+    row: SagaRow,
+    *,
+    store: Store,
+    definitions: DefinitionCache,
+    no_consumer: Mapping[str, str] | None = None,
+    trace_url: str | None = None,
+    delivery: Delivery | None = None,
+) -> SagaView:
+    """Raises StoreError only."""
+    journal = await read_journal(store, row)
+    sources = _Sources(
+        row=row,
+        now=await store.now(),
+        conduct=step_history(journal),
+        attention=(await store.attention_of(row.id))[:_MOST_ATTENTION],
+        no_consumer=no_consumer or {},
+        trace_url=trace_url,
+        delivery=delivery or Delivery(),
+    )
+    sources.notes += sources.conduct.notes
+    if row.closed_at is None:
+        sources.refused = await refused_replies(store, row.id, sources.now)
+        sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
+    sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
+    try:
+        sources.saga = decode_saga(str(row.id), row.state, row.state_format)
+    except UnreadableState as unreadable:
+        sources.notes.append(str(unreadable))
+    try:
+        sources.compiled = await definitions.get(row.definition_id)
+    except DefinitionMissing as missing:
+        sources.notes.append(f"definition_missing: {missing}")
+    return _view(sources, Payloads(definitions.catalog))
+
+
+def _view(sources: _Sources, payloads: Payloads) -> SagaView:
+    row, saga, definition = sources.row, sources.saga, sources.definition
+    shown = payloads.show(saga.input) if saga is not None else Shown(note="the state cannot be read")
+    waiting = _waiting(sources)
+    return SagaView(
+        id=str(row.id),
+        key=row.business_key,
+        tenant=row.tenant,
+        definition=definition.name if definition else None,
+        definition_version=definition.version if definition else None,
+        definition_hash=definition.hash if definition else None,
+        phase=row.phase,
+        reason=saga.reason if saga else None,
+        version=row.version,
+        started_at=format_us(row.started_at),
+        closed_at=_maybe_time(row.closed_at),
+        deadline_at=_maybe_time(saga.deadline_at) if saga else None,
+        duration_ms=((row.closed_at or sources.now) - row.started_at) // 1000,
+        trace_id=row.trace_id,
+        trace_url=sources.trace_url,
+        input=shown.value,
+        input_note=shown.note,
+        steps=_steps(sources, payloads),
+        waiting=tuple(_waiting_view(one) for one in waiting),
+        attention=tuple(_attention(one, waiting) for one in sources.attention),
+        exceptions=tuple(_exceptions(sources)),
+        notes=tuple(sources.notes + _unread(sources, waiting)),
+    )
+
+
+# --- steps ---------------------------------------------------------------------------------------------------------------
+
+
+def _steps(sources: _Sources, payloads: Payloads) -> tuple[StepView, ...]:
+    if sources.saga is None:
+        return ()
+    compiled = sources.compiled.definition.by_name if sources.compiled else {}
+    names = [name for name in compiled if name in sources.saga.steps] or list(sources.saga.steps)
+    return tuple(_step(name, sources.saga.steps[name], compiled.get(name), sources, payloads) for name in names)
+
+
+def _step(name: str, state: StepState, step: Step | None, sources: _Sources, payloads: Payloads) -> StepView:
+    conduct, unsent = sources.conduct, sources.unsent.get(name)
+    reply = payloads.show(state.reply if isinstance(state.reply, bytes) else conduct.replies.get(name))
+    attempts, omitted = conduct.attempts_of(name)
+    if unsent is not None:
+        attempts = tuple(_not_sent(one, state) for one in attempts)
+    return StepView(
+        name=name,
+        participant=step.participant if step else None,
+        kind=step.kind.value if step else None,
+        status=state.status.value,
+        after=step.after if step else (),
+        run=state.run,
+        code=state.code,
+        message=state.message,
+        reply=reply.value,
+        reply_note=reply.note,
+        attempts=attempts,
+        attempts_omitted=omitted,
+    )
+
+
+def _not_sent(attempt: AttemptView, state: StepState) -> AttemptView:
+    """The latest command of the step has not left: nobody was asked."""
+    latest = (attempt.direction, attempt.run, attempt.attempt) == (state.asking, state.run, state.attempt)
+    return replace(attempt, message=NOT_SENT) if latest and attempt.outcome is None else attempt
+
+
+def _exceptions(sources: _Sources) -> Iterable[ExceptionView]:
+    """What was waived, by whom, on what evidence."""
+    if sources.saga is None:
+        return
+    for name, state in sources.saga.steps.items():
+        if state.status is Status.WAIVED:
+            act = sources.conduct.waives.get(name)
+            yield ExceptionView(
+                step=name,
+                evidence=act.evidence if act else None,
+                actor=act.actor if act else None,
+                at=format_us(act.at) if act else None,
+            )
+
+
+# --- waiting and attention -------------------------------------------------------------------------------------------------
+
+
+def _waiting(sources: _Sources) -> list[Waiting]:
+    """Promise 6: an open saga always waits for something that has a name."""
+    if sources.row.closed_at is not None:
+        return []
+    if sources.saga is None or sources.compiled is None:
+        name = "attention:state_unreadable" if sources.saga is None else "definition_missing"
+        return [Waiting(step=None, name=name, since=None, until=sources.row.wake_at, mover=_PARKED_WAY_OUT)]
+    found = waiting_for(sources.compiled.definition, sources.saga, sources.now)
+    by_name = sources.compiled.definition.by_name
+    known = [told(_with_consumer(one, by_name, sources.no_consumer), sources.refused) for one in found]
+    return [told_of_delivery(one, sources.unsent, sources.delivery) for one in known]
+
+
+def _with_consumer(waiting: Waiting, steps: Mapping[str, Step], no_consumer: Mapping[str, str]) -> Waiting:
+    step = steps.get(waiting.step or "")
+    sentence = no_consumer.get(step.participant) if step is not None else None
+    return waiting if sentence is None else replace(waiting, mover=f"{sentence}; {waiting.mover}")
+
+
+def _unread(sources: _Sources, waiting: list[Waiting]) -> list[str]:
+    """The newcomer's commonest error, once a participant."""
+    if sources.compiled is None:
+        return []
+    steps = sources.compiled.definition.by_name
+    asked = {steps[name].participant for one in waiting if (name := one.step or "") in steps}
+    return [sources.no_consumer[name] for name in sorted(asked) if name in sources.no_consumer]
+
+
+def _waiting_view(waiting: Waiting) -> WaitingView:
+    return WaitingView(
+        step=waiting.step,
+        name=waiting.name,
+        since=_maybe_time(waiting.since),
+        until=_maybe_time(waiting.until),
+        mover=waiting.mover,
+    )
+
+
+def _attention(row: AttentionRow, waiting: list[Waiting]) -> AttentionView:
+    step = row.step or None
+    movers = [one.mover for one in waiting if one.step == step and one.name == f"attention:{row.reason}"]
+    parked = row.reason in ("engine_error", "state_unreadable")
+    return AttentionView(
+        step=step,
+        reason=row.reason,
+        since=format_us(row.since),
+        note=row.note,
+        way_out=_PARKED_WAY_OUT if parked else movers[0] if movers else _DEFAULT_WAY_OUT,
+    )
+
+
+def _maybe_time(us: int | None) -> str | None:
+    return None if us is None else format_us(us)

@@ -1,0 +1,156 @@
+"""What happened at each step, from the journal: the attempts of each direction, the replies, and who waived what on which evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from saga_coordinator.engine.encoding import UnreadableState, read_facts
+from saga_coordinator.engine.facts import Acted, CommandSent, Fact, ReplySeen
+from saga_coordinator.store.port import JournalRow, SagaRow, Store
+from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.times import format_us
+
+FIRST_SHOWN: Final = 5
+"""Attempts of one direction that are shown besides the last."""
+_PAGE: Final = 50
+_HEAD_RECORDS: Final = 2_000
+_HEAD_BYTES: Final = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptView:
+    """One command and its answer."""
+
+    direction: Kind
+    run: int
+    attempt: int
+    asked_at: str
+    answered_at: str | None
+    duration_ms: int | None
+    outcome: Outcome | None
+    """None: no answer yet, or none ever."""
+    code: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waive:
+    """An operator's word."""
+
+    evidence: str
+    actor: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """As much of a journal as is looked at: its beginning and its end."""
+
+    rows: tuple[JournalRow, ...]
+    omitted: int
+
+
+@dataclass(slots=True)
+class StepHistory:
+    """The journal, told step by step."""
+
+    attempts: dict[tuple[str, Kind], list[AttemptView]] = field(default_factory=dict)
+    replies: dict[str, bytes | None] = field(default_factory=dict)
+    """By step: the payload of the action's latest SUCCEEDED."""
+    waives: dict[str, Waive] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _asked: dict[tuple[str, Kind, int, int], tuple[int, int]] = field(default_factory=dict)
+    """By identity of a command: its place in its list, and when it was decided."""
+
+    def attempts_of(self, step: str) -> tuple[tuple[AttemptView, ...], int]:
+        """Those shown, and how many are not."""
+        shown: list[AttemptView] = []
+        omitted = 0
+        for kind in Kind:
+            made = self.attempts.get((step, kind), [])
+            kept = made if len(made) <= FIRST_SHOWN + 1 else [*made[:FIRST_SHOWN], made[-1]]
+            shown += kept
+            omitted += len(made) - len(kept)
+        return tuple(shown), omitted
+
+    def see(self, fact: Fact, at: int) -> None:
+        match fact:
+            case CommandSent():
+                self._command(fact)
+            case ReplySeen():
+                self._reply(fact, at)
+            case Acted(act="waive", step=str(step)):
+                self.waives[step] = Waive(evidence=fact.reason, actor=fact.actor, at=at)
+            case _:
+                pass
+
+    def _command(self, sent: CommandSent) -> None:
+        made = self.attempts.setdefault((sent.step, sent.kind), [])
+        self._asked[(sent.step, sent.kind, sent.run, sent.attempt)] = (len(made), sent.at)
+        made.append(
+            AttemptView(
+                direction=sent.kind,
+                run=sent.run,
+                attempt=sent.attempt,
+                asked_at=format_us(sent.at),
+                answered_at=None,
+                duration_ms=None,
+                outcome=None,
+                code=None,
+                message=None,
+            )
+        )
+
+    def _reply(self, reply: ReplySeen, at: int) -> None:
+        if reply.outcome is Outcome.SUCCEEDED and reply.kind is not Kind.COMPENSATION:
+            self.replies[reply.step] = reply.payload
+        found = self._asked.get((reply.step, reply.kind, reply.run, reply.attempt))
+        if found is None:
+            return  # it answers an attempt of the part of the journal that is not looked at
+        place, asked_at = found
+        made = self.attempts[(reply.step, reply.kind)]
+        asked = made[place]
+        made[place] = AttemptView(
+            direction=asked.direction,
+            run=asked.run,
+            attempt=asked.attempt,
+            asked_at=asked.asked_at,
+            answered_at=format_us(at),
+            duration_ms=(at - asked_at) // 1000,
+            outcome=reply.outcome,
+            code=reply.code,
+            message=reply.message,
+        )
+
+
+async def read_journal(store: Store, row: SagaRow) -> Journal:
+    """The beginning up to a bound of records and bytes, and the last records: a step asked for ever fills no memory."""
+    rows: list[JournalRow] = []
+    size = after = 0
+    while len(rows) < _HEAD_RECORDS and size < _HEAD_BYTES:
+        page = await store.journal(row.id, after=after, limit=_PAGE)
+        rows += page
+        if len(page) < _PAGE:
+            return Journal(rows=tuple(rows), omitted=0)
+        after = page[-1].version
+        size += sum(len(record.facts) for record in page)
+    tail_after = max(after, row.version - _PAGE)
+    rows += await store.journal(row.id, after=tail_after, limit=_PAGE)
+    return Journal(rows=tuple(rows), omitted=tail_after - after)
+
+
+def step_history(journal: Journal) -> StepHistory:
+    conduct = StepHistory()
+    for row in journal.rows:
+        try:
+            facts = read_facts(row)
+        except UnreadableState as unreadable:
+            conduct.notes.append(f"journal record {row.version}: {unreadable}")
+            continue
+        for fact in facts:
+            conduct.see(fact, row.at)
+    if journal.omitted:
+        conduct.notes.append(f"{journal.omitted} journal records in the middle are not part of this view")
+    conduct.notes = conduct.notes[:20]
+    return conduct

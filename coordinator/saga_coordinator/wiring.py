@@ -1,0 +1,276 @@
+"""One instance, put together: which part knows which other, and which loops make up a role."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from saga_coordinator.batch.committer import Committer
+from saga_coordinator.batch.completion import CompletionWaiters
+from saga_coordinator.batch.loader import Sagas
+from saga_coordinator.batch.refusals import Refusals
+from saga_coordinator.batch.relay import Relay, Ticket
+from saga_coordinator.coordinator import Coordinator
+from saga_coordinator.inbound.origins import Origin
+from saga_coordinator.inbound.partition_reader import PartitionReader
+from saga_coordinator.inbound.reply_reading import ReplyReading
+from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
+from saga_coordinator.loops.key_agreement import KeyAgreement
+from saga_coordinator.loops.liveness import Liveness
+from saga_coordinator.loops.projector import Projector
+from saga_coordinator.loops.reply_loop import ReplyLoop
+from saga_coordinator.loops.schema_topic import SchemaTopic
+from saga_coordinator.loops.start_loop import StartLoop
+from saga_coordinator.loops.sweeper import Sweeper
+from saga_coordinator.loops.timer_loop import TimerLoop
+from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.sagas.messages import Outbound
+from saga_coordinator.sagas.work import Tools
+from saga_coordinator.settings import Settings
+from saga_coordinator.starts.queue import StartQueue
+from saga_coordinator.starts.starting import Starts
+from saga_coordinator.store.identifiers import new_id
+from saga_coordinator.store.port import Meta, Store
+from saga_coordinator.telemetry.committed import Telemetry
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_coordinator.traces.sampling import Sampling
+from saga_coordinator.views.deliveries import Delivery
+from saga_messaging.broker import Broker
+from saga_messaging.clock import Clock
+from saga_messaging.errors import ConfigurationError
+from saga_messaging.sender import Sender
+from saga_schemas.records import EMPTY_BYTES
+from saga_schemas.token import TokenKeys
+from saga_schemas.topics import Topics
+
+Loop = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A built coordinator: its facade and its loops by role."""
+
+    coordinator: Coordinator
+    key_agreement: KeyAgreement
+    loops: dict[str, list[Loop]]
+    relay: Relay
+    sender: Sender[Ticket]
+
+
+class _Parts:
+    """Everything that more than one loop needs."""
+
+    def __init__(self, settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock) -> None:
+        self.settings, self.store, self.broker, self.meta, self.clock = settings, store, broker, meta, clock
+        self.topics = Topics(settings.kafka.topic_prefix)
+        self.keys = token_keys(settings, meta)
+        self.readers: list[PartitionReader] = []
+        self.definitions = DefinitionCache(store, settings.tenant)
+        self.instruments = Instruments()
+        self.outbound = Outbound(topics=self.topics, keys=self.keys, cluster_id=meta.cluster_id)
+        self.sampling = Sampling.of(settings)
+        tools = Tools(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
+        self.sagas = Sagas(self.definitions, tools, self.instruments)
+        self.sender: Sender[Ticket] = Sender(
+            broker,
+            clock,
+            max_rows=settings.sender_rows,
+            max_bytes=settings.sender_bytes,
+            batch_sent=self.instruments.sender_batch,
+        )
+        self.instruments.watch(self.sender)
+        self.refusals = Refusals()
+        self.relay = Relay(store, self.sender, clock, self.refusals)
+        self.closings = CompletionWaiters()
+        self.committer = Committer(store, self.relay, self.closings, Telemetry(self.instruments), clock)
+        self.reading = ReplyReading(catalog=self.definitions.catalog, keys=self.keys, topics=self.topics, tenant=settings.tenant)
+        self.drains = CatchUpRequests(store, broker, self.topics, settings.tenant)
+        self.key_agreement = KeyAgreement(store, self.keys, settings.tenant, who=settings.instance or "watchdog")
+        self.life = Liveness(
+            store=store,
+            broker=broker,
+            sends=lambda: self.sender.healthy,
+            tenant=settings.tenant,
+            clock=clock,
+            who=settings.instance or "timers",
+            instruments=self.instruments,
+        )
+        self.starts = Starts(
+            committer=self.committer,
+            definitions=self.definitions,
+            sagas=self.sagas,
+            clock=clock,
+            incarnation=meta.incarnation,
+            sampling=self.sampling,
+        )
+        self.queue = StartQueue(self.starts, self.instruments, limit=settings.start_queue)
+
+    def group(self, name: str) -> str:
+        return self.settings.kafka.topic_prefix + name
+
+    def reader(self, group: str) -> PartitionReader:
+        name, instance = self.group(group), self.settings.instance
+        made = PartitionReader(lambda: self.broker.consumer(group=name, instance=instance), self.store, self.clock)
+        self.readers.append(made)
+        return made
+
+    def watchdog(self) -> Watchdog:
+        return Watchdog(
+            store=self.store,
+            broker=self.broker,
+            definitions=self.definitions,
+            topics=self.topics,
+            instruments=self.instruments,
+            sampling=self.sampling,
+            clock=self.clock,
+            instance=self.settings.instance,
+            reply_group=self.group(self.settings.reply_group),
+            start_group=self.group(self.settings.start_group),
+            readers=self.readers,
+            key_agreement=self.key_agreement,
+        )
+
+    def schema_topic(self) -> SchemaTopic:
+        return SchemaTopic(broker=self.broker, topic=self.topics.schemas, definitions=self.definitions, clock=self.clock)
+
+    def reply_loops(self, made_at: int | None) -> list[Loop]:
+        """Reading replies, and measuring how far they are read: both on the same partitions."""
+        reader = self.reader(self.settings.reply_group)
+        replies = ReplyLoop(
+            reader=reader,
+            committer=self.committer,
+            definitions=self.definitions,
+            reading=self.reading,
+            sagas=self.sagas,
+            topics=self.topics,
+            clock=self.clock,
+            instruments=self.instruments,
+            batch_records=self.settings.batch_records,
+            made_at=made_at,
+        )
+        drain = CatchUpLoop(
+            store=self.store,
+            reader=reader,
+            requests=self.drains,
+            topics=self.topics,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+        return [replies.run, drain.run]
+
+    def start_loop(self) -> StartLoop:
+        return StartLoop(
+            reader=self.reader(self.settings.start_group),
+            committer=self.committer,
+            definitions=self.definitions,
+            starts=self.starts,
+            topics=self.topics,
+            clock=self.clock,
+            instruments=self.instruments,
+            tenant=self.settings.tenant,
+            batch_records=self.settings.batch_records,
+        )
+
+    def timer_loop(self) -> TimerLoop:
+        return TimerLoop(
+            store=self.store,
+            committer=self.committer,
+            sagas=self.sagas,
+            reading=self.reading,
+            drains=self.drains,
+            life=self.life,
+            clock=self.clock,
+            instruments=self.instruments,
+            batch_sagas=self.settings.batch_sagas,
+        )
+
+    def sweeper(self) -> Sweeper:
+        return Sweeper(
+            store=self.store,
+            broker=self.broker,
+            definitions=self.definitions,
+            outbound=self.outbound,
+            clock=self.clock,
+            instruments=self.instruments,
+            refusals=self.refusals,
+        )
+
+    def projector_loops(self) -> list[Loop]:
+        """None without a collector: then nothing is sampled either."""
+        if self.settings.otlp_endpoint is None:
+            return []
+        from saga_coordinator.traces.export import OtlpCollector  # only who sends spans pays for the libraries
+
+        collector = OtlpCollector(self.settings.otlp_endpoint, self.settings.otlp_protocol, cluster_id=self.meta.cluster_id)
+        projector = Projector(
+            store=self.store,
+            definitions=self.definitions,
+            collector=collector,
+            topics=self.topics,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+        return [projector.run]
+
+    def metric_loops(self) -> list[Loop]:
+        if not self.settings.exports_metrics:
+            return []
+        from saga_coordinator.loops.metric_export import metric_export  # as above
+
+        return [metric_export(self.settings, self.instruments, self.clock).run]
+
+    def delivery(self, watchdog: Watchdog) -> Delivery:
+        """What this instance knows now."""
+        silent = self.sender.last_error if not self.sender.healthy else self.life.kafka_away or watchdog.kafka_away
+        return Delivery(kafka_away=silent, refusals=self.refusals)
+
+    def coordinator(self, watchdog: Watchdog) -> Coordinator:
+        return Coordinator(
+            settings=self.settings,
+            store=self.store,
+            definitions=self.definitions,
+            starts=self.queue,
+            committer=self.committer,
+            closings=self.closings,
+            sagas=self.sagas,
+            watchdog=watchdog,
+            instruments=self.instruments,
+            clock=self.clock,
+            delivery=lambda: self.delivery(watchdog),
+        )
+
+
+async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock) -> Instance:
+    """Wire one instance together, read the definitions, and see to the topics. Raises ConfigurationError, StoreError."""
+    parts = _Parts(settings, store, broker, meta, clock)
+    await parts.definitions.refresh()
+    watchdog = parts.watchdog()
+    await watchdog.ensure_topics_at_start()
+    loops: dict[str, list[Loop]] = {
+        "api": [parts.queue.run],
+        "replies": parts.reply_loops(await Origin(store, broker, settings).made_at()),
+        "starts": [parts.start_loop().run],
+        "timers": [parts.life.run, parts.timer_loop().run],
+        "sweeper": [parts.sweeper().run],
+        "projector": parts.projector_loops(),
+        "watchdog": [watchdog.run, parts.schema_topic().run, *parts.metric_loops()],
+    }
+    return Instance(
+        coordinator=parts.coordinator(watchdog),
+        key_agreement=parts.key_agreement,
+        loops=loops,
+        relay=parts.relay,
+        sender=parts.sender,
+    )
+
+
+def token_keys(settings: Settings, meta: Meta) -> TokenKeys:
+    """The given keys, or the one that an embedded store was made with. Raises ConfigurationError."""
+    if settings.token_keys is not None:
+        try:
+            return TokenKeys.parse(settings.token_keys.get_secret_value())
+        except ValueError as error:
+            raise ConfigurationError(f"SAGA_TOKEN_KEYS: {error}") from None
+    assert meta.token_key is not None, "SQLite stores are made with a key"
+    return TokenKeys(current="embedded", keys={"embedded": meta.token_key})

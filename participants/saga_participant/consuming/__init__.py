@@ -1,0 +1,1 @@
+"""From Kafka and back: the command loop, workers by key, replies, dead letters."""

@@ -1,0 +1,184 @@
+"""Commands in hand: several keys at once, order per key, and up to which offset each partition is finished.
+
+A command is finished when its replies were acknowledged; its worker and its key go on as soon as they are handed over. What is committed
+is the lowest unfinished offset: after a crash some finished commands come again, and their rows answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from saga_messaging.broker import Record, TopicPartition
+from saga_schemas.frozen import frozen
+
+
+@dataclass(slots=True, eq=False)
+class OffsetTracker:
+    """The offsets of one partition since it was sought. After a rebalance a new one is opened and the old one counts for nothing."""
+
+    next_offset: int
+    """Behind the last record taken."""
+    _open: dict[int, None] = field(default_factory=dict)
+
+    def take(self, record: Record) -> None:
+        self._open[record.offset] = None
+        self.next_offset = record.next_offset
+
+    def read_to(self, offset: int) -> None:
+        """There is nothing more to be read before this offset, only markers and gaps."""
+        self.next_offset = max(self.next_offset, offset)
+
+    def finish(self, offset: int) -> None:
+        self._open.pop(offset, None)
+
+    @property
+    def finished_up_to(self) -> int:
+        """The lowest unfinished offset."""
+        return next(iter(self._open), self.next_offset)
+
+
+@frozen
+class InHand:
+    """One record and the tracker it was taken under."""
+
+    record: Record
+    tracker: OffsetTracker
+
+
+_LOG: Final = logging.getLogger("saga_participant")
+
+
+@frozen
+class Later:
+    """The record cannot be worked on yet: it is taken up again when this is done. Meanwhile its worker and its key go on."""
+
+    when: asyncio.Future[None]
+
+
+Work = Callable[[Record], Awaitable[asyncio.Future[None] | Later | None]]
+"""Works on a record; gives what has to be done before the record is finished, where there is something."""
+
+
+class KeyedWorkers:
+    """`workers` records at work, never two of one key."""
+
+    def __init__(self, work: Work, *, workers: int, capacity: int) -> None:
+        self._work = work
+        self._workers = workers
+        self._capacity = capacity
+        self._lanes: dict[bytes, deque[InHand]] = {}
+        self._ready: asyncio.Queue[bytes] = asyncio.Queue()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stopping = False
+        self.in_hand = 0
+        self.at_work = 0
+        """Commands that workers are busy with."""
+        self.replaced = 0
+        """Workers that ended and were replaced."""
+
+    async def run(self) -> None:
+        """Until cancelled. A worker that ends before is replaced; whatever it was working on is given up, and comes again."""
+        team = {asyncio.create_task(self._worker()) for _ in range(self._workers)}
+        try:
+            while True:
+                ended, team = await asyncio.wait(team, return_when=asyncio.FIRST_COMPLETED)
+                for worker in ended:
+                    self.replaced += 1
+                    _LOG.error("a worker ended (%s) and is replaced", _why(worker))
+                    team.add(asyncio.create_task(self._worker()))
+        finally:
+            self._stopping = True
+            for worker in team:
+                worker.cancel()
+            await asyncio.gather(*team, return_exceptions=True)
+
+    def put(self, record: Record, tracker: OffsetTracker) -> None:
+        tracker.take(record)
+        self.in_hand += 1
+        self._idle.clear()
+        if self.room <= 0:
+            self._room.clear()
+        self._line_up(InHand(record=record, tracker=tracker))
+
+    def _line_up(self, one: InHand) -> None:
+        key = one.record.key or b""
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.append(one)
+            return
+        self._lanes[key] = deque((one,))
+        self._ready.put_nowait(key)
+
+    @property
+    def room(self) -> int:
+        """How many more may be taken."""
+        return self._capacity - self.in_hand
+
+    async def wait_for_room(self) -> None:
+        await self._room.wait()
+
+    async def wait_until_idle(self) -> None:
+        await self._idle.wait()
+
+    async def _worker(self) -> None:
+        while True:
+            key = await self._ready.get()
+            lane = self._lanes[key]
+            one = lane.popleft()
+            self.at_work += 1
+            try:
+                rest = await self._work(one.record)  # when this, or the rest, is cancelled the record stays unfinished
+            except BaseException:
+                if not self._stopping:  # nobody is told of it: the coordinator asks again
+                    self._next(key)
+                    self._finish(one)
+                raise
+            finally:
+                self.at_work -= 1
+            self._next(key)
+            if rest is None:
+                self._finish(one)
+            elif isinstance(rest, Later):
+                rest.when.add_done_callback(partial(self._again, one))
+            else:
+                rest.add_done_callback(partial(self._finish_with, one))
+
+    def _again(self, one: InHand, when: asyncio.Future[None]) -> None:
+        if not when.cancelled():
+            self._line_up(one)
+
+    def _next(self, key: bytes) -> None:
+        if self._lanes[key]:
+            self._ready.put_nowait(key)
+        else:
+            del self._lanes[key]
+
+    def _finish_with(self, one: InHand, rest: asyncio.Future[None]) -> None:
+        if not rest.cancelled():
+            self._finish(one)
+
+    def _finish(self, one: InHand) -> None:
+        one.tracker.finish(one.record.offset)
+        self.in_hand -= 1
+        self._room.set()
+        if not self.in_hand:
+            self._idle.set()
+
+
+def _why(worker: asyncio.Task[None]) -> str:
+    return "CancelledError" if worker.cancelled() else type(worker.exception()).__name__
+
+
+def hints(trackers: Mapping[TopicPartition, OffsetTracker], committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """What is finished and not committed yet."""
+    finished = {position: tracker.finished_up_to for position, tracker in trackers.items()}
+    return {position: offset for position, offset in finished.items() if committed.get(position) != offset}

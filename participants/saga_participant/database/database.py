@@ -1,0 +1,223 @@
+"""The service's own database: where the barrier's transactions come from.
+
+SQLite has one writer, so one transaction at a time, `BEGIN IMMEDIATE`. PostgreSQL has many, and two ways to it: through SQLAlchemy, and,
+for handlers that ask for the bare asyncpg connection (or for no connection at all), asyncpg itself, which costs a third.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
+
+from saga_messaging.errors import ConfigurationError
+from saga_participant.database.asyncpg_transaction import AsyncpgTransaction
+from saga_participant.database.bare_connection import BareConnection, bare_connection
+from saga_participant.database.errors import out_of_reach
+from saga_participant.database.guard import Watch
+from saga_participant.database.sql_transaction import PostgresTransaction, SqliteTransaction
+from saga_participant.database.transactions import CLEANUP_S, HANDLER_LIMIT_S, Transaction
+from saga_participant.outcomes import Unavailable
+from saga_schemas.limits import INT32_MAX
+
+POSTGRES_WORKERS: Final = 16
+_SPARE_CONNECTIONS: Final = 4
+IDLE_MARGIN_S: Final = 60.0
+"""A handler may leave its session idle for as long as it may take; PostgreSQL ends a session that is idle for so much longer."""
+
+
+def session_settings(limit_s: float) -> dict[str, str]:
+    """Of our own PostgreSQL sessions, in ms: an instance that is stopped or cut off keeps no row locked for long."""
+    idle_ms = int(max(limit_s, HANDLER_LIMIT_S) * 1000 + IDLE_MARGIN_S * 1000)
+    return {
+        "idle_in_transaction_session_timeout": str(min(idle_ms, INT32_MAX)),
+        "lock_timeout": "30000",
+        "tcp_user_timeout": "30000",
+    }
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """One connection of the engine, and asyncpg's under it: finding that one costs as much as the rest of beginning a transaction."""
+
+    connection: AsyncConnection
+    pool: object
+    """The engine's, when it was asked for. One that was disposed since would keep the connection open for nobody."""
+    _bare: BareConnection | None = None
+
+    async def asyncpg(self) -> BareConnection:
+        if self._bare is None:
+            self._bare = await bare_connection(self.connection)
+        return self._bare
+
+
+class Database:
+    """One engine, given or made from a URL. `limit_s`: how long a handler may take."""
+
+    def __init__(self, target: AsyncEngine | str, limit_s: float = HANDLER_LIMIT_S) -> None:
+        self._own = isinstance(target, str)
+        self.engine = _engine(target, limit_s) if isinstance(target, str) else target
+        self.dialect = self.engine.dialect.name
+        if self.dialect not in ("sqlite", "postgresql"):
+            raise ConfigurationError(f"a participant's database is SQLite or PostgreSQL, not {self.dialect}")
+        self.has_asyncpg = self.engine.dialect.driver == "asyncpg"
+        self.workers = POSTGRES_WORKERS if self.dialect == "postgresql" else 1
+        self._single = asyncio.Lock()
+        self._idle: list[_Held] = []
+        self._watch = Watch(self.engine)
+        if self.dialect == "sqlite":
+            event.listen(self.engine.sync_engine, "invalidate", self._cut_off)
+
+    def begin(self, *, bare: bool) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy. Raises Unavailable."""
+        return self._one_at_a_time(bare) if self.dialect == "sqlite" else _Begun(self, bare)
+
+    @contextlib.asynccontextmanager
+    async def _one_at_a_time(self, bare: bool) -> AsyncIterator[Transaction]:
+        async with self._single, _Begun(self, bare) as transaction:
+            yield transaction
+
+    async def open(self, bare: bool) -> tuple[_Held, Transaction]:
+        held = await self._connect()
+        return held, await self._started(held, bare)
+
+    async def end(self, held: _Held, transaction: Transaction) -> None:
+        """Whatever happened to it."""
+        if not self._kept(held, transaction):
+            await asyncio.shield(self._put_back(held, transaction))
+
+    async def close(self) -> None:
+        """Give back what is held; an engine that was given stays the giver's."""
+        self._watch.stop()
+        if self.dialect == "sqlite":
+            event.remove(self.engine.sync_engine, "invalidate", self._cut_off)
+        idle, self._idle = self._idle, []
+        for held in idle:
+            await held.connection.close()
+        if self._own:
+            await self.engine.dispose()
+
+    async def _connect(self) -> _Held:
+        if self._idle:
+            return self._idle.pop()
+        try:
+            pool = self.engine.pool
+            return _Held(await self.engine.connect(), pool)
+        except Exception as error:
+            raise Unavailable(f"no connection to the database ({type(error).__name__})") from error
+
+    async def _started(self, held: _Held, bare: bool) -> Transaction:
+        transaction: Transaction
+        try:
+            if self.dialect == "sqlite":
+                transaction = SqliteTransaction(held.connection)
+            elif bare and self.has_asyncpg:
+                transaction = AsyncpgTransaction(await held.asyncpg())
+            else:
+                transaction = PostgresTransaction(held.connection)
+            await transaction.start()
+        except BaseException as error:
+            await asyncio.shield(self._lose(held))
+            if out_of_reach(error):
+                raise Unavailable(f"the database does not begin a transaction ({type(error).__name__})") from error
+            raise
+        return transaction
+
+    async def _put_back(self, held: _Held, transaction: Transaction) -> None:
+        """Whatever happened, nothing stays open: what cannot be rolled back in time is thrown away."""
+        try:
+            async with asyncio.timeout(CLEANUP_S):
+                await transaction.rollback()
+        except Exception:
+            await self._lose(held)
+            return
+        if transaction.lost():
+            await self._lose(held)
+            return
+        if transaction.spoilt or held.pool is not self.engine.pool:
+            await _discard(held.connection)
+            return
+        if not self._kept(held, transaction):
+            await held.connection.close()
+
+    def _kept(self, held: _Held, transaction: Transaction) -> bool:
+        """For the next transaction, past SQLAlchemy's pool."""
+        keep = self._own and transaction.reusable and held.pool is self.engine.pool and len(self._idle) < self.workers
+        if keep:
+            self._idle.append(held)
+        return keep
+
+    def _cut_off(self, connection: Any, *_: object) -> None:
+        """Before SQLAlchemy closes a SQLite connection that was cut off: a statement in it goes on in its thread, and a closed connection
+        keeps the database locked for as long as anybody holds a cursor of it. So it is interrupted, and its transaction ended, first."""
+        with contextlib.suppress(Exception):
+            await_only(connection.driver_connection.interrupt())
+            await_only(connection.driver_connection.rollback())
+
+    async def _lose(self, held: _Held) -> None:
+        """Where one connection is gone the others that wait in the pool probably are too: our own pool starts afresh."""
+        await _discard(held.connection)
+        if self._own and self.dialect == "postgresql" and held.pool is self.engine.pool:
+            idle, self._idle = self._idle, []
+            for other in idle:
+                await _discard(other.connection)
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(CLEANUP_S):
+                    await self.engine.dispose()
+
+
+class _Begun:
+    """One transaction of a database. A class, since there is one for every command, and a generator costs more."""
+
+    __slots__ = ("_bare", "_database", "_held", "_transaction")
+
+    def __init__(self, database: Database, bare: bool) -> None:
+        self._database = database
+        self._bare = bare
+
+    async def __aenter__(self) -> Transaction:
+        self._held, self._transaction = await self._database.open(self._bare)
+        return self._transaction
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._database.end(self._held, self._transaction)
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CLEANUP_S):
+            await connection.invalidate()
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CLEANUP_S):
+            await connection.close()
+
+
+def _engine(url: str, limit_s: float) -> AsyncEngine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            session = {"server_settings": session_settings(limit_s)} if parsed.get_driver_name() == "asyncpg" else {}
+            size = POSTGRES_WORKERS + _SPARE_CONNECTIONS
+            return create_async_engine(parsed, pool_size=size, max_overflow=0, hide_parameters=True, connect_args=session)
+        engine = create_async_engine(parsed, hide_parameters=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise ConfigurationError(f"the participant's database URL cannot be used: {type(error).__name__}") from None
+    event.listen(engine.sync_engine, "connect", _durable)
+    return engine
+
+
+def _durable(connection: Any, _: Any) -> None:
+    """SQLite as we recommend it: readers do not wait for the writer, and what is committed survives a power cut."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,190 @@
+"""Who may speak on the kit's session, and what: the rule behind every `db` (guarded.py).
+
+As long as the handler runs, anybody may who was given its `db`, but nobody may end the transaction. When the handler has ended only the kit
+may: what was left behind (a task, a reference, a cursor) is refused, for the session commits next and then belongs to another command.
+The kit is told apart by the run that its code is part of (handler_run.py): none, or that of whoever opened the transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final, NoReturn
+
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
+
+from saga_participant.handling.handler_run import RUNNING
+
+_KEY: Final = "saga_participant_guard"
+_SPACE: Final = r"(?>(?:\s|--[^\n]*\n|/\*.*?\*/|;)*)"
+"""What may stand in front of a statement. Atomic, so that there is one way to read it: trying all of them takes minutes for 25 comments."""
+_ENDS: Final = re.compile(
+    _SPACE
+    + r"(?:commit|end|abort|begin|start\s+transaction|prepare\s+transaction|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A savepoint is the handler's own business. A COMMIT behind another statement of the same text is found at the saving."""
+_LEAVES: Final = re.compile(
+    _SPACE + r"(?:set\s+(?!local\b|constraints\b|transaction\b)|reset\b|listen\b|prepare\b|load\b|discard\b|deallocate\b"
+    r"|create\s+(?:(?:global|local)\s+)?temp(?:orary)?\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_LEAVES_INSIDE: Final = re.compile(r"pg_advisory_lock|pg_try_advisory_lock|set_config\s*\(|with\s+hold", re.IGNORECASE)
+"""What a transaction's end does not take back of a PostgreSQL session."""
+_LONGEST_CACHED: Final = 4096
+
+
+ENDED: Final = "a handler's db was used after the handler had ended; await what uses it before returning"
+
+
+class Leads(Enum):
+    """What a statement leads to."""
+
+    NOTHING = "nothing"
+    THE_END = "the end"
+    """Of the transaction."""
+    A_REST = "a rest"
+    """In the session."""
+
+
+def leads_to(statement: str) -> Leads:
+    """By its text."""
+    return _remembered(statement) if len(statement) <= _LONGEST_CACHED else _found(statement)
+
+
+def _found(statement: str) -> Leads:
+    if _ENDS.match(statement):
+        return Leads.THE_END
+    return Leads.A_REST if _LEAVES.match(statement) or _LEAVES_INSIDE.search(statement) else Leads.NOTHING
+
+
+_remembered: Final = lru_cache(maxsize=512)(_found)
+
+
+class TransactionIsOurs(RuntimeError):
+    """A handler tried to end the transaction it was given. The barrier row, the effect and the reply commit together, by the kit."""
+
+
+class HandlerHasEnded(RuntimeError):
+    """A handler's `db` was used when the handler had ended: by a task it left behind, or through a reference that was kept."""
+
+
+def refuse(what: str) -> NoReturn:
+    raise TransactionIsOurs(
+        f"{what} on a handler's db: the kit commits barrier row, effect and reply together; just return or raise"
+    )
+
+
+class Guard:
+    """Of one transaction."""
+
+    __slots__ = ("_before", "_kit", "_runs", "_streams", "lent", "spoilt", "torn")
+
+    def __init__(self) -> None:
+        self._kit = RUNNING.get()
+        self._streams: list[Any] = []
+        self._runs: set[object] = set()
+        self._before: set[object] = set()
+        """The runs that speak on it while it is lent, and that did while it was lent before: an action and its undo may share one."""
+        self.lent = False
+        """A handler has it."""
+        self.spoilt = False
+        """The handler left something behind that a transaction's end does not take back: the session is not to be used again."""
+        self.torn = False
+        """SQLAlchemy was told to end the transaction, and was stopped on the way: it takes it for ended, the database does not."""
+
+    def used(self) -> None:
+        """Raises when the handler has ended."""
+        run = RUNNING.get()
+        if not self.lent or run in self._before:
+            raise HandlerHasEnded(ENDED)
+        if run is not None:
+            self._runs.add(run)
+
+    def asked(self, statement: object) -> None:
+        """Before a statement of the handler's."""
+        self.used()
+        if isinstance(statement, str):
+            match leads_to(statement):
+                case Leads.THE_END:
+                    refuse("execute(COMMIT, ROLLBACK or BEGIN)")
+                case Leads.A_REST:
+                    self.spoilt = True
+
+    @contextlib.contextmanager
+    def lending(self) -> Iterator[None]:
+        """For as long as the handler runs."""
+        self.lent = True
+        try:
+            yield
+        finally:
+            self.lent = False
+            self._before |= self._runs
+            self._runs.clear()
+
+    async def close_streams(self) -> None:
+        """What was left open would be read on in the middle of somebody else's statement; on SQLite it would keep its connection at what
+        the database was then, and from writing for ever."""
+        streams, self._streams = self._streams, []
+        for cursor in streams:
+            with contextlib.suppress(Exception):
+                await greenlet_spawn(cursor.close)
+
+    def _is_kits(self) -> bool:
+        return not self.lent and RUNNING.get() is self._kit
+
+    # SQLAlchemy's events: they see what goes past `db` too, through a session, a synchronous connection or a transaction object.
+
+    def watch(self, connection: AsyncConnection) -> None:
+        """From now on SQLAlchemy asks for what is done on this connection."""
+        assert connection.sync_connection is not None
+        connection.sync_connection.execution_options(**{_KEY: self})
+
+    def before_statement(self, cursor: Any, statement: str) -> None:
+        if not self._is_kits():
+            self.asked(statement)
+            if getattr(cursor, "server_side", False):
+                self._streams.append(cursor)
+
+    def before_end(self, name: str) -> None:
+        if not self._is_kits():
+            self.spoilt = self.torn = True
+            self.used()
+            refuse(f"{name}()")
+
+
+class Watch:
+    """Asks the guards, for as long as the engine is a participant's."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._listeners = (
+            (engine.sync_engine, "before_cursor_execute", self._statement),
+            (engine.sync_engine, "commit", self._commit),
+            (engine.sync_engine, "rollback", self._rollback),
+        )
+        for listener in self._listeners:
+            event.listen(*listener)
+
+    def stop(self) -> None:
+        for listener in self._listeners:
+            event.remove(*listener)
+
+    def _statement(self, connection: Connection, cursor: Any, statement: str, *_: object) -> None:
+        guard: Guard | None = connection.get_execution_options().get(_KEY)
+        if guard is not None:
+            guard.before_statement(cursor, statement)
+
+    def _commit(self, connection: Connection) -> None:
+        guard: Guard | None = connection.get_execution_options().get(_KEY)
+        if guard is not None:
+            guard.before_end("commit")
+
+    def _rollback(self, connection: Connection) -> None:
+        guard: Guard | None = connection.get_execution_options().get(_KEY)
+        if guard is not None:
+            guard.before_end("rollback")

@@ -1,0 +1,314 @@
+"""The barrier's transaction through SQLAlchemy Core: PostgreSQL and SQLite.
+
+SQLite's driver would begin a transaction late and as a reader; so it is put into autocommit and told `BEGIN IMMEDIATE` and `COMMIT`.
+PostgreSQL's own id of the transaction proves at `save` that the handler did not end it; on SQLite an open savepoint proves the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Delete, Select, Update, bindparam, delete, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from saga_participant.barrier.entry import Entry
+from saga_participant.database.asyncpg_transaction import SAVEPOINT, asyncpg_intact
+from saga_participant.database.errors import refused
+from saga_participant.database.guard import Guard
+from saga_participant.database.guarded import GuardedAsyncpg, GuardedConnection, GuardedSession
+from saga_participant.database.joined_statements import NOW, XID
+from saga_participant.database.row_mapping import COLUMNS, entry_of, values_of
+from saga_participant.database.transactions import (
+    CLEANUP_S,
+    COMMIT_LIMIT_S,
+    NO_ROW,
+    Claimed,
+    CommitRefused,
+    CommitUnknown,
+)
+from saga_participant.handling.handlers import Handle
+from saga_participant.outcomes import BarrierBroken
+from saga_participant.tables import saga_barrier
+
+_PG_XID: Final = f"{XID}::text"
+_SQLITE_NOW: Final = (
+    "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000)"
+)
+_GIVEN: Final = ("saga_id", "step", "tenant", "incarnation", "run", "state", "expires_at")
+_CHANGING: Final = tuple(name for name in COLUMNS if name not in ("saga_id", "step"))
+
+
+def _claim(insert: Any, now: str, xid: str) -> Any:
+    """Makes the row, provisionally; no row comes back when it exists. Waits for whoever is making the same one."""
+    values = {name: bindparam(name, type_=saga_barrier.c[name].type) for name in _GIVEN}
+    statement = insert(saga_barrier).values(**values, at=literal_column(now)).on_conflict_do_nothing()
+    return statement.returning(saga_barrier.c.at, literal_column(xid).label("xid"))
+
+
+def _lock(now: str, xid: str) -> Select[Any]:
+    """Reads the row and keeps it from everybody else until the end of the transaction (on SQLite there is nobody else)."""
+    columns = [saga_barrier.c[name] for name in COLUMNS]
+    found = select(*columns, literal_column(now).label("now"), literal_column(xid).label("xid"))
+    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
+    return found.where(saga_barrier.c.saga_id == key, saga_barrier.c.step == bindparam("key_step")).with_for_update()
+
+
+def _save(now: str, xid: str) -> Update:
+    """Writes the row, in the transaction that claimed it and in no other."""
+    values = {name: bindparam(name, type_=saga_barrier.c[name].type) for name in _CHANGING}
+    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
+    where = (
+        saga_barrier.c.saga_id == key,
+        saga_barrier.c.step == bindparam("key_step"),
+        literal_column(xid) == bindparam("key_xid"),
+    )
+    return update(saga_barrier).where(*where).values(**values, at=literal_column(now))
+
+
+def _forget() -> Delete:
+    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
+    return delete(saga_barrier).where(saga_barrier.c.saga_id == key, saga_barrier.c.step == bindparam("key_step"))
+
+
+class SqlTransaction:
+    """What both databases share."""
+
+    CLAIM: Any
+    LOCK: Any
+    SAVE: Any
+    FORGET = _forget()
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._guard = Guard()
+        self._open = False
+        self._xid = ""
+        self._now_us = 0
+
+    @property
+    def reusable(self) -> bool:
+        return False  # SQLAlchemy's pool resets a connection when it is given back
+
+    @property
+    def spoilt(self) -> bool:
+        return self._guard.spoilt
+
+    async def claim(self, fresh: Entry) -> Claimed:
+        row = fresh.row
+        given = {
+            "saga_id": fresh.saga_id,
+            "step": fresh.step,
+            "tenant": fresh.tenant,
+            "incarnation": row.incarnation,
+            "run": row.run,
+            "state": row.state.value,
+            "expires_at": fresh.expires_at_us,
+        }
+        for _ in range(2):  # a row that was there and is gone again (collected) is made by the second turn
+            made = (await self._connection.execute(self.CLAIM, given)).mappings().one_or_none()
+            if made is not None:
+                self._xid, self._now_us = made["xid"], made["at"]
+                return Claimed(entry=None, expired=fresh.expires_at_us <= self._now_us)
+            claimed = await self.lock(fresh.saga_id, fresh.step)
+            if claimed.entry is not None:
+                return claimed
+        raise BarrierBroken("the barrier row comes and goes")
+
+    async def lock(self, saga_id: UUID, step: str) -> Claimed:
+        found = (await self._connection.execute(self.LOCK, {"key_saga": saga_id, "key_step": step})).mappings().one_or_none()
+        if found is None:
+            return NO_ROW
+        self._xid, self._now_us = found["xid"], found["now"]
+        return Claimed(entry=entry_of(dict(found), self._now_us))
+
+    async def clock(self) -> int:
+        return self._now_us
+
+    @property
+    def torn(self) -> bool:
+        return self._guard.torn
+
+    async def save(self, entry: Entry) -> None:
+        values = values_of(entry)
+        given = {name: values[name] for name in _CHANGING}
+        done = await self._connection.execute(
+            self.SAVE, given | {"key_saga": entry.saga_id, "key_step": entry.step, "key_xid": self._xid}
+        )
+        if done.rowcount != 1:
+            raise BarrierBroken("the handler ended the transaction it was given")
+
+    async def forget(self, entry: Entry) -> None:
+        done = await self._connection.execute(self.FORGET, {"key_saga": entry.saga_id, "key_step": entry.step})
+        if done.rowcount != 1:
+            raise BarrierBroken("the barrier row is gone")
+
+    @contextlib.asynccontextmanager
+    async def handle(self, wanted: Handle) -> AsyncIterator[Any]:
+        self._guard.watch(self._connection)
+        guarded = GuardedConnection(self._connection.engine, self._connection.sync_connection)
+        if wanted is Handle.SESSION:
+            session = GuardedSession(
+                bind=guarded, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=True
+            )
+            try:
+                with self._guard.lending():
+                    yield session
+                await session.finish()
+            finally:
+                await self._guard.close_streams()
+                await session.abandon()
+                guarded.end()
+        elif wanted is Handle.ASYNCPG:
+            driver = (await self._connection.get_raw_connection()).driver_connection
+            with self._guard.lending():
+                yield GuardedAsyncpg(driver, self._guard)
+        else:
+            try:
+                with self._guard.lending():
+                    yield guarded
+            finally:
+                await self._guard.close_streams()
+                guarded.end()
+
+    async def interrupt(self) -> None:
+        """The driver takes a cancellation to the server."""
+        self._guard.lent = False
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        async with self._connection.begin_nested():
+            yield
+
+    def lost(self) -> bool:
+        return self._connection.invalidated or self._connection.closed
+
+
+class PostgresTransaction(SqlTransaction):
+    """PostgreSQL, with any asyncio driver SQLAlchemy knows."""
+
+    CLAIM = _claim(postgresql.insert, NOW, _PG_XID)
+    LOCK = _lock(NOW, _PG_XID)
+    SAVE = _save(NOW, _PG_XID)
+    _inside: str | None = None
+    """The savepoint that a handler runs in."""
+
+    async def start(self) -> None:
+        await self._connection.begin()
+        self._open = True
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """One more inside SQLAlchemy's, of a name that the driver can be told."""
+        async with super().savepoint():
+            await self._connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
+            self._inside = SAVEPOINT
+            try:
+                yield
+            finally:
+                self._inside = None
+
+    async def intact(self) -> bool:
+        """Asked of the driver where it can tell: SQLAlchemy may have closed its own idea of the transaction after an error."""
+        if self.lost():
+            return True
+        driver: Any = (await self._connection.get_raw_connection()).driver_connection
+        if hasattr(driver, "is_in_transaction"):
+            return await asyncpg_intact(driver, self._xid, self._inside)
+        try:
+            return bool((await self._connection.exec_driver_sql(f"SELECT {_PG_XID}")).scalar_one() == self._xid)
+        except SQLAlchemyError:
+            return True  # a statement failed, so nothing but the end of this transaction is possible
+
+    async def commit(self) -> None:
+        self._open = False
+        if self.torn:
+            raise CommitRefused("the transaction was torn by what a handler left behind")
+        try:
+            async with asyncio.timeout(COMMIT_LIMIT_S):
+                await self._connection.commit()
+        except Exception as error:
+            if refused(error):
+                raise CommitRefused(type(error).__name__) from error
+            with contextlib.suppress(SQLAlchemyError):
+                await self._connection.invalidate()
+            raise CommitUnknown(type(error).__name__) from error
+
+    async def rollback(self) -> None:
+        self._open = False
+        if not self.lost() and self._connection.in_transaction():
+            await self._connection.rollback()
+
+
+class SqliteTransaction(SqlTransaction):
+    """SQLite by aiosqlite."""
+
+    CLAIM = _claim(sqlite.insert, _SQLITE_NOW, "''")
+    LOCK = _lock(_SQLITE_NOW, "''")
+    SAVE = _save(_SQLITE_NOW, "''")
+
+    async def start(self) -> None:
+        await self._connection.execution_options(isolation_level="AUTOCOMMIT")
+        self._driver: Any = (await self._connection.get_raw_connection()).driver_connection
+        await self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        self._open = True
+
+    @contextlib.asynccontextmanager
+    async def handle(self, wanted: Handle) -> AsyncIterator[Any]:
+        if wanted is Handle.ASYNCPG:
+            raise AssertionError("a handler for asyncpg.Connection needs PostgreSQL")
+        await self._connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
+        async with super().handle(wanted) as db:
+            yield db
+        try:
+            await self._connection.exec_driver_sql(f"RELEASE {SAVEPOINT}")
+        except SQLAlchemyError:
+            raise BarrierBroken("the handler ended the transaction it was given") from None
+
+    async def save(self, entry: Entry) -> None:
+        if not await self._in_transaction():
+            raise BarrierBroken("the handler ended the transaction it was given")
+        await super().save(entry)
+
+    async def interrupt(self) -> None:
+        """A statement runs in a thread of its own, and goes on there whatever becomes of who waits for it. And a connection that is
+        closed keeps the database locked for as long as anybody holds a cursor of it: so the transaction ends before that."""
+        self._guard.lent = False
+        with contextlib.suppress(Exception):
+            await self._driver.interrupt()
+            async with asyncio.timeout(CLEANUP_S):
+                await self._driver.rollback()
+
+    async def intact(self) -> bool:
+        try:
+            await self._connection.exec_driver_sql(f"ROLLBACK TO {SAVEPOINT}")
+        except SQLAlchemyError:
+            return False
+        return True
+
+    async def commit(self) -> None:
+        self._open = False
+        try:
+            await self._connection.exec_driver_sql("COMMIT")
+        except Exception as error:
+            if await self._in_transaction():  # it is still open: a constraint that is checked at the end
+                await self._driver.rollback()
+                raise CommitRefused(type(error).__name__) from error
+            raise CommitUnknown(type(error).__name__) from error
+
+    async def rollback(self) -> None:
+        self._open = False
+        if await self._in_transaction():
+            await self._driver.rollback()  # whatever SQLAlchemy thinks of it
+
+    @property
+    def spoilt(self) -> bool:
+        return False  # there is nothing in a session that one command could harm another with
+
+    async def _in_transaction(self) -> bool:
+        return not self.lost() and bool(getattr(self._driver, "in_transaction", False))

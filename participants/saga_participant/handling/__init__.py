@@ -1,0 +1,1 @@
+"""Handlers: how they are registered, read from their types, and run within bounds."""

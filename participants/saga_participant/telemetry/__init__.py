@@ -1,0 +1,1 @@
+"""What a participant counts, logs and traces, and its health."""

@@ -1,0 +1,194 @@
+"""The `process` span of a command: CONSUMER, child of the command's `traceparent`; the reply carries it on.
+
+Only the OpenTelemetry API is used: without an SDK in the process nothing is recorded and the command's own context goes out again.
+No payload, no exception text and no token is ever an attribute. Semantic conventions 1.44 for messaging, except that the span is named
+for the command's record, where they have the topic: a topic holds commands of many kinds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from contextvars import Token
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry import context, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TracerProvider,
+    TraceState,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from saga_messaging.broker import Record
+from saga_participant.barrier.answers import Answer
+from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.errors import BadMessage
+from saga_schemas.outcomes import Outcome
+from saga_schemas.records import Failure, read_own
+
+SEMANTIC_CONVENTIONS: Final = "https://opentelemetry.io/schemas/1.44.0"
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+_BAGGAGE: Final = W3CBaggagePropagator()
+_ERRORS: Final = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.UNSUPPORTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What a reply carries on of the trace."""
+
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
+@dataclass(slots=True)
+class Processing:
+    """The span of one command at work."""
+
+    span: Span
+    hop: Hop
+
+    def answered(self, answers: Sequence[Answer], to: CommandHeaders) -> None:
+        """Note what the command led to. The last answer to it counts; there is none where nothing may be said."""
+        if not self.span.is_recording():
+            return
+        own = [answer for answer in answers if answer.to.message_id == to.message_id]
+        last = own[-1] if own else None
+        self.span.set_attribute("saga.outcome", last.outcome.value if last is not None else "none")
+        self.span.set_attribute("saga.duplicate", last is not None and last.repeated)
+        if last is not None and last.outcome in _ERRORS:
+            code = _code(last)
+            if code is not None:
+                self.span.set_attribute("saga.code", code)
+            self._failed(last.outcome.value, last.outcome.value if code is None else f"{last.outcome.value}: {code}")
+
+    def ended_in(self, error: BaseException) -> None:
+        """It was cancelled, or a bug of ours: nothing is said of it, and the command comes again."""
+        self._failed(type(error).__qualname__, type(error).__qualname__)
+
+    def _failed(self, kind: str, description: str) -> None:
+        self.span.set_attribute("error.type", kind)
+        self.span.set_status(Status(StatusCode.ERROR, description))
+
+
+_UNRECORDED: Final = Processing(span=trace.INVALID_SPAN, hop=Hop())
+
+
+class _PassedOn:
+    """The command's own context is the current one: all there is without an SDK. A class, since most participants pay for this alone."""
+
+    __slots__ = ("_parent", "_token")
+
+    def __init__(self, parent: Context) -> None:
+        self._parent = parent
+
+    def __enter__(self) -> Processing:
+        self._token: Token[Context] = context.attach(self._parent)
+        return _UNRECORDED
+
+    def __exit__(self, *_: object) -> None:
+        context.detach(self._token)
+
+
+class Tracing:
+    """Makes the spans of one participant."""
+
+    def __init__(self, participant: str, group: str, provider: TracerProvider | None = None) -> None:
+        """`provider`: None is the process's."""
+        self._tracer = trace.get_tracer("saga_participant", tracer_provider=provider, schema_url=SEMANTIC_CONVENTIONS)
+        self._provider = provider
+        self._participant = participant
+        self._group = group
+
+    def process(self, headers: CommandHeaders, record: Record) -> AbstractContextManager[Processing]:
+        """The handler's own spans become children of this one; without an SDK, what it sends on becomes part of the command's trace."""
+        parent = _parent(headers)
+        provider = self._provider or trace.get_tracer_provider()  # asked each time: an SDK may be installed late
+        if isinstance(provider, trace.ProxyTracerProvider):
+            return _PassedOn(parent)
+        return self._recorded(parent, headers, record)
+
+    @contextlib.contextmanager
+    def _recorded(self, parent: Context, headers: CommandHeaders, record: Record) -> Iterator[Processing]:
+        # The parent becomes current first: a span that is given its parent takes nothing else of that context along, no baggage.
+        with (
+            _PassedOn(parent),
+            self._tracer.start_as_current_span(
+                f"process {headers.record}",
+                kind=SpanKind.CONSUMER,
+                record_exception=False,
+                set_status_on_exception=False,
+            ) as span,
+        ):
+            if span.is_recording():
+                span.set_attributes(self._attributes(headers, record))
+            processing = Processing(span=span, hop=_hop(span))
+            try:
+                yield processing
+            except BaseException as error:
+                processing.ended_in(error)
+                raise
+
+    def _attributes(self, headers: CommandHeaders, record: Record) -> dict[str, str | int | bool]:
+        return {
+            "messaging.system": "kafka",
+            "messaging.operation.type": "process",
+            "messaging.operation.name": "process",
+            "messaging.destination.name": record.topic,
+            "messaging.destination.partition.id": str(record.partition),
+            "messaging.kafka.message.key": str(headers.saga_id),
+            "messaging.kafka.offset": record.offset,
+            "messaging.message.id": headers.message_id,
+            "messaging.message.conversation_id": str(headers.saga_id),
+            "messaging.consumer.group.name": self._group,
+            "saga.participant": self._participant,
+            "saga.id": str(headers.saga_id),
+            "saga.step": headers.step,
+            "saga.kind": headers.kind.value,
+            "saga.run": headers.run,
+            "saga.attempt": headers.attempt,
+        }
+
+
+def _parent(headers: CommandHeaders) -> Context:
+    """The context a command came with. Its `traceparent` was checked when the headers were read, so it is only taken apart here."""
+    parent, given = Context(), headers.traceparent
+    if given is not None:
+        came_with = SpanContext(
+            trace_id=int(given[3:35], 16),
+            span_id=int(given[36:52], 16),
+            is_remote=True,
+            trace_flags=TraceFlags(int(given[53:55], 16)),
+            trace_state=None if headers.tracestate is None else TraceState.from_header([headers.tracestate]),
+        )
+        parent = trace.set_span_in_context(NonRecordingSpan(came_with), parent)
+    return parent if headers.baggage is None else _BAGGAGE.extract({"baggage": headers.baggage}, parent)
+
+
+def _code(answer: Answer) -> str | None:
+    """What a handler's no or failure was called."""
+    if answer.outcome is Outcome.UNSUPPORTED:
+        return None
+    try:
+        return read_own(answer.content.payload, Failure).code
+    except BadMessage:  # a remembered reply of a row that was edited by hand
+        return None
+
+
+def _hop(span: Span) -> Hop:
+    context = span.get_span_context()
+    if not context.is_valid:
+        return Hop()
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
+    return Hop(traceparent=carrier.get("traceparent"), tracestate=carrier.get("tracestate"))

@@ -1,0 +1,160 @@
+"""The application over a coordinator that does as the test says; nothing listens on a port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from saga_coordinator.api import create_app
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.starts.requests import StartRequest, StartResult
+from saga_coordinator.store.port import SagaRow
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_coordinator.views.deliveries import Delivery
+from saga_schemas.topics import Topics
+
+SAGA = UUID("019b0000-0000-7000-8000-000000000001")
+OTHER = UUID("019b0000-0000-7000-8000-000000000002")
+UNKNOWN = UUID("019b0000-0000-7000-8000-00000000ffff")
+
+
+def saga_row(saga_id: UUID = SAGA, **changes: Any) -> SagaRow:
+    fields: dict[str, Any] = {
+        "id": saga_id,
+        "tenant": "default",
+        "definition_id": 1,
+        "version": 1,
+        "phase": "RUNNING",
+        "engine_rev": 1,
+        "state_format": 1,
+        "incarnation": 0,
+        "state": b"",
+        "business_key": "o-17",
+        "wake_at": None,
+        "trace_id": "0" * 31 + "1",
+        "parent_span": None,
+        "trace_flags": 0,
+        "tracestate": None,
+        "baggage": None,
+        "max_expiry": 0,
+        "started_at": 1_700_000_000_000_000,
+        "closed_at": None,
+    }
+    return SagaRow(**(fields | changes))
+
+
+@dataclass
+class ScriptedStore:
+    """Holds the sagas a test puts in; `raises` is what reading does instead."""
+
+    sagas: dict[UUID, SagaRow] = field(default_factory=lambda: {SAGA: saga_row(), OTHER: saga_row(OTHER, tenant="another")})
+    raises: Exception | None = None
+
+    async def saga(self, saga_id: UUID) -> SagaRow | None:
+        self._fail()
+        return self.sagas.get(saga_id)
+
+    async def list_sagas(self, wanted: object) -> tuple[list[Any], str | None]:
+        self._fail()
+        return [], None
+
+    async def definitions(self, tenant: str) -> list[Any]:
+        self._fail()
+        return []
+
+    async def schemas(self) -> list[Any]:
+        self._fail()
+        return []
+
+    async def open_definition_ids(self) -> set[int]:
+        return set()
+
+    async def dead_letter(self, letter: UUID) -> None:
+        self._fail()
+
+    def _fail(self) -> None:
+        if self.raises is not None:
+            raise self.raises
+
+
+@dataclass
+class Settings:
+    tenant: str = "default"
+    jaeger_url: str | None = None
+    trace_sample_on_failure: bool = False
+
+
+class ScriptedCoordinator:
+    """Every act does what the test says: raises, or is noted."""
+
+    def __init__(self) -> None:
+        store: Any = ScriptedStore()
+        self.store = store
+        self.definitions = DefinitionCache(store, "default")
+        self.settings = Settings()
+        self.topics = Topics()
+        self.instruments = Instruments()
+        self.raises: Exception | None = None
+        self.created = True
+        self.starts: list[StartRequest] = []
+        self.traces_ignored = 0
+        self.acts: list[tuple[object, ...]] = []
+        self.unready: list[str] = []
+
+    async def start(self, request: StartRequest) -> StartResult:
+        self._fail()
+        self.starts.append(request)
+        return StartResult(saga_id=SAGA, created=self.created)
+
+    async def cancel(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("cancel", saga_id, reason, actor))
+
+    async def retry_step(self, saga_id: UUID, step: str, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("retry", saga_id, step, reason, actor))
+
+    async def waive_step(self, saga_id: UUID, step: str, evidence: str, actor: str, unsafe: bool) -> None:
+        self._fail()
+        self.acts.append(("waive", saga_id, step, evidence, actor, unsafe))
+
+    async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
+        self._fail()
+        return await self.store.saga(saga_id)  # type: ignore[no-any-return]
+
+    async def ready(self) -> list[str]:
+        return self.unready
+
+    def trace_ignored(self) -> None:
+        self.traces_ignored += 1
+
+    def delivery(self) -> Delivery:
+        return Delivery()
+
+    async def no_consumer(self) -> Mapping[str, str]:
+        return {}
+
+    def _fail(self) -> None:
+        if self.raises is not None:
+            raise self.raises
+
+
+@pytest.fixture
+def coordinator() -> ScriptedCoordinator:
+    return ScriptedCoordinator()
+
+
+@pytest.fixture
+async def http(coordinator: ScriptedCoordinator) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that sees an unexpected exception as an exception, unless the application answered it."""
+    transport = httpx.ASGITransport(create_app(coordinator))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as client:
+        yield client
+
+
+START = {"definition": "order", "input": {"order_id": "o-17"}}

@@ -1,0 +1,277 @@
+"""The view of one saga: bounded whatever happened, and there even when definition or state cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+
+from saga_coordinator.definitions import compile_definition, lint, records_reached
+from saga_coordinator.engine import decide
+from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
+from saga_coordinator.engine.events import Env, Reply, Start, WakeUp
+from saga_coordinator.engine.facts import evolve
+from saga_coordinator.engine.state import Saga
+from saga_coordinator.inbound.dead_letters import encode_headers
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.store.port import (
+    AttentionRow,
+    DeadLetter,
+    DefinitionRow,
+    JournalRow,
+    OutboxRow,
+    SagaRow,
+    SchemaRow,
+    shard_of,
+)
+from saga_coordinator.views.deliveries import Delivery
+from saga_coordinator.views.journal import record_views
+from saga_coordinator.views.payloads import ANSWER_BYTES, SHOWN_BYTES, Payloads
+from saga_coordinator.views.saga import SagaView, saga_view
+from saga_coordinator.views.step_history import FIRST_SHOWN
+from saga_schemas.catalog import Catalog
+from saga_schemas.codec import encode
+from saga_schemas.files import read_schemas
+from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.plain import from_plain
+from saga_schemas.records import EMPTY_BYTES
+from saga_schemas.schema import Schema
+from support.paths import ROOT
+from unit.coordinator.api.conftest import SAGA, saga_row
+
+SHOP = read_schemas(ROOT / "participants/saga_demo/schemas")
+CATALOG = Catalog(SHOP)
+COMPILED = compile_definition(
+    lint((ROOT / "participants/saga_demo/order.saga.yaml").read_text(), "order", CATALOG).required(), CATALOG
+)
+T0 = 1_700_000_000_000_000
+SECOND = 1_000_000
+ORDER = {
+    "order_id": "o-17",
+    "customer": "ada",
+    "account": "a-1",
+    "sku": "s-1",
+    "quantity": 2,
+    "total": 1999,
+    "address": "Main St 1",
+}
+
+
+@dataclass
+class Stored:
+    """One saga in a store of its own: the engine is real, the rows are in memory."""
+
+    row: SagaRow = field(default_factory=saga_row)
+    saga: Saga | None = None
+    records: list[JournalRow] = field(default_factory=list)
+    attention: list[AttentionRow] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    without_definition: bool = False
+    now_us: int = T0
+
+    def happens(self, event: Any, *, after_s: float = 1) -> Stored:
+        """Let the engine decide and keep what the coordinator would store."""
+        self.now_us += int(after_s * SECOND)
+        facts = decide(COMPILED.definition, self.saga, event, Env(now=self.now_us), empty=EMPTY_BYTES)
+        if facts:
+            self.saga = evolve(self.saga, facts)
+            self.records.append(
+                JournalRow(
+                    saga_id=SAGA, version=self.saga.version, at=self.now_us, kind=type(event).__name__.lower(), engine_rev=1,
+                    format=FORMAT, facts=encode_facts(facts),
+                )
+            )  # fmt: skip
+            self.row = replace(
+                self.row, version=self.saga.version, phase=self.saga.phase.value, state=encode_saga(self.saga), started_at=T0 + SECOND,
+                closed_at=self.saga.closed_at,
+            )  # fmt: skip
+        return self
+
+    def answered(self, step: str, outcome: Outcome, *, kind: Kind = Kind.ACTION, payload: bytes | None = None) -> Stored:
+        assert self.saga is not None
+        state = self.saga.steps[step]
+        return self.happens(
+            Reply(
+                step=step, kind=kind, run=state.run, attempt=state.attempt, incarnation=0, version=self.saga.version, outcome=outcome,
+                payload=payload, code="busy" if outcome is Outcome.FAILED else None,
+            )
+        )  # fmt: skip
+
+    # What the view asks of a store.
+
+    async def now(self) -> int:
+        return self.now_us
+
+    async def journal(self, saga_id: UUID, *, after: int, limit: int) -> list[JournalRow]:
+        return [record for record in self.records if record.version > after][:limit]
+
+    async def attention_of(self, saga_id: UUID) -> list[AttentionRow]:
+        return self.attention
+
+    async def dead_letters_of(self, key: bytes, *, since: int, limit: int) -> list[DeadLetter]:
+        assert key == str(SAGA).encode()
+        return [letter for letter in reversed(self.letters) if letter.at >= since][:limit]
+
+    async def outbox_older_than(self, shard: int, before: int, limit: int) -> list[OutboxRow]:
+        assert shard == shard_of(SAGA)
+        return self.outbox
+
+    async def definition_rows(self, ids: object) -> list[DefinitionRow]:
+        if self.without_definition:
+            return []
+        pins = {name: schema.id for name in records_reached(COMPILED.document) if (schema := CATALOG.latest(name)) is not None}
+        row = DefinitionRow(
+            id=1, hash=COMPILED.definition.hash, tenant="default", name="order", version=1, document=COMPILED.document.canonical,
+            reader_schemas=pins, active=True, registered_at=T0,
+        )  # fmt: skip
+        return [row]
+
+    async def schemas(self) -> list[SchemaRow]:
+        return [SchemaRow(id=schema.id, subject=schema.full_name, version=1, document=schema.canonical) for schema in SHOP]
+
+    async def view(self, no_consumer: Mapping[str, str] | None = None, delivery: Delivery | None = None) -> SagaView:
+        store: Any = self
+        definitions = DefinitionCache(store, "default")
+        await definitions.refresh_schemas()
+        return await saga_view(self.row, store=store, definitions=definitions, no_consumer=no_consumer, delivery=delivery)
+
+
+def schema(name: str) -> Schema:
+    found = CATALOG.latest(name)
+    assert found is not None
+    return found
+
+
+def started() -> Stored:
+    order = encode(schema("shop.PlaceOrder"), from_plain(schema("shop.PlaceOrder"), ORDER))
+    return Stored().happens(Start(id=str(SAGA), tenant="default", key="o-17", input=order, incarnation=0))
+
+
+def step(view: SagaView, name: str) -> Any:
+    return next(one for one in view.steps if one.name == name)
+
+
+async def test_of_many_attempts_the_first_five_and_the_last_are_shown() -> None:
+    stored = started()
+    for _ in range(30):
+        stored.happens(WakeUp(), after_s=400)
+    view = await stored.view()
+    reserve = step(view, "reserve")
+    assert len(reserve.attempts) == FIRST_SHOWN + 1
+    assert [attempt.attempt for attempt in reserve.attempts[:FIRST_SHOWN]] == [1, 2, 3, 4, 5]
+    assert stored.saga is not None
+    assert reserve.attempts[-1].attempt == stored.saga.steps["reserve"].attempt > 10
+    assert reserve.attempts_omitted == stored.saga.steps["reserve"].attempt - (FIRST_SHOWN + 1)
+
+
+async def test_a_failed_attempt_shows_its_code_and_the_next_is_open() -> None:
+    view = await started().answered("reserve", Outcome.FAILED).happens(WakeUp(), after_s=60).view()
+    first, second = step(view, "reserve").attempts
+    assert (first.outcome, first.code, first.duration_ms) == (Outcome.FAILED, "busy", 1000)
+    assert (second.attempt, second.outcome, second.answered_at) == (2, None, None)
+
+
+async def test_the_reply_is_plain_json_even_when_no_mapping_reads_it() -> None:
+    payload = encode(schema("shop.StockReserved"), {"reservation_id": "r-1"})
+    view = await started().answered("reserve", Outcome.SUCCEEDED, payload=payload).view()
+    assert step(view, "reserve").reply == {"reservation_id": "r-1"}
+
+
+def refused(at: int, *, step: str = "reserve", reason: str = "unknown_schema", consumer: str = "replies") -> DeadLetter:
+    """A dead letter as the reply loop leaves it."""
+    return DeadLetter(
+        id=UUID(int=at), consumer=consumer, topic="saga.reply.inventory", partition=0, offset=1, at=at, reason=reason,
+        detail="no schema of id 80000001 is known here", key=str(SAGA).encode(), value=b"\0",
+        headers=encode_headers((("ce_sagastep", step.encode()),)), relayed=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "way_out"), [("unknown_schema", "saga schema add"), ("schema_mismatch", "saga dlq show")])
+async def test_a_step_whose_reply_came_and_could_not_be_read_does_not_wait_for_one(reason: str, way_out: str) -> None:
+    stored = started()
+    stored.letters.append(refused(stored.now_us + 1, reason=reason))
+    (waiting,) = [one for one in (await stored.view()).waiting if one.step == "reserve"]
+    assert waiting.name == "reply_unreadable"
+    assert f"{reason}: no schema of id 80000001" in waiting.mover and way_out in waiting.mover
+
+
+async def test_the_attention_of_a_step_whose_reply_could_not_be_read_names_it() -> None:
+    stored = started()
+    assert stored.saga is not None
+    stuck = stored.saga.steps["reserve"]
+    stored.saga = replace(stored.saga, steps={**stored.saga.steps, "reserve": replace(stuck, attention="no_answer")})
+    stored.row = replace(stored.row, state=encode_saga(stored.saga))
+    stored.attention.append(AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since=T0, note=""))
+    stored.letters.append(refused(stored.now_us + 1))
+    (attention,) = (await stored.view()).attention
+    assert "saga schema add" in attention.way_out and "is it running" not in attention.way_out
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [refused(T0 + 10 * SECOND, step="charge"), refused(T0 + 10 * SECOND, consumer="starts"), refused(T0 - SECOND)],
+    ids=["another step's", "no reply", "from before it was asked"],
+)
+async def test_other_dead_letters_leave_a_wait_as_it_is(letter: DeadLetter) -> None:
+    stored = started()
+    stored.letters.append(letter)
+    assert [one.name for one in (await stored.view()).waiting if one.step == "reserve"] == ["reply"]
+
+
+async def test_a_participant_without_consumer_is_named() -> None:
+    view = await started().view({"inventory": "no consumer on saga.cmd.inventory", "mail": "no consumer on saga.cmd.mail"})
+    assert view.waiting[0].mover.startswith("no consumer on saga.cmd.inventory")
+    assert view.notes == ("no consumer on saga.cmd.inventory",)
+
+
+@pytest.mark.parametrize("state", [b"", b"{", b'{"phase": "ASLEEP", "steps": {}}', orjson.dumps([])])
+async def test_a_state_that_cannot_be_read_is_shown_as_such(state: bytes) -> None:
+    stored = started()
+    stored.row = replace(stored.row, state=state, wake_at=T0)
+    stored.attention = [AttentionRow(saga_id=SAGA, step="", reason="engine_error", since=T0, note="")]
+    view = await stored.view()
+    assert (view.phase, view.steps, view.definition, view.input) == ("RUNNING", (), "order", None)
+    assert view.waiting[0].name == "attention:state_unreadable"
+    assert view.attention[0].reason == "engine_error" and "log" in view.attention[0].way_out
+    assert any("cannot be read" in note for note in view.notes)
+
+
+async def test_a_saga_without_its_definition_says_so_and_shows_its_steps() -> None:
+    stored = started()
+    stored.without_definition = True
+    view = await stored.view()
+    assert view.definition is None and view.waiting[0].name == "definition_missing"
+    assert {one.name: one.participant for one in view.steps} == {"reserve": None, "charge": None, "ship": None}
+    assert any(note.startswith("definition_missing") for note in view.notes)
+
+
+async def test_a_journal_record_that_cannot_be_read_hides_no_other() -> None:
+    stored = started().happens(WakeUp(), after_s=400)
+    stored.records[0] = replace(stored.records[0], facts=b"[[")
+    stored.records.append(replace(stored.records[0], version=9, format=7))
+    views = record_views(stored.records, Payloads(CATALOG))
+    assert [bool(view.facts) for view in views] == [False, True, False]
+    assert views[0].note and "format 7" in str(views[2].note)
+    assert (await stored.view()).steps
+
+
+def test_payloads_are_bounded_one_by_one_and_together() -> None:
+    place = schema("shop.PlaceOrder")
+    small = encode(place, from_plain(place, ORDER))
+    large = encode(place, from_plain(place, ORDER | {"address": "x" * SHOWN_BYTES}))
+    payloads = Payloads(CATALOG)
+    assert payloads.show(small).value["order_id"] == "o-17"
+    assert payloads.show(large).value is None and "too large" in str(payloads.show(large).note)
+    middling = encode(place, from_plain(place, ORDER | {"address": "x" * (SHOWN_BYTES - 200)}))
+    shown = [payloads.show(middling).note is None for _ in range(40)]
+    assert shown.count(True) <= ANSWER_BYTES // len(middling) and not shown[-1]
+
+
+def test_bytes_of_an_unknown_schema_are_named_as_such() -> None:
+    shown = Payloads(CATALOG).show(b"\0\0\0\0\7rest")
+    assert shown.value is None and "unknown_schema" in str(shown.note)

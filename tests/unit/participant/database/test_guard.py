@@ -1,0 +1,68 @@
+"""What a statement leads to, by its text: the end of the transaction, or a rest in the session."""
+
+from __future__ import annotations
+
+import pytest
+
+from saga_participant.database.guard import Leads, leads_to
+
+ENDS = [
+    "COMMIT",
+    " commit work;",
+    "/* done */ -- really\n COMMIT",
+    "; END",
+    "ROLLBACK",
+    "rollback and chain",
+    "ABORT",
+    "BEGIN IMMEDIATE",
+    "START TRANSACTION",
+    "PREPARE TRANSACTION 'x'",
+]
+LEAVES = [
+    "SET search_path TO other",
+    "set session statement_timeout = 0",
+    "SET ROLE nobody",
+    "RESET ALL",
+    "LISTEN news",
+    "PREPARE mine AS SELECT 1",
+    "CREATE TEMP TABLE t (n int)",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT set_config('search_path', 'other', false)",
+    "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+]
+NOTHING = [
+    "SELECT 1",
+    "UPDATE t SET a = 1",
+    "INSERT INTO t VALUES ('commit; ROLLBACK')",
+    "INSERT INTO endings VALUES (1)",
+    "SET LOCAL statement_timeout = 0",
+    "SET CONSTRAINTS ALL IMMEDIATE",
+    "SAVEPOINT a",
+    "RELEASE SAVEPOINT a",
+    "ROLLBACK TO a",
+    "ROLLBACK TRANSACTION TO SAVEPOINT a",
+    "SELECT pg_advisory_xact_lock(1)",
+    "WITH beginning AS (SELECT 1) SELECT * FROM beginning",
+]
+
+
+@pytest.mark.parametrize("statement", ENDS)
+def test_the_end_of_a_transaction(statement: str) -> None:
+    assert leads_to(statement) is Leads.THE_END
+    assert leads_to(statement + " " * 5000) is Leads.THE_END
+
+
+@pytest.mark.parametrize("statement", LEAVES)
+def test_a_rest_in_the_session(statement: str) -> None:
+    assert leads_to(statement) is Leads.A_REST
+
+
+@pytest.mark.parametrize("statement", NOTHING)
+def test_neither(statement: str) -> None:
+    assert leads_to(statement) is Leads.NOTHING
+
+
+def test_comments_in_front_of_a_statement_cost_what_their_length_does() -> None:
+    comments = "/* a */ /**/ -- b\n" * 1000
+    assert leads_to(comments + "SELECT 1") is Leads.NOTHING
+    assert leads_to(comments + "COMMIT") is Leads.THE_END
