@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "promise.md").read_text()
 NUMBER = re.compile(r"\b([SL][1-9][0-9]?)\b")
 READ = ("coordinator", "messaging", "participants", "schemas", "tests", "docs")
@@ -31,7 +31,7 @@ def test_every_promise_says_where_it_is_enforced_and_what_tests_it() -> None:
 
 
 def test_every_file_the_page_names_exists() -> None:
-    named = set(re.findall(r"`([\w/]+\.(?:py|cpp))`", PAGE))
+    named = set(re.findall(r"`([\w/]+(?:\.py|\.cpp|/))`", PAGE))
     places = (ROOT, ROOT / "coordinator" / "saga_coordinator")
 
     assert len(named) > 30
