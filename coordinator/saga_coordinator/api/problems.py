@@ -17,8 +17,8 @@ RETRY_AFTER_S: Final = 1
 
 CODES: Final[Mapping[str, tuple[int, str]]] = {
     "bad_request": (400, "The request could not be read."),
-    "json_invalid": (400, "The body is not JSON that can be read in one way only."),
-    "cross_site": (403, "Another site's page may not call this API."),
+    "json_invalid": (400, "The body is not JSON, or JSON that can be read in more than one way."),
+    "cross_site": (403, "A page of another site may not call this API."),
     "not_found": (404, "There is nothing at this path."),
     "saga_unknown": (404, "There is no such saga."),
     "step_unknown": (404, "The saga has no such step."),
@@ -34,8 +34,8 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "schema_collision": (409, "Another schema has this schema's id: change a default or an alias."),
     "past_pivot": (409, "The saga is past its point of no return: it only goes forward."),
     "finished": (409, "The saga is finished and never changes again."),
-    "not_stuck": (409, "The step is in no state in which this can be done."),
-    "is_pivot": (409, "The pivot is never retried or waived by hand: it is asked until it answers."),
+    "not_stuck": (409, "The step is not in a state in which this can be done."),
+    "is_pivot": (409, "The pivot is never waived: it is asked until it answers."),
     "recovering": (409, "The saga was recovered from a backup and waits for definite answers first."),
     "unreadable": (409, "This instance cannot read the saga's state or definition: its log has more."),
     "body_too_large": (413, "The body is larger than 1 MiB."),
@@ -45,9 +45,9 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "key_mismatch": (422, "The key given is not the one the definition computes from the input."),
     "definition_invalid": (422, "The definition has errors."),
     "schema_invalid": (422, "The schema is refused."),
-    "internal": (500, "The coordinator failed at this request; its log has more."),
+    "internal": (500, "The coordinator failed while it answered this request; its log has more."),
     "overloaded": (503, "Too many starts are waiting: try again later with the same request id."),
-    "store_unavailable": (503, "The database does not answer: try again later, a start with the same request id."),
+    "store_unavailable": (503, "The database does not answer: try again later. Repeat a start with the same request id."),
     "definition_missing": (503, "The saga's definition cannot be loaded."),
     "not_ready": (503, "The coordinator is not ready."),
 }

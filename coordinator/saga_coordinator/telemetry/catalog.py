@@ -85,14 +85,15 @@ DURATION = _histogram(
 )
 STEP_LATENCY = _histogram(
     "saga_step_latency_seconds",
-    "From a command's decision to its answer's; asked again in silence it counts from the first asking, accepted work from the step's.",
+    "From sending a command to applying its answer. If no answer came and it was sent again, from the first sending."
+    " For accepted work, from the first sending of the step's action.",
     "s",
     LATENCY_S,
     ("definition", "step", "kind", "outcome"),
     exemplars=True,
 )
 COMMANDS = _counter(
-    "saga_commands_total", "Commands decided, those that ask again included.", "{command}", ("definition", "step", "kind")
+    "saga_commands_total", "Commands sent, including those that ask again.", "{command}", ("definition", "step", "kind")
 )
 RETRIES = _counter(
     "saga_retries_total",
@@ -114,22 +115,24 @@ PARKED = _counter(
     "saga_parked_total", "Times a saga could not go on: a bug, an unreadable state, a missing definition.", "{saga}", ("reason",)
 )
 LOOP_FAILURES = _counter(
-    "saga_loop_failures_total", "Unexpected errors that a background loop has survived: bugs.", "{error}", ("loop",)
+    "saga_loop_failures_total", "Unexpected errors (bugs) that a background loop has survived.", "{error}", ("loop",)
 )
 TROUBLE = _gauge(
     "saga_watchdog_trouble",
-    "1 while the watchdog cannot do this; /readyz says why and gauges may be old.",
+    "1 while the watchdog cannot do `what`: /readyz says why, and gauges may be old.",
     "{problem}",
     ("what",),
 )
 
 # --- starts ------------------------------------------------------------------------------------------------------------------
 
-START_REFUSALS = _counter("saga_start_refusals_total", "Starts refused, by door and code.", "{request}", ("source", "cause"))
-START_BATCH = _histogram("saga_start_batch_requests", "Starts of one transaction.", "{request}", BATCH, ("source",))
+START_REFUSALS = _counter(
+    "saga_start_refusals_total", "Starts refused, by source (HTTP or Kafka) and code.", "{request}", ("source", "cause")
+)
+START_BATCH = _histogram("saga_start_batch_requests", "Starts carried out in one transaction.", "{request}", BATCH, ("source",))
 BAD_TRACE_CONTEXTS = _counter(
     "saga_trace_context_invalid_total",
-    "Starts whose traceparent was malformed or given twice: ignored, the saga has a trace of its own.",
+    "Starts whose traceparent was malformed or given twice. It is ignored, and the saga has a trace of its own.",
     "{request}",
     ("source",),
 )
@@ -137,21 +140,23 @@ HTTP_ANSWERS = _counter("saga_http_answers_total", "HTTP answers.", "{response}"
 
 # --- reading replies and starts ----------------------------------------------------------------------------------------------
 
-REPLY_BATCH = _histogram("saga_reply_batch_records", "Records of reply topics in one transaction.", "{record}", BATCH)
-LAG = _gauge("saga_consumer_lag_records", "Records of reply topics and saga.start not yet applied.", "{record}", ("topic",))
+REPLY_BATCH = _histogram("saga_reply_batch_records", "Records of reply topics applied in one transaction.", "{record}", BATCH)
+LAG = _gauge(
+    "saga_consumer_lag_records", "Records of reply topics and of saga.start that are not yet applied.", "{record}", ("topic",)
+)
 DRAINED_AGE = _gauge(
     "saga_drained_age_seconds",
-    "How long ago the reply partitions of this instance were last read to their end, the worst of each topic.",
+    "How long ago this instance last read its reply partitions to their end (catch-up): the oldest of each topic.",
     "s",
     ("topic",),
 )
 DEAD_LETTERS = _counter("saga_dead_letters_total", "Records that could not be read.", "{record}", ("consumer", "reason"))
 DEAD_LETTER_ROWS = _gauge("saga_dead_letter_rows", "Dead letters kept.", "{row}")
-ORPHANS = _counter("saga_orphan_replies_total", "Replies for sagas this database does not have.", "{record}")
+ORPHANS = _counter("saga_orphan_replies_total", "Replies for sagas that this database does not have.", "{record}")
 OLD_REPLIES = _counter(
-    "saga_old_replies_total", "Replies for sagas of an earlier store on the same Kafka: passed over.", "{record}"
+    "saga_old_replies_total", "Replies for sagas of an earlier store on the same Kafka, passed over.", "{record}"
 )
-INBOX = _gauge("saga_inbox_rows", "Replies waiting for a saga another transaction held.", "{row}")
+INBOX = _gauge("saga_inbox_rows", "Replies that wait for a saga which another transaction held.", "{row}")
 UNREAD = _gauge(
     "saga_command_topic_unread", "1 while nobody reads this participant's command topic.", "{participant}", ("participant",)
 )
@@ -165,28 +170,32 @@ TIMER_OVERDUE = _gauge("saga_timer_overdue_seconds", "How long the earliest wake
 # --- sending -----------------------------------------------------------------------------------------------------------------
 
 OUTBOX = _gauge("saga_outbox_rows", "Messages not yet known to be published.", "{row}")
-OUTBOX_OLDEST = _gauge("saga_outbox_oldest_seconds", "Age of the oldest of them.", "s")
+OUTBOX_OLDEST = _gauge("saga_outbox_oldest_seconds", "Age of the oldest row of the outbox.", "s")
 SWEPT = _counter("saga_outbox_swept_rows_total", "Messages published by the sweeper instead of the hot path.", "{row}")
 HELD = _gauge(
-    "saga_outbox_held_rows", "Messages this instance's sweeper holds back: refused by the broker, or unreadable.", "{row}"
+    "saga_outbox_held_rows",
+    "Messages that this instance's sweeper holds back: the broker refuses them, or they are unreadable.",
+    "{row}",
 )
-SENDER_QUEUE = _gauge("saga_sender_queue_rows", "Messages waiting in memory or on their way.", "{row}")
-SENDER_BYTES = _gauge("saga_sender_queue_bytes", "The same in bytes.", "By")
-SENDER_OLDEST = _gauge("saga_sender_oldest_seconds", "How long the first of them has waited.", "s")
+SENDER_QUEUE = _gauge("saga_sender_queue_rows", "Messages that wait in the Sender's memory or are on their way.", "{row}")
+SENDER_BYTES = _gauge("saga_sender_queue_bytes", "Bytes of these messages.", "By")
+SENDER_OLDEST = _gauge("saga_sender_oldest_seconds", "How long the first message in the Sender has waited.", "s")
 SENDER_BATCH = _histogram("saga_sender_batch_records", "Records handed to the producer at once.", "{record}", BATCH)
 SENT = _counter("saga_sender_sent_records_total", "Records acknowledged by the broker.", "{record}")
 DROPPED = _counter(
-    "saga_sender_dropped_records_total", "Records left to the sweeper: queue full, broker away, or too old.", "{record}"
+    "saga_sender_dropped_records_total",
+    "Records left to the sweeper: the queue was full, the broker away, or the record too old.",
+    "{record}",
 )
-REFUSED = _counter("saga_sender_refused_records_total", "Records the broker would not take.", "{record}")
-REPLACED = _counter("saga_sender_replaced_total", "Producers given up for a fresh one.", "{producer}")
+REFUSED = _counter("saga_sender_refused_records_total", "Records that the broker refused.", "{record}")
+REPLACED = _counter("saga_sender_replaced_total", "Producers replaced by a fresh one.", "{producer}")
 
 # --- telemetry itself --------------------------------------------------------------------------------------------------------
 
-SPANS_EXPORTED = _counter("saga_spans_exported_total", "Spans the collector has taken.", "{span}")
+SPANS_EXPORTED = _counter("saga_spans_exported_total", "Spans that the collector has taken.", "{span}")
 SPAN_FAILURES = _counter("saga_span_export_failures_total", "Exports of spans that failed; they are tried again.", "{export}")
 SPANS_DUE = _gauge("saga_spans_due_rows", "Transitions of sampled sagas whose spans are still owed.", "{row}")
-SPANS_OLDEST = _gauge("saga_spans_due_oldest_seconds", "Age of the oldest of them.", "s")
+SPANS_OLDEST = _gauge("saga_spans_due_oldest_seconds", "Age of the oldest of these transitions.", "s")
 METRIC_FAILURES = _counter("saga_metric_export_failures_total", "Exports of these metrics over OTLP that failed.", "{export}")
 
 ALL: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
