@@ -34,8 +34,8 @@ from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.files import read_schemas
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.ids import command_id, saga_key, uuid7
 from saga_schemas.outcomes import Kind
 

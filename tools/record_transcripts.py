@@ -23,13 +23,12 @@ from saga_coordinator.inbound.reply_reading import ReplyReading
 from saga_coordinator.sagas.messages import Outbound
 from saga_coordinator.sagas.work import SagaWork, Tools
 from saga_coordinator.store.port import SagaRow
-from saga_coordinator.traces.sampling import Sampling, caller_context
+from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.broker import Headers, Outgoing, Record
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode
-from saga_schemas.envelopes import CommandHeaders, StartHeaders, answer
 from saga_schemas.files import read_schemas
-from saga_schemas.headers import decode_command
+from saga_schemas.headers import CommandHeaders, StartHeaders, answer, decode_command
 from saga_schemas.ids import span_id_of, uuid7
 from saga_schemas.outcomes import Outcome
 from saga_schemas.pipeline import read_start
@@ -37,6 +36,7 @@ from saga_schemas.plain import to_plain
 from saga_schemas.records import EMPTY_BYTES, OWN, Empty, Failure, Progress, encode_own
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
+from saga_schemas.trace_context import parse_context
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "loyalty"
 TOKEN_KEYS = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -99,7 +99,7 @@ class Stage:
         begun = read_start(record.key, record.value, record.headers, self.catalog, lambda headers: self.compiled.input_schema)
         saga_id = uuid7(self.now, bytes([self.seed]) * 10)
         given = begun.headers.traceparent
-        trace = Sampling(0.0).begin(saga_id, caller_context([given] if given else [], [])[0])
+        trace = Sampling(0.0).begin(saga_id, parse_context(given))
         row = SagaRow(
             id=saga_id,
             tenant=TENANT,

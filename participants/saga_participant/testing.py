@@ -32,7 +32,7 @@ from saga_participant.handling.containment import contained
 from saga_participant.participant import Participant
 from saga_schemas.binding import bind, record_for
 from saga_schemas.codec import decode, encode
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.ids import command_id, uuid7
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.records import EMPTY_BYTES, Empty, Failure, read_own

@@ -18,7 +18,8 @@ from saga_schemas import limits
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BadMessage, EncodingFailed, UnknownSchema
 from saga_schemas.frozen import frozen
-from saga_schemas.header_fields import RawHeaders, schema_id_header
+from saga_schemas.headers.fields import schema_id_header
+from saga_schemas.headers.names import RawHeaders
 from saga_schemas.schema import MAGIC, Schema
 from saga_schemas.wire_walk import check_wire
 from saga_schemas.zones import misplaced_time

@@ -21,7 +21,7 @@ from saga_schemas.binding import Binding, bind
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode
 from saga_schemas.errors import BadMessage
-from saga_schemas.header_fields import RawHeaders
+from saga_schemas.headers.names import RawHeaders
 from saga_schemas.ids import saga_text
 from saga_schemas.schema import Schema
 

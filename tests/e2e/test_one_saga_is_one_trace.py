@@ -18,8 +18,8 @@ from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import StartHeaders
 from saga_schemas.files import read_schemas
+from saga_schemas.headers import StartHeaders
 from support import shop, traces
 from support.chaos import Chaos
 from support.jaeger import JaegerClient, Trace

@@ -26,10 +26,9 @@ from saga_messaging.memory import MemoryBroker
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import answer
 from saga_schemas.errors import BadMessage
 from saga_schemas.files import read_schemas
-from saga_schemas.headers import decode_command
+from saga_schemas.headers import answer, decode_command
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.plain import from_plain
 from saga_schemas.records import Empty, Failure, encode_own

@@ -26,7 +26,7 @@ from saga_messaging.memory import MemoryBroker
 from saga_messaging.settings import KafkaSettings
 from saga_participant import Participant
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import CommandHeaders, StartHeaders
+from saga_schemas.headers import CommandHeaders, StartHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.schema import Schema
 from saga_schemas.topics import Topics

@@ -24,8 +24,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition as KafkaPartition
 
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import StartHeaders
 from saga_schemas.files import read_schemas
+from saga_schemas.headers import StartHeaders
 from support.paths import TESTS
 from support.raw_produce import RawProducer, raw_producer
 from support.record_batches import CODECS, Batch, Raw

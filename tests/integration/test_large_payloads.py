@@ -13,7 +13,7 @@ from saga_coordinator.engine.state import INLINE_BYTES, STATE_PAYLOADS_BYTES, Ke
 from saga_coordinator.store.port import Store
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.codec import decode, encode
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.coordinators import closed, opened, register, running, saga_of, settings_for, start
 from support.scripted import FENCED, UNDONE, Answer, ScriptedParticipant, catalog_of, eventually

@@ -19,7 +19,7 @@ from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_coordinator.wiring import Instance
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.ids import command_id
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.token import TokenKeys

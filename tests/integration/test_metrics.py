@@ -21,7 +21,7 @@ from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_coordinator.wiring import Instance
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
-from saga_schemas.envelopes import CommandHeaders, StartHeaders
+from saga_schemas.headers import CommandHeaders, StartHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.collector import Collector
 from support.coordinators import closed, opened, register, running, settings_for, start

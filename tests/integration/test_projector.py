@@ -29,7 +29,7 @@ from saga_coordinator.traces.spans import Span, root_span_id, started_span_id
 from saga_coordinator.wiring import Instance
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.topics import Topics
 from support.coordinators import closed, opened, register, running, settings_for, start

@@ -15,7 +15,7 @@ from saga_coordinator.store.port import LockFirst, Store
 from saga_coordinator.wiring import Instance
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.coordinators import closed, opened, register, running, settings_for, start
 from support.orders import until

@@ -24,7 +24,7 @@ from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import CommandHeaders, StartHeaders
+from saga_schemas.headers import CommandHeaders, StartHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.schema import Schema
 from support.coordinators import closed, journal_of, opened, register, running, settings_for, start

@@ -12,7 +12,7 @@ from saga_coordinator.store.port import ListFilter
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import StartHeaders
+from saga_schemas.headers import StartHeaders
 from saga_schemas.topics import Topics
 from support.coordinators import opened, register, running, settings_for
 from support.orders import until

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from saga_messaging.memory import MemoryBroker
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.coordinators import closed, opened, register, running, settings_for, start
 from support.orders import until

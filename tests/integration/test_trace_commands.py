@@ -15,7 +15,7 @@ import pytest
 from saga_cli.dev.services import Jaeger
 from saga_coordinator.server import serve
 from saga_messaging.memory import MemoryBroker
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.collector import Collector
 from support.coordinators import opened, register, settings_for

@@ -28,7 +28,7 @@ from saga_messaging.memory import MemoryBroker
 from saga_participant.barrier.answers import Answer
 from saga_participant.telemetry.tracing import Tracing
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import CommandHeaders, StartHeaders
+from saga_schemas.headers import CommandHeaders, StartHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.coordinators import TOKEN_KEYS, closed, opened, register, running, settings_for
 from support.scripted import DONE, FENCED, UNDONE, ScriptedParticipant, catalog_of, until

@@ -10,8 +10,7 @@ from uuid import uuid4
 
 from saga_messaging.broker import Broker, Outgoing, Record
 from saga_schemas.catalog import Catalog
-from saga_schemas.envelopes import CommandHeaders
-from saga_schemas.headers import answer, decode_command
+from saga_schemas.headers import CommandHeaders, answer, decode_command
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.records import EMPTY_BYTES, Failure, Progress, encode_own
 from saga_schemas.topics import Topics

@@ -25,9 +25,9 @@ from saga_coordinator.traces.spans import SERVICE_NAME
 from saga_coordinator.views.journal import record_views
 from saga_coordinator.views.payloads import Payloads
 from saga_coordinator.views.saga import SagaView, listed_view, saga_view
-from saga_messaging.trace_context import SAMPLED, TraceContext
 from saga_schemas.ids import valid_request_id, valid_step
 from saga_schemas.limits import TEXT_CHARS
+from saga_schemas.trace_context import SAMPLED, TraceContext
 
 SOURCE: Final = "http"
 """The scope of request ids that came through this door."""

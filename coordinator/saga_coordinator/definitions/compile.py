@@ -20,7 +20,7 @@ from saga_coordinator.definitions.records import records_reached
 from saga_coordinator.definitions.values import Default, SameName, Value, compile_value
 from saga_coordinator.engine.definition import CommandSpec, Definition, MappingFailed, Retry, Step, StepKind, Timing
 from saga_schemas.catalog import Catalog
-from saga_schemas.header_fields import RawHeaders
+from saga_schemas.headers.names import RawHeaders
 from saga_schemas.ids import TEXT_RULE, valid_business_key
 from saga_schemas.schema import Schema
 

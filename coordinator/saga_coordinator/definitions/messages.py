@@ -17,7 +17,7 @@ from saga_coordinator.engine.definition import Context, MappingFailed
 from saga_schemas import codec
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BadMessage, EncodingFailed
-from saga_schemas.header_fields import RawHeaders
+from saga_schemas.headers.names import RawHeaders
 from saga_schemas.schema import Schema
 
 _WRONG_TYPE: Final = "wrong_type"

@@ -20,10 +20,9 @@ from saga_messaging.broker import Record
 from saga_schemas import limits
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import to_reader, unframe
-from saga_schemas.envelopes import ReplyHeaders
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.frozen import frozen
-from saga_schemas.headers import decode_reply
+from saga_schemas.headers import ReplyHeaders, decode_reply
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.pipeline import check_claimed, check_saga_key, check_size, check_token, expect_record, read_carried
 from saga_schemas.records import Failure, Progress

@@ -24,8 +24,8 @@ from saga_coordinator.traces.projection import Projection
 from saga_coordinator.traces.reading import completed, read_spans, traced_saga
 from saga_coordinator.traces.spans import Span
 from saga_messaging.clock import Clock
-from saga_messaging.trace_context import SAMPLED
 from saga_schemas.topics import Topics
+from saga_schemas.trace_context import SAMPLED
 
 EVERY_S: Final = 1.0
 """How long a span waits at most for its export, and most sagas are over by then: their journal is read once."""

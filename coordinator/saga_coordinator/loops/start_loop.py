@@ -17,16 +17,14 @@ from saga_coordinator.starts.requests import StartRefused, StartRequest, StartRe
 from saga_coordinator.starts.starting import Prepared, Starts, body_hash, claims_of
 from saga_coordinator.store.port import StoreError, Transaction
 from saga_coordinator.telemetry.instruments import Instruments
-from saga_coordinator.traces.sampling import caller_context
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
-from saga_messaging.trace_context import TraceContext
-from saga_schemas.envelopes import StartHeaders
 from saga_schemas.errors import BadMessage, UnknownSchema
-from saga_schemas.header_fields import TRACEPARENT, TRACESTATE
-from saga_schemas.headers import decode_start
+from saga_schemas.headers import StartHeaders, decode_start
+from saga_schemas.headers.names import TRACEPARENT
 from saga_schemas.pipeline import check_size, read_business_key
 from saga_schemas.topics import Topics
+from saga_schemas.trace_context import TraceContext, parse_context
 
 CONSUMER = "starts"
 SOURCE = "kafka"
@@ -147,15 +145,15 @@ class StartLoop:
             key=read_business_key(record.key),
             request_id=headers.message_id,
             source=headers.source,
-            trace=self._trace(record),
+            trace=self._trace(headers, record),
             baggage=headers.baggage,
             body_hash=body_hash(_asked(headers), record.value),
         )
         return self._starts.prepared(request, definition_id, compiled, framed)
 
-    def _trace(self, record: Record) -> TraceContext | None:
-        context, ignored = caller_context(_texts(record, TRACEPARENT), _texts(record, TRACESTATE))
-        if ignored:
+    def _trace(self, headers: StartHeaders, record: Record) -> TraceContext | None:
+        context = parse_context(headers.traceparent, headers.tracestate)
+        if context is None and any(name == TRACEPARENT for name, _ in record.headers):
             self._instruments.bad_trace_context(SOURCE)
         return context
 
@@ -164,7 +162,3 @@ def _asked(headers: StartHeaders) -> bytes:
     """`name` or `name@version`, as it was asked for."""
     version = headers.definition_version
     return (headers.definition if version is None else f"{headers.definition}@{version}").encode()
-
-
-def _texts(record: Record, name: str) -> list[str]:
-    return [(value or b"").decode("utf-8", "replace") for each, value in record.headers if each == name]

@@ -25,8 +25,8 @@ from saga_coordinator.store.port import AttentionRow, JournalRow, OutboxRow, Sag
 from saga_coordinator.store.storable import storable
 from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.broker import Outgoing
-from saga_messaging.trace_context import SAMPLED
 from saga_schemas.frozen import frozen
+from saga_schemas.trace_context import SAMPLED
 
 LOOK_AGAIN_US = 1_000_000
 """How soon a saga whose due work could not be done yet (a limit that waits for the drain) is looked at again."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from saga_messaging.trace_context import TraceContext
 from saga_schemas.frozen import frozen
+from saga_schemas.trace_context import TraceContext
 
 OnOpen = Literal["return_existing", "reject"]
 """What becomes of a start whose business key an open saga holds."""

@@ -21,9 +21,9 @@ from saga_coordinator.telemetry.log_fields import span_of
 from saga_coordinator.telemetry.sender_collector import SenderCollector
 from saga_coordinator.telemetry.series import Series, show
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
-from saga_messaging.trace_context import SAMPLED
 from saga_schemas.ids import command_id
 from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.trace_context import SAMPLED
 
 if TYPE_CHECKING:
     from saga_coordinator.sagas.work import Moved, SagaWork

@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
-from saga_schemas.header_fields import CORRELATION, STEP, TRACEPARENT
+from saga_schemas.headers.names import CORRELATION, STEP, TRACEPARENT
+from saga_schemas.trace_context import parse_context
 
 if TYPE_CHECKING:
     from saga_coordinator.engine.facts import ReplySeen
     from saga_coordinator.sagas.work import SagaWork
     from saga_coordinator.store.port import SagaRow
     from saga_messaging.broker import Outgoing
-    from saga_schemas.envelopes import ReplyHeaders
+    from saga_schemas.headers import ReplyHeaders
 
 Fields = dict[str, str]
 
@@ -38,16 +39,17 @@ def about_row(row: SagaRow, definition: str | None = None) -> Fields:
 def about_reply(headers: ReplyHeaders) -> Fields:
     """Of a reply whose saga's row is not at hand: what the reply itself says. Its token was checked."""
     known = {"saga": str(headers.saga_id), "step": headers.step}
-    given = headers.origin_traceparent or headers.traceparent
-    return known if given is None else known | {"trace_id": given.split("-")[1], "span_id": root_span_id(headers.saga_id)}
+    context = parse_context(headers.origin_traceparent or headers.traceparent)
+    return known if context is None else known | {"trace_id": context.trace_id, "span_id": root_span_id(headers.saga_id)}
 
 
 def about_record(record: Outgoing, definition: str | None = None) -> Fields:
     """Of a message of ours: what its headers say. They name no definition."""
     headers = {name: value.decode() for name, value in record.headers}
     known = {"saga": headers.get(CORRELATION), "step": headers.get(STEP), "definition": definition}
-    if TRACEPARENT in headers:
-        _, known["trace_id"], known["span_id"], _ = headers[TRACEPARENT].split("-")
+    context = parse_context(headers.get(TRACEPARENT))
+    if context is not None:
+        known |= {"trace_id": context.trace_id, "span_id": context.span_id}
     return {name: value for name, value in known.items() if value is not None}
 
 

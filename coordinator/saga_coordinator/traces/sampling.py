@@ -8,10 +8,9 @@ from uuid import UUID
 
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import SPANS_DUE_MOST
-from saga_messaging.trace_context import SAMPLED, TraceContext, parse
 from saga_schemas.frozen import frozen
-from saga_schemas.header_fields import valid_baggage
 from saga_schemas.ids import trace_id_of
+from saga_schemas.trace_context import SAMPLED, TraceContext, parse_context, valid_baggage
 
 _LOW_BITS: Final = 2**64
 
@@ -34,7 +33,7 @@ def caller_context(traceparents: Sequence[str], tracestates: Sequence[str]) -> t
     """
     if not traceparents:
         return None, False
-    context = parse(traceparents[0], ",".join(tracestates)) if len(traceparents) == 1 else None
+    context = parse_context(traceparents[0], ",".join(tracestates)) if len(traceparents) == 1 else None
     return context, context is None
 
 

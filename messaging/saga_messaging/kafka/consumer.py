@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from saga_messaging.broker import BrokerError, PositionLost, Record, TopicPartition
+from saga_messaging.kafka.administration import Administration
 from saga_messaging.kafka.aside import Aside, Of
 from saga_messaging.kafka.connection import CLIENT_ERRORS, said, stop_consumer, theirs
 from saga_messaging.kafka.fetch_guard import FetchGuard
 from saga_messaging.kafka.refusal import unreached
 from saga_messaging.positions import Positions
 from saga_messaging.settings import KafkaSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from saga_messaging.kafka.broker import KafkaBroker
 
 FETCH_MAX_WAIT_MS = 500  # a record ends the wait at once; without one every ask costs the broker and us
 # The mock cluster never wakes a waiting fetch: the wait is pure delay, and what an idle reader costs (1 ms: 17 % of a core, 5: 7 %).
@@ -43,14 +39,14 @@ class KafkaConsumer:
 
     def __init__(
         self,
-        broker: KafkaBroker,
+        cluster: Administration,
         aside: Aside,
         options: Mapping[str, Any],
         settings: KafkaSettings,
         group: str | None,
         instance: str | None,
     ) -> None:
-        self._broker = broker
+        self._cluster = cluster
         self._aside = aside
         self._stand_in = settings.stand_in
         self._alone = settings.stand_in or group is None
@@ -131,16 +127,16 @@ class KafkaConsumer:
         return self._positions.next_offset(position)
 
     async def earliest(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return await self._aside.offsets(await self._broker.existing(positions), Of.FIRST)
+        return await self._aside.offsets(await self._cluster.existing(positions), Of.FIRST)
 
     async def end_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return await self._aside.offsets(await self._broker.existing(positions), Of.END)
+        return await self._aside.offsets(await self._cluster.existing(positions), Of.END)
 
     async def readable_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return await self._aside.offsets(await self._broker.existing(positions), Of.READABLE)
+        return await self._aside.offsets(await self._cluster.existing(positions), Of.READABLE)
 
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
-        if not await self._broker.existing((position,)):
+        if not await self._cluster.existing((position,)):
             return None
         return await self._aside.read_one(position, offset)
 
@@ -155,8 +151,8 @@ class KafkaConsumer:
 
     async def _assign_all(self, topics: frozenset[str]) -> None:
         if self._stand_in:
-            await self._broker.ensure_topics(topics)
-        held = await self._broker.partitions(topics)
+            await self._cluster.ensure_topics(topics)
+        held = await self._cluster.partitions(topics)
         if self._client is None:
             raise BrokerError("the consumer was stopped meanwhile")
         ours = frozenset(TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers)

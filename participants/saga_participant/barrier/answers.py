@@ -7,9 +7,9 @@ from typing import Final
 
 from saga_messaging.broker import Outgoing
 from saga_participant.barrier.entry import Stored
-from saga_schemas.envelopes import CommandHeaders, answer
 from saga_schemas.errors import BadMessage
 from saga_schemas.frozen import frozen
+from saga_schemas.headers import CommandHeaders, answer
 from saga_schemas.ids import saga_key
 from saga_schemas.outcomes import Outcome
 from saga_schemas.records import EMPTY_BYTES, Empty, Failure, Progress, encode_own

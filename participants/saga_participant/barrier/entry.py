@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from saga_participant.barrier.table import Row
-from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.frozen import frozen
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind
 
 

@@ -30,9 +30,8 @@ from saga_participant.telemetry.command_log import CommandLog, log_of
 from saga_participant.telemetry.error_places import where
 from saga_participant.telemetry.metrics import Metrics
 from saga_participant.telemetry.tracing import Hop, Tracing
-from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.errors import BadMessage, UnknownSchema
-from saga_schemas.headers import UnsupportedProtocol
+from saga_schemas.headers import CommandHeaders, UnsupportedProtocol
 from saga_schemas.ids import saga_key
 from saga_schemas.outcomes import Outcome
 from saga_schemas.pipeline import UnreadableCommand, read_command

@@ -12,7 +12,7 @@ from saga_participant.barrier.entry import Command, Entry, Pending, Stored, plac
 from saga_participant.barrier.table import Ending, Row, RowState
 from saga_participant.delivery.invocation import Ended
 from saga_participant.outcomes import DEFAULT_LEASE
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind
 
 WITHDRAWN: Final = Ended(ending=Ending.REJECTED)

@@ -34,9 +34,9 @@ from saga_participant.step import Step
 from saga_participant.telemetry.command_log import log_of
 from saga_participant.telemetry.error_places import where
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.errors import EncodingFailed
 from saga_schemas.frozen import frozen
+from saga_schemas.headers import CommandHeaders
 
 DEEPEST_CAUSE: Final = 8
 _MAY_GO_ON: Final = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE

@@ -24,7 +24,7 @@ from saga_participant.delivery.plan import NOTHING, Plan, PlayAgain
 from saga_participant.handling.registry import Route
 from saga_participant.outcomes import BarrierBroken
 from saga_participant.telemetry.command_log import log_of
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 
 MAX_CELLS: Final = 5

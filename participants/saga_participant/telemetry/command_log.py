@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from opentelemetry import trace
 
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
+from saga_schemas.trace_context import parse_context
 
 _LOG: Final = logging.getLogger("saga_participant")
 
@@ -53,9 +54,9 @@ def about(headers: CommandHeaders) -> dict[str, str | int]:
 
 
 def _ids(traceparent: str | None) -> tuple[str, str] | None:
-    given = traceparent.split("-") if traceparent is not None else None
+    given = parse_context(traceparent)
     span = trace.get_current_span().get_span_context()
     recorded = trace.format_trace_id(span.trace_id)
-    if span.is_valid and (given is None or given[1] == recorded):
+    if span.is_valid and (given is None or given.trace_id == recorded):
         return recorded, trace.format_span_id(span.span_id)
-    return (given[1], given[2]) if given is not None else None
+    return (given.trace_id, given.span_id) if given is not None else None

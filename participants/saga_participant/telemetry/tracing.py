@@ -32,10 +32,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from saga_messaging.broker import Record
 from saga_participant.barrier.answers import Answer
-from saga_schemas.envelopes import CommandHeaders
 from saga_schemas.errors import BadMessage
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Outcome
 from saga_schemas.records import Failure, read_own
+from saga_schemas.trace_context import parse_context
 
 SEMANTIC_CONVENTIONS: Final = "https://opentelemetry.io/schemas/1.44.0"
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
@@ -161,15 +162,15 @@ class Tracing:
 
 
 def _parent(headers: CommandHeaders) -> Context:
-    """The context a command came with. Its `traceparent` was checked when the headers were read, so it is only taken apart here."""
-    parent, given = Context(), headers.traceparent
+    """The context that a command came with."""
+    parent, given = Context(), parse_context(headers.traceparent, headers.tracestate)
     if given is not None:
         came_with = SpanContext(
-            trace_id=int(given[3:35], 16),
-            span_id=int(given[36:52], 16),
+            trace_id=int(given.trace_id, 16),
+            span_id=int(given.span_id, 16),
             is_remote=True,
-            trace_flags=TraceFlags(int(given[53:55], 16)),
-            trace_state=None if headers.tracestate is None else TraceState.from_header([headers.tracestate]),
+            trace_flags=TraceFlags(given.flags),
+            trace_state=None if given.tracestate is None else TraceState.from_header([given.tracestate]),
         )
         parent = trace.set_span_in_context(NonRecordingSpan(came_with), parent)
     return parent if headers.baggage is None else _BAGGAGE.extract({"baggage": headers.baggage}, parent)

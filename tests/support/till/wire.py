@@ -15,9 +15,8 @@ from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
-from saga_schemas.envelopes import CommandHeaders, ReplyHeaders
 from saga_schemas.files import read_schemas
-from saga_schemas.headers import decode_reply
+from saga_schemas.headers import CommandHeaders, ReplyHeaders, decode_reply
 from saga_schemas.ids import command_id, saga_key, uuid7
 from saga_schemas.outcomes import Kind
 from saga_schemas.records import EMPTY_BYTES

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saga_schemas import header_fields, ids, limits
+from saga_schemas import ids, limits
 from saga_schemas.errors import BadMessage
 from saga_schemas.headers import (
     CommandHeaders,
@@ -23,6 +23,8 @@ from saga_schemas.headers import (
     decode_reply,
     decode_start,
 )
+from saga_schemas.headers.fields import collect, collect_each
+from saga_schemas.headers.names import KNOWN, TRACE
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.times import FIRST_US, LAST_US
 
@@ -222,9 +224,22 @@ def test_bad_trace_context_never_refuses_a_message(values: tuple[bytes | None, .
     assert read == dataclasses.replace(COMMAND, traceparent=None, tracestate=None)
 
 
-def test_a_later_version_of_trace_context_may_carry_more() -> None:
-    later = "01" + PARENT[2:] + "-more"
-    assert decode_command(changed(COMMAND, "traceparent", later.encode())).traceparent == later
+@pytest.mark.parametrize("later", ["01" + PARENT[2:], "01" + PARENT[2:] + "-more"])
+def test_a_version_of_trace_context_that_we_do_not_know_is_read_as_none(later: str) -> None:
+    for name in ("traceparent", "ce_traceparent"):
+        read = decode_command(changed(COMMAND, name, later.encode()))
+        assert (read.traceparent, read.origin_traceparent) == ((None, PARENT) if name == "traceparent" else (PARENT, None))
+
+
+@pytest.mark.parametrize("tracestate", [b"a", b"A=1", b"a=1,a=2", b"a=" + b"x" * 511, "a=\u00e9".encode()])
+def test_a_tracestate_that_is_malformed_or_too_large_makes_its_traceparent_no_context(tracestate: bytes) -> None:
+    read = decode_command(changed(COMMAND, "tracestate", tracestate))
+    assert read == dataclasses.replace(COMMAND, traceparent=None, tracestate=None)
+
+
+def test_a_tracestate_in_several_headers_is_one_list() -> None:
+    assert decode_command(changed(COMMAND, "tracestate", b"a=b", b"c=d")).tracestate == "a=b,c=d"
+    assert decode_command(changed(COMMAND, "tracestate", b"a=b", b"a=d")).traceparent is None
 
 
 def test_unknown_headers_are_ignored_even_twice_null_or_binary() -> None:
@@ -263,9 +278,9 @@ def test_headers_taken_as_a_whole_are_those_taken_one_by_one(headers: list[tuple
             fields = collect(iter(headers))
         except BadMessage as refused:
             return refused.reason, refused.detail
-        return {name: value for name, value in fields.items() if name in (header_fields._KNOWN | header_fields._TRACE)}
+        return {name: value for name, value in fields.items() if name in (KNOWN | TRACE)}
 
-    assert known(header_fields._collect) == known(header_fields._collect_each)
+    assert known(collect) == known(collect_each)
 
 
 def test_an_answer_echoes_the_command_and_keeps_its_trace() -> None:

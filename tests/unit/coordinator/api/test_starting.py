@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from saga_messaging.trace_context import parse
+from saga_schemas.trace_context import parse_context
 from unit.coordinator.api.conftest import SAGA, START, ScriptedCoordinator
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -55,7 +55,7 @@ async def test_the_same_request_written_differently_is_the_same(
 
 async def test_the_callers_trace_is_handed_on(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
     await http.post("/v1/sagas", json=START, headers={"traceparent": TRACE, "tracestate": "a=1"})
-    assert coordinator.starts[0].trace == parse(TRACE, "a=1")
+    assert coordinator.starts[0].trace == parse_context(TRACE, "a=1")
 
 
 @pytest.mark.parametrize(

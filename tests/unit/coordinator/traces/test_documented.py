@@ -21,7 +21,7 @@ from saga_coordinator.traces.spans import Span
 from saga_messaging.broker import Record
 from saga_participant.barrier.answers import Answer, failure
 from saga_participant.telemetry import tracing
-from saga_schemas.envelopes import CommandHeaders
+from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.paths import DOCS
 from unit.coordinator.engine.sagas import play

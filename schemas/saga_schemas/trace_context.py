@@ -1,7 +1,8 @@
-"""W3C Trace Context, read and written by the letter: https://www.w3.org/TR/trace-context/ (level 1, with level 2's random flag kept).
+"""W3C Trace Context, read and written by the letter: https://www.w3.org/TR/trace-context/ (level 1; level 2's random flag is kept).
 
-Pure. What is malformed, of a version that we do not know, or comes with a `tracestate` that is malformed or too large, is no context at
-all: a trace is then started anew, nothing fails. Ids are made elsewhere.
+The only place that says what a trace context is, for HTTP and for Kafka, for coordinator and participants. A context that is malformed,
+of a version that we do not know, or that comes with a `tracestate` that is malformed or too large, is no context at all: a trace is
+then started anew, nothing fails. Why so strict: docs/adr/0013-what-a-trace-leaves-out.md. Ids are made elsewhere.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MAX_TRACESTATE_CHARS = 512
+from saga_schemas.limits import BAGGAGE_CHARS, TRACESTATE_CHARS
+
 MAX_TRACESTATE_MEMBERS = 32
 SAMPLED = 0x01
 
@@ -32,6 +34,7 @@ class TraceContext:
 
     @property
     def sampled(self) -> bool:
+        """Whether the caller's spans are recorded."""
         return bool(self.flags & SAMPLED)
 
     def format(self) -> str:
@@ -43,8 +46,20 @@ class TraceContext:
         return TraceContext(trace_id=self.trace_id, span_id=span_id, flags=self.flags, tracestate=self.tracestate)
 
 
-def parse(traceparent: str | None, tracestate: str | None = None) -> TraceContext | None:
-    """Read the two headers. None when `traceparent` is missing, or either is not what it must be."""
+def parse_context(traceparent: str | None, tracestate: str | None = None) -> TraceContext | None:
+    """The context that the two headers give.
+
+    Args:
+        traceparent: The header, or None where there is none.
+        tracestate: The header; several are joined with commas. None or empty where there is none.
+
+    Returns:
+        None when `traceparent` is missing, or either is not what it must be.
+
+    Example:
+        >>> parse_context("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").sampled
+        True
+    """
     found = _PARENT.fullmatch(traceparent) if traceparent is not None else None
     if found is None:
         return None
@@ -58,7 +73,7 @@ def _well_formed(tracestate: str | None) -> bool:
     """Absent, or a list within the caps whose keys are all different."""
     if not tracestate:
         return True
-    if len(tracestate) > MAX_TRACESTATE_CHARS:
+    if len(tracestate) > TRACESTATE_CHARS:
         return False
     members = [member.strip(" \t") for member in tracestate.split(",")]
     present = [member for member in members if member]  # empty members are allowed
@@ -71,3 +86,8 @@ def _well_formed(tracestate: str | None) -> bool:
             return False
         keys.add(found[1])
     return True
+
+
+def valid_baggage(text: str) -> bool:
+    """Whether a text can be carried on as W3C Baggage: printable ASCII within the bound."""
+    return 0 < len(text) <= BAGGAGE_CHARS and text.isascii() and text.isprintable()

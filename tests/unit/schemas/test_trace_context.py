@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_messaging.trace_context import TraceContext, parse
+from saga_schemas.trace_context import TraceContext, parse_context
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -14,11 +14,11 @@ GOOD = f"00-{TRACE}-{SPAN}-01"
 
 
 def test_a_good_header_is_read_in_full() -> None:
-    assert parse(GOOD, "a=1,b@c=2") == TraceContext(trace_id=TRACE, span_id=SPAN, flags=1, tracestate="a=1,b@c=2")
+    assert parse_context(GOOD, "a=1,b@c=2") == TraceContext(trace_id=TRACE, span_id=SPAN, flags=1, tracestate="a=1,b@c=2")
 
 
 def test_sampled_is_the_lowest_bit() -> None:
-    sampled, not_sampled = parse(GOOD), parse(f"00-{TRACE}-{SPAN}-02")
+    sampled, not_sampled = parse_context(GOOD), parse_context(f"00-{TRACE}-{SPAN}-02")
     assert sampled is not None
     assert not_sampled is not None
     assert (sampled.sampled, not_sampled.sampled) == (True, False)
@@ -55,12 +55,12 @@ def test_sampled_is_the_lowest_bit() -> None:
     ],
 )
 def test_what_is_malformed_is_no_context(malformed: str | None) -> None:
-    assert parse(malformed) is None
+    assert parse_context(malformed) is None
 
 
 @pytest.mark.parametrize("unknown", [f"01-{TRACE}-{SPAN}-01", f"cc-{TRACE}-{SPAN}-ff-what-the-future-brings"])
 def test_a_version_that_we_do_not_know_is_no_context(unknown: str) -> None:
-    assert parse(unknown) is None
+    assert parse_context(unknown) is None
 
 
 @pytest.mark.parametrize(
@@ -82,18 +82,18 @@ def test_a_version_that_we_do_not_know_is_no_context(unknown: str) -> None:
     ],
 )
 def test_with_a_malformed_or_large_tracestate_there_is_no_context(malformed: str) -> None:
-    assert parse(GOOD, malformed) is None
+    assert parse_context(GOOD, malformed) is None
 
 
 def test_an_empty_tracestate_is_none() -> None:
-    assert parse(GOOD, "") == parse(GOOD)
+    assert parse_context(GOOD, "") == parse_context(GOOD)
 
 
 @pytest.mark.parametrize(
     "kept", ["a=1", "a=1, b=2", "a=1,,b=2", "0tenant@sys=x y", ",".join(f"k{number}=1" for number in range(32))]
 )
 def test_a_good_tracestate_is_kept_as_it_came(kept: str) -> None:
-    context = parse(GOOD, kept)
+    context = parse_context(GOOD, kept)
     assert context is not None
     assert context.tracestate == kept
 
@@ -113,10 +113,10 @@ _hex = st.sampled_from("0123456789abcdef")
 )
 def test_what_is_written_is_read_again(trace_id: str, span_id: str, flags: int) -> None:
     context = TraceContext(trace_id=trace_id, span_id=span_id, flags=flags)
-    assert parse(context.format()) == context
+    assert parse_context(context.format()) == context
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_no_text_makes_it_fail(traceparent: str, tracestate: str) -> None:
-    parse(traceparent, tracestate)
-    parse(GOOD, tracestate)
+    parse_context(traceparent, tracestate)
+    parse_context(GOOD, tracestate)
