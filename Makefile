@@ -5,7 +5,11 @@
 WORKERS ?= 2
 SUITES := $(wildcard tests/unit tests/contract tests/integration tests/simulation)
 
-.PHONY: help demo wheel test test-e2e test-first-day lint types env jaeger
+# PYTHON=python3.13 names the Python of .venv. One of another Python is made anew, whatever its stamps say.
+export PYTHON
+OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
+
+.PHONY: help other-python demo wheel test test-e2e test-first-day lint types env jaeger
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -15,7 +19,7 @@ help:
 	@echo "make test-first-day   docs/first-day.md, typed from a fresh clone; some minutes"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
-	@echo "make env        only the environment, in .venv"
+	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"
 	@echo "make jaeger     the Jaeger of the tests, built once a machine and cached; about 4 minutes on two cores"
 
 demo: .venv/.made-demo
@@ -48,5 +52,5 @@ env: .venv/.made-test
 jaeger: .venv/.made-test
 	@[ -n "$$SAGA_TEST_JAEGER" ] || .venv/bin/saga dev jaeger --build-only
 
-.venv/.made-%: pyproject.toml tools/environment.sh
+.venv/.made-%: pyproject.toml tools/environment.sh $(OTHER_PYTHON)
 	@tools/environment.sh $*

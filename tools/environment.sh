@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the environment of the Makefile's targets in .venv: `demo` is what `saga demo` needs, `test` is everything. `wheel` makes a wheel.
+# Makes the environment of the Makefile's targets in .venv: `demo` is what `saga demo` needs, `test` is everything. `wheel` makes a wheel,
+# `is-of-another` says yes if .venv is of another Python than PYTHON names.
 # By uv where it is installed, else by the venv module and pip of a Python >= 3.11. Ends with a stamp that make compares with pyproject.toml.
 set -eu
 wanted="$1"
@@ -10,62 +11,55 @@ give_up() {
     exit 1
 }
 
-recent_enough() {
-    command -v "$1" >/dev/null 2>&1 && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+# Prints the program that a name runs in a folder, if it is a Python >= 3.11.
+recent_python() {
+    (cd "$2" && "$1" -c 'import sys; sys.version_info < (3, 11) and sys.exit(1); print(sys.executable)') 2>/dev/null
 }
 
-can_make_environments() {
-    "$1" -c 'import venv, ensurepip' 2>/dev/null
+# Says which installation a Python is of; nothing if it cannot run.
+installation_of() {
+    "$1" -c 'import sys; print(sys.base_prefix, sys.version)' 2>/dev/null
 }
 
-# Every program of this name that the PATH leads to, the first first.
-everywhere() {
-    case "$1" in */*) echo "$1" ;; *) echo "$PATH" | tr : '\n' | sed "s|\$|/$1|" ;; esac
-}
-
-# Prints how many microseconds a little work takes, the best of three.
-slowness() {
-    "$1" -c 'import timeit; print(int(1e6 * min(timeit.repeat("{str(n): n for n in range(3000)}", number=10, repeat=3))))'
-}
-
-# Sets $python to the quickest of this name that can make environments, if any can. Two of one version differ by their build: a Python
-# compiled at home without --enable-optimizations is up to a fifth slower than the distribution's, in every test and every figure.
-find_quickest() {
-    least=
-    for candidate in $(everywhere "$1"); do
-        recent_enough "$candidate" || continue
-        if ! can_make_environments "$candidate"; then
-            without_venv="$candidate"
-            continue
-        fi
-        took="$(slowness "$candidate")" || continue
-        if [ -z "$least" ] || [ "$took" -lt "$least" ]; then
-            python="$candidate" least="$took"
-        fi
-    done
-}
-
-# Sets $python: of the newest name that there is.
+# Sets $python to the first that can make environments: the one that PYTHON names and no other, else the newest of those below.
+# A name that does not run (a pyenv shim of a version that is not selected) is passed over. They are asked in the root folder as well:
+# there our .python-version selects nothing, so a pyenv that lacks that version offers its own choice.
 find_python() {
-    python= without_venv=
-    for name in ${PYTHON:-} python3.13 python3.12 python3.11 python3; do
-        find_quickest "$name"
-        [ -z "$python" ] || return 0
+    names="python3.14 python3.13 python3.12 python3.11 python3"
+    without_venv=
+    for folder in . /; do
+        for name in ${PYTHON:-$names}; do
+            python="$(recent_python "$name" "$folder")" || continue
+            ! "$python" -c 'import venv, ensurepip' 2>/dev/null || return 0
+            without_venv="${without_venv:-$python}"
+        done
     done
-    [ -z "$without_venv" ] && give_up "no Python >= 3.11 found (looked for python3.13, python3.12, python3.11, python3; PYTHON=... names another)"
-    package="$("$without_venv" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
-    give_up "$without_venv has no venv module: install your system's package for it first, on Debian and Ubuntu $package (or python3-venv)"
+    if [ -n "$without_venv" ]; then
+        package="$("$without_venv" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+        give_up "$without_venv has no venv module: install your system's package for it first, on Debian and Ubuntu $package (or python3-venv)"
+    fi
+    [ -z "${PYTHON:-}" ] || give_up "PYTHON=$PYTHON is no Python >= 3.11 that runs"
+    give_up "no Python >= 3.11 found (looked for $(echo "$names" | sed 's/ /, /g'); PYTHON=... names another)"
+}
+
+# Whether .venv is of another Python than PYTHON names.
+is_of_another() {
+    [ -n "${PYTHON:-}" ] || return 1
+    named="$PYTHON"
+    ! command -v uv >/dev/null 2>&1 || named="$(uv python find "$PYTHON" 2>/dev/null)" || named="$PYTHON"
+    [ "$(installation_of .venv/bin/python)" != "$(installation_of "$named")" ]
 }
 
 make_venv() {
-    if .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if recent_python .venv/bin/python . >/dev/null && ! is_of_another; then
         return
     fi
-    rm -rf .venv
     if command -v uv >/dev/null 2>&1; then
-        uv venv --quiet --python '>=3.11' .venv
+        rm -rf .venv
+        uv venv --quiet --python "${PYTHON:->=3.11}" .venv
     else
         find_python
+        rm -rf .venv
         "$python" -m venv .venv
     fi
 }
@@ -93,10 +87,16 @@ make_wheel() {
     ls dist/*.whl
 }
 
-if [ "$wanted" = wheel ]; then
-    make_wheel
-    exit 0
-fi
+case "$wanted" in
+    wheel)
+        make_wheel
+        exit
+        ;;
+    is-of-another)
+        ! is_of_another || echo yes
+        exit
+        ;;
+esac
 
 make_venv
 echo "saga: installing what make needs for '$wanted' into .venv (a minute the first time)" >&2

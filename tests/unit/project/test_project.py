@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -79,3 +80,52 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def test_no_property_is_judged_by_the_clock() -> None:
     assert settings().deadline is None
+
+
+# --- make env -------------------------------------------------------------------------------------------------------------
+
+FAKE = """#!/bin/sh
+case "$*" in
+    *version_info*) echo "$0" ;;
+    "-m venv .venv") echo "made by ${0##*/}"; exit 1 ;;
+esac
+"""
+"""A Python >= 3.11 that says so, and makes no environment, so that nothing is installed."""
+BROKEN = "#!/bin/sh\nexit 127\n"
+
+
+def make_env(folder: Path, pythons: dict[str, str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run tools/environment.sh where the PATH has these Pythons and no other."""
+    for name in ("tools", "bin"):
+        (folder / name).mkdir()
+    shutil.copy(ROOT / "tools" / "environment.sh", folder / "tools")
+    for name, script in pythons.items():
+        (folder / "bin" / name).write_text(script)
+        (folder / "bin" / name).chmod(0o755)
+    for tool in ("sh", "dirname", "rm", "sed"):
+        (folder / "bin" / tool).symlink_to(str(shutil.which(tool)))
+    command = [str(folder / "tools" / "environment.sh"), "test"]
+    return subprocess.run(command, env={"PATH": str(folder / "bin"), **variables}, capture_output=True, text=True, check=False)
+
+
+def test_make_env_takes_the_newest_name_that_runs(tmp_path: Path) -> None:
+    done = make_env(tmp_path, {"python3.14": BROKEN, "python3.12": FAKE, "python3.11": FAKE, "python3": FAKE})
+
+    assert done.stdout == "made by python3.12\n"
+
+
+def test_make_env_takes_the_python_it_is_told(tmp_path: Path) -> None:
+    assert make_env(tmp_path, {"python3.12": FAKE, "python3": FAKE}, PYTHON="python3").stdout == "made by python3\n"
+
+
+def test_make_env_takes_no_other_than_it_is_told(tmp_path: Path) -> None:
+    done = make_env(tmp_path, {"python3.12": FAKE}, PYTHON="python3.14")
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "saga: PYTHON=python3.14 is no Python >= 3.11 that runs\n")
+
+
+def test_make_env_says_what_it_looked_for(tmp_path: Path) -> None:
+    done = make_env(tmp_path, {"python3": BROKEN})
+
+    assert done.returncode == 1
+    assert "looked for python3.14, python3.13, python3.12, python3.11, python3; PYTHON=... names another" in done.stderr
