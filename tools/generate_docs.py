@@ -217,7 +217,7 @@ _MEANINGS = {
     "trace_sample_on_failure": "when a saga that was sampled out fails or needs attention, send the coordinator's spans of it",
     "trace_baggage": "keys of W3C Baggage that go from a start to all its commands, separated by commas",
     "jaeger_url": "where Jaeger's pages are, such as `http://127.0.0.1:16686`; answers of the API then link to the trace",
-    "otlp_metrics_interval_s": "how often the metrics go to the collector, in seconds; 0 means never, for a collector that takes only traces",
+    "otlp_metrics_interval_s": "how often the metrics go to the collector, in seconds; 0 means never (a collector that takes only traces)",
     "log_level": "debug, info, warning or error",
     "log_format": "json, console, or auto (console on a terminal, else json)",
     "start_patience_s": "how long a start waits for a database or a Kafka that is not up yet, in seconds; 0 does not wait",
