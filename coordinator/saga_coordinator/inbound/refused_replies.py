@@ -77,8 +77,8 @@ def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:
     return {saga_id: frozenset(steps) for saga_id, steps in found.items()}
 
 
-def told(waiting: Waiting, refused: Mapping[str, RefusedReply]) -> Waiting:
-    """The wait with the true reason, where its step was answered since it waits."""
+def with_refusal(waiting: Waiting, refused: Mapping[str, RefusedReply]) -> Waiting:
+    """The wait with its true reason: the reply came, and it could not be read."""
     reply = refused.get(waiting.step or "")
     if reply is None or waiting.name not in _FOR_AN_ANSWER or reply.at < (waiting.since or 0):
         return waiting

@@ -1,8 +1,9 @@
 """Every metric of a coordinator: its name, type, labels, unit and meaning. docs/metrics.md is made from it.
 
-Names are Prometheus': the unit last, `_total` after what counts. Units are OpenTelemetry's (UCUM; `{row}` for what is only counted).
-Labels are bounded: definitions, steps and participants are those that are registered, reasons and causes are codes; never an id, a key
-or a payload. `series.py` caps them all the same.
+Names follow Prometheus: the unit comes last, counters end in `_total`. Units follow OpenTelemetry
+(UCUM, with `{row}` and the like for counts). Labels are bounded: definitions, steps and participants
+are registered names; reasons and causes are codes. A label never holds an id, a key or a payload.
+series.py caps the number of series all the same.
 """
 
 from __future__ import annotations

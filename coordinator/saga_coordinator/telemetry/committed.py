@@ -1,6 +1,7 @@
-"""What is told of a batch once its commit is known: figures and log lines, in one place for every way a saga can move.
+"""The metrics and log lines of a batch, written once its commit is known.
 
-Nothing is told of what was rolled back, and nothing twice of what was tried twice. Telling never fails the work that is done already.
+Every way in which a saga can move ends here. So nothing is counted that was rolled back, and nothing
+is counted twice that was tried twice. A failure here never fails the batch: its work is done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `/metrics` answers: OpenMetrics, which can carry exemplars, for those that prefer it, else Prometheus' classic text."""
+"""The text of `/metrics`: OpenMetrics, which has exemplars, for clients that prefer it, else Prometheus' classic text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPENMETRICS_TYPE: Final = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
 
 
 def exposition(registry: CollectorRegistry, accept: str | None) -> tuple[bytes, str]:
-    """The text and its media type, for this `Accept` header."""
+    """Returns the text and its media type for this `Accept` header."""
     wanted = _weights(accept or "")
     if wanted.get(OPENMETRICS, 0.0) > 0 and wanted[OPENMETRICS] >= wanted.get(CLASSIC, 0.0):
         text: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]

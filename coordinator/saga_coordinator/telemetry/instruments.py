@@ -1,7 +1,7 @@
-"""What a person on call needs to see, counted where it happens. What there is to count stands in metric_catalog.py.
+"""The instruments: each method counts one thing that happened. catalog.py says which metrics there are.
 
-prometheus_client holds the figures: counting costs 0.4 µs here and 6 µs with OpenTelemetry's SDK. `/metrics` shows them
-(exposition.py) and OTLP carries them on (metric_export.py).
+prometheus_client holds the values: counting costs 0.4 µs here and 6 µs with OpenTelemetry's SDK.
+`/metrics` shows them (exposition.py), and loops/metric_export.py sends them over OTLP.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dic
 
 
 class Instruments:
-    """One registry a process."""
+    """The metrics of one process, in a registry of its own, and the health of its loops."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -92,12 +92,12 @@ class Instruments:
             Started: self._began,
         }
         for reason in PARKED_REASONS:
-            self._parked[reason]  # there from the beginning: the first increase of a series that begins with 1 is not seen
+            self._parked[reason]  # made at once: a rate does not see the first increase of a series that begins with 1
         for loop in LOOPS:
             self._loop_failures[loop]
 
     def _make_figures(self) -> None:
-        """What the watchdog reads from the database."""
+        """Make the gauges whose values the watchdog reads from the database."""
         self._open = self._gauges(catalog.OPEN_SAGAS)
         self._attention = self._gauges(catalog.ATTENTION)
         self._dead_letter_rows = self._made(Gauge, catalog.DEAD_LETTER_ROWS)
@@ -124,7 +124,7 @@ class Instruments:
     # --- sagas and steps, once their transitions are committed ---------------------------------------------------------------
 
     def committed(self, work: SagaWork) -> None:
-        """All transitions of one saga in one batch."""
+        """Count all transitions of one saga in one batch. They are committed."""
         definition = work.compiled.definition.name
         sampled = work.row if work.row.trace_flags & SAMPLED else None
         for moved in work.moved:
@@ -187,7 +187,7 @@ class Instruments:
         self._start_batch[source].observe(requests)
 
     def bad_trace_context(self, source: str) -> None:
-        """`source`: http or kafka."""
+        """A start had a trace context that was ignored. `source` is `http` or `kafka`."""
         self._bad_trace_contexts[source].inc()
 
     def http_answered(self, method: str, route: str, status: int) -> None:
@@ -217,7 +217,7 @@ class Instruments:
         show(self._unread, participants)
 
     def timer_batch(self, sagas: int, late_us: Iterable[int]) -> None:
-        """`late_us`: of those whose wake-up was due, by how much."""
+        """One batch of the timers. `late_us` holds, for each wake-up that was due, by how much it was late."""
         self._timer_batch.observe(sagas)
         for late in late_us:
             self._timer_lateness.observe(late / 1e6)
@@ -229,7 +229,7 @@ class Instruments:
         self._held.set(rows)
 
     def watch(self, sender: Sender[Any]) -> None:
-        """The sender's own counts are read when somebody looks."""
+        """Expose the Sender's own counts; they are read when the metrics are read."""
         self.registry.register(SenderCollector(sender))
 
     def sender_batch(self, records: int) -> None:
@@ -261,12 +261,16 @@ class Instruments:
 
 
 def exemplar(row: SagaRow, span_id: str) -> dict[str, str]:
-    """Where a figure of a sampled saga is to be seen in its trace."""
+    """The ids by which a metric points to the trace of a sampled saga."""
     return {"trace_id": row.trace_id, "span_id": span_id}
 
 
 def asked_since(step: StepState, reply: ReplySeen) -> int | None:
-    """Since when the reply was waited for. None: nobody waited, as for a repeated "in progress" or an answer long given up."""
+    """When the command was sent that this reply answers, in microseconds.
+
+    Returns None when nobody waited for the reply: it is a repeated IN_PROGRESS, or its command was
+    given up long ago.
+    """
     if reply.outcome is not Outcome.IN_PROGRESS and step.status is Status.ACCEPTED and reply.kind is Kind.ACTION:
         return step.asked_at
     return step.silent_since if reply.kind is step.asking else None

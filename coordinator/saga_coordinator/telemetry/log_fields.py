@@ -1,6 +1,7 @@
-"""What every log line about a saga carries: `saga`, `definition`, `step`, `trace_id`, `span_id`, as far as they are known.
+"""The fields of every log line about a saga: `saga`, `definition`, `step`, `trace_id` and `span_id`, where known.
 
-The span is that of the attempt the line is about, else the saga's own. Never a payload, never a business key (S17).
+`span_id` names the span of the attempt that the line is about, else the root span of the saga. A log
+line never has a payload or a business key (S17).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Fields = dict[str, str]
 
 
 def about(work: SagaWork, *, step: str | None = None, reply: ReplyHeaders | ReplySeen | None = None) -> Fields:
-    """`reply`: the one the line is about."""
+    """The fields of a saga in work. `reply` is the reply that the line is about."""
     known = about_row(work.row, work.compiled.definition.name)
     if step is not None:
         known["step"] = step
@@ -32,19 +33,20 @@ def about(work: SagaWork, *, step: str | None = None, reply: ReplyHeaders | Repl
 
 
 def about_row(row: SagaRow, definition: str | None = None) -> Fields:
+    """The fields of a saga of which only the row is known."""
     known = {"saga": str(row.id), "trace_id": row.trace_id, "span_id": root_span_id(row.id)}
     return known if definition is None else known | {"definition": definition}
 
 
 def about_reply(headers: ReplyHeaders) -> Fields:
-    """Of a reply whose saga's row is not at hand: what the reply itself says. Its token was checked."""
+    """The fields that a reply itself gives, for a saga whose row is not loaded. The token was checked before."""
     known = {"saga": str(headers.saga_id), "step": headers.step}
     context = parse_context(headers.origin_traceparent or headers.traceparent)
     return known if context is None else known | {"trace_id": context.trace_id, "span_id": root_span_id(headers.saga_id)}
 
 
 def about_record(record: Outgoing, definition: str | None = None) -> Fields:
-    """Of a message of ours: what its headers say. They name no definition."""
+    """The fields that the headers of our own message give. Headers name no definition."""
     headers = {name: value.decode() for name, value in record.headers}
     known = {"saga": headers.get(CORRELATION), "step": headers.get(STEP), "definition": definition}
     context = parse_context(headers.get(TRACEPARENT))
@@ -54,6 +56,6 @@ def about_record(record: Outgoing, definition: str | None = None) -> Fields:
 
 
 def span_of(row: SagaRow, reply: ReplyHeaders | ReplySeen) -> str:
-    """The span of the attempt that is answered."""
+    """The span of the attempt that the reply answers."""
     message_id = reply.causation_id or ""
     return attempt_span_id(message_id, row.id, row.incarnation, reply.step, reply.kind, reply.run, reply.attempt)

@@ -1,6 +1,6 @@
-"""The registry's figures as OpenTelemetry's data model: cumulative sums, gauges, histograms with explicit bounds, exemplars.
+"""The registry's values in OpenTelemetry's data model: cumulative sums, gauges, histograms with explicit bounds, exemplars.
 
-Pure. Names and units are metric_catalog.py's; attributes are the labels, under the same names.
+Pure. catalog.py gives names and units; the labels become attributes of the same names.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NS: Final = 1_000_000_000
 
 
 def metrics_data(registry: CollectorRegistry, resource: Resource, *, started_ns: int, now_ns: int) -> MetricsData:
-    """All figures as they are now. `started_ns`: since when a sum counts that does not say so itself."""
+    """All values as they are now. `started_ns` is the beginning of those sums that do not say their own."""
     metrics = [
         Metric(name=known.otel_name, description=known.meaning, unit=known.unit, data=data)
         for family in registry.collect()
@@ -62,7 +62,7 @@ class _Series:
 
 
 def _data(type: Type, series: list[_Series], now_ns: int) -> Iterator[Sum | Gauge | Histogram]:
-    """Nothing for a metric without a series: an empty one says nothing."""
+    """The data of one metric; nothing for a metric without a series."""
     if not series:
         return
     match type:
@@ -75,7 +75,7 @@ def _data(type: Type, series: list[_Series], now_ns: int) -> Iterator[Sum | Gaug
 
 
 def _series(samples: Iterable[Sample], started_ns: int) -> Iterator[_Series]:
-    """prometheus_client gives a histogram's buckets in their order, cumulative."""
+    """Group the samples by their labels. prometheus_client gives cumulative buckets, in order."""
     found: dict[tuple[tuple[str, str], ...], _Series] = {}
     for sample in samples:
         labels = {name: value for name, value in sample.labels.items() if name != "le"}

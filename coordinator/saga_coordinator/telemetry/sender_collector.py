@@ -1,4 +1,4 @@
-"""The Sender counts for itself; here its counts become metrics when somebody looks, at no cost to what is sent."""
+"""Turns the Sender's own counts into metrics when the metrics are read: sending pays nothing for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from saga_messaging.sender import Sender
 
 
 class SenderCollector(Collector):
-    """Its gauges and counters."""
+    """The gauges and counters of one Sender."""
 
     def __init__(self, sender: Sender[Any]) -> None:
         self._sender = sender
@@ -33,7 +33,7 @@ class SenderCollector(Collector):
 def _oldest_s(sender: Sender[Any]) -> float:
     try:
         return sender.oldest_age_s
-    except IndexError:  # who looks is in a thread: the queue became empty meanwhile
+    except IndexError:  # the metrics are read in a thread: the queue became empty meanwhile
         return 0.0
 
 

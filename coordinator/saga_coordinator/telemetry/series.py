@@ -1,7 +1,8 @@
-"""The series of one metric by their label values, found with one look-up: resolving labels anew costs three times what counting does.
+"""The series of one metric, found by their label values with one look-up.
 
-Label values are bounded by what is registered and by codes; should that ever not hold, a metric stops at so many series and what is new
-counts as `other`.
+prometheus_client resolves labels at each call, which costs three times what counting costs. Label
+values are bounded: they are registered names and codes. If that should ever fail, a metric stops at
+`MOST_SERIES`, and what is new counts as `other`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Child = TypeVar("Child", Counter, Gauge, Histogram)
 
 
 class Series(dict[Any, Child], Generic[Child]):
-    """`series["order", "action"].inc()`: the key is one label value, or a tuple of them."""
+    """A key is one label value or a tuple of them: `series["order", "action"].inc()`."""
 
     def __init__(self, metric: Child, labels: int, *, most: int = MOST_SERIES) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class Series(dict[Any, Child], Generic[Child]):
 
 
 def show(gauges: Series[Gauge], values: Mapping[Any, float]) -> None:
-    """These values and no others: what is not named any more is forgotten, so that no gauge stands still for ever."""
+    """Set the gauges to these values and forget all others, so that no gauge keeps an old value for ever."""
     shown = dict(islice(values.items(), gauges.most))
     if len(values) > gauges.most:
         shown[gauges.other] = sum(islice(values.values(), gauges.most, None))

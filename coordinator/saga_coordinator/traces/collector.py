@@ -1,4 +1,4 @@
-"""Where spans go, for those who have none of OpenTelemetry's libraries loaded."""
+"""The port to a collector of spans. It loads none of OpenTelemetry's libraries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SPANS_AT_ONCE: Final = 1_000
 
 
 class SpansRefused(Exception):
-    """The collector did not acknowledge the spans: it is away, slow, or does not want them."""
+    """The collector did not acknowledge the spans: it is away, it is slow, or it refuses them."""
 
 
 class Collector(Protocol):
@@ -25,6 +25,6 @@ class Collector(Protocol):
 
 
 def batches(found: Sequence[Span]) -> Iterator[Sequence[Span]]:
-    """What goes out at once: a collector bounds the size of a request."""
+    """The spans in parts of `SPANS_AT_ONCE`: a collector bounds the size of a request."""
     for start in range(0, len(found), SPANS_AT_ONCE):
         yield found[start : start + SPANS_AT_ONCE]

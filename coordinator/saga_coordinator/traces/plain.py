@@ -1,4 +1,4 @@
-"""A saga's trace as plain JSON: what the API answers, and what `saga trace` reads. From JSON and back is the identical span."""
+"""A saga's trace as plain JSON, for the API and `saga trace`. A span that is read back is identical."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PlainSpan(PlainOpenSpan):
         )
 
     def span(self) -> Span:
-        """Raises ValueError when a time is none."""
+        """The span that this JSON came from. Raises ValueError when a time cannot be read."""
         return Span(
             trace_id=self.trace_id,
             span_id=self.span_id,
@@ -80,7 +80,7 @@ class PlainSpan(PlainOpenSpan):
 
 
 class PlainTrace(BaseModel):
-    """The coordinator's part of a saga's trace, from its journal: whether or not it was sampled, and without any collector."""
+    """The coordinator's part of a saga's trace, made from its journal. It needs no collector and no sampling."""
 
     id: str
     """The saga."""
@@ -92,17 +92,17 @@ class PlainTrace(BaseModel):
     service_name: str = Field(description="resource attribute `service.name`")
     cluster_id: str = Field(description="resource attribute `saga.cluster.id`")
     complete: bool
-    """The root span is on this page or on one before: the saga is over, and no span follows."""
+    """The root span is on this page or on one before: the saga has ended, and no span follows."""
     spans: list[PlainSpan]
     """In order of completion."""
     open: list[PlainOpenSpan]
-    """On the last page: what has begun and not ended, the root first."""
+    """On the last page: the spans without an end, the root first."""
     next: int | None
-    """`after` of the page behind this one."""
+    """The value of `after` for the next page."""
 
 
 def _beginning(span: OpenSpan) -> dict[str, object]:
-    """What both kinds have."""
+    """The fields that open and finished spans share."""
     return {
         "span_id": span.span_id,
         "parent_id": span.parent_id,

@@ -1,8 +1,10 @@
 """The coordinator's spans of one saga, folded from its journal. Pure: the same records give the same spans.
 
-An attempt's span lasts from the decision to its answer. One that is never answered itself ends when its command is settled otherwise:
-by a definite answer to another attempt, by a command of another kind or run, or by the saga's end. Attempts after the fifth share one
-span, which ends when the command is settled, with the outcome of the last. The root comes last, with the saga's true start and end.
+The span of an attempt lasts from the decision to the answer. An attempt without an answer of its own
+ends when its command is settled otherwise: by a definite answer to another attempt, by a command of
+another kind or run, or by the end of the saga. All attempts after the fifth share one span. It ends
+when the command is settled, with the outcome of the last attempt. The root span comes last, with the
+true start and end of the saga.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ _ERRORS: Final = _TRIES | {Outcome.REJECTED}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedSaga:
-    """What the spans say besides the journal: from the saga's row and its definition."""
+    """What spans take from the saga's row and its definition; all else comes from the journal."""
 
     id: UUID
     tenant: str
@@ -94,12 +96,12 @@ class _Attempt:
 
 
 class Projection:
-    """The fold. Give it every record of the journal in order; `record` returns the spans that the record completes."""
+    """Folds a journal into spans. `record` takes each record in order and returns the spans that it completes."""
 
     def __init__(self, saga: TracedSaga) -> None:
         self.saga = saga
         self.ended = False
-        """The root is out: no span follows."""
+        """The root span was returned: no span follows."""
         self._root = root_span_id(saga.id)
         self._incarnation = 1
         self._started_at = 0
@@ -107,11 +109,11 @@ class Projection:
         self._events = _Events()
         self._open: dict[str, list[_Attempt]] = {}
         self._shared: set[str] = set()
-        """Spans of later attempts that are finished: they never come twice."""
+        """Finished spans of later attempts: they never come twice."""
         self._acted: dict[str, str] = {}
         """By step: the span of the action that is to be undone."""
         self._idle_since: dict[str, int] = {}
-        """By step: since when it could have been asked (again)."""
+        """By step: since when its next command could have been sent."""
 
     def record(self, record: JournalFacts) -> list[Span]:
         spans: list[Span] = []
@@ -120,7 +122,7 @@ class Projection:
         return spans
 
     def open(self) -> list[OpenSpan]:
-        """What has begun and not ended: the root, then what was asked and not answered. Changes nothing."""
+        """The spans that have begun and not ended: the root, then the attempts without an answer."""
         if self.ended or not self._started_at:
             return []
         return [self._whole(), *(self._asked(each) for waiting in self._open.values() for each in waiting)]
@@ -150,7 +152,7 @@ class Projection:
     # --- the saga as a whole -------------------------------------------------------------------------------------------
 
     def _mark(self, version: int) -> Span:
-        """At once, so that a running saga is seen and named."""
+        """The span `started`. It is complete at once, so that a running saga has a name in Jaeger."""
         mark = OpenSpan(
             span_id=started_span_id(self.saga.id),
             parent_id=self._root,
@@ -248,7 +250,7 @@ class Projection:
             yield self._finished(each, at, record.version, reply.attempt)
 
     def _settle(self, step: str, at: int, version: int) -> Iterator[Span]:
-        """Whatever is open of this step ends without an answer."""
+        """End the open attempts of this step without an answer."""
         for each in self._open.pop(step, []):
             yield self._finished(each, at, version, None)
 
@@ -269,7 +271,7 @@ class Projection:
         return self._ended(self._asked(attempt), end, version, attributes, error)
 
     def _asked(self, attempt: _Attempt) -> OpenSpan:
-        """A compensation links to the action it undoes, RESOLVE to the one it asks about."""
+        """The span of an attempt. A compensation links to the action that it undoes, RESOLVE to the one it asks about."""
         sent = attempt.sent
         acted = self._acted.get(sent.step) if sent.kind is not Kind.ACTION else None
         return OpenSpan(
@@ -356,5 +358,5 @@ def _error(attempt: _Attempt, answered_by: int | None) -> str | None:
 
 
 def _public(reason: str) -> str:
-    """An operator's words may say anything: of `cancel: …` only the act is shown."""
+    """The reason as a span may show it. The operator's words after `cancel:` may say anything, so they are left out."""
     return "cancel" if reason.startswith("cancel:") else reason

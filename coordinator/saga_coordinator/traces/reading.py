@@ -1,4 +1,4 @@
-"""From the store to the spans of a saga."""
+"""Reads the spans of a saga from the store, page by page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def traced_saga(row: SagaRow, compiled: CompiledDefinition, topics: Topics) -> T
 
 
 def completed(projection: Projection, rows: Iterable[JournalRow]) -> list[Span]:
-    """The spans that these records complete. A record of another release, or edited by hand, adds nothing and hides nothing."""
+    """The spans that these records complete. A record that cannot be read is skipped: it hides no other."""
     spans: list[Span] = []
     for row in rows:
         try:
@@ -46,7 +46,7 @@ def completed(projection: Projection, rows: Iterable[JournalRow]) -> list[Span]:
 
 
 async def read_spans(store: Store, projection: Projection) -> AsyncGenerator[Span, None]:
-    """All spans completed so far, in order of completion, by a new projection. Pages through a journal of any length."""
+    """Yields all spans that are complete, in order of completion. `projection` must be new. The journal may have any length."""
     after = 0
     while True:
         rows = await store.journal(projection.saga.id, after=after, limit=PAGE)
@@ -63,15 +63,15 @@ class TracePage:
 
     spans: Sequence[Span]
     open: Sequence[OpenSpan]
-    """On the last page."""
+    """The spans without an end; only the last page has them."""
     ended: bool
-    """The root is among the spans of this page or of one before: no other follows."""
+    """The root span is on this page or on one before: no span follows."""
     next: int | None
-    """`after` of the page behind this one."""
+    """The value of `after` for the next page; None on the last."""
 
 
 async def read_page(store: Store, saga: TracedSaga, *, after: int, limit: int) -> TracePage:
-    """Of the spans completed after version `after` about `limit`: those of one transition are never parted."""
+    """About `limit` spans that were completed after version `after`. The spans of one transition stay together."""
     projection = Projection(saga)
     spans: list[Span] = []
     async with aclosing(read_spans(store, projection)) as found:

@@ -1,4 +1,4 @@
-"""How a saga's trace begins: the caller's, else its own; sampled or not, decided once and obeyed by all."""
+"""How a saga's trace begins: with the caller's trace or its own, sampled or not. It is decided once, and all obey."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class TraceStart:
 
 
 def caller_context(traceparents: Sequence[str], tracestates: Sequence[str]) -> tuple[TraceContext | None, bool]:
-    """What a start request's headers say of the caller's trace, and whether something was given that had to be ignored.
+    """The caller's trace from the headers of a start, and whether a trace context had to be ignored.
 
-    Malformed or there twice: the saga begins a trace of its own, nothing is refused.
+    A malformed or repeated `traceparent` refuses nothing: the saga begins a trace of its own.
     """
     if not traceparents:
         return None, False
@@ -38,11 +38,16 @@ def caller_context(traceparents: Sequence[str], tracestates: Sequence[str]) -> t
 
 
 class Sampling:
-    """Which sagas are traced. One object an instance; the rest of the system obeys the flag in the saga's row."""
+    """Decides which sagas are traced. An instance has one; all else obeys the flag in the saga's row."""
 
     def __init__(self, ratio: float, *, on_failure: bool = False, baggage: frozenset[str] = frozenset()) -> None:
-        """`ratio`: of sagas without a caller's decision; 0 is off, whatever the caller's flag says. `on_failure`: the coordinator's
-        spans of a saga that was sampled out are exported when it fails. `baggage`: keys that are carried on."""
+        """
+        Args:
+            ratio: The share of sampled sagas among those whose caller has not decided. 0 samples none,
+                whatever the caller says.
+            on_failure: Whether the coordinator exports its spans of an unsampled saga when it fails.
+            baggage: The keys of W3C Baggage that go from a start to its commands.
+        """
         self._ratio = ratio
         self._on_failure = on_failure
         self._baggage = baggage
@@ -62,12 +67,13 @@ class Sampling:
         return self._on_failure and not self._full
 
     def owed(self, transitions: int) -> None:
-        """How much waits for the collector: beyond the bound no further saga is sampled, so that a collector that never comes back
-        fills no database."""
+        """Note how many transitions wait for the collector. Beyond the bound no further saga is sampled,
+
+        so that a collector that never comes back fills no database."""
         self._full = transitions >= SPANS_DUE_MOST
 
     def begin(self, saga_id: UUID, caller: TraceContext | None, baggage: str | None = None) -> TraceStart:
-        """The caller's trace goes on; without one the saga's id gives a new one."""
+        """Continue the caller's trace, or begin one whose id comes from the saga's id."""
         ratio = 0.0 if self._full else self._ratio
         kept = self._kept(baggage) if baggage and self._baggage and valid_baggage(baggage) else None
         if caller is None:
@@ -80,6 +86,6 @@ class Sampling:
         )
 
     def _kept(self, baggage: str) -> str | None:
-        """The allowed members, as they came."""
+        """The allowed members of the baggage, unchanged."""
         members = [member.strip() for member in baggage.split(",")]
         return ",".join(member for member in members if member.split("=", 1)[0].strip() in self._baggage) or None

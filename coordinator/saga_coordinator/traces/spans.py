@@ -1,4 +1,4 @@
-"""What a span of the coordinator is, before any exporter sees it. Pure data; times are microseconds of the database's clock."""
+"""The coordinator's spans as plain data, before an exporter sees them. Times are microseconds of the database's clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from saga_schemas.ids import saga_text, span_id_of
 from saga_schemas.outcomes import Kind
 
 SERVICE_NAME: Final = "saga-coordinator"
-"""Resource attribute `service.name` of all of them."""
+"""The resource attribute `service.name` of all spans."""
 Value = str | int | bool
 FIRST_ATTEMPTS = 5
 """Attempts of one command (step, kind, run) that have a span each; all later ones share one."""
@@ -35,7 +35,7 @@ class SpanEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSpan:
-    """What a span is from its beginning on. While it has no end it is shown to people, and never exported."""
+    """A span that has begun. People see it at once; it is exported only when it has ended."""
 
     span_id: str
     """16 hex digits."""
@@ -65,7 +65,7 @@ class Span(OpenSpan):
 
 @lru_cache(maxsize=4096)
 def root_span_id(saga_id: UUID) -> str:
-    """Kept for a while: every message of a saga names it."""
+    """The id of a saga's root span. The cache is for speed: every message of a saga names it."""
     return span_id_of(saga_text(saga_id))
 
 
@@ -74,8 +74,11 @@ def started_span_id(saga_id: UUID) -> str:
 
 
 def attempt_span_id(message_id: str, saga_id: UUID, incarnation: int, step: str, kind: Kind, run: int, attempt: int) -> str:
-    """The parent of the participant's span. The first attempts have one each, derived from the command id; the later ones share one,
-    so that a step asked for ever fills no trace and yet no participant's span is an orphan."""
+    """The id of an attempt's span, which is the parent of the participant's span.
+
+    Each of the first attempts has its own, derived from the command id. Later attempts share one. So
+    a step that is asked for ever fills no trace, and no participant's span lacks its parent.
+    """
     if attempt <= FIRST_ATTEMPTS:
         return span_id_of(message_id)
     return span_id_of(f"{saga_id}.{incarnation}/{step}/{kind.value}/{run}/later")

@@ -1,7 +1,8 @@
-"""Commands that have not left: what a step that seems to wait for an answer really waits for.
+"""Commands that have not left: their steps seem to wait for an answer, but nobody was asked.
 
-Whether a message is published the outbox knows, why one is refused the instance that tried, and whether the broker answers every instance
-for itself. Nothing of this is part of a saga's state: it is told when somebody looks.
+The outbox knows whether a message is published. The instance that tried to send it knows why the
+broker refused it. Each instance knows whether the broker answers. None of this is part of a saga's
+state; it is put together when somebody looks.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from saga_coordinator.store.port import JournalRow, Store, shard_of
 from saga_schemas.frozen import frozen
 
 UNSENT_AFTER_US: Final = 3_000_000
-"""A row that is so old was not deleted soon after its message was acknowledged: it has none."""
+"""An outbox row that is older has no acknowledgement: a row is deleted soon after its message is acknowledged."""
 _MOST_ROWS: Final = 1_000
 _FOR_AN_ANSWER: Final = frozenset({"reply", "reply_backlog", "expired", "attention:no_answer"})
 PUBLISH: Final = "publish"
@@ -31,13 +32,13 @@ class Delivery:
     """What an instance knows of its way to the broker."""
 
     kafka_away: str | None = None
-    """Why the broker does not answer; None: it does."""
+    """Why the broker does not answer; None when it does."""
     refusals: Refusals = field(default_factory=Refusals)
 
 
 @frozen
 class Unsent:
-    """The last command of a step, which has not left."""
+    """The latest command of a step; it has not left."""
 
     since: int
     refused: str | None
@@ -51,7 +52,7 @@ class Unsent:
 async def unsent_commands(
     store: Store, saga_id: UUID, journal: Collection[JournalRow], delivery: Delivery, now: int
 ) -> dict[str, Unsent]:
-    """By step, where its latest command is one of them. Raises StoreError."""
+    """By step: its latest command, where that has not left. Raises StoreError."""
     rows = await store.outbox_older_than(shard_of(saga_id), now - UNSENT_AFTER_US, _MOST_ROWS)
     owed = {(row.version, row.ord): row.id for row in rows if row.saga_id == saga_id}
     found: dict[str, Unsent] = {}
@@ -70,8 +71,8 @@ async def unsent_commands(
     return found
 
 
-def told_of_delivery(waiting: Waiting, unsent: Mapping[str, Unsent], delivery: Delivery) -> Waiting:
-    """The wait with its true name: nobody answers what has not been asked, and nobody is heard while Kafka is away."""
+def with_delivery(waiting: Waiting, unsent: Mapping[str, Unsent], delivery: Delivery) -> Waiting:
+    """The wait with its true name: the command has not left, or Kafka does not answer."""
     command = unsent.get(waiting.step or "")
     if waiting.name not in _FOR_AN_ANSWER:
         return waiting

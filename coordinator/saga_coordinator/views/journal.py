@@ -1,4 +1,4 @@
-"""The journal of one saga for people: each record's facts in words, times and plain JSON."""
+"""The view of one saga's journal: the facts of each record in words, times and plain JSON."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RecordView:
 
 
 def record_views(rows: Iterable[JournalRow], payloads: Payloads) -> list[RecordView]:
-    """In order; a record this release cannot read says so instead of hiding the others."""
+    """The views of these records, in order. A record that this release cannot read says so and hides no other."""
     return [_record(row, payloads) for row in rows]
 
 
@@ -65,7 +65,7 @@ def _record(row: JournalRow, payloads: Payloads) -> RecordView:
 
 
 def _fact(fact: Fact, payloads: Payloads) -> dict[str, Any]:
-    """Only what differs from the default is shown, as only that is stored."""
+    """One fact. Only what differs from the default is shown, because only that is stored."""
     shown: dict[str, Any] = {"fact": _WORDS[type(fact)]}
     for field in fields(fact):
         value = getattr(fact, field.name)

@@ -1,6 +1,6 @@
-"""Framed Avro payloads as plain JSON for people, within a budget: one answer never grows with what sagas carry.
+"""Framed Avro payloads as plain JSON for people, within a budget, so that one answer has a bound whatever sagas carry.
 
-A payload that is too large, or whose schema is not known, is replaced by one sentence saying so.
+One sentence stands in for a payload that is too large or whose schema is not known.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from saga_schemas.errors import BadMessage
 from saga_schemas.plain import to_plain
 
 SHOWN_BYTES: Final = 64 * 1024
-"""One payload, as Avro."""
+"""The largest payload that is shown, in bytes of Avro."""
 ANSWER_BYTES: Final = 1024 * 1024
-"""All payloads of one answer together, as Avro."""
+"""The budget of one answer, in bytes of Avro."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Shown:
 
 
 class Payloads:
-    """What one answer may still show."""
+    """The payloads of one answer; it shows them until the budget is used up."""
 
     __slots__ = ("_catalog", "_left")
 
@@ -40,6 +40,7 @@ class Payloads:
         self._left = ANSWER_BYTES
 
     def show(self, framed: bytes | None) -> Shown:
+        """The payload as plain JSON, or why it is not shown."""
         if framed is None:
             return Shown()
         if len(framed) > min(SHOWN_BYTES, self._left):

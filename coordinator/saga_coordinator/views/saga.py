@@ -1,7 +1,8 @@
-"""One saga as people see it: steps and their attempts, what it waits for and what will move it, the way out of each attention.
+"""The view of one saga: its steps and attempts, what it waits for and what will move it, and the way out of each attention.
 
-Read at 3 a.m. and by `saga show`, so it answers even where the saga's definition or state cannot be read. Everything is bounded: of each
-direction of a step the first five attempts and the last are shown, of a very long journal its beginning and its end.
+`saga show` reads it, often at 3 a.m. So it answers even when the definition or the state of the saga
+cannot be read. Everything is bounded: for each direction of a step it shows the first five attempts
+and the last, and of a very long journal the beginning and the end.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from saga_coordinator.engine.definition import Step
 from saga_coordinator.engine.encoding import UnreadableState, decode_saga
 from saga_coordinator.engine.state import Saga, Status, StepState
 from saga_coordinator.engine.waiting import Waiting, waiting_for
-from saga_coordinator.inbound.refused_replies import RefusedReply, refused_replies, told
+from saga_coordinator.inbound.refused_replies import RefusedReply, refused_replies, with_refusal
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, Listed, SagaRow, Store
-from saga_coordinator.views.deliveries import Delivery, Unsent, told_of_delivery, unsent_commands
+from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
 from saga_coordinator.views.payloads import Payloads, Shown
 from saga_coordinator.views.step_history import AttemptView, StepHistory, read_journal, step_history
 from saga_schemas.times import format_us
@@ -77,7 +78,7 @@ class AttentionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionView:
-    """Something an operator waived: why the saga is, or will be, FORCED."""
+    """A step that an operator waived. It makes the saga FORCED."""
 
     step: str
     evidence: str | None
@@ -97,9 +98,9 @@ class SagaView:
     definition_hash: str | None
     phase: str
     reason: str | None
-    """Why it went back: `<step>: <what>`, `cancel: …`, `deadline`."""
+    """Why the saga went back: `<step>: <what>`, `cancel: …` or `deadline`."""
     version: int
-    """Transitions so far; each has one journal record."""
+    """The number of transitions; each has one journal record."""
     started_at: str
     closed_at: str | None
     deadline_at: str | None
@@ -107,7 +108,7 @@ class SagaView:
     """Until it closed, or until now."""
     trace_id: str
     trace_url: str | None
-    """Where Jaeger shows the trace: with SAGA_JAEGER_URL, for a saga that is traced."""
+    """Where Jaeger shows the trace; only with SAGA_JAEGER_URL and for a sampled saga."""
     input: Any
     input_note: str | None
     steps: tuple[StepView, ...]
@@ -115,7 +116,7 @@ class SagaView:
     attention: tuple[AttentionView, ...]
     exceptions: tuple[ExceptionView, ...]
     notes: tuple[str, ...]
-    """What is missing in this view, and what newcomers run into: `no consumer on saga.cmd.payment`."""
+    """What this view lacks, and common mistakes such as `no consumer on saga.cmd.payment`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +136,7 @@ class ListedView:
 
 
 def listed_view(listed: Listed) -> ListedView:
+    """The line of a list for one stored saga."""
     return ListedView(
         id=str(listed.id),
         key=listed.business_key,
@@ -151,14 +153,14 @@ def listed_view(listed: Listed) -> ListedView:
 
 @dataclass(slots=True, kw_only=True)
 class _Sources:
-    """What the view is made of."""
+    """All that the view is made of."""
 
     row: SagaRow
     now: int
     saga: Saga | None = None
     definition: DefinitionRow | None = None
     compiled: CompiledDefinition | None = None
-    conduct: StepHistory
+    history: StepHistory
     attention: list[AttentionRow]
     no_consumer: Mapping[str, str]
     trace_url: str | None
@@ -179,18 +181,30 @@ async def saga_view(
     trace_url: str | None = None,
     delivery: Delivery | None = None,
 ) -> SagaView:
-    """Raises StoreError only."""
+    """Read all that there is to show of a saga.
+
+    Args:
+        row: The saga's row.
+        store: Where its journal, attention, dead letters and outbox are read.
+        definitions: The definitions and schemas that this instance knows.
+        no_consumer: By participant: the sentence that nobody reads its command topic.
+        trace_url: Where Jaeger shows the trace.
+        delivery: What this instance knows of its way to the broker.
+
+    Raises:
+        StoreError: The database cannot be read.
+    """
     journal = await read_journal(store, row)
     sources = _Sources(
         row=row,
         now=await store.now(),
-        conduct=step_history(journal),
+        history=step_history(journal),
         attention=(await store.attention_of(row.id))[:_MOST_ATTENTION],
         no_consumer=no_consumer or {},
         trace_url=trace_url,
         delivery=delivery or Delivery(),
     )
-    sources.notes += sources.conduct.notes
+    sources.notes += sources.history.notes
     if row.closed_at is None:
         sources.refused = await refused_replies(store, row.id, sources.now)
         sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
@@ -248,9 +262,9 @@ def _steps(sources: _Sources, payloads: Payloads) -> tuple[StepView, ...]:
 
 
 def _step(name: str, state: StepState, step: Step | None, sources: _Sources, payloads: Payloads) -> StepView:
-    conduct, unsent = sources.conduct, sources.unsent.get(name)
-    reply = payloads.show(state.reply if isinstance(state.reply, bytes) else conduct.replies.get(name))
-    attempts, omitted = conduct.attempts_of(name)
+    history, unsent = sources.history, sources.unsent.get(name)
+    reply = payloads.show(state.reply if isinstance(state.reply, bytes) else history.replies.get(name))
+    attempts, omitted = history.attempts_of(name)
     if unsent is not None:
         attempts = tuple(_not_sent(one, state) for one in attempts)
     return StepView(
@@ -270,18 +284,18 @@ def _step(name: str, state: StepState, step: Step | None, sources: _Sources, pay
 
 
 def _not_sent(attempt: AttemptView, state: StepState) -> AttemptView:
-    """The latest command of the step has not left: nobody was asked."""
+    """The attempt; where it is the step's latest command, which has not left, it says so."""
     latest = (attempt.direction, attempt.run, attempt.attempt) == (state.asking, state.run, state.attempt)
     return replace(attempt, message=NOT_SENT) if latest and attempt.outcome is None else attempt
 
 
 def _exceptions(sources: _Sources) -> Iterable[ExceptionView]:
-    """What was waived, by whom, on what evidence."""
+    """The waived steps, with who waived them and on what evidence."""
     if sources.saga is None:
         return
     for name, state in sources.saga.steps.items():
         if state.status is Status.WAIVED:
-            act = sources.conduct.waives.get(name)
+            act = sources.history.waives.get(name)
             yield ExceptionView(
                 step=name,
                 evidence=act.evidence if act else None,
@@ -294,7 +308,7 @@ def _exceptions(sources: _Sources) -> Iterable[ExceptionView]:
 
 
 def _waiting(sources: _Sources) -> list[Waiting]:
-    """Promise 6: an open saga always waits for something that has a name."""
+    """What the saga waits for. An open saga always waits for something with a name (promise 6)."""
     if sources.row.closed_at is not None:
         return []
     if sources.saga is None or sources.compiled is None:
@@ -302,8 +316,8 @@ def _waiting(sources: _Sources) -> list[Waiting]:
         return [Waiting(step=None, name=name, since=None, until=sources.row.wake_at, mover=_PARKED_WAY_OUT)]
     found = waiting_for(sources.compiled.definition, sources.saga, sources.now)
     by_name = sources.compiled.definition.by_name
-    known = [told(_with_consumer(one, by_name, sources.no_consumer), sources.refused) for one in found]
-    return [told_of_delivery(one, sources.unsent, sources.delivery) for one in known]
+    known = [with_refusal(_with_consumer(one, by_name, sources.no_consumer), sources.refused) for one in found]
+    return [with_delivery(one, sources.unsent, sources.delivery) for one in known]
 
 
 def _with_consumer(waiting: Waiting, steps: Mapping[str, Step], no_consumer: Mapping[str, str]) -> Waiting:
@@ -313,7 +327,7 @@ def _with_consumer(waiting: Waiting, steps: Mapping[str, Step], no_consumer: Map
 
 
 def _unread(sources: _Sources, waiting: list[Waiting]) -> list[str]:
-    """The newcomer's commonest error, once a participant."""
+    """The commonest mistake of newcomers, one sentence for each participant that nobody serves."""
     if sources.compiled is None:
         return []
     steps = sources.compiled.definition.by_name

@@ -1,4 +1,4 @@
-"""What happened at each step, from the journal: the attempts of each direction, the replies, and who waived what on which evidence."""
+"""The history of each step, read from the journal: attempts of each direction, replies, and what was waived."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waive:
-    """An operator's word."""
+    """An operator's decision to waive a step."""
 
     evidence: str
     actor: str
@@ -45,7 +45,7 @@ class Waive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
-    """As much of a journal as is looked at: its beginning and its end."""
+    """The part of a journal that is read: its beginning and its end."""
 
     rows: tuple[JournalRow, ...]
     omitted: int
@@ -53,7 +53,7 @@ class Journal:
 
 @dataclass(slots=True)
 class StepHistory:
-    """The journal, told step by step."""
+    """What the journal says, by step."""
 
     attempts: dict[tuple[str, Kind], list[AttemptView]] = field(default_factory=dict)
     replies: dict[str, bytes | None] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class StepHistory:
     """By identity of a command: its place in its list, and when it was decided."""
 
     def attempts_of(self, step: str) -> tuple[tuple[AttemptView, ...], int]:
-        """Those shown, and how many are not."""
+        """The attempts that are shown, and the number of those that are not."""
         shown: list[AttemptView] = []
         omitted = 0
         for kind in Kind:
@@ -75,6 +75,7 @@ class StepHistory:
         return tuple(shown), omitted
 
     def see(self, fact: Fact, at: int) -> None:
+        """Take in the next fact of the journal."""
         match fact:
             case CommandSent():
                 self._command(fact)
@@ -107,7 +108,7 @@ class StepHistory:
             self.replies[reply.step] = reply.payload
         found = self._asked.get((reply.step, reply.kind, reply.run, reply.attempt))
         if found is None:
-            return  # it answers an attempt of the part of the journal that is not looked at
+            return  # it answers an attempt in the part of the journal that was not read
         place, asked_at = found
         made = self.attempts[(reply.step, reply.kind)]
         asked = made[place]
@@ -125,7 +126,7 @@ class StepHistory:
 
 
 async def read_journal(store: Store, row: SagaRow) -> Journal:
-    """The beginning up to a bound of records and bytes, and the last records: a step asked for ever fills no memory."""
+    """Read the beginning, up to a bound of records and bytes, and the last records. A step that is asked for ever fills no memory."""
     rows: list[JournalRow] = []
     size = after = 0
     while len(rows) < _HEAD_RECORDS and size < _HEAD_BYTES:
@@ -141,16 +142,17 @@ async def read_journal(store: Store, row: SagaRow) -> Journal:
 
 
 def step_history(journal: Journal) -> StepHistory:
-    conduct = StepHistory()
+    """Sort the journal's facts by step. Records that cannot be read become notes."""
+    history = StepHistory()
     for row in journal.rows:
         try:
             facts = read_facts(row)
         except UnreadableState as unreadable:
-            conduct.notes.append(f"journal record {row.version}: {unreadable}")
+            history.notes.append(f"journal record {row.version}: {unreadable}")
             continue
         for fact in facts:
-            conduct.see(fact, row.at)
+            history.see(fact, row.at)
     if journal.omitted:
-        conduct.notes.append(f"{journal.omitted} journal records in the middle are not part of this view")
-    conduct.notes = conduct.notes[:20]
-    return conduct
+        history.notes.append(f"{journal.omitted} journal records in the middle are not part of this view")
+    history.notes = history.notes[:20]
+    return history
