@@ -40,7 +40,7 @@ class Trigger(StrEnum):
     NEWER_RUN = "SUCCEEDED with a higher row run"
     DUE = "due"
     HEARTBEAT_OVER = "heartbeat over"
-    TIME_OVER = "step time over and drained"
+    TIME_OVER = "step time over and caught up"
     SILENT = "silence"
     DEPENDENTS_SETTLED = "dependents settled"
     RETRY = "operator: retry"
@@ -215,7 +215,7 @@ SAGA_ROWS: tuple[SagaRow, ...] = (
     ),
     _saga_row(
         "11",
-        "RUNNING, cancel or saga deadline and drained: COMPENSATING; when the pivot is open (or, in a recovered saga, for all we know): "
+        "RUNNING, cancel or saga deadline and caught up: COMPENSATING; when the pivot is open (or, in a recovered saga, for all we know): "
         "SETTLING, the pivot resolving",
         (_OPEN | {S.IDLE}, {S.RESOLVING}),
     ),

@@ -2,7 +2,7 @@
 
 Given the row and the command: what is to be done. Given what the handler did: what the row becomes.
 
-Truth: the table "The barrier at the participant" in docs/ARCHITECTURE.md; tests/unit/participant/barrier/test_table.py holds it as data
+Truth: the table "The barrier" in docs/wire.md; tests/unit/participant/barrier/test_table.py holds it as data
 and compares every cell. Nothing here knows a database, Kafka or a clock: whether a command is expired and whether a lease is over is told.
 Work that was accepted ends in two steps: the row becomes DONE or REJECTED, and then the wish to undo, if one was noted, is decided like
 any compensation. So one table serves answers given at once and answers given later.
