@@ -28,7 +28,7 @@ from saga_coordinator.telemetry.catalog import ALL as METRICS
 from saga_coordinator.telemetry.catalog import Metric
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.catalog import Catalog
-from saga_schemas.pipeline import STAGES
+from saga_schemas.inbound import envelope, payload
 from saga_schemas.records import OWN
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,7 +112,9 @@ def problem_codes() -> str:
 
 
 def decode_stages() -> str:
-    return "".join(f"{number}. {stage}\n" for number, stage in enumerate(STAGES, start=1))
+    numbered = [f"{number}. {stage}\n" for number, stage in enumerate((*envelope.STAGES, *payload.STAGES), start=1)]
+    first, second = numbered[: len(envelope.STAGES)], numbered[len(envelope.STAGES) :]
+    return f"**Envelope**, of the record alone:\n\n{''.join(first)}\n**Payload**, under the reader's schema:\n\n{''.join(second)}"
 
 
 def protocol_records() -> str:

@@ -1,7 +1,7 @@
 """Records the transcripts at the end of docs/wire.md: real messages, made by the coordinator's own code, always the same bytes.
 
 One saga of examples/loyalty is played: the start is read as the start loop reads it, the engine decides, the outbound builder writes the
-commands, every reply is written as the kit writes it and read back through the decode pipeline before the engine gets it. Time, ids and
+commands, every reply is written as the kit writes it and read back as the reply loop reads it before the engine gets it. Time, ids and
 the token key are fixed. `tools/generate_docs.py` puts the text into the page; tests read it from there and decode it.
 """
 
@@ -30,8 +30,8 @@ from saga_schemas.codec import decode, encode
 from saga_schemas.files import read_schemas
 from saga_schemas.headers import CommandHeaders, StartHeaders, answer, decode_command
 from saga_schemas.ids import span_id_of, uuid7
+from saga_schemas.inbound import read_start_envelope
 from saga_schemas.outcomes import Outcome
-from saga_schemas.pipeline import read_start
 from saga_schemas.plain import to_plain
 from saga_schemas.records import EMPTY_BYTES, OWN, Empty, Failure, Progress, encode_own
 from saga_schemas.token import TokenKeys
@@ -96,7 +96,8 @@ class Stage:
         self._keep(
             "A start", "Anyone allowed writes it. Key: the business key. `ce_id`: the request id. Nothing else is needed.", record
         )
-        begun = read_start(record.key, record.value, record.headers, self.catalog, lambda headers: self.compiled.input_schema)
+        begun = read_start_envelope(record, tenant=TENANT)
+        payload = self.compiled.take_input(begun, self.catalog)
         saga_id = uuid7(self.now, bytes([self.seed]) * 10)
         given = begun.headers.traceparent
         trace = Sampling(0.0).begin(saga_id, parse_context(given))
@@ -110,7 +111,7 @@ class Stage:
             state_format=FORMAT,
             incarnation=1,
             state=b"",
-            business_key=begun.key,
+            business_key=payload.key,
             wake_at=None,
             trace_id=trace.trace_id,
             parent_span=trace.parent_span,
@@ -122,7 +123,7 @@ class Stage:
             closed_at=None,
         )
         self.work = SagaWork.begin(row, self.compiled, self.tools, started_at=self.now)
-        self.happens(Start(id=str(saga_id), tenant=TENANT, key=begun.key, input=begun.payload, incarnation=1))
+        self.happens(Start(id=str(saga_id), tenant=TENANT, key=payload.key, input=payload.framed, incarnation=1))
 
     def happens(self, event: Event, *, after_ms: int = 3) -> list[Record]:
         """Let the engine decide; the messages that leave."""

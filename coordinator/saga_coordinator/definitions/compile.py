@@ -20,8 +20,9 @@ from saga_coordinator.definitions.records import records_reached
 from saga_coordinator.definitions.values import Default, SameName, Value, compile_value
 from saga_coordinator.engine.definition import CommandSpec, Definition, MappingFailed, Retry, Step, StepKind, Timing
 from saga_schemas.catalog import Catalog
-from saga_schemas.headers.names import RawHeaders
+from saga_schemas.headers import StartHeaders
 from saga_schemas.ids import TEXT_RULE, valid_business_key
+from saga_schemas.inbound import Envelope, StartPayload
 from saga_schemas.schema import Schema
 
 KEY_INVALID: Final = "key_invalid"
@@ -54,9 +55,9 @@ class CompiledDefinition:
         record = self._replies[step]
         return None if record is None else self.reader_schemas[record]
 
-    def take_input(self, framed: bytes, catalog: Catalog, headers: RawHeaders) -> bytes:
-        """The input of a start, untrusted, as bytes under its pinned schema. `catalog` knows the writers. Raises BadMessage."""
-        return take_input(framed, catalog, self.input_schema, headers)
+    def take_input(self, start: Envelope[StartHeaders], catalog: Catalog) -> StartPayload:
+        """The input of a start, untrusted, under its pinned schema. `catalog` knows the writers. Raises BadMessage."""
+        return take_input(start, catalog, self.input_schema)
 
     def business_key(self, input_value: bytes | Mapping[str, Any]) -> str | None:
         """The key of an input, framed or decoded; None where the definition has no `key:`. Raises MappingFailed."""

@@ -17,7 +17,8 @@ from saga_coordinator.engine.definition import Context, MappingFailed
 from saga_schemas import codec
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BadMessage, EncodingFailed
-from saga_schemas.headers.names import RawHeaders
+from saga_schemas.headers import StartHeaders
+from saga_schemas.inbound import Envelope, StartPayload, read_start_payload
 from saga_schemas.schema import Schema
 
 _WRONG_TYPE: Final = "wrong_type"
@@ -66,13 +67,12 @@ def read_input(framed: bytes, catalog: Catalog, schema: Schema) -> dict[str, Any
     return known
 
 
-def take_input(framed: bytes, catalog: Catalog, schema: Schema, headers: RawHeaders) -> bytes:
+def take_input(start: Envelope[StartHeaders], catalog: Catalog, schema: Schema) -> StartPayload:
     """A start's input from untrusted bytes, under the reader's schema; `read_input` need not decode it again. Raises BadMessage."""
-    decoded = codec.decode(framed, catalog, schema, headers)
-    taken = codec.reframed(decoded, schema)
-    if decoded.writer.id == schema.id and len(taken) <= _SMALL_BYTES:
-        _keep(taken, schema, decoded.value)
-    return taken
+    payload = read_start_payload(start, catalog, schema)
+    if payload.as_written and len(payload.framed) <= _SMALL_BYTES:
+        _keep(payload.framed, schema, payload.value)
+    return payload
 
 
 def _keep(framed: bytes, schema: Schema, value: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""From a record of a reply topic to an engine event, through every stage of the decode pipeline.
+"""From a record of a reply topic to an engine event, by the two stages of `saga_schemas.inbound`.
 
-Headers and token need nothing but the record; the payload needs the saga's definition (which reader schema), so it is read inside the
-batch's transaction. A reply that waits in the inbox is kept as the record it was and read again.
+The envelope needs nothing but the record. The payload needs the saga's definition, which pins the reader's schema, so it is read
+inside the batch's transaction. A reply that waits in the inbox is kept as the record it was and read again.
 """
 
 from __future__ import annotations
@@ -19,13 +19,10 @@ from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Record
 from saga_schemas import limits
 from saga_schemas.catalog import Catalog
-from saga_schemas.codec import to_reader, unframe
-from saga_schemas.errors import BadMessage, UnknownSchema
+from saga_schemas.errors import BadMessage
 from saga_schemas.frozen import frozen
-from saga_schemas.headers import ReplyHeaders, decode_reply
-from saga_schemas.outcomes import Kind, Outcome
-from saga_schemas.pipeline import check_claimed, check_saga_key, check_size, check_token, expect_record, read_carried
-from saga_schemas.records import Failure, Progress
+from saga_schemas.headers import ReplyHeaders
+from saga_schemas.inbound import Envelope, ReplyPayload, read_reply_envelope, read_reply_payload, unknown_schema
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
@@ -37,13 +34,20 @@ CONSUMER: Final = "replies"
 class IncomingReply:
     """A reply whose envelope is good: it claims to be of this saga, and its token says that we asked."""
 
-    saga_id: UUID
-    headers: ReplyHeaders
     record: Record
+    envelope: Envelope[ReplyHeaders]
+
+    @property
+    def headers(self) -> ReplyHeaders:
+        return self.envelope.headers
+
+    @property
+    def saga_id(self) -> UUID:
+        return self.envelope.headers.saga_id
 
 
 class ReplyReading:
-    """The stages, with what they need to know."""
+    """The two stages of `saga_schemas.inbound` for replies, with what they need to know."""
 
     def __init__(self, *, catalog: Catalog, keys: TokenKeys, topics: Topics, tenant: str) -> None:
         self._catalog = catalog
@@ -52,29 +56,19 @@ class ReplyReading:
         self._tenant = tenant
 
     def envelope(self, record: Record) -> IncomingReply:
-        """Size, headers, key, token. Raises BadMessage."""
-        record.check()
-        check_size(record.key, record.value, record.headers)
-        headers = decode_reply(record.headers)
-        if record.value is None:
-            raise BadMessage("null_value", "a reply is never null: it carries at least saga.v1.Empty")
-        check_saga_key(record.key, headers)
-        if headers.tenant != self._tenant:
-            raise BadMessage("tenant_mismatch", "this coordinator does not serve that tenant")
-        check_token(headers, self._keys)
-        return IncomingReply(saga_id=headers.saga_id, headers=headers, record=record)
+        """The first stage, of the record alone. Raises BadMessage."""
+        return IncomingReply(record=record, envelope=read_reply_envelope(record, tenant=self._tenant, keys=self._keys))
 
     def event(self, reply: IncomingReply, compiled: CompiledDefinition) -> Reply:
-        """The payload under its pinned reader schema, and the engine's event. Raises BadMessage."""
+        """The second stage, under the schema that the saga's definition pins, and the engine's event. Raises BadMessage."""
         headers = reply.headers
         step = compiled.definition.by_name.get(headers.step)
         if step is None:
             raise BadMessage("step_unknown", "the saga's definition has no such step")
         if self._topics.participant_of_reply(reply.record.topic) != step.participant:
             raise BadMessage("wrong_topic", f"step {step.name} is answered on {self._topics.reply(step.participant)}")
-        assert reply.record.value is not None
-        own = read_carried(headers, reply.record.value, reply.record.headers)
-        failure = own if isinstance(own, Failure) else None
+        payload = read_reply_payload(reply.envelope, self._catalog, compiled.reply_schema(step.name), needed=step.reply_needed)
+        failure = payload.failure
         return Reply(
             step=headers.step,
             kind=headers.kind,
@@ -86,51 +80,16 @@ class ReplyReading:
             sequence=headers.seq,
             row_run=headers.row_run,
             code=None if failure is None else storable(failure.code),
-            message=_told(own),
+            message=_told(payload),
             retry_after_ms=None if failure is None else failure.retry_after_ms,
-            payload=self._payload(reply, compiled),
+            payload=payload.framed,
             causation_id=headers.causation_id,
             time_us=headers.time_us,
         )
 
-    def _payload(self, reply: IncomingReply, compiled: CompiledDefinition) -> bytes | None:
-        """What a done action answered, as the bytes every later reader expects. A reply no definition pins is not read.
-
-        One in a schema that is not registered (its participant was deployed first) is not read either where no mapping and no condition
-        wants it: the action is done, whatever it says of it. Where one does, the reply has to wait until somebody registers the schema.
-        """
-        headers = reply.headers
-        if headers.outcome not in (Outcome.SUCCEEDED, Outcome.UNDONE):
-            return None
-        if headers.outcome is Outcome.UNDONE or headers.kind is Kind.COMPENSATION:
-            assert reply.record.value is not None
-            check_claimed(headers, reply.record.value, self._catalog, reply.record.headers)
-            return None
-        schema = compiled.reply_schema(headers.step)
-        assert reply.record.value is not None
-        if schema is None:
-            check_claimed(headers, reply.record.value, self._catalog, reply.record.headers)
-            return None
-        expect_record(headers.record, schema.full_name)
-        try:
-            return to_reader(reply.record.value, self._catalog, schema, reply.record.headers)
-        except UnknownSchema:
-            if compiled.definition.by_name[headers.step].reply_needed:
-                raise
-            return None
-
     def unknown_schema(self, reply: IncomingReply) -> int | None:
         """The id of the schema that a done action's reply is written in, where it is not known here."""
-        headers, record = reply.headers, reply.record
-        if headers.outcome is not Outcome.SUCCEEDED or headers.kind is Kind.COMPENSATION or record.value is None:
-            return None
-        try:
-            unframe(record.value, self._catalog, record.headers)
-        except UnknownSchema as unknown:
-            return unknown.schema_id
-        except BadMessage:
-            return None  # told where it is read
-        return None
+        return unknown_schema(reply.envelope, self._catalog)
 
     def keep(self, reply: IncomingReply) -> bytes:
         """For the inbox: the record as it was."""
@@ -161,9 +120,13 @@ class ReplyReading:
         )
 
 
-def _told(own: object) -> str | None:
+def _told(payload: ReplyPayload) -> str | None:
     """What a Failure or a Progress says to people."""
-    text = own.message if isinstance(own, Failure) else own.note if isinstance(own, Progress) else ""
+    text = ""
+    if payload.failure is not None:
+        text = payload.failure.message
+    elif payload.progress is not None:
+        text = payload.progress.note
     return storable(text) or None
 
 

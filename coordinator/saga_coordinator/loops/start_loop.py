@@ -20,9 +20,9 @@ from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage, UnknownSchema
-from saga_schemas.headers import StartHeaders, decode_start
+from saga_schemas.headers import StartHeaders
 from saga_schemas.headers.names import TRACEPARENT
-from saga_schemas.pipeline import check_size, read_business_key
+from saga_schemas.inbound import Envelope, read_start_envelope
 from saga_schemas.topics import Topics
 from saga_schemas.trace_context import TraceContext, parse_context
 
@@ -122,38 +122,33 @@ class StartLoop:
         return bad
 
     async def _prepared(self, record: Record, polled_at: float) -> Prepared:
-        record.check()
-        check_size(record.key, record.value, record.headers)
-        headers = decode_start(record.headers)
-        if record.value is None:
-            raise BadMessage("null_value", "a start carries its definition's input record")
-        if headers.tenant != self._tenant:
-            raise BadMessage("tenant_mismatch", "this coordinator does not serve that tenant")
+        envelope = read_start_envelope(record, tenant=self._tenant)
+        headers = envelope.headers
         definition_id, compiled = await self._starts.definition(
             headers.definition, headers.definition_version, asked_at=polled_at
         )
         try:
-            framed = compiled.take_input(record.value, self._definitions.catalog, record.headers)
+            payload = compiled.take_input(envelope, self._definitions.catalog)
         except UnknownSchema as unknown:
             await self._definitions.seek_schemas([unknown.schema_id])
-            framed = compiled.take_input(record.value, self._definitions.catalog, record.headers)
+            payload = compiled.take_input(envelope, self._definitions.catalog)
         request = StartRequest(
             tenant=headers.tenant,
             definition=headers.definition,
             version=headers.definition_version,
             input={},
-            key=read_business_key(record.key),
+            key=payload.key,
             request_id=headers.message_id,
             source=headers.source,
-            trace=self._trace(headers, record),
+            trace=self._trace(envelope),
             baggage=headers.baggage,
-            body_hash=body_hash(_asked(headers), record.value),
+            body_hash=body_hash(_asked(headers), envelope.value),
         )
-        return self._starts.prepared(request, definition_id, compiled, framed)
+        return self._starts.prepared(request, definition_id, compiled, payload.framed)
 
-    def _trace(self, headers: StartHeaders, record: Record) -> TraceContext | None:
-        context = parse_context(headers.traceparent, headers.tracestate)
-        if context is None and any(name == TRACEPARENT for name, _ in record.headers):
+    def _trace(self, envelope: Envelope[StartHeaders]) -> TraceContext | None:
+        context = parse_context(envelope.headers.traceparent, envelope.headers.tracestate)
+        if context is None and any(name == TRACEPARENT for name, _ in envelope.raw_headers):
             self._instruments.bad_trace_context(SOURCE)
         return context
 

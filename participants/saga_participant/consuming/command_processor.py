@@ -33,8 +33,8 @@ from saga_participant.telemetry.tracing import Hop, Tracing
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.headers import CommandHeaders, UnsupportedProtocol
 from saga_schemas.ids import saga_key
+from saga_schemas.inbound import UnreadableCommand, read_command_envelope, read_command_payload
 from saga_schemas.outcomes import Outcome
-from saga_schemas.pipeline import UnreadableCommand, read_command
 from saga_schemas.records import EMPTY_BYTES, Empty
 from saga_schemas.schema import Schema
 
@@ -77,8 +77,9 @@ class CommandProcessor:
 
     async def _serve(self, record: Record) -> Acknowledged | Later | None:
         try:
-            record.check()
-            read = read_command(record.key, record.value, record.headers, self.execution.registry.catalog, self._reader)
+            envelope = read_command_envelope(record)
+            headers = envelope.headers
+            payload = read_command_payload(envelope, self.execution.registry.catalog, self._reader(headers))
         except UnsupportedProtocol as unsupported:
             log = log_of(unsupported.echo.command, kind_known=False)
             log.error("command refused: %s; topic=%s offset=%d", unsupported, record.topic, record.offset)
@@ -89,9 +90,9 @@ class CommandProcessor:
             await self.dead_letters.send(record, bad)
             return None
         try:
-            return await self._work(Command(headers=read.headers, payload=read.payload, value=read.value), record)
+            return await self._work(Command(headers=headers, payload=payload.framed, value=payload.value), record)
         except Exception as error:
-            self._no_reply(log_of(read.headers), record, error)
+            self._no_reply(log_of(headers), record, error)
             return None
 
     def _unreadable(self, bad: UnreadableCommand) -> Acknowledged | Later | None:

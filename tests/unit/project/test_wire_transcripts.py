@@ -14,10 +14,17 @@ from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode
 from saga_schemas.headers import decode_command, decode_event, decode_reply, decode_start
 from saga_schemas.ids import parse_command_id
-from saga_schemas.pipeline import read_command, read_reply, read_start
+from saga_schemas.inbound import (
+    read_command_envelope,
+    read_command_payload,
+    read_reply_envelope,
+    read_reply_payload,
+    read_start_envelope,
+    read_start_payload,
+)
 from saga_schemas.plain import to_plain
 from saga_schemas.records import OWN
-from saga_schemas.schema import load_json, parse_all
+from saga_schemas.schema import Schema, load_json, parse_all
 from saga_schemas.token import TokenKeys
 from support.paths import ROOT
 
@@ -66,9 +73,7 @@ def test_every_value_decodes_to_what_the_page_says(messages: list[tuple[str, Rec
         assert dict(record.headers)["ce_type"] == decoded.writer.full_name.encode(), title
 
 
-def test_every_message_passes_the_decode_pipeline(
-    messages: list[tuple[str, Record, Any]], catalog: Catalog, recorder: ModuleType
-) -> None:
+def test_every_message_takes_the_road_in(messages: list[tuple[str, Record, Any]], catalog: Catalog, recorder: ModuleType) -> None:
     keys = TokenKeys.parse(recorder.TOKEN_KEYS)
     kinds = set()
     for _, record, _ in messages:
@@ -76,15 +81,24 @@ def test_every_message_passes_the_decode_pipeline(
         kinds.add(kind)
         match kind:
             case "start":
-                read_start(record.key, record.value, record.headers, catalog)
+                start = read_start_envelope(record, tenant="default")
+                read_start_payload(start, catalog, _newest(catalog, start.headers.record))
             case "cmd":
-                read_command(record.key, record.value, record.headers, catalog)
+                command = read_command_envelope(record)
+                read_command_payload(command, catalog, None)
             case "reply":
-                read_reply(record.key, record.value, record.headers, catalog, keys)
+                reply = read_reply_envelope(record, tenant="default", keys=keys)
+                read_reply_payload(reply, catalog, _newest(catalog, reply.headers.record))
             case "events":
                 decode_event(record.headers)
 
     assert kinds == {"start", "cmd", "reply", "events"}
+
+
+def _newest(catalog: Catalog, record: str) -> Schema:
+    schema = catalog.latest(record)
+    assert schema is not None
+    return schema
 
 
 def test_a_reply_echoes_the_command_it_names(messages: list[tuple[str, Record, Any]]) -> None:

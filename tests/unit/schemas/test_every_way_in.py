@@ -24,10 +24,13 @@ from saga_schemas.binding import bind
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode
 from saga_schemas.errors import BadMessage, EncodingFailed, PlainInvalid
+from saga_schemas.headers import StartHeaders
+from saga_schemas.inbound import Envelope, read_start_payload
 from saga_schemas.plain import from_plain, to_plain
 from saga_schemas.schema import Schema
 
 ID = "019a4a1b-79d0-71f7-aa38-7f05eb7dba10"
+START = StartHeaders(message_id="r-1", source="web", record="t.R", time_us=0, tenant="default", definition="d")
 Refused = (PlainInvalid, DoesNotFit, EncodingFailed, BadMessage)
 
 
@@ -91,11 +94,12 @@ def from_reply(name: str, given: Any) -> Any:
 
 
 def from_kafka(name: str, given: Any) -> Any:
-    """Written by a library that checks nothing."""
+    """The input of a start, written by a library that checks nothing."""
     out = BytesIO()
     out.write(SCHEMAS[name].prefix)
     fastavro.schemaless_writer(out, SCHEMAS[name].parsed, {"x": given})
-    return decode(out.getvalue(), Catalog([SCHEMAS[name]])).value["x"]
+    start = Envelope(headers=START, key=None, value=out.getvalue(), raw_headers=())
+    return read_start_payload(start, Catalog([SCHEMAS[name]]), SCHEMAS[name]).value["x"]
 
 
 def _kept(name: str, value: Mapping[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from saga_coordinator.definitions import CompiledDefinition, compile_definition,
 from saga_coordinator.engine.definition import MappingFailed
 from saga_schemas.errors import BadMessage
 from saga_schemas.ids import valid_business_key
-from saga_schemas.pipeline import read_business_key
+from saga_schemas.inbound import read_business_key
 from support.scripted import catalog_of
 
 DEFINITION = """
