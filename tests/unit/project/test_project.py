@@ -8,13 +8,9 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-<<<<<<< HEAD
-from pathlib import Path
-=======
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
->>>>>>> 841c5d5 (What a newcomer looks for: editor settings, hooks for commits, forms, security, conduct, a workflow)
 
 import pytest
 import yaml
