@@ -9,11 +9,12 @@ SUITES := $(wildcard tests/unit tests/contract tests/integration tests/simulatio
 export PYTHON
 OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
 
-.PHONY: help other-python demo wheel test test-e2e test-first-day lint types env jaeger
+.PHONY: help other-python demo wheel docs test test-e2e test-first-day lint types env jaeger
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
 	@echo "make wheel      a wheel in dist/, for projects of your own"
+	@echo "make docs       the docs as a site, with the reference of the API, in site/"
 	@echo "make test       all tests but e2e, on a real Kafka, PostgreSQL and Jaeger; some minutes"
 	@echo "make test-e2e   whole processes, killed in the middle of the work; some minutes"
 	@echo "make test-first-day   docs/first-day.md, typed from a fresh clone; some minutes"
@@ -27,6 +28,9 @@ demo: .venv/.made-demo
 
 wheel: .venv/.made-demo
 	@tools/environment.sh wheel
+
+docs: .venv/.made-docs
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 test: .venv/.made-test jaeger
 	.venv/bin/python -m pytest --nothing-skipped -n $(WORKERS) --dist loadfile $(SUITES)

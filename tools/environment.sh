@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the environment of the Makefile's targets in .venv: `demo` is what `saga demo` needs, `test` is everything. `wheel` makes a wheel,
-# `is-of-another` says yes if .venv is of another Python than PYTHON names.
+# Makes the environment of the Makefile's targets in .venv: `demo` is what `saga demo` needs, `test` is what tests and linters
+# need, `docs` is what the site needs. `wheel` makes a wheel, `is-of-another` says yes if .venv is of another Python than PYTHON names.
 # By uv where it is installed, else by the venv module and pip of a Python >= 3.11. Ends with a stamp that make compares with pyproject.toml.
 set -eu
 wanted="$1"
@@ -102,8 +102,11 @@ make_venv
 echo "saga: installing what make needs for '$wanted' into .venv (a minute the first time)" >&2
 case "$wanted" in
     demo) install -e '.[demo]' ;;
-    test) install -e '.[dev]' --group test ;;
+    test)
+        install -e '.[dev]' --group test
+        touch .venv/.made-demo
+        ;;
+    docs) install --group docs ;;
     *) give_up "no such environment: $wanted" ;;
 esac
-[ "$wanted" = demo ] || touch .venv/.made-demo
 touch ".venv/.made-$wanted"

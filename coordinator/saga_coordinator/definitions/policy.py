@@ -1,4 +1,4 @@
-"""Policies that fit the side of the pivot a step stands on: compensation, retries, deadlines (findings S1xx)."""
+"""Policies that fit the side of the pivot a step stands on: compensation, retries, deadlines (S1 findings)."""
 
 from __future__ import annotations
 

@@ -8,9 +8,12 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import settings
 
 from support.paths import ROOT
@@ -130,3 +133,97 @@ def test_make_env_says_what_it_looked_for(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "looked for python3.14, python3.13, python3.12, python3.11, python3; PYTHON=... names another" in done.stderr
+
+
+# --- versions of Python ---------------------------------------------------------------------------------------------------
+
+CLASSIFIED = re.findall(r"Python :: (3\.\d+)", "\n".join(PYPROJECT["project"]["classifiers"]))
+"""Those that the tests have run on."""
+WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+
+
+def test_the_workflow_runs_every_python_that_is_classified() -> None:
+    assert WORKFLOW["jobs"]["run"]["strategy"]["matrix"]["python"] == CLASSIFIED
+    assert WORKFLOW["jobs"]["coverage"]["env"]["PYTHON"] == f"python{CLASSIFIED[-1]}"
+
+
+def test_the_project_is_developed_on_the_oldest() -> None:
+    oldest = CLASSIFIED[0]
+
+    assert (ROOT / ".python-version").read_text().split() == [oldest]
+    assert PYPROJECT["project"]["requires-python"] == f">={oldest}"
+    assert PYPROJECT["tool"]["mypy"]["python_version"] == oldest
+    assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
+
+
+def test_make_env_looks_for_every_python_that_is_classified() -> None:
+    names = re.findall(r"python(3\.\d+) ", (ROOT / "tools" / "environment.sh").read_text())
+
+    assert names == CLASSIFIED[::-1]
+
+
+def test_the_image_has_a_python_that_the_tests_run_on() -> None:
+    images = re.findall(r"^FROM python:(3\.\d+)", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
+
+    assert len(set(images)) == 1
+    assert set(images) <= set(CLASSIFIED)
+
+
+# --- the code host ----------------------------------------------------------------------------------------------------------
+
+
+def test_actions_are_pinned_to_a_commit() -> None:
+    used = [step["uses"] for job in WORKFLOW["jobs"].values() for step in job["steps"] if "uses" in step]
+
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
+
+
+@pytest.mark.parametrize("form", ["bug.yml", "feature.yml"])
+def test_an_issue_form_has_what_the_code_host_asks_for(form: str) -> None:
+    said = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / form).read_text())
+    ids = [field["id"] for field in said["body"]]
+
+    assert {"name", "description", "body"} <= set(said)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_commit_is_held_to_what_make_lint_and_make_types_run() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    recipes = re.findall(r"^(lint|types): .*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    run = {line.strip() for _, lines in recipes for line in lines.splitlines()}
+
+    assert {hook["entry"].replace(" --force-exclude", "") for hook in hooks if hook["id"] != "whitespace"} == run
+
+
+# --- the docs site ----------------------------------------------------------------------------------------------------------
+
+
+class Tagged(yaml.SafeLoader):
+    """Reads over tags of Python objects, which mkdocs.yml has."""
+
+
+Tagged.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: suffix)
+
+
+def navigated(nav: Any) -> Iterator[str]:
+    """Every page of the site's navigation, or its folder."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for inner in nav.values() if isinstance(nav, dict) else nav:
+            yield from navigated(inner)
+
+
+def test_the_navigation_of_the_site_has_every_page() -> None:
+    nav = set(navigated(yaml.load((ROOT / "mkdocs.yml").read_text(), Tagged)["nav"]))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+
+    assert sorted(page for page in pages if page not in nav and f"{page.rpartition('/')[0]}/*" not in nav) == []
+    assert [page for page in nav if not page.endswith("/*") and page not in pages and not (ROOT / page).is_file()] == []
+
+
+def test_the_script_of_the_diagrams_is_the_version_that_the_page_names() -> None:
+    (named,) = re.findall(r"\[Mermaid\]\(\S+\) (\d+\.\d+\.\d+)", (ROOT / "docs" / "index.md").read_text())
+
+    assert f'"{named}"' in (ROOT / "docs" / "assets" / "mermaid.tiny.js").read_text()
