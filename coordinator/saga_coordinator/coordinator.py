@@ -1,4 +1,4 @@
-"""What the doors (HTTP, command line through it) may ask of a running coordinator."""
+"""What the API may ask of a running coordinator."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from saga_messaging.clock import Clock
 from saga_schemas.topics import Topics
 
 LOOK_EVERY_S = 0.5
-"""How soon an end that another instance committed is seen by who waits here."""
+"""How often a waiting request looks for an end that another instance committed."""
 
 
 class Coordinator:
-    """The facade over one instance. Every mutating act takes who and why, and is audited."""
+    """The facade of one instance. Every act that changes a saga says who and why, and is audited."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Coordinator:
         definitions: DefinitionCache,
         starts: StartQueue,
         committer: Committer,
-        closings: CompletionWaiters,
+        completion: CompletionWaiters,
         sagas: Sagas,
         watchdog: Watchdog,
         instruments: Instruments,
@@ -49,7 +49,7 @@ class Coordinator:
         self.topics = Topics(settings.kafka.topic_prefix)
         self._starts = starts
         self._committer = committer
-        self._closings = closings
+        self._completion = completion
         self._sagas = sagas
         self._watchdog = watchdog
         self.instruments = instruments
@@ -89,25 +89,30 @@ class Coordinator:
         await self._committer.run(body, LockFirst([saga_id], wait=True))
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
-        """The row once the saga is finished, or as it is when the time is over or we stop; None when there is no such saga."""
+        """Wait until a saga is finished.
+
+        Returns:
+            The saga's row: finished, or as it is when `timeout_s` is over or the instance stops. None
+            when there is no such saga.
+        """
         until = self._clock.monotonic_s() + timeout_s
-        told = self._closings.expect(saga_id)
+        ended = self._completion.expect(saga_id)
         try:
             while True:
                 row = await self.store.saga(saga_id)
                 left = until - self._clock.monotonic_s()
-                if row is None or row.closed_at is not None or left <= 0 or self._closings.over:
+                if row is None or row.closed_at is not None or left <= 0 or self._completion.over:
                     return row
-                await happened(told, self._clock, min(LOOK_EVERY_S, left))
+                await happened(ended, self._clock, min(LOOK_EVERY_S, left))
         finally:
-            self._closings.forget(saga_id, told)
+            self._completion.forget(saga_id, ended)
 
     def stop_waiting(self) -> None:
-        """Answers those who wait for the end of a saga as it stands: the instance is about to stop."""
-        self._closings.end()
+        """Answer every waiting request with the saga as it is: the instance is about to stop."""
+        self._completion.end()
 
     async def ready(self) -> list[str]:
-        """Why this instance should get no requests now; empty: it should."""
+        """The reasons why this instance should get no requests now; none when it should."""
         found = {**self.instruments.loops.stuck(), **self._watchdog.problems}
         problems = [f"{what}: {text}" for what, text in sorted(found.items())]
         try:
@@ -117,7 +122,7 @@ class Coordinator:
         return problems
 
     async def no_consumer(self) -> Mapping[str, str]:
-        """Participants whose command topic nobody reads, with a sentence."""
+        """The participants whose command topic nobody reads, each with a sentence that says so."""
         return self._watchdog.unread()
 
     def delivery(self) -> Delivery:

@@ -1,4 +1,8 @@
-"""`saga serve`: refuses what is dangerous, runs every loop of one instance in one TaskGroup, stops gracefully."""
+"""`saga serve`: one instance as a process.
+
+It refuses dangerous settings, waits for database and Kafka, runs every loop in one TaskGroup, and
+stops gracefully.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 import structlog
 
 from saga_coordinator.api.app import create_app
-from saga_coordinator.api.door import Door
 from saga_coordinator.api.http_server import Listening, listening
+from saga_coordinator.api.startup_gate import StartupGate
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.loops.key_agreement import KeysDiffer
 from saga_coordinator.loops.watchdog import INSTANCE_STALE_S
@@ -39,23 +43,33 @@ async def serve(
     stop: asyncio.Event | None = None,
     broker: Broker | None = None,
 ) -> None:
-    """Run one instance until `stop` is set or the process is told to end. `ready` is called with the HTTP port once it serves.
+    """Run one instance until `stop` is set.
 
-    HTTP listens from the first moment on (`/readyz` is 503 with what is waited for). Raises ConfigurationError before any loop starts:
-    at once for what is configured wrongly, after `start_patience_s` for what does not come up.
+    HTTP listens from the beginning: while the instance starts, `/readyz` is 503 and says for what it
+    waits.
+
+    Args:
+        settings: The checked settings.
+        ready: Called once, with the HTTP port (0 without the role `api`), when the instance serves.
+        stop: Set it to stop the instance gracefully.
+        broker: The broker to use; by default the Kafka of the settings.
+
+    Raises:
+        ConfigurationError: Something is configured wrongly, or did not come up within
+            `start_patience_s`. No loop has started.
     """
     stop = stop or asyncio.Event()
     patience = Patience(settings.start_patience_s, clock=SystemClock(), stop=stop)
     with suppress(StoppedWaiting):
         async with AsyncExitStack() as stack:
-            door = Door(lambda: patience.reason)
-            http = await stack.enter_async_context(listening(settings, door)) if "api" in settings.role_set else None
+            gate = StartupGate(lambda: patience.reason)
+            http = await stack.enter_async_context(listening(settings, gate)) if "api" in settings.role_set else None
             store = await stack.enter_async_context(_store(settings, patience))
             kafka = await stack.enter_async_context(_broker(settings, broker, patience))
-            await stack.enter_async_context(_named(settings, store, patience))
+            await stack.enter_async_context(_instance_name(settings, store, patience))
             instance = await _built(settings, store, kafka, patience)
             await _agreed(settings, instance, patience)
-            door.app = create_app(instance.coordinator)
+            gate.app = create_app(instance.coordinator)
             await _run(settings, instance, http, ready, stop)
 
 
@@ -64,7 +78,7 @@ async def _run(
 ) -> None:
     log = structlog.get_logger("app")
     roles = settings.role_set | {"watchdog"}
-    async with _let_go(http), asyncio.TaskGroup() as group:
+    async with _stop_requests(http), asyncio.TaskGroup() as group:
         sending = [group.create_task(instance.sender.run()), group.create_task(instance.relay.run())]
         working = [group.create_task(_forever(loop)) for role in sorted(roles) for loop in instance.loops[role]]
         serving = None if http is None else group.create_task(http.ended())
@@ -86,8 +100,8 @@ async def _run(
 
 
 @asynccontextmanager
-async def _let_go(http: Listening | None) -> AsyncIterator[None]:
-    """However the loops end, no request is taken after them."""
+async def _stop_requests(http: Listening | None) -> AsyncIterator[None]:
+    """Take no more requests once the loops have ended, however they ended."""
     try:
         yield
     finally:
@@ -96,7 +110,7 @@ async def _let_go(http: Listening | None) -> AsyncIterator[None]:
 
 
 async def _forever(loop: Loop) -> None:
-    """A loop that ends by itself is a bug, and one that fails takes the instance down: another takes over."""
+    """Run a loop. It never ends by itself; if it fails, the instance ends and another takes over."""
     await loop()
     raise AssertionError("a background loop ended by itself")
 
@@ -108,7 +122,7 @@ async def _forever(loop: Loop) -> None:
 async def _store(settings: Settings, patience: Patience) -> AsyncIterator[Store]:
     try:
         store = open_store(settings.database_url)
-        with _told(settings):
+        with _as_configuration_error(settings):
             await patience.wait_for(_DATABASE, store.start, passing=not_up_yet)
     except (ValueError, SchemaTooOld, StoreBusy) as error:
         raise ConfigurationError(str(error)) from None
@@ -124,7 +138,7 @@ async def _store(settings: Settings, patience: Patience) -> AsyncIterator[Store]
 async def _broker(settings: Settings, given: Broker | None, patience: Patience) -> AsyncIterator[Broker]:
     broker = given or KafkaBroker(settings.kafka)
     try:
-        with _told(settings):
+        with _as_configuration_error(settings):
             await patience.wait_for(settings.kafka.where, broker.start, passing=kafka_may_come)
         yield broker
     finally:
@@ -132,8 +146,8 @@ async def _broker(settings: Settings, given: Broker | None, patience: Patience) 
 
 
 @asynccontextmanager
-async def _named(settings: Settings, store: Store, patience: Patience) -> AsyncIterator[None]:
-    """The instance's name is ours; while a predecessor that was killed looks alive it is waited for."""
+async def _instance_name(settings: Settings, store: Store, patience: Patience) -> AsyncIterator[None]:
+    """Hold the instance's name. A predecessor that was killed looks alive for a while; wait for it."""
     name = settings.instance
     if name is None:
         yield
@@ -143,7 +157,7 @@ async def _named(settings: Settings, store: Store, patience: Patience) -> AsyncI
         if not await store.claim_instance(name, stale_s=INSTANCE_STALE_S):
             raise _NameHeld(f"another live coordinator is called {name}: give each its own --instance")
 
-    with _told(settings):
+    with _as_configuration_error(settings):
         await patience.wait_for(f"the name {name}", claim, passing=_may_be_free, at_most_s=_PREDECESSOR_GONE_S)
     try:
         yield
@@ -155,7 +169,7 @@ async def _named(settings: Settings, store: Store, patience: Patience) -> AsyncI
 
 
 class _NameHeld(ConfigurationError):
-    """By a process that lives, or did so a moment ago."""
+    """A process holds the name; it lives, or it did a moment ago."""
 
 
 def _may_be_free(error: Exception) -> str | None:
@@ -168,14 +182,14 @@ async def _built(settings: Settings, store: Store, broker: Broker, patience: Pat
     async def attempt() -> Instance:
         return await build(settings, store, broker, await _checked_meta(settings, store, broker), SystemClock())
 
-    with _told(settings):
+    with _as_configuration_error(settings):
         return await patience.wait_for("the database and Kafka", attempt, passing=_may_come)
 
 
 async def _agreed(settings: Settings, instance: Instance, patience: Patience) -> None:
-    """No live instance has token keys that go with ours; those of instances that were ended a moment ago are waited out."""
-    with _told(settings):
-        check = instance.key_agreement.check  # who has other keys is not heard of by those at work
+    """Check that all live instances can read our tokens. Wait for those that ended a moment ago to look dead."""
+    with _as_configuration_error(settings):
+        check = instance.key_agreement.check
         await patience.wait_for(
             "instances with other token keys", check, passing=_other_keys_may_go, at_most_s=_PREDECESSOR_GONE_S
         )
@@ -190,8 +204,8 @@ def _may_come(error: Exception) -> str | None:
 
 
 @contextmanager
-def _told(settings: Settings) -> Iterator[None]:
-    """What did not come up within the patience, as the one line that the process ends with."""
+def _as_configuration_error(settings: Settings) -> Iterator[None]:
+    """Turn what did not come up in time into the one line that the process ends with."""
     try:
         yield
     except BrokerError as error:
@@ -203,7 +217,7 @@ def _told(settings: Settings) -> Iterator[None]:
 
 
 async def _checked_meta(settings: Settings, store: Store, broker: Broker) -> Meta:
-    """The store's identity, and that this is the Kafka cluster it belongs to."""
+    """Read the store's identity, and check that it belongs to this Kafka cluster."""
     meta = await store.meta()
     if meta.feature_level > FEATURE_LEVEL:
         raise ConfigurationError(

@@ -1,6 +1,7 @@
-"""The coordinator's settings: environment variables `SAGA_…`, checked before any loop starts. A bad one is one line and exit 78.
+"""The coordinator's settings: environment variables `SAGA_…`, checked before any loop starts.
 
-Kafka's own (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`) are `saga_messaging.settings.KafkaSettings`, the same for participants.
+A bad one ends the process with one line and exit 78. Kafka's settings (`SAGA_KAFKA_…`,
+`SAGA_TOPIC_PREFIX`) are `saga_messaging.settings.KafkaSettings`; participants have the same.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _BASE_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 
 def base_url(text: str) -> str:
-    """An address that paths can be put behind. Raises ValueError."""
+    """Check an address to which paths can be appended. Raises ValueError."""
     try:
         good = _BASE_URL.fullmatch(text) is not None and urlsplit(text).port != 0
     except ValueError:  # a port that is none
@@ -56,7 +57,7 @@ _TRUE = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no":
 
 
 class Settings(BaseModel):
-    """What `saga serve` can be told. Times in seconds unless the name says otherwise."""
+    """The settings of `saga serve`. Each time says its unit in its name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

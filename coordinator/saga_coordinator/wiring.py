@@ -1,4 +1,4 @@
-"""One instance, put together: which part knows which other, and which loops make up a role."""
+"""Puts one instance together: which part knows which other, and which loops make up a role."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Loop = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A built coordinator: its facade and its loops by role."""
+    """A coordinator that is put together: its facade, and its loops by role."""
 
     coordinator: Coordinator
     key_agreement: KeyAgreement
@@ -82,8 +82,8 @@ class _Parts:
         self.instruments.watch(self.sender)
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
-        self.closings = CompletionWaiters()
-        self.committer = Committer(store, self.relay, self.closings, Telemetry(self.instruments), clock)
+        self.completion = CompletionWaiters()
+        self.committer = Committer(store, self.relay, self.completion, Telemetry(self.instruments), clock)
         self.reading = ReplyReading(catalog=self.definitions.catalog, keys=self.keys, topics=self.topics, tenant=settings.tenant)
         self.drains = CatchUpRequests(store, broker, self.topics, settings.tenant)
         self.key_agreement = KeyAgreement(store, self.keys, settings.tenant, who=settings.instance or "watchdog")
@@ -135,7 +135,7 @@ class _Parts:
         return SchemaTopic(broker=self.broker, topic=self.topics.schemas, definitions=self.definitions, clock=self.clock)
 
     def reply_loops(self, made_at: int | None) -> list[Loop]:
-        """Reading replies, and measuring how far they are read: both on the same partitions."""
+        """The loop that reads replies, and the loop that measures how far they are read, on the same partitions."""
         reader = self.reader(self.settings.reply_group)
         replies = ReplyLoop(
             reader=reader,
@@ -221,7 +221,7 @@ class _Parts:
         return [metric_export(self.settings, self.instruments, self.clock).run]
 
     def delivery(self, watchdog: Watchdog) -> Delivery:
-        """What this instance knows now."""
+        """What this instance knows now of its way to the broker."""
         silent = self.sender.last_error if not self.sender.healthy else self.life.kafka_away or watchdog.kafka_away
         return Delivery(kafka_away=silent, refusals=self.refusals)
 
@@ -232,7 +232,7 @@ class _Parts:
             definitions=self.definitions,
             starts=self.queue,
             committer=self.committer,
-            closings=self.closings,
+            completion=self.completion,
             sagas=self.sagas,
             watchdog=watchdog,
             instruments=self.instruments,

@@ -1,7 +1,7 @@
 """The one table the kit keeps in the service's own database, beside the business tables: `saga_barrier`.
 
 It is made by `create_tables`, or in a migration of the service's own by `upgrade(op)` (Alembic) or `upgrade_sql(dialect)` (by hand).
-Times are microseconds since 1970 by the database's clock. What the columns mean to the protocol: barrier.py.
+Times are microseconds since 1970 by the database's clock. What the columns mean to the protocol: barrier/entry.py and docs/wire.md.
 """
 
 from __future__ import annotations

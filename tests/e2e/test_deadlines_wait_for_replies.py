@@ -26,7 +26,7 @@ LIMIT_S, REASK_S = 20, 2
 DOWN_S = 60.0
 SHORT_LIMIT_S = 8
 BOUND_S = SHORT_LIMIT_S + 2 * REASK_S + 6
-"""Limit, grace of the probe, a drain that is measured once a second, the timers' quarter of a second, and a busy machine."""
+"""Limit, grace of the probe, catch-up that is measured once a second, the timers' quarter of a second, and a busy machine."""
 
 
 async def test_replies_that_waited_while_everything_was_down_are_read_before_any_limit_acts(

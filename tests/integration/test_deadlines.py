@@ -54,7 +54,7 @@ async def test_a_participant_that_never_answers_turns_the_saga_back_within_its_b
             began = time.monotonic()
             saga_id = await start(instance, "limited", {"id": "x"})
             await until(lambda: any(command.kind == "resolve" for command, _ in silent.seen), 15)
-            # limit, probe and grace of twice the re-ask interval, the drain's second, the timer's quarter
+            # limit, probe and grace of twice the re-ask interval, catch-up's second, the timer's quarter
             assert LIMIT_S < time.monotonic() - began < LIMIT_S + 2 * 0.3 + 1 + 5
             saga = await saga_of(store, saga_id)
             assert saga.reason == "one: time over"

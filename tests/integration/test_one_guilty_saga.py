@@ -232,7 +232,7 @@ async def test_a_message_that_cannot_be_made_holds_up_no_other(sqlite_url: str, 
 async def test_a_bug_in_a_loop_that_looks_around_ends_no_process_and_is_told(
     role: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The watchdog's own, and the loop that measures what is drained."""
+    """The watchdog's own, and the loop that measures catch-up."""
     broken, what = {"watchdog": ("participants", "topics"), "replies": ("requested", "drains")}[role]
 
     async def bug(*_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The application: routes, and for every kind of exception the problem it becomes."""
+"""The application: its routes, and the problem document for each kind of exception."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    """Where. The name of an unknown field is the sender's text: shown printable and short, so that it can be found."""
+    """The place of the error. The sender chose the name of an unknown field, so it is shown short and printable."""
     door, *place = error["loc"]
     return "".join(char if char.isprintable() else "�" for char in ".".join(str(part) for part in place or [door])[:_FIELD_CHARS])
 
@@ -107,7 +107,7 @@ async def _definition_missing(_: Request, error: Exception) -> Response:
 
 
 async def _store_failed(_: Request, error: Exception) -> Response:
-    """Transient by kind; a bug of ours where counts or rows are wrong."""
+    """A database that is away is transient; wrong counts or rows are a bug of ours."""
     if isinstance(error, BadRow | CountMismatch):
         _log.error("store_defect", error=type(error).__name__)
         return problem_response(Problem("internal"))

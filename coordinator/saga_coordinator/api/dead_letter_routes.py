@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query
 
 from saga_coordinator.api.answers import DeadLetterLine, DeadLetterPage, DeadLetterShown, HeaderShown, letter_line
 from saga_coordinator.api.bodies import Page
-from saga_coordinator.api.facade import Behind
-from saga_coordinator.api.intake import StrictRoute
+from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import Problem, problems
+from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_routes import bad_cursor
 from saga_coordinator.inbound.dead_letters import decode_headers
 
@@ -20,23 +20,23 @@ router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class
 
 
 @router.get("", responses=problems())
-async def list_dead_letters(behind: Behind, wanted: Annotated[Page, Query()]) -> DeadLetterPage:
+async def list_dead_letters(coordinator: CoordinatorDep, wanted: Annotated[Page, Query()]) -> DeadLetterPage:
     """Oldest first."""
     after = None
     if wanted.cursor is not None:
         after = _uuid(wanted.cursor)
         if after is None:
             raise bad_cursor()
-    letters = await behind.store.dead_letters(after=after, limit=wanted.limit)
+    letters = await coordinator.store.dead_letters(after=after, limit=wanted.limit)
     items = [DeadLetterLine(**letter_line(letter)) for letter in letters]
     return DeadLetterPage(items=items, next=items[-1].id if len(items) == wanted.limit else None)
 
 
 @router.get("/{letter_id}", responses=problems("dead_letter_unknown"))
-async def show_dead_letter(behind: Behind, letter_id: str) -> DeadLetterShown:
+async def show_dead_letter(coordinator: CoordinatorDep, letter_id: str) -> DeadLetterShown:
     """One record as it came, cut to a bound."""
     known = _uuid(letter_id)
-    letter = await behind.store.dead_letter(known) if known is not None else None
+    letter = await coordinator.store.dead_letter(known) if known is not None else None
     if letter is None:
         raise Problem("dead_letter_unknown")
     headers = [HeaderShown(name=name, value=_readable(value or b"")) for name, value in decode_headers(letter.headers)]

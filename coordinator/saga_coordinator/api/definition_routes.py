@@ -9,9 +9,9 @@ from fastapi import APIRouter, Path, Query, Response
 
 from saga_coordinator.api.answers import DefinitionLine, DefinitionPage, DefinitionRegistered, DefinitionShown, finding_shown
 from saga_coordinator.api.bodies import ActivateBody, DefinitionBody, DefinitionQuery
-from saga_coordinator.api.facade import Behind
-from saga_coordinator.api.intake import StrictRoute
+from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
+from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_routes import bad_cursor
 from saga_coordinator.definitions.document import MAX_VERSION
 from saga_coordinator.registry.registration import Act, activate, register
@@ -30,14 +30,14 @@ router = APIRouter(prefix="/v1/definitions", tags=["definitions"], route_class=S
     status_code=201,
     responses=_REGISTERED | problems("version_exists", "schema_collision", "definition_invalid", "schema_invalid", *WITH_BODY),
 )
-async def register_definition(behind: Behind, body: DefinitionBody, response: Response) -> DefinitionRegistered:
+async def register_definition(coordinator: CoordinatorDep, body: DefinitionBody, response: Response) -> DefinitionRegistered:
     """Check and store a definition with its schemas. It runs nothing before it is activated."""
     registered = await register(
-        behind.store,
-        behind.definitions,
+        coordinator.store,
+        coordinator.definitions,
         document=body.document,
         schemas=body.schemas,
-        tenant=behind.settings.tenant,
+        tenant=coordinator.settings.tenant,
         file=body.file,
         act=Act(who=body.actor, why=body.reason or ""),
     )
@@ -54,22 +54,24 @@ async def register_definition(behind: Behind, body: DefinitionBody, response: Re
 
 @router.post("/{name}/{version}/activate", responses=problems("definition_unknown", "definition_missing", *WITH_BODY))
 async def activate_definition(
-    behind: Behind, name: str, version: _VersionPath, body: ActivateBody | None = None
+    coordinator: CoordinatorDep, name: str, version: _VersionPath, body: ActivateBody | None = None
 ) -> DefinitionLine:
     """Make this the version that starts run."""
-    said = body or ActivateBody()
-    act = Act(who=said.actor, why=said.reason or "")
+    given = body or ActivateBody()
+    act = Act(who=given.actor, why=given.reason or "")
     if not valid_name(name):
         raise Problem("definition_unknown")
-    row = await activate(behind.store, behind.definitions, tenant=behind.settings.tenant, name=name, version=version, act=act)
+    row = await activate(
+        coordinator.store, coordinator.definitions, tenant=coordinator.settings.tenant, name=name, version=version, act=act
+    )
     return DefinitionLine.of(row)
 
 
 @router.get("", responses=problems())
-async def list_definitions(behind: Behind, wanted: Annotated[DefinitionQuery, Query()]) -> DefinitionPage:
+async def list_definitions(coordinator: CoordinatorDep, wanted: Annotated[DefinitionQuery, Query()]) -> DefinitionPage:
     """By name and version; the cursor is `name@version`."""
     after = _cursor(wanted.cursor)
-    rows = await behind.store.definitions(behind.settings.tenant)
+    rows = await coordinator.store.definitions(coordinator.settings.tenant)
     rows = sorted((row for row in rows if wanted.name in (None, row.name)), key=lambda row: (row.name, row.version))
     rest = [row for row in rows if (row.name, row.version) > after]
     page = rest[: wanted.limit]
@@ -78,9 +80,9 @@ async def list_definitions(behind: Behind, wanted: Annotated[DefinitionQuery, Qu
 
 
 @router.get("/{name}/{version}", responses=problems("definition_unknown"))
-async def show_definition(behind: Behind, name: str, version: _VersionPath) -> DefinitionShown:
+async def show_definition(coordinator: CoordinatorDep, name: str, version: _VersionPath) -> DefinitionShown:
     """One version with its canonical document."""
-    rows = await behind.store.definitions(behind.settings.tenant)
+    rows = await coordinator.store.definitions(coordinator.settings.tenant)
     row = next((row for row in rows if (row.name, row.version) == (name, version)), None)
     if row is None:
         raise Problem("definition_unknown")

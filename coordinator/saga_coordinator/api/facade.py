@@ -85,4 +85,4 @@ async def _coordinator(request: Request) -> Facade:
     return coordinator
 
 
-Behind = Annotated[Facade, Depends(_coordinator)]
+CoordinatorDep = Annotated[Facade, Depends(_coordinator)]

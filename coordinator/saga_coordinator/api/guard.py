@@ -1,6 +1,7 @@
-"""The outermost layer: nothing gets out but an answer. Unexpected exceptions become a problem and a log line; other sites are refused.
+"""The outermost layer. Unexpected exceptions become a problem document and a log line; pages of other sites are refused.
 
-The log line names the exception's type and where it came from, not its message: messages may hold what was sent (S17).
+The log line has the exception's type and place. It does not have its message, which may quote what
+was sent (S17).
 """
 
 from __future__ import annotations
@@ -58,13 +59,13 @@ class Guard:
 
 
 def _from_another_site(headers: Headers) -> bool:
-    """A browser names the page's origin; there is no login, so a page elsewhere must not act through a browser that can reach us."""
+    """Whether a browser sent this for a page of another site. There is no login, so such a page must not act."""
     origin = headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
 
 
 def _route(scope: Scope) -> str:
-    """The route's pattern, never the path: paths hold ids."""
+    """The pattern of the route. A path holds ids, so it is never used."""
     route = scope.get("route")
     return str(getattr(route, "path", "none"))
 

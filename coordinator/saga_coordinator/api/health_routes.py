@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from saga_coordinator.api.answers import Alive, Ready
-from saga_coordinator.api.facade import Behind
+from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import Problem, problems
 from saga_coordinator.telemetry.exposition import OPENMETRICS, exposition
 
@@ -23,19 +23,19 @@ async def healthz() -> Alive:
 
 
 @router.get("/readyz", responses=problems("not_ready"))
-async def readyz(behind: Behind) -> Ready:
+async def readyz(coordinator: CoordinatorDep) -> Ready:
     """It can do its work; if not, `reasons` says what is missing."""
-    reasons = await behind.ready()
+    reasons = await coordinator.ready()
     if reasons:
         raise Problem("not_ready", reasons=reasons[:20])
     return Ready()
 
 
 @router.get("/metrics", response_class=Response, responses=_TEXT | problems())
-async def metrics(behind: Behind, request: Request) -> Response:
+async def metrics(coordinator: CoordinatorDep, request: Request) -> Response:
     """Prometheus text, or OpenMetrics (with exemplars) for those that prefer it."""
     accept = request.headers.get("accept")
     text, media_type = await asyncio.to_thread(
-        exposition, behind.instruments.registry, accept
+        exposition, coordinator.instruments.registry, accept
     )  # tens of ms for thousands of lines
     return Response(text, media_type=media_type)

@@ -1,4 +1,4 @@
-"""The HTTP server of one instance: it listens before anything else, and ends before the loops do."""
+"""The HTTP server of one instance. It listens before anything else starts, and ends before the loops end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from saga_coordinator.api.manners import Manners
+from saga_coordinator.api.framing import FramingGuard
 from saga_coordinator.settings import Settings
 from saga_messaging.errors import ConfigurationError
 
@@ -30,10 +30,11 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Closes connections on which no whole request arrives: opened and left, or filled a byte at a time.
+    """Closes connections on which no whole request arrives: nothing comes, or a byte at a time.
 
-    uvicorn itself closes only those that are idle after an answer. One look every RECEIVE_LIMIT_S: what was being received at the last
-    one and still is gets closed. A request that was received is served for as long as it takes.
+    uvicorn itself closes only connections that are idle after an answer. This looks once every
+    RECEIVE_LIMIT_S and closes a connection that is still receiving the same request as at the last
+    look. A request that was received is served for as long as it takes.
     """
 
     _look: asyncio.TimerHandle | None = None
@@ -48,7 +49,7 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def _receiving(self) -> tuple[object, ...] | None:
-        """What is being received: which request of this connection, and how far; None while one is being served."""
+        """Which request is being received, and how far; None while a request is served."""
         state = self.conn.their_state
         return (self.cycle, state) if state in (h11.IDLE, h11.SEND_BODY) else None
 
@@ -73,19 +74,19 @@ class Listening:
         return port
 
     async def ended(self) -> None:
-        """Until it ends; raises what ended it."""
+        """Wait until the server ends. Raises what ended it."""
         await asyncio.shield(self._serving)
 
     def stop(self) -> None:
-        """Take no more requests; those that are open are answered, for as long as the settings allow."""
+        """Take no more requests. Open requests are answered, for as long as the settings allow."""
         self._server.should_exit = True
 
 
 @asynccontextmanager
 async def listening(settings: Settings, app: ASGIApp) -> AsyncIterator[Listening]:
-    """Listen for as long as the block runs. Raises ConfigurationError where the address cannot be had."""
+    """Listen while the block runs. Raises ConfigurationError when the address is taken or not ours."""
     config = uvicorn.Config(
-        Manners(app),
+        FramingGuard(app),
         http=_Protocol,
         host=settings.host,
         port=settings.port,

@@ -1,4 +1,4 @@
-"""How the API says no: problem documents (RFC 9457) with a stable `code`, and nothing of what was sent.
+"""The API's refusals: problem documents (RFC 9457) with a stable `code`. They repeat nothing of what was sent.
 
 `CODES` is the whole list. A code never changes its meaning or its status; clients may rely on both.
 """
@@ -52,7 +52,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "not_ready": (503, "The coordinator is not ready."),
 }
 EVERYWHERE: Final = ("cross_site", "request_invalid", "internal", "store_unavailable")
-"""What any route can answer."""
+"""The codes that any route can answer with."""
 WITH_BODY: Final = ("json_invalid", "body_too_large", "media_type_unsupported")
 _BY_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "media_type_unsupported"}
 
@@ -104,7 +104,7 @@ class Problem(HTTPException):
             headers = {"Retry-After": str(RETRY_AFTER_S), **(headers or {})}
         super().__init__(status, detail=detail, headers=headers)
         self.code = code
-        self.said = detail
+        self.explanation = detail
         self.extra = extra
 
 
@@ -112,20 +112,20 @@ def problem_response(problem: Problem) -> Response:
     """The document and its headers."""
     status, title = CODES[problem.code]
     document = {"type": f"urn:saga-coordinator:problem:{problem.code}", "title": title, "status": status, "code": problem.code}
-    if problem.said is not None:
-        document["detail"] = problem.said
+    if problem.explanation is not None:
+        document["detail"] = problem.explanation
     document |= {name: value for name, value in problem.extra.items() if value is not None and name not in document}
     return Response(orjson.dumps(document), status, headers=dict(problem.headers or {}), media_type=MEDIA_TYPE)
 
 
 def of_status(status: int, headers: Mapping[str, str] | None) -> Problem:
-    """What the framework refuses by itself: unknown paths, wrong methods."""
+    """The problem for what the framework refuses itself: unknown paths, wrong methods."""
     code = _BY_STATUS.get(status) or ("bad_request" if status < 500 else "internal")
     return Problem(code, headers={name: value for name, value in (headers or {}).items() if name.lower() == "allow"})
 
 
 def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """A route's refusals for OpenAPI: one response a status, naming its codes."""
+    """The refusals of a route for OpenAPI: one response for each status, with its codes."""
     by_status: dict[int, list[str]] = {}
     for code in (*codes, *EVERYWHERE):
         listed = by_status.setdefault(CODES[code][0], [])

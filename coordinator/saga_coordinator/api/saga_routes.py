@@ -10,9 +10,9 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from saga_coordinator.api.answers import Accepted, JournalPage, SagaPage, Started
 from saga_coordinator.api.bodies import ActBody, JournalQuery, SagaQuery, StartBody, TraceQuery, WaitQuery, WaiveBody
-from saga_coordinator.api.facade import Behind, Facade
-from saga_coordinator.api.intake import StrictRoute
+from saga_coordinator.api.facade import CoordinatorDep, Facade
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
+from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.definitions.document import canonical_json
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.starts.requests import StartRequest
@@ -30,9 +30,9 @@ from saga_schemas.limits import TEXT_CHARS
 from saga_schemas.trace_context import SAMPLED, TraceContext
 
 SOURCE: Final = "http"
-"""The scope of request ids that came through this door."""
+"""The scope of request ids that came over HTTP."""
 _WAITERS: Final = 1_000
-"""Requests that may wait for a saga's end at once; one more is answered at once with the saga as it is."""
+"""How many requests may wait for the end of a saga. One more is answered at once with the saga as it is."""
 _waiting = asyncio.Semaphore(_WAITERS)
 _REFUSALS: Final = ("saga_unknown", "past_pivot", "finished", "not_stuck", "recovering", "unreadable", *WITH_BODY)
 _ON_STEP: Final = ("step_unknown", "is_pivot")
@@ -57,7 +57,7 @@ router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
     ),
 )
 async def start_saga(
-    behind: Behind,
+    coordinator: CoordinatorDep,
     body: StartBody,
     request: Request,
     response: Response,
@@ -66,7 +66,7 @@ async def start_saga(
     """Start a saga, once: per request id always, per business key while it is held."""
     request_id = _request_id(request, idempotency_key)
     asked = StartRequest(
-        tenant=behind.settings.tenant,
+        tenant=coordinator.settings.tenant,
         definition=body.definition,
         version=body.version,
         input=body.input,
@@ -75,11 +75,11 @@ async def start_saga(
         source=SOURCE,
         on_open=body.on_open,
         on_closed=body.on_closed,
-        trace=_trace(request, behind),
+        trace=_trace(request, coordinator),
         baggage=",".join(request.headers.getlist("baggage")) or None,
         body_hash=body_hash(canonical_json(body.model_dump(mode="json"))),
     )
-    result = await behind.start(asked)
+    result = await coordinator.start(asked)
     response.status_code = 201 if result.created else 200
     response.headers["Location"] = f"/v1/sagas/{result.saga_id}"
     response.headers["Idempotency-Key"] = request_id
@@ -87,12 +87,12 @@ async def start_saga(
 
 
 @router.get("", responses=problems())
-async def list_sagas(behind: Behind, wanted: Annotated[SagaQuery, Query()]) -> SagaPage:
+async def list_sagas(coordinator: CoordinatorDep, wanted: Annotated[SagaQuery, Query()]) -> SagaPage:
     """Newest first."""
     try:
-        found, following = await behind.store.list_sagas(
+        found, following = await coordinator.store.list_sagas(
             ListFilter(
-                tenant=behind.settings.tenant,
+                tenant=coordinator.settings.tenant,
                 definition=wanted.definition,
                 phase=wanted.phase.value if wanted.phase else None,
                 attention=wanted.attention,
@@ -107,45 +107,45 @@ async def list_sagas(behind: Behind, wanted: Annotated[SagaQuery, Query()]) -> S
 
 
 @router.get("/{saga_id}", responses=problems("saga_unknown"))
-async def show_saga(behind: Behind, saga_id: str, wanted: Annotated[WaitQuery, Query()]) -> SagaView:
+async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[WaitQuery, Query()]) -> SagaView:
     """One saga, at once or when it has finished or the time is over."""
-    row = await _row(behind, saga_id)
+    row = await _row(coordinator, saga_id)
     if wanted.wait_s > 0 and row.closed_at is None and not _waiting.locked():
         async with _waiting:
-            row = await behind.wait_closed(row.id, wanted.wait_s) or row
-    no_consumer = {} if row.closed_at is not None else await behind.no_consumer()
+            row = await coordinator.wait_closed(row.id, wanted.wait_s) or row
+    no_consumer = {} if row.closed_at is not None else await coordinator.no_consumer()
     return await saga_view(
         row,
-        store=behind.store,
-        definitions=behind.definitions,
+        store=coordinator.store,
+        definitions=coordinator.definitions,
         no_consumer=no_consumer,
-        trace_url=await _trace_url(behind, row),
-        delivery=behind.delivery(),
+        trace_url=await _trace_url(coordinator, row),
+        delivery=coordinator.delivery(),
     )
 
 
 @router.get("/{saga_id}/journal", responses=problems("saga_unknown"))
-async def show_journal(behind: Behind, saga_id: str, wanted: Annotated[JournalQuery, Query()]) -> JournalPage:
+async def show_journal(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[JournalQuery, Query()]) -> JournalPage:
     """Its transitions in order, facts readable."""
-    row = await _row(behind, saga_id)
-    records = await behind.store.journal(row.id, after=wanted.after, limit=wanted.limit)
-    items = record_views(records, Payloads(behind.definitions.catalog))
+    row = await _row(coordinator, saga_id)
+    records = await coordinator.store.journal(row.id, after=wanted.after, limit=wanted.limit)
+    items = record_views(records, Payloads(coordinator.definitions.catalog))
     return JournalPage(items=items, next=records[-1].version if len(records) == wanted.limit else None)
 
 
 @router.get("/{saga_id}/trace", responses=problems("saga_unknown", "definition_missing"))
-async def show_trace(behind: Behind, saga_id: str, wanted: Annotated[TraceQuery, Query()]) -> PlainTrace:
+async def show_trace(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[TraceQuery, Query()]) -> PlainTrace:
     """The coordinator's spans of the saga, made from its journal: the very ones that are exported when it is sampled."""
-    row = await _row(behind, saga_id)
-    traced = traced_saga(row, await behind.definitions.get(row.definition_id), behind.topics)
-    page = await read_page(behind.store, traced, after=wanted.after, limit=wanted.limit)
+    row = await _row(coordinator, saga_id)
+    traced = traced_saga(row, await coordinator.definitions.get(row.definition_id), coordinator.topics)
+    page = await read_page(coordinator.store, traced, after=wanted.after, limit=wanted.limit)
     return PlainTrace(
         id=str(row.id),
         trace_id=row.trace_id,
         sampled=bool(row.trace_flags & SAMPLED),
-        trace_url=await _trace_url(behind, row),
+        trace_url=await _trace_url(coordinator, row),
         service_name=SERVICE_NAME,
-        cluster_id=(await behind.store.meta()).cluster_id,
+        cluster_id=(await coordinator.store.meta()).cluster_id,
         complete=page.ended,
         spans=[PlainSpan.of(span) for span in page.spans],
         open=[PlainOpenSpan.begun(span) for span in page.open],
@@ -154,28 +154,28 @@ async def show_trace(behind: Behind, saga_id: str, wanted: Annotated[TraceQuery,
 
 
 @router.post("/{saga_id}/cancel", status_code=202, responses=problems(*_REFUSALS))
-async def cancel_saga(behind: Behind, saga_id: str, body: ActBody) -> Accepted:
+async def cancel_saga(coordinator: CoordinatorDep, saga_id: str, body: ActBody) -> Accepted:
     """Go back: undo what was done. Refused past the point of no return."""
-    row = await _row(behind, saga_id)
-    await behind.cancel(row.id, body.reason, body.actor)
-    return await _accepted(behind, row)
+    row = await _row(coordinator, saga_id)
+    await coordinator.cancel(row.id, body.reason, body.actor)
+    return await _accepted(coordinator, row)
 
 
 @router.post("/{saga_id}/steps/{step}/retry", status_code=202, responses=problems(*_REFUSALS, *_ON_STEP))
-async def retry_step(behind: Behind, saga_id: str, step: str, body: ActBody) -> Accepted:
+async def retry_step(coordinator: CoordinatorDep, saga_id: str, step: str, body: ActBody) -> Accepted:
     """Ask a stuck or silent step again now."""
-    row = await _row(behind, saga_id)
-    await behind.retry_step(row.id, _step_name(step), body.reason, body.actor)
-    return await _accepted(behind, row)
+    row = await _row(coordinator, saga_id)
+    await coordinator.retry_step(row.id, _step_name(step), body.reason, body.actor)
+    return await _accepted(coordinator, row)
 
 
 @router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=problems(*_REFUSALS, *_ON_STEP))
-async def waive_step(behind: Behind, saga_id: str, step: str, body: WaiveBody) -> Accepted:
+async def waive_step(coordinator: CoordinatorDep, saga_id: str, step: str, body: WaiveBody) -> Accepted:
     """Go on without a step, on evidence. The participant is asked first unless `unsafe`; the saga ends FORCED."""
-    row = await _row(behind, saga_id)
+    row = await _row(coordinator, saga_id)
     evidence = body.evidence if body.reason in (None, body.evidence) else f"{body.reason}: {body.evidence}"
-    await behind.waive_step(row.id, _step_name(step), evidence, body.actor, body.unsafe)
-    return await _accepted(behind, row)
+    await coordinator.waive_step(row.id, _step_name(step), evidence, body.actor, body.unsafe)
+    return await _accepted(coordinator, row)
 
 
 def bad_cursor() -> Problem:
@@ -183,10 +183,10 @@ def bad_cursor() -> Problem:
     return Problem("request_invalid", f"cursor: {expected}", field="cursor", expected=expected)
 
 
-async def _row(behind: Facade, text: str) -> SagaRow:
-    """A path that is no UUID names no saga: business keys are looked up by `?key=`."""
-    row = await behind.store.saga(saga_id) if (saga_id := _uuid(text)) is not None else None
-    if row is None or row.tenant != behind.settings.tenant:
+async def _row(coordinator: Facade, text: str) -> SagaRow:
+    """The saga of a path. A path that is no UUID names none: `?key=` looks up business keys."""
+    row = await coordinator.store.saga(saga_id) if (saga_id := _uuid(text)) is not None else None
+    if row is None or row.tenant != coordinator.settings.tenant:
         raise Problem("saga_unknown")
     return row
 
@@ -207,8 +207,8 @@ def _step_name(text: str) -> str:
     return text
 
 
-async def _accepted(behind: Facade, before: SagaRow) -> Accepted:
-    row = await behind.store.saga(before.id) or before
+async def _accepted(coordinator: Facade, before: SagaRow) -> Accepted:
+    row = await coordinator.store.saga(before.id) or before
     return Accepted(id=str(row.id), phase=row.phase)
 
 
@@ -221,25 +221,25 @@ def _request_id(request: Request, given: str | None) -> str:
     return given
 
 
-async def _trace_url(behind: Facade, row: SagaRow) -> str | None:
-    """Where Jaeger shows the trace of a saga that is sampled, or that is sent because it failed."""
-    jaeger = behind.settings.jaeger_url
+async def _trace_url(coordinator: Facade, row: SagaRow) -> str | None:
+    """Where Jaeger shows the trace, for a saga whose spans are exported: it is sampled, or it failed."""
+    jaeger = coordinator.settings.jaeger_url
     if jaeger is None or not (
-        row.trace_flags & SAMPLED or (behind.settings.trace_sample_on_failure and await _failed(behind, row))
+        row.trace_flags & SAMPLED or (coordinator.settings.trace_sample_on_failure and await _failed(coordinator, row))
     ):
         return None
     return f"{jaeger.rstrip('/')}/trace/{row.trace_id}"
 
 
-async def _failed(behind: Facade, row: SagaRow) -> bool:
+async def _failed(coordinator: Facade, row: SagaRow) -> bool:
     if row.closed_at is not None:
         return row.phase != Phase.COMPLETED
-    return bool(await behind.store.attention_of(row.id))
+    return bool(await coordinator.store.attention_of(row.id))
 
 
-def _trace(request: Request, behind: Facade) -> TraceContext | None:
-    """W3C: a malformed context is ignored, never a reason to refuse."""
+def _trace(request: Request, coordinator: Facade) -> TraceContext | None:
+    """The caller's trace. W3C Trace Context says to ignore a malformed one, so it refuses nothing."""
     context, ignored = caller_context(request.headers.getlist("traceparent"), request.headers.getlist("tracestate"))
     if ignored:
-        behind.trace_ignored()
+        coordinator.trace_ignored()
     return context

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Response
 
 from saga_coordinator.api.answers import SchemaAdded, SchemaPage, SchemaShown, schema_line
 from saga_coordinator.api.bodies import SchemaBody, SchemaQuery
-from saga_coordinator.api.facade import Behind
-from saga_coordinator.api.intake import StrictRoute
+from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
+from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_routes import bad_cursor
 from saga_coordinator.registry.registration import Act, add_schema
 from saga_schemas.ids import parse_number
@@ -24,14 +24,14 @@ router = APIRouter(prefix="/v1/schemas", tags=["schemas"], route_class=StrictRou
 @router.post(
     "", status_code=201, responses=_KNOWN | problems("schema_incompatible", "schema_collision", "schema_invalid", *WITH_BODY)
 )
-async def add(behind: Behind, body: SchemaBody, response: Response) -> SchemaAdded:
+async def add(coordinator: CoordinatorDep, body: SchemaBody, response: Response) -> SchemaAdded:
     """Add a schema; it must go together with every earlier version and with those open sagas pin."""
     added = await add_schema(
-        behind.store,
-        behind.definitions,
+        coordinator.store,
+        coordinator.definitions,
         subject=body.subject,
         document=body.document,
-        tenant=behind.settings.tenant,
+        tenant=coordinator.settings.tenant,
         act=Act(who=body.actor, why=body.reason or ""),
     )
     response.status_code = 201 if added.created else 200
@@ -40,9 +40,9 @@ async def add(behind: Behind, body: SchemaBody, response: Response) -> SchemaAdd
 
 
 @router.get("", responses=problems())
-async def list_schemas(behind: Behind, wanted: Annotated[SchemaQuery, Query()]) -> SchemaPage:
+async def list_schemas(coordinator: CoordinatorDep, wanted: Annotated[SchemaQuery, Query()]) -> SchemaPage:
     """By subject and version; the cursor is the id of the last line."""
-    rows = [row for row in await behind.store.schemas() if wanted.subject in (None, row.subject)]
+    rows = [row for row in await coordinator.store.schemas() if wanted.subject in (None, row.subject)]
     rows.sort(key=lambda row: (row.subject, row.version))
     if wanted.cursor is not None:
         place = next((place for place, row in enumerate(rows) if str(row.id) == wanted.cursor), None)
@@ -54,10 +54,10 @@ async def list_schemas(behind: Behind, wanted: Annotated[SchemaQuery, Query()]) 
 
 
 @router.get("/{schema_id}", responses=problems("schema_unknown"))
-async def show_schema(behind: Behind, schema_id: str) -> SchemaShown:
+async def show_schema(coordinator: CoordinatorDep, schema_id: str) -> SchemaShown:
     """One schema by its id."""
     number = parse_number(schema_id)
-    row = next((row for row in await behind.store.schemas() if row.id == number), None)
+    row = next((row for row in await coordinator.store.schemas() if row.id == number), None)
     if row is None:
         raise Problem("schema_unknown")
     return SchemaShown(**schema_line(row).model_dump(), document=orjson.loads(row.document))

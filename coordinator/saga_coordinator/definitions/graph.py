@@ -1,4 +1,4 @@
-"""The order of steps: what each waits for, circles, and on which side of the pivot each stands (S1 findings).
+"""The order of steps: what each waits for, circles, and on which side of the pivot each stands (findings S1xx).
 
 Works by index, not by name, so that a doubled name or an unknown one costs one finding and no more.
 """

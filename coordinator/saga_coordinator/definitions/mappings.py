@@ -1,4 +1,4 @@
-"""Records, replies and mappings against the schemas (S2 findings).
+"""Records, replies and mappings against the schemas (findings S2xx).
 
 Paths and expressions are type-checked as far as types are known. A record that is not known costs one finding: what is mapped to it is
 still checked as far as it can be.

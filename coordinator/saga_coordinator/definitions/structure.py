@@ -1,4 +1,4 @@
-"""From a tree to a draft: the keys of a definition, their kinds and ranges (S0 findings).
+"""From a tree to a draft: the keys of a definition, their kinds and ranges (findings S0xx).
 
 What the keys mean together is checked elsewhere (`graph`, `policy`, `mappings`).
 """

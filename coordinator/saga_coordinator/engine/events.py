@@ -89,7 +89,7 @@ class Env:
     now: int
     """The database's clock, microseconds."""
     caught_up: Mapping[str, int] = field(default_factory=dict)
-    """By participant: the earliest `caught_up_at` over all partitions of its reply topic; absent: not drained."""
+    """By participant: the earliest `caught_up_at` over all partitions of its reply topic; absent: not caught up."""
     unread: frozenset[str] = frozenset()
     """Steps that say they are done in a reply which cannot be read yet: no limit acts on them as if nothing had come."""
     held: Mapping[str, str] = field(default_factory=dict)

@@ -1,9 +1,10 @@
-"""Drained is a fact: reading, for each reply partition, up to what time its replies are applied.
+"""Catch-up: up to what time the replies of each reply partition are applied.
 
-For each partition that is ours, and only while some passed limit waits for it: read the database clock, then the list of partitions, then
-the end offsets; when everything before the end is read, and the fingerprints of the last applied record and of the anchor still match
-what the topic holds after that reading, the time is stored as `caught_up_at`. The order is the proof: a reply that was in the topic at
-that time lies before that end.
+The loop measures it for each partition of this instance, and only while a limit that has passed waits
+for it. It reads the database's clock, then the list of partitions, then the end offsets. When
+everything before the end is read, and the fingerprints of the last applied record and of the anchor
+still match what the topic holds after that, it stores the time as `caught_up_at`. The order is the
+proof: a reply that was in the topic at that time lies before that end.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class CatchUpRequests:
         return frozenset(name for name, value in rows.items() if int(value) > now - REQUEST_LASTS_US)
 
     async def caught_up(self) -> Mapping[str, int]:
-        """By participant: the earliest caught_up_at over all partitions its reply topic has now. Absent: not drained, or no topic."""
+        """By participant: the earliest caught_up_at over all partitions its reply topic has now. Absent: not caught up, or no topic."""
         participants = await self.requested()
         if not participants:
             return {}
@@ -64,7 +65,7 @@ class CatchUpRequests:
         try:
             partitions = await self._broker.partitions(list(by_topic))
         except (BrokerError, TimeoutError):
-            return {}  # a broker that does not answer: nothing counts as drained
+            return {}  # a broker that does not answer: nothing counts as caught up
         rows = await self._store.positions(list(by_topic))
         found: dict[str, int] = {}
         for topic, name in by_topic.items():

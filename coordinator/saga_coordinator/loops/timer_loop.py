@@ -1,12 +1,13 @@
 """The timer loop: sagas whose wake-up is due, and sagas for which something waits in the inbox.
 
-A fired timer is a request to the engine, which decides. Who holds a saga's lock right now will leave its wake-up in place, so skipping a
-locked saga loses nothing. A limit that has passed acts only once the replies concerned are read up to later than it: the loop asks for
-that reading (a row in `control`), and whoever owns the partitions does it (`drains.py`). It was probed in the life that goes on now
-(`life.py`).
+A timer that fires is a request to the engine, which decides. Whoever holds a saga's lock leaves its
+wake-up in place, so skipping a locked saga loses nothing. A limit that has passed acts only once the
+replies concerned are read up to a later time. The loop asks for that reading (a row in `control`), and
+the instance that owns the partitions does it (`catch_up_loop.py`). The step must also have been probed
+since an instance last came to life (`liveness.py`).
 
-A saga that breaks the batch's transaction is looked for at once: the others go on, the guilty one is parked (`parking.py`) and left alone
-for a while, each time longer.
+When a saga breaks the batch's transaction, it is searched for at once. The others go on. The guilty
+one is parked (`parking.py`) and left alone for a while, each time longer.
 """
 
 from __future__ import annotations

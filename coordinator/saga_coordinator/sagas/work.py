@@ -29,7 +29,7 @@ from saga_schemas.frozen import frozen
 from saga_schemas.trace_context import SAMPLED
 
 LOOK_AGAIN_US = 1_000_000
-"""How soon a saga whose due work could not be done yet (a limit that waits for the drain) is looked at again."""
+"""How soon a saga whose due work could not be done yet (a limit that waits for catch-up) is looked at again."""
 PARKED = "engine_error"
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -82,6 +83,19 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         return set(archive.namelist())
 
 
+def test_the_source_distribution_carries_what_its_readme_links_to(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(tmp_path)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    links = re.findall(r"\]\(([^)\s:#]+)[^)\s:]*\)", (ROOT / "README.md").read_text())
+
+    assert len(links) > 10
+    assert [link for link in links if not any(name == link or name.startswith(link.rstrip("/") + "/") for name in names)] == []
+
+
 def test_no_property_is_judged_by_the_clock() -> None:
     assert settings().deadline is None
 
@@ -126,6 +140,12 @@ def test_make_env_takes_no_other_than_it_is_told(tmp_path: Path) -> None:
     done = make_env(tmp_path, {"python3.12": FAKE}, PYTHON="python3.14")
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "saga: PYTHON=python3.14 is no Python >= 3.11 that runs\n")
+
+
+def test_make_env_takes_what_pyenv_has_where_it_lacks_the_version_of_the_project(tmp_path: Path) -> None:
+    shim = BROKEN.replace("exit", '[ "$PWD" = / ] && echo "$(dirname "$0")/python" || exit')
+
+    assert make_env(tmp_path, {"python3.12": shim, "python": FAKE}).stdout == "made by python\n"
 
 
 def test_make_env_says_what_it_looked_for(tmp_path: Path) -> None:

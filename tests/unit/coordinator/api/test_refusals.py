@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from saga_coordinator.api import create_app
-from saga_coordinator.api.intake import MAX_BODY_BYTES
 from saga_coordinator.api.problems import CODES
+from saga_coordinator.api.request_body import MAX_BODY_BYTES
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.starts.requests import SagaUnknown, StartRefused

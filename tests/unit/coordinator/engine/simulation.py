@@ -432,7 +432,7 @@ class World:
             assert participant.net == 1, "S6: COMMITTED without the pivot"
 
     def _check_limits(self, before: Saga | None, facts: tuple[Fact, ...], env: Env) -> None:
-        """S13, the drained rule: no limit acts before its time, nor while a reply written before it is unread."""
+        """S13, the rule of catch-up: no limit acts before its time, nor while a reply written before it is unread."""
         rows = {fact.row for fact in facts if isinstance(fact, PhaseChanged | StepChanged)}
         deadline = before is not None and any(
             isinstance(fact, PhaseChanged) and fact.row == "11" and fact.reason == "deadline" for fact in facts

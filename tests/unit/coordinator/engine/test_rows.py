@@ -127,7 +127,7 @@ ROWS: list[Row] = [
     ("8c", "and before its time is not", LINE, "a:IN_PROGRESS", "wait:19", "same"),
     (
         "9",
-        "step time over, asked again, drained",
+        "step time over, asked again, caught up",
         LINE,
         "a:SUCCEEDED wait:30",
         "wait:10.1",
@@ -164,7 +164,7 @@ ROWS: list[Row] = [
     ("11", "cancel while the pivot is open", LINE, TO_P, "cancel", "a=done b=done p=resolving SETTLING +resolve:p"),
     ("11", "cancel while the pivot backs off", LINE, TO_P + " p:FAILED", "cancel", "p=resolving SETTLING +resolve:p"),
     ("11", "cancel of a held pivot", LINE, "hold:p " + TO_P, "cancel", "b=undo_asked p=no_effect COMPENSATING +undo:b"),
-    ("11", "the saga's deadline, asked again, drained", DEADLINE, "wait:20", "wait:10.1", "a=undo_asked COMPENSATING +undo:a"),
+    ("11", "the saga's deadline, asked again, caught up", DEADLINE, "wait:20", "wait:10.1", "a=undo_asked COMPENSATING +undo:a"),
     (
         "11",
         "the deadline of a saga with the pivot open",

@@ -1,4 +1,4 @@
-"""What stands at the port from the first moment on: the application once there is one, until then what is waited for."""
+"""The application at the port from the first moment on. While the instance starts, it answers what is waited for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from saga_coordinator.api.answers import Alive
 from saga_coordinator.api.problems import Problem, problem_response
 
 
-class Door:
-    """An ASGI application. `waits_for` says what keeps the instance from starting, in one line."""
+class StartupGate:
+    """An ASGI application. `waits_for` says in one line what keeps the instance from starting."""
 
     def __init__(self, waits_for: Callable[[], str]) -> None:
         self.app: ASGIApp | None = None
-        """The instance's, once it is built."""
+        """The application of the instance; None until it is built."""
         self._waits_for = waits_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

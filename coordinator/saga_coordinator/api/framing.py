@@ -1,4 +1,4 @@
-"""What HTTP leaves to the server: a request with two lengths is refused, and no body is read once its answer is known."""
+"""Refuses a request whose body has two lengths, and closes a connection instead of reading a body that nobody wants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from saga_coordinator.api.problems import Problem, problem_response
 
 
-class Manners:
+class FramingGuard:
     """ASGI middleware, the outermost."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -29,11 +29,11 @@ class Manners:
 
         async def answering(message: Message) -> None:
             if message["type"] == "http.response.start" and unread:
-                # Else the server would read the rest, however much it is, to find the next request.
+                # Otherwise the server reads the rest of the body, however long, to find the next request.
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
-        if sized and chunked:  # a proxy before us may have gone by the other one: what follows is perhaps somebody else's
+        if sized and chunked:  # request smuggling: a proxy before us may have used the other length
             refusal = problem_response(Problem("bad_request", "Content-Length and Transfer-Encoding exclude each other"))
             await refusal(scope, reading, answering)
         else:

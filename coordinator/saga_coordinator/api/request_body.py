@@ -1,4 +1,4 @@
-"""How a request's body gets in: capped while it is read (chunked or not), JSON only, parsed strictly, before any model sees it."""
+"""Reads the body of a request: with a cap while it is read, as JSON only, parsed strictly, before any model sees it."""
 
 from __future__ import annotations
 
