@@ -91,7 +91,7 @@ class ReplyReading:
         """The id of the schema that a done action's reply is written in, where it is not known here."""
         return unknown_schema(reply.envelope, self._catalog)
 
-    def keep(self, reply: IncomingReply) -> bytes:
+    def to_inbox(self, reply: IncomingReply) -> bytes:
         """For the inbox: the record as it was."""
         record = reply.record
         return orjson.dumps(
@@ -106,7 +106,7 @@ class ReplyReading:
             }
         )
 
-    def kept(self, body: bytes) -> Record:
+    def from_inbox(self, body: bytes) -> Record:
         """Back from the inbox, as it came."""
         content = orjson.loads(body)
         return Record(

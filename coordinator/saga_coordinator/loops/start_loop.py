@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import structlog
 
-from saga_coordinator.batch.committer import Batch, Committer
-from saga_coordinator.inbound.dead_letters import dead_letter
+from saga_coordinator.batch.committer import Committer
+from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.loops.record_loop import RecordLoop, as_bad
+from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.starts.requests import StartRefused, StartRequest, StartResult
+from saga_coordinator.starts.requests import StartRefused, StartRequest
 from saga_coordinator.starts.starting import Prepared, Starts, body_hash, claims_of
-from saga_coordinator.store.port import StoreError, Transaction
+from saga_coordinator.store.port import StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
@@ -84,21 +83,17 @@ class StartLoop:
         read = await self._read(records)
         starts = [start for _, start in read.starts]
         advances = self._reader.advances(records)
-        results: dict[UUID, StartResult | Exception] = {}
-
-        async def body(tx: Transaction) -> Batch:
-            batch = self._starts.within(tx, starts, results)
+        async with self._committer.batch(claims_of(starts)) as batch:
+            results = self._starts.begin(batch, starts)
             refused = [
-                (record, result)
+                (record, self._bad(record, result))
                 for record, start in read.starts
                 if isinstance(result := results[start.claim.saga_id], StartRefused)
             ]
-            bad = read.bad + [(record, self._bad(record, result)) for record, result in refused]
-            batch.dead_letters += [dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad]
+            batch.dead_letters.extend(
+                dead_letter(CONSUMER, record, problem, batch.tx.now) for record, problem in [*read.bad, *refused]
+            )
             batch.advances = advances
-            return batch
-
-        batch = await self._committer.run(body, claims_of(starts))
         self._instruments.start_batch(SOURCE, len(records))
         for letter in batch.dead_letters:
             self._instruments.start_refused(SOURCE, letter.reason)
@@ -117,7 +112,7 @@ class StartLoop:
         return read
 
     def _bad(self, record: Record, problem: Exception) -> BadMessage:
-        bad = BadMessage(problem.code, problem.detail) if isinstance(problem, StartRefused) else as_bad(problem)
+        bad = BadMessage(problem.code, problem.detail) if isinstance(problem, StartRefused) else as_bad_message(problem)
         self._log.warning("bad_start", reason=bad.reason, partition=record.partition, offset=record.offset)
         return bad
 

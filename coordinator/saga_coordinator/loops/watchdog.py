@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from saga_coordinator.failures import said
+from saga_coordinator.failures import one_line
 from saga_coordinator.inbound.dead_letter_relay import DeadLetterRelay
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.inbound.reply_reading import CONSUMER as REPLIES
@@ -140,7 +140,7 @@ class Watchdog:
         try:
             await act()
         except (StoreError, BrokerError, TimeoutError, KeysDiffer) as error:
-            self._note(what, said(error))
+            self._note(what, one_line(error))
         except ConfigurationError:
             raise
         except Exception as error:  # a bug in one of these must end neither the others nor the process
@@ -192,7 +192,7 @@ class Watchdog:
         try:
             await self._broker.cluster_id()
         except (BrokerError, TimeoutError) as error:
-            self.kafka_away = said(error)
+            self.kafka_away = one_line(error)
             raise
         self.kafka_away = None
         for name in participants:

@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from saga_coordinator.failures import comes_again, told
+from saga_coordinator.failures import comes_again, error_fields
 from saga_coordinator.starts.requests import OVERLOADED, StartRefused, StartRequest, StartResult
 from saga_coordinator.starts.starting import Prepared, Starts
 from saga_coordinator.store.port import StoreError
@@ -75,7 +75,7 @@ class StartQueue:
 
     def _note(self, error: Exception) -> None:
         if not isinstance(error, StartRefused) and comes_again(error):
-            self._log.error("starts_failed", **told(error))
+            self._log.error("starts_failed", **error_fields(error))
             self._instruments.loop_failed("start_queue")
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from saga_coordinator.batch.committer import Batch, Committer
-from saga_coordinator.batch.loader import Sagas
+from saga_coordinator.batch.committer import Committer
+from saga_coordinator.batch.plan import Batch
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV
 from saga_coordinator.engine.definition import MappingFailed
@@ -22,7 +22,7 @@ from saga_coordinator.engine.events import Env, Start
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.failures import comes_again
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
-from saga_coordinator.sagas.work import SagaWork
+from saga_coordinator.sagas.work import FoldContext, SagaWork
 from saga_coordinator.starts.requests import (
     DEFINITION_INACTIVE,
     DEFINITION_UNKNOWN,
@@ -35,7 +35,7 @@ from saga_coordinator.starts.requests import (
     StartResult,
 )
 from saga_coordinator.store.identifiers import new_id
-from saga_coordinator.store.port import ClaimFirst, ClaimResult, SagaRow, StartClaim, Transaction
+from saga_coordinator.store.port import ClaimFirst, ClaimResult, SagaRow, StartClaim
 from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.clock import Clock
 from saga_schemas.codec import encode
@@ -71,14 +71,14 @@ class Starts:
         *,
         committer: Committer,
         definitions: DefinitionCache,
-        sagas: Sagas,
+        context: FoldContext,
         clock: Clock,
         incarnation: int,
         sampling: Sampling,
     ) -> None:
         self._committer = committer
         self._definitions = definitions
-        self._sagas = sagas
+        self._context = context
         self._clock = clock
         self._incarnation = incarnation
         self._sampling = sampling
@@ -191,47 +191,54 @@ class Starts:
         results: dict[UUID, StartResult | Exception] = {}
         together = [start for start in starts if not start.alone]
         alone = [start for start in starts if start.alone]
-        if together:
-            try:
-                await self._run(together, results)
-            except Exception as error:
-                if not comes_again(error):
-                    raise
-                alone = [*together, *alone]
-        for start in alone:
-            await self._alone(start, results)
-        return [results[start.claim.saga_id] for start in starts]
-
-    async def _alone(self, start: Prepared, results: dict[UUID, StartResult | Exception]) -> None:
         try:
-            await self._run([start], results)
+            results |= await self._run(together)
         except Exception as error:
             if not comes_again(error):
                 raise
-            results[start.claim.saga_id] = error
+            alone = [*together, *alone]
+        for start in alone:
+            results[start.claim.saga_id] = await self._alone(start)
+        return [results[start.claim.saga_id] for start in starts]
 
-    async def _run(self, starts: Sequence[Prepared], results: dict[UUID, StartResult | Exception]) -> None:
-        async def body(tx: Transaction) -> Batch:
-            return self.within(tx, starts, results)
+    async def _alone(self, start: Prepared) -> StartResult | Exception:
+        try:
+            return (await self._run([start]))[start.claim.saga_id]
+        except Exception as error:
+            if not comes_again(error):
+                raise
+            return error
 
-        await self._committer.run(body, claims_of(starts))
+    async def _run(self, starts: Sequence[Prepared]) -> dict[UUID, StartResult | StartRefused]:
+        if not starts:
+            return {}
+        async with self._committer.batch(claims_of(starts)) as batch:
+            return self.begin(batch, starts)
 
-    def within(self, tx: Transaction, starts: Sequence[Prepared], results: dict[UUID, StartResult | Exception]) -> Batch:
-        """Start the winners, inside a transaction that began with `claims_of(starts)`. A refusal of one that is alone rolls back."""
-        env = Env(now=tx.now)
-        batch = Batch()
+    def begin(self, batch: Batch, starts: Sequence[Prepared]) -> dict[UUID, StartResult | StartRefused]:
+        """Start the winners in this batch, whose transaction began with `claims_of(starts)`.
+
+        Returns:
+            What became of each start, by the id of its saga.
+
+        Raises:
+            StartRefused: The claim of one that is alone is refused: all is rolled back.
+        """
+        env = Env(now=batch.tx.now)
+        results: dict[UUID, StartResult | StartRefused] = {}
         for start in starts:
-            result = tx.claimed[start.claim.saga_id]
-            if result.won:
+            saga_id = start.claim.saga_id
+            claimed = batch.tx.claimed[saga_id]
+            if claimed.won:
                 batch.works.append(self._begin(start, env))
-                results[start.claim.saga_id] = StartResult(saga_id=start.claim.saga_id, created=True)
+                results[saga_id] = StartResult(saga_id=saga_id, created=True)
             else:
-                results[start.claim.saga_id] = _lost(start, result)
-        return batch
+                results[saga_id] = _lost(start, claimed)
+        return results
 
     def _begin(self, start: Prepared, env: Env) -> SagaWork:
         row = start.row
-        work = SagaWork.begin(row, start.compiled, self._sagas.tools, started_at=env.now)
+        work = SagaWork.begin(row, start.compiled, self._context, started_at=env.now)
         event = Start(id=str(row.id), tenant=row.tenant, key=row.business_key, input=start.input, incarnation=row.incarnation)
         work.apply(event, env)
         return work
