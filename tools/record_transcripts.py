@@ -19,7 +19,8 @@ from saga_coordinator.definitions import compile_definition, lint
 from saga_coordinator.engine import ENGINE_REV
 from saga_coordinator.engine.encoding import FORMAT
 from saga_coordinator.engine.events import Cancel, Env, Event, Start, WakeUp
-from saga_coordinator.inbound.reply_reading import ReplyReading
+from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
+from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.sagas.messages import Outbound
 from saga_coordinator.sagas.work import FoldContext, SagaWork
 from saga_coordinator.store.port import SagaRow
@@ -85,7 +86,8 @@ class Stage:
         self.compiled = compile_definition(lint(source, "reward.saga.yaml", self.catalog).required(), self.catalog)
         self.topics = Topics()
         keys = TokenKeys.parse(TOKEN_KEYS)
-        self.reading = ReplyReading(catalog=self.catalog, keys=keys, topics=self.topics, tenant=TENANT)
+        self.envelopes = ReplyEnvelopes(keys=keys, tenant=TENANT)
+        self.payloads = ReplyPayloads(catalog=self.catalog, topics=self.topics)
         outbound = Outbound(topics=self.topics, keys=keys, cluster_id=CLUSTER_ID)
         self.context = FoldContext(outbound=outbound, empty=EMPTY_BYTES, new_id=lambda now: UUID(int=0), sampling=Sampling(0.0))
 
@@ -162,7 +164,7 @@ class Stage:
 
     def arrives(self, reply: Record) -> list[Record]:
         """The coordinator reads it and decides."""
-        return self.happens(self.reading.event(self.reading.envelope(reply), self.compiled))
+        return self.happens(self.payloads.read(self.envelopes.read(reply), self.compiled))
 
     # --- what is kept ----------------------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from saga_coordinator.batch.relay import Relay
 from saga_coordinator.coordinator import Coordinator
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.inbound.reply_reading import ReplyReading
+from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
+from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
 from saga_coordinator.loops.key_agreement import KeyAgreement
 from saga_coordinator.loops.liveness import Liveness
@@ -93,7 +94,8 @@ class _Parts:
             telemetry=CommitTelemetry(self.instruments),
             clock=clock,
         )
-        self.reading = ReplyReading(catalog=self.definitions.catalog, keys=self.keys, topics=self.topics, tenant=settings.tenant)
+        self.envelopes = ReplyEnvelopes(keys=self.keys, tenant=settings.tenant)
+        self.payloads = ReplyPayloads(catalog=self.definitions.catalog, topics=self.topics)
         self.catch_up_requests = CatchUpRequests(store, broker, self.topics, settings.tenant)
         self.key_agreement = KeyAgreement(store, self.keys, settings.tenant, who=settings.instance or "watchdog")
         self.liveness = Liveness(
@@ -150,7 +152,8 @@ class _Parts:
             reader=reader,
             committer=self.committer,
             definitions=self.definitions,
-            reading=self.reading,
+            envelopes=self.envelopes,
+            payloads=self.payloads,
             loader=self.loader,
             events=self.events,
             topics=self.topics,
@@ -188,7 +191,8 @@ class _Parts:
             committer=self.committer,
             loader=self.loader,
             events=self.events,
-            reading=self.reading,
+            envelopes=self.envelopes,
+            payloads=self.payloads,
             catch_up_requests=self.catch_up_requests,
             liveness=self.liveness,
             clock=self.clock,

@@ -14,6 +14,7 @@ from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env
 from saga_coordinator.inbound import refused_replies
+from saga_coordinator.inbound.inbox import to_inbox
 from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.registry.registration import Act, add_schema
 from saga_coordinator.store.identifiers import new_id
@@ -192,16 +193,16 @@ async def test_no_limit_turns_back_a_step_whose_unread_reply_lay_in_the_inbox_un
             step = work.compiled.definition.by_name["one"]
             if not late and timing.is_over(step, work.saga.steps["one"], work.saga.deadline_at, env):
                 late.append(work.row.id)
-                await tx.put_inbox([InboxEvent(id=new_id(tx.now), saga_id=work.row.id, kind="reply", body=inbox_body(loop))])
+                await tx.put_inbox([InboxEvent(id=new_id(tx.now), saga_id=work.row.id, kind="reply", body=inbox_body())])
         await fold(loop, batch, caught_up)
 
     async with system(sqlite_url, READ, limits="deadline: 500ms\n") as it:
 
-        def inbox_body(loop: TimerLoop) -> bytes:
+        def inbox_body() -> bytes:
             command = it.participant.seen[-1][0]
             sent = it.participant.reply(command, in_the_new_schema(command)[0])
             record = Record(**asdict(sent), partition=0, offset=0, timestamp_ms=0)
-            return loop._reading.to_inbox(loop._reading.envelope(record))
+            return to_inbox(record)
 
         it.participant.answering = False
         monkeypatch.setattr(TimerLoop, "_fold", with_a_late_reply)

@@ -15,7 +15,7 @@ the sagas go one by one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -28,8 +28,10 @@ from saga_coordinator.batch.parking import UNWRITABLE, Parking
 from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine.events import Env, Reply
 from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter, orphan
+from saga_coordinator.inbound.inbox import to_inbox
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.inbound.reply_reading import CONSUMER, IncomingReply, ReplyReading
+from saga_coordinator.inbound.reply_envelope import CONSUMER, IncomingReply, ReplyEnvelopes
+from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.work import SagaWork
@@ -70,7 +72,8 @@ class ReplyLoop:
         reader: PartitionReader,
         committer: Committer,
         definitions: DefinitionCache,
-        reading: ReplyReading,
+        envelopes: ReplyEnvelopes,
+        payloads: ReplyPayloads,
         loader: SagaLoader,
         events: EventFold,
         topics: Topics,
@@ -85,7 +88,8 @@ class ReplyLoop:
         self._reader = reader
         self._committer = committer
         self._definitions = definitions
-        self._reading = reading
+        self._envelopes = envelopes
+        self._payloads = payloads
         self._loader = loader
         self._events = events
         self._topics = topics
@@ -141,7 +145,7 @@ class ReplyLoop:
         poll = _Poll()
         for record in records:
             try:
-                reply = self._reading.envelope(record)
+                reply = self._envelopes.read(record)
             except Exception as error:
                 bad = as_bad_message(error)
                 if bad.reason == "token_invalid" and self._is_old(parse_saga_id((record.key or b"").decode())):
@@ -151,7 +155,7 @@ class ReplyLoop:
                 poll.bad.append((record, bad))
             else:
                 poll.replies.setdefault(reply.saga_id, []).append(reply)
-                if (unknown := self._reading.unknown_schema(reply)) is not None:
+                if (unknown := self._payloads.unknown_schema(reply)) is not None:
                     poll.unknown_schemas.add(unknown)
         return poll
 
@@ -172,7 +176,7 @@ class ReplyLoop:
         batch.works.extend(works.values())
         batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, tx.now) for record, problem in [*bad, *unread])
         unopened = [saga_id for saga_id in tx.locked if saga_id not in works]
-        batch.inbox.extend(self._to_inbox([*held, *unopened], replies, tx.now))
+        batch.inbox.extend(_inbox([*held, *unopened], replies, tx.now))
         lost = [reply for saga_id in absent if not self._is_old(saga_id) for reply in replies[saga_id]]
         if lost:
             self._log.warning("orphan_replies", **about_reply(lost[0].headers), count=len(lost))
@@ -189,7 +193,7 @@ class ReplyLoop:
             of_saga: list[Reply] = []
             for reply in replies[saga_id]:
                 try:
-                    of_saga.append(self._reading.event(reply, work.compiled))
+                    of_saga.append(self._payloads.read(reply, work.compiled))
                 except Exception as error:
                     problem = as_bad_message(error)
                     known = about(work, reply=reply.headers)
@@ -197,13 +201,6 @@ class ReplyLoop:
                     bad.append((reply.record, problem))
             events.append((work, of_saga))
         return events, bad
-
-    def _to_inbox(self, saga_ids: Collection[UUID], replies: Replies, now: int) -> list[InboxEvent]:
-        return [
-            InboxEvent(id=new_id(now), saga_id=saga_id, kind="reply", body=self._reading.to_inbox(reply))
-            for saga_id in saga_ids
-            for reply in replies[saga_id]
-        ]
 
     async def _one_by_one(self, poll: _Poll, advances: Sequence[Advance]) -> int:
         """Each saga in a transaction of its own; the positions move in a last one.
@@ -238,6 +235,15 @@ class ReplyLoop:
             self._log.warning("old_replies_passed_over", advice="sagas of an earlier store; saga_old_replies_total counts them")
         self._old += count
         self._instruments.old_replies(count)
+
+
+def _inbox(saga_ids: Iterable[UUID], replies: Replies, now: int) -> list[InboxEvent]:
+    """The replies of these sagas, for whoever can lock and open them later."""
+    return [
+        InboxEvent(id=new_id(now), saga_id=saga_id, kind="reply", body=to_inbox(reply.record))
+        for saga_id in saga_ids
+        for reply in replies[saga_id]
+    ]
 
 
 def _where(record: Record) -> dict[str, str | int]:

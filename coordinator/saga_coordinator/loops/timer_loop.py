@@ -27,9 +27,11 @@ from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env, Event, Reply, WakeUp
 from saga_coordinator.failures import KeyedBackoff, comes_again, error_fields, one_line
 from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
+from saga_coordinator.inbound.inbox import from_inbox
 from saga_coordinator.inbound.refused_replies import looked_back_to, unread_steps
-from saga_coordinator.inbound.reply_reading import CONSUMER as REPLIES
-from saga_coordinator.inbound.reply_reading import ReplyReading
+from saga_coordinator.inbound.reply_envelope import CONSUMER as REPLIES
+from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
+from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops.catch_up_loop import CatchUpRequests
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.sagas.work import SagaWork
@@ -54,7 +56,8 @@ class TimerLoop:
         committer: Committer,
         loader: SagaLoader,
         events: EventFold,
-        reading: ReplyReading,
+        envelopes: ReplyEnvelopes,
+        payloads: ReplyPayloads,
         catch_up_requests: CatchUpRequests,
         liveness: Liveness,
         clock: Clock,
@@ -65,7 +68,8 @@ class TimerLoop:
         self._committer = committer
         self._loader = loader
         self._events = events
-        self._reading = reading
+        self._envelopes = envelopes
+        self._payloads = payloads
         self._catch_up_requests = catch_up_requests
         self._liveness = liveness
         self._clock = clock
@@ -193,9 +197,9 @@ class TimerLoop:
         unreadable: list[DeadLetter] = []
         for event in left:
             work.inbox_done.append(event.id)
-            record = self._reading.from_inbox(event.body)
+            record = from_inbox(event.body)
             try:
-                replies.append(self._reading.event(self._reading.envelope(record), work.compiled))
+                replies.append(self._payloads.read(self._envelopes.read(record), work.compiled))
             except Exception as error:
                 bad = as_bad_message(error)
                 self._log.warning("bad_inbox_event", **about(work), reason=bad.reason)

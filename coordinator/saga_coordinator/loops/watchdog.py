@@ -16,7 +16,7 @@ import structlog
 from saga_coordinator.failures import one_line
 from saga_coordinator.inbound.dead_letter_relay import DeadLetterRelay
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.inbound.reply_reading import CONSUMER as REPLIES
+from saga_coordinator.inbound.reply_envelope import CONSUMER as REPLIES
 from saga_coordinator.loops.key_agreement import KeyAgreement, KeysDiffer
 from saga_coordinator.loops.start_loop import CONSUMER as STARTS
 from saga_coordinator.registry.definition_cache import DefinitionCache
