@@ -30,8 +30,9 @@ from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.messages import Outbound, Ticket
 from saga_coordinator.sagas.work import FoldContext
 from saga_coordinator.settings import Settings
+from saga_coordinator.starts.execution import StartExecution
+from saga_coordinator.starts.preparation import StartPreparation
 from saga_coordinator.starts.queue import StartQueue
-from saga_coordinator.starts.starting import Starts
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import Meta, Store
 from saga_coordinator.telemetry.committed import CommitTelemetry
@@ -107,15 +108,11 @@ class _Parts:
             who=settings.instance or "timers",
             instruments=self.instruments,
         )
-        self.starts = Starts(
-            committer=self.committer,
-            definitions=self.definitions,
-            context=context,
-            clock=clock,
-            incarnation=meta.incarnation,
-            sampling=self.sampling,
+        self.preparation = StartPreparation(
+            definitions=self.definitions, clock=clock, incarnation=meta.incarnation, sampling=self.sampling
         )
-        self.queue = StartQueue(self.starts, self.instruments, limit=settings.start_queue)
+        self.execution = StartExecution(self.committer, context)
+        self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
 
     def group(self, name: str) -> str:
         return self.settings.kafka.topic_prefix + name
@@ -177,7 +174,8 @@ class _Parts:
             reader=self.reader(self.settings.start_group),
             committer=self.committer,
             definitions=self.definitions,
-            starts=self.starts,
+            preparation=self.preparation,
+            execution=self.execution,
             topics=self.topics,
             clock=self.clock,
             instruments=self.instruments,
