@@ -127,11 +127,9 @@ class Batch:
         """In the order in which loops and committer do it."""
         locked = LockFirst([write.row.id for write in self.writes], wait=False)
         async with store.transaction(ClaimFirst(self.claims) if self.claims else locked) as transaction:
-            await transaction.save(self.writes)
-            await transaction.delete_outbox(self.acknowledged)
             end = self.from_offset + len(self.writes)
             step = Advance(topic=self.topic, partition=0, from_offset=self.from_offset, next_offset=end, last_print=b"p")
-            assert await transaction.advance([step])
+            assert await transaction.save(self.writes, acked=self.acknowledged, advances=[step])
 
 
 class Work:

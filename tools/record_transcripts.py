@@ -19,9 +19,10 @@ from saga_coordinator.definitions import compile_definition, lint
 from saga_coordinator.engine import ENGINE_REV
 from saga_coordinator.engine.encoding import FORMAT
 from saga_coordinator.engine.events import Cancel, Env, Event, Start, WakeUp
-from saga_coordinator.inbound.reply_reading import ReplyReading
+from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
+from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.sagas.messages import Outbound
-from saga_coordinator.sagas.work import SagaWork, Tools
+from saga_coordinator.sagas.work import FoldContext, SagaWork
 from saga_coordinator.store.port import SagaRow
 from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.broker import Headers, Outgoing, Record
@@ -85,9 +86,10 @@ class Stage:
         self.compiled = compile_definition(lint(source, "reward.saga.yaml", self.catalog).required(), self.catalog)
         self.topics = Topics()
         keys = TokenKeys.parse(TOKEN_KEYS)
-        self.reading = ReplyReading(catalog=self.catalog, keys=keys, topics=self.topics, tenant=TENANT)
+        self.envelopes = ReplyEnvelopes(keys=keys, tenant=TENANT)
+        self.payloads = ReplyPayloads(catalog=self.catalog, topics=self.topics)
         outbound = Outbound(topics=self.topics, keys=keys, cluster_id=CLUSTER_ID)
-        self.tools = Tools(outbound=outbound, empty=EMPTY_BYTES, new_id=lambda now: UUID(int=0), sampling=Sampling(0.0))
+        self.context = FoldContext(outbound=outbound, empty=EMPTY_BYTES, new_id=lambda now: UUID(int=0), sampling=Sampling(0.0))
 
     # --- what happens ----------------------------------------------------------------------------------------------
 
@@ -122,16 +124,16 @@ class Stage:
             started_at=self.now,
             closed_at=None,
         )
-        self.work = SagaWork.begin(row, self.compiled, self.tools, started_at=self.now)
+        self.work = SagaWork.begin(row, self.compiled, self.context, started_at=self.now)
         self.happens(Start(id=str(saga_id), tenant=TENANT, key=payload.key, input=payload.framed, incarnation=1))
 
     def happens(self, event: Event, *, after_ms: int = 3) -> list[Record]:
         """Let the engine decide; the messages that leave."""
         self.now += after_ms * 1000
         assert self.work is not None
-        before = len(self.work.pending)
+        before = len(self.work.messages)
         self.work.apply(event, Env(now=self.now))
-        left = [self._record(pending.record) for pending in self.work.pending[before:]]
+        left = [self._record(message.record) for message in self.work.messages[before:]]
         for record in left:
             if record.topic != self.topics.events:
                 about = decode_command(record.headers)
@@ -162,7 +164,7 @@ class Stage:
 
     def arrives(self, reply: Record) -> list[Record]:
         """The coordinator reads it and decides."""
-        return self.happens(self.reading.event(self.reading.envelope(reply), self.compiled))
+        return self.happens(self.payloads.read(self.envelopes.read(reply), self.compiled))
 
     # --- what is kept ----------------------------------------------------------------------------------------------
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
-from saga_coordinator.batch.committer import Batch, Committer
+from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
-from saga_coordinator.batch.loader import Sagas
+from saga_coordinator.batch.fold import EventFold
+from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.engine.events import Cancel, Env, Event, Refused, RetryStep, WaiveStep
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import SagaUnknown, StartRequest, StartResult
-from saga_coordinator.store.port import LockFirst, SagaRow, Store, StoreError, Transaction
+from saga_coordinator.store.port import LockFirst, SagaRow, Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_messaging.background import happened
@@ -36,8 +37,9 @@ class Coordinator:
         definitions: DefinitionCache,
         starts: StartQueue,
         committer: Committer,
-        completion: CompletionWaiters,
-        sagas: Sagas,
+        waiters: CompletionWaiters,
+        loader: SagaLoader,
+        events: EventFold,
         watchdog: Watchdog,
         instruments: Instruments,
         clock: Clock,
@@ -49,8 +51,9 @@ class Coordinator:
         self.topics = Topics(settings.kafka.topic_prefix)
         self._starts = starts
         self._committer = committer
-        self._completion = completion
-        self._sagas = sagas
+        self._waiters = waiters
+        self._loader = loader
+        self._events = events
         self._watchdog = watchdog
         self.instruments = instruments
         self._clock = clock
@@ -75,18 +78,17 @@ class Coordinator:
         await self._act(saga_id, event, act=act, why=evidence, actor=actor)
 
     async def _act(self, saga_id: UUID, event: Event, *, act: str, why: str, actor: str) -> None:
-        async def body(tx: Transaction) -> Batch:
-            rows = tx.locked
-            if saga_id not in rows:
+        async with self._committer.batch(LockFirst([saga_id], wait=True)) as batch:
+            tx = batch.tx
+            if saga_id not in tx.locked:
                 raise SagaUnknown(saga_id)
-            works = await self._sagas.open(rows.values())
+            works = await self._loader.open(tx.locked.values())
             if saga_id not in works:
                 raise Refused("unreadable", "this instance cannot read the saga's state or definition: see its log")
-            await self._sagas.act(tx, works[saga_id], event, Env(now=tx.now), actor)
-            await tx.add_audit(tenant=rows[saga_id].tenant, act=act, target=str(saga_id), who=actor, why=why, at=tx.now)
-            return Batch(works=[works[saga_id]])
-
-        await self._committer.run(body, LockFirst([saga_id], wait=True))
+            work = works[saga_id]
+            await self._events.act(tx, work, event, Env(now=tx.now), actor)
+            await tx.add_audit(tenant=work.row.tenant, act=act, target=str(saga_id), who=actor, why=why, at=tx.now)
+            batch.works.append(work)
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         """Wait until a saga is finished.
@@ -96,20 +98,20 @@ class Coordinator:
             when there is no such saga.
         """
         until = self._clock.monotonic_s() + timeout_s
-        ended = self._completion.expect(saga_id)
+        ended = self._waiters.expect(saga_id)
         try:
             while True:
                 row = await self.store.saga(saga_id)
                 left = until - self._clock.monotonic_s()
-                if row is None or row.closed_at is not None or left <= 0 or self._completion.over:
+                if row is None or row.closed_at is not None or left <= 0 or self._waiters.over:
                     return row
                 await happened(ended, self._clock, min(LOOK_EVERY_S, left))
         finally:
-            self._completion.forget(saga_id, ended)
+            self._waiters.forget(saga_id, ended)
 
     def stop_waiting(self) -> None:
         """Answer every waiting request with the saga as it is: the instance is about to stop."""
-        self._completion.end()
+        self._waiters.end()
 
     async def ready(self) -> list[str]:
         """The reasons why this instance should get no requests now; none when it should."""

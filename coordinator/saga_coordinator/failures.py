@@ -1,7 +1,8 @@
-"""What a background loop does about its failures: which of them would come again with the same input, and how long they have gone on.
+"""What a background loop does about its failures: which would come again, how long they last, how long to wait.
 
-The database or Kafka being away passes, and the whole batch waits for it. A row that the database refuses, or a bug, comes again with the
-same input: the batch is taken apart until what is guilty is alone, and that is left out and told, so that nothing waits for it for ever.
+A database or a Kafka that is away comes back, and the whole batch waits for it. A bug, or a row that the database
+refuses, fails again with the same input. The batch is then taken apart until the guilty part is alone; that part is
+left out and logged, so that nothing waits for it for ever.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from saga_messaging.broker import BrokerError
 
 STUCK_AFTER: Final = 3
 """Failures in a row after which a loop counts as stuck."""
-HOLD_FIRST_S: Final = 5.0
-HOLD_CAP_S: Final = 300.0
+FIRST_PAUSE_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 300.0
 
 _KNOWN: Final = (StoreError, BrokerError, TimeoutError)
 
@@ -27,14 +28,17 @@ def comes_again(error: Exception) -> bool:
     return isinstance(error, BadRow | CountMismatch) or not isinstance(error, _KNOWN)
 
 
-def said(error: Exception) -> str:
-    """An error as a line may quote it."""
+def one_line(error: Exception) -> str:
+    """The error's text, or its type where it has none."""
     return str(error) or type(error).__name__
 
 
-def told(error: Exception) -> dict[str, Any]:
-    """An error for a log line: a bug with its trace. What a database says goes without: its own words may quote a row (S17)."""
-    return {"error": said(error)} if isinstance(error, _KNOWN) else {"exc_info": error}
+def error_fields(error: Exception) -> dict[str, Any]:
+    """The error as fields of a log line: a known one as text, a bug with its traceback.
+
+    A database's error goes without a traceback: a drawn one may quote a row (S17).
+    """
+    return {"error": one_line(error)} if isinstance(error, _KNOWN) else {"exc_info": error}
 
 
 class LoopHealth:
@@ -46,15 +50,15 @@ class LoopHealth:
     def failed(self, loop: str, error: Exception) -> None:
         """A round of this loop came to nothing."""
         count, _ = self._failures.get(loop, (0, ""))
-        # Of a bug only its type: what an unexpected error says may quote a payload (S17).
-        self._failures[loop] = (count + 1, said(error) if isinstance(error, _KNOWN) else type(error).__name__)
+        # Of a bug only its type: the text of an unexpected error may quote a payload (S17).
+        self._failures[loop] = (count + 1, one_line(error) if isinstance(error, _KNOWN) else type(error).__name__)
 
     def went(self, loop: str) -> None:
-        """It did its work."""
+        """A round of this loop did its work."""
         self._failures.pop(loop, None)
 
     def stuck(self) -> Mapping[str, str]:
-        """By loop, what it fails with, for those that have failed again and again."""
+        """By loop: what it fails with, for those that have failed again and again."""
         return {
             loop: f"failed {count} times in a row, last with: {error}"
             for loop, (count, error) in self._failures.items()
@@ -62,26 +66,30 @@ class LoopHealth:
         }
 
 
-class Held(Generic[Key]):
-    """What failed alone and is left alone for a while, each time twice as long, up to `HOLD_CAP_S`; times are monotonic seconds."""
+class KeyedBackoff(Generic[Key]):
+    """Pauses of what failed alone: each is twice as long as the one before, up to `LONGEST_PAUSE_S`.
+
+    Times are monotonic seconds.
+    """
 
     def __init__(self) -> None:
-        self._held: dict[Key, tuple[float, float]] = {}
+        self._pauses: dict[Key, tuple[float, float]] = {}
+        """Until when each key pauses, and how long."""
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._pauses)
 
-    def hold(self, key: Key, now_s: float) -> float:
-        """For how long, in seconds."""
-        _, last = self._held.get(key, (0.0, HOLD_FIRST_S / 2))
-        wait = min(last * 2, HOLD_CAP_S)
-        self._held[key] = (now_s + wait, wait)
-        return wait
+    def failed(self, key: Key, now_s: float) -> float:
+        """Begin the key's next pause; return how long it is, in seconds."""
+        _, last_s = self._pauses.get(key, (0.0, FIRST_PAUSE_S / 2))
+        pause_s = min(last_s * 2, LONGEST_PAUSE_S)
+        self._pauses[key] = (now_s + pause_s, pause_s)
+        return pause_s
 
-    def free(self, keys: Collection[Key], now_s: float) -> list[Key]:
-        """Those whose time is over, or who were never held."""
-        return [key for key in keys if key not in self._held or self._held[key][0] <= now_s]
+    def ready(self, keys: Collection[Key], now_s: float) -> list[Key]:
+        """Those of the keys that do not pause now, in their order."""
+        return [key for key in keys if key not in self._pauses or self._pauses[key][0] <= now_s]
 
-    def drop(self, key: Key) -> None:
-        """It went well."""
-        self._held.pop(key, None)
+    def succeeded(self, key: Key) -> None:
+        """Forget the key's pauses."""
+        self._pauses.pop(key, None)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
-from saga_coordinator.batch.loader import Sagas
+from saga_coordinator.batch.fold import EventFold
+from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.refusals import Refusals
-from saga_coordinator.batch.relay import Relay, Ticket
+from saga_coordinator.batch.relay import Relay
 from saga_coordinator.coordinator import Coordinator
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.inbound.reply_reading import ReplyReading
+from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
+from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
 from saga_coordinator.loops.key_agreement import KeyAgreement
 from saga_coordinator.loops.liveness import Liveness
@@ -25,14 +27,15 @@ from saga_coordinator.loops.sweeper import Sweeper
 from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.sagas.messages import Outbound
-from saga_coordinator.sagas.work import Tools
+from saga_coordinator.sagas.messages import Outbound, Ticket
+from saga_coordinator.sagas.work import FoldContext
 from saga_coordinator.settings import Settings
+from saga_coordinator.starts.execution import StartExecution
+from saga_coordinator.starts.preparation import StartPreparation
 from saga_coordinator.starts.queue import StartQueue
-from saga_coordinator.starts.starting import Starts
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import Meta, Store
-from saga_coordinator.telemetry.committed import Telemetry
+from saga_coordinator.telemetry.committed import CommitTelemetry
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
 from saga_coordinator.views.deliveries import Delivery
@@ -70,8 +73,9 @@ class _Parts:
         self.instruments = Instruments()
         self.outbound = Outbound(topics=self.topics, keys=self.keys, cluster_id=meta.cluster_id)
         self.sampling = Sampling.of(settings)
-        tools = Tools(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
-        self.sagas = Sagas(self.definitions, tools, self.instruments)
+        context = FoldContext(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
+        self.loader = SagaLoader(self.definitions, context, self.instruments)
+        self.events = EventFold(self.instruments)
         self.sender: Sender[Ticket] = Sender(
             broker,
             clock,
@@ -82,12 +86,20 @@ class _Parts:
         self.instruments.watch(self.sender)
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
-        self.completion = CompletionWaiters()
-        self.committer = Committer(store, self.relay, self.completion, Telemetry(self.instruments), clock)
-        self.reading = ReplyReading(catalog=self.definitions.catalog, keys=self.keys, topics=self.topics, tenant=settings.tenant)
-        self.drains = CatchUpRequests(store, broker, self.topics, settings.tenant)
+        self.waiters = CompletionWaiters()
+        self.committer = Committer(
+            store=store,
+            relay=self.relay,
+            states=context.states,
+            waiters=self.waiters,
+            telemetry=CommitTelemetry(self.instruments),
+            clock=clock,
+        )
+        self.envelopes = ReplyEnvelopes(keys=self.keys, tenant=settings.tenant)
+        self.payloads = ReplyPayloads(catalog=self.definitions.catalog, topics=self.topics)
+        self.catch_up_requests = CatchUpRequests(store, broker, self.topics, settings.tenant)
         self.key_agreement = KeyAgreement(store, self.keys, settings.tenant, who=settings.instance or "watchdog")
-        self.life = Liveness(
+        self.liveness = Liveness(
             store=store,
             broker=broker,
             sends=lambda: self.sender.healthy,
@@ -96,15 +108,11 @@ class _Parts:
             who=settings.instance or "timers",
             instruments=self.instruments,
         )
-        self.starts = Starts(
-            committer=self.committer,
-            definitions=self.definitions,
-            sagas=self.sagas,
-            clock=clock,
-            incarnation=meta.incarnation,
-            sampling=self.sampling,
+        self.preparation = StartPreparation(
+            definitions=self.definitions, clock=clock, incarnation=meta.incarnation, sampling=self.sampling
         )
-        self.queue = StartQueue(self.starts, self.instruments, limit=settings.start_queue)
+        self.execution = StartExecution(self.committer, context)
+        self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
 
     def group(self, name: str) -> str:
         return self.settings.kafka.topic_prefix + name
@@ -141,8 +149,10 @@ class _Parts:
             reader=reader,
             committer=self.committer,
             definitions=self.definitions,
-            reading=self.reading,
-            sagas=self.sagas,
+            envelopes=self.envelopes,
+            payloads=self.payloads,
+            loader=self.loader,
+            events=self.events,
             topics=self.topics,
             clock=self.clock,
             instruments=self.instruments,
@@ -152,7 +162,7 @@ class _Parts:
         drain = CatchUpLoop(
             store=self.store,
             reader=reader,
-            requests=self.drains,
+            requests=self.catch_up_requests,
             topics=self.topics,
             clock=self.clock,
             instruments=self.instruments,
@@ -164,7 +174,8 @@ class _Parts:
             reader=self.reader(self.settings.start_group),
             committer=self.committer,
             definitions=self.definitions,
-            starts=self.starts,
+            preparation=self.preparation,
+            execution=self.execution,
             topics=self.topics,
             clock=self.clock,
             instruments=self.instruments,
@@ -176,10 +187,12 @@ class _Parts:
         return TimerLoop(
             store=self.store,
             committer=self.committer,
-            sagas=self.sagas,
-            reading=self.reading,
-            drains=self.drains,
-            life=self.life,
+            loader=self.loader,
+            events=self.events,
+            envelopes=self.envelopes,
+            payloads=self.payloads,
+            catch_up_requests=self.catch_up_requests,
+            liveness=self.liveness,
             clock=self.clock,
             instruments=self.instruments,
             batch_sagas=self.settings.batch_sagas,
@@ -222,7 +235,7 @@ class _Parts:
 
     def delivery(self, watchdog: Watchdog) -> Delivery:
         """What this instance knows now of its way to the broker."""
-        silent = self.sender.last_error if not self.sender.healthy else self.life.kafka_away or watchdog.kafka_away
+        silent = self.sender.last_error if not self.sender.healthy else self.liveness.kafka_away or watchdog.kafka_away
         return Delivery(kafka_away=silent, refusals=self.refusals)
 
     def coordinator(self, watchdog: Watchdog) -> Coordinator:
@@ -232,8 +245,9 @@ class _Parts:
             definitions=self.definitions,
             starts=self.queue,
             committer=self.committer,
-            completion=self.completion,
-            sagas=self.sagas,
+            waiters=self.waiters,
+            loader=self.loader,
+            events=self.events,
             watchdog=watchdog,
             instruments=self.instruments,
             clock=self.clock,
@@ -251,7 +265,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         "api": [parts.queue.run],
         "replies": parts.reply_loops(await Origin(store, broker, settings).made_at()),
         "starts": [parts.start_loop().run],
-        "timers": [parts.life.run, parts.timer_loop().run],
+        "timers": [parts.liveness.run, parts.timer_loop().run],
         "sweeper": [parts.sweeper().run],
         "projector": parts.projector_loops(),
         "watchdog": [watchdog.run, parts.schema_topic().run, *parts.metric_loops()],

@@ -26,7 +26,6 @@ from typing import Generic, TypeVar
 from saga_messaging.background import backoff, happened
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer, RecordRefused
 from saga_messaging.clock import Clock
-from saga_schemas.frozen import frozen
 
 BATCH_ROWS = 500
 BATCHES_IN_FLIGHT = 4
@@ -39,12 +38,22 @@ RECORD_OVERHEAD_BYTES = 100  # counted for each record beside its key, value and
 Ticket = TypeVar("Ticket", bound=Hashable)
 
 
-@frozen
+@dataclass(slots=True, kw_only=True, eq=False)
 class Dispatch(Generic[Ticket]):
-    """A record to send, and the ticket by which its owner knows it (the outbox id)."""
+    """A record on its way to the broker, from the decision that caused it until it is settled.
+
+    The Sender keeps its own notes on it, so that no record is wrapped a second time.
+    """
 
     ticket: Ticket
+    """The name by which the record's owner knows it (the outbox id)."""
     record: Outgoing
+    place: int = 0
+    """The Sender's: its rank among all that were ever offered."""
+    since_s: float = 0.0
+    """The Sender's: when it was offered, in monotonic seconds."""
+    size_bytes: int = 0
+    """The Sender's: what it counts for in the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +70,6 @@ class _Stage(Enum):
     ACKED = auto()
     TAKEN = auto()
     REFUSED = auto()
-
-
-@frozen
-class _Waiting(Generic[Ticket]):
-    """One record on its way: `place` is its rank among all ever offered, `since_s` when it was offered."""
-
-    ticket: Ticket
-    record: Outgoing
-    place: int
-    since_s: float
-    size: int
 
 
 class Sender(Generic[Ticket]):
@@ -98,8 +96,8 @@ class Sender(Generic[Ticket]):
         self._ack_timeout_s = ack_timeout_s
         self._jitter = jitter
         self._batch_sent = batch_sent
-        self._queue: deque[_Waiting[Ticket]] = deque()
-        self._unsent: list[_Waiting[Ticket]] = []
+        self._queue: deque[Dispatch[Ticket]] = deque()
+        self._unsent: list[Dispatch[Ticket]] = []
         self._stages: dict[Ticket, _Stage] = {}
         self._acked: deque[Ticket] = deque()
         self._refused: deque[Refusal[Ticket]] = deque()
@@ -129,14 +127,15 @@ class Sender(Generic[Ticket]):
             if item.ticket in self._stages:
                 taken += 1
                 continue
-            size = _size(item.record)
-            if room <= 0 or self.queued_bytes + size > self._max_bytes:
+            size_bytes = _size_bytes(item.record)
+            if room <= 0 or self.queued_bytes + size_bytes > self._max_bytes:
                 break  # what follows may be of the same key: it must not overtake
             room -= 1
             self._places += 1
-            self._queue.append(_Waiting(ticket=item.ticket, record=item.record, place=self._places, since_s=now_s, size=size))
+            item.place, item.since_s, item.size_bytes = self._places, now_s, size_bytes
+            self._queue.append(item)
             self._stages[item.ticket] = _Stage.SENDING
-            self.queued_bytes += size
+            self.queued_bytes += size_bytes
             taken += 1
         self.dropped += len(items) - taken
         if self._queue:
@@ -238,45 +237,45 @@ class Sender(Generic[Ticket]):
                 self._changed.clear()
                 await self._changed.wait()
 
-    def _next_batch(self) -> list[_Waiting[Ticket]]:
+    def _next_batch(self) -> list[Dispatch[Ticket]]:
         """What has arrived, without waiting for more."""
         self._drop_old()
         return [self._queue.popleft() for _ in range(min(BATCH_ROWS, len(self._queue)))]
 
-    async def _send(self, producer: Producer, batch: list[_Waiting[Ticket]]) -> None:
+    async def _send(self, producer: Producer, batch: list[Dispatch[Ticket]]) -> None:
         try:
-            results = await producer.send_all([waiting.record for waiting in batch], timeout_s=self._ack_timeout_s)
+            results = await producer.send_all([item.record for item in batch], timeout_s=self._ack_timeout_s)
         except BrokerError as error:
             results = [error] * len(batch)
         self._batch_sent(len(batch))
         self._flying_batches -= 1
         self._flying_rows -= len(batch)
-        for waiting, result in zip(batch, results, strict=True):
-            self._settle(waiting, result)
+        for item, result in zip(batch, results, strict=True):
+            self._settle(item, result)
         self._note_settled()
         self._changed.set()
 
-    def _settle(self, waiting: _Waiting[Ticket], result: BrokerError | None) -> None:
+    def _settle(self, item: Dispatch[Ticket], result: BrokerError | None) -> None:
         if result is None:
             self.sent += 1
             self._failures = 0
-            self.queued_bytes -= waiting.size
-            self._stages[waiting.ticket] = _Stage.ACKED
-            self._acked.append(waiting.ticket)
+            self.queued_bytes -= item.size_bytes
+            self._stages[item.ticket] = _Stage.ACKED
+            self._acked.append(item.ticket)
         elif not isinstance(result, RecordRefused):
-            self._unsent.append(waiting)
+            self._unsent.append(item)
             self.last_error = str(result)
         else:
             self.refused += 1
-            self.queued_bytes -= waiting.size
-            self._stages[waiting.ticket] = _Stage.REFUSED
-            self._refused.append(Refusal(ticket=waiting.ticket, record=waiting.record, reason=str(result)))
+            self.queued_bytes -= item.size_bytes
+            self._stages[item.ticket] = _Stage.REFUSED
+            self._refused.append(Refusal(ticket=item.ticket, record=item.record, reason=str(result)))
 
     def _take_up_unsent(self) -> None:
         """What was not acknowledged goes first again, in its old order. One failure, however many batches it took down."""
         if self._unsent:
             self._failures += 1
-        self._queue.extendleft(sorted(self._unsent, key=lambda waiting: -waiting.place))
+        self._queue.extendleft(sorted(self._unsent, key=lambda item: -item.place))
         self._unsent.clear()
 
     def _failed(self, error: BrokerError) -> None:
@@ -287,10 +286,10 @@ class Sender(Generic[Ticket]):
         """Older than the dispatch window: by now the sweeper may be sending the row, and ours would be the second."""
         horizon_s = self._clock.monotonic_s() - self._window_s
         while self._queue and self._queue[0].since_s < horizon_s:
-            waiting = self._queue.popleft()
+            item = self._queue.popleft()
             self.dropped += 1
-            self.queued_bytes -= waiting.size
-            del self._stages[waiting.ticket]
+            self.queued_bytes -= item.size_bytes
+            del self._stages[item.ticket]
         self._note_idle()
 
     def _note_idle(self) -> None:
@@ -305,7 +304,7 @@ class Sender(Generic[Ticket]):
         self._note_idle()
 
 
-def _size(record: Outgoing) -> int:
+def _size_bytes(record: Outgoing) -> int:
     size = RECORD_OVERHEAD_BYTES + len(record.key or b"") + len(record.value or b"")
     for name, value in record.headers:
         size += len(name) + len(value)

@@ -14,6 +14,7 @@ from structlog.typing import EventDict
 
 from contract.store_rows import by_hand
 from integration.test_bad_starts import CATALOG, DEFINITION, has_letters, keys_started, send, start_record
+from saga_coordinator.batch import plan
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.loops import sweeper
 from saga_coordinator.loops.catch_up_loop import CatchUpRequests
@@ -38,14 +39,14 @@ def request(key: str) -> StartRequest:
 
 def fails_for(monkeypatch: pytest.MonkeyPatch, key: str, *, fresh: bool, parking: bool = False) -> None:
     """From now on writing what became of this saga meets a bug; with `parking`, all but its attention."""
-    write = SagaWork.write
+    write = plan.saga_write
 
     def writing(work: SagaWork, now: int) -> Any:
         if work.row.business_key == key and work.fresh is fresh and not (parking and work.journal[-1].kind == "parked"):
             raise KeyError("a bug")
         return write(work, now)
 
-    monkeypatch.setattr(SagaWork, "write", writing)
+    monkeypatch.setattr(plan, "saga_write", writing)
 
 
 @pytest.fixture(autouse=True)
@@ -180,10 +181,10 @@ async def test_a_loop_that_cannot_even_give_a_record_up_says_so_until_it_goes_on
 ) -> None:
     async with silent(sqlite_url) as (store, broker, instance, _):
 
-        async def broken(*_: Any, **__: Any) -> None:
+        def broken(*_: Any, **__: Any) -> None:
             raise KeyError("a secret")
 
-        monkeypatch.setattr(Committer, "run", broken)
+        monkeypatch.setattr(Committer, "batch", broken)
         await send(broker, start_record("k", "k"))
 
         async def said() -> bool:

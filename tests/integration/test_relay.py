@@ -77,7 +77,7 @@ async def test_an_outage_holds_no_row_back_once_the_broker_is_there_again(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeper, "OLDER_THAN_US", 300_000)
-    monkeypatch.setattr(failures, "HOLD_FIRST_S", 600.0)
+    monkeypatch.setattr(failures, "FIRST_PAUSE_S", 600.0)
     broker = MemoryBroker()
     one = ScriptedParticipant(broker, "one")
     async with opened(sqlite_url) as store:

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from saga_coordinator.batch.committer import Batch
+from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env
 from saga_coordinator.inbound import refused_replies
+from saga_coordinator.inbound.inbox import to_inbox
 from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.registry.registration import Act, add_schema
 from saga_coordinator.store.identifiers import new_id
-from saga_coordinator.store.port import InboxEvent, Store, Transaction
+from saga_coordinator.store.port import InboxEvent, Store
 from saga_coordinator.views.saga import SagaView, saga_view
 from saga_coordinator.wiring import Instance
 from saga_messaging.broker import Outgoing, Record
@@ -184,23 +185,24 @@ async def test_no_limit_turns_back_a_step_whose_unread_reply_lay_in_the_inbox_un
     """Somebody else held the saga when the reply came: the timer loop finds it in the transaction in which the limit acts."""
     fold, late = TimerLoop._fold, []
 
-    async def with_a_late_reply(loop: TimerLoop, tx: Transaction, caught_up: Mapping[str, int]) -> Batch:
-        env = Env(now=tx.now, caught_up=caught_up, alive_since=loop._life.since(tx.now))
-        for work in (await loop._sagas.open(tx.locked.values())).values():
+    async def with_a_late_reply(loop: TimerLoop, batch: Batch, caught_up: Mapping[str, int]) -> None:
+        tx = batch.tx
+        env = Env(now=tx.now, caught_up=caught_up, alive_since=loop._liveness.since(tx.now))
+        for work in (await loop._loader.open(tx.locked.values())).values():
             assert work.saga is not None and work.saga.deadline_at is not None
             step = work.compiled.definition.by_name["one"]
             if not late and timing.is_over(step, work.saga.steps["one"], work.saga.deadline_at, env):
                 late.append(work.row.id)
-                await tx.put_inbox([InboxEvent(id=new_id(tx.now), saga_id=work.row.id, kind="reply", body=inbox_body(loop))])
-        return await fold(loop, tx, caught_up)
+                await tx.put_inbox([InboxEvent(id=new_id(tx.now), saga_id=work.row.id, kind="reply", body=inbox_body())])
+        await fold(loop, batch, caught_up)
 
     async with system(sqlite_url, READ, limits="deadline: 500ms\n") as it:
 
-        def inbox_body(loop: TimerLoop) -> bytes:
+        def inbox_body() -> bytes:
             command = it.participant.seen[-1][0]
             sent = it.participant.reply(command, in_the_new_schema(command)[0])
             record = Record(**asdict(sent), partition=0, offset=0, timestamp_ms=0)
-            return loop._reading.keep(loop._reading.envelope(record))
+            return to_inbox(record)
 
         it.participant.answering = False
         monkeypatch.setattr(TimerLoop, "_fold", with_a_late_reply)

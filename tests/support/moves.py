@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from saga_coordinator.engine.definition import Definition
 from saga_coordinator.sagas.work import Moved, SagaWork
-from saga_coordinator.store.port import AttentionRow, SagaRow
+from saga_coordinator.store.port import SagaRow
 from saga_coordinator.telemetry.instruments import Instruments
 from unit.coordinator.api.conftest import saga_row
 from unit.coordinator.engine.sagas import PIVOT, SECOND, Player, definition, step
@@ -32,7 +32,6 @@ class Work:
         self.row: SagaRow = saga_row(SAGA, trace_id=TRACE, trace_flags=int(sampled), incarnation=1)
         self.compiled = Compiled(shape)
         self.moved: list[Moved] = []
-        self.attention_raised: tuple[AttentionRow, ...] = ()
         self.stale_replies = 0
         player = Player(shape)
         player.start()

@@ -15,8 +15,8 @@ from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.definitions.document import canonical_json
 from saga_coordinator.engine.state import Phase
+from saga_coordinator.starts.preparation import body_hash
 from saga_coordinator.starts.requests import StartRequest
-from saga_coordinator.starts.starting import body_hash
 from saga_coordinator.store.port import ListFilter, SagaRow
 from saga_coordinator.traces.plain import PlainOpenSpan, PlainSpan, PlainTrace
 from saga_coordinator.traces.reading import read_page, traced_saga

@@ -1,112 +1,112 @@
-"""One batch, one transaction: save what was folded, delete what was published, and hand over only what is known to be committed.
+"""One batch, one transaction, in four steps: fold, plan the writes, commit, publish.
 
-Relay rule 1: an ambiguous commit is looked up again under the saga's row lock and compared byte for byte; nothing is sent before it is
-known. Rule 3: acknowledged outbox rows are deleted by known key in the next batch's transaction and forgotten only when that is committed.
+Relay rule 1: after an ambiguous commit the saga is looked up again under its row lock and compared byte for byte.
+Nothing is sent before the answer is known. Relay rule 3: acknowledged outbox rows are deleted by known key in the
+next batch's transaction, and forgotten only when that is committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
-from uuid import UUID
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
 
 from saga_coordinator.batch.completion import CompletionWaiters
+from saga_coordinator.batch.plan import Batch, Plan, plan_writes
 from saga_coordinator.batch.relay import Relay
-from saga_coordinator.sagas.work import SagaWork
-from saga_coordinator.store.port import (
-    Advance,
-    CommitUnknown,
-    DeadLetter,
-    First,
-    OrphanReply,
-    SagaWrite,
-    Store,
-    StoreError,
-    Transaction,
-)
-from saga_coordinator.telemetry.committed import Telemetry
+from saga_coordinator.sagas.state_cache import StateCache
+from saga_coordinator.store.port import CommitUnknown, First, Store, StoreError, Transaction
+from saga_coordinator.telemetry.committed import CommitTelemetry
 from saga_messaging.clock import Clock
 
-_DELETE_AT_ONCE = 2_000
-_LOOK_AGAIN_S = 0.5
+_LOOK_AGAIN_S: Final = 0.5
 
 
 class PositionTaken(StoreError):
     """Another instance moved the position: this batch was, or will be, applied there."""
 
 
-@dataclass(slots=True)
-class Batch:
-    """What a body leaves for the committer to save."""
-
-    works: list[SagaWork] = field(default_factory=list)
-    writes: list[SagaWrite] = field(default_factory=list)
-    dead_letters: list[DeadLetter] = field(default_factory=list)
-    orphans: list[OrphanReply] = field(default_factory=list)
-    advances: Sequence[Advance] = ()
-
-
-B = TypeVar("B", bound=Batch)
-
-
 class Committer:
-    """Runs bodies in transactions."""
+    """Opens batches, and commits and publishes what was folded in them."""
 
-    def __init__(self, store: Store, relay: Relay, closings: CompletionWaiters, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        relay: Relay,
+        states: StateCache,
+        waiters: CompletionWaiters,
+        telemetry: CommitTelemetry,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._relay = relay
-        self._closings = closings
+        self._states = states
+        self._waiters = waiters
         self._telemetry = telemetry
         self._clock = clock
 
-    async def run(self, body: Callable[[Transaction], Awaitable[B]], first: First | None = None) -> B:
-        """The body's batch, committed and handed over. Raises StoreError (nothing happened) and whatever the body raises.
+    @asynccontextmanager
+    async def batch(self, first: First | None = None) -> AsyncIterator[Batch]:
+        """A batch to fold into. When the block ends, it is planned, saved, committed and published.
 
-        `first`: the sagas that are locked, or the starts that are claimed, before the body begins (`Store.transaction`).
+        An exception rolls everything back, whether the block raises it or the store does.
+
+            async with committer.batch(LockFirst(ids, wait=False)) as batch:
+                batch.works = fold(batch.tx.locked)
+
+        Args:
+            first: The sagas that are locked, or the starts that are claimed, before the block begins.
+
+        Raises:
+            PositionTaken: Another instance has moved a position; nothing happened here.
+            StoreError: Nothing happened.
         """
-        acked = self._relay.take_acked(_DELETE_AT_ONCE)
-        batch: B | None = None
-        committed = False
-        try:
-            async with self._store.transaction(first) as tx:
-                batch = await body(tx)
-                await _save(tx, batch, acked)
-            committed = True
-        except CommitUnknown:
-            committed = batch is not None and await self._took_effect(batch)
-            if not committed:
-                raise
-        finally:
-            self._relay.deleted(acked) if committed else self._relay.keep(acked)
-        assert batch is not None
-        self._relay.offer([pending for work in batch.works for pending in work.pending])
-        self._closings.closed(work.row.id for work in batch.works if work.saga is not None and work.saga.final)
-        self._telemetry.committed(batch.works, batch.dead_letters, len(batch.orphans))
-        return batch
+        plan: Plan | None = None
+        with self._relay.deleting_acked() as acked:
+            try:
+                async with self._store.transaction(first) as tx:
+                    batch = Batch(tx)
+                    yield batch
+                    plan = plan_writes(batch, acked, tx.now)
+                    await _save(tx, plan)
+            except CommitUnknown:
+                if plan is None or not await self._took_effect(plan):
+                    raise
+        assert plan is not None
+        self._publish(batch, plan)
 
-    async def _took_effect(self, batch: Batch) -> bool:
-        """Ask until somebody knows. One journal record speaks for the whole transaction."""
-        record = next((record for write in batch.writes for record in write.journal), None)
+    async def _took_effect(self, plan: Plan) -> bool:
+        """Whether a commit of unknown fate happened. It is asked until somebody knows.
+
+        One journal record speaks for the whole transaction. Without one there is nothing to tell by; the batch is
+        then done again, and its positions and keys make that harmless.
+        """
+        record = next((record for _, write in plan.sagas for record in write.journal), None)
         if record is None:
-            return False  # nothing to tell by: done again, positions and keys make that harmless
+            return False
         while True:
             try:
                 return await self._store.has_journal(record.saga_id, record.version) == record.facts
             except StoreError:
                 await self._clock.sleep(_LOOK_AGAIN_S)
 
+    def _publish(self, batch: Batch, plan: Plan) -> None:
+        """Hand over what is known to be committed. Nothing here waits."""
+        self._relay.offer([message for work in batch.works for message in work.messages])
+        for work, write in plan.sagas:
+            assert work.saga is not None
+            self._states.wrote(write.row.id, write.row.state, work.saga)
+        self._waiters.closed(work.row.id for work in batch.works if work.saga is not None and work.saga.final)
+        self._telemetry.committed(batch.works, plan.attention_raised, batch.dead_letters, len(batch.orphans))
 
-async def _save(tx: Transaction, batch: Batch, acked: Collection[tuple[int, UUID]]) -> None:
-    """Positions last: they go in one statement with all that waits."""
-    batch.writes += [write for work in batch.works if (write := work.write(tx.now)) is not None]
-    if batch.dead_letters:
-        await tx.add_dead_letters(batch.dead_letters)
-    if batch.orphans:
-        await tx.add_orphans(batch.orphans)
-    if batch.writes:
-        await tx.save(batch.writes)
-    if acked:
-        await tx.delete_outbox(acked)
-    if batch.advances and not await tx.advance(batch.advances):
+
+async def _save(tx: Transaction, plan: Plan) -> None:
+    if plan.dead_letters:
+        await tx.add_dead_letters(plan.dead_letters)
+    if plan.orphans:
+        await tx.add_orphans(plan.orphans)
+    if plan.inbox:
+        await tx.put_inbox(plan.inbox)
+    if not await tx.save(plan.writes, acked=plan.acked, advances=plan.advances):
         raise PositionTaken("another instance has moved a position of this batch")

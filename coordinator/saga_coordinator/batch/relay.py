@@ -1,29 +1,28 @@
-"""The relay's hot path: what a commit caused goes from memory to the Sender, and its outbox row is deleted once acknowledged.
+"""The relay's hot path: committed messages go from memory to the Sender.
 
-Whatever is dropped on the way (full, unhealthy, too old) keeps its row, and the sweeper owns it (`sweeper.py`).
+A message's outbox row is deleted once the message is acknowledged. A message that is dropped on the way (the
+Sender is full or unhealthy, or the message too old) keeps its row, and the sweeper sends it (`loops/sweeper.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from uuid import UUID
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
 
 import structlog
 
 from saga_coordinator.batch.refusals import Refusals
-from saga_coordinator.sagas.work import Pending
+from saga_coordinator.sagas.messages import Ticket
 from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.telemetry.log_fields import about_record
 from saga_messaging.clock import Clock
 from saga_messaging.sender import Dispatch, Sender
 
-IDLE_DELETE_S = 0.2
-_DELETE_AT_ONCE = 2_000
-_BACKOFF_S = 1.0
-
-Ticket = tuple[int, UUID]
-"""(shard, outbox id)."""
+IDLE_DELETE_S: Final = 0.2
+_DELETE_AT_ONCE: Final = 2_000
+_BACKOFF_S: Final = 1.0
 
 
 class Relay:
@@ -36,23 +35,24 @@ class Relay:
         self._refusals = refusals
         self._log = structlog.get_logger("relay")
 
-    def offer(self, pending: Sequence[Pending]) -> None:
+    def offer(self, messages: Sequence[Dispatch[Ticket]]) -> None:
         """Hand over what is known to be committed. Never waits."""
-        if pending:
-            self._sender.offer([Dispatch(ticket=(item.row.shard, item.row.id), record=item.record) for item in pending])
+        if messages:
+            self._sender.offer(messages)
 
-    def take_acked(self, limit: int) -> list[Ticket]:
-        return self._sender.take_acked(limit)
+    @contextmanager
+    def deleting_acked(self) -> Iterator[list[Ticket]]:
+        """Acknowledged rows, for a block that deletes them and commits.
 
-    def keep(self, tickets: list[Ticket]) -> None:
-        """Their deletion did not commit: they are taken again."""
-        if tickets:
+        They are forgotten when the block ends, and taken again by a later block when it raises.
+        """
+        tickets = self._sender.take_acked(_DELETE_AT_ONCE)
+        try:
+            yield tickets
+        except BaseException:
             self._sender.give_back(tickets)
-
-    def deleted(self, tickets: list[Ticket]) -> None:
-        """Their deletion is known to be committed."""
-        if tickets:
-            self._sender.forget(tickets)
+            raise
+        self._sender.forget(tickets)
 
     async def run(self) -> None:
         """Delete acknowledged rows when no batch has done so for 200 ms."""
@@ -75,16 +75,10 @@ class Relay:
 
     async def delete_acked(self) -> None:
         """One transaction that only deletes by key."""
-        tickets = self.take_acked(_DELETE_AT_ONCE)
-        if not tickets:
-            return
-        try:
-            async with self._store.transaction() as tx:
-                await tx.delete_outbox(tickets)
-        except BaseException:
-            self.keep(tickets)
-            raise
-        self.deleted(tickets)
+        with self.deleting_acked() as tickets:
+            if tickets:
+                async with self._store.transaction() as tx:
+                    await tx.delete_outbox(tickets)
 
     async def drain(self, timeout_s: float) -> None:
         """Graceful stop: send what is queued, delete what was acknowledged."""

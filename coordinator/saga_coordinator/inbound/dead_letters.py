@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 import orjson
+import structlog
 
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import DeadLetter, OrphanReply
@@ -23,6 +24,14 @@ from saga_schemas.topics import Topics
 MAX_VALUE_BYTES = 64 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 MAX_KEY_BYTES = 1024
+
+
+def as_bad_message(error: Exception) -> BadMessage:
+    """What to say of a record that could not be read: the sender's fault, or a bug of ours, which is logged."""
+    if isinstance(error, BadMessage):
+        return error
+    structlog.get_logger("record_loop").error("reading_failed", exc_info=error)
+    return BadMessage("internal_error", f"reading it failed with {type(error).__name__}")
 
 
 def dead_letter(consumer: str, record: Record, bad: BadMessage, now: int) -> DeadLetter:

@@ -10,7 +10,7 @@ from uuid import UUID
 from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.waiting import Waiting
 from saga_coordinator.inbound.dead_letters import decode_headers
-from saga_coordinator.inbound.reply_reading import CONSUMER
+from saga_coordinator.inbound.reply_envelope import CONSUMER
 from saga_coordinator.store.port import DeadLetter, Store
 from saga_schemas.headers.names import KIND, OUTCOME, STEP
 from saga_schemas.ids import parse_saga_id, saga_key

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 
 import structlog
 
-from saga_coordinator.failures import said
+from saga_coordinator.failures import one_line
 from saga_coordinator.inbound.catch_up_age import CatchUpAge
 from saga_coordinator.inbound.partition_reader import PartitionReader, Place
 from saga_coordinator.store.port import Store, StoreError
@@ -106,7 +106,7 @@ class CatchUpLoop:
                 self._instruments.loops.went(LOOP)
             except (StoreError, BrokerError, TimeoutError) as error:
                 self._instruments.loops.failed(LOOP, error)
-                self._log.warning("drain_not_measured", error=said(error))
+                self._log.warning("drain_not_measured", error=one_line(error))
             except (
                 Exception
             ) as error:  # a bug must not end the process; while nothing is measured no limit acts, and /readyz says so

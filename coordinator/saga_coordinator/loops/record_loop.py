@@ -1,11 +1,14 @@
-"""Poll, apply, go on: what every loop that reads Kafka does, with an answer for each await that can fail.
+"""Poll, apply, go on: what every loop does that reads Kafka, with an answer for each await that can fail.
 
-Trouble that passes waits a moment, reads the positions again and tries the same records: what was applied is told by the store, so nothing
-is lost or doubled. What would fail again (a bug, a row the database refuses) is looked for at once, record by record: the others go their
-way, and the guilty record, tried three times, becomes a dead letter. Should even that fail, the loop goes on trying and /readyz says so.
+After trouble that passes, the loop waits a moment, reads the positions again and tries the same records. The store
+knows what was applied, so nothing is lost and nothing doubled.
+After a failure that would come again (a bug, a row the database refuses), the records are applied one by one at
+once, so that the others go their way. The guilty record is tried three times and becomes a dead letter. Should even
+that fail, the loop goes on trying, and /readyz says so.
 
-Under load the loop gathers: after a middling batch it waits as long as that one took, 10 ms at most, before it polls again. A transaction
-costs much the same for ten records and for thirty (ADR 0014). A few records, as when one saga goes alone, are never waited upon.
+Under load the loop gathers: after a middling batch it waits as long as that batch took, 10 ms at most, before it
+polls again. A transaction costs much the same for ten records and for thirty (ADR 0014). After a few records, as
+when one saga goes alone, it does not wait.
 """
 
 from __future__ import annotations
@@ -15,11 +18,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from saga_coordinator.batch.committer import Batch, Committer, PositionTaken
-from saga_coordinator.failures import comes_again, said, told
+from saga_coordinator.batch.committer import Committer, PositionTaken
+from saga_coordinator.failures import comes_again, error_fields, one_line
 from saga_coordinator.inbound.dead_letters import dead_letter
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.store.port import StoreError, Transaction
+from saga_coordinator.store.port import StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
@@ -28,17 +31,17 @@ from saga_schemas.errors import BadMessage
 POLL_S = 0.5
 BACKOFF_S = 1.0
 TRIES_ALONE = 3
-"""Of a record that fails by itself, before it is given up."""
+"""How often a record that fails by itself is tried before it becomes a dead letter."""
 ALONE_S = 0.3
-"""Between them: what stands behind it waits no longer than a second in all."""
+"""The pause between these tries. The records behind it so wait no longer than a second in all."""
 QUIET_POLLS = 20
-"""So many polls without a record, and a failure before them is over: another instance has the partition now."""
+"""After so many polls without a record, an earlier failure is over: another instance has the partition now."""
 GATHER_S = 0.01
 """The longest wait for company."""
 GATHER_FROM = 8
-"""Records: a smaller batch means that latency is what counts."""
+"""Records. The loop does not wait after a smaller batch: latency is what counts then."""
 GATHER_UP_TO = 100
-"""Records: a batch of this size gains nothing by growing."""
+"""Records. A batch of this size gains nothing by growing."""
 
 Follow = Callable[[], Awaitable[None]]
 Apply = Callable[[Sequence[Record]], Awaitable[None]]
@@ -87,7 +90,7 @@ class RecordLoop:
                 await self._reader.start()
                 return
             except (BrokerError, TimeoutError) as error:
-                self._log.warning("consumer_not_started", error=said(error))
+                self._log.warning("consumer_not_started", error=one_line(error))
                 await self._clock.sleep(BACKOFF_S)
 
     async def _once(self) -> None:
@@ -117,13 +120,13 @@ class RecordLoop:
     def _failed(self, error: Exception) -> None:
         self._instruments.loops.failed(self._name, error)
         if not comes_again(error):
-            self._log.warning("delayed", error=said(error))
+            self._log.warning("delayed", error=one_line(error))
             return
-        self._log.error("failed", **told(error))
+        self._log.error("failed", **error_fields(error))
         self._instruments.loop_failed(self._name)
 
     async def _take_in(self, records: Sequence[Record]) -> None:
-        """All in one transaction; when something among them would make it fail again and again, each in one of its own."""
+        """All in one transaction. Should that fail in a way that comes again, each in one of its own."""
         try:
             await self._apply(records)
         except Exception as error:
@@ -147,34 +150,25 @@ class RecordLoop:
             await self._clock.sleep(ALONE_S)
 
     async def _give_up(self, record: Record, error: Exception) -> None:
-        """A dead letter, so that what stands behind it is read."""
+        """Make it a dead letter, so that what stands behind it is read."""
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        self._log.error("record_given_up", **where, **told(error))
+        self._log.error("record_given_up", **where, **error_fields(error))
         self._instruments.loop_failed(self._name)
         bad = BadMessage("internal_error", f"applying it failed with {type(error).__name__}: see the coordinator's log")
         advances = self._reader.advances([record])
 
-        async def body(tx: Transaction) -> Batch:
-            return Batch(dead_letters=[dead_letter(self._name, record, bad, tx.now)], advances=advances)
-
-        await self._committer.run(body)
+        async with self._committer.batch() as batch:
+            batch.dead_letters.append(dead_letter(self._name, record, bad, batch.tx.now))
+            batch.advances = advances
         await self._reader.applied(advances)
 
     async def _reload(self) -> None:
         try:
             await self._reader.reload()
         except (StoreError, BrokerError, TimeoutError) as error:
-            self._log.warning("positions_not_read", error=said(error))
+            self._log.warning("positions_not_read", error=one_line(error))
 
 
 def gather_s(records: int, took_s: float) -> float:
-    """How long to wait for company after a batch of so many records that took so long."""
+    """How long to wait for company after a batch of so many records, which took so long."""
     return min(took_s, GATHER_S) if GATHER_FROM <= records < GATHER_UP_TO else 0.0
-
-
-def as_bad(error: Exception) -> BadMessage:
-    """What to say of a record that could not be read, whoever's fault that is."""
-    if isinstance(error, BadMessage):
-        return error
-    structlog.get_logger("record_loop").error("reading_failed", exc_info=error)
-    return BadMessage("internal_error", f"reading it failed with {type(error).__name__}")

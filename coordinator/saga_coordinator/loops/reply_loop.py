@@ -1,32 +1,42 @@
 """The reply loop: one poll, one transaction.
 
-Every reply of the poll is read (headers, token), the sagas are locked in id order, all replies of one saga are folded in memory, and one
-transaction stores the sagas, the positions, and what could not be applied: an unreadable record (dead letter), a reply for a saga this
-database does not have (orphan), a reply for a saga somebody else holds right now (inbox event, which the timer loop picks up).
-Replies for sagas that are older than this store (it is new, Kafka is not) are counted and passed over.
-One saga's error never fails the batch: a bug parks that saga with an alarm, rows that break the transaction make it go one by one.
+The envelope of every reply is read (headers, token). The sagas are locked in id order, the payloads are read, all
+replies of one saga are folded in memory. One transaction stores the sagas, the positions, and what could not be
+applied:
+
+- an unreadable record becomes a dead letter;
+- a reply for a saga that somebody else holds right now becomes an inbox event, which the timer loop picks up;
+- a reply for a saga that this database does not have becomes an orphan;
+- a reply for a saga that is older than this store (it is new, Kafka is not) is counted and passed over.
+
+One saga's error never fails the batch. A bug parks that saga with an alarm. When a saga's rows break the transaction,
+the sagas go one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
 
-from saga_coordinator.batch.committer import Batch, Committer
-from saga_coordinator.batch.loader import Sagas
+from saga_coordinator.batch.committer import Committer
+from saga_coordinator.batch.fold import EventFold
+from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.parking import UNWRITABLE, Parking
+from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine.events import Env, Reply
-from saga_coordinator.inbound.dead_letters import dead_letter, orphan
+from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter, orphan
+from saga_coordinator.inbound.inbox import to_inbox
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.inbound.reply_reading import CONSUMER, IncomingReply, ReplyReading
-from saga_coordinator.loops.record_loop import RecordLoop, as_bad
+from saga_coordinator.inbound.reply_envelope import CONSUMER, IncomingReply, ReplyEnvelopes
+from saga_coordinator.inbound.reply_payload import ReplyPayloads
+from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.store.identifiers import new_id
-from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, LockFirst, OrphanReply, Transaction
+from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, LockFirst
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.telemetry.log_fields import about, about_reply
 from saga_messaging.broker import Record
@@ -37,20 +47,20 @@ from saga_schemas.topics import Topics
 
 _REFRESH_S = 2.0
 
+Bad = tuple[Record, BadMessage]
+Replies = Mapping[UUID, Sequence[IncomingReply]]
+"""By saga, in the order in which they arrived."""
+
 
 @dataclass(slots=True)
-class _Read:
-    """A poll's records, sorted by what they turned out to be."""
+class _Poll:
+    """A poll's records, sorted by what their envelopes say."""
 
     replies: dict[UUID, list[IncomingReply]] = field(default_factory=dict)
-    bad: list[tuple[Record, BadMessage]] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)
     unknown_schemas: set[int] = field(default_factory=set)
-    works: dict[UUID, SagaWork] = field(default_factory=dict)
-    """The sagas as they were last opened."""
     old: int = 0
     """Replies to commands of an earlier store with other token keys."""
-    old_known: int = 0
-    """The same, of one with these token keys."""
 
 
 class ReplyLoop:
@@ -62,25 +72,31 @@ class ReplyLoop:
         reader: PartitionReader,
         committer: Committer,
         definitions: DefinitionCache,
-        reading: ReplyReading,
-        sagas: Sagas,
+        envelopes: ReplyEnvelopes,
+        payloads: ReplyPayloads,
+        loader: SagaLoader,
+        events: EventFold,
         topics: Topics,
         clock: Clock,
         instruments: Instruments,
         batch_records: int,
         made_at: int | None = None,
     ) -> None:
-        """`made_at`: when the store was made, if it is known; of no saga older than that can it have lost a row."""
+        """Args:
+        made_at: When the store was made, if that is known; it cannot have lost the row of an older saga.
+        """
         self._reader = reader
         self._committer = committer
         self._definitions = definitions
-        self._reading = reading
-        self._sagas = sagas
+        self._envelopes = envelopes
+        self._payloads = payloads
+        self._loader = loader
+        self._events = events
         self._topics = topics
         self._clock = clock
         self._instruments = instruments
         self._batch_records = batch_records
-        self._parking = Parking(committer, sagas, instruments)
+        self._parking = Parking(committer, loader, instruments)
         self._made_at_ms = 0 if made_at is None else made_at // 1000
         self._old = 0
         self._followed_at = -_REFRESH_S
@@ -111,17 +127,101 @@ class ReplyLoop:
 
     async def apply(self, records: Sequence[Record]) -> None:
         """One transaction for all of them; should one saga break it, one for each saga."""
-        read = self._read(records)
-        await self._definitions.seek_schemas(read.unknown_schemas)
+        poll = self._read_envelopes(records)
+        await self._definitions.seek_schemas(poll.unknown_schemas)
         advances = self._reader.advances(records)
         try:
-            await self._commit(read, advances)
+            async with self._committer.batch(LockFirst(poll.replies, wait=False)) as batch:
+                old = await self._fold(batch, poll.replies, poll.bad)
+                batch.advances = advances
         except (CountMismatch, BadRow) as error:
-            self._log.error("batch_broken", error=str(error), sagas=len(read.replies))
-            await self._one_by_one(read, advances)
+            self._log.error("batch_broken", error=str(error), sagas=len(poll.replies))
+            old = await self._one_by_one(poll, advances)
         await self._reader.applied(advances)
         self._instruments.reply_batch(len(records))
-        self._note_old(read.old + read.old_known)
+        self._note_old(poll.old + old)
+
+    def _read_envelopes(self, records: Sequence[Record]) -> _Poll:
+        poll = _Poll()
+        for record in records:
+            try:
+                reply = self._envelopes.read(record)
+            except Exception as error:
+                bad = as_bad_message(error)
+                if bad.reason == "token_invalid" and self._is_old(parse_saga_id((record.key or b"").decode())):
+                    poll.old += 1
+                    continue
+                self._log.warning("bad_reply", **_where(record), reason=bad.reason)
+                poll.bad.append((record, bad))
+            else:
+                poll.replies.setdefault(reply.saga_id, []).append(reply)
+                if (unknown := self._payloads.unknown_schema(reply)) is not None:
+                    poll.unknown_schemas.add(unknown)
+        return poll
+
+    async def _fold(self, batch: Batch, replies: Replies, bad: Iterable[Bad]) -> int:
+        """Apply the replies of the sagas that are locked, and find a place for all others.
+
+        Returns:
+            How many replies are to sagas that are older than this store.
+        """
+        tx = batch.tx
+        unlocked = [saga_id for saga_id in replies if saga_id not in tx.locked]
+        stored = await tx.exists(unlocked) if unlocked else ()
+        held = [saga_id for saga_id in unlocked if saga_id in stored]
+        absent = [saga_id for saga_id in unlocked if saga_id not in stored]
+        works = await self._loader.open(tx.locked.values())
+        events, unread = self._read_payloads(works, replies)
+        await self._events.fold(tx, events, Env(now=tx.now))
+        batch.works.extend(works.values())
+        batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, tx.now) for record, problem in [*bad, *unread])
+        unopened = [saga_id for saga_id in tx.locked if saga_id not in works]
+        batch.inbox.extend(_inbox([*held, *unopened], replies, tx.now))
+        lost = [reply for saga_id in absent if not self._is_old(saga_id) for reply in replies[saga_id]]
+        if lost:
+            self._log.warning("orphan_replies", **about_reply(lost[0].headers), count=len(lost))
+        batch.orphans.extend(orphan(reply.record, reply.saga_id, tx.now) for reply in lost)
+        return sum(len(replies[saga_id]) for saga_id in absent if self._is_old(saga_id))
+
+    def _read_payloads(
+        self, works: Mapping[UUID, SagaWork], replies: Replies
+    ) -> tuple[list[tuple[SagaWork, list[Reply]]], list[Bad]]:
+        """The engine's events of each opened saga, and the replies whose payloads are bad."""
+        events: list[tuple[SagaWork, list[Reply]]] = []
+        bad: list[Bad] = []
+        for saga_id, work in works.items():
+            of_saga: list[Reply] = []
+            for reply in replies[saga_id]:
+                try:
+                    of_saga.append(self._payloads.read(reply, work.compiled))
+                except Exception as error:
+                    problem = as_bad_message(error)
+                    known = about(work, reply=reply.headers)
+                    self._log.warning("bad_reply", **known, **_where(reply.record), reason=problem.reason)
+                    bad.append((reply.record, problem))
+            events.append((work, of_saga))
+        return events, bad
+
+    async def _one_by_one(self, poll: _Poll, advances: Sequence[Advance]) -> int:
+        """Each saga in a transaction of its own; the positions move in a last one.
+
+        The replies of a saga that breaks its transaction become dead letters.
+        """
+        old, bad = 0, list(poll.bad)
+        for saga_id, replies in poll.replies.items():
+            known = about_reply(replies[0].headers)
+            try:
+                async with self._committer.batch(LockFirst([saga_id], wait=False)) as batch:
+                    old += await self._fold(batch, {saga_id: replies}, ())
+                    known = about(batch.works[0]) if batch.works else known
+            except (CountMismatch, BadRow) as error:
+                await self._parking.park(saga_id, error, known=known)
+                unwritable = BadMessage(UNWRITABLE, "the saga's rows cannot be written: see the log")
+                bad += [(reply.record, unwritable) for reply in replies]
+        async with self._committer.batch() as batch:
+            batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, batch.tx.now) for record, problem in bad)
+            batch.advances = advances
+        return old
 
     def _is_old(self, saga_id: UUID | None) -> bool:
         """Whether this saga began before the store was made: an id begins with its time."""
@@ -136,92 +236,14 @@ class ReplyLoop:
         self._old += count
         self._instruments.old_replies(count)
 
-    async def _commit(self, read: _Read, advances: Sequence[Advance]) -> None:
-        async def body(tx: Transaction) -> Batch:
-            batch = await self._fold(tx, read)
-            batch.advances = advances
-            return batch
 
-        await self._committer.run(body, LockFirst(read.replies, wait=False))
-
-    async def _one_by_one(self, read: _Read, advances: Sequence[Advance]) -> None:
-        """A saga whose rows break its transaction is alone with that; its replies become dead letters, and the position moves on."""
-        bad = list(read.bad)
-        for saga_id, replies in read.replies.items():
-            alone = _Read(replies={saga_id: replies})
-            try:
-                await self._commit(alone, ())
-            except (CountMismatch, BadRow) as error:
-                known = about(alone.works[saga_id]) if saga_id in alone.works else about_reply(replies[0].headers)
-                await self._parking.park(saga_id, error, known=known)
-                bad += [
-                    (reply.record, BadMessage(UNWRITABLE, "the saga's rows cannot be written: see the log")) for reply in replies
-                ]
-        await self._commit(_Read(bad=bad), advances)
-
-    def _read(self, records: Sequence[Record]) -> _Read:
-        read = _Read()
-        for record in records:
-            try:
-                reply = self._reading.envelope(record)
-            except Exception as error:
-                bad = as_bad(error)
-                if bad.reason == "token_invalid" and self._is_old(parse_saga_id((record.key or b"").decode())):
-                    read.old += 1
-                    continue
-                self._log.warning("bad_reply", **_where(record), reason=bad.reason)
-                read.bad.append((record, bad))
-            else:
-                read.replies.setdefault(reply.saga_id, []).append(reply)
-                if (unknown := self._reading.unknown_schema(reply)) is not None:
-                    read.unknown_schemas.add(unknown)
-        return read
-
-    async def _fold(self, tx: Transaction, read: _Read) -> Batch:
-        rows = tx.locked
-        unlocked = [saga_id for saga_id in read.replies if saga_id not in rows]
-        orphans = await self._leave(tx, unlocked, read)
-        env = Env(now=tx.now)
-        works = read.works = await self._sagas.open(rows.values())
-        bad = list(read.bad)
-        happened: dict[UUID, list[Reply]] = {saga_id: [] for saga_id in works}
-        for saga_id, work in works.items():
-            for reply in read.replies[saga_id]:
-                try:
-                    happened[saga_id].append(self._reading.event(reply, work.compiled))
-                except Exception as error:
-                    problem = as_bad(error)
-                    self._log.warning(
-                        "bad_reply", **about(work, reply=reply.headers), **_where(reply.record), reason=problem.reason
-                    )
-                    bad.append((reply.record, problem))
-        await self._sagas.fold(tx, [(work, happened[saga_id]) for saga_id, work in works.items()], env)
-        unreadable = [saga_id for saga_id in rows if saga_id not in works]
-        await self._keep(tx, unreadable, read)
-        letters = [dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad]
-        return Batch(works=list(works.values()), dead_letters=letters, orphans=orphans)
-
-    async def _leave(self, tx: Transaction, unlocked: list[UUID], read: _Read) -> list[OrphanReply]:
-        """Held by somebody else: to the inbox. Not there at all: an orphan."""
-        if not unlocked:
-            return []
-        known = await tx.exists(unlocked)
-        await self._keep(tx, [saga_id for saga_id in unlocked if saga_id in known], read)
-        unknown = [saga_id for saga_id in unlocked if saga_id not in known]
-        read.old_known = sum(len(read.replies[saga_id]) for saga_id in unknown if self._is_old(saga_id))
-        lost = [reply for saga_id in unknown if not self._is_old(saga_id) for reply in read.replies[saga_id]]
-        if lost:
-            self._log.warning("orphan_replies", **about_reply(lost[0].headers), count=len(lost))
-        return [orphan(reply.record, reply.saga_id, tx.now) for reply in lost]
-
-    async def _keep(self, tx: Transaction, saga_ids: list[UUID], read: _Read) -> None:
-        events = [
-            InboxEvent(id=new_id(tx.now), saga_id=saga_id, kind="reply", body=self._reading.keep(reply))
-            for saga_id in saga_ids
-            for reply in read.replies[saga_id]
-        ]
-        if events:
-            await tx.put_inbox(events)
+def _inbox(saga_ids: Iterable[UUID], replies: Replies, now: int) -> list[InboxEvent]:
+    """The replies of these sagas, for whoever can lock and open them later."""
+    return [
+        InboxEvent(id=new_id(now), saga_id=saga_id, kind="reply", body=to_inbox(reply.record))
+        for saga_id in saga_ids
+        for reply in replies[saga_id]
+    ]
 
 
 def _where(record: Record) -> dict[str, str | int]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from saga_coordinator.failures import told
+from saga_coordinator.failures import error_fields
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Record, RecordRefused, TopicForbidden, TopicPartition
 from saga_messaging.clock import Clock
@@ -65,7 +65,7 @@ class SchemaTopic:
         except Exception as error:  # a bug too: it must take no saga down with it
             reason = f"{type(error).__name__}: {error}"
             if reason != self._said:
-                self._log.warning("schemas_not_published", topic=self._topic, **told(error))
+                self._log.warning("schemas_not_published", topic=self._topic, **error_fields(error))
             self._said = reason
         else:
             self._said = ""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import structlog
 
-from saga_coordinator.batch.committer import Batch, Committer
-from saga_coordinator.inbound.dead_letters import dead_letter
+from saga_coordinator.batch.committer import Committer
+from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.loops.record_loop import RecordLoop, as_bad
+from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.starts.requests import StartRefused, StartRequest, StartResult
-from saga_coordinator.starts.starting import Prepared, Starts, body_hash, claims_of
-from saga_coordinator.store.port import StoreError, Transaction
+from saga_coordinator.starts.execution import StartExecution, claims_of
+from saga_coordinator.starts.preparation import Prepared, StartPreparation, body_hash
+from saga_coordinator.starts.requests import StartRefused, StartRequest
+from saga_coordinator.store.port import StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
@@ -46,7 +46,8 @@ class StartLoop:
         reader: PartitionReader,
         committer: Committer,
         definitions: DefinitionCache,
-        starts: Starts,
+        preparation: StartPreparation,
+        execution: StartExecution,
         topics: Topics,
         clock: Clock,
         instruments: Instruments,
@@ -56,7 +57,8 @@ class StartLoop:
         self._reader = reader
         self._committer = committer
         self._definitions = definitions
-        self._starts = starts
+        self._preparation = preparation
+        self._execution = execution
         self._topics = topics
         self._clock = clock
         self._instruments = instruments
@@ -84,21 +86,17 @@ class StartLoop:
         read = await self._read(records)
         starts = [start for _, start in read.starts]
         advances = self._reader.advances(records)
-        results: dict[UUID, StartResult | Exception] = {}
-
-        async def body(tx: Transaction) -> Batch:
-            batch = self._starts.within(tx, starts, results)
+        async with self._committer.batch(claims_of(starts)) as batch:
+            results = self._execution.begin(batch, starts)
             refused = [
-                (record, result)
+                (record, self._bad(record, result))
                 for record, start in read.starts
                 if isinstance(result := results[start.claim.saga_id], StartRefused)
             ]
-            bad = read.bad + [(record, self._bad(record, result)) for record, result in refused]
-            batch.dead_letters += [dead_letter(CONSUMER, record, problem, tx.now) for record, problem in bad]
+            batch.dead_letters.extend(
+                dead_letter(CONSUMER, record, problem, batch.tx.now) for record, problem in [*read.bad, *refused]
+            )
             batch.advances = advances
-            return batch
-
-        batch = await self._committer.run(body, claims_of(starts))
         self._instruments.start_batch(SOURCE, len(records))
         for letter in batch.dead_letters:
             self._instruments.start_refused(SOURCE, letter.reason)
@@ -106,10 +104,10 @@ class StartLoop:
 
     async def _read(self, records: Sequence[Record]) -> _Read:
         read = _Read()
-        polled_at = self._clock.monotonic_s()
+        polled_at_s = self._clock.monotonic_s()
         for record in records:
             try:
-                read.starts.append((record, await self._prepared(record, polled_at)))
+                read.starts.append((record, await self._prepared(record, polled_at_s)))
             except (StoreError, BrokerError):
                 raise
             except Exception as problem:
@@ -117,15 +115,15 @@ class StartLoop:
         return read
 
     def _bad(self, record: Record, problem: Exception) -> BadMessage:
-        bad = BadMessage(problem.code, problem.detail) if isinstance(problem, StartRefused) else as_bad(problem)
+        bad = BadMessage(problem.code, problem.detail) if isinstance(problem, StartRefused) else as_bad_message(problem)
         self._log.warning("bad_start", reason=bad.reason, partition=record.partition, offset=record.offset)
         return bad
 
-    async def _prepared(self, record: Record, polled_at: float) -> Prepared:
+    async def _prepared(self, record: Record, polled_at_s: float) -> Prepared:
         envelope = read_start_envelope(record, tenant=self._tenant)
         headers = envelope.headers
-        definition_id, compiled = await self._starts.definition(
-            headers.definition, headers.definition_version, asked_at=polled_at
+        definition_id, compiled = await self._preparation.definition(
+            headers.definition, headers.definition_version, asked_at_s=polled_at_s
         )
         try:
             payload = compiled.take_input(envelope, self._definitions.catalog)
@@ -144,7 +142,7 @@ class StartLoop:
             baggage=headers.baggage,
             body_hash=body_hash(_asked(headers), envelope.value),
         )
-        return self._starts.prepared(request, definition_id, compiled, payload.framed)
+        return self._preparation.prepare_framed(request, definition_id, compiled, payload.framed)
 
     def _trace(self, envelope: Envelope[StartHeaders]) -> TraceContext | None:
         context = parse_context(envelope.headers.traceparent, envelope.headers.tracestate)

@@ -15,7 +15,7 @@ import structlog
 
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.engine.encoding import UnreadableState, decode_facts
-from saga_coordinator.failures import Held, said
+from saga_coordinator.failures import KeyedBackoff, one_line
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.messages import Outbound, SagaIdentity
 from saga_coordinator.store.port import JournalRow, OutboxRow, SagaRow, Store, StoreError
@@ -63,14 +63,14 @@ class Sweeper:
         self._instruments = instruments
         self._refusals = refusals
         self._producer: Producer | None = None
-        self._held: Held[UUID] = Held()
+        self._backoff: KeyedBackoff[UUID] = KeyedBackoff()
         self._log = structlog.get_logger("sweeper")
 
     async def run(self) -> None:
         try:
             while True:
                 await self._sweep_all()
-                self._instruments.held(len(self._held))
+                self._instruments.held(len(self._backoff))
                 await self._clock.sleep(EVERY_S)
         finally:
             await self._drop_producer()
@@ -84,7 +84,7 @@ class Sweeper:
                 self._instruments.loops.went("sweeper")
         except (StoreError, BrokerError, TimeoutError) as error:
             self._instruments.loops.failed("sweeper", error)
-            self._log.warning("sweep_delayed", error=said(error))
+            self._log.warning("sweep_delayed", error=one_line(error))
             await self._drop_producer()
 
     async def _sweep_safely(self, shard: int) -> bool:
@@ -103,7 +103,7 @@ class Sweeper:
     async def sweep(self, shard: int) -> int:
         """Send what is due in this shard; returns how many rows were published."""
         before = await self._store.now() - OLDER_THAN_US
-        rows = self._not_held(await self._store.outbox_older_than(shard, before, BATCH_ROWS + len(self._held)))
+        rows = self._not_held(await self._store.outbox_older_than(shard, before, BATCH_ROWS + len(self._backoff)))
         if not rows:
             return 0
         async with self._store.shard_lock(shard) as mine:
@@ -112,8 +112,8 @@ class Sweeper:
             return await self._publish(shard, rows)
 
     def _not_held(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-        free = set(self._held.free([row.id for row in rows], self._clock.monotonic_s()))
-        return [row for row in rows if row.id in free]
+        ready = set(self._backoff.ready([row.id for row in rows], self._clock.monotonic_s()))
+        return [row for row in rows if row.id in ready]
 
     async def _publish(self, shard: int, rows: list[OutboxRow]) -> int:
         owed = [(each, each.record) for each in await self._owed(rows) if each.record is not None]
@@ -130,15 +130,15 @@ class Sweeper:
                 await tx.delete_outbox([(shard, row.id) for row in sent])
             self._instruments.swept(len(sent))
             for row in sent:
-                self._held.drop(row.id)
+                self._backoff.succeeded(row.id)
         if not producer.usable:
             await self._drop_producer()
         return len(sent)
 
     def _hold(self, owed: _Owed, error: str) -> None:
         self._refusals.note(owed.row.id, error)
-        wait = self._held.hold(owed.row.id, self._clock.monotonic_s())
-        self._log.warning("publish_held", **owed.about, version=owed.row.version, error=error, retry_in_s=wait)
+        pause_s = self._backoff.failed(owed.row.id, self._clock.monotonic_s())
+        self._log.warning("publish_held", **owed.about, version=owed.row.version, error=error, retry_in_s=pause_s)
 
     async def _owed(self, rows: list[OutboxRow]) -> list[_Owed]:
         records = await self._store.journal_facts({(row.saga_id, row.version) for row in rows})

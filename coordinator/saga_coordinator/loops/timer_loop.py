@@ -1,4 +1,4 @@
-"""The timer loop: sagas whose wake-up is due, and sagas for which something waits in the inbox.
+"""The timer loop: it wakes sagas whose wake-up is due, and sagas for which something waits in the inbox.
 
 A timer that fires is a request to the engine, which decides. Whoever holds a saga's lock leaves its
 wake-up in place, so skipping a locked saga loses nothing. A limit that has passed acts only once the
@@ -18,19 +18,22 @@ from uuid import UUID
 
 import structlog
 
-from saga_coordinator.batch.committer import Batch, Committer
-from saga_coordinator.batch.loader import Sagas
+from saga_coordinator.batch.committer import Committer
+from saga_coordinator.batch.fold import EventFold
+from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.parking import Parking
+from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env, Event, Reply, WakeUp
-from saga_coordinator.failures import Held, comes_again, said, told
-from saga_coordinator.inbound.dead_letters import dead_letter
+from saga_coordinator.failures import KeyedBackoff, comes_again, error_fields, one_line
+from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
+from saga_coordinator.inbound.inbox import from_inbox
 from saga_coordinator.inbound.refused_replies import looked_back_to, unread_steps
-from saga_coordinator.inbound.reply_reading import CONSUMER as REPLIES
-from saga_coordinator.inbound.reply_reading import ReplyReading
+from saga_coordinator.inbound.reply_envelope import CONSUMER as REPLIES
+from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
+from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops.catch_up_loop import CatchUpRequests
 from saga_coordinator.loops.liveness import Liveness
-from saga_coordinator.loops.record_loop import as_bad
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.store.port import DeadLetter, InboxEvent, LockFirst, Store, Transaction
 from saga_coordinator.telemetry.instruments import Instruments
@@ -51,25 +54,29 @@ class TimerLoop:
         *,
         store: Store,
         committer: Committer,
-        sagas: Sagas,
-        reading: ReplyReading,
-        drains: CatchUpRequests,
-        life: Liveness,
+        loader: SagaLoader,
+        events: EventFold,
+        envelopes: ReplyEnvelopes,
+        payloads: ReplyPayloads,
+        catch_up_requests: CatchUpRequests,
+        liveness: Liveness,
         clock: Clock,
         instruments: Instruments,
         batch_sagas: int,
     ) -> None:
         self._store = store
         self._committer = committer
-        self._sagas = sagas
-        self._reading = reading
-        self._drains = drains
-        self._life = life
+        self._loader = loader
+        self._events = events
+        self._envelopes = envelopes
+        self._payloads = payloads
+        self._catch_up_requests = catch_up_requests
+        self._liveness = liveness
         self._clock = clock
         self._instruments = instruments
         self._batch_sagas = batch_sagas
-        self._parking = Parking(committer, sagas, instruments)
-        self._held: Held[UUID] = Held()
+        self._parking = Parking(committer, loader, instruments)
+        self._backoff: KeyedBackoff[UUID] = KeyedBackoff()
         self._log = structlog.get_logger("timers")
 
     async def run(self) -> None:
@@ -85,9 +92,9 @@ class TimerLoop:
 
     def _note(self, error: Exception) -> None:
         if not comes_again(error):
-            self._log.warning("timers_delayed", error=said(error))
+            self._log.warning("timers_delayed", error=one_line(error))
             return
-        self._log.error("timers_failed", **told(error))
+        self._log.error("timers_failed", **error_fields(error))
         self._instruments.loop_failed(LOOP)
 
     async def _idle_s(self) -> float:
@@ -97,11 +104,11 @@ class TimerLoop:
 
     async def once(self) -> bool:
         """One batch. True when it was full of work, so the next should follow at once."""
-        due = self._held.free(await self._store.due(self._batch_sagas + len(self._held)), self._clock.monotonic_s())
-        due = due[: self._batch_sagas]
+        due = await self._store.due(self._batch_sagas + len(self._backoff))
+        due = self._backoff.ready(due, self._clock.monotonic_s())[: self._batch_sagas]
         if not due:
             return False
-        caught_up = await self._drains.caught_up()
+        caught_up = await self._catch_up_requests.caught_up()
         try:
             done = await self._wake(due, caught_up)
         except Exception as error:
@@ -109,7 +116,7 @@ class TimerLoop:
                 raise
             self._note(error)
             done = await self._one_by_one(due, caught_up)
-        await self._ask_for_drains(done)
+        await self._ask_to_catch_up(done)
         return len(done) >= self._batch_sagas
 
     async def _one_by_one(self, due: list[UUID], caught_up: Mapping[str, int]) -> list[SagaWork]:
@@ -120,47 +127,51 @@ class TimerLoop:
             except Exception as error:
                 if not comes_again(error):
                     raise
-                wait_s = self._held.hold(saga_id, self._clock.monotonic_s())
-                await self._parking.park(saga_id, error, retry_in_s=wait_s)
+                pause_s = self._backoff.failed(saga_id, self._clock.monotonic_s())
+                await self._parking.park(saga_id, error, retry_in_s=pause_s)
         return done
 
     async def _wake(self, due: list[UUID], caught_up: Mapping[str, int]) -> list[SagaWork]:
-        """One transaction; the sagas that were not held by somebody else. One that cannot be opened stays due: it is left alone for a
-        while, or many of its kind would take the places of all others."""
-        done: list[SagaWork] = []
-        locked: set[UUID] = set()
+        """One transaction for these sagas, but for those that somebody else holds.
 
-        async def body(tx: Transaction) -> Batch:
-            batch = await self._fold(tx, caught_up)
-            locked.update(tx.locked)
-            done.extend(batch.works)
-            return batch
+        A saga that cannot be opened stays due. It is left alone for a while, or many of its kind would take the
+        places of all others.
 
-        await self._committer.run(body, LockFirst(due, wait=False))
-        opened = {work.row.id for work in done}
-        for saga_id in opened:
-            self._held.drop(saga_id)
-        for saga_id in locked - opened:
-            self._held.hold(saga_id, self._clock.monotonic_s())
-        due_at = [(work.looked_at, work.row.wake_at) for work in done if work.row.wake_at is not None]
-        self._instruments.timer_batch(len(done), [looked - due for looked, due in due_at if due <= looked])
-        return done
+        Returns:
+            The sagas that were woken.
+        """
+        async with self._committer.batch(LockFirst(due, wait=False)) as batch:
+            await self._fold(batch, caught_up)
+            locked = list(batch.tx.locked)
+        woken = batch.works
+        opened = {work.row.id for work in woken}
+        for saga_id in locked:
+            if saga_id in opened:
+                self._backoff.succeeded(saga_id)
+            else:
+                self._backoff.failed(saga_id, self._clock.monotonic_s())
+        due_at = [(work.looked_at, work.row.wake_at) for work in woken if work.row.wake_at is not None]
+        self._instruments.timer_batch(len(woken), [looked - due for looked, due in due_at if due <= looked])
+        return woken
 
-    async def _fold(self, tx: Transaction, caught_up: Mapping[str, int]) -> Batch:
-        rows = tx.locked
-        events: dict[UUID, list[InboxEvent]] = {}
-        for event in await tx.inbox_of(list(rows)):
-            events.setdefault(event.saga_id, []).append(event)
-        works = await self._sagas.open(rows.values())
-        env = Env(now=tx.now, caught_up=caught_up, alive_since=self._life.since(tx.now))
-        letters: list[DeadLetter] = []
-        happened = {saga_id: self._from_inbox(work, events.get(saga_id, []), letters, tx.now) for saga_id, work in works.items()}
-        unread = await self._unread(tx, works, env, letters)
+    async def _fold(self, batch: Batch, caught_up: Mapping[str, int]) -> None:
+        """Apply what waits in each saga's inbox, then wake it."""
+        tx = batch.tx
+        left: dict[UUID, list[InboxEvent]] = {}
+        for event in await tx.inbox_of(list(tx.locked)):
+            left.setdefault(event.saga_id, []).append(event)
+        works = await self._loader.open(tx.locked.values())
+        env = Env(now=tx.now, caught_up=caught_up, alive_since=self._liveness.since(tx.now))
+        replies: dict[UUID, list[Reply]] = {}
+        for saga_id, work in works.items():
+            replies[saga_id], unreadable = self._from_inbox(work, left.get(saga_id, []), tx.now)
+            batch.dead_letters.extend(unreadable)
+        unread = await self._unread(tx, works, env, batch.dead_letters)
         for steps in {frozenset[str](), *unread.values()}:  # nearly always only the first, for all
             alike = [saga_id for saga_id in works if unread.get(saga_id, frozenset()) == steps]
-            of_each: list[tuple[SagaWork, list[Event]]] = [(works[saga_id], [*happened[saga_id], WakeUp()]) for saga_id in alike]
-            await self._sagas.fold(tx, of_each, replace(env, unread=steps) if steps else env)
-        return Batch(works=list(works.values()), dead_letters=letters)
+            events: list[tuple[SagaWork, list[Event]]] = [(works[saga_id], [*replies[saga_id], WakeUp()]) for saga_id in alike]
+            await self._events.fold(tx, events, replace(env, unread=steps) if steps else env)
+        batch.works.extend(works.values())
 
     async def _unread(
         self, tx: Transaction, works: Mapping[UUID, SagaWork], env: Env, letters: Iterable[DeadLetter]
@@ -176,24 +187,29 @@ class TimerLoop:
         stored = await tx.unread_replies(list(limited), since=since) if limited else []
         return unread_steps([*stored, *letters])
 
-    def _from_inbox(self, work: SagaWork, events: list[InboxEvent], letters: list[DeadLetter], now: int) -> list[Reply]:
-        """What cannot be read after all (the token's key was taken away meanwhile) becomes a dead letter, as it would have at once."""
-        replies = []
-        for event in events:
-            work.inbox_done.append(event.id)
-            record = self._reading.kept(event.body)
-            try:
-                replies.append(self._reading.event(self._reading.envelope(record), work.compiled))
-            except Exception as error:
-                bad = as_bad(error)
-                self._log.warning("bad_inbox_event", **about(work), reason=bad.reason)
-                letters.append(dead_letter(REPLIES, record, bad, now))
-        return replies
+    def _from_inbox(self, work: SagaWork, left: list[InboxEvent], now: int) -> tuple[list[Reply], list[DeadLetter]]:
+        """The replies that were left for the saga.
 
-    async def _ask_for_drains(self, works: list[SagaWork]) -> None:
+        One that cannot be read after all (its token's key was taken away meanwhile) becomes a dead letter, as it
+        would have at once.
+        """
+        replies: list[Reply] = []
+        unreadable: list[DeadLetter] = []
+        for event in left:
+            work.inbox_done.append(event.id)
+            record = from_inbox(event.body)
+            try:
+                replies.append(self._payloads.read(self._envelopes.read(record), work.compiled))
+            except Exception as error:
+                bad = as_bad_message(error)
+                self._log.warning("bad_inbox_event", **about(work), reason=bad.reason)
+                unreadable.append(dead_letter(REPLIES, record, bad, now))
+        return replies, unreadable
+
+    async def _ask_to_catch_up(self, works: list[SagaWork]) -> None:
         wanted: set[str] = set()
         for work in works:
             if work.saga is not None:
                 wanted |= timing.drains_wanted(work.compiled.definition, work.saga, work.looked_at, work.lived_since)
         if wanted:
-            await self._drains.request(wanted)
+            await self._catch_up_requests.request(wanted)

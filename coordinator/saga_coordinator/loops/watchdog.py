@@ -13,10 +13,10 @@ from typing import Final
 
 import structlog
 
-from saga_coordinator.failures import said
+from saga_coordinator.failures import one_line
 from saga_coordinator.inbound.dead_letter_relay import DeadLetterRelay
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.inbound.reply_reading import CONSUMER as REPLIES
+from saga_coordinator.inbound.reply_envelope import CONSUMER as REPLIES
 from saga_coordinator.loops.key_agreement import KeyAgreement, KeysDiffer
 from saga_coordinator.loops.start_loop import CONSUMER as STARTS
 from saga_coordinator.registry.definition_cache import DefinitionCache
@@ -140,7 +140,7 @@ class Watchdog:
         try:
             await act()
         except (StoreError, BrokerError, TimeoutError, KeysDiffer) as error:
-            self._note(what, said(error))
+            self._note(what, one_line(error))
         except ConfigurationError:
             raise
         except Exception as error:  # a bug in one of these must end neither the others nor the process
@@ -192,7 +192,7 @@ class Watchdog:
         try:
             await self._broker.cluster_id()
         except (BrokerError, TimeoutError) as error:
-            self.kafka_away = said(error)
+            self.kafka_away = one_line(error)
             raise
         self.kafka_away = None
         for name in participants:

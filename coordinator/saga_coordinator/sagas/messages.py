@@ -21,6 +21,9 @@ from saga_schemas.records import encode_event
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
+Ticket = tuple[int, UUID]
+"""By which the Sender knows a message: shard and id of its outbox row."""
+
 EVENT_RECORD: Final = "saga.v1.SagaEvent"
 
 

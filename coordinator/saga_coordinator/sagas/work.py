@@ -1,44 +1,32 @@
-"""One saga within one batch: fold every event in memory, then say in one SagaWrite what the transaction must store.
+"""One saga within one batch: its events are folded in memory.
 
-Between the pure engine and the store: decodes the row's state, lets the engine decide, and keeps for each transition its journal record,
-its outbox pointers and the messages that may be sent once the commit is known. It does no I/O.
+A SagaWork stands between the pure engine and the store. It decodes the row's state and lets the engine decide.
+For each transition it keeps the journal record, the outbox pointers, and the messages that may be sent once the
+commit is known. It does no I/O. What the transaction then writes of it is planned in `batch/plan.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from saga_coordinator.definitions.compile import CompiledDefinition
-from saga_coordinator.engine import ENGINE_REV, evolve, timing, transition
+from saga_coordinator.engine import ENGINE_REV, evolve, transition
 from saga_coordinator.engine.copying import changed
-from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
+from saga_coordinator.engine.encoding import FORMAT, encode_facts
 from saga_coordinator.engine.events import Env, Event, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
 from saga_coordinator.engine.payloads import brought
-from saga_coordinator.engine.state import Phase, Saga, Wanted
-from saga_coordinator.sagas.messages import Outbound, SagaIdentity
+from saga_coordinator.engine.state import Saga, Wanted
+from saga_coordinator.sagas.messages import Outbound, SagaIdentity, Ticket
 from saga_coordinator.sagas.state_cache import StateCache
-from saga_coordinator.store.port import AttentionRow, JournalRow, OutboxRow, SagaRow, SagaWrite, shard_of
-from saga_coordinator.store.storable import storable
+from saga_coordinator.store.port import JournalRow, OutboxRow, SagaRow, shard_of
 from saga_coordinator.traces.sampling import Sampling
-from saga_messaging.broker import Outgoing
-from saga_schemas.frozen import frozen
-from saga_schemas.trace_context import SAMPLED
+from saga_messaging.sender import Dispatch
 
-LOOK_AGAIN_US = 1_000_000
-"""How soon a saga whose due work could not be done yet (a limit that waits for catch-up) is looked at again."""
-PARKED = "engine_error"
-
-
-@frozen
-class Pending:
-    """A message of a transition that is not committed yet."""
-
-    row: OutboxRow
-    record: Outgoing
+PARKED: Final = "engine_error"
 
 
 class Moved(NamedTuple):
@@ -51,13 +39,15 @@ class Moved(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Tools:
-    """What every SagaWork of a batch needs."""
+class FoldContext:
+    """What folding needs beside the saga and its events; one for all sagas of a process."""
 
     outbound: Outbound
+    """Makes the messages."""
     empty: bytes
+    """An empty record, framed: what a command without a mapping carries."""
     new_id: Callable[[int], UUID]
-    """A UUIDv7 for this time."""
+    """Makes a UUIDv7 for a time in microseconds."""
     sampling: Sampling
     states: StateCache = field(default_factory=StateCache)
 
@@ -66,14 +56,17 @@ class Tools:
 class SagaWork:
     """One saga while a batch works on it."""
 
-    tools: Tools
+    context: FoldContext
     compiled: CompiledDefinition
     row: SagaRow
     """As stored (or, for a start, as it will be inserted, with version 0)."""
     saga: Saga | None
     fresh: bool = False
     journal: list[JournalRow] = field(default_factory=list)
-    pending: list[Pending] = field(default_factory=list)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    """Pointers to the messages, one each, in their order."""
+    messages: list[Dispatch[Ticket]] = field(default_factory=list)
+    """What the transitions send, once they are known to be committed."""
     inbox_done: list[UUID] = field(default_factory=list)
     max_expiry: int = 0
     woken: bool = False
@@ -83,31 +76,26 @@ class SagaWork:
     """As the engine was told then."""
     attention_before: frozenset[tuple[str, str]] = frozenset()
     moved: list[Moved] = field(default_factory=list)
-    attention_raised: tuple[AttentionRow, ...] = ()
     payloads: dict[Wanted, bytes | None] = field(default_factory=dict)
     """Kept payloads that are at hand: read for a decision, or brought by a transition that is not committed yet."""
     stale_replies: int = 0
     """Replies that changed nothing."""
 
     @classmethod
-    def of(cls, row: SagaRow, compiled: CompiledDefinition, tools: Tools) -> SagaWork:
+    def of(cls, row: SagaRow, compiled: CompiledDefinition, context: FoldContext) -> SagaWork:
         """Raises UnreadableState."""
-        saga = tools.states.read(row.id, row.state, row.state_format)
+        saga = context.states.read(row.id, row.state, row.state_format)
         attention = frozenset(attention_of(saga))
-        return cls(tools=tools, compiled=compiled, row=row, saga=saga, max_expiry=row.max_expiry, attention_before=attention)
+        return cls(context=context, compiled=compiled, row=row, saga=saga, max_expiry=row.max_expiry, attention_before=attention)
 
     @classmethod
-    def begin(cls, row: SagaRow, compiled: CompiledDefinition, tools: Tools, *, started_at: int) -> SagaWork:
+    def begin(cls, row: SagaRow, compiled: CompiledDefinition, context: FoldContext, *, started_at: int) -> SagaWork:
         """A saga that is about to start."""
-        return cls(tools=tools, compiled=compiled, row=changed(row, {"started_at": started_at}), saga=None, fresh=True)
+        return cls(context=context, compiled=compiled, row=changed(row, {"started_at": started_at}), saga=None, fresh=True)
 
     @property
     def changed(self) -> bool:
         return bool(self.journal)
-
-    @property
-    def outbox(self) -> tuple[OutboxRow, ...]:
-        return tuple([pending.row for pending in self.pending])
 
     @property
     def identity(self) -> SagaIdentity:
@@ -115,17 +103,20 @@ class SagaWork:
 
     def apply(self, event: Event, env: Env, *, actor: str | None = None) -> tuple[Fact, ...]:
         """Let the engine decide on one event: one transition, one journal record, or nothing. Raises Refused, PayloadsWanted."""
-        facts, saga = transition(self.compiled.definition, self.saga, event, env, empty=self.tools.empty, payloads=self.payloads)
+        facts, saga = transition(
+            self.compiled.definition, self.saga, event, env, empty=self.context.empty, payloads=self.payloads
+        )
         self.woken = self.woken or isinstance(event, WakeUp)
         self.looked_at, self.lived_since = env.now, env.lived_since
         if not facts:
             return facts
         assert saga is not None
-        pending = self._messages(facts, saga.version, env.now)  # what can fail goes first: state and messages change together
+        outbox, messages = self._messages(facts, saga.version, env.now)  # what can fail goes first: all changes, or nothing
         before, self.saga = self.saga, saga
         self._record(facts, type(event).__name__.lower(), env.now, actor)
         self.payloads.update(brought(facts, saga))
-        self.pending += pending
+        self.outbox += outbox
+        self.messages += messages
         self.max_expiry = max([self.max_expiry, *[fact.expiry_at for fact in facts if isinstance(fact, CommandSent)]])
         self.moved.append(Moved(env.now, before, facts, saga))
         return facts
@@ -145,17 +136,18 @@ class SagaWork:
             )
         )
 
-    def _messages(self, facts: tuple[Fact, ...], version: int, now: int) -> list[Pending]:
-        """What the facts send, each with its place among them."""
+    def _messages(self, facts: tuple[Fact, ...], version: int, now: int) -> tuple[list[OutboxRow], list[Dispatch[Ticket]]]:
+        """What the facts send: a pointer and a message each. `ord` is a fact's place among them."""
         identity, saga_id, shard = self.identity, self.row.id, shard_of(self.row.id)
-        return [
-            Pending(
-                row=OutboxRow(id=self.tools.new_id(now), shard=shard, saga_id=saga_id, version=version, ord=ord),
-                record=self.tools.outbound.message(identity, fact, version=version, ord=ord, at=now),
-            )
-            for ord, fact in enumerate(facts)
-            if isinstance(fact, MESSAGES)
-        ]
+        outbox: list[OutboxRow] = []
+        messages: list[Dispatch[Ticket]] = []
+        for ord, fact in enumerate(facts):
+            if isinstance(fact, MESSAGES):
+                outbox_id = self.context.new_id(now)
+                record = self.context.outbound.message(identity, fact, version=version, ord=ord, at=now)
+                outbox.append(OutboxRow(id=outbox_id, shard=shard, saga_id=saga_id, version=version, ord=ord))
+                messages.append(Dispatch(ticket=(shard, outbox_id), record=record))
+        return outbox, messages
 
     def park(self, env: Env) -> None:
         """An event could not be applied because of a bug: alarm, as a transition of its own, and leave the rest as it is."""
@@ -164,77 +156,6 @@ class SagaWork:
         facts = (SagaChanged(row="bug", changes={"attention": PARKED}),)
         self.saga = evolve(self.saga, facts)
         self._record(facts, "parked", env.now)
-
-    def write(self, now: int) -> SagaWrite | None:
-        """What to store; None when nothing did change and no wake-up has to move."""
-        assert self.saga is not None
-        saga, row = self.saga, self.row
-        wake_at, rewake = self._wake_up(now)
-        if not self.changed and not rewake and not self.inbox_done:
-            return None
-        added, cleared = self._attention(now)
-        self.attention_raised = added
-        state = encode_saga(saga) if self.changed else row.state
-        self.tools.states.wrote(row.id, state, saga)
-        after = changed(
-            row,
-            {
-                "version": saga.version,
-                "phase": saga.phase.value,
-                "incarnation": saga.incarnation,
-                "state": state,
-                "state_format": FORMAT,
-                "wake_at": wake_at,
-                "max_expiry": self.max_expiry,
-                "closed_at": saga.closed_at,
-            },
-        )
-        return SagaWrite(
-            expected_version=None if self.fresh else row.version,
-            row=after,
-            journal=tuple(self.journal),
-            outbox=self.outbox,
-            rewake=rewake,
-            relist=self.fresh or after.phase != row.phase or bool(added) or bool(cleared),
-            attention_added=added,
-            attention_cleared=cleared,
-            spans_due=self._spans_due(bool(added)),
-            inbox_done=tuple(self.inbox_done),
-        )
-
-    def _spans_due(self, needs_attention: bool) -> tuple[int, ...]:
-        """Every transition of a sampled saga; of another, the one in which it failed speaks for all before it."""
-        assert self.saga is not None
-        if not self.journal or self.row.trace_flags & SAMPLED:
-            return tuple([record.version for record in self.journal])
-        failed = needs_attention or (self.saga.final and self.saga.phase is not Phase.COMPLETED)
-        return (self.saga.version,) if failed and self.tools.sampling.on_failure else ()
-
-    def _wake_up(self, now: int) -> tuple[int | None, bool]:
-        """The wake-up row moves only earlier; when it has fired it is set anew."""
-        assert self.saga is not None
-        due = timing.next_wake_up(self.compiled.definition, self.saga, now, self.lived_since)
-        current = self.row.wake_at
-        if due is None:
-            return None, current is not None
-        if due <= now:
-            due = now + LOOK_AGAIN_US
-        if self.woken or current is None or due < current:
-            return due, due != current
-        return current, False
-
-    def _attention(self, now: int) -> tuple[tuple[AttentionRow, ...], tuple[tuple[str, str], ...]]:
-        assert self.saga is not None
-        before, after = self.attention_before, attention_of(self.saga)
-        if after == before:
-            return (), ()
-        # Not all of it came with a reply: an expression that gave no value may quote what it was given.
-        notes = {name: storable(step.message or step.code or "") for name, step in self.saga.steps.items()}
-        added = tuple(
-            AttentionRow(saga_id=self.row.id, step=step, reason=reason, since=now, note=notes.get(step, ""))
-            for step, reason in sorted(after - before)
-        )
-        return added, tuple(sorted(before - after))
 
 
 def attention_of(saga: Saga) -> set[tuple[str, str]]:

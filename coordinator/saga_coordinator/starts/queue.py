@@ -6,9 +6,10 @@ import asyncio
 
 import structlog
 
-from saga_coordinator.failures import comes_again, told
+from saga_coordinator.failures import comes_again, error_fields
+from saga_coordinator.starts.execution import StartExecution
+from saga_coordinator.starts.preparation import Prepared, StartPreparation
 from saga_coordinator.starts.requests import OVERLOADED, StartRefused, StartRequest, StartResult
-from saga_coordinator.starts.starting import Prepared, Starts
 from saga_coordinator.store.port import StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 
@@ -20,16 +21,23 @@ _Answer = asyncio.Future[StartResult]
 
 
 class StartQueue:
-    """A bounded queue in front of `Starts`."""
+    """A bounded queue of prepared starts."""
 
-    def __init__(self, starts: Starts, instruments: Instruments, *, limit: int) -> None:
-        self._starts = starts
+    def __init__(self, preparation: StartPreparation, execution: StartExecution, instruments: Instruments, *, limit: int) -> None:
+        self._preparation = preparation
+        self._execution = execution
         self._instruments = instruments
         self._queue: asyncio.Queue[tuple[Prepared, _Answer]] = asyncio.Queue(maxsize=limit)
         self._log = structlog.get_logger("start_queue")
 
     async def submit(self, request: StartRequest) -> StartResult:
-        """Raises StartRefused, StoreError (nothing is known to be started: the same request id may be sent again), TimeoutError."""
+        """Wait until the start is carried out, with whatever else has arrived.
+
+        Raises:
+            StartRefused: It is not carried out.
+            StoreError: Nothing is known to be started: the same request id may be sent again.
+            TimeoutError: The same.
+        """
         try:
             return await self._submit(request)
         except StartRefused as refused:
@@ -37,7 +45,7 @@ class StartQueue:
             raise
 
     async def _submit(self, request: StartRequest) -> StartResult:
-        prepared = await self._starts.prepare(request)
+        prepared = await self._preparation.prepare(request)
         answer: _Answer = asyncio.get_running_loop().create_future()
         try:
             self._queue.put_nowait((prepared, answer))
@@ -54,7 +62,7 @@ class StartQueue:
 
     async def _carry_out(self, waiting: list[tuple[Prepared, _Answer]]) -> None:
         try:
-            results = await self._starts.carry_out([prepared for prepared, _ in waiting])
+            results = await self._execution.carry_out([prepared for prepared, _ in waiting])
         except asyncio.CancelledError:
             _fail(waiting, StoreError("the coordinator is stopping"))
             raise
@@ -75,7 +83,7 @@ class StartQueue:
 
     def _note(self, error: Exception) -> None:
         if not isinstance(error, StartRefused) and comes_again(error):
-            self._log.error("starts_failed", **told(error))
+            self._log.error("starts_failed", **error_fields(error))
             self._instruments.loop_failed("start_queue")
 
 

@@ -111,12 +111,26 @@ class Transaction(Protocol):
 
     async def exists(self, ids: Collection[UUID]) -> set[UUID]: ...
 
-    async def save(self, writes: Sequence[SagaWrite]) -> None:
-        """Insert or update sagas, journal, outbox, wake-ups, attention, listing, span_due, inbox; set-based; every count asserted.
+    async def save(
+        self, writes: Sequence[SagaWrite], *, acked: Collection[tuple[int, UUID]] = (), advances: Sequence[Advance] = ()
+    ) -> bool:
+        """Write all that a batch changes, in as few statements as can be; every row count is checked.
 
-        A save, and the other writes without a result, may wait for the next read, for `advance` or for the end, to go to the database
-        together: a wrong count raises CountMismatch there at the latest. Updated are version, phase, incarnation, engine_rev,
-        state_format, state, wake_at (with `rewake`), max_expiry and closed_at; the rest of a row never changes.
+        Sagas, journal, outbox, wake-ups, attention, listing, span_due and inbox are inserted or updated. Of a saga's row change
+        version, phase, incarnation, engine_rev, state_format, state, wake_at (with `rewake`), max_expiry and closed_at; the rest
+        never does. Other writes without a result (`put_inbox`, `delete_outbox`, …) may wait for the next read, for a save or
+        for the end, to go to the database together with it.
+
+        Args:
+            writes: One for each saga.
+            acked: Outbox rows to delete, as `delete_outbox` does.
+            advances: Positions to move, as `advance` does.
+
+        Returns:
+            What `advance` returns; True where no position moves.
+
+        Raises:
+            CountMismatch: A statement touched more or fewer rows than it must.
         """
         ...
 

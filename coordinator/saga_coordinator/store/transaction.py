@@ -161,10 +161,17 @@ class SqlTransaction(ABC):
             return set()
         return {row[0] for row in await self.execute(select(schema.saga.c.id).where(among(self._dialect, schema.saga.c.id, ids)))}
 
-    async def save(self, writes: Sequence[SagaWrite]) -> None:
+    async def save(
+        self, writes: Sequence[SagaWrite], *, acked: Collection[tuple[int, UUID]] = (), advances: Sequence[Advance] = ()
+    ) -> bool:
         for group in groups_of(writes, self._locked):
             await self._later(group)
         self._locked.update({write.row.id: write.row for write in writes})
+        await self.delete_outbox(acked)
+        if advances:
+            return await self.advance(advances)
+        await self.flush()
+        return True
 
     async def journal_facts(self, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], JournalRow]:
         return journal_rows(await self.execute(select_journal(keys))) if keys else {}

@@ -7,45 +7,59 @@ is counted twice that was tried twice. A failure here never fails the batch: its
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
 from saga_coordinator.engine.facts import ReplySeen
 from saga_coordinator.sagas.work import SagaWork
-from saga_coordinator.store.port import DeadLetter
+from saga_coordinator.store.port import AttentionRow, DeadLetter
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.telemetry.log_fields import about
 
 
-class Telemetry:
-    """Figures and log."""
+class CommitTelemetry:
+    """Counts and logs what commits did."""
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
         self._log = structlog.get_logger("sagas").bind()
 
-    def committed(self, works: Sequence[SagaWork], letters: Sequence[DeadLetter], orphans: int) -> None:
+    def committed(
+        self,
+        works: Sequence[SagaWork],
+        attention_raised: Iterable[tuple[SagaWork, AttentionRow]],
+        letters: Sequence[DeadLetter],
+        orphans: int,
+    ) -> None:
+        """Count and log one batch. Raises nothing."""
         try:
-            self._tell(works, letters, orphans)
+            self._count(works, attention_raised, letters, orphans)
         except Exception as error:
             self._log.error("telemetry_failed", exc_info=error)
             self._instruments.loop_failed("telemetry")
 
-    def _tell(self, works: Sequence[SagaWork], letters: Sequence[DeadLetter], orphans: int) -> None:
+    def _count(
+        self,
+        works: Sequence[SagaWork],
+        attention_raised: Iterable[tuple[SagaWork, AttentionRow]],
+        letters: Sequence[DeadLetter],
+        orphans: int,
+    ) -> None:
         debug = self._log.is_enabled_for(logging.DEBUG)
         for work in works:
             self._instruments.committed(work)
-            for row in work.attention_raised:
-                self._log.warning("attention_raised", **about(work, step=row.step), reason=row.reason)
             if debug:
-                self._tell_replies(work)
+                self._log_replies(work)
+        for work, row in attention_raised:
+            self._instruments.attention_raised(work.compiled.definition.name, row.reason)
+            self._log.warning("attention_raised", **about(work, step=row.step), reason=row.reason)
         for letter in letters:
             self._instruments.dead_letter(letter.consumer, letter.reason)
         if orphans:
             self._instruments.orphans(orphans)
 
-    def _tell_replies(self, work: SagaWork) -> None:
+    def _log_replies(self, work: SagaWork) -> None:
         for moved in work.moved:
             for fact in moved.facts:
                 if isinstance(fact, ReplySeen):

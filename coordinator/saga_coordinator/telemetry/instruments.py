@@ -132,10 +132,12 @@ class Instruments:
                 count = self._counted.get(type(fact))
                 if count is not None:
                     count(moved, ord, fact, definition, sampled)
-        for row in work.attention_raised:
-            self._attention_raised[definition, row.reason].inc()
         if work.stale_replies:
             self._stale.inc(work.stale_replies)
+
+    def attention_raised(self, definition: str, reason: str) -> None:
+        """A step or a saga began to ask for a person."""
+        self._attention_raised[definition, reason].inc()
 
     def _sent(self, moved: Moved, ord: int, sent: CommandSent, definition: str, sampled: SagaRow | None) -> None:
         self._commands[definition, sent.step, sent.kind].inc()

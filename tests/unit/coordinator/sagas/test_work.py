@@ -2,86 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
-
 import pytest
 
-from saga_coordinator.definitions import compile_definition, lint
-from saga_coordinator.engine.events import Env, Reply, Start
+from saga_coordinator.engine.events import Env
 from saga_coordinator.engine.state import Status
-from saga_coordinator.sagas.messages import Outbound
-from saga_coordinator.sagas.work import SagaWork, Tools
-from saga_coordinator.store.identifiers import new_id
-from saga_coordinator.store.port import SagaRow
-from saga_coordinator.traces.sampling import Sampling
-from saga_messaging.broker import Outgoing
-from saga_schemas.codec import encode
-from saga_schemas.outcomes import Kind, Outcome
-from saga_schemas.records import EMPTY_BYTES
-from saga_schemas.token import TokenKeys
-from saga_schemas.topics import Topics
-from support.coordinators import TOKEN_KEYS
-from support.scripted import catalog_of
-
-DEFINITION = """
-saga: two
-version: 1
-input: t.Input
-steps:
-  - {name: one, participant: one, command: t.Do, compensation: t.Do}
-  - {name: two, participant: one, command: t.Do, compensation: none}
-"""
-NOW = 1_700_000_000_000_000
-CATALOG = catalog_of("t.Input", "t.Do")
-
-
-class Breaks(Outbound):
-    """A message that cannot be made, when told."""
-
-    broken = False
-
-    def message(self, *given: Any, **more: Any) -> Outgoing:
-        if self.broken:
-            raise AssertionError("a bug")
-        return super().message(*given, **more)
+from support.works import NOW, BreakableOutbound, a_context, done, started
 
 
 def test_a_message_that_cannot_be_made_leaves_nothing_of_its_event() -> None:
-    compiled = compile_definition(lint(DEFINITION, "two.saga.yaml", CATALOG).required(), CATALOG)
-    outbound = Breaks(topics=Topics(), keys=TokenKeys.parse(TOKEN_KEYS), cluster_id="c")
-    tools = Tools(outbound=outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=Sampling(0.0))
-    row = SagaRow(
-        id=UUID("0190a000-0000-7000-8000-000000000001"),
-        tenant="default",
-        definition_id=1,
-        version=0,
-        phase="RUNNING",
-        engine_rev=1,
-        state_format=1,
-        incarnation=1,
-        state=b"",
-        business_key=None,
-        wake_at=None,
-        trace_id="a" * 32,
-        parent_span=None,
-        trace_flags=0,
-        tracestate=None,
-        baggage=None,
-        max_expiry=0,
-        started_at=NOW,
-        closed_at=None,
-    )
-    schema = CATALOG.latest("t.Input")
-    assert schema is not None
-    work = SagaWork.begin(row, compiled, tools, started_at=NOW)
-    work.apply(Start(id=str(row.id), tenant="default", key=None, input=encode(schema, {"id": "x"}), incarnation=1), Env(now=NOW))
-    before = (work.saga, list(work.journal), work.outbox, list(work.pending))
-    outbound.broken = True
-    reply = Reply(step="one", kind=Kind.ACTION, run=1, attempt=1, incarnation=1, version=1, outcome=Outcome.SUCCEEDED)
+    context = a_context()
+    work = started(context)
+    before = (work.saga, list(work.journal), list(work.outbox), list(work.messages))
+    assert isinstance(context.outbound, BreakableOutbound)
+    context.outbound.broken = True
     with pytest.raises(AssertionError, match="a bug"):
-        work.apply(reply, Env(now=NOW))
-    assert (work.saga, work.journal, work.outbox, work.pending) == before
+        work.apply(done("one"), Env(now=NOW))
+    assert (work.saga, work.journal, work.outbox, work.messages) == before
     work.park(Env(now=NOW))
     assert work.saga is not None
     assert (work.saga.steps["one"].status, len(work.journal), len(work.outbox)) == (Status.ASKED, 2, len(before[2]))
+
+
+def test_each_message_has_a_pointer_of_its_own() -> None:
+    work = started(a_context())
+    assert work.messages
+    assert [message.ticket for message in work.messages] == [(row.shard, row.id) for row in work.outbox]

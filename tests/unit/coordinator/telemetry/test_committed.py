@@ -3,137 +3,57 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from saga_coordinator.batch.committer import Batch, Committer
-from saga_coordinator.batch.completion import CompletionWaiters
-from saga_coordinator.batch.loader import Sagas
+from saga_coordinator.batch.fold import EventFold
 from saga_coordinator.engine.events import Env, Reply
-from saga_coordinator.inbound.dead_letters import dead_letter, orphan
-from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.sagas.work import SagaWork, Tools
-from saga_coordinator.store.port import AttentionRow, CommitUnknown, First, SagaWrite, Store, StoreError, Transaction
-from saga_coordinator.telemetry.committed import Telemetry
+from saga_coordinator.inbound.dead_letters import dead_letter
+from saga_coordinator.sagas.work import SagaWork
+from saga_coordinator.store.port import AttentionRow
+from saga_coordinator.telemetry.committed import CommitTelemetry
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.broker import Record
 from saga_schemas.errors import BadMessage
 from saga_schemas.outcomes import Kind, Outcome
-from support.hand_clock import HandClock
 from support.moves import SAGA, TRACE, Work, value
 
 RECORD = Record(topic="t", partition=0, offset=7, timestamp_ms=0, key=b"k", value=b"secret 4711", headers=())
 LETTER = dead_letter("replies", RECORD, BadMessage("token_invalid"), 0)
 
 
-@dataclass
-class Transactions:
-    """A store whose transactions end as the test says."""
-
-    ends_with: Exception | None = None
-    saved: list[str] = field(default_factory=list)
-    now: int = 0
-
-    @asynccontextmanager
-    async def transaction(self, first: First | None = None) -> AsyncIterator[Transactions]:
-        yield self
-        if self.ends_with is not None:
-            raise self.ends_with
-
-    async def save(self, writes: Sequence[SagaWrite]) -> None:
-        self.saved.append("sagas")
-
-    async def add_dead_letters(self, letters: Sequence[object]) -> None:
-        self.saved.append("dead letters")
-
-    async def add_orphans(self, orphans: Sequence[object]) -> None:
-        self.saved.append("orphans")
+def committed(instruments: Instruments, *works: Work) -> None:
+    CommitTelemetry(instruments).committed([work.as_work() for work in works], [], [LETTER], 2)
 
 
-class NoRelay:
-    """Nothing goes out."""
+def test_a_committed_batch_is_counted() -> None:
+    instruments = Instruments()
+    committed(instruments, Work("reserve:SUCCEEDED"))
 
-    def take_acked(self, limit: int) -> list[Any]:
-        return []
-
-    def deleted(self, tickets: list[Any]) -> None: ...
-
-    def keep(self, tickets: list[Any]) -> None: ...
-
-    def offer(self, pending: list[Any]) -> None: ...
-
-
-class Writing(Work):
-    """A work that the committer can save."""
-
-    pending = ()
-    saga = None
-
-    def write(self, now: int) -> None:
-        return None
-
-
-async def commit(store: Transactions, instruments: Instruments, batch: Batch) -> None:
-    telemetry, relay = Telemetry(instruments), cast(Any, NoRelay())
-    committer = Committer(cast(Store, store), relay, CompletionWaiters(), telemetry, HandClock())
-
-    async def body(_: Transaction) -> Batch:
-        return batch
-
-    await committer.run(body)
-
-
-def batch() -> Batch:
-    return Batch(
-        works=[Writing("reserve:SUCCEEDED").as_work()],
-        dead_letters=[LETTER],
-        orphans=[orphan(RECORD, SAGA, 0), orphan(RECORD, SAGA, 0)],
-    )
-
-
-async def test_a_committed_batch_is_counted() -> None:
-    store, instruments = Transactions(), Instruments()
-    await commit(store, instruments, batch())
-
-    assert store.saved == ["dead letters", "orphans"]
     assert value(instruments.registry, "saga_started_total", definition="order") == 1
     assert value(instruments.registry, "saga_dead_letters_total", consumer="replies", reason="token_invalid") == 1
     assert value(instruments.registry, "saga_orphan_replies_total") == 2
 
 
-@pytest.mark.parametrize("error", [StoreError("away"), CommitUnknown("away")])
-async def test_what_was_rolled_back_is_not(error: StoreError) -> None:
-    instruments = Instruments()
-    with pytest.raises(StoreError):
-        await commit(Transactions(ends_with=error), instruments, batch())
-
-    assert value(instruments.registry, "saga_started_total", definition="order") is None
-    assert value(instruments.registry, "saga_dead_letters_total", consumer="replies", reason="token_invalid") is None
-    assert value(instruments.registry, "saga_orphan_replies_total") == 0
-
-
-async def test_a_bug_in_telling_does_not_undo_what_is_done() -> None:
-    instruments, broken = Instruments(), batch()
-    broken.works[0].moved.append(cast(Any, "no transition"))
+def test_a_bug_in_telling_does_not_undo_what_is_done() -> None:
+    instruments, broken = Instruments(), Work("reserve:SUCCEEDED")
+    broken.moved.append(cast(Any, "no transition"))
     with capture_logs() as told:
-        await commit(Transactions(), instruments, broken)
+        committed(instruments, broken)
 
     assert [line["event"] for line in told] == ["telemetry_failed"]
     assert value(instruments.registry, "saga_loop_failures_total", loop="telemetry") == 1
 
 
 def test_attention_is_logged_with_the_sagas_ids_and_without_its_note() -> None:
-    work = Work("")
-    work.attention_raised = (AttentionRow(saga_id=SAGA, step="charge", reason="no_answer", since=0, note="secret 4711"),)
+    work, instruments = Work("").as_work(), Instruments()
+    row = AttentionRow(saga_id=SAGA, step="charge", reason="no_answer", since=0, note="secret 4711")
     with capture_logs() as told:
-        Telemetry(Instruments()).committed([work.as_work()], [], 0)
+        CommitTelemetry(instruments).committed([work], [(work, row)], [], 0)
 
     assert told == [
         {
@@ -147,6 +67,7 @@ def test_attention_is_logged_with_the_sagas_ids_and_without_its_note() -> None:
             "span_id": root_span_id(SAGA),
         }
     ]
+    assert value(instruments.registry, "saga_attention_raised_total", definition="order", reason="no_answer") == 1
 
 
 @pytest.fixture
@@ -158,7 +79,7 @@ def debugging() -> Any:
 
 def test_replies_are_logged_for_who_debugs(debugging: None) -> None:
     with capture_logs() as told:
-        Telemetry(Instruments()).committed([Work("reserve:SUCCEEDED").as_work()], [], 0)
+        CommitTelemetry(Instruments()).committed([Work("reserve:SUCCEEDED").as_work()], [], [], 0)
     (line,) = told
 
     span = attempt_span_id("", SAGA, 1, "reserve", Kind.ACTION, 1, 1)
@@ -186,9 +107,8 @@ REPLY = Reply(step="reserve", kind=Kind.ACTION, run=1, attempt=1, incarnation=1,
 
 def test_a_breach_parks_the_saga_and_says_which() -> None:
     instruments, work = Instruments(), Broken("")
-    sagas = Sagas(cast(DefinitionCache, None), cast(Tools, None), instruments)
     with capture_logs() as told:
-        facts = sagas.apply(cast(SagaWork, work), REPLY, Env(now=0))
+        facts = EventFold(instruments).apply(cast(SagaWork, work), REPLY, Env(now=0))
     (line,) = told
 
     assert (facts, work.parked) == ((), True)
@@ -201,6 +121,6 @@ def test_a_breach_parks_the_saga_and_says_which() -> None:
 def test_a_reply_that_changes_nothing_is_stale() -> None:
     work = Work("")
     cast(Any, work).apply = lambda event, env: ()
-    Sagas(cast(DefinitionCache, None), cast(Tools, None), Instruments()).apply(work.as_work(), REPLY, Env(now=0))
+    EventFold(Instruments()).apply(work.as_work(), REPLY, Env(now=0))
 
     assert work.stale_replies == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saga_coordinator.store.port import AttentionRow, Figures
+from saga_coordinator.store.port import Figures
 from saga_coordinator.telemetry import catalog
 from saga_coordinator.telemetry.catalog import Type
 from saga_coordinator.telemetry.instruments import Instruments
@@ -105,10 +105,10 @@ def test_an_attempt_s_figures_lead_to_its_own_span_and_the_end_to_the_root() -> 
 
 def test_attention_and_stale_replies_are_counted() -> None:
     work = Work("")
-    work.attention_raised = (AttentionRow(saga_id=SAGA, step="charge", reason="no_answer", since=0, note="secret 4711"),)
     work.stale_replies = 2
     instruments = Instruments()
     instruments.committed(work.as_work())
+    instruments.attention_raised("order", "no_answer")
 
     assert value(instruments.registry, "saga_attention_raised_total", **ORDER, reason="no_answer") == 1
     assert value(instruments.registry, "saga_replies_stale_total") == 2

@@ -1,41 +1,30 @@
-"""Starting sagas: what a start means, checked; and batches of starts, from HTTP and from `saga.start`, in one transaction.
+"""What a start means: its definition, its input, its business key, and the saga it would begin.
 
-A start is idempotent twice over: per request id always, per business key while it is held. Both are rows inserted before the saga in the
-same transaction, in sorted order, so two instances that start the same thing meet at the row and one of them sees the other's saga.
+Nothing is stored here. What a `Prepared` start can still lose is its claims (`starts/execution.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
-from saga_coordinator.batch.committer import Batch, Committer
-from saga_coordinator.batch.loader import Sagas
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV
 from saga_coordinator.engine.definition import MappingFailed
 from saga_coordinator.engine.encoding import FORMAT
-from saga_coordinator.engine.events import Env, Start
 from saga_coordinator.engine.state import Phase
-from saga_coordinator.failures import comes_again
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
-from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.starts.requests import (
     DEFINITION_INACTIVE,
     DEFINITION_UNKNOWN,
     INPUT_INVALID,
-    KEY_HELD,
     KEY_MISMATCH,
-    REQUEST_REUSED,
     StartRefused,
     StartRequest,
-    StartResult,
 )
 from saga_coordinator.store.identifiers import new_id
-from saga_coordinator.store.port import ClaimFirst, ClaimResult, SagaRow, StartClaim, Transaction
+from saga_coordinator.store.port import SagaRow, StartClaim
 from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.clock import Clock
 from saga_schemas.codec import encode
@@ -43,7 +32,7 @@ from saga_schemas.errors import EncodingFailed, PlainInvalid
 from saga_schemas.frozen import frozen
 from saga_schemas.plain import from_plain
 
-LOOK_AGAIN_S = 0.2
+LOOK_AGAIN_S: Final = 0.2
 
 
 @frozen
@@ -63,33 +52,24 @@ class Prepared:
         return self.on_open == "reject"
 
 
-class Starts:
-    """Prepares starts and carries them out."""
+class StartPreparation:
+    """Prepares starts from every door."""
 
-    def __init__(
-        self,
-        *,
-        committer: Committer,
-        definitions: DefinitionCache,
-        sagas: Sagas,
-        clock: Clock,
-        incarnation: int,
-        sampling: Sampling,
-    ) -> None:
-        self._committer = committer
+    def __init__(self, *, definitions: DefinitionCache, clock: Clock, incarnation: int, sampling: Sampling) -> None:
         self._definitions = definitions
-        self._sagas = sagas
         self._clock = clock
         self._incarnation = incarnation
         self._sampling = sampling
         self._looking = asyncio.Lock()
-        self._looked_at = -LOOK_AGAIN_S
+        self._looked_at_s = -LOOK_AGAIN_S
         """When the last look that succeeded began."""
 
-    # --- what a start means --------------------------------------------------------------------------------------------
-
     async def prepare(self, request: StartRequest) -> Prepared:
-        """Raises StartRefused."""
+        """Find the definition, and check the request's input and key against it.
+
+        Raises:
+            StartRefused: The start makes no sense.
+        """
         definition_id, compiled = await self.definition(request.definition, request.version)
         try:
             value = from_plain(compiled.input_schema, request.input)
@@ -98,18 +78,24 @@ class Starts:
             raise StartRefused(INPUT_INVALID, _said(wrong), _where(wrong)) from None
         except EncodingFailed as wrong:
             raise StartRefused(INPUT_INVALID, wrong.detail, {"field": wrong.path}) from None
-        return self.prepared(request, definition_id, compiled, framed)
+        return self.prepare_framed(request, definition_id, compiled, framed)
 
     async def definition(
-        self, name: str, version: int | None, *, asked_at: float | None = None
+        self, name: str, version: int | None, *, asked_at_s: float | None = None
     ) -> tuple[int, CompiledDefinition]:
-        """The version asked for, else the active one; `asked_at` (monotonic, now by default) is when the start came in.
+        """The definition that a start is for, with its id.
 
-        Raises StartRefused.
+        Args:
+            name: Its name.
+            version: The version asked for; None: the active one.
+            asked_at_s: When the start came in, in monotonic seconds; now by default.
+
+        Raises:
+            StartRefused: There is none.
         """
         row = self._definitions.find(name, version)
         if row is None:  # somebody may have registered or activated it a moment ago
-            await self._look_again(self._clock.monotonic_s() if asked_at is None else asked_at)
+            await self._look_again(self._clock.monotonic_s() if asked_at_s is None else asked_at_s)
             row = self._definitions.find(name, version)
         if row is None:
             raise self._not_found(name, version)
@@ -126,19 +112,26 @@ class Starts:
             return StartRefused(DEFINITION_UNKNOWN, f"{name} has no version {version}; registered are {known[:200]}")
         return StartRefused(DEFINITION_INACTIVE, f"no version of {name} is active: run `saga def activate {name} VERSION`")
 
-    async def _look_again(self, asked_at: float) -> None:
-        """Returns after a look that began later than the start came in: what was registered before must be found, on any instance.
-        All who wait share one, and there are at most five a second, however many starts name what does not exist."""
-        async with self._looking:
-            if self._looked_at > asked_at:
-                return
-            await self._clock.sleep(max(0.0, self._looked_at + LOOK_AGAIN_S - self._clock.monotonic_s()))
-            began = self._clock.monotonic_s()
-            await self._definitions.refresh()
-            self._looked_at = began
+    async def _look_again(self, asked_at_s: float) -> None:
+        """Return after a look that began later than the start came in.
 
-    def prepared(self, request: StartRequest, definition_id: int, compiled: CompiledDefinition, framed: bytes) -> Prepared:
-        """With the input framed under the pinned schema. Raises StartRefused."""
+        What was registered before the start came in must be found, on any instance. All who wait share one look, and
+        there are at most five a second, however many starts name what does not exist.
+        """
+        async with self._looking:
+            if self._looked_at_s > asked_at_s:
+                return
+            await self._clock.sleep(max(0.0, self._looked_at_s + LOOK_AGAIN_S - self._clock.monotonic_s()))
+            began_s = self._clock.monotonic_s()
+            await self._definitions.refresh()
+            self._looked_at_s = began_s
+
+    def prepare_framed(self, request: StartRequest, definition_id: int, compiled: CompiledDefinition, framed: bytes) -> Prepared:
+        """Check a request whose input is framed already, under the schema that the definition pins.
+
+        Raises:
+            StartRefused: The business key is wrong.
+        """
         key = _business_key(compiled, framed, request.key)
         now = self._clock.unix_us()
         saga_id = new_id(now)
@@ -180,78 +173,6 @@ class Starts:
             on_open=request.on_open,
             on_closed=request.on_closed,
         )
-
-    # --- carrying them out -----------------------------------------------------------------------------------------------
-
-    async def carry_out(self, starts: Sequence[Prepared]) -> list[StartResult | Exception]:
-        """One transaction for all that cannot be refused by their claim, one for each of the others. Raises StoreError.
-
-        A start that makes the database refuse its rows, or meets a bug, gets that as its own answer: it costs no other start its own.
-        """
-        results: dict[UUID, StartResult | Exception] = {}
-        together = [start for start in starts if not start.alone]
-        alone = [start for start in starts if start.alone]
-        if together:
-            try:
-                await self._run(together, results)
-            except Exception as error:
-                if not comes_again(error):
-                    raise
-                alone = [*together, *alone]
-        for start in alone:
-            await self._alone(start, results)
-        return [results[start.claim.saga_id] for start in starts]
-
-    async def _alone(self, start: Prepared, results: dict[UUID, StartResult | Exception]) -> None:
-        try:
-            await self._run([start], results)
-        except Exception as error:
-            if not comes_again(error):
-                raise
-            results[start.claim.saga_id] = error
-
-    async def _run(self, starts: Sequence[Prepared], results: dict[UUID, StartResult | Exception]) -> None:
-        async def body(tx: Transaction) -> Batch:
-            return self.within(tx, starts, results)
-
-        await self._committer.run(body, claims_of(starts))
-
-    def within(self, tx: Transaction, starts: Sequence[Prepared], results: dict[UUID, StartResult | Exception]) -> Batch:
-        """Start the winners, inside a transaction that began with `claims_of(starts)`. A refusal of one that is alone rolls back."""
-        env = Env(now=tx.now)
-        batch = Batch()
-        for start in starts:
-            result = tx.claimed[start.claim.saga_id]
-            if result.won:
-                batch.works.append(self._begin(start, env))
-                results[start.claim.saga_id] = StartResult(saga_id=start.claim.saga_id, created=True)
-            else:
-                results[start.claim.saga_id] = _lost(start, result)
-        return batch
-
-    def _begin(self, start: Prepared, env: Env) -> SagaWork:
-        row = start.row
-        work = SagaWork.begin(row, start.compiled, self._sagas.tools, started_at=env.now)
-        event = Start(id=str(row.id), tenant=row.tenant, key=row.business_key, input=start.input, incarnation=row.incarnation)
-        work.apply(event, env)
-        return work
-
-
-def claims_of(starts: Sequence[Prepared]) -> ClaimFirst:
-    """What the transaction that carries them out begins with."""
-    takes_over = [start.claim.saga_id for start in starts if start.on_closed == "allow"]
-    return ClaimFirst([start.claim for start in starts], takes_over)
-
-
-def _lost(start: Prepared, result: ClaimResult) -> StartResult | StartRefused:
-    if result.request_saga is not None:
-        if result.request_hash != start.claim.body_hash:
-            return StartRefused(REQUEST_REUSED, "this request id was used before with another body: use a fresh one")
-        return StartResult(saga_id=result.request_saga, created=False)
-    assert result.key_saga is not None, "a claim is won, or lost to a request, or lost to a key"
-    if not result.key_closed and start.on_open == "reject":
-        raise StartRefused(KEY_HELD, "an open saga holds this business key", {"saga_id": str(result.key_saga)})
-    return StartResult(saga_id=result.key_saga, created=False)
 
 
 def _business_key(compiled: CompiledDefinition, framed: bytes, given: str | None) -> str | None:

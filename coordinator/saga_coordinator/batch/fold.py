@@ -1,0 +1,118 @@
+"""Events are applied to opened sagas, in their order, with an answer for what must not happen.
+
+A bug (a breach of an engine assertion, a payload that the journal lost) parks its saga with an alarm and touches no
+other saga of the batch. A decision that reads payloads which stand in the journal is made again once they are read.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from saga_coordinator.engine.encoding import UnreadableState, read_facts
+from saga_coordinator.engine.events import Env, Event, Refused, Reply
+from saga_coordinator.engine.facts import Fact, payload_in
+from saga_coordinator.engine.payloads import PayloadLost, PayloadsWanted
+from saga_coordinator.engine.state import Wanted
+from saga_coordinator.sagas.work import PARKED, SagaWork
+from saga_coordinator.store.port import JournalRow, Transaction
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_coordinator.telemetry.log_fields import about
+
+_RECORDS_AT_ONCE: Final = 8
+"""Journal records in memory at once while payloads are taken from them: each may hold 4 MiB."""
+
+
+class EventFold:
+    """Applies events to works."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._instruments = instruments
+        self._log = structlog.get_logger("sagas")
+
+    async def fold(self, tx: Transaction, events: Iterable[tuple[SagaWork, Sequence[Event]]], env: Env) -> None:
+        """Apply each saga's events, in their order.
+
+        Payloads that decisions read from the journal are read for all sagas together.
+
+        Raises:
+            StoreError: The journal could not be read.
+        """
+        left = [(work, deque(of_saga)) for work, of_saga in events]
+        while left:
+            wanted: list[tuple[SagaWork, frozenset[Wanted]]] = []
+            for work, queue in left:
+                try:
+                    while queue:
+                        self.apply(work, queue[0], env)
+                        queue.popleft()
+                except PayloadsWanted as more:
+                    wanted.append((work, more.wanted))
+            await _load(tx, wanted)
+            left = [(work, queue) for work, queue in left if queue]
+
+    async def act(self, tx: Transaction, work: SagaWork, event: Event, env: Env, actor: str) -> None:
+        """Apply an operator's event. A bug is the operator's to see: it parks nothing.
+
+        Raises:
+            Refused: The engine says no, or a payload that the decision reads is lost.
+            StoreError: The journal could not be read.
+        """
+        while True:
+            try:
+                work.apply(event, env, actor=actor)
+            except PayloadsWanted as more:
+                await _load(tx, [(work, more.wanted)])
+            except PayloadLost as lost:
+                raise Refused("unreadable", str(lost)) from lost
+            else:
+                return
+
+    def apply(self, work: SagaWork, event: Event, env: Env) -> tuple[Fact, ...]:
+        """Apply one event. A bug leaves the saga as it was before the event, and parks it.
+
+        Raises:
+            PayloadsWanted: The decision reads payloads that stand in the journal.
+        """
+        try:
+            facts = work.apply(event, env)
+        except PayloadsWanted:
+            raise
+        except Exception as error:
+            self._log.error("saga_parked", **about(work), reason=PARKED, on=type(event).__name__, exc_info=error)
+            self._instruments.parked(PARKED)
+            work.park(env)
+            return ()
+        if not facts and isinstance(event, Reply):
+            work.stale_replies += 1
+        return facts
+
+
+async def _load(tx: Transaction, wanted: Iterable[tuple[SagaWork, Iterable[Wanted]]]) -> None:
+    """Give each saga the kept payloads that its decision reads.
+
+    A payload counts as lost when its journal record is gone or cannot be read.
+    """
+    by_record: dict[tuple[UUID, int], list[tuple[SagaWork, Wanted]]] = {}
+    for work, payloads in wanted:
+        for one in payloads:
+            by_record.setdefault((work.row.id, one.kept.version), []).append((work, one))
+    places = sorted(by_record)
+    for start in range(0, len(places), _RECORDS_AT_ONCE):
+        keys = places[start : start + _RECORDS_AT_ONCE]
+        records = await tx.journal_facts(keys)
+        for key in keys:
+            facts = _facts(records.get(key))
+            for work, one in by_record[key]:
+                work.payloads[one] = payload_in(facts, one.step, one.what)
+
+
+def _facts(record: JournalRow | None) -> tuple[Fact, ...]:
+    try:
+        return read_facts(record) if record is not None else ()
+    except UnreadableState:
+        return ()

@@ -1,0 +1,157 @@
+"""What one transaction writes, planned from what was folded. Pure: it reads no clock and changes nothing.
+
+A `Batch` is what a loop leaves; a `Plan` is what the committer saves. Between them each saga is encoded, its
+wake-up is set, and its attention is compared with what stood there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from saga_coordinator.engine import timing
+from saga_coordinator.engine.copying import changed
+from saga_coordinator.engine.encoding import FORMAT, encode_saga
+from saga_coordinator.engine.state import Phase, Saga
+from saga_coordinator.sagas.messages import Ticket
+from saga_coordinator.sagas.work import SagaWork, attention_of
+from saga_coordinator.store.port import Advance, AttentionRow, DeadLetter, InboxEvent, OrphanReply, SagaWrite, Transaction
+from saga_coordinator.store.storable import storable
+from saga_schemas.frozen import frozen
+from saga_schemas.trace_context import SAMPLED
+
+LOOK_AGAIN_US: Final = 1_000_000
+"""How soon a saga is looked at again whose due work could not be done yet, such as a limit that waits for replies."""
+
+AttentionCleared = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Batch:
+    """An open transaction, and what the fold leaves for it to write."""
+
+    tx: Transaction
+    works: list[SagaWork] = field(default_factory=list)
+    inbox: list[InboxEvent] = field(default_factory=list)
+    """Events for sagas that this transaction could not lock or open."""
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    orphans: list[OrphanReply] = field(default_factory=list)
+    advances: Sequence[Advance] = ()
+    """How far the positions move with all this."""
+
+
+@frozen
+class Plan:
+    """Everything one transaction writes."""
+
+    sagas: Sequence[tuple[SagaWork, SagaWrite]]
+    """Those of which something is written."""
+    inbox: Sequence[InboxEvent]
+    dead_letters: Sequence[DeadLetter]
+    orphans: Sequence[OrphanReply]
+    acked: Sequence[Ticket]
+    """Outbox rows to delete: their messages are acknowledged."""
+    advances: Sequence[Advance]
+
+    @property
+    def writes(self) -> list[SagaWrite]:
+        return [write for _, write in self.sagas]
+
+    @property
+    def attention_raised(self) -> Iterator[tuple[SagaWork, AttentionRow]]:
+        return ((work, row) for work, write in self.sagas for row in write.attention_added)
+
+
+def plan_writes(batch: Batch, acked: Sequence[Ticket], now: int) -> Plan:
+    """Plan what is written of a batch.
+
+    Args:
+        batch: What the fold left.
+        acked: Outbox rows whose messages are acknowledged.
+        now: The transaction's time, in microseconds.
+    """
+    return Plan(
+        sagas=[(work, write) for work in batch.works if (write := saga_write(work, now)) is not None],
+        inbox=batch.inbox,
+        dead_letters=batch.dead_letters,
+        orphans=batch.orphans,
+        acked=acked,
+        advances=batch.advances,
+    )
+
+
+def saga_write(work: SagaWork, now: int) -> SagaWrite | None:
+    """What is written of one saga; None when nothing changed and its wake-up stays where it is."""
+    saga, row = work.saga, work.row
+    assert saga is not None
+    wake_at, rewake = _wake_up(work, saga, now)
+    if not work.changed and not rewake and not work.inbox_done:
+        return None
+    added, cleared = _attention(work, saga, now)
+    after = changed(
+        row,
+        {
+            "version": saga.version,
+            "phase": saga.phase.value,
+            "incarnation": saga.incarnation,
+            "state": encode_saga(saga) if work.changed else row.state,
+            "state_format": FORMAT,
+            "wake_at": wake_at,
+            "max_expiry": work.max_expiry,
+            "closed_at": saga.closed_at,
+        },
+    )
+    return SagaWrite(
+        expected_version=None if work.fresh else row.version,
+        row=after,
+        journal=tuple(work.journal),
+        outbox=tuple(work.outbox),
+        rewake=rewake,
+        relist=work.fresh or after.phase != row.phase or bool(added) or bool(cleared),
+        attention_added=added,
+        attention_cleared=cleared,
+        spans_due=_spans_due(work, saga, bool(added)),
+        inbox_done=tuple(work.inbox_done),
+    )
+
+
+def _wake_up(work: SagaWork, saga: Saga, now: int) -> tuple[int | None, bool]:
+    """When the saga is woken next, and whether its row must be written.
+
+    The row moves only earlier, until it has fired; then it is set anew.
+    """
+    due = timing.next_wake_up(work.compiled.definition, saga, now, work.lived_since)
+    current = work.row.wake_at
+    if due is None:
+        return None, current is not None
+    if due <= now:
+        due = now + LOOK_AGAIN_US
+    if work.woken or current is None or due < current:
+        return due, due != current
+    return current, False
+
+
+def _attention(work: SagaWork, saga: Saga, now: int) -> tuple[tuple[AttentionRow, ...], AttentionCleared]:
+    """What needs a person now and did not before, and what no longer does."""
+    before, after = work.attention_before, attention_of(saga)
+    if after == before:
+        return (), ()
+    # Not all of it came with a reply: an expression that gave no value may quote what it was given.
+    notes = {name: storable(step.message or step.code or "") for name, step in saga.steps.items()}
+    added = tuple(
+        AttentionRow(saga_id=work.row.id, step=step, reason=reason, since=now, note=notes.get(step, ""))
+        for step, reason in sorted(after - before)
+    )
+    return added, tuple(sorted(before - after))
+
+
+def _spans_due(work: SagaWork, saga: Saga, needs_attention: bool) -> tuple[int, ...]:
+    """The versions whose spans are owed: every transition of a sampled saga.
+
+    Of a saga that is not sampled, the transition in which it failed speaks for all before it.
+    """
+    if not work.journal or work.row.trace_flags & SAMPLED:
+        return tuple([record.version for record in work.journal])
+    failed = needs_attention or (saga.final and saga.phase is not Phase.COMPLETED)
+    return (saga.version,) if failed and work.context.sampling.on_failure else ()

@@ -1,0 +1,72 @@
+"""The plan of a batch's writes is a pure function of what was folded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+from uuid import UUID
+
+from saga_coordinator.batch.plan import Batch, plan_writes, saga_write
+from saga_coordinator.engine.events import Env, WakeUp
+from saga_coordinator.sagas.work import PARKED, SagaWork
+from saga_coordinator.store.port import InboxEvent
+from support.works import COMPILED, NOW, a_context, done, started
+
+
+def stored() -> SagaWork:
+    """A saga whose start is committed, opened again."""
+    context = a_context()
+    begun = saga_write(started(context), NOW)
+    assert begun is not None
+    return SagaWork.of(begun.row, COMPILED, context)
+
+
+def test_planning_twice_gives_the_same_and_changes_nothing() -> None:
+    work = stored()
+    work.apply(done("one"), Env(now=NOW + 1))
+    before = (work.row, work.saga, list(work.journal), list(work.messages))
+    assert saga_write(work, NOW + 1) == saga_write(work, NOW + 1)
+    assert (work.row, work.saga, work.journal, work.messages) == before
+
+
+def test_a_start_is_an_insert_with_its_first_record_and_pointers() -> None:
+    work = started(a_context())
+    write = saga_write(work, NOW)
+    assert write is not None
+    assert (write.expected_version, write.row.version, write.relist) == (None, 1, True)
+    assert [record.version for record in write.journal] == [1]
+    assert write.outbox == tuple(work.outbox)
+    assert write.row.wake_at is not None
+
+
+def test_a_saga_that_nothing_happened_to_is_not_written() -> None:
+    work = stored()
+    work.apply(done("two"), Env(now=NOW))  # nobody asked: it is stale
+    batch = Batch(cast(Any, None), works=[work])
+    assert plan_writes(batch, [], NOW).sagas == []
+
+
+def test_a_wake_up_that_fired_too_early_is_set_anew() -> None:
+    work = stored()
+    assert work.row.wake_at is not None
+    early = replace(work.row, wake_at=NOW + 1)
+    work = SagaWork.of(early, COMPILED, work.context)
+    work.apply(WakeUp(), Env(now=NOW + 1))
+    write = saga_write(work, NOW + 1)
+    assert write is not None
+    assert write.rewake
+    assert write.row.wake_at is not None and write.row.wake_at > NOW + 1
+
+
+def test_attention_is_compared_with_what_stood_there() -> None:
+    work = stored()
+    work.park(Env(now=NOW))
+    plan = plan_writes(Batch(cast(Any, None), works=[work]), [], NOW)
+    assert [(raised, row.step, row.reason) for raised, row in plan.attention_raised] == [(work, "", PARKED)]
+    assert plan.writes[0].attention_cleared == ()
+
+
+def test_what_else_the_fold_left_is_in_the_plan() -> None:
+    event = InboxEvent(id=UUID(int=1), saga_id=UUID(int=2), kind="reply", body=b"")
+    plan = plan_writes(Batch(cast(Any, None), inbox=[event]), [(1, UUID(int=3))], NOW)
+    assert (plan.inbox, plan.acked, plan.advances) == ([event], [(1, UUID(int=3))], ())
