@@ -19,10 +19,10 @@ from saga_schemas.records import Empty
 from saga_schemas.token import TokenKeys
 
 STAGES: Final = (
-    "record: it is one, and does not stand for bytes that cannot be read",
+    "record: it is a real one, not a place-holder for bytes that cannot be read",
     "size: key, value and headers, before anything is copied",
-    "headers: counts, sizes, UTF-8, one of each, every one in its own form",
-    "value and key: the value is there, the key is the saga id; a resolve is for `saga.v1.Empty`",
+    "headers: their number, sizes and UTF-8; one of each name, each in its own form",
+    "value and key: there is a value, and the key is the saga id; a RESOLVE has `saga.v1.Empty`",
     "tenant, of a reply or start: the one that is served here",
     "token, of a reply: we issued the command that it answers",
 )

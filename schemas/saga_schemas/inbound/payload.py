@@ -19,11 +19,11 @@ from saga_schemas.records import EMPTY_BYTES, NAMESPACE, Empty, Failure, Progres
 from saga_schemas.schema import Schema
 
 STAGES: Final = (
-    "record: `ce_type` is what the outcome, or the reader's schema of a reply or command, promises",
-    "framing and schema id: a registered schema, which passed the gate then",
-    "guarded decode: every exception is one BadMessage, all bytes are consumed",
-    "spelling: encoded again it has the same bytes, or a strict walk finds only another legal spelling",
-    "resolution: to the reader's schema; a value nobody reads is at least of the record that `ce_type` names",
+    "record: `ce_type` names the record that the outcome or the reader's schema asks for",
+    "framing and schema id: the schema is registered, and was checked at that time",
+    "decoding: it consumes all bytes; any exception makes the message bad",
+    "spelling: encoding again gives the same bytes, or another spelling that is legal",
+    "resolution to the reader's schema; a value that nobody reads has the record of `ce_type`",
     "model, of a `saga.v1` record or a handler's command: strict, within its bounds",
     "key, of a start: a business key, or none",
 )
