@@ -17,7 +17,6 @@ from saga_coordinator.engine.events import Reply
 from saga_coordinator.inbound.dead_letters import decode_headers, encode_headers
 from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Record
-from saga_schemas import limits
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BadMessage
 from saga_schemas.frozen import frozen
@@ -102,7 +101,7 @@ class ReplyReading:
                 "timestamp_ms": record.timestamp_ms,
                 "key": _text(record.key),
                 "value": _text(record.value),
-                "headers": encode_headers(record.headers, limits.HEADERS_BYTES).decode(),
+                "headers": encode_headers(record.headers).decode(),
             }
         )
 
