@@ -17,13 +17,9 @@ from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import DeadLetter, OrphanReply
 from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Headers, Outgoing, Record
+from saga_messaging.dead_letters import Kept, cut, letter_record
 from saga_schemas.errors import BadMessage
-from saga_schemas.limits import HEADERS_BYTES
 from saga_schemas.topics import Topics
-
-MAX_VALUE_BYTES = 64 * 1024
-MAX_HEADER_BYTES = 16 * 1024
-MAX_KEY_BYTES = 1024
 
 
 def as_bad_message(error: Exception) -> BadMessage:
@@ -35,6 +31,8 @@ def as_bad_message(error: Exception) -> BadMessage:
 
 
 def dead_letter(consumer: str, record: Record, bad: BadMessage, now: int) -> DeadLetter:
+    """The row of a record that could not be read; `now` is the database's clock in microseconds."""
+    kept = cut(record)
     return DeadLetter(
         id=new_id(now),
         consumer=consumer,
@@ -44,9 +42,9 @@ def dead_letter(consumer: str, record: Record, bad: BadMessage, now: int) -> Dea
         at=now,
         reason=bad.reason,
         detail=storable(bad.detail)[:500],
-        key=None if record.key is None else record.key[:MAX_KEY_BYTES],
-        value=None if record.value is None else record.value[:MAX_VALUE_BYTES],
-        headers=encode_headers(record.headers),
+        key=kept.key,
+        value=kept.value,
+        headers=encode_headers(kept.headers),
         relayed=False,
     )
 
@@ -60,36 +58,31 @@ def orphan(record: Record, saga_id: UUID, now: int) -> OrphanReply:
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        headers=encode_headers(record.headers, HEADERS_BYTES),
+        headers=encode_headers(record.headers),
         value=record.value,
     )
 
 
 def relayed(topics: Topics, letter: DeadLetter) -> Outgoing:
-    """The letter as a record of `saga.dlq.<consumer>`: as it was, with where it came from and why."""
-    origin = (
-        ("saga_dlq_reason", letter.reason.encode()),
-        ("saga_dlq_topic", letter.topic.encode()),
-        ("saga_dlq_partition", b"%d" % letter.partition),
-        ("saga_dlq_offset", b"%d" % letter.offset),
-    )
-    return Outgoing(
-        topic=topics.dlq(letter.consumer), key=letter.key, value=letter.value, headers=decode_headers(letter.headers) + origin
+    """The letter as a record of `saga.dlq.<consumer>`."""
+    return letter_record(
+        topics.dlq(letter.consumer),
+        Kept(key=letter.key, value=letter.value, headers=decode_headers(letter.headers)),
+        reason=letter.reason,
+        topic=letter.topic,
+        partition=letter.partition,
+        offset=letter.offset,
     )
 
 
-def encode_headers(headers: Headers, most_bytes: int = MAX_HEADER_BYTES) -> bytes:
-    """As JSON pairs with base64 values, cut to a bound: that of a letter, unless what must come back whole was checked before."""
-    kept: list[tuple[str, str]] = []
-    size = 0
-    for name, value in headers:
-        size += len(name) + len(value or b"")
-        if size > most_bytes:
-            break
-        kept.append((name.encode("utf-8", "replace").decode(), base64.b64encode(value or b"").decode()))
-    return orjson.dumps(kept)
+def encode_headers(headers: Headers) -> bytes:
+    """Headers for a row: JSON pairs with base64 values."""
+    return orjson.dumps(
+        [(name.encode("utf-8", "replace").decode(), base64.b64encode(value or b"").decode()) for name, value in headers]
+    )
 
 
 def decode_headers(document: bytes) -> Headers:
+    """Headers from a row, as they came."""
     pairs: Iterable[tuple[str, str]] = orjson.loads(document)
     return tuple((name, base64.b64decode(value)) for name, value in pairs)

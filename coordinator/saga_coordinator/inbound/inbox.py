@@ -8,7 +8,6 @@ import orjson
 
 from saga_coordinator.inbound.dead_letters import decode_headers, encode_headers
 from saga_messaging.broker import Record
-from saga_schemas import limits
 
 
 def to_inbox(record: Record) -> bytes:
@@ -21,7 +20,7 @@ def to_inbox(record: Record) -> bytes:
             "timestamp_ms": record.timestamp_ms,
             "key": _text(record.key),
             "value": _text(record.value),
-            "headers": encode_headers(record.headers, limits.HEADERS_BYTES).decode(),
+            "headers": encode_headers(record.headers).decode(),
         }
     )
 
