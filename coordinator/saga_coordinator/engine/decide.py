@@ -11,11 +11,11 @@ from saga_coordinator.engine import recovery, timing
 from saga_coordinator.engine.definition import Definition, Step, StepKind
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
-from saga_coordinator.engine.evidence import contradicts, evidence_of
+from saga_coordinator.engine.evidence import contradicts, is_evidence
 from saga_coordinator.engine.facts import Acted, Fact, ReplySeen, Started, evolve
 from saga_coordinator.engine.payloads import NO_PAYLOADS, Payloads, PayloadsWanted
 from saga_coordinator.engine.progress import is_news
-from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open, joined, was_sent
+from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open
 from saga_coordinator.engine.table import Trigger, fire, row_for
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -115,7 +115,7 @@ def _reply(draft: Draft, reply: Reply) -> None:
     if reply.version > draft.saga.version:
         _from_the_future(draft)
         return
-    if reply.run != state.run or not was_sent(state, reply.kind):
+    if reply.run != state.run or reply.kind not in state.sent:
         return
     trigger = _trigger(state, reply)
     if trigger is None:
@@ -158,11 +158,11 @@ def _is_later_news(state: StepState, reply: Reply) -> bool:
 
 def _note_evidence(draft: Draft, step: Step, state: StepState, reply: Reply) -> None:
     """Row 20, before every other row: one run cannot be two things."""
-    evidence = joined(state.evidence, evidence_of(reply))
-    if evidence == state.evidence:
+    if reply.outcome in state.evidence or not is_evidence(reply):
         return
+    evidence = state.evidence | {reply.outcome}
     draft.change(step.name, "20", evidence=evidence)
-    if state.status is not Status.CONFLICT and contradicts(evidence, compensated=was_sent(state, Kind.COMPENSATION)):
+    if state.status is not Status.CONFLICT and contradicts(evidence, compensated=Kind.COMPENSATION in state.sent):
         _see(draft, step, reply)
         draft.stick(step.name, "20", Status.CONFLICT, "conflict")
 

@@ -17,10 +17,8 @@ from saga_coordinator.engine.facts import Announced, CommandSent, Fact, Fold, Ph
 from saga_coordinator.engine.payloads import NO_PAYLOADS, NotLoaded, Payloads, Reading
 from saga_coordinator.engine.state import (
     FINAL,
-    Evidence,
     Phase,
     Saga,
-    Sent,
     Status,
     StepState,
     StuckFrom,
@@ -317,9 +315,9 @@ def next_run(state: StepState) -> dict[str, Any]:
         "run": state.run + 1,
         "asking": None,
         "attempt": 0,
-        "sent": Sent.NONE,
+        "sent": frozenset(),
         "known": False,
-        "evidence": Evidence.NONE,
+        "evidence": frozenset(),
         "spent": 0,
         "undo_spent": 0,
         "progress": 0,

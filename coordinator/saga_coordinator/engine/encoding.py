@@ -10,10 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, fields
-from itertools import compress
-from operator import ne
-from typing import Any, Protocol, cast
+from dataclasses import fields
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import orjson
 
@@ -29,8 +27,10 @@ from saga_coordinator.engine.facts import (
     Started,
     StepChanged,
 )
-from saga_coordinator.engine.state import Evidence, Kept, Phase, Saga, Sent, Status, StepState, StuckFrom
+from saga_coordinator.engine.state import Kept, Phase, Saga, Status, StepState, StuckFrom
 from saga_schemas.outcomes import Kind, Outcome
+
+T = TypeVar("T", Kind, Outcome)
 
 FORMAT = 1
 
@@ -53,6 +53,29 @@ _FACTS: dict[str, type[Fact]] = {
 _TAGS = {fact: tag for tag, fact in _FACTS.items()}
 
 
+BITS: Final[Mapping[Kind | Outcome, int]] = {
+    Kind.ACTION: 1,
+    Kind.COMPENSATION: 2,
+    Kind.RESOLVE: 4,
+    Outcome.SUCCEEDED: 1,
+    Outcome.UNDONE: 2,
+    Outcome.REJECTED: 4,
+    Outcome.NOTHING_TO_UNDO: 8,
+    Outcome.FENCED: 16,
+}
+"""A set of kinds or of definite answers is stored as one number, the sum of these."""
+
+
+def _sets(words: type[T]) -> Mapping[int, frozenset[T]]:
+    """Every set of these words, by the number that it is stored as."""
+    known = [word for word in words if word in BITS]
+    return {number: frozenset(word for word in known if number & BITS[word]) for number in range(1 << len(known))}
+
+
+_KINDS: Final = _sets(Kind)
+_OUTCOMES: Final = _sets(Outcome)
+
+
 def _maybe(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else convert(value)
 
@@ -68,8 +91,8 @@ def _payload(value: str | dict[str, int]) -> bytes | Kept:
 _STEP_READERS: dict[str, Callable[[Any], Any]] = {
     "status": Status,
     "asking": _maybe(Kind),
-    "sent": Sent,
-    "evidence": Evidence,
+    "sent": _KINDS.__getitem__,
+    "evidence": _OUTCOMES.__getitem__,
     "stuck_from": _maybe(StuckFrom),
     "command": _maybe(_payload),
     "reply": _maybe(_payload),
@@ -83,10 +106,8 @@ _FACT_READERS: dict[str, Callable[[Any], Any]] = {
     "payload": _maybe(_bytes),
     "steps": tuple,
 }
-_DEFAULTS = {kind: tuple(f.default for f in fields(kind)) for kind in (*_TAGS, StepState, Saga)}
-"""In the order of the fields; MISSING, which nothing equals, for a field without one."""
-_WHOLE = frozenset(kind for kind, defaults in _DEFAULTS.items() if set(defaults) == {MISSING})
-"""Without any default."""
+_DEFAULTS = {kind: {f.name: f.default for f in fields(kind)} for kind in (*_TAGS, StepState, Saga)}
+"""MISSING, which nothing equals, for a field without one."""
 _CHANGEABLE: dict[type[Fact], frozenset[str]] = {
     StepChanged: frozenset(f.name for f in fields(StepState)),
     SagaChanged: frozenset(f.name for f in fields(Saga)) - {"id", "steps"},
@@ -102,6 +123,8 @@ def _default(value: Any) -> Any:
         return binascii.b2a_base64(value, newline=False).decode()
     if isinstance(value, Kept):
         return {"version": value.version, "size": value.size}
+    if isinstance(value, frozenset):
+        return sum(BITS[word] for word in value)
     raise TypeError(f"{type(value).__name__} does not belong in a state")
 
 
@@ -110,12 +133,10 @@ def encode_facts(facts: Iterable[Fact]) -> bytes:
     return orjson.dumps([[_TAGS[type(fact)], _sparse(fact)] for fact in facts], default=_default)
 
 
-def _sparse(record: Fact | StepState | Saga) -> Mapping[str, Any]:
-    """What differs from the defaults. No loop in Python visits all those fields: a step alone has 26."""
-    values = values_of(record)
-    if type(record) in _WHOLE:
-        return values
-    return dict(compress(values.items(), map(ne, values.values(), _DEFAULTS[type(record)])))
+def _sparse(record: Fact | StepState | Saga) -> dict[str, Any]:
+    """What differs from the defaults."""
+    defaults = _DEFAULTS[type(record)]
+    return {name: value for name, value in values_of(record).items() if value != defaults[name]}
 
 
 class StoredFacts(Protocol):
@@ -154,7 +175,7 @@ def _fact(kind: type[Fact], content: Mapping[str, Any]) -> Fact:
 
 def encode_saga(saga: Saga) -> bytes:
     """The state, without the id (it is the row's key)."""
-    document = dict(_sparse(saga))
+    document = _sparse(saga)
     del document["id"], document["steps"]
     document["steps"] = {name: _sparse(step) for name, step in saga.steps.items()}
     return orjson.dumps(document, default=_default)

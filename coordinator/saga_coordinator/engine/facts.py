@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from saga_coordinator.engine.copying import changed, copyable, values_of
-from saga_coordinator.engine.state import SENT_BY_KIND, Kept, Phase, Saga, Status, StepState, inline_bytes, joined
+from saga_coordinator.engine.state import Kept, Phase, Saga, Status, StepState, inline_bytes
 from saga_schemas.outcomes import Kind, Outcome
 
 
@@ -171,7 +171,7 @@ class Fold:
             "status": sent.status,
             "asking": sent.kind,
             "attempt": sent.attempt,
-            "sent": joined(step.sent, SENT_BY_KIND[sent.kind]),
+            "sent": step.sent | {sent.kind},
             "dispatched": True,
             "reasks": step.reasks + 1 if step.silent_since is not None else 0,
             "asked_at": sent.at if is_action and step.asked_at is None else step.asked_at,

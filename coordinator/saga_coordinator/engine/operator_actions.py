@@ -6,8 +6,8 @@ from saga_coordinator.engine.backward import send_compensation
 from saga_coordinator.engine.definition import Step
 from saga_coordinator.engine.draft import Draft, next_run
 from saga_coordinator.engine.events import Reply
-from saga_coordinator.engine.state import Evidence, Status, StuckFrom
-from saga_schemas.outcomes import Kind
+from saga_coordinator.engine.state import Status, StuckFrom
+from saga_schemas.outcomes import Kind, Outcome
 
 
 def retry(draft: Draft, step: Step, _: Reply | None) -> None:
@@ -15,7 +15,7 @@ def retry(draft: Draft, step: Step, _: Reply | None) -> None:
     state = draft.step(step.name)
     match state.status:
         case Status.STUCK_FORWARD:
-            raised = next_run(state) if state.evidence & (Evidence.REJECTED | Evidence.FENCED) else {"spent": 0, "asked_at": None}
+            raised = next_run(state) if state.evidence & {Outcome.REJECTED, Outcome.FENCED} else {"spent": 0, "asked_at": None}
             draft.move(step.name, "23", Status.READY, **raised)
         case Status.ASKED:
             draft.send(step.name, Kind.ACTION, "23")

@@ -11,9 +11,9 @@ from typing import Any
 from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
 from saga_coordinator.engine.draft import Draft, next_run
 from saga_coordinator.engine.events import Recover, Reply
-from saga_coordinator.engine.evidence import evidence_of
+from saga_coordinator.engine.evidence import is_evidence
 from saga_coordinator.engine.facts import ReplySeen
-from saga_coordinator.engine.state import SETTLED, Evidence, Phase, Sent, Status, StepState, is_open
+from saga_coordinator.engine.state import SETTLED, Phase, Status, StepState, is_open
 from saga_schemas.outcomes import Kind, Outcome
 
 FROM_THE_FUTURE = "reply_from_the_future"
@@ -21,7 +21,7 @@ FROM_THE_FUTURE = "reply_from_the_future"
 _COMPENSATION_SENT = frozenset({Status.UNDO_ASKED, Status.UNDO_BACKOFF, Status.STUCK_BACK, Status.UNDONE})
 _GOING_BACK = frozenset({Status.RESOLVING, Status.UNDO_DUE, Status.UNDO_ASKED, Status.UNDO_BACKOFF, Status.STUCK_BACK})
 _ASKED_ANEW: dict[str, Any] = {
-    "evidence": Evidence.NONE,
+    "evidence": frozenset(),
     "asking": None,
     "attempt": 0,
     "silent_since": None,
@@ -49,7 +49,7 @@ def begin(draft: Draft, event: Recover) -> None:
 def _question(state: StepState) -> Kind:
     if is_open(state) or state.status in (Status.DONE, Status.STUCK_FORWARD):
         return Kind.ACTION
-    if Sent.COMPENSATION in state.sent and state.status in _COMPENSATION_SENT:
+    if Kind.COMPENSATION in state.sent and state.status in _COMPENSATION_SENT:
         return Kind.COMPENSATION
     return Kind.RESOLVE
 
@@ -76,7 +76,7 @@ def answer(draft: Draft, step: Step, reply: Reply) -> None:
     if reply.kind is Kind.COMPENSATION and reply.outcome is Outcome.SUCCEEDED:
         _adopt(draft, step, state, reply)
         return
-    if evidence_of(reply) is Evidence.NONE:
+    if not is_evidence(reply):
         return
     keep = step.reply_needed and reply.outcome is Outcome.SUCCEEDED
     draft.add(

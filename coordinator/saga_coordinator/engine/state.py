@@ -7,12 +7,11 @@ database's clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import STRICT, IntFlag, StrEnum
-from typing import TypeVar
+from enum import StrEnum
 
 from saga_coordinator.engine.copying import copyable
 from saga_schemas.frozen import frozen
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import Kind, Outcome
 
 
 class Phase(StrEnum):
@@ -64,31 +63,6 @@ WAITING = frozenset({Status.ASKED, Status.ACCEPTED, Status.UNDO_ASKED, Status.RE
 """A command was sent and its answer is awaited."""
 
 
-class Evidence(IntFlag, boundary=STRICT):
-    """Definite answers recorded for the current run."""
-
-    NONE = 0
-    SUCCEEDED = 1
-    UNDONE = 2
-    REJECTED = 4
-    NOTHING_TO_UNDO = 8
-    FENCED = 16
-
-
-class Sent(IntFlag, boundary=STRICT):
-    """Kinds of command ever sent in the current run."""
-
-    NONE = 0
-    ACTION = 1
-    COMPENSATION = 2
-    RESOLVE = 4
-
-
-SENT_BY_KIND = {Kind.ACTION: Sent.ACTION, Kind.COMPENSATION: Sent.COMPENSATION, Kind.RESOLVE: Sent.RESOLVE}
-_SENT_BITS = {kind: int(sent) for kind, sent in SENT_BY_KIND.items()}
-"""Of plain ints: an operator of a Flag is a function in Python."""
-
-
 class StuckFrom(StrEnum):
     """What a step that is stuck on the way back was doing: it tells what a retry does."""
 
@@ -136,12 +110,14 @@ class StepState:
     """The kind of the last command sent."""
     attempt: int = 0
     """Its delivery number in this run."""
-    sent: Sent = Sent.NONE
+    sent: frozenset[Kind] = frozenset()
+    """Kinds of command ever sent in this run."""
     dispatched: bool = False
     """A command of any run may have reached the participant."""
     known: bool = False
     """The action's SUCCEEDED was seen: its reply, if pinned, is known."""
-    evidence: Evidence = Evidence.NONE
+    evidence: frozenset[Outcome] = frozenset()
+    """Definite answers recorded for this run."""
     spent: int = 0
     """FAILED answers to the action in this run."""
     undo_spent: int = 0
@@ -211,19 +187,6 @@ class Saga:
     @property
     def final(self) -> bool:
         return self.phase in FINAL
-
-
-_Flags = TypeVar("_Flags", Evidence, Sent)
-
-
-def joined(known: _Flags, more: _Flags) -> _Flags:
-    """`known | more`, for which mostly nothing was known yet."""
-    return known | more if int(known) else more
-
-
-def was_sent(step: StepState, kind: Kind) -> bool:
-    """A command of this kind was sent in the current run."""
-    return int(step.sent) & _SENT_BITS[kind] != 0
 
 
 def is_open(step: StepState) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from enum import IntFlag
 from typing import Any, Final
 
-from saga_coordinator.engine.encoding import UnreadableState, read_facts
+from saga_coordinator.engine.encoding import BITS, UnreadableState, read_facts
 from saga_coordinator.engine.facts import (
     Acted,
     Announced,
@@ -80,8 +79,8 @@ def _value(name: str, value: Any, payloads: Payloads) -> Any:
         return seen.value if seen.note is None else {"omitted": seen.note}
     if isinstance(value, Mapping):
         return {inner: _value(inner, each, payloads) for inner, each in value.items()}
-    if isinstance(value, IntFlag):
-        return [flag.name.lower() for flag in type(value) if flag in value and flag and flag.name]
+    if isinstance(value, frozenset):
+        return [word.name.lower() for word in sorted(value, key=BITS.__getitem__)]
     if isinstance(value, int) and not isinstance(value, bool) and (name in _TIMES or name.endswith("_at")):
         return _time(value)
     return list(value) if isinstance(value, tuple) else value

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,23 +76,21 @@ class Database:
         if self.dialect == "sqlite":
             event.listen(self.engine.sync_engine, "invalidate", self._cut_off)
 
-    def begin(self, *, bare: bool) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy. Raises Unavailable."""
-        return self._one_at_a_time(bare) if self.dialect == "sqlite" else _Begun(self, bare)
-
     @contextlib.asynccontextmanager
-    async def _one_at_a_time(self, bare: bool) -> AsyncIterator[Transaction]:
-        async with self._single, _Begun(self, bare) as transaction:
-            yield transaction
+    async def begin(self, *, bare: bool) -> AsyncIterator[Transaction]:
+        """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy.
 
-    async def open(self, bare: bool) -> tuple[_Held, Transaction]:
-        held = await self._connect()
-        return held, await self._started(held, bare)
-
-    async def end(self, held: _Held, transaction: Transaction) -> None:
-        """Whatever happened to it."""
-        if not self._kept(held, transaction):
-            await asyncio.shield(self._put_back(held, transaction))
+        Raises:
+            Unavailable: no connection, or the database does not begin a transaction.
+        """
+        async with self._single if self.dialect == "sqlite" else contextlib.nullcontext():
+            held = await self._connect()
+            transaction = await self._started(held, bare)
+            try:
+                yield transaction
+            finally:
+                if not self._kept(held, transaction):
+                    await asyncio.shield(self._put_back(held, transaction))
 
     async def close(self) -> None:
         """Give back what is held; an engine that was given stays the giver's."""
@@ -173,23 +170,6 @@ class Database:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLEANUP_S):
                     await self.engine.dispose()
-
-
-class _Begun:
-    """One transaction of a database. A class, since there is one for every command, and a generator costs more."""
-
-    __slots__ = ("_bare", "_database", "_held", "_transaction")
-
-    def __init__(self, database: Database, bare: bool) -> None:
-        self._database = database
-        self._bare = bare
-
-    async def __aenter__(self) -> Transaction:
-        self._held, self._transaction = await self._database.open(self._bare)
-        return self._transaction
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._database.end(self._held, self._transaction)
 
 
 async def _discard(connection: AsyncConnection) -> None:

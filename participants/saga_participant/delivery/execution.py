@@ -6,6 +6,7 @@ database, an external call that ended in an exception) is answered by silence: t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,6 @@ from saga_participant.delivery.later_answers import LaterAnswers
 from saga_participant.delivery.plan import NOTHING, Outside, Plan, PlayAgain
 from saga_participant.delivery.turn import Turn
 from saga_participant.handling.registry import Registry, Route
-from saga_participant.handling.time_limit import TimeLimit
 from saga_participant.outcomes import BarrierBroken, SessionLost, Unavailable
 from saga_participant.telemetry.command_log import log_of
 from saga_participant.telemetry.error_places import where
@@ -124,7 +124,7 @@ class Execution:
         async with self.database.begin(bare=self.registry.bare) as transaction:
             turn = Turn(transaction=transaction, calls=self.calls, command=command, route=route, known=known)
             try:
-                with TimeLimit(self.calls.turn_limit_s):
+                async with asyncio.timeout(self.calls.turn_limit_s):
                     plan = await (turn.play() if outside is None or ended is None else record(turn, outside, ended))
                 _check_fate(plan.failed)
                 if plan.commit:
@@ -163,8 +163,11 @@ class Execution:
 
     async def _release(self, outside: Outside) -> None:
         """The call ended, in an exception: the next command may try again at once. If this fails the lease runs out by itself."""
-        with contextlib.suppress(Exception), TimeLimit(self.calls.turn_limit_s):
-            async with self.database.begin(bare=self.registry.bare) as transaction:
+        with contextlib.suppress(Exception):
+            async with (
+                asyncio.timeout(self.calls.turn_limit_s),
+                self.database.begin(bare=self.registry.bare) as transaction,
+            ):
                 claimed = await transaction.lock(outside.entry.saga_id, outside.entry.step)
                 if claimed.entry is not None and claimed.entry.lease_until_us == outside.lease_until_us:
                     await transaction.save(replace(claimed.entry, lease_until_us=await transaction.clock()))

@@ -15,7 +15,7 @@ from saga_coordinator.engine.definition import Definition, StepKind
 from saga_coordinator.engine.encoding import decode_facts, encode_facts
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
 from saga_coordinator.engine.facts import Acted, Announced, CommandSent, Fact, PhaseChanged, StepChanged
-from saga_coordinator.engine.state import SETTLED, Phase, Saga, Sent, Status, is_open
+from saga_coordinator.engine.state import SETTLED, Phase, Saga, Status, is_open
 from saga_schemas.outcomes import Kind, Outcome
 from unit.coordinator.engine.participants import Answer, Participant, Will
 from unit.coordinator.engine.sagas import EMPTY, SECOND, check_transition, check_waits
@@ -307,9 +307,7 @@ class World:
         state = self.state.steps[name]
         kind = self.dice.choice(list(Kind))
         wrong_run = state.run + self.dice.choice([-1, 1])
-        unsent = (
-            not state.sent & {Kind.ACTION: Sent.ACTION, Kind.COMPENSATION: Sent.COMPENSATION, Kind.RESOLVE: Sent.RESOLVE}[kind]
-        )
+        unsent = kind not in state.sent
         reply = Reply(
             step=name,
             kind=kind,

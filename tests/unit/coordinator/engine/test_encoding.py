@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from saga_coordinator.engine.encoding import UnreadableState, decode_facts, decode_saga, encode_facts, encode_saga
-from saga_coordinator.engine.state import Evidence, Sent, Status
-from saga_schemas.outcomes import Kind
+from saga_coordinator.engine.state import Status
+from saga_schemas.outcomes import Kind, Outcome
 from unit.coordinator.engine.sagas import PIVOT, definition, play, step
 
 LINE = definition(step("a"), step("b", after="a"), step("p", PIVOT, after="b"))
@@ -20,8 +20,9 @@ def test_types_come_back_as_they_were() -> None:
     step_b = read.steps["b"]
     assert type(step_b.status) is Status
     assert type(step_b.asking) is Kind
-    assert type(step_b.evidence) is Evidence
-    assert step_b.sent is Sent.ACTION | Sent.COMPENSATION
+    assert {type(word) for word in step_b.evidence} == {Outcome}
+    assert {type(word) for word in step_b.sent} == {Kind}
+    assert step_b.sent == {Kind.ACTION, Kind.COMPENSATION}
     assert type(step_b.command) is bytes
 
 
@@ -31,7 +32,16 @@ def test_changes_of_a_journal_record_come_back_as_they_were() -> None:
         name: value for fact in decode_facts(encode_facts(player.facts)) for name, value in getattr(fact, "changes", {}).items()
     }
     assert type(changes["status"]) is Status
-    assert type(changes["evidence"]) is Evidence
+    assert changes["evidence"] == {Outcome.SUCCEEDED}
+    assert {type(word) for word in changes["evidence"]} == {Outcome}
+
+
+def test_sets_of_words_are_stored_as_the_numbers_of_format_1() -> None:
+    saga = play(LINE, "a:SUCCEEDED b:SUCCEEDED p:FAILED cancel p:FENCED b:SUCCEEDED").state
+    stored = orjson.loads(encode_saga(saga))["steps"]
+    assert (stored["b"]["sent"], stored["b"]["evidence"]) == (3, 1)
+    assert (stored["p"]["sent"], stored["p"]["evidence"]) == (5, 16)
+    assert decode_saga(saga.id, encode_saga(saga)) == saga
 
 
 def test_a_fresh_step_takes_no_room() -> None:

@@ -130,7 +130,7 @@ def test_a_retry_after_a_rejection_is_a_new_run_with_a_fresh_start() -> None:
     player = play(LINE, TO_R + " r:FAILED wait:1 r:REJECTED retry:r")
     command, state = player.sent[-1], player.state.steps["r"]
     assert (command.run, command.attempt) == (2, 1)
-    assert (state.spent, state.evidence, state.attention) == (0, 0, None)
+    assert (state.spent, state.evidence, state.attention) == (0, frozenset(), None)
     assert player.play("r:SUCCEEDED").state.phase == "COMPLETED"
 
 
