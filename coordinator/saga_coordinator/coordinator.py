@@ -60,7 +60,13 @@ class Coordinator:
         self._delivery = delivery
 
     async def start(self, request: StartRequest) -> StartResult:
-        """Raises StartRefused, StoreError, TimeoutError; after the last two the same request id may be sent again."""
+        """Start a saga.
+
+        Raises:
+            StartRefused: Nothing was started.
+            StoreError: The same request id may be sent again.
+            TimeoutError: The same.
+        """
         return await self._starts.submit(request)
 
     async def cancel(self, saga_id: UUID, reason: str, actor: str) -> None:

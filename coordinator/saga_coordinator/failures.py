@@ -1,8 +1,8 @@
-"""What a background loop does about its failures: which would come again, how long they last, how long to wait.
+"""What a background loop does about its failures.
 
-A database or a Kafka that is away comes back, and the whole batch waits for it. A bug, or a row that the database
-refuses, fails again with the same input. The batch is then taken apart until the guilty part is alone; that part is
-left out and logged, so that nothing waits for it for ever.
+A database or a Kafka that is away comes back, and the whole batch waits for it. A bug, or a row
+that the database refuses, fails again with the same input. The batch is then taken apart until the
+guilty part is alone; that part is left out and logged, so that nothing waits for it for ever.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def comes_again(error: Exception) -> bool:
-    """Whether the same input would fail the same way: true of bugs and of refused rows, false while a service is away."""
+    """Whether the same input would fail the same way: a bug or a refused row, no service that is
+    away.
+    """
     return isinstance(error, BadRow | CountMismatch) or not isinstance(error, _KNOWN)
 
 
@@ -67,7 +69,7 @@ class LoopHealth:
 
 
 class KeyedBackoff(Generic[Key]):
-    """Pauses of what failed alone: each is twice as long as the one before, up to `LONGEST_PAUSE_S`.
+    """Pauses of what failed alone, each twice as long as the one before, up to a bound.
 
     Times are monotonic seconds.
     """

@@ -159,7 +159,7 @@ class _Parts:
             batch_records=self.settings.batch_records,
             made_at=made_at,
         )
-        drain = CatchUpLoop(
+        catch_up = CatchUpLoop(
             store=self.store,
             reader=reader,
             requests=self.catch_up_requests,
@@ -167,7 +167,7 @@ class _Parts:
             clock=self.clock,
             instruments=self.instruments,
         )
-        return [replies.run, drain.run]
+        return [replies.run, catch_up.run]
 
     def start_loop(self) -> StartLoop:
         return StartLoop(

@@ -1,16 +1,19 @@
-"""The Sender: one per process, takes records from memory to the broker right after the commit that decided them.
+"""The Sender: one for each process, takes records from memory to the broker, after their commit.
 
-What it may lose and what not. Every record handed over has a row in the outbox, named by its ticket, so the Sender never has to
-keep one: when it is full, when the broker is away, or when a record has waited longer than the dispatch window, it drops the record
-and the sweeper sends the row later. What it must never do is tell of an acknowledgement that did not come.
+Each record has a row in the outbox, named by its ticket, so the Sender may lose a record. It drops
+one when it is full, when the broker is away, or when the record has waited longer than the dispatch
+window; the sweeper sends the row later. What it must never do is report an acknowledgement that did
+not come.
 
-The way of a ticket: offered -> in flight -> acknowledged -> taken by the owner -> forgotten once the row's deletion is known to have
-been committed. Until then an offer of the same ticket is ignored, so that a sweeper who still sees the row sends nothing twice. A
-ticket that was dropped or refused may be offered again.
+The way of a ticket: offered -> in flight -> acknowledged -> taken by the owner -> forgotten, once
+the deletion of its row is known to be committed. Until then an offer of the same ticket is ignored,
+so that a sweeper which still sees the row sends nothing twice. A ticket that was dropped or refused
+may be offered again.
 
-Order: first in first out per partition. Several batches are in flight on one idempotent producer, which keeps the order of each
-partition; when one fails, no further one starts, all in flight are waited for, the producer is replaced, and what was not
-acknowledged goes first. A refused record stands aside: the others go on.
+Order: first in first out in each partition. Several batches are in flight on one idempotent
+producer, which keeps the order of each partition. When one fails, no further batch starts, all in
+flight are waited for, and the producer is replaced; what was not acknowledged then goes first. A
+refused record stands aside, and the others go on.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from saga_messaging.clock import Clock
 BATCH_ROWS = 500
 BATCHES_IN_FLIGHT = 4
 ACK_TIMEOUT_S = 3.0  # an election of leaders is usually over by then
-UNHEALTHY_AFTER = 2  # failures in a row: from then on offers are dropped until a producer has started again
+UNHEALTHY_AFTER = 2  # failures in a row; offers are then dropped until a producer has started
 BACKOFF_FIRST_S = 0.1
 BACKOFF_CAP_S = 5.0
 RECORD_OVERHEAD_BYTES = 100  # counted for each record beside its key, value and headers
@@ -73,7 +76,7 @@ class _Stage(Enum):
 
 
 class Sender(Generic[Ticket]):
-    """See the top of this file. Counters are plain attributes, for metrics."""
+    """Sends records. See the top of this file. Its counters are plain attributes, for metrics."""
 
     def __init__(
         self,
@@ -87,7 +90,18 @@ class Sender(Generic[Ticket]):
         jitter: Callable[[], float] = random.random,
         batch_sent: Callable[[int], None] = lambda records: None,
     ) -> None:
-        """`batch_sent` is told how many records each batch had."""
+        """Prepare the sender; `run` sends.
+
+        Args:
+            broker: Where records go.
+            clock: Measures waits.
+            max_rows: The most records in hand.
+            max_bytes: The most bytes in the queue.
+            window_s: A record that has waited longer is dropped.
+            ack_timeout_s: How long a batch waits for its acknowledgement.
+            jitter: Draws between 0 and 1.
+            batch_sent: Is called with the number of records of each batch.
+        """
         self._broker = broker
         self._clock = clock
         self._max_rows = max_rows
@@ -117,10 +131,14 @@ class Sender(Generic[Ticket]):
         self.queued_bytes = 0
         self.last_error = ""
 
-    # --- the owner's side -------------------------------------------------------------------------------------------------
+    # --- the owner's side
 
     def offer(self, items: Sequence[Dispatch[Ticket]]) -> int:
-        """Hand records over, in order; never waits. Returns how many are in hand: the rest was dropped and stays in the outbox."""
+        """Hand records over, in order. Never waits.
+
+        Returns:
+            How many are in hand. The others are dropped: their rows stay in the outbox.
+        """
         taken = 0
         now_s, room = self._clock.monotonic_s(), self._max_rows - self.depth if self.healthy else 0
         for item in items:
@@ -144,7 +162,9 @@ class Sender(Generic[Ticket]):
         return taken
 
     def take_acked(self, limit: int) -> list[Ticket]:
-        """Acknowledged tickets whose rows the owner now deletes; then `forget` them, or `give_back` when the commit failed."""
+        """Acknowledged tickets, whose rows the owner now deletes. `forget` them after the commit,
+        or `give_back` when it failed.
+        """
         tickets = [self._acked.popleft() for _ in range(min(limit, len(self._acked)))]
         for ticket in tickets:
             self._stages[ticket] = _Stage.TAKEN
@@ -152,13 +172,13 @@ class Sender(Generic[Ticket]):
         return tickets
 
     def forget(self, tickets: Iterable[Ticket]) -> None:
-        """The deletion of these rows is known to have been committed."""
+        """The deletion of these rows is known to be committed."""
         for ticket in tickets:
             if self._stages.get(ticket) is _Stage.TAKEN:
                 del self._stages[ticket]
 
     def give_back(self, tickets: Sequence[Ticket]) -> None:
-        """The deletion was not committed, or nobody knows: they are to be deleted again."""
+        """The deletion was not committed, or nobody knows: the rows are to be deleted again."""
         for ticket in reversed(tickets):
             if self._stages.get(ticket) is _Stage.TAKEN:
                 self._stages[ticket] = _Stage.ACKED
@@ -166,7 +186,7 @@ class Sender(Generic[Ticket]):
         self._note_settled()
 
     def take_refused(self) -> list[Refusal[Ticket]]:
-        """What the broker refused. From now on these tickets may be offered again, after a pause of the owner's."""
+        """What the broker refused. Its owner may offer these tickets again, after a pause."""
         refused = list(self._refused)
         self._refused.clear()
         for refusal in refused:
@@ -198,10 +218,12 @@ class Sender(Generic[Ticket]):
         return self._clock.monotonic_s() - self._queue[0].since_s if self._queue else 0.0
 
     async def drain(self, timeout_s: float) -> bool:
-        """Wait until nothing is in hand any more; whether that came about in time. The owner stops offering first."""
+        """Wait until nothing is in hand; whether that came about in time. The owner stops offering
+        first.
+        """
         return await happened(self._idle, self._clock, timeout_s)
 
-    # --- the loop ---------------------------------------------------------------------------------------------------------
+    # --- the loop
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -224,7 +246,7 @@ class Sender(Generic[Ticket]):
                 self._drop_old()
 
     async def _pump(self, producer: Producer) -> None:
-        """Keep batches in flight for as long as the producer is usable, then wait for the last of them."""
+        """Keep batches in flight while the producer is usable, then wait for the last of them."""
         async with asyncio.TaskGroup() as batches:
             while producer.usable and not self._unsent:
                 batch = self._next_batch() if self._flying_batches < BATCHES_IN_FLIGHT else []
@@ -272,7 +294,9 @@ class Sender(Generic[Ticket]):
             self._refused.append(Refusal(ticket=item.ticket, record=item.record, reason=str(result)))
 
     def _take_up_unsent(self) -> None:
-        """What was not acknowledged goes first again, in its old order. One failure, however many batches it took down."""
+        """Put what was not acknowledged first again, in its old order. It counts as one failure,
+        however many batches failed.
+        """
         if self._unsent:
             self._failures += 1
         self._queue.extendleft(sorted(self._unsent, key=lambda item: -item.place))
@@ -283,7 +307,7 @@ class Sender(Generic[Ticket]):
         self.last_error = str(error)
 
     def _drop_old(self) -> None:
-        """Older than the dispatch window: by now the sweeper may be sending the row, and ours would be the second."""
+        """Drop what is older than the dispatch window: the sweeper may be sending it by now."""
         horizon_s = self._clock.monotonic_s() - self._window_s
         while self._queue and self._queue[0].since_s < horizon_s:
             item = self._queue.popleft()

@@ -143,7 +143,7 @@ async def test_a_partition_whose_replies_never_cease_is_drained_all_the_same(
 async def test_a_partition_that_ends_with_a_marker_is_drained_once_that_is_passed(sqlite_url: str) -> None:
     broker, at = MemoryBroker(partitions=2), TopicPartition(TOPIC, 0)
     async with opened(sqlite_url) as store:
-        reader, requests, loop = await drain_loop(broker, store)
+        reader, requests, loop = await catch_up_loop(broker, store)
         await reply(broker)
         await applied(reader, store)
         for number in (0, 1):  # one of them has nothing but a marker
@@ -169,7 +169,7 @@ async def test_a_partition_that_ends_with_a_marker_is_drained_once_that_is_passe
         await reader.stop()
 
 
-async def drain_loop(broker: MemoryBroker, store: Store) -> tuple[PartitionReader, CatchUpRequests, CatchUpLoop]:
+async def catch_up_loop(broker: MemoryBroker, store: Store) -> tuple[PartitionReader, CatchUpRequests, CatchUpLoop]:
     """A reader of the topic that has taken its partitions, and what measures how far it is."""
     reader = PartitionReader(lambda: broker.consumer(group="g"), store, SystemClock())
     await broker.ensure_topics([TOPIC])

@@ -1,1 +1,1 @@
-"""One batch, one transaction: load sagas, fold their events, save, commit, and hand over what is committed."""
+"""One batch, one transaction: sagas are opened, folded, planned, saved, committed and published."""

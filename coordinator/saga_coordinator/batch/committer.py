@@ -1,8 +1,8 @@
 """One batch, one transaction, in four steps: fold, plan the writes, commit, publish.
 
-Relay rule 1: after an ambiguous commit the saga is looked up again under its row lock and compared byte for byte.
-Nothing is sent before the answer is known. Relay rule 3: acknowledged outbox rows are deleted by known key in the
-next batch's transaction, and forgotten only when that is committed.
+Relay rule 1: after an ambiguous commit the saga is looked up again under its row lock and compared
+byte for byte. Nothing is sent before the answer is known. Relay rule 3: acknowledged outbox rows
+are deleted by known key in the next batch's transaction, and forgotten only when that is committed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Committer:
                 batch.works = fold(batch.tx.locked)
 
         Args:
-            first: The sagas that are locked, or the starts that are claimed, before the block begins.
+            first: The sagas that are locked, or the starts that are claimed, before the block
+                begins.
 
         Raises:
             PositionTaken: Another instance has moved a position; nothing happened here.
@@ -79,8 +80,8 @@ class Committer:
     async def _took_effect(self, plan: Plan) -> bool:
         """Whether a commit of unknown fate happened. It is asked until somebody knows.
 
-        One journal record speaks for the whole transaction. Without one there is nothing to tell by; the batch is
-        then done again, and its positions and keys make that harmless.
+        One journal record speaks for the whole transaction. Without one there is nothing to tell
+        by; the batch is then done again, and its positions and keys make that harmless.
         """
         record = next((record for _, write in plan.sagas for record in write.journal), None)
         if record is None:

@@ -1,4 +1,8 @@
-"""Who waits for a saga's end in this process is told by the commit that ended it; ends committed elsewhere are found by looking."""
+"""Requests that wait for the end of a saga.
+
+The commit that ends a saga in this process wakes those who wait for it here. Another instance may
+commit the end as well, so whoever waits also looks at the saga's row from time to time.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from uuid import UUID
 
 
 class CompletionWaiters:
-    """Waiters by saga."""
+    """Those who wait in this process, by saga."""
 
     def __init__(self) -> None:
         self._waiting: dict[UUID, list[asyncio.Event]] = {}
@@ -30,12 +34,15 @@ class CompletionWaiters:
             self._waiting.pop(saga_id, None)
 
     def closed(self, saga_ids: Iterable[UUID]) -> None:
-        """These are final, and committed."""
+        """Wake those who wait for these sagas, whose ends are committed."""
         for saga_id in saga_ids:
             for event in self._waiting.get(saga_id, ()):
                 event.set()
 
     def end(self) -> None:
-        """A stop waits for open requests, so whoever waits here is answered with what there is."""
+        """Wake everybody, and let nobody wait from now on.
+
+        A stop waits for open requests, so these are answered with the saga as it stands.
+        """
         self.over = True
         self.closed(tuple(self._waiting))

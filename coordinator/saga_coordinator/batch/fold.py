@@ -1,7 +1,8 @@
 """Events are applied to opened sagas, in their order, with an answer for what must not happen.
 
-A bug (a breach of an engine assertion, a payload that the journal lost) parks its saga with an alarm and touches no
-other saga of the batch. A decision that reads payloads which stand in the journal is made again once they are read.
+A bug (a breach of an engine assertion, a payload that the journal lost) parks its saga with an
+alarm and touches no other saga of the batch. A decision that reads payloads which stand in the
+journal is made again once they are read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rows of sagas are opened: the state is decoded, the definition is at hand.
 
-A saga that cannot be opened waits with a name: its definition cannot be loaded, or its state cannot be read. It is
-logged and counted, and touches no other saga.
+A saga that cannot be opened waits with a name: its definition cannot be loaded, or its state cannot
+be read. It is logged and counted, and touches no other saga.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A saga that breaks its own transaction is parked: it is logged, and asks for a person if that can be written."""
+"""A saga that breaks its own transaction is parked: it is logged, and asks for a person."""
 
 from __future__ import annotations
 

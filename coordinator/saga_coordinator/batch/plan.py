@@ -1,7 +1,8 @@
-"""What one transaction writes, planned from what was folded. Pure: it reads no clock and changes nothing.
+"""What one transaction writes, planned from what was folded.
 
-A `Batch` is what a loop leaves; a `Plan` is what the committer saves. Between them each saga is encoded, its
-wake-up is set, and its attention is compared with what stood there before.
+Pure: nothing here reads a clock or changes what it is given. A `Batch` is what a loop leaves; a
+`Plan` is what the committer saves. Between them each saga is encoded, its wake-up is set, and its
+attention is compared with what stood there before.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from saga_schemas.frozen import frozen
 from saga_schemas.trace_context import SAMPLED
 
 LOOK_AGAIN_US: Final = 1_000_000
-"""How soon a saga is looked at again whose due work could not be done yet, such as a limit that waits for replies."""
+"""How soon a saga is looked at again whose due work had to wait, as for replies to be read."""
 
 AttentionCleared = tuple[tuple[str, str], ...]
 

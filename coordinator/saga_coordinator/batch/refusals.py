@@ -1,4 +1,4 @@
-"""Messages that the broker refused, as far as this instance tried: the sweeper holds them, and people ask why."""
+"""The reasons, by outbox id, of the messages that this instance tried. The latest are kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MOST_REFUSALS: Final = 10_000
 
 
 class Refusals:
-    """Why the broker would not take messages, by outbox id, as far as this instance tried; the latest are kept."""
+    """The latest reasons, by outbox id, why the broker refused messages of this instance."""
 
     def __init__(self) -> None:
         self._reasons: OrderedDict[UUID, str] = OrderedDict()

@@ -1,7 +1,8 @@
 """The relay's hot path: committed messages go from memory to the Sender.
 
-A message's outbox row is deleted once the message is acknowledged. A message that is dropped on the way (the
-Sender is full or unhealthy, or the message too old) keeps its row, and the sweeper sends it (`loops/sweeper.py`).
+A message's outbox row is deleted once the message is acknowledged. A message that is dropped on the
+way (the Sender is full or unhealthy, or the message too old) keeps its row, and the sweeper sends
+it (`loops/sweeper.py`).
 """
 
 from __future__ import annotations
@@ -67,21 +68,21 @@ class Relay:
                 await self._clock.sleep(_BACKOFF_S)
 
     def _note_refused(self) -> None:
-        """What the broker will not take keeps its row; the sweeper holds it alone and tries again."""
+        """Note what the broker refused. Its row stays, and the sweeper tries it again later."""
         for refusal in self._sender.take_refused():
             known = about_record(refusal.record)
             self._refusals.note(refusal.ticket[1], refusal.reason)
             self._log.error("publish_refused", **known, outbox_id=str(refusal.ticket[1]), reason=refusal.reason)
 
     async def delete_acked(self) -> None:
-        """One transaction that only deletes by key."""
+        """Delete acknowledged rows, in a transaction of its own. Raises StoreError."""
         with self.deleting_acked() as tickets:
             if tickets:
                 async with self._store.transaction() as tx:
                     await tx.delete_outbox(tickets)
 
     async def drain(self, timeout_s: float) -> None:
-        """Graceful stop: send what is queued, delete what was acknowledged."""
+        """Stop gracefully: send what is queued, and delete what was acknowledged."""
         await self._sender.drain(timeout_s)
         try:
             async with asyncio.timeout(timeout_s):

@@ -1,1 +1,1 @@
-"""What comes from Kafka, before it is an engine event: positions, envelopes, payloads, dead letters."""
+"""What comes from Kafka, before it is an event: positions, envelopes, payloads, dead letters."""

@@ -1,7 +1,11 @@
-"""How old the knowledge is that replies are read: for a gauge, so that somebody sees when limits could not act.
+"""How long ago the replies of each topic were known to be read, for a gauge.
 
-Under load the position is never quite at the end; so an end that was measured is kept until the position has passed it, and everything
-written before that measurement is then read.
+A limit acts only when replies are read up to a time later than the limit. While this age grows,
+somebody can see that limits cannot act.
+
+Under load the position is never quite at the end of its partition. So a measured end is kept until
+the position has passed it; everything that was written before the measurement is then read, and the
+age is counted from there.
 """
 
 from __future__ import annotations
@@ -13,23 +17,29 @@ from saga_messaging.broker import TopicPartition
 
 
 class CatchUpAge:
-    """Of the partitions of one instance. Times are monotonic seconds."""
+    """The ages of one instance's partitions. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._read_up_to: dict[TopicPartition, float] = {}
-        """At first: when it became ours."""
+        """Since when each partition is known to be read; at first, since when it is ours."""
         self._to_reach: dict[TopicPartition, tuple[float, int]] = {}
 
     def measured(self, at: TopicPartition, began: float, end: int) -> None:
-        """The partition ended at `end` after `began`. The next measurement counts once this end is reached."""
+        """Note that the partition ended at `end` at some time after `began_s`.
+
+        The next measurement counts once the position has reached that end.
+        """
         self._to_reach.setdefault(at, (began, end))
 
     def replaced(self, at: TopicPartition) -> None:
-        """What was measured is of a topic that is no more."""
+        """Forget what was measured: the topic was replaced."""
         self._to_reach.pop(at, None)
 
     def by_topic(self, places: Mapping[TopicPartition, Place], now: float) -> dict[str, float]:
-        """Seconds, of the worst partition of each topic. What cannot be measured grows older."""
+        """By topic: the age in seconds of its worst partition.
+
+        A partition that is not measured grows older.
+        """
         self._read_up_to = {at: self._read_up_to.get(at, now) for at in places}
         for at, (began, end) in list(self._to_reach.items()):
             if at not in places:

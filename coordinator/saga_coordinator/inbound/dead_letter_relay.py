@@ -1,6 +1,7 @@
-"""Dead letters on their way from the database to their topics: page by page, as many as go in a look of the watchdog's.
+"""Dead letters go from the database to their topics, page by page.
 
-A letter that the broker will not take stands in nobody's way: its page is passed, and it comes again after the last one.
+A look of the watchdog's relays as many as its time allows. A letter that the broker refuses blocks
+no other: its page is passed, and it comes again after the last one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SEND_TIMEOUT_S: Final = 10.0
 
 
 class DeadLetterRelay:
-    """Sends what is not yet relayed, and notes what was sent."""
+    """Sends the letters that are not relayed yet, and marks those that were sent."""
 
     def __init__(self, store: Store, broker: Broker, topics: Topics, clock: Clock) -> None:
         self._store = store
@@ -33,7 +34,11 @@ class DeadLetterRelay:
         self._after: UUID | None = None
 
     async def look(self) -> None:
-        """Until there is none left, nothing of a page was taken, or the time is over. Raises what the broker said of the first refused."""
+        """Relay until none is left, nothing of a page was taken, or the time is over.
+
+        Raises:
+            BrokerError: What the broker said of the first letter that it refused.
+        """
         letters = await self._page()
         if not letters:
             return

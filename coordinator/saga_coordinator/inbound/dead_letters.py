@@ -1,7 +1,9 @@
-"""Records that could not be read: a row in the transaction that moves the offset, then relayed to the dead-letter topic.
+"""Dead letters: records that could not be read.
 
-So a missing or too small dead-letter topic neither stalls a partition nor loses the record. What is kept is cut to a bound; headers are
-kept as they came, for they are what an operator reads first; the reason never repeats the payload.
+A dead letter is a row, written in the transaction that moves the offset; it is relayed to its topic
+later. So a dead-letter topic that is missing or too small neither stalls a partition nor loses the
+record. Key and value are cut to a bound. Headers are what an operator reads first, and are kept as
+they came. The reason never repeats the payload.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from saga_schemas.topics import Topics
 
 
 def as_bad_message(error: Exception) -> BadMessage:
-    """What to say of a record that could not be read: the sender's fault, or a bug of ours, which is logged."""
+    """What to say of a record that could not be read. A bug of ours is logged as one."""
     if isinstance(error, BadMessage):
         return error
     structlog.get_logger("record_loop").error("reading_failed", exc_info=error)
@@ -50,7 +52,10 @@ def dead_letter(consumer: str, record: Record, bad: BadMessage, now: int) -> Dea
 
 
 def orphan(record: Record, saga_id: UUID, now: int) -> OrphanReply:
-    """A reply for a saga this database does not have: whole, for after a restore it is the only proof."""
+    """A reply for a saga that this database does not have.
+
+    It is kept whole: after a restore it is the only proof.
+    """
     return OrphanReply(
         id=new_id(now),
         saga_id=saga_id,

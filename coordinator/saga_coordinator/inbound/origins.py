@@ -1,8 +1,9 @@
-"""Where a store that is new begins: an empty database on a Kafka with a past must start none of the sagas of that past again.
+"""Where a new store begins to read: it must start no saga of Kafka's past again.
 
-A store is new until it is bound to its Kafka cluster, when a coordinator first reaches both. In that transaction it remembers the end of
-every partition of `saga.start`, and when it was made. A topic or partition that comes later is read from its beginning. The stand-in has
-no past: a store is never bound to it.
+A store is new until it is bound to its Kafka cluster, when a coordinator first reaches both. In
+that transaction it remembers the end of every partition of `saga.start`, and when it was made. A
+topic or partition that comes later is read from its beginning. The stand-in for Kafka has no past,
+and no store is ever bound to it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _WHO: Final = "saga serve"
 
 
 class Origin:
-    """Of one store, on one broker."""
+    """The origin of one store, on one broker."""
 
     def __init__(self, store: Store, broker: Broker, settings: Settings) -> None:
         self._store = store
@@ -37,7 +38,12 @@ class Origin:
         self._log = structlog.get_logger("origins")
 
     async def bind(self, kafka_cluster_id: str, *, from_beginning: bool) -> None:
-        """Bind a new store to this cluster; who comes second finds it bound. Raises BrokerError, StoreError."""
+        """Bind a new store to this cluster. Whoever comes second finds it bound.
+
+        Raises:
+            BrokerError: The broker is away.
+            StoreError: The store is away.
+        """
         ends, left = await self._ends()
         if from_beginning:
             ends, left = [], 0
@@ -55,7 +61,11 @@ class Origin:
             self._log.info("store_bound", starts=AT_BEGINNING if from_beginning else AT_END)
 
     async def rewind(self) -> None:
-        """`--starts-from-beginning` on a store that began at the end: once, whatever is started twice by it is found by its request id."""
+        """Read `saga.start` from its beginning, once, on a store that began at the end.
+
+        This is `--starts-from-beginning`. What was started already is found by its request id, and
+        not started again.
+        """
         if (await self._store.control(SCOPE, self._tenant)).get(STARTS) != AT_END:
             return
         partitions = (await self._broker.partitions([self._start_topic])).get(self._start_topic, frozenset())
@@ -65,13 +75,16 @@ class Origin:
         self._log.warning("starts_read_again", partitions=len(partitions))
 
     async def made_at(self) -> int | None:
-        """When this store was bound (microseconds, the database's clock); None of one that is older than this being kept, or where a
-        hand has written something else."""
+        """When this store was bound, in microseconds by the database's clock.
+
+        None when the store is older than this row, or when somebody has written something else into
+        it.
+        """
         value = (await self._store.control(SCOPE, self._tenant)).get(MADE_AT, "")
         return int(value) if value.isascii() and value.isdecimal() else None
 
     async def _ends(self) -> tuple[list[Advance], int]:
-        """The position at the end of each partition that holds something, and how many offsets lie before them."""
+        """The position at the end of each partition, and how many offsets lie before those ends."""
         partitions = (await self._broker.partitions([self._start_topic])).get(self._start_topic, frozenset())
         wanted = [TopicPartition(self._start_topic, number) for number in sorted(partitions)]
         consumer = self._broker.consumer(group=self._group)
@@ -79,7 +92,7 @@ class Origin:
             await consumer.start()
             first, ends = await consumer.earliest(wanted), await consumer.end_offsets(wanted)
             held = [at for at in wanted if ends.get(at, 0) > 0]
-            # What a store read of the stand-in before says nothing of this topic, so it is written over.
+            # A position that was read of the stand-in says nothing of this topic: overwrite it.
             advances = [
                 self._at(at.partition, ends[at], last_print=await _last_print(consumer, at, ends[at]), restart=True)
                 for at in held
@@ -103,6 +116,9 @@ class Origin:
 
 
 async def _last_print(consumer: Consumer, at: TopicPartition, end: int) -> bytes | None:
-    """By which a topic that was made again is told; None where the end is no record (a transaction's marker)."""
+    """The fingerprint by which a topic is known that was deleted and made again.
+
+    None where the end is no record, but a transaction's marker.
+    """
     record = await consumer.read_one(at, end - 1)
     return None if record is None else fingerprint(record)

@@ -1,8 +1,11 @@
-"""A consumer whose positions are rows of the store: what was applied and how far we read cannot come apart.
+"""A consumer whose positions are rows of the store, written together with what they applied.
 
-Kafka's own committed offsets are a hint for its tools. A partition counts as ours once its row was read and `seek` done. Each row holds
-fingerprints of the last record applied and of an anchor, because a topic may be deleted and made again under us: an applied offset beyond
-the end, or a record that is not the one we applied, means that the topic was replaced, and it is read again from its beginning.
+Kafka's own committed offsets are a hint for its tools. A partition counts as ours once its row was
+read and the consumer was sent there.
+
+Each row holds fingerprints of the last record applied and of an anchor, because a topic may be
+deleted and made again. A topic was replaced when the applied offset lies beyond its end, or when it
+holds another record there than the one we applied. It is then read from its beginning.
 """
 
 from __future__ import annotations
@@ -29,14 +32,14 @@ class Place:
     """Where we are in one partition."""
 
     next_offset: int
-    """What is stored: behind the last record applied."""
+    """The stored offset: behind the last record applied."""
     read_to: int
-    """As far as that, or further: there is nothing to be read before it any more, only markers and gaps. Never stored."""
+    """As far as that, or further where only markers and gaps follow. Never stored."""
     last_print: bytes | None = None
     anchor_offset: int | None = None
     anchor_print: bytes | None = None
     replaced: bool = False
-    """The topic is another one than what is stored: the next advance overwrites the row."""
+    """The topic was replaced: the next advance overwrites the row."""
 
 
 class PartitionReader:
@@ -98,11 +101,11 @@ class PartitionReader:
 
     @property
     def problems(self) -> list[str]:
-        """Partitions of ours that have not been read on for long although they have not been read to their end, as sentences."""
+        """A sentence for each partition of ours that has stood still for long before its end."""
         return self._watch.problems()
 
     def _note_read(self) -> None:
-        """Between two polls all that was delivered is applied, so what the consumer has passed is read."""
+        """Note how far the consumer is. Between two polls all that it delivered is applied."""
         for at, place in self.places().items():
             position = self._consumer.position(at)
             if position is not None and position > place.read_to:
@@ -119,7 +122,8 @@ class PartitionReader:
             readable = await self._consumer.readable_offsets(places) if places else {}
             ends = await self._consumer.end_offsets(places) if places else {}
         except BrokerError as error:
-            self._log.debug("reading_not_looked_at", error=str(error))  # a broker that is away is told of elsewhere
+            # A broker that is away is logged elsewhere.
+            self._log.debug("reading_not_looked_at", error=str(error))
             return
         reaches = {
             at: Reach(read_to=place.read_to, readable=readable[at], end=ends[at])
@@ -129,23 +133,30 @@ class PartitionReader:
         self._watch.look(now, reaches)
 
     async def _replace_if_stalled(self) -> None:
-        """Consumers can stall in silence: nothing came for long although there is something to read, or nothing was assigned."""
+        """Replace a consumer that has stalled in silence.
+
+        Nothing came although there is something to read, or nothing is assigned to it.
+        """
         behind = self._watch.behind
         if behind or (self._topics and not self._consumer.assignment() and self._alone_empty()):
             self._log.warning("consumer_stalled", behind=len(behind))
             await self._replace()
 
     async def _replace(self) -> None:
-        """By a fresh consumer, once that one has started: should the broker be away, the old one stays."""
+        """Replace the consumer once a fresh one has started; while the broker is away, it stays."""
         fresh = self._make_consumer()
         await fresh.start()
         stale, self._consumer = self._consumer, fresh
-        self._subscribed = frozenset()  # the next poll subscribes: not before the old one has left the group
+        # The next poll subscribes: the old consumer has left the group then.
+        self._subscribed = frozenset()
         self._places.clear()
         await stale.stop()
 
     def _alone_empty(self) -> bool:
-        """No partition for a minute (four spells). With more instances than partitions that is right; a new client is harmless."""
+        """Whether there was no partition for a minute (four spells).
+
+        With more instances than partitions that is right, and a new consumer does no harm.
+        """
         self._empty_spells += 1
         return self._empty_spells % 4 == 0
 
@@ -155,7 +166,7 @@ class PartitionReader:
         return {at: place for at, place in self._places.items() if at in ours}
 
     def advances(self, records: Sequence[Record]) -> list[Advance]:
-        """What to store in the transaction that applies these records."""
+        """How far the positions move, for the transaction that applies these records."""
         by_partition: dict[TopicPartition, list[Record]] = {}
         for record in records:
             by_partition.setdefault(record.source, []).append(record)
@@ -163,7 +174,8 @@ class PartitionReader:
 
     def _advance(self, at: TopicPartition, records: list[Record]) -> Advance:
         place, last = self._places[at], records[-1]
-        first = next((record for record in records if record.fault is None), None)  # what could not be read has no fingerprint
+        # A record that could not be read has no fingerprint.
+        first = next((record for record in records if record.fault is None), None)
         anchored = place.anchor_offset is not None and not place.replaced
         return Advance(
             topic=at.topic,
@@ -195,7 +207,10 @@ class PartitionReader:
         await self._hint()
 
     async def _hint(self) -> None:
-        """Kafka's tools are told once a second: each commit is a write of the broker's, and nothing of ours reads it."""
+        """Tell Kafka's tools the positions, once a second.
+
+        Each commit is a write for the broker, and nothing of ours reads it.
+        """
         now = self._clock.monotonic_s()
         if not self._hints or now - self._hinted_at < HINT_EVERY_S:
             return
@@ -208,9 +223,10 @@ class PartitionReader:
             self._log.debug("offset_hint_failed", error=str(error))
 
     async def reload(self) -> None:
-        """Somebody else moved a position, or a commit's fate is unknown: read all rows again and seek.
+        """Read all rows again and seek there.
 
-        Should that fail now, it is done before the next poll: what was delivered and not applied must come again.
+        Somebody else moved a position, or a commit's fate is unknown. Should reading fail now, it
+        is done before the next poll: what was delivered and not applied must come again.
         """
         self._reload_due = True
         await self._seek_all(self._consumer.assignment())
@@ -222,20 +238,20 @@ class PartitionReader:
         self._places[at] = replace(place, anchor_offset=place.next_offset - 1, anchor_print=place.last_print)
 
     async def was_replaced(self, at: TopicPartition, place: Place, first: int, end: int) -> bool:
-        """Does the topic hold something else than what we applied?"""
+        """Whether the topic holds something else than what we applied."""
         if place.next_offset > end:
             return True
         for offset, known in ((place.next_offset - 1, place.last_print), (place.anchor_offset, place.anchor_print)):
             if offset is None or known is None or offset < first:
                 continue
             record = await self._consumer.read_one(at, offset)
-            # One that cannot be read any more (a disk's fault, a codec) proves nothing: all would be read again for it.
+            # A record that cannot be read any more (a disk's fault, a codec) proves nothing.
             if record is not None and record.fault is None and fingerprint(record) != known:
                 return True
         return False
 
     def begin_again(self, at: TopicPartition) -> None:
-        """The topic was replaced: read it from its beginning, once the batch in hand is done (the loop that polls does it)."""
+        """Have a replaced topic read from its beginning, once the batch in hand is done."""
         self._to_restart.add(at)
 
     async def ends(
@@ -262,8 +278,8 @@ class PartitionReader:
             if at in ends and at in earliest:
                 await self._seek(at, stored.get((at.topic, at.partition)), earliest[at], ends[at])
             elif (place := self.places().get(at)) is not None:
-                # Not to be compared now (a broker that has just started may not know the topic yet): what was delivered and is not
-                # applied comes again all the same.
+                # Not to be compared now: a broker that has just started may not know the topic yet.
+                # What was delivered and is not applied comes again all the same.
                 self._consumer.seek(at, place.next_offset)
         self._log.info("partitions_taken", asked=len(positions), found=len(ends), topics=sorted({at.topic for at in ends}))
 
@@ -301,7 +317,7 @@ class PartitionReader:
 
 
 def fingerprint(record: Record) -> bytes:
-    """The fingerprint of a record: of all it holds but its offset, with the broker's time."""
+    """The fingerprint of a record: of everything in it but its offset, with the broker's time."""
     digest = hashlib.blake2b(digest_size=_PRINT_BYTES)
     digest.update(b"%d %d" % (record.timestamp_ms, len(record.headers)))
     for part in (record.key, record.value):

@@ -1,4 +1,7 @@
-"""Replies of one saga that came and could not be read: what a step that seems to wait for an answer really waits for."""
+"""Replies that came and could not be read.
+
+A step that seems to wait for an answer may wait for such a reply to become readable.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.times import format_us
 
 LOOKED_BACK_US: Final = 15 * 60 * 1_000_000
-"""A command without an answer is asked again at least every five minutes, and so is its reply refused."""
+"""How far to look back: a silent command is asked again every five minutes, and its reply refused.
+"""
 _ASKS: Final = 3
 """So many re-ask intervals are looked back over, where that is longer."""
 MOST: Final = 50
@@ -32,7 +36,7 @@ _WAY_OUT: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedReply:
-    """One that became a dead letter."""
+    """A reply that became a dead letter."""
 
     id: UUID
     at: int
@@ -46,7 +50,7 @@ class RefusedReply:
 
 
 async def refused_replies(store: Store, saga_id: UUID, now: int) -> dict[str, RefusedReply]:
-    """The latest of each step. Raises StoreError."""
+    """The latest refused reply of each step. Raises StoreError."""
     letters = await store.dead_letters_of(saga_key(saga_id), since=now - LOOKED_BACK_US, limit=MOST)
     found: dict[str, RefusedReply] = {}
     for letter in letters:
@@ -57,14 +61,17 @@ async def refused_replies(store: Store, saga_id: UUID, now: int) -> dict[str, Re
 
 
 def looked_back_to(now: int, definitions: Iterable[Definition]) -> int:
-    """Since when the refused replies of sagas that a limit is about to turn back are looked for: each of their steps was asked again
-    since then, and refused again, however long its re-ask interval is."""
+    """Since when to look for refused replies of sagas that a limit is about to turn back.
+
+    Each of their steps was asked again since then, and its reply refused again, however long its
+    re-ask interval is.
+    """
     caps_us = (step.timing.reask_cap_ms * 1000 for definition in definitions for step in definition.steps)
     return now - max(LOOKED_BACK_US, _ASKS * max(caps_us, default=0))
 
 
 def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:
-    """By saga: the steps that said that they are done, in a schema which is unknown."""
+    """By saga: the steps whose replies say that they are done, in an unknown schema."""
     found: dict[UUID, set[str]] = {}
     for letter in letters:
         said = dict(decode_headers(letter.headers))

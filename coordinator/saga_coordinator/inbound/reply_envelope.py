@@ -17,7 +17,7 @@ CONSUMER: Final = "replies"
 
 @frozen
 class IncomingReply:
-    """A reply whose envelope is good: it claims to be of this saga, and its token says that we asked."""
+    """A reply whose envelope is good: it is to a command of ours, by its token."""
 
     record: Record
     envelope: Envelope[ReplyHeaders]

@@ -1,6 +1,7 @@
 """The second stage of a reply: from its payload to an engine event.
 
-The payload needs the saga's definition, which pins the reader's schema, so it is read inside the batch's transaction.
+The payload needs the saga's definition, which pins the reader's schema, so it is read inside the
+batch's transaction.
 """
 
 from __future__ import annotations
@@ -23,10 +24,14 @@ class ReplyPayloads:
         self._topics = topics
 
     def read(self, reply: IncomingReply, compiled: CompiledDefinition) -> Reply:
-        """Read the payload, under the schema that the saga's definition pins; return the engine's event.
+        """Read the payload, under the schema that the saga's definition pins.
+
+        Returns:
+            The engine's event.
 
         Raises:
-            BadMessage: The definition has no such step, it is answered elsewhere, or the payload is not what it claims.
+            BadMessage: The definition has no such step, the step is answered on another topic, or
+                the payload is not what it claims.
         """
         headers = reply.headers
         step = compiled.definition.by_name.get(headers.step)
@@ -55,7 +60,7 @@ class ReplyPayloads:
         )
 
     def unknown_schema(self, reply: IncomingReply) -> int | None:
-        """The id of the schema that a done action's reply is written in, where it is not known here."""
+        """The id of the schema of a done action's reply, where that schema is not known here."""
         return unknown_schema(reply.envelope, self._catalog)
 
 

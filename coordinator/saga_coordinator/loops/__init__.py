@@ -1,1 +1,4 @@
-"""The background loops of an instance, one file a row of the table of roles (docs/ARCHITECTURE.md). Each is one `async def run(self)`."""
+"""The background loops of an instance, one file for each (docs/ARCHITECTURE.md lists them).
+
+Each is one `async def run(self)`.
+"""

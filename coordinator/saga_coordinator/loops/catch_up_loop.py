@@ -1,10 +1,11 @@
-"""Catch-up: up to what time the replies of each reply partition are applied.
+"""Catch-up: measuring up to what time the replies of each partition are applied.
 
-The loop measures it for each partition of this instance, and only while a limit that has passed waits
-for it. It reads the database's clock, then the list of partitions, then the end offsets. When
-everything before the end is read, and the fingerprints of the last applied record and of the anchor
-still match what the topic holds after that, it stores the time as `caught_up_at`. The order is the
-proof: a reply that was in the topic at that time lies before that end.
+A partition of ours is measured only while some passed limit waits for it. First the database's
+clock is read, then the list of partitions, then the end offsets. The time of that clock is stored
+as `caught_up_at` when everything before the end is applied, and when the topic still holds the last
+applied record and the anchor (their fingerprints match).
+
+The order is the proof: a reply that was in the topic at that time lies before that end.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ EVERY_S = 1.0
 REQUEST_LASTS_US = 10_000_000
 _STORE_TRIES = 10
 VERIFY_EVERY = 5
-"""Every so many rounds all partitions are compared with what we applied, limits or not: a topic may have been replaced under us."""
+"""After so many rounds every partition is compared with what we applied, wanted or not."""
 
 
 class CatchUpRequests:
-    """Who waits for which participants' replies to be read; shared by all instances through the store."""
+    """Which participants' replies somebody waits for; all instances share it through the store."""
 
     def __init__(self, store: Store, broker: Broker, topics: Topics, tenant: str) -> None:
         self._store = store
@@ -41,7 +42,7 @@ class CatchUpRequests:
         self._tenant = tenant
 
     async def request(self, participants: Collection[str]) -> None:
-        """Ask whoever owns the partitions to measure, for the next ten seconds."""
+        """Ask whoever owns the partitions to measure them, for the next ten seconds."""
         now = await self._store.now()
         async with self._store.transaction() as tx:
             for name in sorted(participants):
@@ -57,7 +58,10 @@ class CatchUpRequests:
         return frozenset(name for name, value in rows.items() if int(value) > now - REQUEST_LASTS_US)
 
     async def caught_up(self) -> Mapping[str, int]:
-        """By participant: the earliest caught_up_at over all partitions its reply topic has now. Absent: not caught up, or no topic."""
+        """By participant: the earliest `caught_up_at` of its reply topic's partitions.
+
+        A participant is absent when a partition of it was never measured, or when it has no topic.
+        """
         participants = await self.requested()
         if not participants:
             return {}
@@ -107,9 +111,7 @@ class CatchUpLoop:
             except (StoreError, BrokerError, TimeoutError) as error:
                 self._instruments.loops.failed(LOOP, error)
                 self._log.warning("drain_not_measured", error=one_line(error))
-            except (
-                Exception
-            ) as error:  # a bug must not end the process; while nothing is measured no limit acts, and /readyz says so
+            except Exception as error:  # a bug: no limit acts, and /readyz says so
                 self._instruments.loops.failed(LOOP, error)
                 self._instruments.loop_failed(LOOP)
                 self._log.error("drain_failed", exc_info=error)
@@ -143,11 +145,14 @@ class CatchUpLoop:
                 await self._store_time(partition, at, ends[partition])
 
     def show_age(self) -> None:
-        self._instruments.drained_age(self._age.by_topic(self._reader.places(), self._clock.monotonic_s()))
+        self._instruments.catch_up_age(self._age.by_topic(self._reader.places(), self._clock.monotonic_s()))
 
     async def _still_ours(self, at: TopicPartition, before: Place, first: int, end: int, *, wanted: bool) -> bool:
-        """Whether the topic holds what we had applied. Asked of the place before the ends were read: replies that were applied since
-        lie beyond that end, and a topic that has grown is not a topic that was replaced."""
+        """Whether the topic still holds what we had applied when the ends were read.
+
+        `before` is the place as it was before that: replies applied since lie beyond the end, and a
+        topic that has grown is no topic that was replaced.
+        """
         if not wanted and self._verified.get(at) == end and before.next_offset <= end:
             return True
         if await self._reader.was_replaced(at, before, first, end):
@@ -157,8 +162,11 @@ class CatchUpLoop:
         return True
 
     async def _store_time(self, at: TopicPartition, now: int, end: int) -> None:
-        """If everything before `end` is applied. Where replies never cease the place moves on between our look and the store: what holds
-        of it holds of the next one too."""
+        """Store the time, if everything before `end` is applied.
+
+        Where replies never cease, the place moves on between our look and the store. What holds of
+        it holds of the next place too, so the store is tried again.
+        """
         for _ in range(_STORE_TRIES):
             place = self._reader.places().get(at)
             if place is None or place.replaced or place.read_to < end:

@@ -1,8 +1,12 @@
-"""Whether all live instances can read each other's tokens: a command that one signs is answered to any of them.
+"""Whether all live instances can read each other's tokens.
 
-Each instance says every few seconds, in `control`, which key it signs with and which it verifies, by fingerprints. One row a set of keys,
-so the rows are as few as the sets that were ever in use; what was not said for a while is by nobody alive. Lists may differ while keys
-are changed (`k1,k2` beside `k2,k1`); what may not be is that one signs with a key another does not have.
+A command that one signs may be answered to any of them. Each instance writes every few seconds, in
+`control`, which key it signs with and which keys it verifies, as fingerprints. There is one row for
+each set of keys that was ever in use. A row that was not written for a while belongs to no live
+instance.
+
+Sets may differ while keys are changed (`k1,k2` beside `k2,k1`). What must not be is that one
+instance signs with a key that another does not have.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from saga_schemas.token import TokenKeys
 
 SCOPE: Final = "token_keys"
 STALE_US: Final = 15_000_000
-"""The watchdog says it every five seconds."""
+"""The watchdog writes the row every five seconds."""
 
 
 class KeysDiffer(ConfigurationError):
@@ -36,7 +40,7 @@ class _Said(BaseModel):
 
 
 def _read(value: str) -> _Said | None:
-    """None for what is no row of ours, as one edited by hand: it must keep nobody from starting."""
+    """The row; None when it is none of ours: a row edited by hand keeps nobody from starting."""
     try:
         return _Said.model_validate_json(value)
     except ValidationError:
@@ -44,7 +48,7 @@ def _read(value: str) -> _Said | None:
 
 
 class KeyAgreement:
-    """Of one instance."""
+    """The keys of one instance, compared with those of the others."""
 
     def __init__(self, store: Store, keys: TokenKeys, tenant: str, who: str) -> None:
         self._store = store
@@ -64,7 +68,12 @@ class KeyAgreement:
             )
 
     async def say(self) -> None:
-        """That an instance with these keys is alive, and then `check`. Raises KeysDiffer, StoreError."""
+        """Write that an instance with these keys is alive, then `check`.
+
+        Raises:
+            KeysDiffer: A live instance has other keys.
+            StoreError: The store is away.
+        """
         async with self._store.transaction() as tx:
             said = _Said(at=tx.now, signs=self._prints[self._current], keys=self._prints).model_dump_json()
             await tx.set_control(scope=SCOPE, tenant=self._tenant, name=self._own, value=said, who=self._who, why="alive")

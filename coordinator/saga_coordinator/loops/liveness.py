@@ -1,12 +1,15 @@
-"""Since when somebody has lived: fired timers and reached the broker, without a lapse.
+"""Liveness: since when some instance has fired timers and reached the broker, without a lapse.
 
-Limits act on silence, and silence proves something only while we ask and could hear. Every instance that fires timers beats once a
-second: it asks the broker, then says in the store (two rows in `control`) that it was seen, at the database's time read before that. Who
-finds that nobody was seen for longer than `LAPSE_US` writes that a new life begins. Probes of an earlier one do not count
-(`engine/timing.py`): what kept us away may have kept the participants away too.
+Limits act on silence, and silence proves something only while we ask and could hear. Every instance
+that fires timers beats once a second. It reads the database's time, asks the broker, and then
+writes that time into the store as the time at which it was seen (two rows in `control`). An
+instance that finds that nobody was seen for longer than `LAPSE_US` writes that a new life begins.
+Probes of an earlier life do not count (`engine/timing.py`): what kept us away may have kept the
+participants away too.
 
-An outage shorter than that goes unnoticed: it takes that much from a grace. What this instance knows is a hint that ages: when its own
-last beat is too old (it was suspended, the broker or the database is away), nobody knows, and no limit acts.
+An outage shorter than that goes unnoticed; it takes its length from a grace. What this instance
+knows is a hint that ages. When its own last beat is too old (it was suspended, or the broker or the
+database is away), it does not know whether anybody lives, and no limit acts.
 """
 
 from __future__ import annotations
@@ -45,7 +48,17 @@ class Liveness:
         who: str,
         instruments: Instruments,
     ) -> None:
-        """`sends`: commands leave, as far as this instance knows."""
+        """Prepare the beats.
+
+        Args:
+            store: Where beats are written.
+            broker: What a beat asks.
+            sends: Whether commands leave, as far as this instance knows.
+            tenant: Whose sagas.
+            clock: Paces the beats.
+            who: Is written beside each beat.
+            instruments: Where failures are counted.
+        """
         self._store = store
         self._broker = broker
         self._sends = sends
@@ -62,7 +75,14 @@ class Liveness:
         self._log = structlog.get_logger("life")
 
     def since(self, now: int) -> int | None:
-        """For a decision at `now`, of the database's clock; None: nobody knows that we live."""
+        """Since when somebody has lived, for a decision.
+
+        Args:
+            now: The decision's time, by the database's clock.
+
+        Returns:
+            The time at which this life began; None: nobody knows that we live.
+        """
         return self._since if now - self._seen_at <= LAPSE_US else None
 
     async def run(self) -> None:
@@ -72,8 +92,8 @@ class Liveness:
                 self.trouble = ""
                 self._instruments.loops.went(LOOP)
             except _TROUBLE as error:
-                self._tell(str(error) or type(error).__name__)
-            except Exception as error:  # a bug, or a row edited by hand: it holds up limits, and must not end the process
+                self._log_once(str(error) or type(error).__name__)
+            except Exception as error:  # a bug, or a row edited by hand: limits wait
                 self._log.error("beat_failed", exc_info=error)
                 self._instruments.loop_failed(LOOP)
                 self._instruments.loops.failed(LOOP, error)
@@ -81,9 +101,9 @@ class Liveness:
             await self._clock.sleep(EVERY_S)
 
     async def beat(self) -> None:
-        """Raises StoreError, BrokerError, TimeoutError: then we were not seen."""
+        """Beat once. Raises StoreError, BrokerError, TimeoutError: we were not seen then."""
         async with asyncio.timeout(LAPSE_US / 1e6):
-            at = await self._store.now()  # first: whatever takes long below makes us look older, not younger
+            at = await self._store.now()  # first, so that a long beat makes us look older
             if not self._sends():
                 raise BrokerError("commands do not leave")
             await self._reach()
@@ -109,8 +129,8 @@ class Liveness:
             raise
         self.kafka_away = None
 
-    def _tell(self, trouble: str) -> None:
-        """Once: no limit acts until it is over."""
+    def _log_once(self, trouble: str) -> None:
+        """Log the trouble once: no limit acts until it is over."""
         if not self.trouble:
             self._log.warning("limits_wait", error=trouble)
         self.trouble = trouble

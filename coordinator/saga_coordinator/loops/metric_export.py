@@ -1,7 +1,8 @@
 """The metrics over OTLP, every minute, when a collector is configured.
 
-An export blocks, so it runs in a thread with a time limit of its own. A collector that is away harms nothing: it is logged once, counted,
-and the next round carries everything again, for sums are cumulative.
+An export blocks, so it runs in a thread, with a time limit of its own. A collector that is away
+harms nothing. It is logged once and counted; sums are cumulative, so the next export carries
+everything again.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from saga_messaging.clock import Clock
 
 EXPORT_TIMEOUT_S: Final = 10.0
 LAST_EXPORT_S: Final = 2.0
-"""What a stop may take for the figures since the last round."""
+"""How long a stop may take to export the figures since the last round."""
 _METRICS_PATH: Final = "/v1/metrics"
 POINTS_AT_ONCE: Final = 2_000
 """Data points of one request: a collector takes 4 MiB."""
 
 
 class MetricExport:
-    """One loop."""
+    """Exports the metrics of this instance."""
 
     def __init__(
         self,
@@ -51,8 +52,8 @@ class MetricExport:
         self._started_ns = clock.unix_us() * 1000
         self._failures = 0
         self._well = False
-        """The last export was taken."""
-        self._complaints = ExporterErrors("metric")
+        """Whether the last export was taken."""
+        self._exporter_errors = ExporterErrors("metric")
         self._log = structlog.get_logger("metric_export")
 
     async def run(self) -> None:
@@ -69,7 +70,7 @@ class MetricExport:
             raise
         finally:
             exporter.shutdown()
-            self._complaints.close()
+            self._exporter_errors.close()
 
     async def once(self, exporter: MetricExporter) -> None:
         try:
@@ -77,10 +78,10 @@ class MetricExport:
         except Exception as error:
             self._failed(f"{type(error).__name__}: {error}")
         else:
-            self._succeeded() if result is MetricExportResult.SUCCESS else self._failed(self._complaints.last)
+            self._succeeded() if result is MetricExportResult.SUCCESS else self._failed(self._exporter_errors.last)
 
     def _export(self, exporter: MetricExporter, now_ns: int) -> MetricExportResult:
-        """In a thread."""
+        """Runs in a thread."""
         data = metrics_data(self._instruments.registry, self._resource, started_ns=self._started_ns, now_ns=now_ns)
         return exporter.export(data, timeout_millis=EXPORT_TIMEOUT_S * 1000)
 
@@ -99,7 +100,7 @@ class MetricExport:
 
 
 def metric_export(settings: Settings, instruments: Instruments, clock: Clock) -> MetricExport:
-    """For the endpoint of the settings."""
+    """The export to the endpoint of the settings."""
     identity = {"service.name": SERVICE_NAME, "service.instance.id": settings.instance or str(uuid4())}
     return MetricExport(
         instruments=instruments,
@@ -111,9 +112,14 @@ def metric_export(settings: Settings, instruments: Instruments, clock: Clock) ->
 
 
 def otlp_exporter(settings: Settings) -> MetricExporter:
-    """Headers, certificates and compression come from OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_…`)."""
+    """The exporter for the endpoint of the settings.
+
+    Headers, certificates and compression come from OpenTelemetry's own variables
+    (`OTEL_EXPORTER_OTLP_…`).
+    """
     assert settings.otlp_endpoint is not None
-    if settings.otlp_protocol == "grpc":  # imported when needed: a megabyte and a tenth of a second each
+    if settings.otlp_protocol == "grpc":
+        # Imported when needed: a megabyte and a tenth of a second each.
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc
 
         return Grpc(endpoint=settings.otlp_endpoint, timeout=EXPORT_TIMEOUT_S, max_export_batch_size=POINTS_AT_ONCE)

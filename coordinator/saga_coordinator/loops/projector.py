@@ -1,10 +1,11 @@
-"""The projector: spans of sampled sagas, made from journal records and sent to a collector.
+"""The projector: spans of sampled sagas are made from journal records and sent to a collector.
 
-What is owed stands in `span_due`, written in the transition's own transaction and deleted after the collector has acknowledged the spans:
-a crash anywhere loses none, and doing it twice gives the identical spans. So a collector that is away or slow costs rows of two numbers
-and nothing else; the catch-up comes when it is back.
+Owed spans stand in `span_due`. A row is written in the transition's own transaction, and deleted
+once the collector has acknowledged the spans. A crash anywhere so loses none, and sending twice
+sends identical spans. A collector that is away or slow costs rows of two numbers and nothing else;
+they are paid when it is back.
 
-One instance at a time exports, by advisory lock (efficiency only).
+One instance at a time exports, by an advisory lock. The lock saves work; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -28,21 +29,21 @@ from saga_schemas.topics import Topics
 from saga_schemas.trace_context import SAMPLED
 
 EVERY_S: Final = 1.0
-"""How long a span waits at most for its export, and most sagas are over by then: their journal is read once."""
+"""How long a span waits for its export. Most sagas end sooner, and their journal is read once."""
 PAUSE_CAP_S: Final = 10.0
 AGAIN_S: Final = 60.0
-"""New sagas never cease to come behind those that were passed over: these must not wait for the last of them."""
+"""How soon sagas that were passed over come again, even if new ones keep coming behind them."""
 BATCH_ROWS: Final = 400
 """Owed transitions of one export."""
 SHORT_JOURNAL: Final = 50
-"""Journals up to this many records are read together."""
+"""Journals of up to so many records are read together."""
 
 Owed = dict[UUID, list[int]]
 """By saga: the versions whose spans are owed."""
 
 
 class Projector:
-    """Pays what `span_due` says is owed."""
+    """Sends the spans that `span_due` owes."""
 
     def __init__(
         self,
@@ -62,7 +63,10 @@ class Projector:
         self._instruments = instruments
         self._rows = BATCH_ROWS
         self._after: UUID | None = None
-        """Sagas up to this one are passed over: the last was refused alone. They come again after all others, or after AGAIN_S."""
+        """Sagas up to this id are passed over: the last of them was refused alone.
+
+        They come again after all others, or after AGAIN_S.
+        """
         self._passed_over_s = 0.0
         self._trouble: str | None = None
         self._log = structlog.get_logger("projector")
@@ -75,9 +79,9 @@ class Projector:
                     more = await self.export_some()
                     pause = EVERY_S
                 except (StoreError, SpansRefused, TimeoutError) as error:
-                    self._tell(str(error) or type(error).__name__)
+                    self._log_once(str(error) or type(error).__name__)
                     more, pause = False, min(pause * 2, PAUSE_CAP_S)
-                except Exception as error:  # a bug here must not take sagas down with it: the rows stay
+                except Exception as error:  # a bug must not end the process: the rows stay
                     self._log.error("projection_failed", exc_info=error)
                     self._instruments.loop_failed("projector")
                     more, pause = False, PAUSE_CAP_S
@@ -87,7 +91,15 @@ class Projector:
             self._collector.close()
 
     async def export_some(self) -> bool:
-        """Export one batch; whether there is more at once. Raises StoreError, SpansRefused."""
+        """Export one batch.
+
+        Returns:
+            Whether there is more to export at once.
+
+        Raises:
+            StoreError: The store is away.
+            SpansRefused: The collector did not take them; smaller batches come next.
+        """
         owed = await self._owed()
         if not owed:
             wrapped, self._after = self._after is not None, None
@@ -118,7 +130,7 @@ class Projector:
         return owed
 
     async def _pay(self, owed: Owed) -> None:
-        """Export what is owed and, once it is acknowledged, forget it."""
+        """Export what is owed and, once it is acknowledged, delete the rows."""
         rows = await self._store.sagas(owed)
         short = [row.id for row in rows.values() if row.version <= SHORT_JOURNAL]
         journals = await self._store.journals(short)
@@ -147,7 +159,11 @@ class Projector:
             self._instruments.spans_exported(len(batch))
 
     def _make_way(self, owed: Owed) -> None:
-        """Should one saga's spans be refused for good, or fail by a bug, the others' must still go: smaller batches, in the end one."""
+        """Make the next batch smaller, in the end one saga.
+
+        A saga whose spans are always refused, or that meets a bug, is so found and passed over; the
+        spans of the others still go.
+        """
         if len(owed) == 1:
             self._pass_over(next(iter(owed)))
         self._rows = max(self._rows // 4, 1)
@@ -157,8 +173,8 @@ class Projector:
             self._passed_over_s = self._clock.monotonic_s()
         self._after = saga_id
 
-    def _tell(self, error: str) -> None:
-        """Once an outage."""
+    def _log_once(self, error: str) -> None:
+        """Log the trouble once an outage."""
         if self._trouble is None:
             self._log.warning("spans_delayed", error=error)
         self._trouble = error
@@ -170,7 +186,11 @@ class Projector:
 
 
 def _wanted(spans: Sequence[Span], row: SagaRow, versions: Sequence[int]) -> list[Span]:
-    """Of a sampled saga, what the owed transitions completed; of one that was sampled because it failed, everything up to there."""
+    """The spans that are owed.
+
+    Of a sampled saga these are the spans that the owed transitions completed. Of a saga that was
+    sampled because it failed, they are all spans up to there.
+    """
     if row.trace_flags & SAMPLED:
         due = set(versions)
         return [span for span in spans if span.completed_by in due]

@@ -1,14 +1,15 @@
-"""Poll, apply, go on: what every loop does that reads Kafka, with an answer for each await that can fail.
+"""Poll, apply, go on: what every loop does that reads Kafka.
 
-After trouble that passes, the loop waits a moment, reads the positions again and tries the same records. The store
-knows what was applied, so nothing is lost and nothing doubled.
-After a failure that would come again (a bug, a row the database refuses), the records are applied one by one at
-once, so that the others go their way. The guilty record is tried three times and becomes a dead letter. Should even
-that fail, the loop goes on trying, and /readyz says so.
+Each await that can fail has an answer. After trouble that passes, the loop waits a moment, reads
+the positions again and tries the same records. The store knows what was applied, so nothing is lost
+and nothing doubled. After a failure that would come again (a bug, a row the database refuses), the
+records are applied one by one at once, so that the others go their way. The guilty record is tried
+three times and becomes a dead letter. Should even that fail, the loop goes on trying, and /readyz
+says so.
 
-Under load the loop gathers: after a middling batch it waits as long as that batch took, 10 ms at most, before it
-polls again. A transaction costs much the same for ten records and for thirty (ADR 0014). After a few records, as
-when one saga goes alone, it does not wait.
+Under load the loop gathers: after a middling batch it waits as long as that batch took, 10 ms at
+most, before it polls again. A transaction costs much the same for ten records and for thirty (ADR
+0014). After a few records, as when one saga goes alone, it does not wait.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ TRIES_ALONE = 3
 ALONE_S = 0.3
 """The pause between these tries. The records behind it so wait no longer than a second in all."""
 QUIET_POLLS = 20
-"""After so many polls without a record, an earlier failure is over: another instance has the partition now."""
+"""After so many polls without a record, an earlier failure is over."""
 GATHER_S = 0.01
 """The longest wait for company."""
 GATHER_FROM = 8
@@ -48,7 +49,9 @@ Apply = Callable[[Sequence[Record]], Awaitable[None]]
 
 
 class RecordLoop:
-    """`follow` sees to the topics before each poll; `apply` is one transaction for all records of a poll."""
+    """One loop. `follow` sees to the topics before each poll; `apply` is one transaction for a
+    poll.
+    """
 
     def __init__(
         self,
@@ -126,7 +129,10 @@ class RecordLoop:
         self._instruments.loop_failed(self._name)
 
     async def _take_in(self, records: Sequence[Record]) -> None:
-        """All in one transaction. Should that fail in a way that comes again, each in one of its own."""
+        """All in one transaction.
+
+        Should that fail in a way that comes again, each in one of its own.
+        """
         try:
             await self._apply(records)
         except Exception as error:

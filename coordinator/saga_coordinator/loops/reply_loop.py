@@ -1,16 +1,18 @@
 """The reply loop: one poll, one transaction.
 
-The envelope of every reply is read (headers, token). The sagas are locked in id order, the payloads are read, all
-replies of one saga are folded in memory. One transaction stores the sagas, the positions, and what could not be
-applied:
+The envelope of every reply is read (headers, token). The sagas are locked in id order, the payloads
+are read, all replies of one saga are folded in memory. One transaction stores the sagas, the
+positions, and what could not be applied:
 
 - an unreadable record becomes a dead letter;
-- a reply for a saga that somebody else holds right now becomes an inbox event, which the timer loop picks up;
+- a reply for a saga that somebody else holds right now becomes an inbox event, which the timer loop
+  picks up;
 - a reply for a saga that this database does not have becomes an orphan;
-- a reply for a saga that is older than this store (it is new, Kafka is not) is counted and passed over.
+- a reply for a saga that is older than this store (it is new, Kafka is not) is counted and passed
+  over.
 
-One saga's error never fails the batch. A bug parks that saga with an alarm. When a saga's rows break the transaction,
-the sagas go one by one.
+One saga's error never fails the batch. A bug parks that saga with an alarm. When a saga's rows
+break the transaction, the sagas go one by one.
 """
 
 from __future__ import annotations
@@ -82,8 +84,22 @@ class ReplyLoop:
         batch_records: int,
         made_at: int | None = None,
     ) -> None:
-        """Args:
-        made_at: When the store was made, if that is known; it cannot have lost the row of an older saga.
+        """Prepare the loop.
+
+        Args:
+            reader: Reads the reply topics.
+            committer: Opens and commits batches.
+            definitions: Names the participants, and finds schemas.
+            envelopes: The first stage of a reply.
+            payloads: The second stage.
+            loader: Opens sagas.
+            events: Applies events.
+            topics: Names topics.
+            clock: Paces looks at the topics.
+            instruments: What is counted.
+            batch_records: The most records of a poll.
+            made_at: When the store was made, if that is known; it has lost the row of no older
+                saga.
         """
         self._reader = reader
         self._committer = committer

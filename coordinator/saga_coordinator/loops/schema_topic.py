@@ -1,8 +1,9 @@
-"""`saga.schemas`: every schema this coordinator knows, so that whoever meets one that it does not know finds it there.
+"""`saga.schemas`: every schema that this coordinator knows, for readers that lack one.
 
-The topic is a projection of the table `schema` and is compared with it, never trusted: what is missing or different is written again, by
-whichever instance sees it first; several that write the same do no harm. So the topic may be deleted, or lose what is old. It is read
-whole only when its offsets say that it changed.
+The topic is a projection of the table `schema`. It is compared with the table and never trusted.
+The instance that sees first that a schema is missing or different writes it again; it does no harm
+when several write the same. So the topic may be deleted, or lose what is old. It is read whole only
+when its offsets say that it changed.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class SchemaTopic:
         self._log = structlog.get_logger("schemas")
 
     async def run(self) -> None:
-        """Until cancelled. What does not work is told once and tried again."""
+        """Compare and write, until cancelled. Trouble is logged once and tried again."""
         next_look = 0.0
         while True:
             now = self._clock.monotonic_s()

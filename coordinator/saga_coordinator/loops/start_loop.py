@@ -1,4 +1,7 @@
-"""The start loop: `saga.start`, one poll, one transaction. A start that is refused is a dead letter; the offset moves on."""
+"""The start loop: one poll of `saga.start`, one transaction.
+
+A start that is refused becomes a dead letter, and the offset moves on.
+"""
 
 from __future__ import annotations
 

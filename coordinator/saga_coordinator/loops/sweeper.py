@@ -1,8 +1,12 @@
-"""The sweeper: what the hot path dropped, or a dead process never sent, is sent again from the stored journal.
+"""The sweeper: messages that the hot path dropped, or that a dead process never sent, are sent
+again.
 
-Per shard, one owner by advisory lock (efficiency only). It reads rows older than the dispatch window and a margin, from the beginning of
-the shard each time, never after a high-water mark: a row whose transaction committed late is not skipped. No transaction is open while
-sending. A record the broker refuses is held alone, backs off, and blocks no other.
+The message is made again from the stored journal. Each shard has one owner at a time, by an
+advisory lock; the lock saves work, and nothing depends on it. The sweeper reads rows that are older
+than the dispatch window and a margin. It reads from the beginning of the shard each time, never
+after a high-water mark, so that a row whose transaction committed late is not skipped. No
+transaction is open while it sends. A record that the broker refuses waits alone, each time longer,
+and blocks no other.
 """
 
 from __future__ import annotations
@@ -76,7 +80,9 @@ class Sweeper:
             await self._drop_producer()
 
     async def _sweep_all(self) -> None:
-        """One round. A store or broker that is away for one shard is away for all: the rest waits for the next round."""
+        """One round. A store or a broker that is away for one shard is away for all: the rest waits
+        for the next round.
+        """
         try:
             before = await self._store.now() - OLDER_THAN_US
             swept = [await self._sweep_safely(shard) for shard in await self._store.outbox_shards(before)]
@@ -88,7 +94,9 @@ class Sweeper:
             await self._drop_producer()
 
     async def _sweep_safely(self, shard: int) -> bool:
-        """A bug must end neither the process nor the other shards: the rows stay, and somebody is told."""
+        """Sweep a shard. A bug ends neither the process nor the other shards: it is logged, and the
+        rows stay.
+        """
         try:
             await self.sweep(shard)
             return True
@@ -123,7 +131,7 @@ class Sweeper:
         errors = await producer.send_all([record for _, record in owed], timeout_s=SEND_TIMEOUT_S)
         sent = [each.row for (each, _), error in zip(owed, errors, strict=True) if error is None]
         for (each, _), error in zip(owed, errors, strict=True):
-            if isinstance(error, RecordRefused):  # anything else is the broker's trouble, not the record's: again next round
+            if isinstance(error, RecordRefused):  # other trouble is the broker's: again next round
                 self._hold(each, str(error))
         if sent:
             async with self._store.transaction() as tx:
@@ -145,7 +153,8 @@ class Sweeper:
         found = [await self._read(row, records.get((row.saga_id, row.version))) for row in rows]
         for owed in found:
             if owed.record is None:
-                self._hold(owed, "it cannot be read: see the log")  # nor may it stand before the others each round
+                # It must not stand before the others in each round.
+                self._hold(owed, "it cannot be read: see the log")
         return found
 
     async def _read(self, row: OutboxRow, record: JournalRow | None) -> _Owed:

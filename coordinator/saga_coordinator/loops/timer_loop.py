@@ -1,13 +1,14 @@
-"""The timer loop: it wakes sagas whose wake-up is due, and sagas for which something waits in the inbox.
+"""The timer loop: it wakes sagas whose wake-up is due, and sagas for which something waits in the
+inbox.
 
-A timer that fires is a request to the engine, which decides. Whoever holds a saga's lock leaves its
-wake-up in place, so skipping a locked saga loses nothing. A limit that has passed acts only once the
-replies concerned are read up to a later time. The loop asks for that reading (a row in `control`), and
-the instance that owns the partitions does it (`catch_up_loop.py`). The step must also have been probed
-since an instance last came to life (`liveness.py`).
+A fired timer is a request to the engine, which decides. A locked saga is skipped: whoever holds it
+leaves its wake-up in place, so nothing is lost. A limit that has passed acts only once the replies
+concerned are read up to later than it. The loop asks for that reading (a row in `control`), and
+whoever owns the partitions does it (`loops/catch_up_loop.py`). The limit must also have been probed
+in the life that goes on now (`loops/liveness.py`).
 
-When a saga breaks the batch's transaction, it is searched for at once. The others go on. The guilty
-one is parked (`parking.py`) and left alone for a while, each time longer.
+When a saga breaks the batch's transaction, the sagas go one by one. The guilty one is parked
+(`batch/parking.py`) and left alone for a while, each time longer.
 """
 
 from __future__ import annotations
@@ -98,12 +99,14 @@ class TimerLoop:
         self._instruments.loop_failed(LOOP)
 
     async def _idle_s(self) -> float:
-        """Until the next wake-up, but never long: others leave inbox events without telling."""
+        """How long to sleep: until the next wake-up, but never long, for others leave inbox events
+        without a word.
+        """
         next_due = await self._store.earliest_due_in_s()
         return _MAX_SLEEP_S if next_due is None else min(max(next_due, IDLE_S), _MAX_SLEEP_S)
 
     async def once(self) -> bool:
-        """One batch. True when it was full of work, so the next should follow at once."""
+        """One batch. Returns whether it was full, so that the next should follow at once."""
         due = await self._store.due(self._batch_sagas + len(self._backoff))
         due = self._backoff.ready(due, self._clock.monotonic_s())[: self._batch_sagas]
         if not due:
@@ -134,8 +137,8 @@ class TimerLoop:
     async def _wake(self, due: list[UUID], caught_up: Mapping[str, int]) -> list[SagaWork]:
         """One transaction for these sagas, but for those that somebody else holds.
 
-        A saga that cannot be opened stays due. It is left alone for a while, or many of its kind would take the
-        places of all others.
+        A saga that cannot be opened stays due. It is left alone for a while, or many of its kind
+        would take the places of all others.
 
         Returns:
             The sagas that were woken.
@@ -176,8 +179,19 @@ class TimerLoop:
     async def _unread(
         self, tx: Transaction, works: Mapping[UUID, SagaWork], env: Env, letters: Iterable[DeadLetter]
     ) -> Mapping[UUID, frozenset[str]]:
-        """Of sagas that a limit is about to turn back: the steps that are done by a reply nobody here can read yet. `letters`: those
-        of this very batch, which no query finds."""
+        """The steps that are done by a reply which nobody here can read yet.
+
+        A limit that is about to turn a saga back must not act on such a step.
+
+        Args:
+            tx: The open transaction.
+            works: The sagas of the batch.
+            env: The time of the decision.
+            letters: Dead letters of this very batch, which no query finds.
+
+        Returns:
+            The steps of each such saga.
+        """
         limited = {
             saga_id: work.compiled.definition
             for saga_id, work in works.items()
@@ -190,8 +204,8 @@ class TimerLoop:
     def _from_inbox(self, work: SagaWork, left: list[InboxEvent], now: int) -> tuple[list[Reply], list[DeadLetter]]:
         """The replies that were left for the saga.
 
-        One that cannot be read after all (its token's key was taken away meanwhile) becomes a dead letter, as it
-        would have at once.
+        One that cannot be read after all (its token's key was taken away meanwhile) becomes a dead
+        letter, as it would have at once.
         """
         replies: list[Reply] = []
         unreadable: list[DeadLetter] = []

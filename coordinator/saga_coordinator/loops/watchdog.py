@@ -1,7 +1,8 @@
 """The watchdog: what must be looked at again and again, whatever the sagas do.
 
-Definitions and schemas are read again every two seconds; every five, topics are created where missing, the instance's row is renewed,
-gauges are read, unreadable records are relayed to their dead-letter topic, and it is noticed who reads no commands.
+Every two seconds definitions and schemas are read again. Every five seconds missing topics are
+created, the instance's row is renewed, gauges are read, unreadable records are relayed to their
+dead-letter topic, and participants whose commands nobody reads are noticed.
 """
 
 from __future__ import annotations
@@ -33,18 +34,20 @@ DEFINITIONS_EVERY_S = 2.0
 EVERY_S = 5.0
 INSTANCE_STALE_S = 20.0
 UNREAD_AFTER_S = 30.0
-FIGURES_REST = 20
-"""After the figures were read, so many times as long nobody reads them."""
+FIGURES_PAUSE = 20
+"""Counting the sagas pauses for so many times as long as it took."""
 READING = "reading"
-"""The name under which partitions of ours that stand still are told."""
+"""The name of the problem that partitions of ours stand still."""
 
 
 LETTERS: Final = "dead_letters"
-"""Told by the log and the gauge alone: a letter that its topic will not take keeps no instance from its work."""
+"""Shown by the log and the gauge alone: a dead letter that its topic refuses keeps no instance from
+its work.
+"""
 
 
 class Watchdog:
-    """Two small loops of one instance."""
+    """The small loops of one instance."""
 
     def __init__(
         self,
@@ -117,7 +120,8 @@ class Watchdog:
             await self._try("definitions", self._definitions.refresh)
             if self._definitions.changed.is_set():
                 self._definitions.changed.clear()
-                await self._try("topics", self.ensure_topics)  # before the first command of a new definition is sent
+                # Before the first command of a new definition is sent.
+                await self._try("topics", self.ensure_topics)
             await happened(self._definitions.changed, self._clock, DEFINITIONS_EVERY_S)
 
     async def _look_around(self) -> None:
@@ -130,7 +134,11 @@ class Watchdog:
             await self._clock.sleep(EVERY_S)
 
     async def _stay_known(self) -> None:
-        """Apart from what asks Kafka, which may take long while that is away: the others must not take us for dead then."""
+        """Renew the instance's row and its token keys.
+
+        This has a loop of its own: what asks Kafka may take long while Kafka is away, and the other
+        instances must not take us for dead then.
+        """
         while True:
             await self._try("instance", self._renew_instance)
             await self._try("token_keys", self._key_agreement.say)
@@ -143,7 +151,7 @@ class Watchdog:
             self._note(what, one_line(error))
         except ConfigurationError:
             raise
-        except Exception as error:  # a bug in one of these must end neither the others nor the process
+        except Exception as error:  # a bug ends neither the others nor the process
             self._log.error("watchdog_failed", what=what, exc_info=error)
             self._instruments.loop_failed("watchdog")
             self._note(what, type(error).__name__)
@@ -157,11 +165,18 @@ class Watchdog:
         self._problems[what] = text
 
     async def ensure_topics_at_start(self) -> None:
-        """Before the first loop: consumers then find their topics. What cannot be made now is told, and tried again."""
+        """Create topics before the first loop runs, so that consumers find them. Trouble is logged,
+        and tried again later.
+        """
         await self._try("topics", self.ensure_topics)
 
     async def ensure_topics(self) -> None:
-        """Create what is missing, where it may be created; where not, the instance says so and goes on."""
+        """Create the topics that are missing.
+
+        Raises:
+            BrokerError: The broker is away, or does not let us create one; the instance reports it
+                and goes on.
+        """
         participants = await self._definitions.participants()
         wanted = {self._topics.start, self._topics.events, self._topics.dlq(REPLIES), self._topics.dlq(STARTS)}
         for name in participants:
@@ -176,7 +191,9 @@ class Watchdog:
             raise ConfigurationError(f"another live coordinator is called {self._instance}: give each its own --instance")
 
     async def _figures(self) -> None:
-        """Counting open sagas takes longer the more there are: it never takes more than a share of the time."""
+        """Read the gauges, then pause: counting takes longer the more sagas are open, and must stay
+        a small share of the time.
+        """
         began = self._clock.monotonic_s()
         if began < self._figures_after:
             return
@@ -184,7 +201,7 @@ class Watchdog:
         self._sampling.owed(figures.spans_due)
         self._instruments.figures(figures)
         ended = self._clock.monotonic_s()
-        self._figures_after = ended + (ended - began) * FIGURES_REST
+        self._figures_after = ended + (ended - began) * FIGURES_PAUSE
 
     async def _who_reads(self) -> None:
         participants = await self._definitions.participants()

@@ -1,1 +1,1 @@
-"""One saga within one batch: its decoded state, what its events did to it, and the messages that follow."""
+"""One saga within one batch: its decoded state, what events do to it, the messages that follow."""

@@ -1,7 +1,8 @@
-"""From facts to messages: the command or lifecycle event a journal record points at, as the record that goes to Kafka.
+"""From facts to messages: the record for Kafka of a command or a lifecycle event.
 
-Used right after a commit and again by the sweeper from the stored journal, so the same outbox row always gives the same message:
-everything comes from the journal record, the saga's row and the definition; nothing is drawn or read from a clock.
+A message is made right after its commit, and made again by the sweeper from the stored journal.
+Both give the same bytes: everything comes from the journal record, the saga's row and the
+definition, and nothing is drawn or read from a clock.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Decoded states, so that a saga whose next reply comes to the instance that wrote it last is not decoded again.
+"""Decoded states: a saga is not decoded again when its next reply comes to the same instance.
 
-A hint and never the truth: what counts is the row. The cached state is used only for exactly the bytes it was encoded as.
+The cache is a hint, and the row is the truth: a cached state is used only for exactly the bytes
+that it was encoded as.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from saga_coordinator.engine.state import Saga
 
 MAX_SAGAS: Final = 2_048
 MAX_BYTES: Final = 16 * 1024
-"""Larger states are decoded each time: the cache stays within some tens of megabytes whatever sagas carry."""
+"""Larger states are decoded each time, so that the cache stays within some tens of megabytes."""
 
 
 class StateCache:
@@ -33,7 +34,9 @@ class StateCache:
         return decode_saga(str(saga_id), state, format)
 
     def wrote(self, saga_id: UUID, state: bytes, saga: Saga) -> None:
-        """What was encoded; whether it will be committed is not known yet. A finished saga is not read again."""
+        """Remember the state that a commit has written. A finished saga is not read again: it is
+        forgotten.
+        """
         key = saga_id.int
         if saga.final or len(state) > MAX_BYTES:
             self._states.pop(key, None)

@@ -1,8 +1,9 @@
 """One saga within one batch: its events are folded in memory.
 
-A SagaWork stands between the pure engine and the store. It decodes the row's state and lets the engine decide.
-For each transition it keeps the journal record, the outbox pointers, and the messages that may be sent once the
-commit is known. It does no I/O. What the transaction then writes of it is planned in `batch/plan.py`.
+A SagaWork stands between the pure engine and the store. It decodes the row's state and lets the
+engine decide. For each transition it keeps the journal record, the outbox pointers, and the
+messages that may be sent once the commit is known. It does no I/O. What the transaction then writes
+of it is planned in `batch/plan.py`.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ class SagaWork:
     attention_before: frozenset[tuple[str, str]] = frozenset()
     moved: list[Moved] = field(default_factory=list)
     payloads: dict[Wanted, bytes | None] = field(default_factory=dict)
-    """Kept payloads that are at hand: read for a decision, or brought by a transition that is not committed yet."""
+    """Kept payloads at hand: those read for a decision, and those brought by transitions of this
+    batch.
+    """
     stale_replies: int = 0
     """Replies that changed nothing."""
 
@@ -102,7 +105,12 @@ class SagaWork:
         return SagaIdentity.of(self.row, self.compiled.definition)
 
     def apply(self, event: Event, env: Env, *, actor: str | None = None) -> tuple[Fact, ...]:
-        """Let the engine decide on one event: one transition, one journal record, or nothing. Raises Refused, PayloadsWanted."""
+        """Let the engine decide on one event: one transition with one journal record, or nothing.
+
+        Raises:
+            Refused: An operator's event is refused.
+            PayloadsWanted: The decision reads payloads that stand in the journal.
+        """
         facts, saga = transition(
             self.compiled.definition, self.saga, event, env, empty=self.context.empty, payloads=self.payloads
         )
@@ -111,7 +119,8 @@ class SagaWork:
         if not facts:
             return facts
         assert saga is not None
-        outbox, messages = self._messages(facts, saga.version, env.now)  # what can fail goes first: all changes, or nothing
+        # What can fail goes first, so that all changes or nothing.
+        outbox, messages = self._messages(facts, saga.version, env.now)
         before, self.saga = self.saga, saga
         self._record(facts, type(event).__name__.lower(), env.now, actor)
         self.payloads.update(brought(facts, saga))
@@ -150,7 +159,9 @@ class SagaWork:
         return outbox, messages
 
     def park(self, env: Env) -> None:
-        """An event could not be applied because of a bug: alarm, as a transition of its own, and leave the rest as it is."""
+        """Raise the alarm, as a transition of its own, after a bug kept an event from being
+        applied.
+        """
         if self.saga is None or self.saga.attention == PARKED or self.saga.final:
             return
         facts = (SagaChanged(row="bug", changes={"attention": PARKED}),)

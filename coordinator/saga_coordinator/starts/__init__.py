@@ -1,1 +1,1 @@
-"""Starting sagas: what a start means, its checks, and batches of starts in one transaction."""
+"""Starting sagas: what a start asks for, its checks, and batches of starts in one transaction."""

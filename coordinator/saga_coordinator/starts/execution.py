@@ -1,8 +1,8 @@
 """Prepared starts are carried out, in batches, from HTTP and from `saga.start`.
 
-A start is idempotent twice over: by its request id always, by its business key while that is held. Both are rows that
-are inserted before the saga, in the same transaction and in sorted order. Two instances that start the same thing
-meet at such a row, and one of them sees the other's saga.
+A start is idempotent twice over: by its request id always, by its business key while that is held.
+Both are rows that are inserted before the saga, in the same transaction and in sorted order. Two
+instances that start the same thing meet at such a row, and one of them sees the other's saga.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ class StartExecution:
         self._context = context
 
     async def carry_out(self, starts: Sequence[Prepared]) -> list[StartResult | Exception]:
-        """One transaction for all that cannot be refused by their claim, one for each of the others.
+        """One transaction for all that cannot be refused by their claim, one for each of the
+        others.
 
         Returns:
-            What became of each start, in their order. A start that makes the database refuse its rows, or that meets a bug, has
+            What became of each start, in their order. A start that makes the database refuse its
+                rows, or that meets a bug, has
             the exception as its own answer, and costs no other start its own.
 
         Raises:

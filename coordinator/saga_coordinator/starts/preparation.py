@@ -1,6 +1,7 @@
 """What a start means: its definition, its input, its business key, and the saga it would begin.
 
-Nothing is stored here. What a `Prepared` start can still lose is its claims (`starts/execution.py`).
+Nothing is stored here. What a `Prepared` start can still lose is its claims
+(`starts/execution.py`).
 """
 
 from __future__ import annotations
@@ -115,8 +116,9 @@ class StartPreparation:
     async def _look_again(self, asked_at_s: float) -> None:
         """Return after a look that began later than the start came in.
 
-        What was registered before the start came in must be found, on any instance. All who wait share one look, and
-        there are at most five a second, however many starts name what does not exist.
+        What was registered before the start came in must be found, on any instance. All who wait
+        share one look, and there are at most five a second, however many starts name what does not
+        exist.
         """
         async with self._looking:
             if self._looked_at_s > asked_at_s:

@@ -1,4 +1,6 @@
-"""Starts over HTTP: what has arrived goes into one transaction together (natural batching, no linger)."""
+"""Starts over HTTP: what has arrived goes into one transaction together (natural batching, no
+linger).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the doors (HTTP, `saga.start`) ask of the coordinator, and how it says no.
+"""What the doors (HTTP, `saga.start`) ask of the coordinator, and how it refuses.
 
-Codes are stable and public: they are the `code` of the HTTP problem and of a start's dead letter. Details name fields and types, never
-values: what somebody sent is not repeated to anybody.
+Codes are stable and public: they are the `code` of the HTTP problem and of a start's dead letter.
+Details name fields and types, never values: what somebody sent is repeated to nobody.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from saga_schemas.trace_context import TraceContext
 OnOpen = Literal["return_existing", "reject"]
 """What becomes of a start whose business key an open saga holds."""
 OnClosed = Literal["reject", "allow"]
-"""What becomes of a start whose business key a finished saga holds: `reject` gives that saga, `allow` starts anew."""
+"""What becomes of a start whose business key a finished saga holds: `reject` returns that saga,
+`allow` starts anew.
+"""
 
 KEY_HELD: Final = "key_held"
 REQUEST_REUSED: Final = "request_reused"
@@ -29,7 +31,7 @@ OVERLOADED: Final = "overloaded"
 
 @frozen
 class StartRequest:
-    """One wish to start a saga, as it came through a door that has checked its shape but not its meaning."""
+    """A request to start a saga. A door has checked its shape; its meaning is not checked yet."""
 
     tenant: str
     definition: str
@@ -49,7 +51,9 @@ class StartRequest:
     baggage: str | None = None
     """W3C Baggage, as it came."""
     body_hash: bytes
-    """SHA-256 over what was asked for: a repeat of the request id with another is `request_reused`."""
+    """SHA-256 over what was asked for. A repeat of the request id with another hash is
+    `request_reused`.
+    """
 
 
 @frozen
@@ -64,7 +68,8 @@ class StartResult:
 class StartRefused(Exception):
     """A start that is not carried out; nothing was stored.
 
-    `extra` goes into the problem: `field` and `expected` of `input_invalid`, `saga_id` of `key_held`.
+    `extra` goes into the problem: `field` and `expected` of `input_invalid`, `saga_id` of
+    `key_held`.
     """
 
     def __init__(self, code: str, detail: str, extra: Mapping[str, Any] | None = None) -> None:

@@ -71,7 +71,7 @@ class Instruments:
         self._http_answers = self._counters(catalog.HTTP_ANSWERS)
         self._reply_batch = self._made(Histogram, catalog.REPLY_BATCH)
         self._lag = self._gauges(catalog.LAG)
-        self._drained_age = self._gauges(catalog.DRAINED_AGE)
+        self._catch_up_age = self._gauges(catalog.DRAINED_AGE)
         self._dead_letters = self._counters(catalog.DEAD_LETTERS)
         self._orphans = self._made(Counter, catalog.ORPHANS)
         self._old_replies = self._made(Counter, catalog.OLD_REPLIES)
@@ -212,8 +212,8 @@ class Instruments:
     def lag(self, by_topic: Mapping[str, int]) -> None:
         show(self._lag, by_topic)
 
-    def drained_age(self, seconds_by_topic: Mapping[str, float]) -> None:
-        show(self._drained_age, seconds_by_topic)
+    def catch_up_age(self, seconds_by_topic: Mapping[str, float]) -> None:
+        show(self._catch_up_age, seconds_by_topic)
 
     def unread(self, participants: Mapping[str, bool]) -> None:
         show(self._unread, participants)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from saga_coordinator.loops.watchdog import EVERY_S, FIGURES_REST, Watchdog
+from saga_coordinator.loops.watchdog import EVERY_S, FIGURES_PAUSE, Watchdog
 from saga_coordinator.store.port import Figures, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
@@ -79,7 +79,7 @@ async def test_figures_that_take_long_are_read_less_often(bench: Bench) -> None:
     await bench.rounds(100)
 
     share = bench.store.asked * bench.store.takes_s / (bench.clock.now_s - began)
-    assert 0.5 / FIGURES_REST < share <= 1.2 / FIGURES_REST
+    assert 0.5 / FIGURES_PAUSE < share <= 1.2 / FIGURES_PAUSE
 
 
 async def test_trouble_shows_while_it_lasts(bench: Bench) -> None:
