@@ -1,0 +1,155 @@
+"""The stored bytes of every fact and of a whole state, as format 1 has written them since the first release."""
+
+from __future__ import annotations
+
+from saga_coordinator.engine.copying import values_of
+from saga_coordinator.engine.encoding import BITS, decode_facts, decode_saga, encode_facts, encode_saga
+from saga_coordinator.engine.facts import (
+    Acted,
+    Announced,
+    CommandSent,
+    Fact,
+    PhaseChanged,
+    ReplySeen,
+    SagaChanged,
+    Started,
+    StepChanged,
+)
+from saga_coordinator.engine.state import Kept, Phase, Saga, Status, StepState, StuckFrom
+from saga_schemas.outcomes import Kind, Outcome
+
+STEP = StepState(
+    status=Status.STUCK_BACK,
+    run=2,
+    asking=Kind.COMPENSATION,
+    attempt=3,
+    sent=frozenset({Kind.ACTION, Kind.COMPENSATION, Kind.RESOLVE}),
+    dispatched=True,
+    known=True,
+    evidence=frozenset(word for word in Outcome if word in BITS),
+    spent=4,
+    undo_spent=5,
+    reasks=6,
+    progress=7,
+    asked_at=8,
+    silent_since=9,
+    probed_at=10,
+    skew_us=11,
+    due_at=12,
+    heartbeat_at=13,
+    stuck_from=StuckFrom.UNDO,
+    waiving=True,
+    answered=False,
+    hold="paused",
+    attention="undo_failed",
+    code="C",
+    message="m",
+    command=b"command",
+    reply=Kept(version=14, size=15),
+)
+SAGA = Saga(
+    id="s",
+    tenant="t",
+    definition="hash",
+    key="k",
+    version=16,
+    phase=Phase.COMPENSATED,
+    incarnation=2,
+    recovered=True,
+    recovering=True,
+    input=b"input",
+    steps={"a": STEP, "b": StepState()},
+    reason="deadline",
+    started_at=17,
+    deadline_at=18,
+    closed_at=19,
+    announced=20,
+    attention="reply_from_the_future",
+)
+FACTS: list[Fact] = [
+    Started(id="s", tenant="t", definition="hash", key="k", input=b"input", incarnation=1, steps=("a", "b"), at=1, deadline_at=2),
+    PhaseChanged(row="21", phase=Phase.COMPENSATED, reason="deadline", at=3),
+    StepChanged(step="a", row="9", changes=dict(values_of(STEP))),
+    SagaChanged(
+        row="22",
+        changes={name: value for name, value in values_of(SAGA).items() if name not in {"id", "steps", "input"}},
+    ),
+    CommandSent(
+        step="a",
+        row="1",
+        kind=Kind.ACTION,
+        run=1,
+        attempt=2,
+        participant="p",
+        record="r.v1.R",
+        payload=b"payload",
+        expiry_at=4,
+        at=5,
+        due_at=6,
+        status=Status.ASKED,
+        probe=True,
+    ),
+    ReplySeen(
+        step="a",
+        kind=Kind.ACTION,
+        run=1,
+        attempt=2,
+        outcome=Outcome.SUCCEEDED,
+        code="C",
+        message="m",
+        payload=b"reply",
+        keep=True,
+        causation_id="s/1/0",
+    ),
+    Announced(event="attention", sequence=1, phase=Phase.RUNNING, step="a", reason="no_answer"),
+    Acted(act="waive", actor="me", reason="because", step="a"),
+]
+
+STORED_FACTS = (
+    b"["
+    b'["started",{"id":"s","tenant":"t","definition":"hash","key":"k","input":"aW5wdXQ=","incarnation":1,'
+    b'"steps":["a","b"],"at":1,"deadline_at":2}],'
+    b'["phase",{"row":"21","phase":"COMPENSATED","reason":"deadline","at":3}],'
+    b'["step",{"step":"a","row":"9","changes":{"status":"stuck_back","run":2,"asking":"compensation","attempt":3,'
+    b'"sent":7,"dispatched":true,"known":true,"evidence":31,"spent":4,"undo_spent":5,"reasks":6,"progress":7,'
+    b'"asked_at":8,"silent_since":9,"probed_at":10,"skew_us":11,"due_at":12,"heartbeat_at":13,"stuck_from":"undo",'
+    b'"waiving":true,"answered":false,"hold":"paused","attention":"undo_failed","code":"C","message":"m",'
+    b'"command":"Y29tbWFuZA==","reply":{"version":14,"size":15}}}],'
+    b'["saga",{"row":"22","changes":{"tenant":"t","definition":"hash","key":"k","version":16,"phase":"COMPENSATED",'
+    b'"incarnation":2,"recovered":true,"recovering":true,"reason":"deadline","started_at":17,"deadline_at":18,'
+    b'"closed_at":19,"announced":20,"attention":"reply_from_the_future"}}],'
+    b'["command",{"step":"a","row":"1","kind":"action","run":1,"attempt":2,"participant":"p","record":"r.v1.R",'
+    b'"payload":"cGF5bG9hZA==","expiry_at":4,"at":5,"due_at":6,"status":"asked","probe":true}],'
+    b'["reply",{"step":"a","kind":"action","run":1,"attempt":2,"outcome":"SUCCEEDED","code":"C","message":"m",'
+    b'"payload":"cmVwbHk=","keep":true,"causation_id":"s/1/0"}],'
+    b'["announced",{"event":"attention","sequence":1,"phase":"RUNNING","step":"a","reason":"no_answer"}],'
+    b'["acted",{"act":"waive","actor":"me","reason":"because","step":"a"}]'
+    b"]"
+)
+STORED_SAGA = (
+    b'{"tenant":"t","definition":"hash","key":"k","version":16,"phase":"COMPENSATED","incarnation":2,'
+    b'"recovered":true,"recovering":true,"input":"aW5wdXQ=","reason":"deadline","started_at":17,"deadline_at":18,'
+    b'"closed_at":19,"announced":20,"attention":"reply_from_the_future","steps":{"a":{"status":"stuck_back","run":2,'
+    b'"asking":"compensation","attempt":3,"sent":7,"dispatched":true,"known":true,"evidence":31,"spent":4,'
+    b'"undo_spent":5,"reasks":6,"progress":7,"asked_at":8,"silent_since":9,"probed_at":10,"skew_us":11,"due_at":12,'
+    b'"heartbeat_at":13,"stuck_from":"undo","waiving":true,"answered":false,"hold":"paused",'
+    b'"attention":"undo_failed","code":"C","message":"m","command":"Y29tbWFuZA==","reply":{"version":14,"size":15}},'
+    b'"b":{}}}'
+)
+
+
+def test_facts_are_stored_under_the_keys_of_format_1() -> None:
+    assert encode_facts(FACTS) == STORED_FACTS
+    assert decode_facts(STORED_FACTS) == tuple(FACTS)
+
+
+def test_a_state_is_stored_under_the_keys_of_format_1() -> None:
+    assert encode_saga(SAGA) == STORED_SAGA
+    assert decode_saga("s", STORED_SAGA) == SAGA
+
+
+def test_every_field_stands_in_the_documents_above() -> None:
+    """A field that had its default would not be stored, and its key not be pinned."""
+    fresh = values_of(StepState())
+    assert [name for name, value in values_of(STEP).items() if value == fresh[name]] == []
+    assert {type(fact) for fact in FACTS} == set(Fact.__args__)
