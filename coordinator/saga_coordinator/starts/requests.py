@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 from saga_schemas.trace_context import TraceContext
 
 OnOpen = Literal["return_existing", "reject"]
@@ -27,7 +27,7 @@ KEY_MISMATCH: Final = "key_mismatch"
 OVERLOADED: Final = "overloaded"
 
 
-@frozen
+@record
 class StartRequest:
     """One wish to start a saga, as it came through a door that has checked its shape but not its meaning."""
 
@@ -52,7 +52,7 @@ class StartRequest:
     """SHA-256 over what was asked for: a repeat of the request id with another is `request_reused`."""
 
 
-@frozen
+@record
 class StartResult:
     """The saga a start ended up with."""
 
