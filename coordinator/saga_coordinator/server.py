@@ -21,6 +21,7 @@ from saga_coordinator.loops.watchdog import INSTANCE_STALE_S
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Meta, SchemaTooOld, Store, StoreBusy, StoreError
+from saga_coordinator.store.schema import FEATURE_LEVEL
 from saga_coordinator.wiring import Instance, Loop, build
 from saga_messaging.broker import Broker, BrokerError
 from saga_messaging.clock import SystemClock
@@ -29,7 +30,6 @@ from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.patience import Patience, StoppedWaiting, kafka_may_come, unanswered
 
-FEATURE_LEVEL = 1
 _DRAIN_S = 5.0
 _PREDECESSOR_GONE_S = INSTANCE_STALE_S + 5.0
 """After a kill -9 the name is held for as long as the predecessor's row looks alive."""

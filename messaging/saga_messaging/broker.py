@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from saga_schemas.errors import BadMessage
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -25,7 +25,7 @@ class TopicPartition:
     partition: int
 
 
-@frozen
+@record
 class Fault:
     """Why a record, or a batch of them, could not be read, and up to where it reaches.
 
@@ -38,7 +38,7 @@ class Fault:
     last_offset: int
 
 
-@frozen
+@record
 class Record:
     """One consumed record, as it came. With a `fault` it stands for what could not be read: key, value and headers are then what is known
     of it, cut to bounds (of a whole batch the value is its bytes), and nobody may take them for a message.
@@ -69,7 +69,7 @@ class Record:
             raise BadMessage(self.fault.reason, reach + self.fault.detail)
 
 
-@frozen
+@record
 class Outgoing:
     """One record to produce."""
 

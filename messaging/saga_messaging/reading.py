@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from saga_messaging.broker import TopicPartition
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 
 
-@frozen
+@record
 class Reach:
     """One partition at one look."""
 

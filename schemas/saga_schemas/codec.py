@@ -17,9 +17,9 @@ from fastavro.validation import ValidationError, validate
 from saga_schemas import limits
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BadMessage, EncodingFailed, UnknownSchema
-from saga_schemas.frozen import frozen
 from saga_schemas.headers.fields import schema_id_header
 from saga_schemas.headers.names import RawHeaders
+from saga_schemas.record_class import record
 from saga_schemas.schema import MAGIC, Schema
 from saga_schemas.wire_walk import check_wire
 from saga_schemas.zones import misplaced_time
@@ -29,7 +29,7 @@ _SHORT: Final = 1024
 """A decimal of this many bytes costs fastavro less than a millisecond; the time grows with the square."""
 
 
-@frozen
+@record
 class Decoded:
     """A value under the reader's schema (the writer's, if none was given) and the schema it was written with."""
 

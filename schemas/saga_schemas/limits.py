@@ -32,6 +32,8 @@ SCHEMA_BYTES: Final = 256 * 1024
 """One schema document with everything it reaches, as canonical JSON."""
 SCHEMA_DEPTH: Final = 32
 """Records, arrays, maps and unions inside each other."""
+SCHEMA_JSON_DEPTH: Final = 8 * SCHEMA_DEPTH
+"""The same in its JSON: a record is an object, a list of fields, an object each; and defaults nest too."""
 SCHEMA_FIELDS: Final = 2000
 """Fields, union branches and enum symbols of one schema, each occurrence of a named type counted."""
 FIXED_BYTES: Final = 1024

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import fastavro
 
-from saga_schemas import gate, limits
+from saga_schemas import gate, limits, strict_json
 from saga_schemas.errors import SchemaRefused
 
 MAGIC: Final = b"\0"
@@ -102,30 +102,17 @@ def parse_all(documents: Iterable[object]) -> list[Schema]:
 
 
 def load_json(text: str | bytes) -> Any:
-    """A schema's JSON, refused when too large, too deep, not UTF-8, or with a key twice."""
+    """A schema's JSON as a document that is not gated yet.
+
+    Raises:
+        SchemaRefused: It is too large, or not JSON that can be read in one way only.
+    """
     if len(text) > limits.SCHEMA_BYTES:
         raise SchemaRefused(f"a schema has at most {limits.SCHEMA_BYTES} bytes")
     try:
-        plain = text.removeprefix("\ufeff") if isinstance(text, str) else text  # of bytes, json reads a byte order mark
-        return json.loads(plain, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except SchemaRefused:
-        raise
-    except RecursionError:
-        raise SchemaRefused("a schema's JSON is too deep") from None
-    except ValueError as error:
-        position = f"line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
-        raise SchemaRefused(f"a schema is not JSON ({position})") from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise SchemaRefused("a schema's JSON has a key twice in one object")
-    return result
-
-
-def _no_constant(name: str) -> Any:
-    raise SchemaRefused(f"a schema's JSON holds {name}, which is not JSON")
+        return strict_json.parse(text, depth=limits.SCHEMA_JSON_DEPTH)
+    except strict_json.JsonInvalid as invalid:
+        raise SchemaRefused(f"a schema's JSON is refused: {invalid}") from None
 
 
 def _json(node: Any) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -102,18 +101,17 @@ def start(
 
 def read_input(given: str) -> dict[str, Any]:
     """The input as a person gave it: JSON, `@file`, or `-`. BadParameter tells what is wrong and where."""
+    from saga_schemas import strict_json
+
     text = _text(given)
     if len(text) > MAX_INPUT_BYTES:
         raise typer.BadParameter(f"larger than {MAX_INPUT_BYTES} bytes", param_hint="--input")
     try:
-        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
-    except RecursionError:
-        raise typer.BadParameter("nested too deep", param_hint="--input") from None
-    except json.JSONDecodeError as error:
-        what = f"not JSON: {error.msg}, line {error.lineno} column {error.colno}; a file is given as @FILE"
-        raise typer.BadParameter(what, param_hint="--input") from None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--input") from None
+        value = strict_json.parse(text)
+    except strict_json.JsonMalformed as malformed:
+        raise typer.BadParameter(f"{malformed}; a file is given as @FILE", param_hint="--input") from None
+    except strict_json.JsonInvalid as invalid:
+        raise typer.BadParameter(str(invalid), param_hint="--input") from None
     if not isinstance(value, dict):
         raise typer.BadParameter("a JSON object is wanted: the fields of the input record", param_hint="--input")
     return value
@@ -128,17 +126,6 @@ def _text(given: str) -> str:
         raise typer.BadParameter("not UTF-8", param_hint="--input") from None
     except OSError as error:
         raise typer.BadParameter(f"{error.filename}: {error.strerror}", param_hint="--input") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return made
 
 
 def _told(started: dict[str, Any], *, created: bool, output: Format, waiting: bool) -> None:

@@ -8,8 +8,8 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from saga_coordinator.api import strict_json
 from saga_coordinator.api.problems import Problem
+from saga_schemas import strict_json
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 

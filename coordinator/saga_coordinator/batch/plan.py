@@ -19,7 +19,7 @@ from saga_coordinator.sagas.messages import Ticket
 from saga_coordinator.sagas.work import SagaWork, attention_of
 from saga_coordinator.store.port import Advance, AttentionRow, DeadLetter, InboxEvent, OrphanReply, SagaWrite, Transaction
 from saga_coordinator.store.storable import storable
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 from saga_schemas.trace_context import SAMPLED
 
 LOOK_AGAIN_US: Final = 1_000_000
@@ -42,7 +42,7 @@ class Batch:
     """How far the positions move with all this."""
 
 
-@frozen
+@record
 class Plan:
     """Everything one transaction writes."""
 

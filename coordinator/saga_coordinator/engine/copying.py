@@ -1,6 +1,6 @@
-"""Frozen records that are copied, or taken apart, with every event: `@copyable` classes, and changed copies of them.
+"""Records that are copied, or taken apart, with every event: `@copyable` classes, and changed copies of them.
 
-`@copyable` is `@frozen` without slots. The fields stand in a `__dict__`, in the order they are declared, so a copy is two merges of
+`@copyable` is `@record` without slots. The fields stand in a `__dict__`, in the order they are declared, so a copy is two merges of
 dicts, a quarter of what `dataclasses.replace` or copying slots costs. Nothing else looks into it, and nothing writes to one that exists.
 """
 
@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, dataclass_transform
 
+from saga_schemas.record_class import FROZEN_AT_RUN_TIME
+
 T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def copyable(kind: type[T]) -> type[T]:
     """Equal and hashed by value, and for the type checker nobody assigns to a field."""
+    if FROZEN_AT_RUN_TIME:
+        return dataclass(kw_only=True, frozen=True)(kind)
     return dataclass(kw_only=True, unsafe_hash=True)(kind)
 
 

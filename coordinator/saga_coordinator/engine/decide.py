@@ -12,7 +12,7 @@ from saga_coordinator.engine.definition import Definition, Step, StepKind
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
 from saga_coordinator.engine.evidence import contradicts, is_evidence
-from saga_coordinator.engine.facts import Acted, Fact, ReplySeen, Started, evolve
+from saga_coordinator.engine.facts import Acted, Fact, Started, evolve
 from saga_coordinator.engine.payloads import NO_PAYLOADS, Payloads, PayloadsWanted
 from saga_coordinator.engine.progress import is_news
 from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open
@@ -163,7 +163,7 @@ def _note_evidence(draft: Draft, step: Step, state: StepState, reply: Reply) -> 
     evidence = state.evidence | {reply.outcome}
     draft.change(step.name, "20", evidence=evidence)
     if state.status is not Status.CONFLICT and contradicts(evidence, compensated=Kind.COMPENSATION in state.sent):
-        _see(draft, step, reply)
+        draft.see(step, reply)
         draft.stick(step.name, "20", Status.CONFLICT, "conflict")
 
 
@@ -171,29 +171,11 @@ def _apply(draft: Draft, step: Step, trigger: Trigger, reply: Reply) -> None:
     row = row_for(draft, step, trigger, reply)
     if row is None:
         return
-    _see(draft, step, reply)
+    draft.see(step, reply)
     if trigger is not Trigger.EXPIRED:  # an EXPIRED answer is as good as silence: a skewed clock must not look alive
         news = trigger is not Trigger.IN_PROGRESS or is_news(draft.step(step.name), reply)
         draft.heard(step.name, row.number, news=news)
     row.act(draft, step, reply)
-
-
-def _see(draft: Draft, step: Step, reply: Reply) -> None:
-    keep = step.reply_needed and reply.outcome is Outcome.SUCCEEDED and reply.kind is not Kind.COMPENSATION
-    draft.add(
-        ReplySeen(
-            step=step.name,
-            kind=reply.kind,
-            run=reply.run,
-            attempt=reply.attempt,
-            outcome=reply.outcome,
-            code=reply.code,
-            message=reply.message,
-            payload=reply.payload,
-            keep=keep,
-            causation_id=reply.causation_id,
-        )
-    )
 
 
 # --- time --------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 
 
 class StepKind(StrEnum):
@@ -31,7 +31,7 @@ class MappingFailed(Exception):
         self.detail = detail
 
 
-@frozen
+@record
 class Context:
     """What mappings and conditions of one saga may read."""
 

@@ -13,7 +13,7 @@ from saga_coordinator.engine import timing
 from saga_coordinator.engine.copying import values_of
 from saga_coordinator.engine.definition import Context, Definition, MappingFailed, Step, StepKind
 from saga_coordinator.engine.events import Env, Reply
-from saga_coordinator.engine.facts import Announced, CommandSent, Fact, Fold, PhaseChanged, SagaChanged, StepChanged
+from saga_coordinator.engine.facts import Announced, CommandSent, Fact, Fold, PhaseChanged, ReplySeen, SagaChanged, StepChanged
 from saga_coordinator.engine.payloads import NO_PAYLOADS, NotLoaded, Payloads, Reading
 from saga_coordinator.engine.state import (
     FINAL,
@@ -24,7 +24,7 @@ from saga_coordinator.engine.state import (
     StuckFrom,
     is_open,
 )
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import Kind, Outcome
 
 _STATUS_WHILE_ASKING = {Kind.ACTION: Status.ASKED, Kind.COMPENSATION: Status.UNDO_ASKED, Kind.RESOLVE: Status.RESOLVING}
 _FORWARD = frozenset({Status.READY, Status.BACKOFF, Status.ASKED, Status.ACCEPTED})
@@ -144,6 +144,30 @@ class Draft:
     def move(self, name: str, row: str, status: Status, **changes: Any) -> None:
         """Enter a state: what waited in the old one is forgotten, an attention that belonged to it is over."""
         self._change(name, row, {"status": status, **_LEFT_BEHIND, **changes})
+
+    def see(self, step: Step, reply: Reply, *, told: bool = True) -> None:
+        """Notes that an answer was applied.
+
+        Args:
+            step: Who answered.
+            reply: The answer; what a done action says is kept where some mapping or condition reads it.
+            told: Whether its code and message go into the journal. A recovering saga has always left them out.
+        """
+        done = reply.outcome is Outcome.SUCCEEDED and reply.kind is not Kind.COMPENSATION
+        self.add(
+            ReplySeen(
+                step=step.name,
+                kind=reply.kind,
+                run=reply.run,
+                attempt=reply.attempt,
+                outcome=reply.outcome,
+                code=reply.code if told else None,
+                message=reply.message if told else None,
+                payload=reply.payload,
+                keep=step.reply_needed and done,
+                causation_id=reply.causation_id,
+            )
+        )
 
     def heard(self, name: str, row: str, *, news: bool = True) -> None:
         """An answer came: the silence is over. So is the want of news, if it brings some."""

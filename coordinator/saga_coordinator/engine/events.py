@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.record_class import record
 
 
-@frozen
+@record
 class Start:
     """A saga begins."""
 
@@ -21,7 +21,7 @@ class Start:
     incarnation: int
 
 
-@frozen
+@record
 class Reply:
     """A participant's answer; token and framing are verified already, and the payload is under the pinned reader schema."""
 
@@ -45,25 +45,25 @@ class Reply:
     """When it was made, by the participant's clock."""
 
 
-@frozen
+@record
 class WakeUp:
     """The timer fired: a request to look, not an order."""
 
 
-@frozen
+@record
 class Cancel:
     reason: str
     actor: str
 
 
-@frozen
+@record
 class RetryStep:
     step: str
     reason: str
     actor: str
 
 
-@frozen
+@record
 class WaiveStep:
     step: str
     evidence: str
@@ -72,7 +72,7 @@ class WaiveStep:
     """Do not ask the participant first."""
 
 
-@frozen
+@record
 class Recover:
     """The database was restored from a backup under a new incarnation (row 22)."""
 
@@ -82,7 +82,7 @@ class Recover:
 Event = Start | Reply | WakeUp | Cancel | RetryStep | WaiveStep | Recover
 
 
-@frozen
+@record
 class Env:
     """What a decision may know besides the saga. Nothing is read or drawn inside."""
 

@@ -12,7 +12,6 @@ from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
 from saga_coordinator.engine.draft import Draft, next_run
 from saga_coordinator.engine.events import Recover, Reply
 from saga_coordinator.engine.evidence import is_evidence
-from saga_coordinator.engine.facts import ReplySeen
 from saga_coordinator.engine.state import SETTLED, Phase, Status, StepState, is_open
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -78,19 +77,7 @@ def answer(draft: Draft, step: Step, reply: Reply) -> None:
         return
     if not is_evidence(reply):
         return
-    keep = step.reply_needed and reply.outcome is Outcome.SUCCEEDED
-    draft.add(
-        ReplySeen(
-            step=step.name,
-            kind=reply.kind,
-            run=reply.run,
-            attempt=reply.attempt,
-            outcome=reply.outcome,
-            payload=reply.payload,
-            keep=keep,
-            causation_id=reply.causation_id,
-        )
-    )
+    draft.see(step, reply, told=False)
     known = state.known or reply.outcome is Outcome.SUCCEEDED
     fresh = {"answered": True, "waiving": False, "silent_since": None, "probed_at": None, "reasks": 0, "known": known}
     draft.move(step.name, "22", _becomes(draft, step, state, reply), **fresh)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from saga_coordinator.engine.copying import copyable
-from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.record_class import record
 
 
 class Phase(StrEnum):
@@ -77,7 +77,7 @@ STATE_PAYLOADS_BYTES = 256 * 1024
 """What all payloads in one state may take together, the input apart: steps share it evenly."""
 
 
-@frozen
+@record
 class Kept:
     """A payload that stands outside the state: in the journal record of this version, with the fact that brought it."""
 
@@ -85,7 +85,7 @@ class Kept:
     size: int
 
 
-@frozen
+@record
 class Wanted:
     """A kept payload that a decision reads: the `command` or the `reply` of a step."""
 

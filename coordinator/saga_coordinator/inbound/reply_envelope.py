@@ -6,16 +6,16 @@ from typing import Final
 from uuid import UUID
 
 from saga_messaging.broker import Record
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import ReplyHeaders
 from saga_schemas.inbound import Envelope, read_reply_envelope
+from saga_schemas.record_class import record
 from saga_schemas.token import TokenKeys
 
 CONSUMER: Final = "replies"
 """The name of the reply loop's positions and dead letters in the store."""
 
 
-@frozen
+@record
 class IncomingReply:
     """A reply whose envelope is good: it is to a command of ours, by its token."""
 

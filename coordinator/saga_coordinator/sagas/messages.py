@@ -15,9 +15,9 @@ from saga_coordinator.engine.facts import MESSAGES, Announced, CommandSent, Fact
 from saga_coordinator.store.port import SagaRow
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.broker import Outgoing
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import CommandHeaders, EventHeaders
 from saga_schemas.ids import command_id, saga_key, saga_text
+from saga_schemas.record_class import record
 from saga_schemas.records import encode_event
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
@@ -28,7 +28,7 @@ Ticket = tuple[int, UUID]
 EVENT_RECORD: Final = "saga.v1.SagaEvent"
 
 
-@frozen
+@record
 class SagaIdentity:
     """What every message of one saga carries."""
 

@@ -30,13 +30,13 @@ from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.clock import Clock
 from saga_schemas.codec import encode
 from saga_schemas.errors import EncodingFailed, PlainInvalid
-from saga_schemas.frozen import frozen
 from saga_schemas.plain import from_plain
+from saga_schemas.record_class import record
 
 LOOK_AGAIN_S: Final = 0.2
 
 
-@frozen
+@record
 class Prepared:
     """A start that makes sense: only its claims can still be lost."""
 

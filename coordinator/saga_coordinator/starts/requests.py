@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 from saga_schemas.trace_context import TraceContext
 
 OnOpen = Literal["return_existing", "reject"]
@@ -29,7 +29,7 @@ KEY_MISMATCH: Final = "key_mismatch"
 OVERLOADED: Final = "overloaded"
 
 
-@frozen
+@record
 class StartRequest:
     """A request to start a saga. A door has checked its shape; its meaning is not checked yet."""
 
@@ -56,7 +56,7 @@ class StartRequest:
     """
 
 
-@frozen
+@record
 class StartResult:
     """The saga a start ended up with."""
 

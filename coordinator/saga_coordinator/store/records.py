@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_coordinator.engine.copying import copyable
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 
 
 class StoreError(Exception):
@@ -85,7 +85,7 @@ class SagaRow:
     closed_at: int | None
 
 
-@frozen
+@record
 class JournalRow:
     """One transition: its facts, as one opaque document."""
 
@@ -100,7 +100,7 @@ class JournalRow:
     actor: str | None = None
 
 
-@frozen
+@record
 class OutboxRow:
     """A pointer to one message inside a journal record. `id` is made by the writer (UUIDv7) and known before the commit."""
 
@@ -111,7 +111,7 @@ class OutboxRow:
     ord: int
 
 
-@frozen
+@record
 class AttentionRow:
     """One reason why a person must look. `step` is empty for the saga as a whole."""
 
@@ -122,7 +122,7 @@ class AttentionRow:
     note: str
 
 
-@frozen
+@record
 class SagaWrite:
     """All that one batch changes of one saga. `expected_version` None inserts the saga."""
 
@@ -183,7 +183,7 @@ class Advance:
     """The topic was replaced: overwrite whatever is stored, forget caught_up_at and the anchor."""
 
 
-@frozen
+@record
 class StartClaim:
     """What a start wants to be the only one of."""
 

@@ -8,14 +8,14 @@ from uuid import UUID
 
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import SPANS_DUE_MOST
-from saga_schemas.frozen import frozen
 from saga_schemas.ids import trace_id_of
+from saga_schemas.record_class import record
 from saga_schemas.trace_context import SAMPLED, TraceContext, parse_context, valid_baggage
 
 _LOW_BITS: Final = 2**64
 
 
-@frozen
+@record
 class TraceStart:
     """What the saga's row remembers of its trace."""
 

@@ -17,7 +17,7 @@ from saga_coordinator.engine.encoding import UnreadableState, read_facts
 from saga_coordinator.engine.facts import CommandSent
 from saga_coordinator.engine.waiting import Waiting
 from saga_coordinator.store.port import JournalRow, Store, shard_of
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 
 UNSENT_AFTER_US: Final = 3_000_000
 """An outbox row that is older has no acknowledgement: a row is deleted soon after its message is acknowledged."""
@@ -36,7 +36,7 @@ class Delivery:
     refusals: Refusals = field(default_factory=Refusals)
 
 
-@frozen
+@record
 class Unsent:
     """The latest command of a step; it has not left."""
 
@@ -56,14 +56,14 @@ async def unsent_commands(
     rows = await store.outbox_older_than(shard_of(saga_id), now - UNSENT_AFTER_US, _MOST_ROWS)
     owed = {(row.version, row.ord): row.id for row in rows if row.saga_id == saga_id}
     found: dict[str, Unsent] = {}
-    for record in journal if owed else ():
+    for row in journal if owed else ():
         try:
-            facts = read_facts(record)
+            facts = read_facts(row)
         except UnreadableState:
             continue
         for ord, fact in enumerate(facts):
             if isinstance(fact, CommandSent):
-                outbox_id = owed.get((record.version, ord))
+                outbox_id = owed.get((row.version, ord))
                 if outbox_id is None:
                     found.pop(fact.step, None)
                 else:

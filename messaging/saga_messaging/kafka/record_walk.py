@@ -10,7 +10,7 @@ from typing import Final
 
 from saga_messaging.broker import Headers
 from saga_messaging.kafka.varints import encoded, varint
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 
 UNREADABLE_RECORD: Final = "unreadable_record"
 TOO_LARGE: Final = "too_large"
@@ -21,7 +21,7 @@ KNOWN_VALUE_BYTES: Final = 64 * 1024
 KNOWN_HEADER_BYTES: Final = 16 * 1024
 
 
-@frozen
+@record
 class Walked:
     """One record of a batch."""
 

@@ -8,10 +8,10 @@ from typing import Final
 from saga_messaging.broker import Outgoing
 from saga_participant.barrier.entry import Stored
 from saga_schemas.errors import BadMessage
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import CommandHeaders, answer
 from saga_schemas.ids import saga_key
 from saga_schemas.outcomes import Outcome
+from saga_schemas.record_class import record
 from saga_schemas.records import EMPTY_BYTES, Empty, Failure, Progress, encode_own
 
 SCHEMA_PATIENCE_MS: Final = 30_000
@@ -21,7 +21,7 @@ _READABLE_LATER: Final = frozenset({"unknown_schema", "schema_mismatch"})
 EMPTY: Final = Stored(record=Empty.avro_name, payload=EMPTY_BYTES)
 
 
-@frozen
+@record
 class Answer:
     """One reply before it has headers."""
 

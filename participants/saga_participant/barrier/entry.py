@@ -11,12 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from saga_participant.barrier.table import Row
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind
+from saga_schemas.record_class import record
 
 
-@frozen
+@record
 class Command:
     """A command as it is kept for later: its headers and its framed value."""
 
@@ -26,7 +26,7 @@ class Command:
     """The payload decoded under the newest schema, where that was just done."""
 
 
-@frozen
+@record
 class Stored:
     """A reply as it is remembered: record name and framed value. Its headers are built from the command being answered."""
 
@@ -34,7 +34,7 @@ class Stored:
     payload: bytes
 
 
-@frozen
+@record
 class Pending:
     """While ACCEPTED: whom the end will answer."""
 
@@ -80,7 +80,7 @@ class Pending:
             return None
 
 
-@frozen
+@record
 class Entry:
     """One row."""
 

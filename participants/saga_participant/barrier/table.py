@@ -14,8 +14,8 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from saga_schemas.frozen import frozen
 from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.record_class import record
 
 
 class RowState(StrEnum):
@@ -33,7 +33,7 @@ class RowState(StrEnum):
     """The effect was undone; no action up to the row's run may ever run."""
 
 
-@frozen
+@record
 class Row:
     """What the table looks at. The bytes that are remembered beside it are the transaction's business."""
 
@@ -48,7 +48,7 @@ class Row:
     """While ACCEPTED: whoever works on it is taken for dead."""
 
 
-@frozen
+@record
 class Command:
     """What the table looks at in a command."""
 
@@ -91,7 +91,7 @@ class Memory(StrEnum):
     PROGRESS = "progress"
 
 
-@frozen
+@record
 class Verdict:
     """One cell of the table."""
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from saga_messaging.broker import Record, TopicPartition
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +43,7 @@ class OffsetTracker:
         return next(iter(self._open), self.next_offset)
 
 
-@frozen
+@record
 class InHand:
     """One record and the tracker it was taken under."""
 
@@ -54,7 +54,7 @@ class InHand:
 _LOG: Final = logging.getLogger("saga_participant")
 
 
-@frozen
+@record
 class Later:
     """The record cannot be worked on yet: it is taken up again when this is done. Meanwhile its worker and its key go on."""
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from saga_participant.barrier.entry import Entry
 from saga_participant.handling.handlers import Handle
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 
 COMMIT_LIMIT_S: Final = 30.0
 """A commit that takes longer is taken for ambiguous."""
@@ -23,7 +23,7 @@ CLEANUP_S: Final = 5.0
 """A session that takes longer to roll back, or to say how it stands, is thrown away."""
 
 
-@frozen
+@record
 class Claimed:
     """The row as it is now, locked."""
 

@@ -35,15 +35,15 @@ from saga_participant.telemetry.command_log import log_of
 from saga_participant.telemetry.error_places import where
 from saga_schemas.codec import encode
 from saga_schemas.errors import EncodingFailed
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import CommandHeaders
+from saga_schemas.record_class import record
 
 DEEPEST_CAUSE: Final = 8
 _MAY_GO_ON: Final = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@frozen
+@record
 class Ended:
     """How a handler ended, and what is to be remembered or said of it."""
 
@@ -63,7 +63,7 @@ class Ended:
     """The database's session was lost meanwhile: perhaps nobody's fault, so it is worth another run."""
 
 
-@frozen
+@record
 class Call:
     """One call of a handler."""
 

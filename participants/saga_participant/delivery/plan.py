@@ -8,10 +8,10 @@ from saga_participant.barrier.answers import Answer
 from saga_participant.barrier.entry import Command, Entry
 from saga_participant.barrier.table import Task
 from saga_participant.delivery.invocation import Call, Ended
-from saga_schemas.frozen import frozen
+from saga_schemas.record_class import record
 
 
-@frozen
+@record
 class Outside:
     """A handler to be called when this transaction is over, because it works elsewhere."""
 
@@ -27,7 +27,7 @@ class Outside:
     """An action's row before that, if there was one."""
 
 
-@frozen
+@record
 class Plan:
     """What a turn leads to."""
 

@@ -7,20 +7,20 @@ from typing import Final
 from uuid import UUID
 
 from saga_schemas.errors import BadMessage
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import names as h
 from saga_schemas.headers.fields import HeaderFields, optional_header, trace_headers
 from saga_schemas.headers.names import Header, RawHeaders
 from saga_schemas.headers.replies import ReplyHeaders
 from saga_schemas.ids import saga_text
 from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.record_class import record
 from saga_schemas.times import format_us
 
 _KIND_HEADERS: Final = {kind: (h.KIND, kind.value.encode()) for kind in Kind}
 _KINDS: Final = {kind.value: kind for kind in Kind}
 
 
-@frozen
+@record
 class CommandHeaders:
     """A command: the coordinator asks a participant to do, undo or say."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import names as h
 from saga_schemas.headers.fields import HeaderFields, optional_header, trace_headers
 from saga_schemas.headers.names import Header, RawHeaders
 from saga_schemas.ids import saga_key
 from saga_schemas.limits import INT64_MAX
+from saga_schemas.record_class import record
 from saga_schemas.times import format_us
 
 
-@frozen
+@record
 class EventHeaders:
     """A lifecycle event of a saga, numbered within the saga."""
 

@@ -6,13 +6,13 @@ from typing import Final
 from uuid import UUID
 
 from saga_schemas.errors import BadMessage
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import names as h
 from saga_schemas.headers.fields import HeaderFields, optional_number_header, trace_headers
 from saga_schemas.headers.names import Header, RawHeaders
 from saga_schemas.ids import saga_text
 from saga_schemas.limits import INT64_MAX
 from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.record_class import record
 from saga_schemas.times import format_us
 
 _KIND_HEADERS: Final = {kind: (h.KIND, kind.value.encode()) for kind in Kind}
@@ -21,7 +21,7 @@ _KINDS: Final = {kind.value: kind for kind in Kind}
 _OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 
 
-@frozen
+@record
 class ReplyHeaders:
     """A reply: everything that says *which* command is echoed from that command (`answer`)."""
 

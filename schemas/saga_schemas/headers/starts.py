@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from saga_schemas.errors import BadMessage
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import names as h
 from saga_schemas.headers.fields import HeaderFields, optional_header, trace_headers
 from saga_schemas.headers.names import Header, RawHeaders
 from saga_schemas.ids import valid_definition_ref
+from saga_schemas.record_class import record
 from saga_schemas.times import format_us
 
 
-@frozen
+@record
 class StartHeaders:
     """A request to start a saga; its record key is the business key."""
 

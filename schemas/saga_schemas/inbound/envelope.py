@@ -11,10 +11,10 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from saga_schemas import limits
 from saga_schemas.errors import BadMessage
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import CommandHeaders, ReplyHeaders, StartHeaders, decode_command, decode_reply, decode_start
 from saga_schemas.ids import saga_key
 from saga_schemas.outcomes import Kind
+from saga_schemas.record_class import record
 from saga_schemas.records import Empty
 from saga_schemas.token import TokenKeys
 
@@ -48,7 +48,7 @@ class Received(Protocol):
         ...
 
 
-@frozen
+@record
 class Envelope(Generic[H]):
     """A message whose envelope is good."""
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, reframed, to_reader, unframe
 from saga_schemas.errors import BadMessage, UnknownSchema
-from saga_schemas.frozen import frozen
 from saga_schemas.headers import CommandHeaders, ReplyHeaders, StartHeaders
 from saga_schemas.ids import TEXT_RULE, valid_business_key
 from saga_schemas.inbound.envelope import Envelope, UnreadableCommand
 from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.record_class import record
 from saga_schemas.records import EMPTY_BYTES, NAMESPACE, Empty, Failure, Progress, read_own
 from saga_schemas.schema import Schema
 
@@ -41,7 +41,7 @@ _CARRIES: Final[dict[Outcome, type[Failure] | type[Progress] | type[Empty]]] = {
 """What the value of a reply is; SUCCEEDED and UNDONE carry a record of the participant's own, or Empty."""
 
 
-@frozen
+@record
 class ReplyPayload:
     """What a reply says; at most one of these is given."""
 
@@ -53,7 +53,7 @@ class ReplyPayload:
     """With SUCCEEDED: the participant's record, framed under the reader's schema; None where nobody reads it."""
 
 
-@frozen
+@record
 class StartPayload:
     """What a start says."""
 
@@ -67,7 +67,7 @@ class StartPayload:
     """The business key; None where the record has none (a definition with `key:` computes it)."""
 
 
-@frozen
+@record
 class CommandPayload:
     """What a command says. RESOLVE, and compensations without data, have an empty value."""
 

@@ -200,7 +200,14 @@ def test_every_file_the_architecture_page_names_exists() -> None:
     named = set(re.findall(r"`([a-z_/]+\.py)`", page))
     packages = [
         ROOT / each
-        for each in ("coordinator/saga_coordinator", "coordinator", "messaging", "participants", "participants/saga_participant")
+        for each in (
+            "coordinator/saga_coordinator",
+            "coordinator",
+            "messaging",
+            "participants",
+            "participants/saga_participant",
+            "schemas",
+        )
     ]
 
     assert len(named) > 20

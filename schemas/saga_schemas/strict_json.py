@@ -1,7 +1,8 @@
 """JSON as RFC 8259 and I-JSON (RFC 7493) mean it: what another parser would read differently is refused, not guessed.
 
-Refused: a key twice in one object, NaN and Infinity (also by overflow), integers outside 64 bits, lone surrogates, more than 64 levels,
-anything after the value, anything but UTF-8. The message says what and never repeats any of it.
+The only parser of JSON that people and other programs give us: bodies over HTTP, inputs of the command line, schemas. Refused are a key
+twice in one object, NaN and Infinity (also by overflow), integers outside 64 bits, lone surrogates, too many levels, anything after
+the value, and anything but UTF-8. The message says what and never repeats any of it.
 """
 
 from __future__ import annotations
@@ -20,21 +21,34 @@ class JsonInvalid(ValueError):
     """Not JSON that can be read in one way only; the message says why."""
 
 
-def parse(body: bytes) -> Any:
-    """The value. Raises JsonInvalid."""
+class JsonMalformed(JsonInvalid):
+    """Not JSON at all; the message says where."""
+
+
+def parse(given: bytes | str, *, depth: int = PLAIN_DEPTH) -> Any:
+    """The value of a JSON text.
+
+    Args:
+        given: The text, or its bytes; a byte order mark is no part of it.
+        depth: How many objects and lists may stand inside each other.
+
+    Raises:
+        JsonMalformed: It is not JSON.
+        JsonInvalid: It is JSON that another parser may read differently.
+    """
     try:
-        text = body.decode("utf-8-sig")  # a byte order mark is no part of the text
+        text = given.removeprefix("\ufeff") if isinstance(given, str) else given.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise JsonInvalid("the body is not UTF-8") from None
+        raise JsonMalformed("not UTF-8") from None
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_constant, parse_int=_integer, parse_float=_float)
     except JsonInvalid:
         raise
     except json.JSONDecodeError as error:
-        raise JsonInvalid(f"not JSON at line {error.lineno} column {error.colno}") from None
+        raise JsonMalformed(f"not JSON at line {error.lineno} column {error.colno}") from None
     except RecursionError:
-        raise JsonInvalid(f"nested more than {PLAIN_DEPTH} deep") from None
-    _check(value, look_for_surrogates="\\u" in text)
+        raise JsonInvalid(f"nested more than {depth} deep") from None
+    _check(value, depth, look_for_surrogates=isinstance(given, str) or "\\u" in text)
     return value
 
 
@@ -64,10 +78,10 @@ def _float(text: str) -> float:
     return value
 
 
-def _check(value: Any, *, look_for_surrogates: bool) -> None:
+def _check(value: Any, depth: int, *, look_for_surrogates: bool) -> None:
     """Depth, level by level and so without recursion; and, where escapes may have made them, lone surrogates."""
     level: list[Any] = [value]
-    for _ in range(PLAIN_DEPTH + 1):
+    for _ in range(depth + 1):
         inner: list[Any] = []
         for node in level:
             if isinstance(node, dict):
@@ -81,4 +95,4 @@ def _check(value: Any, *, look_for_surrogates: bool) -> None:
         if not inner:
             return
         level = inner
-    raise JsonInvalid(f"nested more than {PLAIN_DEPTH} deep")
+    raise JsonInvalid(f"nested more than {depth} deep")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_coordinator.api.strict_json import JsonInvalid, parse
+from saga_schemas.strict_json import JsonInvalid, parse
 
 REFUSED = {
     "nothing": b"",
@@ -91,3 +91,17 @@ def test_any_bytes_are_a_value_or_refused(body: bytes) -> None:
 
 def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
     assert parse(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+    assert parse('\ufeff{"a": 1}') == {"a": 1}
+
+
+def test_a_text_is_read_as_its_bytes_are() -> None:
+    assert parse('{"a": 1}') == {"a": 1}
+    for refused in ('["\ud800"]', "[NaN]", '{"a": 1, "a": 1}', "[9223372036854775808]"):
+        with pytest.raises(JsonInvalid):
+            parse(refused)
+
+
+def test_the_depth_is_the_reader_s() -> None:
+    assert parse(b"[" * 100 + b"]" * 100, depth=100)
+    with pytest.raises(JsonInvalid, match="more than 100 deep"):
+        parse(b"[" * 102 + b"]" * 102, depth=100)
