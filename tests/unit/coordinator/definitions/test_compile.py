@@ -15,6 +15,8 @@ from saga_coordinator.engine.definition import Context, MappingFailed, StepKind
 from saga_schemas import codec
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BadMessage
+from saga_schemas.headers import StartHeaders
+from saga_schemas.inbound import Envelope
 from saga_schemas.schema import Schema
 from unit.coordinator.definitions.spoil import RECORDS, SOUND, record, trip_catalog
 
@@ -86,11 +88,17 @@ def test_the_demo_runs_through_every_command_and_compensation(demo_text: str, sh
     assert steps["ship"].compensation is None
 
 
+def start_of(value: bytes, raw_headers: tuple[tuple[str, bytes], ...] = ()) -> Envelope[StartHeaders]:
+    """A start whose envelope was read."""
+    headers = StartHeaders(message_id="r-1", source="test", record="shop.Order", tenant="default", definition="order", time_us=0)
+    return Envelope(headers=headers, key=None, value=value, raw_headers=raw_headers)
+
+
 def test_an_input_taken_from_a_start_is_decoded_once(demo_text: str, shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     made = compile_definition(lint(demo_text, "order", shop).required(), shop)
     order = {"order_id": "o-2", "customer": "c", "account": "a", "sku": "s", "quantity": 2, "total": 995, "address": "x"}
     framed = codec.encode(made.input_schema, order)
-    assert made.take_input(framed[5:], shop, (("__value_schema_id", framed[:5]),)) == framed
+    assert made.take_input(start_of(framed[5:], (("__value_schema_id", framed[:5]),)), shop).framed == framed
     with monkeypatch.context() as patched:
         patched.setattr(codec, "decode", lambda *_: pytest.fail("decoded again"))
         assert made.business_key(framed) == "o-2"
@@ -98,7 +106,7 @@ def test_an_input_taken_from_a_start_is_decoded_once(demo_text: str, shop: Catal
     assert codec.decode(payload, shop).value == {"order_id": "o-2", "sku": "s", "quantity": 2, "faults": []}
     for bad in (framed + b"\0", framed[:-1], codec.encode(_schema(made, "charge"), {"charge_id": "ch"})):
         with pytest.raises(BadMessage):
-            made.take_input(bad, shop, ())
+            made.take_input(start_of(bad), shop)
 
 
 def test_an_input_of_a_newer_writer_is_taken_under_the_pinned_schema(demo_text: str, shop: Catalog) -> None:
@@ -107,7 +115,7 @@ def test_an_input_of_a_newer_writer_is_taken_under_the_pinned_schema(demo_text: 
     more = {"name": "gift", "type": "string", "default": ""}
     newer = Schema.parse(document | {"fields": [*document["fields"], more]})
     order = {"order_id": "o-3", "customer": "c", "account": "a", "sku": "s", "quantity": 2, "total": 995, "address": "x"}
-    taken = made.take_input(codec.encode(newer, order | {"gift": "yes"}), Catalog([*shop, newer]), ())
+    taken = made.take_input(start_of(codec.encode(newer, order | {"gift": "yes"})), Catalog([*shop, newer])).framed
     assert taken == codec.encode(made.input_schema, order)
     assert made.business_key(taken) == "o-3"
 
