@@ -124,7 +124,7 @@ class Stage:
             started_at=self.now,
             closed_at=None,
         )
-        self.work = SagaWork.begin(row, self.compiled, self.context, started_at=self.now)
+        self.work = SagaWork.begin(row, self.compiled, self.context, started_at_us=self.now)
         self.happens(Start(id=str(saga_id), tenant=TENANT, key=payload.key, input=payload.framed, incarnation=1))
 
     def happens(self, event: Event, *, after_ms: int = 3) -> list[Record]:

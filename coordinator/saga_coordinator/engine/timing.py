@@ -194,7 +194,7 @@ def next_wake_up(definition: Definition, saga: Saga, now: int, lived_since: int 
 _LOOK_AT_LEAST_US = 3_600_000_000
 
 
-def drains_wanted(definition: Definition, saga: Saga, now: int, lived_since: int = 0) -> frozenset[str]:
+def catch_up_wanted(definition: Definition, saga: Saga, now: int, lived_since: int = 0) -> frozenset[str]:
     """Participants whose replies must be read up to now before a passed limit of this saga may act."""
     if saga.final or saga.recovering:
         return frozenset()
@@ -223,7 +223,7 @@ __all__ = [
     "NO_PROGRESS",
     "TIME_OVER",
     "backoff_us",
-    "drains_wanted",
+    "catch_up_wanted",
     "heartbeat_is_over",
     "is_over",
     "is_probe",

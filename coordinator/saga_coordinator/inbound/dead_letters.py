@@ -32,16 +32,16 @@ def as_bad_message(error: Exception) -> BadMessage:
     return BadMessage("internal_error", f"reading it failed with {type(error).__name__}")
 
 
-def dead_letter(consumer: str, record: Record, bad: BadMessage, now: int) -> DeadLetter:
+def dead_letter(consumer: str, record: Record, bad: BadMessage, now_us: int) -> DeadLetter:
     """The row of a record that could not be read; `now` is the database's clock in microseconds."""
     kept = cut(record)
     return DeadLetter(
-        id=new_id(now),
+        id=new_id(now_us),
         consumer=consumer,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        at=now,
+        at=now_us,
         reason=bad.reason,
         detail=storable(bad.detail)[:500],
         key=kept.key,
@@ -51,15 +51,15 @@ def dead_letter(consumer: str, record: Record, bad: BadMessage, now: int) -> Dea
     )
 
 
-def orphan(record: Record, saga_id: UUID, now: int) -> OrphanReply:
+def orphan(record: Record, saga_id: UUID, now_us: int) -> OrphanReply:
     """A reply for a saga that this database does not have.
 
     It is kept whole: after a restore it is the only proof.
     """
     return OrphanReply(
-        id=new_id(now),
+        id=new_id(now_us),
         saga_id=saga_id,
-        at=now,
+        at=now_us,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,

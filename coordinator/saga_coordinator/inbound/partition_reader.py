@@ -50,18 +50,18 @@ class PartitionReader:
         self._consumer = make_consumer()
         self._store = store
         self._clock = clock
-        self._progress_at = clock.monotonic_s()
+        self._progress_at_s = clock.monotonic_s()
         self._watch = ReadingWatch(STALLED_AFTER_S)
-        self._looked_at = clock.monotonic_s()
+        self._looked_at_s = clock.monotonic_s()
         self._reload_due = False
         self._places: dict[TopicPartition, Place] = {}
         self._topics: frozenset[str] = frozenset()
         self._subscribed: frozenset[str] = frozenset()
-        """What the present consumer was told to read."""
+        """What the present consumer reads."""
         self._to_restart: set[TopicPartition] = set()
         self._empty_spells = 0
         self._hints: dict[TopicPartition, int] = {}
-        self._hinted_at = clock.monotonic_s()
+        self._hinted_at_s = clock.monotonic_s()
         self._log = structlog.get_logger("partition_reader")
 
     async def start(self) -> None:
@@ -92,9 +92,9 @@ class PartitionReader:
             await self._restart(lost.positions)
             return []
         if records:
-            self._progress_at = self._clock.monotonic_s()
-        elif self._clock.monotonic_s() - self._progress_at > STALLED_AFTER_S:
-            self._progress_at = self._clock.monotonic_s()
+            self._progress_at_s = self._clock.monotonic_s()
+        elif self._clock.monotonic_s() - self._progress_at_s > STALLED_AFTER_S:
+            self._progress_at_s = self._clock.monotonic_s()
             await self._replace_if_stalled()
         await self._hint()
         return records
@@ -113,10 +113,10 @@ class PartitionReader:
                 self._hints[at] = position
 
     async def _look(self) -> None:
-        now = self._clock.monotonic_s()
-        if now - self._looked_at < LOOK_EVERY_S:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_at_s < LOOK_EVERY_S:
             return
-        self._looked_at = now
+        self._looked_at_s = now_s
         places = self.places()
         try:
             readable = await self._consumer.readable_offsets(places) if places else {}
@@ -130,7 +130,7 @@ class PartitionReader:
             for at, place in places.items()
             if at in readable and at in ends and not place.replaced
         }
-        self._watch.look(now, reaches)
+        self._watch.look(now_s, reaches)
 
     async def _replace_if_stalled(self) -> None:
         """Replace a consumer that has stalled in silence.
@@ -189,7 +189,7 @@ class PartitionReader:
         )
 
     async def applied(self, advances: Sequence[Advance]) -> None:
-        """The transaction is committed. Kafka is told as a hint."""
+        """The transaction is committed. Kafka gets a hint."""
         for moved in advances:
             at = TopicPartition(moved.topic, moved.partition)
             place = self._places.get(at)
@@ -211,12 +211,12 @@ class PartitionReader:
 
         Each commit is a write for the broker, and nothing of ours reads it.
         """
-        now = self._clock.monotonic_s()
-        if not self._hints or now - self._hinted_at < HINT_EVERY_S:
+        now_s = self._clock.monotonic_s()
+        if not self._hints or now_s - self._hinted_at_s < HINT_EVERY_S:
             return
         ours = self._consumer.assignment()
         hints, self._hints = {at: offset for at, offset in self._hints.items() if at in ours}, {}
-        self._hinted_at = now
+        self._hinted_at_s = now_s
         try:
             await self._consumer.commit(hints)
         except BrokerError as error:  # redelivery is harmless: our rows decide

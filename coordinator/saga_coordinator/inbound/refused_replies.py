@@ -49,9 +49,9 @@ class RefusedReply:
         return f"a reply came at {format_us(self.at)} and could not be read ({why}): {way_out}"
 
 
-async def refused_replies(store: Store, saga_id: UUID, now: int) -> dict[str, RefusedReply]:
+async def refused_replies(store: Store, saga_id: UUID, now_us: int) -> dict[str, RefusedReply]:
     """The latest refused reply of each step. Raises StoreError."""
-    letters = await store.dead_letters_of(saga_key(saga_id), since=now - LOOKED_BACK_US, limit=MOST)
+    letters = await store.dead_letters_of(saga_key(saga_id), since=now_us - LOOKED_BACK_US, limit=MOST)
     found: dict[str, RefusedReply] = {}
     for letter in letters:
         step = _step(letter)
@@ -60,23 +60,23 @@ async def refused_replies(store: Store, saga_id: UUID, now: int) -> dict[str, Re
     return found
 
 
-def looked_back_to(now: int, definitions: Iterable[Definition]) -> int:
+def looked_back_to(now_us: int, definitions: Iterable[Definition]) -> int:
     """Since when to look for refused replies of sagas that a limit is about to turn back.
 
     Each of their steps was asked again since then, and its reply refused again, however long its
     re-ask interval is.
     """
     caps_us = (step.timing.reask_cap_ms * 1000 for definition in definitions for step in definition.steps)
-    return now - max(LOOKED_BACK_US, _ASKS * max(caps_us, default=0))
+    return now_us - max(LOOKED_BACK_US, _ASKS * max(caps_us, default=0))
 
 
 def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:
     """By saga: the steps whose replies say that they are done, in an unknown schema."""
     found: dict[UUID, set[str]] = {}
     for letter in letters:
-        said = dict(decode_headers(letter.headers))
+        headers = dict(decode_headers(letter.headers))
         saga_id = parse_saga_id((letter.key or b"").decode("ascii", "replace"))
-        done = said.get(OUTCOME) == Outcome.SUCCEEDED.value.encode() and said.get(KIND) != Kind.COMPENSATION.value.encode()
+        done = headers.get(OUTCOME) == Outcome.SUCCEEDED.value.encode() and headers.get(KIND) != Kind.COMPENSATION.value.encode()
         step = _step(letter)
         unread = letter.consumer == CONSUMER and letter.reason == UNKNOWN_SCHEMA
         if unread and saga_id is not None and step is not None and done:

@@ -43,19 +43,19 @@ class CatchUpRequests:
 
     async def request(self, participants: Collection[str]) -> None:
         """Ask whoever owns the partitions to measure them, for the next ten seconds."""
-        now = await self._store.now()
+        now_us = await self._store.now()
         async with self._store.transaction() as tx:
             for name in sorted(participants):
                 await tx.set_control(
-                    scope=SCOPE, tenant=self._tenant, name=name, value=str(now), who="timers", why="a limit has passed"
+                    scope=SCOPE, tenant=self._tenant, name=name, value=str(now_us), who="timers", why="a limit has passed"
                 )
 
     async def requested(self) -> frozenset[str]:
         rows = await self._store.control(SCOPE, self._tenant)
         if not rows:
             return frozenset()
-        now = await self._store.now()
-        return frozenset(name for name, value in rows.items() if int(value) > now - REQUEST_LASTS_US)
+        now_us = await self._store.now()
+        return frozenset(name for name, value in rows.items() if int(value) > now_us - REQUEST_LASTS_US)
 
     async def caught_up(self) -> Mapping[str, int]:
         """By participant: the earliest `caught_up_at` of its reply topic's partitions.
@@ -124,8 +124,8 @@ class CatchUpLoop:
         verify = self._round % VERIFY_EVERY == 0
         if not wanted and not verify:
             return
-        began = self._clock.monotonic_s()
-        at = await self._store.now()  # first the clock …
+        began_s = self._clock.monotonic_s()
+        at_us = await self._store.now()  # first the clock …
         ours = self._reader.places()  # … then the partitions …
         if not ours:
             return
@@ -140,9 +140,9 @@ class CatchUpLoop:
             if not held:
                 self._age.replaced(partition)
                 continue
-            self._age.measured(partition, began, ends[partition])
+            self._age.measured(partition, began_s, ends[partition])
             if partition.topic in wanted:
-                await self._store_time(partition, at, ends[partition])
+                await self._store_time(partition, at_us, ends[partition])
 
     def show_age(self) -> None:
         self._instruments.catch_up_age(self._age.by_topic(self._reader.places(), self._clock.monotonic_s()))
@@ -161,7 +161,7 @@ class CatchUpLoop:
         self._verified[at] = end
         return True
 
-    async def _store_time(self, at: TopicPartition, now: int, end: int) -> None:
+    async def _store_time(self, at: TopicPartition, now_us: int, end: int) -> None:
         """Store the time, if everything before `end` is applied.
 
         Where replies never cease, the place moves on between our look and the store. What holds of
@@ -173,7 +173,7 @@ class CatchUpLoop:
                 return
             anchor = place.next_offset - 1 if place.last_print is not None else None
             async with self._store.transaction() as tx:
-                stored = await tx.caught_up(at.topic, at.partition, now, place.next_offset, anchor, place.last_print)
+                stored = await tx.caught_up(at.topic, at.partition, now_us, place.next_offset, anchor, place.last_print)
             if stored:
                 if anchor is not None:
                     self._reader.anchored(at)

@@ -31,7 +31,7 @@ class KeysDiffer(ConfigurationError):
     """A live instance, or one that was alive a moment ago, has other token keys."""
 
 
-class _Said(BaseModel):
+class _Announced(BaseModel):
     """What one row says."""
 
     at: int
@@ -39,10 +39,10 @@ class _Said(BaseModel):
     keys: dict[str, str]
 
 
-def _read(value: str) -> _Said | None:
+def _read(value: str) -> _Announced | None:
     """The row; None when it is none of ours: a row edited by hand keeps nobody from starting."""
     try:
-        return _Said.model_validate_json(value)
+        return _Announced.model_validate_json(value)
     except ValidationError:
         return None
 
@@ -61,8 +61,8 @@ class KeyAgreement:
     async def check(self) -> None:
         """Raises KeysDiffer, StoreError."""
         rows = await self._store.control(SCOPE, self._tenant)
-        now = await self._store.now()
-        if problem := next(self._problems(rows, now), None):
+        now_us = await self._store.now()
+        if problem := next(self._problems(rows, now_us), None):
             raise KeysDiffer(
                 f"{problem}: give all instances the same SAGA_TOKEN_KEYS (docs/operations.md tells how keys are changed)"
             )
@@ -75,17 +75,17 @@ class KeyAgreement:
             StoreError: The store is away.
         """
         async with self._store.transaction() as tx:
-            said = _Said(at=tx.now, signs=self._prints[self._current], keys=self._prints).model_dump_json()
-            await tx.set_control(scope=SCOPE, tenant=self._tenant, name=self._own, value=said, who=self._who, why="alive")
+            announced = _Announced(at=tx.now, signs=self._prints[self._current], keys=self._prints).model_dump_json()
+            await tx.set_control(scope=SCOPE, tenant=self._tenant, name=self._own, value=announced, who=self._who, why="alive")
         await self.check()
 
-    def _problems(self, rows: Mapping[str, str], now: int) -> Iterator[str]:
+    def _problems(self, rows: Mapping[str, str], now_us: int) -> Iterator[str]:
         for name, value in rows.items():
             other = None if name == self._own else _read(value)
-            if other is None or other.at < now - STALE_US:
+            if other is None or other.at < now_us - STALE_US:
                 continue
-            theirs = {found: key_id for key_id, found in other.keys.items()}
+            other_ids = {found: key_id for key_id, found in other.keys.items()}
             if other.signs not in self._prints.values():
-                yield f"another instance signs with token key {theirs.get(other.signs, '?')}, which this one does not have"
-            if self._prints[self._current] not in theirs:
+                yield f"another instance signs with token key {other_ids.get(other.signs, '?')}, which this one does not have"
+            if self._prints[self._current] not in other_ids:
                 yield f"this instance signs with token key {self._current}, which another one does not have"

@@ -66,24 +66,24 @@ class Liveness:
         self._clock = clock
         self._who = who
         self._instruments = instruments
-        self._seen_at = 0
-        self._since = 0
+        self._seen_at_us = 0
+        self._since_us = 0
         self.trouble = ""
         """Why the last beat failed; empty: it did not."""
         self.kafka_away: str | None = None
         """Why the broker did not answer the last beat; None: it did."""
         self._log = structlog.get_logger("life")
 
-    def since(self, now: int) -> int | None:
+    def since(self, now_us: int) -> int | None:
         """Since when somebody has lived, for a decision.
 
         Args:
-            now: The decision's time, by the database's clock.
+            now_us: The decision's time, by the database's clock.
 
         Returns:
             The time at which this life began; None: nobody knows that we live.
         """
-        return self._since if now - self._seen_at <= LAPSE_US else None
+        return self._since_us if now_us - self._seen_at_us <= LAPSE_US else None
 
     async def run(self) -> None:
         while True:
@@ -103,22 +103,22 @@ class Liveness:
     async def beat(self) -> None:
         """Beat once. Raises StoreError, BrokerError, TimeoutError: we were not seen then."""
         async with asyncio.timeout(LAPSE_US / 1e6):
-            at = await self._store.now()  # first, so that a long beat makes us look older
+            at_us = await self._store.now()  # first, so that a long beat makes us look older
             if not self._sends():
                 raise BrokerError("commands do not leave")
             await self._reach()
             rows = await self._store.control(SCOPE, self._tenant)
-            seen, since = int(rows.get(_SEEN, 0)), int(rows.get(_SINCE, 0))
-            lapsed = at - seen > LAPSE_US
-            said = {_SEEN: at} | ({_SINCE: at} if lapsed else {})
+            seen_us, since_us = int(rows.get(_SEEN, 0)), int(rows.get(_SINCE, 0))
+            lapsed = at_us - seen_us > LAPSE_US
+            beat = {_SEEN: at_us} | ({_SINCE: at_us} if lapsed else {})
             async with self._store.transaction() as tx:
-                for name, value in said.items():
+                for name, value in beat.items():
                     await tx.set_control(
                         scope=SCOPE, tenant=self._tenant, name=name, value=str(value), who=self._who, why="timers are fired"
                     )
-        self._seen_at, self._since = at, at if lapsed else since
+        self._seen_at_us, self._since_us = at_us, at_us if lapsed else since_us
         if lapsed:
-            self._log.info("life_begins", silent_s=round((at - seen) / 1e6) if seen else None)
+            self._log.info("life_begins", silent_s=round((at_us - seen_us) / 1e6) if seen_us else None)
 
     async def _reach(self) -> None:
         try:

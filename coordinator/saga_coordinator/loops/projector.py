@@ -72,21 +72,21 @@ class Projector:
         self._log = structlog.get_logger("projector")
 
     async def run(self) -> None:
-        pause = EVERY_S
+        pause_s = EVERY_S
         try:
             while True:
                 try:
                     more = await self.export_some()
-                    pause = EVERY_S
+                    pause_s = EVERY_S
                 except (StoreError, SpansRefused, TimeoutError) as error:
                     self._log_once(str(error) or type(error).__name__)
-                    more, pause = False, min(pause * 2, PAUSE_CAP_S)
+                    more, pause_s = False, min(pause_s * 2, PAUSE_CAP_S)
                 except Exception as error:  # a bug must not end the process: the rows stay
                     self._log.error("projection_failed", exc_info=error)
                     self._instruments.loop_failed("projector")
-                    more, pause = False, PAUSE_CAP_S
+                    more, pause_s = False, PAUSE_CAP_S
                 if not more:
-                    await self._clock.sleep(pause)
+                    await self._clock.sleep(pause_s)
         finally:
             self._collector.close()
 

@@ -115,7 +115,7 @@ class ReplyLoop:
         self._parking = Parking(committer, loader, instruments)
         self._made_at_ms = 0 if made_at is None else made_at // 1000
         self._old = 0
-        self._followed_at = -_REFRESH_S
+        self._followed_at_s = -_REFRESH_S
         self._followed_generation = -1
         self._log = structlog.get_logger(CONSUMER)
 
@@ -134,11 +134,11 @@ class ReplyLoop:
 
     async def _follow(self) -> None:
         generation = self._definitions.generation
-        if generation == self._followed_generation and self._clock.monotonic_s() - self._followed_at < _REFRESH_S:
+        if generation == self._followed_generation and self._clock.monotonic_s() - self._followed_at_s < _REFRESH_S:
             return
         participants = await self._definitions.participants()
         await self._reader.follow(self._topics.reply(name) for name in participants)
-        self._followed_at = self._clock.monotonic_s()
+        self._followed_at_s = self._clock.monotonic_s()
         self._followed_generation = generation
 
     async def apply(self, records: Sequence[Record]) -> None:
@@ -253,10 +253,10 @@ class ReplyLoop:
         self._instruments.old_replies(count)
 
 
-def _inbox(saga_ids: Iterable[UUID], replies: Replies, now: int) -> list[InboxEvent]:
+def _inbox(saga_ids: Iterable[UUID], replies: Replies, now_us: int) -> list[InboxEvent]:
     """The replies of these sagas, for whoever can lock and open them later."""
     return [
-        InboxEvent(id=new_id(now), saga_id=saga_id, kind="reply", body=to_inbox(reply.record))
+        InboxEvent(id=new_id(now_us), saga_id=saga_id, kind="reply", body=to_inbox(reply.record))
         for saga_id in saga_ids
         for reply in replies[saga_id]
     ]

@@ -44,18 +44,18 @@ class SchemaTopic:
         self._held: frozenset[bytes] = frozenset()
         """Keys that stand in the topic with the right value, as of `_seen`."""
         self._seen: _Offsets = {}
-        self._read_at = -WHOLE_EVERY_S
+        self._read_at_s = -WHOLE_EVERY_S
         self._known = 0
-        self._said = ""
+        self._last_trouble = ""
         self._log = structlog.get_logger("schemas")
 
     async def run(self) -> None:
         """Compare and write, until cancelled. Trouble is logged once and tried again."""
-        next_look = 0.0
+        next_look_s = 0.0
         while True:
-            now = self._clock.monotonic_s()
-            if now >= next_look or len(self._definitions.catalog) != self._known:
-                next_look = now + EVERY_S
+            now_s = self._clock.monotonic_s()
+            if now_s >= next_look_s or len(self._definitions.catalog) != self._known:
+                next_look_s = now_s + EVERY_S
                 await self._look()
             await self._clock.sleep(NEW_EVERY_S)
 
@@ -65,18 +65,18 @@ class SchemaTopic:
             await self.look()
         except Exception as error:  # a bug too: it must take no saga down with it
             reason = f"{type(error).__name__}: {error}"
-            if reason != self._said:
+            if reason != self._last_trouble:
                 self._log.warning("schemas_not_published", topic=self._topic, **error_fields(error))
-            self._said = reason
+            self._last_trouble = reason
         else:
-            self._said = ""
+            self._last_trouble = ""
 
     async def look(self) -> None:
         """Once: make the topic, see what it holds, write what it lacks. Raises BrokerError."""
         await self._ensure()
         wanted = {schema_key(schema.id): schema.canonical for schema in self._definitions.catalog}
         offsets = await self._offsets()
-        if offsets != self._seen or self._clock.monotonic_s() - self._read_at >= WHOLE_EVERY_S:
+        if offsets != self._seen or self._clock.monotonic_s() - self._read_at_s >= WHOLE_EVERY_S:
             await self._read(wanted, offsets)
         missing = [key for key in sorted(wanted) if key not in self._held]
         if missing:
@@ -107,7 +107,7 @@ class SchemaTopic:
 
         await read_whole(self._broker, self._topic, take, limit_s=READ_LIMIT_S)
         self._held = frozenset(key for (_, key), is_right in right.items() if is_right)
-        self._seen, self._read_at = offsets, self._clock.monotonic_s()
+        self._seen, self._read_at_s = offsets, self._clock.monotonic_s()
 
     async def _write(self, missing: Mapping[bytes, bytes]) -> None:
         records = [Outgoing(topic=self._topic, key=key, value=value, headers=HEADERS) for key, value in missing.items()]

@@ -153,8 +153,8 @@ class TimerLoop:
                 self._backoff.succeeded(saga_id)
             else:
                 self._backoff.failed(saga_id, self._clock.monotonic_s())
-        due_at = [(work.looked_at, work.row.wake_at) for work in woken if work.row.wake_at is not None]
-        self._instruments.timer_batch(len(woken), [looked - due for looked, due in due_at if due <= looked])
+        due_at_us = [(work.looked_at_us, work.row.wake_at) for work in woken if work.row.wake_at is not None]
+        self._instruments.timer_batch(len(woken), [looked_us - due_us for looked_us, due_us in due_at_us if due_us <= looked_us])
         return woken
 
     async def _fold(self, batch: Batch, caught_up: Mapping[str, int]) -> None:
@@ -195,13 +195,13 @@ class TimerLoop:
         limited = {
             saga_id: work.compiled.definition
             for saga_id, work in works.items()
-            if work.saga is not None and timing.drains_wanted(work.compiled.definition, work.saga, env.now, env.lived_since)
+            if work.saga is not None and timing.catch_up_wanted(work.compiled.definition, work.saga, env.now, env.lived_since)
         }
-        since = looked_back_to(env.now, limited.values())
-        stored = await tx.unread_replies(list(limited), since=since) if limited else []
+        since_us = looked_back_to(env.now, limited.values())
+        stored = await tx.unread_replies(list(limited), since=since_us) if limited else []
         return unread_steps([*stored, *letters])
 
-    def _from_inbox(self, work: SagaWork, left: list[InboxEvent], now: int) -> tuple[list[Reply], list[DeadLetter]]:
+    def _from_inbox(self, work: SagaWork, left: list[InboxEvent], now_us: int) -> tuple[list[Reply], list[DeadLetter]]:
         """The replies that were left for the saga.
 
         One that cannot be read after all (its token's key was taken away meanwhile) becomes a dead
@@ -217,13 +217,13 @@ class TimerLoop:
             except Exception as error:
                 bad = as_bad_message(error)
                 self._log.warning("bad_inbox_event", **about(work), reason=bad.reason)
-                unreadable.append(dead_letter(REPLIES, record, bad, now))
+                unreadable.append(dead_letter(REPLIES, record, bad, now_us))
         return replies, unreadable
 
     async def _ask_to_catch_up(self, works: list[SagaWork]) -> None:
         wanted: set[str] = set()
         for work in works:
             if work.saga is not None:
-                wanted |= timing.drains_wanted(work.compiled.definition, work.saga, work.looked_at, work.lived_since)
+                wanted |= timing.catch_up_wanted(work.compiled.definition, work.saga, work.looked_at_us, work.lived_since_us)
         if wanted:
             await self._catch_up_requests.request(wanted)

@@ -78,12 +78,12 @@ class Watchdog:
         self._start_group = start_group
         self._readers = readers
         self._key_agreement = key_agreement
-        self._unread_since: dict[str, float] = {}
+        self._unread_since_s: dict[str, float] = {}
         self._problems: dict[str, str] = {}
         self.kafka_away: str | None = None
         """Why the broker did not answer when it was asked who reads; None: it did."""
         self._letters = DeadLetterRelay(store, broker, topics, clock)
-        self._figures_after = -math.inf
+        self._figures_after_s = -math.inf
         self._log = structlog.get_logger("watchdog")
 
     @property
@@ -95,11 +95,11 @@ class Watchdog:
 
     def unread(self) -> dict[str, str]:
         """Participants whose command topic nobody has read for half a minute, as a sentence."""
-        now = self._clock.monotonic_s()
+        now_s = self._clock.monotonic_s()
         return {
             name: f"no consumer on {self._topics.command(name)}: is the participant {name} running?"
-            for name, since in self._unread_since.items()
-            if now - since >= UNREAD_AFTER_S
+            for name, since_s in self._unread_since_s.items()
+            if now_s - since_s >= UNREAD_AFTER_S
         }
 
     def _unread_partitions(self) -> str:
@@ -194,18 +194,18 @@ class Watchdog:
         """Read the gauges, then pause: counting takes longer the more sagas are open, and must stay
         a small share of the time.
         """
-        began = self._clock.monotonic_s()
-        if began < self._figures_after:
+        began_s = self._clock.monotonic_s()
+        if began_s < self._figures_after_s:
             return
         figures = await self._store.figures()
         self._sampling.owed(figures.spans_due)
         self._instruments.figures(figures)
-        ended = self._clock.monotonic_s()
-        self._figures_after = ended + (ended - began) * FIGURES_PAUSE
+        ended_s = self._clock.monotonic_s()
+        self._figures_after_s = ended_s + (ended_s - began_s) * FIGURES_PAUSE
 
     async def _who_reads(self) -> None:
         participants = await self._definitions.participants()
-        now = self._clock.monotonic_s()
+        now_s = self._clock.monotonic_s()
         try:
             await self._broker.cluster_id()
         except (BrokerError, TimeoutError) as error:
@@ -215,9 +215,9 @@ class Watchdog:
         for name in participants:
             readers = await self._broker.readers(self._topics.command_group(name))
             if readers == 0:
-                self._unread_since.setdefault(name, now)
+                self._unread_since_s.setdefault(name, now_s)
             else:
-                self._unread_since.pop(name, None)
+                self._unread_since_s.pop(name, None)
         self._instruments.unread({name: name in self.unread() for name in participants})
         await self._lag(participants)
 

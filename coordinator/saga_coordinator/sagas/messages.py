@@ -85,20 +85,20 @@ class Outbound:
         self._keys = keys
         self._source = f"/saga-coordinator/{cluster_id}"
 
-    def message(self, saga: SagaIdentity, fact: Fact, *, version: int, ord: int, at: int) -> Outgoing:
+    def message(self, saga: SagaIdentity, fact: Fact, *, version: int, ord: int, at_us: int) -> Outgoing:
         """The message of the fact at place `ord` of journal record `version`."""
         message_id = command_id(saga.id, saga.incarnation, version, ord)
         if isinstance(fact, CommandSent):
-            return self._command(saga, fact, message_id, version, at)
+            return self._command(saga, fact, message_id, version, at_us)
         assert isinstance(fact, Announced), f"{type(fact).__name__} is not one of {MESSAGES}"
-        return self._event(saga, fact, message_id, at)
+        return self._event(saga, fact, message_id, at_us)
 
-    def _command(self, saga: SagaIdentity, sent: CommandSent, message_id: str, version: int, at: int) -> Outgoing:
+    def _command(self, saga: SagaIdentity, sent: CommandSent, message_id: str, version: int, at_us: int) -> Outgoing:
         headers = CommandHeaders(
             message_id=message_id,
             source=self._source,
             record=sent.record,
-            time_us=at,
+            time_us=at_us,
             saga_id=saga.id,
             step=sent.step,
             kind=sent.kind,
@@ -120,7 +120,7 @@ class Outbound:
             topic=self._topics.command(sent.participant), key=saga_key(saga.id), value=sent.payload, headers=headers.encode()
         )
 
-    def _event(self, saga: SagaIdentity, event: Announced, message_id: str, at: int) -> Outgoing:
+    def _event(self, saga: SagaIdentity, event: Announced, message_id: str, at_us: int) -> Outgoing:
         origin = saga.origin_traceparent
         body = encode_event(
             event.event,
@@ -129,7 +129,7 @@ class Outbound:
             definition=saga.definition,
             version=saga.definition_version,
             phase=event.phase.value,
-            at_us=at,
+            at_us=at_us,
             business_key=saga.key,
             step=event.step,
             reason=event.reason,
@@ -138,7 +138,7 @@ class Outbound:
             message_id=message_id,
             source=self._source,
             record=EVENT_RECORD,
-            time_us=at,
+            time_us=at_us,
             saga_id=saga.id,
             tenant=saga.tenant,
             sequence=event.sequence,

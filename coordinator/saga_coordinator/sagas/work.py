@@ -31,9 +31,9 @@ PARKED: Final = "engine_error"
 
 
 class Moved(NamedTuple):
-    """One transition, as it is told of once it is committed."""
+    """One transition, for whoever counts it once it is committed."""
 
-    at: int
+    at_us: int
     before: Saga | None
     facts: tuple[Fact, ...]
     after: Saga
@@ -71,10 +71,10 @@ class SagaWork:
     inbox_done: list[UUID] = field(default_factory=list)
     max_expiry: int = 0
     woken: bool = False
-    looked_at: int = 0
+    looked_at_us: int = 0
     """The database's time when the engine last looked."""
-    lived_since: int = 0
-    """As the engine was told then."""
+    lived_since_us: int = 0
+    """Since when somebody had lived then, as the engine took it."""
     attention_before: frozenset[tuple[str, str]] = frozenset()
     moved: list[Moved] = field(default_factory=list)
     payloads: dict[Wanted, bytes | None] = field(default_factory=dict)
@@ -92,9 +92,9 @@ class SagaWork:
         return cls(context=context, compiled=compiled, row=row, saga=saga, max_expiry=row.max_expiry, attention_before=attention)
 
     @classmethod
-    def begin(cls, row: SagaRow, compiled: CompiledDefinition, context: FoldContext, *, started_at: int) -> SagaWork:
+    def begin(cls, row: SagaRow, compiled: CompiledDefinition, context: FoldContext, *, started_at_us: int) -> SagaWork:
         """A saga that is about to start."""
-        return cls(context=context, compiled=compiled, row=changed(row, {"started_at": started_at}), saga=None, fresh=True)
+        return cls(context=context, compiled=compiled, row=changed(row, {"started_at": started_at_us}), saga=None, fresh=True)
 
     @property
     def changed(self) -> bool:
@@ -115,7 +115,7 @@ class SagaWork:
             self.compiled.definition, self.saga, event, env, empty=self.context.empty, payloads=self.payloads
         )
         self.woken = self.woken or isinstance(event, WakeUp)
-        self.looked_at, self.lived_since = env.now, env.lived_since
+        self.looked_at_us, self.lived_since_us = env.now, env.lived_since
         if not facts:
             return facts
         assert saga is not None
@@ -130,13 +130,13 @@ class SagaWork:
         self.moved.append(Moved(env.now, before, facts, saga))
         return facts
 
-    def _record(self, facts: tuple[Fact, ...], kind: str, at: int, actor: str | None = None) -> None:
+    def _record(self, facts: tuple[Fact, ...], kind: str, at_us: int, actor: str | None = None) -> None:
         assert self.saga is not None
         self.journal.append(
             JournalRow(
                 saga_id=self.row.id,
                 version=self.saga.version,
-                at=at,
+                at=at_us,
                 kind=kind,
                 engine_rev=ENGINE_REV,
                 format=FORMAT,
@@ -145,15 +145,15 @@ class SagaWork:
             )
         )
 
-    def _messages(self, facts: tuple[Fact, ...], version: int, now: int) -> tuple[list[OutboxRow], list[Dispatch[Ticket]]]:
+    def _messages(self, facts: tuple[Fact, ...], version: int, now_us: int) -> tuple[list[OutboxRow], list[Dispatch[Ticket]]]:
         """What the facts send: a pointer and a message each. `ord` is a fact's place among them."""
         identity, saga_id, shard = self.identity, self.row.id, shard_of(self.row.id)
         outbox: list[OutboxRow] = []
         messages: list[Dispatch[Ticket]] = []
         for ord, fact in enumerate(facts):
             if isinstance(fact, MESSAGES):
-                outbox_id = self.context.new_id(now)
-                record = self.context.outbound.message(identity, fact, version=version, ord=ord, at=now)
+                outbox_id = self.context.new_id(now_us)
+                record = self.context.outbound.message(identity, fact, version=version, ord=ord, at_us=now_us)
                 outbox.append(OutboxRow(id=outbox_id, shard=shard, saga_id=saga_id, version=version, ord=ord))
                 messages.append(Dispatch(ticket=(shard, outbox_id), record=record))
         return outbox, messages

@@ -89,7 +89,7 @@ class StartExecution:
 
     def _begin(self, start: Prepared, env: Env) -> SagaWork:
         row = start.row
-        work = SagaWork.begin(row, start.compiled, self._context, started_at=env.now)
+        work = SagaWork.begin(row, start.compiled, self._context, started_at_us=env.now)
         event = Start(id=str(row.id), tenant=row.tenant, key=row.business_key, input=start.input, incarnation=row.incarnation)
         work.apply(event, env)
         return work

@@ -76,7 +76,7 @@ class StartPreparation:
             value = from_plain(compiled.input_schema, request.input)
             framed = encode(compiled.input_schema, value)
         except PlainInvalid as wrong:
-            raise StartRefused(INPUT_INVALID, _said(wrong), _where(wrong)) from None
+            raise StartRefused(INPUT_INVALID, _detail(wrong), _where(wrong)) from None
         except EncodingFailed as wrong:
             raise StartRefused(INPUT_INVALID, wrong.detail, {"field": wrong.path}) from None
         return self.prepare_framed(request, definition_id, compiled, framed)
@@ -135,8 +135,8 @@ class StartPreparation:
             StartRefused: The business key is wrong.
         """
         key = _business_key(compiled, framed, request.key)
-        now = self._clock.unix_us()
-        saga_id = new_id(now)
+        now_us = self._clock.unix_us()
+        saga_id = new_id(now_us)
         trace = self._sampling.begin(saga_id, request.trace, request.baggage)
         name = compiled.definition.name
         return Prepared(
@@ -167,7 +167,7 @@ class StartPreparation:
                 tracestate=trace.tracestate,
                 baggage=trace.baggage,
                 max_expiry=0,
-                started_at=now,
+                started_at=now_us,
                 closed_at=None,
             ),
             compiled=compiled,
@@ -197,12 +197,12 @@ def body_hash(*parts: bytes) -> bytes:
     return digest.digest()
 
 
-def _said(wrong: PlainInvalid) -> str:
+def _detail(wrong: PlainInvalid) -> str:
     first, *others = (problem.said for problem in wrong.problems)
     return f"the input does not fit: {first}" if not others else f"the input does not fit in {len(wrong.problems)} places"
 
 
 def _where(wrong: PlainInvalid) -> dict[str, Any]:
-    """`errors` only where there are several: one is told by the detail."""
+    """`errors` only where there are several: the detail names a single one."""
     errors = [{"field": problem.path, "expected": problem.expected, "said": problem.said} for problem in wrong.problems]
     return {"field": wrong.path, "expected": wrong.expected} | ({"errors": errors} if len(errors) > 1 else {})

@@ -159,14 +159,14 @@ class Instruments:
         if since is None:
             return
         ids = exemplar(sampled, span_of(sampled, reply)) if sampled is not None else None
-        self._step_latency[definition, reply.step, reply.kind, reply.outcome].observe((moved.at - since) / 1e6, ids)
+        self._step_latency[definition, reply.step, reply.kind, reply.outcome].observe((moved.at_us - since) / 1e6, ids)
 
     def _entered(self, moved: Moved, _: int, entered: PhaseChanged, definition: str, sampled: SagaRow | None) -> None:
         if entered.phase not in FINAL:
             return
         ids = exemplar(sampled, root_span_id(sampled.id)) if sampled is not None else None
         self._finished[definition, entered.phase].inc(exemplar=ids)
-        self._duration[definition, entered.phase].observe((moved.at - moved.after.started_at) / 1e6, ids)
+        self._duration[definition, entered.phase].observe((moved.at_us - moved.after.started_at) / 1e6, ids)
 
     def _began(self, _moved: Moved, _ord: int, _fact: Started, definition: str, _sampled: SagaRow | None) -> None:
         self._started[definition].inc()

@@ -258,7 +258,7 @@ class World:
         wake_at = timing.next_wake_up(self.shape, self.state, self.now, self.lived_since)
         assert wake_at is not None
         if wake_at <= self.now:  # it would be woken again at once: only because replies have to be read first, or nobody lives
-            wanted = timing.drains_wanted(self.shape, self.state, self.now, self.lived_since)
+            wanted = timing.catch_up_wanted(self.shape, self.state, self.now, self.lived_since)
             unread = any(self.measured.get(name, 0) < self.now for name in wanted)
             assert unread or self.alive_since is None or self.restored, f"the timer spins: {self.state}"
 

@@ -126,7 +126,7 @@ def test_a_step_that_keeps_failing_does_not_outlive_its_time() -> None:
 def test_while_replies_wait_the_limit_waits_and_says_so() -> None:
     player = play(LINE, "backlog wait:30 wait:10.1")
     assert [w.name for w in waiting_for(LINE, player.state, player.now)] == ["reply_backlog"]
-    assert timing.drains_wanted(LINE, player.state, player.now) == {"a-service"}
+    assert timing.catch_up_wanted(LINE, player.state, player.now) == {"a-service"}
     assert player.play("a:SUCCEEDED").state.phase == "RUNNING"
 
 
