@@ -63,20 +63,22 @@ def started(context: FoldContext, number: int = 1) -> SagaWork:
         incarnation=1,
         state=b"",
         business_key=None,
-        wake_at=None,
+        wake_at_us=None,
         trace_id="a" * 32,
         parent_span=None,
         trace_flags=0,
         tracestate=None,
         baggage=None,
-        max_expiry=0,
-        started_at=NOW,
-        closed_at=None,
+        max_expiry_us=0,
+        started_at_us=NOW,
+        closed_at_us=None,
     )
     schema = CATALOG.latest("t.Input")
     assert schema is not None
-    work = SagaWork.begin(row, COMPILED, context, started_at=NOW)
-    work.apply(Start(id=str(row.id), tenant="default", key=None, input=encode(schema, {"id": "x"}), incarnation=1), Env(now=NOW))
+    work = SagaWork.begin(row, COMPILED, context, started_at_us=NOW)
+    work.apply(
+        Start(id=str(row.id), tenant="default", key=None, input=encode(schema, {"id": "x"}), incarnation=1), Env(now_us=NOW)
+    )
     return work
 
 

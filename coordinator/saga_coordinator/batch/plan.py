@@ -64,7 +64,7 @@ class Plan:
         return ((work, row) for work, write in self.sagas for row in write.attention_added)
 
 
-def plan_writes(batch: Batch, acked: Sequence[Ticket], now: int) -> Plan:
+def plan_writes(batch: Batch, acked: Sequence[Ticket], now_us: int) -> Plan:
     """Plan what is written of a batch.
 
     Args:
@@ -73,7 +73,7 @@ def plan_writes(batch: Batch, acked: Sequence[Ticket], now: int) -> Plan:
         now: The transaction's time, in microseconds.
     """
     return Plan(
-        sagas=[(work, write) for work in batch.works if (write := saga_write(work, now)) is not None],
+        sagas=[(work, write) for work in batch.works if (write := saga_write(work, now_us)) is not None],
         inbox=batch.inbox,
         dead_letters=batch.dead_letters,
         orphans=batch.orphans,
@@ -82,14 +82,14 @@ def plan_writes(batch: Batch, acked: Sequence[Ticket], now: int) -> Plan:
     )
 
 
-def saga_write(work: SagaWork, now: int) -> SagaWrite | None:
+def saga_write(work: SagaWork, now_us: int) -> SagaWrite | None:
     """What is written of one saga; None when nothing changed and its wake-up stays where it is."""
     saga, row = work.saga, work.row
     assert saga is not None
-    wake_at, rewake = _wake_up(work, saga, now)
+    wake_at_us, rewake = _wake_up(work, saga, now_us)
     if not work.changed and not rewake and not work.inbox_done:
         return None
-    added, cleared = _attention(work, saga, now)
+    added, cleared = _attention(work, saga, now_us)
     after = changed(
         row,
         {
@@ -98,9 +98,9 @@ def saga_write(work: SagaWork, now: int) -> SagaWrite | None:
             "incarnation": saga.incarnation,
             "state": encode_saga(saga) if work.changed else row.state,
             "state_format": FORMAT,
-            "wake_at": wake_at,
-            "max_expiry": work.max_expiry,
-            "closed_at": saga.closed_at,
+            "wake_at_us": wake_at_us,
+            "max_expiry_us": work.max_expiry_us,
+            "closed_at_us": saga.closed_at_us,
         },
     )
     return SagaWrite(
@@ -117,23 +117,23 @@ def saga_write(work: SagaWork, now: int) -> SagaWrite | None:
     )
 
 
-def _wake_up(work: SagaWork, saga: Saga, now: int) -> tuple[int | None, bool]:
+def _wake_up(work: SagaWork, saga: Saga, now_us: int) -> tuple[int | None, bool]:
     """When the saga is woken next, and whether its row must be written.
 
     The row moves only earlier, until it has fired; then it is set anew.
     """
-    due = timing.next_wake_up(work.compiled.definition, saga, now, work.lived_since)
-    current = work.row.wake_at
-    if due is None:
+    due_us = timing.next_wake_up_us(work.compiled.definition, saga, now_us, work.lived_since_us)
+    current = work.row.wake_at_us
+    if due_us is None:
         return None, current is not None
-    if due <= now:
-        due = now + LOOK_AGAIN_US
-    if work.woken or current is None or due < current:
-        return due, due != current
+    if due_us <= now_us:
+        due_us = now_us + LOOK_AGAIN_US
+    if work.woken or current is None or due_us < current:
+        return due_us, due_us != current
     return current, False
 
 
-def _attention(work: SagaWork, saga: Saga, now: int) -> tuple[tuple[AttentionRow, ...], AttentionCleared]:
+def _attention(work: SagaWork, saga: Saga, now_us: int) -> tuple[tuple[AttentionRow, ...], AttentionCleared]:
     """What needs a person now and did not before, and what no longer does."""
     before, after = work.attention_before, attention_of(saga)
     if after == before:
@@ -141,7 +141,7 @@ def _attention(work: SagaWork, saga: Saga, now: int) -> tuple[tuple[AttentionRow
     # Not all of it came with a reply: an expression that gave no value may quote what it was given.
     notes = {name: storable(step.message or step.code or "") for name, step in saga.steps.items()}
     added = tuple(
-        AttentionRow(saga_id=work.row.id, step=step, reason=reason, since=now, note=notes.get(step, ""))
+        AttentionRow(saga_id=work.row.id, step=step, reason=reason, since_us=now_us, note=notes.get(step, ""))
         for step, reason in sorted(after - before)
     )
     return added, tuple(sorted(before - after))

@@ -41,7 +41,7 @@ def dead_letter(consumer: str, record: Record, bad: BadMessage, now: int) -> Dea
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        at=now,
+        at_us=now,
         reason=bad.reason,
         detail=storable(bad.detail)[:500],
         key=kept.key,
@@ -59,7 +59,7 @@ def orphan(record: Record, saga_id: UUID, now: int) -> OrphanReply:
     return OrphanReply(
         id=new_id(now),
         saga_id=saga_id,
-        at=now,
+        at_us=now,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
