@@ -54,7 +54,9 @@ def new_id() -> UUID:
 
 
 def journal_of(saga: UUID, versions: range) -> tuple[JournalRow, ...]:
-    return tuple(JournalRow(saga_id=saga, version=n, at=0, kind="reply", engine_rev=1, format=1, facts=FACTS) for n in versions)
+    return tuple(
+        JournalRow(saga_id=saga, version=n, at_us=0, kind="reply", engine_rev=1, format=1, facts=FACTS) for n in versions
+    )
 
 
 def outbox_of(saga: UUID, version: int) -> tuple[OutboxRow, ...]:
@@ -73,15 +75,15 @@ def started(definition: int) -> SagaWrite:
         incarnation=1,
         state=STATE,
         business_key=f"order-{secrets.token_hex(8)}",
-        wake_at=LATER,
+        wake_at_us=LATER,
         trace_id="0" * 31 + "1",
         parent_span=None,
         trace_flags=0,
         tracestate=None,
         baggage=None,
-        max_expiry=0,
-        started_at=0,
-        closed_at=None,
+        max_expiry_us=0,
+        started_at_us=0,
+        closed_at_us=None,
     )
     return SagaWrite(expected_version=None, row=row, journal=journal_of(row.id, range(1, 2)), outbox=outbox_of(row.id, 1))
 
@@ -90,7 +92,7 @@ def moved(row: SagaRow) -> SagaWrite:
     after = replace(row, version=row.version + 2, state=STATE)
     end = after.version >= LAST_VERSION
     if end:
-        after = replace(after, phase="COMPLETED", wake_at=None, closed_at=1)
+        after = replace(after, phase="COMPLETED", wake_at_us=None, closed_at_us=1)
     return SagaWrite(
         expected_version=row.version,
         row=after,
@@ -152,7 +154,7 @@ class Work:
         made = Batch(topic, self._offsets.get(topic, 0), claims, writes, self._sent)
         self._offsets[topic] = made.from_offset + len(writes)
         self._sent = [(row.shard, row.id) for write in writes for row in write.outbox]
-        self.open.extend(write.row for write in writes if write.row.closed_at is None)
+        self.open.extend(write.row for write in writes if write.row.closed_at_us is None)
         return made
 
 
@@ -200,7 +202,7 @@ class Cost:
 async def measure(store: Store, server: Server, options: argparse.Namespace) -> None:
     async with store.transaction() as transaction:
         definition = await transaction.add_definition(
-            hash="h", tenant="default", name="order", version=1, document=b"{}", reader_schemas={}, now=0
+            hash="h", tenant="default", name="order", version=1, document=b"{}", reader_schemas={}, now_us=0
         )
     assert definition is not None
     work = Work(definition.id)

@@ -114,15 +114,15 @@ class Stage:
             incarnation=1,
             state=b"",
             business_key=payload.key,
-            wake_at=None,
+            wake_at_us=None,
             trace_id=trace.trace_id,
             parent_span=trace.parent_span,
             trace_flags=trace.flags,
             tracestate=trace.tracestate,
             baggage=None,
-            max_expiry=0,
-            started_at=self.now,
-            closed_at=None,
+            max_expiry_us=0,
+            started_at_us=self.now,
+            closed_at_us=None,
         )
         self.work = SagaWork.begin(row, self.compiled, self.context, started_at_us=self.now)
         self.happens(Start(id=str(saga_id), tenant=TENANT, key=payload.key, input=payload.framed, incarnation=1))
@@ -132,7 +132,7 @@ class Stage:
         self.now += after_ms * 1000
         assert self.work is not None
         before = len(self.work.messages)
-        self.work.apply(event, Env(now=self.now))
+        self.work.apply(event, Env(now_us=self.now))
         left = [self._record(message.record) for message in self.work.messages[before:]]
         for record in left:
             if record.topic != self.topics.events:

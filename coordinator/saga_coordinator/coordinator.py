@@ -92,8 +92,8 @@ class Coordinator:
             if saga_id not in works:
                 raise Refused("unreadable", "this instance cannot read the saga's state or definition: see its log")
             work = works[saga_id]
-            await self._events.act(tx, work, event, Env(now=tx.now), actor)
-            await tx.add_audit(tenant=work.row.tenant, act=act, target=str(saga_id), who=actor, why=why, at=tx.now)
+            await self._events.act(tx, work, event, Env(now_us=tx.now_us), actor)
+            await tx.add_audit(tenant=work.row.tenant, act=act, target=str(saga_id), who=actor, why=why, at_us=tx.now_us)
             batch.works.append(work)
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
@@ -109,7 +109,7 @@ class Coordinator:
             while True:
                 row = await self.store.saga(saga_id)
                 left = until - self._clock.monotonic_s()
-                if row is None or row.closed_at is not None or left <= 0 or self._waiters.over:
+                if row is None or row.closed_at_us is not None or left <= 0 or self._waiters.over:
                     return row
                 await happened(ended, self._clock, min(LOOK_EVERY_S, left))
         finally:
@@ -124,7 +124,7 @@ class Coordinator:
         found = {**self.instruments.loops.stuck(), **self._watchdog.problems}
         problems = [f"{what}: {text}" for what, text in sorted(found.items())]
         try:
-            await self.store.now()
+            await self.store.now_us()
         except StoreError as error:
             problems.append(f"database: {error}")
         return problems

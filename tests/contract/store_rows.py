@@ -40,7 +40,7 @@ async def register(store: Store, name: str = "order", version: int = 1, tenant: 
             version=version,
             document=b"{}",
             reader_schemas={"shop.Reserved": 7},
-            now=transaction.now,
+            now_us=transaction.now_us,
         )
     assert row is not None
     return row.id
@@ -48,7 +48,8 @@ async def register(store: Store, name: str = "order", version: int = 1, tenant: 
 
 def journal(saga: UUID, *versions: int) -> tuple[JournalRow, ...]:
     return tuple(
-        JournalRow(saga_id=saga, version=n, at=n, kind="reply", engine_rev=1, format=1, facts=b"facts %d" % n) for n in versions
+        JournalRow(saga_id=saga, version=n, at_us=n, kind="reply", engine_rev=1, format=1, facts=b"facts %d" % n)
+        for n in versions
     )
 
 
@@ -68,15 +69,15 @@ def row_of(definition: int, **changed: Any) -> SagaRow:
         incarnation=1,
         state=b"state 1",
         business_key=None,
-        wake_at=LATER,
+        wake_at_us=LATER,
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
         parent_span="00f067aa0ba902b7",
         trace_flags=1,
         tracestate="vendor=1",
         baggage=None,
-        max_expiry=17,
-        started_at=1,
-        closed_at=None,
+        max_expiry_us=17,
+        started_at_us=1,
+        closed_at_us=None,
     )
     return replace(row, **changed)
 
@@ -86,20 +87,20 @@ def start_of(row: SagaRow, **more: Any) -> SagaWrite:
 
 
 def move(row: SagaRow, by: int = 1, *, more: dict[str, Any] | None = None, **changed: Any) -> SagaWrite:
-    """The write that moves a locked saga on. A changed wake_at is written, a changed phase listed."""
+    """The write that moves a locked saga on. A changed wake-up time is written, a changed phase listed."""
     after = replace(row, version=row.version + by, state=b"state %d" % (row.version + by), **changed)
     return SagaWrite(
         expected_version=row.version,
         row=after,
         journal=journal(row.id, *range(row.version + 1, after.version + 1)),
-        rewake="wake_at" in changed,
+        rewake="wake_at_us" in changed,
         relist="phase" in changed,
         **(more or {}),
     )
 
 
 def end(row: SagaRow, phase: str = "COMPLETED", **more: Any) -> SagaWrite:
-    return move(row, phase=phase, wake_at=None, closed_at=row.started_at + 1, more=more)
+    return move(row, phase=phase, wake_at_us=None, closed_at_us=row.started_at_us + 1, more=more)
 
 
 async def start(store: Store, *rows: SagaRow) -> None:

@@ -53,8 +53,8 @@ async def test_a_locked_saga_moves_on_by_several_versions_in_one_update(store: S
     async with store.transaction() as transaction:
         locked = await transaction.lock_sagas([row.id], wait=False)
         assert locked == {row.id: row}
-        await transaction.save([move(row, 3, max_expiry=99)])
-    assert await store.saga(row.id) == replace(row, version=4, state=b"state 4", max_expiry=99)
+        await transaction.save([move(row, 3, max_expiry_us=99)])
+    assert await store.saga(row.id) == replace(row, version=4, state=b"state 4", max_expiry_us=99)
     assert [one.version for one in await store.journal(row.id, after=1, limit=2)] == [2, 3]
     assert await store.journal_facts([(row.id, 4), (row.id, 5)]) == {(row.id, 4): journal(row.id, 4)[0]}
     async with store.transaction() as transaction:
@@ -68,10 +68,10 @@ async def test_one_transaction_may_save_the_same_saga_twice(store: Store) -> Non
         await transaction.lock_sagas([row.id], wait=False)
         first = move(row)
         await transaction.save([first])
-        await transaction.save([move(first.row, wake_at=LATER + 1)])
+        await transaction.save([move(first.row, wake_at_us=LATER + 1)])
     found = await store.saga(row.id)
     assert found is not None
-    assert (found.version, found.wake_at) == (3, LATER + 1)
+    assert (found.version, found.wake_at_us) == (3, LATER + 1)
 
 
 async def test_an_exception_rolls_everything_back(store: Store) -> None:
@@ -171,20 +171,20 @@ async def test_a_batch_of_many_sagas_is_one_save(store: Store) -> None:
 
 async def test_the_clock_is_the_databases_and_moves_in_a_transaction(store: Store) -> None:
     row = await one_started(store)
-    before = await store.now()
+    before = await store.now_us()
     async with store.transaction() as transaction:
-        began = transaction.now
+        began = transaction.now_us
         await asyncio.sleep(0.003)  # SQLite's clock has milliseconds
         await transaction.lock_sagas([row.id], wait=True)
-        assert before <= began < transaction.now
-    assert transaction.now <= await store.now()
+        assert before <= began < transaction.now_us
+    assert transaction.now_us <= await store.now_us()
 
 
 async def test_a_transaction_that_locks_first_has_its_time_from_the_lock(store: Store) -> None:
     row = await one_started(store)
-    before = await store.now()
+    before = await store.now_us()
     async with store.transaction(LockFirst([row.id], wait=False)) as transaction:
-        assert transaction.now >= before
+        assert transaction.now_us >= before
         assert transaction.locked == {row.id: row}
 
 
@@ -194,9 +194,9 @@ async def test_a_transaction_that_locks_first_has_its_time_from_the_lock(store: 
     ids=["nothing", "no sagas", "no sagas, waiting", "an unknown saga", "no claims"],
 )
 async def test_a_transaction_has_its_time_whatever_it_begins_with(store: Store, first: First | None) -> None:
-    before = await store.now()
+    before = await store.now_us()
     async with store.transaction(first) as transaction:
-        assert before <= transaction.now <= await store.now()
+        assert before <= transaction.now_us <= await store.now_us()
         assert (transaction.locked, transaction.claimed) == ({}, {})
 
 
@@ -205,7 +205,7 @@ async def test_a_transaction_has_its_time_whatever_it_begins_with(store: Store, 
 
 async def test_due_sagas_come_earliest_first_and_later_ones_not_at_all(store: Store) -> None:
     definition = await register(store)
-    late, early, future = (row_of(definition, wake_at=at) for at in (200, 100, LATER))
+    late, early, future = (row_of(definition, wake_at_us=at) for at in (200, 100, LATER))
     assert await store.earliest_due_in_s() is None
     await start(store, future)
     in_s = await store.earliest_due_in_s()
@@ -215,12 +215,12 @@ async def test_due_sagas_come_earliest_first_and_later_ones_not_at_all(store: St
     assert await store.due(10) == [early.id, late.id]
     assert await store.due(1) == [early.id]
     assert await store.earliest_due_in_s() == 0
-    assert (await store.figures()).wakeup_earliest_due == 100
+    assert (await store.figures()).wakeup_earliest_due_us == 100
 
 
 async def test_a_wakeup_moves_with_rewake_and_goes_with_the_end(store: Store) -> None:
     row = await one_started(store)
-    await apply(store, row.id, wake_at=5)
+    await apply(store, row.id, wake_at_us=5)
     assert await store.due(10) == [row.id]
     async with store.transaction() as transaction:
         locked = await transaction.lock_sagas([row.id], wait=False)
@@ -232,15 +232,15 @@ async def test_a_wakeup_moves_with_rewake_and_goes_with_the_end(store: Store) ->
 async def test_a_wake_time_does_not_change_without_rewake(store: Store) -> None:
     row = await one_started(store)
     with pytest.raises(CountMismatch, match="rewake"):
-        await save(store, replace(move(row, wake_at=5), rewake=False))
+        await save(store, replace(move(row, wake_at_us=5), rewake=False))
 
 
 async def test_no_open_saga_is_silent(store: Store) -> None:
     row = await one_started(store)
     with pytest.raises(StoreError):
-        await apply(store, row.id, wake_at=None)
+        await apply(store, row.id, wake_at_us=None)
     with pytest.raises(StoreError):
-        await start(store, replace(row, id=new_id(), wake_at=None))
+        await start(store, replace(row, id=new_id(), wake_at_us=None))
     assert await store.saga(row.id) == row
 
 
@@ -304,7 +304,7 @@ async def test_outbox_rows_are_found_by_age_and_deleted_by_key(store: Store) -> 
     assert await store.outbox_older_than(sent.shard, made_at + 1_000_000, 1) == [sent]
     assert await store.outbox_older_than((sent.shard + 1) % 8, made_at + 1_000_000, 10) == []
     figures = await store.figures()
-    assert (figures.outbox_depth, figures.outbox_oldest_at) == (2, made_at)
+    assert (figures.outbox_depth, figures.outbox_oldest_at_us) == (2, made_at)
     async with store.transaction() as transaction:
         await transaction.delete_outbox([(sent.shard, sent.id), (sent.shard, new_id())])
     assert (await store.figures()).outbox_depth == 1
@@ -338,10 +338,10 @@ async def test_only_one_sweeps_a_shard(store: Store) -> None:
 
 async def test_attention_is_added_once_and_cleared_by_name(store: Store) -> None:
     row = await one_started(store)
-    first = AttentionRow(saga_id=row.id, step="charge", reason="conflict", since=5, note="look")
-    whole = AttentionRow(saga_id=row.id, step="", reason="definition_missing", since=6, note="")
+    first = AttentionRow(saga_id=row.id, step="charge", reason="conflict", since_us=5, note="look")
+    whole = AttentionRow(saga_id=row.id, step="", reason="definition_missing", since_us=6, note="")
     await apply(store, row.id, more={"attention_added": (first, whole)})
-    await apply(store, row.id, more={"attention_added": (replace(first, since=99, note="look again"),)})
+    await apply(store, row.id, more={"attention_added": (replace(first, since_us=99, note="look again"),)})
     assert await store.attention_of(row.id) == [whole, replace(first, note="look again")]
     assert sum((await store.figures()).attention_by_reason.values()) == 2
     await apply(store, row.id, more={"attention_cleared": (("charge", "conflict"), ("ship", "never there"))})
@@ -350,16 +350,16 @@ async def test_attention_is_added_once_and_cleared_by_name(store: Store) -> None
 
 async def test_a_reason_cleared_and_added_in_one_write_begins_anew(store: Store) -> None:
     row = await one_started(store)
-    again = AttentionRow(saga_id=row.id, step="charge", reason="silent", since=5, note="")
+    again = AttentionRow(saga_id=row.id, step="charge", reason="silent", since_us=5, note="")
     await apply(store, row.id, more={"attention_added": (again,)})
-    again = replace(again, since=9)
+    again = replace(again, since_us=9)
     await apply(store, row.id, more={"attention_added": (again,), "attention_cleared": (("charge", "silent"),)})
     assert await store.attention_of(row.id) == [again]
 
 
 async def test_a_saga_may_start_with_attention(store: Store) -> None:
     row = row_of(await register(store))
-    reason = AttentionRow(saga_id=row.id, step="", reason="definition_missing", since=6, note="")
+    reason = AttentionRow(saga_id=row.id, step="", reason="definition_missing", since_us=6, note="")
     async with store.transaction() as transaction:
         await transaction.save([start_of(row, attention_added=(reason,))])
     assert await store.attention_of(row.id) == [reason]
@@ -375,7 +375,7 @@ async def test_owed_spans_are_listed_in_order_and_forgotten_by_key(store: Store)
     assert await store.spans_due(after=first.id, limit=10) == owed[2:]
     figures = await store.figures()
     assert figures.spans_due == 3
-    assert figures.spans_oldest_at == min(record.at for record in await store.journal(first.id, after=0, limit=2))
+    assert figures.spans_oldest_at_us == min(record.at_us for record in await store.journal(first.id, after=0, limit=2))
     async with store.transaction() as transaction:
         await transaction.delete_spans_due([(first.id, 1), (second.id, 1), (second.id, 7)])
     assert await store.spans_due(after=None, limit=10) == [(first.id, 2)]
@@ -407,9 +407,9 @@ async def test_one_at_a_time_is_the_projector(store: Store) -> None:
 
 async def test_nothing_and_the_largest_numbers_are_stored_as_they_are(store: Store) -> None:
     definition = await register(store)
-    plain = row_of(definition, parent_span=None, tracestate=None, max_expiry=2**63 - 1)
-    rich = row_of(definition, business_key="k", baggage='{"a, b": "NULL \\"\'"}', max_expiry=-(2**63), wake_at=0)
-    closed = row_of(definition, phase="COMPLETED", wake_at=None, closed_at=7)
+    plain = row_of(definition, parent_span=None, tracestate=None, max_expiry_us=2**63 - 1)
+    rich = row_of(definition, business_key="k", baggage='{"a, b": "NULL \\"\'"}', max_expiry_us=-(2**63), wake_at_us=0)
+    closed = row_of(definition, phase="COMPLETED", wake_at_us=None, closed_at_us=7)
     for together in ([plain], [rich, closed], [plain, rich, closed]):
         fresh = [replace(row, id=new_id()) for row in together]
         await start(store, *fresh)
@@ -419,5 +419,5 @@ async def test_nothing_and_the_largest_numbers_are_stored_as_they_are(store: Sto
 async def test_a_number_that_is_too_large_is_a_bad_row(store: Store) -> None:
     row = await one_started(store)
     with pytest.raises(BadRow):
-        await apply(store, row.id, max_expiry=2**63)
+        await apply(store, row.id, max_expiry_us=2**63)
     assert await store.saga(row.id) == row

@@ -98,7 +98,7 @@ async def test_text_the_database_cannot_hold_is_refused_or_kept_whole(store: Sto
 async def test_errors_never_quote_a_row(store: Store) -> None:
     row = row_of(await register(store), state=b"secret", business_key="secret-key", version=1)
     await start(store, row)
-    for bad in (row, replace(row, max_expiry=2**70, id=row_of(1).id), replace(row, id=row_of(1).id, phase="secret")):
+    for bad in (row, replace(row, max_expiry_us=2**70, id=row_of(1).id), replace(row, id=row_of(1).id, phase="secret")):
         with pytest.raises(StoreError) as refused:
             await start(store, bad)
         assert "secret" not in str(refused.value)

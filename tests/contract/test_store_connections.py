@@ -42,7 +42,7 @@ async def test_a_connection_is_not_waited_for_for_ever(database_url: str, monkey
     row = row_of(await register(store))
     async with store.transaction(), store.transaction():
         with pytest.raises(StoreError):
-            await store.now()
+            await store.now_us()
         with pytest.raises(StoreError):
             await start(store, row)
     await start(store, row)
@@ -52,19 +52,19 @@ async def test_a_connection_is_not_waited_for_for_ever(database_url: str, monkey
 
 async def test_who_gives_up_waiting_takes_nobodys_turn(small: Store) -> None:
     async with small.transaction(), small.transaction():
-        waiting = [asyncio.create_task(small.now()) for _ in range(5)]
+        waiting = [asyncio.create_task(small.now_us()) for _ in range(5)]
         await asyncio.wait(waiting, timeout=0.02)
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting)
     async with small.transaction(), small.transaction() as transaction:
-        assert transaction.now > 0
+        assert transaction.now_us > 0
 
 
 async def test_after_a_stop_none_is_left_and_it_can_start_again(small: Store, database_url: str) -> None:
     async with small.transaction():
-        await small.now()
+        await small.now_us()
         await small.stop()
     assert (await by_hand(database_url, OURS))[0][0] == 0
     await small.start()
-    assert await small.now() > 0
+    assert await small.now_us() > 0

@@ -73,7 +73,7 @@ async def test_a_waiting_lock_gets_the_row_as_the_holder_left_it(two_stores: tup
 
     async def wait() -> tuple[SagaRow, int]:
         async with ours.transaction() as transaction:
-            return (await transaction.lock_sagas([row.id], wait=True))[row.id], transaction.now
+            return (await transaction.lock_sagas([row.id], wait=True))[row.id], transaction.now_us
 
     async with asyncio.TaskGroup() as group:
         group.create_task(hold())
@@ -81,7 +81,7 @@ async def test_a_waiting_lock_gets_the_row_as_the_holder_left_it(two_stores: tup
         waiting = group.create_task(wait())
         await asyncio.wait([waiting], timeout=0.1)
         assert not waiting.done()
-        released_at = await ours.now()
+        released_at = await ours.now_us()
         go_on.set()
     found, now = waiting.result()
     assert found.version == 2

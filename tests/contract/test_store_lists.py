@@ -35,7 +35,7 @@ async def seven_sagas(store: Store) -> list[SagaRow]:
     rows = [row_of(order) for _ in range(5)] + [row_of(refund) for _ in range(2)]
     await start(store, *rows)
     await save(store, end(rows[3]), end(rows[4], "COMPENSATED"))
-    reason = AttentionRow(saga_id=rows[6].id, step="charge", reason="silent", since=1, note="")
+    reason = AttentionRow(saga_id=rows[6].id, step="charge", reason="silent", since_us=1, note="")
     await apply(store, rows[6].id, more={"attention_added": (reason,)})
     return rows
 
@@ -60,9 +60,9 @@ async def test_a_line_of_a_list_tells_what_a_person_needs(store: Store) -> None:
     line = (await store.list_sagas(replace(MINE, attention=True)))[0][0]
     assert (line.definition, line.definition_version, line.phase, line.version) == ("refund", 3, "RUNNING", 2)
     assert line.attention == ("charge: silent",)
-    assert (line.trace_id, line.started_at, line.closed_at) == (rows[6].trace_id, 1, None)
+    assert (line.trace_id, line.started_at_us, line.closed_at_us) == (rows[6].trace_id, 1, None)
     ended = (await store.list_sagas(replace(MINE, phase="COMPLETED")))[0][0]
-    assert (ended.phase, ended.closed_at, ended.attention) == ("COMPLETED", 2, ())
+    assert (ended.phase, ended.closed_at_us, ended.attention) == ("COMPLETED", 2, ())
 
 
 async def test_pages_follow_each_other_without_gap_or_repeat(store: Store) -> None:
@@ -107,23 +107,23 @@ async def test_the_figures_of_an_empty_store_are_zero(store: Store) -> None:
     assert figures == Figures(
         sagas_by_phase={},
         outbox_depth=0,
-        outbox_oldest_at=None,
-        wakeup_earliest_due=None,
+        outbox_oldest_at_us=None,
+        wakeup_earliest_due_us=None,
         attention_by_reason={},
         dead_letters=0,
         inbox=0,
         spans_due=0,
-        spans_oldest_at=None,
-        now=figures.now,
+        spans_oldest_at_us=None,
+        now_us=figures.now_us,
     )
-    assert figures.now <= await store.now()
+    assert figures.now_us <= await store.now_us()
 
 
 async def test_figures_count_open_sagas_by_definition_and_phase(store: Store) -> None:
     await seven_sagas(store)
     figures = await store.figures()
     assert figures.sagas_by_phase == {("order", "RUNNING"): 3, ("refund", "RUNNING"): 2}
-    assert (sum(figures.attention_by_reason.values()), figures.wakeup_earliest_due) == (1, LATER)
+    assert (sum(figures.attention_by_reason.values()), figures.wakeup_earliest_due_us) == (1, LATER)
 
 
 # -- definitions and schemas
@@ -134,12 +134,12 @@ async def test_a_definition_is_registered_once_and_never_changed(store: Store) -
     assert await register(store) == first
     async with store.transaction() as transaction:
         other = await transaction.add_definition(
-            hash="another", tenant="default", name="order", version=1, document=b"{1}", reader_schemas={}, now=1
+            hash="another", tenant="default", name="order", version=1, document=b"{1}", reader_schemas={}, now_us=1
         )
     assert other is None
     (stored,) = await store.definitions("default")
     assert (stored.document, stored.reader_schemas, stored.active) == (b"{}", {"shop.Reserved": 7}, False)
-    assert stored.registered_at > 0
+    assert stored.registered_at_us > 0
     assert await store.definition_rows([first, 4711]) == [stored]
     assert await store.definition_rows([]) == []
     assert await store.definitions("other") == []
@@ -208,7 +208,7 @@ def letter(at: int, **changed: object) -> DeadLetter:
         topic="saga.reply.order",
         partition=0,
         offset=at,
-        at=at,
+        at_us=at,
         reason="magic",
         detail="byte 0 is 7",
         key=None,
@@ -224,9 +224,9 @@ async def test_the_dead_letters_of_one_key_come_newest_first_and_only_so_old(sto
     letters = [letter(n, id=made_at(n * second), key=b"one" if n % 2 else b"other") for n in range(1, 8)]
     async with store.transaction() as transaction:
         await transaction.add_dead_letters([*letters, letter(9, key=None)])
-    assert await store.dead_letters_of(b"one", since=3 * second, limit=10) == [letters[6], letters[4], letters[2]]
-    assert await store.dead_letters_of(b"one", since=3 * second, limit=2) == [letters[6], letters[4]]
-    assert await store.dead_letters_of(b"nobody", since=0, limit=2) == []
+    assert await store.dead_letters_of(b"one", since_us=3 * second, limit=10) == [letters[6], letters[4], letters[2]]
+    assert await store.dead_letters_of(b"one", since_us=3 * second, limit=2) == [letters[6], letters[4]]
+    assert await store.dead_letters_of(b"nobody", since_us=0, limit=2) == []
 
 
 async def test_the_unread_replies_of_some_sagas_are_found(store: Store) -> None:
@@ -242,8 +242,8 @@ async def test_the_unread_replies_of_some_sagas_are_found(store: Store) -> None:
     async with store.transaction() as transaction:
         await transaction.add_dead_letters(letters)
     async with store.transaction() as transaction:
-        assert await transaction.unread_replies([ours, new_id()], since=0) == [letters[0], letters[3]]
-        assert await transaction.unread_replies([ours], since=2 * second) == [letters[3]]
+        assert await transaction.unread_replies([ours, new_id()], since_us=0) == [letters[0], letters[3]]
+        assert await transaction.unread_replies([ours], since_us=2 * second) == [letters[3]]
 
 
 def made_at(us: int) -> UUID:
@@ -273,12 +273,12 @@ async def test_a_letter_that_was_relayed_at_once_is_not_owed(store: Store) -> No
 
 
 async def test_orphans_and_audits_are_kept(store: Store, store_url: str) -> None:
-    orphan = OrphanReply(id=new_id(), saga_id=new_id(), at=1, topic="t", partition=0, offset=9, headers=b"[]", value=None)
+    orphan = OrphanReply(id=new_id(), saga_id=new_id(), at_us=1, topic="t", partition=0, offset=9, headers=b"[]", value=None)
     async with store.transaction() as transaction:
         await transaction.add_orphans([orphan])
         await transaction.add_orphans([])
         for act in ("cancel", "waive"):
-            await transaction.add_audit(tenant="default", act=act, target=str(orphan.saga_id), who="ops", why="test", at=5)
+            await transaction.add_audit(tenant="default", act=act, target=str(orphan.saga_id), who="ops", why="test", at_us=5)
     assert await by_hand(store_url, "SELECT topic, part FROM orphan_reply") == [("t", 0)]
     assert await by_hand(store_url, "SELECT act, who FROM audit ORDER BY id") == [("cancel", "ops"), ("waive", "ops")]
 

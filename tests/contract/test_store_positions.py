@@ -84,7 +84,7 @@ async def test_a_replaced_topic_starts_anew_and_is_not_caught_up(store: Store) -
         last_print=b"print 3",
         anchor_offset=0,
         anchor_print=b"new",
-        caught_up_at=None,
+        caught_up_at_us=None,
     )
 
 
@@ -94,12 +94,12 @@ async def test_caught_up_counts_only_while_the_position_stands(store: Store) -> 
         assert not await transaction.caught_up(TOPIC, 0, 1_000, 4, 3, b"print 4")
     found = await stored(store)
     assert found is not None
-    assert found.caught_up_at is None
+    assert found.caught_up_at_us is None
     async with store.transaction() as transaction:
         assert await transaction.caught_up(TOPIC, 0, 1_000, 5, 4, b"print 5")
     found = await stored(store)
     assert found is not None
-    assert (found.caught_up_at, found.anchor_offset, found.anchor_print) == (1_000, 4, b"print 5")
+    assert (found.caught_up_at_us, found.anchor_offset, found.anchor_print) == (1_000, 4, b"print 5")
 
 
 async def test_a_partition_that_never_held_a_record_can_be_caught_up(store: Store) -> None:
@@ -107,7 +107,7 @@ async def test_a_partition_that_never_held_a_record_can_be_caught_up(store: Stor
         assert await transaction.caught_up(TOPIC, 0, 1_000, 0, None, None)
     found = await stored(store)
     assert found is not None
-    assert (found.next_offset, found.caught_up_at) == (0, 1_000)
+    assert (found.next_offset, found.caught_up_at_us) == (0, 1_000)
     assert await advance(store, step_to(1, after=0))
 
 

@@ -21,7 +21,7 @@ async def claims(
     definition = (await store.definitions("default"))[0].id
     async with store.transaction(ClaimFirst(wanted, set(replace_closed))) as transaction:
         results = transaction.claimed
-        assert transaction.now > 0
+        assert transaction.now_us > 0
         won = [one for one in wanted if results[one.saga_id].won]
         if starts:
             await transaction.save([start_of(row_of(definition, id=one.saga_id, business_key=one.business_key)) for one in won])
@@ -222,14 +222,14 @@ async def test_the_time_of_a_claim_is_read_after_what_it_waited_for(store: Store
         wanted = claim("r-1", "k-2") if same == "request" else claim("r-2", "k-1")
         async with store.transaction(ClaimFirst([wanted])) as transaction:
             assert transaction.claimed[wanted.saga_id] == WON
-            return transaction.now
+            return transaction.now_us
 
     holding = asyncio.create_task(gives_up())
     await claimed.wait()
     waiting = asyncio.create_task(waits())
     await asyncio.wait([waiting], timeout=0.1)
     assert not waiting.done()
-    released_at = await store.now()
+    released_at = await store.now_us()
     go_on.set()
     assert await waiting >= released_at
     with pytest.raises(KeyError):

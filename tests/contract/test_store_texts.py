@@ -34,13 +34,13 @@ async def test_every_text_that_others_write_can_be_kept(store: Store, store_url:
     """The columns that hold what participants, operators and broken records say."""
     definition = await register(store)
     row = row_of(definition)
-    note = AttentionRow(saga_id=row.id, step="one", reason="rejected", since=1, note=storable(text))
+    note = AttentionRow(saga_id=row.id, step="one", reason="rejected", since_us=1, note=storable(text))
     letter = dead_letter("replies", RECORD, BadMessage("header_invalid", text), 1)
     who = f"{time.monotonic_ns()}"
     async with store.transaction() as tx:
         await tx.save([start_of(row, attention_added=(note,))])
         await tx.add_dead_letters([letter])
-        await tx.add_audit(tenant="default", act="cancel", target=str(row.id), who=who, why=storable(text), at=1)
+        await tx.add_audit(tenant="default", act="cancel", target=str(row.id), who=who, why=storable(text), at_us=1)
         await tx.set_control(scope="s", tenant="t", name=str(new_id()), value=storable(text), who=who, why=storable(text))
     assert await store.attention_of(row.id) == [note]
     assert await store.dead_letter(letter.id) == letter

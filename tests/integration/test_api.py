@@ -517,7 +517,7 @@ async def test_dead_letters_are_listed_and_shown(running: Running) -> None:
         topic="saga.start", partition=2, offset=7, timestamp_ms=0, key=b"k", value=b"\xff", headers=(("ce_id", b"r-1"), ("raw", b"\xff"))
     )  # fmt: skip
     async with running.store.transaction() as tx:
-        letters = [dead_letter("starts", record, BadMessage("bad_framing", "starts with 0x00"), tx.now) for _ in range(3)]
+        letters = [dead_letter("starts", record, BadMessage("bad_framing", "starts with 0x00"), tx.now_us) for _ in range(3)]
         await tx.add_dead_letters(letters)
     page = (await running.http.get("/v1/dead-letters?limit=2")).json()
     rest = (await running.http.get(f"/v1/dead-letters?limit=2&cursor={page['next']}")).json()

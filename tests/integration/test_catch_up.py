@@ -157,7 +157,7 @@ async def test_a_partition_that_ends_with_a_marker_is_drained_once_that_is_passe
         assert set(await requests.caught_up()) == {"one"}
         broker.hold(at, 3)
         broker.leave_gap(at, 1)  # of a transaction that is open; what lies behind it may be a reply
-        asked = await store.now()
+        asked = await store.now_us()
         await reader.poll(timeout_s=0, max_records=1)
         await loop.once()
         assert (await requests.caught_up())["one"] < asked

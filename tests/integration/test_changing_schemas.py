@@ -165,7 +165,7 @@ class Shop:
         for saga_id in self.open:
             assert await closed(self.instance, saga_id, 60) == "COMPLETED"
             facts = [fact for _, found in await journal_of(self.store, saga_id) for fact in found]
-            assert {fact.kind for fact in facts if hasattr(fact, "expiry_at")} == {Kind.ACTION}
+            assert {fact.kind for fact in facts if hasattr(fact, "expiry_at_us")} == {Kind.ACTION}
         assert self.bank.refunded == []
 
     async def waits(self) -> set[str]:

@@ -22,7 +22,7 @@ DLQ = Topics().dlq("replies")
 async def fill(store: Store, count: int, *, value: bytes = b"v") -> None:
     async with store.transaction() as tx:
         await tx.add_dead_letters(
-            [dead_letter("replies", record(offset, value), BadMessage("bad_framing"), tx.now) for offset in range(count)]
+            [dead_letter("replies", record(offset, value), BadMessage("bad_framing"), tx.now_us) for offset in range(count)]
         )
 
 

@@ -33,7 +33,7 @@ steps:
 async def probed_or_over(store: Store, ids: list[UUID], after: int) -> bool:
     """Each saga was probed later than that, or has gone back."""
     sagas = [await saga_of(store, saga_id) for saga_id in ids]
-    return all(saga.phase != "RUNNING" or (saga.steps["one"].probed_at or 0) > after for saga in sagas)
+    return all(saga.phase != "RUNNING" or (saga.steps["one"].probed_at_us or 0) > after for saga in sagas)
 
 
 async def test_participants_that_come_back_after_the_coordinators_are_in_time(
@@ -46,7 +46,7 @@ async def test_participants_that_come_back_after_the_coordinators_are_in_time(
         async with running(store, broker, settings_for(sqlite_url)) as instance:
             ids = [await start(instance, "limited", {"id": str(n)}) for n in range(SAGAS)]
             await eventually(lambda: probed_or_over(store, ids, 0))
-        down_at = await store.now()
+        down_at = await store.now_us()
         await asyncio.sleep(GRACE_S + 0.5)  # everything is down for longer than the grace
         async with running(store, broker, settings_for(sqlite_url)) as instance:
             await eventually(lambda: probed_or_over(store, ids, down_at))
@@ -64,7 +64,7 @@ async def test_a_probe_that_could_not_leave_proves_nothing(sqlite_url: str, monk
             ids = [await start(instance, "limited", {"id": str(n)}) for n in range(SAGAS)]
             broker.faults.unreachable = True
             await asyncio.sleep(1 + GRACE_S + 1)  # the limit passes, and more than a grace
-            back_at = await store.now()
+            back_at = await store.now_us()
             broker.faults.unreachable = False
             await eventually(lambda: probed_or_over(store, ids, back_at))
             answering = asyncio.create_task(ScriptedParticipant(broker, "one").run())
@@ -89,7 +89,7 @@ def life_of(
 async def nobody_for(store: Store, seconds: float) -> None:
     """As if the last beat of anybody were so old."""
     async with store.transaction() as tx:
-        seen = str(tx.now - int(seconds * 1e6))
+        seen = str(tx.now_us - int(seconds * 1e6))
         await tx.set_control(scope=liveness.SCOPE, tenant="default", name="seen_at", value=seen, who="test", why="time went on")
 
 
@@ -98,18 +98,18 @@ async def test_a_life_is_shared_by_all_who_beat_and_ends_with_the_last(sqlite_ur
     async with opened(sqlite_url) as store:
         first, second = life_of(store, broker), life_of(store, broker)
         await first.beat()
-        began = first.since(await store.now())
+        began = first.since(await store.now_us())
         assert began is not None
         await nobody_for(store, 4)
         await second.beat()
-        assert second.since(await store.now()) == began, "four seconds are no lapse"
+        assert second.since(await store.now_us()) == began, "four seconds are no lapse"
         await nobody_for(store, 60)
         await second.beat()
-        again = second.since(await store.now())
+        again = second.since(await store.now_us())
         assert again is not None
         assert again > began
         await first.beat()
-        assert first.since(await store.now()) == again
+        assert first.since(await store.now_us()) == again
 
 
 async def test_beats_that_fail_by_a_bug_are_counted_and_named_until_they_go_again(
@@ -149,9 +149,9 @@ async def named(instruments: Instruments, wanted: bool) -> bool:
 async def test_who_has_not_beaten_for_long_knows_nothing(sqlite_url: str) -> None:
     async with opened(sqlite_url) as store:
         mine = life_of(store, MemoryBroker())
-        assert mine.since(await store.now()) is None
+        assert mine.since(await store.now_us()) is None
         await mine.beat()
-        assert mine.since(await store.now() + liveness.LAPSE_US + 1) is None, "as after it was suspended"
+        assert mine.since(await store.now_us() + liveness.LAPSE_US + 1) is None, "as after it was suspended"
 
 
 @pytest.mark.parametrize("how", ["broker", "sender"])
@@ -164,7 +164,7 @@ async def test_who_cannot_send_does_not_live(sqlite_url: str, how: str) -> None:
         await asyncio.sleep(0)
         await eventually(lambda: _says_trouble(mine))
         assert await store.control(liveness.SCOPE, "default") == {}
-        assert mine.since(await store.now()) is None
+        assert mine.since(await store.now_us()) is None
         beating.cancel()
 
 

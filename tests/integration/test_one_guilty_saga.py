@@ -222,7 +222,7 @@ async def test_a_message_that_cannot_be_made_holds_up_no_other(sqlite_url: str, 
             sweeping = asyncio.create_task(instance.loops["sweeper"][0]())  # type: ignore[arg-type]
 
             async def only_the_guilty() -> bool:
-                rows = await store.outbox_older_than(shard_of(guilty), await store.now() + 1_000_000, 100)
+                rows = await store.outbox_older_than(shard_of(guilty), await store.now_us() + 1_000_000, 100)
                 return {row.saga_id for row in rows} == {guilty}
 
             await until(only_the_guilty, 20, "the other saga's messages")

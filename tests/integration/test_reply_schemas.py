@@ -70,7 +70,7 @@ class Running:
 
     async def asked(self, saga_id: Any) -> list[Kind]:
         facts = [fact for _, found in await journal_of(self.store, saga_id) for fact in found]
-        return [fact.kind for fact in facts if hasattr(fact, "expiry_at")]
+        return [fact.kind for fact in facts if hasattr(fact, "expiry_at_us")]
 
 
 def in_the_new_schema(command: CommandHeaders) -> Sequence[Answer]:
@@ -187,13 +187,13 @@ async def test_no_limit_turns_back_a_step_whose_unread_reply_lay_in_the_inbox_un
 
     async def with_a_late_reply(loop: TimerLoop, batch: Batch, caught_up: Mapping[str, int]) -> None:
         tx = batch.tx
-        env = Env(now=tx.now, caught_up=caught_up, alive_since=loop._liveness.since(tx.now))
+        env = Env(now_us=tx.now_us, caught_up_at_us=caught_up, alive_since_us=loop._liveness.since(tx.now_us))
         for work in (await loop._loader.open(tx.locked.values())).values():
-            assert work.saga is not None and work.saga.deadline_at is not None
+            assert work.saga is not None and work.saga.deadline_at_us is not None
             step = work.compiled.definition.by_name["one"]
-            if not late and timing.is_over(step, work.saga.steps["one"], work.saga.deadline_at, env):
+            if not late and timing.is_over(step, work.saga.steps["one"], work.saga.deadline_at_us, env):
                 late.append(work.row.id)
-                await tx.put_inbox([InboxEvent(id=new_id(tx.now), saga_id=work.row.id, kind="reply", body=inbox_body())])
+                await tx.put_inbox([InboxEvent(id=new_id(tx.now_us), saga_id=work.row.id, kind="reply", body=inbox_body())])
         await fold(loop, batch, caught_up)
 
     async with system(sqlite_url, READ, limits="deadline: 500ms\n") as it:

@@ -69,7 +69,7 @@ async def test_an_instance_that_is_alive_no_more_holds_nobody_up(store: Store) -
     (name,) = await store.control(SCOPE, "default")
     async with store.transaction() as tx:
         said = orjson.loads((await store.control(SCOPE, "default"))[name])
-        old = orjson.dumps(said | {"at": tx.now - STALE_US - 1}).decode()
+        old = orjson.dumps(said | {"at": tx.now_us - STALE_US - 1}).decode()
         await tx.set_control(scope=SCOPE, tenant="default", name=name, value=old, who="test", why="long ago")
     await instance(store, K2).check()
 

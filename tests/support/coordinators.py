@@ -71,7 +71,7 @@ async def register(store: Store, text: str, catalog: Catalog, *, activate: bool 
             version=document.version,
             document=document.canonical,
             reader_schemas={name: schema.id for name, schema in compiled.reader_schemas.items()},
-            now=tx.now,
+            now_us=tx.now_us,
         )
     if not activate:
         return
@@ -111,5 +111,5 @@ async def closed(instance: Instance, saga_id: UUID, timeout_s: float = 30.0) -> 
     """The final phase."""
     row = await instance.coordinator.wait_closed(saga_id, timeout_s)
     assert row is not None
-    assert row.closed_at is not None, f"saga {saga_id} is still {row.phase} after {timeout_s} s"
+    assert row.closed_at_us is not None, f"saga {saga_id} is still {row.phase} after {timeout_s} s"
     return row.phase

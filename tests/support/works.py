@@ -63,15 +63,15 @@ def started(context: FoldContext, number: int = 1) -> SagaWork:
         incarnation=1,
         state=b"",
         business_key=None,
-        wake_at=None,
+        wake_at_us=None,
         trace_id="a" * 32,
         parent_span=None,
         trace_flags=0,
         tracestate=None,
         baggage=None,
-        max_expiry=0,
-        started_at=NOW,
-        closed_at=None,
+        max_expiry_us=0,
+        started_at_us=NOW,
+        closed_at_us=None,
     )
     schema = CATALOG.latest("t.Input")
     assert schema is not None

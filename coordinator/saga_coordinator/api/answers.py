@@ -53,7 +53,7 @@ class DefinitionLine(BaseModel):
     @classmethod
     def of(cls, row: DefinitionRow) -> DefinitionLine:
         return cls(
-            name=row.name, version=row.version, hash=row.hash, active=row.active, registered_at=format_us(row.registered_at)
+            name=row.name, version=row.version, hash=row.hash, active=row.active, registered_at=format_us(row.registered_at_us)
         )
 
 
@@ -166,7 +166,7 @@ def letter_line(letter: DeadLetter) -> dict[str, Any]:
         "topic": letter.topic,
         "partition": letter.partition,
         "offset": letter.offset,
-        "at": format_us(letter.at),
+        "at": format_us(letter.at_us),
         "reason": letter.reason,
         "detail": letter.detail,
         "relayed": letter.relayed,

@@ -110,10 +110,10 @@ async def list_sagas(coordinator: CoordinatorDep, wanted: Annotated[SagaQuery, Q
 async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[WaitQuery, Query()]) -> SagaView:
     """One saga, at once or when it has finished or the time is over."""
     row = await _row(coordinator, saga_id)
-    if wanted.wait_s > 0 and row.closed_at is None and not _waiting.locked():
+    if wanted.wait_s > 0 and row.closed_at_us is None and not _waiting.locked():
         async with _waiting:
             row = await coordinator.wait_closed(row.id, wanted.wait_s) or row
-    no_consumer = {} if row.closed_at is not None else await coordinator.no_consumer()
+    no_consumer = {} if row.closed_at_us is not None else await coordinator.no_consumer()
     return await saga_view(
         row,
         store=coordinator.store,
@@ -232,7 +232,7 @@ async def _trace_url(coordinator: Facade, row: SagaRow) -> str | None:
 
 
 async def _failed(coordinator: Facade, row: SagaRow) -> bool:
-    if row.closed_at is not None:
+    if row.closed_at_us is not None:
         return row.phase != Phase.COMPLETED
     return bool(await coordinator.store.attention_of(row.id))
 

@@ -69,7 +69,7 @@ class Committer:
                 async with self._store.transaction(first) as tx:
                     batch = Batch(tx)
                     yield batch
-                    plan = plan_writes(batch, acked, tx.now)
+                    plan = plan_writes(batch, acked, tx.now_us)
                     await _save(tx, plan)
             except CommitUnknown:
                 if plan is None or not await self._took_effect(plan):

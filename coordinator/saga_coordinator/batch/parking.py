@@ -48,7 +48,7 @@ class Parking:
             async with self._committer.batch(LockFirst([saga_id], wait=False)) as batch:
                 works = await self._loader.open(batch.tx.locked.values())
                 for work in works.values():
-                    work.park(Env(now=batch.tx.now))
+                    work.park(Env(now_us=batch.tx.now_us))
                 batch.works.extend(works.values())
         except Exception as again:
             if not comes_again(again):

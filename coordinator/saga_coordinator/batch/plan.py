@@ -86,7 +86,7 @@ def saga_write(work: SagaWork, now_us: int) -> SagaWrite | None:
     """What is written of one saga; None when nothing changed and its wake-up stays where it is."""
     saga, row = work.saga, work.row
     assert saga is not None
-    wake_at, rewake = _wake_up(work, saga, now_us)
+    wake_at_us, rewake = _wake_up(work, saga, now_us)
     if not work.changed and not rewake and not work.inbox_done:
         return None
     added, cleared = _attention(work, saga, now_us)
@@ -98,9 +98,9 @@ def saga_write(work: SagaWork, now_us: int) -> SagaWrite | None:
             "incarnation": saga.incarnation,
             "state": encode_saga(saga) if work.changed else row.state,
             "state_format": FORMAT,
-            "wake_at": wake_at,
-            "max_expiry": work.max_expiry,
-            "closed_at": saga.closed_at,
+            "wake_at_us": wake_at_us,
+            "max_expiry_us": work.max_expiry_us,
+            "closed_at_us": saga.closed_at_us,
         },
     )
     return SagaWrite(
@@ -122,8 +122,8 @@ def _wake_up(work: SagaWork, saga: Saga, now_us: int) -> tuple[int | None, bool]
 
     The row moves only earlier, until it has fired; then it is set anew.
     """
-    due = timing.next_wake_up(work.compiled.definition, saga, now_us, work.lived_since_us)
-    current = work.row.wake_at
+    due = timing.next_wake_up_us(work.compiled.definition, saga, now_us, work.lived_since_us)
+    current = work.row.wake_at_us
     if due is None:
         return None, current is not None
     if due <= now_us:
@@ -141,7 +141,7 @@ def _attention(work: SagaWork, saga: Saga, now_us: int) -> tuple[tuple[Attention
     # Not all of it came with a reply: an expression that gave no value may quote what it was given.
     notes = {name: storable(step.message or step.code or "") for name, step in saga.steps.items()}
     added = tuple(
-        AttentionRow(saga_id=work.row.id, step=step, reason=reason, since=now_us, note=notes.get(step, ""))
+        AttentionRow(saga_id=work.row.id, step=step, reason=reason, since_us=now_us, note=notes.get(step, ""))
         for step, reason in sorted(after - before)
     )
     return added, tuple(sorted(before - after))

@@ -55,7 +55,7 @@ def heartbeat_over(draft: Draft, step: Step, reply: Reply | None) -> None:
     """Row 8c, going back."""
     if draft.env.paused:
         return
-    draft.change(step.name, "8c", heartbeat_at=None)
+    draft.change(step.name, "8c", heartbeat_at_us=None)
     ask_again(draft, step, reply)
 
 
@@ -71,7 +71,7 @@ def unsupported(draft: Draft, step: Step, _: Reply | None) -> None:
 
 def undone(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 15."""
-    draft.move(step.name, "15", Status.UNDONE, waiving=False, silent_since=None, probed_at=None, reasks=0)
+    draft.move(step.name, "15", Status.UNDONE, waiving=False, silent_since_us=None, probed_at_us=None, reasks=0)
 
 
 def newer_run(draft: Draft, step: Step, reply: Reply | None) -> None:
@@ -93,7 +93,7 @@ def undo_failed(draft: Draft, step: Step, reply: Reply | None) -> None:
         draft.stick(step.name, "16", Status.STUCK_BACK, "undo_failed", stuck_from=StuckFrom.UNDO)
         return
     delay = timing.backoff_us(retry, draft.saga.id, step.name, spent, reply.retry_after_ms)
-    draft.move(step.name, "16", Status.UNDO_BACKOFF, due_at=draft.env.now + delay)
+    draft.move(step.name, "16", Status.UNDO_BACKOFF, due_at_us=draft.env.now_us + delay)
 
 
 def undo_rejected(draft: Draft, step: Step, reply: Reply | None) -> None:
@@ -118,7 +118,7 @@ def note_reply(draft: Draft, step: Step, _: Reply | None) -> None:
 def it_was_done(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 18: RESOLVE (or a late reply) says the action is committed."""
     state = draft.step(step.name)
-    settled = {"known": True, "silent_since": None, "probed_at": None, "reasks": 0, "waiving": False}
+    settled = {"known": True, "silent_since_us": None, "probed_at_us": None, "reasks": 0, "waiving": False}
     if state.waiving:
         going_back = draft.phase is Phase.COMPENSATING
         draft.move(step.name, "23", Status.WAIVED if going_back else Status.DONE, **settled)
@@ -141,10 +141,10 @@ def it_was_not_done(draft: Draft, step: Step, reply: Reply | None) -> None:
     assert reply is not None
     state = draft.step(step.name)
     if state.waiving:
-        draft.move(step.name, "23", Status.WAIVED, waiving=False, silent_since=None, probed_at=None, reasks=0)
+        draft.move(step.name, "23", Status.WAIVED, waiving=False, silent_since_us=None, probed_at_us=None, reasks=0)
         return
     without_effect = reply.outcome is Outcome.REJECTED or (step.compensation is None and step.kind is StepKind.COMPENSATABLE)
     becomes = Status.NO_EFFECT if without_effect else Status.UNDONE
-    draft.move(step.name, "19", becomes, silent_since=None, probed_at=None, reasks=0)
+    draft.move(step.name, "19", becomes, silent_since_us=None, probed_at_us=None, reasks=0)
     if step.kind is StepKind.PIVOT and draft.phase is Phase.SETTLING:
         draft.compensate("19")

@@ -93,8 +93,8 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draf
             input=event.input,
             incarnation=event.incarnation,
             steps=tuple(definition.by_name),
-            at=env.now,
-            deadline_at=env.now + definition.deadline_ms * 1000 if definition.deadline_ms is not None else None,
+            at_us=env.now_us,
+            deadline_at_us=env.now_us + definition.deadline_ms * 1000 if definition.deadline_ms is not None else None,
         )
     )
     draft.announce("started")
@@ -197,12 +197,12 @@ def _wake_up(draft: Draft) -> None:
 
 def _step_due(draft: Draft, step: Step) -> None:
     state = draft.step(step.name)
-    limit = timing.step_limit_at(step, state, draft.limiting_phase)
-    if limit is not None and timing.turns_back(step, state, limit, draft.env):
+    limit_us = timing.step_limit_at_us(step, state, draft.limiting_phase)
+    if limit_us is not None and timing.turns_back(step, state, limit_us, draft.env):
         fire(draft, step, Trigger.TIME_OVER)
     state = draft.step(step.name)
-    limit = timing.silence_limit_at(step, state, draft.env.lived_since)
-    if limit is not None and timing.is_over(step, state, limit, draft.env):
+    limit_us = timing.silence_limit_at_us(step, state, draft.env.lived_since_us)
+    if limit_us is not None and timing.is_over(step, state, limit_us, draft.env):
         fire(draft, step, Trigger.SILENT)
     state = draft.step(step.name)
     if timing.heartbeat_is_over(step, state, draft.env) and fire(draft, step, Trigger.HEARTBEAT_OVER):
@@ -212,16 +212,16 @@ def _step_due(draft: Draft, step: Step) -> None:
 
 
 def _is_due(draft: Draft, step: Step, state: StepState) -> bool:
-    if state.due_at is not None and state.due_at <= draft.env.now:
+    if state.due_at_us is not None and state.due_at_us <= draft.env.now_us:
         return True
-    limits = timing.limits(draft.saga, draft.limiting_phase, step, state, draft.env.lived_since)
-    return any(timing.needs_probe(state, limit, draft.env) for limit in limits)
+    limits_us = timing.limits_us(draft.saga, draft.limiting_phase, step, state, draft.env.lived_since_us)
+    return any(timing.needs_probe(state, limit_us, draft.env) for limit_us in limits_us)
 
 
 def _deadline(draft: Draft) -> None:
     """Row 11, saga deadline: every open step was asked again after it, and its replies are read."""
-    deadline = draft.saga.deadline_at
-    if deadline is None or deadline > draft.env.now or draft.limiting_phase is not Phase.RUNNING:
+    deadline = draft.saga.deadline_at_us
+    if deadline is None or deadline > draft.env.now_us or draft.limiting_phase is not Phase.RUNNING:
         return
     still_open = [(step, state) for step, state in draft.steps() if is_open(state)]
     if all(timing.turns_back(step, state, deadline, draft.env) for step, state in still_open):
@@ -318,7 +318,7 @@ def _go_back(draft: Draft) -> None:
 def _next_time(draft: Draft, step: Step, row: str) -> None:
     """This transition has sent and read its share: the saga is looked at again at once."""
     if not draft.env.paused:
-        draft.change(step.name, row, due_at=draft.env.now)
+        draft.change(step.name, row, due_at_us=draft.env.now_us)
 
 
 def _finish(draft: Draft) -> None:

@@ -28,7 +28,14 @@ from saga_schemas.outcomes import Kind, Outcome
 
 _STATUS_WHILE_ASKING = {Kind.ACTION: Status.ASKED, Kind.COMPENSATION: Status.UNDO_ASKED, Kind.RESOLVE: Status.RESOLVING}
 _FORWARD = frozenset({Status.READY, Status.BACKOFF, Status.ASKED, Status.ACCEPTED})
-_LEFT_BEHIND: Final = {"due_at": None, "heartbeat_at": None, "hold": None, "attention": None, "stuck_from": None, "skew_us": None}
+_LEFT_BEHIND: Final = {
+    "due_at_us": None,
+    "heartbeat_at_us": None,
+    "hold": None,
+    "attention": None,
+    "stuck_from": None,
+    "skew_us": None,
+}
 """What belongs to the state a step leaves."""
 EMPTY_RECORD = "saga.v1.Empty"
 """RESOLVE carries no data."""
@@ -174,12 +181,12 @@ class Draft:
         step = self.step(name)
         over = step.attention in (timing.NO_ANSWER, timing.EXPIRED) or (news and step.attention == timing.NO_PROGRESS)
         attention = None if over else step.attention
-        self.change(name, row, silent_since=None, reasks=0, attention=attention, skew_us=None)
+        self.change(name, row, silent_since_us=None, reasks=0, attention=attention, skew_us=None)
 
     def expired(self, step: Step, reply: Reply, row: str) -> None:
         """A command came after its time: as good as silence (ADR 0012), but it has a name of its own."""
         state = self.step(step.name)
-        self.change(step.name, row, skew_us=timing.skew_us(step, state, self.env.now, reply.time_us))
+        self.change(step.name, row, skew_us=timing.skew_us(step, state, self.env.now_us, reply.time_us))
         if state.attention == timing.NO_ANSWER:
             self.change(step.name, row, attention=None)
             self.raise_attention(step.name, row, timing.EXPIRED)
@@ -187,7 +194,15 @@ class Draft:
     def stick(self, name: str, row: str, status: Status, reason: str, *, stuck_from: StuckFrom | None = None) -> None:
         """The step waits for an operator, with a named reason."""
         self.move(
-            name, row, status, attention=reason, stuck_from=stuck_from, waiving=False, silent_since=None, probed_at=None, reasks=0
+            name,
+            row,
+            status,
+            attention=reason,
+            stuck_from=stuck_from,
+            waiving=False,
+            silent_since_us=None,
+            probed_at_us=None,
+            reasks=0,
         )
         self.announce("attention", step=name, reason=reason)
 
@@ -199,7 +214,7 @@ class Draft:
 
     def enter_phase(self, phase: Phase, row: str, reason: str | None = None) -> None:
         kept = reason if self.reason is None else None
-        self.add(PhaseChanged(row=row, phase=phase, reason=kept, at=self.env.now if phase in FINAL else None))
+        self.add(PhaseChanged(row=row, phase=phase, reason=kept, at_us=self.env.now_us if phase in FINAL else None))
         if phase is Phase.COMPENSATING:
             self.announce("compensating", reason=self.reason)
         elif phase in FINAL:
@@ -219,7 +234,7 @@ class Draft:
         step, state = self.definition.by_name[name], self.step(name)
         becomes = status or _STATUS_WHILE_ASKING[kind]
         if self.env.paused and (state.sent or becomes is Status.RESOLVING):
-            self.move(name, row, becomes, due_at=self.env.now)
+            self.move(name, row, becomes, due_at_us=self.env.now_us)
             return
         try:
             record, payload = self._payload(step, state, kind)
@@ -229,8 +244,8 @@ class Draft:
         self._change(name, row, _fresh_asking(state, kind, becomes))
         state = self.step(name)
         attempt = state.attempt + 1
-        now = self.env.now
-        reasks = state.reasks + 1 if state.silent_since is not None else 0
+        now_us = self.env.now_us
+        reasks = state.reasks + 1 if state.silent_since_us is not None else 0
         self.add(
             CommandSent(
                 step=name,
@@ -241,9 +256,9 @@ class Draft:
                 participant=step.participant,
                 record=record,
                 payload=payload,
-                expiry_at=now + step.timing.expiry_ms * 1000,
-                at=now,
-                due_at=now + timing.reask_delay_us(step, reasks),
+                expiry_at_us=now_us + step.timing.expiry_ms * 1000,
+                at_us=now_us,
+                due_at_us=now_us + timing.reask_delay_us(step, reasks),
                 status=becomes,
                 probe=timing.is_probe(self.saga, self.limiting_phase, step, state, self.env),
             )
@@ -318,16 +333,16 @@ class Draft:
         elif step.name in step.compensation.message.reads and not state.known:
             self.send(step.name, Kind.RESOLVE, "13")
         else:
-            self.move(step.name, "13", Status.UNDO_DUE, silent_since=None, probed_at=None, reasks=0)
+            self.move(step.name, "13", Status.UNDO_DUE, silent_since_us=None, probed_at_us=None, reasks=0)
 
 
 def _fresh_asking(state: StepState, kind: Kind, becomes: Status) -> dict[str, Any]:
     """What is forgotten when another kind of command is asked than before, or another state entered."""
     changes: dict[str, Any] = {}
     if state.asking is not kind:
-        changes |= {"attempt": 0, "silent_since": None, "probed_at": None, "reasks": 0, "progress": 0, "skew_us": None}
+        changes |= {"attempt": 0, "silent_since_us": None, "probed_at_us": None, "reasks": 0, "progress": 0, "skew_us": None}
     if state.status is not becomes:
-        changes |= {"heartbeat_at": None, "stuck_from": None}
+        changes |= {"heartbeat_at_us": None, "stuck_from": None}
         if state.status not in _FORWARD:  # spent retries stay a matter for a person while they go on
             changes["attention"] = None
     return changes
@@ -345,9 +360,9 @@ def next_run(state: StepState) -> dict[str, Any]:
         "spent": 0,
         "undo_spent": 0,
         "progress": 0,
-        "asked_at": None,
-        "silent_since": None,
-        "probed_at": None,
+        "asked_at_us": None,
+        "silent_since_us": None,
+        "probed_at_us": None,
         "reasks": 0,
         "skew_us": None,
         "code": None,

@@ -106,12 +106,34 @@ _FACT_READERS: dict[str, Callable[[Any], Any]] = {
     "payload": _maybe(_bytes),
     "steps": tuple,
 }
-_DEFAULTS = {kind: {f.name: f.default for f in fields(kind)} for kind in (*_TAGS, StepState, Saga)}
-"""MISSING, which nothing equals, for a field without one."""
-_CHANGEABLE: dict[type[Fact], frozenset[str]] = {
-    StepChanged: frozenset(f.name for f in fields(StepState)),
-    SagaChanged: frozenset(f.name for f in fields(Saga)) - {"id", "steps"},
+_STORED_KEYS: Final[Mapping[str, str]] = {
+    "at_us": "at",
+    "asked_at_us": "asked_at",
+    "closed_at_us": "closed_at",
+    "deadline_at_us": "deadline_at",
+    "due_at_us": "due_at",
+    "expiry_at_us": "expiry_at",
+    "heartbeat_at_us": "heartbeat_at",
+    "probed_at_us": "probed_at",
+    "silent_since_us": "silent_since",
+    "started_at_us": "started_at",
 }
+"""Format 1 stores these fields without their unit, every other field under its own name."""
+
+
+def stored_key(field: str) -> str:
+    """The key that a field of a fact or of a state is stored and shown under."""
+    return _STORED_KEYS.get(field, field)
+
+
+_RECORDS = (*_TAGS, StepState, Saga)
+_DEFAULTS = {kind: {f.name: f.default for f in fields(kind)} for kind in _RECORDS}
+"""MISSING, which nothing equals, for a field without one."""
+_KEYS = {kind: {f.name: stored_key(f.name) for f in fields(kind)} for kind in _RECORDS}
+_FIELDS = {kind: {key: name for name, key in keys.items()} for kind, keys in _KEYS.items()}
+_CHANGED: Final[Mapping[type[Fact], type[StepState] | type[Saga]]] = {StepChanged: StepState, SagaChanged: Saga}
+"""Whose fields a fact's `changes` are."""
+_UNCHANGEABLE: Final = frozenset({"id", "steps"})
 
 
 def _same(value: Any) -> Any:
@@ -135,8 +157,13 @@ def encode_facts(facts: Iterable[Fact]) -> bytes:
 
 def _sparse(record: Fact | StepState | Saga) -> dict[str, Any]:
     """What differs from the defaults."""
-    defaults = _DEFAULTS[type(record)]
-    return {name: value for name, value in values_of(record).items() if value != defaults[name]}
+    kind = type(record)
+    defaults, keys = _DEFAULTS[kind], _KEYS[kind]
+    document = {keys[name]: value for name, value in values_of(record).items() if value != defaults[name]}
+    if isinstance(record, StepChanged | SagaChanged):
+        keys = _KEYS[_CHANGED[type(record)]]
+        document["changes"] = {keys[name]: value for name, value in record.changes.items()}
+    return document
 
 
 class StoredFacts(Protocol):
@@ -164,12 +191,14 @@ def decode_facts(document: bytes) -> tuple[Fact, ...]:
 
 
 def _fact(kind: type[Fact], content: Mapping[str, Any]) -> Fact:
-    values = {name: _FACT_READERS.get(name, _same)(value) for name, value in content.items()}
-    if kind in _CHANGEABLE:
-        unknown = values["changes"].keys() - _CHANGEABLE[kind]
-        if unknown:
-            raise ValueError(f"unknown fields {sorted(unknown)}")
-        values["changes"] = {name: _STEP_READERS.get(name, _same)(value) for name, value in values["changes"].items()}
+    names = _FIELDS[kind]
+    values = {names[key]: _FACT_READERS.get(key, _same)(value) for key, value in content.items()}
+    if kind in _CHANGED:
+        names = _FIELDS[_CHANGED[kind]]
+        changes = {names[key]: _STEP_READERS.get(key, _same)(value) for key, value in values["changes"].items()}
+        if not _UNCHANGEABLE.isdisjoint(changes):
+            raise ValueError("changes of what never changes")
+        values["changes"] = changes
     return kind(**values)
 
 
@@ -187,12 +216,15 @@ def decode_saga(saga_id: str, document: bytes, format: int = FORMAT) -> Saga:
     try:
         content = cast(dict[str, Any], orjson.loads(document))
         steps = {name: _step(step) for name, step in content.pop("steps").items()}
-        content["phase"] = Phase(content["phase"])
-        content["input"] = _bytes(content["input"])
-        return Saga(id=saga_id, steps=steps, **content)
+        names = _FIELDS[Saga]
+        values = {names[key]: value for key, value in content.items()}
+        values["phase"] = Phase(values["phase"])
+        values["input"] = _bytes(values["input"])
+        return Saga(id=saga_id, steps=steps, **values)
     except _UNREADABLE as error:
         raise UnreadableState(f"the state of saga {saga_id} cannot be read: {type(error).__name__}") from error
 
 
 def _step(content: Mapping[str, Any]) -> StepState:
-    return StepState(**{name: _STEP_READERS.get(name, _same)(value) for name, value in content.items()})
+    names = _FIELDS[StepState]
+    return StepState(**{names[key]: _STEP_READERS.get(key, _same)(value) for key, value in content.items()})

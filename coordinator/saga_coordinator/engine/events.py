@@ -86,22 +86,22 @@ Event = Start | Reply | WakeUp | Cancel | RetryStep | WaiveStep | Recover
 class Env:
     """What a decision may know besides the saga. Nothing is read or drawn inside."""
 
-    now: int
+    now_us: int
     """The database's clock, microseconds."""
-    caught_up: Mapping[str, int] = field(default_factory=dict)
-    """By participant: the earliest `caught_up_at` over all partitions of its reply topic; absent: not caught up."""
+    caught_up_at_us: Mapping[str, int] = field(default_factory=dict)
+    """By participant: the earliest `caught_up_at_us` over all partitions of its reply topic; absent: not caught up."""
     unread: frozenset[str] = frozenset()
     """Steps that say they are done in a reply which cannot be read yet: no limit acts on them as if nothing had come."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Admission: steps that may not be asked now, with the named reason."""
     paused: bool = False
-    alive_since: int | None = 0
+    alive_since_us: int | None = 0
     """Since when, without a lapse, some coordinator has fired timers and reached the broker. None: nobody knows that one does now, so
     no limit acts and nothing proves silence. 0: this decision fires no timers."""
 
     @property
-    def lived_since(self) -> int:
-        return self.now if self.alive_since is None else self.alive_since
+    def lived_since_us(self) -> int:
+        return self.now_us if self.alive_since_us is None else self.alive_since_us
 
 
 class Refused(Exception):

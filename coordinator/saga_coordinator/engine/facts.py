@@ -23,8 +23,8 @@ class Started:
     input: bytes
     incarnation: int
     steps: tuple[str, ...]
-    at: int
-    deadline_at: int | None
+    at_us: int
+    deadline_at_us: int | None
 
 
 @copyable
@@ -32,7 +32,7 @@ class PhaseChanged:
     row: str
     phase: Phase
     reason: str | None = None
-    at: int | None = None
+    at_us: int | None = None
     """Set when the phase is final."""
 
 
@@ -63,9 +63,9 @@ class CommandSent:
     participant: str
     record: str
     payload: bytes
-    expiry_at: int
-    at: int
-    due_at: int
+    expiry_at_us: int
+    at_us: int
+    due_at_us: int
     """When it is asked again."""
     status: Status
     probe: bool = False
@@ -146,8 +146,8 @@ class Fold:
                 self.fields["phase"] = fact.phase
                 if fact.reason is not None:
                     self.fields["reason"] = fact.reason
-                if fact.at is not None:
-                    self.fields["closed_at"] = fact.at
+                if fact.at_us is not None:
+                    self.fields["closed_at_us"] = fact.at_us
             case SagaChanged():
                 self.fields.update(fact.changes)
             case Announced():
@@ -173,11 +173,11 @@ class Fold:
             "attempt": sent.attempt,
             "sent": step.sent | {sent.kind},
             "dispatched": True,
-            "reasks": step.reasks + 1 if step.silent_since is not None else 0,
-            "asked_at": sent.at if is_action and step.asked_at is None else step.asked_at,
-            "silent_since": sent.at if step.silent_since is None else step.silent_since,
-            "probed_at": sent.at if sent.probe else step.probed_at,
-            "due_at": sent.due_at,
+            "reasks": step.reasks + 1 if step.silent_since_us is not None else 0,
+            "asked_at_us": sent.at_us if is_action and step.asked_at_us is None else step.asked_at_us,
+            "silent_since_us": sent.at_us if step.silent_since_us is None else step.silent_since_us,
+            "probed_at_us": sent.at_us if sent.probe else step.probed_at_us,
+            "due_at_us": sent.due_at_us,
             "hold": None,
             "command": self._remembered(sent.payload) if is_action and step.command is None else step.command,
         }
@@ -222,6 +222,6 @@ def _begun(fact: Started) -> Saga:
         incarnation=fact.incarnation,
         input=fact.input,
         steps=dict.fromkeys(fact.steps, _FRESH),
-        started_at=fact.at,
-        deadline_at=fact.deadline_at,
+        started_at_us=fact.at_us,
+        deadline_at_us=fact.deadline_at_us,
     )

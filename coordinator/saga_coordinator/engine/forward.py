@@ -27,7 +27,7 @@ def admitted(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 2: the first dispatch of a retriable step passes the point of no return, also where the pivot was skipped."""
     held = "paused" if draft.env.paused else draft.env.held.get(step.name)
     if held is not None:
-        draft.change(step.name, "2", hold=held, due_at=None)
+        draft.change(step.name, "2", hold=held, due_at_us=None)
         return
     try:
         draft.send(step.name, Kind.ACTION, "2")
@@ -70,7 +70,9 @@ def _cannot_ask_recovered(draft: Draft, step: Step, failure: MappingFailed, reas
 
 def succeeded(draft: Draft, step: Step, reply: Reply | None) -> None:
     """Row 3."""
-    draft.move(step.name, "3", Status.DONE, known=True, silent_since=None, probed_at=None, reasks=0, code=None, message=None)
+    draft.move(
+        step.name, "3", Status.DONE, known=True, silent_since_us=None, probed_at_us=None, reasks=0, code=None, message=None
+    )
     if step.kind is StepKind.PIVOT and draft.phase in (Phase.RUNNING, Phase.SETTLING):
         draft.enter_phase(Phase.COMMITTED, "3")
 
@@ -100,7 +102,7 @@ def failed(draft: Draft, step: Step, reply: Reply | None) -> None:
         _give_up(draft, step, "5", f"{step.name}: FAILED {reply.code or ''}".rstrip())
         return
     delay = timing.backoff_us(retry, draft.saga.id, step.name, spent, reply.retry_after_ms)
-    draft.move(step.name, "5", Status.BACKOFF, due_at=draft.env.now + delay, attention=draft.step(step.name).attention)
+    draft.move(step.name, "5", Status.BACKOFF, due_at_us=draft.env.now_us + delay, attention=draft.step(step.name).attention)
     if exhausted and draft.limiting_phase is Phase.COMMITTED:
         draft.raise_attention(step.name, "5", "retries_spent")
 
@@ -164,7 +166,7 @@ def heartbeat_over(draft: Draft, step: Step, reply: Reply | None) -> None:
     """Row 8c."""
     if draft.env.paused:
         return
-    draft.change(step.name, "8c", status=Status.ASKED, heartbeat_at=None)
+    draft.change(step.name, "8c", status=Status.ASKED, heartbeat_at_us=None)
     draft.send(step.name, Kind.ACTION, "8c")
 
 
@@ -178,4 +180,4 @@ def time_over(draft: Draft, step: Step, _: Reply | None) -> None:
 
 def backoff_due(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 10. An attention for spent retries stays until the step moves on."""
-    draft.change(step.name, "10", status=Status.READY, due_at=None)
+    draft.change(step.name, "10", status=Status.READY, due_at_us=None)

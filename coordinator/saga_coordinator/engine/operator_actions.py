@@ -15,7 +15,7 @@ def retry(draft: Draft, step: Step, _: Reply | None) -> None:
     state = draft.step(step.name)
     match state.status:
         case Status.STUCK_FORWARD:
-            raised = next_run(state) if state.evidence & {Outcome.REJECTED, Outcome.FENCED} else {"spent": 0, "asked_at": None}
+            raised = next_run(state) if state.evidence & {Outcome.REJECTED, Outcome.FENCED} else {"spent": 0, "asked_at_us": None}
             draft.move(step.name, "23", Status.READY, **raised)
         case Status.ASKED:
             draft.send(step.name, Kind.ACTION, "23")
@@ -45,4 +45,4 @@ def waive(draft: Draft, step: Step, _: Reply | None) -> None:
 
 def waive_unsafe(draft: Draft, step: Step, _: Reply | None) -> None:
     """Without asking: the evidence is the operator's word."""
-    draft.move(step.name, "23", Status.WAIVED, waiving=False, silent_since=None, probed_at=None, reasks=0)
+    draft.move(step.name, "23", Status.WAIVED, waiving=False, silent_since_us=None, probed_at_us=None, reasks=0)

@@ -21,12 +21,12 @@ def is_news(state: StepState, reply: Reply) -> bool:
 def accept(draft: Draft, step: Step, reply: Reply, row: str, status: Status) -> None:
     """It was accepted and will be answered later; the note of the participant is kept for people."""
     state = draft.step(step.name)
-    now, heartbeat_ms = draft.env.now, step.timing.heartbeat_ms
+    now_us, heartbeat_ms = draft.env.now_us, step.timing.heartbeat_ms
     draft.change(
         step.name,
         row,
         status=status,
-        due_at=now + step.timing.reask_cap_ms * 1000,
+        due_at_us=now_us + step.timing.reask_cap_ms * 1000,
         hold=None,
         code=None,
         message=reply.message,
@@ -36,9 +36,9 @@ def accept(draft: Draft, step: Step, reply: Reply, row: str, status: Status) -> 
             step.name,
             row,
             progress=reply.sequence if reply.sequence is not None else max(state.progress, 1),
-            heartbeat_at=now + heartbeat_ms * 1000 if heartbeat_ms is not None else None,
+            heartbeat_at_us=now_us + heartbeat_ms * 1000 if heartbeat_ms is not None else None,
         )
-    elif heartbeat_ms is not None and state.heartbeat_at is None and state.progress > 0:
+    elif heartbeat_ms is not None and state.heartbeat_at_us is None and state.progress > 0:
         draft.raise_attention(step.name, row, timing.NO_PROGRESS)
 
 

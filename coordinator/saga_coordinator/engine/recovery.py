@@ -23,10 +23,10 @@ _ASKED_ANEW: dict[str, Any] = {
     "evidence": frozenset(),
     "asking": None,
     "attempt": 0,
-    "silent_since": None,
-    "probed_at": None,
+    "silent_since_us": None,
+    "probed_at_us": None,
     "reasks": 0,
-    "heartbeat_at": None,
+    "heartbeat_at_us": None,
     "attention": None,
     "answered": False,
 }
@@ -39,8 +39,8 @@ def begin(draft: Draft, event: Recover) -> None:
     for step, state in draft.steps():
         if not state.dispatched or state.status is Status.CONFLICT:
             continue
-        asked_at = None if is_open(state) else state.asked_at  # deadlines are re-armed
-        draft.change(step.name, "22", **_ASKED_ANEW, asked_at=asked_at)
+        asked_at_us = None if is_open(state) else state.asked_at_us  # deadlines are re-armed
+        draft.change(step.name, "22", **_ASKED_ANEW, asked_at_us=asked_at_us)
         _ask(draft, step, _question(state), Status.ASKED if is_open(state) else state.status)
     _go_on(draft)
 
@@ -55,7 +55,7 @@ def _question(state: StepState) -> Kind:
 
 def _ask(draft: Draft, step: Step, kind: Kind, status: Status) -> None:
     if draft.env.paused:
-        draft.change(step.name, "22", status=status, asking=kind, due_at=draft.env.now)
+        draft.change(step.name, "22", status=status, asking=kind, due_at_us=draft.env.now_us)
         return
     try:
         draft.send(step.name, kind, "22", status=status)
@@ -65,7 +65,7 @@ def _ask(draft: Draft, step: Step, kind: Kind, status: Status) -> None:
 
 def ask_again(draft: Draft) -> None:
     for step, state in draft.steps():
-        if not state.answered and state.due_at is not None and state.due_at <= draft.env.now:
+        if not state.answered and state.due_at_us is not None and state.due_at_us <= draft.env.now_us:
             _ask(draft, step, state.asking or Kind.RESOLVE, state.status)
 
 
@@ -79,7 +79,7 @@ def answer(draft: Draft, step: Step, reply: Reply) -> None:
         return
     draft.see(step, reply, told=False)
     known = state.known or reply.outcome is Outcome.SUCCEEDED
-    fresh = {"answered": True, "waiving": False, "silent_since": None, "probed_at": None, "reasks": 0, "known": known}
+    fresh = {"answered": True, "waiving": False, "silent_since_us": None, "probed_at_us": None, "reasks": 0, "known": known}
     draft.move(step.name, "22", _becomes(draft, step, state, reply), **fresh)
     _go_on(draft)
 
@@ -129,8 +129,8 @@ def _go_on(draft: Draft) -> None:
     if not all(state.answered for _, state in draft.steps()):
         return
     deadline_ms = draft.definition.deadline_ms
-    deadline = draft.env.now + deadline_ms * 1000 if deadline_ms is not None else None
-    draft.change_saga("22", recovering=False, deadline_at=deadline)
+    deadline = draft.env.now_us + deadline_ms * 1000 if deadline_ms is not None else None
+    draft.change_saga("22", recovering=False, deadline_at_us=deadline)
     for step, state in draft.steps():
         if state.status is Status.STUCK_FORWARD and state.attention is None:
             draft.stick(step.name, "22", Status.STUCK_FORWARD, "recovered_without_effect")

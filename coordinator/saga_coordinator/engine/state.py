@@ -126,17 +126,17 @@ class StepState:
     """Commands sent since the last answer, less one: the re-ask interval grows with it."""
     progress: int = 0
     """The highest sequence of IN_PROGRESS seen, for this kind of command; 1 where they carry none; 0: it was not accepted."""
-    asked_at: int | None = None
+    asked_at_us: int | None = None
     """When the action of this run was first asked: the step's time limit counts from here."""
-    silent_since: int | None = None
+    silent_since_us: int | None = None
     """When the first command since the last answer was sent."""
-    probed_at: int | None = None
+    probed_at_us: int | None = None
     """When a command was sent again because a limit had passed (the probe)."""
     skew_us: int | None = None
     """Set while the last answer is EXPIRED: by how much the participant's clock must be ahead of the database's; 0: it need not be."""
-    due_at: int | None = None
+    due_at_us: int | None = None
     """When to ask again (waiting states) or to go on (backoff states)."""
-    heartbeat_at: int | None = None
+    heartbeat_at_us: int | None = None
     """When an accepted step without news is asked again."""
     stuck_from: StuckFrom | None = None
     waiving: bool = False
@@ -176,9 +176,9 @@ class Saga:
     steps: Mapping[str, StepState]
     reason: str | None = None
     """Why it went back: `<step>: <what>`, `cancel: …`, `deadline`."""
-    started_at: int
-    deadline_at: int | None = None
-    closed_at: int | None = None
+    started_at_us: int
+    deadline_at_us: int | None = None
+    closed_at_us: int | None = None
     announced: int = 0
     """Sequence of the last lifecycle event."""
     attention: str | None = None

@@ -3,7 +3,7 @@
 Pure arithmetic on a definition's times and a saga's state. A limit D of a step acts only when the step was asked again after D (the
 probe), twice the re-ask interval has passed since (the grace), and the participant's replies are read up to a later time than that.
 
-Only time in which a coordinator lived proves anything. After a lapse (`env.alive_since`) a probe of before does not count: participants
+Only time in which a coordinator lived proves anything. After a lapse (`env.alive_since_us`) a probe of before does not count: participants
 may have been down with everything else, so another is sent and its grace begins anew. Silence and heartbeats are counted from then too.
 """
 
@@ -59,42 +59,42 @@ def limiting_phase(definition: Definition, saga: Saga) -> Phase:
     return saga.phase
 
 
-def step_limit_at(step: Step, state: StepState, phase: Phase) -> int | None:
+def step_limit_at_us(step: Step, state: StepState, phase: Phase) -> int | None:
     """When the step's time is over; None: no limit, not asked yet, or no longer its concern.
 
     While SETTLING the pivot's answer decides, nobody's time. Past the pivot all a limit can do is to ask for a person, once.
     """
-    if step.timing.step_ms is None or state.asked_at is None or not is_open(state) or phase is Phase.SETTLING:
+    if step.timing.step_ms is None or state.asked_at_us is None or not is_open(state) or phase is Phase.SETTLING:
         return None
     if phase is Phase.COMMITTED and state.attention is not None:
         return None
-    return state.asked_at + step.timing.step_ms * 1000
+    return state.asked_at_us + step.timing.step_ms * 1000
 
 
-def silence_limit_at(step: Step, state: StepState, lived_since: int = 0) -> int | None:
+def silence_limit_at_us(step: Step, state: StepState, lived_since_us: int = 0) -> int | None:
     """When silence becomes a matter for a person."""
-    if state.status not in WAITING or state.silent_since is None or state.attention not in (None, NO_PROGRESS):
+    if state.status not in WAITING or state.silent_since_us is None or state.attention not in (None, NO_PROGRESS):
         return None
-    return max(state.silent_since, lived_since) + step.timing.attention_ms * 1000
+    return max(state.silent_since_us, lived_since_us) + step.timing.attention_ms * 1000
 
 
-def heartbeat_end(step: Step, state: StepState, lived_since: int) -> int | None:
+def heartbeat_end_us(step: Step, state: StepState, lived_since_us: int) -> int | None:
     """When accepted work without news is asked about."""
-    if state.heartbeat_at is None:
+    if state.heartbeat_at_us is None:
         return None
-    return max(state.heartbeat_at, lived_since + (step.timing.heartbeat_ms or 0) * 1000)
+    return max(state.heartbeat_at_us, lived_since_us + (step.timing.heartbeat_ms or 0) * 1000)
 
 
 def heartbeat_is_over(step: Step, state: StepState, env: Env) -> bool:
-    end = heartbeat_end(step, state, env.lived_since)
-    return end is not None and end <= env.now
+    end = heartbeat_end_us(step, state, env.lived_since_us)
+    return end is not None and end <= env.now_us
 
 
-def skew_us(step: Step, state: StepState, now: int, answered_us: int | None) -> int:
+def skew_us(step: Step, state: StepState, now_us: int, answered_us: int | None) -> int:
     """By how much a participant that answered EXPIRED is ahead of us, at the least: it was not yet time by our clock, or its answer is
     of a time that has not come. 0: nothing says that clocks differ."""
-    not_yet = state.silent_since + step.timing.expiry_ms * 1000 - now if state.silent_since is not None else 0
-    ahead = answered_us - now if answered_us is not None else 0
+    not_yet = state.silent_since_us + step.timing.expiry_ms * 1000 - now_us if state.silent_since_us is not None else 0
+    ahead = answered_us - now_us if answered_us is not None else 0
     skew = max(not_yet, ahead)
     return skew if skew >= _SKEW_SEEN_US else 0
 
@@ -104,97 +104,97 @@ def has_limits(state: StepState) -> bool:
     return state.status in WAITING or is_open(state)
 
 
-def own_limits(phase: Phase, step: Step, state: StepState, lived_since: int) -> list[int]:
+def own_limits_us(phase: Phase, step: Step, state: StepState, lived_since_us: int) -> list[int]:
     """The limits of this step alone."""
-    both = (step_limit_at(step, state, phase), silence_limit_at(step, state, lived_since))
-    return [limit for limit in both if limit is not None]
+    both = (step_limit_at_us(step, state, phase), silence_limit_at_us(step, state, lived_since_us))
+    return [limit_us for limit_us in both if limit_us is not None]
 
 
-def limits(saga: Saga, phase: Phase, step: Step, state: StepState, lived_since: int = 0) -> list[int]:
+def limits_us(saga: Saga, phase: Phase, step: Step, state: StepState, lived_since_us: int = 0) -> list[int]:
     """Every limit that concerns this step now: its own, and while it is open the saga's deadline."""
     if not has_limits(state):
         return []
-    found = own_limits(phase, step, state, lived_since)
-    if phase is Phase.RUNNING and saga.deadline_at is not None and is_open(state):
-        found.append(saga.deadline_at)
+    found = own_limits_us(phase, step, state, lived_since_us)
+    if phase is Phase.RUNNING and saga.deadline_at_us is not None and is_open(state):
+        found.append(saga.deadline_at_us)
     return found
 
 
 def is_probe(saga: Saga, phase: Phase, step: Step, state: StepState, env: Env) -> bool:
     """A command sent now proves silence for some passed limit that had no probe yet."""
-    deadline = saga.deadline_at if phase is Phase.RUNNING else None
-    if deadline is not None and _lacks_probe(state, deadline, env):
+    deadline_us = saga.deadline_at_us if phase is Phase.RUNNING else None
+    if deadline_us is not None and _lacks_probe(state, deadline_us, env):
         return True  # also the first command of a step that begins after the saga's deadline
-    return any(_lacks_probe(state, limit, env) for limit in limits(saga, phase, step, state, env.lived_since))
+    return any(_lacks_probe(state, limit_us, env) for limit_us in limits_us(saga, phase, step, state, env.lived_since_us))
 
 
-def needs_probe(state: StepState, limit: int, env: Env) -> bool:
+def needs_probe(state: StepState, limit_us: int, env: Env) -> bool:
     """The limit has passed and the command was not sent again since; a step in backoff is probed by its own next attempt."""
-    return _lacks_probe(state, limit, env) and state.status in WAITING
+    return _lacks_probe(state, limit_us, env) and state.status in WAITING
 
 
-def _lacks_probe(state: StepState, limit: int, env: Env) -> bool:
+def _lacks_probe(state: StepState, limit_us: int, env: Env) -> bool:
     """While nobody knows that a coordinator lives, a command proves nothing: it may not leave."""
-    return env.alive_since is not None and limit <= env.now and not _probed(state, limit, env.alive_since)
+    return env.alive_since_us is not None and limit_us <= env.now_us and not _probed(state, limit_us, env.alive_since_us)
 
 
-def is_over(step: Step, state: StepState, limit: int, env: Env) -> bool:
+def is_over(step: Step, state: StepState, limit_us: int, env: Env) -> bool:
     """The limit has passed, was probed in this life, the grace is over, and the replies are read up to later than that."""
-    if env.alive_since is None or limit > env.now or not _probed(state, limit, env.alive_since):
+    if env.alive_since_us is None or limit_us > env.now_us or not _probed(state, limit_us, env.alive_since_us):
         return False
-    settled = _settled_at(step, state, limit)
-    return env.now > settled and env.caught_up.get(step.participant, 0) > settled
+    settled_us = _settled_at_us(step, state, limit_us)
+    return env.now_us > settled_us and env.caught_up_at_us.get(step.participant, 0) > settled_us
 
 
-def turns_back(step: Step, state: StepState, limit: int, env: Env) -> bool:
+def turns_back(step: Step, state: StepState, limit_us: int, env: Env) -> bool:
     """The limit is over, and what it would undo did not say that it is done. (Silence is told to a person all the same.)"""
-    return step.name not in env.unread and is_over(step, state, limit, env)
+    return step.name not in env.unread and is_over(step, state, limit_us, env)
 
 
-def due_times(definition: Definition, saga: Saga, lived_since: int = 0) -> Iterator[int]:
+def due_times_us(definition: Definition, saga: Saga, lived_since_us: int = 0) -> Iterator[int]:
     """Every time at which this saga wants to be looked at."""
     phase = limiting_phase(definition, saga)
-    if phase is Phase.RUNNING and saga.deadline_at is not None and not saga.recovering:
-        yield from _deadline_look(definition, saga, saga.deadline_at, lived_since)
+    if phase is Phase.RUNNING and saga.deadline_at_us is not None and not saga.recovering:
+        yield from _deadline_look_us(definition, saga, saga.deadline_at_us, lived_since_us)
     for step in definition.steps:
         state = saga.steps[step.name]
-        if state.due_at is not None:
-            yield state.due_at
-        if (heartbeat := heartbeat_end(step, state, lived_since)) is not None:
+        if state.due_at_us is not None:
+            yield state.due_at_us
+        if (heartbeat := heartbeat_end_us(step, state, lived_since_us)) is not None:
             yield heartbeat
         if saga.recovering or not has_limits(state):
             continue
-        for limit in own_limits(phase, step, state, lived_since):
-            if _probed(state, limit, lived_since):
-                yield _settled_at(step, state, limit) + 1
-            elif state.status in WAITING:  # else its own next attempt is the probe, and that is due at due_at
-                yield limit
+        for limit_us in own_limits_us(phase, step, state, lived_since_us):
+            if _probed(state, limit_us, lived_since_us):
+                yield _settled_at_us(step, state, limit_us) + 1
+            elif state.status in WAITING:  # else its own next attempt is the probe, and that is due at due_at_us
+                yield limit_us
 
 
-def _deadline_look(definition: Definition, saga: Saga, deadline: int, lived_since: int) -> Iterator[int]:
+def _deadline_look_us(definition: Definition, saga: Saga, deadline_us: int, lived_since_us: int) -> Iterator[int]:
     """When the saga's deadline passes for the steps to be asked again, and when it may act: after the last of their graces."""
     still_open = [(step, state) for step in definition.steps if is_open(state := saga.steps[step.name])]
-    unproved = [state for _, state in still_open if not _probed(state, deadline, lived_since)]
+    unproved = [state for _, state in still_open if not _probed(state, deadline_us, lived_since_us)]
     if not still_open or any(state.status in WAITING for state in unproved):
-        yield deadline
+        yield deadline_us
     elif not unproved:
-        yield max(_settled_at(step, state, deadline) for step, state in still_open) + 1
+        yield max(_settled_at_us(step, state, deadline_us) for step, state in still_open) + 1
 
 
-def next_wake_up(definition: Definition, saga: Saga, now: int, lived_since: int = 0) -> int | None:
+def next_wake_up_us(definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0) -> int | None:
     """The earliest of them: what the wake-up row must hold at the latest. None only for a finished saga.
 
     A saga that waits only for an operator is looked at once an hour all the same (promise 6).
     """
     if saga.final:
         return None
-    return min(due_times(definition, saga, lived_since), default=now + _LOOK_AT_LEAST_US)
+    return min(due_times_us(definition, saga, lived_since_us), default=now_us + _LOOK_AT_LEAST_US)
 
 
 _LOOK_AT_LEAST_US = 3_600_000_000
 
 
-def catch_up_wanted(definition: Definition, saga: Saga, now: int, lived_since: int = 0) -> frozenset[str]:
+def catch_up_wanted(definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0) -> frozenset[str]:
     """Participants whose replies must be read up to now before a passed limit of this saga may act."""
     if saga.final or saga.recovering:
         return frozenset()
@@ -202,19 +202,19 @@ def catch_up_wanted(definition: Definition, saga: Saga, now: int, lived_since: i
     wanted = set()
     for step in definition.steps:
         state = saga.steps[step.name]
-        if any(limit <= now for limit in limits(saga, phase, step, state, lived_since)):
+        if any(limit_us <= now_us for limit_us in limits_us(saga, phase, step, state, lived_since_us)):
             wanted.add(step.participant)
     return frozenset(wanted)
 
 
-def _probed(state: StepState, limit: int, alive_since: int) -> bool:
-    return state.probed_at is not None and state.probed_at >= max(limit, alive_since)
+def _probed(state: StepState, limit_us: int, alive_since_us: int) -> bool:
+    return state.probed_at_us is not None and state.probed_at_us >= max(limit_us, alive_since_us)
 
 
-def _settled_at(step: Step, state: StepState, limit: int) -> int:
+def _settled_at_us(step: Step, state: StepState, limit_us: int) -> int:
     """When the grace of a probed limit is over: twice the re-ask interval after the probe."""
-    assert state.probed_at is not None
-    return max(limit, state.probed_at + 2 * step.timing.reask_ms * 1000)
+    assert state.probed_at_us is not None
+    return max(limit_us, state.probed_at_us + 2 * step.timing.reask_ms * 1000)
 
 
 __all__ = [
@@ -229,10 +229,10 @@ __all__ = [
     "is_probe",
     "limiting_phase",
     "needs_probe",
-    "next_wake_up",
+    "next_wake_up_us",
     "only_evidence_turns_back",
     "reask_delay_us",
-    "silence_limit_at",
-    "step_limit_at",
+    "silence_limit_at_us",
+    "step_limit_at_us",
     "turns_back",
 ]

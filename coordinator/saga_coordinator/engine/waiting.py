@@ -16,8 +16,8 @@ class Waiting:
     step: str | None
     name: str
     """`reply` `expired` `accepted` `retry` `reply_backlog` `turn` `paused` `attention:<reason>` …"""
-    since: int | None
-    until: int | None
+    since_us: int | None
+    until_us: int | None
     """When it is looked at again by itself."""
     mover: str
     """What will move it."""
@@ -36,51 +36,55 @@ _WAY_OUT = {
 }
 
 
-def waiting_for(definition: Definition, saga: Saga, now: int) -> list[Waiting]:
+def waiting_for(definition: Definition, saga: Saga, now_us: int) -> list[Waiting]:
     """Everything it waits for, in the definition's order; empty for a finished saga."""
     if saga.final:
         return []
-    found = [w for step in definition.steps if (w := _of_step(definition, saga, step, saga.steps[step.name], now)) is not None]
+    found = [w for step in definition.steps if (w := _of_step(definition, saga, step, saga.steps[step.name], now_us)) is not None]
     if saga.attention is not None:
         found.insert(0, _attention(None, saga.attention, None, None))
     return found
 
 
-def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, now: int) -> Waiting | None:
+def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, now_us: int) -> Waiting | None:
     if state.attention is not None:
-        waiting = _attention(step.name, state.attention, state.silent_since, state.due_at)
+        waiting = _attention(step.name, state.attention, state.silent_since_us, state.due_at_us)
         return waiting if state.attention != timing.EXPIRED else replace(waiting, mover=_expired(step, state))
     if not state.answered:
-        return _reply(definition, saga, step, state, now)
-    if state.due_at is not None and state.status in (Status.IDLE, Status.READY, Status.UNDO_DUE):
+        return _reply(definition, saga, step, state, now_us)
+    if state.due_at_us is not None and state.status in (Status.IDLE, Status.READY, Status.UNDO_DUE):
         mover = "the next transition: one sends, and reads of what the saga carries, no more than a share"
-        return Waiting(step=step.name, name="turn", since=None, until=state.due_at, mover=mover)
+        return Waiting(step=step.name, name="turn", since_us=None, until_us=state.due_at_us, mover=mover)
     match state.status:
         case Status.ASKED | Status.ACCEPTED | Status.UNDO_ASKED | Status.RESOLVING:
-            return _reply(definition, saga, step, state, now)
+            return _reply(definition, saga, step, state, now_us)
         case Status.BACKOFF | Status.UNDO_BACKOFF:
-            return Waiting(step=step.name, name="retry", since=None, until=state.due_at, mover="the retry's time")
+            return Waiting(step=step.name, name="retry", since_us=None, until_us=state.due_at_us, mover="the retry's time")
         case Status.READY:
-            return Waiting(step=step.name, name=state.hold or "slot", since=None, until=None, mover="admission")
+            return Waiting(step=step.name, name=state.hold or "slot", since_us=None, until_us=None, mover="admission")
         case Status.UNDO_DUE if all(saga.steps[name].status in SETTLED for name in definition.dependents[step.name]):
-            return Waiting(step=step.name, name="paused", since=None, until=None, mover="the end of the pause")
+            return Waiting(step=step.name, name="paused", since_us=None, until_us=None, mover="the end of the pause")
         case _:
             return None
 
 
-def _reply(definition: Definition, saga: Saga, step: Step, state: StepState, now: int) -> Waiting:
-    limits = timing.limits(saga, timing.limiting_phase(definition, saga), step, state)
-    if is_open(state) and any(limit <= now for limit in limits):
+def _reply(definition: Definition, saga: Saga, step: Step, state: StepState, now_us: int) -> Waiting:
+    limits_us = timing.limits_us(saga, timing.limiting_phase(definition, saga), step, state)
+    if is_open(state) and any(limit_us <= now_us for limit_us in limits_us):
         mover = f"a limit has passed; it acts once {step.participant} was asked again, and its replies are read up to then"
-        return Waiting(step=step.name, name="reply_backlog", since=state.silent_since, until=state.due_at, mover=mover)
+        return Waiting(
+            step=step.name, name="reply_backlog", since_us=state.silent_since_us, until_us=state.due_at_us, mover=mover
+        )
     if _is_accepted(state):
         note = f": «{state.message}»" if state.message else ""
         mover = f"{step.participant} has accepted it and will answer{note}; asked again by itself"
-        return Waiting(step=step.name, name="accepted", since=state.asked_at, until=state.due_at, mover=mover)
+        return Waiting(step=step.name, name="accepted", since_us=state.asked_at_us, until_us=state.due_at_us, mover=mover)
     if state.skew_us is not None:
-        return Waiting(step=step.name, name="expired", since=state.silent_since, until=state.due_at, mover=_expired(step, state))
+        return Waiting(
+            step=step.name, name="expired", since_us=state.silent_since_us, until_us=state.due_at_us, mover=_expired(step, state)
+        )
     mover = f"the reply of {step.participant}; asked again by itself"
-    return Waiting(step=step.name, name="reply", since=state.silent_since, until=state.due_at, mover=mover)
+    return Waiting(step=step.name, name="reply", since_us=state.silent_since_us, until_us=state.due_at_us, mover=mover)
 
 
 def _expired(step: Step, state: StepState) -> str:
@@ -104,12 +108,14 @@ def about(us: int) -> str:
 
 def _is_accepted(state: StepState) -> bool:
     """Its last word is IN_PROGRESS."""
-    return state.status is Status.ACCEPTED or (state.progress > 0 and state.silent_since is None)
+    return state.status is Status.ACCEPTED or (state.progress > 0 and state.silent_since_us is None)
 
 
-def _attention(step: str | None, reason: str, since: int | None, until: int | None) -> Waiting:
+def _attention(step: str | None, reason: str, since_us: int | None, until_us: int | None) -> Waiting:
     default = "`saga step retry` once the cause is mended, or `saga step waive` with evidence"
-    return Waiting(step=step, name=f"attention:{reason}", since=since, until=until, mover=_WAY_OUT.get(reason, default))
+    return Waiting(
+        step=step, name=f"attention:{reason}", since_us=since_us, until_us=until_us, mover=_WAY_OUT.get(reason, default)
+    )
 
 
 __all__ = ["Waiting", "about", "waiting_for"]

@@ -41,7 +41,7 @@ def dead_letter(consumer: str, record: Record, bad: BadMessage, now_us: int) -> 
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        at=now_us,
+        at_us=now_us,
         reason=bad.reason,
         detail=storable(bad.detail)[:500],
         key=kept.key,
@@ -59,7 +59,7 @@ def orphan(record: Record, saga_id: UUID, now_us: int) -> OrphanReply:
     return OrphanReply(
         id=new_id(now_us),
         saga_id=saga_id,
-        at=now_us,
+        at_us=now_us,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,

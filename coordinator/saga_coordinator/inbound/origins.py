@@ -51,7 +51,7 @@ class Origin:
             if not await tx.bind_to_kafka(kafka_cluster_id):
                 return
             await tx.advance(ends)
-            await self._note(tx, MADE_AT, str(tx.now), "what is older belongs to an earlier store")
+            await self._note(tx, MADE_AT, str(tx.now_us), "what is older belongs to an earlier store")
             await self._note(tx, STARTS, AT_BEGINNING if from_beginning else AT_END, "where saga.start was first read")
         if left:
             self._log.warning(

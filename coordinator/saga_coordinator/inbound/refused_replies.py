@@ -51,12 +51,12 @@ class RefusedReply:
 
 async def refused_replies(store: Store, saga_id: UUID, now_us: int) -> dict[str, RefusedReply]:
     """The latest refused reply of each step. Raises StoreError."""
-    letters = await store.dead_letters_of(saga_key(saga_id), since=now_us - LOOKED_BACK_US, limit=MOST)
+    letters = await store.dead_letters_of(saga_key(saga_id), since_us=now_us - LOOKED_BACK_US, limit=MOST)
     found: dict[str, RefusedReply] = {}
     for letter in letters:
         step = _step(letter)
         if letter.consumer == CONSUMER and step is not None:
-            found.setdefault(step, RefusedReply(id=letter.id, at=letter.at, reason=letter.reason, detail=letter.detail))
+            found.setdefault(step, RefusedReply(id=letter.id, at=letter.at_us, reason=letter.reason, detail=letter.detail))
     return found
 
 
@@ -87,7 +87,7 @@ def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:
 def with_refusal(waiting: Waiting, refused: Mapping[str, RefusedReply]) -> Waiting:
     """The wait with its true reason: the reply came, and it could not be read."""
     reply = refused.get(waiting.step or "")
-    if reply is None or waiting.name not in _FOR_AN_ANSWER or reply.at < (waiting.since or 0):
+    if reply is None or waiting.name not in _FOR_AN_ANSWER or reply.at < (waiting.since_us or 0):
         return waiting
     is_attention = waiting.name.startswith("attention:")
     return replace(waiting, name=waiting.name if is_attention else UNREADABLE, mover=f"{reply}; asked again by itself")

@@ -43,7 +43,7 @@ class CatchUpRequests:
 
     async def request(self, participants: Collection[str]) -> None:
         """Ask whoever owns the partitions to measure them, for the next ten seconds."""
-        now_us = await self._store.now()
+        now_us = await self._store.now_us()
         async with self._store.transaction() as tx:
             for name in sorted(participants):
                 await tx.set_control(
@@ -54,7 +54,7 @@ class CatchUpRequests:
         rows = await self._store.control(SCOPE, self._tenant)
         if not rows:
             return frozenset()
-        now_us = await self._store.now()
+        now_us = await self._store.now_us()
         return frozenset(name for name, value in rows.items() if int(value) > now_us - REQUEST_LASTS_US)
 
     async def caught_up(self) -> Mapping[str, int]:
@@ -73,7 +73,7 @@ class CatchUpRequests:
         rows = await self._store.positions(list(by_topic))
         found: dict[str, int] = {}
         for topic, name in by_topic.items():
-            times = [rows[topic, p].caught_up_at if (topic, p) in rows else None for p in partitions.get(topic, ())]
+            times = [rows[topic, p].caught_up_at_us if (topic, p) in rows else None for p in partitions.get(topic, ())]
             if times and all(time is not None for time in times):
                 found[name] = min(time for time in times if time is not None)
         return found
@@ -125,7 +125,7 @@ class CatchUpLoop:
         if not wanted and not verify:
             return
         began_s = self._clock.monotonic_s()
-        at_us = await self._store.now()  # first the clock …
+        at_us = await self._store.now_us()  # first the clock …
         ours = self._reader.places()  # … then the partitions …
         if not ours:
             return

@@ -61,7 +61,7 @@ class KeyAgreement:
     async def check(self) -> None:
         """Raises KeysDiffer, StoreError."""
         rows = await self._store.control(SCOPE, self._tenant)
-        now_us = await self._store.now()
+        now_us = await self._store.now_us()
         if problem := next(self._problems(rows, now_us), None):
             raise KeysDiffer(
                 f"{problem}: give all instances the same SAGA_TOKEN_KEYS (docs/operations.md tells how keys are changed)"
@@ -75,7 +75,7 @@ class KeyAgreement:
             StoreError: The store is away.
         """
         async with self._store.transaction() as tx:
-            announced = _Announced(at=tx.now, signs=self._prints[self._current], keys=self._prints).model_dump_json()
+            announced = _Announced(at=tx.now_us, signs=self._prints[self._current], keys=self._prints).model_dump_json()
             await tx.set_control(scope=SCOPE, tenant=self._tenant, name=self._own, value=announced, who=self._who, why="alive")
         await self.check()
 

@@ -103,7 +103,7 @@ class Liveness:
     async def beat(self) -> None:
         """Beat once. Raises StoreError, BrokerError, TimeoutError: we were not seen then."""
         async with asyncio.timeout(LAPSE_US / 1e6):
-            at_us = await self._store.now()  # first, so that a long beat makes us look older
+            at_us = await self._store.now_us()  # first, so that a long beat makes us look older
             if not self._sends():
                 raise BrokerError("commands do not leave")
             await self._reach()

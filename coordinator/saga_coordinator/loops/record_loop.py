@@ -164,7 +164,7 @@ class RecordLoop:
         advances = self._reader.advances([record])
 
         async with self._committer.batch() as batch:
-            batch.dead_letters.append(dead_letter(self._name, record, bad, batch.tx.now))
+            batch.dead_letters.append(dead_letter(self._name, record, bad, batch.tx.now_us))
             batch.advances = advances
         await self._reader.applied(advances)
 

@@ -188,15 +188,15 @@ class ReplyLoop:
         absent = [saga_id for saga_id in unlocked if saga_id not in stored]
         works = await self._loader.open(tx.locked.values())
         events, unread = self._read_payloads(works, replies)
-        await self._events.fold(tx, events, Env(now=tx.now))
+        await self._events.fold(tx, events, Env(now_us=tx.now_us))
         batch.works.extend(works.values())
-        batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, tx.now) for record, problem in [*bad, *unread])
+        batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, tx.now_us) for record, problem in [*bad, *unread])
         unopened = [saga_id for saga_id in tx.locked if saga_id not in works]
-        batch.inbox.extend(_inbox([*held, *unopened], replies, tx.now))
+        batch.inbox.extend(_inbox([*held, *unopened], replies, tx.now_us))
         lost = [reply for saga_id in absent if not self._is_old(saga_id) for reply in replies[saga_id]]
         if lost:
             self._log.warning("orphan_replies", **about_reply(lost[0].headers), count=len(lost))
-        batch.orphans.extend(orphan(reply.record, reply.saga_id, tx.now) for reply in lost)
+        batch.orphans.extend(orphan(reply.record, reply.saga_id, tx.now_us) for reply in lost)
         return sum(len(replies[saga_id]) for saga_id in absent if self._is_old(saga_id))
 
     def _read_payloads(
@@ -235,7 +235,7 @@ class ReplyLoop:
                 unwritable = BadMessage(UNWRITABLE, "the saga's rows cannot be written: see the log")
                 bad += [(reply.record, unwritable) for reply in replies]
         async with self._committer.batch() as batch:
-            batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, batch.tx.now) for record, problem in bad)
+            batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, batch.tx.now_us) for record, problem in bad)
             batch.advances = advances
         return old
 

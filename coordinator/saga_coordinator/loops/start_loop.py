@@ -97,7 +97,7 @@ class StartLoop:
                 if isinstance(result := results[start.claim.saga_id], StartRefused)
             ]
             batch.dead_letters.extend(
-                dead_letter(CONSUMER, record, problem, batch.tx.now) for record, problem in [*read.bad, *refused]
+                dead_letter(CONSUMER, record, problem, batch.tx.now_us) for record, problem in [*read.bad, *refused]
             )
             batch.advances = advances
         self._instruments.start_batch(SOURCE, len(records))

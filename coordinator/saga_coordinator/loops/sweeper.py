@@ -84,7 +84,7 @@ class Sweeper:
         for the next round.
         """
         try:
-            before_us = await self._store.now() - OLDER_THAN_US
+            before_us = await self._store.now_us() - OLDER_THAN_US
             swept = [await self._sweep_safely(shard) for shard in await self._store.outbox_shards(before_us)]
             if all(swept):
                 self._instruments.loops.went("sweeper")
@@ -110,7 +110,7 @@ class Sweeper:
 
     async def sweep(self, shard: int) -> int:
         """Send what is due in this shard; returns how many rows were published."""
-        before_us = await self._store.now() - OLDER_THAN_US
+        before_us = await self._store.now_us() - OLDER_THAN_US
         rows = self._not_held(await self._store.outbox_older_than(shard, before_us, BATCH_ROWS + len(self._backoff)))
         if not rows:
             return 0
@@ -166,7 +166,7 @@ class Sweeper:
         try:
             identity = await self._identity(saga)
             fact = decode_facts(record.facts)[row.ord]
-            message = self._outbound.message(identity, fact, version=row.version, ord=row.ord, at_us=record.at)
+            message = self._outbound.message(identity, fact, version=row.version, ord=row.ord, at_us=record.at_us)
         except (DefinitionMissing, UnreadableState) as error:
             self._log.error("outbox_row_unreadable", **known, version=row.version, ord=row.ord, error=str(error))
             return _Owed(row=row, record=None, about=known)

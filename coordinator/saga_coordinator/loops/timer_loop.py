@@ -153,7 +153,7 @@ class TimerLoop:
                 self._backoff.succeeded(saga_id)
             else:
                 self._backoff.failed(saga_id, self._clock.monotonic_s())
-        due_at_us = [(work.looked_at_us, work.row.wake_at) for work in woken if work.row.wake_at is not None]
+        due_at_us = [(work.looked_at_us, work.row.wake_at_us) for work in woken if work.row.wake_at_us is not None]
         self._instruments.timer_batch(len(woken), [looked_us - due_us for looked_us, due_us in due_at_us if due_us <= looked_us])
         return woken
 
@@ -164,10 +164,10 @@ class TimerLoop:
         for event in await tx.inbox_of(list(tx.locked)):
             left.setdefault(event.saga_id, []).append(event)
         works = await self._loader.open(tx.locked.values())
-        env = Env(now=tx.now, caught_up=caught_up, alive_since=self._liveness.since(tx.now))
+        env = Env(now_us=tx.now_us, caught_up_at_us=caught_up, alive_since_us=self._liveness.since(tx.now_us))
         replies: dict[UUID, list[Reply]] = {}
         for saga_id, work in works.items():
-            replies[saga_id], unreadable = self._from_inbox(work, left.get(saga_id, []), tx.now)
+            replies[saga_id], unreadable = self._from_inbox(work, left.get(saga_id, []), tx.now_us)
             batch.dead_letters.extend(unreadable)
         unread = await self._unread(tx, works, env, batch.dead_letters)
         for steps in {frozenset[str](), *unread.values()}:  # nearly always only the first, for all
@@ -195,10 +195,11 @@ class TimerLoop:
         limited = {
             saga_id: work.compiled.definition
             for saga_id, work in works.items()
-            if work.saga is not None and timing.catch_up_wanted(work.compiled.definition, work.saga, env.now, env.lived_since)
+            if work.saga is not None
+            and timing.catch_up_wanted(work.compiled.definition, work.saga, env.now_us, env.lived_since_us)
         }
-        since_us = looked_back_to(env.now, limited.values())
-        stored = await tx.unread_replies(list(limited), since=since_us) if limited else []
+        since_us = looked_back_to(env.now_us, limited.values())
+        stored = await tx.unread_replies(list(limited), since_us=since_us) if limited else []
         return unread_steps([*stored, *letters])
 
     def _from_inbox(self, work: SagaWork, left: list[InboxEvent], now_us: int) -> tuple[list[Reply], list[DeadLetter]]:

@@ -155,7 +155,7 @@ async def activate(
         if not await tx.activate(tenant, name, version):
             raise RegistrationRefused("definition_unknown", "no such version is registered")
         await tx.add_audit(
-            tenant=tenant, act="definition.activate", target=f"{name}@{version}", who=act.who, why=act.why, at=tx.now
+            tenant=tenant, act="definition.activate", target=f"{name}@{version}", who=act.who, why=act.why, at_us=tx.now_us
         )
     await definitions.refresh()
     found = definitions.find(name, version)
@@ -309,13 +309,13 @@ async def _store_definition(
                 version=made.version,
                 document=made.canonical,
                 reader_schemas={name: schema.id for name, schema in pinned.items()},
-                now=tx.now,
+                now_us=tx.now_us,
             )
             if row is None:
                 detail = f"version {made.version} is registered with other content: give the definition a new version"
                 raise RegistrationRefused("version_exists", detail)
             target = f"{made.saga}@{made.version}"
-            await tx.add_audit(tenant=tenant, act="definition.register", target=target, who=act.who, why=act.why, at=tx.now)
+            await tx.add_audit(tenant=tenant, act="definition.register", target=target, who=act.who, why=act.why, at_us=tx.now_us)
             return row
     except port.SchemaCollision as collision:
         raise RegistrationRefused("schema_collision", str(collision)) from None
@@ -325,6 +325,6 @@ async def _store_schema(store: Store, schema: Schema, subject: str, tenant: str,
     try:
         async with store.transaction() as tx:
             await tx.add_schemas([(schema.id, subject, schema.canonical)])
-            await tx.add_audit(tenant=tenant, act="schema.add", target=subject, who=act.who, why=act.why, at=tx.now)
+            await tx.add_audit(tenant=tenant, act="schema.add", target=subject, who=act.who, why=act.why, at_us=tx.now_us)
     except port.SchemaCollision as collision:
         raise RegistrationRefused("schema_collision", str(collision)) from None

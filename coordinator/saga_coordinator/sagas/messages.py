@@ -108,7 +108,7 @@ class Outbound:
             version=version,
             tenant=saga.tenant,
             definition_hash=saga.definition_hash,
-            expiry_us=sent.expiry_at,
+            expiry_us=sent.expiry_at_us,
             token=self._keys.sign(saga.tenant, saga.id, sent.step, sent.kind, sent.run, saga.incarnation),
             causation_id=saga_text(saga.id),
             traceparent=saga.traceparent(message_id, sent),

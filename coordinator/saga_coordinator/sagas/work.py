@@ -69,7 +69,7 @@ class SagaWork:
     messages: list[Dispatch[Ticket]] = field(default_factory=list)
     """What the transitions send, once they are known to be committed."""
     inbox_done: list[UUID] = field(default_factory=list)
-    max_expiry: int = 0
+    max_expiry_us: int = 0
     woken: bool = False
     looked_at_us: int = 0
     """The database's time when the engine last looked."""
@@ -89,12 +89,14 @@ class SagaWork:
         """Raises UnreadableState."""
         saga = context.states.read(row.id, row.state, row.state_format)
         attention = frozenset(attention_of(saga))
-        return cls(context=context, compiled=compiled, row=row, saga=saga, max_expiry=row.max_expiry, attention_before=attention)
+        return cls(
+            context=context, compiled=compiled, row=row, saga=saga, max_expiry_us=row.max_expiry_us, attention_before=attention
+        )
 
     @classmethod
     def begin(cls, row: SagaRow, compiled: CompiledDefinition, context: FoldContext, *, started_at_us: int) -> SagaWork:
         """A saga that is about to start."""
-        return cls(context=context, compiled=compiled, row=changed(row, {"started_at": started_at_us}), saga=None, fresh=True)
+        return cls(context=context, compiled=compiled, row=changed(row, {"started_at_us": started_at_us}), saga=None, fresh=True)
 
     @property
     def changed(self) -> bool:
@@ -115,19 +117,19 @@ class SagaWork:
             self.compiled.definition, self.saga, event, env, empty=self.context.empty, payloads=self.payloads
         )
         self.woken = self.woken or isinstance(event, WakeUp)
-        self.looked_at_us, self.lived_since_us = env.now, env.lived_since
+        self.looked_at_us, self.lived_since_us = env.now_us, env.lived_since_us
         if not facts:
             return facts
         assert saga is not None
         # What can fail goes first, so that all changes or nothing.
-        outbox, messages = self._messages(facts, saga.version, env.now)
+        outbox, messages = self._messages(facts, saga.version, env.now_us)
         before, self.saga = self.saga, saga
-        self._record(facts, type(event).__name__.lower(), env.now, actor)
+        self._record(facts, type(event).__name__.lower(), env.now_us, actor)
         self.payloads.update(brought(facts, saga))
         self.outbox += outbox
         self.messages += messages
-        self.max_expiry = max([self.max_expiry, *[fact.expiry_at for fact in facts if isinstance(fact, CommandSent)]])
-        self.moved.append(Moved(env.now, before, facts, saga))
+        self.max_expiry_us = max([self.max_expiry_us, *[fact.expiry_at_us for fact in facts if isinstance(fact, CommandSent)]])
+        self.moved.append(Moved(env.now_us, before, facts, saga))
         return facts
 
     def _record(self, facts: tuple[Fact, ...], kind: str, at_us: int, actor: str | None = None) -> None:
@@ -136,7 +138,7 @@ class SagaWork:
             JournalRow(
                 saga_id=self.row.id,
                 version=self.saga.version,
-                at=at_us,
+                at_us=at_us,
                 kind=kind,
                 engine_rev=ENGINE_REV,
                 format=FORMAT,
@@ -166,7 +168,7 @@ class SagaWork:
             return
         facts = (SagaChanged(row="bug", changes={"attention": PARKED}),)
         self.saga = evolve(self.saga, facts)
-        self._record(facts, "parked", env.now)
+        self._record(facts, "parked", env.now_us)
 
 
 def attention_of(saga: Saga) -> set[tuple[str, str]]:

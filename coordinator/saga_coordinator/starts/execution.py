@@ -75,7 +75,7 @@ class StartExecution:
         Raises:
             StartRefused: The claim of one that is alone is refused: all is rolled back.
         """
-        env = Env(now=batch.tx.now)
+        env = Env(now_us=batch.tx.now_us)
         results: dict[UUID, StartResult | StartRefused] = {}
         for start in starts:
             saga_id = start.claim.saga_id
@@ -89,7 +89,7 @@ class StartExecution:
 
     def _begin(self, start: Prepared, env: Env) -> SagaWork:
         row = start.row
-        work = SagaWork.begin(row, start.compiled, self._context, started_at_us=env.now)
+        work = SagaWork.begin(row, start.compiled, self._context, started_at_us=env.now_us)
         event = Start(id=str(row.id), tenant=row.tenant, key=row.business_key, input=start.input, incarnation=row.incarnation)
         work.apply(event, env)
         return work

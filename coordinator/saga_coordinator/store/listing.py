@@ -102,8 +102,8 @@ def listed(rows: Sequence[AnyRow], reasons: Sequence[AnyRow]) -> list[Listed]:
             business_key=row.business_key,
             phase=row.phase,
             attention=tuple(of.get(row.saga_id, ())),
-            started_at=row.started_at,
-            closed_at=row.closed_at,
+            started_at_us=row.started_at,
+            closed_at_us=row.closed_at,
             version=row.version or 0,
             trace_id=row.trace_id,
         )
@@ -156,12 +156,12 @@ def figures(
     return Figures(
         sagas_by_phase={(definition, phase): count for definition, phase, count in phases},
         outbox_depth=outbox,
-        outbox_oldest_at=(min(oldest).int >> 80) * 1000 if oldest else None,
-        wakeup_earliest_due=earliest,
+        outbox_oldest_at_us=(min(oldest).int >> 80) * 1000 if oldest else None,
+        wakeup_earliest_due_us=earliest,
         attention_by_reason=dict(reasons),
         dead_letters=dead_letters,
         inbox=inbox,
         spans_due=spans_due,
-        spans_oldest_at=oldest_span,
-        now=now,
+        spans_oldest_at_us=oldest_span,
+        now_us=now,
     )

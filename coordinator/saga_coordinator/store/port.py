@@ -90,7 +90,7 @@ class Transaction(Protocol):
     """One database transaction. Leaving the context commits; an exception rolls back."""
 
     @property
-    def now(self) -> int:
+    def now_us(self) -> int:
         """The database's clock, read after the last lock was taken (before any: at the beginning)."""
         ...
 
@@ -144,7 +144,7 @@ class Transaction(Protocol):
         """In id order (ids are UUIDv7: order of arrival)."""
         ...
 
-    async def unread_replies(self, ids: Collection[UUID], *, since: int) -> list[DeadLetter]:
+    async def unread_replies(self, ids: Collection[UUID], *, since_us: int) -> list[DeadLetter]:
         """Replies of these sagas that became dead letters since then because their schema is unknown. Reads all letters since then."""
         ...
 
@@ -160,7 +160,7 @@ class Transaction(Protocol):
         ...
 
     async def caught_up(
-        self, topic: str, partition: int, at: int, next_offset: int, anchor_offset: int | None, anchor_print: bytes | None
+        self, topic: str, partition: int, at_us: int, next_offset: int, anchor_offset: int | None, anchor_print: bytes | None
     ) -> bool:
         """Store caught_up_at = at if next_offset is still what is stored; anchors are renewed to the given record."""
         ...
@@ -181,7 +181,7 @@ class Transaction(Protocol):
 
     async def add_orphans(self, orphans: Sequence[OrphanReply]) -> None: ...
 
-    async def add_audit(self, *, tenant: str, act: str, target: str, who: str, why: str, at: int) -> None: ...
+    async def add_audit(self, *, tenant: str, act: str, target: str, who: str, why: str, at_us: int) -> None: ...
 
     async def add_schemas(self, rows: Sequence[tuple[int, str, bytes]]) -> None:
         """(id, subject, document): the same again is no error; another document under a known id raises SchemaCollision;
@@ -189,7 +189,7 @@ class Transaction(Protocol):
         ...
 
     async def add_definition(
-        self, *, hash: str, tenant: str, name: str, version: int, document: bytes, reader_schemas: Mapping[str, int], now: int
+        self, *, hash: str, tenant: str, name: str, version: int, document: bytes, reader_schemas: Mapping[str, int], now_us: int
     ) -> DefinitionRow | None:
         """None when (tenant, name, version) exists with another hash; the existing row when the hash is the same."""
         ...
@@ -226,7 +226,7 @@ class Store(Protocol):
         Saying it here saves PostgreSQL a round trip: the clock is read by the same statement."""
         ...
 
-    async def now(self) -> int: ...
+    async def now_us(self) -> int: ...
 
     async def has_journal(self, saga_id: UUID, version: int) -> bytes | None:
         """After CommitUnknown: under the saga's row lock, the facts stored for this version, or None."""
@@ -244,11 +244,11 @@ class Store(Protocol):
         """Seconds until the earliest wake-up; None when there is none; 0 when something is due or in the inbox."""
         ...
 
-    async def outbox_shards(self, before: int) -> list[int]:
+    async def outbox_shards(self, before_us: int) -> list[int]:
         """The shards that hold a row whose id's time is before `before`: usually none."""
         ...
 
-    async def outbox_older_than(self, shard: int, before: int, limit: int) -> list[OutboxRow]:
+    async def outbox_older_than(self, shard: int, before_us: int, limit: int) -> list[OutboxRow]:
         """From the beginning of the shard: whose id's time is before `before`."""
         ...
 
@@ -284,7 +284,7 @@ class Store(Protocol):
 
     async def dead_letters(self, *, after: UUID | None, limit: int, unrelayed: bool = False) -> list[DeadLetter]: ...
 
-    async def dead_letters_of(self, key: bytes, *, since: int, limit: int) -> list[DeadLetter]:
+    async def dead_letters_of(self, key: bytes, *, since_us: int, limit: int) -> list[DeadLetter]:
         """The latest with this record key, newest first. Reads all letters since then: `since` bounds what it costs."""
         ...
 

@@ -144,7 +144,7 @@ class PostgresTransaction(SqlTransaction):
 
     async def refresh_clock(self) -> None:
         with translated():
-            self._now = await self._driver.fetchval(hot.CLOCK)
+            self._now_us = await self._driver.fetchval(hot.CLOCK)
 
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
         await self.settled("saga")
@@ -154,7 +154,7 @@ class PostgresTransaction(SqlTransaction):
         with translated():
             rows = await self._driver.fetch(hot.LOCK_WAITING if wait else hot.LOCK_SKIPPING, list(ids))
         if rows:
-            self._now = rows[-1][-1]
+            self._now_us = rows[-1][-1]
         else:
             await self.refresh_clock()
         locked = {saga.id: saga for saga in (read(saga_row, tuple(row), "saga") for row in rows)}
@@ -169,7 +169,7 @@ class PostgresTransaction(SqlTransaction):
     async def run_claim(self, requests: Write, keys: Write) -> tuple[int, int]:
         made = await self._driver.fetchrow(hot.CLAIM, *hot.arguments((requests, keys)))
         assert made is not None
-        new_requests, new_keys, self._now = made
+        new_requests, new_keys, self._now_us = made
         return new_requests, new_keys
 
     async def rollback(self) -> None:

@@ -108,7 +108,7 @@ class SqlStore(ABC):
             async with self._connected() as connection:
                 return (await connection.execute(statement)).rowcount
 
-    async def now(self) -> int:
+    async def now_us(self) -> int:
         return int((await self._rows(select(database_clock())))[0][0])
 
     async def meta(self) -> Meta:
@@ -144,23 +144,24 @@ class SqlStore(ABC):
     async def earliest_due_in_s(self) -> float | None:
         first = select(schema.wakeup.c.due_at).order_by(schema.wakeup.c.due_at).limit(1).scalar_subquery()
         left = select(schema.inbox_event.c.id).limit(1).scalar_subquery()
-        due_at, now, event = (await self._rows(select(first, database_clock(), left)))[0]
+        due_at, now_us, event = (await self._rows(select(first, database_clock(), left)))[0]
         if event is not None:
             return 0.0
-        return None if due_at is None else max(0.0, (due_at - now) / 1_000_000)
+        return None if due_at is None else max(0.0, (due_at - now_us) / 1_000_000)
 
     # -- relay
 
-    async def outbox_shards(self, before: int) -> list[int]:
+    async def outbox_shards(self, before_us: int) -> list[int]:
         t = schema.outbox
         held = [
-            select(literal(shard)).where(exists().where(t.c.shard == shard, t.c.id < _id_at(before))) for shard in range(SHARDS)
+            select(literal(shard)).where(exists().where(t.c.shard == shard, t.c.id < _id_at(before_us)))
+            for shard in range(SHARDS)
         ]
         return [shard for (shard,) in await self._rows(union_all(*held))]
 
-    async def outbox_older_than(self, shard: int, before: int, limit: int) -> list[OutboxRow]:
+    async def outbox_older_than(self, shard: int, before_us: int, limit: int) -> list[OutboxRow]:
         t = schema.outbox
-        first_later = _id_at(before)
+        first_later = _id_at(before_us)
         columns = (t.c.shard, t.c.id, t.c.saga_id, t.c.version, t.c.ord)
         query = select(*columns).where(t.c.shard == shard, t.c.id < first_later).order_by(t.c.id).limit(limit)
         return [read(outbox_row, row, "outbox") for row in await self._rows(query)]
@@ -253,9 +254,9 @@ class SqlStore(ABC):
             query = query.where(~t.c.relayed)
         return [read(dead_letter, row, "dead_letter") for row in await self._rows(query)]
 
-    async def dead_letters_of(self, key: bytes, *, since: int, limit: int) -> list[DeadLetter]:
+    async def dead_letters_of(self, key: bytes, *, since_us: int, limit: int) -> list[DeadLetter]:
         t = schema.dead_letter
-        query = select(t).where(t.c.id >= first_id(since), t.c.key == key).order_by(t.c.id.desc()).limit(limit)
+        query = select(t).where(t.c.id >= first_id(since_us), t.c.key == key).order_by(t.c.id.desc()).limit(limit)
         return [read(dead_letter, row, "dead_letter") for row in await self._rows(query)]
 
     async def dead_letter(self, id: UUID) -> DeadLetter | None:
@@ -315,6 +316,6 @@ class SqlStore(ABC):
         return journals
 
 
-def _id_at(before: int) -> UUID:
+def _id_at(before_us: int) -> UUID:
     """The lowest UUIDv7 of this time: an id begins with its milliseconds."""
-    return UUID(int=max(0, before // 1000) << 80)
+    return UUID(int=max(0, before_us // 1000) << 80)

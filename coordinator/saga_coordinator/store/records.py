@@ -70,7 +70,7 @@ class SagaRow:
     incarnation: int
     state: bytes
     business_key: str | None
-    wake_at: int | None
+    wake_at_us: int | None
     """What the wake-up row holds; None when the saga is closed."""
     trace_id: str
     """32 hex digits."""
@@ -79,10 +79,10 @@ class SagaRow:
     trace_flags: int
     tracestate: str | None
     baggage: str | None
-    max_expiry: int
+    max_expiry_us: int
     """The latest expiry of any command ever sent."""
-    started_at: int
-    closed_at: int | None
+    started_at_us: int
+    closed_at_us: int | None
 
 
 @record
@@ -91,7 +91,7 @@ class JournalRow:
 
     saga_id: UUID
     version: int
-    at: int
+    at_us: int
     kind: str
     """The kind of the event that caused it, for readers."""
     engine_rev: int
@@ -118,7 +118,7 @@ class AttentionRow:
     saga_id: UUID
     step: str
     reason: str
-    since: int
+    since_us: int
     note: str
 
 
@@ -164,7 +164,7 @@ class Position:
     last_print: bytes | None
     anchor_offset: int | None
     anchor_print: bytes | None
-    caught_up_at: int | None
+    caught_up_at_us: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +239,7 @@ class DeadLetter:
     topic: str
     partition: int
     offset: int
-    at: int
+    at_us: int
     reason: str
     detail: str
     key: bytes | None
@@ -255,7 +255,7 @@ class OrphanReply:
 
     id: UUID
     saga_id: UUID
-    at: int
+    at_us: int
     topic: str
     partition: int
     offset: int
@@ -275,7 +275,7 @@ class DefinitionRow:
     document: bytes
     reader_schemas: Mapping[str, int]
     active: bool
-    registered_at: int
+    registered_at_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,8 +309,8 @@ class Listed:
     phase: str
     attention: tuple[str, ...]
     """Reasons, `step: reason` or `reason`."""
-    started_at: int
-    closed_at: int | None
+    started_at_us: int
+    closed_at_us: int | None
     version: int
     trace_id: str
 
@@ -334,13 +334,13 @@ class Figures:
     sagas_by_phase: Mapping[tuple[str, str], int]
     """Open sagas by (definition, phase)."""
     outbox_depth: int
-    outbox_oldest_at: int | None
-    wakeup_earliest_due: int | None
+    outbox_oldest_at_us: int | None
+    wakeup_earliest_due_us: int | None
     attention_by_reason: Mapping[str, int]
     dead_letters: int
     inbox: int
     spans_due: int
     """Transitions whose spans are owed."""
-    spans_oldest_at: int | None
-    now: int
+    spans_oldest_at_us: int | None
+    now_us: int
     """By the database's clock."""

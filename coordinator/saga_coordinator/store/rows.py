@@ -54,15 +54,15 @@ def saga_row(row: Sequence[Any]) -> SagaRow:
         incarnation=row[7],
         state=row[8],
         business_key=row[9],
-        wake_at=row[10],
+        wake_at_us=row[10],
         trace_id=row[11],
         parent_span=row[12],
         trace_flags=row[13],
         tracestate=row[14],
         baggage=row[15],
-        max_expiry=row[16],
-        started_at=row[17],
-        closed_at=row[18],
+        max_expiry_us=row[16],
+        started_at_us=row[17],
+        closed_at_us=row[18],
     )
 
 
@@ -70,7 +70,7 @@ def journal_row(row: Sequence[Any]) -> JournalRow:
     return JournalRow(
         saga_id=plain_uuid(row[0]),
         version=row[1],
-        at=row[2],
+        at_us=row[2],
         kind=row[3],
         engine_rev=row[4],
         format=row[5],
@@ -88,7 +88,7 @@ def inbox_event(row: Sequence[Any]) -> InboxEvent:
 
 
 def attention_row(row: Sequence[Any]) -> AttentionRow:
-    return AttentionRow(saga_id=plain_uuid(row[0]), step=row[1], reason=row[2], since=row[3], note=row[4])
+    return AttentionRow(saga_id=plain_uuid(row[0]), step=row[1], reason=row[2], since_us=row[3], note=row[4])
 
 
 def position(row: Sequence[Any]) -> Position:
@@ -99,7 +99,7 @@ def position(row: Sequence[Any]) -> Position:
         last_print=row[3],
         anchor_offset=row[4],
         anchor_print=row[5],
-        caught_up_at=row[6],
+        caught_up_at_us=row[6],
     )
 
 
@@ -116,7 +116,7 @@ def definition_row(row: Sequence[Any]) -> DefinitionRow:
         document=row[5],
         reader_schemas={str(name): int(schema) for name, schema in schemas.items()},
         active=bool(row[7]),
-        registered_at=row[8],
+        registered_at_us=row[8],
     )
 
 
@@ -131,7 +131,7 @@ def dead_letter(row: Sequence[Any]) -> DeadLetter:
         topic=row[2],
         partition=row[3],
         offset=row[4],
-        at=row[5],
+        at_us=row[5],
         reason=row[6],
         detail=row[7],
         key=row[8],

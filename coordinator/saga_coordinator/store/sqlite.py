@@ -144,10 +144,10 @@ class SqliteTransaction(SqlTransaction):
             connection.execute("BEGIN IMMEDIATE")
             return _clock(connection)
 
-        self._now = await self._hop(talk)
+        self._now_us = await self._hop(talk)
 
     async def refresh_clock(self) -> None:
-        self._now = await self._hop(_clock)
+        self._now_us = await self._hop(_clock)
 
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
         """All are locked since BEGIN IMMEDIATE: nothing is ever waited for or skipped."""
@@ -159,7 +159,7 @@ class SqliteTransaction(SqlTransaction):
                 rows += connection.execute(_select_sagas(len(part)), [id.bytes for id in part])
             return rows, _clock(connection)
 
-        rows, self._now = await self._hop(talk)
+        rows, self._now_us = await self._hop(talk)
         locked = {saga.id: saga for saga in (read(saga_row, row, "saga") for row in rows)}
         self._locked.update(locked)
         return locked
@@ -177,7 +177,7 @@ class SqliteTransaction(SqlTransaction):
             new_keys = connection.executemany(_text(keys.statement), _values(keys)).rowcount if all_new else 0
             return new_requests, new_keys, _clock(connection)
 
-        new_requests, new_keys, self._now = await self._hop(talk)
+        new_requests, new_keys, self._now_us = await self._hop(talk)
         return new_requests, new_keys
 
     async def facts(self, saga_id: UUID, version: int) -> bytes | None:

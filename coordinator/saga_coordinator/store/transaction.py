@@ -51,15 +51,15 @@ class SqlTransaction(ABC):
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._now = 0
+        self._now_us = 0
         self._locked: dict[UUID, SagaRow] = {}
         self._claimed: dict[UUID, ClaimResult] = {}
         self._pending: list[Write] = []
         self._failed = False
 
     @property
-    def now(self) -> int:
-        return self._now
+    def now_us(self) -> int:
+        return self._now_us
 
     @property
     def locked(self) -> Mapping[UUID, SagaRow]:
@@ -78,7 +78,7 @@ class SqlTransaction(ABC):
                 self._claimed = await self.claim_starts(first.claims, replace_closed=first.replace_closed)
             case None:
                 pass
-        if not self._now:
+        if not self._now_us:
             await self.refresh_clock()
 
     @abstractmethod
@@ -188,10 +188,10 @@ class SqlTransaction(ABC):
         )
         return [read(inbox_event, row, "inbox_event") for row in found]
 
-    async def unread_replies(self, ids: Collection[UUID], *, since: int) -> list[DeadLetter]:
+    async def unread_replies(self, ids: Collection[UUID], *, since_us: int) -> list[DeadLetter]:
         t = schema.dead_letter
         keys = [saga_key(id) for id in ids]
-        query = select(t).where(t.c.id >= first_id(since), t.c.reason == "unknown_schema", t.c.key.in_(keys)).order_by(t.c.id)
+        query = select(t).where(t.c.id >= first_id(since_us), t.c.reason == "unknown_schema", t.c.key.in_(keys)).order_by(t.c.id)
         return [read(dead_letter, row, "dead_letter") for row in await self.execute(query)]
 
     async def delete_inbox(self, ids: Collection[UUID]) -> None:
@@ -229,10 +229,10 @@ class SqlTransaction(ABC):
         return missing == 0
 
     async def caught_up(
-        self, topic: str, partition: int, at: int, next_offset: int, anchor_offset: int | None, anchor_print: bytes | None
+        self, topic: str, partition: int, at_us: int, next_offset: int, anchor_offset: int | None, anchor_print: bytes | None
     ) -> bool:
         await self.flush()
-        row = (topic, partition, next_offset, anchor_offset, anchor_print, at)
+        row = (topic, partition, next_offset, anchor_offset, anchor_print, at_us)
         return (await self.counted([Write(sql.CAUGHT_UP, [row])])) == [1]
 
     async def delete_outbox(self, rows: Collection[tuple[int, UUID]]) -> None:
@@ -258,8 +258,8 @@ class SqlTransaction(ABC):
 
     # -- definitions, schemas, control
 
-    async def add_audit(self, *, tenant: str, act: str, target: str, who: str, why: str, at: int) -> None:
-        await self.execute(insert(schema.audit).values(tenant=tenant, act=act, target=target, who=who, why=why, at=at))
+    async def add_audit(self, *, tenant: str, act: str, target: str, who: str, why: str, at_us: int) -> None:
+        await self.execute(insert(schema.audit).values(tenant=tenant, act=act, target=target, who=who, why=why, at=at_us))
 
     async def add_schemas(self, rows: Sequence[tuple[int, str, bytes]]) -> None:
         t = schema.schema
@@ -281,7 +281,7 @@ class SqlTransaction(ABC):
         version: int,
         document: bytes,
         reader_schemas: Mapping[str, int],
-        now: int,
+        now_us: int,
     ) -> DefinitionRow | None:
         t = schema.definition
         new = {
@@ -292,7 +292,7 @@ class SqlTransaction(ABC):
             "document": document,
             "reader_schemas": json.dumps(dict(reader_schemas), sort_keys=True),
             "active": False,
-            "registered_at": now,
+            "registered_at": now_us,
         }
         await self.execute(insert_ignoring(self._dialect, t, new))
         where = (t.c.tenant == tenant, t.c.name == name, t.c.version == version, t.c.hash == hash)
@@ -342,7 +342,7 @@ def _dead_letter(letter: DeadLetter) -> dict[str, Any]:
         "topic": letter.topic,
         "part": letter.partition,
         "offset": letter.offset,
-        "at": letter.at,
+        "at": letter.at_us,
         "reason": letter.reason,
         "detail": letter.detail,
         "key": letter.key,
@@ -356,7 +356,7 @@ def _orphan(orphan: OrphanReply) -> dict[str, Any]:
     return {
         "id": orphan.id,
         "saga_id": orphan.saga_id,
-        "at": orphan.at,
+        "at": orphan.at_us,
         "topic": orphan.topic,
         "part": orphan.partition,
         "offset": orphan.offset,

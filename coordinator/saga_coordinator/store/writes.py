@@ -5,8 +5,9 @@ Nothing here talks to a database. Statements of one group touch different rows a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final
 from uuid import UUID
 
 from saga_coordinator.store import statements as sql
@@ -23,7 +24,7 @@ def groups_of(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> li
     touched = [write for write in ordered if _touches_attention(write)]
     relist = [write for write in ordered if _touches_attention(write) or (write.relist and write.expected_version is not None)]
     main = [*_sagas(ordered), *_journal(ordered), *_wakeups(ordered, locked)]
-    listing = _write(sql.UPDATE_LISTING, [(w.row.tenant, w.row.id, w.row.phase, w.row.closed_at) for w in relist])
+    listing = _write(sql.UPDATE_LISTING, [(w.row.tenant, w.row.id, w.row.phase, w.row.closed_at_us) for w in relist])
     if not touched:
         return [[*main, *listing]]
     return [main, *_attention(touched), listing]
@@ -47,7 +48,7 @@ def _check(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> None:
         before = locked.get(saga.id)
         if before is None:
             raise CountMismatch(f"saga {saga.id} was written without having been locked in this transaction")
-        if not write.rewake and saga.wake_at != before.wake_at:
+        if not write.rewake and saga.wake_at_us != before.wake_at_us:
             raise CountMismatch(f"saga {saga.id}: wake_at changed without rewake")
 
 
@@ -60,13 +61,14 @@ def _sagas(writes: Sequence[SagaWrite]) -> Iterator[Write]:
     yield from _write(sql.INSERT_SAGA, [_inserted(row) for row in new])
     yield from _write(
         sql.INSERT_LISTING,
-        [(r.tenant, r.id, r.definition_id, r.business_key, r.trace_id, r.started_at, r.phase, r.closed_at) for r in new],
+        [(r.tenant, r.id, r.definition_id, r.business_key, r.trace_id, r.started_at_us, r.phase, r.closed_at_us) for r in new],
     )
     yield from _write(sql.UPDATE_SAGA, [_updated(write) for write in writes if write.expected_version is not None])
 
 
-def _inserted(row: SagaRow) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name, _ in sql.INSERT_SAGA.columns)
+_FIELDS: Final = {name: f"{name}_us" for name in ("started_at", "max_expiry", "wake_at", "closed_at")}
+"""A row's times bear their unit, the columns of the tables do not."""
+_inserted: Final[Callable[[SagaRow], tuple[Any, ...]]] = attrgetter(*(_FIELDS.get(n, n) for n, _ in sql.INSERT_SAGA.columns))
 
 
 def _updated(write: SagaWrite) -> tuple[Any, ...]:
@@ -80,9 +82,9 @@ def _updated(write: SagaWrite) -> tuple[Any, ...]:
         row.engine_rev,
         row.state_format,
         row.state,
-        row.wake_at,
-        row.max_expiry,
-        row.closed_at,
+        row.wake_at_us,
+        row.max_expiry_us,
+        row.closed_at_us,
     )
 
 
@@ -90,7 +92,7 @@ def _journal(writes: Sequence[SagaWrite]) -> Iterator[Write]:
     yield from _write(
         sql.INSERT_JOURNAL,
         [
-            (r.saga_id, r.version, r.at, r.kind, r.engine_rev, r.format, r.facts, r.actor)
+            (r.saga_id, r.version, r.at_us, r.kind, r.engine_rev, r.format, r.facts, r.actor)
             for write in writes
             for r in write.journal
         ],
@@ -104,8 +106,8 @@ def _wakeups(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> Ite
     put: list[tuple[Any, ...]] = []
     gone: list[tuple[Any, ...]] = []
     for write in writes:
-        before = None if write.expected_version is None else locked[write.row.id].wake_at
-        after = write.row.wake_at
+        before = None if write.expected_version is None else locked[write.row.id].wake_at_us
+        after = write.row.wake_at_us
         if after == before:
             continue
         if after is None:
@@ -118,5 +120,5 @@ def _wakeups(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> Ite
 
 def _attention(writes: Sequence[SagaWrite]) -> list[Group]:
     cleared = [(write.row.id, step, reason) for write in writes for step, reason in write.attention_cleared]
-    added = [(r.saga_id, r.step, r.reason, r.since, r.note) for write in writes for r in write.attention_added]
+    added = [(r.saga_id, r.step, r.reason, r.since_us, r.note) for write in writes for r in write.attention_added]
     return [_write(sql.CLEAR_ATTENTION, cleared), _write(sql.ADD_ATTENTION, added)]

@@ -166,7 +166,7 @@ class Instruments:
             return
         ids = exemplar(sampled, root_span_id(sampled.id)) if sampled is not None else None
         self._finished[definition, entered.phase].inc(exemplar=ids)
-        self._duration[definition, entered.phase].observe((moved.at_us - moved.after.started_at) / 1e6, ids)
+        self._duration[definition, entered.phase].observe((moved.at_us - moved.after.started_at_us) / 1e6, ids)
 
     def _began(self, _moved: Moved, _ord: int, _fact: Started, definition: str, _sampled: SagaRow | None) -> None:
         self._started[definition].inc()
@@ -254,12 +254,12 @@ class Instruments:
         show(self._open, figures.sagas_by_phase)
         show(self._attention, figures.attention_by_reason)
         self._outbox.set(figures.outbox_depth)
-        self._outbox_oldest.set(_age_s(figures.outbox_oldest_at, figures.now))
-        self._timer_overdue.set(_age_s(figures.wakeup_earliest_due, figures.now))
+        self._outbox_oldest.set(_age_s(figures.outbox_oldest_at_us, figures.now_us))
+        self._timer_overdue.set(_age_s(figures.wakeup_earliest_due_us, figures.now_us))
         self._dead_letter_rows.set(figures.dead_letters)
         self._inbox.set(figures.inbox)
         self._spans_due.set(figures.spans_due)
-        self._spans_oldest.set(_age_s(figures.spans_oldest_at, figures.now))
+        self._spans_oldest.set(_age_s(figures.spans_oldest_at_us, figures.now_us))
 
 
 def exemplar(row: SagaRow, span_id: str) -> dict[str, str]:
@@ -274,8 +274,8 @@ def asked_since(step: StepState, reply: ReplySeen) -> int | None:
     given up long ago.
     """
     if reply.outcome is not Outcome.IN_PROGRESS and step.status is Status.ACCEPTED and reply.kind is Kind.ACTION:
-        return step.asked_at
-    return step.silent_since if reply.kind is step.asking else None
+        return step.asked_at_us
+    return step.silent_since_us if reply.kind is step.asking else None
 
 
 def _age_s(at: int | None, now: int) -> float:

@@ -130,7 +130,7 @@ class Projection:
     def _fact(self, fact: Fact, ord: int, record: JournalFacts) -> Iterable[Span]:
         match fact:
             case Started():
-                self._incarnation, self._started_at = fact.incarnation, fact.at
+                self._incarnation, self._started_at = fact.incarnation, fact.at_us
                 return [self._mark(record.version)]
             case CommandSent():
                 return self._command(fact, ord, record)
@@ -179,7 +179,7 @@ class Projection:
         if fact.phase not in FINAL:
             self._events.add("saga.phase", record.at_us, phase=fact.phase.value)
             return
-        at = fact.at if fact.at is not None else record.at_us
+        at = fact.at_us if fact.at_us is not None else record.at_us
         self.ended = True
         for step in list(self._open):
             yield from self._settle(step, at, record.version)
@@ -210,20 +210,22 @@ class Projection:
     def _command(self, sent: CommandSent, ord: int, record: JournalFacts) -> Iterator[Span]:
         waiting = self._open.setdefault(sent.step, [])
         if waiting and (waiting[-1].sent.kind, waiting[-1].sent.run) != (sent.kind, sent.run):
-            yield from self._settle(sent.step, sent.at, record.version)
+            yield from self._settle(sent.step, sent.at_us, record.version)
             waiting = self._open.setdefault(sent.step, [])
         message_id = command_id(self.saga.id, self._incarnation, record.version, ord)
         span_id = attempt_span_id(message_id, self.saga.id, self._incarnation, sent.step, sent.kind, sent.run, sent.attempt)
         if waiting:
-            waiting[-1].events.add("saga.asked_again", sent.at, attempt=sent.attempt)
-        since = self._idle_since.pop(sent.step, sent.at)
-        self._idle_since[sent.step] = sent.at
+            waiting[-1].events.add("saga.asked_again", sent.at_us, attempt=sent.attempt)
+        since = self._idle_since.pop(sent.step, sent.at_us)
+        self._idle_since[sent.step] = sent.at_us
         if waiting and waiting[-1].span_id == span_id:
             later = waiting[-1]
             later.sent, later.message_id, later.outcome, later.code, later.answered_at = sent, message_id, None, None, None
         elif span_id not in self._shared:
             waiting.append(
-                _Attempt(span_id=span_id, message_id=message_id, sent=sent, start_us=sent.at, waited_us=max(sent.at - since, 0))
+                _Attempt(
+                    span_id=span_id, message_id=message_id, sent=sent, start_us=sent.at_us, waited_us=max(sent.at_us - since, 0)
+                )
             )
         if sent.kind is Kind.ACTION:
             self._acted[sent.step] = span_id

@@ -41,7 +41,7 @@ def completed(projection: Projection, rows: Iterable[JournalRow]) -> list[Span]:
             facts = read_facts(row)
         except UnreadableState:
             continue
-        spans += projection.record(JournalFacts(row.version, row.at, facts))
+        spans += projection.record(JournalFacts(row.version, row.at_us, facts))
     return spans
 
 

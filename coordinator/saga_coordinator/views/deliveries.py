@@ -67,7 +67,7 @@ async def unsent_commands(
                 if outbox_id is None:
                     found.pop(fact.step, None)
                 else:
-                    found[fact.step] = Unsent(since=fact.at, refused=delivery.refusals.why(outbox_id))
+                    found[fact.step] = Unsent(since=fact.at_us, refused=delivery.refusals.why(outbox_id))
     return found
 
 
@@ -84,5 +84,5 @@ def with_delivery(waiting: Waiting, unsent: Mapping[str, Unsent], delivery: Deli
         return replace(waiting, name=waiting.name if is_attention else KAFKA_AWAY, mover=mover)
     if command is not None:
         name = waiting.name if is_attention else PUBLISH
-        return replace(waiting, name=name, since=waiting.since if is_attention else command.since, mover=str(command))
+        return replace(waiting, name=name, since_us=waiting.since_us if is_attention else command.since, mover=str(command))
     return waiting

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from saga_coordinator.engine.encoding import BITS, UnreadableState, read_facts
+from saga_coordinator.engine.encoding import BITS, UnreadableState, read_facts, stored_key
 from saga_coordinator.engine.facts import (
     Acted,
     Announced,
@@ -60,7 +60,7 @@ def _record(row: JournalRow, payloads: Payloads) -> RecordView:
         facts, note = tuple(_fact(fact, payloads) for fact in read_facts(row)), None
     except UnreadableState as unreadable:
         facts, note = (), str(unreadable)
-    return RecordView(version=row.version, at=format_us(row.at), kind=row.kind, actor=row.actor, facts=facts, note=note)
+    return RecordView(version=row.version, at=format_us(row.at_us), kind=row.kind, actor=row.actor, facts=facts, note=note)
 
 
 def _fact(fact: Fact, payloads: Payloads) -> dict[str, Any]:
@@ -69,7 +69,8 @@ def _fact(fact: Fact, payloads: Payloads) -> dict[str, Any]:
     for field in fields(fact):
         value = getattr(fact, field.name)
         if value != field.default:
-            shown[field.name] = _value(field.name, value, payloads)
+            key = stored_key(field.name)
+            shown[key] = _value(key, value, payloads)
     return shown
 
 
@@ -78,7 +79,7 @@ def _value(name: str, value: Any, payloads: Payloads) -> Any:
         seen = payloads.show(value)
         return seen.value if seen.note is None else {"omitted": seen.note}
     if isinstance(value, Mapping):
-        return {inner: _value(inner, each, payloads) for inner, each in value.items()}
+        return {key: _value(key, each, payloads) for key, each in ((stored_key(inner), each) for inner, each in value.items())}
     if isinstance(value, frozenset):
         return [word.name.lower() for word in sorted(value, key=BITS.__getitem__)]
     if isinstance(value, int) and not isinstance(value, bool) and (name in _TIMES or name.endswith("_at")):

@@ -144,8 +144,8 @@ def listed_view(listed: Listed) -> ListedView:
         definition_version=listed.definition_version,
         phase=listed.phase,
         attention=listed.attention,
-        started_at=format_us(listed.started_at),
-        closed_at=_maybe_time(listed.closed_at),
+        started_at=format_us(listed.started_at_us),
+        closed_at=_maybe_time(listed.closed_at_us),
         version=listed.version,
         trace_id=listed.trace_id,
     )
@@ -197,7 +197,7 @@ async def saga_view(
     journal = await read_journal(store, row)
     sources = _Sources(
         row=row,
-        now=await store.now(),
+        now=await store.now_us(),
         history=step_history(journal),
         attention=(await store.attention_of(row.id))[:_MOST_ATTENTION],
         no_consumer=no_consumer or {},
@@ -205,7 +205,7 @@ async def saga_view(
         delivery=delivery or Delivery(),
     )
     sources.notes += sources.history.notes
-    if row.closed_at is None:
+    if row.closed_at_us is None:
         sources.refused = await refused_replies(store, row.id, sources.now)
         sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
@@ -234,10 +234,10 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         phase=row.phase,
         reason=saga.reason if saga else None,
         version=row.version,
-        started_at=format_us(row.started_at),
-        closed_at=_maybe_time(row.closed_at),
-        deadline_at=_maybe_time(saga.deadline_at) if saga else None,
-        duration_ms=((row.closed_at or sources.now) - row.started_at) // 1000,
+        started_at=format_us(row.started_at_us),
+        closed_at=_maybe_time(row.closed_at_us),
+        deadline_at=_maybe_time(saga.deadline_at_us) if saga else None,
+        duration_ms=((row.closed_at_us or sources.now) - row.started_at_us) // 1000,
         trace_id=row.trace_id,
         trace_url=sources.trace_url,
         input=shown.value,
@@ -309,11 +309,11 @@ def _exceptions(sources: _Sources) -> Iterable[ExceptionView]:
 
 def _waiting(sources: _Sources) -> list[Waiting]:
     """What the saga waits for. An open saga always waits for something with a name (promise 6)."""
-    if sources.row.closed_at is not None:
+    if sources.row.closed_at_us is not None:
         return []
     if sources.saga is None or sources.compiled is None:
         name = "attention:state_unreadable" if sources.saga is None else "definition_missing"
-        return [Waiting(step=None, name=name, since=None, until=sources.row.wake_at, mover=_PARKED_WAY_OUT)]
+        return [Waiting(step=None, name=name, since_us=None, until_us=sources.row.wake_at_us, mover=_PARKED_WAY_OUT)]
     found = waiting_for(sources.compiled.definition, sources.saga, sources.now)
     by_name = sources.compiled.definition.by_name
     known = [with_refusal(_with_consumer(one, by_name, sources.no_consumer), sources.refused) for one in found]
@@ -339,8 +339,8 @@ def _waiting_view(waiting: Waiting) -> WaitingView:
     return WaitingView(
         step=waiting.step,
         name=waiting.name,
-        since=_maybe_time(waiting.since),
-        until=_maybe_time(waiting.until),
+        since=_maybe_time(waiting.since_us),
+        until=_maybe_time(waiting.until_us),
         mover=waiting.mover,
     )
 
@@ -352,7 +352,7 @@ def _attention(row: AttentionRow, waiting: list[Waiting]) -> AttentionView:
     return AttentionView(
         step=step,
         reason=row.reason,
-        since=format_us(row.since),
+        since=format_us(row.since_us),
         note=row.note,
         way_out=_PARKED_WAY_OUT if parked else movers[0] if movers else _DEFAULT_WAY_OUT,
     )

@@ -88,13 +88,13 @@ class StepHistory:
 
     def _command(self, sent: CommandSent) -> None:
         made = self.attempts.setdefault((sent.step, sent.kind), [])
-        self._asked[(sent.step, sent.kind, sent.run, sent.attempt)] = (len(made), sent.at)
+        self._asked[(sent.step, sent.kind, sent.run, sent.attempt)] = (len(made), sent.at_us)
         made.append(
             AttemptView(
                 direction=sent.kind,
                 run=sent.run,
                 attempt=sent.attempt,
-                asked_at=format_us(sent.at),
+                asked_at=format_us(sent.at_us),
                 answered_at=None,
                 duration_ms=None,
                 outcome=None,
@@ -151,7 +151,7 @@ def step_history(journal: Journal) -> StepHistory:
             history.notes.append(f"journal record {row.version}: {unreadable}")
             continue
         for fact in facts:
-            history.see(fact, row.at)
+            history.see(fact, row.at_us)
     if journal.omitted:
         history.notes.append(f"{journal.omitted} journal records in the middle are not part of this view")
     history.notes = history.notes[:20]

@@ -60,8 +60,8 @@ def view_of(player: Player) -> dict[str, Any]:
         "phase": saga.phase.value,
         "reason": saga.reason,
         "started_at": format_us(start),
-        "closed_at": saga.closed_at and format_us(saga.closed_at),
-        "duration_ms": ((saga.closed_at or player.now) - start) // 1000,
+        "closed_at": saga.closed_at_us and format_us(saga.closed_at_us),
+        "duration_ms": ((saga.closed_at_us or player.now) - start) // 1000,
     }
 
 

@@ -35,15 +35,15 @@ def saga_row(saga_id: UUID = SAGA, **changes: Any) -> SagaRow:
         "incarnation": 0,
         "state": b"",
         "business_key": "o-17",
-        "wake_at": None,
+        "wake_at_us": None,
         "trace_id": "0" * 31 + "1",
         "parent_span": None,
         "trace_flags": 0,
         "tracestate": None,
         "baggage": None,
-        "max_expiry": 0,
-        "started_at": 1_700_000_000_000_000,
-        "closed_at": None,
+        "max_expiry_us": 0,
+        "started_at_us": 1_700_000_000_000_000,
+        "closed_at_us": None,
     }
     return SagaRow(**(fields | changes))
 

@@ -75,7 +75,7 @@ async def test_an_attention_names_the_true_cause_as_its_way_out(delivery: Delive
     assert stored.saga is not None
     steps = {**stored.saga.steps, "reserve": replace(stored.saga.steps["reserve"], attention="no_answer")}
     stored.row = replace(stored.row, state=encode_saga(replace(stored.saga, steps=steps)))
-    stored.attention.append(AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since=stored.now_us, note=""))
+    stored.attention.append(AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since_us=stored.clock_us, note=""))
     (attention,) = (await stored.view(delivery=delivery)).attention
     assert says in attention.way_out
 

@@ -33,7 +33,7 @@ class Kept:
 
     def __init__(self, stored: Stored) -> None:
         self.stored = stored
-        self.journal, self.schemas, self.now = stored.journal, stored.schemas, stored.now
+        self.journal, self.schemas, self.now_us = stored.journal, stored.schemas, stored.now_us
         self.attention_of, self.definition_rows = stored.attention_of, stored.definition_rows
         self.dead_letters_of = stored.dead_letters_of
         self.outbox_older_than = stored.outbox_older_than
@@ -60,7 +60,7 @@ def kept(coordinator: ScriptedCoordinator) -> Stored:
 def spans_in(kept: Stored) -> list[Span]:
     """As the projector makes them."""
     saga = traced_saga(kept.row, COMPILED, Topics())
-    return list(spans_of(saga, [JournalFacts(row.version, row.at, decode_facts(row.facts)) for row in kept.records]))
+    return list(spans_of(saga, [JournalFacts(row.version, row.at_us, decode_facts(row.facts)) for row in kept.records]))
 
 
 async def trace_of(http: httpx.AsyncClient, query: str = "") -> PlainTrace:
@@ -172,5 +172,5 @@ async def test_one_that_is_sent_because_it_failed_links_too(
     if how == "went back":
         undone(kept)
     elif how == "needs a person":
-        kept.attention = [AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since=1, note="")]
+        kept.attention = [AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since_us=1, note="")]
     assert (await trace_of(http)).trace_url == (LINK if how != "goes well" and on_failure else None)

@@ -72,23 +72,23 @@ class Stored:
     letters: list[DeadLetter] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     without_definition: bool = False
-    now_us: int = T0
+    clock_us: int = T0
 
     def happens(self, event: Any, *, after_s: float = 1) -> Stored:
         """Let the engine decide and keep what the coordinator would store."""
-        self.now_us += int(after_s * SECOND)
-        facts = decide(COMPILED.definition, self.saga, event, Env(now=self.now_us), empty=EMPTY_BYTES)
+        self.clock_us += int(after_s * SECOND)
+        facts = decide(COMPILED.definition, self.saga, event, Env(now_us=self.clock_us), empty=EMPTY_BYTES)
         if facts:
             self.saga = evolve(self.saga, facts)
             self.records.append(
                 JournalRow(
-                    saga_id=SAGA, version=self.saga.version, at=self.now_us, kind=type(event).__name__.lower(), engine_rev=1,
+                    saga_id=SAGA, version=self.saga.version, at_us=self.clock_us, kind=type(event).__name__.lower(), engine_rev=1,
                     format=FORMAT, facts=encode_facts(facts),
                 )
             )  # fmt: skip
             self.row = replace(
-                self.row, version=self.saga.version, phase=self.saga.phase.value, state=encode_saga(self.saga), started_at=T0 + SECOND,
-                closed_at=self.saga.closed_at,
+                self.row, version=self.saga.version, phase=self.saga.phase.value, state=encode_saga(self.saga), started_at_us=T0 + SECOND,
+                closed_at_us=self.saga.closed_at_us,
             )  # fmt: skip
         return self
 
@@ -104,8 +104,8 @@ class Stored:
 
     # What the view asks of a store.
 
-    async def now(self) -> int:
-        return self.now_us
+    async def now_us(self) -> int:
+        return self.clock_us
 
     async def journal(self, saga_id: UUID, *, after: int, limit: int) -> list[JournalRow]:
         return [record for record in self.records if record.version > after][:limit]
@@ -113,11 +113,11 @@ class Stored:
     async def attention_of(self, saga_id: UUID) -> list[AttentionRow]:
         return self.attention
 
-    async def dead_letters_of(self, key: bytes, *, since: int, limit: int) -> list[DeadLetter]:
+    async def dead_letters_of(self, key: bytes, *, since_us: int, limit: int) -> list[DeadLetter]:
         assert key == str(SAGA).encode()
-        return [letter for letter in reversed(self.letters) if letter.at >= since][:limit]
+        return [letter for letter in reversed(self.letters) if letter.at_us >= since_us][:limit]
 
-    async def outbox_older_than(self, shard: int, before: int, limit: int) -> list[OutboxRow]:
+    async def outbox_older_than(self, shard: int, before_us: int, limit: int) -> list[OutboxRow]:
         assert shard == shard_of(SAGA)
         return self.outbox
 
@@ -127,7 +127,7 @@ class Stored:
         pins = {name: schema.id for name in records_reached(COMPILED.document) if (schema := CATALOG.latest(name)) is not None}
         row = DefinitionRow(
             id=1, hash=COMPILED.definition.hash, tenant="default", name="order", version=1, document=COMPILED.document.canonical,
-            reader_schemas=pins, active=True, registered_at=T0,
+            reader_schemas=pins, active=True, registered_at_us=T0,
         )  # fmt: skip
         return [row]
 
@@ -185,7 +185,7 @@ async def test_the_reply_is_plain_json_even_when_no_mapping_reads_it() -> None:
 def refused(at: int, *, step: str = "reserve", reason: str = "unknown_schema", consumer: str = "replies") -> DeadLetter:
     """A dead letter as the reply loop leaves it."""
     return DeadLetter(
-        id=UUID(int=at), consumer=consumer, topic="saga.reply.inventory", partition=0, offset=1, at=at, reason=reason,
+        id=UUID(int=at), consumer=consumer, topic="saga.reply.inventory", partition=0, offset=1, at_us=at, reason=reason,
         detail="no schema of id 80000001 is known here", key=str(SAGA).encode(), value=b"\0",
         headers=encode_headers((("ce_sagastep", step.encode()),)), relayed=False,
     )  # fmt: skip
@@ -194,7 +194,7 @@ def refused(at: int, *, step: str = "reserve", reason: str = "unknown_schema", c
 @pytest.mark.parametrize(("reason", "way_out"), [("unknown_schema", "saga schema add"), ("schema_mismatch", "saga dlq show")])
 async def test_a_step_whose_reply_came_and_could_not_be_read_does_not_wait_for_one(reason: str, way_out: str) -> None:
     stored = started()
-    stored.letters.append(refused(stored.now_us + 1, reason=reason))
+    stored.letters.append(refused(stored.clock_us + 1, reason=reason))
     (waiting,) = [one for one in (await stored.view()).waiting if one.step == "reserve"]
     assert waiting.name == "reply_unreadable"
     assert f"{reason}: no schema of id 80000001" in waiting.mover and way_out in waiting.mover
@@ -206,8 +206,8 @@ async def test_the_attention_of_a_step_whose_reply_could_not_be_read_names_it() 
     stuck = stored.saga.steps["reserve"]
     stored.saga = replace(stored.saga, steps={**stored.saga.steps, "reserve": replace(stuck, attention="no_answer")})
     stored.row = replace(stored.row, state=encode_saga(stored.saga))
-    stored.attention.append(AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since=T0, note=""))
-    stored.letters.append(refused(stored.now_us + 1))
+    stored.attention.append(AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since_us=T0, note=""))
+    stored.letters.append(refused(stored.clock_us + 1))
     (attention,) = (await stored.view()).attention
     assert "saga schema add" in attention.way_out and "is it running" not in attention.way_out
 
@@ -232,8 +232,8 @@ async def test_a_participant_without_consumer_is_named() -> None:
 @pytest.mark.parametrize("state", [b"", b"{", b'{"phase": "ASLEEP", "steps": {}}', orjson.dumps([])])
 async def test_a_state_that_cannot_be_read_is_shown_as_such(state: bytes) -> None:
     stored = started()
-    stored.row = replace(stored.row, state=state, wake_at=T0)
-    stored.attention = [AttentionRow(saga_id=SAGA, step="", reason="engine_error", since=T0, note="")]
+    stored.row = replace(stored.row, state=state, wake_at_us=T0)
+    stored.attention = [AttentionRow(saga_id=SAGA, step="", reason="engine_error", since_us=T0, note="")]
     view = await stored.view()
     assert (view.phase, view.steps, view.definition, view.input) == ("RUNNING", (), "order", None)
     assert view.waiting[0].name == "attention:state_unreadable"

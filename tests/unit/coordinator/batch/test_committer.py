@@ -33,7 +33,7 @@ class OneTransaction:
     ends_with: Exception | None = None
     moves: bool = True
     took_effect: bool = False
-    now: int = NOW
+    now_us: int = NOW
     saved: list[SagaWrite] = field(default_factory=list)
     deleted: list[Ticket] = field(default_factory=list)
 

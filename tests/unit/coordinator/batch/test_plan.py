@@ -23,7 +23,7 @@ def stored() -> SagaWork:
 
 def test_planning_twice_gives_the_same_and_changes_nothing() -> None:
     work = stored()
-    work.apply(done("one"), Env(now=NOW + 1))
+    work.apply(done("one"), Env(now_us=NOW + 1))
     before = (work.row, work.saga, list(work.journal), list(work.messages))
     assert saga_write(work, NOW + 1) == saga_write(work, NOW + 1)
     assert (work.row, work.saga, work.journal, work.messages) == before
@@ -36,31 +36,31 @@ def test_a_start_is_an_insert_with_its_first_record_and_pointers() -> None:
     assert (write.expected_version, write.row.version, write.relist) == (None, 1, True)
     assert [record.version for record in write.journal] == [1]
     assert write.outbox == tuple(work.outbox)
-    assert write.row.wake_at is not None
+    assert write.row.wake_at_us is not None
 
 
 def test_a_saga_that_nothing_happened_to_is_not_written() -> None:
     work = stored()
-    work.apply(done("two"), Env(now=NOW))  # nobody asked: it is stale
+    work.apply(done("two"), Env(now_us=NOW))  # nobody asked: it is stale
     batch = Batch(cast(Any, None), works=[work])
     assert plan_writes(batch, [], NOW).sagas == []
 
 
 def test_a_wake_up_that_fired_too_early_is_set_anew() -> None:
     work = stored()
-    assert work.row.wake_at is not None
-    early = replace(work.row, wake_at=NOW + 1)
+    assert work.row.wake_at_us is not None
+    early = replace(work.row, wake_at_us=NOW + 1)
     work = SagaWork.of(early, COMPILED, work.context)
-    work.apply(WakeUp(), Env(now=NOW + 1))
+    work.apply(WakeUp(), Env(now_us=NOW + 1))
     write = saga_write(work, NOW + 1)
     assert write is not None
     assert write.rewake
-    assert write.row.wake_at is not None and write.row.wake_at > NOW + 1
+    assert write.row.wake_at_us is not None and write.row.wake_at_us > NOW + 1
 
 
 def test_attention_is_compared_with_what_stood_there() -> None:
     work = stored()
-    work.park(Env(now=NOW))
+    work.park(Env(now_us=NOW))
     plan = plan_writes(Batch(cast(Any, None), works=[work]), [], NOW)
     assert [(raised, row.step, row.reason) for raised, row in plan.attention_raised] == [(work, "", PARKED)]
     assert plan.writes[0].attention_cleared == ()

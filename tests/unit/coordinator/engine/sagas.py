@@ -121,12 +121,12 @@ class Player:
     def env(self) -> Env:
         caught_up = {s.participant: self.now for s in self.definition.steps} if self.drained else {}
         return Env(
-            now=self.now,
-            caught_up=caught_up,
+            now_us=self.now,
+            caught_up_at_us=caught_up,
             unread=self.unread,
             held=self.held,
             paused=self.paused,
-            alive_since=self.alive_since,
+            alive_since_us=self.alive_since,
         )
 
     @property
@@ -270,7 +270,7 @@ FROM_ANYWHERE = {"20", "22"}
 
 def check_waits(shape: Definition, saga: Saga, now: int) -> None:
     """No silent saga: a due wake-up and a named wait for each that is not finished (promise 6)."""
-    wake_at = timing.next_wake_up(shape, saga, now)
+    wake_at = timing.next_wake_up_us(shape, saga, now)
     if saga.final:
         assert wake_at is None
         assert waiting_for(shape, saga, now) == []

@@ -113,7 +113,7 @@ class World:
 
     @property
     def lived_since(self) -> int:
-        return Env(now=self.now, alive_since=self.alive_since).lived_since
+        return Env(now_us=self.now, alive_since_us=self.alive_since).lived_since_us
 
     # --- the coordinator -----------------------------------------------------------------------------------------------
 
@@ -142,7 +142,9 @@ class World:
             if self.calm or self.dice.random() < 0.7:
                 self.measured[step.participant] = min(unread, default=self.now + 1) - 1
         alive_since = self.alive_since if isinstance(event, WakeUp) else 0
-        return Env(now=self.now, caught_up=dict(self.measured), held=self.held, paused=self.paused, alive_since=alive_since)
+        return Env(
+            now_us=self.now, caught_up_at_us=dict(self.measured), held=self.held, paused=self.paused, alive_since_us=alive_since
+        )
 
     def _publish(self, command: CommandSent) -> None:
         participant = self.participants[command.step]
@@ -167,7 +169,7 @@ class World:
             self._answer(message, Answer(Outcome.UNSUPPORTED))
             return
         participant = self.participants[message.step]
-        expired = message.command.expiry_at < self.now
+        expired = message.command.expiry_at_us < self.now
         will = self._will(self.shape.by_name[message.step].kind)
         answer = participant.receive(message.command, message.incarnation, will, expired=expired)
         if answer is not None:
@@ -230,7 +232,7 @@ class World:
             kind = Kind.ACTION if undoing is None else Kind.COMPENSATION
             command = CommandSent(
                 step=name, row="", kind=kind, run=run, attempt=1, participant=name, record="", payload=b"",
-                expiry_at=0, at=0, due_at=0, status=Status.ASKED,
+                expiry_at_us=0, at_us=0, due_at_us=0, status=Status.ASKED,
             )  # fmt: skip
             self._answer(InFlight(name, self.now, command, incarnation, 0), answer)
 
@@ -239,7 +241,7 @@ class World:
     def _time_passes(self) -> None:
         if self.dice.random() < 0.1:
             self._nobody_lives()
-        wake_at = timing.next_wake_up(self.shape, self.state, self.now, self.lived_since)
+        wake_at = timing.next_wake_up_us(self.shape, self.state, self.now, self.lived_since)
         if wake_at is not None and self.dice.random() < 0.7:
             self.now = max(self.now, min(wake_at, self.now + 3600 * SECOND))
         else:
@@ -255,7 +257,7 @@ class World:
         self.tell(WakeUp())
         if self.state.final or self.paused:
             return
-        wake_at = timing.next_wake_up(self.shape, self.state, self.now, self.lived_since)
+        wake_at = timing.next_wake_up_us(self.shape, self.state, self.now, self.lived_since)
         assert wake_at is not None
         if wake_at <= self.now:  # it would be woken again at once: only because replies have to be read first, or nobody lives
             wanted = timing.catch_up_wanted(self.shape, self.state, self.now, self.lived_since)
@@ -333,10 +335,10 @@ class World:
                 return
             self._wake()
             self._drain_all()
-            wake_at = timing.next_wake_up(self.shape, self.state, self.now, self.lived_since)
+            wake_at = timing.next_wake_up_us(self.shape, self.state, self.now, self.lived_since)
             if self.state.final or wake_at is None:
                 return
-            if self._asks_for_attention() and not any(timing.due_times(self.shape, self.state, self.lived_since)):
+            if self._asks_for_attention() and not any(timing.due_times_us(self.shape, self.state, self.lived_since)):
                 return  # nothing but a person moves it
             self.now = max(self.now + 1, wake_at)
         assert self.state.final or self._asks_for_attention(), f"L1: neither ended nor asked for attention: {self.state}"
@@ -441,13 +443,17 @@ class World:
         for step in self.shape.steps:
             state = before.steps[step.name]
             if is_open(state) and (deadline or step.name in moved):
-                limit = before.deadline_at if deadline else timing.step_limit_at(step, state, before.phase)
+                limit = before.deadline_at_us if deadline else timing.step_limit_at_us(step, state, before.phase)
                 assert limit is not None and limit <= self.now, "S13: before its time"
-                assert state.probed_at is not None and state.probed_at >= limit, "S13: it was not asked again after its time"
-                assert env.alive_since is not None and state.probed_at >= env.alive_since, "S13: it was asked in another life"
-                settled = state.probed_at + 2 * step.timing.reask_ms * 1000
+                assert state.probed_at_us is not None and state.probed_at_us >= limit, (
+                    "S13: it was not asked again after its time"
+                )
+                assert env.alive_since_us is not None and state.probed_at_us >= env.alive_since_us, (
+                    "S13: it was asked in another life"
+                )
+                settled = state.probed_at_us + 2 * step.timing.reask_ms * 1000
                 assert settled < self.now, "S13: within the grace of the question"
-                assert env.caught_up.get(step.participant, 0) > settled, "S13: before its replies are read"
+                assert env.caught_up_at_us.get(step.participant, 0) > settled, "S13: before its replies are read"
 
     def _check_alarms(self, before: Saga | None, facts: tuple[Fact, ...]) -> None:
         """Attention is announced when it is raised, not again and again."""

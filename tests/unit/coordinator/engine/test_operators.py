@@ -147,8 +147,8 @@ def test_a_waive_that_meets_UNSUPPORTED_keeps_waiting_for_an_unsafe_one() -> Non
 
 def test_a_finished_saga_says_when() -> None:
     player = play(LINE, "a:REJECTED")
-    assert player.state.closed_at == player.now
-    assert [fact.at for fact in player.facts if isinstance(fact, PhaseChanged)] == [None, player.now]
+    assert player.state.closed_at_us == player.now
+    assert [fact.at_us for fact in player.facts if isinstance(fact, PhaseChanged)] == [None, player.now]
 
 
 def test_a_compensation_that_failed_in_the_mapping_can_be_retried() -> None:

@@ -138,7 +138,7 @@ def test_one_transition_sends_its_share_and_the_rest_follows_at_once(monkeypatch
         sent.append(len(player.commands))
     assert max(sent) <= 3
     assert sum(sent) == 8
-    assert [state.due_at for state in player.state.steps.values() if state.status == "undo_due"] == []
+    assert [state.due_at_us for state in player.state.steps.values() if state.status == "undo_due"] == []
 
 
 def test_going_forward_and_asking_again_keep_to_the_share(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,9 +42,9 @@ def test_a_step_that_says_not_yet_whenever_it_is_asked_needs_nobody(script: str)
 
 def test_silence_after_an_answer_begins_with_the_next_question() -> None:
     player = not_yet(shape().play("wait:5 wait:10 wait:20"))
-    assert player.state.steps["a"].silent_since is None
+    assert player.state.steps["a"].silent_since_us is None
     player.play("wait:60")
-    assert player.state.steps["a"].silent_since == player.now
+    assert player.state.steps["a"].silent_since_us == player.now
     for _ in range(30):
         player.play("wait:15")
     assert player.state.steps["a"].attention == "no_answer"
@@ -104,7 +104,7 @@ def test_news_is_counted_anew_for_another_attempt_at_it_and_for_another_command(
     player = not_yet(shape(BEATING), sequence=7).play(script)
     not_yet(player, sequence=1)
     assert (player.state.steps["a"].progress, player.state.steps["a"].asking) == (1, kind)
-    assert player.state.steps["a"].heartbeat_at == player.now + 20 * SECOND
+    assert player.state.steps["a"].heartbeat_at_us == player.now + 20 * SECOND
 
 
 def test_accepted_work_tells_of_itself_under_the_attempt_that_began_it() -> None:

@@ -20,7 +20,7 @@ SILENT = definition(step("a", times=PATIENT), step("b", after="a"))
 
 def looks_at(player: Player) -> float:
     """Seconds from now to the next wake-up."""
-    wake_at = timing.next_wake_up(player.definition, player.state, player.now)
+    wake_at = timing.next_wake_up_us(player.definition, player.state, player.now)
     assert wake_at is not None
     return (wake_at - player.now) / SECOND
 
@@ -85,7 +85,7 @@ def test_a_limit_is_proved_by_one_more_question_and_then_by_its_grace() -> None:
     assert looks_at(player) == 15  # at 30, the limit, before the re-ask at 35
     player.play("wait:15")
     probe = player.sent[-1]
-    assert (probe.at, probe.probe) == (player.now, True)
+    assert (probe.at_us, probe.probe) == (player.now, True)
     player.play("wait:9.99")
     assert player.state.phase == "RUNNING"
     assert player.play("wait:0.02").state.phase == "COMPENSATING"
@@ -135,7 +135,7 @@ def test_a_partition_read_up_to_the_limit_only_is_not_enough() -> None:
     limit = player.now
     player.now += 60 * SECOND
     for read_up_to, phase in ((limit, "RUNNING"), (limit + 10 * SECOND, "RUNNING"), (limit + 10 * SECOND + 1, "COMPENSATING")):
-        env = Env(now=player.now, caught_up={"a-service": read_up_to})
+        env = Env(now_us=player.now, caught_up_at_us={"a-service": read_up_to})
         facts = decide(LINE, player.state, WakeUp(), env, empty=b"")
         assert evolve(player.state, facts).phase == phase
 
@@ -198,7 +198,7 @@ def test_a_command_sent_again_has_the_same_bytes_and_the_next_attempt() -> None:
     sent = [fact for fact in player.sent if isinstance(fact, CommandSent)]
     assert [c.attempt for c in sent] == [1, 2, 3, 4]
     assert len({c.payload for c in sent}) == 1
-    assert all(c.expiry_at == c.at + 3600 * SECOND for c in sent)
+    assert all(c.expiry_at_us == c.at_us + 3600 * SECOND for c in sent)
 
 
 # --- lives: a limit counts only time in which somebody lived ----------------------------------------------------------------

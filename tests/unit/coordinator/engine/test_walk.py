@@ -203,7 +203,7 @@ def told(player: Player, name: str, event: str) -> Player:
     after.facts = ()
     try:
         if event == "due":
-            after.now = after.state.steps[name].due_at or after.now
+            after.now = after.state.steps[name].due_at_us or after.now
             after.happens("wake")
         elif event in ACTS:
             after.happens(f"{event}:{name}")

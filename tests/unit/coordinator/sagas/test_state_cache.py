@@ -23,7 +23,7 @@ def saga(number: int = 1, *, size: int = 3) -> Saga:
         incarnation=1,
         input=b"x" * size,
         steps={"one": StepState()},
-        started_at=1,
+        started_at_us=1,
     )
 
 

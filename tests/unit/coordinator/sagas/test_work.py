@@ -16,9 +16,9 @@ def test_a_message_that_cannot_be_made_leaves_nothing_of_its_event() -> None:
     assert isinstance(context.outbound, BreakableOutbound)
     context.outbound.broken = True
     with pytest.raises(AssertionError, match="a bug"):
-        work.apply(done("one"), Env(now=NOW))
+        work.apply(done("one"), Env(now_us=NOW))
     assert (work.saga, work.journal, work.outbox, work.messages) == before
-    work.park(Env(now=NOW))
+    work.park(Env(now_us=NOW))
     assert work.saga is not None
     assert (work.saga.steps["one"].status, len(work.journal), len(work.outbox)) == (Status.ASKED, 2, len(before[2]))
 

@@ -51,7 +51,7 @@ def test_a_bug_in_telling_does_not_undo_what_is_done() -> None:
 
 def test_attention_is_logged_with_the_sagas_ids_and_without_its_note() -> None:
     work, instruments = Work("").as_work(), Instruments()
-    row = AttentionRow(saga_id=SAGA, step="charge", reason="no_answer", since=0, note="secret 4711")
+    row = AttentionRow(saga_id=SAGA, step="charge", reason="no_answer", since_us=0, note="secret 4711")
     with capture_logs() as told:
         CommitTelemetry(instruments).committed([work], [(work, row)], [], 0)
 
@@ -108,7 +108,7 @@ REPLY = Reply(step="reserve", kind=Kind.ACTION, run=1, attempt=1, incarnation=1,
 def test_a_breach_parks_the_saga_and_says_which() -> None:
     instruments, work = Instruments(), Broken("")
     with capture_logs() as told:
-        facts = EventFold(instruments).apply(cast(SagaWork, work), REPLY, Env(now=0))
+        facts = EventFold(instruments).apply(cast(SagaWork, work), REPLY, Env(now_us=0))
     (line,) = told
 
     assert (facts, work.parked) == ((), True)
@@ -121,6 +121,6 @@ def test_a_breach_parks_the_saga_and_says_which() -> None:
 def test_a_reply_that_changes_nothing_is_stale() -> None:
     work = Work("")
     cast(Any, work).apply = lambda event, env: ()
-    EventFold(Instruments()).apply(work.as_work(), REPLY, Env(now=0))
+    EventFold(Instruments()).apply(work.as_work(), REPLY, Env(now_us=0))
 
     assert work.stale_replies == 1

@@ -132,14 +132,14 @@ def figures(phases: dict[tuple[str, str], int], attention: dict[str, int]) -> Fi
     return Figures(
         sagas_by_phase=phases,
         outbox_depth=5,
-        outbox_oldest_at=6_000_000,
-        wakeup_earliest_due=12_000_000,
+        outbox_oldest_at_us=6_000_000,
+        wakeup_earliest_due_us=12_000_000,
         attention_by_reason=attention,
         dead_letters=0,
         inbox=0,
         spans_due=1,
-        spans_oldest_at=2_000_000,
-        now=10_000_000,
+        spans_oldest_at_us=2_000_000,
+        now_us=10_000_000,
     )
 
 
