@@ -161,6 +161,8 @@ class Bench:
         return (cpu_s(subject.pid) - before) / seconds * 1000
 
     def _cpu(self, subject: Subject) -> tuple[float, float, float]:
+        assert self.postgres.pid is not None
+        assert self.kafka.pid is not None
         return cpu_s(subject.pid), cpu_s(self.postgres.pid), cpu_s(self.kafka.pid)
 
     @staticmethod

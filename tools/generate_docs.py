@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -154,12 +155,16 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
 }
 
 
+def _filled(content: str, found: re.Match[str]) -> str:
+    return f"{found[1]}\n{content}\n{found[2]}"
+
+
 def generated(page: str, text: str) -> str:
     """The page with its blocks as the code has them now. LookupError when one has no place in the page."""
     for name, make in BLOCKS[page].items():
         block = re.compile(rf"(<!-- {re.escape(name)}: generated -->\n).*?(<!-- end -->)", re.DOTALL)
         content = make()
-        text, places = block.subn(lambda found, content=content: f"{found[1]}\n{content}\n{found[2]}", text)
+        text, places = block.subn(partial(_filled, content), text)
         if places != 1:
             raise LookupError(f"docs/{page} has {places} places for the block {name!r}")
     return text

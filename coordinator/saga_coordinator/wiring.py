@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
@@ -47,7 +48,7 @@ from saga_schemas.records import EMPTY_BYTES
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
-Loop = Callable[[], Awaitable[None]]
+Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)

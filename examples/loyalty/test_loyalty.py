@@ -14,7 +14,8 @@ pytestmark = pytest.mark.asyncio
 
 async def balance(tester: ParticipantTester) -> int:
     async with tester.engine.connect() as db:
-        return (await db.execute(text("SELECT balance FROM account WHERE customer = 'ada'"))).scalar_one()
+        found = await db.execute(text("SELECT balance FROM account WHERE customer = 'ada'"))
+        return int(found.scalar_one())
 
 
 async def test_points_are_granted_once_however_often_it_is_asked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -26,7 +27,8 @@ async def accepted(shop: Shop, run: int = 1) -> str:
 
 async def give(shop: Shop, ref: str, said: Taken | Rejected) -> Reply:
     """Answer later; what is sent."""
-    async with shop.till._execution.later.answering(ref, None) as (_, answer, sent):  # type: ignore[union-attr]
+    assert shop.till._execution is not None
+    async with shop.till._execution.later.answering(ref, None) as (_, answer, sent):
         answer(said)
     return shop.tester._read(sent[-1])
 
@@ -71,7 +73,8 @@ async def test_an_operators_new_run_that_came_before_the_no_is_served_after_it(s
 async def test_progress_raises_the_number_and_goes_to_the_newest_command(shop: Shop) -> None:
     ref = await accepted(shop)
     await shop.ask(Kind.RESOLVE)
-    (news,) = await shop.till._execution.later.progress(ref, InProgress("3 of 5"), keep_lease=True)  # type: ignore[union-attr]
+    assert shop.till._execution is not None
+    (news,) = await shop.till._execution.later.progress(ref, InProgress("3 of 5"), keep_lease=True)
     reply = shop.tester._read(news)
     assert (reply.outcome, reply.seq, reply.value, reply.to.kind) == (
         Outcome.IN_PROGRESS,
@@ -96,9 +99,10 @@ async def test_progress_extends_the_lease_only_when_it_is_told_to(shop: Shop) ->
     assert await lease() == before
     await shop.till.progress(ref, "2 of 5", lease=timedelta(days=1))
     assert await lease() > before + 20 * 3_600_000_000
-    for wrong in (30, timedelta(seconds=-1)):
+    wrongs: tuple[Any, ...] = (30, timedelta(seconds=-1))
+    for wrong in wrongs:
         with pytest.raises(TypeError):
-            await shop.till.progress(ref, "3 of 5", lease=wrong)  # type: ignore[arg-type]
+            await shop.till.progress(ref, "3 of 5", lease=wrong)
 
 
 async def test_nobody_hears_of_progress_of_what_nobody_waits_for(shop: Shop) -> None:

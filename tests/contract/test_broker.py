@@ -59,7 +59,7 @@ async def connect(adapter: str, request: pytest.FixtureRequest) -> AsyncIterator
 
         async def connected(**settings: object) -> Broker:
             given = {"max_message_bytes": MAX_BYTES, "session_timeout_ms": SESSION_MS, **settings}
-            broker: Any
+            broker: Broker
             if adapter == "memory":
                 broker = MemoryBroker(partitions=4, max_message_bytes=MAX_BYTES)
             else:

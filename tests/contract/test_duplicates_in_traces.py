@@ -4,6 +4,7 @@ each kind of connection."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -32,8 +33,11 @@ class Traced:
         for record in records:
             before = len(self.exporter.get_finished_spans())
             await send(self.broker, record)
-            await until(lambda before=before: len(self.exporter.get_finished_spans()) > before)
+            await until(partial(self._has_more_than, before))
         return list(self.exporter.get_finished_spans())[-len(records) :]
+
+    def _has_more_than(self, spans: int) -> bool:
+        return len(self.exporter.get_finished_spans()) > spans
 
     async def duplicates(self, *records: Outgoing) -> list[bool]:
         return [(span.attributes or {})["saga.duplicate"] is True for span in await self.spans(*records)]

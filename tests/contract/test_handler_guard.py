@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,9 +22,7 @@ STRAY = "INSERT INTO effects (saga_id, step, kind, run) VALUES ('nobody', 'pay',
 
 async def uses_of(db: Any) -> dict[str, Use]:
     """Everything that may be kept of a db and used later."""
-    kept: dict[str, Use] = {
-        statement: lambda statement=statement: write(db, statement) for statement in ("COMMIT", "ROLLBACK", STRAY)
-    }
+    kept: dict[str, Use] = {statement: partial(write, db, statement) for statement in ("COMMIT", "ROLLBACK", STRAY)}
     if isinstance(db, AsyncSession):
         connection, sync = await db.connection(), db.sync_session
         kept |= {
@@ -154,9 +153,9 @@ async def test_a_db_that_was_kept_is_no_db_for_the_next_handler(shop: Shop) -> N
 async def test_what_is_left_behind_says_nothing_between_the_handlers_end_and_the_commit(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from saga_participant.delivery import turn
+    from saga_participant.delivery import invocation, turn
 
-    left, perform = Left(), turn.perform
+    left, perform = Left(), invocation.perform
 
     async def then_the_rest(*args: Any) -> Any:
         ended = await perform(*args)

@@ -113,7 +113,9 @@ async def test_a_handler_that_loses_its_session_every_time_is_tried_again_so_oft
         assert shop.tester._last is not None
         with pytest.raises(SessionLost):
             await shop.tester._running.deliver(shop.tester._last, losses)
-    answers = await shop.tester._running.deliver(shop.tester._last, execution.MAX_LOSSES)
+    last = shop.tester._last
+    assert last is not None
+    answers = await shop.tester._running.deliver(last, execution.MAX_LOSSES)
     assert code_of(shop.tester._read(answers[0])) == "handler_session_lost"
     shop.told.on_db = None
     assert (await shop.row(), await shop.effects()) == (None, [])
@@ -132,7 +134,9 @@ async def test_work_that_was_accepted_stays_accepted_when_its_handler_loses_its_
     with pytest.raises(SessionLost):
         await shop.ask(Kind.COMPENSATION)
     assert shop.tester._last is not None
-    answers = await shop.tester._running.deliver(shop.tester._last, execution.MAX_LOSSES)
+    last = shop.tester._last
+    assert last is not None
+    answers = await shop.tester._running.deliver(last, execution.MAX_LOSSES)
     assert [answer.outcome.value for answer in answers] == ["IN_PROGRESS"]
     shop.told.on_db, shop.told.modes = None, [""]
     assert await shop.says(Kind.COMPENSATION) == "UNDONE"
@@ -151,7 +155,9 @@ async def test_an_undo_in_the_transaction_of_the_action_that_loses_the_session_i
     with pytest.raises(SessionLost):
         await shop.ask(Kind.COMPENSATION)
     assert shop.tester._last is not None
-    answers = await shop.tester._running.deliver(shop.tester._last, execution.MAX_LOSSES)
+    last = shop.tester._last
+    assert last is not None
+    answers = await shop.tester._running.deliver(last, execution.MAX_LOSSES)
     assert [answer.outcome.value for answer in answers] == ["FAILED"]
     shop.told.while_giving_back = None
     assert (await shop.row(), await shop.effects()) == (("DONE", 1), ["take 1"])

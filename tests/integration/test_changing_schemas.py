@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_coordinator.engine.facts import CommandSent
 from saga_coordinator.registry.registration import Act, activate, add_schema, register
 from saga_coordinator.store.port import Store
 from saga_coordinator.views.saga import saga_view
@@ -165,7 +166,7 @@ class Shop:
         for saga_id in self.open:
             assert await closed(self.instance, saga_id, 60) == "COMPLETED"
             facts = [fact for _, found in await journal_of(self.store, saga_id) for fact in found]
-            assert {fact.kind for fact in facts if hasattr(fact, "expiry_at_us")} == {Kind.ACTION}
+            assert {fact.kind for fact in facts if isinstance(fact, CommandSent)} == {Kind.ACTION}
         assert self.bank.refunded == []
 
     async def waits(self) -> set[str]:
@@ -187,7 +188,8 @@ async def until(condition: Callable[[], Any]) -> None:
 @pytest.fixture(params=["memory", "kafka"])
 async def shop(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path) -> AsyncIterator[Shop]:
     """A coordinator that runs order 1."""
-    topics, broker, settings = Topics(), MemoryBroker(), settings_for(sqlite_url)
+    topics, settings = Topics(), settings_for(sqlite_url)
+    broker: Broker = MemoryBroker()
     if request.param == "kafka":
         topics = Topics(f"c{uuid.uuid4().hex[:8]}.")
         kafka = KafkaSettings(

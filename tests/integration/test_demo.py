@@ -176,7 +176,7 @@ def test_a_kept_demo_answers_the_other_commands(kept: tuple[subprocess.Popen[str
 
 def test_where_the_shell_does_not_find_saga_the_demo_says_how_it_would(tmp_path: Path) -> None:
     elsewhere = {**os.environ, "PATH": "/usr/bin:/bin"}
-    command = [SAGA, "demo", "--orders", "1"]
+    command = [str(SAGA), "demo", "--orders", "1"]
     done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, timeout=LIMIT_S, check=True)
 
     said = re.search(r"^  so that your shell finds `saga`:   (.+)$", done.stdout, re.MULTILINE)

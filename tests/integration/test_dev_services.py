@@ -50,7 +50,8 @@ async def first_value(address: str, topic: str) -> bytes | None:
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, 0)])
-        return (await consumer.getone()).value
+        value: bytes | None = (await consumer.getone()).value
+        return value
     finally:
         await consumer.stop()
 
@@ -192,7 +193,7 @@ async def test_a_kafka_directory_can_be_used_again_on_another_port(tmp_path: Pat
 
 
 def test_databases_made_for_services_leave_the_coordinators_url_alone(tmp_path: Path) -> None:
-    command = [SAGA, "dev", "postgres", "--create", "payment", "--port", str(free_port()), "-o", "json"]
+    command = [str(SAGA), "dev", "postgres", "--create", "payment", "--port", str(free_port()), "-o", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as running:
         assert running.stdout is not None
         said, _ = json.JSONDecoder().raw_decode(_until_closed(running.stdout))

@@ -170,8 +170,8 @@ async def test_a_saga_whose_rows_cannot_be_written(sqlite_url: str, monkeypatch:
             async with transaction(first) as tx:
                 save = tx.save
 
-                async def saving(writes: Any) -> None:
-                    await save(writes)
+                async def saving(*arguments: Any, **named: Any) -> bool:
+                    await save(*arguments, **named)
                     raise CountMismatch("a row edited by hand")
 
                 tx.save = saving  # type: ignore[method-assign]

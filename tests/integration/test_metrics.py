@@ -75,7 +75,7 @@ class Watched:
 
     async def families(self) -> dict[str, Any]:
         text = (await self.http.get("/metrics", headers=OPENMETRICS)).text
-        return {family.name: family for family in openmetrics(text)}
+        return {family.name: family for family in openmetrics(text)}  # type: ignore[no-untyped-call]
 
     async def value(self, name: str, **labels: str) -> float | None:
         for family in (await self.families()).values():
@@ -131,7 +131,7 @@ async def test_every_metric_of_the_page_is_served_in_both_formats_and_no_other(s
     assert told.keys() == named_on_the_page()
     types = dict(re.findall(r"^# TYPE (saga_\w+) (\w+)$", plain.text, re.MULTILINE))
     assert {name: kind for name, kind in types.items() if not name.endswith("_created")} == told
-    families = {family.name: family.type for family in openmetrics(open_.text)}
+    families = {family.name: family.type for family in openmetrics(open_.text)}  # type: ignore[no-untyped-call]
     assert families == {metric.family: metric.type.value for metric in ALL}
     assert list(classic(plain.text))
 

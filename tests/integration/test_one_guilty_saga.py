@@ -168,7 +168,7 @@ async def test_a_start_over_http_that_breaks_its_transaction_does_not_cost_other
             fails_for(monkeypatch, "guilty", fresh=True)
             waiting = [asyncio.create_task(instance.coordinator.start(request(key))) for key in ("one", "guilty", "two")]
             await asyncio.sleep(0)
-            queue = asyncio.create_task(instance.loops["api"][0]())  # type: ignore[arg-type]
+            queue = asyncio.create_task(instance.loops["api"][0]())
             one, guilty, two = await asyncio.gather(*waiting, return_exceptions=True)
             queue.cancel()
     assert isinstance(one, StartResult)
@@ -214,12 +214,12 @@ async def test_a_message_that_cannot_be_made_holds_up_no_other(sqlite_url: str, 
     async with opened(sqlite_url) as store:
         await register(store, DEFINITION, CATALOG)
         async with running(store, broker, settings_for(sqlite_url, roles="api")) as instance:
-            instance.relay.offer = lambda pending: None  # type: ignore[method-assign]
+            instance.relay.offer = lambda messages: None  # type: ignore[method-assign]
             guilty = (await instance.coordinator.start(request("guilty"))).saga_id
             await instance.coordinator.start(request("good"))
             await by_hand(sqlite_url, f"UPDATE outbox SET shard = {shard_of(guilty)}")  # one shard is swept at once
             monkeypatch.setattr(Outbound, "message", making)
-            sweeping = asyncio.create_task(instance.loops["sweeper"][0]())  # type: ignore[arg-type]
+            sweeping = asyncio.create_task(instance.loops["sweeper"][0]())
 
             async def only_the_guilty() -> bool:
                 rows = await store.outbox_older_than(shard_of(guilty), await store.now_us() + 1_000_000, 100)

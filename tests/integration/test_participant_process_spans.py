@@ -126,6 +126,7 @@ async def test_a_command_its_redelivery_and_a_kill_between_them_show_in_the_trac
 ) -> None:
     async with payment(kafka_address, tmp_path, "--otlp", collector.endpoint) as service:
         command, unsampled = service.command(), service.command(sampled=False)
+        assert command.key is not None
         saga_id = UUID(command.key.decode())
         await service.send(unsampled, command)
         await asyncio.to_thread(collector.until, lambda found: names(found, saga_id) == [*CHARGED, "process shop.ChargeCard"])
@@ -156,7 +157,7 @@ async def test_a_collector_that_is_away_for_a_moment_costs_one_warning_and_one_t
         await service.has_said("spans do not reach the collector")
         await service.send(waiting[1])
         collector.start()
-        sagas = [UUID(command.key.decode()) for command in waiting]
+        sagas = [UUID(command.key.decode()) for command in waiting if command.key is not None]
         found = await asyncio.to_thread(collector.until, lambda found: all(names(found, saga_id) for saga_id in sagas))
         assert {span.service for span in found} == {"till"}
         asked = collector.requests

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from saga_cli.otlp import Otlp
@@ -42,12 +43,12 @@ def spans_to(collector: Collector, *, alone: bool = True) -> Iterator[Participan
         yield spans
 
 
-def caller(*, sampled: bool) -> trace.Context:
+def caller(*, sampled: bool) -> Context:
     flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
     return trace.set_span_in_context(NonRecordingSpan(SpanContext(7, 7, is_remote=True, trace_flags=flags)))
 
 
-def make(spans: ParticipantSpans, name: str, context: trace.Context | None = None) -> None:
+def make(spans: ParticipantSpans, name: str, context: Context | None = None) -> None:
     with spans.provider.get_tracer("tests").start_as_current_span(name, context=context):
         pass
 

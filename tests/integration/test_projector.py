@@ -315,7 +315,7 @@ def test_with_more_owed_than_the_bound_no_further_saga_is_sampled() -> None:
 
 async def test_a_saga_whose_spans_cannot_be_made_holds_up_no_others(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     guilty, other = await at_home.saga(), await at_home.saga()
-    read = projector_module.traced_saga
+    read = reading.traced_saga
 
     def making(row: SagaRow, *about: Any) -> Any:
         if row.id == guilty:

@@ -17,7 +17,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -89,6 +89,7 @@ class Schema:
         source = io.BytesIO(framed[5:])
         value = fastavro.schemaless_reader(source, self.parsed, None)
         assert not source.read(), "bytes behind the value"
+        assert isinstance(value, dict)
         return value
 
 
@@ -133,6 +134,7 @@ EVENT = Schema(
 )
 BOOK, HOLD, BOOKED, UNBOOK, UNBOOKED = (read(f"booking.{name}") for name in ("Book", "Hold", "Booked", "Unbook", "Unbooked"))
 ORDER = record("trip.Order", ("trip_id", "string"), ("room", "string"), ("amount", "long"))
+ORDER_1: Json = {"trip_id": "t-1", "room": "12", "amount": 7}
 ROOM_BOOKED = record("trip.RoomBooked", ("booking", "string"))
 BOOK_ROOM = record("trip.BookRoom", ("room", "string"), sagaReply="trip.RoomBooked")
 CANCEL_ROOM = record("trip.CancelRoom", ("booking", "string"))
@@ -356,7 +358,8 @@ class Ask:
     fenceable: bool = False
 
     def to(self, prefix: str, saga: str, attempt: int = 1) -> Message:
-        schema, value = EMPTY, {}
+        schema: Schema = EMPTY
+        value: Json = {}
         if self.kind == "action" and self.fenceable:
             schema, value = HOLD, {"room": "12"}
         elif self.kind == "action":
@@ -533,7 +536,8 @@ async def row_of(participants: Any, saga: str) -> Json | None:
 
 async def effects_of(participants: Any, saga: str) -> list[Json]:
     sql = "SELECT kind, run, tx FROM effect_ledger WHERE saga_id = $1 ORDER BY at"
-    return await participants.database.rows(sql, uuid.UUID(saga))
+    rows: list[Json] = await participants.database.rows(sql, uuid.UUID(saga))
+    return rows
 
 
 def shown(effects: Sequence[Json]) -> str:
@@ -669,7 +673,7 @@ async def test_one_command_on_two_partitions_at_once_has_one_effect_200_times(pa
         await asyncio.gather(*(forger.send(*commands, partition=partition) for partition in (one, other)))
         ids = {command["ce_id"] for command in commands}
         by_saga: dict[str, list[Message]] = {}
-        for reply in await forger.hear(lambda m, ids=ids: m.get("ce_causationid") in ids, count=400):
+        for reply in await forger.hear(answers_one_of(ids), count=400):
             by_saga.setdefault(reply["ce_correlationid"], []).append(reply)
         for command in commands:
             replies = by_saga[command["ce_correlationid"]]
@@ -693,7 +697,7 @@ async def partitions_of_two_processes(forger: Raw) -> tuple[int, int]:
             for partition, probe in enumerate(probes):
                 await forger.send(probe, partition=partition)
             ids = [probe["ce_id"] for probe in probes]
-            replies = await forger.hear(lambda m, ids=ids: m.get("ce_causationid") in ids, count=6)
+            replies = await forger.hear(answers_one_of(ids), count=6)
             readers = {ids.index(reply["ce_causationid"]): reply["ce_source"] for reply in replies}
             other = [partition for partition, reader in readers.items() if reader != readers[0]]
             if other:
@@ -768,7 +772,6 @@ UNSERVED: dict[str, Spoil] = {
     "a compensation as an action": lambda m: replace(m, value=UNBOOK.encode({"how": "DONE"})).but(ce_type="booking.Unbook"),
     "a RESOLVE with a payload": said(ce_sagakind="resolve"),
 }
-ORDER_1 = {"trip_id": "t-1", "room": "12", "amount": 7}
 
 
 async def test_commands_with_unreadable_headers_become_dead_letters_and_the_process_goes_on(
@@ -795,7 +798,7 @@ async def test_commands_that_can_be_answered_but_not_served_are_answered_unsuppo
         saga = uuid7()
         bad = spoil(act().to(forger.prefix, saga))
         await forger.send(bad, partition=2)
-        reply = (await forger.hear(lambda m, asked=bad: m.get("ce_causationid") == asked["ce_id"]))[0]
+        reply = (await forger.hear(answers_one_of([bad["ce_id"]])))[0]
         assert reply["ce_sagaoutcome"] == "UNSUPPORTED", name
         check_answer(bad, reply, "UNSUPPORTED")
         assert await row_of(participants, saga) is None, name
@@ -809,6 +812,7 @@ async def test_a_command_in_an_unknown_schema_is_asked_again_and_leaves_no_row(p
     await forger.send(bad)
     reply = (await forger.hear(lambda m: m.get("ce_causationid") == bad["ce_id"]))[0]
     check_answer(bad, reply, "FAILED")
+    assert reply.value is not None
     assert FAILURE.decode(reply.value)["code"] == "unknown_schema"
     assert await row_of(participants, saga) is None
 
@@ -858,6 +862,11 @@ async def desk(trips: Any) -> AsyncIterator[Raw]:
     topics = ("saga.cmd.rooms", "saga.cmd.bank", "saga.events", "saga.dlq.replies", "saga.dlq.starts")
     async with client(trips.kafka, trips.prefix, *topics) as raw:
         yield raw
+
+
+def answers_one_of(ids: Collection[str]) -> Callable[[Message], bool]:
+    """Whether a message is an answer to one of these commands."""
+    return lambda message: message.get("ce_causationid") in ids
 
 
 def start_of(desk: Raw, trip: str, **more: object) -> Message:

@@ -170,7 +170,7 @@ async def test_nothing_is_sent_before_an_ambiguous_commit_is_known(sqlite_url: s
     async with opened(sqlite_url) as real:
         await register(real, DEFINITION.replace("500ms", "10m"), CATALOG)
         store = AmbiguousOnce(real, took_effect=took_effect)
-        async with running(store, broker, settings_for(sqlite_url)) as instance, answering(one):  # type: ignore[arg-type]
+        async with running(store, broker, settings_for(sqlite_url)) as instance, answering(one):
             saga_id = await start(instance, "pair", {"id": "before"})
             assert await closed(instance, saga_id) == "COMPLETED"
             store.armed = True

@@ -13,6 +13,7 @@ import pytest
 from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.events import Env
+from saga_coordinator.engine.facts import CommandSent
 from saga_coordinator.inbound import refused_replies
 from saga_coordinator.inbound.inbox import to_inbox
 from saga_coordinator.loops.timer_loop import TimerLoop
@@ -70,7 +71,7 @@ class Running:
 
     async def asked(self, saga_id: Any) -> list[Kind]:
         facts = [fact for _, found in await journal_of(self.store, saga_id) for fact in found]
-        return [fact.kind for fact in facts if hasattr(fact, "expiry_at_us")]
+        return [fact.kind for fact in facts if isinstance(fact, CommandSent)]
 
 
 def in_the_new_schema(command: CommandHeaders) -> Sequence[Answer]:
@@ -183,7 +184,8 @@ async def test_no_limit_turns_back_a_step_whose_unread_reply_lay_in_the_inbox_un
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else held the saga when the reply came: the timer loop finds it in the transaction in which the limit acts."""
-    fold, late = TimerLoop._fold, []
+    fold = TimerLoop._fold
+    late: list[Any] = []
 
     async def with_a_late_reply(loop: TimerLoop, batch: Batch, caught_up: Mapping[str, int]) -> None:
         tx = batch.tx

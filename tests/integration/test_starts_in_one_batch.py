@@ -44,7 +44,7 @@ async def test_starts_that_may_be_refused_do_not_cost_the_others_their_answers(s
             ]
             asked = [asyncio.create_task(instance.coordinator.start(one)) for one in wanted]
             await asyncio.sleep(0.3)  # all four wait in the queue, which nobody has begun to empty
-            emptying = asyncio.create_task(instance.loops["api"][0]())  # type: ignore[arg-type]
+            emptying = asyncio.create_task(instance.loops["api"][0]())
             answers = await asyncio.gather(*asked, return_exceptions=True)
             emptying.cancel()
             with suppress(asyncio.CancelledError):

@@ -87,7 +87,9 @@ class Told:
         return self.modes.pop(0) if self.modes else default
 
 
-def make_till(database: Any = "sqlite+aiosqlite://", *, handle: str = "connection", fenceable: bool = False, **options: Any):  # type: ignore[no-untyped-def]
+def make_till(
+    database: Any = "sqlite+aiosqlite://", *, handle: str = "connection", fenceable: bool = False, **options: Any
+) -> tuple[Participant, Told]:
     """Takes and gives back; `mode` (or `Told.modes`) says how it goes."""
     till = Participant("till", database=database, schemas=SCHEMAS, on_start=make_effects, **options)
     told = Told()

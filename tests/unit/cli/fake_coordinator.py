@@ -47,7 +47,8 @@ class FakeCoordinator(LoopbackServer):
             return 200, {"items": [], "next": None}
         if not waiting:
             return 404, {"title": "There is nothing at this path.", "status": 404, "code": "not_found"}
-        return waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        found: tuple[int, Any] = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        return found
 
 
 def _handler(fake: FakeCoordinator) -> type[BaseHTTPRequestHandler]:

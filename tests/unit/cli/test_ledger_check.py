@@ -24,6 +24,11 @@ GOOD = Books(
 )
 
 
+def spoiled(book: str, rows: list[Any]) -> Any:
+    changes: dict[str, Any] = {book: rows}
+    return replace(GOOD, **changes)
+
+
 def without(rows: Any, place: int) -> Any:
     return [row for number, row in enumerate(rows) if number != place]
 
@@ -47,8 +52,8 @@ def test_each_effect_removed_or_doubled_is_seen(service: str, place: int) -> Non
 def test_each_row_of_business_removed_or_doubled_is_seen(book: str) -> None:
     rows = list(getattr(GOOD, book))
 
-    assert len(disagreements(replace(GOOD, **{book: []}), [DONE])) == 1
-    assert len(disagreements(replace(GOOD, **{book: rows * 2}), [DONE])) == 1
+    assert len(disagreements(spoiled(book, []), [DONE])) == 1
+    assert len(disagreements(spoiled(book, rows * 2), [DONE])) == 1
 
 
 def test_an_order_that_was_undone_may_leave_nothing_behind() -> None:

@@ -41,7 +41,8 @@ BOOK = BookCarrier(order_id="o-1", address="1 Compensation Street", carrier="pos
 
 async def reserved(engine: AsyncEngine) -> int:
     async with engine.connect() as db:
-        return (await db.execute(select(func.coalesce(func.sum(inventory.stock.c.reserved), 0)))).scalar_one()
+        found = await db.execute(select(func.coalesce(func.sum(inventory.stock.c.reserved), 0)))
+        return int(found.scalar_one())
 
 
 async def ledger_lines(engine: AsyncEngine) -> list[str]:

@@ -93,7 +93,7 @@ async def test_a_stop_ends_the_wait_between_two_attempts_and_within_one() -> Non
     for attempt in (Late(*[BrokerError("refused")] * 1000), asyncio.Event().wait):
         stop = asyncio.Event()
         patience = Patience(120, clock=HandClock(), stop=stop)
-        task = asyncio.create_task(patience.wait_for("Kafka", attempt, passing=kafka_may_come))  # type: ignore[arg-type]
+        task = asyncio.create_task(patience.wait_for("Kafka", attempt, passing=kafka_may_come))
         await settle()
         assert not task.done()
         stop.set()

@@ -137,13 +137,14 @@ async def test_an_answer_that_is_none_is_refused_in_its_own_line() -> None:
     async with ParticipantTester(till) as tester:
         await tester.action("pay", Take(amount=1, mode="accept"))
         async with till.answering(told.steps[0].ref) as (_, answer):
-            for wrong, words in (
+            wrongs: tuple[tuple[Any, str], ...] = (
                 (Failed("down"), "by an exception"),
                 (InProgress("more"), "progress"),
                 (None, "Taken or Rejected here, not NoneType"),
                 ("r-1", "not str"),
                 (Taken, "Taken or Rejected here"),
-            ):
+            )
+            for wrong, words in wrongs:
                 with pytest.raises(TypeError, match=words):
                     answer(wrong)
             answer(Taken(receipt="r-1"))
@@ -166,8 +167,9 @@ async def test_an_answer_that_is_none_is_refused_in_its_own_line() -> None:
     ],
 )  # fmt: skip
 def test_a_participant_says_which_argument_is_wrong(options: dict[str, Any], words: str) -> None:
+    given: dict[str, Any] = {"name": "till", "database": "sqlite+aiosqlite://", "schemas": SCHEMAS}
     with pytest.raises(ConfigurationError, match=words):
-        Participant(**({"name": "till", "database": "sqlite+aiosqlite://", "schemas": SCHEMAS} | options))
+        Participant(**(given | options))
 
 
 def test_a_decorator_says_which_option_is_wrong() -> None:
@@ -176,11 +178,12 @@ def test_a_decorator_says_which_option_is_wrong() -> None:
     async def take(command: Take) -> Taken:
         raise AssertionError
 
-    for decorate, words in (
+    wrongs: tuple[tuple[Callable[[], Any], str], ...] = (
         (lambda: till.action(external="yes")(take), "external is True or False"),  # type: ignore[call-overload]
         (lambda: till.action(fenceable=1)(take), "fenceable is True or False"),  # type: ignore[call-overload]
         (lambda: till.compensation(external=None)(take), "external is True or False"),  # type: ignore[call-overload]
         (lambda: till.action("take"), "decorates a function"),  # type: ignore[call-overload]
-    ):
+    )
+    for decorate, words in wrongs:
         with pytest.raises(ConfigurationError, match=words):
             decorate()

@@ -24,7 +24,7 @@ from loyalty import loyalty  # noqa: E402 - found by the line above
 from test_loyalty import *  # noqa: E402, F403 - the example's own tests are collected here
 from vouchers import vouchers  # noqa: E402
 
-pytestmark: list[pytest.MarkDecorator] = []  # the star brought the example's own mark; here asyncio tests need none
+pytestmark = []  # type: ignore[assignment]  # the star brought the example's own mark; here asyncio tests need none
 
 
 def test_every_step_has_a_participant_that_handles_its_commands() -> None:

@@ -38,7 +38,7 @@ def test_it_is_equal_hashed_and_shown_by_its_fields() -> None:
 
 def test_it_takes_its_fields_by_name_only_and_has_room_for_no_other() -> None:
     with pytest.raises(TypeError):
-        Ours("a")  # type: ignore[misc]
+        Ours("a")  # type: ignore[call-arg]
     assert not hasattr(Ours(name="a"), "__dict__")
 
 

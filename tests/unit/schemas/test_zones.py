@@ -40,6 +40,12 @@ class NoZone(tzinfo):
     def utcoffset(self, at: datetime | None) -> timedelta | None:
         return None
 
+    def dst(self, at: datetime | None) -> timedelta | None:
+        return None
+
+    def tzname(self, at: datetime | None) -> str | None:
+        return None
+
 
 BERLIN = ZoneInfo("Europe/Berlin")
 GOOD: list[tuple[Any, Any]] = [

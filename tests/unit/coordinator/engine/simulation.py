@@ -100,7 +100,8 @@ class World:
         elif what < 0.93:
             self._forged_reply()
         elif what < 0.94:
-            self.commands.clear(), self.replies.clear()  # all topics wiped
+            self.commands.clear()  # all topics wiped
+            self.replies.clear()
         elif what < 0.97:
             self._admission_changes()
         elif self.troubles.restore:
@@ -267,15 +268,13 @@ class World:
     def _operator_acts(self) -> None:
         name = self.dice.choice(list(self.participants))
         unsafe = self.troubles.unsafe and self.dice.random() < 0.3
-        act = self.dice.choice(
-            [
-                Cancel(reason="x", actor="ann"),
-                RetryStep(step=name, reason="x", actor="ann"),
-                RetryStep(step=name, reason="x", actor="ann"),
-                WaiveStep(step=name, evidence="x", actor="ann", unsafe=unsafe),
-            ]
-        )
-        self._try(act)
+        acts: list[Event] = [
+            Cancel(reason="x", actor="ann"),
+            RetryStep(step=name, reason="x", actor="ann"),
+            RetryStep(step=name, reason="x", actor="ann"),
+            WaiveStep(step=name, evidence="x", actor="ann", unsafe=unsafe),
+        ]
+        self._try(self.dice.choice(acts))
 
     def _try(self, act: Event) -> bool:
         before = self.saga

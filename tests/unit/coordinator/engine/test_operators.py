@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from saga_coordinator.engine.events import Refused
-from saga_coordinator.engine.facts import Acted, Announced, PhaseChanged
+from saga_coordinator.engine.facts import Acted, Announced, Fact, PhaseChanged
 from saga_schemas.outcomes import Outcome
 from unit.coordinator.engine.sagas import PIVOT, RETRIABLE, Player, Text, definition, play, step
 
@@ -87,11 +87,12 @@ def test_events_are_numbered_without_gap() -> None:
 
 def alarms(player: Player, script: str) -> list[str]:
     """The reasons announced while the script plays."""
-    found = []
+    found: list[str] = []
     for word in script.split():
         player.facts = ()
         player.happens(word)
-        found += [fact.reason or "" for fact in player.facts if isinstance(fact, Announced) and fact.event == "attention"]
+        facts: tuple[Fact, ...] = player.facts
+        found += [fact.reason or "" for fact in facts if isinstance(fact, Announced) and fact.event == "attention"]
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def shape(times: object = PATIENT) -> Player:
     return play(definition(step("a", times=times), step("b", after="a", times=times)))  # type: ignore[arg-type]
 
 
-def not_yet(player: Player, sequence: int | None = 1, note: str = "", **changes: object) -> Player:
+def not_yet(player: Player, sequence: int | None = 1, note: str = "", **changes: Any) -> Player:
     player.tell(player.reply("a", Outcome.IN_PROGRESS, sequence=sequence, message=note or None, **changes))
     return player
 

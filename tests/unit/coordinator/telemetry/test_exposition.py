@@ -41,7 +41,7 @@ def test_openmetrics_carries_exemplars_and_units(accept: str) -> None:
     text, media_type = exposition(registry, accept)
 
     assert media_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    families = {family.name: family for family in openmetrics(text.decode())}
+    families = {family.name: family for family in openmetrics(text.decode())}  # type: ignore[no-untyped-call]
     assert families.keys() <= BY_FAMILY.keys()
     assert families["saga_step_latency_seconds"].unit == "seconds"
     marked = [sample for sample in families["saga_finished"].samples if sample.exemplar is not None]

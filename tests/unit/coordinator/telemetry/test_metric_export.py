@@ -99,7 +99,8 @@ async def test_figures_go_out_each_round_and_once_more_at_the_end(bench: Bench) 
     assert (len(bench.exporter.batches), bench.exporter.closed) == (sent + 1, 1)
     assert threading.get_ident() not in bench.exporter.threads  # an export may block
     metrics = {metric.name: metric for metric in bench.exporter.batches[1].resource_metrics[0].scope_metrics[0].metrics}
-    assert [point.value for point in metrics["saga.outbox_swept_rows"].data.data_points] == [3.0]
+    points: list[Any] = list(metrics["saga.outbox_swept_rows"].data.data_points)
+    assert [point.value for point in points] == [3.0]
 
 
 @pytest.mark.parametrize("trouble", [MetricExportResult.FAILURE, OSError("no route")])

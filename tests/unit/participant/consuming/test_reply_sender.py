@@ -11,7 +11,7 @@ import pytest
 
 from saga_messaging.broker import BrokerError, Outgoing
 from saga_messaging.clock import SystemClock
-from saga_messaging.memory import MemoryBroker
+from saga_messaging.memory import MemoryBroker, MemoryProducer
 from saga_participant.consuming import reply_sender
 from saga_participant.consuming.reply_sender import ReplySender
 from saga_participant.telemetry.metrics import Metrics
@@ -25,7 +25,7 @@ class Counted(MemoryBroker):
         super().__init__()
         self.requests: list[int] = []
 
-    def producer(self):  # type: ignore[no-untyped-def]
+    def producer(self) -> MemoryProducer:
         made, requests = super().producer(), self.requests
         send_all = made.send_all
 
@@ -115,7 +115,8 @@ async def test_whoever_waits_is_told_when_sending_ends_in_the_middle_of_a_reques
 
     async def never(records: Sequence[Outgoing], *, timeout_s: float) -> list[BrokerError | None]:
         asked.set()
-        return await asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[list[BrokerError | None]] = asyncio.get_running_loop().create_future()
+        return await answer
 
     broker = Counted()
     producer = broker.producer()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from saga_messaging import whole_topic
 from saga_messaging.broker import BrokerError, Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_participant import Participant
@@ -193,7 +194,7 @@ async def test_a_client_that_breaks_while_it_reads_ends_nothing(
             raise errors.pop()
         await read(*arguments, **named)
 
-    read: Callable[..., Any] = schema_topic.read_whole
+    read: Callable[..., Any] = whole_topic.read_whole
     monkeypatch.setattr(schema_topic, "read_whole", broken)
     broker, (till, _) = MemoryBroker(), make_till()
     await publish(broker, entry(TAKE_2))

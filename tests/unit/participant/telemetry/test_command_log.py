@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -23,7 +24,7 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: getattr(record, name) for name in names if hasattr(record, name)}
 
 
-def logged(saga: UUID, caplog: pytest.LogCaptureFixture, **changes: object) -> logging.LogRecord:
+def logged(saga: UUID, caplog: pytest.LogCaptureFixture, **changes: Any) -> logging.LogRecord:
     log_of(decode_command(command(saga, **changes).headers)).warning("it is %s", "late")
     (record,) = caplog.records
     return record
