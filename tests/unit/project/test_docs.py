@@ -363,6 +363,14 @@ def test_pages_name_no_path_of_somebodys_machine(name: str) -> None:
     assert re.findall(r"(?<![\w.])/(?:home|root|Users|mnt)/\S+", text) == []
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "CHANGELOG.md"])
+def test_prose_has_at_most_100_columns(name: str) -> None:
+    """Code and tables may be wider."""
+    prose = re.sub(r"^```.*?^```$", "", (ROOT / name).read_text(), flags=re.MULTILINE | re.DOTALL)
+
+    assert [line for line in prose.splitlines() if len(line) > 100 and not line.startswith(("|", "    ", ":::"))] == []
+
+
 def test_all_decisions_are_listed() -> None:
     folder = ROOT / "docs" / "adr"
     listed = re.findall(r"\((\d{4}-[a-z0-9-]+\.md)\)", (folder / "README.md").read_text())
