@@ -11,7 +11,6 @@ itself, and the saving counts its rows itself: it fails unless it was exactly on
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -89,7 +88,6 @@ def _unsaved(entry: Entry) -> tuple[object, ...]:
     return entry.tenant, wish, entry.action_command, entry.progress_seq, entry.lease_until_us, entry.pending, entry.expires_at_us
 
 
-@lru_cache(maxsize=1024)
 def _text(value: str) -> str | None:
     return f"'{value}'" if _PLAIN.fullmatch(value) else None
 
