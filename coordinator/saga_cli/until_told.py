@@ -13,21 +13,21 @@ from saga_messaging.logs import hear_the_loop
 
 def run_until_told(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run `work` with an event that is set when the process is told to end. Raises KeyboardInterrupt after a Ctrl-C."""
-    _calm_the_collector()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    calm_the_collector()
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         told = runner.run(_watched(work))
     if told is signal.SIGINT:
         raise KeyboardInterrupt
 
 
-def _calm_the_collector() -> None:
+def calm_the_collector() -> None:
     """What was imported stays for ever, and frozen records make few cycles: Python's defaults would walk them over and over."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop where it is installed (not on every platform): a third less CPU for what waits on sockets."""
     try:
         import uvloop

@@ -1,7 +1,12 @@
 """Records that are copied, or taken apart, with every event: `@copyable` classes, and changed copies of them.
 
-`@copyable` is `@record` without slots. The fields stand in a `__dict__`, in the order they are declared, so a copy is two merges of
-dicts, a quarter of what `dataclasses.replace` or copying slots costs. Nothing else looks into it, and nothing writes to one that exists.
+`@copyable` is `@record` without slots. The fields stand in a `__dict__`, in the order they are
+declared, so a copy is two merges of dicts. Nothing else looks into that dict, and nothing writes to
+one that exists.
+
+What it gains (`benchmarks/transitions.py`, CPU of deciding and writing one order saga, median of the
+ratios): with `dataclasses.replace` on the same classes it costs 1.17, with `replace` on frozen
+classes with slots 1.39.
 """
 
 from __future__ import annotations

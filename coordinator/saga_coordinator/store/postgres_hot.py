@@ -37,7 +37,6 @@ PROBE_JOURNAL: Final = (
 
 READ_FACTS: Final = "SELECT facts FROM journal WHERE saga_id = $1 AND version = $2"
 
-_NUMBER: Final = "bigint"
 _SHAPES: Final = 512
 """Combinations of statements kept as text; a few dozen occur."""
 
@@ -59,35 +58,16 @@ def _rows(statement: Statement, number: int) -> str:
 
     `unnest` stands in the select list, all of them in step: in FROM, each would be written into a store of its own before it is read.
     """
-    columns = (f"unnest({_array(number + n, kind)}) AS {name}" for n, (name, kind) in enumerate(statement.columns, start=1))
+    columns = (f"unnest(${number + n}::{kind}[]) AS {name}" for n, (name, kind) in enumerate(statement.columns, start=1))
     return f"(SELECT {', '.join(columns)}) AS i"
 
 
-def _array(number: int, kind: str) -> str:
-    return f"CAST(${number}::text AS bigint[])" if kind == _NUMBER else f"${number}::{kind}[]"
-
-
 def arguments(writes: Sequence[Write]) -> list[Any]:
-    """Rows turned into columns. A column of nothing but NULL is an empty array: `unnest` in step fills it up.
-
-    Numbers go as text: asyncpg asks of each element of an array whether it is one itself, which costs more than writing and reading digits.
-    """
+    """Rows turned into columns, one array each."""
     columns: list[Any] = []
     for write in writes:
-        described = write.statement.columns
-        values = zip(*write.rows, strict=True) if write.rows else ((),) * len(described)
-        for (_, kind), column in zip(described, values, strict=True):
-            given = () if column and column[0] is None and column.count(None) == len(column) else column
-            columns.append(_digits(given) if kind == _NUMBER else given)
+        columns += zip(*write.rows, strict=True) if write.rows else ((),) * len(write.statement.columns)
     return columns
-
-
-def _digits(column: tuple[int | None, ...]) -> str:
-    if column and column.count(column[0]) == len(column):  # as most are: a format, a revision, a time
-        digits = ",".join((str(column[0]),) * len(column))
-    else:
-        digits = ",".join(map(str, column))
-    return f"{{{digits.replace('None', 'NULL') if 'None' in digits else digits}}}"
 
 
 def _claim() -> str:

@@ -19,7 +19,7 @@ Group = list[Write]
 
 def groups_of(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> list[Group]:
     """The statements of a save. `locked`: the rows as this transaction locked them."""
-    ordered = sorted(writes, key=lambda write: write.row.id.int)  # numbers compare faster than UUIDs, and in the same order
+    ordered = sorted(writes, key=lambda write: write.row.id)
     _check(ordered, locked)
     touched = [write for write in ordered if _touches_attention(write)]
     relist = [write for write in ordered if _touches_attention(write) or (write.relist and write.expected_version is not None)]

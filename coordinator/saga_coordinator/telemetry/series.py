@@ -1,8 +1,9 @@
-"""The series of one metric, found by their label values with one look-up.
+"""The series of one metric, found by their label values, and how many there may be.
 
-prometheus_client resolves labels at each call, which costs three times what counting costs. Label
-values are bounded: they are registered names and codes. If that should ever fail, a metric stops at
-`MOST_SERIES`, and what is new counts as `other`.
+Label values are bounded: they are registered names and codes. If that should ever fail, a metric
+stops at `MOST_SERIES`, and what is new counts as `other`. The bound is what this is for. A count
+also costs 0.4 us, where prometheus_client's `labels()` at each call makes it 1.2 us; a saga has a
+dozen, so that alone (1 % of deciding and writing) would be no reason.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """The first and the last statement of a barrier's transaction, in one message with BEGIN and with COMMIT: two round trips less.
 
+What this gains and costs, in figures, is in ADR 0019.
+
 PostgreSQL takes several statements in one message only without parameters. So they are prepared under names of their own on every
 connection, and executed with literals. A literal is written only of what cannot break out of it (numbers, UUIDs, bytes as hexadecimal
 digits, plain words); for any other value there is no statement here, and the caller goes on with parameters.
@@ -11,7 +13,6 @@ itself, and the saving counts its rows itself: it fails unless it was exactly on
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -89,7 +90,6 @@ def _unsaved(entry: Entry) -> tuple[object, ...]:
     return entry.tenant, wish, entry.action_command, entry.progress_seq, entry.lease_until_us, entry.pending, entry.expires_at_us
 
 
-@lru_cache(maxsize=1024)
 def _text(value: str) -> str | None:
     return f"'{value}'" if _PLAIN.fullmatch(value) else None
 

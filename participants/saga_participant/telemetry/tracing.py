@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from contextvars import Token
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,20 +84,14 @@ class Processing:
 _UNRECORDED: Final = Processing(span=trace.INVALID_SPAN, hop=Hop())
 
 
-class _PassedOn:
-    """The command's own context is the current one: all there is without an SDK. A class, since most participants pay for this alone."""
-
-    __slots__ = ("_parent", "_token")
-
-    def __init__(self, parent: Context) -> None:
-        self._parent = parent
-
-    def __enter__(self) -> Processing:
-        self._token: Token[Context] = context.attach(self._parent)
-        return _UNRECORDED
-
-    def __exit__(self, *_: object) -> None:
-        context.detach(self._token)
+@contextlib.contextmanager
+def _passed_on(parent: Context) -> Iterator[Processing]:
+    """The command's own context is the current one: all there is without an SDK."""
+    token = context.attach(parent)
+    try:
+        yield _UNRECORDED
+    finally:
+        context.detach(token)
 
 
 class Tracing:
@@ -116,14 +109,14 @@ class Tracing:
         parent = _parent(headers)
         provider = self._provider or trace.get_tracer_provider()  # asked each time: an SDK may be installed late
         if isinstance(provider, trace.ProxyTracerProvider):
-            return _PassedOn(parent)
+            return _passed_on(parent)
         return self._recorded(parent, headers, record)
 
     @contextlib.contextmanager
     def _recorded(self, parent: Context, headers: CommandHeaders, record: Record) -> Iterator[Processing]:
         # The parent becomes current first: a span that is given its parent takes nothing else of that context along, no baggage.
         with (
-            _PassedOn(parent),
+            _passed_on(parent),
             self._tracer.start_as_current_span(
                 f"process {headers.record}",
                 kind=SpanKind.CONSUMER,

@@ -1,0 +1,210 @@
+"""What deciding and writing costs the coordinator: one order saga of the demo, from its start to its end, without any I/O.
+
+A saga is a start and three replies, one in ten is rejected at ship and compensated: each event is opened as a batch opens it, decided, and
+written as rows and messages, as `sagas/work.py` and `batch/plan.py` do. CPU of this process a saga, the least and the median of the rounds.
+
+    .venv/bin/python benchmarks/transitions.py [--rounds 60] [--tree ../before --tree .]
+
+Several `--tree` are working trees whose packages are measured in turn, round by round, each in a process of its own that stays: that is how
+two versions are compared. The last lines are ratios to the first tree, the median of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from uuid import UUID
+
+SAGAS = 60
+"""In a round."""
+WARM_UP_ROUNDS = 5
+PACKAGES = ("schemas", "messaging", "coordinator", "participants")
+
+
+def sagas() -> Iterator[None]:
+    """Each step plays one round."""
+    from dataclasses import replace
+
+    import saga_demo
+    from saga_coordinator.batch.plan import saga_write
+    from saga_coordinator.definitions import compile_definition, lint
+    from saga_coordinator.engine.events import Env, Reply, Start
+    from saga_coordinator.engine.facts import CommandSent
+    from saga_coordinator.sagas.messages import Outbound
+    from saga_coordinator.sagas.work import FoldContext, SagaWork
+    from saga_coordinator.store.identifiers import new_id
+    from saga_coordinator.store.port import SagaRow
+    from saga_coordinator.traces.sampling import Sampling
+    from saga_schemas.catalog import Catalog
+    from saga_schemas.codec import encode
+    from saga_schemas.files import read_schemas
+    from saga_schemas.outcomes import Kind, Outcome
+    from saga_schemas.records import EMPTY_BYTES
+    from saga_schemas.token import TokenKeys
+    from saga_schemas.topics import Topics
+
+    demo = Path(saga_demo.__file__).parent
+    catalog = Catalog(read_schemas(demo / "schemas"))
+    compiled = compile_definition(lint((demo / "order.saga.yaml").read_text(), "order.saga.yaml", catalog).required(), catalog)
+    keys = TokenKeys.parse("one:" + "6b" * 32)
+    outbound = Outbound(topics=Topics(), keys=keys, cluster_id="c")
+    context = FoldContext(outbound=outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=Sampling(0.0))
+
+    def payload(record: str, **fields: object) -> bytes:
+        schema = catalog.latest(f"shop.{record}")
+        assert schema is not None
+        return encode(schema, fields)
+
+    order = {
+        "customer": "c-1",
+        "account": "a-1",
+        "sku": "sku-1",
+        "quantity": 1,
+        "total": 1250,
+        "address": "1 Main Street",
+        "faults": [],
+    }
+    replies = {
+        "reserve": payload("StockReserved", reservation_id="res-1"),
+        "charge": payload("CardCharged", charge_id="chg-1"),
+        "ship": payload("CarrierBooked", parcel_id="pcl-1"),
+    }
+    fresh = SagaRow(
+        id=UUID(int=0),
+        tenant="default",
+        definition_id=1,
+        version=0,
+        phase="RUNNING",
+        engine_rev=1,
+        state_format=1,
+        incarnation=1,
+        state=b"",
+        business_key=None,
+        wake_at=None,
+        trace_id="a" * 32,
+        parent_span=None,
+        trace_flags=0,
+        tracestate=None,
+        baggage=None,
+        max_expiry=0,
+        started_at=0,
+        closed_at=None,
+    )
+
+    def answer(sent: CommandSent, version: int, rejected: bool) -> Reply:
+        undone = sent.kind is Kind.COMPENSATION
+        outcome = Outcome.UNDONE if undone else Outcome.REJECTED if rejected and sent.step == "ship" else Outcome.SUCCEEDED
+        return Reply(
+            step=sent.step,
+            kind=sent.kind,
+            run=sent.run,
+            attempt=sent.attempt,
+            incarnation=1,
+            version=version,
+            outcome=outcome,
+            code="no_carrier" if outcome is Outcome.REJECTED else None,
+            payload=replies[sent.step] if outcome is Outcome.SUCCEEDED else None,
+        )
+
+    def play(number: int) -> None:
+        now = time.time_ns() // 1000
+        saga_id = new_id(now)
+        given = payload("PlaceOrder", order_id=f"o-{number}", carrier="ups", **order)
+        work = SagaWork.begin(replace(fresh, id=saga_id, business_key=f"o-{number}"), compiled, context, started_at=now)
+        facts = work.apply(Start(id=str(saga_id), tenant="default", key=f"o-{number}", input=given, incarnation=1), Env(now=now))
+        while True:
+            write = saga_write(work, now)
+            assert write is not None
+            assert work.saga is not None
+            if work.saga.final:
+                break
+            version = work.saga.version
+            sent = [fact for fact in facts if isinstance(fact, CommandSent)]
+            work = SagaWork.of(write.row, compiled, context)
+            facts = ()
+            for command in sent:
+                facts += work.apply(answer(command, version, number % 10 == 0), Env(now=now))
+
+    while True:
+        for number in range(SAGAS):
+            play(number)
+        yield
+
+
+def serve() -> None:
+    """A round for every line that comes; its CPU in microseconds a saga is answered."""
+    from saga_cli.until_told import calm_the_collector
+
+    playing = sagas()
+    next(playing)
+    calm_the_collector()
+    for _ in sys.stdin:
+        began = time.process_time()
+        next(playing)
+        print((time.process_time() - began) / SAGAS * 1e6, flush=True)
+
+
+def _started(tree: Path) -> subprocess.Popen[str]:
+    path = os.pathsep.join(str(tree / package) for package in PACKAGES)
+    command = [sys.executable, __file__, "--serve"]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "0"},
+    )
+
+
+def _round(process: subprocess.Popen[str]) -> float:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def _in_turn(running: list[subprocess.Popen[str]], number: int) -> list[float]:
+    """One round of each; another one begins each time, for what runs first after a pause costs more."""
+    costs: dict[int, float] = {}
+    for place in range(len(running)):
+        which = (place + number) % len(running)
+        costs[which] = _round(running[which])
+    return [costs[which] for which in range(len(running))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tree", type=Path, action="append", help="repeat it to compare")
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        serve()
+        return
+    trees = [tree.resolve() for tree in given.tree or [Path(__file__).parent.parent]]
+    with ExitStack() as stack:
+        running = [stack.enter_context(_started(tree)) for tree in trees]
+        for _ in range(WARM_UP_ROUNDS):
+            for process in running:
+                _round(process)
+        rounds = [_in_turn(running, number) for number in range(given.rounds)]
+        for process in running:
+            process.communicate()
+    for tree, costs in zip(trees, zip(*rounds, strict=True), strict=True):
+        ratio = median(cost / of_first for cost, of_first in zip(costs, (each[0] for each in rounds), strict=True))
+        least = min(costs) / min(each[0] for each in rounds)
+        print(
+            f"CPU us a saga: least {min(costs):.0f}, median {median(costs):.0f}; to the first: {ratio:.3f}, least {least:.3f}  {tree}"
+        )
+
+
+if __name__ == "__main__":
+    main()
