@@ -20,7 +20,8 @@ from saga_schemas.times import parse_instant
 
 UUID_TEXT: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DATE: Final = r"\d{4}-\d{2}-\d{2}"
-_CLOCK: Final = r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?"
+_CLOCK: Final = r"(?:[01]\d|2[0-3]):\d{2}(?::\d{2}(?:\.\d+)?)?"
+"""Hour 24 is none: from Python 3.14 on `fromisoformat` reads it as the next day."""
 _FORMS: Final = {
     "date": re.compile(f"(?a:{_DATE})"),
     "time": re.compile(f"(?a:{_CLOCK})"),

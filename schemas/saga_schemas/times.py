@@ -15,7 +15,9 @@ FIRST_US: Final = -62_135_596_800_000_000
 """The beginning of year 1: what Python, and most databases, count as the first instant."""
 LAST_US: Final = 253_402_300_799_999_999
 """The last microsecond of year 9999."""
-_RFC3339: Final = re.compile(r"(?a:(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}):(\d{2})(?:\.(\d+))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d))")
+_RFC3339: Final = re.compile(
+    r"(?a:(\d{4}-\d{2}-\d{2})[Tt]((?:[01]\d|2[0-3]):\d{2}):(\d{2})(?:\.(\d+))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d))"
+)
 _EXPECTED: Final = "expected an RFC 3339 time such as 2026-11-03T14:05:06.000123Z"
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FINER: Final = re.compile(r"\.\d{6}\d*[1-9]")
