@@ -1,4 +1,5 @@
-"""What every background loop needs to wait well: growing pauses, and waiting for an event or the clock, whichever is first."""
+"""What every background loop needs to wait well: growing pauses, and waiting for an event or the
+clock, whichever is first."""
 
 from __future__ import annotations
 
@@ -10,9 +11,11 @@ from saga_messaging.clock import Clock
 
 
 def backoff(attempt: int, *, first_s: float, cap_s: float, jitter: float) -> float:
-    """Seconds to pause after failed attempt number `attempt` (from 1): doubling up to the cap, spread by up to a quarter down.
+    """Seconds to pause after failed attempt number `attempt` (from 1): doubling up to the cap,
+    spread by up to a quarter down.
 
-    `jitter` is a fraction from 0 to 1, drawn by the caller, so that many processes do not come back in step.
+    `jitter` is a fraction from 0 to 1, drawn by the caller, so that many processes do not come back
+    in step.
     """
     doubled = min(cap_s, first_s * 2.0 ** min(attempt - 1, 30))
     return doubled * (1.0 - 0.25 * jitter)
@@ -36,7 +39,8 @@ async def happened(event: asyncio.Event, clock: Clock, timeout_s: float) -> bool
 
 
 async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Let `work` go on until the event, and cancel it then; return once it has ended. Raises what it raises."""
+    """Let `work` go on until the event, and cancel it then; return once it has ended. Raises what
+    it raises."""
     working, told = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
     try:
         await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)

@@ -29,19 +29,23 @@ class TopicPartition:
 class Fault:
     """Why a record, or a batch of them, could not be read, and up to where it reaches.
 
-    `reason` is `unreadable_record`, `unreadable_batch` or `too_large`; `detail` says what is wrong, never what was sent. Reading goes on
-    behind `last_offset`.
+    Reading goes on behind `last_offset`.
     """
 
     reason: str
+    """`unreadable_record`, `unreadable_batch` or `too_large`."""
     detail: str
+    """What is wrong; never what was sent."""
     last_offset: int
 
 
 @record
 class Record:
-    """One consumed record, as it came. With a `fault` it stands for what could not be read: key, value and headers are then what is known
-    of it, cut to bounds (of a whole batch the value is its bytes), and nobody may take them for a message.
+    """One consumed record, as it came.
+
+    With a `fault` it stands for what could not be read. Key, value and headers are then what is
+    known of it, cut to bounds (of a whole batch the value is its bytes). Nobody may take them for a
+    message.
     """
 
     topic: str
@@ -63,7 +67,11 @@ class Record:
         return (self.offset if self.fault is None else self.fault.last_offset) + 1
 
     def check(self) -> None:
-        """The stage before all others. Raises BadMessage where it stands for what could not be read."""
+        """Passes what is a record.
+
+        Raises:
+            BadMessage: It stands for what could not be read.
+        """
         if self.fault is not None:
             reach = f"offsets {self.offset} to {self.fault.last_offset}: " if self.fault.last_offset > self.offset else ""
             raise BadMessage(self.fault.reason, reach + self.fault.detail)
@@ -84,13 +92,17 @@ class BrokerError(Exception):
 
 
 class AccessRefused(BrokerError):
-    """The cluster is there and does not let us in: a matter of settings, which waiting does not change."""
+    """The cluster is there and does not let us in.
+
+    This is a matter of settings: waiting does not change it.
+    """
 
 
 class RecordRefused(BrokerError):
-    """The broker will not take this record as it is (too large, not authorised, no such topic): the same again is useless for now.
+    """The broker does not take this record as it is: too large, not authorised, no such topic.
 
-    It is meant for this record: where a broker refuses a batch, the producer sends each of its records by itself to learn which.
+    Sending the same again is useless for now. The error is meant for this record alone: where a
+    broker refuses a batch, the producer sends each of its records by itself to learn which it is.
     """
 
 
@@ -99,9 +111,13 @@ class TopicForbidden(BrokerError):
 
 
 class PositionLost(BrokerError):
-    """The topic does not hold what the consumer was to read next: it was replaced, truncated, or the records have expired.
+    """The topic does not hold what the consumer was to read next.
 
-    Raised once by `poll`, losing no record of other partitions. The partitions named deliver nothing until they are sought again.
+    It was replaced or truncated, or the records have expired. `poll` raises this once and loses no
+    record of other partitions. The partitions named deliver nothing until they are sought again.
+
+    Attributes:
+        positions: By partition, the offset that was to be read.
     """
 
     def __init__(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -112,13 +128,18 @@ class PositionLost(BrokerError):
 
 
 class Producer(Protocol):
-    """An idempotent producer (acks=all). Once it is no longer `usable` the owner closes it and makes a fresh one."""
+    """An idempotent producer (acks=all).
+
+    Once it is no longer `usable`, its owner closes it and makes a fresh one.
+    """
 
     @property
     def usable(self) -> bool:
-        """False after a failed or timed-out send: what such a producer sends next may be refused or arrive out of order.
+        """Whether the next send may be made with this producer.
 
-        A record refused before it left the process (too large, no such topic) leaves the producer usable.
+        False after a send that failed or timed out: what is sent next may be refused or arrive out
+        of order. A record that is refused before it leaves the process (too large, no such topic)
+        leaves the producer usable.
         """
         ...
 
@@ -129,10 +150,16 @@ class Producer(Protocol):
         ...
 
     async def send_all(self, records: Sequence[Outgoing], *, timeout_s: float) -> list[BrokerError | None]:
-        """Send all, pipelined, in order per partition; wait for every acknowledgement or the time limit.
+        """Sends all records, pipelined and in order per partition.
 
-        Returns one entry a record: None when acknowledged, else why not. A timed-out record may still arrive later. Records that
-        share a refused batch are sent again singly, and have the time limit anew for that.
+        Args:
+            records: What to send.
+            timeout_s: How long to wait for all acknowledgements. Records that share a refused batch
+                are sent again singly, and have this time anew.
+
+        Returns:
+            One entry a record: None when it is acknowledged, else why not. A record that timed out
+            may still arrive later.
         """
         ...
 
@@ -140,8 +167,9 @@ class Producer(Protocol):
 class Consumer(Protocol):
     """A consumer whose positions belong to the caller.
 
-    In group mode partitions come and go; `assignment()` is what the caller may read now. A partition that was just assigned is
-    delivered nothing until the caller has called `seek` on it. Nothing is committed unless `commit` is called.
+    In group mode partitions come and go; `assignment()` is what the caller may read now. A
+    partition that was just assigned delivers nothing until the caller has called `seek` on it.
+    Nothing is committed unless `commit` is called.
     """
 
     async def start(self) -> None: ...
@@ -149,33 +177,43 @@ class Consumer(Protocol):
     async def stop(self) -> None: ...
 
     async def subscribe(self, topics: Iterable[str]) -> None:
-        """Replace the set of topics read. Topics that do not exist yet are picked up once they do."""
+        """Replaces the set of topics. A topic that does not exist yet is read once it does."""
         ...
 
     def assignment(self) -> frozenset[TopicPartition]: ...
 
     def awaiting_seek(self) -> frozenset[TopicPartition]:
-        """Assigned partitions that deliver nothing until sought: new ones, ones taken away and given back between two polls, and
-        ones whose position was lost. To be asked before every poll; comparing `assignment()` with an earlier one misses the second.
+        """The assigned partitions that deliver nothing until they are sought.
+
+        These are new ones, ones that were taken away and given back between two polls, and ones
+        whose position was lost. Ask before every poll: comparing `assignment()` with an earlier one
+        misses the second kind.
         """
         ...
 
     def seek(self, position: TopicPartition, offset: int) -> None:
-        """Read on from this offset. A partition that is not ours (any more) is ignored."""
+        """Reads on from this offset. A partition that is not ours (any more) is ignored."""
         ...
 
     async def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
-        """What has arrived, at most `max_records`, in offset order per partition; waits up to `timeout_s` for the first.
+        """The records that have arrived, in offset order per partition.
 
-        Raises PositionLost, or BrokerError when the client cannot go on: polling again may work, a fresh consumer will.
+        Args:
+            timeout_s: How long to wait for the first one.
+            max_records: How many to return at most.
+
+        Raises:
+            PositionLost: A topic does not hold what was to be read next.
+            BrokerError: The client cannot go on. Polling again may work, a fresh consumer will.
         """
         ...
 
     def position(self, position: TopicPartition) -> int | None:
-        """Where reading goes on: everything before it that can be read has been delivered. None while nothing may be delivered.
+        """Where reading goes on; None while nothing may be delivered.
 
-        It is the evidence that the end was reached, for there need not be a record before the end: markers of transactions, what those
-        aborted, and gaps are passed without delivering anything.
+        Everything before it that can be read has been delivered. It is the evidence that the end
+        was reached, for there need not be a record before the end: markers of transactions, what
+        those aborted, and gaps are passed without delivering anything.
         """
         ...
 
@@ -188,16 +226,26 @@ class Consumer(Protocol):
         ...
 
     async def readable_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Up to where each of these partitions that exist now can be read: before the end while a transaction is open, for only what
-        is committed is ever delivered, in order."""
+        """Up to where each of these partitions that exist now can be read.
+
+        That is before the end while a transaction is open: only what is committed is ever
+        delivered, in order.
+        """
         ...
 
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
-        """The record at exactly this offset, read aside without moving the consumer's position; None when the topic does not hold it."""
+        """The record at exactly this offset; None when the topic does not hold it.
+
+        It is read aside, without moving the consumer's position.
+        """
         ...
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit the next offsets as a hint to Kafka's group tools. Failing is harmless and raises BrokerError."""
+        """Commits the next offsets, as a hint to Kafka's group tools.
+
+        Raises:
+            BrokerError: They are not committed, which is harmless.
+        """
         ...
 
 
@@ -207,8 +255,13 @@ class Broker(Protocol):
     def producer(self) -> Producer: ...
 
     def consumer(self, *, group: str | None, instance: str | None = None) -> Consumer:
-        """`instance` gives static group membership. Without a group, and always on the stand-in, all partitions are assigned; then
-        nothing is committed, and a topic that does not exist has no partitions until it is subscribed to again.
+        """A consumer, not started yet.
+
+        Args:
+            group: The consumer group; None: all partitions are assigned and nothing is committed,
+                and a topic that does not exist has no partitions until it is subscribed to again.
+                It is always so on the stand-in.
+            instance: Gives static group membership.
         """
         ...
 
@@ -219,18 +272,25 @@ class Broker(Protocol):
     async def cluster_id(self) -> str: ...
 
     async def ensure_topics(self, topics: Iterable[str], *, compacted: bool = False) -> None:
-        """Create what is missing (settings: partitions, replication); `compacted`: of one partition, which keeps the last of each key.
+        """Creates the topics that are missing, with the partitions and replication of the settings.
 
-        Raises TopicForbidden, naming those that are missing and may not be made.
+        Args:
+            topics: The names.
+            compacted: Whether they have one partition and keep the last record of each key.
+
+        Raises:
+            TopicForbidden: Some are missing and may not be made; it names them.
+            BrokerError: The cluster does not answer, or they do not appear in time.
         """
         ...
 
     async def partitions(self, topics: Iterable[str]) -> Mapping[str, frozenset[int]]:
-        """The partitions of each topic, asked of the cluster now; a topic that does not exist has none."""
+        """The partitions of each topic, asked of the cluster now; a topic that does not exist has
+        none."""
         ...
 
     async def readers(self, group: str) -> int | None:
-        """How many members the group has now; None where that cannot be known (the stand-in)."""
+        """The number of members of the group now; None where that cannot be known (the stand-in)."""
         ...
 
     async def group_lag(self, group: str, topics: Iterable[str]) -> Mapping[TopicPartition, int]:

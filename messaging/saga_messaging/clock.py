@@ -1,4 +1,5 @@
-"""The clock port: how loops wait and how long things took. Decisions about sagas never use it (they use the database's clock)."""
+"""The clock port: how loops wait and how long things took. Decisions about sagas never use it (they
+use the database's clock)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""What an error of a database driver says at a process's start: is the database not up yet, or is it configured wrongly?
+"""What an error of a database driver says at a process's start: is the database not up yet, or is
+it configured wrongly?
 
-Read from SQLSTATE and types through all wrappers (SQLAlchemy's, the store's), without importing a driver that may not be installed.
+Read from SQLSTATE and types through all wrappers (SQLAlchemy's, the store's), without importing a
+driver that may not be installed.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ import ssl
 from typing import Final
 
 _COMING: Final = ("08", "53", "57P", "58", "25006", "40", "55P03")
-"""Connection exceptions, resources exhausted, starting up or going down, system errors; a standby that is about to be promoted (25006);
-others who start at the same time (40, 55P03)."""
+"""Connection exceptions, resources exhausted, starting up or going down, system errors; a standby
+that is about to be promoted (25006); others who start at the same time (40, 55P03)."""
 _FINAL: Final = ("08P01", "57P04")
-"""Of those classes: the protocol is not understood (a pooler that refuses a parameter), the database was dropped."""
+"""Of those classes: the protocol is not understood (a pooler that refuses a parameter), the
+database was dropped."""
 _POOLER_COMING: Final = ("server login has been failing", "cannot connect to server", "pooler is shut", "pgbouncer is shutting")
 """What PgBouncer says of a server that is away, with 08P01 too."""
 _NAMELESS_COMING: Final = ("TargetServerAttributeNotMatched", "InterfaceError")
@@ -44,10 +47,12 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def not_up_yet(error: Exception) -> str | None:
-    """Why the database cannot be used yet, in words without a value of a row; None where waiting would not help.
+    """Why the database cannot be used yet, in words without a value of a row; None where waiting
+    would not help.
 
-    Waited for: nobody listens, the name is not in DNS, starting up (57P03), too many connections, read-only, no answer in time. Not:
-    a wrong password, database or scheme, TLS that fails, rights that are missing, a statement that is wrong.
+    Waited for: nobody listens, the name is not in DNS, starting up (57P03), too many connections,
+    read-only, no answer in time. Not: a wrong password, database or scheme, TLS that fails, rights
+    that are missing, a statement that is wrong.
     """
     for cause in reversed(chain(error)):
         verdict = _passes(cause)
@@ -66,7 +71,8 @@ def made_meanwhile(error: BaseException) -> bool:
 
 
 def in_words(error: BaseException) -> str:
-    """The driver's own error in one line: type, SQLSTATE, and the first line of what it says (the others may quote a row)."""
+    """The driver's own error in one line: type, SQLSTATE, and the first line of what it says (the
+    others may quote a row)."""
     cause = chain(error)[-1]
     text = str(cause) if isinstance(cause, OSError) or not cause.args else str(cause.args[0])
     state = sqlstate(cause)
@@ -98,8 +104,9 @@ def _state_passes(state: str, said: str) -> bool:
 
 
 def _connection_passes(error: OSError) -> bool:
-    """All that a network does, a name that DNS does not know yet, a socket that is not there yet (connecting names no file, unlike a
-    database's path that is wrong). Not: TLS that the server has not.
+    """All that a network does, a name that DNS does not know yet, a socket that is not there yet
+    (connecting names no file, unlike a database's path that is wrong). Not: TLS that the server has
+    not.
     """
     if isinstance(error, socket.gaierror | TimeoutError):
         return True

@@ -1,7 +1,9 @@
-"""A dead letter as it stands on a topic `saga.dlq.…`, the same from the coordinator and from every participant.
+"""A dead letter as it stands on a topic `saga.dlq.…`, the same from the coordinator and from every
+participant.
 
-The record is as it was, cut to bounds, with four headers behind its own: why it is there, and where it came from. The reason is a
-code and never repeats the payload. Who keeps a letter first, and how long it is tried, is the business of the two. Truth: docs/wire.md.
+The record is as it was, cut to bounds, with four headers behind its own: why it is there, and where
+it came from. The reason is a code and never repeats the payload. Who keeps a letter first, and how
+long it is tried, is the business of the two. Truth: docs/wire.md.
 """
 
 from __future__ import annotations

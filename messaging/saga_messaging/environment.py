@@ -1,8 +1,10 @@
 """Every environment variable `SAGA_…` that the project knows, and what happens to others.
 
-One table for all processes, so that what one of them reads is no error in another (a pod or a shell has one environment for several), and
-what none of them reads is one: a misspelt `SAGA_KAFKA_SECURITY_PROTOCOL` would otherwise go on in plain text. An empty variable is not
-set. What Kubernetes makes for a Service whose name begins with `saga` (`SAGA_PORT=tcp://10.0.0.1:8700`) is ignored.
+One table for all processes, so that what one of them reads is no error in another (a pod or a shell
+has one environment for several), and what none of them reads is one: a misspelt
+`SAGA_KAFKA_SECURITY_PROTOCOL` would otherwise go on in plain text. An empty variable is not set.
+What Kubernetes makes for a Service whose name begins with `saga` (`SAGA_PORT=tcp://10.0.0.1:8700`)
+is ignored.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ _LIKE: Final = 0.75
 
 
 def given(environ: Mapping[str, str]) -> dict[str, str]:
-    """The `SAGA_…` variables that are set, links of Kubernetes left out. ConfigurationError names one that nobody reads."""
+    """The `SAGA_…` variables that are set, links of Kubernetes left out. ConfigurationError names
+    one that nobody reads."""
     found = {name: text for name, text in environ.items() if name.startswith(PREFIX) and text and not is_service_link(name, text)}
     for name in found:
         if name not in NAMES and not _FAMILIES.fullmatch(name):

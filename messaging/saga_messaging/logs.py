@@ -1,7 +1,9 @@
-"""The log of a process of ours, by the standard library: one line an event on standard error, JSON or text, libraries included.
+"""The log of a process of ours, by the standard library: one line an event on standard error, JSON
+or text, libraries included.
 
-A line of JSON has `event`, `level`, `timestamp` and `logger`, and what the event carries besides. An exception is told by its type and its
-frames (file, line, function), never by its message: that may hold what was sent (S17).
+A line of JSON has `event`, `level`, `timestamp` and `logger`, and what the event carries besides.
+An exception is told by its type and its frames (file, line, function), never by its message: that
+may hold what was sent (S17).
 """
 
 from __future__ import annotations
@@ -38,9 +40,11 @@ def as_text(format: str) -> bool:
 
 
 def configure(level: str, format: str) -> None:
-    """For a process of its own, once: every logger writes through our formatter, our own from `level` on, libraries from warnings on.
+    """For a process of its own, once: every logger writes through our formatter, our own from
+    `level` on, libraries from warnings on.
 
-    aiokafka is not heard but for debugging: what matters of it comes as BrokerError, with its reason.
+    aiokafka is not heard but for debugging: what matters of it comes as BrokerError, with its
+    reason.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(text=as_text(format)))
@@ -54,7 +58,8 @@ def configure(level: str, format: str) -> None:
 
 
 def configure_own(level: str, format: str) -> None:
-    """Inside somebody else's process: only our own loggers write, by themselves; everything else is left to the application."""
+    """Inside somebody else's process: only our own loggers write, by themselves; everything else is
+    left to the application."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(text=as_text(format)))
     for name in _OWN:
@@ -65,12 +70,14 @@ def configure_own(level: str, format: str) -> None:
 
 
 def hear_the_loop() -> None:
-    """What nobody awaited (`exception was never retrieved`) becomes a line too; asyncio's own would quote the exception."""
+    """What nobody awaited (`exception was never retrieved`) becomes a line too; asyncio's own would
+    quote the exception."""
     asyncio.get_running_loop().set_exception_handler(_unheard)
 
 
 def where(error: BaseException, *, frames: int = FRAMES) -> list[str]:
-    """The innermost frames, outermost first, as `file.py:12 function`; an exception group's first leaf."""
+    """The innermost frames, outermost first, as `file.py:12 function`; an exception group's first
+    leaf."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     found = traceback.extract_tb(error.__traceback__)[-frames:]

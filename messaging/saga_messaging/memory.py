@@ -1,8 +1,10 @@
-"""A Kafka in memory, for unit tests and simulation: topics, partitions, offsets, groups, and faults to order.
+"""A Kafka in memory, for unit tests and simulation: topics, partitions, offsets, groups, and faults
+to order.
 
-It keeps to what the contract suite shows of the real one, no kinder: a partition delivers nothing before `seek`, a replaced topic
-loses positions, a record too large is refused. What it leaves out: session time-outs (a member that stops gives its partitions
-back at once, static or not), replication, expiry.
+It keeps to what the contract suite shows of the real one, no kinder: a partition delivers nothing
+before `seek`, a replaced topic loses positions, a record too large is refused. What it leaves out:
+session time-outs (a member that stops gives its partitions back at once, static or not),
+replication, expiry.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from saga_messaging.positions import Positions
 
 @dataclass(slots=True)
 class Faults:
-    """What goes wrong from now on. Counters count records (`unreachable` calls) and run down to nought."""
+    """What goes wrong from now on. Counters count records (`unreachable` calls) and run down to
+    nought."""
 
     refuse: int = 0  # refused: too large, not authorised
     lose: int = 0  # not stored, and an error says so
@@ -43,7 +46,8 @@ class Faults:
 
 @dataclass(slots=True)
 class _Log:
-    """One partition: the records from offset `first` on, with gaps where markers, aborted and compacted records are."""
+    """One partition: the records from offset `first` on, with gaps where markers, aborted and
+    compacted records are."""
 
     records: list[Record] = field(default_factory=list)
     first: int = 0
@@ -155,7 +159,8 @@ class MemoryBroker:
         self._arrived()
 
     def leave_gap(self, position: TopicPartition, offsets: int = 1) -> None:
-        """Offsets at the end that hold nothing to read: a transaction's marker, aborted records, what compaction took."""
+        """Offsets at the end that hold nothing to read: a transaction's marker, aborted records,
+        what compaction took."""
         self._topics[position.topic][position.partition].end += offsets
         self._arrived()
 
@@ -316,13 +321,13 @@ class MemoryConsumer:
         self.arrived.set()
 
     async def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
-        deadline = self._broker.clock.monotonic_s() + timeout_s
+        until_s = self._broker.clock.monotonic_s() + timeout_s
         while True:
             self.arrived.clear()
             if not self._broker.faults.unreachable and (found := self._take(max_records)):
                 return found
-            left = deadline - self._broker.clock.monotonic_s()
-            if left <= 0 or not await happened(self.arrived, self._broker.clock, left):
+            left_s = until_s - self._broker.clock.monotonic_s()
+            if left_s <= 0 or not await happened(self.arrived, self._broker.clock, left_s):
                 return []
 
     def position(self, position: TopicPartition) -> int | None:

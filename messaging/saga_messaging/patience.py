@@ -1,4 +1,5 @@
-"""Waiting at a process's start for what it needs and finds not up yet: a database that is starting, a Kafka that is late.
+"""Waiting at a process's start for what it needs and finds not up yet: a database that is starting,
+a Kafka that is late.
 
     patience = Patience(120, clock=SystemClock(), stop=stop)
     await patience.wait_for("the database", store.start, passing=not_up_yet)
@@ -46,8 +47,8 @@ class StoppedWaiting(Exception):
 class Patience:
     """One process's, over everything that it waits for at its start.
 
-    `limit_s`: seconds from now, over all waits together; 0 waits for nothing. `stop`: ends a wait. `waiting`: called once, when it is
-    known that something has to be waited for.
+    `limit_s`: seconds from now, over all waits together; 0 waits for nothing. `stop`: ends a wait.
+    `waiting`: called once, when it is known that something has to be waited for.
     """
 
     def __init__(
@@ -77,9 +78,9 @@ class Patience:
     ) -> Result:
         """What the attempt gives in the end.
 
-        `passing` says in words why an error may pass by itself; None: it will not, and is raised at once. The last error is raised when
-        the time is over; StoppedWaiting when the process was told to end. An attempt that runs is never cut short for its time:
-        it may be making tables.
+        `passing` says in words why an error may pass by itself; None: it will not, and is raised at
+        once. The last error is raised when the time is over; StoppedWaiting when the process was
+        told to end. An attempt that runs is never cut short for its time: it may be making tables.
         """
         failures = 0
         until_s = min(self._until_s, self._clock.monotonic_s() + at_most_s)
@@ -149,7 +150,8 @@ def patience_from(environ: Mapping[str, str]) -> float:
 
 
 def kafka_may_come(error: Exception) -> str | None:
-    """Why Kafka cannot be used yet; None where it is there and does not let us in, or where the error is not Kafka's."""
+    """Why Kafka cannot be used yet; None where it is there and does not let us in, or where the
+    error is not Kafka's."""
     return str(error) if isinstance(error, BrokerError) and not isinstance(error, AccessRefused) else None
 
 

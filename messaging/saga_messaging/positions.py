@@ -1,8 +1,10 @@
-"""Which partitions are ours, and from where each is read: the rule that positions belong to the caller.
+"""Which partitions are ours, and from where each is read: the rule that positions belong to the
+caller.
 
-A partition delivers nothing between its assignment and the caller's `seek`, however often it was taken away and given back in
-between: a client library may hand out records of an assignment that its listener has not been told of yet, or of the one before.
-Both adapters with consumers keep this book, so that the in-memory one cannot be kinder than the real one.
+A partition delivers nothing between its assignment and the caller's `seek`, however often it was
+taken away and given back in between: a client library may hand out records of an assignment that
+its listener has not been told of yet, or of the one before. Both adapters with consumers keep this
+book, so that the in-memory one cannot be kinder than the real one.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class Positions:
         return self._assigned.difference(self._next)
 
     def assign(self, positions: Iterable[TopicPartition]) -> None:
-        """A new assignment: nothing of the one before counts, not even for a partition that is in both."""
+        """A new assignment: nothing of the one before counts, not even for a partition that is in
+        both."""
         self._assigned = frozenset(positions)
         self._next.clear()
 
@@ -47,7 +50,8 @@ class Positions:
         return self._next.get(position)
 
     def accept(self, record: Record) -> bool:
-        """Whether a record may be delivered; if so the position moves behind it. Gaps are normal (compaction), going back is not."""
+        """Whether a record may be delivered; if so the position moves behind it. Gaps are normal
+        (compaction), going back is not."""
         position = record.source
         expected = self._next.get(position)
         if expected is None or record.offset < expected:
@@ -62,7 +66,8 @@ class Positions:
             self._next[position] = max(expected, offset)
 
     def lose(self, position: TopicPartition, offset: int) -> bool:
-        """The topic does not hold `offset`. False when that is old news: the caller has sought, or lost the partition, since."""
+        """The topic does not hold `offset`. False when that is old news: the caller has sought, or
+        lost the partition, since."""
         if self._next.get(position) != offset:
             return False
         del self._next[position]

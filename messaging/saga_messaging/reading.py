@@ -1,7 +1,9 @@
-"""Which partitions are not read on, and why: told from looks, some seconds apart, at how far each is read. Pure.
+"""Which partitions are not read on, and why: told from looks, some seconds apart, at how far each
+is read. Pure.
 
-That the end is not reached means nothing by itself. What stands still is told: `behind`, where there is something to read and the consumer
-does not bring it, and `held`, where an open transaction keeps what lies behind its beginning from everybody who reads what is committed.
+That the end is not reached means nothing by itself. What stands still is told: `behind`, where
+there is something to read and the consumer does not bring it, and `held`, where an open transaction
+keeps what lies behind its beginning from everybody who reads what is committed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""How to reach Kafka: one model, read from the environment alike by the coordinator and by the participant kit.
+"""How to reach Kafka: one model, read from the environment alike by the coordinator and by the
+participant kit.
 
-A wrong value is told in one line that names the variable and what to write. Secrets never appear in it.
+A wrong value is told in one line that names the variable and what to write. Secrets never appear in
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ _SERVERS = r"^[^\s,:]+(:\d{1,5})?(,[^\s,:]+(:\d{1,5})?)*$|^(\[[0-9A-Fa-f:]+\](:\
 
 
 class KafkaSettings(BaseModel):
-    """The cluster, how to log on to it, and how our topics are made. Durations in milliseconds, sizes in bytes."""
+    """The cluster, how to log on to it, and how our topics are made. Durations in milliseconds,
+    sizes in bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,8 +83,8 @@ class KafkaSettings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], prefix: str = PREFIX) -> KafkaSettings:
-        """Read `SAGA_KAFKA_…` and `SAGA_TOPIC_PREFIX`; an empty value counts as not given. Raises ConfigurationError, also for a name that
-        begins so and that nobody reads.
+        """Read `SAGA_KAFKA_…` and `SAGA_TOPIC_PREFIX`; an empty value counts as not given. Raises
+        ConfigurationError, also for a name that begins so and that nobody reads.
         """
         environment.given({name: text for name, text in environ.items() if name.startswith(PREFIX)})
         found = {name: environ[variable] for name, variable in _variables(prefix).items() if environ.get(variable)}

@@ -1,7 +1,9 @@
-"""The embedded stand-in for Kafka: librdkafka's mock cluster in a child process. Nothing persists; not for production.
+"""The embedded stand-in for Kafka: librdkafka's mock cluster in a child process. Nothing persists;
+not for production.
 
-The child (`python -m saga_messaging.standin`) prints its bootstrap address and ends when its standard input closes, so that
-whatever ends the parent, kill -9 included, leaves nothing running. confluent-kafka is imported in the child only.
+The child (`python -m saga_messaging.standin`) prints its bootstrap address and ends when its
+standard input closes, so that whatever ends the parent, kill -9 included, leaves nothing running.
+confluent-kafka is imported in the child only.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class StandIn:
         self._child: asyncio.subprocess.Process | None = None
 
     async def start(self) -> str:
-        """Returns the bootstrap address. Raises BrokerError, saying what to install when confluent-kafka is missing."""
+        """Returns the bootstrap address. Raises BrokerError, saying what to install when
+        confluent-kafka is missing."""
         pipe = asyncio.subprocess.PIPE
         self._child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -73,7 +76,8 @@ def serve() -> int:
     except ImportError:
         print("confluent-kafka is missing: install 'saga-coordinator[demo]'", flush=True)
         return 1
-    # The mock cluster lives inside a client made with this setting; that client itself is never used otherwise.
+    # The mock cluster lives inside a client made with this setting; that client itself is never
+    # used otherwise.
     owner = Producer({"test.mock.num.brokers": BROKERS, "bootstrap.servers": "ignored", "log_level": 0})
     brokers = owner.list_topics(timeout=5).brokers.values()
     print(",".join(f"127.0.0.1:{broker.port}" for broker in brokers), flush=True)

@@ -1,4 +1,5 @@
-"""A small topic read whole: from its beginning to where it ended when the reading began, in nobody's group."""
+"""A small topic read whole: from its beginning to where it ended when the reading began, in
+nobody's group."""
 
 from __future__ import annotations
 

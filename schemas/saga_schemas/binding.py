@@ -1,7 +1,9 @@
-"""A pydantic model bound to its Avro record: checked once at start-up, converted without surprises afterwards.
+"""A pydantic model bound to its Avro record: checked once at start-up, converted without surprises
+afterwards.
 
-The .avsc file is canonical; a model that disagrees is a configuration error with one line a field. A record's field that has a default
-may be missing in the model; everything else must be there, with the type the value really has.
+The .avsc file is canonical; a model that disagrees is a configuration error with one line a field.
+A record's field that has a default may be missing in the model; everything else must be there, with
+the type the value really has.
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ class Binding(Generic[M]):
         return value if self._out is None else typing.cast("dict[str, Any]", self._out(value))
 
     def from_value(self, value: Mapping[str, Any]) -> M:
-        """The validated model; BadMessage names the field and the rule that failed, never the value."""
+        """The validated model; BadMessage names the field and the rule that failed, never the
+        value."""
         try:
             return self.model.model_validate(value if self._into is None else self._into(value))
         except ValidationError as error:
@@ -87,7 +90,8 @@ def bind(model: type[M], schema: Schema) -> Binding[M]:
 
 
 def names_record(model: type[BaseModel], full_name: str) -> bool:
-    """Whether a model stands for that record: its `avro_name` (or `__avro_name__`) is it, else its class name is the last part."""
+    """Whether a model stands for that record: its `avro_name` (or `__avro_name__`) is it, else its
+    class name is the last part."""
     stated = model.__dict__.get("__avro_name__", model.__dict__.get("avro_name"))
     if isinstance(stated, str):
         return stated == full_name
@@ -95,7 +99,8 @@ def names_record(model: type[BaseModel], full_name: str) -> bool:
 
 
 def record_for(model: type[BaseModel], schemas: Iterable[Schema]) -> Schema:
-    """The newest schema a model stands for; BindingFailed when there is none, or when two records fit."""
+    """The newest schema a model stands for; BindingFailed when there is none, or when two records
+    fit."""
     fitting = {schema.full_name: schema for schema in schemas if names_record(model, schema.full_name)}
     if len(fitting) == 1:
         return next(iter(fitting.values()))
@@ -232,7 +237,8 @@ def _enum(annotation: Any, node: Mapping[str, Any]) -> _Pair | None:
 
 
 def _several(pairs: list[tuple[Any, _Pair]], types: Mapping[str, Any], records: set[str]) -> _Pair:
-    """A union of several branches: out by the value's class, in by the record's name or the value's class."""
+    """A union of several branches: out by the value's class, in by the record's name or the value's
+    class."""
     tagged = len(records) > 1
     by_name = {branch_name(branch): pair for branch, pair in pairs}
     plain = [(name, pair) for name, pair in by_name.items() if not (tagged and name in records)]
@@ -266,7 +272,8 @@ def _looks_like(value: Any, node: Mapping[str, Any]) -> bool:
 
 
 def _fields_of(instance: BaseModel) -> dict[str, Any]:
-    """A model's own values under their wire names, nested models untouched: the conversions deal with those."""
+    """A model's own values under their wire names, nested models untouched: the conversions deal
+    with those."""
     return {wire: getattr(instance, name) for wire, name in _wire_names(type(instance))}
 
 

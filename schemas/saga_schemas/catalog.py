@@ -1,4 +1,5 @@
-"""The schemas a process knows, by id and by name. Only gated schemas get in, and two schemas never share an id."""
+"""The schemas a process knows, by id and by name. Only gated schemas get in, and two schemas never
+share an id."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class Catalog:
             self.add(schema)
 
     def add(self, schema: Schema) -> None:
-        """Adding a schema twice is adding it once; another schema of the same id is a SchemaCollision."""
+        """Adding a schema twice is adding it once; another schema of the same id is a
+        SchemaCollision."""
         known = self._by_id.get(schema.id)
         if known is not None:
             if known.canonical != schema.canonical:

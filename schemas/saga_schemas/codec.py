@@ -1,8 +1,11 @@
-"""Avro values in Confluent framing: `0x00`, four bytes of schema id, the value. Also read: the id in the header `__value_schema_id`.
+"""Avro values in Confluent framing: `0x00`, four bytes of schema id, the value. Also read: the id
+in the header `__value_schema_id`.
 
-fastavro is exact on good bytes and silent or worse on hostile ones: negative union and enum indexes, over-long varints and trailing
-bytes decode to wrong values. So every value is encoded again and compared; where the bytes differ, a strict walk (wire_walk.py) decides
-whether that is only another legal spelling. Every exception becomes one BadMessage; nothing here ever repeats a value.
+fastavro is exact on good bytes and silent or worse on hostile ones: negative union and enum
+indexes, over-long varints and trailing bytes decode to wrong values. So every value is encoded
+again and compared; where the bytes differ, a strict walk (wire_walk.py) decides whether that is
+only another legal spelling. Every exception becomes one BadMessage; nothing here ever repeats a
+value.
 """
 
 from __future__ import annotations
@@ -26,12 +29,14 @@ from saga_schemas.zones import misplaced_time
 
 _PREFIX_BYTES: Final = 5
 _SHORT: Final = 1024
-"""A decimal of this many bytes costs fastavro less than a millisecond; the time grows with the square."""
+"""A decimal of this many bytes costs fastavro less than a millisecond; the time grows with the
+square."""
 
 
 @record
 class Decoded:
-    """A value under the reader's schema (the writer's, if none was given) and the schema it was written with."""
+    """A value under the reader's schema (the writer's, if none was given) and the schema it was
+    written with."""
 
     value: dict[str, Any]
     writer: Schema
@@ -40,8 +45,8 @@ class Decoded:
 
 
 def encode(schema: Schema, value: dict[str, Any]) -> bytes:
-    """The framed bytes of a value. EncodingFailed names the field when fields are missing, unknown or of a wrong type, when a time has
-    a zone and should have none or the reverse; or the size."""
+    """The framed bytes of a value. EncodingFailed names the field when fields are missing, unknown
+    or of a wrong type, when a time has a zone and should have none or the reverse; or the size."""
     try:
         misplaced = misplaced_time(schema.document, value, schema.types) if schema.has_times else None
         if misplaced is not None:
@@ -69,8 +74,9 @@ def decode(
 ) -> Decoded:
     """The value of a message, or BadMessage.
 
-    `reader`: the schema the value is wanted in; it must have the writer's name. `canonical`: refuse every spelling but our own
-    (for records of this project, which other languages write too but which have nothing that can be spelled twice).
+    `reader`: the schema the value is wanted in; it must have the writer's name. `canonical`: refuse
+    every spelling but our own (for records of this project, which other languages write too but
+    which have nothing that can be spelled twice).
     """
     writer, body = unframe(framed, catalog, headers)
     if writer.has_decimals and len(body) > _SHORT:
@@ -83,7 +89,8 @@ def decode(
 
 
 def to_reader(framed: bytes, catalog: Catalog, reader: Schema, headers: RawHeaders = ()) -> bytes:
-    """The same value framed under the reader's schema: the same bytes when it was written with it. BadMessage when it cannot be read."""
+    """The same value framed under the reader's schema: the same bytes when it was written with it.
+    BadMessage when it cannot be read."""
     return reframed(decode(framed, catalog, reader, headers), reader)
 
 
@@ -179,7 +186,8 @@ def _check_ints(writer: Schema, value: dict[str, Any]) -> None:
 
 
 def _check(schema: Schema, value: dict[str, Any]) -> None:
-    """ValidationError when the value does not fit. First without words: they cost five times the check."""
+    """ValidationError when the value does not fit. First without words: they cost five times the
+    check."""
     if not validate(value, schema.parsed, strict=False, raise_errors=False):
         validate(value, schema.parsed, strict=False)
 

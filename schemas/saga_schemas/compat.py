@@ -1,8 +1,10 @@
-"""FULL_TRANSITIVE: a new version of a schema can read what every earlier one wrote, and the other way round.
+"""FULL_TRANSITIVE: a new version of a schema can read what every earlier one wrote, and the other
+way round.
 
-The verdicts are those of the `avro` package; it comes with the extra `server`, so it is imported when a check is asked for. One rule is
-ours, because Avro's rules do not look at it: a decimal, time or UUID may not change its logical type, its scale or its precision. The
-bytes would resolve, and mean another amount of money.
+The verdicts are those of the `avro` package; it comes with the extra `server`, so it is imported
+when a check is asked for. One rule is ours, because Avro's rules do not look at it: a decimal, time
+or UUID may not change its logical type, its scale or its precision. The bytes would resolve, and
+mean another amount of money.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ class Finding:
 
 
 def full_transitive(new: Schema, previous: Sequence[Schema]) -> list[Finding]:
-    """All findings of `new` against each earlier version, both ways; empty when it may be deployed. AvroMissing without `avro`."""
+    """All findings of `new` against each earlier version, both ways; empty when it may be deployed.
+    AvroMissing without `avro`."""
     findings: list[Finding] = []
     for number, old in enumerate(previous, start=1):
         if old.id == new.id:
@@ -61,7 +64,8 @@ def _logical(new: Schema, old: Schema, of: str) -> Iterator[Finding]:
 
 
 def _pairs(old: Schema, new: Schema, before: Any, after: Any, path: str) -> Iterator[tuple[str, str, str]]:
-    """The logical types of both sides wherever the two schemas have the same place. Depth is bounded by the gate."""
+    """The logical types of both sides wherever the two schemas have the same place. Depth is
+    bounded by the gate."""
     before, after = _looked_up(before, old.types), _looked_up(after, new.types)
     if isinstance(before, list) or isinstance(after, list):
         old_branches = {branch_name(branch): branch for branch in (before if isinstance(before, list) else [before])}

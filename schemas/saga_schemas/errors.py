@@ -1,6 +1,8 @@
-"""Errors of the contract, by fate: a bad message is dead-lettered, a refused schema is a configuration error.
+"""Errors of the contract, by fate: a bad message is dead-lettered, a refused schema is a
+configuration error.
 
-No error here ever carries a payload, a key or a secret: `reason` is a stable code, `detail` names a field and what it should be.
+No error here ever carries a payload, a key or a secret: `reason` is a stable code, `detail` names a
+field and what it should be.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from typing import NamedTuple
 class BadMessage(Exception):
     """This record can never be read: dead-letter it with `reason`, count it, move the offset on.
 
-    `reason` is a stable snake_case code: `header_missing`, `header_duplicate`, `header_invalid`, `too_large`, `null_key`, `null_value`,
-    `key_mismatch`, `key_invalid`, `bad_framing`, `unknown_schema`, `record_mismatch`, `truncated`, `trailing_bytes`, `not_canonical`,
+    `reason` is a stable snake_case code: `header_missing`, `header_duplicate`, `header_invalid`,
+    `too_large`, `null_key`, `null_value`, `key_mismatch`, `key_invalid`, `bad_framing`,
+    `unknown_schema`, `record_mismatch`, `truncated`, `trailing_bytes`, `not_canonical`,
     `invalid_value`, `schema_mismatch`, `token_invalid`, `protocol_unsupported`, `kind_unsupported`.
     `detail` says what was expected and where; it never repeats what was sent.
     """
@@ -25,7 +28,8 @@ class BadMessage(Exception):
 
 
 class UnknownSchema(BadMessage):
-    """Written in a schema that is not known here: `unknown_schema`. Unlike other bad messages it can be read once somebody brings it."""
+    """Written in a schema that is not known here: `unknown_schema`. Unlike other bad messages it
+    can be read once somebody brings it."""
 
     def __init__(self, schema_id: int) -> None:
         super().__init__("unknown_schema", f"no schema of id {schema_id:08x} is known here")
@@ -37,13 +41,16 @@ class SchemaRefused(Exception):
 
 
 class SchemaCollision(Exception):
-    """Two different schemas with one id: the second is refused, since messages could not be told apart."""
+    """Two different schemas with one id: the second is refused, since messages could not be told
+    apart."""
 
 
 class EncodingFailed(Exception):
-    """A value of ours does not fit its schema: a bug or a bad mapping, never the fault of a message.
+    """A value of ours does not fit its schema: a bug or a bad mapping, never the fault of a
+    message.
 
-    `path` is the field (dotted, may be empty), `detail` the expected type. The value itself is never repeated.
+    `path` is the field (dotted, may be empty), `detail` the expected type. The value itself is
+    never repeated.
     """
 
     def __init__(self, record: str, path: str, detail: str) -> None:
@@ -54,7 +61,8 @@ class EncodingFailed(Exception):
 
 
 class PlainProblem(NamedTuple):
-    """One field that does not fit. `path` is a dotted field path, `expected` what belongs there in words, `said` both as a sentence."""
+    """One field that does not fit. `path` is a dotted field path, `expected` what belongs there in
+    words, `said` both as a sentence."""
 
     path: str
     expected: str
@@ -62,7 +70,8 @@ class PlainProblem(NamedTuple):
 
 
 class PlainInvalid(Exception):
-    """Plain JSON does not fit its Avro schema: all that is wrong, as far as it is told; `path` and `expected` of the first."""
+    """Plain JSON does not fit its Avro schema: all that is wrong, as far as it is told; `path` and
+    `expected` of the first."""
 
     def __init__(self, path: str, expected: str, said: str | None = None) -> None:
         super().__init__(f"{path or 'value'}: expected {expected}")
@@ -89,4 +98,5 @@ class BindingFailed(Exception):
 
 
 class AvroMissing(Exception):
-    """The `avro` package, which gives the compatibility verdicts, is not installed: `pip install 'saga-coordinator[server]'`."""
+    """The `avro` package, which gives the compatibility verdicts, is not installed: `pip install
+    'saga-coordinator[server]'`."""

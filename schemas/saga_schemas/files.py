@@ -1,4 +1,5 @@
-"""Schemas as files: `<Full.Name>.avsc` is the current version, `<Full.Name>.<n>.avsc` are older ones.
+"""Schemas as files: `<Full.Name>.avsc` is the current version, `<Full.Name>.<n>.avsc` are older
+ones.
 
 The only file of this package that reads a disk, and only when it is called.
 """
@@ -18,9 +19,11 @@ _OLDER: Final = re.compile(r"(.+)\.([1-9][0-9]{0,5})")
 
 
 def read_schemas(directory: Path) -> list[Schema]:
-    """Every record in a directory, older versions before newer ones, so that a catalog's `latest` is the current file.
+    """Every record in a directory, older versions before newer ones, so that a catalog's `latest`
+    is the current file.
 
-    A file may refer to types of other files by full name; those are taken in their current version. SchemaRefused names the file.
+    A file may refer to types of other files by full name; those are taken in their current version.
+    SchemaRefused names the file.
     """
     if not directory.is_dir():
         raise SchemaRefused(f"{directory} is not a directory of .avsc files")

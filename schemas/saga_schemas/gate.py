@@ -1,9 +1,12 @@
-"""The schema gate: one walk that refuses what would be dangerous to decode and gives the canonical document.
+"""The schema gate: one walk that refuses what would be dangerous to decode and gives the canonical
+document.
 
-Refused: recursion (5 kB of nested records kill the process), arrays and maps of zero-width items (five bytes allocate 800 MB), and
-anything deeper or wider than limits.py; a named type counts each time it is used, so that a small document cannot unfold into a huge one.
-Canonical: named types in-lined at first use under their full names, `namespace` and `doc` dropped, everything else kept. The id of a
-schema is made from this document (schema.py), so every change here changes ids: docs/wire.md shows the rules to other languages.
+Refused: recursion (5 kB of nested records kill the process), arrays and maps of zero-width items
+(five bytes allocate 800 MB), and anything deeper or wider than limits.py; a named type counts each
+time it is used, so that a small document cannot unfold into a huge one. Canonical: named types
+in-lined at first use under their full names, `namespace` and `doc` dropped, everything else kept.
+The id of a schema is made from this document (schema.py), so every change here changes ids:
+docs/wire.md shows the rules to other languages.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ class Shape:
 
 
 def canonical(document: object, known: Mapping[str, Any]) -> Shape:
-    """The canonical form of `document`, whose references to other files are looked up in `known` by full name."""
+    """The canonical form of `document`, whose references to other files are looked up in `known` by
+    full name."""
     _check_json(document)
     shape = _Walk(known).walk(document, "", 1)
     if shape.depth > limits.SCHEMA_DEPTH:
@@ -243,7 +247,8 @@ def _check_logical(node: dict[str, Any], where: str) -> None:
 
 
 def _check_json(document: object) -> None:
-    """Depth and size of the raw JSON, without recursion: defaults and custom attributes are not walked otherwise."""
+    """Depth and size of the raw JSON, without recursion: defaults and custom attributes are not
+    walked otherwise."""
     level: list[Any] = [document]
     nodes = 0
     for _ in range(_JSON_DEPTH):

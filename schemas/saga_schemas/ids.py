@@ -1,6 +1,7 @@
 """Ids and names of the protocol: UUIDv7 saga ids, command ids, idempotency keys, derived trace ids.
 
-Nothing here draws randomness or reads a clock: both are passed in. Patterns are shown in docs/wire.md.
+Nothing here draws randomness or reads a clock: both are passed in. Patterns are shown in
+docs/wire.md.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _MAX_MS: Final = 2**48
 
 
 def uuid7(unix_us: int, entropy: bytes) -> UUID:
-    """A UUIDv7 (RFC 9562) of that instant; ids of one process sort by microsecond. `entropy`: at least 10 random bytes."""
+    """A UUIDv7 (RFC 9562) of that instant; ids of one process sort by microsecond. `entropy`: at
+    least 10 random bytes."""
     if len(entropy) < 10:
         raise ValueError("uuid7 needs at least 10 random bytes")
     ms, us = divmod(unix_us, 1000)
@@ -110,7 +112,8 @@ def parse_number(text: str, largest: int = INT64_MAX) -> int | None:
 
 
 def idempotency_key(saga_id: UUID, step: str, kind: Kind, run: int) -> str:
-    """`<saga id>/<step>/action|compensation/<run>`: what a participant hands to a third party. RESOLVE asks about the action."""
+    """`<saga id>/<step>/action|compensation/<run>`: what a participant hands to a third party.
+    RESOLVE asks about the action."""
     direction = Kind.COMPENSATION if kind is Kind.COMPENSATION else Kind.ACTION
     return f"{saga_text(saga_id)}/{step}/{direction.value}/{run}"
 
@@ -118,13 +121,15 @@ def idempotency_key(saga_id: UUID, step: str, kind: Kind, run: int) -> str:
 def trace_id_of(saga_id: UUID) -> str:
     """The trace id (32 hex digits) of a saga that was started without one.
 
-    A hash and not the id itself: samplers decide by the low bits, and those of a UUID start with a fixed variant.
+    A hash and not the id itself: samplers decide by the low bits, and those of a UUID start with a
+    fixed variant.
     """
     return hashlib.sha256(b"saga trace " + saga_id.bytes).hexdigest()[:32]
 
 
 def span_id_of(command: str) -> str:
-    """The span id (16 hex digits, never all zero) of a command's span: derived, so that exporting it twice gives the same span."""
+    """The span id (16 hex digits, never all zero) of a command's span: derived, so that exporting
+    it twice gives the same span."""
     digest = hashlib.sha256(command.encode()).digest()
     return (digest[:8] if any(digest[:8]) else b"\0" * 7 + b"\1").hex()
 
@@ -144,15 +149,17 @@ def valid_step(text: str) -> bool:
 def valid_text(text: str) -> bool:
     """A business key, tenant, request id or source: 1 to 256 printable characters.
 
-    `isprintable` leaves out control, format (hence bidirectional marks and zero-width characters), surrogate, private and
-    unassigned characters and every space but U+0020, which may not stand at an end.
+    `isprintable` leaves out control, format (hence bidirectional marks and zero-width characters),
+    surrogate, private and unassigned characters and every space but U+0020, which may not stand at
+    an end.
     """
     return 0 < len(text) <= TEXT_CHARS and text.isprintable() and text.strip() == text
 
 
 valid_business_key = valid_tenant = valid_request_id = valid_text
 TEXT_RULE: Final = f"1 to {TEXT_CHARS} printable characters without spaces at the ends"
-"""`valid_text`, for who is told that theirs is not: a key that was given, computed from an input, or looked up."""
+"""`valid_text`, for who is told that theirs is not: a key that was given, computed from an input,
+or looked up."""
 
 
 def valid_definition_ref(text: str) -> tuple[str, int | None] | None:

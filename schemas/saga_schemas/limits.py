@@ -1,6 +1,7 @@
 """Every bound of the wire in one place: what is larger is refused before it is copied or parsed.
 
-The numbers are part of the protocol (docs/wire.md): raising one is safe for readers, lowering one is a breaking change.
+The numbers are part of the protocol (docs/wire.md): raising one is safe for readers, lowering one
+is a breaking change.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ SCHEMA_BYTES: Final = 256 * 1024
 SCHEMA_DEPTH: Final = 32
 """Records, arrays, maps and unions inside each other."""
 SCHEMA_JSON_DEPTH: Final = 8 * SCHEMA_DEPTH
-"""The same in its JSON: a record is an object, a list of fields, an object each; and defaults nest too."""
+"""The same in its JSON: a record is an object, a list of fields, an object each; and defaults nest
+too."""
 SCHEMA_FIELDS: Final = 2000
-"""Fields, union branches and enum symbols of one schema, each occurrence of a named type counted."""
+"""Fields, union branches and enum symbols of one schema, each occurrence of a named type counted.
+"""
 FIXED_BYTES: Final = 1024
 DECIMAL_DIGITS: Final = 77
 """256 bits: more digits than any ledger needs, few enough that arithmetic stays cheap."""

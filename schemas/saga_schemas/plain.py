@@ -1,9 +1,11 @@
 """Plain JSON, as people and the HTTP API write it, to Avro values and back, guided by the schema.
 
-Unions are untagged: a text is text where the union has one, a whole number a whole number, everything else the first branch that fits.
-Decimals are strings, bytes base64, times RFC 3339, dates and UUIDs in their usual spelling (scalars.py). Going in is strict: unknown
-fields, NaN, numbers out of range and wrong types are refused with a path and the expected type, never with the value; missing fields
-take the schema's default. Going out, NaN and infinities become strings, since JSON has none.
+Unions are untagged: a text is text where the union has one, a whole number a whole number,
+everything else the first branch that fits. Decimals are strings, bytes base64, times RFC 3339,
+dates and UUIDs in their usual spelling (scalars.py). Going in is strict: unknown fields, NaN,
+numbers out of range and wrong types are refused with a path and the expected type, never with the
+value; missing fields take the schema's default. Going out, NaN and infinities become strings, since
+JSON has none.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ MOST_PROBLEMS: Final = 10
 """Told at once."""
 _SHOWN_CHARS: Final = 64
 _MOST_NODES: Final = 300_000
-"""Values looked at in one conversion: more than a payload can hold, few enough where unions of records are tried branch by branch."""
+"""Values looked at in one conversion: more than a payload can hold, few enough where unions of
+records are tried branch by branch."""
 
 
 def from_plain(schema: Schema, obj: object) -> dict[str, Any]:
@@ -149,7 +152,8 @@ class _Reading:
         return natural(node["type"], node.get("logicalType"), obj)
 
     def default(self, node: Any, default: Any) -> Any:
-        """A schema's own default, in Avro's JSON: bytes as characters, logical types as what lies under them."""
+        """A schema's own default, in Avro's JSON: bytes as characters, logical types as what lies
+        under them."""
         if isinstance(node, list):
             return self._union_default(node, default)
         if isinstance(node, str):

@@ -1,6 +1,7 @@
 """Schemas on `saga.schemas`: key is the id, value the canonical document. Truth: docs/wire.md.
 
-Whoever writes the topic is not trusted: an entry counts only when its content passes the gate and has the id of its key.
+Whoever writes the topic is not trusted: an entry counts only when its content passes the gate and
+has the id of its key.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def schema_key(schema_id: int) -> bytes:
 
 
 def read_published(key: bytes | None, value: bytes, names: frozenset[str]) -> Schema | None:
-    """The schema of one record of the topic; None when it is of none of these records. SchemaRefused says what is wrong with it."""
+    """The schema of one record of the topic; None when it is of none of these records.
+    SchemaRefused says what is wrong with it."""
     document = load_json(value)
     if full_name_of(document) not in names:
         return None

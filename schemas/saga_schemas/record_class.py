@@ -21,7 +21,8 @@ FROZEN_AT_RUN_TIME: Final = os.environ.get("SAGA_TEST_FROZEN") == "1"
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def record(kind: type[C]) -> type[C]:
-    """As `@dataclass(frozen=True, slots=True, kw_only=True)`: equal and hashed by value, and nobody assigns to a field.
+    """As `@dataclass(frozen=True, slots=True, kw_only=True)`: equal and hashed by value, and nobody
+    assigns to a field.
 
     Example:
         >>> @record

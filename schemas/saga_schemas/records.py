@@ -1,8 +1,8 @@
 """The records of the protocol itself: Empty, Failure, Progress, SagaEvent.
 
-The .avsc files beside this module are canonical; the models are checked against them when this module is first imported. What is built
-here is cut to its bounds; what is read and exceeds them is refused. Nothing in these records can be spelled in two ways, so their bytes
-must be canonical.
+The .avsc files beside this module are canonical; the models are checked against them when this
+module is first imported. What is built here is cut to its bounds; what is read and exceeds them is
+refused. Nothing in these records can be spelled in two ways, so their bytes must be canonical.
 """
 
 from __future__ import annotations
@@ -137,8 +137,9 @@ def encode_event(
     step: str | None = None,
     reason: str | None = None,
 ) -> bytes:
-    """The framed bytes of a SagaEvent, without a model on the way: the coordinator, who makes two a saga, gives what it has bounded
-    before, but for `reason`, which is cut here. EncodingFailed when it does not fit the schema."""
+    """The framed bytes of a SagaEvent, without a model on the way: the coordinator, who makes two a
+    saga, gives what it has bounded before, but for `reason`, which is cut here. EncodingFailed when
+    it does not fit the schema."""
     return encode(
         _EVENT,
         {
@@ -157,7 +158,8 @@ def encode_event(
 
 
 def read_own(framed: bytes, model: type[O], headers: RawHeaders = ()) -> O:
-    """A record of ours from untrusted bytes: canonical, of the model's schema, within its bounds; else BadMessage."""
+    """A record of ours from untrusted bytes: canonical, of the model's schema, within its bounds;
+    else BadMessage."""
     binding = _BINDINGS[model]
     decoded = decode(framed, OWN, None, headers, canonical=True)
     if decoded.writer.full_name != binding.schema.full_name:

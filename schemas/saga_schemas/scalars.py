@@ -1,7 +1,9 @@
-"""One value that has no parts, from text or from Python, as the value of an Avro type: the one rule for it on every way in.
+"""One value that has no parts, from text or from Python, as the value of an Avro type: the one rule
+for it on every way in.
 
-HTTP, definitions and expressions all come here; what comes as Avro is held to the same (codec.py, wire_walk.py). Nothing is rounded, cut or
-guessed: what cannot be kept exactly is refused. (A float is the nearest there is, as everywhere.) docs/values.md is the table of it.
+HTTP, definitions and expressions all come here; what comes as Avro is held to the same (codec.py,
+wire_walk.py). Nothing is rounded, cut or guessed: what cannot be kept exactly is refused. (A float
+is the nearest there is, as everywhere.) docs/values.md is the table of it.
 """
 
 from __future__ import annotations
@@ -212,8 +214,9 @@ _LOGICAL: Final[Mapping[str, Callable[[Scalar, Any], Any]]] = {
 
 
 def natural(kind: str, logical: str | None, obj: Any) -> bool:
-    """Whether a value is of a branch of a union without conversion: such a branch is tried before the others, so that a text stays
-    text where the union has one, and a whole number a whole number."""
+    """Whether a value is of a branch of a union without conversion: such a branch is tried before
+    the others, so that a text stays text where the union has one, and a whole number a whole
+    number."""
     if isinstance(obj, bool):
         return kind == "boolean"
     if isinstance(obj, int):

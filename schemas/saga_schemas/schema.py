@@ -1,8 +1,9 @@
 """An Avro record schema that passed the gate, with the id it has everywhere.
 
-The id is made from the schema itself, so every process and every language computes the same one without a registry: the first four
-bytes, big-endian, of SHA-256 over the canonical document (gate.py) as JSON with sorted keys and no spaces, with the high bit set.
-(Avro's own Parsing Canonical Form drops defaults and logical types: legal evolutions would share an id.)
+The id is made from the schema itself, so every process and every language computes the same one
+without a registry: the first four bytes, big-endian, of SHA-256 over the canonical document
+(gate.py) as JSON with sorted keys and no spaces, with the high bit set. (Avro's own Parsing
+Canonical Form drops defaults and logical types: legal evolutions would share an id.)
 """
 
 from __future__ import annotations
@@ -41,16 +42,19 @@ class Schema:
     has_ints: bool = field(repr=False, compare=False)
     """fastavro reads and writes an `int` of 64 bits: values of such a schema are checked for it."""
     has_decimals: bool = field(repr=False, compare=False)
-    """A decimal of 256 KiB keeps fastavro busy for many seconds: long values of such a schema are walked first."""
+    """A decimal of 256 KiB keeps fastavro busy for many seconds: long values of such a schema are
+    walked first."""
     has_times: bool = field(default=False, repr=False, compare=False)
-    """fastavro does not ask whether a time has the zone its type needs, nor whether a text is a UUID: values of such a schema are
-    checked for it."""
+    """fastavro does not ask whether a time has the zone its type needs, nor whether a text is a
+    UUID: values of such a schema are checked for it."""
     has_record_unions: bool = field(repr=False, compare=False)
-    """Some union has several records: only their names tell them apart, so values are `(full name, fields)`."""
+    """Some union has several records: only their names tell them apart, so values are `(full name,
+    fields)`."""
 
     @classmethod
     def parse(cls, document: object, known: Mapping[str, Any] | None = None) -> Schema:
-        """Gate a record's document; `known` holds the documents of types it refers to by full name. SchemaRefused says why not."""
+        """Gate a record's document; `known` holds the documents of types it refers to by full name.
+        SchemaRefused says why not."""
         node = gate.canonical(document, known or {}).node
         if not isinstance(node, dict) or node.get("type") != "record":
             raise SchemaRefused("a message's schema is a record")
@@ -89,7 +93,8 @@ def schema_id_of(canonical: bytes) -> int:
 
 
 def parse_all(documents: Iterable[object]) -> list[Schema]:
-    """Schemas of all records among documents that may refer to each other; SchemaRefused when two have one name."""
+    """Schemas of all records among documents that may refer to each other; SchemaRefused when two
+    have one name."""
     known: dict[str, Any] = {}
     for document in documents:
         name = gate.full_name_of(document)
@@ -129,7 +134,8 @@ def record_branches(union: list[Any], types: Mapping[str, Any]) -> list[str]:
 
 
 def _has_record_unions(node: Any, types: Mapping[str, Any]) -> bool:
-    """Walks the canonical document, whose depth the gate has bounded; a type is looked into where it is defined."""
+    """Walks the canonical document, whose depth the gate has bounded; a type is looked into where
+    it is defined."""
     if isinstance(node, list):
         return len(record_branches(node, types)) > 1 or any(_has_record_unions(branch, types) for branch in node)
     return any(_has_record_unions(inner, types) for inner in _inner(node))

@@ -1,8 +1,10 @@
-"""JSON as RFC 8259 and I-JSON (RFC 7493) mean it: what another parser would read differently is refused, not guessed.
+"""JSON as RFC 8259 and I-JSON (RFC 7493) mean it: what another parser would read differently is
+refused, not guessed.
 
-The only parser of JSON that people and other programs give us: bodies over HTTP, inputs of the command line, schemas. Refused are a key
-twice in one object, NaN and Infinity (also by overflow), integers outside 64 bits, lone surrogates, too many levels, anything after
-the value, and anything but UTF-8. The message says what and never repeats any of it.
+The only parser of JSON that people and other programs give us: bodies over HTTP, inputs of the
+command line, schemas. Refused are a key twice in one object, NaN and Infinity (also by overflow),
+integers outside 64 bits, lone surrogates, too many levels, anything after the value, and anything
+but UTF-8. The message says what and never repeats any of it.
 """
 
 from __future__ import annotations
@@ -79,7 +81,8 @@ def _float(text: str) -> float:
 
 
 def _check(value: Any, depth: int, *, look_for_surrogates: bool) -> None:
-    """Depth, level by level and so without recursion; and, where escapes may have made them, lone surrogates."""
+    """Depth, level by level and so without recursion; and, where escapes may have made them, lone
+    surrogates."""
     level: list[Any] = [value]
     for _ in range(depth + 1):
         inner: list[Any] = []

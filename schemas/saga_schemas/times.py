@@ -1,6 +1,7 @@
 """Times on the wire: RFC 3339 in UTC with microseconds; inside, whole microseconds since 1970.
 
-Written in one spelling; any RFC 3339 instant is read, since other languages print fewer digits, an offset, or the first year there is.
+Written in one spelling; any RFC 3339 instant is read, since other languages print fewer digits, an
+offset, or the first year there is.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def format_us(unix_us: int) -> str:
 
 
 def parse_us(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 instant; digits beyond the microsecond are cut off. ValueError on anything else, and on
-    an instant that is outside the years 1 to 9999 in UTC."""
+    """Microseconds since 1970 of an RFC 3339 instant; digits beyond the microsecond are cut off.
+    ValueError on anything else, and on an instant that is outside the years 1 to 9999 in UTC."""
     us = _instant_us(text)
     if not FIRST_US <= us <= LAST_US:
         raise ValueError("time is outside the years 1 to 9999")
@@ -51,8 +52,9 @@ def parse_us(text: str) -> int:
 
 
 def nearest_us(text: str) -> int:
-    """Like `parse_us`, for any RFC 3339 instant at all: one before year 1 or after 9999 in UTC is read as the first or the last there
-    is. For what only says "long ago" or "never", such as an expiry."""
+    """Like `parse_us`, for any RFC 3339 instant at all: one before year 1 or after 9999 in UTC is
+    read as the first or the last there is. For what only says "long ago" or "never", such as an
+    expiry."""
     return min(max(_instant_us(text), FIRST_US), LAST_US)
 
 
@@ -74,7 +76,8 @@ def _second_us(text: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _whole_us(date: str, minute: str, second: str, zone: str) -> int:
-    """A leap second is the second after it, as clocks that do not know it count. It can only end a day in UTC."""
+    """A leap second is the second after it, as clocks that do not know it count. It can only end a
+    day in UTC."""
     leap, early = second == "60", date.startswith("0000")
     try:
         local = datetime.fromisoformat(f"{'2000' + date[4:] if early else date}T{minute}:{'59' if leap else second}+00:00")
@@ -94,8 +97,8 @@ def _offset_us(zone: str) -> int:
 
 
 def parse_instant(text: str) -> datetime:
-    """A value that is an instant. ValueError as `parse_us`, and on digits finer than a microsecond: what somebody's data say is not
-    cut."""
+    """A value that is an instant. ValueError as `parse_us`, and on digits finer than a microsecond:
+    what somebody's data say is not cut."""
     if _FINER.search(text):
         raise ValueError("digits finer than a microsecond")
     return to_datetime(parse_us(text))

@@ -1,7 +1,8 @@
 """The token of a command: proof, echoed in the reply, that this coordinator issued it.
 
-HMAC-SHA256 over tenant, saga, step, direction, run and incarnation, under a key with an id, so that keys can be changed while sagas are
-open. Opaque to participants: ASCII, at most 128 bytes. A RESOLVE is a direction of its own.
+HMAC-SHA256 over tenant, saga, step, direction, run and incarnation, under a key with an id, so that
+keys can be changed while sagas are open. Opaque to participants: ASCII, at most 128 bytes. A
+RESOLVE is a direction of its own.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class TokenKeys:
 
     @classmethod
     def parse(cls, text: str) -> TokenKeys:
-        """`id:base64,id:base64`: the first signs, all verify. ValueError names the entry by position, never its content."""
+        """`id:base64,id:base64`: the first signs, all verify. ValueError names the entry by
+        position, never its content."""
         keys: dict[str, bytes] = {}
         for position, entry in enumerate(text.split(","), start=1):
             key_id, colon, encoded = entry.strip().partition(":")
@@ -58,7 +60,8 @@ class TokenKeys:
         return cls(current=next(iter(keys)), keys=keys)
 
     def fingerprints(self) -> dict[str, str]:
-        """By key id 16 hex digits that are the same for whoever holds the same key, and say nothing of it."""
+        """By key id 16 hex digits that are the same for whoever holds the same key, and say nothing
+        of it."""
         return {key_id: hmac.digest(key, _FINGERPRINT + key_id.encode(), "sha256")[:8].hex() for key_id, key in self.keys.items()}
 
     def sign(self, tenant: str, saga_id: UUID, step: str, kind: Kind, run: int, incarnation: int) -> str:
@@ -79,7 +82,8 @@ class TokenKeys:
 
 @lru_cache(maxsize=4096)
 def _signed(key_id: str, key: bytes, tenant: str, saga: int, step: str, kind: Kind, run: int, incarnation: int) -> str:
-    """Kept for a while: what is signed for a command is compared with its reply's token soon after. `saga`: the id as a number."""
+    """Kept for a while: what is signed for a command is compared with its reply's token soon after.
+    `saga`: the id as a number."""
     # Each part's length stands before it: no two different tuples give the same bytes.
     parts = (tenant.encode(), saga.to_bytes(16, "big"), step.encode(), kind.encode(), b"%d" % run, b"%d" % incarnation)
     message = _DOMAIN + b"".join([b"%d:%b" % (len(part), part) for part in parts])

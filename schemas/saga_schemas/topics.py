@@ -1,4 +1,5 @@
-"""Topic names: one command and one reply topic a participant, so that access rules can stop one service from answering for another."""
+"""Topic names: one command and one reply topic a participant, so that access rules can stop one
+service from answering for another."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _LONGEST: Final = len("saga.reply.") + 63
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """All topics of one installation. `prefix` (`SAGA_TOPIC_PREFIX`) stands before each, on both sides."""
+    """All topics of one installation. `prefix` (`SAGA_TOPIC_PREFIX`) stands before each, on both
+    sides."""
 
     prefix: str = ""
 
@@ -47,7 +49,8 @@ class Topics:
 
     @property
     def schemas(self) -> str:
-        """Every registered schema by its id, written by the coordinator, read by whoever meets a schema that it does not know."""
+        """Every registered schema by its id, written by the coordinator, read by whoever meets a
+        schema that it does not know."""
         return f"{self.prefix}saga.schemas"
 
     def dlq(self, consumer: str) -> str:

@@ -1,8 +1,10 @@
-"""W3C Trace Context, read and written by the letter: https://www.w3.org/TR/trace-context/ (level 1; level 2's random flag is kept).
+"""W3C Trace Context, read and written by the letter: https://www.w3.org/TR/trace-context/ (level 1;
+level 2's random flag is kept).
 
-The only place that says what a trace context is, for HTTP and for Kafka, for coordinator and participants. A context that is malformed,
-of a version that we do not know, or that comes with a `tracestate` that is malformed or too large, is no context at all: a trace is
-then started anew, nothing fails. Why so strict: docs/adr/0013-what-a-trace-leaves-out.md. Ids are made elsewhere.
+The only place that says what a trace context is, for HTTP and for Kafka, for coordinator and
+participants. A context that is malformed, of a version that we do not know, or that comes with a
+`tracestate` that is malformed or too large, is no context at all: a trace is then started anew,
+nothing fails. Why so strict: docs/adr/0013-what-a-trace-leaves-out.md. Ids are made elsewhere.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ _NO_SPAN = "0" * 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceContext:
-    """One hop's context: ids in lower-case hexadecimal (32 and 16 characters), flags as one byte, tracestate as it came."""
+    """One hop's context: ids in lower-case hexadecimal (32 and 16 characters), flags as one byte,
+    tracestate as it came."""
 
     trace_id: str
     span_id: str

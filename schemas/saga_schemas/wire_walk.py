@@ -1,9 +1,10 @@
 """A strict walk over Avro bytes, for values that do not re-encode to the same bytes.
 
-Two encoders may legally differ: block sizes of arrays and maps, letter case of a UUID, padding of a decimal, which of two fitting
-branches of a union. Everything else that fastavro lets pass is refused here: indexes out of range, over-long varints, bytes of a boolean
-other than 0 and 1, a map's key twice, decimals of too many digits, times of day beyond a day.
-It holds no value, only positions; it runs on what the gate has bounded, after fastavro has read the bytes once.
+Two encoders may legally differ: block sizes of arrays and maps, letter case of a UUID, padding of a
+decimal, which of two fitting branches of a union. Everything else that fastavro lets pass is
+refused here: indexes out of range, over-long varints, bytes of a boolean other than 0 and 1, a
+map's key twice, decimals of too many digits, times of day beyond a day. It holds no value, only
+positions; it runs on what the gate has bounded, after fastavro has read the bytes once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _DAY: Final = {"time-millis": 86_400_000, "time-micros": 86_400_000_000}
 
 
 def check_wire(document: Any, types: Mapping[str, Any], body: bytes) -> None:
-    """BadMessage unless the bytes are one legal spelling of a value of this canonical document, whose named types are `types`."""
+    """BadMessage unless the bytes are one legal spelling of a value of this canonical document,
+    whose named types are `types`."""
     walk = _Walk(body, types)
     walk.value(document)
     if walk.position != len(body):
@@ -109,7 +111,8 @@ class _Walk:
         self._decimal(node, self.take(node["size"]))
 
     def _decimal(self, node: Any, raw: Any) -> None:
-        # A padded decimal has the same value; an empty one has none. (A number of too many digits would be rounded.)
+        # A padded decimal has the same value; an empty one has none. (A number of too many digits
+        # would be rounded.)
         if node.get("logicalType") == "decimal" and (not raw or abs(_signed(raw)) >= 10 ** node["precision"]):
             _refuse("a decimal has too many digits")
 

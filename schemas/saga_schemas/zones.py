@@ -1,9 +1,10 @@
-"""Times and UUIDs of a Python value against their Avro types: what has no zone names no instant, what has one is no local time, and a
-text is not yet a UUID.
+"""Times and UUIDs of a Python value against their Avro types: what has no zone names no instant,
+what has one is no local time, and a text is not yet a UUID.
 
-fastavro asks none of it. It reads a datetime without a zone in the zone of the host, and drops the zone of a local timestamp or of a
-time of day, and the time of day of a date: the same value would be another one on another machine. It cuts digits that milliseconds
-cannot hold, and writes any text for a UUID. So these are refused before it writes.
+fastavro asks none of it. It reads a datetime without a zone in the zone of the host, and drops the
+zone of a local timestamp or of a time of day, and the time of day of a date: the same value would
+be another one on another machine. It cuts digits that milliseconds cannot hold, and writes any text
+for a UUID. So these are refused before it writes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _KINDS: Final[dict[str, type[date] | type[time]]] = {
 
 
 def misplaced_time(node: Any, value: Any, types: Mapping[str, Any], path: str = "") -> tuple[str, str] | None:
-    """The path of the first time that is not of its type, and what to give instead; None when there is none."""
+    """The path of the first time that is not of its type, and what to give instead; None when there
+    is none."""
     if isinstance(node, str):
         node = types.get(node, node)
     if isinstance(node, list):

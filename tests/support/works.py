@@ -76,7 +76,9 @@ def started(context: FoldContext, number: int = 1) -> SagaWork:
     schema = CATALOG.latest("t.Input")
     assert schema is not None
     work = SagaWork.begin(row, COMPILED, context, started_at_us=NOW)
-    work.apply(Start(id=str(row.id), tenant="default", key=None, input=encode(schema, {"id": "x"}), incarnation=1), Env(now_us=NOW))
+    work.apply(
+        Start(id=str(row.id), tenant="default", key=None, input=encode(schema, {"id": "x"}), incarnation=1), Env(now_us=NOW)
+    )
     return work
 
 

@@ -1,4 +1,5 @@
-"""Kafka through aiokafka: the only package that imports it. Serves a real cluster, and the stand-in (`standin.py`).
+"""Kafka through aiokafka: the only package that imports it. Serves a real cluster, and the stand-in
+(`standin.py`).
 
 What is set against aiokafka's defaults, and why:
 - the producer is idempotent with acks=all, and since such a producer never expires a batch every wait here has a time limit;

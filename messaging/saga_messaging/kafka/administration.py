@@ -1,4 +1,5 @@
-"""A cluster's administration: its id, topics and their partitions, groups. It must not know the clients that read and write."""
+"""A cluster's administration: its id, topics and their partitions, groups. It must not know the
+clients that read and write."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ from aiokafka.errors import (
 from aiokafka.protocol.metadata import MetadataRequest
 
 from saga_messaging.broker import BrokerError, TopicForbidden, TopicPartition
-from saga_messaging.kafka.aside import Aside, Of
-from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, connection_options, said, theirs
+from saga_messaging.kafka.aside import Aside, Offset
+from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, connection_options, kafka_partition, one_line
 from saga_messaging.kafka.refusal import unreached
 from saga_messaging.settings import KafkaSettings
 
@@ -35,8 +36,8 @@ Result = TypeVar("Result")
 
 
 class _OfThese(MetadataRequest):  # type: ignore[misc]  # aiokafka is untyped
-    """What is known of some topics; none is made by asking. A server too old to be asked so is asked for all that it has: it would make
-    what is missing."""
+    """What is known of some topics; none is made by asking. A server too old to be asked so is
+    asked for all that it has: it would make what is missing."""
 
     def build(self, request_struct_class: Any) -> Any:
         if request_struct_class.API_VERSION < _SPARES_MISSING:
@@ -47,8 +48,8 @@ class _OfThese(MetadataRequest):  # type: ignore[misc]  # aiokafka is untyped
 class Administration:
     """What a cluster is asked, and asked to do, apart from reading and writing.
 
-    One connection, made when first needed and given up when the cluster does not answer. Every question has the settings' time limit
-    and raises BrokerError after it.
+    One connection, made when first needed and given up when the cluster does not answer. Every
+    question has the settings' time limit and raises BrokerError after it.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -70,7 +71,8 @@ class Administration:
         await self._drop_admin()
 
     async def cluster_id(self) -> str:
-        """Asked for every second, so of no topic: aiokafka's own question brings all that the cluster has."""
+        """Asked for every second, so of no topic: aiokafka's own question brings all that the
+        cluster has."""
         described = await self._ask(lambda admin: admin._get_cluster_metadata(topics=[]))
         return str(described.to_object()["cluster_id"])
 
@@ -88,7 +90,8 @@ class Administration:
                 await asyncio.sleep(RETRY_PAUSE_S)
 
     async def delete_topics(self, topics: Iterable[str]) -> None:
-        """For tests and for wiping a development cluster; not part of the port. A topic that does not exist is no error."""
+        """For tests and for wiping a development cluster; not part of the port. A topic that does
+        not exist is no error."""
         names = sorted(topics)
         await self._ask(lambda admin: admin.delete_topics(names))
 
@@ -120,9 +123,11 @@ class Administration:
         if not positions:
             return {}
         committed = await self._ask(lambda admin: admin.list_consumer_group_offsets(group))
-        earliest = await self._aside.offsets(positions, Of.FIRST)
-        read = {at: committed[theirs(at)].offset if theirs(at) in committed else earliest[at] for at in positions}
-        ends = await self._aside.offsets(positions, Of.END)
+        earliest = await self._aside.offsets(positions, Offset.FIRST)
+        read = {
+            at: committed[kafka_partition(at)].offset if kafka_partition(at) in committed else earliest[at] for at in positions
+        }
+        ends = await self._aside.offsets(positions, Offset.END)
         return {at: max(0, ends[at] - read[at]) for at in positions}
 
     async def existing(self, positions: Iterable[TopicPartition]) -> list[TopicPartition]:
@@ -152,7 +157,8 @@ class Administration:
             raise BrokerError(f"not created: {', '.join(failed)}")
 
     async def _ask(self, request: Callable[[Any], Awaitable[Result]]) -> Result:
-        """Ask the cluster, on another node when one does not answer, until the time limit; then start afresh next time."""
+        """Ask the cluster, on another node when one does not answer, until the time limit; then
+        start afresh next time."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 while True:
@@ -164,7 +170,7 @@ class Administration:
                         await asyncio.sleep(RETRY_PAUSE_S)
         except (*CLIENT_ERRORS, AttributeError) as error:  # AttributeError: no controller is known
             await self._drop_admin()
-            raise await unreached(f"the cluster did not answer: {said(error)}", self._options) from error
+            raise await unreached(f"the cluster did not answer: {one_line(error)}", self._options) from error
 
     async def _started_admin(self) -> Any:
         async with self._admin_lock:

@@ -13,13 +13,13 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED
 
 from saga_messaging.broker import BrokerError, Record, TopicPartition
-from saga_messaging.kafka.connection import CLIENT_ERRORS, said, stop_consumer, theirs
+from saga_messaging.kafka.connection import CLIENT_ERRORS, kafka_partition, one_line, stop_consumer
 from saga_messaging.kafka.fetch_guard import FetchGuard
 
 ASIDE_FETCH_BYTES = 16_384  # for reading one record: the broker sends at least the batch that holds it
 
 
-class Of(Enum):
+class Offset(Enum):
     """Which offset of a partition."""
 
     FIRST = auto()
@@ -44,24 +44,25 @@ class Aside:
         self._guard: FetchGuard
         self._turn = asyncio.Lock()
 
-    async def offsets(self, positions: Sequence[TopicPartition], which: Of) -> dict[TopicPartition, int]:
+    async def offsets(self, positions: Sequence[TopicPartition], which: Offset) -> dict[TopicPartition, int]:
         if not positions:
             return {}
         async with self._connected() as client:
             found = await _offsets(client, positions, which)
-        return {position: found[theirs(position)] for position in positions}
+        return {position: found[kafka_partition(position)] for position in positions}
 
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
-        partition = theirs(position)
+        partition = kafka_partition(position)
         async with self._connected() as client:
-            first = (await _offsets(client, (position,), Of.FIRST))[partition]
-            end = (await _offsets(client, (position,), Of.READABLE))[partition]
+            first = (await _offsets(client, (position,), Offset.FIRST))[partition]
+            end = (await _offsets(client, (position,), Offset.READABLE))[partition]
             if not first <= offset < end:
                 return None
             client.assign([partition])
             client.seek(partition, offset)
             found: dict[KafkaPartition, list[Any]] = {}
-            # Where the record is no more, and there is none behind it either, the position passes it without bringing anything.
+            # Where the record is no more, and there is none behind it either, the position passes
+            # it without bringing anything.
             while not found and await client.position(partition) <= offset:
                 found = await client.getmany(timeout_ms=200, max_records=1)
             client.pause(partition)
@@ -87,15 +88,15 @@ class Aside:
                     yield self._client
             except CLIENT_ERRORS as error:
                 await self.stop()  # the next question starts afresh
-                raise BrokerError(f"offsets could not be read: {said(error)}") from error
+                raise BrokerError(f"offsets could not be read: {one_line(error)}") from error
 
 
-async def _offsets(client: Any, positions: Iterable[TopicPartition], which: Of) -> dict[KafkaPartition, int]:
-    asked = [theirs(position) for position in positions]
+async def _offsets(client: Any, positions: Iterable[TopicPartition], which: Offset) -> dict[KafkaPartition, int]:
+    asked = [kafka_partition(position) for position in positions]
     fetcher = client._fetcher
-    if which is Of.END:
+    if which is Offset.END:
         fetcher._isolation_level = READ_UNCOMMITTED  # the client is ours alone meanwhile, and fetches nothing
     try:
-        return dict(await (client.beginning_offsets(asked) if which is Of.FIRST else client.end_offsets(asked)))
+        return dict(await (client.beginning_offsets(asked) if which is Offset.FIRST else client.end_offsets(asked)))
     finally:
         fetcher._isolation_level = READ_COMMITTED

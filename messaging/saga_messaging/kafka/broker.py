@@ -1,4 +1,5 @@
-"""A Kafka cluster as the port `saga_messaging.broker.Broker` wants it: its administration, and the factory of its clients."""
+"""A Kafka cluster as the port `saga_messaging.broker.Broker` wants it: its administration, and the
+factory of its clients."""
 
 from __future__ import annotations
 

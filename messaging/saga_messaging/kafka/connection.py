@@ -1,4 +1,5 @@
-"""What all clients share: how to log on, how to close within a limit, and the translation of records and errors."""
+"""What all clients share: how to log on, how to close within a limit, and the translation of
+records and errors."""
 
 from __future__ import annotations
 
@@ -46,12 +47,13 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
         if settings.ssl_certfile is not None:
             context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
     except (ssl.SSLError, OSError) as error:
-        raise ConfigurationError(f"the TLS files of the SAGA_KAFKA_SSL_ settings cannot be used: {said(error)}") from None
+        raise ConfigurationError(f"the TLS files of the SAGA_KAFKA_SSL_ settings cannot be used: {one_line(error)}") from None
     return context
 
 
 async def stop_consumer(client: Any) -> None:
-    """A member that cannot reach its coordinator does not come to an end by itself: end its tasks one by one."""
+    """A member that cannot reach its coordinator does not come to an end by itself: end its tasks
+    one by one."""
     if await bounded(client.stop()):
         return
     coordinator = client._coordinator
@@ -66,7 +68,8 @@ async def stop_consumer(client: Any) -> None:
 
 
 async def bounded(closing: Awaitable[Any], limit_s: float = STOP_S) -> bool:
-    """Whether it ended within the limit, well or badly: nobody is helped by an error from a client that is being thrown away."""
+    """Whether it ended within the limit, well or badly: nobody is helped by an error from a client
+    that is being thrown away."""
     try:
         async with asyncio.timeout(limit_s):
             await closing
@@ -89,9 +92,9 @@ def record_of(one: Any) -> Record:
     )
 
 
-def theirs(position: TopicPartition) -> KafkaPartition:
+def kafka_partition(position: TopicPartition) -> KafkaPartition:
     return KafkaPartition(position.topic, position.partition)
 
 
-def said(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(": ")

@@ -1,4 +1,5 @@
-"""The consumer: a group member on a real cluster; without a group, and on the stand-in, a reader of all partitions."""
+"""The consumer: a group member on a real cluster; without a group, and on the stand-in, a reader of
+all partitions."""
 
 from __future__ import annotations
 
@@ -13,15 +14,16 @@ from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, Offset
 
 from saga_messaging.broker import BrokerError, PositionLost, Record, TopicPartition
 from saga_messaging.kafka.administration import Administration
-from saga_messaging.kafka.aside import Aside, Of
-from saga_messaging.kafka.connection import CLIENT_ERRORS, said, stop_consumer, theirs
+from saga_messaging.kafka.aside import Aside, Offset
+from saga_messaging.kafka.connection import CLIENT_ERRORS, kafka_partition, one_line, stop_consumer
 from saga_messaging.kafka.fetch_guard import FetchGuard
 from saga_messaging.kafka.refusal import unreached
 from saga_messaging.positions import Positions
 from saga_messaging.settings import KafkaSettings
 
 FETCH_MAX_WAIT_MS = 500  # a record ends the wait at once; without one every ask costs the broker and us
-# The mock cluster never wakes a waiting fetch: the wait is pure delay, and what an idle reader costs (1 ms: 17 % of a core, 5: 7 %).
+# The mock cluster never wakes a waiting fetch: the wait is pure delay, and what an idle reader
+# costs (1 ms: 17 % of a core, 5: 7 %).
 STAND_IN_FETCH_MAX_WAIT_MS = 5
 PARTITION_FETCH_BYTES = 262_144  # what may wait of each partition; a batch that is larger comes alone, and whole
 FETCH_BYTES = 4_194_304  # one answer, of all partitions
@@ -30,11 +32,14 @@ FULL_POLL = 100  # records: a poll with fewer was small, so nothing is fetched a
 
 
 class KafkaConsumer:
-    """One consumer. What is ours and where it is read from stands in `Positions`, kept true by the rebalance listener.
+    """One consumer. What is ours and where it is read from stands in `Positions`, kept true by the
+    rebalance listener.
 
-    aiokafka fetches ahead as soon as a poll has taken what there was. That fetch is answered with the first record that arrives while
-    the owner is still at work, and the next poll finds this one record instead of all that came meanwhile: every second batch is tiny.
-    So after a small poll the partitions are held until the next poll asks; after a full one fetching ahead is what a backlog needs.
+    aiokafka fetches ahead as soon as a poll has taken what there was. That fetch is answered with
+    the first record that arrives while the owner is still at work, and the next poll finds this one
+    record instead of all that came meanwhile: every second batch is tiny. So after a small poll the
+    partitions are held until the next poll asks; after a full one fetching ahead is what a backlog
+    needs.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class KafkaConsumer:
         except BaseException as error:
             await self.stop()
             if isinstance(error, CLIENT_ERRORS):
-                raise await unreached(f"the consumer did not start: {said(error)}", self._options) from error
+                raise await unreached(f"the consumer did not start: {one_line(error)}", self._options) from error
             raise
 
     async def stop(self) -> None:
@@ -98,8 +103,8 @@ class KafkaConsumer:
         if not self._positions.seek(position, offset):
             return
         with contextlib.suppress(IllegalStateError, AssertionError):  # taken away a moment ago: the listener will be told
-            self._client.seek(theirs(position), offset)
-            self._client.resume(theirs(position))
+            self._client.seek(kafka_partition(position), offset)
+            self._client.resume(kafka_partition(position))
 
     async def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
         self._release()
@@ -114,7 +119,7 @@ class KafkaConsumer:
             self._position_lost(error)
             return []
         except CLIENT_ERRORS as error:
-            raise BrokerError(f"the consumer cannot go on: {said(error)}") from error
+            raise BrokerError(f"the consumer cannot go on: {one_line(error)}") from error
         records: list[Record] = []
         for found in polled.values():
             records += [record for record in map(self._guard.record_of, found) if self._positions.accept(record)]
@@ -127,13 +132,13 @@ class KafkaConsumer:
         return self._positions.next_offset(position)
 
     async def earliest(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return await self._aside.offsets(await self._cluster.existing(positions), Of.FIRST)
+        return await self._aside.offsets(await self._cluster.existing(positions), Offset.FIRST)
 
     async def end_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return await self._aside.offsets(await self._cluster.existing(positions), Of.END)
+        return await self._aside.offsets(await self._cluster.existing(positions), Offset.END)
 
     async def readable_offsets(self, positions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return await self._aside.offsets(await self._cluster.existing(positions), Of.READABLE)
+        return await self._aside.offsets(await self._cluster.existing(positions), Offset.READABLE)
 
     async def read_one(self, position: TopicPartition, offset: int) -> Record | None:
         if not await self._cluster.existing((position,)):
@@ -145,9 +150,9 @@ class KafkaConsumer:
             return
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._client.commit({theirs(at): offset for at, offset in offsets.items()})
+                await self._client.commit({kafka_partition(at): offset for at, offset in offsets.items()})
         except CLIENT_ERRORS as error:
-            raise BrokerError(f"offsets not committed: {said(error)}") from error
+            raise BrokerError(f"offsets not committed: {one_line(error)}") from error
 
     async def _assign_all(self, topics: frozenset[str]) -> None:
         if self._stand_in:
@@ -159,7 +164,7 @@ class KafkaConsumer:
         if ours == self._positions.assignment:
             return
         if ours:
-            self._client.assign([theirs(position) for position in ours])
+            self._client.assign([kafka_partition(position) for position in ours])
         else:
             self._client.unsubscribe()
         self._assigned(ours)
@@ -171,29 +176,30 @@ class KafkaConsumer:
             self._park(position)
 
     def _hold(self) -> None:
-        """Called in the same step of the loop in which the records were taken, so before aiokafka has fetched again."""
+        """Called in the same step of the loop in which the records were taken, so before aiokafka
+        has fetched again."""
         self._held = self._positions.assignment - self._positions.awaiting_seek
         with contextlib.suppress(IllegalStateError, AssertionError):  # taken away a moment ago: the listener will be told
-            self._client.pause(*map(theirs, self._held))
+            self._client.pause(*map(kafka_partition, self._held))
 
     def _release(self) -> None:
         """Those that were lost meanwhile, or that wait for a seek, stay parked."""
         held, self._held = self._held - self._positions.awaiting_seek, frozenset()
         if held:
             with contextlib.suppress(IllegalStateError, AssertionError):
-                self._client.resume(*map(theirs, held))
+                self._client.resume(*map(kafka_partition, held))
 
     def _park(self, position: TopicPartition) -> None:
         with contextlib.suppress(IllegalStateError, AssertionError):
-            self._client.pause(theirs(position))
-            self._client.seek(theirs(position), 0)
+            self._client.pause(kafka_partition(position))
+            self._client.seek(kafka_partition(position), 0)
 
     def _note_reached(self) -> None:
         """aiokafka's own positions pass what is not delivered."""
         subscription = self._client._subscription.subscription
         states = subscription.assignment if subscription is not None else None
         for position in self._positions.assignment - self._positions.awaiting_seek:
-            partition = theirs(position)
+            partition = kafka_partition(position)
             if states is None or partition not in states.tps:
                 continue
             state = states.state_value(partition)

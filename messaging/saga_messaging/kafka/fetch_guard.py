@@ -1,4 +1,5 @@
-"""Stands between a client's connection and what it makes of the answers to its fetches (see record_sets.py for why)."""
+"""Stands between a client's connection and what it makes of the answers to its fetches (see
+record_sets.py for why)."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from saga_messaging.kafka.record_sets import mended
 
 
 class FetchGuard:
-    """Of one consumer of aiokafka. A partition's records are remembered until its next answer comes: aiokafka asks for that only when
-    it has handed out, or thrown away, all of the one before."""
+    """Of one consumer of aiokafka. A partition's records are remembered until its next answer
+    comes: aiokafka asks for that only when it has handed out, or thrown away, all of the one
+    before."""
 
     def __init__(self, consumer: Any) -> None:
         self._send = consumer._client.send
@@ -21,7 +23,8 @@ class FetchGuard:
         self._broken: dict[TopicPartition, dict[int, Record]] = {}
 
     def record_of(self, one: Any) -> Record:
-        """A record of aiokafka's as one of ours; where it only keeps a place, what is known of the one that could not be read."""
+        """A record of aiokafka's as one of ours; where it only keeps a place, what is known of the
+        one that could not be read."""
         known = self._broken.get(TopicPartition(one.topic, one.partition))
         broken = known.get(one.offset) if known else None
         return record_of(one) if broken is None else broken

@@ -1,4 +1,5 @@
-"""The producer: idempotent, acks=all, every record of a call in flight at once, every wait with a time limit."""
+"""The producer: idempotent, acks=all, every record of a call in flight at once, every wait with a
+time limit."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from aiokafka.errors import (
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from saga_messaging.broker import BrokerError, Outgoing, RecordRefused
-from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, said
+from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, one_line
 from saga_messaging.kafka.refusal import unreached
 from saga_messaging.settings import KafkaSettings
 
@@ -59,7 +60,8 @@ class _RefusedInCompany(RecordRefused):
 
 
 class KafkaProducer:
-    """One idempotent producer. Records of one call go out as few large batches a partition, in order."""
+    """One idempotent producer. Records of one call go out as few large batches a partition, in
+    order."""
 
     def __init__(self, options: Mapping[str, Any], settings: KafkaSettings) -> None:
         self._limit_bytes = settings.max_message_bytes
@@ -68,7 +70,7 @@ class KafkaProducer:
         self._options = {**options, "enable_idempotence": True, "acks": "all", "max_batch_size": BATCH_BYTES}
         self._client: Any = None
         self._usable = True
-        self._missing_until: dict[str, float] = {}
+        self._missing_until_s: dict[str, float] = {}
         self._turns: dict[KafkaPartition, asyncio.Lock] = {}
         self._latest: dict[KafkaPartition, asyncio.Future[Any]] = {}
 
@@ -84,17 +86,19 @@ class KafkaProducer:
         except BaseException as error:
             await self.stop()
             if isinstance(error, CLIENT_ERRORS):
-                raise await unreached(f"the producer did not start: {said(error)}", self._options) from error
+                raise await unreached(f"the producer did not start: {one_line(error)}", self._options) from error
             raise
 
     async def stop(self) -> None:
-        """What was not acknowledged is given up: the owner was told, and a fresh producer may be sending it already."""
+        """What was not acknowledged is given up: the owner was told, and a fresh producer may be
+        sending it already."""
         usable, self._usable = self._usable, False
         client, self._client = self._client, None
         if client is None or (usable and await bounded(client.stop())):
             return
-        # An idempotent producer would flush for ever towards a broker that is away. Connections first: that ends the requests
-        # which the sender, told to end, would wait for; the records last, when nothing can take them up again.
+        # An idempotent producer would flush for ever towards a broker that is away. Connections
+        # first: that ends the requests which the sender, told to end, would wait for; the records
+        # last, when nothing can take them up again.
         client._closed = True
         await bounded(client.client.close(), ABANDON_S)
         await bounded(client._sender.close(), ABANDON_S)
@@ -135,7 +139,7 @@ class KafkaProducer:
                     if results[index] is not None and not isinstance(results[index], RecordRefused):
                         break  # the broker is away
         except (TimeoutError, BrokerError) as error:
-            _log.info("records refused together could not all be sent singly: %s", said(error))
+            _log.info("records refused together could not all be sent singly: %s", one_line(error))
         finally:
             if fresh is not None:
                 await fresh.stop()
@@ -158,7 +162,7 @@ class KafkaProducer:
             numbers = await self._partitions(topic)
         except CLIENT_ERRORS as error:
             for index in indexes:
-                results[index] = RecordRefused(f"topic {topic}: {said(error)}")
+                results[index] = RecordRefused(f"topic {topic}: {one_line(error)}")
             return
         by_partition: dict[int, list[int]] = {}
         for index in indexes:
@@ -177,17 +181,18 @@ class KafkaProducer:
         await _all([self._acknowledged(sent, results), *waits])
 
     async def _partitions(self, topic: str) -> list[int]:
-        """A topic nobody has made must not hold up the others for long, so one that was just found missing is not waited for."""
-        now = asyncio.get_running_loop().time()
-        if self._missing_until.get(topic, now) > now:
+        """A topic nobody has made must not hold up the others for long, so one that was just found
+        missing is not waited for."""
+        now_s = asyncio.get_running_loop().time()
+        if self._missing_until_s.get(topic, now_s) > now_s:
             raise UnknownTopicOrPartitionError(topic)
         try:
             async with asyncio.timeout(TOPIC_WAIT_S):
                 numbers = sorted(await self._client.partitions_for(topic))
         except TimeoutError:
-            self._missing_until[topic] = asyncio.get_running_loop().time() + TOPIC_WAIT_S
+            self._missing_until_s[topic] = asyncio.get_running_loop().time() + TOPIC_WAIT_S
             raise UnknownTopicOrPartitionError(topic) from None
-        self._missing_until.pop(topic, None)
+        self._missing_until_s.pop(topic, None)
         return numbers
 
     def _is_free(self, partition: KafkaPartition) -> bool:
@@ -244,9 +249,9 @@ class KafkaProducer:
         alone = len(indexes) == 1 or isinstance(error, _OF_THE_TOPIC)
         for index in indexes:
             if isinstance(error, _REFUSALS):
-                results[index] = (RecordRefused if alone else _RefusedInCompany)(said(error))
+                results[index] = (RecordRefused if alone else _RefusedInCompany)(one_line(error))
             else:
-                results[index] = BrokerError(said(error))
+                results[index] = BrokerError(one_line(error))
 
 
 async def _all(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -258,8 +263,9 @@ async def _all(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
 
 
 def _give_up(accumulator: Any) -> None:
-    """Fail what is left. aiokafka, left to itself, logs a stack trace for each batch that was to be sent again (it is no longer among
-    the pending ones, and is taken out of them) and for each that was never sent (nobody waits for it to be drained)."""
+    """Fail what is left. aiokafka, left to itself, logs a stack trace for each batch that was to be
+    sent again (it is no longer among the pending ones, and is taken out of them) and for each that
+    was never sent (nobody waits for it to be drained)."""
     left = [batch for batches in accumulator._batches.values() for batch in batches]
     accumulator._pending_batches.update(left)
     accumulator.fail_all(KafkaError("the producer was closed"))
@@ -272,6 +278,7 @@ def _append(batch: Any, record: Outgoing) -> bool:
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
-    """So that the failure of a batch nobody waits for any more is not logged as one that was never seen."""
+    """So that the failure of a batch nobody waits for any more is not logged as one that was never
+    seen."""
     if future.done() and not future.cancelled():
         future.exception()

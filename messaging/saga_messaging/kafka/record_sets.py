@@ -1,10 +1,12 @@
-"""What a broker answers to a fetch, gone through before the client library sees it. Pure: bytes in, bytes out.
+"""What a broker answers to a fetch, gone through before the client library sees it. Pure: bytes in,
+bytes out.
 
-aiokafka stops at the first record it cannot read: it raises, forgets what it had taken of other partitions, and reads the same again, for
-ever. So every set of batches is looked through here. What is in order passes as it is. Of the rest the records that can be read are kept,
-and each one that cannot (or a whole batch, where nothing in it can) leaves a record without content in its place, at its offset; what is
-known of it is told beside. A set that went through here can be read by aiokafka to its end, and reading goes on behind it: the unit tests
-hold it to that, whatever the bytes.
+aiokafka stops at the first record it cannot read: it raises, forgets what it had taken of other
+partitions, and reads the same again, for ever. So every set of batches is looked through here. What
+is in order passes as it is. Of the rest the records that can be read are kept, and each one that
+cannot (or a whole batch, where nothing in it can) leaves a record without content in its place, at
+its offset; what is known of it is told beside. A set that went through here can be read by aiokafka
+to its end, and reading goes on behind it: the unit tests hold it to that, whatever the bytes.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ _NOBODY: Final = -1
 
 
 def mended(raw: bytes, *, source: TopicPartition, position: int, end: int) -> tuple[bytes, dict[int, Record]]:
-    """The set as it can be read, and by offset the records that stand for what cannot be (each has its `fault`).
+    """The set as it can be read, and by offset the records that stand for what cannot be (each has
+    its `fault`).
 
     `position` is the offset that was asked for, `end` the high watermark that came with the answer.
     """
@@ -196,8 +199,9 @@ class _Mending:
         )
 
     def _lose(self, batch: memoryview, why: str, following: memoryview | bytes) -> None:
-        """The whole batch. What its header says of offsets is what the broker goes by, too, so it is believed within what is possible:
-        forward, not into the next batch, and not beyond the end of the partition."""
+        """The whole batch. What its header says of offsets is what the broker goes by, too, so it
+        is believed within what is possible: forward, not into the next batch, and not beyond the
+        end of the partition."""
         base, next_offset = _claimed(batch)
         first = base if self._next < base < self._end else self._next
         behind = _OFFSET.unpack_from(following)[0] if len(following) >= _OFFSET.size else self._end
@@ -258,7 +262,8 @@ def _in_order(head: _Head, batch: memoryview) -> bool:
 
 
 def _legacy(batch: memoryview) -> tuple[memoryview, int]:
-    """A batch of the formats 0 and 1, which brokers before 4.0 may still hold. Raises _Unreadable, or what aiokafka raises."""
+    """A batch of the formats 0 and 1, which brokers before 4.0 may still hold. Raises _Unreadable,
+    or what aiokafka raises."""
     read = LegacyRecordBatch(bytes(batch), batch[_MAGIC_AT])
     if not read.validate_crc():
         raise _Unreadable("its checksum does not match")

@@ -1,6 +1,7 @@
 """The records of one batch of format 2, one by one, whatever state they are in. Pure.
 
-aiokafka reads a batch or does not; this tells which of its records can be read, and what is known of the others.
+aiokafka reads a batch or does not; this tells which of its records can be read, and what is known
+of the others.
 """
 
 from __future__ import annotations

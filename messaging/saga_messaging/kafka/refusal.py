@@ -1,5 +1,6 @@
-"""Why a cluster lets us not in. aiokafka logs the reason and raises another error ("unable to bootstrap", a time limit), so after a client
-has failed to start one connection is made just to hear it.
+"""Why a cluster lets us not in. aiokafka logs the reason and raises another error ("unable to
+bootstrap", a time limit), so after a client has failed to start one connection is made just to hear
+it.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ _CONNECTION_OPTIONS: Final = (
 
 
 async def unreached(what: str, options: Mapping[str, Any]) -> BrokerError:
-    """The error to raise where a client did not start: `what`, and, where a server refuses us, what to check ("; the login is refused:
-    check …"). AccessRefused where that is beyond doubt: a server that merely ends the connection may also be one that is starting.
+    """The error to raise where a client did not start: `what`, and, where a server refuses us, what
+    to check ("; the login is refused: check …"). AccessRefused where that is beyond doubt: a server
+    that merely ends the connection may also be one that is starting.
     """
     chosen = {name: options[name] for name in _CONNECTION_OPTIONS if name in options}
     for host, port, _ in collect_hosts(options["bootstrap_servers"])[:SERVERS_ASKED]:
@@ -52,7 +54,8 @@ def _may_be_starting(error: BaseException) -> bool:
 
 
 def explained(error: BaseException) -> str:
-    """The error of one connection in words, with the settings to look at; empty where they are not what is wrong."""
+    """The error of one connection in words, with the settings to look at; empty where they are not
+    what is wrong."""
     cause = error.__cause__
     match error:
         case SaslAuthenticationFailed() | AuthenticationFailedError():

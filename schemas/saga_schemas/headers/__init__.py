@@ -1,8 +1,10 @@
-"""What a message says besides its payload: one class for each kind of message, written to and read from Kafka headers.
+"""What a message says besides its payload: one class for each kind of message, written to and read
+from Kafka headers.
 
-The headers are CloudEvents 1.0 in Kafka's binary mode. Each kind of message has one file with its class, `encode` and `decode_…`:
-`commands`, `replies`, `starts`, `events`. `names` holds the names of the headers, `fields` reads one untrusted header at a time.
-The payload is no business of this package (`codec.py`); the whole way of a record is in `saga_schemas.inbound`. Truth: docs/wire.md.
+The headers are CloudEvents 1.0 in Kafka's binary mode. Each kind of message has one file with its
+class, `encode` and `decode_…`: `commands`, `replies`, `starts`, `events`. `names` holds the names
+of the headers, `fields` reads one untrusted header at a time. The payload is no business of this
+package (`codec.py`); the whole way of a record is in `saga_schemas.inbound`. Truth: docs/wire.md.
 """
 
 from saga_schemas.headers.commands import CommandHeaders, Echo, UnsupportedProtocol, answer, decode_command

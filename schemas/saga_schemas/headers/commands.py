@@ -132,7 +132,8 @@ class Echo:
     """What an UNSUPPORTED reply must echo of a command whose kind or protocol we do not know."""
 
     command: CommandHeaders
-    """The part that can be read; its `kind` and what replies do not echo (definition hash, expiry) are place-holders."""
+    """The part that can be read; its `kind` and what replies do not echo (definition hash, expiry)
+    are place-holders."""
     kind: str
     """The kind as it was sent."""
 
@@ -145,7 +146,8 @@ class Echo:
 
 
 class UnsupportedProtocol(BadMessage):
-    """A command that we can answer but not serve: the reply is UNSUPPORTED, with the headers of `echo`."""
+    """A command that we can answer but not serve: the reply is UNSUPPORTED, with the headers of
+    `echo`."""
 
     def __init__(self, reason: str, detail: str, echo: Echo) -> None:
         super().__init__(reason, detail)

@@ -1,8 +1,8 @@
 """Reads one untrusted header at a time and writes optional ones: names, bounds, UTF-8, one of each.
 
-A bad header raises BadMessage, which names the header and the rule. Trace context is the exception: a `traceparent` or `tracestate`
-that is malformed, or a `traceparent` that is there twice (some instrumentation does that), is read as if it were not there.
-Tracing never refuses work.
+A bad header raises BadMessage, which names the header and the rule. Trace context is the exception:
+a `traceparent` or `tracestate` that is malformed, or a `traceparent` that is there twice (some
+instrumentation does that), is read as if it were not there. Tracing never refuses work.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class HeaderFields:
 
     @classmethod
     def of_our_protocol(cls, headers: RawHeaders) -> HeaderFields:
-        """The fields of a message that nobody answers when it is of another protocol. Raises BadMessage."""
+        """The fields of a message that nobody answers when it is of another protocol. Raises
+        BadMessage."""
         fields = cls(headers)
         fields.expect(h.SPECVERSION, h.SPECVERSION_1)
         if fields.raw(h.PROTOCOL) != h.PROTOCOL_1:
@@ -111,7 +112,8 @@ class HeaderFields:
             raise BadMessage("header_missing", name) from None
 
     def trace(self) -> tuple[str | None, str | None, str | None]:
-        """`traceparent`, `tracestate` and the saga's origin; each is None when it is absent or makes no context."""
+        """`traceparent`, `tracestate` and the saga's origin; each is None when it is absent or
+        makes no context."""
         given = self._fields.get
         parent, state, origin = given(h.TRACEPARENT), given(h.TRACESTATE), given(h.ORIGIN)
         if parent is not None and parse_context(parent, state) is None:
@@ -129,7 +131,8 @@ class HeaderFields:
 def collect(headers: RawHeaders) -> dict[str, str]:
     """The headers by name.
 
-    All of them are checked at once; only where that finds a fault does `collect_each` look which it is.
+    All of them are checked at once; only where that finds a fault does `collect_each` look which it
+    is.
     """
     pairs = tuple(headers)
     try:
@@ -143,7 +146,8 @@ def collect(headers: RawHeaders) -> dict[str, str]:
 
 
 def collect_each(headers: RawHeaders) -> dict[str, str]:
-    """As `collect`, one by one, to name the fault. Unknown headers, and what is wrong with them, are passed over."""
+    """As `collect`, one by one, to name the fault. Unknown headers, and what is wrong with them,
+    are passed over."""
     fields: dict[str, str] = {}
     twice: list[str] = []
     total_bytes = 0
@@ -179,7 +183,8 @@ def _known_text(name: str, value: bytes | None) -> str:
 
 
 def schema_id_header(headers: RawHeaders) -> bytes | None:
-    """The raw `__value_schema_id`, the other place Confluent clients put the schema id; None when it is not used.
+    """The raw `__value_schema_id`, the other place Confluent clients put the schema id; None when
+    it is not used.
 
     Raises BadMessage where it is there twice.
     """

@@ -3,8 +3,9 @@
 1. `envelope`: what the record alone tells. Size, headers, value, key, tenant, and of a reply the token.
 2. `payload`: what the value says, under a schema that the reader brings: the saga's definition, or the participant's handler.
 
-Between the two the reader finds that schema. Each stage can only refuse, with one BadMessage; none reads a clock, a database or the
-network. What follows (is this the current run, was it done before) is the engine's and the barrier's. Truth: docs/wire.md.
+Between the two the reader finds that schema. Each stage can only refuse, with one BadMessage; none
+reads a clock, a database or the network. What follows (is this the current run, was it done before)
+is the engine's and the barrier's. Truth: docs/wire.md.
 
     envelope = read_reply_envelope(record, tenant="default", keys=keys)
     payload = read_reply_payload(envelope, catalog, pinned_schema)

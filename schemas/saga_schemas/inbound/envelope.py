@@ -1,7 +1,9 @@
-"""The first stage: what a record tells by itself. No schema is needed, and the value is not looked at.
+"""The first stage: what a record tells by itself. No schema is needed, and the value is not looked
+at.
 
-The functions below are the order in which it happens. Two orders differ on purpose: a command that has a bad key and no value is
-answered with the key's fault, a reply is dead-lettered with the value's; a start's key is looked at last, in the second stage.
+The functions below are the order in which it happens. Two orders differ on purpose: a command that
+has a bad key and no value is answered with the key's fault, a reply is dead-lettered with the
+value's; a start's key is looked at last, in the second stage.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ class Envelope(Generic[H]):
 
 
 class UnreadableCommand(BadMessage):
-    """The headers of a command are good, its key or value is not: it can be answered. `cause` is what is wrong."""
+    """The headers of a command are good, its key or value is not: it can be answered. `cause` is
+    what is wrong."""
 
     def __init__(self, cause: BadMessage, headers: CommandHeaders) -> None:
         super().__init__(cause.reason, cause.detail)

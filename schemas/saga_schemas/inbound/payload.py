@@ -1,6 +1,7 @@
 """The second stage: what a value says, under the schema that the reader brings.
 
-A definition pins the schemas of its input and of its replies; a participant is bound to the newest schema of its handler's command.
+A definition pins the schemas of its input and of its replies; a participant is bound to the newest
+schema of its handler's command.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _CARRIES: Final[dict[Outcome, type[Failure] | type[Progress] | type[Empty]]] = {
     Outcome.EXPIRED: Empty,
     Outcome.UNSUPPORTED: Empty,
 }
-"""What the value of a reply is; SUCCEEDED and UNDONE carry a record of the participant's own, or Empty."""
+"""What the value of a reply is; SUCCEEDED and UNDONE carry a record of the participant's own, or
+Empty."""
 
 
 @record
@@ -50,7 +52,8 @@ class ReplyPayload:
     progress: Progress | None = None
     """With IN_PROGRESS."""
     framed: bytes | None = None
-    """With SUCCEEDED: the participant's record, framed under the reader's schema; None where nobody reads it."""
+    """With SUCCEEDED: the participant's record, framed under the reader's schema; None where nobody
+    reads it."""
 
 
 @record
@@ -159,7 +162,8 @@ def read_business_key(key: bytes | None) -> str | None:
 
 
 def unknown_schema(envelope: Envelope[ReplyHeaders], catalog: Catalog) -> int | None:
-    """The id of the schema that a done action's reply is written in, where it is not known here; cheap, nothing is decoded."""
+    """The id of the schema that a done action's reply is written in, where it is not known here;
+    cheap, nothing is decoded."""
     headers = envelope.headers
     if headers.outcome is not Outcome.SUCCEEDED or headers.kind is Kind.COMPENSATION:
         return None
@@ -197,10 +201,12 @@ def _read_ours(envelope: Envelope[ReplyHeaders], carried: type[Failure] | type[P
 
 
 def _check_claimed(envelope: Envelope[ReplyHeaders], catalog: Catalog) -> None:
-    """Of a SUCCEEDED or UNDONE whose value nobody reads: what its `ce_type` claims must be true, as far as can be known here.
+    """Of a SUCCEEDED or UNDONE whose value nobody reads: what its `ce_type` claims must be true, as
+    far as can be known here.
 
-    A record of ours can only be Empty. One of the participant's own, in a schema that is known here, has that name; an UNDONE's value
-    is also whole. A schema that is not known here is no fault: nothing depends on it.
+    A record of ours can only be Empty. One of the participant's own, in a schema that is known
+    here, has that name; an UNDONE's value is also whole. A schema that is not known here is no
+    fault: nothing depends on it.
     """
     headers = envelope.headers
     if headers.record.startswith(NAMESPACE):
