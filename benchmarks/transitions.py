@@ -117,7 +117,7 @@ def sagas() -> Iterator[None]:
         now = time.time_ns() // 1000
         saga_id = new_id(now)
         given = payload("PlaceOrder", order_id=f"o-{number}", carrier="ups", **order)
-        work = SagaWork.begin(replace(fresh, id=saga_id, business_key=f"o-{number}"), compiled, context, started_at=now)
+        work = SagaWork.begin(replace(fresh, id=saga_id, business_key=f"o-{number}"), compiled, context, started_at_us=now)
         facts = work.apply(Start(id=str(saga_id), tenant="default", key=f"o-{number}", input=given, incarnation=1), Env(now=now))
         while True:
             write = saga_write(work, now)
