@@ -36,7 +36,7 @@ def sagas() -> Iterator[None]:
     from saga_coordinator.batch.plan import saga_write
     from saga_coordinator.definitions import compile_definition, lint
     from saga_coordinator.engine.events import Env, Reply, Start
-    from saga_coordinator.engine.facts import CommandSent
+    from saga_coordinator.engine.facts import CommandSent, Fact
     from saga_coordinator.sagas.messages import Outbound
     from saga_coordinator.sagas.work import FoldContext, SagaWork
     from saga_coordinator.store.identifiers import new_id
@@ -87,15 +87,15 @@ def sagas() -> Iterator[None]:
         incarnation=1,
         state=b"",
         business_key=None,
-        wake_at=None,
+        wake_at_us=None,
         trace_id="a" * 32,
         parent_span=None,
         trace_flags=0,
         tracestate=None,
         baggage=None,
-        max_expiry=0,
-        started_at=0,
-        closed_at=None,
+        max_expiry_us=0,
+        started_at_us=0,
+        closed_at_us=None,
     )
 
     def answer(sent: CommandSent, version: int, rejected: bool) -> Reply:
@@ -118,7 +118,9 @@ def sagas() -> Iterator[None]:
         saga_id = new_id(now)
         given = payload("PlaceOrder", order_id=f"o-{number}", carrier="ups", **order)
         work = SagaWork.begin(replace(fresh, id=saga_id, business_key=f"o-{number}"), compiled, context, started_at_us=now)
-        facts = work.apply(Start(id=str(saga_id), tenant="default", key=f"o-{number}", input=given, incarnation=1), Env(now=now))
+        facts: tuple[Fact, ...] = work.apply(
+            Start(id=str(saga_id), tenant="default", key=f"o-{number}", input=given, incarnation=1), Env(now_us=now)
+        )
         while True:
             write = saga_write(work, now)
             assert write is not None
@@ -130,7 +132,7 @@ def sagas() -> Iterator[None]:
             work = SagaWork.of(write.row, compiled, context)
             facts = ()
             for command in sent:
-                facts += work.apply(answer(command, version, number % 10 == 0), Env(now=now))
+                facts += work.apply(answer(command, version, number % 10 == 0), Env(now_us=now))
 
     while True:
         for number in range(SAGAS):
