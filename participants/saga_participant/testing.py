@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_participant.barrier.answers import Answer
-from saga_participant.barrier.entry import Command
+from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.delivery.execution import Execution
 from saga_participant.handling.containment import contained
 from saga_participant.participant import Participant
@@ -67,7 +67,7 @@ class ParticipantTester:
         self._tenant = tenant
         self._stack = AsyncExitStack()
         self._execution: Execution | None = None
-        self._last: Command | None = None
+        self._last: ReceivedCommand | None = None
         self._version = 0
         self.saga_id: UUID = UUID(int=0)
         self.replies: list[Reply] = []
@@ -113,7 +113,7 @@ class ParticipantTester:
         headers = replace(self._last.headers, attempt=self._last.headers.attempt + 1, message_id=self._message_id())
         return await self.deliver(replace(self._last, headers=headers))
 
-    async def deliver(self, command: Command) -> Reply | None:
+    async def deliver(self, command: ReceivedCommand) -> Reply | None:
         """Any command."""
         self._last = command
         answers = await self._running.deliver(command)
@@ -153,7 +153,7 @@ class ParticipantTester:
             expiry_us=now_us + (-HOUR_US if expired else HOUR_US),
             token="tester",
         )
-        return await self.deliver(Command(headers=headers, payload=payload))
+        return await self.deliver(ReceivedCommand(headers=headers, payload=payload))
 
     def _message_id(self, incarnation: int = 1) -> str:
         self._version += 1

@@ -20,7 +20,7 @@ from saga_messaging.clock import Clock
 from saga_messaging.reading import Reach, ReadingWatch
 from saga_participant.consuming.keyed_workers import KeyedWorkers, OffsetTracker, hints
 from saga_participant.database.transactions import HANDLER_LIMIT_S
-from saga_participant.telemetry.error_places import where
+from saga_participant.telemetry.error_location import one_line
 from saga_participant.telemetry.metrics import Metrics
 
 POLL_S: Final = 0.5
@@ -70,7 +70,7 @@ class CommandLoop:
                 failures = 0
             except Exception as error:  # BrokerError, or whatever else a client library raises: a fresh consumer is the answer
                 failures += 1
-                said = error if isinstance(error, BrokerError) else f"{type(error).__name__} at {where(error)}"
+                said = error if isinstance(error, BrokerError) else one_line(error)
                 _LOG.warning("commands cannot be read: %s", said)
                 pause = backoff(failures, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random())
                 await happened(stop, self.clock, pause)

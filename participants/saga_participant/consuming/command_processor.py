@@ -19,7 +19,7 @@ from saga_messaging.background import backoff
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.clock import Clock
 from saga_participant.barrier.answers import Answer, unreadable
-from saga_participant.barrier.entry import Command
+from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.consuming.dead_letters import DeadLetters
 from saga_participant.consuming.keyed_workers import Later
 from saga_participant.consuming.reply_sender import ReplySender
@@ -27,7 +27,7 @@ from saga_participant.consuming.schema_topic import SchemaTopic
 from saga_participant.delivery.execution import Execution
 from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.telemetry.command_log import CommandLog, log_of
-from saga_participant.telemetry.error_places import where
+from saga_participant.telemetry.error_location import one_line
 from saga_participant.telemetry.metrics import Metrics
 from saga_participant.telemetry.tracing import Hop, Tracing
 from saga_schemas.errors import BadMessage, UnknownSchema
@@ -90,7 +90,7 @@ class CommandProcessor:
             await self.dead_letters.send(record, bad)
             return None
         try:
-            return await self._work(Command(headers=headers, payload=payload.framed, value=payload.value), record)
+            return await self._work(ReceivedCommand(headers=headers, payload=payload.framed, value=payload.value), record)
         except Exception as error:
             self._no_reply(log_of(headers), record, error)
             return None
@@ -107,9 +107,9 @@ class CommandProcessor:
     def _no_reply(self, log: logging.Logger | CommandLog, record: Record, error: Exception) -> None:
         self.metrics.silent += 1
         at = (record.topic, record.partition, record.offset)
-        log.error("no reply: %s at %s; topic=%s partition=%d offset=%d", type(error).__name__, where(error), *at)
+        log.error("no reply: %s; topic=%s partition=%d offset=%d", one_line(error), *at)
 
-    async def _work(self, command: Command, record: Record) -> Acknowledged | None:
+    async def _work(self, command: ReceivedCommand, record: Record) -> Acknowledged | None:
         headers = command.headers
         self.metrics.duplicates += headers.attempt > 1
         with self.tracing.process(headers, record) as processing:
@@ -119,7 +119,7 @@ class CommandProcessor:
             self.metrics.silent += 1
         return self.send(answers, processing.hop)
 
-    async def _deliver(self, command: Command) -> tuple[Answer, ...]:
+    async def _deliver(self, command: ReceivedCommand) -> tuple[Answer, ...]:
         turn = losses = 0
         while True:
             try:
