@@ -12,7 +12,7 @@ from saga_participant.barrier.entry import Entry, ReceivedCommand
 from saga_participant.barrier.table import Ending, RowState
 from saga_participant.database.transactions import HANDLER_LIMIT_S
 from saga_participant.delivery.invocation import Call, HandlerResult
-from saga_participant.handling.handler_run import Runs
+from saga_participant.handling.handler_run import HandlerRuns
 from saga_participant.handling.registry import Registry, Route
 from saga_participant.step import Step, reference
 from saga_participant.telemetry.command_log import log_of
@@ -39,7 +39,7 @@ class Calls:
     def __init__(self, registry: Registry, limit_s: float = HANDLER_LIMIT_S) -> None:
         self._registry = registry
         self.limit_s = limit_s
-        self.runs = Runs()
+        self.runs = HandlerRuns()
         self.transaction_limit_s = 2 * limit_s + TRANSACTION_MARGIN_S
         self.external_lease_us = int((limit_s + LEASE_MARGIN_S) * 1_000_000)
 

@@ -28,7 +28,7 @@ from saga_participant.barrier.table import Ending
 from saga_participant.database.errors import from_driver
 from saga_participant.database.guard import TransactionIsOurs
 from saga_participant.database.transactions import CLEANUP_S, HANDLER_LIMIT_S, Transaction
-from saga_participant.handling.handler_run import Runs
+from saga_participant.handling.handler_run import HandlerRuns
 from saga_participant.handling.handlers import Handle, Handler, Role
 from saga_participant.handling.registry import Route
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Misused, Rejected
@@ -75,7 +75,7 @@ class Call:
     step: Step
     action_reply: BaseModel | None = None
     limit_s: float = HANDLER_LIMIT_S
-    runs: Runs = field(default_factory=Runs, compare=False, repr=False)
+    runs: HandlerRuns = field(default_factory=HandlerRuns, compare=False, repr=False)
 
 
 async def invoke(call: Call, db: Any, interrupt: Callable[[], Awaitable[None]] | None = None) -> HandlerResult:
