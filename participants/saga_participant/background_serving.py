@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
-from saga_participant.telemetry.health import in_short
+from saga_participant.telemetry.health import end_reason
 
 Serve = Callable[[asyncio.Event, Callable[[], None]], Coroutine[Any, Any, None]]
 """Serves until the event is set; calls the function once it serves, or once it has to wait for what is not up yet."""
@@ -35,4 +35,4 @@ async def in_background(name: str, serve: Serve) -> AsyncIterator[None]:
 
 def _say_ended(name: str, serving: asyncio.Future[None]) -> None:
     if not serving.cancelled() and (error := serving.exception()) is not None:
-        _LOG.error("%s: serving ended: %s", name, in_short(error))
+        _LOG.error("%s: serving ended: %s", name, end_reason(error))

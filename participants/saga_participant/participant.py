@@ -47,7 +47,7 @@ from saga_participant.service import Service
 from saga_participant.settings import ParticipantSettings
 from saga_participant.telemetry.health import Health, health_server, router
 from saga_participant.telemetry.metrics import Metrics
-from saga_participant.telemetry.tracing import Hop
+from saga_participant.telemetry.tracing import TraceContext
 from saga_schemas.topics import Topics
 
 ASIDE_PATIENCE_S: Final = 8.0
@@ -305,9 +305,9 @@ class Participant(Decorators):
         `lease`: from now, how long until the command is handed to the handler again; None leaves it. Raises AnswerRefused when nobody
         waits any more: the work may stop. Not where the step's transaction is open: in an `answering` block, a handler with a `db`.
         """
-        said = InProgress(note) if lease is None else InProgress(note, lease=lease)
+        news = InProgress(note) if lease is None else InProgress(note, lease=lease)
         execution = await self.prepare()
-        await self._send(await execution.later.progress(ref, said, keep_lease=lease is None))
+        await self._send(await execution.later.progress(ref, news, keep_lease=lease is None))
 
     @contextlib.asynccontextmanager
     async def sending(
@@ -357,7 +357,7 @@ class Participant(Decorators):
     async def _send(self, answers: Sequence[Answer]) -> None:
         """At once, and never for longer than a little: what is not sent is in the row, and the coordinator's next asking brings it."""
         if self._service is not None:
-            return await sent_in_time(self._service.processor.send(answers, Hop()))
+            return await sent_in_time(self._service.processor.send(answers, TraceContext()))
         try:
             if self._sending is None or not self._sending.works:
                 self._sending = sending_as_configured(self.name)

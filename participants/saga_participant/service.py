@@ -78,7 +78,7 @@ class Service:
         )
         workers = KeyedWorkers(processor.serve, workers=execution.database.workers, capacity=LARGEST_IN_HAND)
         sender.at_work = lambda: workers.in_hand
-        runs, stalled_s = execution.calls.runs, 2 * execution.calls.turn_limit_s
+        runs, stalled_s = execution.calls.runs, 2 * execution.calls.transaction_limit_s
         metrics.at_work = lambda: workers.at_work
         metrics.workers_replaced = lambda: workers.replaced
         metrics.handlers_left = lambda: (runs.left_behind, len(runs.left))

@@ -60,5 +60,5 @@ class ParticipantSettings(BaseModel):
             return cls(**found, kafka=KafkaSettings.from_env(environ))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            said = first["msg"].removeprefix("Value error, ")
-            raise ConfigurationError(f"SAGA_{str(first['loc'][0]).upper()}: {said}") from None
+            reason = first["msg"].removeprefix("Value error, ")
+            raise ConfigurationError(f"SAGA_{str(first['loc'][0]).upper()}: {reason}") from None

@@ -3,13 +3,12 @@
     async with ParticipantTester(payment) as tester:
         reply = await tester.action("charge", ChargeCard(order_id="o-1", account="a", amount=100))
         again = await tester.redeliver()
-        undone = await tester.compensation("charge", RefundCard(…))
-        assert reply and again and undone                               # None is silence
+        undone = await tester.compensation("charge", RefundCard(...))
         assert reply.outcome is Outcome.SUCCEEDED
-        assert again.value == reply.value                               # asked again: same answer, no second effect
+        assert again.value == reply.value          # asked again: same answer, no second effect
         assert undone.outcome is Outcome.UNDONE
 
-Look at the effect through `tester.engine`. For handlers on asyncpg give a PostgreSQL URL.
+Look at the effect through `tester.engine`. Handlers on asyncpg need a PostgreSQL URL.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_participant.barrier.answers import Answer
-from saga_participant.barrier.entry import Command
+from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.delivery.execution import Execution
 from saga_participant.handling.containment import contained
 from saga_participant.participant import Participant
@@ -40,26 +39,57 @@ from saga_schemas.records import EMPTY_BYTES, Empty, Failure, read_own
 IN_MEMORY: Final = "sqlite+aiosqlite://"
 HOUR_US: Final = 3_600_000_000
 
-__all__ = ["Outcome", "ParticipantTester", "Reply"]
+__all__ = ["NoReply", "Outcome", "ParticipantTester", "Reply"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the participant answered."""
+    """A reply of the participant."""
 
     outcome: Outcome
     value: dict[str, Any]
     """The reply's record, as plain values."""
     failure: Failure | None
-    """With REJECTED and FAILED."""
+    """Code and message, with REJECTED and FAILED."""
     seq: int | None
+    """Orders the replies IN_PROGRESS."""
     row_run: int | None
+    """The run of the success that is reported, where it is newer than the command's."""
     to: CommandHeaders
-    """The command it answers."""
+    """The headers of the command that it answers."""
+
+
+class NoReply(AssertionError):  # reads like the fact it is
+    """The participant did not answer a command.
+
+    A participant is silent when nobody knows what became of a command, as after an external handler
+    raised, and when the command is of an older incarnation of the coordinator's database.
+
+    Example:
+        A test that expects silence:
+
+            with pytest.raises(NoReply):
+                await tester.action("print", PrintVoucher(customer="ada"))
+    """
 
 
 class ParticipantTester:
-    """One saga's commands against one participant. `replies` holds every answer, also those to earlier commands."""
+    """Sends the commands of one saga to one participant. Use it with `async with`.
+
+    Args:
+        participant: The participant under test. It is prepared on `database` while the block runs.
+        database: A SQLAlchemy URL or an engine. SQLite in memory, unless given.
+        tenant: The tenant of the commands.
+
+    Attributes:
+        saga_id: The saga that commands are of.
+        replies: Every reply so far, also those to earlier commands.
+
+    Example:
+        async with ParticipantTester(payment) as tester:
+            reply = await tester.action("charge", ChargeCard(order_id="o-1", account="a", amount=100))
+            assert reply.outcome is Outcome.SUCCEEDED
+    """
 
     def __init__(self, participant: Participant, *, database: AsyncEngine | str = IN_MEMORY, tenant: str = "default") -> None:
         self._participant = participant
@@ -67,7 +97,7 @@ class ParticipantTester:
         self._tenant = tenant
         self._stack = AsyncExitStack()
         self._execution: Execution | None = None
-        self._last: Command | None = None
+        self._last: ReceivedCommand | None = None
         self._version = 0
         self.saga_id: UUID = UUID(int=0)
         self.replies: list[Reply] = []
@@ -83,44 +113,77 @@ class ParticipantTester:
 
     @property
     def engine(self) -> AsyncEngine:
-        """The database the handlers work on."""
+        """The engine of the database that the handlers work on."""
         return self._running.database.engine
 
     def new_saga(self) -> UUID:
-        """Commands from now on are of another saga."""
+        """Begin a new saga: commands from now on are of it.
+
+        Returns:
+            Its id.
+        """
         self.saga_id = uuid7(time.time_ns() // 1000, os.urandom(10))
         return self.saga_id
 
-    async def action(
-        self, step: str, command: BaseModel, *, run: int = 1, expired: bool = False, incarnation: int = 1
-    ) -> Reply | None:
-        """Ask for a step's action; None is silence."""
-        return await self._ask(Kind.ACTION, step, command, run, expired, incarnation)
+    async def action(self, step: str, command: BaseModel, *, run: int = 1, expired: bool = False, incarnation: int = 1) -> Reply:
+        """Ask for a step's action.
+
+        Args:
+            step: The step's name, as in a definition.
+            command: The command, as the handler's model.
+            run: The run of the step. An operator's retry raises it.
+            expired: Whether the command comes after its expiry.
+            incarnation: The incarnation of the coordinator's database. Lower ones than before are refused.
+
+        Returns:
+            The reply to this command.
+
+        Raises:
+            NoReply: The participant was silent.
+        """
+        return self._answered(await self._ask(Kind.ACTION, step, command, run, expired, incarnation))
 
     async def compensation(
         self, step: str, command: BaseModel, *, run: int = 1, expired: bool = False, incarnation: int = 1
-    ) -> Reply | None:
-        """Ask for a step's compensation."""
-        return await self._ask(Kind.COMPENSATION, step, command, run, expired, incarnation)
+    ) -> Reply:
+        """Ask for a step's compensation. Arguments, result and errors are those of `action`."""
+        return self._answered(await self._ask(Kind.COMPENSATION, step, command, run, expired, incarnation))
 
-    async def resolve(self, step: str, *, run: int = 1, expired: bool = False, incarnation: int = 1) -> Reply | None:
-        """Ask what became of a step's action; if nothing did, nothing ever will."""
-        return await self._ask(Kind.RESOLVE, step, None, run, expired, incarnation)
+    async def resolve(self, step: str, *, run: int = 1, expired: bool = False, incarnation: int = 1) -> Reply:
+        """Ask what became of a step's action. Where nothing did, the step is fenced: nothing ever will.
 
-    async def redeliver(self) -> Reply | None:
-        """The last command again, as Kafka and coordinators do."""
+        Arguments, result and errors are those of `action`.
+        """
+        return self._answered(await self._ask(Kind.RESOLVE, step, None, run, expired, incarnation))
+
+    async def redeliver(self) -> Reply:
+        """Send the last command again, as Kafka and coordinators do.
+
+        Returns:
+            The reply to this delivery.
+
+        Raises:
+            NoReply: The participant was silent.
+        """
         assert self._last is not None, "nothing was delivered yet"
         headers = replace(self._last.headers, attempt=self._last.headers.attempt + 1, message_id=self._message_id())
-        return await self.deliver(replace(self._last, headers=headers))
+        return self._answered(await self.deliver(replace(self._last, headers=headers)))
 
-    async def deliver(self, command: Command) -> Reply | None:
-        """Any command."""
+    async def deliver(self, command: ReceivedCommand) -> Reply | None:
+        """Deliver a command as it is. Returns None when the participant is silent."""
         self._last = command
         answers = await self._running.deliver(command)
         replies = [self._read(answer) for answer in answers]
         self.replies += replies
         own = [reply for reply in replies if reply.to.message_id == command.headers.message_id]
         return own[-1] if own else None
+
+    def _answered(self, reply: Reply | None) -> Reply:
+        if reply is None:
+            assert self._last is not None
+            headers = self._last.headers
+            raise NoReply(f"the participant did not answer the {headers.kind.value} of {headers.step}, run {headers.run}")
+        return reply
 
     @property
     def _running(self) -> Execution:
@@ -153,7 +216,7 @@ class ParticipantTester:
             expiry_us=now_us + (-HOUR_US if expired else HOUR_US),
             token="tester",
         )
-        return await self.deliver(Command(headers=headers, payload=payload))
+        return await self.deliver(ReceivedCommand(headers=headers, payload=payload))
 
     def _message_id(self, incarnation: int = 1) -> str:
         self._version += 1

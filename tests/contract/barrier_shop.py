@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_participant.testing import ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from support.till.shop import GiveBack, Take, effects, make_till
+from support.till.shop import GiveBack, Take, effects, make_till, reply_or_silence
 
 WAYS = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
 on_postgresql = pytest.mark.parametrize("way", [way for way in WAYS if way.startswith("postgresql")], indirect=True)
@@ -37,10 +37,10 @@ class Shop:
 
     async def ask(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> Reply | None:
         if kind is Kind.ACTION:
-            return await self.tester.action("pay", Take(amount=1, mode=mode), run=run, **options)
+            return await reply_or_silence(self.tester.action("pay", Take(amount=1, mode=mode), run=run, **options))
         if kind is Kind.COMPENSATION:
-            return await self.tester.compensation("pay", GiveBack(amount=1, mode=mode), run=run, **options)
-        return await self.tester.resolve("pay", run=run, **options)
+            return await reply_or_silence(self.tester.compensation("pay", GiveBack(amount=1, mode=mode), run=run, **options))
+        return await reply_or_silence(self.tester.resolve("pay", run=run, **options))
 
     async def says(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> str | None:
         reply = await self.ask(kind, run, mode, **options)

@@ -12,7 +12,7 @@ from contract.barrier_shop import Small, columns_of
 from saga_participant import AnswerRefused, Failed, InProgress, Participant, Rejected, Step
 from saga_participant.testing import Outcome, ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from support.till.shop import HANDLES, SCHEMAS, GiveBack, Take, Taken, effect, effects, make_effects
+from support.till.shop import HANDLES, SCHEMAS, GiveBack, Take, Taken, effect, effects, make_effects, reply_or_silence
 
 TAKE, GIVE_BACK = Take(amount=1), GiveBack(amount=1)
 DOWN = Failed("bank_down", "try later", retry_after=timedelta(seconds=7))
@@ -55,10 +55,10 @@ class Gateway:
 
     async def ask(self, kind: Kind, run: int = 1, **options: Any) -> Reply | None:
         if kind is Kind.RESOLVE:
-            return await self.tester.resolve("pay", run=run, **options)
+            return await reply_or_silence(self.tester.resolve("pay", run=run, **options))
         if kind is Kind.ACTION:
-            return await self.tester.action("pay", TAKE, run=run, **options)
-        return await self.tester.compensation("pay", GIVE_BACK, run=run, **options)
+            return await reply_or_silence(self.tester.action("pay", TAKE, run=run, **options))
+        return await reply_or_silence(self.tester.compensation("pay", GIVE_BACK, run=run, **options))
 
     async def outcome(self, kind: Kind, run: int = 1, **options: Any) -> str | None:
         reply = await self.ask(kind, run, **options)
@@ -162,7 +162,7 @@ async def test_a_repeated_command_during_the_call_is_the_one_that_hears_of_the_f
     heard: list[Reply | None] = []
 
     async def again() -> None:
-        heard.append(await gateway.tester.redeliver())
+        heard.append(await reply_or_silence(gateway.tester.redeliver()))
 
     gateway.says = [again, DOWN]
     await gateway.ask(Kind.ACTION)

@@ -153,7 +153,7 @@ async def test_a_db_that_was_kept_is_no_db_for_the_next_handler(shop: Shop) -> N
 async def test_what_is_left_behind_says_nothing_between_the_handlers_end_and_the_commit(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from saga_participant.delivery import invocation, turn
+    from saga_participant.delivery import barrier_transaction, invocation
 
     left, perform = Left(), invocation.perform
 
@@ -162,7 +162,7 @@ async def test_what_is_left_behind_says_nothing_between_the_handlers_end_and_the
         await left.now()
         return ended
 
-    monkeypatch.setattr(turn, "perform", then_the_rest)
+    monkeypatch.setattr(barrier_transaction, "perform", then_the_rest)
     shop.told.on_db = left.behind
     reply = await shop.ask(Kind.ACTION)
     assert reply is not None

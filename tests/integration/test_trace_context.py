@@ -362,7 +362,7 @@ def test_a_participant_with_an_sdk_makes_a_process_span_and_the_reply_carries_it
     assert (span.name, span.kind, span.status.status_code) == ("process t.Do", SpanKind.CONSUMER, StatusCode.ERROR)
     assert span.parent is not None
     assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE, SPAN)
-    assert processing.hop.traceparent == f"00-{TRACE}-{span.context.span_id:016x}-01"
+    assert processing.reply_context.traceparent == f"00-{TRACE}-{span.context.span_id:016x}-01"
     assert dict(span.attributes or {}) == {
         "messaging.system": "kafka",
         "messaging.operation.type": "process",
@@ -400,11 +400,11 @@ def test_an_unsampled_command_makes_no_span_and_its_reply_stays_unsampled(sdk: W
     with sdk.tracing.process(command_with(UNSAMPLED), RECORD) as processing:
         processing.answered([], command_with(UNSAMPLED))
     assert sdk.kept.get_finished_spans() == ()
-    traceparent = processing.hop.traceparent or ""
+    traceparent = processing.reply_context.traceparent or ""
     assert (traceparent.split("-")[1], traceparent[-3:]) == (TRACE, "-00")
 
 
 def test_without_an_sdk_the_commands_own_context_goes_out_again() -> None:
     with Tracing("one", "saga.one").process(command_with(SAMPLED), RECORD) as processing:
         pass
-    assert processing.hop.traceparent in (None, SAMPLED)
+    assert processing.reply_context.traceparent in (None, SAMPLED)

@@ -10,25 +10,25 @@ from dataclasses import asdict, field, replace
 from typing import Any
 from uuid import UUID
 
-from saga_participant.barrier.table import Row
+from saga_participant.barrier.table import Row, RowState
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind
 from saga_schemas.record_class import record
 
 
 @record
-class Command:
-    """A command as it is kept for later: its headers and its framed value."""
+class ReceivedCommand:
+    """A command as it came, and as a row keeps it: its headers and its framed value."""
 
     headers: CommandHeaders
     payload: bytes
     value: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-    """The payload decoded under the newest schema, where that was just done."""
+    """The payload decoded under the newest schema. None: it comes out of a row and is not decoded yet."""
 
 
 @record
 class Stored:
-    """A reply as it is remembered: record name and framed value. Its headers are built from the command being answered."""
+    """A reply as the row remembers it: record name and framed value. Its headers come from the command."""
 
     record: str
     payload: bytes
@@ -36,23 +36,23 @@ class Stored:
 
 @record
 class Pending:
-    """While ACCEPTED: whom the end will answer."""
+    """While ACCEPTED: the commands that the end will answer."""
 
     action: CommandHeaders
-    undo: Command | None = None
-    """The compensation that wishes the action undone at its end."""
+    undo: ReceivedCommand | None = None
+    """The compensation that waits for the action's end."""
     note: str = ""
-    """What the handler said of the progress."""
-    asked: Command | None = None
-    """The newest command that is neither: a RESOLVE, or the action of a newer run."""
+    """The handler's note on the progress."""
+    asked: ReceivedCommand | None = None
+    """The newest command that is neither of them: a RESOLVE, or the action of a newer run."""
     call_us: int | None = None
-    """While a call elsewhere is under way, or has ended without an answer: which one, by the end of its first lease."""
+    """An external call that is under way, or ended without an answer, by the end of its first lease."""
 
     @property
     def newest(self) -> CommandHeaders:
-        """The command that the coordinator waits for, as far as this row has heard."""
+        """The newest command of the step that this row has seen: the coordinator waits for its answer."""
         others = [command.headers for command in (self.undo, self.asked) if command is not None]
-        return max((self.action, *others), key=place)
+        return max((self.action, *others), key=decision_order)
 
     def to_json(self) -> str:
         found = {
@@ -66,7 +66,10 @@ class Pending:
 
     @classmethod
     def from_json(cls, text: str) -> Pending | None:
-        """None when it is not one of ours: the row was edited by hand, or is of a later release. An earlier one lacks what is optional."""
+        """The other way. None when the kit did not write it: edited by hand, or of a later release.
+
+        An earlier release leaves out what is optional.
+        """
         try:
             found = json.loads(text)
             return cls(
@@ -100,19 +103,34 @@ class Entry:
 
     @property
     def called_elsewhere(self) -> bool:
-        """Its handler is at work elsewhere, or was, and nobody knows what came of it: so it cannot be called off."""
+        """An external call is under way, or its end is unknown: the work cannot be called off."""
         return self.pending is not None and (self.pending.call_us is not None or self.progress_seq == 0)
 
     @property
-    def work(self) -> Command | None:
-        """While ACCEPTED: the action's own command. None: the row does not say it."""
+    def work(self) -> ReceivedCommand | None:
+        """While ACCEPTED: the action's own command. None: the row does not hold it."""
         if self.pending is None or self.action_command is None:
             return None
-        return Command(headers=self.pending.action, payload=self.action_command)
+        return ReceivedCommand(headers=self.pending.action, payload=self.action_command)
 
     def forget_work(self) -> Entry:
-        """No longer accepted: nobody works on it and nobody waits for its end."""
+        """The entry without what is kept while work is accepted."""
         return replace(self, action_command=None, lease_until_us=None, pending=None)
+
+
+def provisional_entry(headers: CommandHeaders) -> Entry:
+    """The row that the claim makes where there is none.
+
+    It is what the table ends with. An action's is DONE, provisionally, until its handler has run.
+    """
+    state = RowState.DONE if headers.kind is Kind.ACTION else RowState.FENCED
+    return Entry(
+        saga_id=headers.saga_id,
+        step=headers.step,
+        tenant=headers.tenant,
+        row=Row(state=state, run=headers.run, incarnation=headers.incarnation),
+        expires_at_us=headers.expiry_us,
+    )
 
 
 def _plain(headers: CommandHeaders) -> dict[str, Any]:
@@ -123,18 +141,18 @@ def _headers(found: dict[str, Any]) -> CommandHeaders:
     return CommandHeaders(**(found | {"saga_id": UUID(found["saga_id"]), "kind": Kind(found["kind"])}))
 
 
-def _plain_command(command: Command | None) -> dict[str, Any] | None:
+def _plain_command(command: ReceivedCommand | None) -> dict[str, Any] | None:
     if command is None:
         return None
     return {"headers": _plain(command.headers), "payload": base64.b64encode(command.payload).decode()}
 
 
-def _command(found: dict[str, Any] | None) -> Command | None:
+def _command(found: dict[str, Any] | None) -> ReceivedCommand | None:
     if found is None:
         return None
-    return Command(headers=_headers(found["headers"]), payload=base64.b64decode(found["payload"]))
+    return ReceivedCommand(headers=_headers(found["headers"]), payload=base64.b64decode(found["payload"]))
 
 
-def place(headers: CommandHeaders) -> tuple[int, int, int]:
-    """Commands of a step in the order they were decided, however they come."""
+def decision_order(headers: CommandHeaders) -> tuple[int, int, int]:
+    """Orders the commands of a step as the coordinator decided them, in whatever order they come."""
     return headers.incarnation, headers.version, headers.attempt

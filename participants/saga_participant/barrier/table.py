@@ -49,7 +49,7 @@ class Row:
 
 
 @record
-class Command:
+class CommandFacts:
     """What the table looks at in a command."""
 
     kind: Kind
@@ -116,7 +116,7 @@ class Ending(StrEnum):
     ACCEPTED = "accepted"
 
 
-def decide(row: Row | None, command: Command) -> Verdict:
+def decide(row: Row | None, command: CommandFacts) -> Verdict:
     """The cell of the table for this row and this command."""
     if row is None:
         return _absent(command)
@@ -134,7 +134,7 @@ def decide(row: Row | None, command: Command) -> Verdict:
             return _closed(seen, command)
 
 
-def _absent(command: Command) -> Verdict:
+def _absent(command: CommandFacts) -> Verdict:
     if command.expired:
         return _answer(None, Outcome.EXPIRED)
     if command.kind is Kind.ACTION:
@@ -143,7 +143,7 @@ def _absent(command: Command) -> Verdict:
     return _answer(fenced, Outcome.NOTHING_TO_UNDO if command.kind is Kind.COMPENSATION else Outcome.FENCED)
 
 
-def _accepted(row: Row, command: Command) -> Verdict:
+def _accepted(row: Row, command: CommandFacts) -> Verdict:
     if command.run < row.run:
         return _answer(row, Outcome.IN_PROGRESS, Memory.PROGRESS)
     fences = command.kind is Kind.RESOLVE and command.fenceable
@@ -158,7 +158,7 @@ def _accepted(row: Row, command: Command) -> Verdict:
     return _answer(row, Outcome.IN_PROGRESS, Memory.PROGRESS)
 
 
-def _done(row: Row, command: Command) -> Verdict:
+def _done(row: Row, command: CommandFacts) -> Verdict:
     if command.kind is Kind.COMPENSATION and command.run >= row.run:
         return Verdict(task=Task.UNDO, row=row)
     if command.kind is Kind.COMPENSATION:  # an effect of a newer run: whoever asks must learn of it before it may be undone
@@ -166,7 +166,7 @@ def _done(row: Row, command: Command) -> Verdict:
     return _answer(_raised(row, command.run), Outcome.SUCCEEDED, Memory.ACTION)
 
 
-def _rejected(row: Row, command: Command) -> Verdict:
+def _rejected(row: Row, command: CommandFacts) -> Verdict:
     newer = command.run > row.run
     if command.kind is Kind.COMPENSATION:
         kept = row if command.run < row.run else _fence(row, command.run)
@@ -178,7 +178,7 @@ def _rejected(row: Row, command: Command) -> Verdict:
     return _answer(_fence(row, command.run), Outcome.FENCED)
 
 
-def _closed(row: Row, command: Command) -> Verdict:
+def _closed(row: Row, command: CommandFacts) -> Verdict:
     if command.kind is Kind.ACTION and command.run > row.run:
         return Verdict(task=Task.ACT, row=row)
     row = _raised(row, command.run)
@@ -189,7 +189,7 @@ def _closed(row: Row, command: Command) -> Verdict:
     return _answer(row, Outcome.NOTHING_TO_UNDO)
 
 
-def acted(before: Row | None, command: Command, ending: Ending) -> tuple[Row | None, Outcome]:
+def acted(before: Row | None, command: CommandFacts, ending: Ending) -> tuple[Row | None, Outcome]:
     """What an action's handler leads to. A technical failure is a hint and leaves everything as it was, but for the incarnation that
     the row has seen."""
     incarnation = max(command.incarnation, before.incarnation if before else 0)
@@ -204,7 +204,7 @@ def acted(before: Row | None, command: Command, ending: Ending) -> tuple[Row | N
             return None if before is None else replace(before, incarnation=incarnation), Outcome.FAILED
 
 
-def undid(before: Row, command: Command, ending: Ending) -> tuple[Row, Outcome]:
+def undid(before: Row, command: CommandFacts, ending: Ending) -> tuple[Row, Outcome]:
     """What a compensation's handler leads to. A failure or a no leaves the effect where it is, and the row with it, but for the
     incarnation that it has seen."""
     seen = replace(before, incarnation=max(command.incarnation, before.incarnation))
@@ -233,7 +233,7 @@ def may_answer(row: Row | None, run: int) -> bool:
     return row is not None and row.state is RowState.ACCEPTED and row.run == run
 
 
-def handled_before(row: Row | None, command: Command) -> bool:
+def handled_before(row: Row | None, command: CommandFacts) -> bool:
     """Whether the row shows that an earlier delivery of this command, or of another attempt at it, was taken up.
 
     An action that comes after the fence was not: somebody forbade it, nobody ran it.
@@ -253,7 +253,7 @@ def handled_before(row: Row | None, command: Command) -> bool:
             return row.state is RowState.FENCED
 
 
-def row_run_of(row: Row | None, command: Command, outcome: Outcome) -> int | None:
+def row_run_of(row: Row | None, command: CommandFacts, outcome: Outcome) -> int | None:
     """What `ce_sagarowrun` says: the row's run, where a success of a newer run than the command's is reported."""
     return row.run if row is not None and outcome is Outcome.SUCCEEDED and row.run > command.run else None
 

@@ -18,9 +18,9 @@ from saga_messaging.background import backoff, happened, until
 from saga_messaging.broker import Broker, BrokerError, Consumer, PositionLost, TopicPartition
 from saga_messaging.clock import Clock
 from saga_messaging.reading import Reach, ReadingWatch
-from saga_participant.consuming.keyed_workers import KeyedWorkers, OffsetTracker, hints
+from saga_participant.consuming.keyed_workers import KeyedWorkers, OffsetTracker, uncommitted_offsets
 from saga_participant.database.transactions import HANDLER_LIMIT_S
-from saga_participant.telemetry.error_places import where
+from saga_participant.telemetry.error_location import one_line
 from saga_participant.telemetry.metrics import Metrics
 
 POLL_S: Final = 0.5
@@ -70,8 +70,8 @@ class CommandLoop:
                 failures = 0
             except Exception as error:  # BrokerError, or whatever else a client library raises: a fresh consumer is the answer
                 failures += 1
-                said = error if isinstance(error, BrokerError) else f"{type(error).__name__} at {where(error)}"
-                _LOG.warning("commands cannot be read: %s", said)
+                problem = error if isinstance(error, BrokerError) else one_line(error)
+                _LOG.warning("commands cannot be read: %s", problem)
                 pause = backoff(failures, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, jitter=random.random())
                 await happened(stop, self.clock, pause)
         if not self._drained:  # told to stop while there was no consumer
@@ -197,7 +197,11 @@ class CommandLoop:
 
     async def _commit(self, consumer: Consumer) -> None:
         """A hint; failing is harmless."""
-        offsets = {at: offset for at, offset in hints(self._trackers, self._committed).items() if at in consumer.assignment()}
+        offsets = {
+            at: offset
+            for at, offset in uncommitted_offsets(self._trackers, self._committed).items()
+            if at in consumer.assignment()
+        }
         if not offsets:
             return
         try:

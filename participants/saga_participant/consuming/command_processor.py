@@ -19,17 +19,17 @@ from saga_messaging.background import backoff
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.clock import Clock
 from saga_participant.barrier.answers import Answer, unreadable
-from saga_participant.barrier.entry import Command
+from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.consuming.dead_letters import DeadLetters
-from saga_participant.consuming.keyed_workers import Later
+from saga_participant.consuming.keyed_workers import Deferred
 from saga_participant.consuming.reply_sender import ReplySender
 from saga_participant.consuming.schema_topic import SchemaTopic
 from saga_participant.delivery.execution import Execution
 from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.telemetry.command_log import CommandLog, log_of
-from saga_participant.telemetry.error_places import where
+from saga_participant.telemetry.error_location import one_line
 from saga_participant.telemetry.metrics import Metrics
-from saga_participant.telemetry.tracing import Hop, Tracing
+from saga_participant.telemetry.tracing import TraceContext, Tracing
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.headers import CommandHeaders, UnsupportedProtocol
 from saga_schemas.ids import saga_key
@@ -60,22 +60,22 @@ class CommandProcessor:
     reply_topic: str
     source: str
 
-    async def serve(self, record: Record) -> Acknowledged | Later | None:
+    async def serve(self, record: Record) -> Acknowledged | Deferred | None:
         """The record's offset may move on when what it gives is done, or at once."""
         started = self.clock.monotonic_s()
         if self.metrics.at_work() <= 1:
             self.metrics.finished_at_s = started
-        sent: Acknowledged | Later | None = None
+        sent: Acknowledged | Deferred | None = None
         try:
             sent = await self._serve(record)
         except Exception as error:  # a bug of ours must not stop the participant: the coordinator asks again
             self._no_reply(_LOG, record, error)
-        self.metrics.commands += not isinstance(sent, Later)
+        self.metrics.commands += not isinstance(sent, Deferred)
         self.metrics.finished_at_s = self.clock.monotonic_s()
         self.metrics.busy_seconds += self.metrics.finished_at_s - started
         return sent
 
-    async def _serve(self, record: Record) -> Acknowledged | Later | None:
+    async def _serve(self, record: Record) -> Acknowledged | Deferred | None:
         try:
             envelope = read_command_envelope(record)
             headers = envelope.headers
@@ -90,26 +90,26 @@ class CommandProcessor:
             await self.dead_letters.send(record, bad)
             return None
         try:
-            return await self._work(Command(headers=headers, payload=payload.framed, value=payload.value), record)
+            return await self._work(ReceivedCommand(headers=headers, payload=payload.framed, value=payload.value), record)
         except Exception as error:
             self._no_reply(log_of(headers), record, error)
             return None
 
-    def _unreadable(self, bad: UnreadableCommand) -> Acknowledged | Later | None:
+    def _unreadable(self, bad: UnreadableCommand) -> Acknowledged | Deferred | None:
         handled = self._reader(bad.headers) is not None
         if handled and isinstance(bad.cause, UnknownSchema):
             known = self.schemas.expect(bad.cause.schema_id)
             if known is not None:
-                return Later(when=known)
+                return Deferred(until=known)
         log_of(bad.headers).error("unreadable command: %s", bad)
-        return self.send((unreadable(bad.headers, bad, handled=handled),), Hop())
+        return self.send((unreadable(bad.headers, bad, handled=handled),), TraceContext())
 
     def _no_reply(self, log: logging.Logger | CommandLog, record: Record, error: Exception) -> None:
         self.metrics.silent += 1
         at = (record.topic, record.partition, record.offset)
-        log.error("no reply: %s at %s; topic=%s partition=%d offset=%d", type(error).__name__, where(error), *at)
+        log.error("no reply: %s; topic=%s partition=%d offset=%d", one_line(error), *at)
 
-    async def _work(self, command: Command, record: Record) -> Acknowledged | None:
+    async def _work(self, command: ReceivedCommand, record: Record) -> Acknowledged | None:
         headers = command.headers
         self.metrics.duplicates += headers.attempt > 1
         with self.tracing.process(headers, record) as processing:
@@ -117,9 +117,9 @@ class CommandProcessor:
             processing.answered(answers, headers)
         if not answers:
             self.metrics.silent += 1
-        return self.send(answers, processing.hop)
+        return self.send(answers, processing.reply_context)
 
-    async def _deliver(self, command: Command) -> tuple[Answer, ...]:
+    async def _deliver(self, command: ReceivedCommand) -> tuple[Answer, ...]:
         turn = losses = 0
         while True:
             try:
@@ -138,7 +138,7 @@ class CommandProcessor:
         finally:
             self.metrics.waiting -= 1
 
-    def send(self, answers: Sequence[Answer], hop: Hop) -> Acknowledged | None:
+    def send(self, answers: Sequence[Answer], trace: TraceContext) -> Acknowledged | None:
         """On their way, in this order."""
         for answer in answers:
             self.metrics.answered(answer.outcome)
@@ -149,8 +149,8 @@ class CommandProcessor:
                     topic=self.reply_topic,
                     source=self.source,
                     time_us=now_us,
-                    traceparent=hop.traceparent,
-                    tracestate=hop.tracestate,
+                    traceparent=trace.traceparent,
+                    tracestate=trace.tracestate,
                 )
                 for answer in answers
             ]

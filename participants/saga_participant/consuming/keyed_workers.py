@@ -1,7 +1,8 @@
-"""Commands in hand: several keys at once, order per key, and up to which offset each partition is finished.
+"""Commands in hand: several keys at once, in order per key, and how far each partition is finished.
 
-A command is finished when its replies were acknowledged; its worker and its key go on as soon as they are handed over. What is committed
-is the lowest unfinished offset: after a crash some finished commands come again, and their rows answer.
+A command is finished when its replies are acknowledged. Its worker and its key go on as soon as the
+replies are handed over. The lowest unfinished offset is committed: after a crash some finished commands
+come again, and their rows answer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from saga_schemas.record_class import record
 
 @dataclass(slots=True, eq=False)
 class OffsetTracker:
-    """The offsets of one partition since it was sought. After a rebalance a new one is opened and the old one counts for nothing."""
+    """The offsets of one partition since a seek. After a rebalance a new tracker takes the place of the old."""
 
     next_offset: int
     """Behind the last record taken."""
@@ -55,14 +56,14 @@ _LOG: Final = logging.getLogger("saga_participant")
 
 
 @record
-class Later:
-    """The record cannot be worked on yet: it is taken up again when this is done. Meanwhile its worker and its key go on."""
+class Deferred:
+    """The record cannot be worked on before `until` is done. Meanwhile its worker and its key go on."""
 
-    when: asyncio.Future[None]
+    until: asyncio.Future[None]
 
 
-Work = Callable[[Record], Awaitable[asyncio.Future[None] | Later | None]]
-"""Works on a record; gives what has to be done before the record is finished, where there is something."""
+Work = Callable[[Record], Awaitable[asyncio.Future[None] | Deferred | None]]
+"""Works on a record. Returns a future that is done when the record is finished; None: it is finished."""
 
 
 class KeyedWorkers:
@@ -72,7 +73,7 @@ class KeyedWorkers:
         self._work = work
         self._workers = workers
         self._capacity = capacity
-        self._lanes: dict[bytes, deque[InHand]] = {}
+        self._queues: dict[bytes, deque[InHand]] = {}
         self._ready: asyncio.Queue[bytes] = asyncio.Queue()
         self._room = asyncio.Event()
         self._room.set()
@@ -86,14 +87,14 @@ class KeyedWorkers:
         """Workers that ended and were replaced."""
 
     async def run(self) -> None:
-        """Until cancelled. A worker that ends before is replaced; whatever it was working on is given up, and comes again."""
+        """Run until cancelled. A worker that ends before is replaced, and its command comes again."""
         team = {asyncio.create_task(self._worker()) for _ in range(self._workers)}
         try:
             while True:
                 ended, team = await asyncio.wait(team, return_when=asyncio.FIRST_COMPLETED)
                 for worker in ended:
                     self.replaced += 1
-                    _LOG.error("a worker ended (%s) and is replaced", _why(worker))
+                    _LOG.error("a worker ended (%s) and is replaced", _end_of(worker))
                     team.add(asyncio.create_task(self._worker()))
         finally:
             self._stopping = True
@@ -107,15 +108,15 @@ class KeyedWorkers:
         self._idle.clear()
         if self.room <= 0:
             self._room.clear()
-        self._line_up(InHand(record=record, tracker=tracker))
+        self._enqueue(InHand(record=record, tracker=tracker))
 
-    def _line_up(self, one: InHand) -> None:
+    def _enqueue(self, one: InHand) -> None:
         key = one.record.key or b""
-        lane = self._lanes.get(key)
-        if lane is not None:
-            lane.append(one)
+        queue = self._queues.get(key)
+        if queue is not None:
+            queue.append(one)
             return
-        self._lanes[key] = deque((one,))
+        self._queues[key] = deque((one,))
         self._ready.put_nowait(key)
 
     @property
@@ -132,11 +133,11 @@ class KeyedWorkers:
     async def _worker(self) -> None:
         while True:
             key = await self._ready.get()
-            lane = self._lanes[key]
-            one = lane.popleft()
+            queue = self._queues[key]
+            one = queue.popleft()
             self.at_work += 1
             try:
-                rest = await self._work(one.record)  # when this, or the rest, is cancelled the record stays unfinished
+                pending = await self._work(one.record)  # when this, or what is pending, is cancelled the record stays unfinished
             except BaseException:
                 if not self._stopping:  # nobody is told of it: the coordinator asks again
                     self._next(key)
@@ -145,25 +146,25 @@ class KeyedWorkers:
             finally:
                 self.at_work -= 1
             self._next(key)
-            if rest is None:
+            if pending is None:
                 self._finish(one)
-            elif isinstance(rest, Later):
-                rest.when.add_done_callback(partial(self._again, one))
+            elif isinstance(pending, Deferred):
+                pending.until.add_done_callback(partial(self._enqueue_again, one))
             else:
-                rest.add_done_callback(partial(self._finish_with, one))
+                pending.add_done_callback(partial(self._finish_with, one))
 
-    def _again(self, one: InHand, when: asyncio.Future[None]) -> None:
+    def _enqueue_again(self, one: InHand, when: asyncio.Future[None]) -> None:
         if not when.cancelled():
-            self._line_up(one)
+            self._enqueue(one)
 
     def _next(self, key: bytes) -> None:
-        if self._lanes[key]:
+        if self._queues[key]:
             self._ready.put_nowait(key)
         else:
-            del self._lanes[key]
+            del self._queues[key]
 
-    def _finish_with(self, one: InHand, rest: asyncio.Future[None]) -> None:
-        if not rest.cancelled():
+    def _finish_with(self, one: InHand, pending: asyncio.Future[None]) -> None:
+        if not pending.cancelled():
             self._finish(one)
 
     def _finish(self, one: InHand) -> None:
@@ -174,11 +175,13 @@ class KeyedWorkers:
             self._idle.set()
 
 
-def _why(worker: asyncio.Task[None]) -> str:
+def _end_of(worker: asyncio.Task[None]) -> str:
     return "CancelledError" if worker.cancelled() else type(worker.exception()).__name__
 
 
-def hints(trackers: Mapping[TopicPartition, OffsetTracker], committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+def uncommitted_offsets(
+    trackers: Mapping[TopicPartition, OffsetTracker], committed: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
     """What is finished and not committed yet."""
     finished = {position: tracker.finished_up_to for position, tracker in trackers.items()}
     return {position: offset for position, offset in finished.items() if committed.get(position) != offset}

@@ -55,7 +55,7 @@ class SchemaTopic:
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _learnt: int = 0
     _refused: set[tuple[int, int]] = field(default_factory=set)
-    _said: str = ""
+    _last_problem: str = ""
 
     def expect(self, schema_id: int) -> asyncio.Future[None] | None:
         """Done when the schema is known, or it is in vain to wait any longer; None where it is in vain already."""
@@ -85,12 +85,12 @@ class SchemaTopic:
         try:
             await read_whole(self.broker, self.topic, self._take, limit_s=READ_LIMIT_S)
         except Exception as error:  # BrokerError, or whatever else a client library raises
-            said = str(error) if isinstance(error, BrokerError) else type(error).__name__
-            if said != self._said:
-                _LOG.warning("schemas come from the files alone: %s", said)
-            self._said = said
+            problem = str(error) if isinstance(error, BrokerError) else type(error).__name__
+            if problem != self._last_problem:
+                _LOG.warning("schemas come from the files alone: %s", problem)
+            self._last_problem = problem
         else:
-            self._said = ""
+            self._last_problem = ""
         self._settle()
 
     def _settle(self) -> None:

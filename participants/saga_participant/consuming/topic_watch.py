@@ -29,7 +29,7 @@ class TopicWatch:
     sender: ReplySender
     loop: CommandLoop
     clock: Clock
-    _said: str = ""
+    _last_problem: str = ""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -43,13 +43,13 @@ class TopicWatch:
             await self._ensure()
             await self.loop.look()
         except Exception as error:  # BrokerError, or whatever else a client library raises: the next look tries again
-            said = str(error) if isinstance(error, BrokerError) else type(error).__name__
-            said = f"forbidden: {said}" if isinstance(error, TopicForbidden) else said
-            if said != self._said:
-                _LOG.error("topics: %s", said)
-            self._said = said
+            problem = str(error) if isinstance(error, BrokerError) else type(error).__name__
+            problem = f"forbidden: {problem}" if isinstance(error, TopicForbidden) else problem
+            if problem != self._last_problem:
+                _LOG.error("topics: %s", problem)
+            self._last_problem = problem
             return
-        self._said = ""
+        self._last_problem = ""
 
     async def _ensure(self) -> None:
         held = await self.broker.partitions(self.topics)

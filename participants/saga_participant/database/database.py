@@ -48,12 +48,15 @@ def session_settings(limit_s: float) -> dict[str, str]:
 
 
 @dataclass(slots=True, eq=False)
-class _Held:
-    """One connection of the engine, and asyncpg's under it: finding that one costs as much as the rest of beginning a transaction."""
+class _PooledConnection:
+    """One connection of the engine, and asyncpg's connection under it.
+
+    Finding asyncpg's connection costs as much as the rest of beginning a transaction.
+    """
 
     connection: AsyncConnection
     pool: object
-    """The engine's, when it was asked for. One that was disposed since would keep the connection open for nobody."""
+    """The engine's pool of then. A pool that was disposed since would keep the connection open for nobody."""
     _bare: BareConnection | None = None
 
     async def asyncpg(self) -> BareConnection:
@@ -74,7 +77,7 @@ class Database:
         self.has_asyncpg = self.engine.dialect.driver == "asyncpg"
         self.workers = POSTGRES_WORKERS if self.dialect == "postgresql" else 1
         self._single = asyncio.Lock()
-        self._idle: list[_Held] = []
+        self._idle: list[_PooledConnection] = []
         self._watch = Watch(self.engine)
         if self.dialect == "sqlite":
             event.listen(self.engine.sync_engine, "invalidate", self._cut_off)
@@ -87,86 +90,89 @@ class Database:
             Unavailable: no connection, or the database does not begin a transaction.
         """
         async with self._single if self.dialect == "sqlite" else contextlib.nullcontext():
-            held = await self._connect()
-            transaction = await self._started(held, bare)
+            pooled = await self._connect()
+            transaction = await self._started(pooled, bare)
             try:
                 yield transaction
             finally:
-                if not self._kept(held, transaction):
-                    await asyncio.shield(self._put_back(held, transaction))
+                if not self._kept(pooled, transaction):
+                    await asyncio.shield(self._put_back(pooled, transaction))
 
     async def close(self) -> None:
-        """Give back what is held; an engine that was given stays the giver's."""
+        """Close idle connections, and the engine where it is the kit's own."""
         self._watch.stop()
         if self.dialect == "sqlite":
             event.remove(self.engine.sync_engine, "invalidate", self._cut_off)
         idle, self._idle = self._idle, []
-        for held in idle:
-            await held.connection.close()
+        for pooled in idle:
+            await pooled.connection.close()
         if self._own:
             await self.engine.dispose()
 
-    async def _connect(self) -> _Held:
+    async def _connect(self) -> _PooledConnection:
         if self._idle:
             return self._idle.pop()
         try:
             pool = self.engine.pool
-            return _Held(await self.engine.connect(), pool)
+            return _PooledConnection(await self.engine.connect(), pool)
         except Exception as error:
             raise Unavailable(f"no connection to the database ({type(error).__name__})") from error
 
-    async def _started(self, held: _Held, bare: bool) -> Transaction:
+    async def _started(self, pooled: _PooledConnection, bare: bool) -> Transaction:
         transaction: Transaction
         try:
             if self.dialect == "sqlite":
-                transaction = SqliteTransaction(held.connection)
+                transaction = SqliteTransaction(pooled.connection)
             elif bare and self.has_asyncpg:
-                transaction = AsyncpgTransaction(await held.asyncpg())
+                transaction = AsyncpgTransaction(await pooled.asyncpg())
             else:
-                transaction = PostgresTransaction(held.connection)
+                transaction = PostgresTransaction(pooled.connection)
             await transaction.start()
         except BaseException as error:
-            await asyncio.shield(self._lose(held))
+            await asyncio.shield(self._lose(pooled))
             if out_of_reach(error):
                 raise Unavailable(f"the database does not begin a transaction ({type(error).__name__})") from error
             raise
         return transaction
 
-    async def _put_back(self, held: _Held, transaction: Transaction) -> None:
-        """Whatever happened, nothing stays open: what cannot be rolled back in time is thrown away."""
+    async def _put_back(self, pooled: _PooledConnection, transaction: Transaction) -> None:
+        """Roll back, and return the connection. What cannot be rolled back in time is thrown away."""
         try:
             async with asyncio.timeout(CLEANUP_S):
                 await transaction.rollback()
         except Exception:
-            await self._lose(held)
+            await self._lose(pooled)
             return
         if transaction.lost():
-            await self._lose(held)
+            await self._lose(pooled)
             return
-        if transaction.spoilt or held.pool is not self.engine.pool:
-            await _discard(held.connection)
+        if transaction.spoilt or pooled.pool is not self.engine.pool:
+            await _discard(pooled.connection)
             return
-        if not self._kept(held, transaction):
-            await held.connection.close()
+        if not self._kept(pooled, transaction):
+            await pooled.connection.close()
 
-    def _kept(self, held: _Held, transaction: Transaction) -> bool:
-        """For the next transaction, past SQLAlchemy's pool."""
-        keep = self._own and transaction.reusable and held.pool is self.engine.pool and len(self._idle) < self.workers
+    def _kept(self, pooled: _PooledConnection, transaction: Transaction) -> bool:
+        """Keep the connection for the next transaction, past SQLAlchemy's pool, where that can be."""
+        keep = self._own and transaction.reusable and pooled.pool is self.engine.pool and len(self._idle) < self.workers
         if keep:
-            self._idle.append(held)
+            self._idle.append(pooled)
         return keep
 
     def _cut_off(self, connection: Any, *_: object) -> None:
-        """Before SQLAlchemy closes a SQLite connection that was cut off: a statement in it goes on in its thread, and a closed connection
-        keeps the database locked for as long as anybody holds a cursor of it. So it is interrupted, and its transaction ended, first."""
+        """End the transaction before SQLAlchemy closes a SQLite connection that was cut off.
+
+        A statement goes on in its thread. A closed connection keeps the database locked for as long as
+        anybody holds a cursor of it. So the statement is interrupted and the transaction ended first.
+        """
         with contextlib.suppress(Exception):
             await_only(connection.driver_connection.interrupt())
             await_only(connection.driver_connection.rollback())
 
-    async def _lose(self, held: _Held) -> None:
-        """Where one connection is gone the others that wait in the pool probably are too: our own pool starts afresh."""
-        await _discard(held.connection)
-        if self._own and self.dialect == "postgresql" and held.pool is self.engine.pool:
+    async def _lose(self, pooled: _PooledConnection) -> None:
+        """Throw the connection away. The others in the pool are probably gone too: our own pool starts afresh."""
+        await _discard(pooled.connection)
+        if self._own and self.dialect == "postgresql" and pooled.pool is self.engine.pool:
             idle, self._idle = self._idle, []
             for other in idle:
                 await _discard(other.connection)

@@ -90,10 +90,10 @@ def unsent(error: BaseException) -> bool:
 
 
 def _sqlite_fate(message: str) -> Fate:
-    said = message.lower()
-    if any(word in said for word in _SQLITE_COLLISION):
+    lowered = message.lower()
+    if any(word in lowered for word in _SQLITE_COLLISION):
         return Fate.COLLISION
-    return Fate.AWAY if any(word in said for word in _SQLITE_AWAY) else Fate.OURS
+    return Fate.AWAY if any(word in lowered for word in _SQLITE_AWAY) else Fate.OURS
 
 
 def _is_asyncpg(error: BaseException) -> bool:

@@ -1,8 +1,9 @@
-"""Who may speak on the kit's session, and what: the rule behind every `db` (guarded.py).
+"""Who may use the kit's session, and for what: the rule behind every `db` (guarded.py).
 
-As long as the handler runs, anybody may who was given its `db`, but nobody may end the transaction. When the handler has ended only the kit
-may: what was left behind (a task, a reference, a cursor) is refused, for the session commits next and then belongs to another command.
-The kit is told apart by the run that its code is part of (handler_run.py): none, or that of whoever opened the transaction.
+While the handler runs, everybody who was given its `db` may use it, but nobody may end the transaction.
+When the handler has ended, only the kit may. What was left behind (a task, a reference, a cursor) is
+refused, since the session commits next and then serves another command. The kit is told apart by the run
+that its code is part of (handler_run.py): none, or that of the code that opened the transaction.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from saga_participant.handling.handler_run import RUNNING
 
 _KEY: Final = "saga_participant_guard"
 _SPACE: Final = r"(?>(?:\s|--[^\n]*\n|/\*.*?\*/|;)*)"
-"""What may stand in front of a statement. Atomic, so that there is one way to read it: trying all of them takes minutes for 25 comments."""
+"""What may stand in front of a statement. Atomic: with several ways to read it, 25 comments take minutes."""
 _ENDS: Final = re.compile(
     _SPACE
     + r"(?:commit|end|abort|begin|start\s+transaction|prepare\s+transaction|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
-"""A savepoint is the handler's own business. A COMMIT behind another statement of the same text is found at the saving."""
+"""A savepoint is the handler's own. A COMMIT behind another statement of the same text is found at `save`."""
 _LEAVES: Final = re.compile(
     _SPACE + r"(?:set\s+(?!local\b|constraints\b|transaction\b)|reset\b|listen\b|prepare\b|load\b|discard\b|deallocate\b"
     r"|create\s+(?:(?:global|local)\s+)?temp(?:orary)?\b)",
@@ -42,28 +43,31 @@ _LONGEST_CACHED: Final = 4096
 ENDED: Final = "a handler's db was used after the handler had ended; await what uses it before returning"
 
 
-class Leads(Enum):
-    """What a statement leads to."""
+class StatementEffect(Enum):
+    """What a handler's statement does beside its work."""
 
     NOTHING = "nothing"
-    THE_END = "the end"
-    """Of the transaction."""
-    A_REST = "a rest"
-    """In the session."""
+    ENDS_TRANSACTION = "ends the transaction"
+    CHANGES_SESSION = "changes the session"
+    """It leaves something in the session that the end of the transaction does not take back."""
 
 
-def leads_to(statement: str) -> Leads:
-    """By its text."""
-    return _remembered(statement) if len(statement) <= _LONGEST_CACHED else _found(statement)
+def effect_of(statement: str) -> StatementEffect:
+    """The effect of a statement, by its text."""
+    return _cached_effect(statement) if len(statement) <= _LONGEST_CACHED else _effect(statement)
 
 
-def _found(statement: str) -> Leads:
+def _effect(statement: str) -> StatementEffect:
     if _ENDS.match(statement):
-        return Leads.THE_END
-    return Leads.A_REST if _LEAVES.match(statement) or _LEAVES_INSIDE.search(statement) else Leads.NOTHING
+        return StatementEffect.ENDS_TRANSACTION
+    return (
+        StatementEffect.CHANGES_SESSION
+        if _LEAVES.match(statement) or _LEAVES_INSIDE.search(statement)
+        else StatementEffect.NOTHING
+    )
 
 
-_remembered: Final = lru_cache(maxsize=512)(_found)
+_cached_effect: Final = lru_cache(maxsize=512)(_effect)
 """Reading a statement of 370 characters takes 18 us and one of 3,500 takes 170 us, of some 900 us that
 a command costs its participant; remembered, 0.2 us. A handler's statements are the same each time.
 """
@@ -93,13 +97,16 @@ class Guard:
         self._streams: list[Any] = []
         self._runs: set[object] = set()
         self._before: set[object] = set()
-        """The runs that speak on it while it is lent, and that did while it was lent before: an action and its undo may share one."""
+        """The runs that use the session while it is lent, and those that used it while it was lent before.
+
+        An action and its compensation may share a transaction.
+        """
         self.lent = False
         """A handler has it."""
         self.spoilt = False
-        """The handler left something behind that a transaction's end does not take back: the session is not to be used again."""
+        """The handler changed the session for good: it is not used again."""
         self.torn = False
-        """SQLAlchemy was told to end the transaction, and was stopped on the way: it takes it for ended, the database does not."""
+        """SQLAlchemy was told to end the transaction, and was stopped: for it alone the transaction is over."""
 
     def used(self) -> None:
         """Raises when the handler has ended."""
@@ -113,10 +120,10 @@ class Guard:
         """Before a statement of the handler's."""
         self.used()
         if isinstance(statement, str):
-            match leads_to(statement):
-                case Leads.THE_END:
+            match effect_of(statement):
+                case StatementEffect.ENDS_TRANSACTION:
                     refuse("execute(COMMIT, ROLLBACK or BEGIN)")
-                case Leads.A_REST:
+                case StatementEffect.CHANGES_SESSION:
                     self.spoilt = True
 
     @contextlib.contextmanager
@@ -131,8 +138,11 @@ class Guard:
             self._runs.clear()
 
     async def close_streams(self) -> None:
-        """What was left open would be read on in the middle of somebody else's statement; on SQLite it would keep its connection at what
-        the database was then, and from writing for ever."""
+        """Close the cursors that the handler left open.
+
+        They would be read on in the middle of somebody else's statement. On SQLite they would keep the
+        connection at an old state of the database, and from writing.
+        """
         streams, self._streams = self._streams, []
         for cursor in streams:
             with contextlib.suppress(Exception):

@@ -1,4 +1,4 @@
-"""`answer(…)`: how the block of an answer given later says what it is. It is checked in the line that says it."""
+"""`answer(…)` of an `answering` block. Its value is checked in the line that gives it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from saga_participant.barrier.answers import failure
 from saga_participant.barrier.entry import Stored
 from saga_participant.barrier.table import Ending
-from saga_participant.delivery.invocation import Ended
+from saga_participant.delivery.invocation import HandlerResult
 from saga_participant.handling.registry import Route
 from saga_participant.outcomes import Failed, InProgress, Rejected
 from saga_schemas.codec import encode
@@ -21,41 +21,47 @@ _INSTEAD: Final[dict[type, str]] = {
 
 
 class AnswerLater(Protocol):
-    """Takes the action's reply, nothing where the action has none, or `Rejected(code, message)`.
+    """The `answer` of an `answering` block: call it once, with what becomes of the accepted work.
 
-    TypeError when it is something else, EncodingFailed when the reply does not fit its schema, RuntimeError when it is called twice.
+    Args:
+        value: The action's reply, nothing where the action has none, or `Rejected(code, message)`.
+
+    Raises:
+        TypeError: It is anything else.
+        EncodingFailed: The reply does not fit its schema.
+        RuntimeError: It is called a second time.
     """
 
     def __call__(self, value: BaseModel | Rejected | None = None, /) -> None: ...
 
 
-class Said:
-    """What `answer(…)` was called with."""
+class AnswerCall:
+    """The `answer` of one block, and what it was called with."""
 
     def __init__(self, route: Route) -> None:
         self._route = route
-        self._ended: Ended | None = None
+        self._result: HandlerResult | None = None
 
     def __call__(self, value: BaseModel | Rejected | None = None, /) -> None:
-        if self._ended is not None:
+        if self._result is not None:
             raise RuntimeError("answer() was called twice in one answering block")
-        self._ended = self._read(value)
+        self._result = self._read(value)
 
     @property
-    def ended(self) -> Ended:
-        if self._ended is None:
+    def result(self) -> HandlerResult:
+        if self._result is None:
             raise RuntimeError("the answering block ended without calling answer(): nothing was recorded")
-        return self._ended
+        return self._result
 
-    def _read(self, value: object) -> Ended:
+    def _read(self, value: object) -> HandlerResult:
         binding = self._route.reply
         if isinstance(value, Rejected):
-            return Ended(ending=Ending.REJECTED, content=failure(value.code, value.message))
+            return HandlerResult(ending=Ending.REJECTED, content=failure(value.code, value.message))
         if binding is None and value is None:
-            return Ended(ending=Ending.DONE)
+            return HandlerResult(ending=Ending.DONE)
         if binding is None or not isinstance(value, binding.model):
             wanted = "nothing" if binding is None else binding.model.__name__
             instead = _INSTEAD.get(type(value), "")
             raise TypeError(f"answer() takes {wanted} or Rejected here, not {type(value).__name__}{instead}")
         content = Stored(record=binding.schema.full_name, payload=encode(binding.schema, binding.to_value(value)))
-        return Ended(ending=Ending.DONE, content=content)
+        return HandlerResult(ending=Ending.DONE, content=content)

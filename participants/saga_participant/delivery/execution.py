@@ -1,7 +1,10 @@
-"""Carrying a command through the barrier: turns, commits, calls outside a transaction, and what may be said afterwards.
+"""Serving commands through the barrier: transaction, commit, answer.
 
-An answer leaves here only after its transaction is known to have committed. What is ambiguous (a commit without an answer from the
-database, an external call that ended in an exception) is answered by silence: the coordinator asks again and the row tells.
+    begin -> claim, decide, run, save (command_path.py) -> commit -> answer
+
+An answer leaves here only when its transaction is known to have committed. What is ambiguous is answered
+by silence: a commit that the database did not confirm, an external call that ended in an exception. The
+coordinator then asks again, and the row tells. Rare endings are in rolled_back.py and external_calls.py.
 """
 
 from __future__ import annotations
@@ -12,179 +15,153 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from saga_participant.barrier.answers import EMPTY, Answer, failure, unreadable
-from saga_participant.barrier.entry import Command, Stored
+from saga_participant.barrier.answers import Answer, failure, unreadable
+from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.barrier.table import Ending, Task
 from saga_participant.database.database import Database
-from saga_participant.database.errors import Fate, fate
 from saga_participant.database.transactions import CommitRefused, CommitUnknown
+from saga_participant.delivery.barrier_transaction import BarrierTransaction
 from saga_participant.delivery.calls import Calls
-from saga_participant.delivery.elsewhere import record
-from saga_participant.delivery.invocation import Ended, code_of, invoke, session_lost
+from saga_participant.delivery.command_path import serve, serve_after_call
+from saga_participant.delivery.external_calls import make_call, release_lease
+from saga_participant.delivery.invocation import HandlerResult
 from saga_participant.delivery.later_answers import LaterAnswers
-from saga_participant.delivery.plan import NOTHING, Outside, Plan, PlayAgain
-from saga_participant.delivery.turn import Turn
+from saga_participant.delivery.rolled_back import Collision, check_collision, only_answer, refused, unrecorded
+from saga_participant.delivery.transaction_result import SILENCE, ExternalCall, Replay, TransactionResult
 from saga_participant.handling.registry import Registry, Route
 from saga_participant.outcomes import BarrierBroken, SessionLost, Unavailable
 from saga_participant.telemetry.command_log import log_of
-from saga_participant.telemetry.error_places import where
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.outcomes import Kind, Outcome
 
-MAX_TURNS: Final = 8
-"""Transactions one command may take: collisions with others, a no played again, a call outside."""
+MAX_TRANSACTIONS: Final = 8
+"""Transactions that one command may take: collisions with others, replays, an external call."""
 MAX_FOLLOWING: Final = 2
-"""Commands that one command may bring along: the compensation that was wished for."""
+"""Commands served for one: itself, and the compensation that waited for the end of its work."""
 MAX_LOSSES: Final = 5
-"""Runs of a command's handler that may end with their database session: it may have been restarted, but the handler may also be what
-ends it. After so many the coordinator is told."""
+"""HandlerRuns of a command's handler that may end with their database session.
 
-
-class _Collision(Exception):  # between two transactions, nobody's error
-    """Rolled back in favour of somebody else."""
+The database may have been restarted, but the handler may also be what ends the session. After so many
+the coordinator is sent a failure.
+"""
+_NOT_REFUSED: Final = (BarrierBroken, CommitUnknown, BadMessage, Unavailable, Collision)
 
 
 @dataclass(slots=True)
 class Execution:
-    """The participant's commands against its database."""
+    """Serves the participant's commands on its database."""
 
     registry: Registry
     database: Database
     calls: Calls
     missing: Callable[[int], object] = lambda schema_id: None
-    """Told of the id of a schema that something stored is written in and nobody here knows."""
+    """Called with the id of a schema that something stored is written in and nobody here knows."""
     later: LaterAnswers = field(init=False)
     """For work that was accepted."""
 
     def __post_init__(self) -> None:
         self.later = LaterAnswers(self.registry, self.database, self.calls, self.deliver)
 
-    async def deliver(self, command: Command, losses: int = 0) -> tuple[Answer, ...]:
-        """All answers that may now be sent; none where nothing may be said. Raises Unavailable: nothing happened, try again.
+    async def deliver(self, command: ReceivedCommand, losses: int = 0) -> tuple[Answer, ...]:
+        """Serve one command.
 
-        `losses`: how often this command ended in SessionLost before.
+        Args:
+            command: The command as it came.
+            losses: How often this command ended in SessionLost before.
+
+        Returns:
+            All answers that may now be sent. None where the command may not be answered.
+
+        Raises:
+            Unavailable: Nothing happened; try again.
         """
         answers: list[Answer] = []
         waiting = [command]
         for _ in range(MAX_FOLLOWING):
-            plan = await self._one(waiting.pop(), losses)
-            answers += plan.answers
-            if plan.follow is None:
+            result = await self._serve(waiting.pop(), losses)
+            answers += result.answers
+            if result.follow_up is None:
                 break
-            waiting.append(plan.follow)
+            waiting.append(result.follow_up)
         return tuple(answers)
 
-    async def _one(self, command: Command, losses: int) -> Plan:
+    async def _serve(self, command: ReceivedCommand, losses: int) -> TransactionResult:
+        """Find the handler, and turn what may not be answered into silence."""
         headers, route = command.headers, self.calls.route(command)
         if route is None and headers.kind is not Kind.RESOLVE:
             log_of(headers).error("no handler for %s", headers.record)
-            return _only(command, Outcome.UNSUPPORTED)
+            return only_answer(command, Outcome.UNSUPPORTED)
         try:
-            return await self._turns(command, route, losses)
+            return await self._transactions(command, route, losses)
         except BarrierBroken as broken:
             log_of(headers).error("no reply: %s; record=%s", broken, headers.record)
-            return NOTHING
+            return SILENCE
         except CommitUnknown as unknown:
             log_of(headers).warning("no reply: a commit is ambiguous (%s)", unknown)
-            return NOTHING
+            return SILENCE
         except BadMessage as bad:
             log_of(headers).error("unreadable command: %s; record=%s", bad, headers.record)
             if isinstance(bad, UnknownSchema):
                 self.missing(bad.schema_id)
-            return replace(NOTHING, answers=(unreadable(headers, bad, handled=True),))
+            return replace(SILENCE, answers=(unreadable(headers, bad, handled=True),))
 
-    async def _turns(self, command: Command, route: Route | None, losses: int) -> Plan:
-        known: dict[Task, Ended] = {}
-        outside: Outside | None = None
-        ended: Ended | None = None
-        for _ in range(MAX_TURNS):
+    async def _transactions(self, command: ReceivedCommand, route: Route | None, losses: int) -> TransactionResult:
+        """Run transactions until one decides: usually the first. An external handler is called between two."""
+        known: dict[Task, HandlerResult] = {}
+        called: tuple[ExternalCall, HandlerResult] | None = None
+        for _ in range(MAX_TRANSACTIONS):
             try:
-                plan = await self._turn(command, route, known, outside, ended)
-            except _Collision:
+                result = await self._transaction(command, route, known, called)
+            except Collision:
                 continue
-            except PlayAgain as again:
-                if again.ended.lost and losses < MAX_LOSSES:
-                    raise SessionLost("its session ended while the handler ran") from again.ended.error
-                known[again.task] = again.ended
+            except Replay as replay:
+                if replay.result.lost and losses < MAX_LOSSES:
+                    raise SessionLost("its session ended while the handler ran") from replay.result.error
+                known[replay.task] = replay.result
                 continue
-            if plan.outside is None:
-                return plan
-            outside = plan.outside
-            ended = await self._outside(outside)
-            if ended.ending is Ending.FAILED and not ended.definite:
-                await self._release(outside)
-                return replace(plan, answers=(), outside=None)
-        if outside is not None:
-            return _unrecorded(command, "too many transactions collided")
-        return _only(command, Outcome.FAILED, failure("conflict", "too many transactions collided"))
+            if result.external_call is None:
+                return result
+            called = (result.external_call, await make_call(result.external_call))
+            if called[1].ending is Ending.FAILED and not called[1].definite:
+                await self._release(result.external_call)
+                return replace(result, answers=(), external_call=None)
+        if called is not None:
+            return unrecorded(command, "too many transactions collided")
+        return only_answer(command, Outcome.FAILED, failure("conflict", "too many transactions collided"))
 
-    async def _turn(
-        self, command: Command, route: Route | None, known: Mapping[Task, Ended], outside: Outside | None, ended: Ended | None
-    ) -> Plan:
+    async def _transaction(
+        self,
+        command: ReceivedCommand,
+        route: Route | None,
+        known: Mapping[Task, HandlerResult],
+        called: tuple[ExternalCall, HandlerResult] | None,
+    ) -> TransactionResult:
+        """One transaction, from its begin to its commit."""
         async with self.database.begin(bare=self.registry.bare) as transaction:
-            turn = Turn(transaction=transaction, calls=self.calls, command=command, route=route, known=known)
+            tx = BarrierTransaction(transaction=transaction, calls=self.calls, command=command, route=route, known=known)
             try:
-                async with asyncio.timeout(self.calls.turn_limit_s):
-                    plan = await (turn.play() if outside is None or ended is None else record(turn, outside, ended))
-                _check_fate(plan.failed)
-                if plan.commit:
+                async with asyncio.timeout(self.calls.transaction_limit_s):
+                    result = await (serve(tx) if called is None else serve_after_call(tx, *called))
+                check_collision(result.failed)
+                if result.commit:
                     await transaction.commit()
-            except (BarrierBroken, CommitUnknown, BadMessage, Unavailable, _Collision):
+            except _NOT_REFUSED:
                 raise
-            except CommitRefused as refused:
-                return self._refused(turn, refused.__cause__ or refused, outside)
+            except CommitRefused as error:
+                return refused(tx, error.__cause__ or error, external=called is not None)
             except Exception as error:
-                if turn.again is not None:
-                    _check_fate(turn.again.ended)
-                    raise turn.again from error.__cause__
-                return self._refused(turn, error, outside)
-        return plan
+                if tx.replay is not None:
+                    check_collision(tx.replay.result)
+                    raise tx.replay from error.__cause__
+                return refused(tx, error, external=called is not None)
+        return result
 
-    def _refused(self, turn: Turn, error: BaseException, outside: Outside | None) -> Plan:
-        """A statement of ours, or the commit, was refused: rolled back for certain."""
-        if turn.transaction.lost() and turn.ran is not None:
-            raise PlayAgain(turn.ran, session_lost(error)) from error
-        found = Fate.AWAY if turn.transaction.lost() or isinstance(error, TimeoutError) else fate(error)
-        if found is Fate.AWAY:
-            raise Unavailable(f"the database went away ({type(error).__name__})") from error
-        if found is Fate.COLLISION:
-            raise _Collision from error
-        if outside is not None:
-            return _unrecorded(turn.command, f"{type(error).__name__} at {where(error)}")
-        log_of(turn.command.headers).warning("rolled back: %s at %s", type(error).__name__, where(error))
-        content = failure(code_of(error), "the database refused the transaction")
-        if turn.ran is Task.WITHDRAW or (turn.raises and turn.ran is not None):
-            # work that could not be withdrawn stays accepted; the row has to learn of this command, though nothing else comes of it
-            raise PlayAgain(turn.ran, Ended(ending=Ending.FAILED, content=content)) from error
-        return _only(turn.command, Outcome.FAILED, content)
-
-    async def _outside(self, outside: Outside) -> Ended:
-        return outside.call if isinstance(outside.call, Ended) else await invoke(outside.call, None)
-
-    async def _release(self, outside: Outside) -> None:
-        """The call ended, in an exception: the next command may try again at once. If this fails the lease runs out by itself."""
+    async def _release(self, noted: ExternalCall) -> None:
+        """The call ended in an exception: the next command may call again at once. Else the lease runs out."""
         with contextlib.suppress(Exception):
             async with (
-                asyncio.timeout(self.calls.turn_limit_s),
+                asyncio.timeout(self.calls.transaction_limit_s),
                 self.database.begin(bare=self.registry.bare) as transaction,
             ):
-                claimed = await transaction.lock(outside.entry.saga_id, outside.entry.step)
-                if claimed.entry is not None and claimed.entry.lease_until_us == outside.lease_until_us:
-                    await transaction.save(replace(claimed.entry, lease_until_us=await transaction.clock()))
+                if await release_lease(transaction, noted):
                     await transaction.commit()
-
-
-def _check_fate(failed: Ended | None) -> None:
-    """A handler's failure that was a collision in the database: it is tried again here instead of costing the coordinator an attempt."""
-    if failed is not None and failed.error is not None and not failed.unsure and fate(failed.error) is Fate.COLLISION:
-        raise _Collision
-
-
-def _only(command: Command, outcome: Outcome, content: Stored = EMPTY) -> Plan:
-    return replace(NOTHING, answers=(Answer(to=command.headers, outcome=outcome, content=content),))
-
-
-def _unrecorded(command: Command, why: str) -> Plan:
-    """What was done elsewhere is done: nothing may be said of it but what a row remembers. Its lease runs out, and it is called again."""
-    log_of(command.headers).error("no reply: what a handler did elsewhere could not be recorded: %s", why)
-    return NOTHING

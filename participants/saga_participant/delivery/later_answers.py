@@ -1,7 +1,7 @@
-"""Accepted work from its owner's side: the answer that is given later, and news of it meanwhile.
+"""Answers to accepted work, given later by the service, and its progress meanwhile.
 
-Each is a transaction of its own on the row, and takes effect only while the row waits for it. What is to be sent is given back: it goes to
-the newest command that asked, since only that is what the coordinator waits for.
+Each is a transaction of its own on the row, and takes effect only while the row waits for it. It returns
+the answers to be sent. They go to the newest command that asked: the coordinator waits for that one.
 """
 
 from __future__ import annotations
@@ -14,85 +14,92 @@ from uuid import UUID
 
 from saga_participant.barrier import table as barrier
 from saga_participant.barrier.answers import Answer
-from saga_participant.barrier.entry import Command, Entry
+from saga_participant.barrier.entry import Entry, ReceivedCommand
 from saga_participant.barrier.table import Ending
 from saga_participant.database.database import Database
 from saga_participant.database.transactions import CommitRefused, CommitUnknown, Transaction
-from saga_participant.delivery.accepted import micros, said_of
-from saga_participant.delivery.answer_block import AnswerLater, Said
+from saga_participant.delivery.accepted_rows import as_us, progress_reply
+from saga_participant.delivery.accepted_work import end_by_owner
+from saga_participant.delivery.answer_block import AnswerCall, AnswerLater
+from saga_participant.delivery.barrier_transaction import BarrierTransaction
 from saga_participant.delivery.calls import Calls
-from saga_participant.delivery.invocation import Ended
-from saga_participant.delivery.plan import Plan
-from saga_participant.delivery.turn import Turn
+from saga_participant.delivery.invocation import HandlerResult
+from saga_participant.delivery.transaction_result import TransactionResult
 from saga_participant.handling.handlers import Handle
 from saga_participant.handling.registry import Registry, Route
 from saga_participant.outcomes import AnswerRefused, InProgress, Unavailable
 from saga_participant.step import Reference
 from saga_participant.telemetry.command_log import log_of
-from saga_participant.telemetry.error_places import where
+from saga_participant.telemetry.error_location import one_line
 from saga_schemas.outcomes import Outcome
 
-MOST_APART: Final = 1000
+MAX_COMPENSATED_ALONE: Final = 1000
 
 
-class _Unwound(Exception):  # closes `db` as after an error: a no keeps nothing of what the block did
+class _NotDone(Exception):  # closes `db` as after an error: a no keeps nothing of what the block did
     pass
 
 
 @dataclass(slots=True)
 class LaterAnswers:
-    """`deliver`: how a command that came meanwhile is served after the end."""
+    """`deliver` serves a command that came meanwhile, when the work has ended."""
 
     registry: Registry
     database: Database
     calls: Calls
-    deliver: Callable[[Command], Awaitable[tuple[Answer, ...]]]
-    _apart: dict[tuple[UUID, str], None] = field(default_factory=dict)
-    """Steps whose compensation took an answer down with it: given again, the answer is recorded first, by itself."""
+    deliver: Callable[[ReceivedCommand], Awaitable[tuple[Answer, ...]]]
+    _compensated_alone: dict[tuple[UUID, str], None] = field(default_factory=dict)
+    """Steps whose compensation rolled an answer back with it. The answer given again is recorded first."""
 
     @contextlib.asynccontextmanager
     async def answering(self, ref: str, wanted: Handle | None) -> AsyncIterator[tuple[Any, AnswerLater, list[Answer]]]:
-        """The transaction of an answer given later: `db`, how to say the answer, and what is to be sent when the block is left.
+        """The transaction of an answer given later.
 
-        `wanted`: what `db` is; None is asyncpg's connection where a handler of the participant takes one, else SQLAlchemy's.
+        Args:
+            ref: The step's reference, as `Step.ref`.
+            wanted: What `db` is. None is asyncpg's connection where a handler of the participant takes
+                one, else SQLAlchemy's.
+
+        Yields:
+            `db`, the `answer` to call, and the answers to be sent when the block is left.
         """
         reference, sent = _reference(ref), list[Answer]()
-        handle = wanted or self._usual()
+        handle = wanted or self._default_handle()
         bare = handle is Handle.ASYNCPG and self.registry.bare
-        said: Said | None = None
-        plan: Plan | None = None
-        with contextlib.suppress(_Unwound):
+        answer: AnswerCall | None = None
+        recorded: TransactionResult | None = None
+        with contextlib.suppress(_NotDone):
             async with self.database.begin(bare=bare) as transaction:
                 entry, route = await self._locked(transaction, reference)
-                said = Said(route)
+                answer = AnswerCall(route)
                 async with transaction.handle(handle) as db:
-                    yield db, said, sent
-                    if said.ended.ending is Ending.REJECTED:
-                        raise _Unwound
-                plan = await self._end(transaction, entry, route, said.ended)
-        if plan is None:
-            assert said is not None
+                    yield db, answer, sent
+                    if answer.result.ending is Ending.REJECTED:
+                        raise _NotDone
+                recorded = await self._end(transaction, entry, route, answer.result)
+        if recorded is None:
+            assert answer is not None
             async with self.database.begin(bare=bare) as transaction:
                 entry, route = await self._locked(transaction, reference)
-                plan = await self._end(transaction, entry, route, said.ended)
-        sent += plan.answers
-        if plan.follow is not None:
-            sent += await self._followed(plan.follow)
+                recorded = await self._end(transaction, entry, route, answer.result)
+        sent += recorded.answers
+        if recorded.follow_up is not None:
+            sent += await self._deliver_follow_up(recorded.follow_up)
 
-    async def progress(self, ref: str, said: InProgress, *, keep_lease: bool) -> list[Answer]:
-        """News of accepted work: its number rises. `keep_lease`: the lease goes on as it was."""
+    async def progress(self, ref: str, news: InProgress, *, keep_lease: bool) -> list[Answer]:
+        """Record progress of accepted work: `progress_seq` rises. `keep_lease`: the lease stays as it is."""
         reference = _reference(ref)
         async with self.database.begin(bare=self.registry.bare) as transaction:
             entry, _ = await self._locked(transaction, reference)
             assert entry.pending is not None
-            pending = replace(entry.pending, note=said.note)
-            lease = entry.lease_until_us if keep_lease else await transaction.clock() + micros(said.lease)
+            pending = replace(entry.pending, note=news.note)
+            lease = entry.lease_until_us if keep_lease else await transaction.clock() + as_us(news.lease)
             new = replace(entry, pending=pending, progress_seq=entry.progress_seq + 1, lease_until_us=lease)
             await transaction.save(new)
             await self._commit(transaction, "whether the progress was recorded is not known: tell it again")
-        return [Answer(to=pending.newest, outcome=Outcome.IN_PROGRESS, content=said_of(new), seq=new.progress_seq)]
+        return [Answer(to=pending.newest, outcome=Outcome.IN_PROGRESS, content=progress_reply(new), seq=new.progress_seq)]
 
-    def _usual(self) -> Handle:
+    def _default_handle(self) -> Handle:
         bare = any(handler.handle is Handle.ASYNCPG for handler in self.registry.handlers)
         return Handle.ASYNCPG if bare else Handle.CONNECTION
 
@@ -106,32 +113,38 @@ class LaterAnswers:
             raise AnswerRefused("the row does not say which command would be answered")
         return entry, route
 
-    async def _end(self, transaction: Transaction, entry: Entry, route: Route, ended: Ended) -> Plan:
+    async def _end(self, transaction: Transaction, entry: Entry, route: Route, result: HandlerResult) -> TransactionResult:
         assert entry.work is not None
         key = (entry.saga_id, entry.step)
-        turn = Turn(transaction=transaction, calls=self.calls, command=entry.work, route=route, apart=key in self._apart)
+        tx = BarrierTransaction(
+            transaction=transaction,
+            calls=self.calls,
+            command=entry.work,
+            route=route,
+            compensate_alone=key in self._compensated_alone,
+        )
         try:
-            plan = await turn.answer_later(entry, ended)
+            recorded = await end_by_owner(tx, entry, result)
             await self._commit(
                 transaction, "whether the answer was recorded is not known: give it again; AnswerRefused then means it was"
             )
         except Exception as error:
-            if turn.ran is not None:
-                self._apart[key] = None
-                if len(self._apart) > MOST_APART:
-                    del self._apart[next(iter(self._apart))]
-            if turn.again is not None:
+            if tx.last_run is not None:
+                self._compensated_alone[key] = None
+                if len(self._compensated_alone) > MAX_COMPENSATED_ALONE:
+                    del self._compensated_alone[next(iter(self._compensated_alone))]
+            if tx.replay is not None:
                 raise Unavailable("the compensation that waited for this answer did not end: give the answer again") from error
             raise
-        self._apart.pop(key, None)
-        return plan
+        self._compensated_alone.pop(key, None)
+        return recorded
 
-    async def _followed(self, command: Command) -> tuple[Answer, ...]:
-        """What came meanwhile, in transactions of its own. If it fails the answer is recorded all the same."""
+    async def _deliver_follow_up(self, command: ReceivedCommand) -> tuple[Answer, ...]:
+        """Serve what came meanwhile, in transactions of its own. If it fails the answer stays recorded."""
         try:
             return await self.deliver(command)
         except Exception as error:
-            log_of(command.headers).warning("not served yet, it is asked again: %s at %s", type(error).__name__, where(error))
+            log_of(command.headers).warning("not served yet, it is asked again: %s", one_line(error))
             return ()
 
     async def _commit(self, transaction: Transaction, unknown: str) -> None:

@@ -24,7 +24,7 @@ RUNNING: Final[ContextVar[object | None]] = ContextVar("saga_participant_running
 
 
 @dataclass(slots=True)
-class Ran:
+class RunResult:
     """What came of it."""
 
     value: Any = None
@@ -37,10 +37,10 @@ class Ran:
 
 
 @dataclass(slots=True, eq=False)
-class Runs:
+class HandlerRuns:
     """All runs of one participant's handlers."""
 
-    left: set[asyncio.Task[Ran]] = field(default_factory=set)
+    left: set[asyncio.Task[RunResult]] = field(default_factory=set)
     """Those that could not be ended, for as long as they go on."""
     left_behind: int = 0
     """How many there were."""
@@ -51,25 +51,25 @@ class Runs:
         arguments: dict[str, Any],
         limit_s: float,
         interrupt: Callable[[], Awaitable[None]] | None,
-    ) -> Ran:
+    ) -> RunResult:
         """Never raises but what cancels the caller. `interrupt` is called when the limit is over, before the handler is cancelled."""
         coroutine: Coroutine[Any, Any, Any] = function(**arguments)
         task = asyncio.get_running_loop().create_task(_whatever_it_does(coroutine))
         try:
             await asyncio.wait((task,), timeout=limit_s)
             if task.done():
-                return _ran(task)
+                return _result_of(task)
             if interrupt is not None:
                 await interrupt()
         except asyncio.CancelledError:  # we are being stopped
             await self._end(task, coroutine)
             raise
         await self._end(task, coroutine)
-        ran = _ran(task) if task.done() else Ran(left=True)
+        ran = _result_of(task) if task.done() else RunResult(left=True)
         ran.late = True
         return ran
 
-    async def _end(self, task: asyncio.Task[Ran], coroutine: Coroutine[Any, Any, Any]) -> None:
+    async def _end(self, task: asyncio.Task[RunResult], coroutine: Coroutine[Any, Any, Any]) -> None:
         try:
             task.cancel()
             await asyncio.wait((task,), timeout=END_LIMIT_S)
@@ -86,18 +86,18 @@ class Runs:
                 task.add_done_callback(self.left.discard)
 
 
-async def _whatever_it_does(coroutine: Coroutine[Any, Any, Any]) -> Ran:
+async def _whatever_it_does(coroutine: Coroutine[Any, Any, Any]) -> RunResult:
     """SystemExit would go through a task and end the process; so nothing leaves this one."""
     RUNNING.set(coroutine)  # here, in the task's own context: not every factory of tasks takes one
     try:
-        return Ran(value=await coroutine)
+        return RunResult(value=await coroutine)
     except BaseException as error:
-        return Ran(error=error)
+        return RunResult(error=error)
 
 
-def _ran(task: asyncio.Task[Ran]) -> Ran:
+def _result_of(task: asyncio.Task[RunResult]) -> RunResult:
     if task.cancelled():  # it asked for that, and was done before it came
-        return Ran(error=asyncio.CancelledError())
+        return RunResult(error=asyncio.CancelledError())
     return task.result()
 
 

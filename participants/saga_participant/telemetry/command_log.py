@@ -29,8 +29,8 @@ class CommandLog(logging.LoggerAdapter[logging.Logger]):
         known = about(self._headers)
         if not self._kind_known:
             del known["kind"]
-        said = " ".join(f"{name}={value}" for name, value in known.items())
-        return f"{msg}; {said}", {**kwargs, "extra": known}
+        fields = " ".join(f"{name}={value}" for name, value in known.items())
+        return f"{msg}; {fields}", {**kwargs, "extra": known}
 
 
 def log_of(headers: CommandHeaders, *, kind_known: bool = True) -> CommandLog:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from saga_messaging.errors import ConfigurationError
-from saga_participant.telemetry.error_places import where
+from saga_participant.telemetry.error_location import one_line
 from saga_participant.telemetry.metrics import Metrics
 
 REQUEST_LIMIT_S: Final = 2.0
@@ -50,7 +50,7 @@ class Health:
     def ended(self, error: BaseException | None) -> None:
         """It is served no more: as it was told to, or because of an error."""
         self._failed = error is not None and not isinstance(error, asyncio.CancelledError)
-        self._why_not = f"serving ended: {in_short(error)}" if self._failed and error is not None else "not served any more"
+        self._why_not = f"serving ended: {end_reason(error)}" if self._failed and error is not None else "not served any more"
 
     def page(self, path: str) -> Page:
         """`/healthz` fails once serving has ended with an error; `/readyz` whenever no commands are served."""
@@ -64,11 +64,11 @@ class Health:
         return Page(503, f"{trouble}\n") if trouble else Page(200, "ok\n")
 
 
-def in_short(error: BaseException) -> str:
-    """Why serving ended; the text of an error is shown only where it is ours."""
+def end_reason(error: BaseException) -> str:
+    """Why serving ended, as one line. The text of an error is shown only where it is the kit's own."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error) if isinstance(error, ConfigurationError) else f"{type(error).__name__} at {where(error)}"
+    return str(error) if isinstance(error, ConfigurationError) else one_line(error)
 
 
 def router(health: Health, prefix: str) -> Any:

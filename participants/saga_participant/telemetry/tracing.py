@@ -44,8 +44,8 @@ _ERRORS: Final = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.UNSUPPORTE
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
-    """What a reply carries on of the trace."""
+class TraceContext:
+    """The trace context that a reply carries."""
 
     traceparent: str | None = None
     tracestate: str | None = None
@@ -56,10 +56,10 @@ class Processing:
     """The span of one command at work."""
 
     span: Span
-    hop: Hop
+    reply_context: TraceContext
 
     def answered(self, answers: Sequence[Answer], to: CommandHeaders) -> None:
-        """Note what the command led to. The last answer to it counts; there is none where nothing may be said."""
+        """Set the outcome: that of the last answer to this command. There is none where it is not answered."""
         if not self.span.is_recording():
             return
         own = [answer for answer in answers if answer.to.message_id == to.message_id]
@@ -73,7 +73,7 @@ class Processing:
             self._failed(last.outcome.value, last.outcome.value if code is None else f"{last.outcome.value}: {code}")
 
     def ended_in(self, error: BaseException) -> None:
-        """It was cancelled, or a bug of ours: nothing is said of it, and the command comes again."""
+        """Set the error that ended it: a cancellation, or a bug of the kit's. The command comes again."""
         self._failed(type(error).__qualname__, type(error).__qualname__)
 
     def _failed(self, kind: str, description: str) -> None:
@@ -81,7 +81,7 @@ class Processing:
         self.span.set_status(Status(StatusCode.ERROR, description))
 
 
-_UNRECORDED: Final = Processing(span=trace.INVALID_SPAN, hop=Hop())
+_UNRECORDED: Final = Processing(span=trace.INVALID_SPAN, reply_context=TraceContext())
 
 
 @contextlib.contextmanager
@@ -98,14 +98,17 @@ class Tracing:
     """Makes the spans of one participant."""
 
     def __init__(self, participant: str, group: str, provider: TracerProvider | None = None) -> None:
-        """`provider`: None is the process's."""
+        """`provider`: OpenTelemetry's. None is the process's own."""
         self._tracer = trace.get_tracer("saga_participant", tracer_provider=provider, schema_url=SEMANTIC_CONVENTIONS)
         self._provider = provider
         self._participant = participant
         self._group = group
 
     def process(self, headers: CommandHeaders, record: Record) -> AbstractContextManager[Processing]:
-        """The handler's own spans become children of this one; without an SDK, what it sends on becomes part of the command's trace."""
+        """The span of a command at work. Spans of the handler become its children.
+
+        Without an SDK the command's own context is current, so what the handler sends joins its trace.
+        """
         parent = _parent(headers)
         provider = self._provider or trace.get_tracer_provider()  # asked each time: an SDK may be installed late
         if isinstance(provider, trace.ProxyTracerProvider):
@@ -126,7 +129,7 @@ class Tracing:
         ):
             if span.is_recording():
                 span.set_attributes(self._attributes(headers, record))
-            processing = Processing(span=span, hop=_hop(span))
+            processing = Processing(span=span, reply_context=_reply_context(span))
             try:
                 yield processing
             except BaseException as error:
@@ -179,10 +182,10 @@ def _code(answer: Answer) -> str | None:
         return None
 
 
-def _hop(span: Span) -> Hop:
+def _reply_context(span: Span) -> TraceContext:
     context = span.get_span_context()
     if not context.is_valid:
-        return Hop()
+        return TraceContext()
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
-    return Hop(traceparent=carrier.get("traceparent"), tracestate=carrier.get("tracestate"))
+    return TraceContext(traceparent=carrier.get("traceparent"), tracestate=carrier.get("tracestate"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from saga_participant import Failed, InProgress, Participant, Rejected, Step
+from saga_participant.testing import NoReply, Reply
 
 SCHEMAS = Path(__file__).parent / "schemas"
 EFFECTS = """CREATE TABLE IF NOT EXISTS effects (
@@ -68,6 +69,14 @@ async def effects(engine: AsyncEngine, saga_id: object = None) -> list[str]:
     async with engine.connect() as connection:
         rows = (await connection.execute(text("SELECT kind, run, saga_id FROM effects ORDER BY n"))).all()
     return [f"{kind} {run}" for kind, run, saga in rows if saga_id is None or saga == str(saga_id)]
+
+
+async def reply_or_silence(asking: Awaitable[Reply]) -> Reply | None:
+    """The reply, or None where the participant is silent."""
+    try:
+        return await asking
+    except NoReply:
+        return None
 
 
 class Told:

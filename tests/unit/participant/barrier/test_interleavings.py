@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saga_participant.barrier import table as barrier
-from saga_participant.barrier.table import Command, Ending, Row, RowState, Task
+from saga_participant.barrier.table import CommandFacts, Ending, Row, RowState, Task
 from saga_schemas.outcomes import Kind, Outcome
 
 RUNS = st.integers(1, 3)
 COMMANDS = st.builds(
-    Command,
+    CommandFacts,
     kind=st.sampled_from(Kind),
     run=RUNS,
     incarnation=st.integers(1, 2),
@@ -37,9 +37,9 @@ class World:
     acts: Counter[int] = field(default_factory=Counter)
     undos: Counter[int] = field(default_factory=Counter)
     fenced_up_to: int = 0
-    said: list[tuple[Command, Outcome]] = field(default_factory=list)
+    said: list[tuple[CommandFacts, Outcome]] = field(default_factory=list)
 
-    def deliver(self, command: Command, first: Ending, second: Ending) -> None:
+    def deliver(self, command: CommandFacts, first: Ending, second: Ending) -> None:
         """One transaction: cells until one answers. The endings are what handlers do when called, in turn."""
         endings = iter((first, second, Ending.DONE, Ending.DONE))
         acts, undos = self.acts.copy(), self.undos.copy()
@@ -92,7 +92,7 @@ class World:
         wish = closed.wish
         self._keep(replace(closed, wish=None))
         if wish is not None:
-            self.deliver(Command(kind=Kind.COMPENSATION, run=wish, incarnation=closed.incarnation), undo, Ending.DONE)
+            self.deliver(CommandFacts(kind=Kind.COMPENSATION, run=wish, incarnation=closed.incarnation), undo, Ending.DONE)
 
     def _effect(self, ending: Ending, run: int) -> None:
         if ending is Ending.DONE:
@@ -106,7 +106,7 @@ class World:
             assert row.incarnation >= self.row.incarnation
         self.row = row
 
-    def _say(self, command: Command, outcome: Outcome) -> None:
+    def _say(self, command: CommandFacts, outcome: Outcome) -> None:
         if outcome in (Outcome.FENCED, Outcome.NOTHING_TO_UNDO, Outcome.UNDONE):
             self.fenced_up_to = max(self.fenced_up_to, command.run)
         self.said.append((command, outcome))
@@ -132,7 +132,7 @@ def test_no_order_of_deliveries_doubles_an_effect_or_revives_a_fenced_run(events
 
 @settings(max_examples=200)
 @given(st.lists(DELIVERY, max_size=20), COMMANDS)
-def test_asked_twice_in_a_row_the_answer_is_the_same(events: list[tuple], command: Command) -> None:  # type: ignore[type-arg]
+def test_asked_twice_in_a_row_the_answer_is_the_same(events: list[tuple], command: CommandFacts) -> None:  # type: ignore[type-arg]
     world = World()
     for _, first, second, third in events:
         world.deliver(first, second, third)

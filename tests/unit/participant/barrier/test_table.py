@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from saga_participant.barrier.table import (
-    Command,
+    CommandFacts,
     Ending,
     Memory,
     Row,
@@ -32,13 +32,13 @@ def said(verdict_task: Task, outcome: Outcome | None) -> str:
     return outcome.value if outcome is not None else TASKS[verdict_task]
 
 
-def relation(row: Row | None, command: Command) -> str:
+def relation(row: Row | None, command: CommandFacts) -> str:
     if row is None:
         return "expired" if command.expired else "fresh"
     return "<" if command.run < row.run else "=" if command.run == row.run else ">"
 
 
-def cell_for(row: Row | None, command: Command) -> Cell:
+def cell_for(row: Row | None, command: CommandFacts) -> Cell:
     found = [
         cell
         for cell in TABLE
@@ -52,7 +52,7 @@ def cell_for(row: Row | None, command: Command) -> Cell:
 def test_cell(cell: Cell) -> None:
     row = None if cell.row is None else Row(state=cell.row, run=5, incarnation=2)
     run = {"<": 4, "=": 5, ">": 6}.get(cell.when, 5)
-    verdict = decide(row, Command(kind=cell.kind, run=run, incarnation=2, expired=cell.when == "expired"))
+    verdict = decide(row, CommandFacts(kind=cell.kind, run=run, incarnation=2, expired=cell.when == "expired"))
     assert said(verdict.task, verdict.outcome) == cell.says
     if cell.becomes is None:
         assert verdict.row is None
@@ -72,9 +72,9 @@ def every_row() -> list[Row | None]:
     return rows
 
 
-def every_command() -> list[Command]:
+def every_command() -> list[CommandFacts]:
     return [
-        Command(kind=kind, run=run, incarnation=incarnation, expired=expired, fenceable=fenceable)
+        CommandFacts(kind=kind, run=run, incarnation=incarnation, expired=expired, fenceable=fenceable)
         for kind, run, incarnation, expired, fenceable in product(Kind, (1, 2, 3), (1, 2), (False, True), (False, True))
     ]
 
@@ -125,7 +125,7 @@ def test_a_wish_to_undo_is_noted_only_while_accepted_and_never_for_an_older_run(
         assert after.wish == (max(command.run, row.wish or 0) if is_wish(row, command) else row.wish)
 
 
-def is_wish(row: Row, command: Command) -> bool:
+def is_wish(row: Row, command: CommandFacts) -> bool:
     return command.kind is C and command.run >= row.run and command.incarnation >= row.incarnation
 
 
@@ -256,12 +256,12 @@ def test_the_table_reads_as_the_model_does() -> None:
 )
 def test_an_action_that_ran_is_remembered_in_the_commands_run(ending: Ending, state: RowState, outcome: Outcome) -> None:
     before = Row(state=FENCED, run=1, incarnation=3)
-    assert acted(before, Command(kind=A, run=2, incarnation=3), ending) == (Row(state=state, run=2, incarnation=3), outcome)
+    assert acted(before, CommandFacts(kind=A, run=2, incarnation=3), ending) == (Row(state=state, run=2, incarnation=3), outcome)
 
 
 @pytest.mark.parametrize("before", [None, Row(state=REJECTED, run=1, incarnation=1)])
 def test_a_technical_failure_leaves_everything_as_it_was(before: Row | None) -> None:
-    assert acted(before, Command(kind=A, run=2, incarnation=1), Ending.FAILED) == (before, Outcome.FAILED)
+    assert acted(before, CommandFacts(kind=A, run=2, incarnation=1), Ending.FAILED) == (before, Outcome.FAILED)
 
 
 @pytest.mark.parametrize("ending", list(Ending))
@@ -282,14 +282,14 @@ def test_whatever_a_handler_does_the_row_learns_the_commands_incarnation(ending:
 
 def test_an_undo_raises_the_run_it_fences() -> None:
     before = Row(state=DONE, run=1, incarnation=1)
-    row, outcome = undid(before, Command(kind=C, run=2, incarnation=1), Ending.DONE)
+    row, outcome = undid(before, CommandFacts(kind=C, run=2, incarnation=1), Ending.DONE)
     assert (row, outcome) == (Row(state=UNDONE, run=2, incarnation=1), Outcome.UNDONE)
 
 
 @pytest.mark.parametrize(("ending", "outcome"), [(Ending.FAILED, Outcome.FAILED), (Ending.REJECTED, Outcome.REJECTED)])
 def test_an_undo_that_fails_or_is_rejected_leaves_the_effect(ending: Ending, outcome: Outcome) -> None:
     before = Row(state=DONE, run=1, incarnation=1)
-    assert undid(before, Command(kind=C, run=1, incarnation=1), ending) == (before, outcome)
+    assert undid(before, CommandFacts(kind=C, run=1, incarnation=1), ending) == (before, outcome)
 
 
 def test_accepted_work_ends_in_its_own_run_and_keeps_the_wish_for_the_next_decision() -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from saga_messaging.broker import Record, TopicPartition
-from saga_participant.consuming.keyed_workers import KeyedWorkers, Later, OffsetTracker, hints
+from saga_participant.consuming.keyed_workers import Deferred, KeyedWorkers, OffsetTracker, uncommitted_offsets
 
 AT = TopicPartition("commands", 0)
 
@@ -54,8 +54,8 @@ async def test_keys_run_side_by_side_and_a_key_in_order() -> None:
     work.finish(2)
     work.finish(3)
     await workers.wait_until_idle()
-    assert hints({AT: tracker}, {AT: 2}) == {AT: 4}
-    assert hints({AT: tracker}, {AT: 4}) == {}
+    assert uncommitted_offsets({AT: tracker}, {AT: 2}) == {AT: 4}
+    assert uncommitted_offsets({AT: tracker}, {AT: 4}) == {}
     running.cancel()
 
 
@@ -63,9 +63,9 @@ async def test_what_is_put_off_gives_worker_and_key_free_and_stays_unfinished_un
     until: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     begun: list[int] = []
 
-    async def work(one: Record) -> Later | None:
+    async def work(one: Record) -> Deferred | None:
         begun.append(one.offset)
-        return Later(when=until) if one.offset == 0 and not until.done() else None
+        return Deferred(until=until) if one.offset == 0 and not until.done() else None
 
     workers, tracker = KeyedWorkers(work, workers=1, capacity=10), OffsetTracker(0)
     running = asyncio.ensure_future(workers.run())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saga_participant.database.guard import Leads, leads_to
+from saga_participant.database.guard import StatementEffect, effect_of
 
 ENDS = [
     "COMMIT",
@@ -48,21 +48,21 @@ NOTHING = [
 
 @pytest.mark.parametrize("statement", ENDS)
 def test_the_end_of_a_transaction(statement: str) -> None:
-    assert leads_to(statement) is Leads.THE_END
-    assert leads_to(statement + " " * 5000) is Leads.THE_END
+    assert effect_of(statement) is StatementEffect.ENDS_TRANSACTION
+    assert effect_of(statement + " " * 5000) is StatementEffect.ENDS_TRANSACTION
 
 
 @pytest.mark.parametrize("statement", LEAVES)
 def test_a_rest_in_the_session(statement: str) -> None:
-    assert leads_to(statement) is Leads.A_REST
+    assert effect_of(statement) is StatementEffect.CHANGES_SESSION
 
 
 @pytest.mark.parametrize("statement", NOTHING)
 def test_neither(statement: str) -> None:
-    assert leads_to(statement) is Leads.NOTHING
+    assert effect_of(statement) is StatementEffect.NOTHING
 
 
 def test_comments_in_front_of_a_statement_cost_what_their_length_does() -> None:
     comments = "/* a */ /**/ -- b\n" * 1000
-    assert leads_to(comments + "SELECT 1") is Leads.NOTHING
-    assert leads_to(comments + "COMMIT") is Leads.THE_END
+    assert effect_of(comments + "SELECT 1") is StatementEffect.NOTHING
+    assert effect_of(comments + "COMMIT") is StatementEffect.ENDS_TRANSACTION

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from saga_participant.handling.containment import HandlerTaskExited, contained
-from saga_participant.handling.handler_run import RUNNING, Ran, Runs
+from saga_participant.handling.handler_run import RUNNING, HandlerRuns, RunResult
 
 
 async def leave(error: type[BaseException] = SystemExit) -> None:
@@ -19,9 +19,9 @@ async def leave(error: type[BaseException] = SystemExit) -> None:
     raise error
 
 
-async def run(function: Callable[[], Any]) -> Ran:
+async def run(function: Callable[[], Any]) -> RunResult:
     with contained():
-        return await Runs().run(function, {}, 30, None)
+        return await HandlerRuns().run(function, {}, 30, None)
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
@@ -113,7 +113,7 @@ async def test_a_factory_that_knows_no_contexts_makes_the_handlers_tasks_too() -
         async def handler() -> bool:
             return RUNNING.get() is not None
 
-        assert await run(handler) == Ran(value=True)
+        assert await run(handler) == RunResult(value=True)
         assert RUNNING.get() is None
     finally:
         loop.set_task_factory(None)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from saga_participant.handling import handler_run
-from saga_participant.handling.handler_run import RUNNING, Ran, Runs
+from saga_participant.handling.handler_run import RUNNING, HandlerRuns, RunResult
 
 PATIENCE_S = 30.0
 
@@ -23,30 +23,30 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def runs() -> AsyncIterator[Runs]:
-    yield Runs()
+async def runs() -> AsyncIterator[HandlerRuns]:
+    yield HandlerRuns()
     task = asyncio.current_task()
     assert task is not None
     assert not task.cancelling(), "a handler cancelled whoever called it"
 
 
-async def run(runs: Runs, function: Callable[[], Any], limit_s: float = PATIENCE_S) -> Ran:
+async def run(runs: HandlerRuns, function: Callable[[], Any], limit_s: float = PATIENCE_S) -> RunResult:
     async with asyncio.timeout(PATIENCE_S):
         return await runs.run(function, {}, limit_s, None)
 
 
-async def test_what_it_returns_and_what_it_raises_come_back(runs: Runs) -> None:
+async def test_what_it_returns_and_what_it_raises_come_back(runs: HandlerRuns) -> None:
     async def give() -> int:
         return 7
 
     async def leave() -> None:
         raise SystemExit(3)
 
-    assert await run(runs, give) == Ran(value=7)
+    assert await run(runs, give) == RunResult(value=7)
     assert isinstance((await run(runs, leave)).error, SystemExit)
 
 
-async def test_a_handler_that_cancels_its_own_task_cancels_nobody_else(runs: Runs) -> None:
+async def test_a_handler_that_cancels_its_own_task_cancels_nobody_else(runs: HandlerRuns) -> None:
     async def cancel() -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -65,7 +65,7 @@ async def test_a_handler_that_cancels_its_own_task_cancels_nobody_else(runs: Run
         assert not ran.late
 
 
-async def test_a_handler_that_hangs_is_late(runs: Runs) -> None:
+async def test_a_handler_that_hangs_is_late(runs: HandlerRuns) -> None:
     async def shielded() -> None:
         await asyncio.shield(asyncio.Event().wait())
 
@@ -75,7 +75,7 @@ async def test_a_handler_that_hangs_is_late(runs: Runs) -> None:
         assert not ran.left
 
 
-async def test_a_handler_that_swallows_its_cancellation_is_closed(runs: Runs) -> None:
+async def test_a_handler_that_swallows_its_cancellation_is_closed(runs: HandlerRuns) -> None:
     closed = asyncio.Event()
 
     async def deaf() -> None:
@@ -92,7 +92,7 @@ async def test_a_handler_that_swallows_its_cancellation_is_closed(runs: Runs) ->
     assert closed.is_set()
 
 
-async def test_a_handler_that_survives_everything_is_left_behind_and_counted(runs: Runs) -> None:
+async def test_a_handler_that_survives_everything_is_left_behind_and_counted(runs: HandlerRuns) -> None:
     over = asyncio.Event()
 
     async def immortal() -> None:
@@ -111,7 +111,7 @@ async def test_a_handler_that_survives_everything_is_left_behind_and_counted(run
     assert runs.left_behind == 1
 
 
-async def test_whoever_waits_for_it_is_cancelled_with_it(runs: Runs) -> None:
+async def test_whoever_waits_for_it_is_cancelled_with_it(runs: HandlerRuns) -> None:
     begun, cleaned_up = asyncio.Event(), asyncio.Event()
 
     async def handler() -> None:
@@ -129,7 +129,7 @@ async def test_whoever_waits_for_it_is_cancelled_with_it(runs: Runs) -> None:
     assert cleaned_up.is_set()
 
 
-async def test_one_that_is_cancelled_before_it_begins_never_begins(runs: Runs) -> None:
+async def test_one_that_is_cancelled_before_it_begins_never_begins(runs: HandlerRuns) -> None:
     async def handler() -> None:
         raise AssertionError
 
@@ -140,7 +140,7 @@ async def test_one_that_is_cancelled_before_it_begins_never_begins(runs: Runs) -
         await worker
 
 
-async def test_what_it_sets_in_its_context_stays_there_and_its_tasks_know_whose_they_are(runs: Runs) -> None:
+async def test_what_it_sets_in_its_context_stays_there_and_its_tasks_know_whose_they_are(runs: HandlerRuns) -> None:
     mine: ContextVar[str] = ContextVar("mine", default="nobody's")
 
     async def handler() -> tuple[object, object]:

@@ -1,27 +1,23 @@
-"""Accepted work as its row remembers it: what begins, what is noted of the commands that come meanwhile, what is said of it. Pure."""
+"""Accepted work as its row remembers it, pure: how it begins, which commands ask meanwhile, its progress."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
 
 from saga_participant.barrier import table as barrier
-from saga_participant.barrier.answers import progress
-from saga_participant.barrier.entry import Command, Entry, Pending, Stored, place
+from saga_participant.barrier.answers import progress as progress_content
+from saga_participant.barrier.entry import Entry, Pending, ReceivedCommand, Stored, decision_order
 from saga_participant.barrier.table import Ending, Row, RowState
-from saga_participant.delivery.invocation import Ended
-from saga_participant.outcomes import DEFAULT_LEASE
+from saga_participant.delivery.invocation import HandlerResult
+from saga_participant.outcomes import InProgress
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind
 
-WITHDRAWN: Final = Ended(ending=Ending.REJECTED)
-"""How accepted work ends that was withdrawn. The wish that withdrew it is decided next, so nobody is ever told of this no."""
 
-
-def prepared(base: Entry, told: barrier.Command, command: Command) -> Entry:
-    """An external action is accepted before it is called, so that whatever happens then, the row tells the truth."""
-    row, _ = barrier.acted(base.row if base.row.state is not RowState.DONE else None, told, Ending.ACCEPTED)
+def accepted_before_call(base: Entry, facts: barrier.CommandFacts, command: ReceivedCommand) -> Entry:
+    """The row of an external action before its call: ACCEPTED, so it tells the truth whatever happens."""
+    row, _ = barrier.acted(base.row if base.row.state is not RowState.DONE else None, facts, Ending.ACCEPTED)
     assert row is not None
     return replace(
         base,
@@ -31,28 +27,30 @@ def prepared(base: Entry, told: barrier.Command, command: Command) -> Entry:
     )
 
 
-def begun(base: Entry, row: Row, ended: Ended, action: Command, now_us: int) -> Entry:
-    """Accepted, now or again: the lease starts, the number of the progress rises."""
-    said = ended.progress
-    lease = micros(said.lease if said is not None else DEFAULT_LEASE)
+def accepted_by_handler(base: Entry, row: Row, result: HandlerResult, action: ReceivedCommand, now_us: int) -> Entry:
+    """The row when the handler answers later, now or again: the lease starts, `progress_seq` rises."""
+    progress = result.progress or InProgress()
     known = base.pending
     return replace(
         base,
         row=replace(row, lease_over=False),
         action_command=action.payload,
         progress_seq=base.progress_seq + 1,
-        lease_until_us=now_us + lease,
+        lease_until_us=now_us + as_us(progress.lease),
         pending=Pending(
             action=action.headers,
             undo=None if known is None or row.wish is None else known.undo,
-            note=said.note if said is not None else "",
+            note=progress.note,
             asked=None if known is None else known.asked,
         ),
     )
 
 
-def noted(entry: Entry, command: Command) -> Entry:
-    """Whom the end will answer: of each sort the newest command of the row's run or a later one, in whatever order they come."""
+def with_asker(entry: Entry, command: ReceivedCommand) -> Entry:
+    """The row that answers this command at the end of the work.
+
+    Of the action, the compensation and other commands it keeps the newest each, of its run or a later one.
+    """
     pending, headers = entry.pending, command.headers
     if entry.row.state is not RowState.ACCEPTED:
         return entry.forget_work()
@@ -69,17 +67,17 @@ def noted(entry: Entry, command: Command) -> Entry:
         known, newer = pending.action, replace(pending, action=headers)
     else:
         known, newer = _headers_of(pending.asked), replace(pending, asked=command)
-    return entry if known is not None and place(headers) <= place(known) else replace(entry, pending=newer)
+    return entry if known is not None and decision_order(headers) <= decision_order(known) else replace(entry, pending=newer)
 
 
-def _headers_of(command: Command | None) -> CommandHeaders | None:
+def _headers_of(command: ReceivedCommand | None) -> CommandHeaders | None:
     return None if command is None else command.headers
 
 
-def said_of(entry: Entry) -> Stored:
+def progress_reply(entry: Entry) -> Stored:
     """The content of IN_PROGRESS."""
-    return progress("" if entry.pending is None else entry.pending.note)
+    return progress_content("" if entry.pending is None else entry.pending.note)
 
 
-def micros(duration: timedelta) -> int:
+def as_us(duration: timedelta) -> int:
     return max(0, int(duration.total_seconds() * 1_000_000))
