@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from saga_participant import Rejected
 from saga_participant.testing import ParticipantTester, Reply
 from saga_schemas.outcomes import Kind
-from support.till.shop import GiveBack, Take, effects, make_till, reply_or_silence
+from support.till.shop import GiveBack, Take, Taken, effects, make_till, reply_or_silence
 
 WAYS = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
 on_postgresql = pytest.mark.parametrize("way", [way for way in WAYS if way.startswith("postgresql")], indirect=True)
@@ -67,3 +68,16 @@ async def columns_of(engine: AsyncEngine, saga_id: str, columns: str) -> Any:
     statement = text(f"SELECT {columns} FROM saga_barrier WHERE CAST(saga_id AS TEXT) = :id")
     async with engine.connect() as connection:
         return (await connection.execute(statement, {"id": key})).one_or_none()
+
+
+async def accepted(shop: Shop, run: int = 1) -> str:
+    await shop.ask(Kind.ACTION, run, "accept")
+    return shop.told.steps[-1].ref
+
+
+async def give(shop: Shop, ref: str, said: Taken | Rejected) -> Reply:
+    """Answer later; what is sent."""
+    assert shop.till._execution is not None
+    async with shop.till._execution.later.answering(ref, None) as (_, answer, sent):
+        answer(said)
+    return shop.tester._read(sent[-1])

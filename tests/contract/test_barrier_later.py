@@ -12,25 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
-from contract.barrier_shop import Shop, columns_of
+from contract.barrier_shop import Shop, accepted, columns_of, give
 from saga_messaging.errors import ConfigurationError
 from saga_participant import AnswerRefused, InProgress, Rejected
-from saga_participant.testing import Outcome, Reply
+from saga_participant.testing import Outcome
 from saga_schemas.outcomes import Kind
 from support.till.shop import Taken, effect
-
-
-async def accepted(shop: Shop, run: int = 1) -> str:
-    await shop.ask(Kind.ACTION, run, "accept")
-    return shop.told.steps[-1].ref
-
-
-async def give(shop: Shop, ref: str, said: Taken | Rejected) -> Reply:
-    """Answer later; what is sent."""
-    assert shop.till._execution is not None
-    async with shop.till._execution.later.answering(ref, None) as (_, answer, sent):
-        answer(said)
-    return shop.tester._read(sent[-1])
 
 
 async def test_the_newest_command_hears_of_the_end_in_its_own_kind_and_with_its_own_headers(shop: Shop) -> None:

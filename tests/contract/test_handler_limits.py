@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from contract.barrier_shop import Shop, on_postgresql
-from contract.test_barrier_later import accepted, give
+from contract.barrier_shop import Shop, accepted, give, on_postgresql
 from saga_participant.delivery import execution
 from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.testing import ParticipantTester, Reply

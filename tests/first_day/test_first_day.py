@@ -18,12 +18,12 @@ from threading import Timer
 
 import pytest
 
+from support.pages import blocks_of
 from support.paths import ROOT
 
 PAGE = ROOT / "docs" / "first-day.md"
 LIMIT_S = 300.0
 """Of one command, on a machine three times slower than ours."""
-_BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +45,13 @@ class Written:
 def acts_of(page: str) -> list[Typed | Written]:
     """What the page makes a reader do, in its order."""
     acts: list[Typed | Written] = []
-    for block in _BLOCK.finditer(page):
-        if block["file"]:
-            acts.append(Written(name=block["file"], text=block["text"]))
-        elif block["kind"] == "console":
+    for block in blocks_of(page):
+        if block.file is not None:
+            acts.append(Written(name=block.file, text=block.text))
+        elif block.language == "console":
             acts += [
                 Typed(command=command, printed=printed)
-                for command, printed in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block["text"], re.MULTILINE)
+                for command, printed in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE)
             ]
     return acts
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +21,7 @@ from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.ids import command_id
 from saga_schemas.outcomes import Kind, Outcome
-from saga_schemas.token import TokenKeys
-from support.coordinators import TOKEN_KEYS, closed, opened, register, running, settings_for, start
+from support.coordinators import closed, opened, register, running, settings_for, signed, start
 from support.scripted import Answer, ScriptedParticipant, catalog_of, obliging, until
 
 DEFINITION = """
@@ -129,13 +127,6 @@ async def test_a_reply_for_a_saga_that_is_not_here(sqlite_url: str) -> None:
 
     assert (line["saga"], line["step"], line["span_id"], line["count"]) == (str(elsewhere), "one", root_span_id(elsewhere), 1)
     assert command.origin_traceparent is not None and line["trace_id"] == command.origin_traceparent.split("-")[1]
-
-
-def signed(command: CommandHeaders, **changes: Any) -> CommandHeaders:
-    """As a coordinator with our keys would have sent it."""
-    changed = replace(command, **changes)
-    key = (changed.saga_id, changed.step, changed.kind, changed.run, changed.incarnation)
-    return replace(changed, token=TokenKeys.parse(TOKEN_KEYS).sign("default", *key))
 
 
 async def test_a_step_that_needs_a_person(sqlite_url: str) -> None:

@@ -12,8 +12,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from contract.store_rows import new_id
-from integration.test_bad_starts import CATALOG, DEFINITION, keys_started, send, start_record
-from integration.test_log_lines import signed
 from saga_coordinator.inbound.origins import MADE_AT, SCOPE, Origin
 from saga_coordinator.server import _checked_meta
 from saga_coordinator.settings import Settings
@@ -23,9 +21,10 @@ from saga_messaging.kafka import KafkaBroker
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.topics import Topics
-from support.coordinators import TOKEN_KEYS, closed, opened, register, running, settings_for, start
+from support.coordinators import TOKEN_KEYS, closed, opened, register, running, settings_for, signed, start
 from support.orders import until
 from support.scripted import DONE, ScriptedParticipant
+from support.start_records import CATALOG, DEFINITION, keys_started, send, start_record
 
 OTHER_KEYS = "other:" + "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
 

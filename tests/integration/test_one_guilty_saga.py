@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from contract.store_rows import by_hand
-from integration.test_bad_starts import CATALOG, DEFINITION, has_letters, keys_started, send, start_record
 from saga_coordinator.batch import plan
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.loops import sweeper
@@ -29,6 +28,7 @@ from support.coordinators import closed, opened, register, running, settings_for
 from support.orders import until
 from support.scripted import DONE, ScriptedParticipant
 from support.scripted import until as until_seen
+from support.start_records import CATALOG, DEFINITION, has_letters, keys_started, send, start_record
 
 
 def request(key: str) -> StartRequest:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from integration.test_bad_starts import CATALOG, DEFINITION
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.registry.registration import Act, Added, RegistrationRefused, add_schema, register
 from saga_schemas.records import Failure, own_schema
 from support.coordinators import opened
+from support.start_records import CATALOG, DEFINITION
 
 ACT = Act(who="test")
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import pytest
 
-from integration.test_bad_starts import send
 from saga_coordinator.store.port import LockFirst, Store
 from saga_coordinator.wiring import Instance
 from saga_messaging.memory import MemoryBroker
@@ -21,6 +20,7 @@ from support.coordinators import closed, opened, register, running, settings_for
 from support.orders import until
 from support.scripted import DONE, Answer, ScriptedParticipant, catalog_of
 from support.scripted import until as until_seen
+from support.start_records import send
 
 DEFINITION = """
 saga: lied

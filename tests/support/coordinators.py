@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 from saga_coordinator.definitions import compile_definition, lint
@@ -21,6 +23,8 @@ from saga_messaging.broker import Broker
 from saga_messaging.clock import SystemClock
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.catalog import Catalog
+from saga_schemas.headers import CommandHeaders
+from saga_schemas.token import TokenKeys
 
 TOKEN_KEYS = "test:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 
@@ -113,3 +117,10 @@ async def closed(instance: Instance, saga_id: UUID, timeout_s: float = 30.0) -> 
     assert row is not None
     assert row.closed_at_us is not None, f"saga {saga_id} is still {row.phase} after {timeout_s} s"
     return row.phase
+
+
+def signed(command: CommandHeaders, **changes: Any) -> CommandHeaders:
+    """As a coordinator with our keys would have sent it."""
+    changed = replace(command, **changes)
+    key = (changed.saga_id, changed.step, changed.kind, changed.run, changed.incarnation)
+    return replace(changed, token=TokenKeys.parse(TOKEN_KEYS).sign("default", *key))

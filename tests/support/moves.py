@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from saga_coordinator.engine.definition import Definition
 from saga_coordinator.sagas.work import Moved, SagaWork
-from saga_coordinator.store.port import SagaRow
+from saga_coordinator.store.port import Figures, SagaRow
 from saga_coordinator.telemetry.instruments import Instruments
 from unit.coordinator.api.conftest import saga_row
 from unit.coordinator.engine.sagas import PIVOT, SECOND, Player, definition, step
@@ -56,3 +56,18 @@ def counted(script: str, **more: Any) -> Instruments:
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
     return registry.get_sample_value(name, labels)
+
+
+def figures(phases: dict[tuple[str, str], int], attention: dict[str, int]) -> Figures:
+    return Figures(
+        sagas_by_phase=phases,
+        outbox_depth=5,
+        outbox_oldest_at_us=6_000_000,
+        wakeup_earliest_due_us=12_000_000,
+        attention_by_reason=attention,
+        dead_letters=0,
+        inbox=0,
+        spans_due=1,
+        spans_oldest_at_us=2_000_000,
+        now_us=10_000_000,
+    )

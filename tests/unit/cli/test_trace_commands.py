@@ -15,8 +15,8 @@ from saga_coordinator.traces.plain import PlainOpenSpan, PlainSpan, PlainTrace
 from saga_coordinator.traces.projection import Projection
 from saga_schemas.times import format_us
 from support.collector import Collector
+from support.spans import ORDER, SAGA, TRACED, journal_of
 from unit.coordinator.engine.sagas import Player, play
-from unit.coordinator.traces.test_projection import ORDER, SAGA, TRACED, journal_of
 
 CLUSTER = "3f0c9a52-5b1e-4c61-9d0e-6f2a4f3c1b77"
 BACK = (

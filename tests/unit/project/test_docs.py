@@ -41,6 +41,7 @@ from saga_participant.telemetry.metrics import Metrics
 from saga_participant.testing import Outcome, ParticipantTester
 from saga_schemas.catalog import Catalog
 from saga_schemas.files import read_schemas
+from support.pages import blocks_of
 from support.paths import ROOT
 
 PAGES = sorted(
@@ -56,7 +57,7 @@ LOYALTY = ROOT / "examples" / "loyalty" / "schemas"
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [block.text for block in blocks_of(page.read_text()) if block.language == language]
 
 
 def pages_with(language: str) -> list[str]:

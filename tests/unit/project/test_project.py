@@ -247,3 +247,11 @@ def test_the_script_of_the_diagrams_is_the_version_that_the_page_names() -> None
     (named,) = re.findall(r"\[Mermaid\]\(\S+\) (\d+\.\d+\.\d+)", (ROOT / "docs" / "index.md").read_text())
 
     assert f'"{named}"' in (ROOT / "docs" / "assets" / "mermaid.tiny.js").read_text()
+
+
+def test_no_test_module_is_imported() -> None:
+    """What two of them use stands beside them, or in tests/support."""
+    importing = re.compile(r"^\s*(?:from [\w.]*\btest_\w+ import|import [\w.]*\btest_\w+)", re.MULTILINE)
+    found = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py") if importing.search(path.read_text())}
+
+    assert found - {"tests/unit/project/test_examples.py"} == set()  # it collects the example's own tests

@@ -15,7 +15,7 @@ from saga_coordinator.store.port import AttentionRow, OutboxRow, shard_of
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.saga import WaitingView
 from unit.coordinator.api.conftest import OTHER, SAGA
-from unit.coordinator.api.test_views import Stored, started, step
+from unit.coordinator.api.stored import Stored, started, step
 
 ROW = UUID(int=17)
 

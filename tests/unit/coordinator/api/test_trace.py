@@ -21,7 +21,7 @@ from saga_coordinator.traces.spans import Span, root_span_id
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.topics import Topics
 from unit.coordinator.api.conftest import OTHER, SAGA, UNKNOWN, ScriptedCoordinator
-from unit.coordinator.api.test_views import COMPILED, Stored, started
+from unit.coordinator.api.stored import COMPILED, Stored, started
 
 JAEGER = "http://127.0.0.1:16686/"
 TRACE = "0" * 31 + "1"

@@ -17,7 +17,7 @@ from support.paths import TESTS
 
 ZONES = ("UTC", "Europe/Paris", "Asia/Kathmandu")
 _ALL_OUTCOMES = """
-from unit.coordinator.definitions.test_expression_types import GOOD, outcomes
+from unit.coordinator.definitions.good_expressions import GOOD, outcomes
 for text in (*GOOD, "[input.local, input.day, input.clock, input.u, input.at, input.later]", "{'b': 1, 'a': input.map, 'c': input.item}"):
     print(text, [str(one) if isinstance(one, Exception) else one for one in outcomes(text)])
 """

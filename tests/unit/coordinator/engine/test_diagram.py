@@ -14,9 +14,9 @@ from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.diagram import arrows, markdown_table, mermaid
 from saga_coordinator.engine.state import Status
 from support.paths import DOCS
+from unit.coordinator.engine.places import ACTS, ANSWERS, NONE, PLACES, at, told
+from unit.coordinator.engine.rows import CHAIN, LINE, READS, ROWS, TO_P
 from unit.coordinator.engine.sagas import ARROWS, PIVOT, Given, Player, Text, check_arrows, definition, step
-from unit.coordinator.engine.test_rows import CHAIN, ROWS
-from unit.coordinator.engine.test_walk import ACTS, ANSWERS, LINE, NONE, PLACES, READS, TO_P, at, told
 
 PAGE = DOCS / "ARCHITECTURE.md"
 

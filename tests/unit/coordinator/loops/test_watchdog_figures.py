@@ -14,8 +14,7 @@ from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
 from saga_schemas.topics import Topics
 from support.hand_clock import HandClock
-from support.moves import value
-from unit.coordinator.telemetry.test_instruments import figures
+from support.moves import figures, value
 
 
 class SlowFigures:

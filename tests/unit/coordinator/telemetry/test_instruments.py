@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from saga_coordinator.store.port import Figures
 from saga_coordinator.telemetry import catalog
 from saga_coordinator.telemetry.catalog import Type
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.sender import Sender
 from support.hand_clock import HandClock
-from support.moves import SAGA, Work, counted, value
+from support.moves import SAGA, Work, counted, figures, value
 
 ORDER = {"definition": "order"}
 CHARGED = {**ORDER, "step": "charge", "kind": "action"}
@@ -126,21 +125,6 @@ def test_gauges_show_what_is_and_forget_what_is_no_more() -> None:
     assert value(registry, "saga_outbox_oldest_seconds") == 4
     assert value(registry, "saga_timer_overdue_seconds") == 0  # due, but not yet
     assert value(registry, "saga_spans_due_oldest_seconds") == 8
-
-
-def figures(phases: dict[tuple[str, str], int], attention: dict[str, int]) -> Figures:
-    return Figures(
-        sagas_by_phase=phases,
-        outbox_depth=5,
-        outbox_oldest_at_us=6_000_000,
-        wakeup_earliest_due_us=12_000_000,
-        attention_by_reason=attention,
-        dead_letters=0,
-        inbox=0,
-        spans_due=1,
-        spans_oldest_at_us=2_000_000,
-        now_us=10_000_000,
-    )
 
 
 def test_alerts_on_increases_see_the_first_bug_too() -> None:

@@ -24,8 +24,8 @@ from saga_participant.telemetry import tracing
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.paths import DOCS
+from support.spans import ORDER, TRACED, journal_of
 from unit.coordinator.engine.sagas import play
-from unit.coordinator.traces.test_projection import ORDER, TRACED, journal_of
 
 PAGE = (DOCS / "tracing.md").read_text()
 SCRIPTS = [

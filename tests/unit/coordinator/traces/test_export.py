@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from saga_coordinator.traces.collector import SPANS_AT_ONCE, batches
 from saga_coordinator.traces.export import readable_span
-from unit.coordinator.traces.test_projection import TRACED, named, spans
+from support.spans import TRACED, named, spans
 
 RESOURCE = Resource({})
 

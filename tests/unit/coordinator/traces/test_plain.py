@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from saga_coordinator.traces.plain import PlainOpenSpan, PlainSpan
-from unit.coordinator.traces.test_projection import SAGA, TRACED, folded, spans
+from support.spans import SAGA, TRACED, folded, spans
 
 SCRIPTS = [
     "reserve:SUCCEEDED wait:2 charge:SUCCEEDED ship:SUCCEEDED",

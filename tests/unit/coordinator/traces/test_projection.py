@@ -12,53 +12,13 @@ from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.encoding import decode_facts
 from saga_coordinator.engine.facts import CommandSent
 from saga_coordinator.traces.projection import MAX_EVENTS, JournalFacts, Projection, TracedSaga, spans_of
-from saga_coordinator.traces.spans import (
-    FIRST_ATTEMPTS,
-    Span,
-    SpanKind,
-    attempt_span_id,
-    root_span_id,
-    started_span_id,
-)
+from saga_coordinator.traces.spans import FIRST_ATTEMPTS, Span, SpanKind, attempt_span_id, root_span_id, started_span_id
 from saga_schemas.ids import command_id, span_id_of
 from saga_schemas.outcomes import Outcome
-from saga_schemas.topics import Topics
-from unit.coordinator.engine.sagas import PIVOT, Player, definition, play, step
+from support.spans import ORDER, ROOT, SAGA, TRACED, folded, journal_of, named, spans
+from unit.coordinator.engine.sagas import play
+from unit.coordinator.engine.shapes import PROFILE, SEEDS, shapes
 from unit.coordinator.engine.simulation import Troubles, World
-from unit.coordinator.engine.test_simulation import PROFILE, SEEDS, shapes
-
-SAGA = UUID("0190a000-0000-7000-8000-000000000001")
-ROOT = root_span_id(SAGA)
-ORDER = definition(step("reserve"), step("charge", after=["reserve"]), step("ship", PIVOT, after=["charge"]))
-TRACED = TracedSaga(
-    id=SAGA,
-    tenant="default",
-    trace_id="ab" * 16,
-    parent_span=None,
-    tracestate=None,
-    definition="order",
-    definition_version=3,
-    key=None,
-    topics=Topics(),
-)
-
-
-def journal_of(player: Player) -> list[JournalFacts]:
-    return [JournalFacts(version, at, facts) for version, (at, facts) in enumerate(player.journal, start=1)]
-
-
-def spans(script: str, shape: Definition = ORDER, saga: TracedSaga = TRACED) -> list[Span]:
-    return list(spans_of(saga, journal_of(play(shape, script))))
-
-
-def folded(script: str, shape: Definition = ORDER) -> tuple[Projection, list[Span]]:
-    """The projection of a saga that goes on, and the spans it has made so far."""
-    projection = Projection(TRACED)
-    return projection, [span for record in journal_of(play(shape, script)) for span in projection.record(record)]
-
-
-def named(found: list[Span], name: str) -> list[Span]:
-    return [span for span in found if span.name == name]
 
 
 def test_a_saga_that_went_well() -> None:

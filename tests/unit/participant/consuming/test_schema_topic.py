@@ -19,9 +19,9 @@ from saga_participant.consuming import schema_topic
 from saga_schemas.outcomes import Kind
 from saga_schemas.published import HEADERS, schema_key
 from saga_schemas.schema import Schema
+from support.till.later_schemas import BACK_2, TAKE_2, later, written_in
 from support.till.shop import make_till
 from support.till.wire import CATALOG, REPLIES, command, records, replies, send, until
-from unit.participant.consuming.test_unknown_schemas import BACK_2, TAKE_2, later, written_in
 
 TOPIC = "saga.schemas"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_participant.consuming import schema_topic
 from saga_participant.testing import ParticipantTester
@@ -15,15 +14,9 @@ from saga_schemas.codec import encode
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.records import Failure, read_own
 from saga_schemas.schema import Schema
+from support.till.later_schemas import BACK_2, TAKE_2, TAKEN_2, written_in
 from support.till.shop import GiveBack, Take, effects, make_till
-from support.till.wire import CATALOG, REPLIES, command, new_saga, records, send
-
-
-def later(record: str, **field: Any) -> Schema:
-    """The record's schema with one more field."""
-    known = CATALOG.latest(record)
-    assert known is not None
-    return Schema.parse(known.document | {"fields": [*known.document["fields"], field]})
+from support.till.wire import REPLIES, command, new_saga, records, send
 
 
 @pytest.fixture(autouse=True)
@@ -31,14 +24,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody brings is given up after the second look."""
     monkeypatch.setattr(schema_topic, "PATIENCE_S", 0.01)
     monkeypatch.setattr(schema_topic, "AGAIN_S", 0.02)
-
-
-TIP = {"name": "tip", "type": ["null", "long"], "default": None}
-TAKE_2, BACK_2, TAKEN_2 = later("till.Take", **TIP), later("till.GiveBack", **TIP), later("till.Taken", **TIP)
-
-
-def written_in(schema: Schema, sent: Outgoing) -> Outgoing:
-    return replace(sent, value=encode(schema, {"amount": 1, "mode": "", "tip": 5}))
 
 
 def failed(record: Any) -> Failure | None:
