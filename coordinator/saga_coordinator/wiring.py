@@ -143,7 +143,7 @@ class _Parts:
     def schema_topic(self) -> SchemaTopic:
         return SchemaTopic(broker=self.broker, topic=self.topics.schemas, definitions=self.definitions, clock=self.clock)
 
-    def reply_loops(self, made_at: int | None) -> list[Loop]:
+    def reply_loops(self, made_at_us: int | None) -> list[Loop]:
         """The loop that reads replies, and the loop that measures how far they are read, on the same partitions."""
         reader = self.reader(self.settings.reply_group)
         replies = ReplyLoop(
@@ -158,7 +158,7 @@ class _Parts:
             clock=self.clock,
             instruments=self.instruments,
             batch_records=self.settings.batch_records,
-            made_at=made_at,
+            made_at_us=made_at_us,
         )
         catch_up = CatchUpLoop(
             store=self.store,
@@ -264,7 +264,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
     await watchdog.ensure_topics_at_start()
     loops: dict[str, list[Loop]] = {
         "api": [parts.queue.run],
-        "replies": parts.reply_loops(await Origin(store, broker, settings).made_at()),
+        "replies": parts.reply_loops(await Origin(store, broker, settings).made_at_us()),
         "starts": [parts.start_loop().run],
         "timers": [parts.liveness.run, parts.timer_loop().run],
         "sweeper": [parts.sweeper().run],

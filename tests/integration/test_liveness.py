@@ -98,18 +98,18 @@ async def test_a_life_is_shared_by_all_who_beat_and_ends_with_the_last(sqlite_ur
     async with opened(sqlite_url) as store:
         first, second = life_of(store, broker), life_of(store, broker)
         await first.beat()
-        began = first.since(await store.now_us())
+        began = first.since_us(await store.now_us())
         assert began is not None
         await nobody_for(store, 4)
         await second.beat()
-        assert second.since(await store.now_us()) == began, "four seconds are no lapse"
+        assert second.since_us(await store.now_us()) == began, "four seconds are no lapse"
         await nobody_for(store, 60)
         await second.beat()
-        again = second.since(await store.now_us())
+        again = second.since_us(await store.now_us())
         assert again is not None
         assert again > began
         await first.beat()
-        assert first.since(await store.now_us()) == again
+        assert first.since_us(await store.now_us()) == again
 
 
 async def test_beats_that_fail_by_a_bug_are_counted_and_named_until_they_go_again(
@@ -149,9 +149,9 @@ async def named(instruments: Instruments, wanted: bool) -> bool:
 async def test_who_has_not_beaten_for_long_knows_nothing(sqlite_url: str) -> None:
     async with opened(sqlite_url) as store:
         mine = life_of(store, MemoryBroker())
-        assert mine.since(await store.now_us()) is None
+        assert mine.since_us(await store.now_us()) is None
         await mine.beat()
-        assert mine.since(await store.now_us() + liveness.LAPSE_US + 1) is None, "as after it was suspended"
+        assert mine.since_us(await store.now_us() + liveness.LAPSE_US + 1) is None, "as after it was suspended"
 
 
 @pytest.mark.parametrize("how", ["broker", "sender"])
@@ -164,7 +164,7 @@ async def test_who_cannot_send_does_not_live(sqlite_url: str, how: str) -> None:
         await asyncio.sleep(0)
         await eventually(lambda: _says_trouble(mine))
         assert await store.control(liveness.SCOPE, "default") == {}
-        assert mine.since(await store.now_us()) is None
+        assert mine.since_us(await store.now_us()) is None
         beating.cancel()
 
 

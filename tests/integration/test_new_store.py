@@ -59,7 +59,7 @@ async def test_a_time_of_making_that_cannot_be_read_keeps_nobody_from_starting(s
         origin = Origin(store, MemoryBroker(), on_kafka(sqlite_url))
         async with store.transaction() as tx:
             await tx.set_control(scope=SCOPE, tenant="default", name=MADE_AT, value=value, who="test", why="by hand")
-        assert await origin.made_at() is None
+        assert await origin.made_at_us() is None
 
 
 async def test_a_new_store_starts_what_is_sent_from_then_on_and_nothing_older(url: str) -> None:

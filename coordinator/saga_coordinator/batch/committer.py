@@ -53,7 +53,9 @@ class Committer:
         An exception rolls everything back, whether the block raises it or the store does.
 
             async with committer.batch(LockFirst(ids, wait=False)) as batch:
-                batch.works = fold(batch.tx.locked)
+                works = await loader.open(batch.tx.locked.values())
+                ...  # fold their events
+                batch.works.extend(works.values())
 
         Args:
             first: The sagas that are locked, or the starts that are claimed, before the block
@@ -61,6 +63,8 @@ class Committer:
 
         Raises:
             PositionTaken: Another instance has moved a position; nothing happened here.
+            CommitUnknown: The commit's fate is unknown, and nothing was written by which to tell.
+                The batch may be done again.
             StoreError: Nothing happened.
         """
         plan: Plan | None = None

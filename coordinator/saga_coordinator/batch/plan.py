@@ -122,15 +122,15 @@ def _wake_up(work: SagaWork, saga: Saga, now_us: int) -> tuple[int | None, bool]
 
     The row moves only earlier, until it has fired; then it is set anew.
     """
-    due = timing.next_wake_up_us(work.compiled.definition, saga, now_us, work.lived_since_us)
-    current = work.row.wake_at_us
-    if due is None:
-        return None, current is not None
-    if due <= now_us:
-        due = now_us + LOOK_AGAIN_US
-    if work.woken or current is None or due < current:
-        return due, due != current
-    return current, False
+    due_us = timing.next_wake_up_us(work.compiled.definition, saga, now_us, work.lived_since_us)
+    current_us = work.row.wake_at_us
+    if due_us is None:
+        return None, current_us is not None
+    if due_us <= now_us:
+        due_us = now_us + LOOK_AGAIN_US
+    if work.woken or current_us is None or due_us < current_us:
+        return due_us, due_us != current_us
+    return current_us, False
 
 
 def _attention(work: SagaWork, saga: Saga, now_us: int) -> tuple[tuple[AttentionRow, ...], AttentionCleared]:

@@ -74,7 +74,7 @@ class Origin:
             await self._note(tx, STARTS, AT_BEGINNING, "--starts-from-beginning")
         self._log.warning("starts_read_again", partitions=len(partitions))
 
-    async def made_at(self) -> int | None:
+    async def made_at_us(self) -> int | None:
         """When this store was bound, in microseconds by the database's clock.
 
         None when the store is older than this row, or when somebody has written something else into

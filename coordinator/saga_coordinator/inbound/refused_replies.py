@@ -39,14 +39,14 @@ class RefusedReply:
     """A reply that became a dead letter."""
 
     id: UUID
-    at: int
+    at_us: int
     reason: str
     detail: str
 
     def __str__(self) -> str:
         way_out = _WAY_OUT.get(self.reason, f"`saga dlq show {self.id}` has it")
         why = f"{self.reason}: {self.detail}" if self.detail else self.reason
-        return f"a reply came at {format_us(self.at)} and could not be read ({why}): {way_out}"
+        return f"a reply came at {format_us(self.at_us)} and could not be read ({why}): {way_out}"
 
 
 async def refused_replies(store: Store, saga_id: UUID, now_us: int) -> dict[str, RefusedReply]:
@@ -56,11 +56,11 @@ async def refused_replies(store: Store, saga_id: UUID, now_us: int) -> dict[str,
     for letter in letters:
         step = _step(letter)
         if letter.consumer == CONSUMER and step is not None:
-            found.setdefault(step, RefusedReply(id=letter.id, at=letter.at_us, reason=letter.reason, detail=letter.detail))
+            found.setdefault(step, RefusedReply(id=letter.id, at_us=letter.at_us, reason=letter.reason, detail=letter.detail))
     return found
 
 
-def looked_back_to(now_us: int, definitions: Iterable[Definition]) -> int:
+def look_back_to_us(now_us: int, definitions: Iterable[Definition]) -> int:
     """Since when to look for refused replies of sagas that a limit is about to turn back.
 
     Each of their steps was asked again since then, and its reply refused again, however long its
@@ -87,7 +87,7 @@ def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:
 def with_refusal(waiting: Waiting, refused: Mapping[str, RefusedReply]) -> Waiting:
     """The wait with its true reason: the reply came, and it could not be read."""
     reply = refused.get(waiting.step or "")
-    if reply is None or waiting.name not in _FOR_AN_ANSWER or reply.at < (waiting.since_us or 0):
+    if reply is None or waiting.name not in _FOR_AN_ANSWER or reply.at_us < (waiting.since_us or 0):
         return waiting
     is_attention = waiting.name.startswith("attention:")
     return replace(waiting, name=waiting.name if is_attention else UNREADABLE, mover=f"{reply}; asked again by itself")

@@ -74,7 +74,7 @@ class Liveness:
         """Why the broker did not answer the last beat; None: it did."""
         self._log = structlog.get_logger("life")
 
-    def since(self, now_us: int) -> int | None:
+    def since_us(self, now_us: int) -> int | None:
         """Since when somebody has lived, for a decision.
 
         Args:

@@ -82,7 +82,7 @@ class ReplyLoop:
         clock: Clock,
         instruments: Instruments,
         batch_records: int,
-        made_at: int | None = None,
+        made_at_us: int | None = None,
     ) -> None:
         """Prepare the loop.
 
@@ -98,7 +98,7 @@ class ReplyLoop:
             clock: Paces looks at the topics.
             instruments: What is counted.
             batch_records: The most records of a poll.
-            made_at: When the store was made, if that is known; it has lost the row of no older
+            made_at_us: When the store was made, if that is known; it has lost the row of no older
                 saga.
         """
         self._reader = reader
@@ -113,7 +113,7 @@ class ReplyLoop:
         self._instruments = instruments
         self._batch_records = batch_records
         self._parking = Parking(committer, loader, instruments)
-        self._made_at_ms = 0 if made_at is None else made_at // 1000
+        self._made_at_ms = 0 if made_at_us is None else made_at_us // 1000
         self._old = 0
         self._followed_at_s = -_REFRESH_S
         self._followed_generation = -1

@@ -29,7 +29,7 @@ from saga_coordinator.engine.events import Env, Event, Reply, WakeUp
 from saga_coordinator.failures import KeyedBackoff, comes_again, error_fields, one_line
 from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
 from saga_coordinator.inbound.inbox import from_inbox
-from saga_coordinator.inbound.refused_replies import looked_back_to, unread_steps
+from saga_coordinator.inbound.refused_replies import look_back_to_us, unread_steps
 from saga_coordinator.inbound.reply_envelope import CONSUMER as REPLIES
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
@@ -102,8 +102,8 @@ class TimerLoop:
         """How long to sleep: until the next wake-up, but never long, for others leave inbox events
         without a word.
         """
-        next_due = await self._store.earliest_due_in_s()
-        return _MAX_SLEEP_S if next_due is None else min(max(next_due, IDLE_S), _MAX_SLEEP_S)
+        next_due_s = await self._store.earliest_due_in_s()
+        return _MAX_SLEEP_S if next_due_s is None else min(max(next_due_s, IDLE_S), _MAX_SLEEP_S)
 
     async def once(self) -> bool:
         """One batch. Returns whether it was full, so that the next should follow at once."""
@@ -111,22 +111,22 @@ class TimerLoop:
         due = self._backoff.ready(due, self._clock.monotonic_s())[: self._batch_sagas]
         if not due:
             return False
-        caught_up = await self._catch_up_requests.caught_up()
+        caught_up_at_us = await self._catch_up_requests.caught_up()
         try:
-            done = await self._wake(due, caught_up)
+            done = await self._wake(due, caught_up_at_us)
         except Exception as error:
             if not comes_again(error):
                 raise
             self._note(error)
-            done = await self._one_by_one(due, caught_up)
+            done = await self._one_by_one(due, caught_up_at_us)
         await self._ask_to_catch_up(done)
         return len(done) >= self._batch_sagas
 
-    async def _one_by_one(self, due: list[UUID], caught_up: Mapping[str, int]) -> list[SagaWork]:
+    async def _one_by_one(self, due: list[UUID], caught_up_at_us: Mapping[str, int]) -> list[SagaWork]:
         done: list[SagaWork] = []
         for saga_id in due:
             try:
-                done += await self._wake([saga_id], caught_up)
+                done += await self._wake([saga_id], caught_up_at_us)
             except Exception as error:
                 if not comes_again(error):
                     raise
@@ -134,7 +134,7 @@ class TimerLoop:
                 await self._parking.park(saga_id, error, retry_in_s=pause_s)
         return done
 
-    async def _wake(self, due: list[UUID], caught_up: Mapping[str, int]) -> list[SagaWork]:
+    async def _wake(self, due: list[UUID], caught_up_at_us: Mapping[str, int]) -> list[SagaWork]:
         """One transaction for these sagas, but for those that somebody else holds.
 
         A saga that cannot be opened stays due. It is left alone for a while, or many of its kind
@@ -144,7 +144,7 @@ class TimerLoop:
             The sagas that were woken.
         """
         async with self._committer.batch(LockFirst(due, wait=False)) as batch:
-            await self._fold(batch, caught_up)
+            await self._fold(batch, caught_up_at_us)
             locked = list(batch.tx.locked)
         woken = batch.works
         opened = {work.row.id for work in woken}
@@ -157,14 +157,14 @@ class TimerLoop:
         self._instruments.timer_batch(len(woken), [looked_us - due_us for looked_us, due_us in due_at_us if due_us <= looked_us])
         return woken
 
-    async def _fold(self, batch: Batch, caught_up: Mapping[str, int]) -> None:
+    async def _fold(self, batch: Batch, caught_up_at_us: Mapping[str, int]) -> None:
         """Apply what waits in each saga's inbox, then wake it."""
         tx = batch.tx
         left: dict[UUID, list[InboxEvent]] = {}
         for event in await tx.inbox_of(list(tx.locked)):
             left.setdefault(event.saga_id, []).append(event)
         works = await self._loader.open(tx.locked.values())
-        env = Env(now_us=tx.now_us, caught_up_at_us=caught_up, alive_since_us=self._liveness.since(tx.now_us))
+        env = Env(now_us=tx.now_us, caught_up_at_us=caught_up_at_us, alive_since_us=self._liveness.since_us(tx.now_us))
         replies: dict[UUID, list[Reply]] = {}
         for saga_id, work in works.items():
             replies[saga_id], unreadable = self._from_inbox(work, left.get(saga_id, []), tx.now_us)
@@ -198,7 +198,7 @@ class TimerLoop:
             if work.saga is not None
             and timing.catch_up_wanted(work.compiled.definition, work.saga, env.now_us, env.lived_since_us)
         }
-        since_us = looked_back_to(env.now_us, limited.values())
+        since_us = look_back_to_us(env.now_us, limited.values())
         stored = await tx.unread_replies(list(limited), since_us=since_us) if limited else []
         return unread_steps([*stored, *letters])
 

@@ -1,7 +1,8 @@
 """The metrics and log lines of a batch, written once its commit is known.
 
-Every way in which a saga can move ends here. So nothing is counted that was rolled back, and nothing
-is counted twice that was tried twice. A failure here never fails the batch: its work is done.
+Every way in which a saga can move ends here. So nothing is counted that was rolled back, and
+nothing is counted twice that was tried twice. A failure here never fails the batch: its work is
+done.
 """
 
 from __future__ import annotations
