@@ -27,8 +27,11 @@ _NO_SPAN = "0" * 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceContext:
-    """One hop's context: ids in lower-case hexadecimal (32 and 16 characters), flags as one byte,
-    tracestate as it came."""
+    """One hop's context.
+
+    The ids are lower-case hexadecimal (32 and 16 characters), the flags one byte, `tracestate` is
+    as it came.
+    """
 
     trace_id: str
     span_id: str
