@@ -45,11 +45,16 @@ class TraceContext:
 
     def format(self) -> str:
         """The `traceparent` header, always of version 00."""
-        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+        return format_traceparent(self.trace_id, self.span_id, self.flags)
 
     def child(self, span_id: str) -> TraceContext:
         """The same trace, with another span as the parent of what follows."""
         return TraceContext(trace_id=self.trace_id, span_id=span_id, flags=self.flags, tracestate=self.tracestate)
+
+
+def format_traceparent(trace_id: str, span_id: str, flags: int) -> str:
+    """The `traceparent` header of a span, of version 00."""
+    return f"00-{trace_id}-{span_id}-{flags:02x}"
 
 
 def parse_context(traceparent: str | None, tracestate: str | None = None) -> TraceContext | None:
