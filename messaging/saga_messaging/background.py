@@ -11,11 +11,13 @@ from saga_messaging.clock import Clock
 
 
 def backoff(attempt: int, *, first_s: float, cap_s: float, jitter: float) -> float:
-    """Seconds to pause after failed attempt number `attempt` (from 1): doubling up to the cap,
-    spread by up to a quarter down.
+    """The pause after a failure: doubling up to a cap, spread by up to a quarter down.
 
-    `jitter` is a fraction from 0 to 1, drawn by the caller, so that many processes do not come back
-    in step.
+    Args:
+        attempt: Which failed attempt it was, from 1.
+        first_s: The pause after the first.
+        cap_s: The longest pause.
+        jitter: From 0 to 1: how much of the quarter is taken off.
     """
     doubled = min(cap_s, first_s * 2.0 ** min(attempt - 1, 30))
     return doubled * (1.0 - 0.25 * jitter)
@@ -39,8 +41,10 @@ async def happened(event: asyncio.Event, clock: Clock, timeout_s: float) -> bool
 
 
 async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Let `work` go on until the event, and cancel it then; return once it has ended. Raises what
-    it raises."""
+    """Lets `work` go on until the event, then cancels it and returns once it has ended.
+
+    Raises what `work` raises.
+    """
     working, told = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
     try:
         await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)

@@ -285,12 +285,11 @@ class Broker(Protocol):
         ...
 
     async def partitions(self, topics: Iterable[str]) -> Mapping[str, frozenset[int]]:
-        """The partitions of each topic, asked of the cluster now; a topic that does not exist has
-        none."""
+        """The partitions of each topic, asked of the cluster now; none where it does not exist."""
         ...
 
     async def readers(self, group: str) -> int | None:
-        """The number of members of the group now; None where that cannot be known (the stand-in)."""
+        """The number of the group's members now; None where nobody knows it (the stand-in)."""
         ...
 
     async def group_lag(self, group: str, topics: Iterable[str]) -> Mapping[TopicPartition, int]:

@@ -47,12 +47,10 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def not_up_yet(error: Exception) -> str | None:
-    """Why the database cannot be used yet, in words without a value of a row; None where waiting
-    would not help.
+    """Why the database cannot be used yet, in words without a value of a row.
 
-    Waited for: nobody listens, the name is not in DNS, starting up (57P03), too many connections,
-    read-only, no answer in time. Not: a wrong password, database or scheme, TLS that fails, rights
-    that are missing, a statement that is wrong.
+    Returns:
+        None where waiting would not help.
     """
     for cause in reversed(chain(error)):
         verdict = _passes(cause)
@@ -71,8 +69,10 @@ def made_meanwhile(error: BaseException) -> bool:
 
 
 def in_words(error: BaseException) -> str:
-    """The driver's own error in one line: type, SQLSTATE, and the first line of what it says (the
-    others may quote a row)."""
+    """The driver's own error in one line: type, SQLSTATE, and the first line of its text.
+
+    The other lines may quote a row.
+    """
     cause = chain(error)[-1]
     text = str(cause) if isinstance(cause, OSError) or not cause.args else str(cause.args[0])
     state = sqlstate(cause)
@@ -104,9 +104,13 @@ def _state_passes(state: str, said: str) -> bool:
 
 
 def _connection_passes(error: OSError) -> bool:
-    """All that a network does, a name that DNS does not know yet, a socket that is not there yet
-    (connecting names no file, unlike a database's path that is wrong). Not: TLS that the server has
-    not.
+    """Whether an error of connecting may pass by itself.
+
+    That is all that a network does, a name that DNS does not know yet, and a socket that is not
+    there
+    yet: connecting names no file, unlike a database's path that is wrong. TLS that the server does
+        not
+    have is no such error.
     """
     if isinstance(error, socket.gaierror | TimeoutError):
         return True

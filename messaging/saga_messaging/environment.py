@@ -54,8 +54,11 @@ _LIKE: Final = 0.75
 
 
 def given(environ: Mapping[str, str]) -> dict[str, str]:
-    """The `SAGA_…` variables that are set, links of Kubernetes left out. ConfigurationError names
-    one that nobody reads."""
+    """The `SAGA_…` variables that are set, without the links of Kubernetes.
+
+    Raises:
+        ConfigurationError: Nobody reads one of them; it names that one.
+    """
     found = {name: text for name, text in environ.items() if name.startswith(PREFIX) and text and not is_service_link(name, text)}
     for name in found:
         if name not in NAMES and not _FAMILIES.fullmatch(name):

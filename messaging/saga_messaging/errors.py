@@ -4,5 +4,7 @@ from __future__ import annotations
 
 
 class ConfigurationError(Exception):
-    """A setting is missing or wrong. The message is one line that names the setting and what to
-    write; processes exit 78."""
+    """A setting is missing or wrong; the process exits 78.
+
+    The message is one line that names the setting and what to write.
+    """

@@ -40,11 +40,9 @@ def as_text(format: str) -> bool:
 
 
 def configure(level: str, format: str) -> None:
-    """For a process of its own, once: every logger writes through our formatter, our own from
-    `level` on, libraries from warnings on.
+    """Sets up logging for a process of its own, once.
 
-    aiokafka is not heard but for debugging: what matters of it comes as BrokerError, with its
-    reason.
+    Every logger writes through our formatter: our own from `level` on, libraries from warnings on.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(text=as_text(format)))
@@ -58,8 +56,10 @@ def configure(level: str, format: str) -> None:
 
 
 def configure_own(level: str, format: str) -> None:
-    """Inside somebody else's process: only our own loggers write, by themselves; everything else is
-    left to the application."""
+    """Sets up logging inside somebody else's process.
+
+    Only our own loggers write, by themselves; everything else is left to the application.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(text=as_text(format)))
     for name in _OWN:
@@ -70,14 +70,18 @@ def configure_own(level: str, format: str) -> None:
 
 
 def hear_the_loop() -> None:
-    """What nobody awaited (`exception was never retrieved`) becomes a line too; asyncio's own would
-    quote the exception."""
+    """Makes a line of what nobody awaited (`exception was never retrieved`).
+
+    asyncio's own line would quote the exception.
+    """
     asyncio.get_running_loop().set_exception_handler(_unheard)
 
 
 def where(error: BaseException, *, frames: int = FRAMES) -> list[str]:
-    """The innermost frames, outermost first, as `file.py:12 function`; an exception group's first
-    leaf."""
+    """The innermost frames as `file.py:12 function`, outermost first.
+
+    Of an exception group, those of its first leaf.
+    """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     found = traceback.extract_tb(error.__traceback__)[-frames:]

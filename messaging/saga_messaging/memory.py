@@ -32,8 +32,10 @@ from saga_messaging.positions import Positions
 
 @dataclass(slots=True)
 class Faults:
-    """What goes wrong from now on. Counters count records (`unreachable` calls) and run down to
-    nought."""
+    """What goes wrong from now on.
+
+    Counters count records (`unreachable` counts calls) and run down to nought.
+    """
 
     refuse: int = 0  # refused: too large, not authorised
     lose: int = 0  # not stored, and an error says so
@@ -46,8 +48,10 @@ class Faults:
 
 @dataclass(slots=True)
 class _Log:
-    """One partition: the records from offset `first` on, with gaps where markers, aborted and
-    compacted records are."""
+    """One partition: the records from offset `first` on.
+
+    There are gaps where markers of transactions, and aborted or compacted records, are.
+    """
 
     records: list[Record] = field(default_factory=list)
     first: int = 0
@@ -159,13 +163,15 @@ class MemoryBroker:
         self._arrived()
 
     def leave_gap(self, position: TopicPartition, offsets: int = 1) -> None:
-        """Offsets at the end that hold nothing to read: a transaction's marker, aborted records,
-        what compaction took."""
+        """Adds offsets that hold nothing to read.
+
+        They stand for a transaction's marker, for aborted records, or for what compaction took.
+        """
         self._topics[position.topic][position.partition].end += offsets
         self._arrived()
 
     def append_unreadable(self, position: TopicPartition, reason: str, *, known: Outgoing, offsets: int = 1) -> None:
-        """A record (or a batch of so many `offsets`) of which no more can be read than is `known`."""
+        """A record, or a batch of so many `offsets`, of which only what is `known` can be read."""
         log = self._topics[position.topic][position.partition]
         fault = Fault(reason=reason, detail="to order", last_offset=log.end + offsets - 1)
         log.append(replace(self._stored(known, position.partition, log.end), fault=fault))

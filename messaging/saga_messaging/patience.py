@@ -150,8 +150,11 @@ def patience_from(environ: Mapping[str, str]) -> float:
 
 
 def kafka_may_come(error: Exception) -> str | None:
-    """Why Kafka cannot be used yet; None where it is there and does not let us in, or where the
-    error is not Kafka's."""
+    """Why Kafka cannot be used yet.
+
+    Returns:
+        None where it is there and does not let us in, or where the error is not Kafka's.
+    """
     return str(error) if isinstance(error, BrokerError) and not isinstance(error, AccessRefused) else None
 
 

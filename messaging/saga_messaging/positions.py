@@ -30,8 +30,7 @@ class Positions:
         return self._assigned.difference(self._next)
 
     def assign(self, positions: Iterable[TopicPartition]) -> None:
-        """A new assignment: nothing of the one before counts, not even for a partition that is in
-        both."""
+        """Takes a new assignment; nothing of the one before counts, even for the same partition."""
         self._assigned = frozenset(positions)
         self._next.clear()
 
@@ -50,8 +49,10 @@ class Positions:
         return self._next.get(position)
 
     def accept(self, record: Record) -> bool:
-        """Whether a record may be delivered; if so the position moves behind it. Gaps are normal
-        (compaction), going back is not."""
+        """Whether a record may be delivered; if so, the position moves behind it.
+
+        Gaps are normal (compaction), going back is not.
+        """
         position = record.source
         expected = self._next.get(position)
         if expected is None or record.offset < expected:
@@ -66,8 +67,11 @@ class Positions:
             self._next[position] = max(expected, offset)
 
     def lose(self, position: TopicPartition, offset: int) -> bool:
-        """The topic does not hold `offset`. False when that is old news: the caller has sought, or
-        lost the partition, since."""
+        """Notes that the topic does not hold `offset`.
+
+        Returns:
+            False when that is old news: the caller has sought, or lost the partition, since.
+        """
         if self._next.get(position) != offset:
             return False
         del self._next[position]

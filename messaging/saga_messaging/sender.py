@@ -162,8 +162,9 @@ class Sender(Generic[Ticket]):
         return taken
 
     def take_acked(self, limit: int) -> list[Ticket]:
-        """Acknowledged tickets, whose rows the owner now deletes. `forget` them after the commit,
-        or `give_back` when it failed.
+        """Acknowledged tickets, whose rows the owner now deletes.
+
+        The owner calls `forget` with them after the commit, or `give_back` when it failed.
         """
         tickets = [self._acked.popleft() for _ in range(min(limit, len(self._acked)))]
         for ticket in tickets:
@@ -218,8 +219,9 @@ class Sender(Generic[Ticket]):
         return self._clock.monotonic_s() - self._queue[0].since_s if self._queue else 0.0
 
     async def drain(self, timeout_s: float) -> bool:
-        """Wait until nothing is in hand; whether that came about in time. The owner stops offering
-        first.
+        """Waits until nothing is in hand; returns whether that came about in time.
+
+        The owner stops offering first.
         """
         return await happened(self._idle, self._clock, timeout_s)
 
@@ -294,8 +296,9 @@ class Sender(Generic[Ticket]):
             self._refused.append(Refusal(ticket=item.ticket, record=item.record, reason=str(result)))
 
     def _take_up_unsent(self) -> None:
-        """Put what was not acknowledged first again, in its old order. It counts as one failure,
-        however many batches failed.
+        """Puts what was not acknowledged first again, in its old order.
+
+        It counts as one failure, however many batches failed.
         """
         if self._unsent:
             self._failures += 1

@@ -27,8 +27,10 @@ _SERVERS = r"^[^\s,:]+(:\d{1,5})?(,[^\s,:]+(:\d{1,5})?)*$|^(\[[0-9A-Fa-f:]+\](:\
 
 
 class KafkaSettings(BaseModel):
-    """The cluster, how to log on to it, and how our topics are made. Durations in milliseconds,
-    sizes in bytes."""
+    """The cluster, how to log on to it, and how our topics are made.
+
+    Durations are in milliseconds, sizes in bytes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,8 +85,10 @@ class KafkaSettings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], prefix: str = PREFIX) -> KafkaSettings:
-        """Read `SAGA_KAFKA_…` and `SAGA_TOPIC_PREFIX`; an empty value counts as not given. Raises
-        ConfigurationError, also for a name that begins so and that nobody reads.
+        """Reads `SAGA_KAFKA_…` and `SAGA_TOPIC_PREFIX`; an empty value counts as not given.
+
+        Raises:
+            ConfigurationError: A value is wrong, or nobody reads a name that begins so.
         """
         environment.given({name: text for name, text in environ.items() if name.startswith(PREFIX)})
         found = {name: environ[variable] for name, variable in _variables(prefix).items() if environ.get(variable)}

@@ -26,8 +26,11 @@ class StandIn:
         self._child: asyncio.subprocess.Process | None = None
 
     async def start(self) -> str:
-        """Returns the bootstrap address. Raises BrokerError, saying what to install when
-        confluent-kafka is missing."""
+        """Starts it and returns the bootstrap address.
+
+        Raises:
+            BrokerError: It did not start; says what to install when confluent-kafka is missing.
+        """
         pipe = asyncio.subprocess.PIPE
         self._child = await asyncio.create_subprocess_exec(
             sys.executable,

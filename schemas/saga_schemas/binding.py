@@ -68,8 +68,11 @@ class Binding(Generic[M]):
         return value if self._out is None else typing.cast("dict[str, Any]", self._out(value))
 
     def from_value(self, value: Mapping[str, Any]) -> M:
-        """The validated model; BadMessage names the field and the rule that failed, never the
-        value."""
+        """The validated model.
+
+        Raises:
+            BadMessage: The value does not fit; names the field and the rule, never the value.
+        """
         try:
             return self.model.model_validate(value if self._into is None else self._into(value))
         except ValidationError as error:
@@ -90,8 +93,11 @@ def bind(model: type[M], schema: Schema) -> Binding[M]:
 
 
 def names_record(model: type[BaseModel], full_name: str) -> bool:
-    """Whether a model stands for that record: its `avro_name` (or `__avro_name__`) is it, else its
-    class name is the last part."""
+    """Whether a model stands for that record.
+
+    Its `avro_name` (or `__avro_name__`) is the record's full name, else its class name is the last
+    part.
+    """
     stated = model.__dict__.get("__avro_name__", model.__dict__.get("avro_name"))
     if isinstance(stated, str):
         return stated == full_name
@@ -99,8 +105,11 @@ def names_record(model: type[BaseModel], full_name: str) -> bool:
 
 
 def record_for(model: type[BaseModel], schemas: Iterable[Schema]) -> Schema:
-    """The newest schema a model stands for; BindingFailed when there is none, or when two records
-    fit."""
+    """The newest schema that a model stands for.
+
+    Raises:
+        BindingFailed: There is none, or two records fit.
+    """
     fitting = {schema.full_name: schema for schema in schemas if names_record(model, schema.full_name)}
     if len(fitting) == 1:
         return next(iter(fitting.values()))

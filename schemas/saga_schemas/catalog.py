@@ -19,8 +19,11 @@ class Catalog:
             self.add(schema)
 
     def add(self, schema: Schema) -> None:
-        """Adding a schema twice is adding it once; another schema of the same id is a
-        SchemaCollision."""
+        """Adds a schema; adding it twice is adding it once.
+
+        Raises:
+            SchemaCollision: Another schema has its id.
+        """
         known = self._by_id.get(schema.id)
         if known is not None:
             if known.canonical != schema.canonical:

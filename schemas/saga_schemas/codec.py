@@ -35,8 +35,10 @@ square."""
 
 @record
 class Decoded:
-    """A value under the reader's schema (the writer's, if none was given) and the schema it was
-    written with."""
+    """A value, and the schema that it was written with.
+
+    The value is under the reader's schema; under the writer's where no reader was given.
+    """
 
     value: dict[str, Any]
     writer: Schema
@@ -45,8 +47,16 @@ class Decoded:
 
 
 def encode(schema: Schema, value: dict[str, Any]) -> bytes:
-    """The framed bytes of a value. EncodingFailed names the field when fields are missing, unknown
-    or of a wrong type, when a time has a zone and should have none or the reverse; or the size."""
+    """The framed bytes of a value.
+
+    Args:
+        schema: What it is written in.
+        value: The fields by name.
+
+    Raises:
+        EncodingFailed: A field is missing, unknown or of a wrong type; a time has a zone and should
+            have none, or the reverse; or the bytes are too many. It names the field.
+    """
     try:
         misplaced = misplaced_time(schema.document, value, schema.types) if schema.has_times else None
         if misplaced is not None:
@@ -72,11 +82,20 @@ def decode(
     *,
     canonical: bool = False,
 ) -> Decoded:
-    """The value of a message, or BadMessage.
+    """The value of a message, from untrusted bytes.
 
-    `reader`: the schema the value is wanted in; it must have the writer's name. `canonical`: refuse
-    every spelling but our own (for records of this project, which other languages write too but
-    which have nothing that can be spelled twice).
+    Args:
+        framed: The record's value.
+        catalog: The schemas that writers may have used.
+        reader: The schema that the value is wanted in; it must have the writer's name. None: as it
+            was written.
+        headers: The record's, where the schema id may stand instead.
+        canonical: Whether every spelling but our own is refused. That is for the records of this
+            project: other languages write them too, but nothing in them can be spelled twice.
+
+    Raises:
+        UnknownSchema: The writer's schema is not in the catalog.
+        BadMessage: It cannot be read; `reason` says why.
     """
     writer, body = unframe(framed, catalog, headers)
     if writer.has_decimals and len(body) > _SHORT:
@@ -89,8 +108,10 @@ def decode(
 
 
 def to_reader(framed: bytes, catalog: Catalog, reader: Schema, headers: RawHeaders = ()) -> bytes:
-    """The same value framed under the reader's schema: the same bytes when it was written with it.
-    BadMessage when it cannot be read."""
+    """The same value framed under the reader's schema; the same bytes when it was written with it.
+
+    Raises BadMessage when it cannot be read.
+    """
     return reframed(decode(framed, catalog, reader, headers), reader)
 
 
@@ -186,8 +207,10 @@ def _check_ints(writer: Schema, value: dict[str, Any]) -> None:
 
 
 def _check(schema: Schema, value: dict[str, Any]) -> None:
-    """ValidationError when the value does not fit. First without words: they cost five times the
-    check."""
+    """Raises ValidationError when the value does not fit.
+
+    The first look is without words: they cost five times the check.
+    """
     if not validate(value, schema.parsed, strict=False, raise_errors=False):
         validate(value, schema.parsed, strict=False)
 

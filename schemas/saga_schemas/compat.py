@@ -28,8 +28,10 @@ class Finding:
 
 
 def full_transitive(new: Schema, previous: Sequence[Schema]) -> list[Finding]:
-    """All findings of `new` against each earlier version, both ways; empty when it may be deployed.
-    AvroMissing without `avro`."""
+    """All findings of `new` against each earlier version, both ways; none when it may be deployed.
+
+    Raises AvroMissing where `avro` is not installed.
+    """
     findings: list[Finding] = []
     for number, old in enumerate(previous, start=1):
         if old.id == new.id:
@@ -64,8 +66,10 @@ def _logical(new: Schema, old: Schema, of: str) -> Iterator[Finding]:
 
 
 def _pairs(old: Schema, new: Schema, before: Any, after: Any, path: str) -> Iterator[tuple[str, str, str]]:
-    """The logical types of both sides wherever the two schemas have the same place. Depth is
-    bounded by the gate."""
+    """The logical types of both sides wherever the two schemas have the same place.
+
+    The gate has bounded the depth.
+    """
     before, after = _looked_up(before, old.types), _looked_up(after, new.types)
     if isinstance(before, list) or isinstance(after, list):
         old_branches = {branch_name(branch): branch for branch in (before if isinstance(before, list) else [before])}

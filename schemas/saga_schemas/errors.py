@@ -28,8 +28,10 @@ class BadMessage(Exception):
 
 
 class UnknownSchema(BadMessage):
-    """Written in a schema that is not known here: `unknown_schema`. Unlike other bad messages it
-    can be read once somebody brings it."""
+    """A message is written in a schema that is not known here: `unknown_schema`.
+
+    Unlike other bad messages it can be read once somebody brings the schema.
+    """
 
     def __init__(self, schema_id: int) -> None:
         super().__init__("unknown_schema", f"no schema of id {schema_id:08x} is known here")
@@ -41,8 +43,10 @@ class SchemaRefused(Exception):
 
 
 class SchemaCollision(Exception):
-    """Two different schemas with one id: the second is refused, since messages could not be told
-    apart."""
+    """Two different schemas have one id.
+
+    The second is refused, since messages could not be told apart.
+    """
 
 
 class EncodingFailed(Exception):
@@ -61,8 +65,11 @@ class EncodingFailed(Exception):
 
 
 class PlainProblem(NamedTuple):
-    """One field that does not fit. `path` is a dotted field path, `expected` what belongs there in
-    words, `said` both as a sentence."""
+    """One field that does not fit.
+
+    `path` is its dotted path, `expected` says in words what belongs there, `said` is both as a
+    sentence.
+    """
 
     path: str
     expected: str
@@ -70,8 +77,11 @@ class PlainProblem(NamedTuple):
 
 
 class PlainInvalid(Exception):
-    """Plain JSON does not fit its Avro schema: all that is wrong, as far as it is told; `path` and
-    `expected` of the first."""
+    """Plain JSON does not fit its Avro schema.
+
+    `problems` holds all that is wrong, as far as it is told; `path` and `expected` are of the
+    first.
+    """
 
     def __init__(self, path: str, expected: str, said: str | None = None) -> None:
         super().__init__(f"{path or 'value'}: expected {expected}")
@@ -98,5 +108,7 @@ class BindingFailed(Exception):
 
 
 class AvroMissing(Exception):
-    """The `avro` package, which gives the compatibility verdicts, is not installed: `pip install
-    'saga-coordinator[server]'`."""
+    """The `avro` package, which gives the compatibility verdicts, is not installed.
+
+    `pip install 'saga-coordinator[server]'` brings it.
+    """

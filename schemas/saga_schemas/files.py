@@ -19,11 +19,9 @@ _OLDER: Final = re.compile(r"(.+)\.([1-9][0-9]{0,5})")
 
 
 def read_schemas(directory: Path) -> list[Schema]:
-    """Every record in a directory, older versions before newer ones, so that a catalog's `latest`
-    is the current file.
+    """Every record in a directory, older versions before newer ones.
 
-    A file may refer to types of other files by full name; those are taken in their current version.
-    SchemaRefused names the file.
+    So a catalog's `latest` is the current file.
     """
     if not directory.is_dir():
         raise SchemaRefused(f"{directory} is not a directory of .avsc files")

@@ -247,8 +247,10 @@ def _check_logical(node: dict[str, Any], where: str) -> None:
 
 
 def _check_json(document: object) -> None:
-    """Depth and size of the raw JSON, without recursion: defaults and custom attributes are not
-    walked otherwise."""
+    """Checks depth and size of the raw JSON, without recursion.
+
+    Defaults and custom attributes are not walked otherwise.
+    """
     level: list[Any] = [document]
     nodes = 0
     for _ in range(_JSON_DEPTH):

@@ -28,8 +28,12 @@ _MAX_MS: Final = 2**48
 
 
 def uuid7(unix_us: int, entropy: bytes) -> UUID:
-    """A UUIDv7 (RFC 9562) of that instant; ids of one process sort by microsecond. `entropy`: at
-    least 10 random bytes."""
+    """A UUIDv7 (RFC 9562) of that instant; ids of one process sort by microsecond.
+
+    Args:
+        unix_us: Microseconds since 1970.
+        entropy: At least 10 random bytes.
+    """
     if len(entropy) < 10:
         raise ValueError("uuid7 needs at least 10 random bytes")
     ms, us = divmod(unix_us, 1000)
@@ -112,8 +116,10 @@ def parse_number(text: str, largest: int = INT64_MAX) -> int | None:
 
 
 def idempotency_key(saga_id: UUID, step: str, kind: Kind, run: int) -> str:
-    """`<saga id>/<step>/action|compensation/<run>`: what a participant hands to a third party.
-    RESOLVE asks about the action."""
+    """What a participant hands to a third party: `<saga id>/<step>/action|compensation/<run>`.
+
+    RESOLVE asks about the action.
+    """
     direction = Kind.COMPENSATION if kind is Kind.COMPENSATION else Kind.ACTION
     return f"{saga_text(saga_id)}/{step}/{direction.value}/{run}"
 
@@ -128,8 +134,10 @@ def trace_id_of(saga_id: UUID) -> str:
 
 
 def span_id_of(command: str) -> str:
-    """The span id (16 hex digits, never all zero) of a command's span: derived, so that exporting
-    it twice gives the same span."""
+    """The span id of a command's span: 16 hex digits, never all zero.
+
+    It is derived, so that exporting the span twice gives the same one.
+    """
     digest = hashlib.sha256(command.encode()).digest()
     return (digest[:8] if any(digest[:8]) else b"\0" * 7 + b"\1").hex()
 

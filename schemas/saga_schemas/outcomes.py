@@ -17,8 +17,10 @@ class Kind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a participant answers (`ce_sagaoutcome`). Silence is not an outcome: it is UNKNOWN to
-    the coordinator."""
+    """What a participant answers (`ce_sagaoutcome`).
+
+    Silence is not an outcome: it is UNKNOWN to the coordinator.
+    """
 
     SUCCEEDED = "SUCCEEDED"
     """The effect is committed, now or before."""

@@ -35,7 +35,11 @@ records are tried branch by branch."""
 
 
 def from_plain(schema: Schema, obj: object) -> dict[str, Any]:
-    """The Avro value of a plain JSON object; PlainInvalid says which field and what it should be."""
+    """The Avro value of a plain JSON object.
+
+    Raises:
+        PlainInvalid: A field does not fit; says which, and what belongs there.
+    """
     value: dict[str, Any] = _Reading(schema.types).value(schema.document, obj, "")
     return value
 

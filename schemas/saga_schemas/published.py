@@ -21,8 +21,19 @@ def schema_key(schema_id: int) -> bytes:
 
 
 def read_published(key: bytes | None, value: bytes, names: frozenset[str]) -> Schema | None:
-    """The schema of one record of the topic; None when it is of none of these records.
-    SchemaRefused says what is wrong with it."""
+    """The schema of one record of the topic.
+
+    Args:
+        key: The record's key.
+        value: The record's value.
+        names: Full names of the records that the reader has to do with.
+
+    Returns:
+        None when it is a schema of none of them.
+
+    Raises:
+        SchemaRefused: Something is wrong with it; says what.
+    """
     document = load_json(value)
     if full_name_of(document) not in names:
         return None

@@ -137,9 +137,11 @@ def encode_event(
     step: str | None = None,
     reason: str | None = None,
 ) -> bytes:
-    """The framed bytes of a SagaEvent, without a model on the way: the coordinator, who makes two a
-    saga, gives what it has bounded before, but for `reason`, which is cut here. EncodingFailed when
-    it does not fit the schema."""
+    """The framed bytes of a SagaEvent, without a model on the way.
+
+    The coordinator makes two a saga, and gives what it has bounded before; only `reason` is cut
+    here. Raises EncodingFailed when it does not fit the schema.
+    """
     return encode(
         _EVENT,
         {
@@ -158,8 +160,11 @@ def encode_event(
 
 
 def read_own(framed: bytes, model: type[O], headers: RawHeaders = ()) -> O:
-    """A record of ours from untrusted bytes: canonical, of the model's schema, within its bounds;
-    else BadMessage."""
+    """A record of ours from untrusted bytes.
+
+    Raises:
+        BadMessage: It is not canonical, not of the model's schema, or beyond its bounds.
+    """
     binding = _BINDINGS[model]
     decoded = decode(framed, OWN, None, headers, canonical=True)
     if decoded.writer.full_name != binding.schema.full_name:

@@ -214,9 +214,11 @@ _LOGICAL: Final[Mapping[str, Callable[[Scalar, Any], Any]]] = {
 
 
 def natural(kind: str, logical: str | None, obj: Any) -> bool:
-    """Whether a value is of a branch of a union without conversion: such a branch is tried before
-    the others, so that a text stays text where the union has one, and a whole number a whole
-    number."""
+    """Whether a value is of a branch of a union without conversion.
+
+    Such a branch is tried before the others, so that a text stays text where the union has one, and
+    a whole number a whole number.
+    """
     if isinstance(obj, bool):
         return kind == "boolean"
     if isinstance(obj, int):

@@ -53,8 +53,15 @@ class Schema:
 
     @classmethod
     def parse(cls, document: object, known: Mapping[str, Any] | None = None) -> Schema:
-        """Gate a record's document; `known` holds the documents of types it refers to by full name.
-        SchemaRefused says why not."""
+        """Takes a record's document through the gate.
+
+        Args:
+            document: The schema as JSON values.
+            known: The documents of types that it refers to, by full name.
+
+        Raises:
+            SchemaRefused: It does not pass; says where and why.
+        """
         node = gate.canonical(document, known or {}).node
         if not isinstance(node, dict) or node.get("type") != "record":
             raise SchemaRefused("a message's schema is a record")
@@ -93,8 +100,11 @@ def schema_id_of(canonical: bytes) -> int:
 
 
 def parse_all(documents: Iterable[object]) -> list[Schema]:
-    """Schemas of all records among documents that may refer to each other; SchemaRefused when two
-    have one name."""
+    """The schemas of all records among documents that may refer to each other.
+
+    Raises:
+        SchemaRefused: One does not pass the gate, or two have one name.
+    """
     known: dict[str, Any] = {}
     for document in documents:
         name = gate.full_name_of(document)

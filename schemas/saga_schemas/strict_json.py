@@ -81,8 +81,7 @@ def _float(text: str) -> float:
 
 
 def _check(value: Any, depth: int, *, look_for_surrogates: bool) -> None:
-    """Depth, level by level and so without recursion; and, where escapes may have made them, lone
-    surrogates."""
+    """Checks the depth, level by level and so without recursion, and looks for lone surrogates."""
     level: list[Any] = [value]
     for _ in range(depth + 1):
         inner: list[Any] = []

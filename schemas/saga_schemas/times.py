@@ -43,8 +43,10 @@ def format_us(unix_us: int) -> str:
 
 
 def parse_us(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 instant; digits beyond the microsecond are cut off.
-    ValueError on anything else, and on an instant that is outside the years 1 to 9999 in UTC."""
+    """Microseconds since 1970 of an RFC 3339 instant; finer digits are cut off.
+
+    Raises ValueError on anything else, and on an instant outside the years 1 to 9999 in UTC.
+    """
     us = _instant_us(text)
     if not FIRST_US <= us <= LAST_US:
         raise ValueError("time is outside the years 1 to 9999")
@@ -52,9 +54,11 @@ def parse_us(text: str) -> int:
 
 
 def nearest_us(text: str) -> int:
-    """Like `parse_us`, for any RFC 3339 instant at all: one before year 1 or after 9999 in UTC is
-    read as the first or the last there is. For what only says "long ago" or "never", such as an
-    expiry."""
+    """As `parse_us`, for any RFC 3339 instant at all.
+
+    One before year 1 or after 9999 in UTC is read as the first or the last there is. It is for what
+    only says "long ago" or "never", such as an expiry.
+    """
     return min(max(_instant_us(text), FIRST_US), LAST_US)
 
 
@@ -97,8 +101,11 @@ def _offset_us(zone: str) -> int:
 
 
 def parse_instant(text: str) -> datetime:
-    """A value that is an instant. ValueError as `parse_us`, and on digits finer than a microsecond:
-    what somebody's data say is not cut."""
+    """A value that is an instant.
+
+    Raises ValueError as `parse_us` does, and on digits finer than a microsecond: what somebody's
+    data say is not cut.
+    """
     if _FINER.search(text):
         raise ValueError("digits finer than a microsecond")
     return to_datetime(parse_us(text))

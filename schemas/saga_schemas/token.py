@@ -44,8 +44,10 @@ class TokenKeys:
 
     @classmethod
     def parse(cls, text: str) -> TokenKeys:
-        """`id:base64,id:base64`: the first signs, all verify. ValueError names the entry by
-        position, never its content."""
+        """Reads `id:base64,id:base64`: the first key signs, all verify.
+
+        Raises ValueError, which names the entry by its position and never its content.
+        """
         keys: dict[str, bytes] = {}
         for position, entry in enumerate(text.split(","), start=1):
             key_id, colon, encoded = entry.strip().partition(":")
@@ -60,8 +62,10 @@ class TokenKeys:
         return cls(current=next(iter(keys)), keys=keys)
 
     def fingerprints(self) -> dict[str, str]:
-        """By key id 16 hex digits that are the same for whoever holds the same key, and say nothing
-        of it."""
+        """By key id, 16 hex digits that are the same for whoever holds the same key.
+
+        They say nothing of the key.
+        """
         return {key_id: hmac.digest(key, _FINGERPRINT + key_id.encode(), "sha256")[:8].hex() for key_id, key in self.keys.items()}
 
     def sign(self, tenant: str, saga_id: UUID, step: str, kind: Kind, run: int, incarnation: int) -> str:
@@ -82,8 +86,11 @@ class TokenKeys:
 
 @lru_cache(maxsize=4096)
 def _signed(key_id: str, key: bytes, tenant: str, saga: int, step: str, kind: Kind, run: int, incarnation: int) -> str:
-    """Kept for a while: what is signed for a command is compared with its reply's token soon after.
-    `saga`: the id as a number."""
+    """The token's digest; `saga` is the id as a number.
+
+    It is kept for a while: what is signed for a command is compared with its reply's token soon
+    after.
+    """
     # Each part's length stands before it: no two different tuples give the same bytes.
     parts = (tenant.encode(), saga.to_bytes(16, "big"), step.encode(), kind.encode(), b"%d" % run, b"%d" % incarnation)
     message = _DOMAIN + b"".join([b"%d:%b" % (len(part), part) for part in parts])

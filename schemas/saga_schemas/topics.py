@@ -16,8 +16,10 @@ _LONGEST: Final = len("saga.reply.") + 63
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """All topics of one installation. `prefix` (`SAGA_TOPIC_PREFIX`) stands before each, on both
-    sides."""
+    """All topics of one installation.
+
+    `prefix` (`SAGA_TOPIC_PREFIX`) stands before each name, on both sides.
+    """
 
     prefix: str = ""
 
@@ -49,8 +51,10 @@ class Topics:
 
     @property
     def schemas(self) -> str:
-        """Every registered schema by its id, written by the coordinator, read by whoever meets a
-        schema that it does not know."""
+        """Every registered schema by its id.
+
+        The coordinator writes it; whoever meets a schema that it does not know reads it.
+        """
         return f"{self.prefix}saga.schemas"
 
     def dlq(self, consumer: str) -> str:

@@ -27,8 +27,11 @@ _NO_SPAN = "0" * 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceContext:
-    """One hop's context: ids in lower-case hexadecimal (32 and 16 characters), flags as one byte,
-    tracestate as it came."""
+    """One hop's context.
+
+    The ids are lower-case hexadecimal (32 and 16 characters), the flags one byte, `tracestate` is
+    as it came.
+    """
 
     trace_id: str
     span_id: str
@@ -42,11 +45,16 @@ class TraceContext:
 
     def format(self) -> str:
         """The `traceparent` header, always of version 00."""
-        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+        return format_traceparent(self.trace_id, self.span_id, self.flags)
 
     def child(self, span_id: str) -> TraceContext:
         """The same trace, with another span as the parent of what follows."""
         return TraceContext(trace_id=self.trace_id, span_id=span_id, flags=self.flags, tracestate=self.tracestate)
+
+
+def format_traceparent(trace_id: str, span_id: str, flags: int) -> str:
+    """The `traceparent` header of a span, of version 00."""
+    return f"00-{trace_id}-{span_id}-{flags:02x}"
 
 
 def parse_context(traceparent: str | None, tracestate: str | None = None) -> TraceContext | None:

@@ -20,8 +20,10 @@ _DAY: Final = {"time-millis": 86_400_000, "time-micros": 86_400_000_000}
 
 
 def check_wire(document: Any, types: Mapping[str, Any], body: bytes) -> None:
-    """BadMessage unless the bytes are one legal spelling of a value of this canonical document,
-    whose named types are `types`."""
+    """Checks that the bytes are one legal spelling of a value of this canonical document.
+
+    `types` are its named types. Raises BadMessage.
+    """
     walk = _Walk(body, types)
     walk.value(document)
     if walk.position != len(body):

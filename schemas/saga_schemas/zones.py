@@ -29,8 +29,7 @@ _KINDS: Final[dict[str, type[date] | type[time]]] = {
 
 
 def misplaced_time(node: Any, value: Any, types: Mapping[str, Any], path: str = "") -> tuple[str, str] | None:
-    """The path of the first time that is not of its type, and what to give instead; None when there
-    is none."""
+    """The path of the first time that is not of its type, and what to give instead; else None."""
     if isinstance(node, str):
         node = types.get(node, node)
     if isinstance(node, list):

@@ -21,6 +21,7 @@ from saga_schemas.record_class import record
 from saga_schemas.records import encode_event
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
+from saga_schemas.trace_context import format_traceparent
 
 Ticket = tuple[int, UUID]
 """By which the Sender knows a message: shard and id of its outbox row."""
@@ -74,7 +75,7 @@ class SagaIdentity:
         )
 
     def _traceparent(self, span_id: str) -> str:
-        return f"00-{self.trace_id}-{span_id}-{self.trace_flags:02x}"
+        return format_traceparent(self.trace_id, span_id, self.trace_flags)
 
 
 class Outbound:

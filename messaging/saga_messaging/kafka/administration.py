@@ -36,8 +36,10 @@ Result = TypeVar("Result")
 
 
 class _OfThese(MetadataRequest):  # type: ignore[misc]  # aiokafka is untyped
-    """What is known of some topics; none is made by asking. A server too old to be asked so is
-    asked for all that it has: it would make what is missing."""
+    """Asks for some topics, and makes none by asking.
+
+    A server that is too old to be asked so is asked for all topics: it would make what is missing.
+    """
 
     def build(self, request_struct_class: Any) -> Any:
         if request_struct_class.API_VERSION < _SPARES_MISSING:
@@ -71,8 +73,11 @@ class Administration:
         await self._drop_admin()
 
     async def cluster_id(self) -> str:
-        """Asked for every second, so of no topic: aiokafka's own question brings all that the
-        cluster has."""
+        """The id of the cluster.
+
+        It is asked for every second, so no topic is named: aiokafka's own question brings all
+        topics.
+        """
         described = await self._ask(lambda admin: admin._get_cluster_metadata(topics=[]))
         return str(described.to_object()["cluster_id"])
 
@@ -90,8 +95,10 @@ class Administration:
                 await asyncio.sleep(RETRY_PAUSE_S)
 
     async def delete_topics(self, topics: Iterable[str]) -> None:
-        """For tests and for wiping a development cluster; not part of the port. A topic that does
-        not exist is no error."""
+        """Deletes topics; one that does not exist is no error.
+
+        It is for tests and for wiping a development cluster, and no part of the port.
+        """
         names = sorted(topics)
         await self._ask(lambda admin: admin.delete_topics(names))
 
@@ -157,8 +164,10 @@ class Administration:
             raise BrokerError(f"not created: {', '.join(failed)}")
 
     async def _ask(self, request: Callable[[Any], Awaitable[Result]]) -> Result:
-        """Ask the cluster, on another node when one does not answer, until the time limit; then
-        start afresh next time."""
+        """Asks the cluster until the time limit, on another node when one does not answer.
+
+        After a failure the next question starts with a fresh connection.
+        """
         try:
             async with asyncio.timeout(self._timeout_s):
                 while True:

@@ -18,8 +18,10 @@ _GZIP: Final = 31  # zlib's name for the format
 
 
 def inflated(codec: int, data: memoryview) -> bytes:
-    """The content, by the number that a batch's attributes give the codec. Raises ValueError,
-    without repeating what was sent."""
+    """The content, decompressed by the codec that a batch's attributes number.
+
+    Raises ValueError, which never repeats what was sent.
+    """
     if codec not in _CODECS:
         raise ValueError(f"codec {codec} is unknown")
     name, decode = _CODECS[codec]

@@ -52,8 +52,11 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
 
 
 async def stop_consumer(client: Any) -> None:
-    """A member that cannot reach its coordinator does not come to an end by itself: end its tasks
-    one by one."""
+    """Stops a consumer within the limits.
+
+    A member that cannot reach its coordinator does not end by itself: its tasks are ended one by
+    one.
+    """
     if await bounded(client.stop()):
         return
     coordinator = client._coordinator
@@ -68,8 +71,10 @@ async def stop_consumer(client: Any) -> None:
 
 
 async def bounded(closing: Awaitable[Any], limit_s: float = STOP_S) -> bool:
-    """Whether it ended within the limit, well or badly: nobody is helped by an error from a client
-    that is being thrown away."""
+    """Waits for a client to close; returns whether it ended within the limit, well or badly.
+
+    An error of a client that is thrown away helps nobody: it is logged at debug level only.
+    """
     try:
         async with asyncio.timeout(limit_s):
             await closing

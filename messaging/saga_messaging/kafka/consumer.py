@@ -176,8 +176,11 @@ class KafkaConsumer:
             self._park(position)
 
     def _hold(self) -> None:
-        """Called in the same step of the loop in which the records were taken, so before aiokafka
-        has fetched again."""
+        """Pauses what is assigned, so that aiokafka fetches nothing ahead.
+
+        It runs in the same step of the loop in which the records were taken, before aiokafka has
+        fetched.
+        """
         self._held = self._positions.assignment - self._positions.awaiting_seek
         with contextlib.suppress(IllegalStateError, AssertionError):  # taken away a moment ago: the listener will be told
             self._client.pause(*map(kafka_partition, self._held))
@@ -218,7 +221,7 @@ class KafkaConsumer:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """Only notes what happened, and in no awaited step: aiokafka swallows what a listener raises."""
+    """Notes what happened, in no awaited step: aiokafka swallows what a listener raises."""
 
     def __init__(self, assigned: Callable[[Iterable[TopicPartition]], None], revoked: Callable[[], None]) -> None:
         self._assigned = assigned

@@ -13,9 +13,11 @@ from saga_messaging.kafka.record_sets import mended
 
 
 class FetchGuard:
-    """Of one consumer of aiokafka. A partition's records are remembered until its next answer
-    comes: aiokafka asks for that only when it has handed out, or thrown away, all of the one
-    before."""
+    """The guard of one consumer of aiokafka.
+
+    A partition's records are remembered until its next answer comes. aiokafka asks for that only
+    when it has handed out, or thrown away, all of the one before.
+    """
 
     def __init__(self, consumer: Any) -> None:
         self._send = consumer._client.send
@@ -23,8 +25,10 @@ class FetchGuard:
         self._broken: dict[TopicPartition, dict[int, Record]] = {}
 
     def record_of(self, one: Any) -> Record:
-        """A record of aiokafka's as one of ours; where it only keeps a place, what is known of the
-        one that could not be read."""
+        """A record of aiokafka's as one of ours.
+
+        Where it only keeps a place, it becomes what is known of the record that could not be read.
+        """
         known = self._broken.get(TopicPartition(one.topic, one.partition))
         broken = known.get(one.offset) if known else None
         return record_of(one) if broken is None else broken

@@ -90,8 +90,10 @@ class KafkaProducer:
             raise
 
     async def stop(self) -> None:
-        """What was not acknowledged is given up: the owner was told, and a fresh producer may be
-        sending it already."""
+        """Closes the client; what is not acknowledged is given up.
+
+        The owner was told of it, and a fresh producer may be sending it already.
+        """
         usable, self._usable = self._usable, False
         client, self._client = self._client, None
         if client is None or (usable and await bounded(client.stop())):
@@ -181,8 +183,11 @@ class KafkaProducer:
         await _all([self._acknowledged(sent, results), *waits])
 
     async def _partitions(self, topic: str) -> list[int]:
-        """A topic nobody has made must not hold up the others for long, so one that was just found
-        missing is not waited for."""
+        """The partitions of a topic, in order.
+
+        A topic that nobody has made must not hold up the others for long: one that was just found
+        missing is not waited for.
+        """
         now_s = asyncio.get_running_loop().time()
         if self._missing_until_s.get(topic, now_s) > now_s:
             raise UnknownTopicOrPartitionError(topic)
@@ -263,9 +268,12 @@ async def _all(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
 
 
 def _give_up(accumulator: Any) -> None:
-    """Fail what is left. aiokafka, left to itself, logs a stack trace for each batch that was to be
-    sent again (it is no longer among the pending ones, and is taken out of them) and for each that
-    was never sent (nobody waits for it to be drained)."""
+    """Fails what is left.
+
+    aiokafka, left to itself, logs a stack trace for each batch that was to be sent again: it is no
+    longer among the pending ones, and is taken out of them. It does so too for each batch that was
+    never sent, for nobody waits for it to be drained.
+    """
     left = [batch for batches in accumulator._batches.values() for batch in batches]
     accumulator._pending_batches.update(left)
     accumulator.fail_all(KafkaError("the producer was closed"))
@@ -278,7 +286,9 @@ def _append(batch: Any, record: Outgoing) -> bool:
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
-    """So that the failure of a batch nobody waits for any more is not logged as one that was never
-    seen."""
+    """Looks at the outcome of a batch that nobody waits for any more.
+
+    Its failure would otherwise be logged as one that was never seen.
+    """
     if future.done() and not future.cancelled():
         future.exception()

@@ -41,10 +41,9 @@ _NOBODY: Final = -1
 
 
 def mended(raw: bytes, *, source: TopicPartition, position: int, end: int) -> tuple[bytes, dict[int, Record]]:
-    """The set as it can be read, and by offset the records that stand for what cannot be (each has
-    its `fault`).
+    """The set as it can be read, and by offset the records that stand for what cannot.
 
-    `position` is the offset that was asked for, `end` the high watermark that came with the answer.
+    Each of those has its `fault`.
     """
     mending = _Mending(source, position, end)
     mending.read(memoryview(raw))
@@ -199,9 +198,12 @@ class _Mending:
         )
 
     def _lose(self, batch: memoryview, why: str, following: memoryview | bytes) -> None:
-        """The whole batch. What its header says of offsets is what the broker goes by, too, so it
-        is believed within what is possible: forward, not into the next batch, and not beyond the
-        end of the partition."""
+        """Gives up the whole batch.
+
+        The broker, too, goes by what the batch's header says of offsets. So the header is believed
+        within what is possible: forward, not into the next batch, and not beyond the end of the
+        partition.
+        """
         base, next_offset = _claimed(batch)
         first = base if self._next < base < self._end else self._next
         behind = _OFFSET.unpack_from(following)[0] if len(following) >= _OFFSET.size else self._end
@@ -262,8 +264,10 @@ def _in_order(head: _Head, batch: memoryview) -> bool:
 
 
 def _legacy(batch: memoryview) -> tuple[memoryview, int]:
-    """A batch of the formats 0 and 1, which brokers before 4.0 may still hold. Raises _Unreadable,
-    or what aiokafka raises."""
+    """A batch of the formats 0 and 1, which brokers before 4.0 may still hold.
+
+    Raises _Unreadable, or what aiokafka raises.
+    """
     read = LegacyRecordBatch(bytes(batch), batch[_MAGIC_AT])
     if not read.validate_crc():
         raise _Unreadable("its checksum does not match")

@@ -30,9 +30,16 @@ _CONNECTION_OPTIONS: Final = (
 
 
 async def unreached(what: str, options: Mapping[str, Any]) -> BrokerError:
-    """The error to raise where a client did not start: `what`, and, where a server refuses us, what
-    to check ("; the login is refused: check …"). AccessRefused where that is beyond doubt: a server
-    that merely ends the connection may also be one that is starting.
+    """The error to raise where a client did not start.
+
+    Args:
+        what: What did not work.
+        options: How the client connects.
+
+    Returns:
+        BrokerError with `what` and, where a server refuses us, what to check ("; the login is
+        refused: check …"). It is AccessRefused where that is beyond doubt: a server that merely
+        ends the connection may also be one that is starting.
     """
     chosen = {name: options[name] for name in _CONNECTION_OPTIONS if name in options}
     for host, port, _ in collect_hosts(options["bootstrap_servers"])[:SERVERS_ASKED]:
@@ -54,8 +61,10 @@ def _may_be_starting(error: BaseException) -> bool:
 
 
 def explained(error: BaseException) -> str:
-    """The error of one connection in words, with the settings to look at; empty where they are not
-    what is wrong."""
+    """The error of one connection in words, with the settings to look at.
+
+    It is empty where the settings are not what is wrong.
+    """
     cause = error.__cause__
     match error:
         case SaslAuthenticationFailed() | AuthenticationFailedError():

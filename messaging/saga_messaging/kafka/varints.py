@@ -6,8 +6,10 @@ _LONGEST = 10  # bytes
 
 
 def varint(data: memoryview, at: int, stop: int) -> tuple[int, int]:
-    """The number at `at`, and where the next thing begins. Raises ValueError where there is none
-    before `stop`."""
+    """The number at `at`, and where the next thing begins.
+
+    Raises ValueError where there is no number before `stop`.
+    """
     value = shift = 0
     for index in range(at, min(stop, at + _LONGEST)):
         byte = data[index]

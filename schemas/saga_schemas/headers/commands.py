@@ -1,4 +1,4 @@
-"""A command: the coordinator asks a participant to do, undo or say. Its headers, written and read."""
+"""A command's headers: the coordinator asks a participant to do, undo or say."""
 
 from __future__ import annotations
 
@@ -146,8 +146,10 @@ class Echo:
 
 
 class UnsupportedProtocol(BadMessage):
-    """A command that we can answer but not serve: the reply is UNSUPPORTED, with the headers of
-    `echo`."""
+    """A command that we can answer but not serve.
+
+    The reply is UNSUPPORTED, with the headers of `echo`.
+    """
 
     def __init__(self, reason: str, detail: str, echo: Echo) -> None:
         super().__init__(reason, detail)
@@ -158,7 +160,8 @@ def decode_command(headers: RawHeaders) -> CommandHeaders:
     """The headers of a command.
 
     Raises:
-        UnsupportedProtocol: The protocol version or the kind is unknown, but all that an answer echoes can be read.
+        UnsupportedProtocol: The protocol version or the kind is unknown, but all that an answer
+            echoes can be read.
         BadMessage: A header is missing, doubled or out of its form: the command cannot be answered.
     """
     fields = HeaderFields(headers)

@@ -1,4 +1,4 @@
-"""A lifecycle event: the coordinator tells what happened to a saga. Its headers, written and read."""
+"""A lifecycle event's headers: the coordinator tells what happened to a saga."""
 
 from __future__ import annotations
 

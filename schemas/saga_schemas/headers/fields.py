@@ -25,7 +25,8 @@ class HeaderFields:
         headers: As the Kafka client gave them.
 
     Raises:
-        BadMessage: There are too many, one is too large, is there twice, has no value or is not UTF-8.
+        BadMessage: There are too many, one is too large, is there twice, has no value or is not
+            UTF-8.
     """
 
     __slots__ = ("_fields",)
@@ -35,8 +36,10 @@ class HeaderFields:
 
     @classmethod
     def of_our_protocol(cls, headers: RawHeaders) -> HeaderFields:
-        """The fields of a message that nobody answers when it is of another protocol. Raises
-        BadMessage."""
+        """The fields of a message that nobody answers when it is of another protocol.
+
+        Raises BadMessage.
+        """
         fields = cls(headers)
         fields.expect(h.SPECVERSION, h.SPECVERSION_1)
         if fields.raw(h.PROTOCOL) != h.PROTOCOL_1:
@@ -112,8 +115,10 @@ class HeaderFields:
             raise BadMessage("header_missing", name) from None
 
     def trace(self) -> tuple[str | None, str | None, str | None]:
-        """`traceparent`, `tracestate` and the saga's origin; each is None when it is absent or
-        makes no context."""
+        """`traceparent`, `tracestate` and the saga's origin.
+
+        Each is None when it is absent or makes no context.
+        """
         given = self._fields.get
         parent, state, origin = given(h.TRACEPARENT), given(h.TRACESTATE), given(h.ORIGIN)
         if parent is not None and parse_context(parent, state) is None:
@@ -146,8 +151,10 @@ def collect(headers: RawHeaders) -> dict[str, str]:
 
 
 def collect_each(headers: RawHeaders) -> dict[str, str]:
-    """As `collect`, one by one, to name the fault. Unknown headers, and what is wrong with them,
-    are passed over."""
+    """As `collect`, one by one, to name the fault.
+
+    Unknown headers, and what is wrong with them, are passed over.
+    """
     fields: dict[str, str] = {}
     twice: list[str] = []
     total_bytes = 0
@@ -183,10 +190,13 @@ def _known_text(name: str, value: bytes | None) -> str:
 
 
 def schema_id_header(headers: RawHeaders) -> bytes | None:
-    """The raw `__value_schema_id`, the other place Confluent clients put the schema id; None when
-    it is not used.
+    """The raw `__value_schema_id`, the other place where Confluent clients put the schema id.
 
-    Raises BadMessage where it is there twice.
+    Returns:
+        None when it is not used.
+
+    Raises:
+        BadMessage: It is there twice.
     """
     found = [value for name, value in headers if name == h.SCHEMA_ID]
     if not found:

@@ -1,4 +1,4 @@
-"""A reply: a participant answers one command. Its headers, written and read."""
+"""A reply's headers: a participant answers one command."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def decode_reply(headers: RawHeaders) -> ReplyHeaders:
     """The headers of a reply.
 
     Raises:
-        BadMessage: A header is missing, doubled or out of its form; the kind or the outcome is not one we know.
+        BadMessage: A header is missing, doubled or out of its form; the kind or the outcome is not
+            one we know.
     """
     fields = HeaderFields.of_our_protocol(headers)
     kind, outcome = _KINDS.get(fields.raw(h.KIND)), _OUTCOMES.get(fields.raw(h.OUTCOME))

@@ -1,4 +1,4 @@
-"""A start: anyone allowed asks for a saga. Its headers, written and read."""
+"""A start's headers: anyone allowed asks for a saga."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """The one road in: how every reader of this project takes an untrusted Kafka record, in two stages.
 
-1. `envelope`: what the record alone tells. Size, headers, value, key, tenant, and of a reply the token.
-2. `payload`: what the value says, under a schema that the reader brings: the saga's definition, or the participant's handler.
+1. `envelope`: what the record alone tells. Size, headers, value, key, tenant, and of a reply the
+   token.
+2. `payload`: what the value says, under a schema that the reader brings: the saga's definition, or
+   the participant's handler.
 
 Between the two the reader finds that schema. Each stage can only refuse, with one BadMessage; none
 reads a clock, a database or the network. What follows (is this the current run, was it done before)

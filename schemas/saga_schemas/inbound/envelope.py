@@ -64,8 +64,10 @@ class Envelope(Generic[H]):
 
 
 class UnreadableCommand(BadMessage):
-    """The headers of a command are good, its key or value is not: it can be answered. `cause` is
-    what is wrong."""
+    """The headers of a command are good, its key or value is not: it can be answered.
+
+    `cause` is what is wrong.
+    """
 
     def __init__(self, cause: BadMessage, headers: CommandHeaders) -> None:
         super().__init__(cause.reason, cause.detail)
@@ -82,7 +84,8 @@ def read_reply_envelope(record: Received, *, tenant: str, keys: TokenKeys) -> En
         keys: What we sign commands with.
 
     Raises:
-        BadMessage: Something is wrong; `reason` is a row of the table of dead letters in docs/wire.md.
+        BadMessage: Something is wrong; `reason` is a row of the table of dead letters in
+            docs/wire.md.
     """
     _check_size(record)
     headers = decode_reply(record.headers)
@@ -101,7 +104,8 @@ def read_start_envelope(record: Received, *, tenant: str) -> Envelope[StartHeade
         tenant: The one that is served here.
 
     Raises:
-        BadMessage: Something is wrong; `reason` is a row of the table of dead letters in docs/wire.md.
+        BadMessage: Something is wrong; `reason` is a row of the table of dead letters in
+            docs/wire.md.
     """
     _check_size(record)
     headers = decode_start(record.headers)

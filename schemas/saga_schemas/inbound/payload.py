@@ -87,9 +87,11 @@ def read_reply_payload(
     Args:
         envelope: Of the reply.
         catalog: The schemas that writers may have used.
-        reader: The schema that the saga's definition pins for the step's reply; None: nobody reads it.
-        needed: Whether some mapping or condition reads it. Where none does, a reply in a schema that is not known here (its
-            participant was deployed first) is taken without its value: the action is done, whatever it says of it.
+        reader: The schema that the saga's definition pins for the step's reply; None: nobody reads
+            it.
+        needed: Whether some mapping or condition reads it. Where none does, a reply in a schema
+            that is not known here (its participant was deployed first) is taken without its value:
+            the action is done, whatever it says of it.
 
     Raises:
         UnknownSchema: It is needed, and has to wait until somebody registers its schema.
@@ -136,11 +138,12 @@ def read_command_payload(envelope: Envelope[CommandHeaders], catalog: Catalog, r
     Args:
         envelope: Of the command.
         catalog: The schemas that writers may have used.
-        reader: The newest schema of the handler's command; None: no handler takes it, and it is read as it was written.
+        reader: The newest schema of the handler's command; None: no handler takes it, and it is
+            read as it was written.
 
     Raises:
-        UnreadableCommand: The value is not what `ce_type` and reader promise, or cannot be read; `cause` is UnknownSchema where it
-            can be read later.
+        UnreadableCommand: The value is not what `ce_type` and reader promise, or cannot be read;
+            `cause` is UnknownSchema where it can be read later.
     """
     try:
         return _command_payload(envelope, catalog, reader)
@@ -162,8 +165,10 @@ def read_business_key(key: bytes | None) -> str | None:
 
 
 def unknown_schema(envelope: Envelope[ReplyHeaders], catalog: Catalog) -> int | None:
-    """The id of the schema that a done action's reply is written in, where it is not known here;
-    cheap, nothing is decoded."""
+    """The id of the unknown schema that a done action's reply is written in; else None.
+
+    It is cheap: nothing is decoded.
+    """
     headers = envelope.headers
     if headers.outcome is not Outcome.SUCCEEDED or headers.kind is Kind.COMPENSATION:
         return None
