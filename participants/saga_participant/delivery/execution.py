@@ -39,7 +39,7 @@ MAX_TRANSACTIONS: Final = 8
 MAX_FOLLOWING: Final = 2
 """Commands served for one: itself, and the compensation that waited for the end of its work."""
 MAX_LOSSES: Final = 5
-"""HandlerRuns of a command's handler that may end with their database session.
+"""Runs of a command's handler that may end with their database session.
 
 The database may have been restarted, but the handler may also be what ends the session. After so many
 the coordinator is sent a failure.
