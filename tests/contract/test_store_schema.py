@@ -19,7 +19,7 @@ from saga_coordinator.store import revisions, statements
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import SchemaTooOld, Store
 from saga_coordinator.store.postgres import SESSION
-from saga_coordinator.store.postgres_hot import CLAIM, LOCK_SKIPPING, folded
+from saga_coordinator.store.postgres_statements import CLAIM, LOCK_SKIPPING, folded
 from saga_coordinator.store.schema import metadata
 from saga_coordinator.store.statements import Statement
 

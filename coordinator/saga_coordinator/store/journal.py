@@ -13,7 +13,7 @@ from saga_coordinator.store.port import JournalRow
 from saga_coordinator.store.rows import JOURNAL_COLUMNS, journal_row, read
 from saga_coordinator.store.schema import journal
 
-COLUMNS: Final[list[Any]] = [journal.c[name] for name in JOURNAL_COLUMNS.split(", ")]
+COLUMNS: Final[list[Any]] = [journal.c[name] for name in JOURNAL_COLUMNS]
 
 
 def select_journal(keys: Collection[tuple[UUID, int]]) -> AnySelect:

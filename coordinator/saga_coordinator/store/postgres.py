@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from saga_coordinator.store import postgres_hot as hot
+from saga_coordinator.store import postgres_statements as hot
 from saga_coordinator.store.connections import Connected, Connections
 from saga_coordinator.store.faults import POOLER, fault_of, sqlstate, translated
 from saga_coordinator.store.port import CommitUnknown, First, SagaRow, StoreError

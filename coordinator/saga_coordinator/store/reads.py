@@ -49,7 +49,7 @@ from saga_coordinator.store.rows import (
     schema_row,
 )
 
-_SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS.split(", ")]
+_SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
 class SqlStore(ABC):

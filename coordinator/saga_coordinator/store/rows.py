@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any, Final, TypeVar
 
 from saga_coordinator.store.columns import plain_uuid
@@ -23,12 +24,18 @@ from saga_coordinator.store.schema import PHASES
 
 Made = TypeVar("Made")
 
-SAGA_COLUMNS: Final = (
-    "id, tenant, definition_id, version, phase, engine_rev, state_format, incarnation, state, business_key, wake_at, trace_id,"
-    " parent_span, trace_flags, tracestate, baggage, max_expiry, started_at, closed_at"
-)
-"""In the order `saga_row` reads them."""
-JOURNAL_COLUMNS: Final = "saga_id, version, at, kind, engine_rev, format, facts, actor"
+
+def column_of(field: str) -> str:
+    """The column that holds a row's field: a time's field names its unit, its column does not."""
+    return field.removesuffix("_us")
+
+
+SAGA_FIELDS: Final = tuple(field.name for field in fields(SagaRow))
+SAGA_COLUMNS: Final = tuple(map(column_of, SAGA_FIELDS))
+"""The columns of a saga, in the order in which `saga_row` reads them."""
+JOURNAL_FIELDS: Final = tuple(field.name for field in fields(JournalRow))
+JOURNAL_COLUMNS: Final = tuple(map(column_of, JOURNAL_FIELDS))
+"""The columns of a journal record, in the order in which `journal_row` reads them."""
 
 
 def read(make: Callable[[Sequence[Any]], Made], row: Sequence[Any], table: str) -> Made:
@@ -40,43 +47,14 @@ def read(make: Callable[[Sequence[Any]], Made], row: Sequence[Any], table: str) 
 
 
 def saga_row(row: Sequence[Any]) -> SagaRow:
-    phase = row[4]
-    if phase not in PHASES:
-        raise BadRow(f"table saga, row {plain_uuid(row[0])}: {str(phase)[:40]!r} is no phase; was it edited by hand?")
-    return SagaRow(
-        id=plain_uuid(row[0]),
-        tenant=row[1],
-        definition_id=row[2],
-        version=row[3],
-        phase=phase,
-        engine_rev=row[5],
-        state_format=row[6],
-        incarnation=row[7],
-        state=row[8],
-        business_key=row[9],
-        wake_at_us=row[10],
-        trace_id=row[11],
-        parent_span=row[12],
-        trace_flags=row[13],
-        tracestate=row[14],
-        baggage=row[15],
-        max_expiry_us=row[16],
-        started_at_us=row[17],
-        closed_at_us=row[18],
-    )
+    saga = SagaRow(**dict(zip(SAGA_FIELDS, (plain_uuid(row[0]), *row[1 : len(SAGA_FIELDS)]), strict=True)))
+    if saga.phase not in PHASES:
+        raise BadRow(f"table saga, row {saga.id}: {str(saga.phase)[:40]!r} is no phase; was it edited by hand?")
+    return saga
 
 
 def journal_row(row: Sequence[Any]) -> JournalRow:
-    return JournalRow(
-        saga_id=plain_uuid(row[0]),
-        version=row[1],
-        at_us=row[2],
-        kind=row[3],
-        engine_rev=row[4],
-        format=row[5],
-        facts=row[6],
-        actor=row[7],
-    )
+    return JournalRow(**dict(zip(JOURNAL_FIELDS, (plain_uuid(row[0]), *row[1:]), strict=True)))
 
 
 def outbox_row(row: Sequence[Any]) -> OutboxRow:

@@ -251,7 +251,7 @@ def _text(statement: Statement) -> str:
 
 @lru_cache(maxsize=_LOCKED_AT_ONCE)
 def _select_sagas(count: int) -> str:
-    return f"SELECT {SAGA_COLUMNS} FROM saga WHERE id IN ({', '.join('?' * count)}) ORDER BY id"
+    return f"SELECT {', '.join(SAGA_COLUMNS)} FROM saga WHERE id IN ({', '.join('?' * count)}) ORDER BY id"
 
 
 def _parts(ids: list[UUID], size: int) -> list[list[UUID]]:

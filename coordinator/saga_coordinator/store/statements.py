@@ -1,8 +1,9 @@
-"""The hot statements, one text for both dialects.
+"""The statements that every batch runs: one text each, for both databases.
 
-Each is set-based: `{rows}` stands for its input as a table `i`. PostgreSQL gets all rows at once (`unnest` of one array a column) and
-several statements of a batch fold into one round trip; SQLite runs the text once a row in one `executemany`. The number of rows each
-touches is counted and, unless `exact` is off, must be the number of input rows.
+A statement writes a set of rows. `{rows}` stands for its input rows, which the text reads as a table
+`i`. PostgreSQL receives all rows at once, one array a column, and several statements in one round
+trip (`postgres_statements.py`). SQLite runs the text once for each row. The store counts the rows
+that a statement touches. The count must equal the number of input rows, unless `exact` is off.
 """
 
 from __future__ import annotations
@@ -11,20 +12,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sqlalchemy import BigInteger, LargeBinary, Text
+
+from saga_coordinator.store import schema
+from saga_coordinator.store.columns import Id
+from saga_coordinator.store.rows import JOURNAL_COLUMNS, SAGA_COLUMNS
+
+_POSTGRES_TYPES: Final = {Id: "uuid", BigInteger: "bigint", Text: "text", LargeBinary: "bytea"}
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One hot write."""
+    """One statement that writes rows."""
 
     table: str
     text: str
     columns: tuple[tuple[str, str], ...]
-    """Name and PostgreSQL type of the input's columns."""
+    """Name and PostgreSQL type of each input column, in the order of a row's values."""
     exact: bool = True
+    """The statement touches one row for each input row."""
     reads: str = ""
-    """Another table it reads: what is to be written there goes first."""
+    """Another table that the text reads. What is to be written there is written first."""
     apart: bool = False
-    """Its rows can be no other statement's of the same transaction."""
+    """No other statement of the transaction touches the same rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,264 +45,188 @@ class Write:
     rows: Sequence[tuple[Any, ...]]
 
 
-def _columns(**types: str) -> tuple[tuple[str, str], ...]:
-    return tuple(types.items())
+def _columns(table: str, names: str, **others: str) -> tuple[tuple[str, str], ...]:
+    """The named columns with their types from the table; then inputs that are no columns of it."""
+    columns = schema.metadata.tables[table].c
+    return (*((name, _POSTGRES_TYPES[type(columns[name].type)]) for name in names.split(", ")), *others.items())
 
 
-def _insert(table: str, more: str = "", *, exact: bool = True, **types: str) -> Statement:
-    names = ", ".join(types)
+def _insert(table: str, names: str, more: str = "", *, exact: bool = True) -> Statement:
+    values = ", ".join(f"i.{name}" for name in names.split(", "))
     # WHERE true: without it SQLite takes ON CONFLICT for a join's ON.
-    text = f"INSERT INTO {table} ({names}) SELECT {', '.join(f'i.{name}' for name in types)} FROM {{rows}} WHERE true {more}"
-    return Statement(table, text.rstrip(), tuple(types.items()), exact)
+    text = f"INSERT INTO {table} ({names}) SELECT {values} FROM {{rows}} WHERE true {more}".rstrip()
+    return Statement(table, text, _columns(table, names), exact)
 
 
-# A new saga's row.
-INSERT_SAGA: Final = _insert(
-    "saga",
-    id="uuid",
-    tenant="text",
-    definition_id="bigint",
-    business_key="text",
-    trace_id="text",
-    parent_span="text",
-    trace_flags="bigint",
-    tracestate="text",
-    baggage="text",
-    started_at="bigint",
-    incarnation="bigint",
-    engine_rev="bigint",
-    state_format="bigint",
-    phase="text",
-    max_expiry="bigint",
-    version="bigint",
-    wake_at="bigint",
-    closed_at="bigint",
-    state="bytea",
-)
+# A new saga.
+INSERT_SAGA: Final = _insert("saga", ", ".join(SAGA_COLUMNS))
 
-# A saga moves on, if it still stands where it was read (S12).
+SAGA_CHANGES: Final = "version, phase, incarnation, engine_rev, state_format, state, wake_at, max_expiry, closed_at"
+"""The columns of a saga that change after its start."""
+
+# A saga's next version. The saga must still have the version that it was read with (S12).
 UPDATE_SAGA: Final = Statement(
     "saga",
-    "UPDATE saga SET version = i.version, phase = i.phase, incarnation = i.incarnation, engine_rev = i.engine_rev,"
-    " state_format = i.state_format, state = i.state, wake_at = i.wake_at, max_expiry = i.max_expiry, closed_at = i.closed_at"
+    f"UPDATE saga SET {', '.join(f'{name} = i.{name}' for name in SAGA_CHANGES.split(', '))}"
     " FROM {rows} WHERE saga.id = i.id AND saga.version = i.expected",
-    _columns(
-        id="uuid",
-        expected="bigint",
-        version="bigint",
-        phase="text",
-        incarnation="bigint",
-        engine_rev="bigint",
-        state_format="bigint",
-        state="bytea",
-        wake_at="bigint",
-        max_expiry="bigint",
-        closed_at="bigint",
-    ),
+    _columns("saga", f"id, {SAGA_CHANGES}", expected="bigint"),
 )
 
-# One record a transition (S8): a version that is there already is refused by the key.
-INSERT_JOURNAL: Final = _insert(
-    "journal",
-    saga_id="uuid",
-    version="bigint",
-    at="bigint",
-    kind="text",
-    engine_rev="bigint",
-    format="bigint",
-    facts="bytea",
-    actor="text",
-)
+# One record for each transition. The key refuses a version that the journal already has (S8).
+INSERT_JOURNAL: Final = _insert("journal", ", ".join(JOURNAL_COLUMNS))
 
-# What is to be sent: pointers into the journal.
-INSERT_OUTBOX: Final = _insert("outbox", shard="bigint", id="uuid", saga_id="uuid", version="bigint", ord="bigint")
+# Messages that are to be sent: pointers into the journal.
+INSERT_OUTBOX: Final = _insert("outbox", "shard, id, saga_id, version, ord")
 
-# What is known to be sent, by its key; never what this transaction sends. The sweeper of another instance may have been faster.
+# Messages that the broker has acknowledged. Another instance's sweeper may have deleted them first.
+# A transaction never deletes the messages that it inserts.
 DELETE_OUTBOX: Final = Statement(
     "outbox",
     "DELETE FROM outbox WHERE (shard, id) IN (SELECT i.shard, i.id FROM {rows})",
-    _columns(shard="bigint", id="uuid"),
+    _columns("outbox", "shard, id"),
     exact=False,
     apart=True,
 )
 
 # The one wake-up of an open saga.
-PUT_WAKEUP: Final = _insert(
-    "wakeup", "ON CONFLICT (saga_id) DO UPDATE SET due_at = excluded.due_at", saga_id="uuid", due_at="bigint"
-)
+PUT_WAKEUP: Final = _insert("wakeup", "saga_id, due_at", "ON CONFLICT (saga_id) DO UPDATE SET due_at = excluded.due_at")
 
-# A finished saga has none.
+# The wake-up of a saga that is finished.
 DELETE_WAKEUP: Final = Statement(
-    "wakeup", "DELETE FROM wakeup WHERE saga_id IN (SELECT i.saga_id FROM {rows})", _columns(saga_id="uuid")
+    "wakeup",
+    "DELETE FROM wakeup WHERE saga_id IN (SELECT i.saga_id FROM {rows})",
+    _columns("wakeup", "saga_id"),
 )
 
-# Spans that are owed.
-INSERT_SPAN_DUE: Final = _insert("span_due", saga_id="uuid", version="bigint")
+# Transitions whose spans are to be exported.
+INSERT_SPAN_DUE: Final = _insert("span_due", "saga_id, version")
 
-# Spans that a collector has acknowledged. Another instance may have been faster.
+# Transitions whose spans a collector has acknowledged. Another instance may have deleted them first.
 DELETE_SPANS_DUE: Final = Statement(
     "span_due",
     "DELETE FROM span_due WHERE (saga_id, version) IN (SELECT i.saga_id, i.version FROM {rows})",
-    _columns(saga_id="uuid", version="bigint"),
+    _columns("span_due", "saga_id, version"),
     exact=False,
 )
 
-# Events for sagas that somebody else holds.
-INSERT_INBOX: Final = _insert("inbox_event", saga_id="uuid", id="uuid", kind="text", body="bytea")
+# Events for sagas that another transaction has locked.
+INSERT_INBOX: Final = _insert("inbox_event", "saga_id, id, kind, body")
 
-# Events that were applied, in the transaction that applied them.
+# Events that this transaction has applied.
 DELETE_INBOX: Final = Statement(
-    "inbox_event", "DELETE FROM inbox_event WHERE id IN (SELECT i.id FROM {rows})", _columns(id="uuid")
+    "inbox_event",
+    "DELETE FROM inbox_event WHERE id IN (SELECT i.id FROM {rows})",
+    _columns("inbox_event", "id"),
 )
 
-# Events given up on: they may be gone.
+# Events that cannot be applied. Another instance may have deleted them first.
 DROP_INBOX: Final = Statement("inbox_event", DELETE_INBOX.text, DELETE_INBOX.columns, exact=False)
 
-# Reasons that no longer hold.
+# Reasons for a person to look that no longer hold.
 CLEAR_ATTENTION: Final = Statement(
     "attention",
     "DELETE FROM attention WHERE (saga_id, step, reason) IN (SELECT i.saga_id, i.step, i.reason FROM {rows})",
-    _columns(saga_id="uuid", step="text", reason="text"),
+    _columns("attention", "saga_id, step, reason"),
     exact=False,
 )
 
-# Reasons for a person to look; one that is known keeps its beginning.
+# Reasons for a person to look. A reason that is there already keeps the time since which it holds.
 ADD_ATTENTION: Final = _insert(
     "attention",
+    "saga_id, step, reason, since, note",
     "ON CONFLICT (saga_id, step, reason) DO UPDATE SET note = excluded.note",
-    saga_id="uuid",
-    step="text",
-    reason="text",
-    since="bigint",
-    note="text",
 )
 
-# A new saga's line in the lists, with the name its definition has; an unknown definition is a wrong count.
+# A new saga's line in the lists, with its definition's name. An unknown definition is a wrong count.
 INSERT_LISTING: Final = Statement(
     "saga_listing",
     "INSERT INTO saga_listing (tenant, saga_id, definition_name, definition_version, business_key, trace_id, started_at, phase,"
     " closed_at, attention) SELECT i.tenant, i.saga_id, d.name, d.version, i.business_key, i.trace_id, i.started_at, i.phase,"
     " i.closed_at, 0 FROM {rows} JOIN definition AS d ON d.id = i.definition_id AND d.tenant = i.tenant",
-    _columns(
-        tenant="text",
-        saga_id="uuid",
-        definition_id="bigint",
-        business_key="text",
-        trace_id="text",
-        started_at="bigint",
-        phase="text",
-        closed_at="bigint",
-    ),
+    _columns("saga_listing", "tenant, saga_id, business_key, trace_id, started_at, phase, closed_at", definition_id="bigint"),
 )
 
-# The line of a saga whose phase, end or attention changed. Runs after the statements on attention.
+# The line of a saga whose phase, end or attention has changed.
 UPDATE_LISTING: Final = Statement(
     "saga_listing",
     "UPDATE saga_listing SET phase = i.phase, closed_at = i.closed_at,"
     " attention = (SELECT count(*) FROM attention AS a WHERE a.saga_id = i.saga_id)"
     " FROM {rows} WHERE saga_listing.tenant = i.tenant AND saga_listing.saga_id = i.saga_id",
-    _columns(tenant="text", saga_id="uuid", phase="text", closed_at="bigint"),
+    _columns("saga_listing", "tenant, saga_id, phase, closed_at"),
     reads="attention",
 )
 
-# Partitions move on together with what their records changed, if nobody else applied them first.
+# Positions of partitions, moved together with what their records changed. A partition that another
+# instance has moved meanwhile is not touched.
 ADVANCE: Final = Statement(
     "consumed",
     "UPDATE consumed SET next_offset = i.next_offset, last_print = i.last_print,"
     " anchor_print = CASE WHEN consumed.anchor_offset IS NULL THEN i.anchor_print ELSE consumed.anchor_print END,"
     " anchor_offset = COALESCE(consumed.anchor_offset, i.anchor_offset)"
     " FROM {rows} WHERE consumed.topic = i.topic AND consumed.part = i.part AND consumed.next_offset = i.from_offset",
-    _columns(
-        topic="text",
-        part="bigint",
-        next_offset="bigint",
-        last_print="bytea",
-        anchor_offset="bigint",
-        anchor_print="bytea",
-        from_offset="bigint",
-    ),
+    _columns("consumed", "topic, part, next_offset, last_print, anchor_offset, anchor_print", from_offset="bigint"),
     exact=False,
 )
 
-# Partitions read for the first time.
+# Positions of partitions that are read for the first time.
 INSERT_POSITION: Final = _insert(
     "consumed",
+    "topic, part, next_offset, last_print, anchor_offset, anchor_print",
     "ON CONFLICT (topic, part) DO NOTHING",
     exact=False,
-    topic="text",
-    part="bigint",
-    next_offset="bigint",
-    last_print="bytea",
-    anchor_offset="bigint",
-    anchor_print="bytea",
 )
 
-# Partitions of a topic that was replaced: nothing known of the old one holds.
+# Positions in a topic that has replaced another one. Nothing known of the old topic holds.
 RESTART: Final = _insert(
     "consumed",
+    "topic, part, next_offset, last_print, anchor_offset, anchor_print",
     "ON CONFLICT (topic, part) DO UPDATE SET next_offset = excluded.next_offset, last_print = excluded.last_print,"
     " anchor_offset = excluded.anchor_offset, anchor_print = excluded.anchor_print, caught_up_at = NULL",
-    topic="text",
-    part="bigint",
-    next_offset="bigint",
-    last_print="bytea",
-    anchor_offset="bigint",
-    anchor_print="bytea",
 )
 
-# All of a partition up to `caught_up_at` has been read, if its position is still the one that was compared with the topic.
+# The time up to which all records of a partition have been read. The position must still be the one
+# that was compared with the topic.
 CAUGHT_UP: Final = _insert(
     "consumed",
+    "topic, part, next_offset, anchor_offset, anchor_print, caught_up_at",
     "ON CONFLICT (topic, part) DO UPDATE SET caught_up_at = excluded.caught_up_at, anchor_offset = excluded.anchor_offset,"
     " anchor_print = excluded.anchor_print WHERE consumed.next_offset = excluded.next_offset",
     exact=False,
-    topic="text",
-    part="bigint",
-    next_offset="bigint",
-    anchor_offset="bigint",
-    anchor_print="bytea",
-    caught_up_at="bigint",
 )
 
-# Requests bound to the saga they start, in order of their key (two such batches cannot wait for each other in a circle).
+# Requests, each bound to the saga that it starts. They are inserted in order of their key, so that
+# two batches cannot wait for each other in a circle.
 INSERT_REQUEST: Final = _insert(
     "start_request",
+    "tenant, source, request_id, saga_id, body_hash",
     "ORDER BY i.tenant, i.source, i.request_id ON CONFLICT (tenant, source, request_id) DO NOTHING",
     exact=False,
-    tenant="text",
-    source="text",
-    request_id="text",
-    saga_id="uuid",
-    body_hash="bytea",
 )
 
-# Keys held by the saga they start, in order of the key.
+# Business keys, each held by the saga that is started with it. In order of the key, as requests are.
 INSERT_KEY: Final = _insert(
     "saga_key",
+    "tenant, business_key, definition_name, saga_id",
     "ORDER BY i.tenant, i.business_key, i.definition_name ON CONFLICT (tenant, business_key, definition_name) DO NOTHING",
     exact=False,
-    tenant="text",
-    business_key="text",
-    definition_name="text",
-    saga_id="uuid",
 )
 
-# The request of a start that found its key held belongs to the holder.
+# The request of a start whose key another saga holds: it is bound to that saga.
 BIND_REQUEST: Final = Statement(
     "start_request",
     "UPDATE start_request SET saga_id = i.saga_id FROM {rows}"
     " WHERE start_request.tenant = i.tenant AND start_request.source = i.source AND start_request.request_id = i.request_id",
-    _columns(tenant="text", source="text", request_id="text", saga_id="uuid"),
+    _columns("start_request", "tenant, source, request_id, saga_id"),
 )
 
-# A finished saga gives its key to a new one, if it still holds it.
+# The key of a finished saga, given to a new one. The finished saga must still hold it.
 TAKE_KEY: Final = Statement(
     "saga_key",
     "UPDATE saga_key SET saga_id = i.saga_id FROM {rows} WHERE saga_key.tenant = i.tenant"
     " AND saga_key.business_key = i.business_key AND saga_key.definition_name = i.definition_name AND saga_key.saga_id = i.holder",
-    _columns(tenant="text", business_key="text", definition_name="text", saga_id="uuid", holder="uuid"),
+    _columns("saga_key", "tenant, business_key, definition_name, saga_id", holder="uuid"),
     exact=False,
 )
 
-# It is still found by that key.
-INSERT_FORMER: Final = _insert("saga_key_former", tenant="text", business_key="text", definition_name="text", saga_id="uuid")
+# The finished saga whose key was taken: it is still found by that key.
+INSERT_FORMER: Final = _insert("saga_key_former", "tenant, business_key, definition_name, saga_id")

@@ -11,7 +11,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from saga_coordinator.store import statements as sql
-from saga_coordinator.store.port import CountMismatch, SagaRow, SagaWrite
+from saga_coordinator.store.port import CountMismatch, JournalRow, SagaRow, SagaWrite
+from saga_coordinator.store.rows import JOURNAL_FIELDS, SAGA_COLUMNS, SAGA_FIELDS
 from saga_coordinator.store.statements import Statement, Write
 
 Group = list[Write]
@@ -61,41 +62,26 @@ def _sagas(writes: Sequence[SagaWrite]) -> Iterator[Write]:
     yield from _write(sql.INSERT_SAGA, [_inserted(row) for row in new])
     yield from _write(
         sql.INSERT_LISTING,
-        [(r.tenant, r.id, r.definition_id, r.business_key, r.trace_id, r.started_at_us, r.phase, r.closed_at_us) for r in new],
+        [(r.tenant, r.id, r.business_key, r.trace_id, r.started_at_us, r.phase, r.closed_at_us, r.definition_id) for r in new],
     )
-    yield from _write(sql.UPDATE_SAGA, [_updated(write) for write in writes if write.expected_version is not None])
-
-
-_FIELDS: Final = {name: f"{name}_us" for name in ("started_at", "max_expiry", "wake_at", "closed_at")}
-"""A row's times bear their unit, the columns of the tables do not."""
-_inserted: Final[Callable[[SagaRow], tuple[Any, ...]]] = attrgetter(*(_FIELDS.get(n, n) for n, _ in sql.INSERT_SAGA.columns))
-
-
-def _updated(write: SagaWrite) -> tuple[Any, ...]:
-    row = write.row
-    return (
-        row.id,
-        write.expected_version,
-        row.version,
-        row.phase,
-        row.incarnation,
-        row.engine_rev,
-        row.state_format,
-        row.state,
-        row.wake_at_us,
-        row.max_expiry_us,
-        row.closed_at_us,
+    yield from _write(
+        sql.UPDATE_SAGA,
+        [(*_changed(write.row), write.expected_version) for write in writes if write.expected_version is not None],
     )
+
+
+_SAGA_FIELD: Final = dict(zip(SAGA_COLUMNS, SAGA_FIELDS, strict=True))
+_inserted: Final[Callable[[SagaRow], tuple[Any, ...]]] = attrgetter(*SAGA_FIELDS)
+_changed: Final[Callable[[SagaRow], tuple[Any, ...]]] = attrgetter(
+    "id", *(_SAGA_FIELD[column] for column in sql.SAGA_CHANGES.split(", "))
+)
+_journaled: Final[Callable[[JournalRow], tuple[Any, ...]]] = attrgetter(*JOURNAL_FIELDS)
 
 
 def _journal(writes: Sequence[SagaWrite]) -> Iterator[Write]:
     yield from _write(
         sql.INSERT_JOURNAL,
-        [
-            (r.saga_id, r.version, r.at_us, r.kind, r.engine_rev, r.format, r.facts, r.actor)
-            for write in writes
-            for r in write.journal
-        ],
+        [_journaled(record) for write in writes for record in write.journal],
     )
     yield from _write(sql.INSERT_OUTBOX, [(r.shard, r.id, r.saga_id, r.version, r.ord) for write in writes for r in write.outbox])
     yield from _write(sql.INSERT_SPAN_DUE, [(write.row.id, version) for write in writes for version in write.spans_due])

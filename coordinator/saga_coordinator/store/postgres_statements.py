@@ -19,7 +19,7 @@ CLOCK: Final = f"SELECT {POSTGRES_CLOCK}"
 # Sagas in order of their id, so that two batches cannot wait for each other in a circle. The clock is read outside the locking
 # query, row by row: the last row's is later than the last lock.
 _LOCK: Final = (
-    f"SELECT s.*, {POSTGRES_CLOCK} AS clock FROM (SELECT {SAGA_COLUMNS} FROM saga WHERE id = ANY($1::uuid[])"
+    f"SELECT s.*, {POSTGRES_CLOCK} AS clock FROM (SELECT {', '.join(SAGA_COLUMNS)} FROM saga WHERE id = ANY($1::uuid[])"
     " ORDER BY id FOR NO KEY UPDATE{skip}) AS s"
 )
 LOCK_WAITING: Final = _LOCK.format(skip="")
