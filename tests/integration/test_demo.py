@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +20,7 @@ from saga_cli.demo.ledger_check import Order, check
 from saga_cli.demo.plan import SERVICES
 from saga_cli.dev.kafka import KafkaService
 from support.collector import Collector
+from support.processes import gone_in_time
 
 SAGA = Path(sys.executable).with_name("saga")
 AGREED = "16 COMPLETED  4 COMPENSATED   stock, money and parcels agree: nothing lost, nothing doubled"
@@ -197,7 +197,7 @@ def test_nothing_outlives_a_demo_however_it_ends(kept: tuple[subprocess.Popen[st
     code = process.wait(GONE_LIMIT_S)
 
     assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130)
-    assert wait_until(lambda: not any(is_running(child) for child in children))
+    assert gone_in_time(lambda: not any(is_running(child) for child in children))
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{server}/healthz", timeout=2)
 
@@ -240,12 +240,3 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + GONE_LIMIT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

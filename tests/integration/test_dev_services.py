@@ -23,6 +23,7 @@ from saga_cli.dev.predecessor import kafka_holds, wait_until_gone
 from saga_cli.dev.process import ServiceFailed, free_port
 from saga_cli.dev.services import Kafka, Postgres, resolve_kafka, resolve_postgres
 from saga_cli.dev.sql import ask
+from support.processes import gone_in_time
 
 SAGA = Path(sys.executable).with_name("saga")
 GONE_LIMIT_S = 60.0
@@ -116,8 +117,8 @@ def test_a_service_ends_and_cleans_up_when_its_starter_is_killed(module: str, se
     starter.send_signal(signal.SIGKILL)
     starter.communicate()
 
-    assert wait_until(lambda: not is_there(int(pid))), f"process {pid} outlived its starter"
-    assert wait_until(lambda: not Path(directory).exists()), f"{directory} was left behind"
+    assert gone_in_time(lambda: not is_there(int(pid))), f"process {pid} outlived its starter"
+    assert gone_in_time(lambda: not Path(directory).exists()), f"{directory} was left behind"
 
 
 def test_a_given_kafka_that_does_not_answer_fails_soon_with_one_line() -> None:
@@ -220,15 +221,6 @@ def is_there(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return True
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + GONE_LIMIT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
     return True
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.starts.requests import StartRefused, StartRequest
 from saga_coordinator.store.port import ListFilter
-from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
-from saga_schemas.codec import encode
-from saga_schemas.headers import StartHeaders
-from saga_schemas.topics import Topics
 from support.coordinators import opened, register, running, settings_for
 from support.orders import until
-from support.scripted import catalog_of
+from support.start_records import CATALOG, start_record
 
-CATALOG = catalog_of("t.Input", "t.Do")
 FIRST = """
 saga: asked
 version: 1
@@ -28,21 +21,6 @@ steps:
   - {name: one, participant: one, command: t.Do, compensation: none}
 """
 SECOND = FIRST.replace("version: 1", "version: 2").replace("participant: one", "participant: two")
-
-
-def record(key: str, version: int | None) -> Outgoing:
-    headers = StartHeaders(
-        message_id=f"r-{key}",
-        source="/test",
-        record="t.Input",
-        tenant="default",
-        definition="asked",
-        definition_version=version,
-        time_us=time.time_ns() // 1000,
-    )
-    schema = CATALOG.latest("t.Input")
-    assert schema is not None
-    return Outgoing(topic=Topics().start, key=None, value=encode(schema, {"id": key}), headers=headers.encode())
 
 
 def request(key: str, version: int | None) -> StartRequest:
@@ -65,7 +43,12 @@ async def test_any_registered_version_starts_by_kafka_and_by_http(sqlite_url: st
         async with running(store, broker, settings_for(sqlite_url, roles="api,starts,replies,watchdog")) as instance:
             producer = broker.producer()
             await producer.start()
-            records = [record("k-old", 1), record("k-new", 2), record("k-any", None), record("k-none", 3)]
+            records = [
+                start_record("r-k-old", "k-old", 1),
+                start_record("r-k-new", "k-new", 2),
+                start_record("r-k-any", "k-any"),
+                start_record("r-k-none", "k-none", 3),
+            ]
             assert await producer.send_all(records, timeout_s=5) == [None] * 4
             await instance.coordinator.start(request("h-old", 1))
             await instance.coordinator.start(request("h-any", None))
@@ -78,7 +61,7 @@ async def test_any_registered_version_starts_by_kafka_and_by_http(sqlite_url: st
 
             await until(lambda: settled(1), 20, "five sagas and a dead letter")
             # The same request id, asked of another version, asks for something else.
-            assert await producer.send_all([record("k-old", 2)], timeout_s=5) == [None]
+            assert await producer.send_all([start_record("r-k-old", "k-old", 2)], timeout_s=5) == [None]
             await until(lambda: settled(2), 20, "a second dead letter")
             listed, _ = await store.list_sagas(ListFilter(tenant="default"))
             versions = {one.business_key: one.definition_version for one in listed}

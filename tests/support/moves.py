@@ -12,7 +12,7 @@ from saga_coordinator.engine.definition import Definition
 from saga_coordinator.sagas.work import Moved, SagaWork
 from saga_coordinator.store.port import Figures, SagaRow
 from saga_coordinator.telemetry.instruments import Instruments
-from unit.coordinator.api.conftest import saga_row
+from support.saga_rows import saga_row
 from unit.coordinator.engine.sagas import PIVOT, SECOND, Player, definition, step
 
 ORDER = definition(step("reserve"), step("charge", after=["reserve"]), step("ship", PIVOT, after=["charge"]))

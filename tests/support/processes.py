@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import httpx
@@ -92,3 +92,13 @@ async def _answers(http: httpx.AsyncClient, url: str) -> bool:
         return (await http.get(url)).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def gone_in_time(gone: Callable[[], bool]) -> bool:
+    """Whether what a process leaves goes away within the time that a stop may take."""
+    deadline = time.monotonic() + STOP_LIMIT_S
+    while not gone():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+    return True

@@ -24,14 +24,15 @@ steps:
 """
 
 
-def start_record(request_id: str, key: str) -> Outgoing:
+def start_record(request_id: str, key: str, version: int | None = None) -> Outgoing:
+    """Of this version, or of the active one."""
     headers = StartHeaders(
         message_id=request_id,
         source="/test",
         record="t.Input",
         tenant="default",
         definition="asked",
-        definition_version=None,
+        definition_version=version,
         time_us=time.time_ns() // 1000,
     )
     schema = CATALOG.latest("t.Input")

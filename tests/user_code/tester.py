@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_participant import Participant
-from saga_participant.testing import Outcome, ParticipantTester, Reply
+from saga_participant.testing import NoReply, Outcome, ParticipantTester, Reply
 
 
 class Take(BaseModel):
@@ -31,9 +31,10 @@ async def test_what_is_taken_is_given_back() -> None:
         given_back = await tester.compensation("take", GiveBack(amount=1), run=2, expired=True, incarnation=3)
         resolved = await tester.resolve("take")
 
-        assert taken is not None and again is not None and given_back is not None and resolved is not None
         assert_type(taken, Reply)
+        assert_type(again, Reply)
         assert_type(given_back, Reply)
+        assert_type(resolved, Reply)
         assert_type(taken.outcome, Outcome)
         assert_type(taken.value, dict[str, Any])
         assert_type(tester.replies, list[Reply])
@@ -41,6 +42,14 @@ async def test_what_is_taken_is_given_back() -> None:
         assert resolved.failure is not None
         assert_type(resolved.failure.code, str)
         assert_type(tester.new_saga(), UUID)
+
+
+async def test_silence() -> None:
+    async with ParticipantTester(till) as tester:
+        try:
+            await tester.action("take", Take(amount=1))
+        except NoReply as silence:
+            assert_type(silence, NoReply)
 
 
 async def test_what_is_asked_wrongly(engine: AsyncEngine) -> None:

@@ -17,35 +17,10 @@ from saga_coordinator.store.port import SagaRow
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_schemas.topics import Topics
+from support.saga_rows import SAGA, saga_row
 
-SAGA = UUID("019b0000-0000-7000-8000-000000000001")
 OTHER = UUID("019b0000-0000-7000-8000-000000000002")
 UNKNOWN = UUID("019b0000-0000-7000-8000-00000000ffff")
-
-
-def saga_row(saga_id: UUID = SAGA, **changes: Any) -> SagaRow:
-    fields: dict[str, Any] = {
-        "id": saga_id,
-        "tenant": "default",
-        "definition_id": 1,
-        "version": 1,
-        "phase": "RUNNING",
-        "engine_rev": 1,
-        "state_format": 1,
-        "incarnation": 0,
-        "state": b"",
-        "business_key": "o-17",
-        "wake_at_us": None,
-        "trace_id": "0" * 31 + "1",
-        "parent_span": None,
-        "trace_flags": 0,
-        "tracestate": None,
-        "baggage": None,
-        "max_expiry_us": 0,
-        "started_at_us": 1_700_000_000_000_000,
-        "closed_at_us": None,
-    }
-    return SagaRow(**(fields | changes))
 
 
 @dataclass

@@ -34,7 +34,7 @@ from saga_schemas.plain import from_plain
 from saga_schemas.records import EMPTY_BYTES
 from saga_schemas.schema import Schema
 from support.paths import ROOT
-from unit.coordinator.api.conftest import SAGA, saga_row
+from support.saga_rows import SAGA, saga_row
 
 SHOP = read_schemas(ROOT / "participants/saga_demo/schemas")
 CATALOG = Catalog(SHOP)

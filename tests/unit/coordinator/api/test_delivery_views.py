@@ -14,7 +14,8 @@ from saga_coordinator.engine.facts import CommandSent
 from saga_coordinator.store.port import AttentionRow, OutboxRow, shard_of
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.saga import WaitingView
-from unit.coordinator.api.conftest import OTHER, SAGA
+from support.saga_rows import SAGA
+from unit.coordinator.api.conftest import OTHER
 from unit.coordinator.api.stored import Stored, started, step
 
 ROW = UUID(int=17)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from saga_coordinator.api import create_app
 from saga_coordinator.api.problems import CODES
-from unit.coordinator.api.conftest import SAGA, ScriptedCoordinator
+from support.saga_rows import SAGA
+from unit.coordinator.api.conftest import ScriptedCoordinator
 
 APP = create_app(ScriptedCoordinator())
 JUNK = st.recursive(

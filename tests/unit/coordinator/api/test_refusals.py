@@ -15,7 +15,8 @@ from saga_coordinator.engine.events import Refused
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.starts.requests import SagaUnknown, StartRefused
 from saga_coordinator.store.port import BadRow, CommitUnknown, CountMismatch, StoreError
-from unit.coordinator.api.conftest import OTHER, SAGA, START, UNKNOWN, ScriptedCoordinator
+from support.saga_rows import SAGA
+from unit.coordinator.api.conftest import OTHER, START, UNKNOWN, ScriptedCoordinator
 
 JSON = {"content-type": "application/json"}
 WHY = {"reason": "bank is back"}

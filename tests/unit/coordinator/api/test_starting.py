@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from saga_schemas.trace_context import parse_context
-from unit.coordinator.api.conftest import SAGA, START, ScriptedCoordinator
+from support.saga_rows import SAGA
+from unit.coordinator.api.conftest import START, ScriptedCoordinator
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -20,7 +20,8 @@ from saga_coordinator.traces.reading import PAGE, traced_saga
 from saga_coordinator.traces.spans import Span, root_span_id
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.topics import Topics
-from unit.coordinator.api.conftest import OTHER, SAGA, UNKNOWN, ScriptedCoordinator
+from support.saga_rows import SAGA
+from unit.coordinator.api.conftest import OTHER, UNKNOWN, ScriptedCoordinator
 from unit.coordinator.api.stored import COMPILED, Stored, started
 
 JAEGER = "http://127.0.0.1:16686/"

@@ -21,7 +21,7 @@ from saga_coordinator.views.step_history import FIRST_SHOWN
 from saga_schemas.codec import encode
 from saga_schemas.outcomes import Outcome
 from saga_schemas.plain import from_plain
-from unit.coordinator.api.conftest import SAGA
+from support.saga_rows import SAGA
 from unit.coordinator.api.stored import CATALOG, ORDER, SECOND, T0, schema, started, step
 
 
