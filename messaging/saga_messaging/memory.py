@@ -115,14 +115,14 @@ class MemoryBroker:
             raise TopicForbidden(f"may not be created here: {', '.join(missing)}")
         for topic in missing:
             self._topics[topic] = [_Log() for _ in range(1 if compacted else self._partition_count)]
-        if missing:
-            self._rebalance_all()
+        self._rebalance_readers(missing)
 
     async def delete_topics(self, topics: Iterable[str]) -> None:
         """For tests; not part of the port."""
-        for topic in topics:
+        gone = list(topics)
+        for topic in gone:
             self._topics.pop(topic, None)
-        self._rebalance_all()
+        self._rebalance_readers(gone)
 
     async def partitions(self, topics: Iterable[str]) -> Mapping[str, frozenset[int]]:
         self.reach()
@@ -241,9 +241,12 @@ class MemoryBroker:
         for member in (one for members in self._members.values() for one in members):
             member.arrived.set()
 
-    def _rebalance_all(self) -> None:
-        for group in self._members:
-            self.rebalance(group)
+    def _rebalance_readers(self, topics: Iterable[str]) -> None:
+        """Rebalance the groups that read one of these topics, and as on Kafka no others."""
+        changed = frozenset(topics)
+        for group, members in self._members.items():
+            if any(member.topics & changed for member in members):
+                self.rebalance(group)
 
     def _logs(self, topic: str) -> dict[TopicPartition, _Log]:
         return {TopicPartition(topic, number): log for number, log in enumerate(self._topics.get(topic, ()))}
