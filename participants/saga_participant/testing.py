@@ -68,8 +68,10 @@ class NoReply(AssertionError):  # reads like the fact it is
     Example:
         A test that expects silence:
 
-            with pytest.raises(NoReply):
-                await tester.action("print", PrintVoucher(customer="ada"))
+        ```python
+        with pytest.raises(NoReply):
+            await tester.action("print", PrintVoucher(customer="ada"))
+        ```
     """
 
 
@@ -86,9 +88,11 @@ class ParticipantTester:
         replies: Every reply so far, also those to earlier commands.
 
     Example:
+        ```python
         async with ParticipantTester(payment) as tester:
             reply = await tester.action("charge", ChargeCard(order_id="o-1", account="a", amount=100))
             assert reply.outcome is Outcome.SUCCEEDED
+        ```
     """
 
     def __init__(self, participant: Participant, *, database: AsyncEngine | str = IN_MEMORY, tenant: str = "default") -> None:
