@@ -1,7 +1,9 @@
-"""What a handler may answer besides its reply: `Rejected` is a no, `Failed` is not now, `InProgress` is later.
+"""What a handler may answer besides its reply: `Rejected` is a no, `Failed` is not now,
+`InProgress` is later.
 
-Messages go to the coordinator and are shown to people. The service's author writes them, and they must hold
-no personal data. Everything is checked where it is made: a mistake shows in the author's own line and tests.
+Messages go to the coordinator and are shown to people. The service's author writes them, and they
+must hold no personal data. Everything is checked where it is made: a mistake shows in the author's
+own line and tests.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 class Misused(TypeError, ValueError):  # reads like the fact it is
-    """`Rejected`, `Failed` or `InProgress` was given what it does not take. The text holds no given value."""
+    """`Rejected`, `Failed` or `InProgress` was given what it does not take.
+
+    The text holds no given value.
+    """
 
     def __init__(self, owner: str, text: str) -> None:
         super().__init__(f"{owner}: {text}")
@@ -34,8 +39,8 @@ class Rejected(Exception):  # a participant's "no" is an answer and reads like o
     What the handler did is rolled back. Raise it or return it.
 
     Args:
-        code: For programs, and stable: 1 to 128 of `A-Z a-z 0-9 _ . -`, or an enum whose value is such a
-            text.
+        code: For programs, and stable: 1 to 128 of `A-Z a-z 0-9 _ . -`, or an enum whose value is
+            such a text.
         message: For people. What is longer than 1,024 characters is cut.
 
     Raises:
@@ -61,8 +66,8 @@ class Failed(Exception):  # as above
     Args:
         code: As in `Rejected`.
         message: As in `Rejected`.
-        retry_after: Not before this time is over. More than a day counts as a day. None leaves it to the
-            definition.
+        retry_after: Not before this time is over. More than a day counts as a day. None leaves it
+            to the definition.
 
     Raises:
         TypeError: An argument is of another kind. It is a ValueError too.
@@ -84,8 +89,8 @@ class Failed(Exception):  # as above
 class InProgress:
     """What an action returns that is answered later, by `Participant.answering(step.ref)`.
 
-    When the lease is over without an answer, the next command of the step hands the action's command to
-    the handler again, with `Step.resumed`.
+    When the lease is over without an answer, the next command of the step hands the action's
+    command to the handler again, with `Step.resumed`.
 
     Args:
         note: For people: what is waited for. What is longer than 1,024 characters is cut.
@@ -154,4 +159,7 @@ class Unavailable(Exception):  # as above
 
 
 class SessionLost(Unavailable):
-    """The database's session ended after a handler had been run. The handler may be the cause: retries are limited."""
+    """The database's session ended after a handler had been run.
+
+    The handler may be the cause: retries are limited.
+    """

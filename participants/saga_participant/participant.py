@@ -5,7 +5,8 @@
     @payment.action
     async def charge(command: ChargeCard, db: AsyncConnection, step: Step) -> CardCharged: ...
 
-Nothing is read or opened before it is served (`serve`, `lifespan`, `saga participant run module:object`).
+Nothing is read or opened before it is served (`serve`, `lifespan`, `saga participant run
+module:object`).
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ class Participant(Decorators):
 
     Args:
         name: The participant's name: `[a-z][a-z0-9-]{0,62}`. Its topics are named for it.
-        database: An `AsyncEngine` of the service, or a SQLAlchemy URL. PostgreSQL (asyncpg) or SQLite
-            (aiosqlite).
+        database: An `AsyncEngine` of the service, or a SQLAlchemy URL. PostgreSQL (asyncpg) or
+            SQLite (aiosqlite).
         schemas: One directory of `.avsc` files, or several.
         create_table: Whether to make `saga_barrier` at the start where it is missing. With False a
             missing table is a ConfigurationError.
@@ -166,8 +167,8 @@ class Participant(Decorators):
         Args:
             broker: Where commands come from and replies go.
             stop: When it is set, commands in hand are finished first.
-            health_port: Serve `/healthz`, `/readyz` and `/metrics` on this port of 127.0.0.1. 0 is any
-                free port.
+            health_port: Serve `/healthz`, `/readyz` and `/metrics` on this port of 127.0.0.1. 0 is
+                any free port.
             instance: Static group membership under this name.
             topic_prefix: Before the name of every topic.
             clock: Time; for tests.
@@ -176,7 +177,8 @@ class Participant(Decorators):
             start_patience_s: How long it is waited for.
 
         Raises:
-            ConfigurationError: Before the first command: something cannot be used. The text says what.
+            ConfigurationError: Before the first command: something cannot be used. The text says
+                what.
         """
         clock, stop, metrics = clock or SystemClock(), stop or asyncio.Event(), Metrics(self.name)
         patience = Patience(start_patience_s, clock=clock, stop=stop, waiting=waiting)
@@ -233,8 +235,8 @@ class Participant(Decorators):
         """Serve as the environment says until SIGINT or SIGTERM, then stop gracefully.
 
         Args:
-            environ: `SAGA_KAFKA_...`, `SAGA_TOPIC_PREFIX`, `SAGA_INSTANCE`, `SAGA_LOG_...`. None is the
-                process's own.
+            environ: `SAGA_KAFKA_...`, `SAGA_TOPIC_PREFIX`, `SAGA_INSTANCE`, `SAGA_LOG_...`. None is
+                the process's own.
             health_port: As for `serve`.
             instance: As for `serve`; it goes before `SAGA_INSTANCE`.
 
@@ -262,7 +264,7 @@ class Participant(Decorators):
             await broker.stop()
 
     def routes(self, prefix: str = "") -> Any:
-        """Routes `/healthz`, `/readyz` and `/metrics` for the application that the participant is served in.
+        """Routes `/healthz`, `/readyz` and `/metrics`, for the application around the participant.
 
         `/healthz` fails once serving has ended with an error, `/readyz` while no commands are read.
 
@@ -321,9 +323,9 @@ class Participant(Decorators):
     ) -> AsyncIterator[None]:
         """Serve in the background for as long as the block runs, then stop gracefully.
 
-        The block begins once commands are served, or once a database or a Kafka has to be waited for: so
-        an application listens meanwhile. If serving ends later on, that is logged, shown by `routes()`,
-        and raised at the block's end.
+        The block begins once commands are served, or once a database or a Kafka has to be waited
+        for: so an application listens meanwhile. If serving ends later on, that is logged, shown by
+        `routes()`, and raised at the block's end.
 
         Args:
             broker: As for `serve`, and so are the others.
@@ -361,19 +363,20 @@ class Participant(Decorators):
     async def answering(self, ref: str, *, db: type[Any] | None = None) -> AsyncIterator[tuple[Any, AnswerLater]]:
         """Answer work that an action accepted with `InProgress`.
 
-        On leaving the block the answer is committed and sent at once, also by a process that serves no
-        commands (see `sending`). A block that raises records nothing. After `Rejected` nothing of what
-        the block did in `db` stays; only the no is kept. A compensation that was waiting for the end runs
-        in the same transaction.
+        On leaving the block the answer is committed and sent at once, also by a process that serves
+        no commands (see `sending`). A block that raises records nothing. After `Rejected` nothing
+        of what the block did in `db` stays; only the no is kept. A compensation that was waiting
+        for the end runs in the same transaction.
 
         Args:
             ref: The step's reference, as `Step.ref` gave it.
-            db: `AsyncConnection`, `AsyncSession` or `asyncpg.Connection`. None is the asyncpg connection
-                where a handler of this participant takes one, else an `AsyncConnection`.
+            db: `AsyncConnection`, `AsyncSession` or `asyncpg.Connection`. None is the asyncpg
+                connection where a handler of this participant takes one, else an `AsyncConnection`.
 
         Yields:
-            `db`, the kit's own transaction, guarded as in a handler, and `answer`, to be called once with
-            the action's reply or `Rejected(code, message)`.
+            `db`, the kit's own transaction, guarded as in a handler, and `answer`, to be called
+                once
+            with the action's reply or `Rejected(code, message)`.
 
         Raises:
             AnswerRefused: Nobody waits for the answer any more.
@@ -401,13 +404,14 @@ class Participant(Decorators):
     async def progress(self, ref: str, note: str, *, lease: timedelta | None = None) -> None:
         """Record and send the progress of work that an action accepted.
 
-        Call it where the step's transaction is not open: neither in an `answering` block nor in a handler
-        with a `db`.
+        Call it where the step's transaction is not open: neither in an `answering` block nor in a
+        handler with a `db`.
 
         Args:
             ref: The step's reference, as `Step.ref` gave it.
             note: What goes on, for people.
-            lease: From now, how long until the command goes to the handler again. None leaves it as it is.
+            lease: From now, how long until the command goes to the handler again. None leaves it as
+                it is.
 
         Raises:
             AnswerRefused: Nobody waits for the work any more: it may stop.
@@ -485,7 +489,10 @@ class Participant(Decorators):
         await execution.database.close()
 
     async def _send(self, answers: Sequence[Answer]) -> None:
-        """Send at once, within a limit. What is not sent is in the row, and goes out when it is asked again."""
+        """Send at once, within a limit.
+
+        What is not sent is in the row, and goes out when it is asked again.
+        """
         if self._service is not None:
             return await sent_in_time(self._service.processor.send(answers, TraceContext()))
         try:

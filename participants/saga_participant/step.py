@@ -1,4 +1,6 @@
-"""What a handler may ask about the command it serves, and the reference under which a later answer finds its row."""
+"""What a handler may ask about the command it serves, and the reference under which a later answer
+finds its row.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from saga_schemas.limits import INT32_MAX
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """The step of the saga that a handler works for. Every handler with a parameter of this type gets it."""
+    """The step of the saga that a handler works for.
+
+    Every handler with a parameter of this type gets it.
+    """
 
     saga_id: UUID
     name: str

@@ -1,8 +1,8 @@
 """The one table that the kit keeps in the service's own database, beside its own: `saga_barrier`.
 
-`create_tables` makes it. In a migration of the service's own, `upgrade(op)` makes it (Alembic), or the text of
-`upgrade_sql(dialect)`. Times are microseconds since 1970 by the database's clock. What the rows mean stands
-in barrier/table.py.
+`create_tables` makes it. In a migration of the service's own, `upgrade(op)` makes it (Alembic), or
+the text of `upgrade_sql(dialect)`. Times are microseconds since 1970 by the database's clock. What
+the rows mean stands in barrier/table.py.
 """
 
 from __future__ import annotations

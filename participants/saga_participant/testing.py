@@ -137,7 +137,8 @@ class ParticipantTester:
             command: The command, as the handler's model.
             run: The run of the step. An operator's retry raises it.
             expired: Whether the command comes after its expiry.
-            incarnation: The incarnation of the coordinator's database. Lower ones than before are refused.
+            incarnation: The incarnation of the coordinator's database. Lower ones than before are
+                refused.
 
         Returns:
             The reply to this command.
@@ -154,7 +155,8 @@ class ParticipantTester:
         return self._answered(await self._ask(Kind.COMPENSATION, step, command, run, expired, incarnation))
 
     async def resolve(self, step: str, *, run: int = 1, expired: bool = False, incarnation: int = 1) -> Reply:
-        """Ask what became of a step's action. Where nothing did, the step is fenced: nothing ever will.
+        """Ask what became of a step's action. Where nothing did, the step is fenced: nothing ever
+        will.
 
         Arguments, result and errors are those of `action`.
         """

@@ -30,13 +30,16 @@ class Decorators(ABC):
     def action(self, *, external: bool = False, fenceable: bool = False) -> Callable[[F], F]: ...
 
     def action(self, function: F | None = None, *, external: bool = False, fenceable: bool = False) -> F | Callable[[F], F]:
-        """Register the handler of an action's command. The type of its first model names the command.
+        """Register the handler of an action's command.
+
+        The type of its first model names the command.
 
         Args:
             function: The handler, an `async def`.
-            external: The handler calls somebody else. It runs outside any transaction and has no `db`. An
-                exception means that nobody knows of an effect, so there is no reply.
-            fenceable: Work that was accepted (`InProgress`) may be called off; a later answer is refused.
+            external: The handler calls somebody else. It runs outside any transaction and has no
+                `db`. An exception means that nobody knows of an effect, so there is no reply.
+            fenceable: Work that was accepted (`InProgress`) may be called off; a later answer is
+                refused.
 
         Returns:
             The handler, unchanged.
@@ -59,9 +62,10 @@ class Decorators(ABC):
     def compensation(self, *, external: bool = False) -> Callable[[F], F]: ...
 
     def compensation(self, function: F | None = None, *, external: bool = False) -> F | Callable[[F], F]:
-        """Register the handler of a compensation's command. It runs only when there is an effect to undo.
+        """Register the handler of a compensation's command.
 
-        It takes effect once. It may take the action's reply as a second model.
+        It runs only when there is an effect to undo, and takes effect once. It may take the
+        action's reply as a second model.
 
         Args:
             function: The handler, an `async def`.
@@ -84,10 +88,10 @@ class Decorators(ABC):
     def withdrawn(self, function: F) -> F:
         """Register what is called when accepted work is called off before it was answered.
 
-        It is found by the action's command and runs in the transaction that calls the work off: for a
-        RESOLVE where the action is `fenceable`, or for a compensation. When it returns, the work has ended
-        without effect. When it raises, the work stays accepted, as if there were no such handler and the
-        action were not fenceable.
+        It is found by the action's command and runs in the transaction that calls the work off: for
+        a RESOLVE where the action is `fenceable`, or for a compensation. When it returns, the work
+        has ended without effect. When it raises, the work stays accepted, as if there were no such
+        handler and the action were not fenceable.
 
         Args:
             function: The handler, an `async def` that returns None.
