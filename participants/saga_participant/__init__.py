@@ -1,4 +1,7 @@
-"""The participant kit: handlers, barrier, answers. What a microservice imports to take part in sagas."""
+"""The participant kit: handlers, barrier, answers.
+
+What a microservice imports to take part in sagas.
+"""
 
 from saga_participant.outcomes import AnswerRefused, Failed, InProgress, Rejected, Unavailable
 from saga_participant.participant import Participant

@@ -1,4 +1,6 @@
-"""What `Participant(…)` is given, checked where it is made: a mistake is one line that says what to write."""
+"""What `Participant(…)` is given, checked where it is made: a mistake is one line that says what to
+write.
+"""
 
 from __future__ import annotations
 

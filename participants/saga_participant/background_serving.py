@@ -1,4 +1,6 @@
-"""A participant served beside an application: begun before its block, left gracefully, and heard of when it ends by itself."""
+"""A participant served beside an application: begun before its block, left gracefully, and heard of
+when it ends by itself.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,18 @@ from typing import Any, Final
 from saga_participant.telemetry.health import end_reason
 
 Serve = Callable[[asyncio.Event, Callable[[], None]], Coroutine[Any, Any, None]]
-"""Serves until the event is set; calls the function once it serves, or once it has to wait for what is not up yet."""
+"""Serves until the event is set; calls the function once it serves, or once it has to wait for what
+is not up yet.
+"""
 _LOG: Final = logging.getLogger("saga_participant")
 
 
 @contextlib.asynccontextmanager
 async def in_background(name: str, serve: Serve) -> AsyncIterator[None]:
-    """Serving for as long as the block runs. Raises before the block what kept it from starting, and at its end what it ended with."""
+    """Serving for as long as the block runs.
+
+    Raises before the block what kept it from starting, and at its end what it ended with.
+    """
     stop, begun = asyncio.Event(), asyncio.Event()
     serving = asyncio.ensure_future(serve(stop, begun.set))
     beginning = asyncio.ensure_future(begun.wait())

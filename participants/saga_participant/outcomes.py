@@ -1,7 +1,9 @@
-"""What a handler may say besides its reply: no (`Rejected`), not now (`Failed`), later (`InProgress`).
+"""What a handler may answer besides its reply: `Rejected` is a no, `Failed` is not now,
+`InProgress` is later.
 
-Messages are sent to the coordinator and shown to people: they are written by the service's author and must hold no personal data.
-All are checked where they are made, so that a mistake shows in the author's own line and in the author's own tests.
+Messages go to the coordinator and are shown to people. The service's author writes them, and they
+must hold no personal data. Everything is checked where it is made: a mistake shows in the author's
+own line and tests.
 """
 
 from __future__ import annotations
@@ -20,19 +22,34 @@ CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 class Misused(TypeError, ValueError):  # reads like the fact it is
-    """`Rejected`, `Failed` or `InProgress` was given what it does not take. The text is ours and holds no value that was given."""
+    """`Rejected`, `Failed` or `InProgress` was given what it does not take.
+
+    The text holds no given value.
+    """
 
     def __init__(self, owner: str, text: str) -> None:
         super().__init__(f"{owner}: {text}")
         self.without_effect = owner in (Rejected.__name__, Failed.__name__)
-        """What was to be said: that the handler had no effect."""
+        """Whether the outcome that could not be made says that the handler had no effect."""
 
 
 class Rejected(Exception):  # a participant's "no" is an answer and reads like one
-    """A definite business no: remembered, without effect, never retried. What the handler did is rolled back.
+    """A definite business no: it is remembered, without effect and never retried.
 
-    `code` is stable and for programs: 1 to 128 of `A-Z a-z 0-9 _ . -` (`over_limit`), or an enum whose value is such a text. `message` is
-    for people; what is longer than 1,024 characters is cut.
+    What the handler did is rolled back. Raise it or return it.
+
+    Args:
+        code: For programs, and stable: 1 to 128 of `A-Z a-z 0-9 _ . -`, or an enum whose value is
+            such a text.
+        message: For people. What is longer than 1,024 characters is cut.
+
+    Raises:
+        TypeError: An argument is of another kind. It is a ValueError too.
+
+    Example:
+        ```python
+        raise Rejected("over_limit", "the card's limit is 500")
+        ```
     """
 
     def __init__(self, code: str | Enum, message: str = "") -> None:
@@ -42,10 +59,23 @@ class Rejected(Exception):  # a participant's "no" is an answer and reads like o
 
 
 class Failed(Exception):  # as above
-    """A technical failure with a code of its own: this attempt had no effect, the coordinator asks again as the definition says.
+    """A technical failure with a code of its own: this attempt had no effect, and is retried.
 
-    Any other exception of a handler with a `db` is one too, with its class name as code. `code` and `message` as in `Rejected`.
-    `retry_after`: not before this; more than a day counts as a day.
+    Any other exception of a handler with a `db` is one too, with its class name as code.
+
+    Args:
+        code: As in `Rejected`.
+        message: As in `Rejected`.
+        retry_after: Not before this time is over. More than a day counts as a day. None leaves it
+            to the definition.
+
+    Raises:
+        TypeError: An argument is of another kind. It is a ValueError too.
+
+    Example:
+        ```python
+        raise Failed("bank_down", retry_after=timedelta(seconds=30))
+        ```
     """
 
     def __init__(self, code: str | Enum, message: str = "", retry_after: timedelta | None = None) -> None:
@@ -57,10 +87,22 @@ class Failed(Exception):  # as above
 
 @dataclass(frozen=True, slots=True)
 class InProgress:
-    """What an action returns that will be answered later, through `Participant.answering(step.ref)`.
+    """What an action returns that is answered later, by `Participant.answering(step.ref)`.
 
-    `note` is for people: what is waited for; what is longer than 1,024 characters is cut. When the `lease` is over without an answer, the
-    next command of the step hands the action's command to the handler again.
+    When the lease is over without an answer, the next command of the step hands the action's
+    command to the handler again, with `Step.resumed`.
+
+    Args:
+        note: For people: what is waited for. What is longer than 1,024 characters is cut.
+        lease: How long the answer is waited for. Ten years at most.
+
+    Raises:
+        TypeError: An argument is of another kind. It is a ValueError too.
+
+    Example:
+        ```python
+        return InProgress("waiting for the bank", lease=timedelta(hours=1))
+        ```
     """
 
     note: str = ""
@@ -99,16 +141,25 @@ def _duration(owner: str, name: str, value: object) -> timedelta:
 
 
 class AnswerRefused(Exception):  # as above
-    """The answer comes too late or for another run: the step was fenced, answered already, or is not known here. Nothing was done."""
+    """An answer or progress comes too late or for another run. Nothing was done.
+
+    The step was fenced, was answered already, or is not known here.
+    """
 
 
 class BarrierBroken(Exception):  # as above
-    """A handler ended the transaction it was given (a COMMIT or ROLLBACK of its own). Nothing can be said of the effect: no reply."""
+    """A handler ended the transaction it was given, by a COMMIT or ROLLBACK of its own.
+
+    Nobody knows its effect, so there is no reply.
+    """
 
 
 class Unavailable(Exception):  # as above
-    """The participant's database cannot be reached or is too busy: nothing happened, the command is tried again."""
+    """The participant's database cannot be reached or is too busy. Try again."""
 
 
 class SessionLost(Unavailable):
-    """As above, but a handler had been run when the session ended: it may be its own doing, so this is not tried for ever."""
+    """The database's session ended after a handler had been run.
+
+    The handler may be the cause: retries are limited.
+    """

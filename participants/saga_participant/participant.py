@@ -5,7 +5,8 @@
     @payment.action
     async def charge(command: ChargeCard, db: AsyncConnection, step: Step) -> CardCharged: ...
 
-Nothing is read or opened before it is served (`serve`, `lifespan`, `saga participant run module:object`).
+Nothing is read or opened before it is served (`serve`, `lifespan`, `saga participant run
+module:object`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,8 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, TypeVar
 
 from opentelemetry.trace import TracerProvider
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,25 +28,19 @@ from saga_messaging.clock import Clock, SystemClock
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.patience import START_PATIENCE_S, Patience, StoppedWaiting, kafka_may_come
+from saga_participant.answering import Answering
 from saga_participant.arguments import check_callback, check_database, check_limit_s, check_name, read_directories
 from saga_participant.background_serving import in_background
-from saga_participant.barrier.answers import Answer
-from saga_participant.consuming.answer_sender import Sending, not_sent, sending_as_configured, sent_in_time
 from saga_participant.database.database import Database
 from saga_participant.database.tables_at_start import OnStart, check_driver, see_to_tables
 from saga_participant.database.transactions import HANDLER_LIMIT_S
-from saga_participant.delivery.answer_block import AnswerLater
 from saga_participant.delivery.calls import Calls
 from saga_participant.delivery.execution import Execution
-from saga_participant.handling.decorators import Decorators
-from saga_participant.handling.handlers import Handle, handle_of
 from saga_participant.handling.registry import build_registry
-from saga_participant.outcomes import InProgress
 from saga_participant.service import Service
 from saga_participant.settings import ParticipantSettings
 from saga_participant.telemetry.health import Health, health_server, router
 from saga_participant.telemetry.metrics import Metrics
-from saga_participant.telemetry.tracing import TraceContext
 from saga_schemas.topics import Topics
 
 ASIDE_PATIENCE_S: Final = 8.0
@@ -58,13 +51,32 @@ _LOG: Final = logging.getLogger("saga_participant")
 D = TypeVar("D")
 
 
-class Participant(Decorators):
-    """A service that takes part in sagas.
+class Participant(Answering):
+    """A service that takes part in sagas. Nothing is opened before it is served.
 
-    `database`: an `AsyncEngine` of the service, or a SQLAlchemy URL; PostgreSQL (asyncpg) or SQLite (aiosqlite).
-    `schemas`: directories of `.avsc` files. `create_table`: make `saga_barrier` at start where it is missing; with False a missing table
-    is a configuration error. `on_start`: called with the engine before anything else is done with it, for tables of the service's own;
-    `on_stop`: called at the end. `tracer_provider`: OpenTelemetry's, for the `process` spans; None is the process's own.
+    Args:
+        name: The participant's name: `[a-z][a-z0-9-]{0,62}`. Its topics are named for it.
+        database: An `AsyncEngine` of the service, or a SQLAlchemy URL. PostgreSQL (asyncpg) or
+            SQLite (aiosqlite).
+        schemas: One directory of `.avsc` files, or several.
+        create_table: Whether to make `saga_barrier` at the start where it is missing. With False a
+            missing table is a ConfigurationError.
+        on_start: Called with the engine before anything else is done with it, for the service's own
+            tables.
+        on_stop: Called at the end.
+        handler_limit_s: How long a handler may take.
+        tracer_provider: OpenTelemetry's, for the `process` spans. None is the process's own.
+
+    Raises:
+        ConfigurationError: An argument is of the wrong kind. The text says what to write.
+
+    Example:
+        ```python
+        payment = Participant("payment", database="sqlite+aiosqlite:///payment.db", schemas="schemas/")
+
+        @payment.action
+        async def charge(command: ChargeCard, db: AsyncConnection, step: Step) -> CardCharged: ...
+        ```
     """
 
     def __init__(
@@ -92,17 +104,22 @@ class Participant(Decorators):
         self._limit_s = handler_limit_s
         self._tracer_provider = tracer_provider
         self._execution: Execution | None = None
-        self._service: Service | None = None
         self._health = Health(name)
-        self._sending: Sending | None = None
 
     def _served(self) -> bool:
         return self._execution is not None
 
     async def prepare(self, patience: Patience | None = None) -> Execution:
-        """Check handlers against schemas, open the database, see to the tables. ConfigurationError says what to change.
+        """Check the handlers against the schemas, open the database, and see to the tables.
 
-        A database that is not up yet is waited for, as `patience` says.
+        Args:
+            patience: How long a database that is not up yet is waited for.
+
+        Returns:
+            What serves the commands.
+
+        Raises:
+            ConfigurationError: Something does not fit. The text says what to change.
         """
         if self._execution is not None:
             return self._execution
@@ -135,11 +152,23 @@ class Participant(Decorators):
         waiting: Callable[[], None] = lambda: None,
         start_patience_s: float = START_PATIENCE_S,
     ) -> None:
-        """Serve commands until `stop` is set (gracefully) or until cancelled. The broker stays the caller's.
+        """Serve commands until `stop` is set, or until cancelled. The broker stays the caller's.
 
-        `health_port`: `/healthz`, `/readyz`, `/metrics` on 127.0.0.1 (0: any free port; `ready` is told which). `instance`: static group
-        membership. `start_patience_s`: how long a database or a Kafka that is not up yet is waited for; `waiting` is called when that
-        begins. Raises ConfigurationError before the first command.
+        Args:
+            broker: Where commands come from and replies go.
+            stop: When it is set, commands in hand are finished first.
+            health_port: Serve `/healthz`, `/readyz` and `/metrics` on this port of 127.0.0.1. 0 is
+                any free port.
+            instance: Static group membership under this name.
+            topic_prefix: Before the name of every topic.
+            clock: Time; for tests.
+            ready: Called with the health port when commands are served.
+            waiting: Called when a database or a Kafka that is not up yet has to be waited for.
+            start_patience_s: How long it is waited for.
+
+        Raises:
+            ConfigurationError: Before the first command: something cannot be used. The text says
+                what.
         """
         clock, stop, metrics = clock or SystemClock(), stop or asyncio.Event(), Metrics(self.name)
         patience = Patience(start_patience_s, clock=clock, stop=stop, waiting=waiting)
@@ -162,14 +191,14 @@ class Participant(Decorators):
             self._health.ended(None)
 
     def _ready(self, broker: Broker, instance: str | None, port: int | None, ready: Callable[[int | None], None]) -> None:
-        where = "" if port is None else f"; http://127.0.0.1:{port}/healthz"
-        _LOG.info("%s: serving its commands on %s%s%s", self.name, broker, f" as {instance}" if instance else "", where)
+        address = "" if port is None else f"; http://127.0.0.1:{port}/healthz"
+        _LOG.info("%s: serving its commands on %s%s%s", self.name, broker, f" as {instance}" if instance else "", address)
         ready(port)
 
     async def _assembled(
         self, broker: Broker, clock: Clock, metrics: Metrics, patience: Patience, instance: str | None, topic_prefix: str
     ) -> Service:
-        """Nothing started, but everything there that it needs."""
+        """The parts of the service, with what they need. Nothing is started."""
         execution = await self.prepare(patience)
         try:
             await patience.wait_for(str(broker), broker.start, passing=kafka_may_come)
@@ -193,8 +222,16 @@ class Participant(Decorators):
     async def run(
         self, environ: Mapping[str, str] | None = None, *, health_port: int | None = None, instance: str | None = None
     ) -> None:
-        """Serve as the environment says (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`, `SAGA_INSTANCE`, `SAGA_LOG_…`) until SIGINT or SIGTERM,
-        then stop gracefully.
+        """Serve as the environment says until SIGINT or SIGTERM, then stop gracefully.
+
+        Args:
+            environ: `SAGA_KAFKA_...`, `SAGA_TOPIC_PREFIX`, `SAGA_INSTANCE`, `SAGA_LOG_...`. None is
+                the process's own.
+            health_port: As for `serve`.
+            instance: As for `serve`; it goes before `SAGA_INSTANCE`.
+
+        Raises:
+            ConfigurationError: A setting or something it names cannot be used.
         """
         environ = os.environ if environ is None else environ
         settings = ParticipantSettings.from_env(environ, instance=instance)
@@ -217,18 +254,43 @@ class Participant(Decorators):
             await broker.stop()
 
     def routes(self, prefix: str = "") -> Any:
-        """`/healthz`, `/readyz` and `/metrics` for the application it is served in: `app.include_router(payment.routes())`.
+        """Routes `/healthz`, `/readyz` and `/metrics`, for the application around the participant.
 
-        FastAPI's `APIRouter`; with Starlette alone a `Router`: `Starlette(routes=payment.routes().routes)`. `prefix`: before each path, as
-        "/payment". `/healthz` fails once serving has ended with an error, `/readyz` while no commands are read. Raises
-        ConfigurationError where neither is installed.
+        `/healthz` fails once serving has ended with an error, `/readyz` while no commands are read.
+
+        Args:
+            prefix: Before each path, as "/payment".
+
+        Returns:
+            FastAPI's `APIRouter`; with Starlette alone a `Router`.
+
+        Raises:
+            ConfigurationError: Neither of them is installed.
+
+        Example:
+            ```python
+            app.include_router(payment.routes())
+            app = Starlette(routes=payment.routes().routes)
+            ```
         """
         return router(self._health, prefix)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """For FastAPI and Starlette: `FastAPI(lifespan=payment.lifespan)`. Settings come from the environment, as for `run`; the logs
-        too, unless the application has configured its own.
+        """Serve while an application runs. Settings come from the environment, as for `run`.
+
+        Logs are configured from it too, unless the application has configured its own.
+
+        Args:
+            app: Given by FastAPI and Starlette. Nothing is done with it.
+
+        Raises:
+            ConfigurationError: Before the block: a setting or something it names cannot be used.
+
+        Example:
+            ```python
+            app = FastAPI(lifespan=payment.lifespan)
+            ```
         """
         settings = ParticipantSettings.from_env(os.environ)
         settings.configure_logs(os.environ, alone=False)
@@ -249,11 +311,21 @@ class Participant(Decorators):
         clock: Clock | None = None,
         start_patience_s: float = START_PATIENCE_S,
     ) -> AsyncIterator[None]:
-        """Served in the background for as long as the block runs; left gracefully.
+        """Serve in the background for as long as the block runs, then stop gracefully.
 
-        The block begins once commands are served, or once it is known that a database or a Kafka has to be waited for: an application
-        so listens meanwhile. What is configured wrongly is raised before it begins. If serving ends later on, that is logged, shown by
+        The block begins once commands are served, or once a database or a Kafka has to be waited
+        for: so an application listens meanwhile. If serving ends later on, that is logged, shown by
         `routes()`, and raised at the block's end.
+
+        Args:
+            broker: As for `serve`, and so are the others.
+            instance: Static group membership under this name.
+            topic_prefix: Before the name of every topic.
+            clock: Time; for tests.
+            start_patience_s: How long a database or a Kafka that is not up yet is waited for.
+
+        Raises:
+            ConfigurationError: Before the block: something cannot be used.
         """
 
         def serve(stop: asyncio.Event, begun: Callable[[], None]) -> Coroutine[Any, Any, None]:
@@ -271,69 +343,9 @@ class Participant(Decorators):
         async with in_background(self.name, serve):
             yield
 
-    @overload
-    def answering(self, ref: str) -> AbstractAsyncContextManager[tuple[Any, AnswerLater]]: ...
-
-    @overload
-    def answering(self, ref: str, *, db: type[D]) -> AbstractAsyncContextManager[tuple[D, AnswerLater]]: ...
-
-    @contextlib.asynccontextmanager
-    async def answering(self, ref: str, *, db: type[Any] | None = None) -> AsyncIterator[tuple[Any, AnswerLater]]:
-        """Answer work that was accepted: `async with payment.answering(ref, db=AsyncSession) as (db, answer): …; answer(CardCharged(…))`.
-
-        `db` is the kit's own transaction, guarded as in a handler: an AsyncSession, an AsyncConnection or an asyncpg.Connection, as asked
-        for; unasked the asyncpg connection where a handler of this participant takes one, else an AsyncConnection. `answer` takes the
-        action's reply, or `Rejected(code, message)`: then **nothing of what the block did in `db` stays**, only the no is kept.
-
-        On leaving the block it is committed, then sent at once, also by a process that serves no commands (see `sending`). Raises
-        AnswerRefused when nobody waits for it any more, and Unavailable when it is not known whether it was recorded. A block that raises
-        records nothing. If a compensation was waiting for the end, its handler runs in the same transaction and undoes at once.
-        """
-        wanted = None if db is None else handle_of(db)
-        if db is not None and wanted is None:
-            raise TypeError(f"db is AsyncConnection, AsyncSession or asyncpg.Connection, not {db!r}")
-        execution = await self.prepare()
-        if wanted is Handle.ASYNCPG and not execution.database.has_asyncpg:
-            raise ConfigurationError("db=asyncpg.Connection needs asyncpg under the participant's engine")
-        async with execution.later.answering(ref, wanted) as (opened, answer, sent):
-            yield opened, answer
-        await self._send(sent)
-
-    async def progress(self, ref: str, note: str, *, lease: timedelta | None = None) -> None:
-        """News of work that was accepted: `await payment.progress(step.ref, "3 of 5")`.
-
-        `lease`: from now, how long until the command is handed to the handler again; None leaves it. Raises AnswerRefused when nobody
-        waits any more: the work may stop. Not where the step's transaction is open: in an `answering` block, a handler with a `db`.
-        """
-        news = InProgress(note) if lease is None else InProgress(note, lease=lease)
-        execution = await self.prepare()
-        await self._send(await execution.later.progress(ref, news, keep_lease=lease is None))
-
-    @contextlib.asynccontextmanager
-    async def sending(
-        self, app: object = None, *, broker: Broker | None = None, topic_prefix: str = "", clock: Clock | None = None
-    ) -> AsyncIterator[None]:
-        """For a process that answers and serves no commands, `FastAPI(lifespan=payment.sending)` or `async with payment.sending():`.
-
-        Kafka as the environment says, or `broker`, which stays the caller's. Without this the first answer opens the same, until the
-        event loop ends; with it what is configured wrongly is said at the start.
-        """
-        sending = (
-            sending_as_configured(self.name)
-            if broker is None
-            else Sending(self.name, broker, topics=Topics(topic_prefix), clock=clock or SystemClock())
-        )
-        self._sending = sending
-        try:
-            await self.prepare()
-            yield
-        finally:
-            await sending.close()
-            await self.close()
-
     @contextlib.asynccontextmanager
     async def on(self, database: AsyncEngine | str) -> AsyncIterator[Execution]:
-        """Prepared on another database for as long as the block runs: for tests (testing.py)."""
+        """Prepare on another database for as long as the block runs: for tests (testing.py)."""
         await self.close()
         before, self._target = self._target, database
         try:
@@ -353,15 +365,3 @@ class Participant(Decorators):
         if self._on_stop is not None:
             await self._on_stop()
         await execution.database.close()
-
-    async def _send(self, answers: Sequence[Answer]) -> None:
-        """At once, and never for longer than a little: what is not sent is in the row, and the coordinator's next asking brings it."""
-        if self._service is not None:
-            return await sent_in_time(self._service.processor.send(answers, TraceContext()))
-        try:
-            if self._sending is None or not self._sending.works:
-                self._sending = sending_as_configured(self.name)
-            await sent_in_time(self._sending.send(answers))
-        except ConfigurationError as error:
-            not_sent(error)
-        return None

@@ -110,7 +110,9 @@ class Service:
         )
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None]) -> None:
-        """Until `stop` is set (what is in hand is finished first) or until cancelled (it comes again)."""
+        """Until `stop` is set (what is in hand is finished first) or until cancelled (it comes
+        again).
+        """
         with contained():
             await self._run(stop, ready)
 

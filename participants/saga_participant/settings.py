@@ -1,4 +1,6 @@
-"""What a participant's process reads from the environment, however it is run: `saga participant run`, `run`, `lifespan`."""
+"""What a participant's process reads from the environment, however it is run: `saga participant
+run`, `run`, `lifespan`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from saga_messaging.settings import GroupName, KafkaSettings
 
 
 class ParticipantSettings(BaseModel):
-    """Beside Kafka's own (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`). The service's database is told to its `Participant`."""
+    """Beside Kafka's own (`SAGA_KAFKA_…`, `SAGA_TOPIC_PREFIX`).
+
+    The service's database is told to its `Participant`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +44,10 @@ class ParticipantSettings(BaseModel):
         }
 
     def configure_logs(self, environ: Mapping[str, str], *, alone: bool) -> None:
-        """As the settings say, unless the program has configured its logs itself. `alone`: the process is the participant's."""
+        """As the settings say, unless the program has configured its logs itself.
+
+        `alone`: the process is the participant's.
+        """
         if not logging.getLogger().handlers:
             (logs.configure if alone else logs.configure_own)(self.log_level, self.log_format)
         if links := environment.ignored(environ):
@@ -47,7 +55,8 @@ class ParticipantSettings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **given: Any) -> ParticipantSettings:
-        """From `SAGA_…` variables; an empty one counts as not given, one that nobody reads is refused. `given` goes first.
+        """From `SAGA_…` variables; an empty one counts as not given, one that nobody reads is
+        refused. `given` goes first.
 
         Raises ConfigurationError.
         """

@@ -1,4 +1,6 @@
-"""What a handler may ask about the command it serves, and the reference under which a later answer finds its row."""
+"""What a handler may ask about the command it serves, and the reference under which a later answer
+finds its row.
+"""
 
 from __future__ import annotations
 
@@ -12,34 +14,37 @@ from saga_schemas.limits import INT32_MAX
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """The step of the saga a handler is working for. Given to every handler that has a parameter of this type."""
+    """The step of the saga that a handler works for.
+
+    Every handler with a parameter of this type gets it.
+    """
 
     saga_id: UUID
     name: str
     """The step's name in the definition, possibly with an instance: `charge[3]`."""
     run: int
-    """The epoch of the step: raised when an operator lets a rejected step be tried anew."""
+    """The run of the step. An operator raises it to have a rejected step tried anew."""
     attempt: int
-    """How often this run was asked; not for deciding, only for telling."""
+    """How often this run was asked. For logs; decide nothing by it."""
     idempotency_key: str
-    """Same for all attempts of one run and direction: hand it to third parties, who then do a thing once."""
+    """The same for all attempts of one run and direction. Third parties that take it act once."""
     tenant: str
     ref: str
     """Keep this after `InProgress`: `Participant.answering(ref)` takes it."""
     expires_at: datetime
-    """After this the coordinator asks again under a new command; the handler need not care."""
+    """After this the coordinator asks by a new command. The handler need not care."""
     resumed: bool = False
     """The action was accepted before and its lease is over: this is the same command again."""
 
 
 def reference(saga_id: UUID, step: str, run: int) -> str:
-    """As text: what `Step.ref` is."""
+    """The text of a reference, as in `Step.ref`."""
     return f"{saga_text(saga_id)}/{step}/{run}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """The row a later answer is for, and the run it answers."""
+    """The row that a later answer is for, and the run that it answers."""
 
     saga_id: UUID
     step: str
@@ -50,7 +55,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """The other way; ValueError when it is not a reference of ours."""
+        """Read the text of a reference. Raises ValueError when `reference` did not make it."""
         saga, _, rest = text.partition("/")
         step, _, number = rest.rpartition("/")
         saga_id, run = parse_saga_id(saga), parse_number(number, INT32_MAX)

@@ -1,7 +1,8 @@
-"""The one table the kit keeps in the service's own database, beside the business tables: `saga_barrier`.
+"""The one table that the kit keeps in the service's own database, beside its own: `saga_barrier`.
 
-It is made by `create_tables`, or in a migration of the service's own by `upgrade(op)` (Alembic) or `upgrade_sql(dialect)` (by hand).
-Times are microseconds since 1970 by the database's clock. What the columns mean to the protocol: barrier/entry.py and docs/wire.md.
+`create_tables` makes it. In a migration of the service's own, `upgrade(op)` makes it (Alembic), or
+the text of `upgrade_sql(dialect)`. Times are microseconds since 1970 by the database's clock. What
+the rows mean stands in barrier/table.py.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ saga_barrier: Final = Table(
 
 
 async def create_tables(target: AsyncEngine | AsyncConnection) -> None:
-    """Make `saga_barrier` where it is missing. On a connection: within its transaction, which is not committed."""
+    """Make `saga_barrier` where it is missing.
+
+    Args:
+        target: An engine, or a connection: then the table is made in its transaction, uncommitted.
+    """
     if isinstance(target, AsyncConnection):
         await target.run_sync(_create)
         return
@@ -55,18 +60,40 @@ async def create_tables(target: AsyncEngine | AsyncConnection) -> None:
 
 
 async def table_exists(engine: AsyncEngine) -> bool:
-    """Whether the table can be seen on this connection's search path."""
+    """Whether the table is on the search path of the engine's connections."""
     async with engine.connect() as connection:
         return await connection.run_sync(lambda sync: inspect(sync).has_table(TABLE))
 
 
 def upgrade(op: Any) -> None:
-    """In an Alembic migration of the service: `from alembic import op; from saga_participant.tables import upgrade; upgrade(op)`."""
+    """Make `saga_barrier` in an Alembic migration of the service.
+
+    Args:
+        op: Alembic's `op`.
+
+    Example:
+        ```python
+        from alembic import op
+
+        from saga_participant.tables import upgrade as create_saga_barrier
+
+
+        def upgrade() -> None:
+            create_saga_barrier(op)
+        ```
+    """
     _create(op.get_bind())
 
 
 def upgrade_sql(dialect: str) -> str:
-    """The same as text, for `postgresql` or `sqlite`."""
+    """The statement that makes `saga_barrier`, as SQL text.
+
+    Args:
+        dialect: `postgresql` or `sqlite`.
+
+    Returns:
+        The statement, with a semicolon at its end.
+    """
     spoken: Dialect = make_url(f"{dialect}://").get_dialect()()
     return str(CreateTable(saga_barrier).compile(dialect=spoken)).strip() + ";\n"
 

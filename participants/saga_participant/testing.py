@@ -68,8 +68,10 @@ class NoReply(AssertionError):  # reads like the fact it is
     Example:
         A test that expects silence:
 
-            with pytest.raises(NoReply):
-                await tester.action("print", PrintVoucher(customer="ada"))
+        ```python
+        with pytest.raises(NoReply):
+            await tester.action("print", PrintVoucher(customer="ada"))
+        ```
     """
 
 
@@ -86,9 +88,11 @@ class ParticipantTester:
         replies: Every reply so far, also those to earlier commands.
 
     Example:
+        ```python
         async with ParticipantTester(payment) as tester:
             reply = await tester.action("charge", ChargeCard(order_id="o-1", account="a", amount=100))
             assert reply.outcome is Outcome.SUCCEEDED
+        ```
     """
 
     def __init__(self, participant: Participant, *, database: AsyncEngine | str = IN_MEMORY, tenant: str = "default") -> None:
@@ -133,7 +137,8 @@ class ParticipantTester:
             command: The command, as the handler's model.
             run: The run of the step. An operator's retry raises it.
             expired: Whether the command comes after its expiry.
-            incarnation: The incarnation of the coordinator's database. Lower ones than before are refused.
+            incarnation: The incarnation of the coordinator's database. Lower ones than before are
+                refused.
 
         Returns:
             The reply to this command.
@@ -150,7 +155,8 @@ class ParticipantTester:
         return self._answered(await self._ask(Kind.COMPENSATION, step, command, run, expired, incarnation))
 
     async def resolve(self, step: str, *, run: int = 1, expired: bool = False, incarnation: int = 1) -> Reply:
-        """Ask what became of a step's action. Where nothing did, the step is fenced: nothing ever will.
+        """Ask what became of a step's action. Where nothing did, the step is fenced: nothing ever
+        will.
 
         Arguments, result and errors are those of `action`.
         """

@@ -28,6 +28,7 @@ from support.till.shop import (
     make_effects,
     make_till,
     misbehave,
+    reply_or_silence,
     write,
 )
 
@@ -320,7 +321,8 @@ async def test_work_elsewhere_is_called_off_only_when_no_call_is_under_way(way: 
 
         async def asked(kind: Kind) -> str | None:
             undo = tester.compensation("pay", GiveBack(amount=1))
-            reply = await (tester.action("pay", Take(amount=1)) if kind is A else tester.resolve("pay") if kind is Z else undo)
+            asking = tester.action("pay", Take(amount=1)) if kind is A else tester.resolve("pay") if kind is Z else undo
+            reply = await reply_or_silence(asking)
             if kind is not C:
                 undo.close()
             return None if reply is None else reply.outcome.value

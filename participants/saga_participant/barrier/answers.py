@@ -1,4 +1,7 @@
-"""An answer to a command, and the record it is sent as. Headers always come from the command being answered."""
+"""An answer to a command, and the record it is sent as.
+
+Headers always come from the command being answered.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from saga_schemas.record_class import record
 from saga_schemas.records import EMPTY_BYTES, Empty, Failure, Progress, encode_own
 
 SCHEMA_PATIENCE_MS: Final = 30_000
-"""A command in an unknown schema is asked again so late that the usual ten attempts last some minutes: somebody has to deploy something."""
+"""A command in an unknown schema is asked again so late that the usual ten attempts last some
+minutes: somebody has to deploy something.
+"""
 _READABLE_LATER: Final = frozenset({"unknown_schema", "schema_mismatch"})
 
 EMPTY: Final = Stored(record=Empty.avro_name, payload=EMPTY_BYTES)
@@ -33,12 +38,17 @@ class Answer:
     row_run: int | None = None
     """The row's run, where it is newer than the command's."""
     repeated: bool = False
-    """Said before, to an earlier delivery of this command or of another attempt at it: no handler ran for this one."""
+    """Said before, to an earlier delivery of this command or of another attempt at it: no handler
+    ran for this one.
+    """
 
     def outgoing(
         self, *, topic: str, source: str, time_us: int, traceparent: str | None = None, tracestate: str | None = None
     ) -> Outgoing:
-        """The record for Kafka. `traceparent`: of the span that worked on the command; None keeps the command's own."""
+        """The record for Kafka.
+
+        `traceparent`: of the span that worked on the command; None keeps the command's own.
+        """
         headers = answer(
             self.to,
             message_id=str(uuid.uuid4()),
@@ -57,8 +67,9 @@ class Answer:
 def unreadable(to: CommandHeaders, bad: BadMessage, *, handled: bool) -> Answer:
     """What is said to a command that cannot be read. `handled`: a handler here serves its record.
 
-    Such a record in a schema that this process does not know, or cannot turn into its own, is a matter of who was deployed first: FAILED,
-    so it is asked again and nothing is undone. Everything else will never be read here: UNSUPPORTED.
+    Such a record in a schema that this process does not know, or cannot turn into its own, is a
+    matter of who was deployed first: FAILED, so it is asked again and nothing is undone. Everything
+    else will never be read here: UNSUPPORTED.
     """
     if handled and bad.reason in _READABLE_LATER:
         return Answer(to=to, outcome=Outcome.FAILED, content=failure(bad.reason, bad.detail, SCHEMA_PATIENCE_MS))

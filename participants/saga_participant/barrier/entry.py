@@ -1,4 +1,6 @@
-"""One row of `saga_barrier` as the kit holds it: what the table decides by, and the bytes remembered beside it."""
+"""One row of `saga_barrier` as the kit holds it: what the table decides by, and the bytes
+remembered beside it.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,18 @@ class ReceivedCommand:
     headers: CommandHeaders
     payload: bytes
     value: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-    """The payload decoded under the newest schema. None: it comes out of a row and is not decoded yet."""
+    """The payload decoded under the newest schema.
+
+    None: it comes out of a row and is not decoded yet.
+    """
 
 
 @record
 class Stored:
-    """A reply as the row remembers it: record name and framed value. Its headers come from the command."""
+    """A reply as the row remembers it: record name and framed value.
+
+    Its headers come from the command.
+    """
 
     record: str
     payload: bytes
@@ -46,11 +54,15 @@ class Pending:
     asked: ReceivedCommand | None = None
     """The newest command that is neither of them: a RESOLVE, or the action of a newer run."""
     call_us: int | None = None
-    """An external call that is under way, or ended without an answer, by the end of its first lease."""
+    """An external call that is under way, or ended without an answer, by the end of its first
+    lease.
+    """
 
     @property
     def newest(self) -> CommandHeaders:
-        """The newest command of the step that this row has seen: the coordinator waits for its answer."""
+        """The newest command of the step that this row has seen: the coordinator waits for its
+        answer.
+        """
         others = [command.headers for command in (self.undo, self.asked) if command is not None]
         return max((self.action, *others), key=decision_order)
 

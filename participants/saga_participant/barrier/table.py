@@ -2,10 +2,11 @@
 
 Given the row and the command: what is to be done. Given what the handler did: what the row becomes.
 
-Truth: the table "The barrier" in docs/wire.md; tests/unit/participant/barrier/test_table.py holds it as data
-and compares every cell. Nothing here knows a database, Kafka or a clock: whether a command is expired and whether a lease is over is told.
-Work that was accepted ends in two steps: the row becomes DONE or REJECTED, and then the wish to undo, if one was noted, is decided like
-any compensation. So one table serves answers given at once and answers given later.
+Truth: the table "The barrier" in docs/wire.md; tests/unit/participant/barrier/test_table.py holds
+it as data and compares every cell. Nothing here knows a database, Kafka or a clock:
+the caller says whether a command is expired and whether a lease is over. Accepted work ends in two
+steps: the row becomes DONE or REJECTED, and then a compensation that waited is decided like any
+other. So one table serves answers given at once and answers given later.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from saga_schemas.record_class import record
 
 
 class RowState(StrEnum):
-    """What the row of one (saga, step) remembers. No row at all means: nothing happened and nothing was forbidden."""
+    """What the row of one (saga, step) remembers.
+
+    No row at all means: nothing happened and nothing was forbidden.
+    """
 
     ACCEPTED = "ACCEPTED"
     """The action was accepted and will be answered later."""
@@ -35,7 +39,10 @@ class RowState(StrEnum):
 
 @record
 class Row:
-    """What the table looks at. The bytes that are remembered beside it are the transaction's business."""
+    """What the table looks at.
+
+    The bytes that are remembered beside it are the transaction's business.
+    """
 
     state: RowState
     run: int
@@ -60,7 +67,7 @@ class CommandFacts:
     fenceable: bool = False
     """The action's handler allows accepted work to be fenced by RESOLVE."""
     withdrawable: bool = False
-    """There is a handler to be called before accepted work is called off, and it was not called for this command yet."""
+    """A withdrawn handler is to be called before accepted work is called off, and was not yet."""
 
 
 class Task(StrEnum):
@@ -75,11 +82,14 @@ class Task(StrEnum):
     UNDO = "undo"
     """Run the compensation's handler; `undid` says what it leads to."""
     RESUME = "resume"
-    """Hand the accepted action's own command to its handler again; `ended` says what it leads to, then decide again."""
+    """Hand the accepted action's own command to its handler again, then decide again."""
 
     WITHDRAW = "withdraw"
-    """Call the accepted action's withdrawn handler, then decide again. If it returned, RESOLVE may fence, and a wish to undo has the
-    action ended as REJECTED; if it did not, the work is not fenceable, and the wish is noted as where there is no such handler."""
+    """Call the accepted action's withdrawn handler, then decide again.
+
+    If it returned, RESOLVE may fence, and a compensation has the action ended as REJECTED. If it
+    did not, the work is not fenceable, and the compensation waits for the end.
+    """
 
 
 class Memory(StrEnum):
@@ -190,8 +200,10 @@ def _closed(row: Row, command: CommandFacts) -> Verdict:
 
 
 def acted(before: Row | None, command: CommandFacts, ending: Ending) -> tuple[Row | None, Outcome]:
-    """What an action's handler leads to. A technical failure is a hint and leaves everything as it was, but for the incarnation that
-    the row has seen."""
+    """What an action's handler leads to.
+
+    A technical failure leaves everything as it was, but for the incarnation that the row has seen.
+    """
     incarnation = max(command.incarnation, before.incarnation if before else 0)
     match ending:
         case Ending.DONE:
@@ -205,8 +217,11 @@ def acted(before: Row | None, command: CommandFacts, ending: Ending) -> tuple[Ro
 
 
 def undid(before: Row, command: CommandFacts, ending: Ending) -> tuple[Row, Outcome]:
-    """What a compensation's handler leads to. A failure or a no leaves the effect where it is, and the row with it, but for the
-    incarnation that it has seen."""
+    """What a compensation's handler leads to.
+
+    A failure or a no leaves effect and row as they were, but for the incarnation that the row has
+    seen.
+    """
     seen = replace(before, incarnation=max(command.incarnation, before.incarnation))
     match ending:
         case Ending.DONE:
@@ -218,7 +233,10 @@ def undid(before: Row, command: CommandFacts, ending: Ending) -> tuple[Row, Outc
 
 
 def ended(before: Row, ending: Ending) -> Row:
-    """What the end of accepted work leads to. The wish to undo stays on the row: it is decided next, in the same transaction."""
+    """What the end of accepted work leads to.
+
+    The wish to undo stays on the row: it is decided next, in the same transaction.
+    """
     match ending:
         case Ending.DONE:
             return replace(before, state=RowState.DONE, lease_over=False)
@@ -229,12 +247,13 @@ def ended(before: Row, ending: Ending) -> Row:
 
 
 def may_answer(row: Row | None, run: int) -> bool:
-    """The compare-and-set of an answer given later: it loses against a fence and against a newer run."""
+    """Whether an answer given later counts: it loses against a fence and against a newer run."""
     return row is not None and row.state is RowState.ACCEPTED and row.run == run
 
 
 def handled_before(row: Row | None, command: CommandFacts) -> bool:
-    """Whether the row shows that an earlier delivery of this command, or of another attempt at it, was taken up.
+    """Whether the row shows that an earlier delivery of this command, or of another attempt at it,
+    was taken up.
 
     An action that comes after the fence was not: somebody forbade it, nobody ran it.
     """
@@ -254,7 +273,9 @@ def handled_before(row: Row | None, command: CommandFacts) -> bool:
 
 
 def row_run_of(row: Row | None, command: CommandFacts, outcome: Outcome) -> int | None:
-    """What `ce_sagarowrun` says: the row's run, where a success of a newer run than the command's is reported."""
+    """The header `ce_sagarowrun`: the row's run, where its success is of a newer run than the
+    command.
+    """
     return row.run if row is not None and outcome is Outcome.SUCCEEDED and row.run > command.run else None
 
 

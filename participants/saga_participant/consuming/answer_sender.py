@@ -1,7 +1,9 @@
-"""Answers of a process that serves no commands, sent by it: a producer and nothing else, for as long as it is needed.
+"""Answers of a process that serves no commands, sent by it: a producer and nothing else, for as
+long as it is needed.
 
-What is sent here is recorded already. So whatever goes wrong costs time and nothing else: the coordinator asks again, some minutes later,
-and whoever serves the command answers from the row. The log says when that is how an answer will go.
+What is sent here is recorded already. So whatever goes wrong costs time and nothing else: the
+coordinator asks again, some minutes later, and whoever serves the command answers from the row. The
+log says when that is how an answer will go.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from saga_participant.telemetry.metrics import Metrics
 from saga_schemas.topics import Topics
 
 SENT_WITHIN_S: Final = 5.0
-"""Leaving an `answering` block waits so long for Kafka's acknowledgement; the same at the end of the process."""
+"""Leaving an `answering` block waits so long for Kafka's acknowledgement; the same at the end of
+the process.
+"""
 MOST_WAITING: Final = 1000
 """Answers that wait for a Kafka that is away. Each is in its row too."""
 

@@ -1,7 +1,9 @@
-"""Reads `saga.cmd.<participant>` and keeps it flowing: positions, offsets, room, and a fresh consumer when one fails or falls asleep.
+"""Reads `saga.cmd.<participant>` and keeps it flowing: positions, offsets, room, and a fresh
+consumer when one fails or falls asleep.
 
-Partitions come and go while commands are in hand; that is harmless, since nothing here is what keeps effects single: the rows are.
-Offsets are a hint about where to begin next time. After a topic was replaced, reading restarts at its beginning.
+Partitions come and go while commands are in hand; that is harmless, since nothing here is what
+keeps effects single: the rows are. Offsets are a hint about where to begin next time. After a topic
+was replaced, reading restarts at its beginning.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ class CommandLoop:
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _lost: set[TopicPartition] = field(default_factory=set)
     _reached: dict[TopicPartition, int] = field(default_factory=dict)
-    """How far each partition was read by this process: a topic that ends before that was replaced."""
+    """How far each partition was read by this process: a topic that ends before that was replaced.
+    """
     _replaced: bool = False
     """The topic was made anew: what the group had committed is about another one."""
     _next_commit_s: float = 0.0
@@ -78,7 +81,9 @@ class CommandLoop:
             await self._drain()
 
     async def look(self) -> None:
-        """Now and then: pick up new partitions, and notice a consumer that delivers nothing although there is something."""
+        """Now and then: pick up new partitions, and notice a consumer that delivers nothing
+        although there is something.
+        """
         consumer = self._consumer
         if consumer is None:
             return
@@ -124,7 +129,9 @@ class CommandLoop:
         self._trackers, self._committed, self._lost = {}, {}, set()
 
     async def _rounds(self, consumer: Consumer, stop: asyncio.Event) -> None:
-        """It may be cancelled between any two records: what was taken and is not in hand comes again."""
+        """It may be cancelled between any two records: what was taken and is not in hand comes
+        again.
+        """
         while not (stop.is_set() or self._replace):
             await self._round(consumer)
 
@@ -157,7 +164,9 @@ class CommandLoop:
             self._reached[position] = tracker.next_offset
 
     async def _seek(self, consumer: Consumer) -> None:
-        """Partitions that are new, or whose position was lost, begin where the group stands, or at the beginning."""
+        """Partitions that are new, or whose position was lost, begin where the group stands, or at
+        the beginning.
+        """
         assigned = consumer.assignment()
         waiting = assigned if self._replaced else consumer.awaiting_seek()
         for position in [each for each in self._trackers if each not in assigned]:
@@ -176,7 +185,9 @@ class CommandLoop:
         self._replaced = self._replaced and not starts
 
     async def _starts(self, consumer: Consumer, waiting: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The end is read before the lag, so that what arrives in between makes us begin earlier, never later."""
+        """The end is read before the lag, so that what arrives in between makes us begin earlier,
+        never later.
+        """
         ends = await consumer.end_offsets(waiting)
         lags = await self.broker.group_lag(self.group, [self.topic])
         earliest = await consumer.earliest(waiting)

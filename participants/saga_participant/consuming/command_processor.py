@@ -1,8 +1,9 @@
-"""One command from its Kafka record to its acknowledged replies. Whatever is wrong with it, the next one is served.
+"""One command from its Kafka record to its acknowledged replies. Whatever is wrong with it, the
+next one is served.
 
-Unreadable with readable headers: UNSUPPORTED, or FAILED where only its schema is unknown. Unreadable at all: the dead-letter topic. A
-database that is away: wait here, with the partition waiting behind, rather than spend the coordinator's attempts. No reply where nothing
-may be said.
+Unreadable with readable headers: UNSUPPORTED, or FAILED where only its schema is unknown.
+Unreadable at all: the dead-letter topic. A database that is away: wait here, with the partition
+waiting behind, rather than spend the coordinator's attempts. No reply where nothing may be said.
 """
 
 from __future__ import annotations

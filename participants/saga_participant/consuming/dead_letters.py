@@ -1,6 +1,7 @@
 """Commands whose headers cannot be read: to `saga.dlq.<participant>`, for a few seconds, and on.
 
-Losing one is harmless: the coordinator's row makes the command again. So nothing here ever holds up a partition for longer.
+Losing one is harmless: the coordinator's row makes the command again. So nothing here ever holds up
+a partition for longer.
 """
 
 from __future__ import annotations

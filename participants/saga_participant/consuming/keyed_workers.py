@@ -1,8 +1,8 @@
 """Commands in hand: several keys at once, in order per key, and how far each partition is finished.
 
 A command is finished when its replies are acknowledged. Its worker and its key go on as soon as the
-replies are handed over. The lowest unfinished offset is committed: after a crash some finished commands
-come again, and their rows answer.
+replies are handed over. The lowest unfinished offset is committed: after a crash some finished
+commands come again, and their rows answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from saga_schemas.record_class import record
 
 @dataclass(slots=True, eq=False)
 class OffsetTracker:
-    """The offsets of one partition since a seek. After a rebalance a new tracker takes the place of the old."""
+    """The offsets of one partition since a seek.
+
+    After a rebalance a new tracker takes the place of the old.
+    """
 
     next_offset: int
     """Behind the last record taken."""
@@ -57,13 +60,19 @@ _LOG: Final = logging.getLogger("saga_participant")
 
 @record
 class Deferred:
-    """The record cannot be worked on before `until` is done. Meanwhile its worker and its key go on."""
+    """The record cannot be worked on before `until` is done.
+
+    Meanwhile its worker and its key go on.
+    """
 
     until: asyncio.Future[None]
 
 
 Work = Callable[[Record], Awaitable[asyncio.Future[None] | Deferred | None]]
-"""Works on a record. Returns a future that is done when the record is finished; None: it is finished."""
+"""Works on a record.
+
+Returns a future that is done when the record is finished; None: it is finished.
+"""
 
 
 class KeyedWorkers:
@@ -87,7 +96,10 @@ class KeyedWorkers:
         """Workers that ended and were replaced."""
 
     async def run(self) -> None:
-        """Run until cancelled. A worker that ends before is replaced, and its command comes again."""
+        """Run until cancelled.
+
+        A worker that ends before is replaced, and its command comes again.
+        """
         team = {asyncio.create_task(self._worker()) for _ in range(self._workers)}
         try:
             while True:

@@ -1,8 +1,10 @@
-"""Replies on their way: one idempotent producer, everything that is ready in one batch, and at once unless more is about to come.
+"""Replies on their way: one idempotent producer, everything that is ready in one batch, and at once
+unless more is about to come.
 
-A reply is not stored anywhere but in its row. A command is finished when its replies were acknowledged, so sending goes on until they are,
-with a fresh producer after every failure. What the broker refuses for good (size, access) is logged and given up: the re-ask would get
-the same. A topic that is missing is not for good: the watch (topic_watch.py) makes it.
+A reply is not stored anywhere but in its row. A command is finished when its replies were
+acknowledged, so sending goes on until they are, with a fresh producer after every failure. What the
+broker refuses for good (size, access) is logged and given up: the re-ask would get the same. A
+topic that is missing is not for good: the watch (topic_watch.py) makes it.
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ _LOG: Final = logging.getLogger("saga_participant")
 
 
 GATHER_S: Final = 0.005
-"""While other commands are at work their replies are about to come: together they cost the broker and us one request instead of many.
-Alone a reply goes at once, and so do several as soon as nobody is at work any more."""
+"""While other commands are at work their replies are about to come: together they cost the broker
+and us one request instead of many. Alone a reply goes at once, and so do several as soon as nobody
+is at work any more.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +47,9 @@ class _Parcel:
 
 @dataclass(slots=True, eq=False)
 class ReplySender:
-    """`send(records)` gives a future that is done when they are acknowledged or given up, and cancelled when the sender ends before."""
+    """`send(records)` gives a future that is done when they are acknowledged or given up, and
+    cancelled when the sender ends before.
+    """
 
     broker: Broker
     clock: Clock

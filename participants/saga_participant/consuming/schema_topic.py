@@ -1,8 +1,10 @@
-"""Schemas that came later than our files: read from the coordinator's topic at the start, and when a command is written in an unknown one.
+"""Schemas that came later than our files: read from the coordinator's topic at the start, and when
+a command is written in an unknown one.
 
-A command that meets an unknown schema waits here, outside the workers, and only for some seconds: then it is answered FAILED and comes
-again. The topic is not trusted: an entry counts only for a record that this participant has to do with, when it passes the gate and has
-the id of its key. Where the topic may not be read, the files are all there is.
+A command that meets an unknown schema waits here, outside the workers, and only for some seconds:
+then it is answered FAILED and comes again. The topic is not trusted: an entry counts only for a
+record that this participant has to do with, when it passes the gate and has the id of its key.
+Where the topic may not be read, the files are all there is.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ class SchemaTopic:
     _last_problem: str = ""
 
     def expect(self, schema_id: int) -> asyncio.Future[None] | None:
-        """Done when the schema is known, or it is in vain to wait any longer; None where it is in vain already."""
+        """Done when the schema is known, or it is in vain to wait any longer; None where it is in
+        vain already.
+        """
         now = self.clock.monotonic_s()
         wait = self._waits.get(schema_id)
         if wait is not None:

@@ -1,6 +1,7 @@
 """The participant's topics: checked at the start and every few seconds, made when missing.
 
-A topic that was deleted and made anew is a new topic: producers that knew the old one are replaced, reading starts at its beginning.
+A topic that was deleted and made anew is a new topic: producers that knew the old one are replaced,
+reading starts at its beginning.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""The barrier's transaction on the bare asyncpg connection: claim, the handler's statements, save, commit.
+"""The barrier's transaction on the bare asyncpg connection: claim, the handler's statements, save,
+commit.
 
-BEGIN goes with the claim and the saving with COMMIT wherever their values can be written as literals (joined_statements.py); else each is
-a round trip of its own, with parameters: the statements of sql_transaction.py, as text. asyncpg is not imported: the connection comes out
-of SQLAlchemy's pool.
+BEGIN goes with the claim and the saving with COMMIT wherever their values can be written as
+literals (joined_statements.py); else each is a round trip of its own, with parameters: the
+statements of sql_transaction.py, as text. asyncpg is not imported: the connection comes out of
+SQLAlchemy's pool.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ CLAIM: Final = (
     "INSERT INTO saga_barrier (saga_id, step, tenant, incarnation, run, state, expires_at, at) "
     f"VALUES ($1, $2, $3, $4, $5, $6, $7, {NOW}) ON CONFLICT (saga_id, step) DO NOTHING RETURNING at, {XID}::text AS xid"
 )
-"""Makes the row, provisionally; no row comes back when it exists. Waits for whoever is making the same one."""
+"""Makes the row, provisionally; no row comes back when it exists.
+
+Waits for whoever is making the same one.
+"""
 LOCK: Final = (
     f"SELECT {', '.join(COLUMNS)}, {NOW} AS now, {XID}::text AS xid FROM saga_barrier WHERE saga_id = $1 AND step = $2 FOR UPDATE"
 )
@@ -62,7 +67,9 @@ class AsyncpgTransaction:
         self._row: Entry | None = None
         """The row as it stands: made here, or found."""
         self._xid: str | None = None
-        """This transaction's id; None as long as nobody asked: then xmin proves that it made the row."""
+        """This transaction's id; None as long as nobody asked: then xmin proves that it made the
+        row.
+        """
         self._now_us: int | None = None
         self._saving: str | None = None
         self._inside: str | None = None
@@ -105,7 +112,11 @@ class AsyncpgTransaction:
         raise BarrierBroken("the barrier row comes and goes")
 
     async def _claim_at_once(self, fresh: Entry) -> bool | None:
-        """With BEGIN. False: there is a row, or the command has expired. None: not begun, it has to go with parameters."""
+        """With BEGIN.
+
+        False: there is a row, or the command has expired. None: not begun, it has to go with
+        parameters.
+        """
         statements = claim_of(fresh)
         if statements is None or not await self._bare.prepare():
             return None
@@ -138,7 +149,10 @@ class AsyncpgTransaction:
             raise Unavailable(f"the database does not begin a transaction ({type(error).__name__})") from error
 
     async def _first(self, statements: str) -> str:
-        """What begins the transaction. Cancelled or timed out, nobody knows yet whether there is one: the connection has to go."""
+        """What begins the transaction.
+
+        Cancelled or timed out, nobody knows yet whether there is one: the connection has to go.
+        """
         self._begun = True
         try:
             return str(await self._connection.execute(statements))
@@ -242,8 +256,10 @@ class AsyncpgTransaction:
 
 
 async def asyncpg_intact(connection: Any, xid: str, savepoint: str | None = None) -> bool:
-    """Whether the transaction of this id is still open here, or, after an error in it, is gone without effect. `savepoint`: the one the
-    handler ran in; after an error what it did goes, and the transaction goes on."""
+    """Whether the transaction of this id is still open here, or, after an error in it, is gone
+    without effect. `savepoint`: the one the handler ran in; after an error what it did goes, and
+    the transaction goes on.
+    """
     if not connection.is_in_transaction():
         return False
     with contextlib.suppress(Exception):

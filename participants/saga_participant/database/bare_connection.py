@@ -1,4 +1,6 @@
-"""An asyncpg connection as it lies under one of SQLAlchemy's, and whether our statements are prepared on it: for as long as it lives."""
+"""An asyncpg connection as it lies under one of SQLAlchemy's, and whether our statements are
+prepared on it: for as long as it lives.
+"""
 
 from __future__ import annotations
 

@@ -34,11 +34,15 @@ from saga_schemas.limits import INT32_MAX
 POSTGRES_WORKERS: Final = 16
 _SPARE_CONNECTIONS: Final = 4
 IDLE_MARGIN_S: Final = 60.0
-"""A handler may leave its session idle for as long as it may take; PostgreSQL ends a session that is idle for so much longer."""
+"""A handler may leave its session idle for as long as it may take; PostgreSQL ends a session that
+is idle for so much longer.
+"""
 
 
 def session_settings(limit_s: float) -> dict[str, str]:
-    """Of our own PostgreSQL sessions, in ms: an instance that is stopped or cut off keeps no row locked for long."""
+    """Of our own PostgreSQL sessions, in ms: an instance that is stopped or cut off keeps no row
+    locked for long.
+    """
     idle_ms = int(max(limit_s, HANDLER_LIMIT_S) * 1000 + IDLE_MARGIN_S * 1000)
     return {
         "idle_in_transaction_session_timeout": str(min(idle_ms, INT32_MAX)),
@@ -56,7 +60,10 @@ class _PooledConnection:
 
     connection: AsyncConnection
     pool: object
-    """The engine's pool of then. A pool that was disposed since would keep the connection open for nobody."""
+    """The engine's pool of then.
+
+    A pool that was disposed since would keep the connection open for nobody.
+    """
     _bare: BareConnection | None = None
 
     async def asyncpg(self) -> BareConnection:
@@ -84,7 +91,8 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def begin(self, *, bare: bool) -> AsyncIterator[Transaction]:
-        """A transaction, rolled back unless it was committed. `bare`: no handler in it wants SQLAlchemy.
+        """A transaction, rolled back unless it was committed. `bare`: no handler in it wants
+        SQLAlchemy.
 
         Raises:
             Unavailable: no connection, or the database does not begin a transaction.
@@ -136,7 +144,10 @@ class Database:
         return transaction
 
     async def _put_back(self, pooled: _PooledConnection, transaction: Transaction) -> None:
-        """Roll back, and return the connection. What cannot be rolled back in time is thrown away."""
+        """Roll back, and return the connection.
+
+        What cannot be rolled back in time is thrown away.
+        """
         try:
             async with asyncio.timeout(CLEANUP_S):
                 await transaction.rollback()
@@ -162,15 +173,19 @@ class Database:
     def _cut_off(self, connection: Any, *_: object) -> None:
         """End the transaction before SQLAlchemy closes a SQLite connection that was cut off.
 
-        A statement goes on in its thread. A closed connection keeps the database locked for as long as
-        anybody holds a cursor of it. So the statement is interrupted and the transaction ended first.
+        A statement goes on in its thread. A closed connection keeps the database locked for as long
+        as anybody holds a cursor of it. So the statement is interrupted and the transaction ended
+        first.
         """
         with contextlib.suppress(Exception):
             await_only(connection.driver_connection.interrupt())
             await_only(connection.driver_connection.rollback())
 
     async def _lose(self, pooled: _PooledConnection) -> None:
-        """Throw the connection away. The others in the pool are probably gone too: our own pool starts afresh."""
+        """Throw the connection away.
+
+        The others in the pool are probably gone too: our own pool starts afresh.
+        """
         await _discard(pooled.connection)
         if self._own and self.dialect == "postgresql" and pooled.pool is self.engine.pool:
             idle, self._idle = self._idle, []
@@ -205,7 +220,9 @@ def _engine(url: str, limit_s: float) -> AsyncEngine:
 
 
 def _durable(connection: Any, _: Any) -> None:
-    """SQLite as we recommend it: readers do not wait for the writer, and what is committed survives a power cut."""
+    """SQLite as we recommend it: readers do not wait for the writer, and what is committed survives
+    a power cut.
+    """
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
         cursor.execute(f"PRAGMA {pragma}")

@@ -1,6 +1,8 @@
-"""What an error of the database means: is it away, did two transactions collide, or was the statement wrong.
+"""What an error of the database means: is it away, did two transactions collide, or was the
+statement wrong.
 
-Read from SQLSTATE classes and SQLite's messages, through SQLAlchemy's wrappers, without importing a driver that may not be installed.
+Read from SQLSTATE classes and SQLite's messages, through SQLAlchemy's wrappers, without importing a
+driver that may not be installed.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from saga_messaging.database_errors import chain, sqlstate
 _AWAY: Final = ("08", "53", "57P", "58")
 """Connection exceptions, resources exhausted, operator intervention, system errors."""
 _UNKNOWN_END: Final = ("08", "57P", "40003")
-"""The connection went, or the server is going: a commit on its way may have been done. Everything else that the server says instead of
-having committed (no room, too many of something, an input or output error) comes before the commit is written."""
+"""The connection went, or the server is going: a commit on its way may have been done. Everything
+else that the server says instead of having committed (no room, too many of something, an input or
+output error) comes before the commit is written.
+"""
 _SERVER_GONE: Final = ("FATAL", "PANIC")
 _COLLISION: Final = frozenset({"40001", "40P01", "55P03"})
 _SQLITE_COLLISION: Final = ("locked", "busy")
@@ -55,7 +59,10 @@ def fate(error: BaseException) -> Fate:
 
 
 def refused(error: BaseException) -> bool:
-    """Whether the server itself said that the commit did not happen; otherwise nobody knows. The same on every driver."""
+    """Whether the server itself said that the commit did not happen; otherwise nobody knows.
+
+    The same on every driver.
+    """
     causes = chain(error)
     states = [state for cause in causes if (state := sqlstate(cause)) is not None]
     gone = any(_severity(cause) in _SERVER_GONE for cause in causes)
@@ -63,7 +70,9 @@ def refused(error: BaseException) -> bool:
 
 
 def _severity(error: BaseException) -> str | None:
-    """As PostgreSQL gave it, untranslated where it can be had: asyncpg keeps it on its error, psycopg in `diag`."""
+    """As PostgreSQL gave it, untranslated where it can be had: asyncpg keeps it on its error,
+    psycopg in `diag`.
+    """
     for holder in (error, getattr(error, "diag", None)):
         for name in ("severity_en", "severity_nonlocalized", "severity"):
             found = getattr(holder, name, None)
@@ -73,7 +82,9 @@ def _severity(error: BaseException) -> str | None:
 
 
 def from_driver(error: BaseException | None) -> bool:
-    """Whether it came out of a database driver, or out of SQLAlchemy: where the session is lost, it says no more than that."""
+    """Whether it came out of a database driver, or out of SQLAlchemy: where the session is lost, it
+    says no more than that.
+    """
     return error is not None and any(
         isinstance(cause, exc.SQLAlchemyError | sqlite3.Error) or _is_asyncpg(cause) for cause in chain(error)
     )
@@ -85,7 +96,9 @@ def out_of_reach(error: BaseException) -> bool:
 
 
 def unsent(error: BaseException) -> bool:
-    """Whether asyncpg refused to send it at all: the connection is closed, or still busy with something else."""
+    """Whether asyncpg refused to send it at all: the connection is closed, or still busy with
+    something else.
+    """
     return any(kind.__name__ == "InterfaceError" and kind.__module__.startswith("asyncpg.") for kind in type(error).__mro__)
 
 

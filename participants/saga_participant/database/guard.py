@@ -1,9 +1,10 @@
 """Who may use the kit's session, and for what: the rule behind every `db` (guarded.py).
 
-While the handler runs, everybody who was given its `db` may use it, but nobody may end the transaction.
-When the handler has ended, only the kit may. What was left behind (a task, a reference, a cursor) is
-refused, since the session commits next and then serves another command. The kit is told apart by the run
-that its code is part of (handler_run.py): none, or that of the code that opened the transaction.
+While the handler runs, everybody who was given its `db` may use it, but nobody may end the
+transaction. When the handler has ended, only the kit may. What was left behind (a task, a
+reference, a cursor) is refused, since the session commits next and then serves another command. The
+kit is told apart by the run that its code is part of (handler_run.py): none, or that of the code
+that opened the transaction.
 """
 
 from __future__ import annotations
@@ -23,13 +24,19 @@ from saga_participant.handling.handler_run import RUNNING
 
 _KEY: Final = "saga_participant_guard"
 _SPACE: Final = r"(?>(?:\s|--[^\n]*\n|/\*.*?\*/|;)*)"
-"""What may stand in front of a statement. Atomic: with several ways to read it, 25 comments take minutes."""
+"""What may stand in front of a statement.
+
+Atomic: with several ways to read it, 25 comments take minutes.
+"""
 _ENDS: Final = re.compile(
     _SPACE
     + r"(?:commit|end|abort|begin|start\s+transaction|prepare\s+transaction|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
-"""A savepoint is the handler's own. A COMMIT behind another statement of the same text is found at `save`."""
+"""A savepoint is the handler's own.
+
+A COMMIT behind another statement of the same text is found at `save`.
+"""
 _LEAVES: Final = re.compile(
     _SPACE + r"(?:set\s+(?!local\b|constraints\b|transaction\b)|reset\b|listen\b|prepare\b|load\b|discard\b|deallocate\b"
     r"|create\s+(?:(?:global|local)\s+)?temp(?:orary)?\b)",
@@ -68,17 +75,23 @@ def _effect(statement: str) -> StatementEffect:
 
 
 _cached_effect: Final = lru_cache(maxsize=512)(_effect)
-"""Reading a statement of 370 characters takes 18 us and one of 3,500 takes 170 us, of some 900 us that
-a command costs its participant; remembered, 0.2 us. A handler's statements are the same each time.
+"""Reading a statement of 370 characters takes 18 us and one of 3,500 takes 170 us, of some 900 us
+that a command costs its participant; remembered, 0.2 us. A handler's statements are the same each
+time.
 """
 
 
 class TransactionIsOurs(RuntimeError):
-    """A handler tried to end the transaction it was given. The barrier row, the effect and the reply commit together, by the kit."""
+    """A handler tried to end the transaction it was given.
+
+    The barrier row, the effect and the reply commit together, by the kit.
+    """
 
 
 class HandlerHasEnded(RuntimeError):
-    """A handler's `db` was used when the handler had ended: by a task it left behind, or through a reference that was kept."""
+    """A handler's `db` was used when the handler had ended: by a task it left behind, or through a
+    reference that was kept.
+    """
 
 
 def refuse(what: str) -> NoReturn:
@@ -97,7 +110,8 @@ class Guard:
         self._streams: list[Any] = []
         self._runs: set[object] = set()
         self._before: set[object] = set()
-        """The runs that use the session while it is lent, and those that used it while it was lent before.
+        """The runs that use the session while it is lent, and those that used it while it was lent
+        before.
 
         An action and its compensation may share a transaction.
         """
@@ -106,7 +120,9 @@ class Guard:
         self.spoilt = False
         """The handler changed the session for good: it is not used again."""
         self.torn = False
-        """SQLAlchemy was told to end the transaction, and was stopped: for it alone the transaction is over."""
+        """SQLAlchemy was told to end the transaction, and was stopped: for it alone the transaction
+        is over.
+        """
 
     def used(self) -> None:
         """Raises when the handler has ended."""
@@ -140,8 +156,8 @@ class Guard:
     async def close_streams(self) -> None:
         """Close the cursors that the handler left open.
 
-        They would be read on in the middle of somebody else's statement. On SQLite they would keep the
-        connection at an old state of the database, and from writing.
+        They would be read on in the middle of somebody else's statement. On SQLite they would keep
+        the connection at an old state of the database, and from writing.
         """
         streams, self._streams = self._streams, []
         for cursor in streams:

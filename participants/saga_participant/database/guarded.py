@@ -1,9 +1,10 @@
 """The `db` a handler is given: the participant's own transaction, without the means to end it.
 
-A handler that commits would leave a barrier row without its effect, or an effect without its row. So commit, rollback, begin and close
-raise, and COMMIT as text too; savepoints (`begin_nested`, asyncpg's `transaction()`) are fine. What gets past that is found afterwards
-(transaction code). When the handler has ended, its `db` and whatever came out of it raise (guard.py): SQLAlchemy's by its own events,
-asyncpg's because a handler never has anything of asyncpg's own in its hands.
+A handler that commits would leave a barrier row without its effect, or an effect without its row.
+So commit, rollback, begin and close raise, and COMMIT as text too; savepoints (`begin_nested`,
+asyncpg's `transaction()`) are fine. What gets past that is found afterwards (transaction code).
+When the handler has ended, its `db` and whatever came out of it raise (guard.py): SQLAlchemy's by
+its own events, asyncpg's because a handler never has anything of asyncpg's own in its hands.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ _PLAIN: Final = (str, bytes, int, float, tuple, list, dict, type(None))
 
 
 class Savepoint:
-    """A savepoint of an asyncpg connection, with the ways of asyncpg's own transaction: `async with`, or `start`, `commit`, `rollback`.
+    """A savepoint of an asyncpg connection, with the ways of asyncpg's own transaction: `async
+    with`, or `start`, `commit`, `rollback`.
 
     asyncpg's cannot be had within a transaction that was not begun by its means.
     """
@@ -143,7 +145,10 @@ class Savepoint:
 
 
 class GuardedAsyncpg:
-    """The bare asyncpg connection. `transaction()` gives a savepoint, since the kit's transaction is open."""
+    """The bare asyncpg connection.
+
+    `transaction()` gives a savepoint, since the kit's transaction is open.
+    """
 
     __slots__ = ("_connection", "_guard", "_numbers")
 
@@ -169,7 +174,9 @@ class GuardedAsyncpg:
         return await self._connection.fetchval(query, *args, **options)
 
     def transaction(self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False) -> Savepoint:
-        """A savepoint; as in asyncpg, an isolation must be that of the transaction around it, and the rest counts for nothing."""
+        """A savepoint; as in asyncpg, an isolation must be that of the transaction around it, and
+        the rest counts for nothing.
+        """
         return Savepoint(self, f"saga_handler_{next(self._numbers)}", isolation)
 
     def __getattr__(self, name: str) -> Any:
@@ -182,7 +189,9 @@ class GuardedAsyncpg:
 
 
 class _Lent:
-    """What came out of asyncpg's connection (a prepared statement, a cursor): usable for as long as the handler runs."""
+    """What came out of asyncpg's connection (a prepared statement, a cursor): usable for as long as
+    the handler runs.
+    """
 
     __slots__ = ("_guard", "_thing")
 

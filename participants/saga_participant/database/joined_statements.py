@@ -1,13 +1,16 @@
-"""The first and the last statement of a barrier's transaction, in one message with BEGIN and with COMMIT: two round trips less.
+"""The first and the last statement of a barrier's transaction, in one message with BEGIN and with
+COMMIT: two round trips less.
 
 What this gains and costs, in figures, is in ADR 0019.
 
-PostgreSQL takes several statements in one message only without parameters. So they are prepared under names of their own on every
-connection, and executed with literals. A literal is written only of what cannot break out of it (numbers, UUIDs, bytes as hexadecimal
-digits, plain words); for any other value there is no statement here, and the caller goes on with parameters.
+PostgreSQL takes several statements in one message only without parameters. So they are prepared
+under names of their own on every connection, and executed with literals. A literal is written only
+of what cannot break out of it (numbers, UUIDs, bytes as hexadecimal digits, plain words); for any
+other value there is no statement here, and the caller goes on with parameters.
 
-Nothing comes back from such a message but its last command's tag. So the claim compares the command's expiry with the database's clock
-itself, and the saving counts its rows itself: it fails unless it was exactly one, and then the COMMIT behind it is not reached.
+Nothing comes back from such a message but its last command's tag. So the claim compares the
+command's expiry with the database's clock itself, and the saving counts its rows itself: it fails
+unless it was exactly one, and then the COMMIT behind it is not reached.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from saga_schemas.ids import saga_text
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 XID: Final = "pg_current_xact_id()"
 NOT_ONE_ROW: Final = "22P02"
-"""What a saving of any other number of rows fails with: the count is made part of a text that is no number."""
+"""What a saving of any other number of rows fails with: the count is made part of a text that is no
+number.
+"""
 LARGEST_BYTES: Final = 4096
 """Longer replies are not worth twice their length in hexadecimal digits."""
 
@@ -31,7 +36,10 @@ _CLAIM: Final = (
     "INSERT INTO saga_barrier (saga_id, step, tenant, incarnation, run, state, expires_at, at) "
     f"SELECT $1, $2, $3, $4, $5, $6, $7, {NOW} WHERE {NOW} < $7 ON CONFLICT (saga_id, step) DO NOTHING"
 )
-"""Makes the row, provisionally, where there is none and the command has not expired. Waits for whoever is making the same one."""
+"""Makes the row, provisionally, where there is none and the command has not expired.
+
+Waits for whoever is making the same one.
+"""
 _SAVE: Final = (
     "(uuid, text, integer, integer, text, text, bytea, text, bytea, text) AS WITH saved AS ("
     "UPDATE saga_barrier SET incarnation = $3, run = $4, state = $5, action_schema = $6, action_reply = $7, undo_schema = $8, "
@@ -39,7 +47,9 @@ _SAVE: Final = (
     f"AND CASE WHEN $10 IS NULL THEN xmin = {XID}::xid ELSE {XID}::text = $10 END RETURNING 1) "
     "SELECT CASE count(*) WHEN 1 THEN 1 ELSE CAST('saga_barrier rows saved: ' || count(*) AS integer) END FROM saved"
 )
-"""Writes the row, in the transaction that claimed it and in no other: the one that made it (xmin), or the one whose id is given."""
+"""Writes the row, in the transaction that claimed it and in no other: the one that made it (xmin),
+or the one whose id is given.
+"""
 
 
 def _named(kind: str, statement: str) -> str:
@@ -65,7 +75,10 @@ def claim_of(fresh: Entry) -> str | None:
 
 
 def save_of(entry: Entry, found: Entry, xid: str | None) -> str | None:
-    """The saving of what a command answered at once changes of the row `found`, and COMMIT. `xid` None: this transaction made the row."""
+    """The saving of what a command answered at once changes of the row `found`, and COMMIT.
+
+    `xid` None: this transaction made the row.
+    """
     if _unsaved(entry) != _unsaved(found):
         return None
     row, action, undo = entry.row, entry.action, entry.undo

@@ -1,7 +1,8 @@
 """The barrier's transaction through SQLAlchemy Core: PostgreSQL and SQLite.
 
-SQLite's driver would begin a transaction late and as a reader; so it is put into autocommit and told `BEGIN IMMEDIATE` and `COMMIT`.
-PostgreSQL's own id of the transaction proves at `save` that the handler did not end it; on SQLite an open savepoint proves the same.
+SQLite's driver would begin a transaction late and as a reader; so it is put into autocommit and
+told `BEGIN IMMEDIATE` and `COMMIT`. PostgreSQL's own id of the transaction proves at `save` that
+the handler did not end it; on SQLite an open savepoint proves the same.
 """
 
 from __future__ import annotations
@@ -45,14 +46,19 @@ _CHANGING: Final = tuple(name for name in COLUMNS if name not in ("saga_id", "st
 
 
 def _claim(insert: Any, now: str, xid: str) -> Any:
-    """Makes the row, provisionally; no row comes back when it exists. Waits for whoever is making the same one."""
+    """Makes the row, provisionally; no row comes back when it exists.
+
+    Waits for whoever is making the same one.
+    """
     values = {name: bindparam(name, type_=saga_barrier.c[name].type) for name in _GIVEN}
     statement = insert(saga_barrier).values(**values, at=literal_column(now)).on_conflict_do_nothing()
     return statement.returning(saga_barrier.c.at, literal_column(xid).label("xid"))
 
 
 def _lock(now: str, xid: str) -> Select[Any]:
-    """Reads the row and keeps it from everybody else until the end of the transaction (on SQLite there is nobody else)."""
+    """Reads the row and keeps it from everybody else until the end of the transaction (on SQLite
+    there is nobody else).
+    """
     columns = [saga_barrier.c[name] for name in COLUMNS]
     found = select(*columns, literal_column(now).label("now"), literal_column(xid).label("xid"))
     key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
@@ -214,7 +220,9 @@ class PostgresTransaction(SqlTransaction):
                 self._inside = None
 
     async def intact(self) -> bool:
-        """Asked of the driver where it can tell: SQLAlchemy may have closed its own idea of the transaction after an error."""
+        """Asked of the driver where it can tell: SQLAlchemy may have closed its own idea of the
+        transaction after an error.
+        """
         if self.lost():
             return True
         driver: Any = (await self._connection.get_raw_connection()).driver_connection
@@ -276,8 +284,10 @@ class SqliteTransaction(SqlTransaction):
         await super().save(entry)
 
     async def interrupt(self) -> None:
-        """A statement runs in a thread of its own, and goes on there whatever becomes of who waits for it. And a connection that is
-        closed keeps the database locked for as long as anybody holds a cursor of it: so the transaction ends before that."""
+        """A statement runs in a thread of its own, and goes on there whatever becomes of who waits
+        for it. And a connection that is closed keeps the database locked for as long as anybody
+        holds a cursor of it: so the transaction ends before that.
+        """
         self._guard.lent = False
         with contextlib.suppress(Exception):
             await self._driver.interrupt()

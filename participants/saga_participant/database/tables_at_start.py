@@ -23,7 +23,9 @@ OnStart = Callable[[AsyncEngine], Awaitable[None]]
 
 
 async def check_driver(database: Database, registry: Registry) -> None:
-    """Raises ConfigurationError, with the database closed, where a handler wants asyncpg's connection and there is none."""
+    """Raises ConfigurationError, with the database closed, where a handler wants asyncpg's
+    connection and there is none.
+    """
     wants_asyncpg = [handler.name for handler in registry.handlers if handler.handle is Handle.ASYNCPG]
     if wants_asyncpg and not database.has_asyncpg:
         await database.close()
@@ -35,9 +37,11 @@ async def check_driver(database: Database, registry: Registry) -> None:
 async def see_to_tables(
     name: str, database: Database, *, on_start: OnStart | None, create_table: bool, patience: Patience
 ) -> None:
-    """Wait for the database as `patience` says, call `on_start`, and make `saga_barrier` where it is missing.
+    """Wait for the database as `patience` says, call `on_start`, and make `saga_barrier` where it
+    is missing.
 
-    Raises ConfigurationError, with the database closed, where it cannot be used, or where the table is missing and not ours to make.
+    Raises ConfigurationError, with the database closed, where it cannot be used, or where the table
+    is missing and not ours to make.
     """
     try:
         await patience.wait_for(

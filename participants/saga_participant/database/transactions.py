@@ -1,8 +1,9 @@
 """What the barrier needs of a transaction, whichever way it goes to the database.
 
-`claim` is the first statement: it makes the row or, when it exists, locks it, and looks at the database's clock on the way. `save` is the
-last: it also proves that this is still the transaction of `claim`. Between the two runs the handler. A transaction may begin with its
-first statement and save with the commit, to spare the round trips.
+`claim` is the first statement: it makes the row or, when it exists, locks it, and looks at the
+database's clock on the way. `save` is the last: it also proves that this is still the transaction
+of `claim`. Between the two runs the handler. A transaction may begin with its first statement and
+save with the commit, to spare the round trips.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class Claimed:
     """The row as it is now, locked."""
 
     entry: Entry | None
-    """None: there was none, the one given was made provisionally (`claim`), or there is none (`lock`)."""
+    """None: there was none, the one given was made provisionally (`claim`), or there is none
+    (`lock`).
+    """
     expired: bool = False
     """`claim`, where there was no row: the expiry given is over by the database's clock."""
 
@@ -54,12 +57,17 @@ class Transaction(Protocol):
 
     @property
     def spoilt(self) -> bool:
-        """The handler left something behind in the session that the end of a transaction does not take back."""
+        """The handler left something behind in the session that the end of a transaction does not
+        take back.
+        """
         ...
 
     @property
     def torn(self) -> bool:
-        """The handler reached past its `db` to end it. It was stopped, but nothing can be done in this transaction but to roll it back."""
+        """The handler reached past its `db` to end it.
+
+        It was stopped, but nothing can be done in this transaction but to roll it back.
+        """
         ...
 
     async def start(self) -> None: ...
@@ -73,12 +81,17 @@ class Transaction(Protocol):
         ...
 
     async def save(self, entry: Entry) -> None:
-        """Write the claimed row, now or with the commit, which comes next. Either raises BarrierBroken, with nothing committed, when this
-        is no longer the transaction the row was claimed in."""
+        """Write the claimed row, now or with the commit, which comes next. Either raises
+        BarrierBroken, with nothing committed, when this is no longer the transaction the row was
+        claimed in.
+        """
         ...
 
     async def forget(self, entry: Entry) -> None:
-        """Take the locked row away, as if it had never been. Raises BarrierBroken when it is not there."""
+        """Take the locked row away, as if it had never been.
+
+        Raises BarrierBroken when it is not there.
+        """
         ...
 
     def handle(self, wanted: Handle) -> AbstractAsyncContextManager[Any]:
@@ -86,7 +99,9 @@ class Transaction(Protocol):
         ...
 
     async def interrupt(self) -> None:
-        """The handler's time is over: where its cancellation would not end a statement in the database, this does."""
+        """The handler's time is over: where its cancellation would not end a statement in the
+        database, this does.
+        """
         ...
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
@@ -94,7 +109,9 @@ class Transaction(Protocol):
         ...
 
     async def intact(self) -> bool:
-        """Whether this is still the transaction of `claim`, so that rolling it back takes everything back."""
+        """Whether this is still the transaction of `claim`, so that rolling it back takes
+        everything back.
+        """
         ...
 
     def lost(self) -> bool:
@@ -102,7 +119,9 @@ class Transaction(Protocol):
         ...
 
     async def commit(self) -> None:
-        """Raises CommitRefused or CommitUnknown; and whatever a saving that was left to the commit raises: nothing was committed then."""
+        """Raises CommitRefused or CommitUnknown; and whatever a saving that was left to the commit
+        raises: nothing was committed then.
+        """
         ...
 
     async def rollback(self) -> None:

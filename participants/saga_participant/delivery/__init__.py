@@ -1,1 +1,3 @@
-"""One command through the barrier: turns, commits, handler calls, and what may be answered afterwards."""
+"""One command through the barrier: turns, commits, handler calls, and what may be answered
+afterwards.
+"""

@@ -1,4 +1,6 @@
-"""Accepted work as its row remembers it, pure: how it begins, which commands ask meanwhile, its progress."""
+"""Accepted work as its row remembers it, pure: how it begins, which commands ask meanwhile, its
+progress.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from saga_schemas.outcomes import Kind
 
 
 def accepted_before_call(base: Entry, facts: barrier.CommandFacts, command: ReceivedCommand) -> Entry:
-    """The row of an external action before its call: ACCEPTED, so it tells the truth whatever happens."""
+    """The row of an external action before its call: ACCEPTED, so it tells the truth whatever
+    happens.
+    """
     row, _ = barrier.acted(base.row if base.row.state is not RowState.DONE else None, facts, Ending.ACCEPTED)
     assert row is not None
     return replace(
@@ -49,7 +53,8 @@ def accepted_by_handler(base: Entry, row: Row, result: HandlerResult, action: Re
 def with_asker(entry: Entry, command: ReceivedCommand) -> Entry:
     """The row that answers this command at the end of the work.
 
-    Of the action, the compensation and other commands it keeps the newest each, of its run or a later one.
+    Of the action, the compensation and other commands it keeps the newest each, of its run or a
+    later one.
     """
     pending, headers = entry.pending, command.headers
     if entry.row.state is not RowState.ACCEPTED:

@@ -27,7 +27,10 @@ async def accepted_entry(tx: BarrierTransaction, base: Entry, row: Row, result: 
 
 
 async def still_accepted(tx: BarrierTransaction, entry: Entry, failed: HandlerResult | None = None) -> TransactionResult:
-    """Nobody knows the end yet. Where the handler said that this attempt failed, its own action hears so."""
+    """Nobody knows the end yet.
+
+    Where the handler said that this attempt failed, its own action hears so.
+    """
     new = with_asker(entry, tx.command)
     if failed is None or not failed.definite or tx.command.headers.kind is not Kind.ACTION:
         return await _in_progress(tx, new)
@@ -42,7 +45,10 @@ async def _in_progress(tx: BarrierTransaction, entry: Entry) -> TransactionResul
 
 
 async def end(tx: BarrierTransaction, entry: Entry, result: HandlerResult) -> Entry:
-    """End accepted work. A compensation that waits for the end is decided at once, by the same table."""
+    """End accepted work.
+
+    A compensation that waits for the end is decided at once, by the same table.
+    """
     tx.row_changed = True
     pending = entry.pending
     row = replace(barrier.ended(entry.row, result.ending), wish=None)
@@ -70,7 +76,10 @@ async def _compensate(tx: BarrierTransaction, entry: Entry, undo: ReceivedComman
 
 
 async def end_by_owner(tx: BarrierTransaction, entry: Entry, result: HandlerResult) -> TransactionResult:
-    """End accepted work as the service says in an `answering` block. The newest command is answered."""
+    """End accepted work as the service says in an `answering` block.
+
+    The newest command is answered.
+    """
     pending = entry.pending
     assert pending is not None
     ended = await end(tx, entry, result)

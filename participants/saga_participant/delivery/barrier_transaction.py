@@ -71,7 +71,10 @@ class BarrierTransaction:
         )
 
     async def run(self, task: Task, call: Call) -> HandlerResult:
-        """Run the handler, unless its result is known. Raises Replay when only the row can tell its effect."""
+        """Run the handler, unless its result is known.
+
+        Raises Replay when only the row can tell its effect.
+        """
         result = self.known.get(task)
         if result is None:
             self.last_run = task

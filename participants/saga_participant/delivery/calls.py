@@ -26,7 +26,8 @@ from saga_schemas.times import to_datetime
 LEASE_MARGIN_S: Final = 30.0
 """The lease of an external handler's call is the handler's time limit and this."""
 TRANSACTION_MARGIN_S: Final = 90.0
-"""A transaction may take the time of two handlers and this: accepted work may end and be undone at once.
+"""A transaction may take the time of two handlers and this: accepted work may end and be undone at
+once.
 
 A row that somebody else has locked is waited for. A database that answers nothing is not waited for
 for ever.
@@ -34,7 +35,9 @@ for ever.
 
 
 class Calls:
-    """Makes calls of the handlers in the registry, and keeps count of the handlers that could not be ended."""
+    """Makes calls of the handlers in the registry, and keeps count of the handlers that could not
+    be ended.
+    """
 
     def __init__(self, registry: Registry, limit_s: float = HANDLER_LIMIT_S) -> None:
         self._registry = registry
@@ -52,13 +55,19 @@ class Calls:
         return self._registry.route(entry.pending.action.record, Kind.ACTION)
 
     def action(self, route: Route, command: ReceivedCommand, run: int, *, resumed: bool) -> Call:
-        """The call of an action's handler. Raises BadMessage when the payload does not fit the model."""
+        """The call of an action's handler.
+
+        Raises BadMessage when the payload does not fit the model.
+        """
         model = self._model(route.command, command.payload, command.value)
         step = _step(command, run, resumed=resumed)
         return Call(route=route, command=model, headers=command.headers, step=step, limit_s=self.limit_s, runs=self.runs)
 
     def withdrawal(self, entry: Entry) -> Call | HandlerResult:
-        """The call of the withdrawn handler of accepted work. A failure when the payload does not fit the model."""
+        """The call of the withdrawn handler of accepted work.
+
+        A failure when the payload does not fit the model.
+        """
         accepted, work = self.route_of_accepted(entry), entry.work
         if accepted is None or accepted.withdrawn is None or work is None:
             return HandlerResult(ending=Ending.FAILED)  # the row does not say what was accepted
@@ -71,7 +80,10 @@ class Calls:
             return HandlerResult(ending=Ending.FAILED, content=failure(bad.reason, bad.detail), error=bad)
 
     def compensation(self, route: Route, command: ReceivedCommand, entry: Entry) -> Call | HandlerResult:
-        """The call of a compensation's handler. A failure when it does not take the action's reply."""
+        """The call of a compensation's handler.
+
+        A failure when it does not take the action's reply.
+        """
         model = self._model(route.command, command.payload, command.value)
         reply: BaseModel | None = None
         if route.action_reply is not None:

@@ -1,9 +1,11 @@
-"""The way of one command through its transaction, from the first statement to the last but the commit.
+"""The way of one command through its transaction, from the first statement to the last but the
+commit.
 
     claim the row -> decide by the table -> run the handler -> save the row and the reply
 
 The commit and the answer follow in execution.py. Rare steps are beside this file: withdrawal.py,
-resumption.py, accepted_work.py, external_calls.py. Each gives a result, or the row to decide by next.
+resumption.py, accepted_work.py, external_calls.py. Each gives a result, or the row to decide by
+next.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ from saga_participant.outcomes import BarrierBroken
 from saga_participant.telemetry.command_log import log_of
 
 MAX_DECISIONS: Final = 5
-"""Decisions in one transaction: withdraw, resume, undo at its end, the command itself, one to spare."""
+"""Decisions in one transaction: withdraw, resume, undo at its end, the command itself, one to
+spare.
+"""
 
 
 async def serve(tx: BarrierTransaction) -> TransactionResult:
@@ -43,7 +47,10 @@ async def serve(tx: BarrierTransaction) -> TransactionResult:
 
 
 async def serve_after_call(tx: BarrierTransaction, called: ExternalCall, result: HandlerResult) -> TransactionResult:
-    """Record what an external handler did. Where the row no longer waits for it, the table decides."""
+    """Record what an external handler did.
+
+    Where the row no longer waits for it, the table decides.
+    """
     headers = tx.command.headers
     entry = (await tx.transaction.lock(headers.saga_id, headers.step)).entry
     if entry is None:
@@ -87,7 +94,10 @@ async def _decide(tx: BarrierTransaction, entry: Entry | None, provisional: Entr
 
 
 async def _act(tx: BarrierTransaction, before: Entry | None, claimed: Entry, facts: CommandFacts) -> TransactionResult:
-    """Run the action's handler. `before`: the row, if there was one; `claimed`: it, or the row made here."""
+    """Run the action's handler.
+
+    `before`: the row, if there was one; `claimed`: it, or the row made here.
+    """
     assert tx.route is not None
     base = claimed if before is None else replace(before, action=None, undo=None, progress_seq=0)
     if tx.route.handler.external and Task.ACT not in tx.known:
@@ -106,7 +116,10 @@ async def _act(tx: BarrierTransaction, before: Entry | None, claimed: Entry, fac
 
 
 async def _undo(tx: BarrierTransaction, found: Entry, seen: Entry, facts: CommandFacts) -> TransactionResult:
-    """Run the compensation's handler. `found`: the row as it is; `seen`: the row that has seen the command."""
+    """Run the compensation's handler.
+
+    `found`: the row as it is; `seen`: the row that has seen the command.
+    """
     assert tx.route is not None
     if tx.route.handler.external:
         return await external_calls.note_compensation(tx, found, seen, tx.route)
@@ -121,7 +134,10 @@ async def _undo(tx: BarrierTransaction, found: Entry, seen: Entry, facts: Comman
 async def _answer(
     tx: BarrierTransaction, entry: Entry | None, claimed: Entry, facts: CommandFacts, verdict: Verdict
 ) -> TransactionResult:
-    """Answer from the row: no handler runs. `entry`: the row, if there was one; `claimed`: it, or the row made here."""
+    """Answer from the row: no handler runs.
+
+    `entry`: the row, if there was one; `claimed`: it, or the row made here.
+    """
     assert verdict.outcome is not None
     if verdict.row is None:  # EXPIRED: the row made provisionally goes with the transaction
         return replace(SILENCE, answers=(Answer(to=tx.command.headers, outcome=verdict.outcome),))
@@ -143,7 +159,10 @@ async def _answer(
 async def _roll_back(
     tx: BarrierTransaction, found: Entry | None, row: Row | None, task: Task, result: HandlerResult, answer: Answer
 ) -> TransactionResult:
-    """Roll back what the handler did. What the row has to remember all the same is saved in a replay."""
+    """Roll back what the handler did.
+
+    What the row has to remember all the same is saved in a replay.
+    """
     if found is None or row is None or row == found.row:
         return replace(SILENCE, answers=(answer,), failed=result)
     if task not in tx.known:

@@ -18,7 +18,10 @@ class _NotDone(Exception):  # takes back a savepoint
 
 
 async def run_compensation(tx: BarrierTransaction, entry: Entry, command: ReceivedCommand, route: Route) -> HandlerResult:
-    """Run the handler. If it fails where the row was changed before, only its own work is taken back."""
+    """Run the handler.
+
+    If it fails where the row was changed before, only its own work is taken back.
+    """
     call = tx.calls.compensation(route, command, entry)
     if isinstance(call, HandlerResult):
         return call

@@ -2,9 +2,10 @@
 
     begin -> claim, decide, run, save (command_path.py) -> commit -> answer
 
-An answer leaves here only when its transaction is known to have committed. What is ambiguous is answered
-by silence: a commit that the database did not confirm, an external call that ended in an exception. The
-coordinator then asks again, and the row tells. Rare endings are in rolled_back.py and external_calls.py.
+An answer leaves here only when its transaction is known to have committed. What is ambiguous is
+answered by silence: a commit that the database did not confirm, an external call that ended in an
+exception. The coordinator then asks again, and the row tells. Rare endings are in rolled_back.py
+and external_calls.py.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ MAX_FOLLOWING: Final = 2
 MAX_LOSSES: Final = 5
 """Runs of a command's handler that may end with their database session.
 
-The database may have been restarted, but the handler may also be what ends the session. After so many
-the coordinator is sent a failure.
+The database may have been restarted, but the handler may also be what ends the session. After so
+many the coordinator is sent a failure.
 """
 _NOT_REFUSED: Final = (BarrierBroken, CommitUnknown, BadMessage, Unavailable, Collision)
 
@@ -106,7 +107,10 @@ class Execution:
             return replace(SILENCE, answers=(unreadable(headers, bad, handled=True),))
 
     async def _transactions(self, command: ReceivedCommand, route: Route | None, losses: int) -> TransactionResult:
-        """Run transactions until one decides: usually the first. An external handler is called between two."""
+        """Run transactions until one decides: usually the first.
+
+        An external handler is called between two.
+        """
         known: dict[Task, HandlerResult] = {}
         called: tuple[ExternalCall, HandlerResult] | None = None
         for _ in range(MAX_TRANSACTIONS):
@@ -157,7 +161,10 @@ class Execution:
         return result
 
     async def _release(self, noted: ExternalCall) -> None:
-        """The call ended in an exception: the next command may call again at once. Else the lease runs out."""
+        """The call ended in an exception: the next command may call again at once.
+
+        Else the lease runs out.
+        """
         with contextlib.suppress(Exception):
             async with (
                 asyncio.timeout(self.calls.transaction_limit_s),

@@ -1,8 +1,9 @@
-"""External handlers: the row notes the call, it is made after that commit, and a second transaction records it.
+"""External handlers: the row notes the call, it is made after that commit, and a second transaction
+records it.
 
-Recorded is what the handler says: its reply, a no, that it will answer later, or that it failed without
-effect. After any other end nobody knows whether there was an effect. Then nothing is recorded, and the
-note stays until the call is made again and answered.
+Recorded is what the handler says: its reply, a no, that it will answer later, or that it failed
+without effect. After any other end nobody knows whether there was an effect. Then nothing is
+recorded, and the note stays until the call is made again and answered.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from saga_schemas.outcomes import Kind, Outcome
 async def note_action(
     tx: BarrierTransaction, before: Entry | None, base: Entry, facts: CommandFacts, route: Route
 ) -> TransactionResult:
-    """Note the call of an action. The row is ACCEPTED before the call, so it tells the truth whatever happens."""
+    """Note the call of an action.
+
+    The row is ACCEPTED before the call, so it tells the truth whatever happens.
+    """
     call = tx.calls.action(route, tx.command, facts.run, resumed=False)
     return await _note(tx, accepted_before_call(base, facts, tx.command), Task.ACT, call, tx.command, before)
 
@@ -41,7 +45,10 @@ async def note_resumed(tx: BarrierTransaction, entry: Entry, route: Route, actio
 
 
 async def note_compensation(tx: BarrierTransaction, found: Entry, seen: Entry, route: Route) -> TransactionResult:
-    """Note the call of a compensation. `found`: the row as it is; `seen`: the row that has seen the command."""
+    """Note the call of a compensation.
+
+    `found`: the row as it is; `seen`: the row that has seen the command.
+    """
     if seen.lease_until_us is None or seen.lease_until_us <= await tx.transaction.clock():
         call = tx.calls.compensation(route, tx.command, seen)
         return await _note(tx, seen, Task.UNDO, call, tx.command)
@@ -76,7 +83,10 @@ async def make_call(noted: ExternalCall) -> HandlerResult:
 
 
 async def release_lease(transaction: Transaction, noted: ExternalCall) -> bool:
-    """The call ended without an answer: the next command may call again at once. False: nothing to commit."""
+    """The call ended without an answer: the next command may call again at once.
+
+    False: nothing to commit.
+    """
     entry = (await transaction.lock(noted.entry.saga_id, noted.entry.step)).entry
     if entry is None or entry.lease_until_us != noted.lease_until_us:
         return False
@@ -90,7 +100,10 @@ async def release_lease(transaction: Transaction, noted: ExternalCall) -> bool:
 async def record_result(
     tx: BarrierTransaction, entry: Entry, called: ExternalCall, result: HandlerResult
 ) -> Entry | TransactionResult:
-    """Record what the handler did, if the row still waits for it. Returns a result, or the row to decide by."""
+    """Record what the handler did, if the row still waits for it.
+
+    Returns a result, or the row to decide by.
+    """
     if called.task is Task.UNDO:
         return await _record_compensation(tx, entry, result)
     if not barrier.may_answer(entry.row, called.entry.row.run):
@@ -117,8 +130,9 @@ async def _record_failure(
 ) -> Entry | TransactionResult:
     """The handler says that this call had no effect.
 
-    After the first call the note goes, and the row is what it was before. A call that was made again
-    says nothing of the earlier ones: the work stays accepted, and the next command calls again at once.
+    After the first call the note goes, and the row is what it was before. A call that was made
+    again says nothing of the earlier ones: the work stays accepted, and the next command calls
+    again at once.
     """
     if entry.pending is None or entry.pending.call_us != called.lease_until_us:
         return entry  # somebody has called again meanwhile

@@ -1,12 +1,12 @@
 """Calling a handler: its arguments by type, a time limit, and its end as a `HandlerResult`.
 
-Nothing that a handler raises stops the participant: SystemExit from a library is a technical failure of
-one command. The text of an exception may hold personal data. So logs and replies do not repeat it: they
-name its class and the line it came from.
+Nothing that a handler raises stops the participant: SystemExit from a library is a technical
+failure of one command. The text of an exception may hold personal data. So logs and replies do not
+repeat it: they name its class and the line it came from.
 
-A result is answered only when the handler's transaction is known to be without effect, or commits. Where
-its session is gone, or does not answer, the result is `unsure`: the command is replayed in a new
-transaction, and there the row shows whether something was committed.
+A result is answered only when the handler's transaction is known to be without effect, or commits.
+Where its session is gone, or does not answer, the result is `unsure`: the command is replayed in a
+new transaction, and there the row shows whether something was committed.
 """
 
 from __future__ import annotations
@@ -56,13 +56,18 @@ class HandlerResult:
     error: BaseException | None = None
     """Of a technical failure: it may show what became of the database."""
     definite: bool = False
-    """The handler itself says that its failure had no effect: `Failed`, or a no that could not be made."""
+    """The handler itself says that its failure had no effect: `Failed`, or a no that could not be
+    made.
+    """
     unsure: bool = False
     """Only a new transaction can tell whether this one was without effect."""
     late: bool = False
     """It was still running at its limit."""
     lost: bool = False
-    """The database's session ended meanwhile. It may be nobody's fault, so another run is worth it."""
+    """The database's session ended meanwhile.
+
+    It may be nobody's fault, so another run is worth it.
+    """
 
 
 @record
@@ -148,11 +153,12 @@ def _failed(call: Call, code: str, error: BaseException, message: str = "", retr
 
 
 def _release_frames(error: BaseException) -> None:
-    """Drop what the frames of an error hold: a cursor of a connection that was cut off keeps SQLite locked.
+    """Drop what the frames of an error hold: a cursor of a connection that was cut off keeps SQLite
+    locked.
 
-    A coroutine's frame is dropped and never cleared, since Python before 3.13 closes a coroutine whose
-    frame is cleared. It may belong to somebody who caught this error, gave it to the handler through a
-    future, and goes on.
+    A coroutine's frame is dropped and never cleared, since Python before 3.13 closes a coroutine
+    whose frame is cleared. It may belong to somebody who caught this error, gave it to the handler
+    through a future, and goes on.
     """
     found: BaseException | None = error
     for _ in range(DEEPEST_CAUSE):
@@ -202,7 +208,10 @@ async def perform(call: Call, transaction: Transaction) -> HandlerResult:
 
 
 def _without_session(result: HandlerResult) -> HandlerResult:
-    """A no counts, and so does an error of the handler's own. What the lost session may have caused does not."""
+    """A no counts, and so does an error of the handler's own.
+
+    What the lost session may have caused does not.
+    """
     own = result.ending is Ending.REJECTED or (result.ending is Ending.FAILED and not from_driver(result.error))
     return replace(result, unsure=True) if own else session_lost(result.error)
 
@@ -214,7 +223,10 @@ def session_lost(error: BaseException | None) -> HandlerResult:
 
 
 async def _with_db(call: Call, transaction: Transaction, wanted: Handle) -> HandlerResult:
-    """Lend the handler its `db`. What an ORM session cannot write in the end is a technical failure too."""
+    """Lend the handler its `db`.
+
+    What an ORM session cannot write in the end is a technical failure too.
+    """
     result: HandlerResult | None = None
     try:
         async with transaction.handle(wanted) as db:

@@ -1,7 +1,8 @@
 """Answers to accepted work, given later by the service, and its progress meanwhile.
 
-Each is a transaction of its own on the row, and takes effect only while the row waits for it. It returns
-the answers to be sent. They go to the newest command that asked: the coordinator waits for that one.
+Each is a transaction of its own on the row, and takes effect only while the row waits for it. It
+returns the answers to be sent. They go to the newest command that asked: the coordinator waits for
+that one.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class LaterAnswers:
     calls: Calls
     deliver: Callable[[ReceivedCommand], Awaitable[tuple[Answer, ...]]]
     _compensated_alone: dict[tuple[UUID, str], None] = field(default_factory=dict)
-    """Steps whose compensation rolled an answer back with it. The answer given again is recorded first."""
+    """Steps whose compensation rolled an answer back with it.
+
+    The answer given again is recorded first.
+    """
 
     @contextlib.asynccontextmanager
     async def answering(self, ref: str, wanted: Handle | None) -> AsyncIterator[tuple[Any, AnswerLater, list[Answer]]]:
@@ -57,8 +61,8 @@ class LaterAnswers:
 
         Args:
             ref: The step's reference, as `Step.ref`.
-            wanted: What `db` is. None is asyncpg's connection where a handler of the participant takes
-                one, else SQLAlchemy's.
+            wanted: What `db` is. None is asyncpg's connection where a handler of the participant
+                takes one, else SQLAlchemy's.
 
         Yields:
             `db`, the `answer` to call, and the answers to be sent when the block is left.
@@ -87,7 +91,9 @@ class LaterAnswers:
             sent += await self._deliver_follow_up(recorded.follow_up)
 
     async def progress(self, ref: str, news: InProgress, *, keep_lease: bool) -> list[Answer]:
-        """Record progress of accepted work: `progress_seq` rises. `keep_lease`: the lease stays as it is."""
+        """Record progress of accepted work: `progress_seq` rises. `keep_lease`: the lease stays as
+        it is.
+        """
         reference = _reference(ref)
         async with self.database.begin(bare=self.registry.bare) as transaction:
             entry, _ = await self._locked(transaction, reference)
@@ -140,7 +146,10 @@ class LaterAnswers:
         return recorded
 
     async def _deliver_follow_up(self, command: ReceivedCommand) -> tuple[Answer, ...]:
-        """Serve what came meanwhile, in transactions of its own. If it fails the answer stays recorded."""
+        """Serve what came meanwhile, in transactions of its own.
+
+        If it fails the answer stays recorded.
+        """
         try:
             return await self.deliver(command)
         except Exception as error:

@@ -14,7 +14,10 @@ from saga_participant.telemetry.command_log import log_of
 
 
 async def resume(tx: BarrierTransaction, entry: Entry) -> Entry | TransactionResult:
-    """Run the action's handler again. Returns a result, or the row to decide by next when the work ended."""
+    """Run the action's handler again.
+
+    Returns a result, or the row to decide by next when the work ended.
+    """
     action, route = entry.work, tx.calls.route_of_accepted(entry)
     if action is None or route is None:
         log_of(tx.command.headers).error("accepted work cannot be resumed: no handler for it")

@@ -1,8 +1,9 @@
-"""A transaction that the database refused: who is answered what, and when the command is served again.
+"""A transaction that the database refused: who is answered what, and when the command is served
+again.
 
-Every ending here is of a transaction that is rolled back for certain. Raised are `Collision` (serve again
-at once), `Unavailable` (serve again when the database is back) and `Replay` (serve again, with the
-handler's result known).
+Every ending here is of a transaction that is rolled back for certain. Raised are `Collision` (serve
+again at once), `Unavailable` (serve again when the database is back) and `Replay` (serve again,
+with the handler's result known).
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ def check_collision(failed: HandlerResult | None) -> None:
 
 
 def refused(tx: BarrierTransaction, error: BaseException, *, external: bool) -> TransactionResult:
-    """A statement of the kit's, or the commit, was refused. `external`: of the record of an external call."""
+    """A statement of the kit's, or the commit, was refused.
+
+    `external`: of the record of an external call.
+    """
     if tx.transaction.lost() and tx.last_run is not None:
         raise Replay(tx.last_run, session_lost(error)) from error
     found = Fate.AWAY if tx.transaction.lost() or isinstance(error, TimeoutError) else fate(error)

@@ -1,4 +1,7 @@
-"""What one barrier transaction leads to. Execution (execution.py) commits it and carries out the rest."""
+"""What one barrier transaction leads to.
+
+Execution (execution.py) commits it and carries out the rest.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ class TransactionResult:
     """Sent when the commit is known to have happened, or when there was nothing to commit."""
     external_call: ExternalCall | None = None
     failed: HandlerResult | None = None
-    """The handler's failure that rolls this back. Its error may show a collision in the database."""
+    """The handler's failure that rolls this back.
+
+    Its error may show a collision in the database.
+    """
     follow_up: ReceivedCommand | None = None
     """A compensation that waited for the end of accepted work. It is delivered next, by itself."""
 

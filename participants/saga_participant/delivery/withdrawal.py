@@ -1,4 +1,6 @@
-"""Calling off accepted work: its withdrawn handler runs before a RESOLVE fences or a compensation ends it."""
+"""Calling off accepted work: its withdrawn handler runs before a RESOLVE fences or a compensation
+ends it.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,17 @@ from saga_participant.telemetry.command_log import log_of
 from saga_schemas.outcomes import Kind
 
 WITHDRAWN: Final = HandlerResult(ending=Ending.REJECTED)
-"""How withdrawn work ends. The compensation that withdrew it is decided next: nobody is sent this no."""
+"""How withdrawn work ends.
+
+The compensation that withdrew it is decided next: nobody is sent this no.
+"""
 
 
 async def withdraw(tx: BarrierTransaction, found: Entry, seen: Entry) -> Entry:
     """Call the withdrawn handler. Returns the row to decide by next.
 
-    `found`: the row as it is; `seen`: the row that has seen the command. What a handler did that does
-    not withdraw is rolled back. The replay goes on as if there were no such handler.
+    `found`: the row as it is; `seen`: the row that has seen the command. What a handler did that
+    does not withdraw is rolled back. The replay goes on as if there were no such handler.
     """
     call = tx.calls.withdrawal(seen)
     result = call if isinstance(call, HandlerResult) else await tx.run(Task.WITHDRAW, call)

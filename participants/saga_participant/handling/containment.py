@@ -1,8 +1,10 @@
-"""SystemExit and KeyboardInterrupt in a task that a handler started: they end that task, and not the process.
+"""SystemExit and KeyboardInterrupt in a task that a handler started: they end that task, and not
+the process.
 
-asyncio lets both go through a task and out of its loop: the process ends, with the status a library chose, often 0. So, while a participant
-is being served, every task that is started under a handler gets its coroutine wrapped; whoever awaits the task gets HandlerTaskExited.
-All other tasks are made as before.
+asyncio lets both go through a task and out of its loop: the process ends, with the status a library
+chose, often 0. So, while a participant is being served, every task that is started under a handler
+gets its coroutine wrapped; whoever awaits the task gets HandlerTaskExited. All other tasks are made
+as before.
 """
 
 from __future__ import annotations

@@ -30,10 +30,28 @@ class Decorators(ABC):
     def action(self, *, external: bool = False, fenceable: bool = False) -> Callable[[F], F]: ...
 
     def action(self, function: F | None = None, *, external: bool = False, fenceable: bool = False) -> F | Callable[[F], F]:
-        """Register the handler of an action's command, found by the type of its first model.
+        """Register the handler of an action's command.
 
-        `external`: it calls somebody else, so it runs outside any transaction and has no `db`; an exception means that nobody knows, so
-        there is no reply. `fenceable`: work that was accepted (`InProgress`) may be called off; a later answer then loses.
+        The type of its first model names the command.
+
+        Args:
+            function: The handler, an `async def`.
+            external: The handler calls somebody else. It runs outside any transaction and has no
+                `db`. An exception means that nobody knows of an effect, so there is no reply.
+            fenceable: Work that was accepted (`InProgress`) may be called off; a later answer is
+                refused.
+
+        Returns:
+            The handler, unchanged.
+
+        Raises:
+            ConfigurationError: The signature is not one the kit can serve, or it is served already.
+
+        Example:
+            ```python
+            @payment.action(fenceable=True)
+            async def charge(command: ChargeCard, db: AsyncConnection, step: Step) -> CardCharged | InProgress: ...
+            ```
         """
         return self._register(function, Role.ACTION, external=external, fenceable=fenceable)
 
@@ -44,18 +62,51 @@ class Decorators(ABC):
     def compensation(self, *, external: bool = False) -> Callable[[F], F]: ...
 
     def compensation(self, function: F | None = None, *, external: bool = False) -> F | Callable[[F], F]:
-        """Register the handler of a compensation's command. It runs only when there is an effect to undo, and once with effect."""
+        """Register the handler of a compensation's command.
+
+        It runs only when there is an effect to undo, and takes effect once. It may take the
+        action's reply as a second model.
+
+        Args:
+            function: The handler, an `async def`.
+            external: As for `action`.
+
+        Returns:
+            The handler, unchanged.
+
+        Raises:
+            ConfigurationError: The signature is not one the kit can serve, or it is served already.
+
+        Example:
+            ```python
+            @payment.compensation
+            async def refund(command: RefundCard, charged: CardCharged, db: AsyncConnection) -> None: ...
+            ```
+        """
         return self._register(function, Role.COMPENSATION, external=external, fenceable=False)
 
     def withdrawn(self, function: F) -> F:
-        """Register what is called when work that an action accepted (`InProgress`) is called off before it was answered: found by the
-        action's command, run in the transaction that calls it off.
+        """Register what is called when accepted work is called off before it was answered.
 
+        It is found by the action's command and runs in the transaction that calls the work off: for
+        a RESOLVE where the action is `fenceable`, or for a compensation. When it returns, the work
+        has ended without effect. When it raises, the work stays accepted, as if there were no such
+        handler and the action were not fenceable.
+
+        Args:
+            function: The handler, an `async def` that returns None.
+
+        Returns:
+            The handler, unchanged.
+
+        Raises:
+            ConfigurationError: The signature is not one the kit can serve, or it is served already.
+
+        Example:
+            ```python
             @payment.withdrawn
             async def not_asked_for_any_more(command: ChargeCard, db: AsyncConnection, step: Step) -> None: ...
-
-        By a RESOLVE, where the action is `fenceable`, or by a compensation. When it returns, the work has ended without effect. When it
-        raises, the work stays accepted, as if there were no such handler and the action were not fenceable.
+            ```
         """
         return self._add(function, Role.WITHDRAWN, external=False, fenceable=False)
 

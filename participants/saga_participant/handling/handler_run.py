@@ -1,8 +1,10 @@
 """One run of a handler: a task of its own, a time limit, and an end within bounds whatever it does.
 
-The handler's task is not the worker's, so a handler that cancels "its" task cancels no worker, and a cancellation of the worker is always
-ours. After its limit it is cancelled; where it goes on all the same it is closed; where it survives that too it is left behind, counted,
-and nobody waits for it any more. Its `db` is dead by then (guarded.py), so that it can do no more harm than keep its memory.
+The handler's task is not the worker's, so a handler that cancels "its" task cancels no worker, and
+a cancellation of the worker is always ours. After its limit it is cancelled; where it goes on all
+the same it is closed; where it survives that too it is left behind, counted, and nobody waits for
+it any more. Its `db` is dead by then (guarded.py), so that it can do no more harm than keep its
+memory.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ CLOSED_LIMIT_S: Final = 1.0
 """And so long after it was closed."""
 
 RUNNING: Final[ContextVar[object | None]] = ContextVar("saga_participant_running", default=None)
-"""The run whose code this is: set in the handler's task, and so in every task that it starts. None in all code of the kit's own."""
+"""The run whose code this is: set in the handler's task, and so in every task that it starts.
+
+None in all code of the kit's own.
+"""
 
 
 @dataclass(slots=True)
@@ -52,7 +57,10 @@ class HandlerRuns:
         limit_s: float,
         interrupt: Callable[[], Awaitable[None]] | None,
     ) -> RunResult:
-        """Never raises but what cancels the caller. `interrupt` is called when the limit is over, before the handler is cancelled."""
+        """Never raises but what cancels the caller.
+
+        `interrupt` is called when the limit is over, before the handler is cancelled.
+        """
         coroutine: Coroutine[Any, Any, Any] = function(**arguments)
         task = asyncio.get_running_loop().create_task(_whatever_it_does(coroutine))
         try:
@@ -102,6 +110,9 @@ def _result_of(task: asyncio.Task[RunResult]) -> RunResult:
 
 
 def _close(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """GeneratorExit, which hardly anybody catches. What it raises, or that it goes on all the same, tells nobody anything."""
+    """GeneratorExit, which hardly anybody catches.
+
+    What it raises, or that it goes on all the same, tells nobody anything.
+    """
     with contextlib.suppress(BaseException):
         coroutine.close()

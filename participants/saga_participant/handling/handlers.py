@@ -1,7 +1,8 @@
-"""Handlers as they are written, read into what the kit has to know: by the types of their parameters, and by nothing else.
+"""Handlers as they are written, read into what the kit has to know: by the types of their
+parameters, and by nothing else.
 
-A wrong signature is a configuration error at registration, with the reason. What needs the schemas (records, reply types) is checked
-when the participant is prepared (registry.py).
+A wrong signature is a configuration error at registration, with the reason. What needs the schemas
+(records, reply types) is checked when the participant is prepared (registry.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The handlers of a participant, bound to the schemas: what each command record leads to.
 
-Built once, before the first command. Whatever does not fit (a missing record, a model that disagrees with its schema, a reply other than
-the command's `sagaReply`) is one configuration error that lists it.
+Built once, before the first command. Whatever does not fit (a missing record, a model that
+disagrees with its schema, a reply other than the command's `sagaReply`) is one configuration error
+that lists it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Registry:
 
     @property
     def records(self) -> frozenset[str]:
-        """Full names of all records that are read here: commands, and the replies that rows remember."""
+        """Full names of all records that are read here: commands, and the replies that rows
+        remember.
+        """
         bound = [one for route in self.routes.values() for one in (route.command, route.reply, route.action_reply)]
         return frozenset(one.schema.full_name for one in bound if one is not None)
 

@@ -1,4 +1,5 @@
-"""Log lines about one command end with its saga, step, kind, run, attempt, trace id and span id, and have them as fields of the record.
+"""Log lines about one command end with its saga, step, kind, run, attempt, trace id and span id,
+and have them as fields of the record.
 
 The span is the one that is being recorded, else the command's. Never a payload (S17).
 """

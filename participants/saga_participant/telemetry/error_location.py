@@ -1,4 +1,7 @@
-"""Where an exception was raised, for a log line. Its text is left out, since it may quote a payload."""
+"""Where an exception was raised, for a log line.
+
+Its text is left out, since it may quote a payload.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""`/healthz`, `/readyz` and `/metrics` of one participant: over a few lines of HTTP/1.0 of our own, or as routes of an application.
+"""`/healthz`, `/readyz` and `/metrics` of one participant: over a few lines of HTTP/1.0 of our own,
+or as routes of an application.
 
-Enough for probes and Prometheus, and no dependency: FastAPI or Starlette are imported only where routes are asked for.
+Enough for probes and Prometheus, and no dependency: FastAPI or Starlette are imported only where
+routes are asked for.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class Health:
         self._why_not = f"serving ended: {end_reason(error)}" if self._failed and error is not None else "not served any more"
 
     def page(self, path: str) -> Page:
-        """`/healthz` fails once serving has ended with an error; `/readyz` whenever no commands are served."""
+        """`/healthz` fails once serving has ended with an error; `/readyz` whenever no commands are
+        served.
+        """
         if path == "/metrics":
             return Page(200, self.metrics.text(), "text/plain; version=0.0.4; charset=utf-8")
         if path not in PATHS:
@@ -65,14 +69,19 @@ class Health:
 
 
 def end_reason(error: BaseException) -> str:
-    """Why serving ended, as one line. The text of an error is shown only where it is the kit's own."""
+    """Why serving ended, as one line.
+
+    The text of an error is shown only where it is the kit's own.
+    """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error) if isinstance(error, ConfigurationError) else one_line(error)
 
 
 def router(health: Health, prefix: str) -> Any:
-    """FastAPI's `APIRouter`, or where that is not installed Starlette's `Router`, with the three routes."""
+    """FastAPI's `APIRouter`, or where that is not installed Starlette's `Router`, with the three
+    routes.
+    """
     try:
         from starlette.responses import PlainTextResponse, Response
     except ImportError:
@@ -98,7 +107,10 @@ def router(health: Health, prefix: str) -> Any:
 
 @contextlib.asynccontextmanager
 async def health_server(health: Health, port: int | None, host: str = "127.0.0.1") -> AsyncIterator[int | None]:
-    """Serve on this port (0: any free one) for as long as the block runs; gives the port. Without a port: nothing."""
+    """Serve on this port (0: any free one) for as long as the block runs; gives the port.
+
+    Without a port: nothing.
+    """
     if port is None:
         yield None
         return

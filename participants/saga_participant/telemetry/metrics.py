@@ -1,4 +1,7 @@
-"""What a participant counts, and the text in which Prometheus reads it. No payload, no saga id: labels are outcomes and reasons."""
+"""What a participant counts, and the text in which Prometheus reads it.
+
+No payload, no saga id: labels are outcomes and reasons.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ class Metrics:
     waits_for: Callable[[], str] = lambda: ""
     """What a start waits for, in one line; empty while it waits for nothing."""
     unread: str = ""
-    """Partitions that stand still although they are not read to their end, as a sentence; empty: none."""
+    """Partitions that stand still although they are not read to their end, as a sentence; empty:
+    none.
+    """
 
     unready: Callable[[], str] = lambda: ""
     """Why it serves nobody, in one line."""
@@ -53,7 +58,10 @@ class Metrics:
         return f"starting: waiting for {awaited}" if awaited else "not reading commands"
 
     def serves_nobody(self, now_s: float, stalled_s: float) -> str:
-        """Why nobody is served although commands are read; empty while somebody is. `stalled_s`: longer than any command may take."""
+        """Why nobody is served although commands are read; empty while somebody is.
+
+        `stalled_s`: longer than any command may take.
+        """
         at_work = self.at_work()
         if at_work and self.waiting >= at_work:
             return f"waiting for the database: all {at_work} commands at work do"

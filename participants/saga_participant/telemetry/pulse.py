@@ -1,6 +1,8 @@
-"""Notices a handler that blocks the event loop: everything in this process stands still meanwhile, heartbeats to Kafka included.
+"""Notices a handler that blocks the event loop: everything in this process stands still meanwhile,
+heartbeats to Kafka included.
 
-It cannot be interrupted, not even by the handlers' time limit; so it is told, loudly, how long it was and what to do.
+It cannot be interrupted, not even by the handlers' time limit; so it is told, loudly, how long it
+was and what to do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""The `process` span of a command: CONSUMER, child of the command's `traceparent`; the reply carries it on.
+"""The `process` span of a command: CONSUMER, child of the command's `traceparent`; the reply
+carries it on.
 
-Only the OpenTelemetry API is used: without an SDK in the process nothing is recorded and the command's own context goes out again.
-No payload, no exception text and no token is ever an attribute. Semantic conventions 1.44 for messaging, except that the span is named
-for the command's record, where they have the topic: a topic holds commands of many kinds.
+Only the OpenTelemetry API is used: without an SDK in the process nothing is recorded and the
+command's own context goes out again. No payload, no exception text and no token is ever an
+attribute. Semantic conventions 1.44 for messaging, except that the span is named for the command's
+record, where they have the topic: a topic holds commands of many kinds.
 """
 
 from __future__ import annotations
@@ -59,7 +61,10 @@ class Processing:
     reply_context: TraceContext
 
     def answered(self, answers: Sequence[Answer], to: CommandHeaders) -> None:
-        """Set the outcome: that of the last answer to this command. There is none where it is not answered."""
+        """Set the outcome: that of the last answer to this command.
+
+        There is none where it is not answered.
+        """
         if not self.span.is_recording():
             return
         own = [answer for answer in answers if answer.to.message_id == to.message_id]
@@ -73,7 +78,10 @@ class Processing:
             self._failed(last.outcome.value, last.outcome.value if code is None else f"{last.outcome.value}: {code}")
 
     def ended_in(self, error: BaseException) -> None:
-        """Set the error that ended it: a cancellation, or a bug of the kit's. The command comes again."""
+        """Set the error that ended it: a cancellation, or a bug of the kit's.
+
+        The command comes again.
+        """
         self._failed(type(error).__qualname__, type(error).__qualname__)
 
     def _failed(self, kind: str, description: str) -> None:
@@ -107,7 +115,8 @@ class Tracing:
     def process(self, headers: CommandHeaders, record: Record) -> AbstractContextManager[Processing]:
         """The span of a command at work. Spans of the handler become its children.
 
-        Without an SDK the command's own context is current, so what the handler sends joins its trace.
+        Without an SDK the command's own context is current, so what the handler sends joins its
+        trace.
         """
         parent = _parent(headers)
         provider = self._provider or trace.get_tracer_provider()  # asked each time: an SDK may be installed late
