@@ -11,11 +11,10 @@ from saga_coordinator.engine import recovery, timing
 from saga_coordinator.engine.definition import Definition, Step, StepKind
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
-from saga_coordinator.engine.evidence import contradicts, is_evidence
 from saga_coordinator.engine.facts import Acted, Fact, Started, evolve
 from saga_coordinator.engine.payloads import NO_PAYLOADS, Payloads, PayloadsWanted
 from saga_coordinator.engine.progress import is_news
-from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open
+from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, contradicts, is_open
 from saga_coordinator.engine.table import Trigger, fire, row_for
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -158,7 +157,7 @@ def _is_later_news(state: StepState, reply: Reply) -> bool:
 
 def _note_evidence(draft: Draft, step: Step, state: StepState, reply: Reply) -> None:
     """Row 20, before every other row: one run cannot be two things."""
-    if reply.outcome in state.evidence or not is_evidence(reply):
+    if reply.outcome in state.evidence or not reply.is_evidence:
         return
     evidence = state.evidence | {reply.outcome}
     draft.change(step.name, "20", evidence=evidence)

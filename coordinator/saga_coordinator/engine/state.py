@@ -6,8 +6,9 @@ database's clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import StrEnum
+from typing import Final
 
 from saga_coordinator.engine.copying import copyable
 from saga_schemas.outcomes import Kind, Outcome
@@ -195,3 +196,17 @@ def is_open(step: StepState) -> bool:
 
 
 _OPEN = frozenset({Status.ASKED, Status.ACCEPTED, Status.BACKOFF})
+
+
+_DONE: Final = frozenset({Outcome.SUCCEEDED, Outcome.UNDONE})
+_NOT_DONE: Final = frozenset({Outcome.REJECTED, Outcome.NOTHING_TO_UNDO})
+
+
+def contradicts(evidence: Set[Outcome], *, compensated: bool) -> bool:
+    """Two definite answers of one run contradict each other (row 20).
+
+    The run was done and was not; or it was done and fenced although nobody ever asked to undo it.
+    """
+    if evidence & _DONE and evidence & _NOT_DONE:
+        return True
+    return Outcome.SUCCEEDED in evidence and Outcome.FENCED in evidence and not compensated
