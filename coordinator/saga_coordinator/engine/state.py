@@ -124,9 +124,12 @@ class StepState:
     undo_spent: int = 0
     """FAILED answers to the compensation in this run."""
     reasks: int = 0
-    """Commands sent since the last answer, less one: the re-ask interval grows with it."""
+    """How often a command was sent again since the last answer. The re-ask interval grows with it."""
     progress: int = 0
-    """The highest sequence of IN_PROGRESS seen, for this kind of command; 1 where they carry none; 0: it was not accepted."""
+    """The highest sequence of IN_PROGRESS seen for this kind of command.
+
+    1 where answers carry no sequence; 0 when the command was not accepted.
+    """
     asked_at_us: int | None = None
     """When the action of this run was first asked: the step's time limit counts from here."""
     silent_since_us: int | None = None
@@ -134,7 +137,10 @@ class StepState:
     probed_at_us: int | None = None
     """When a command was sent again because a limit had passed (the probe)."""
     skew_us: int | None = None
-    """Set while the last answer is EXPIRED: by how much the participant's clock must be ahead of the database's; 0: it need not be."""
+    """How far the participant's clock is ahead of the database's, at least. 0: it need not be.
+
+    Set while the last answer is EXPIRED.
+    """
     due_at_us: int | None = None
     """When to ask again (waiting states) or to go on (backoff states)."""
     heartbeat_at_us: int | None = None
