@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from contract.store_rows import by_hand
 from saga_coordinator.store import schema
-from saga_coordinator.store.moving import Copied, CopyRefused, copy_store
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store, StoreBusy
+from saga_coordinator.store.store_copy import Copied, CopyRefused, copy_store
 from saga_coordinator.wiring import Instance
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.outcomes import Kind, Outcome

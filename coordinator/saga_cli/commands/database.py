@@ -85,8 +85,8 @@ def copy(
     import asyncio
 
     from saga_cli.output import print_object
-    from saga_coordinator.store.moving import CopyRefused, copy_store
     from saga_coordinator.store.port import StoreBusy
+    from saga_coordinator.store.store_copy import CopyRefused, copy_store
     from saga_messaging.errors import ConfigurationError
 
     try:

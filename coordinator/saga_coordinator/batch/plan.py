@@ -17,8 +17,8 @@ from saga_coordinator.engine.encoding import FORMAT, encode_saga
 from saga_coordinator.engine.state import Phase, Saga
 from saga_coordinator.sagas.messages import Ticket
 from saga_coordinator.sagas.work import SagaWork, attention_of
+from saga_coordinator.store.columns import storable_text
 from saga_coordinator.store.port import Advance, AttentionRow, DeadLetter, InboxEvent, OrphanReply, SagaWrite, Transaction
-from saga_coordinator.store.storable import storable
 from saga_schemas.record_class import record
 from saga_schemas.trace_context import SAMPLED
 
@@ -139,7 +139,7 @@ def _attention(work: SagaWork, saga: Saga, now_us: int) -> tuple[tuple[Attention
     if after == before:
         return (), ()
     # Not all of it came with a reply: an expression that gave no value may quote what it was given.
-    notes = {name: storable(step.message or step.code or "") for name, step in saga.steps.items()}
+    notes = {name: storable_text(step.message or step.code or "") for name, step in saga.steps.items()}
     added = tuple(
         AttentionRow(saga_id=work.row.id, step=step, reason=reason, since_us=now_us, note=notes.get(step, ""))
         for step, reason in sorted(after - before)

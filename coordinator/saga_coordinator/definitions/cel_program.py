@@ -43,7 +43,7 @@ logging.getLogger("cel").setLevel(logging.CRITICAL)
 
 
 class NotCompiled(ValueError):
-    """The library does not take the text: its complaint, and the character it stops at."""
+    """The library does not take the text: its message, and the character it stops at."""
 
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
@@ -164,13 +164,13 @@ _CEL_PLACE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
 def _syntax(problem: str) -> tuple[str, int]:
-    """The library's complaint in one line, and its column."""
+    """The library's message in one line, and its column."""
     match = _CEL_PLACE.search(problem)
     if match is None:
         return "not a CEL expression", 0
-    said = match[3].split(" expecting ")[0].removeprefix("Syntax error: ")
+    message = match[3].split(" expecting ")[0].removeprefix("Syntax error: ")
     column = int(match[2]) - 1 if match[1] == "1" else 0
-    return f"not a CEL expression: {said[:120]}", column
+    return f"not a CEL expression: {message[:120]}", column
 
 
 def _kind_of(problem: Exception) -> str:

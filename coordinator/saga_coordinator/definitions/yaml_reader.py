@@ -128,13 +128,13 @@ def _syntax_finding(text: str, problem: yaml.MarkedYAMLError, report: Report) ->
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = text.splitlines()
     written = lines[line - 1] if line <= len(lines) else ""
-    said = " ".join(part for part in (problem.context, problem.problem) if part)
-    if _PARSER_TOO_DEEP in said:
+    message = " ".join(part for part in (problem.context, problem.problem) if part)
+    if _PARSER_TOO_DEEP in message:
         report.add("S003", Node("", line, column), f"nested deeper than {MAX_DEPTH} levels")
     elif "${" in written and '"${' not in written and "'${" not in written:
-        report.add("S002", Node("", line, written.index("${") + 1), f"not YAML as it stands ({shown(said)}); {_QUOTE_IT}")
+        report.add("S002", Node("", line, written.index("${") + 1), f"not YAML as it stands ({shown(message)}); {_QUOTE_IT}")
     else:
-        report.add("S001", Node("", line, column), f"not YAML: {shown(said)}")
+        report.add("S001", Node("", line, column), f"not YAML: {shown(message)}")
 
 
 @dataclass(slots=True)

@@ -11,11 +11,10 @@ from saga_coordinator.engine import recovery, timing
 from saga_coordinator.engine.definition import Definition, Step, StepKind
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
-from saga_coordinator.engine.evidence import contradicts, is_evidence
 from saga_coordinator.engine.facts import Acted, Fact, Started, evolve
 from saga_coordinator.engine.payloads import NO_PAYLOADS, Payloads, PayloadsWanted
 from saga_coordinator.engine.progress import is_news
-from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, is_open
+from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, contradicts, is_open
 from saga_coordinator.engine.table import Trigger, fire, row_for
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -41,15 +40,34 @@ _ONLY_CURRENT_ATTEMPT = frozenset({Outcome.FAILED, Outcome.EXPIRED, Outcome.UNSU
 def decide(
     definition: Definition, saga: Saga | None, event: Event, env: Env, *, empty: bytes, payloads: Payloads = NO_PAYLOADS
 ) -> tuple[Fact, ...]:
-    """What becomes of the saga. `empty` is the framed `saga.v1.Empty` that RESOLVE carries; `payloads` are those of the saga's kept
-    payloads that are loaded. Raises PayloadsWanted: ask again with these too; PayloadLost."""
+    """Decide what becomes of a saga on one event.
+
+    Args:
+        definition: The definition that the saga is pinned to.
+        saga: The saga as it is; None for a Start.
+        event: What happened.
+        env: The time, and what else the decision may know.
+        empty: The framed `saga.v1.Empty`, which RESOLVE carries.
+        payloads: Those of the saga's kept payloads that are loaded.
+
+    Returns:
+        The facts, in order. Empty when nothing changes.
+
+    Raises:
+        Refused: The saga's state does not allow what an operator asks.
+        PayloadsWanted: The decision reads payloads that are not loaded: ask again with them.
+        PayloadLost: A kept payload cannot be read from the journal.
+    """
     return transition(definition, saga, event, env, empty=empty, payloads=payloads)[0]
 
 
 def transition(
     definition: Definition, saga: Saga | None, event: Event, env: Env, *, empty: bytes, payloads: Payloads = NO_PAYLOADS
 ) -> tuple[tuple[Fact, ...], Saga | None]:
-    """`decide` and `evolve` in one: the decision folded its facts while it made them. Without facts the saga is as it was."""
+    """Decide as `decide` does, and return the saga that `evolve` would make of the facts.
+
+    The decision folds its facts while it makes them. Without facts the saga is as it was.
+    """
     if isinstance(event, Start):
         assert saga is None, "a saga starts once"
         draft = _start(definition, event, env, empty)
@@ -158,7 +176,7 @@ def _is_later_news(state: StepState, reply: Reply) -> bool:
 
 def _note_evidence(draft: Draft, step: Step, state: StepState, reply: Reply) -> None:
     """Row 20, before every other row: one run cannot be two things."""
-    if reply.outcome in state.evidence or not is_evidence(reply):
+    if reply.outcome in state.evidence or not reply.is_evidence:
         return
     evidence = state.evidence | {reply.outcome}
     draft.change(step.name, "20", evidence=evidence)

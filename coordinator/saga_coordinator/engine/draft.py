@@ -152,13 +152,13 @@ class Draft:
         """Enter a state: what waited in the old one is forgotten, an attention that belonged to it is over."""
         self._change(name, row, {"status": status, **_LEFT_BEHIND, **changes})
 
-    def see(self, step: Step, reply: Reply, *, told: bool = True) -> None:
+    def see(self, step: Step, reply: Reply, *, keep_words: bool = True) -> None:
         """Notes that an answer was applied.
 
         Args:
             step: Who answered.
             reply: The answer; what a done action says is kept where some mapping or condition reads it.
-            told: Whether its code and message go into the journal. A recovering saga has always left them out.
+            keep_words: Whether its code and message go into the journal. A recovering saga has always left them out.
         """
         done = reply.outcome is Outcome.SUCCEEDED and reply.kind is not Kind.COMPENSATION
         self.add(
@@ -168,8 +168,8 @@ class Draft:
                 run=reply.run,
                 attempt=reply.attempt,
                 outcome=reply.outcome,
-                code=reply.code if told else None,
-                message=reply.message if told else None,
+                code=reply.code if keep_words else None,
+                message=reply.message if keep_words else None,
                 payload=reply.payload,
                 keep=step.reply_needed and done,
                 causation_id=reply.causation_id,

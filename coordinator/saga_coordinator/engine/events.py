@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Final
 
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.record_class import record
@@ -43,6 +44,18 @@ class Reply:
     """Id of the command it answers."""
     time_us: int | None = None
     """When it was made, by the participant's clock."""
+
+    @property
+    def is_evidence(self) -> bool:
+        """The answer proves something about its run.
+
+        A compensation's SUCCEEDED speaks of a newer run (row 15b), and its REJECTED of nothing.
+        """
+        return self.outcome in (_PROOFS_OF_COMPENSATION if self.kind is Kind.COMPENSATION else _PROOFS_OF_ACTION)
+
+
+_PROOFS_OF_ACTION: Final = frozenset({Outcome.SUCCEEDED, Outcome.REJECTED, Outcome.FENCED})
+_PROOFS_OF_COMPENSATION: Final = frozenset({Outcome.UNDONE, Outcome.NOTHING_TO_UNDO})
 
 
 @record
@@ -92,7 +105,7 @@ class Env:
     """By participant: the earliest `caught_up_at_us` over all partitions of its reply topic; absent: not caught up."""
     unread: frozenset[str] = frozenset()
     """Steps that say they are done in a reply which cannot be read yet: no limit acts on them as if nothing had come."""
-    held: Mapping[str, str] = field(default_factory=dict)
+    holds: Mapping[str, str] = field(default_factory=dict)
     """Admission: steps that may not be asked now, with the named reason."""
     paused: bool = False
     alive_since_us: int | None = 0

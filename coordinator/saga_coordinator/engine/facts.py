@@ -190,7 +190,15 @@ class Fold:
 
 
 def evolve(saga: Saga | None, facts: Iterable[Fact]) -> Saga:
-    """Fold one transition's facts into the saga: the state one version on."""
+    """Fold one transition's facts into the saga.
+
+    Args:
+        saga: The saga before the transition; None for the first.
+        facts: All facts of the transition, in order.
+
+    Returns:
+        The saga one version on.
+    """
     fold = Fold(saga)
     for fact in facts:
         fold.apply(fact)

@@ -25,9 +25,9 @@ def dependencies_met(draft: Draft, step: Step, _: Reply | None) -> None:
 
 def admitted(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 2: the first dispatch of a retriable step passes the point of no return, also where the pivot was skipped."""
-    held = "paused" if draft.env.paused else draft.env.held.get(step.name)
-    if held is not None:
-        draft.change(step.name, "2", hold=held, due_at_us=None)
+    hold = "paused" if draft.env.paused else draft.env.holds.get(step.name)
+    if hold is not None:
+        draft.change(step.name, "2", hold=hold, due_at_us=None)
         return
     try:
         draft.send(step.name, Kind.ACTION, "2")

@@ -11,7 +11,6 @@ from typing import Any
 from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
 from saga_coordinator.engine.draft import Draft, next_run
 from saga_coordinator.engine.events import Recover, Reply
-from saga_coordinator.engine.evidence import is_evidence
 from saga_coordinator.engine.state import SETTLED, Phase, Status, StepState, is_open
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -75,9 +74,9 @@ def answer(draft: Draft, step: Step, reply: Reply) -> None:
     if reply.kind is Kind.COMPENSATION and reply.outcome is Outcome.SUCCEEDED:
         _adopt(draft, step, state, reply)
         return
-    if not is_evidence(reply):
+    if not reply.is_evidence:
         return
-    draft.see(step, reply, told=False)
+    draft.see(step, reply, keep_words=False)
     known = state.known or reply.outcome is Outcome.SUCCEEDED
     fresh = {"answered": True, "waiving": False, "silent_since_us": None, "probed_at_us": None, "reasks": 0, "known": known}
     draft.move(step.name, "22", _becomes(draft, step, state, reply), **fresh)

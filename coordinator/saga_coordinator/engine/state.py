@@ -6,8 +6,9 @@ database's clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import StrEnum
+from typing import Final
 
 from saga_coordinator.engine.copying import copyable
 from saga_schemas.outcomes import Kind, Outcome
@@ -123,9 +124,12 @@ class StepState:
     undo_spent: int = 0
     """FAILED answers to the compensation in this run."""
     reasks: int = 0
-    """Commands sent since the last answer, less one: the re-ask interval grows with it."""
+    """How often a command was sent again since the last answer. The re-ask interval grows with it."""
     progress: int = 0
-    """The highest sequence of IN_PROGRESS seen, for this kind of command; 1 where they carry none; 0: it was not accepted."""
+    """The highest sequence of IN_PROGRESS seen for this kind of command.
+
+    1 where answers carry no sequence; 0 when the command was not accepted.
+    """
     asked_at_us: int | None = None
     """When the action of this run was first asked: the step's time limit counts from here."""
     silent_since_us: int | None = None
@@ -133,7 +137,10 @@ class StepState:
     probed_at_us: int | None = None
     """When a command was sent again because a limit had passed (the probe)."""
     skew_us: int | None = None
-    """Set while the last answer is EXPIRED: by how much the participant's clock must be ahead of the database's; 0: it need not be."""
+    """How far the participant's clock is ahead of the database's, at least. 0: it need not be.
+
+    Set while the last answer is EXPIRED.
+    """
     due_at_us: int | None = None
     """When to ask again (waiting states) or to go on (backoff states)."""
     heartbeat_at_us: int | None = None
@@ -195,3 +202,17 @@ def is_open(step: StepState) -> bool:
 
 
 _OPEN = frozenset({Status.ASKED, Status.ACCEPTED, Status.BACKOFF})
+
+
+_DONE: Final = frozenset({Outcome.SUCCEEDED, Outcome.UNDONE})
+_NOT_DONE: Final = frozenset({Outcome.REJECTED, Outcome.NOTHING_TO_UNDO})
+
+
+def contradicts(evidence: Set[Outcome], *, compensated: bool) -> bool:
+    """Two definite answers of one run contradict each other (row 20).
+
+    The run was done and was not; or it was done and fenced although nobody ever asked to undo it.
+    """
+    if evidence & _DONE and evidence & _NOT_DONE:
+        return True
+    return Outcome.SUCCEEDED in evidence and Outcome.FENCED in evidence and not compensated

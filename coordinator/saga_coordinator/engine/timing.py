@@ -1,10 +1,15 @@
-"""When things are due: re-ask intervals, backoffs, limits, and the rule that a limit waits for replies that may be waiting.
+"""When things are due: re-ask intervals, backoffs and limits.
 
-Pure arithmetic on a definition's times and a saga's state. A limit D of a step acts only when the step was asked again after D (the
-probe), twice the re-ask interval has passed since (the grace), and the participant's replies are read up to a later time than that.
+Pure arithmetic on a definition's times and a saga's state. Replies may wait unread while a limit
+passes, so a limit acts only when three things are true:
 
-Only time in which a coordinator lived proves anything. After a lapse (`env.alive_since_us`) a probe of before does not count: participants
-may have been down with everything else, so another is sent and its grace begins anew. Silence and heartbeats are counted from then too.
+1. The step was asked again after the limit (the probe).
+2. Twice the re-ask interval has passed since the probe (the grace).
+3. The participant's replies are read up to a time after the grace.
+
+Only time in which a coordinator lived proves anything. After a lapse (`env.alive_since_us`) an
+earlier probe does not count, because participants may have been down with everything else. Another
+probe is sent and its grace begins anew. Silence and heartbeats are counted from the lapse too.
 """
 
 from __future__ import annotations
@@ -45,7 +50,11 @@ def backoff_us(retry: Retry, saga_id: str, step: str, spent: int, retry_after_ms
 
 
 def only_evidence_turns_back(definition: Definition, recovered: bool, steps: Mapping[str, StepState]) -> bool:
-    """A recovered saga whose pivot has `when` may be past its point of no return without knowing: no wish or limit turns it back."""
+    """Say whether only a participant's answer may turn the saga back.
+
+    A recovered saga may be past its point of no return without knowing it when its pivot has
+    `when`. A cancel or a limit must not turn such a saga back.
+    """
     pivot = definition.pivot
     if not recovered or pivot is None or pivot.when is None:
         return False
@@ -53,16 +62,21 @@ def only_evidence_turns_back(definition: Definition, recovered: bool, steps: Map
 
 
 def limiting_phase(definition: Definition, saga: Saga) -> Phase:
-    """The phase by which limits act: where only evidence turns back they are those of a committed saga, and ask for a person."""
+    """Return the phase whose rules a limit follows.
+
+    Where only evidence turns the saga back, limits follow the rules of a committed saga: they ask
+    for a person.
+    """
     if saga.phase is Phase.RUNNING and only_evidence_turns_back(definition, saga.recovered, saga.steps):
         return Phase.COMMITTED
     return saga.phase
 
 
 def step_limit_at_us(step: Step, state: StepState, phase: Phase) -> int | None:
-    """When the step's time is over; None: no limit, not asked yet, or no longer its concern.
+    """Return when the step's time is over, or None when no limit of its own applies.
 
-    While SETTLING the pivot's answer decides, nobody's time. Past the pivot all a limit can do is to ask for a person, once.
+    While the saga is SETTLING, the pivot's answer decides and no time does. Past the pivot a limit
+    can only ask for a person, once.
     """
     if step.timing.step_ms is None or state.asked_at_us is None or not is_open(state) or phase is Phase.SETTLING:
         return None
@@ -91,8 +105,11 @@ def heartbeat_is_over(step: Step, state: StepState, env: Env) -> bool:
 
 
 def skew_us(step: Step, state: StepState, now_us: int, answered_us: int | None) -> int:
-    """By how much a participant that answered EXPIRED is ahead of us, at the least: it was not yet time by our clock, or its answer is
-    of a time that has not come. 0: nothing says that clocks differ."""
+    """Return by how much, at least, the clock of a participant that answered EXPIRED is ahead.
+
+    Its clock is ahead when the command's time has not come by our clock, or when the answer bears a
+    time that has not come. 0 says that nothing shows a difference.
+    """
     not_yet = state.silent_since_us + step.timing.expiry_ms * 1000 - now_us if state.silent_since_us is not None else 0
     ahead = answered_us - now_us if answered_us is not None else 0
     skew = max(not_yet, ahead)

@@ -15,9 +15,9 @@ from uuid import UUID
 import orjson
 import structlog
 
+from saga_coordinator.store.columns import storable_text
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import DeadLetter, OrphanReply
-from saga_coordinator.store.storable import storable
 from saga_messaging.broker import Headers, Outgoing, Record
 from saga_messaging.dead_letters import Kept, cut, letter_record
 from saga_schemas.errors import BadMessage
@@ -43,7 +43,7 @@ def dead_letter(consumer: str, record: Record, bad: BadMessage, now_us: int) -> 
         offset=record.offset,
         at_us=now_us,
         reason=bad.reason,
-        detail=storable(bad.detail)[:500],
+        detail=storable_text(bad.detail)[:500],
         key=kept.key,
         value=kept.value,
         headers=encode_headers(kept.headers),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine.events import Reply
 from saga_coordinator.inbound.reply_envelope import IncomingReply
-from saga_coordinator.store.storable import storable
+from saga_coordinator.store.columns import storable_text
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import BadMessage
 from saga_schemas.inbound import ReplyPayload, read_reply_payload, unknown_schema
@@ -51,7 +51,7 @@ class ReplyPayloads:
             outcome=headers.outcome,
             sequence=headers.seq,
             row_run=headers.row_run,
-            code=None if failure is None else storable(failure.code),
+            code=None if failure is None else storable_text(failure.code),
             message=_message(payload),
             retry_after_ms=None if failure is None else failure.retry_after_ms,
             payload=payload.framed,
@@ -71,4 +71,4 @@ def _message(payload: ReplyPayload) -> str | None:
         text = payload.failure.message
     elif payload.progress is not None:
         text = payload.progress.note
-    return storable(text) or None
+    return storable_text(text) or None

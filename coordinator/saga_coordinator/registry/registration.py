@@ -264,13 +264,13 @@ def _compared(
     """What it would pin against what sagas in flight pin, and each new schema against all others of its record."""
     found = list(check_compatibility(made, pinned, earlier, file))
     pins = {schema.id for schema in pinned.values()}
-    told = {schema.id for one in earlier for schema in one.reader_schemas.values()}
+    pinned_before = {schema.id for one in earlier for schema in one.reader_schemas.values()}
     for place, schema in enumerate(new):
         others = [
             *known.versions(schema.full_name, schema.full_name),
             *(one for one in new[:place] if one.full_name == schema.full_name),
         ]
-        others = [one for one in others if schema.id not in pins or one.id not in told]
+        others = [one for one in others if schema.id not in pins or one.id not in pinned_before]
         found += [_finding("S218", f"{schema.full_name}: {reason}", file) for reason in _reasons(schema, others)]
     return found[:MAX_FINDINGS]
 

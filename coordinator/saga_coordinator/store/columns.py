@@ -1,11 +1,12 @@
-"""Column types and the database's clock, once for both dialects.
+"""Column types, text that every column takes, and the database's clock, once for both dialects.
 
 SQLite tables are STRICT, so only INTEGER, TEXT and BLOB may appear there; ids are 16-byte BLOBs, which sort as PostgreSQL's uuid does.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Boolean, Dialect, Integer, LargeBinary, Text
@@ -47,6 +48,24 @@ Number = BigInteger().with_variant(Integer(), "sqlite")
 Flag = Boolean(create_constraint=False).with_variant(Integer(), "sqlite")
 Words = Text()
 Octets = LargeBinary()
+
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+"""PostgreSQL refuses U+0000 in any text, and neither database can write half of a surrogate pair."""
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+def storable_text(text: str) -> str:
+    """The text with U+FFFD for each character that no database takes; its length stays the same.
+
+    What others say (why a step failed, what is wrong with a record) passes through here where it
+    enters. What identifies something (keys, request ids, names) is never changed: it is refused
+    where it enters (`saga_schemas.ids`).
+
+    Example:
+        `storable_text("no\\0 way") == "no\\ufffd way"`
+    """
+    return _UNSTORABLE.sub(REPLACEMENT, text)
 
 
 class database_clock(FunctionElement[int]):  # a SQL function, named as such

@@ -27,11 +27,6 @@ def insert_ignoring(dialect: str, table: Table, values: Mapping[str, Any]) -> In
     return insert_or(dialect, table, values).on_conflict_do_nothing()
 
 
-def first_id(since_us: int) -> UUID:
-    """Below every id that was made since then (microseconds): ids begin with their time."""
-    return UUID(int=max(0, since_us) // 1000 << 80)
-
-
 def among(dialect: str, column: Column[Any], values: Collection[UUID] | Collection[int]) -> ColumnElement[bool]:
     """`column IN values`; on PostgreSQL as one array, so that the text is the same for any number of them."""
     if dialect == "postgresql":

@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from saga_coordinator.store import postgres_statements as hot
+from saga_coordinator.store import postgres_statements as sql
 from saga_coordinator.store.connections import Connected, Connections
 from saga_coordinator.store.faults import POOLER, fault_of, sqlstate, translated
 from saga_coordinator.store.port import CommitUnknown, First, SagaRow, StoreError
@@ -106,10 +106,10 @@ class PostgresStore(SqlStore):
             try:
                 await transaction.begin()
                 with translated():
-                    if await driver.fetchval(hot.LOCK_ONE, saga_id) is None:
-                        await driver.execute(hot.PROBE_JOURNAL, saga_id, version)
+                    if await driver.fetchval(sql.LOCK_ONE, saga_id) is None:
+                        await driver.execute(sql.PROBE_JOURNAL, saga_id, version)
                         await transaction.rollback()
-                    facts: bytes | None = await driver.fetchval(hot.READ_FACTS, saga_id, version)
+                    facts: bytes | None = await driver.fetchval(sql.READ_FACTS, saga_id, version)
                     return facts
             finally:
                 await transaction.rollback()
@@ -144,7 +144,7 @@ class PostgresTransaction(SqlTransaction):
 
     async def refresh_clock(self) -> None:
         with translated():
-            self._now_us = await self._driver.fetchval(hot.CLOCK)
+            self._now_us = await self._driver.fetchval(sql.CLOCK)
 
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
         await self.settled("saga")
@@ -152,7 +152,7 @@ class PostgresTransaction(SqlTransaction):
             await self.refresh_clock()
             return {}
         with translated():
-            rows = await self._driver.fetch(hot.LOCK_WAITING if wait else hot.LOCK_SKIPPING, list(ids))
+            rows = await self._driver.fetch(sql.LOCK_WAITING if wait else sql.LOCK_SKIPPING, list(ids))
         if rows:
             self._now_us = rows[-1][-1]
         else:
@@ -162,12 +162,12 @@ class PostgresTransaction(SqlTransaction):
         return locked
 
     async def run(self, writes: Sequence[Write]) -> list[int]:
-        query = hot.folded(tuple(write.statement for write in writes))
-        counts = await self._driver.fetchrow(query, *hot.arguments(writes))
+        query = sql.folded(tuple(write.statement for write in writes))
+        counts = await self._driver.fetchrow(query, *sql.arguments(writes))
         return list(counts or ())
 
     async def run_claim(self, requests: Write, keys: Write) -> tuple[int, int]:
-        made = await self._driver.fetchrow(hot.CLAIM, *hot.arguments((requests, keys)))
+        made = await self._driver.fetchrow(sql.CLAIM, *sql.arguments((requests, keys)))
         assert made is not None
         new_requests, new_keys, self._now_us = made
         return new_requests, new_keys

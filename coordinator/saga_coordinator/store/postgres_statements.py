@@ -1,7 +1,8 @@
-"""Hot statements on PostgreSQL: many rows and many statements in one round trip.
+"""The statements of a batch on PostgreSQL: many rows and many statements in one round trip.
 
-Rows travel as one array a column, statements as the data-modifying parts of one WITH, whose counts come back in one row.
-The parts see one snapshot, so only statements whose rows are disjoint may be folded (`writes.py`).
+Rows travel as one array for each column. Statements travel as the data-modifying parts of one WITH;
+the row counts of all parts come back in one row. The parts see one snapshot, so only statements
+that touch different rows may be joined (`writes.py`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _SHAPES: Final = 512
 
 @lru_cache(maxsize=_SHAPES)
 def folded(statements: tuple[Statement, ...]) -> str:
-    """One text for several statements; its arguments are `arguments(...)`, its row the counts."""
+    """Join statements to one text. `arguments` makes its arguments; its result is a row of counts."""
     parts: list[str] = []
     number = 0
     for position, statement in enumerate(statements):
@@ -54,9 +55,10 @@ def folded(statements: tuple[Statement, ...]) -> str:
 
 
 def _rows(statement: Statement, number: int) -> str:
-    """The input of a statement as a table `i`; its arguments are those behind `number`.
+    """The input of a statement as a table `i`, from the arguments that follow `number`.
 
-    `unnest` stands in the select list, all of them in step: in FROM, each would be written into a store of its own before it is read.
+    Each `unnest` stands in the select list, where all advance together. In FROM, PostgreSQL would
+    first write each of them into a store of its own.
     """
     columns = (f"unnest(${number + n}::{kind}[]) AS {name}" for n, (name, kind) in enumerate(statement.columns, start=1))
     return f"(SELECT {', '.join(columns)}) AS i"
@@ -82,6 +84,7 @@ def _claim() -> str:
     )
 
 
-# The claims of a batch of starts: its requests and then, only if nobody had any of them, its keys. No key is touched before the last
-# request is claimed, because the keys' input asks how many there were; and no clock is read before both are done.
+# The claims of a batch of starts: its requests, and then its keys if all requests were new. The
+# input of the keys counts the new requests, so that the last request is claimed before any key. The
+# clock's CASE counts the new keys, so that it is read after both.
 CLAIM: Final = _claim()

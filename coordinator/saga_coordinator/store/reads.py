@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import listing, revisions, schema
 from saga_coordinator.store.columns import database_clock
-from saga_coordinator.store.dialect import AnyRow, AnySelect, among, first_id, insert_or
+from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or
 from saga_coordinator.store.faults import translated
+from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import COLUMNS as JOURNAL
 from saga_coordinator.store.journal import journal_rows, select_journal
 from saga_coordinator.store.port import (
@@ -153,15 +154,15 @@ class SqlStore(ABC):
 
     async def outbox_shards(self, before_us: int) -> list[int]:
         t = schema.outbox
-        held = [
-            select(literal(shard)).where(exists().where(t.c.shard == shard, t.c.id < _id_at(before_us)))
+        not_empty = [
+            select(literal(shard)).where(exists().where(t.c.shard == shard, t.c.id < first_id(before_us)))
             for shard in range(SHARDS)
         ]
-        return [shard for (shard,) in await self._rows(union_all(*held))]
+        return [shard for (shard,) in await self._rows(union_all(*not_empty))]
 
     async def outbox_older_than(self, shard: int, before_us: int, limit: int) -> list[OutboxRow]:
         t = schema.outbox
-        first_later = _id_at(before_us)
+        first_later = first_id(before_us)
         columns = (t.c.shard, t.c.id, t.c.saga_id, t.c.version, t.c.ord)
         query = select(*columns).where(t.c.shard == shard, t.c.id < first_later).order_by(t.c.id).limit(limit)
         return [read(outbox_row, row, "outbox") for row in await self._rows(query)]
@@ -314,8 +315,3 @@ class SqlStore(ABC):
             record = read(journal_row, row, "journal")
             journals[record.saga_id].append(record)
         return journals
-
-
-def _id_at(before_us: int) -> UUID:
-    """The lowest UUIDv7 of this time: an id begins with its milliseconds."""
-    return UUID(int=max(0, before_us // 1000) << 80)

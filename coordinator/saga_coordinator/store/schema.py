@@ -1,8 +1,10 @@
-"""The tables, as SQLAlchemy Core: what a row may be is said here in constraints, so that a bad row is refused wherever it comes from.
+"""The tables, as SQLAlchemy Core.
 
-There are no foreign keys between hot tables: each would lock a parent row per insert, and every write is counted instead. No table
-that is written per transition has an index on a column that changes, but `wakeup` (its purpose is the order of its due times).
-The migrations build the same tables; a test compares both catalogues on both dialects.
+Constraints say what a row may be, so that a bad row is refused wherever it comes from. Tables that
+every batch writes have no foreign keys, because each would lock a parent row for every insert; the
+store counts every write instead. Of the tables written with each transition, only `wakeup` has an
+index on a column that changes: it serves the order of due times. The migrations build the same
+tables; a test compares both catalogues on both databases.
 """
 
 from __future__ import annotations
@@ -83,6 +85,11 @@ def _table(name: str, *items: Any, fill: int | None = None, busy: bool = False, 
     return Table(name, metadata, *items, postgresql_with=storage, sqlite_strict=True, sqlite_with_rowid=not by_key)
 
 
+def _where(condition: str) -> dict[str, Any]:
+    """The rows that a partial index holds, for both databases."""
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
+
 meta = _table(
     "meta",
     _number("id"),
@@ -112,14 +119,7 @@ definition = _table(
     CheckConstraint("version >= 1", name="version"),
 )
 # At most one active version of a name; also how a start finds it.
-Index(
-    "definition_active",
-    definition.c.tenant,
-    definition.c.name,
-    unique=True,
-    postgresql_where=text("active"),
-    sqlite_where=text("active"),
-)
+Index("definition_active", definition.c.tenant, definition.c.name, unique=True, **_where("active"))
 
 # Columns that never change stand first: an update then logs only the end of the row.
 saga = _table(
@@ -157,6 +157,7 @@ saga = _table(
     fill=60,
 )
 
+# Serves `claim_starts` and lists by business key: which saga holds a key.
 saga_key = _table(
     "saga_key",
     _words("tenant"),
@@ -178,6 +179,7 @@ saga_key_former = _table(
     by_key=True,
 )
 
+# Serves `claim_starts`: a request id starts one saga, once for ever.
 start_request = _table(
     "start_request",
     _words("tenant"),
@@ -189,6 +191,7 @@ start_request = _table(
     by_key=True,
 )
 
+# Serves `journal`, `journals`, `journal_facts` and `has_journal`, all by its key.
 journal = _table(
     "journal",
     _id("saga_id"),
@@ -203,7 +206,8 @@ journal = _table(
     CheckConstraint("version >= 1", name="version"),
 )
 
-# Rows are inserted and deleted, never updated: a fill factor would only waste pages.
+# Serves `outbox_shards` and `outbox_older_than`, by its key: shard and time. Rows are inserted and
+# deleted, never updated, so a fill factor would only waste pages.
 outbox = _table(
     "outbox",
     _number("shard"),
@@ -229,6 +233,7 @@ wakeup = _table(
 # Serves `due` and `earliest_due_in_s`.
 Index("wakeup_due", wakeup.c.due_at)
 
+# Serves `advance`, `caught_up` and `positions`: how far each partition is applied.
 consumed = _table(
     "consumed",
     _words("topic"),
@@ -259,6 +264,7 @@ inbox_event = _table(
 # Serves `inbox_of`.
 Index("inbox_event_saga", inbox_event.c.saga_id)
 
+# Serves `attention_of`, the reasons in lists and the gauge of attention.
 attention = _table(
     "attention",
     _id("saga_id"),
@@ -270,6 +276,7 @@ attention = _table(
     by_key=True,
 )
 
+# Serves `control`: values that operators and coordinators set for all instances.
 control = _table(
     "control",
     _words("scope"),
@@ -282,10 +289,12 @@ control = _table(
     by_key=True,
 )
 
+# Serves `spans_due`: transitions of sampled sagas whose spans are to be exported.
 span_due = _table(
     "span_due", _id("saga_id"), _number("version"), PrimaryKeyConstraint("saga_id", "version"), busy=True, by_key=True
 )
 
+# Written only; read by hand after a restore.
 orphan_reply = _table(
     "orphan_reply",
     _id(),
@@ -299,6 +308,7 @@ orphan_reply = _table(
     PrimaryKeyConstraint("id"),
 )
 
+# Serves `dead_letters`, `dead_letters_of` and `unread_replies`, by its key: ids begin with their time.
 dead_letter = _table(
     "dead_letter",
     _id(),
@@ -316,8 +326,9 @@ dead_letter = _table(
     PrimaryKeyConstraint("id"),
 )
 # Serves the relay to the dead-letter topic.
-Index("dead_letter_unrelayed", dead_letter.c.id, postgresql_where=text("NOT relayed"), sqlite_where=text("NOT relayed"))
+Index("dead_letter_unrelayed", dead_letter.c.id, **_where("NOT relayed"))
 
+# Written only; read by hand.
 audit = _table(
     "audit",
     Column("id", Number, Identity(), primary_key=True),
@@ -349,9 +360,6 @@ saga_listing = _table(
     by_key=True,
 )
 _LISTED = saga_listing.c
-_IS_OPEN = text("closed_at IS NULL")
-_IS_UNUSUAL = text("phase IN ('COMPENSATED', 'FORCED')")
-_HAS_ATTENTION = text("attention > 0")
 # Serves lists of one open phase, the gauge of sagas by phase, and which definitions open sagas are pinned to.
 Index(
     "saga_listing_open",
@@ -360,15 +368,12 @@ Index(
     _LISTED.definition_name,
     _LISTED.definition_version,
     _LISTED.saga_id,
-    postgresql_where=_IS_OPEN,
-    sqlite_where=_IS_OPEN,
+    **_where("closed_at IS NULL"),
 )
 # Serves lists of the endings that are rare (completed sagas are found by the key, newest first).
-Index(
-    "saga_listing_unusual", _LISTED.tenant, _LISTED.phase, _LISTED.saga_id, postgresql_where=_IS_UNUSUAL, sqlite_where=_IS_UNUSUAL
-)
+Index("saga_listing_unusual", _LISTED.tenant, _LISTED.phase, _LISTED.saga_id, **_where("phase IN ('COMPENSATED', 'FORCED')"))
 # Serves `--attention`.
-Index("saga_listing_attention", _LISTED.tenant, _LISTED.saga_id, postgresql_where=_HAS_ATTENTION, sqlite_where=_HAS_ATTENTION)
+Index("saga_listing_attention", _LISTED.tenant, _LISTED.saga_id, **_where("attention > 0"))
 # Serves `--definition`.
 Index("saga_listing_definition", _LISTED.tenant, _LISTED.definition_name, _LISTED.saga_id)
 
@@ -383,6 +388,7 @@ schema = _table(
     CheckConstraint("version >= 1", name="version"),
 )
 
+# Serves `claim_instance`: one live process for each name.
 instance = _table(
     "instance",
     _words("name"),

@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from saga_coordinator.store import schema
 from saga_coordinator.store import statements as sql
 from saga_coordinator.store.claims import Claims
-from saga_coordinator.store.dialect import AnyResult, among, first_id, insert_ignoring, insert_or
+from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or
 from saga_coordinator.store.faults import translated
+from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import journal_rows, select_journal
 from saga_coordinator.store.port import (
     Advance,

@@ -124,7 +124,7 @@ class Player:
             now_us=self.now,
             caught_up_at_us=caught_up,
             unread=self.unread,
-            held=self.held,
+            holds=self.held,
             paused=self.paused,
             alive_since_us=self.alive_since,
         )

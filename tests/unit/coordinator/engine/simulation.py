@@ -144,7 +144,7 @@ class World:
                 self.measured[step.participant] = min(unread, default=self.now + 1) - 1
         alive_since = self.alive_since if isinstance(event, WakeUp) else 0
         return Env(
-            now_us=self.now, caught_up_at_us=dict(self.measured), held=self.held, paused=self.paused, alive_since_us=alive_since
+            now_us=self.now, caught_up_at_us=dict(self.measured), holds=self.held, paused=self.paused, alive_since_us=alive_since
         )
 
     def _publish(self, command: CommandSent) -> None:

@@ -20,11 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from saga_coordinator.store import revisions, schema
+from saga_coordinator.store.columns import storable_text
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import SchemaTooOld, StoreError
 from saga_coordinator.store.sqlite import lock_file
-from saga_coordinator.store.storable import storable
 
 ROWS_AT_ONCE: Final = 64
 """A saga's row may have a megabyte."""
@@ -104,7 +104,7 @@ async def _copy_table(reading: AsyncConnection, writing: AsyncConnection, table:
 
 def _storable(value: Any) -> Any:
     """SQLite holds texts that PostgreSQL refuses."""
-    return storable(value) if isinstance(value, str) else value
+    return storable_text(value) if isinstance(value, str) else value
 
 
 async def _copy_meta(reading: AsyncConnection, writing: AsyncConnection) -> bytes | None:
