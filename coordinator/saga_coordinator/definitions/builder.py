@@ -1,6 +1,8 @@
-"""The same definitions from Python: `Saga("order", version=3, …).step("reserve", to="inventory", …)`.
+"""The same definitions from Python: `Saga("order", version=3, …).step("reserve", to="inventory",
+…)`.
 
-Gives data of the file's shape, which takes the file's own way through `lint`: one canonical form, one hash, one set of findings.
+Gives data of the file's shape, which takes the file's own way through `lint`: one canonical form,
+one hash, one set of findings.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from saga_schemas.binding import names_record, record_for
 from saga_schemas.catalog import Catalog
 
 Record: TypeAlias = type[BaseModel] | str
-"""A model that stands for an Avro record (by its name, or by the class variable `avro_name`), or the record's full name."""
+"""A model that stands for an Avro record (by its name, or by the class variable `avro_name`), or
+the record's full name.
+"""
 Duration: TypeAlias = timedelta | str
 """`timedelta(seconds=30)`, or as in the file: `"30s"`."""
 _MILLISECOND = timedelta(milliseconds=1)
@@ -97,7 +101,11 @@ class Saga:
         retry: Retry | None = None,
         timeout: Timeout | None = None,
     ) -> Saga:
-        """Add a step. `compensation="none"` says that it has no effect to undo; None says nothing, as the pivot and later steps do."""
+        """Add a step.
+
+        `compensation="none"` says that it has no effect to undo; None says nothing, as the pivot
+        and later steps do.
+        """
         self._steps.append(
             _without_none(
                 {
@@ -118,7 +126,10 @@ class Saga:
         return self
 
     def data(self, catalog: Catalog) -> dict[str, Any]:
-        """The definition as data of the file's shape. Raises BindingFailed where a model stands for two records."""
+        """The definition as data of the file's shape.
+
+        Raises BindingFailed where a model stands for two records.
+        """
         return {key: _named(value, catalog) for key, value in {**self._head, "steps": self._steps}.items()}
 
     def lint(self, catalog: Catalog) -> LintResult:
@@ -131,7 +142,10 @@ class Saga:
 
 
 def _named(value: Any, catalog: Catalog) -> Any:
-    """Models replaced by the full names of their records; of a model without a record the class name, which lint then finds."""
+    """Models replaced by the full names of their records.
+
+    Of a model without a record the class name, which lint then finds.
+    """
     if isinstance(value, type):
         fitting = [schema for schema in catalog if names_record(value, schema.full_name)]
         return record_for(value, fitting).full_name if fitting else value.__name__
