@@ -61,7 +61,11 @@ class Compensation:
 
 
 class Saga:
-    """A definition in the making. Every method returns the saga, so that steps can be chained."""
+    """A definition in the making. Steps are chained, because `step` returns the saga.
+
+    Example:
+        `Saga("order", version=1, input=PlaceOrder).step("reserve", to="inventory", command=Reserve)`
+    """
 
     def __init__(
         self,
@@ -73,6 +77,16 @@ class Saga:
         show_key: bool | None = None,
         deadline: Duration | None = None,
     ) -> None:
+        """Begin a definition.
+
+        Args:
+            name: The definition's name.
+            version: Its version. A registered version never changes.
+            input: The record that starts a saga.
+            key: Expression of the business key. None: sagas have no business key.
+            show_key: Whether the key may appear in traces. None: it may not.
+            deadline: When a saga that is not past its pivot turns back.
+        """
         self._name = name
         self._head = _without_none(
             {
@@ -103,8 +117,22 @@ class Saga:
     ) -> Saga:
         """Add a step.
 
-        `compensation="none"` says that it has no effect to undo; None says nothing, as the pivot
-        and later steps do.
+        Args:
+            name: The step's name, once in a definition.
+            to: The participant that carries it out.
+            command: The record of the action's command.
+            compensation: What undoes the action; `"none"` where there is no effect to undo. None is
+                for the pivot and the steps after it.
+            after: Names of the steps that it waits for. None: the step that was added before it.
+            when: A condition in CEL. The step is skipped where it is false.
+            pivot: Whether the step is the point of no return.
+            with_: The command's fields: values, paths and expressions.
+            reply: The record of the answer, where the command's schema does not name it.
+            retry: How often, and when, a failed action is sent again.
+            timeout: The step's times.
+
+        Returns:
+            This saga.
         """
         self._steps.append(
             _without_none(
