@@ -1,7 +1,8 @@
 """Definitions: read, checked, made canonical, compiled for the engine.
 
-`lint` says everything that is wrong with a file and gives the canonical document; `compile_definition` makes from it what the
-engine runs. Pure: no clock, no randomness, no I/O; `cel` is imported here (in `expressions`) and nowhere else.
+`lint` says everything that is wrong with a file and gives the canonical document;
+`compile_definition` makes from it what the engine runs. Pure: no clock, no randomness, no I/O;
+`cel` is imported here (in `expressions`) and nowhere else.
 """
 
 from saga_coordinator.definitions.builder import Compensation, Retry, Saga, Timeout

@@ -1,7 +1,7 @@
 """Avro schemas as types: what a field path leads to, and whether one type may be given to another.
 
-A view for checking and conversion only; reading and writing bytes is `saga_schemas.codec`'s. Schemas were gated before they
-got here, so a type never contains itself.
+A view for checking and conversion only; reading and writing bytes is `saga_schemas.codec`'s.
+Schemas were gated before they got here, so a type never contains itself.
 """
 
 from __future__ import annotations
@@ -151,9 +151,12 @@ def _logical(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def follow(start: AvroType, names: tuple[str, ...], sure: Collection[int] = ()) -> AvroType:
-    """The type at the end of a field path; a null on the way makes the end nullable. Raises KeyError with the first unknown name.
+    """The type at the end of a field path; a null on the way makes the end nullable.
 
-    `sure`: after how many names the value is known not to be null."""
+    Raises KeyError with the first unknown name.
+
+    `sure`: after how many names the value is known not to be null.
+    """
     current, nullable = start, False
     for place, name in enumerate(names):
         nullable = (nullable or current.nullable) and place not in sure
@@ -176,7 +179,10 @@ def union_of(*types: AvroType) -> AvroType:
 
 
 def default_value(one: AvroType, default: Any) -> Any:
-    """A default as the schema's JSON has it, as a value: of a union it is the first branch's, bytes are written as text."""
+    """A default as the schema's JSON has it, as a value.
+
+    Of a union it is the first branch's, bytes are written as text.
+    """
     if one.kind == "union":
         first = one.branches[0]
         made = default_value(first, default)
@@ -195,7 +201,9 @@ def default_value(one: AvroType, default: Any) -> Any:
 
 
 def assignable(source: AvroType, target: AvroType) -> bool:
-    """Whether every value of `source`, null apart, is a value of `target`, exactly or by Avro's promotions."""
+    """Whether every value of `source`, null apart, is a value of `target`, exactly or by Avro's
+    promotions.
+    """
     return _assignable(source, target, set())
 
 

@@ -1,6 +1,8 @@
-"""The same definitions from Python: `Saga("order", version=3, …).step("reserve", to="inventory", …)`.
+"""The same definitions from Python: `Saga("order", version=3, …).step("reserve", to="inventory",
+…)`.
 
-Gives data of the file's shape, which takes the file's own way through `lint`: one canonical form, one hash, one set of findings.
+Gives data of the file's shape, which takes the file's own way through `lint`: one canonical form,
+one hash, one set of findings.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from saga_schemas.binding import names_record, record_for
 from saga_schemas.catalog import Catalog
 
 Record: TypeAlias = type[BaseModel] | str
-"""A model that stands for an Avro record (by its name, or by the class variable `avro_name`), or the record's full name."""
+"""A model that stands for an Avro record (by its name, or by the class variable `avro_name`), or
+the record's full name.
+"""
 Duration: TypeAlias = timedelta | str
 """`timedelta(seconds=30)`, or as in the file: `"30s"`."""
 _MILLISECOND = timedelta(milliseconds=1)
@@ -57,7 +61,11 @@ class Compensation:
 
 
 class Saga:
-    """A definition in the making. Every method returns the saga, so that steps can be chained."""
+    """A definition in the making. Steps are chained, because `step` returns the saga.
+
+    Example:
+        `Saga("order", version=1, input=PlaceOrder).step("reserve", to="inventory", command=Reserve)`
+    """
 
     def __init__(
         self,
@@ -69,6 +77,16 @@ class Saga:
         show_key: bool | None = None,
         deadline: Duration | None = None,
     ) -> None:
+        """Begin a definition.
+
+        Args:
+            name: The definition's name.
+            version: Its version. A registered version never changes.
+            input: The record that starts a saga.
+            key: Expression of the business key. None: sagas have no business key.
+            show_key: Whether the key may appear in traces. None: it may not.
+            deadline: When a saga that is not past its pivot turns back.
+        """
         self._name = name
         self._head = _without_none(
             {
@@ -97,7 +115,25 @@ class Saga:
         retry: Retry | None = None,
         timeout: Timeout | None = None,
     ) -> Saga:
-        """Add a step. `compensation="none"` says that it has no effect to undo; None says nothing, as the pivot and later steps do."""
+        """Add a step.
+
+        Args:
+            name: The step's name, once in a definition.
+            to: The participant that carries it out.
+            command: The record of the action's command.
+            compensation: What undoes the action; `"none"` where there is no effect to undo. None is
+                for the pivot and the steps after it.
+            after: Names of the steps that it waits for. None: the step that was added before it.
+            when: A condition in CEL. The step is skipped where it is false.
+            pivot: Whether the step is the point of no return.
+            with_: The command's fields: values, paths and expressions.
+            reply: The record of the answer, where the command's schema does not name it.
+            retry: How often, and when, a failed action is sent again.
+            timeout: The step's times.
+
+        Returns:
+            This saga.
+        """
         self._steps.append(
             _without_none(
                 {
@@ -118,7 +154,10 @@ class Saga:
         return self
 
     def data(self, catalog: Catalog) -> dict[str, Any]:
-        """The definition as data of the file's shape. Raises BindingFailed where a model stands for two records."""
+        """The definition as data of the file's shape.
+
+        Raises BindingFailed where a model stands for two records.
+        """
         return {key: _named(value, catalog) for key, value in {**self._head, "steps": self._steps}.items()}
 
     def lint(self, catalog: Catalog) -> LintResult:
@@ -131,7 +170,10 @@ class Saga:
 
 
 def _named(value: Any, catalog: Catalog) -> Any:
-    """Models replaced by the full names of their records; of a model without a record the class name, which lint then finds."""
+    """Models replaced by the full names of their records.
+
+    Of a model without a record the class name, which lint then finds.
+    """
     if isinstance(value, type):
         fitting = [schema for schema in catalog if names_record(value, schema.full_name)]
         return record_for(value, fitting).full_name if fitting else value.__name__

@@ -14,7 +14,10 @@ from saga_coordinator.definitions.structure import UNLIMITED
 
 
 def document_of(draft: Draft, graph: Graph, replies: Mapping[int, str | None]) -> Document:
-    """The document of a draft without errors; `replies` are the resolved reply records by index of the step."""
+    """The document of a draft without errors.
+
+    `replies` are the resolved reply records by index of the step.
+    """
     assert draft.saga is not None and draft.version is not None and draft.input is not None, "a draft without errors is whole"
     return Document(
         format=1,
@@ -64,7 +67,10 @@ def _timeout(limits: Mapping[str, Given[int]]) -> TimeLimits:
 
 
 def source_of(document: Document) -> dict[str, Any]:
-    """The document as data of the file's shape, everything said: reading it gives the same document."""
+    """The document as data of the file's shape, everything said.
+
+    Reading it gives the same document.
+    """
     source: dict[str, Any] = {
         "saga": document.saga,
         "version": document.version,

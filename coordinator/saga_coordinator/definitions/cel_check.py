@@ -1,7 +1,10 @@
-"""The types of a CEL expression, from the schemas up: what always fails, and what fails where a value is null.
+"""The types of a CEL expression, from the schemas up.
 
-Only what is certain becomes a finding: where a type is not known nothing is said of it. Types flow through every operator, function and
-loop (cel_functions.py); a test for null narrows what it guards (cel_facts.py).
+What always fails, and what fails where a value is null.
+
+Only what is certain becomes a finding: where a type is not known nothing is said of it. Types flow
+through every operator, function and loop (cel_functions.py); a test for null narrows what it guards
+(cel_facts.py).
 """
 
 from __future__ import annotations
@@ -110,7 +113,10 @@ class _Check:
     # --- one node ------------------------------------------------------------------------------------------------------
 
     def type_of(self, node: Node, facts: Facts, bound: Bound, *, end: bool = True) -> CelType:
-        """What it may give; unknown after a finding. `end`: it is no part of a longer chain of names."""
+        """What it may give; unknown after a finding.
+
+        `end`: it is no part of a longer chain of names.
+        """
         try:
             made = self._type_of(node, facts, bound)
         except Wrong as problem:
@@ -230,7 +236,10 @@ class _Check:
     def _applied(
         self, rows: tuple[Row, ...], name: str, given: list[CelType], places: list[int], instead: str | None = None
     ) -> CelType:
-        """The result of a function or operator over what it is given; `places` of which are in the text."""
+        """The result of a function or operator over what it is given.
+
+        `places`: where each of them stands in the text.
+        """
         types = [
             one if takes_null(rows, index) else self._without_null(one, at)
             for index, (one, at) in enumerate(zip(given, places, strict=True))
@@ -287,7 +296,10 @@ class _Check:
     # --- conditions --------------------------------------------------------------------------------------------------------
 
     def _logic(self, node: Logic, facts: Facts, bound: Bound) -> CelType:
-        """A side that fails is saved by another that decides: each is looked at where the others do not decide."""
+        """A side that fails is saved by another that decides.
+
+        Each is looked at where the others do not decide.
+        """
         goes_on = node.operator == "&&"
         before = [self._facts(operand, goes_on, facts, bound) for operand in node.operands]
         after = [self._facts(operand, goes_on, facts, bound, evaluated=False) for operand in node.operands]

@@ -1,8 +1,8 @@
 """What is known not to be null where a condition has held: `x != null && …`, `has(x.y) ? … : …`.
 
-A fact is a path: `("input", "note")`. Facts of two sorts: those a condition's truth alone gives, and those that it was evaluated at all
-(`has(x.y)` fails where x is null). CEL lets the right side of `&&` save a left side that failed, so only the first sort tells anything
-to what stands before.
+A fact is a path: `("input", "note")`. Facts of two sorts: those a condition's truth alone gives,
+and those that it was evaluated at all (`has(x.y)` fails where x is null). CEL lets the right side
+of `&&` save a left side that failed, so only the first sort tells anything to what stands before.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def path_of(node: Node) -> Path | None:
 
 
 def facts_of(node: Node, truth: bool, never_null: Callable[[Node], bool], *, evaluated: bool = True) -> Facts:
-    """What is not null where `node` gave `truth`. `never_null` tells of an expression; `evaluated`: also what its evaluation shows."""
+    """What is not null where `node` gave `truth`.
+
+    `never_null` tells of an expression; `evaluated`: also what its evaluation shows.
+    """
 
     def again(inner: Node, held: bool) -> Facts:
         return facts_of(inner, held, never_null, evaluated=evaluated)

@@ -1,7 +1,8 @@
 """The functions and operators an expression may use, with the kinds of value each takes.
 
-A row stands here only when the library's result, or that of ours in its place (cel_program.py), is right for every value of its kinds;
-tests run each row. What CEL has beyond these, the library lacks or gets wrong: `INSTEAD` says what to write.
+A row stands here only when the library's result, or that of ours in its place (cel_program.py), is
+right for every value of its kinds; tests run each row. What CEL has beyond these, the library lacks
+or gets wrong: `INSTEAD` says what to write.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Final
 from saga_coordinator.definitions.cel_types import Kind
 
 Row = tuple[str, ...]
-"""Kinds of the receiver (of a method) and the arguments, last the result; `any` takes everything, null too."""
+"""Kinds of the receiver (of a method) and the arguments, last the result.
+
+`any` takes everything, null too.
+"""
 
 _NUMBERS: Final = ("int", "uint", "double")
 _SIZED: Final = ("string", "bytes", "list", "map", "record")

@@ -1,6 +1,8 @@
-"""A CEL expression that runs: the same data gives the same result, on every host and in every process.
+"""A CEL expression that runs: the same data gives the same result, on every host and in every
+process.
 
-The only file that imports `cel`. The library has faults that would break that, each worked round here:
+The only file that imports `cel`. The library has faults that would break that, each worked round
+here:
 
 - it reads a datetime without a zone in the host's time zone: such a value goes in as text, as dates and times of day do;
 - it keeps maps in an order of chance: loops over a map take its keys sorted, and a map that comes out is sorted;
@@ -70,7 +72,8 @@ class Program:
         try:
             made = self._program.execute(cel.Context(variables=plain, functions=_FUNCTIONS) if self._ours else plain)
         except Exception as problem:
-            # The library raises many kinds; its messages may repeat a value, so only the kind is passed on.
+            # The library raises many kinds; its messages may repeat a value, so only the kind is
+            # passed on.
             raise MappingFailed("expression_failed", f"${{{self.text}}}: {_kind_of(problem)}") from None
         return _settled(made)
 
@@ -241,7 +244,10 @@ def _timestamp(value: Any) -> datetime:
 
 
 def _string(value: Any) -> Any:
-    """What the library's own `string` then takes: of bytes it would hide what is no text, of long durations it is wrong."""
+    """What the library's own `string` then takes.
+
+    Of bytes it would hide what is no text, of long durations it is wrong.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):

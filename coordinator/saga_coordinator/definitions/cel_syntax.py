@@ -1,7 +1,8 @@
 """From the text of a CEL expression to its tree.
 
-The CEL library runs expressions and gives no tree, so the text is read here once more, by CEL's grammar. Nothing is evaluated and
-no name is looked up; what the library refuses to compile is refused before this is asked.
+The CEL library runs expressions and gives no tree, so the text is read here once more, by CEL's
+grammar. Nothing is evaluated and no name is looked up; what the library refuses to compile is
+refused before this is asked.
 """
 
 from __future__ import annotations

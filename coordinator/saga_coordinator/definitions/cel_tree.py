@@ -1,7 +1,7 @@
 """The syntax tree of a CEL expression: plain data, every part with its place.
 
-Chains of one operator are flat (`a + b + c` is one node), so a tree is as deep as its brackets and hardly deeper. Two trees are equal
-when they say the same, wherever they stand.
+Chains of one operator are flat (`a + b + c` is one node), so a tree is as deep as its brackets and
+hardly deeper. Two trees are equal when they say the same, wherever they stand.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`name(arguments)` or `receiver.name(arguments)`; `at` is where the name stands, `end` where the text of the call ends."""
+    """`name(arguments)` or `receiver.name(arguments)`.
+
+    `at` is where the name stands, `end` where the text of the call ends.
+    """
 
     name: str
     receiver: Node | None
@@ -109,7 +112,10 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Operators of one rank, from the left: `a + b - c`, `a < b`. Each of `rest` is operator, operand."""
+    """Operators of one rank, from the left: `a + b - c`, `a < b`.
+
+    Each of `rest` is operator, operand.
+    """
 
     first: Node
     rest: tuple[tuple[str, Node], ...]

@@ -1,4 +1,6 @@
-"""What a part of a CEL expression may be: the kinds of value CEL knows, from Avro's types, null included."""
+"""What a part of a CEL expression may be: the kinds of value CEL knows, from Avro's types, null
+included.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ class Null:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One thing a value may be. `name` is CEL's name of the type; `unknown` is anything, without findings."""
+    """One thing a value may be.
+
+    `name` is CEL's name of the type; `unknown` is anything, without findings.
+    """
 
     name: str
     items: CelType | None = None

@@ -1,7 +1,8 @@
-"""The codes of findings, with what each means and how to mend it: printed in the docs, asserted in the tests.
+"""The codes of findings, with what each means and how to mend it: printed in the docs, asserted in
+the tests.
 
-S0xx is about the file and its shape, S1xx about the graph and its policies, S2xx about mappings, types and
-schemas. A code never changes its meaning.
+S0xx is about the file and its shape, S1xx about the graph and its policies, S2xx about mappings,
+types and schemas. A code never changes its meaning.
 """
 
 from __future__ import annotations

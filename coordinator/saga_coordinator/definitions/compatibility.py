@@ -1,7 +1,8 @@
 """A new version of a definition beside those that are active or still have open sagas.
 
-Schemas must stay compatible both ways (FULL_TRANSITIVE), since participants answer sagas of both with one schema. The verdicts
-are `saga_schemas.compat`'s; which records are compared with which is decided here.
+Schemas must stay compatible both ways (FULL_TRANSITIVE), since participants answer sagas of both
+with one schema. The verdicts are `saga_schemas.compat`'s; which records are compared with which is
+decided here.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Earlier:
 def check_compatibility(
     document: Document, reader_schemas: Mapping[str, Schema], earlier: Sequence[Earlier], file: str
 ) -> tuple[Finding, ...]:
-    """Findings of a document with the schemas it would pin against each earlier version. Raises AvroMissing without `avro`."""
+    """Findings of a document with the schemas it would pin against each earlier version.
+
+    Raises AvroMissing without `avro`.
+    """
     report = Report(file)
     compared: set[tuple[int, int]] = set()
     for one in earlier:

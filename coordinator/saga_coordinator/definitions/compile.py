@@ -1,7 +1,8 @@
 """From a checked document and its schemas to the definition the engine runs.
 
-Here expressions become programs and schemas become readers: what the engine sees afterwards is `Message.render` and
-`Condition.holds`. A document that `lint` passed compiles; anything else raises CompileFailed with one line why.
+Here expressions become programs and schemas become readers: what the engine sees afterwards is
+`Message.render` and `Condition.holds`. A document that `lint` passed compiles; anything else raises
+CompileFailed with one line why.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ KEY_INVALID: Final = "key_invalid"
 
 
 class CompileFailed(ValueError):
-    """The document and the schemas at hand do not make a definition; the message says what is missing."""
+    """The document and the schemas at hand do not make a definition.
+
+    The message says what is missing.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +55,25 @@ class CompiledDefinition:
         return self._key is not None
 
     def reply_schema(self, step: str) -> Schema | None:
-        """What a SUCCEEDED reply of this step is read as; None: its payload is not read. Raises KeyError for an unknown step."""
+        """What a SUCCEEDED reply of this step is read as; None: its payload is not read.
+
+        Raises KeyError for an unknown step.
+        """
         record = self._replies[step]
         return None if record is None else self.reader_schemas[record]
 
     def take_input(self, start: Envelope[StartHeaders], catalog: Catalog) -> StartPayload:
-        """The input of a start, untrusted, under its pinned schema. `catalog` knows the writers. Raises BadMessage."""
+        """The input of a start, untrusted, under its pinned schema.
+
+        `catalog` knows the writers. Raises BadMessage.
+        """
         return take_input(start, catalog, self.input_schema)
 
     def business_key(self, input_value: bytes | Mapping[str, Any]) -> str | None:
-        """The key of an input, framed or decoded; None where the definition has no `key:`. Raises MappingFailed."""
+        """The key of an input, framed or decoded; None where the definition has no `key:`.
+
+        Raises MappingFailed.
+        """
         if self._key is None:
             return None
         value: Any = input_value
@@ -70,7 +83,10 @@ class CompiledDefinition:
 
 
 def compile_definition(document: Document, catalog: Catalog, *, pinned: Mapping[str, Schema] | None = None) -> CompiledDefinition:
-    """Compile. `pinned` are the reader schemas a stored definition was registered with; without it the newest are taken.
+    """Compile.
+
+    `pinned` are the reader schemas a stored definition was registered with; without it the newest
+    are taken.
 
     Raises CompileFailed.
     """
@@ -182,7 +198,10 @@ class _Compiler:
 
 
 def in_topological_order(steps: tuple[StepDocument, ...]) -> list[StepDocument]:
-    """Each step after those it depends on, else as written. Raises CompileFailed on a cycle or an unknown step."""
+    """Each step after those it depends on, else as written.
+
+    Raises CompileFailed on a cycle or an unknown step.
+    """
     places = {step.name: place for place, step in enumerate(steps)}
     dependents: dict[str, list[int]] = {step.name: [] for step in steps}
     waiting = [len(set(step.after)) for step in steps]
@@ -217,7 +236,9 @@ def _retry(policy: RetryPolicy) -> Retry:
 
 
 def _key_text(value: Any) -> str:
-    """A business key: text, a whole number or a UUID, by the rule that given keys and look-ups keep too."""
+    """A business key: text, a whole number or a UUID, by the rule that given keys and look-ups keep
+    too.
+    """
     if value is None or isinstance(value, (bool, float, bytes, Mapping, list)):
         raise MappingFailed(KEY_INVALID, "key: the input gives no text, whole number or UUID")
     text = str(value)

@@ -45,7 +45,9 @@ def check_when(node: Node, sight: Sight, report: Report, step: str) -> None:
 
 
 def implies(when: object, other: object) -> bool:
-    """Whether a step whose condition is `when` runs only where one with the condition `other` runs, too: it has every part of it."""
+    """Whether a step whose condition is `when` runs only where one with the condition `other` runs,
+    too: it has every part of it.
+    """
     return when == other or (
         is_expression(when) and is_expression(other) and _parts(str(when)) >= _parts(str(other)) > frozenset()
     )
@@ -61,7 +63,9 @@ def _parts(when: str) -> frozenset[Tree]:
 
 
 def shown_by(when: Node | None, sight: Sight) -> Facts:
-    """What is not null where a step's condition has held, so that its commands may take it as it is."""
+    """What is not null where a step's condition has held, so that its commands may take it as it
+    is.
+    """
     if when is None or not is_expression(when.value):
         return NOTHING
     try:

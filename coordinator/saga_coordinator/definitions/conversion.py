@@ -1,7 +1,9 @@
-"""A value, literal or computed, as the Avro type of the field it goes to: exact, or promoted, never guessed.
+"""A value, literal or computed, as the Avro type of the field it goes to: exact, or promoted, never
+guessed.
 
-What a value without parts becomes is `saga_schemas.scalars`' to say, as for plain JSON: text becomes a UUID, decimal, time, bytes (base64)
-or enum where the field is one; a long that does not fit an int is an error. Errors name the field and the type, never the value.
+What a value without parts becomes is `saga_schemas.scalars`' to say, as for plain JSON: text
+becomes a UUID, decimal, time, bytes (base64) or enum where the field is one; a long that does not
+fit an int is an error. Errors name the field and the type, never the value.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from saga_schemas.scalars import NotOne, natural, text_of, value_of
 
 
 class DoesNotFit(ValueError):
-    """The value is not one of the field's type. `path` is the field, `expected` the type in words."""
+    """The value is not one of the field's type.
+
+    `path` is the field, `expected` the type in words.
+    """
 
     def __init__(self, path: str, expected: str) -> None:
         super().__init__(f"{path} is {expected}")

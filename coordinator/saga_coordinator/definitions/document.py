@@ -1,8 +1,11 @@
-"""The canonical document of a definition: what is stored, hashed and pinned by every saga that runs it.
+"""The canonical document of a definition.
 
-JSON with sorted keys and no spaces, durations in milliseconds, every default written out, `format: 1`; its SHA-256 is the hash.
-Schemas are not part of it, so a compatible schema change needs no new version. The models are strict because a document comes
-back from a database and over HTTP; they check shape only: whether it makes sense is for `lint`.
+What is stored, hashed and pinned by every saga that runs it.
+
+JSON with sorted keys and no spaces, durations in milliseconds, every default written out, `format:
+1`; its SHA-256 is the hash. Schemas are not part of it, so a compatible schema change needs no new
+version. The models are strict because a document comes back from a database and over HTTP; they
+check shape only: whether it makes sense is for `lint`.
 """
 
 from __future__ import annotations
@@ -129,7 +132,10 @@ class Document(_Part):
 
 
 def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys, no spaces, UTF-8. Raises ValueError for what JSON cannot say (NaN, lone surrogates)."""
+    """JSON with sorted keys, no spaces, UTF-8.
+
+    Raises ValueError for what JSON cannot say (NaN, lone surrogates).
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
 
 

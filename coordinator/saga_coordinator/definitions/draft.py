@@ -1,6 +1,8 @@
-"""A definition as far as it could be read: every part may be missing, so that one mistake hides no other.
+"""A definition as far as it could be read: every part may be missing, so that one mistake hides no
+other.
 
-The checks of graph, policies and mappings read this; a `Document` is made from it when no error was found.
+The checks of graph, policies and mappings read this; a `Document` is made from it when no error was
+found.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ class Given(Generic[T]):
 
 @dataclass(slots=True, kw_only=True)
 class DraftRetry:
-    """`retry:`; what is None was not given, or not as it must be. `attempts` given as None is `unlimited`."""
+    """`retry:`; what is None was not given, or not as it must be.
+
+    `attempts` given as None is `unlimited`.
+    """
 
     node: Node | None = None
     attempts: Given[int | None] | None = None

@@ -1,4 +1,6 @@
-"""A definition as a Mermaid flowchart: steps in their order, the pivot marked, dashed arrows back for what undoes them."""
+"""A definition as a Mermaid flowchart: steps in their order, the pivot marked, dashed arrows back
+for what undoes them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ def draw(document: Document) -> str:
 
 
 def _undo_order(document: Document, ids: dict[str, str]) -> list[str]:
-    """Compensations run against the arrows: what came later is undone first. Steps that undo nothing are passed over."""
+    """Compensations run against the arrows: what came later is undone first.
+
+    Steps that undo nothing are passed over.
+    """
     undone = {step.name for step in document.steps if step.compensation is not None}
     before = {step.name: step.after for step in document.steps}
     lines: list[str] = []

@@ -1,8 +1,8 @@
 """Values of a definition: literal, a field path, or an expression.
 
-A value is literal unless the whole of it is `${…}`; `$${` escapes. A plain path (`input.a.b`, `steps.charge.reply.id`,
-`saga.key`) becomes a look-up; everything else is CEL (cel_program.py), bounded in size and depth and evaluated over plain data only:
-no Python object is reachable from it.
+A value is literal unless the whole of it is `${…}`; `$${` escapes. A plain path (`input.a.b`,
+`steps.charge.reply.id`, `saga.key`) becomes a look-up; everything else is CEL (cel_program.py),
+bounded in size and depth and evaluated over plain data only: no Python object is reachable from it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ _PATH: Final = re.compile(
 
 
 class ExpressionInvalid(ValueError):
-    """An expression cannot be compiled. `offset` is where, in characters from the `$`; the message says what to do."""
+    """An expression cannot be compiled.
+
+    `offset` is where, in characters from the `$`; the message says what to do.
+    """
 
     def __init__(self, message: str, offset: int = 0, *, too_large: bool = False) -> None:
         super().__init__(message)

@@ -1,4 +1,7 @@
-"""Reading the keys of one map of a definition: each wrong kind, range, name or duration is a finding and reads as absent."""
+"""Reading the keys of one map of a definition.
+
+Each wrong kind, range, name or duration is a finding and reads as absent.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The order of steps: what each waits for, circles, and on which side of the pivot each stands (findings S1xx).
+"""The order of steps: what each waits for, circles, and on which side of the pivot each stands
+(findings S1xx).
 
 Works by index, not by name, so that a doubled name or an unknown one costs one finding and no more.
 """
@@ -60,7 +61,9 @@ def read_graph(draft: Draft, report: Report) -> Graph:
 
 
 def _with_guesses(after: tuple[tuple[int, ...], ...], guesses: list[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
-    """The edges that unknown names probably meant, so that one misspelling does not cut a branch off and cost more findings."""
+    """The edges that unknown names probably meant, so that one misspelling does not cut a branch
+    off and cost more findings.
+    """
     guessed = [list(befores) for befores in after]
     for index, before in guesses:
         guessed[index].append(before)
@@ -110,7 +113,9 @@ def _some_names(by_name: dict[str, int]) -> str:
 
 
 def _components(after: tuple[tuple[int, ...], ...]) -> list[list[int]]:
-    """Steps that wait for each other, each group after those it waits for (Tarjan's algorithm, without recursion)."""
+    """Steps that wait for each other, each group after those it waits for (Tarjan's algorithm,
+    without recursion).
+    """
     count = len(after)
     number, low, on_path = [0] * count, [0] * count, [False] * count
     path: list[int] = []
@@ -160,7 +165,9 @@ def _ancestors(after: tuple[tuple[int, ...], ...], groups: list[list[int]]) -> t
 
 
 def _circle_finding(circle: list[int], steps: list[DraftStep], after: tuple[tuple[int, ...], ...], report: Report) -> None:
-    """One finding a circle, at an `after` that closes it: one that names a step written later, or the step itself."""
+    """One finding a circle, at an `after` that closes it: one that names a step written later, or
+    the step itself.
+    """
     members = set(circle)
     walk = [circle[0]]
     while walk[-1] not in walk[:-1]:

@@ -1,6 +1,8 @@
-"""JSON Schema (draft 2020-12) of a definition file, for editors: completion, hovers, early complaints.
+"""JSON Schema (draft 2020-12) of a definition file, for editors: completion, hovers, early
+complaints.
 
-It knows the shape only; what the keys mean together is `lint`'s. A test holds it against the reader's own lists of keys.
+It knows the shape only; what the keys mean together is `lint`'s. A test holds it against the
+reader's own lists of keys.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""`lint`: everything that is wrong with a definition, at once, and the canonical document when nothing is.
+"""`lint`: everything that is wrong with a definition, at once, and the canonical document when
+nothing is.
 
-A file, a builder's data and a stored document take the same way: a tree, a draft, the checks, the document.
+A file, a builder's data and a stored document take the same way: a tree, a draft, the checks, the
+document.
 """
 
 from __future__ import annotations
@@ -57,7 +59,10 @@ def lint_data(data: Mapping[str, Any], name: str, catalog: Catalog) -> LintResul
 
 
 def lint_document(canonical: bytes | str | Mapping[str, Any], name: str, catalog: Catalog) -> LintResult:
-    """Check a canonical document that somebody else made: it must pass every check and come out as the same bytes."""
+    """Check a canonical document that somebody else made.
+
+    It must pass every check and come out as the same bytes.
+    """
     report = Report(name)
     try:
         given = Document.parse(json.dumps(canonical) if isinstance(canonical, Mapping) else canonical)

@@ -1,7 +1,7 @@
 """Records, replies and mappings against the schemas (findings S2xx).
 
-Paths and expressions are type-checked as far as types are known. A record that is not known costs one finding: what is mapped to it is
-still checked as far as it can be.
+Paths and expressions are type-checked as far as types are known. A record that is not known costs
+one finding: what is mapped to it is still checked as far as it can be.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from saga_schemas.catalog import Catalog
 
 
 def check_mappings(draft: Draft, graph: Graph, catalog: Catalog, report: Report) -> dict[int, str | None]:
-    """Check everything that touches a schema; gives the resolved reply record of each step by its index."""
+    """Check everything that touches a schema.
+
+    Gives the resolved reply record of each step by its index.
+    """
     return _Mappings(draft, graph, catalog, report).check()
 
 
@@ -136,7 +139,10 @@ class _Mappings:
     def _check_same_named(
         self, command: DraftCommand, record: AvroType, check: ValueCheck, sources: dict[str, AvroType | None]
     ) -> None:
-        """Fields without a mapping: from the first source that has one of that name, else the default."""
+        """Fields without a mapping.
+
+        From the first source that has one of that name, else the default.
+        """
         for name, field in record.fields.items():
             if name in command.mapping:
                 continue
@@ -154,7 +160,9 @@ class _Mappings:
 
 
 class _RepliesSeen(Mapping[str, Reply]):
-    """Replies by step, made when asked for: each of a thousand steps sees a thousand others and reads few."""
+    """Replies by step, made when asked for: each of a thousand steps sees a thousand others and
+    reads few.
+    """
 
     def __init__(self, by_name: Mapping[str, int], make: Callable[[int], Reply]) -> None:
         self._by_name = by_name

@@ -1,7 +1,8 @@
-"""What the engine asks for bytes and truths: a command's payload from a saga's context, and a `when:`.
+"""What the engine asks for bytes and truths: a command's payload from a saga's context, and a
+`when:`.
 
-The same context gives the same bytes: nothing here reads a clock or draws a number. Every failure is MappingFailed, naming
-fields and never values.
+The same context gives the same bytes: nothing here reads a clock or draws a number. Every failure
+is MappingFailed, naming fields and never values.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ _WRONG_TYPE: Final = "wrong_type"
 _SMALL_BYTES: Final = 2_048
 _INPUTS_KEPT: Final = 1_024
 _INPUTS: Final[dict[tuple[bytes, int], dict[str, Any]]] = {}
-"""Inputs decoded lately, by framed bytes and reader schema: the same bytes under the same schema always give the same value."""
+"""Inputs decoded lately, by framed bytes and reader schema.
+
+The same bytes under the same schema always give the same value.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,10 @@ class Replies:
     """For a compensation: the record its action was sent with."""
 
     def scope(self, context: Context, steps: frozenset[str]) -> dict[str, Any]:
-        """Decoded: the input, the replies of `steps`, the saga's own facts, the action's command. Raises MappingFailed."""
+        """Decoded: the input, the replies of `steps`, the saga's own facts, the action's command.
+
+        Raises MappingFailed.
+        """
         scope: dict[str, Any] = {
             "input": read_input(context.input, self.catalog, self.input),
             "steps": {
@@ -57,7 +64,10 @@ class Replies:
 
 
 def read_input(framed: bytes, catalog: Catalog, schema: Schema) -> dict[str, Any]:
-    """Decoded, once for all commands of a saga when it is small. Nobody changes what they get. Raises MappingFailed."""
+    """Decoded, once for all commands of a saga when it is small.
+
+    Nobody changes what they get. Raises MappingFailed.
+    """
     if len(framed) > _SMALL_BYTES:
         return read_framed(framed, catalog, schema)
     known = _INPUTS.get((framed, schema.id))
@@ -68,7 +78,10 @@ def read_input(framed: bytes, catalog: Catalog, schema: Schema) -> dict[str, Any
 
 
 def take_input(start: Envelope[StartHeaders], catalog: Catalog, schema: Schema) -> StartPayload:
-    """A start's input from untrusted bytes, under the reader's schema; `read_input` need not decode it again. Raises BadMessage."""
+    """A start's input from untrusted bytes, under the reader's schema.
+
+    `read_input` need not decode it again. Raises BadMessage.
+    """
     payload = read_start_payload(start, catalog, schema)
     if payload.as_written and len(payload.framed) <= _SMALL_BYTES:
         _keep(payload.framed, schema, payload.value)

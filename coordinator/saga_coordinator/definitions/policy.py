@@ -1,4 +1,6 @@
-"""Policies that fit the side of the pivot a step stands on: compensation, retries, deadlines (findings S1xx)."""
+"""Policies that fit the side of the pivot a step stands on: compensation, retries, deadlines
+(findings S1xx).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which Avro records a definition reaches: what `def register` sends along and what a compiled definition pins."""
+"""Which Avro records a definition reaches: what `def register` sends along and what a compiled
+definition pins.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a path or a chain of an expression leads to, at one place of a definition: its Avro type, or what is wrong with it."""
+"""What a path or a chain of an expression leads to, at one place of a definition.
+
+Its Avro type, or what is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from saga_coordinator.definitions.finding import shown
 
 
 class Wrong(Exception):
-    """A path or a part of an expression that cannot be; `at` is its character, where it is not the whole."""
+    """A path or a part of an expression that cannot be.
+
+    `at` is its character, where it is not the whole.
+    """
 
     def __init__(self, code: str, message: str, at: int | None = None) -> None:
         super().__init__(message)
@@ -31,7 +37,10 @@ class Reply:
     """None: not known, or `problem` says why not."""
     problem: str | None
     there: bool
-    """The step comes before, so its reply is there; or it cannot be told because of another finding."""
+    """The step comes before, so its reply is there.
+
+    Or it cannot be told because of another finding.
+    """
     may_be_skipped: bool
 
 
@@ -48,7 +57,10 @@ class Sight:
     """What the step's `when` has shown not to be null."""
 
     def path_type(self, path: Path) -> AvroType | None:
-        """The type at the end of a path; None where it cannot be known because of another finding. Raises Wrong."""
+        """The type at the end of a path; None where it cannot be known because of another finding.
+
+        Raises Wrong.
+        """
         if path.root == "saga":
             return self.saga_type(path.fields[0], path.text)
         start = self.input if path.root == "input" else self.reply_type(path.step or "", path.text)
@@ -90,7 +102,10 @@ class Sight:
         return NULLABLE_STRING if name == "key" and not self.has_key else STRING
 
     def reply_type(self, step: str, text: str) -> AvroType | None:
-        """What a step is answered with; None where it cannot be known because of another finding. Raises Wrong."""
+        """What a step is answered with; None where it cannot be known because of another finding.
+
+        Raises Wrong.
+        """
         if self.input_only:
             raise Wrong("S216", f"the key is made before the saga is and can read input only, not `{shown(text)}`")
         reply = self.replies.get(step)

@@ -26,7 +26,10 @@ class ValueCheck:
         self._report.add(code, node, message, step=self._step)
 
     def value(self, node: Node, target: AvroType | None, path: str) -> None:
-        """Check a literal, path, expression, map or list; `target` None checks only what does not need a type."""
+        """Check a literal, path, expression, map or list.
+
+        `target` None checks only what does not need a type.
+        """
         if is_expression(node.value):
             self._computed(node, target, path)
         elif isinstance(node.value, Mapping):

@@ -1,6 +1,7 @@
 """How one field of a command gets its value when the command is made.
 
-A literal, a look-up, an expression, or a map or list of those: compiled once, then made from a scope of decoded data.
+A literal, a look-up, an expression, or a map or list of those: compiled once, then made from a
+scope of decoded data.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from saga_coordinator.definitions.expressions import Expression, Path, is_expres
 from saga_coordinator.engine.definition import MappingFailed
 
 Scope = Mapping[str, Any]
-"""`input`, `steps` (reply by step), `saga`, and for a compensation `command`: decoded, by Avro's Python types."""
+"""`input`, `steps` (reply by step), `saga`, and for a compensation `command`: decoded, by Avro's
+Python types.
+"""
 
 
 class Value(Protocol):

@@ -1,8 +1,8 @@
 """YAML text to a tree with positions, and findings for whatever is not plain data.
 
-Reads PyYAML's events, not its objects: no constructor runs, no alias can blow up, nothing recurses. Scalars follow YAML 1.2's
-core schema (`no` is text, `1:30` is text). An unquoted `${…}` inside `{…}` or `[…]` is named and mended in place, so that the
-rest of the file is still checked.
+Reads PyYAML's events, not its objects: no constructor runs, no alias can blow up, nothing recurses.
+Scalars follow YAML 1.2's core schema (`no` is text, `1:30` is text). An unquoted `${…}` inside
+`{…}` or `[…]` is named and mended in place, so that the rest of the file is still checked.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ _QUOTE_IT: Final = 'put the expression in quotes: "${…}"'
 
 
 def read_yaml(source: str | bytes, report: Report) -> Node | None:
-    """The tree of the one document of a file; None when it cannot be read. Findings go to the report."""
+    """The tree of the one document of a file; None when it cannot be read.
+
+    Findings go to the report.
+    """
     text = _text_of(source, report)
     if text is None:
         return None
@@ -83,7 +86,9 @@ def _first_line(problem: Exception) -> str:
 
 
 def _mended(text: str, problem: yaml.MarkedYAMLError, report: Report) -> str | None:
-    """The text with the first unquoted `${…}` at or before the problem quoted in place, or None if there is none."""
+    """The text with the first unquoted `${…}` at or before the problem quoted in place, or None if
+    there is none.
+    """
     mark = problem.problem_mark
     if mark is None:
         return None
@@ -120,7 +125,8 @@ def _offset(text: str, line: int, column: int) -> int:
 
 
 _PARSER_TOO_DEEP = "maximum nesting depth"
-"""How newer parsers say that they give up by themselves, before we have counted: they look ahead."""
+"""How newer parsers say that they give up by themselves, before we have counted: they look ahead.
+"""
 
 
 def _syntax_finding(text: str, problem: yaml.MarkedYAMLError, report: Report) -> None:

@@ -1,4 +1,7 @@
-"""Rows of the way back: 5b, 8b, 14 to 19. Each function is the right-hand side of one row of `table.py`."""
+"""Rows of the way back: 5b, 8b, 14 to 19.
+
+Each function is the right-hand side of one row of `table.py`.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,9 @@ def undone(draft: Draft, step: Step, _: Reply | None) -> None:
 
 
 def newer_run(draft: Draft, step: Step, reply: Reply | None) -> None:
-    """Row 15b: the participant holds a newer run than we know (we were restored): adopt it and undo that one."""
+    """Row 15b: the participant holds a newer run than we know (we were restored): adopt it and undo
+    that one.
+    """
     assert reply is not None and reply.row_run is not None
     changes = next_run(draft.step(step.name)) | {"run": reply.row_run}
     draft.move(step.name, "15b", Status.UNDO_DUE, **changes)
@@ -84,7 +89,10 @@ def newer_run(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 
 def undo_failed(draft: Draft, step: Step, reply: Reply | None) -> None:
-    """Row 16: the row stays done at the participant; back off and ask again, then ask for a person, resumable."""
+    """Row 16: the row stays done at the participant.
+
+    Back off and ask again, then ask for a person, resumable.
+    """
     assert reply is not None and step.compensation is not None
     retry = step.compensation.retry
     spent = draft.step(step.name).undo_spent + 1
@@ -104,7 +112,10 @@ def undo_rejected(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 
 def silent(draft: Draft, step: Step, _: Reply | None) -> None:
-    """Row 17: asked and asked again, its replies read, and no answer; that it had no news is not what matters any more."""
+    """Row 17: asked and asked again, its replies read, and no answer.
+
+    That it had no news is not what matters any more.
+    """
     if draft.step(step.name).attention == timing.NO_PROGRESS:
         draft.change(step.name, "17", attention=None)
     draft.raise_attention(step.name, "17", timing.NO_ANSWER if draft.step(step.name).skew_us is None else timing.EXPIRED)
@@ -123,7 +134,8 @@ def it_was_done(draft: Draft, step: Step, _: Reply | None) -> None:
         going_back = draft.phase is Phase.COMPENSATING
         draft.move(step.name, "23", Status.WAIVED if going_back else Status.DONE, **settled)
     elif step.kind is StepKind.PIVOT and draft.phase is not Phase.SETTLING:
-        # a step it depends on has answered that it has no effect, so the pivot cannot be done: two answers contradict each other (S7)
+        # a step it depends on has answered that it has no effect, so the pivot cannot be done: two
+        # answers contradict each other (S7)
         draft.stick(step.name, "20", Status.CONFLICT, "conflict")
     elif step.kind is StepKind.PIVOT:
         draft.move(step.name, "18", Status.DONE, **settled)

@@ -1,11 +1,12 @@
-"""Records that are copied, or taken apart, with every event: `@copyable` classes, and changed copies of them.
+"""Records that are copied, or taken apart, with every event: `@copyable` classes, and changed
+copies of them.
 
 `@copyable` is `@record` without slots. The fields stand in a `__dict__`, in the order they are
 declared, so a copy is two merges of dicts. Nothing else looks into that dict, and nothing writes to
 one that exists.
 
-What it gains (`benchmarks/transitions.py`, CPU of deciding and writing one order saga, median of the
-ratios): with `dataclasses.replace` on the same classes it costs 1.17, with `replace` on frozen
+What it gains (`benchmarks/transitions.py`, CPU of deciding and writing one order saga, median of
+the ratios): with `dataclasses.replace` on the same classes it costs 1.17, with `replace` on frozen
 classes with slots 1.39.
 """
 
@@ -34,7 +35,10 @@ def values_of(record: object) -> Mapping[str, Any]:
 
 
 def changed(given: T, changes: Mapping[str, Any]) -> T:
-    """A copy of a copyable record with these fields changed; they are taken as they are, `__post_init__` is not called."""
+    """A copy of a copyable record with these fields changed.
+
+    They are taken as they are, `__post_init__` is not called.
+    """
     made = object.__new__(type(given))
     values = made.__dict__
     values |= given.__dict__

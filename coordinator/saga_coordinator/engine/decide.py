@@ -1,8 +1,9 @@
 """decide(definition, saga, event, env) -> facts: the whole behaviour of a saga, as a pure function.
 
-An empty answer means that nothing changed: the event was stale, a duplicate or early. Operators' acts that the state does not allow
-raise `Refused`. What one step does stands in `table.py`; here stands what concerns the saga: identity of replies (S11), conflict
-(row 20), cancel and deadline (11), the end (21, 21b), and the loop that lets one change cause the next within one transition.
+An empty answer means that nothing changed: the event was stale, a duplicate or early. Operators'
+acts that the state does not allow raise `Refused`. What one step does stands in `table.py`; here
+stands what concerns the saga: identity of replies (S11), conflict (row 20), cancel and deadline
+(11), the end (21, 21b), and the loop that lets one change cause the next within one transition.
 """
 
 from __future__ import annotations
@@ -169,7 +170,9 @@ def _is_current(state: StepState, reply: Reply) -> bool:
 
 
 def _is_later_news(state: StepState, reply: Reply) -> bool:
-    """Accepted work tells of itself under the attempt that began it, however often it was asked since."""
+    """Accepted work tells of itself under the attempt that began it, however often it was asked
+    since.
+    """
     known = reply.outcome is Outcome.IN_PROGRESS and reply.kind is state.asking and state.progress > 0
     return known and reply.sequence is not None and is_news(state, reply)
 
@@ -200,7 +203,10 @@ def _apply(draft: Draft, step: Step, trigger: Trigger, reply: Reply) -> None:
 
 
 def _wake_up(draft: Draft) -> None:
-    """Everything that is due. While paused nothing is due; while recovering only questions are repeated."""
+    """Everything that is due.
+
+    While paused nothing is due; while recovering only questions are repeated.
+    """
     if draft.env.paused:
         return
     if draft.recovering:
@@ -294,7 +300,10 @@ _FORWARD = frozenset({Phase.RUNNING, Phase.COMMITTED})
 
 
 def _settle(draft: Draft) -> None:
-    """Rows 1, 2, 14, 21, 21b until nothing more follows. Each pass moves at least one step, and no step moves back: it ends."""
+    """Rows 1, 2, 14, 21, 21b until nothing more follows.
+
+    Each pass moves at least one step, and no step moves back: it ends.
+    """
     for _ in range(4 * len(draft.definition.steps) + 4):
         if draft.final or draft.recovering:
             return

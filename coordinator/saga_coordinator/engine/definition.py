@@ -1,7 +1,8 @@
 """A saga definition as the engine sees it: checked, compiled, frozen.
 
-Built by `saga_coordinator.definitions` from the canonical document; the engine never sees YAML, CEL or Avro: it asks a `Message`
-for bytes and a `Condition` for a truth. What a word here means stands in docs/ARCHITECTURE.md.
+Built by `saga_coordinator.definitions` from the canonical document; the engine never sees YAML, CEL
+or Avro: it asks a `Message` for bytes and a `Condition` for a truth. What a word here means stands
+in docs/ARCHITECTURE.md.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ class StepKind(StrEnum):
 
 
 class MappingFailed(Exception):
-    """An expression, mapping or encoding gave no value (row 9b). `code` is stable, `detail` names fields, never values."""
+    """An expression, mapping or encoding gave no value (row 9b).
+
+    `code` is stable, `detail` names fields, never values.
+    """
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -38,7 +42,10 @@ class Context:
     input: bytes
     """Framed, under the definition's pinned input schema."""
     replies: Mapping[str, bytes]
-    """Framed replies by step, under their pinned reader schemas; a step without one (skipped, not yet) is absent and reads as null."""
+    """Framed replies by step, under their pinned reader schemas.
+
+    A step without one (skipped, not yet) is absent and reads as null.
+    """
     saga: Mapping[str, Any]
     """`id`, `key`, `tenant`, `definition`, `version`."""
     command: bytes | None = None
@@ -129,7 +136,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """A whole definition; `steps` are in a topological order (each after those it depends on, else as written)."""
+    """A whole definition; `steps` are in a topological order (each after those it depends on, else
+    as written).
+    """
 
     name: str
     version: int

@@ -9,7 +9,10 @@ from saga_coordinator.engine.table import ROWS, SAGA_ROWS
 
 
 def arrows() -> Iterator[tuple[Status, Status, str, str]]:
-    """Every (from, to, row, event) in which a step's state changes. A conflict (row 20) and a restore (22) may come from anywhere."""
+    """Every (from, to, row, event) in which a step's state changes.
+
+    A conflict (row 20) and a restore (22) may come from anywhere.
+    """
     for row in ROWS:
         for state in sorted(row.states):
             for becomes in sorted(row.becomes - {state}):
@@ -22,7 +25,9 @@ def arrows() -> Iterator[tuple[Status, Status, str, str]]:
 
 
 def mermaid() -> str:
-    """A Mermaid state diagram: one arrow a pair of states, labelled with the rows that lead from one to the other."""
+    """A Mermaid state diagram: one arrow a pair of states, labelled with the rows that lead from
+    one to the other.
+    """
     labels: dict[tuple[Status, Status], list[str]] = {}
     for state, becomes, number, event in arrows():
         labels.setdefault((state, becomes), []).append(f"{number} {event}".rstrip())

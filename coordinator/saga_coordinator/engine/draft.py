@@ -1,7 +1,7 @@
 """A decision in the making: the saga so far, the facts so far, and the verbs rows are written in.
 
-A Draft lives inside one call of `decide`; nobody else sees it. Every change goes through a fact, so what the draft shows is
-exactly what folding its facts gives.
+A Draft lives inside one call of `decide`; nobody else sees it. Every change goes through a fact, so
+what the draft shows is exactly what folding its facts gives.
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ class Draft:
 
     @property
     def saga(self) -> Saga:
-        """The saga before this decision; phase and steps may have moved since: see `phase` and `step`."""
+        """The saga before this decision.
+
+        Phase and steps may have moved since: see `phase` and `step`.
+        """
         assert self._fold.saga is not None
         return self._fold.saga
 
@@ -102,7 +105,10 @@ class Draft:
         return statuses.issuperset([self._fold.steps[name].status for name in names])
 
     def context(self, reads: Iterable[str], *, command_of: str | None = None) -> Context:
-        """What a mapping or condition sees that reads the replies of these steps. Raises NotLoaded, PayloadLost."""
+        """What a mapping or condition sees that reads the replies of these steps.
+
+        Raises NotLoaded, PayloadLost.
+        """
         saga, steps = self.saga, self._fold.steps
         kept = {name: reply for name in reads if (reply := steps[name].reply) is not None}
         command = steps[command_of].command if command_of is not None else None
@@ -149,7 +155,9 @@ class Draft:
         self.add(StepChanged(step=name, row=row, changes=real))
 
     def move(self, name: str, row: str, status: Status, **changes: Any) -> None:
-        """Enter a state: what waited in the old one is forgotten, an attention that belonged to it is over."""
+        """Enter a state: what waited in the old one is forgotten, an attention that belonged to it
+        is over.
+        """
         self._change(name, row, {"status": status, **_LEFT_BEHIND, **changes})
 
     def see(self, step: Step, reply: Reply, *, keep_words: bool = True) -> None:
@@ -184,7 +192,10 @@ class Draft:
         self.change(name, row, silent_since_us=None, reasks=0, attention=attention, skew_us=None)
 
     def expired(self, step: Step, reply: Reply, row: str) -> None:
-        """A command came after its time: as good as silence (ADR 0012), but it has a name of its own."""
+        """A command came after its time.
+
+        As good as silence (ADR 0012), but it has a name of its own.
+        """
         state = self.step(step.name)
         self.change(step.name, row, skew_us=timing.skew_us(step, state, self.env.now_us, reply.time_us))
         if state.attention == timing.NO_ANSWER:
@@ -230,7 +241,10 @@ class Draft:
     # --- sending -------------------------------------------------------------------------------------------------------
 
     def send(self, name: str, kind: Kind, row: str, *, status: Status | None = None) -> None:
-        """Send a command of this kind (again), or, while paused, make it due at once. MappingFailed leaves the draft as it was."""
+        """Send a command of this kind (again), or, while paused, make it due at once.
+
+        MappingFailed leaves the draft as it was.
+        """
         step, state = self.definition.by_name[name], self.step(name)
         becomes = status or _STATUS_WHILE_ASKING[kind]
         if self.env.paused and (state.sent or becomes is Status.RESOLVING):
@@ -280,7 +294,10 @@ class Draft:
     # --- going back ----------------------------------------------------------------------------------------------------
 
     def go_back(self, row: str, reason: str, *, by_evidence: bool = False) -> None:
-        """The wish to go back from RUNNING. A pivot that may have been asked must be settled first (row 11)."""
+        """The wish to go back from RUNNING.
+
+        A pivot that may have been asked must be settled first (row 11).
+        """
         pivot = self.definition.pivot
         if self.only_evidence_turns_back:
             if by_evidence:
@@ -303,7 +320,10 @@ class Draft:
         return self.recovered and self.step(pivot.name).status in (Status.IDLE, Status.READY)
 
     def settle_pivot(self, row: str, reason: str, *, asked_by: str | None = None) -> None:
-        """SETTLING: ask what became of the pivot; its answer decides the direction. `asked_by`: the row that asks, if another."""
+        """SETTLING: ask what became of the pivot; its answer decides the direction.
+
+        `asked_by`: the row that asks, if another.
+        """
         assert self.definition.pivot is not None
         self.enter_phase(Phase.SETTLING, row, reason)
         self.send(self.definition.pivot.name, Kind.RESOLVE, asked_by or row)
@@ -337,7 +357,9 @@ class Draft:
 
 
 def _fresh_asking(state: StepState, kind: Kind, becomes: Status) -> dict[str, Any]:
-    """What is forgotten when another kind of command is asked than before, or another state entered."""
+    """What is forgotten when another kind of command is asked than before, or another state
+    entered.
+    """
     changes: dict[str, Any] = {}
     if state.asking is not kind:
         changes |= {"attempt": 0, "silent_since_us": None, "probed_at_us": None, "reasks": 0, "progress": 0, "skew_us": None}

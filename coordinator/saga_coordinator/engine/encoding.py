@@ -1,8 +1,8 @@
 """State and facts as stored bytes: JSON, sparse, format 1.
 
-Only what differs from a fresh step is written, so states stay small and a later release can add fields with defaults. Bytes are
-base64. A document of another format, or with a word this release does not know, raises `UnreadableState`: the saga is parked, never
-guessed.
+Only what differs from a fresh step is written, so states stay small and a later release can add
+fields with defaults. Bytes are base64. A document of another format, or with a word this release
+does not know, raises `UnreadableState`: the saga is parked, never guessed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ FORMAT = 1
 
 
 class UnreadableState(Exception):
-    """Stored bytes that this release cannot read: another format, a newer release's word, or a row edited by hand."""
+    """Stored bytes that this release cannot read: another format, a newer release's word, or a row
+    edited by hand.
+    """
 
 
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
@@ -151,7 +153,10 @@ def _default(value: Any) -> Any:
 
 
 def encode_facts(facts: Iterable[Fact]) -> bytes:
-    """One transition's facts, in order: `[[tag, {…}], …]`. A fact's place is the last number of the command ids it makes."""
+    """One transition's facts, in order: `[[tag, {…}], …]`.
+
+    A fact's place is the last number of the command ids it makes.
+    """
     return orjson.dumps([[_TAGS[type(fact)], _sparse(fact)] for fact in facts], default=_default)
 
 

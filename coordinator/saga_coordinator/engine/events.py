@@ -24,7 +24,10 @@ class Start:
 
 @record
 class Reply:
-    """A participant's answer; token and framing are verified already, and the payload is under the pinned reader schema."""
+    """A participant's answer.
+
+    Token and framing are verified already, and the payload is under the pinned reader schema.
+    """
 
     step: str
     kind: Kind
@@ -102,15 +105,24 @@ class Env:
     now_us: int
     """The database's clock, microseconds."""
     caught_up_at_us: Mapping[str, int] = field(default_factory=dict)
-    """By participant: the earliest `caught_up_at_us` over all partitions of its reply topic; absent: not caught up."""
+    """By participant: the earliest `caught_up_at_us` over all partitions of its reply topic.
+
+    Absent: not caught up.
+    """
     unread: frozenset[str] = frozenset()
-    """Steps that say they are done in a reply which cannot be read yet: no limit acts on them as if nothing had come."""
+    """Steps that say they are done in a reply which cannot be read yet.
+
+    No limit acts on them as if nothing had come.
+    """
     holds: Mapping[str, str] = field(default_factory=dict)
     """Admission: steps that may not be asked now, with the named reason."""
     paused: bool = False
     alive_since_us: int | None = 0
-    """Since when, without a lapse, some coordinator has fired timers and reached the broker. None: nobody knows that one does now, so
-    no limit acts and nothing proves silence. 0: this decision fires no timers."""
+    """Since when, without a lapse, some coordinator has fired timers and reached the broker.
+
+    None: nobody knows that one does now, so no limit acts and nothing proves silence. 0: this
+    decision fires no timers.
+    """
 
     @property
     def lived_since_us(self) -> int:

@@ -1,7 +1,8 @@
 """The facts a decision yields, and the fold that makes state of them.
 
-A fact says what became, never what to decide: folding the journal's facts gives the stored state under any later release (S8).
-`Fold.apply` is the only place that changes a saga; the engine works on a Fold, and `evolve` is the same fold from the outside.
+A fact says what became, never what to decide: folding the journal's facts gives the stored state
+under any later release (S8). `Fold.apply` is the only place that changes a saga; the engine works
+on a Fold, and `evolve` is the same fold from the outside.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ class SagaChanged:
 
 @copyable
 class CommandSent:
-    """A command, with the very bytes. Its place among the record's facts is the command id's last number."""
+    """A command, with the very bytes.
+
+    Its place among the record's facts is the command id's last number.
+    """
 
     step: str
     row: str

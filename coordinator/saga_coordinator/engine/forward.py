@@ -1,4 +1,7 @@
-"""Rows of the way forward: 1 to 10. Each function is the right-hand side of one row of `table.py`."""
+"""Rows of the way forward: 1 to 10.
+
+Each function is the right-hand side of one row of `table.py`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ def dependencies_met(draft: Draft, step: Step, _: Reply | None) -> None:
 
 
 def admitted(draft: Draft, step: Step, _: Reply | None) -> None:
-    """Row 2: the first dispatch of a retriable step passes the point of no return, also where the pivot was skipped."""
+    """Row 2: the first dispatch of a retriable step passes the point of no return, also where the
+    pivot was skipped.
+    """
     hold = "paused" if draft.env.paused else draft.env.holds.get(step.name)
     if hold is not None:
         draft.change(step.name, "2", hold=hold, due_at_us=None)
@@ -41,8 +46,8 @@ def admitted(draft: Draft, step: Step, _: Reply | None) -> None:
 def cannot_ask(draft: Draft, step: Step, failure: MappingFailed) -> None:
     """Row 9b, forward: an expression, mapping or encoding gave no value; the step was never asked.
 
-    The same inputs give the same failure, so this is evidence: a step before the pivot that could not be asked was not asked before a
-    restore either, and the pivot was not reached.
+    The same inputs give the same failure, so this is evidence: a step before the pivot that could
+    not be asked was not asked before a restore either, and the pivot was not reached.
     """
     reason = f"{step.name}: {failure.code}"
     draft.change(step.name, "9b", code=failure.code, message=failure.detail[:500])
@@ -89,7 +94,10 @@ def rejected(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 
 def failed(draft: Draft, step: Step, reply: Reply | None) -> None:
-    """Row 5: a hint. Back off and ask again with the same key, until the policy is spent; after the pivot it never is.
+    """Row 5: a hint.
+
+    Back off and ask again with the same key, until the policy is spent; after the pivot it never
+    is.
 
     While SETTLING it is not either: the pivot's answer decides where the saga goes.
     """
@@ -171,7 +179,10 @@ def heartbeat_over(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 
 def time_over(draft: Draft, step: Step, _: Reply | None) -> None:
-    """Row 9: the step's time is over and every reply that was waiting has been read. Never while SETTLING: there is no limit then."""
+    """Row 9: the step's time is over and every reply that was waiting has been read.
+
+    Never while SETTLING: there is no limit then.
+    """
     if draft.limiting_phase is Phase.COMMITTED:
         draft.raise_attention(step.name, "9", timing.TIME_OVER)
     else:

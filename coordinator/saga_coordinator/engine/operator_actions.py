@@ -11,7 +11,10 @@ from saga_schemas.outcomes import Kind, Outcome
 
 
 def retry(draft: Draft, step: Step, _: Reply | None) -> None:
-    """Ask again now. A REJECTED or FENCED action is asked in a new run: the old one is closed for good."""
+    """Ask again now.
+
+    A REJECTED or FENCED action is asked in a new run: the old one is closed for good.
+    """
     state = draft.step(step.name)
     match state.status:
         case Status.STUCK_FORWARD:

@@ -1,8 +1,11 @@
-"""Payloads that stand outside the state: asked for by a decision, read by the shell, and no more than a share at once.
+"""Payloads that stand outside the state: asked for by a decision, read by the shell, and no more
+than a share at once.
 
-A state holds small payloads itself; of a large one it says in which journal record it stands (`Kept`). A decision that reads one that was
-not handed to it notes it as wanted and goes on looking for what else it needs; then it is thrown away (`PayloadsWanted`) and asked again
-with all of them. So the engine stays pure, sagas with small payloads pay nothing, and what a saga carries never stands in its way.
+A state holds small payloads itself; of a large one it says in which journal record it stands
+(`Kept`). A decision that reads one that was not handed to it notes it as wanted and goes on looking
+for what else it needs; then it is thrown away (`PayloadsWanted`) and asked again with all of them.
+So the engine stays pure, sagas with small payloads pay nothing, and what a saga carries never
+stands in its way.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from saga_coordinator.engine.facts import CommandSent, Fact, ReplySeen, payload_
 from saga_coordinator.engine.state import Kept, Saga, Wanted
 
 TRANSITION_BYTES: Final = 4 * 1024 * 1024
-"""What one transition sends, and reads from outside the state; the rest follows in the next ones."""
+"""What one transition sends, and reads from outside the state; the rest follows in the next ones.
+"""
 Payloads = Mapping[Wanted, bytes | None]
 """What was read for a decision; None: the journal does not hold it any more."""
 NO_PAYLOADS: Payloads = MappingProxyType({})
@@ -34,14 +38,20 @@ class PayloadLost(Exception):
 
 
 class NotLoaded(Exception):
-    """What a mapping reads is wanted first. What the draft becomes does not matter any more: nobody will see it."""
+    """What a mapping reads is wanted first.
+
+    What the draft becomes does not matter any more: nobody will see it.
+    """
 
 
 class Reading:
     """What one decision reads and sends."""
 
     def __init__(self, version: int, given: Payloads, facts: Sequence[Fact]) -> None:
-        """`version`: of the saga before the decision. `facts`: those of the decision, as they grow."""
+        """`version`: of the saga before the decision.
+
+        `facts`: those of the decision, as they grow.
+        """
         self._version = version
         self._given = given
         self._facts = facts
@@ -82,7 +92,10 @@ class Reading:
 
 
 def brought(facts: Iterable[Fact], saga: Saga) -> dict[Wanted, bytes | None]:
-    """The payloads of this transition that its state only points to: the journal will hold them once it is committed."""
+    """The payloads of this transition that its state only points to.
+
+    The journal will hold them once it is committed.
+    """
     found: dict[Wanted, bytes | None] = {}
     for fact in facts:
         if isinstance(fact, CommandSent | ReplySeen):

@@ -1,8 +1,9 @@
 """IN_PROGRESS: any answer ends the silence, only news extends the heartbeat (rows 6 and 8b).
 
-News is a sequence higher than any seen for this kind of command in this run; an answer without a sequence always is. A step that says
-"not yet" whenever it is asked may wait as long as it likes: for a person, for a bank. Only where the definition set a heartbeat does its
-end matter: the step is asked (row 8c), and when that answer brings no news either, somebody must look: `no_progress`.
+News is a sequence higher than any seen for this kind of command in this run; an answer without a
+sequence always is. A step that says "not yet" whenever it is asked may wait as long as it likes:
+for a person, for a bank. Only where the definition set a heartbeat does its end matter: the step is
+asked (row 8c), and when that answer brings no news either, somebody must look: `no_progress`.
 """
 
 from __future__ import annotations

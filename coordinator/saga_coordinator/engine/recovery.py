@@ -1,7 +1,8 @@
-"""Row 22: a saga whose database was restored from a backup asks every step it ever dispatched, and moves only when all have answered.
+"""Row 22: a saga whose database was restored from a backup asks every step it ever dispatched, and
+moves only when all have answered.
 
-What it believes may be older than what happened: evidence is cleared, "never asked" is not trusted, and no timer, cancel, dispatch or
-change of phase happens until the last definite answer is in.
+What it believes may be older than what happened: evidence is cleared, "never asked" is not trusted,
+and no timer, cancel, dispatch or change of phase happens until the last definite answer is in.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from saga_coordinator.engine.state import SETTLED, Phase, Status, StepState, is_
 from saga_schemas.outcomes import Kind, Outcome
 
 FROM_THE_FUTURE = "reply_from_the_future"
-"""A participant answered a command this database never decided: it went back. Recovering is what mends it."""
+"""A participant answered a command this database never decided: it went back.
+
+Recovering is what mends it.
+"""
 _COMPENSATION_SENT = frozenset({Status.UNDO_ASKED, Status.UNDO_BACKOFF, Status.STUCK_BACK, Status.UNDONE})
 _GOING_BACK = frozenset({Status.RESOLVING, Status.UNDO_DUE, Status.UNDO_ASKED, Status.UNDO_BACKOFF, Status.STUCK_BACK})
 _ASKED_ANEW: dict[str, Any] = {
@@ -32,7 +36,10 @@ _ASKED_ANEW: dict[str, Any] = {
 
 
 def begin(draft: Draft, event: Recover) -> None:
-    """Ask everything that was ever dispatched, under the new incarnation. A conflict stays one: it waits for a person."""
+    """Ask everything that was ever dispatched, under the new incarnation.
+
+    A conflict stays one: it waits for a person.
+    """
     attention = None if draft.saga.attention == FROM_THE_FUTURE else draft.saga.attention
     draft.change_saga("22", incarnation=event.incarnation, recovered=True, recovering=True, attention=attention)
     for step, state in draft.steps():
@@ -96,7 +103,10 @@ def _adopt(draft: Draft, step: Step, state: StepState, reply: Reply) -> None:
 
 
 def _becomes(draft: Draft, step: Step, state: StepState, reply: Reply) -> Status:
-    """Rows 3, 4, 7, 15, 18 and 19, without what they do to the phase: that is decided when all have answered."""
+    """Rows 3, 4, 7, 15, 18 and 19, without what they do to the phase.
+
+    That is decided when all have answered.
+    """
     if is_open(state) or state.status in (Status.DONE, Status.STUCK_FORWARD):
         if reply.outcome is Outcome.SUCCEEDED:
             return Status.DONE
@@ -124,7 +134,9 @@ def _without_effect(step: Step, state: StepState, outcome: Outcome) -> Status:
 
 
 def _go_on(draft: Draft) -> None:
-    """All have answered: the evidence decides the phase, deadlines start anew, and the saga goes on."""
+    """All have answered: the evidence decides the phase, deadlines start anew, and the saga goes
+    on.
+    """
     if not all(state.answered for _, state in draft.steps()):
         return
     deadline_ms = draft.definition.deadline_ms

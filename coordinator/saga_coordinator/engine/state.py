@@ -1,7 +1,7 @@
 """The state of one saga: phases, step states, and what is remembered of each step.
 
-Frozen; changed only by folding facts (`facts.py`). The words are those of docs/ARCHITECTURE.md. Times are microseconds of the
-database's clock.
+Frozen; changed only by folding facts (`facts.py`). The words are those of docs/ARCHITECTURE.md.
+Times are microseconds of the database's clock.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ STATE_PAYLOADS_BYTES = 256 * 1024
 
 @record
 class Kept:
-    """A payload that stands outside the state: in the journal record of this version, with the fact that brought it."""
+    """A payload that stands outside the state: in the journal record of this version, with the fact
+    that brought it.
+    """
 
     version: int
     size: int
@@ -96,7 +98,9 @@ class Wanted:
 
 
 def inline_bytes(steps: int) -> int:
-    """How large a payload may be to stand in the state of a saga with so many steps, each with a command and a reply."""
+    """How large a payload may be to stand in the state of a saga with so many steps, each with a
+    command and a reply.
+    """
     return min(INLINE_BYTES, STATE_PAYLOADS_BYTES // (2 * max(steps, 1)))
 
 
@@ -106,7 +110,8 @@ class StepState:
 
     status: Status = Status.IDLE
     run: int = 1
-    """Epoch of the idempotency key: raised by an operator's retry of a REJECTED or FENCED action."""
+    """Epoch of the idempotency key: raised by an operator's retry of a REJECTED or FENCED action.
+    """
     asking: Kind | None = None
     """The kind of the last command sent."""
     attempt: int = 0
@@ -124,7 +129,10 @@ class StepState:
     undo_spent: int = 0
     """FAILED answers to the compensation in this run."""
     reasks: int = 0
-    """How often a command was sent again since the last answer. The re-ask interval grows with it."""
+    """How often a command was sent again since the last answer.
+
+    The re-ask interval grows with it.
+    """
     progress: int = 0
     """The highest sequence of IN_PROGRESS seen for this kind of command.
 

@@ -1,11 +1,14 @@
 """The transition table: the truth about what a step does, and the documentation of it.
 
-Theory of operation. `decide` turns whatever happened into (step, trigger) pairs. For the step's status and the trigger the first row
-whose guard holds acts; where no row does, the event is stale (row 26). Before any row stands the test for conflict (row 20), before
-that the tests for a final saga (25) and for evidence of another run (S11). Rows about the whole saga (11 to 13b, 20 to 22, 24 to 26)
-stand in `decide.py`, `draft.py` and `recovery.py`; they are listed in `SAGA_ROWS` so that the generated docs hold them too.
+Theory of operation. `decide` turns whatever happened into (step, trigger) pairs. For the step's
+status and the trigger the first row whose guard holds acts; where no row does, the event is stale
+(row 26). Before any row stands the test for conflict (row 20), before that the tests for a final
+saga (25) and for evidence of another run (S11). Rows about the whole saga (11 to 13b, 20 to 22, 24
+to 26) stand in `decide.py`, `draft.py` and `recovery.py`; they are listed in `SAGA_ROWS` so that
+the generated docs hold them too.
 
-This table and the participants' barrier table were explored exhaustively together: a row changes only with that model.
+This table and the participants' barrier table were explored exhaustively together: a row changes
+only with that model.
 """
 
 from __future__ import annotations
@@ -54,7 +57,9 @@ Action = Callable[[Draft, Step, Reply | None], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row: in one of `states`, on `trigger`, if `guard`, do `act`; `becomes` are the states it may lead to; none: it stays.
+    """One row: in one of `states`, on `trigger`, if `guard`, do `act`.
+
+    `becomes` are the states it may lead to; none: it stays.
 
     Going back places every other step too: rows 12, 13 and 13b below.
     """

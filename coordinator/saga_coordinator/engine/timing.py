@@ -24,7 +24,10 @@ from saga_coordinator.engine.state import WAITING, Phase, Saga, Status, StepStat
 NO_ANSWER = "no_answer"
 """Any answer ends this attention."""
 EXPIRED = "expired"
-"""It answers, but only that the command came after its time: clocks differ, or it is far behind. Any other answer ends this one."""
+"""It answers, but only that the command came after its time: clocks differ, or it is far behind.
+
+Any other answer ends this one.
+"""
 TIME_OVER = "time_over"
 """Only the end of the step ends this one: a FAILED in between must not raise it again and again."""
 NO_PROGRESS = "no_progress"
@@ -41,7 +44,10 @@ def reask_delay_us(step: Step, reasks: int) -> int:
 
 
 def backoff_us(retry: Retry, saga_id: str, step: str, spent: int, retry_after_ms: int | None) -> int:
-    """How long after the `spent`-th FAILED the command is sent again. The participant's wish goes first; jitter is a hash."""
+    """How long after the `spent`-th FAILED the command is sent again.
+
+    The participant's wish goes first; jitter is a hash.
+    """
     if retry_after_ms is not None:
         return min(max(retry_after_ms, _RETRY_AFTER_MIN_MS), _RETRY_AFTER_MAX_MS) * 1000
     delay = min(retry.first_ms * retry.factor ** min(spent - 1, 60), retry.cap_ms)
@@ -146,7 +152,10 @@ def is_probe(saga: Saga, phase: Phase, step: Step, state: StepState, env: Env) -
 
 
 def needs_probe(state: StepState, limit_us: int, env: Env) -> bool:
-    """The limit has passed and the command was not sent again since; a step in backoff is probed by its own next attempt."""
+    """The limit has passed and the command was not sent again since.
+
+    A step in backoff is probed by its own next attempt.
+    """
     return _lacks_probe(state, limit_us, env) and state.status in WAITING
 
 
@@ -156,7 +165,9 @@ def _lacks_probe(state: StepState, limit_us: int, env: Env) -> bool:
 
 
 def is_over(step: Step, state: StepState, limit_us: int, env: Env) -> bool:
-    """The limit has passed, was probed in this life, the grace is over, and the replies are read up to later than that."""
+    """The limit has passed, was probed in this life, the grace is over, and the replies are read up
+    to later than that.
+    """
     if env.alive_since_us is None or limit_us > env.now_us or not _probed(state, limit_us, env.alive_since_us):
         return False
     settled_us = _settled_at_us(step, state, limit_us)
@@ -164,7 +175,10 @@ def is_over(step: Step, state: StepState, limit_us: int, env: Env) -> bool:
 
 
 def turns_back(step: Step, state: StepState, limit_us: int, env: Env) -> bool:
-    """The limit is over, and what it would undo did not say that it is done. (Silence is told to a person all the same.)"""
+    """The limit is over, and what it would undo did not say that it is done.
+
+    (Silence is told to a person all the same.)
+    """
     return step.name not in env.unread and is_over(step, state, limit_us, env)
 
 
@@ -189,7 +203,9 @@ def due_times_us(definition: Definition, saga: Saga, lived_since_us: int = 0) ->
 
 
 def _deadline_look_us(definition: Definition, saga: Saga, deadline_us: int, lived_since_us: int) -> Iterator[int]:
-    """When the saga's deadline passes for the steps to be asked again, and when it may act: after the last of their graces."""
+    """When the saga's deadline passes for the steps to be asked again, and when it may act: after
+    the last of their graces.
+    """
     still_open = [(step, state) for step in definition.steps if is_open(state := saga.steps[step.name])]
     unproved = [state for _, state in still_open if not _probed(state, deadline_us, lived_since_us)]
     if not still_open or any(state.status in WAITING for state in unproved):
@@ -199,7 +215,9 @@ def _deadline_look_us(definition: Definition, saga: Saga, deadline_us: int, live
 
 
 def next_wake_up_us(definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0) -> int | None:
-    """The earliest of them: what the wake-up row must hold at the latest. None only for a finished saga.
+    """The earliest of them: what the wake-up row must hold at the latest.
+
+    None only for a finished saga.
 
     A saga that waits only for an operator is looked at once an hour all the same (promise 6).
     """

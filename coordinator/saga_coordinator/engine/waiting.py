@@ -15,7 +15,8 @@ class Waiting:
 
     step: str | None
     name: str
-    """`reply` `expired` `accepted` `retry` `reply_backlog` `turn` `paused` `attention:<reason>` …"""
+    """`reply` `expired` `accepted` `retry` `reply_backlog` `turn` `paused` `attention:<reason>` …
+    """
     since_us: int | None
     until_us: int | None
     """When it is looked at again by itself."""

@@ -1,7 +1,9 @@
-"""What an instance knows of definitions and schemas: read from the store, compiled once, read again every two seconds.
+"""What an instance knows of definitions and schemas: read from the store, compiled once, read again
+every two seconds.
 
-Compiled definitions never change (a saga is pinned to a hash); what changes is which exist and which is active. An unknown definition id
-is looked up at once, so an instance never has to wait for the refresh to run a saga another instance started.
+Compiled definitions never change (a saga is pinned to a hash); what changes is which exist and
+which is active. An unknown definition id is looked up at once, so an instance never has to wait for
+the refresh to run a saga another instance started.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from saga_schemas.records import OWN
 from saga_schemas.schema import Schema
 
 MOST_SOUGHT = 20
-"""So many unknown schema ids are looked for between two refreshes: an id costs nothing to make up."""
+"""So many unknown schema ids are looked for between two refreshes: an id costs nothing to make up.
+"""
 
 
 class DefinitionMissing(Exception):
@@ -66,7 +69,10 @@ class DefinitionCache:
                 self._schema_ids.add(row.id)
 
     async def seek_schemas(self, ids: Iterable[int]) -> None:
-        """Look into the store for schemas that are not known here: what was registered elsewhere a moment ago must be found."""
+        """Look into the store for schemas that are not known here.
+
+        What was registered elsewhere a moment ago must be found.
+        """
         unknown = {schema_id for schema_id in ids if self.catalog.by_id(schema_id) is None} - self._sought_in_vain
         if unknown and len(self._sought_in_vain) < MOST_SOUGHT:
             await self.refresh_schemas()
@@ -127,7 +133,9 @@ class DefinitionCache:
         return sorted(self._rows.values(), key=lambda row: (row.name, row.version))
 
     async def participants(self) -> frozenset[str]:
-        """Whose reply topics must be read: those of all active definitions and of every definition with open sagas."""
+        """Whose reply topics must be read: those of all active definitions and of every definition
+        with open sagas.
+        """
         wanted = [row.id for row in self._rows.values() if row.active or row.id in self._in_use]
         loaded = await self.load(wanted)
         return frozenset(

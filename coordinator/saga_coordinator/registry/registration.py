@@ -1,8 +1,11 @@
-"""Registering definitions and schemas, and activating a version: what may enter the store, decided before anything is written.
+"""Registering definitions and schemas, and activating a version.
 
-A definition is checked with the schemas sent and those stored; every new schema must be readable together with all earlier versions of
-its record, hence also with those that open sagas pin. What is stored under a name and version never changes: the same content again is
-no error, other content is. Registering and activating are separate, and both are audited.
+What may enter the store, decided before anything is written.
+
+A definition is checked with the schemas sent and those stored; every new schema must be readable
+together with all earlier versions of its record, hence also with those that open sagas pin. What is
+stored under a name and version never changes: the same content again is no error, other content is.
+Registering and activating are separate, and both are audited.
 """
 
 from __future__ import annotations
@@ -44,8 +47,11 @@ MAX_REASONS: Final = 50
 
 
 class RegistrationRefused(Exception):
-    """Nothing was stored. `code` is one of the API's: definition_invalid (with findings), version_exists, schema_invalid,
-    schema_incompatible (with reasons), schema_collision, definition_unknown."""
+    """Nothing was stored.
+
+    `code` is one of the API's: definition_invalid (with findings), version_exists, schema_invalid,
+    schema_incompatible (with reasons), schema_collision, definition_unknown.
+    """
 
     def __init__(self, code: str, detail: str, *, findings: Sequence[Finding] = (), reasons: Sequence[str] = ()) -> None:
         super().__init__(f"{code}: {detail}")
@@ -113,7 +119,8 @@ async def register(
     file: str = "definition",
     act: Act,
 ) -> Registered:
-    """Check and store a definition (a file's text, the same as data, or a canonical document) with its schemas.
+    """Check and store a definition (a file's text, the same as data, or a canonical document) with
+    its schemas.
 
     Raises RegistrationRefused, StoreError.
     """
@@ -145,7 +152,10 @@ async def register(
 async def activate(
     store: Store, definitions: DefinitionCache, *, tenant: str, name: str, version: int, act: Act
 ) -> DefinitionRow:
-    """Make this the version that starts run. Raises RegistrationRefused, DefinitionMissing, StoreError."""
+    """Make this the version that starts run.
+
+    Raises RegistrationRefused, DefinitionMissing, StoreError.
+    """
     await definitions.refresh()
     row = definitions.find(name, version)
     if row is None or row.tenant != tenant:
@@ -166,7 +176,10 @@ async def activate(
 async def add_schema(
     store: Store, definitions: DefinitionCache, *, subject: str | None, document: object, tenant: str, act: Act
 ) -> Added:
-    """A later writer's schema; the subject is the record's full name unless given. Raises RegistrationRefused, StoreError."""
+    """A later writer's schema; the subject is the record's full name unless given.
+
+    Raises RegistrationRefused, StoreError.
+    """
     schemas = _parsed([document])
     if len(schemas) != 1:
         raise RegistrationRefused("schema_invalid", "a subject's schema is a record")
@@ -201,7 +214,10 @@ def _parsed(documents: Sequence[object]) -> list[Schema]:
 
 
 def _refuse_ours(schemas: Sequence[Schema], subject: str | None = None) -> None:
-    """The protocol's own records are what every process was built with: the same content is no error, nothing else is theirs."""
+    """The protocol's own records are what every process was built with.
+
+    The same content is no error, nothing else is theirs.
+    """
     for schema in schemas:
         if schema.full_name.startswith(NAMESPACE) and OWN.by_id(schema.id) is None:
             raise RegistrationRefused("schema_invalid", f"{schema.full_name}: {NAMESPACE}* are the protocol's own records")
@@ -210,7 +226,10 @@ def _refuse_ours(schemas: Sequence[Schema], subject: str | None = None) -> None:
 
 
 def _is_record(document: object) -> bool:
-    """An enum or a fixed in a document of its own is reached from the records that use it; what is no type at all is refused."""
+    """An enum or a fixed in a document of its own is reached from the records that use it.
+
+    What is no type at all is refused.
+    """
     return not isinstance(document, Mapping) or document.get("type") not in ("enum", "fixed")
 
 
@@ -261,7 +280,9 @@ def _compared(
     known: _Known,
     file: str,
 ) -> list[Finding]:
-    """What it would pin against what sagas in flight pin, and each new schema against all others of its record."""
+    """What it would pin against what sagas in flight pin, and each new schema against all others of
+    its record.
+    """
     found = list(check_compatibility(made, pinned, earlier, file))
     pins = {schema.id for schema in pinned.values()}
     pinned_before = {schema.id for one in earlier for schema in one.reader_schemas.values()}
@@ -276,7 +297,10 @@ def _compared(
 
 
 def _kept(row: DefinitionRow, wanted: Mapping[str, Schema], file: str) -> list[Finding]:
-    """Registered again with newer schemas: they are stored, and what this version sends and reads stays as it was checked then."""
+    """Registered again with newer schemas.
+
+    They are stored, and what this version sends and reads stays as it was checked then.
+    """
     what = f"{row.name} {row.version} keeps the schema that it was registered with; give the definition a new version to use the newer one"
     newer = [name for name, schema in sorted(wanted.items()) if row.reader_schemas.get(name, schema.id) != schema.id]
     return [_finding("S222", f"{name}: {what}", file) for name in newer]

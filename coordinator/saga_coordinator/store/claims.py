@@ -1,7 +1,8 @@
 """Which starts win: each request id once for ever, each business key once while it is held.
 
-Order keeps two batches from waiting for each other in a circle: first all request ids, then all keys, each sorted; then the take-overs
-of closed sagas' keys, sorted. An insert that meets a concurrent one waits for its transaction to end; the next statement sees the winner.
+Order keeps two batches from waiting for each other in a circle: first all request ids, then all
+keys, each sorted; then the take-overs of closed sagas' keys, sorted. An insert that meets a
+concurrent one waits for its transaction to end; the next statement sees the winner.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class Claims:
     async def _fresh(self, ordered: Sequence[StartClaim]) -> list[StartClaim]:
         """The claims whose request id nobody had."""
         bound = await self._requests(ordered)
-        # A request bound to this very saga was either made just now or by an attempt that did commit: then the saga exists.
+        # A request bound to this very saga was either made just now or by an attempt that did
+        # commit: then the saga exists.
         mine = [claim for claim in ordered if bound[_request(claim)][0] == claim.saga_id]
         started = await self._database.exists([claim.saga_id for claim in mine])
         return [claim for claim in mine if claim.saga_id not in started]

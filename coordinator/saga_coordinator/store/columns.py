@@ -1,6 +1,7 @@
 """Column types, text that every column takes, and the database's clock, once for both dialects.
 
-SQLite tables are STRICT, so only INTEGER, TEXT and BLOB may appear there; ids are 16-byte BLOBs, which sort as PostgreSQL's uuid does.
+SQLite tables are STRICT, so only INTEGER, TEXT and BLOB may appear there; ids are 16-byte BLOBs,
+which sort as PostgreSQL's uuid does.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Id(TypeDecorator[UUID]):
 
 
 def plain_uuid(value: Any) -> UUID:
-    """The standard library's UUID from what a driver returns (asyncpg has a class of its own, which JSON encoders refuse)."""
+    """The standard library's UUID from what a driver returns (asyncpg has a class of its own, which
+    JSON encoders refuse).
+    """
     return UUID(bytes=value if isinstance(value, bytes) else value.bytes)
 
 
@@ -51,7 +54,8 @@ Octets = LargeBinary()
 
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-"""PostgreSQL refuses U+0000 in any text, and neither database can write half of a surrogate pair."""
+"""PostgreSQL refuses U+0000 in any text, and neither database can write half of a surrogate pair.
+"""
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 

@@ -1,8 +1,9 @@
 """PostgreSQL connections of one process, handed out newest first.
 
-A batch takes a connection for some milliseconds, so this must cost little: what is free is kept here, checked out of SQLAlchemy's pool,
-together with the asyncpg connection inside. Newest first, because a connection that was just used has its statements prepared and its
-server process the tables in its caches: few of them do all the work, the others are there for peaks.
+A batch takes a connection for some milliseconds, so this must cost little: what is free is kept
+here, checked out of SQLAlchemy's pool, together with the asyncpg connection inside. Newest first,
+because a connection that was just used has its statements prepared and its server process the
+tables in its caches: few of them do all the work, the others are there for peaks.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ class Connections:
                 await _closed(connected.core)
             else:
                 if connected.core.in_transaction():
-                    # SQLAlchemy's notion of one: in autocommit there is none at the server, so this neither waits nor fails.
+                    # SQLAlchemy's notion of one: in autocommit there is none at the server, so this
+                    # neither waits nor fails.
                     await connected.core.rollback()
                 self._free.append(connected)
         finally:

@@ -28,7 +28,9 @@ def insert_ignoring(dialect: str, table: Table, values: Mapping[str, Any]) -> In
 
 
 def among(dialect: str, column: Column[Any], values: Collection[UUID] | Collection[int]) -> ColumnElement[bool]:
-    """`column IN values`; on PostgreSQL as one array, so that the text is the same for any number of them."""
+    """`column IN values`; on PostgreSQL as one array, so that the text is the same for any number
+    of them.
+    """
     if dialect == "postgresql":
         return column == any_(bindparam(None, list(values), type_=postgresql.ARRAY(column.type)))
     return column.in_(list(values))

@@ -1,4 +1,6 @@
-"""Drivers' errors by fate: everything a database says becomes a `StoreError`, and no message carries a value of a row (S17)."""
+"""Drivers' errors by fate: everything a database says becomes a `StoreError`, and no message
+carries a value of a row (S17).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ POOLER: Final = (
     "name PostgreSQL itself in SAGA_DATABASE_URL, the coordinator has a pool of its own"
 )
 _OF_THE_ROW: Final = ("22", "23", "54")
-"""PostgreSQL's classes: a value that is none, a constraint, a limit of the server (a key too long for its index)."""
+"""PostgreSQL's classes.
+
+A value that is none, a constraint, a limit of the server (a key too long for its index).
+"""
 _MESSAGE_CHARS: Final = 200
 
 DRIVER_ERRORS: Final = (

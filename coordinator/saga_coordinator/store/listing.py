@@ -1,4 +1,7 @@
-"""Lists of sagas and the figures of the gauges, both from `saga_listing`. Lists run newest first: saga ids begin with their time."""
+"""Lists of sagas and the figures of the gauges, both from `saga_listing`.
+
+Lists run newest first: saga ids begin with their time.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +146,9 @@ def oldest_of_each_shard() -> list[AnySelect]:
 
 
 def oldest_owed_span() -> AnySelect:
-    """When the oldest of the first owed transitions was committed: the sagas that began first stand first."""
+    """When the oldest of the first owed transitions was committed: the sagas that began first stand
+    first.
+    """
     d, j = schema.span_due, schema.journal
     first = select(d.c.saga_id, d.c.version).order_by(d.c.saga_id, d.c.version).limit(OWED_LOOKED_AT).subquery()
     return select(func.min(j.c.at)).join(first, (j.c.saga_id == first.c.saga_id) & (j.c.version == first.c.version))

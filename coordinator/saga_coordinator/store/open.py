@@ -19,7 +19,10 @@ POOL_SIZE: Final = 10
 
 
 def open_store(url: str, *, pool_size: int = POOL_SIZE) -> Store:
-    """The store at that address, not yet started. ValueError, in one line, for what is no address of one."""
+    """The store at that address, not yet started.
+
+    ValueError, in one line, for what is no address of one.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:

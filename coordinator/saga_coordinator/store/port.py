@@ -136,7 +136,9 @@ class Store(Protocol):
         ...
 
     async def has_journal(self, saga_id: UUID, version: int) -> bytes | None:
-        """Return the facts stored for this version, or None, under the saga's lock: see CommitUnknown."""
+        """Return the facts stored for this version, or None, under the saga's lock: see
+        CommitUnknown.
+        """
         ...
 
     async def meta(self) -> Meta:
@@ -265,7 +267,10 @@ class Store(Protocol):
         ...
 
     async def journals(self, ids: Collection[UUID]) -> dict[UUID, list[JournalRow]]:
-        """Return whole journals, in order of version. Long journals are read by pages: see `journal`."""
+        """Return whole journals, in order of version.
+
+        Long journals are read by pages: see `journal`.
+        """
         ...
 
     def projector_lock(self) -> AbstractAsyncContextManager[bool]:

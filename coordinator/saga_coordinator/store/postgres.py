@@ -1,8 +1,9 @@
 """The store on PostgreSQL.
 
-SQLAlchemy owns the connections (in autocommit, so that BEGIN and COMMIT are said here and nowhere else) and the statements that are not
-hot; hot ones go to the asyncpg connection inside. READ COMMITTED is enough: what is decided upon is locked first, and every count is
-checked. Shown by tests/contract/test_store*.py.
+SQLAlchemy owns the connections (in autocommit, so that BEGIN and COMMIT are said here and nowhere
+else) and the statements that are not hot; hot ones go to the asyncpg connection inside. READ
+COMMITTED is enough: what is decided upon is locked first, and every count is checked. Shown by
+tests/contract/test_store*.py.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ SESSION: Final = {
     "statement_timeout": "30s",
     "tcp_user_timeout": "20s",
     "jit": "off",
-    # A generic plan made while a table was empty must not become a scan of the full one (and planning each time costs more than
-    # running): every hot statement is an index look-up a row, so plans are kept and the alternatives ruled out.
+    # A generic plan made while a table was empty must not become a scan of the full one (and
+    # planning each time costs more than running): every hot statement is an index look-up a row, so
+    # plans are kept and the alternatives ruled out.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -176,7 +178,9 @@ class PostgresTransaction(SqlTransaction):
         await _end(self._connected, "ROLLBACK")
 
     async def commit(self) -> None:
-        """Commit; only what the server itself says it rolled back is a plain error, everything else leaves it open (CommitUnknown)."""
+        """Commit; only what the server itself says it rolled back is a plain error, everything else
+        leaves it open (CommitUnknown).
+        """
         try:
             done = await self._driver.execute("COMMIT")
         except asyncpg.PostgresError as error:
@@ -195,7 +199,10 @@ class PostgresTransaction(SqlTransaction):
 
 
 async def _end(connected: Connected, statement: str) -> None:
-    """Say the last word on a connection, or drop it: it never goes back to the pool in the middle of something."""
+    """Say the last word on a connection, or drop it.
+
+    It never goes back to the pool in the middle of something.
+    """
     if connected.driver.is_closed():
         return
     try:
@@ -228,6 +235,8 @@ def _engine(url: URL, pool_size: int) -> AsyncEngine:
 
 
 def _refuse_dead(connection: Any, _record: Any, _proxy: Any) -> None:
-    """After a restart of the server, connections that are known to be closed are replaced and not handed out."""
+    """After a restart of the server, connections that are known to be closed are replaced and not
+    handed out.
+    """
     if connection.driver_connection.is_closed():
         raise DisconnectionError

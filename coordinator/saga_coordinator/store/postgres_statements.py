@@ -17,8 +17,8 @@ from saga_coordinator.store.statements import INSERT_KEY, INSERT_REQUEST, Statem
 
 CLOCK: Final = f"SELECT {POSTGRES_CLOCK}"
 
-# Sagas in order of their id, so that two batches cannot wait for each other in a circle. The clock is read outside the locking
-# query, row by row: the last row's is later than the last lock.
+# Sagas in order of their id, so that two batches cannot wait for each other in a circle. The clock
+# is read outside the locking query, row by row: the last row's is later than the last lock.
 _LOCK: Final = (
     f"SELECT s.*, {POSTGRES_CLOCK} AS clock FROM (SELECT {', '.join(SAGA_COLUMNS)} FROM saga WHERE id = ANY($1::uuid[])"
     " ORDER BY id FOR NO KEY UPDATE{skip}) AS s"
@@ -29,8 +29,8 @@ LOCK_SKIPPING: Final = _LOCK.format(skip=" SKIP LOCKED")
 # After an ambiguous commit: wait for whoever holds the saga.
 LOCK_ONE: Final = "SELECT id FROM saga WHERE id = $1 FOR NO KEY UPDATE"
 
-# A saga that was being inserted has no row to lock yet. Its journal record's key has: this waits until that transaction has ended.
-# It is rolled back at once.
+# A saga that was being inserted has no row to lock yet. Its journal record's key has: this waits
+# until that transaction has ended. It is rolled back at once.
 PROBE_JOURNAL: Final = (
     "INSERT INTO journal (saga_id, version, at, kind, engine_rev, format, facts) VALUES ($1, $2, 0, 'probe', 1, 1, '')"
     " ON CONFLICT (saga_id, version) DO NOTHING"
@@ -44,7 +44,10 @@ _SHAPES: Final = 512
 
 @lru_cache(maxsize=_SHAPES)
 def folded(statements: tuple[Statement, ...]) -> str:
-    """Join statements to one text. `arguments` makes its arguments; its result is a row of counts."""
+    """Join statements to one text.
+
+    `arguments` makes its arguments; its result is a row of counts.
+    """
     parts: list[str] = []
     number = 0
     for position, statement in enumerate(statements):

@@ -1,4 +1,6 @@
-"""What both stores do alike outside transactions: reading, by SQLAlchemy Core, each statement in a transaction of its own."""
+"""What both stores do alike outside transactions: reading, by SQLAlchemy Core, each statement in a
+transaction of its own.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,8 @@ class SqlStore(ABC):
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        # A name is held by a process, not by a name: a restarted one must wait for, or be told apart from, its predecessor.
+        # A name is held by a process, not by a name: a restarted one must wait for, or be told
+        # apart from, its predecessor.
         self._token = secrets.token_hex(16)
 
     @abstractmethod

@@ -16,19 +16,31 @@ from saga_schemas.record_class import record
 
 
 class StoreError(Exception):
-    """The database did not do as asked; the transaction had no effect. Trying again later may work."""
+    """The database did not do as asked; the transaction had no effect.
+
+    Trying again later may work.
+    """
 
 
 class CommitUnknown(StoreError):
-    """The connection failed while committing: nobody knows yet whether the transaction took effect. Ask `has_journal`."""
+    """The connection failed while committing: nobody knows yet whether the transaction took effect.
+
+    Ask `has_journal`.
+    """
 
 
 class CountMismatch(StoreError):
-    """A statement touched another number of rows than it must: a bug or rows edited by hand. The transaction was rolled back."""
+    """A statement touched another number of rows than it must: a bug or rows edited by hand.
+
+    The transaction was rolled back.
+    """
 
 
 class BadRow(StoreError):
-    """A row is not one this release writes or reads: a bug, or rows edited by hand. The message names table, column and key."""
+    """A row is not one this release writes or reads: a bug, or rows edited by hand.
+
+    The message names table, column and key.
+    """
 
 
 class StoreBusy(Exception):
@@ -36,7 +48,10 @@ class StoreBusy(Exception):
 
 
 class SchemaTooOld(Exception):
-    """The database's schema is older or newer than this release; the message names the command that mends it."""
+    """The database's schema is older or newer than this release.
+
+    The message names the command that mends it.
+    """
 
 
 class SchemaCollision(StoreError):
@@ -102,7 +117,10 @@ class JournalRow:
 
 @record
 class OutboxRow:
-    """A pointer to one message inside a journal record. `id` is made by the writer (UUIDv7) and known before the commit."""
+    """A pointer to one message inside a journal record.
+
+    `id` is made by the writer (UUIDv7) and known before the commit.
+    """
 
     id: UUID
     shard: int
@@ -169,7 +187,11 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """Move one position. Refused (False) when the stored next_offset is not `from_offset`... unless the topic was replaced (`restart`)."""
+    """Move one position.
+
+    Refused (False) when the stored next_offset is not `from_offset`... unless the topic was
+    replaced (`restart`).
+    """
 
     topic: str
     partition: int
@@ -199,7 +221,10 @@ class StartClaim:
 
 @dataclass(frozen=True, slots=True)
 class LockFirst:
-    """Sagas that a transaction locks before its body begins, as `lock_sagas` does. None at all is a good number of them."""
+    """Sagas that a transaction locks before its body begins, as `lock_sagas` does.
+
+    None at all is a good number of them.
+    """
 
     ids: Collection[UUID]
     wait: bool
@@ -207,7 +232,10 @@ class LockFirst:
 
 @dataclass(frozen=True, slots=True)
 class ClaimFirst:
-    """Starts that a transaction claims before its body begins, as `claim_starts` does. None at all is a good number of them."""
+    """Starts that a transaction claims before its body begins, as `claim_starts` does.
+
+    None at all is a good number of them.
+    """
 
     claims: Sequence[StartClaim]
     replace_closed: Collection[UUID] = ()
@@ -218,14 +246,20 @@ First = LockFirst | ClaimFirst
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimResult:
-    """What became of a StartClaim. Exactly one of: both claims fresh (won), the request was known, the key is held."""
+    """What became of a StartClaim.
+
+    Exactly one of: both claims fresh (won), the request was known, the key is held.
+    """
 
     won: bool
     request_saga: UUID | None = None
     """Set when the request id was known before: the saga it started."""
     request_hash: bytes | None = None
     key_saga: UUID | None = None
-    """Set when the request is fresh but the key is held: by this saga. The request id is then bound to that saga."""
+    """Set when the request is fresh but the key is held: by this saga.
+
+    The request id is then bound to that saga.
+    """
     key_closed: bool = False
     """The saga that holds the key is finished."""
 

@@ -1,6 +1,8 @@
-"""The database's schema revision: checked at start, brought up by Alembic from migrations that come with the package.
+"""The database's schema revision: checked at start, brought up by Alembic from migrations that come
+with the package.
 
-Migrations run in one transaction, under a lock that makes a second upgrade wait and then find nothing to do.
+Migrations run in one transaction, under a lock that makes a second upgrade wait and then find
+nothing to do.
 """
 
 from __future__ import annotations
@@ -90,7 +92,9 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _identify(connection: Connection) -> None:
-    """Give a new database its own random id and, where the store is the only place for it, its token key."""
+    """Give a new database its own random id and, where the store is the only place for it, its
+    token key.
+    """
     key = None if connection.dialect.name == "postgresql" else secrets.token_bytes(_TOKEN_KEY_BYTES)
     new = {"id": 1, "cluster_id": str(uuid.uuid4()), "incarnation": 1, "feature_level": schema.FEATURE_LEVEL, "token_key": key}
     connection.execute(insert_ignoring(connection.dialect.name, schema.meta, new))

@@ -1,4 +1,7 @@
-"""Rows of the database as the port's dataclasses. A row that cannot be one becomes `BadRow`, which names table and key."""
+"""Rows of the database as the port's dataclasses.
+
+A row that cannot be one becomes `BadRow`, which names table and key.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,9 @@ JOURNAL_COLUMNS: Final = tuple(map(column_of, JOURNAL_FIELDS))
 
 
 def read(make: Callable[[Sequence[Any]], Made], row: Sequence[Any], table: str) -> Made:
-    """`make(row)`; what the row cannot hold is reported with its table and first column, never with its contents (S17)."""
+    """`make(row)`; what the row cannot hold is reported with its table and first column, never with
+    its contents (S17).
+    """
     try:
         return make(row)
     except (ValueError, TypeError, AttributeError, KeyError) as error:

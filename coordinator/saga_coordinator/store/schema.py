@@ -41,7 +41,8 @@ metadata = MetaData(
 )
 
 _BUSY: Final = {
-    # Small tables whose rows come and go thousands of times a minute: vacuum by count, not by share, and without pauses.
+    # Small tables whose rows come and go thousands of times a minute: vacuum by count, not by
+    # share, and without pauses.
     "autovacuum_vacuum_scale_factor": 0,
     "autovacuum_vacuum_threshold": 2000,
     "autovacuum_vacuum_insert_scale_factor": 0,
@@ -80,7 +81,8 @@ def _octets(name: str, *, nullable: bool = False) -> Column[Any]:
 
 
 def _table(name: str, *items: Any, fill: int | None = None, busy: bool = False, by_key: bool = False) -> Table:
-    """`fill`: room on each page for the next versions of its rows. `by_key`: SQLite keeps the row in the key's tree, not beside it."""
+    # fill: room on each page for the next versions of its rows.
+    # by_key: SQLite keeps the row in the key's tree, not beside it.
     storage: dict[str, int] = ({"fillfactor": fill} if fill else {}) | (_BUSY if busy else {})
     return Table(name, metadata, *items, postgresql_with=storage, sqlite_strict=True, sqlite_with_rowid=not by_key)
 
@@ -179,7 +181,6 @@ saga_key_former = _table(
     by_key=True,
 )
 
-# Serves `claim_starts`: a request id starts one saga, once for ever.
 start_request = _table(
     "start_request",
     _words("tenant"),
@@ -276,7 +277,6 @@ attention = _table(
     by_key=True,
 )
 
-# Serves `control`: values that operators and coordinators set for all instances.
 control = _table(
     "control",
     _words("scope"),
@@ -294,7 +294,6 @@ span_due = _table(
     "span_due", _id("saga_id"), _number("version"), PrimaryKeyConstraint("saga_id", "version"), busy=True, by_key=True
 )
 
-# Written only; read by hand after a restore.
 orphan_reply = _table(
     "orphan_reply",
     _id(),
@@ -308,7 +307,8 @@ orphan_reply = _table(
     PrimaryKeyConstraint("id"),
 )
 
-# Serves `dead_letters`, `dead_letters_of` and `unread_replies`, by its key: ids begin with their time.
+# Serves `dead_letters`, `dead_letters_of` and `unread_replies`, by its key: ids begin with their
+# time.
 dead_letter = _table(
     "dead_letter",
     _id(),
@@ -328,7 +328,6 @@ dead_letter = _table(
 # Serves the relay to the dead-letter topic.
 Index("dead_letter_unrelayed", dead_letter.c.id, **_where("NOT relayed"))
 
-# Written only; read by hand.
 audit = _table(
     "audit",
     Column("id", Number, Identity(), primary_key=True),
@@ -340,7 +339,7 @@ audit = _table(
     _number("at"),
 )
 
-# What lists show and filter by; written with the saga, at its start, at changes of phase or attention, and at its end.
+# What lists show and filter by. Written when a saga starts, ends, or changes phase or attention.
 saga_listing = _table(
     "saga_listing",
     _words("tenant"),
@@ -360,7 +359,8 @@ saga_listing = _table(
     by_key=True,
 )
 _LISTED = saga_listing.c
-# Serves lists of one open phase, the gauge of sagas by phase, and which definitions open sagas are pinned to.
+# Serves lists of one open phase, the gauge of sagas by phase, and which definitions open sagas are
+# pinned to.
 Index(
     "saga_listing_open",
     _LISTED.tenant,
@@ -388,7 +388,6 @@ schema = _table(
     CheckConstraint("version >= 1", name="version"),
 )
 
-# Serves `claim_instance`: one live process for each name.
 instance = _table(
     "instance",
     _words("name"),

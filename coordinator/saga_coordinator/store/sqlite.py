@@ -1,7 +1,8 @@
 """The store on SQLite: one process, one writing connection, WAL, every commit synced.
 
-The process is kept alone by an operating-system lock on a file beside the database, which a kill -9 frees. Writers take turns at one
-connection, each in BEGIN IMMEDIATE, so a saga that exists can always be locked; readers have connections of their own.
+The process is kept alone by an operating-system lock on a file beside the database, which a kill -9
+frees. Writers take turns at one connection, each in BEGIN IMMEDIATE, so a saga that exists can
+always be locked; readers have connections of their own.
 """
 
 from __future__ import annotations
@@ -207,7 +208,9 @@ class SqliteTransaction(SqlTransaction):
         return True
 
     async def _hop(self, talk: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        """Run several statements in the connection's thread at once: a hop to it and back costs more than a statement."""
+        """Run several statements in the connection's thread at once: a hop to it and back costs
+        more than a statement.
+        """
         with translated():
             try:
                 return cast(Answer, await self._driver._execute(talk, self._driver._conn))  # type: ignore[no-untyped-call]
@@ -232,7 +235,10 @@ def _values(write: Write) -> list[tuple[Any, ...]]:
 
 
 def lock_file(path: Path) -> int:
-    """The lock that keeps other processes away, as an open file; StoreBusy when another has it. Closing frees it, and so does dying."""
+    """The lock that keeps other processes away, as an open file; StoreBusy when another has it.
+
+    Closing frees it, and so does dying.
+    """
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

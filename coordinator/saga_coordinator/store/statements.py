@@ -1,9 +1,9 @@
 """The statements that every batch runs: one text each, for both databases.
 
-A statement writes a set of rows. `{rows}` stands for its input rows, which the text reads as a table
-`i`. PostgreSQL receives all rows at once, one array a column, and several statements in one round
-trip (`postgres_statements.py`). SQLite runs the text once for each row. The store counts the rows
-that a statement touches. The count must equal the number of input rows, unless `exact` is off.
+A statement writes a set of rows. `{rows}` stands for its input rows, which the text reads as a
+table `i`. PostgreSQL receives all rows at once, one array a column, and several statements in one
+round trip (`postgres_statements.py`). SQLite runs the text once for each row. The store counts the
+rows that a statement touches. The count must equal the number of input rows, unless `exact` is off.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ DELETE_WAKEUP: Final = Statement(
 # Transitions whose spans are to be exported.
 INSERT_SPAN_DUE: Final = _insert("span_due", "saga_id, version")
 
-# Transitions whose spans a collector has acknowledged. Another instance may have deleted them first.
+# Transitions whose spans a collector has acknowledged. Another instance may have deleted them
+# first.
 DELETE_SPANS_DUE: Final = Statement(
     "span_due",
     "DELETE FROM span_due WHERE (saga_id, version) IN (SELECT i.saga_id, i.version FROM {rows})",
@@ -137,7 +138,8 @@ ADD_ATTENTION: Final = _insert(
     "ON CONFLICT (saga_id, step, reason) DO UPDATE SET note = excluded.note",
 )
 
-# A new saga's line in the lists, with its definition's name. An unknown definition is a wrong count.
+# A new saga's line in the lists, with its definition's name. An unknown definition is a wrong
+# count.
 INSERT_LISTING: Final = Statement(
     "saga_listing",
     "INSERT INTO saga_listing (tenant, saga_id, definition_name, definition_version, business_key, trace_id, started_at, phase,"
@@ -203,7 +205,8 @@ INSERT_REQUEST: Final = _insert(
     exact=False,
 )
 
-# Business keys, each held by the saga that is started with it. In order of the key, as requests are.
+# Business keys, each held by the saga that is started with it. In order of the key, as requests
+# are.
 INSERT_KEY: Final = _insert(
     "saga_key",
     "tenant, business_key, definition_name, saga_id",

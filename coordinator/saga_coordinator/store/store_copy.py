@@ -1,8 +1,9 @@
-"""A whole store copied into an empty one, of either kind: what moves an installation from SQLite to PostgreSQL, open sagas included.
+"""A whole store copied into an empty one, of either kind: what moves an installation from SQLite to
+PostgreSQL, open sagas included.
 
-The source is read in one transaction while nobody serves it, the target is written in one, and that is committed only when every table has
-as many rows as it was read to have: whatever fails, the target is as empty as before. Types are SQLAlchemy's to convert, by the tables of
-`schema.py`.
+The source is read in one transaction while nobody serves it, the target is written in one, and that
+is committed only when every table has as many rows as it was read to have: whatever fails, the
+target is as empty as before. Types are SQLAlchemy's to convert, by the tables of `schema.py`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ class Copied:
     rows: Mapping[str, int]
     """By table."""
     token_key: bytes | None
-    """The key that the source was made with, where the target cannot hold it: it must be given as a setting."""
+    """The key that the source was made with, where the target cannot hold it.
+
+    It must be given as a setting.
+    """
 
 
 async def copy_store(source: str, target: str, progress: Progress = lambda table, done, total: None) -> Copied:
@@ -119,7 +123,10 @@ async def _copy_meta(reading: AsyncConnection, writing: AsyncConnection) -> byte
 
 
 async def _go_on_counting(writing: AsyncConnection) -> None:
-    """Rows with made numbers were given theirs: the next one made must be a new one. SQLite sees to it itself."""
+    """Rows with made numbers were given theirs: the next one made must be a new one.
+
+    SQLite sees to it itself.
+    """
     if writing.dialect.name != "postgresql":
         return
     for table in (schema.definition, schema.audit):
@@ -133,7 +140,10 @@ async def _go_on_counting(writing: AsyncConnection) -> None:
 
 @asynccontextmanager
 async def _alone(url: URL, which: str) -> AsyncIterator[AsyncConnection]:
-    """A connection in one transaction that sees one state; refused while a coordinator has the database open."""
+    """A connection in one transaction that sees one state.
+
+    Refused while a coordinator has the database open.
+    """
     with _file_locked(url):
         engine = _engine(url)
         try:

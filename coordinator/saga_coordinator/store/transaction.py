@@ -1,7 +1,9 @@
-"""What a transaction does alike on both databases: it collects hot writes and sends them together, and it counts what they touched.
+"""What a transaction does alike on both databases: it collects hot writes and sends them together,
+and it counts what they touched.
 
-Writes wait in `_pending` until something must be read, the position is moved or the transaction ends: a usual batch is then one
-statement. So a wrong count may show only there; the transaction is rolled back either way.
+Writes wait in `_pending` until something must be read, the position is moved or the transaction
+ends: a usual batch is then one statement. So a wrong count may show only there; the transaction is
+rolled back either way.
 """
 
 from __future__ import annotations
@@ -71,7 +73,10 @@ class SqlTransaction(ABC):
         return self._claimed
 
     async def open(self, first: First | None) -> None:
-        """Take what it begins with. Whatever that was, and if it was nothing at all: the transaction has its time from here on."""
+        """Take what it begins with.
+
+        Whatever that was, and if it was nothing at all: the transaction has its time from here on.
+        """
         match first:
             case LockFirst():
                 await self.lock_sagas(first.ids, wait=first.wait)
@@ -91,7 +96,10 @@ class SqlTransaction(ABC):
 
     @abstractmethod
     async def run_claim(self, requests: Write, keys: Write) -> tuple[int, int]:
-        """Insert requests, then, if all were new, keys; refresh `now`. How many of each were new."""
+        """Insert requests, then, if all were new, keys; refresh `now`.
+
+        How many of each were new.
+        """
 
     @abstractmethod
     async def refresh_clock(self) -> None: ...
@@ -103,12 +111,18 @@ class SqlTransaction(ABC):
             await self.counted(writes)
 
     async def settled(self, table: str) -> None:
-        """Before reading that table: send what waits if it writes there. All else may go on waiting."""
+        """Before reading that table: send what waits if it writes there.
+
+        All else may go on waiting.
+        """
         if any(write.statement.table == table for write in self._pending):
             await self.flush()
 
     async def finish(self) -> None:
-        """The last word before the commit. What failed once is never committed, even if the caller went on."""
+        """The last word before the commit.
+
+        What failed once is never committed, even if the caller went on.
+        """
         await self.flush()
         if self._failed:
             raise StoreError("the transaction had failed before its end, and was rolled back")
@@ -218,7 +232,8 @@ class SqlTransaction(ABC):
         moves = [one for one in ordered if not one.restart]
         if not moves:
             return True
-        # The same statement as the writes that wait. It is their first, so that the rows of positions are locked before any other.
+        # The same statement as the writes that wait. It is their first, so that the rows of
+        # positions are locked before any other.
         if any(write.statement.table == "consumed" for write in self._pending):
             await self.flush()
         pending, self._pending = self._pending, []
@@ -265,7 +280,8 @@ class SqlTransaction(ABC):
     async def add_schemas(self, rows: Sequence[tuple[int, str, bytes]]) -> None:
         t = schema.schema
         for id, subject, document in rows:
-            # The number is made in the statement: two writers of one subject collide on the key instead of sharing a version.
+            # The number is made in the statement: two writers of one subject collide on the key
+            # instead of sharing a version.
             number = select(func.coalesce(func.max(t.c.version), 0) + 1).where(t.c.subject == subject).scalar_subquery()
             new = {"id": id, "subject": subject, "document": document, "version": number}
             await self.execute(insert_or(self._dialect, t, new).on_conflict_do_nothing(index_elements=["id"]))

@@ -68,7 +68,9 @@ class Transaction(Protocol):
     async def save(
         self, writes: Sequence[SagaWrite], *, acked: Collection[tuple[int, UUID]] = (), advances: Sequence[Advance] = ()
     ) -> bool:
-        """Write all that a batch changes, in as few statements as can be; every row count is checked.
+        """Write all that a batch changes, in as few statements as can be.
+
+        Every row count is checked.
 
         Sagas, journal, outbox, wake-ups, attention, listing, span_due and inbox are inserted or
         updated. Of a saga's row change version, phase, incarnation, engine_rev, state_format,
@@ -90,7 +92,10 @@ class Transaction(Protocol):
         ...
 
     async def journal_facts(self, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], JournalRow]:
-        """Return the journal records of these (saga id, version); a record that is absent is left out."""
+        """Return the journal records of these (saga id, version).
+
+        A record that is absent is left out.
+        """
         ...
 
     async def put_inbox(self, events: Sequence[InboxEvent]) -> None:
@@ -205,7 +210,10 @@ class Transaction(Protocol):
         ...
 
     async def activate(self, tenant: str, name: str, version: int) -> bool:
-        """Make a version the only active one of its name. Return False when there is no such version."""
+        """Make a version the only active one of its name.
+
+        Return False when there is no such version.
+        """
         ...
 
     async def bind_to_kafka(self, kafka_cluster_id: str) -> bool:

@@ -1,6 +1,7 @@
 """From what a batch changes (`SagaWrite`) to the hot statements that write it.
 
-Nothing here talks to a database. Statements of one group touch different rows and may run as one; groups run in order.
+Nothing here talks to a database. Statements of one group touch different rows and may run as one;
+groups run in order.
 """
 
 from __future__ import annotations
