@@ -65,14 +65,14 @@ class Client:
 
     def get(self, path: str, query: Mapping[str, object] | None = None, *, wait_s: int = 0) -> Json:
         """GET; `wait_s` lets the coordinator hold the answer back that long. What is None in the query is left out."""
-        asked = {name: value for name, value in (query or {}).items() if value is not None}
+        present = {name: value for name, value in (query or {}).items() if value is not None}
         if wait_s:
-            asked["wait_s"] = wait_s
-        return self._answer("GET", path, params=asked, timeout=READ_TIMEOUT_S + wait_s, again=True)[1]
+            present["wait_s"] = wait_s
+        return self._answer("GET", path, params=present, timeout=READ_TIMEOUT_S + wait_s, retry=True)[1]
 
-    def post(self, path: str, body: object, *, headers: Mapping[str, str] | None = None, again: bool = False) -> tuple[int, Json]:
+    def post(self, path: str, body: object, *, headers: Mapping[str, str] | None = None, retry: bool = False) -> tuple[int, Json]:
         """POST; status and answer."""
-        return self._answer("POST", path, json=body, headers=headers, again=again)
+        return self._answer("POST", path, json=body, headers=headers, retry=retry)
 
     def pages(self, path: str, *, limit: int, **query: object) -> Iterator[Json]:
         """Items of a paged list, at most `limit`."""
@@ -155,12 +155,12 @@ class Client:
             trace = self.get(path, {"after": trace["next"]})
         return {**trace, "spans": spans + trace["spans"]}
 
-    def _answer(self, method: str, path: str, *, again: bool, **request: Any) -> tuple[int, Json]:
+    def _answer(self, method: str, path: str, *, retry: bool, **request: Any) -> tuple[int, Json]:
         try:
             response = self._http.request(method, path, **request)
         except httpx.TransportError as error:
-            if again and not isinstance(error, httpx.ConnectError | httpx.TimeoutException):
-                return self._answer(method, path, again=False, **request)
+            if retry and not isinstance(error, httpx.ConnectError | httpx.TimeoutException):
+                return self._answer(method, path, retry=False, **request)
             raise self._unreachable(error) from None
         return response.status_code, self._read(response)
 
@@ -179,8 +179,8 @@ class Client:
         except ValueError:
             body = None
         if not isinstance(body, dict) or response.is_redirect:
-            said = f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})"
-            raise CommandFailed(said, ExitCode.NO_SERVER)
+            message = f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})"
+            raise CommandFailed(message, ExitCode.NO_SERVER)
         if response.is_success:
             return body
         raise _refusal(response.status_code, body)
@@ -202,13 +202,13 @@ def segment(text: str) -> str:
 def _refusal(status: int, problem: Json) -> CommandFailed:
     """A problem document: one line, then its findings, fields or reasons, one a line."""
     code = str(problem.get("code") or status)
-    said = str(problem.get("detail") or problem.get("title") or "refused")
-    lines = [_printable(f"{code}: {said}{'; try again later' if status == 503 else ''}")]
+    message = str(problem.get("detail") or problem.get("title") or "refused")
+    lines = [_printable(f"{code}: {message}{'; try again later' if status == 503 else ''}")]
     lines += [finding_line(finding) for finding in problem.get("findings") or ()]
     lines += [_printable(f"  {wrong.get('said') or _expected(wrong)}") for wrong in problem.get("errors") or ()]
     lines += [_printable(f"  {reason}") for reason in problem.get("reasons") or ()]
     field, expected = problem.get("field"), problem.get("expected")
-    if len(lines) == 1 and field and expected and str(expected) not in said:
+    if len(lines) == 1 and field and expected and str(expected) not in message:
         lines[0] += _printable(f" ({field}: expected {expected})")
     exit_code = ExitCode.FINDINGS if code in _FINDINGS else _CODE_BY_STATUS.get(status, ExitCode.NO_SERVER)
     return CommandFailed("\n".join(lines), exit_code)

@@ -14,7 +14,7 @@ import typer
 
 from saga_cli.client import actor
 from saga_cli.exits import CommandFailed, ExitCode
-from saga_cli.loading import loaded
+from saga_cli.object_loader import load_object
 from saga_coordinator.definitions import Document, LintResult, Saga, lint, records_reached
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import SchemaRefused
@@ -33,7 +33,7 @@ class DefinitionSource:
     """A file's bytes, or what the module's object is."""
     catalog: Catalog
 
-    def linted(self) -> LintResult:
+    def lint(self) -> LintResult:
         """Everything that is wrong with it."""
         if isinstance(self.content, Saga):
             return self.content.lint(self.catalog)
@@ -41,7 +41,7 @@ class DefinitionSource:
 
     def document(self) -> Document:
         """The canonical document. CommandFailed with the findings when there is an error."""
-        result = self.linted()
+        result = self.lint()
         if result.document is None:
             raise CommandFailed("\n".join([f"{self.name} has findings:", *map(str, result.findings)]), ExitCode.FINDINGS)
         return result.document
@@ -51,7 +51,7 @@ def source_of(given: str, schemas: Path | None) -> DefinitionSource:
     """The file or the object that `given` names. BadParameter when there is none, CommandFailed when its schemas are refused."""
     path = Path(given)
     if _OBJECT.fullmatch(given) and not path.exists():
-        saga = loaded(given, Saga, example="shop.sagas:order")
+        saga = load_object(given, Saga, example="shop.sagas:order")
         module = sys.modules[given.partition(":")[0]].__file__
         return DefinitionSource(name=given, content=saga, catalog=_catalog(Path(module or given).parent, schemas))
     try:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from saga_cli.exits import CommandFailed, ExitCode
-from saga_cli.legible import degrade_output
+from saga_cli.output_encoding import replace_unencodable
 
 _NEEDED = ("typer", "rich", "httpx")
 _SERVER_PACKAGES = frozenset(
@@ -22,7 +22,7 @@ _SERVER_PACKAGES = frozenset(
 
 def run() -> None:
     """The entry point."""
-    degrade_output()
+    replace_unencodable()
     sys.exit(main(sys.argv[1:]))
 
 
@@ -30,22 +30,22 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        return _told(
+        return _report(
             f"the command line needs {', '.join(missing)}: pip install 'saga-coordinator[server]'", ExitCode.CONFIGURATION
         )
     try:
-        return _dispatched(arguments)
+        return _dispatch(arguments)
     except CommandFailed as failed:
-        return _told(str(failed), failed.code)
+        return _report(str(failed), failed.code)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:
         if os.environ.get("SAGA_DEBUG") == "1":
             raise
-        return _told(*_explained(error))
+        return _report(*_explain(error))
 
 
-def _dispatched(arguments: Sequence[str]) -> int:
+def _dispatch(arguments: Sequence[str]) -> int:
     import typer
 
     from saga_cli.application import application
@@ -58,7 +58,7 @@ def _dispatched(arguments: Sequence[str]) -> int:
     except Exception as error:
         if not _is_usage(error):
             raise
-        return _told(_usage(error), ExitCode.USAGE)
+        return _report(_usage_message(error), ExitCode.USAGE)
     return result if isinstance(result, int) else ExitCode.OK
 
 
@@ -67,7 +67,7 @@ def _is_usage(error: Exception) -> bool:
     return any(kind.__name__ == "ClickException" for kind in type(error).__mro__)
 
 
-def _usage(error: Exception) -> str:
+def _usage_message(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "saga"
     if type(error).__name__ == "NoArgsIsHelpError":
@@ -76,7 +76,7 @@ def _usage(error: Exception) -> str:
     return f"{said.rstrip('.')}; see `{path} --help`"
 
 
-def _explained(error: Exception) -> tuple[str, ExitCode]:
+def _explain(error: Exception) -> tuple[str, ExitCode]:
     """Errors by fate; what is left is a bug, told in one line all the same."""
     from saga_cli.dev.process import ServiceFailed
     from saga_messaging.errors import ConfigurationError
@@ -88,7 +88,7 @@ def _explained(error: Exception) -> tuple[str, ExitCode]:
         return str(error), ExitCode.CONFIGURATION
     if isinstance(error, ServiceFailed):
         return str(error), ExitCode.NO_SERVER
-    if (code := _of_the_parts(error)) is not None:
+    if (code := _exit_code_of_part(error)) is not None:
         return str(error), code
     if isinstance(error, ModuleNotFoundError) and (extra := _extra_of((error.name or "").partition(".")[0])):
         return f"{error.name} is missing: pip install 'saga-coordinator[{extra}]'", ExitCode.CONFIGURATION
@@ -98,7 +98,7 @@ def _explained(error: Exception) -> tuple[str, ExitCode]:
     return f"{type(error).__name__}: {' '.join(str(error).split())}  (a bug; SAGA_DEBUG=1 shows where)", ExitCode.FINDINGS
 
 
-def _of_the_parts(error: Exception) -> ExitCode | None:
+def _exit_code_of_part(error: Exception) -> ExitCode | None:
     """What store and broker say no with; asked only of parts that are loaded."""
     store, broker = sys.modules.get("saga_coordinator.store.port"), sys.modules.get("saga_messaging.broker")
     if store is not None and isinstance(error, store.SchemaTooOld | store.StoreBusy):
@@ -124,7 +124,7 @@ def _extra_of(package: str) -> str | None:
     return "server" if package in _SERVER_PACKAGES else None
 
 
-def _told(message: str, code: ExitCode) -> int:
+def _report(message: str, code: ExitCode) -> int:
     print(f"saga: {message}", file=sys.stderr)
     return code
 

@@ -25,12 +25,12 @@ from saga_coordinator.traces.exporter_errors import ExporterErrors
 
 EXPORT_TIMEOUT_S: Final = 5.0
 """For one try at a batch, with the exporter's own repetitions."""
-KEEP_S: Final = 30.0
+BATCH_LIMIT_S: Final = 30.0
 """A batch that nobody takes for so long is dropped; the next ones wait behind it, as many as the queue holds."""
-_AGAIN_S: Final = 1.0
+_RETRY_S: Final = 1.0
 STOP_LIMIT_S: Final = 2.0
 """What a stop may take for the spans that have not left yet."""
-_EVERY_MS: Final = 1_000.0
+_SCHEDULE_DELAY_MS: Final = 1_000.0
 _PROCESS: Final = ("process.pid", "process.executable.name", "process.runtime.name", "process.runtime.version")
 """Not the command line: it may hold what is nobody's business."""
 _QUEUE_LOGGER: Final = "opentelemetry.sdk._shared_internal"
@@ -41,14 +41,14 @@ _LOG: Final = logging.getLogger("saga_cli.participant_spans")
 class ParticipantSpans:
     """The SDK of one participant. The sampler obeys the saga's decision, unless OTEL_TRACES_SAMPLER says otherwise."""
 
-    def __init__(self, name: str, otlp: Otlp, *, alone: bool = True) -> None:
-        """`alone`: the process is this participant's, so the environment may name the service (OTEL_SERVICE_NAME)."""
-        self._complaints = ExporterErrors("traces", "span")
+    def __init__(self, name: str, otlp: Otlp, *, own_process: bool = True) -> None:
+        """`own_process`: the process is this participant's, so the environment may name the service (OTEL_SERVICE_NAME)."""
+        self._errors = ExporterErrors("traces", "span")
         exporter = span_exporter(otlp.endpoint, otlp.protocol, EXPORT_TIMEOUT_S)
-        self._exporter = _Exporter(exporter, otlp.endpoint, self._complaints)
-        every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EVERY_MS
-        self.provider = TracerProvider(resource=_resource(name, alone), shutdown_on_exit=False)
-        self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=every_ms))
+        self._exporter = _Exporter(exporter, otlp.endpoint, self._errors)
+        schedule_delay_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _SCHEDULE_DELAY_MS
+        self.provider = TracerProvider(resource=_resource(name, own_process), shutdown_on_exit=False)
+        self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=schedule_delay_ms))
 
     def flush(self, limit_s: float) -> bool:
         """Send what has ended; whether the collector took it within the limit. Blocks."""
@@ -59,7 +59,7 @@ class ParticipantSpans:
         if not _within(STOP_LIMIT_S, self.provider.shutdown):
             self._exporter.shutdown()  # ends a repetition that waits, and a call by gRPC
             _LOG.warning("ended before the collector at %s had taken all spans", self._exporter.endpoint)
-        self._complaints.close()
+        self._errors.close()
 
 
 @contextmanager
@@ -80,10 +80,10 @@ def exporting(name: str, otlp: Otlp) -> Iterator[None]:
 class _Exporter(SpanExporter):
     """Another one, which says once an outage what it cannot deliver."""
 
-    def __init__(self, inner: SpanExporter, endpoint: str, complaints: ExporterErrors) -> None:
+    def __init__(self, inner: SpanExporter, endpoint: str, errors: ExporterErrors) -> None:
         self.endpoint = endpoint
         self._inner = inner
-        self._complaints = complaints
+        self._errors = errors
         self._away = False
         self._dropped = 0
         self._closed = threading.Event()
@@ -95,12 +95,14 @@ class _Exporter(SpanExporter):
         return self._dropped > 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        until = time.monotonic() + KEEP_S
-        while (why := self._refusal(spans)) is not None:
+        give_up_at = time.monotonic() + BATCH_LIMIT_S
+        while (reason := self._export_error(spans)) is not None:
             if not self._away and not self._closed.is_set():
-                _LOG.warning("spans do not reach the collector at %s, and are dropped when too many wait: %s", self.endpoint, why)
+                _LOG.warning(
+                    "spans do not reach the collector at %s, and are dropped when too many wait: %s", self.endpoint, reason
+                )
                 self._away = True
-            if self._closed.wait(_AGAIN_S) or time.monotonic() > until:
+            if self._closed.wait(_RETRY_S) or time.monotonic() > give_up_at:
                 self._dropped += len(spans)
                 return SpanExportResult.FAILURE
         if self._away:
@@ -108,15 +110,15 @@ class _Exporter(SpanExporter):
         self._away, self._dropped = False, 0
         return SpanExportResult.SUCCESS
 
-    def _refusal(self, spans: Sequence[ReadableSpan]) -> str | None:
-        """One try; why it failed."""
+    def _export_error(self, spans: Sequence[ReadableSpan]) -> str | None:
+        """Try once. Returns why it failed, or None."""
         if self._closed.is_set():
             return "it is over"
         try:
             result = self._inner.export(spans)
         except Exception as error:  # they answer by their result, but who knows what lies below them
             return f"{type(error).__name__}: {error}"
-        return None if result is SpanExportResult.SUCCESS else self._complaints.last
+        return None if result is SpanExportResult.SUCCESS else self._errors.last
 
     def shutdown(self) -> None:
         """Also from another thread, while a batch is on its way."""
@@ -125,10 +127,10 @@ class _Exporter(SpanExporter):
             self._inner.shutdown()
 
 
-def _resource(name: str, alone: bool) -> Resource:
+def _resource(name: str, own_process: bool) -> Resource:
     process = ProcessResourceDetector().detect().attributes
     own = Resource({"service.name": name, **{key: process[key] for key in _PROCESS if key in process}})
-    named = OTELResourceDetector().detect() if alone else Resource.get_empty()
+    named = OTELResourceDetector().detect() if own_process else Resource.get_empty()
     return Resource.create().merge(own).merge(named)
 
 

@@ -12,7 +12,7 @@ from saga_cli.commands.groups import HELP_OPTIONS, Output, examples, group
 from saga_cli.output import Format
 
 if TYPE_CHECKING:
-    from saga_cli.dev.lifetime import Lifetime
+    from saga_cli.dev.local_server import LocalServer
 
 _KAFKA_PORT, _POSTGRES_PORT = 9092, 5432
 _COORDINATOR = "coordinator"
@@ -49,21 +49,21 @@ def kafka(
     output: Output = Format.TABLE,
 ) -> None:
     """Run an Apache Kafka of one broker until Ctrl-C. The first time it fetches its jars."""
+    from saga_cli.dev.data_directory import kafka_port, kafka_uses, wait_until_unused
     from saga_cli.dev.kafka import KafkaService
-    from saga_cli.dev.predecessor import kafka_holds, kafka_port, wait_until_gone
 
-    former = None
+    last_port = None
     if data is not None:
-        wait_until_gone(data, kafka_holds)
-        former = kafka_port(data)
-    with KafkaService(_absolute(data), port=_port(port, former or _KAFKA_PORT)) as service:
-        _say(
+        wait_until_unused(data, kafka_uses)
+        last_port = kafka_port(data)
+    with KafkaService(_absolute(data), port=_port(port, last_port or _KAFKA_PORT)) as service:
+        _print_service(
             output,
             f"Apache Kafka {service.version}",
             service.bootstrap_servers,
             {"SAGA_KAFKA_BOOTSTRAP_SERVERS": service.bootstrap_servers},
         )
-        _stay(service)
+        _wait_for_end(service)
 
 
 def postgres(
@@ -76,27 +76,27 @@ def postgres(
     output: Output = Format.TABLE,
 ) -> None:
     """Run a PostgreSQL until Ctrl-C, without a password, on loopback only. Its first database is `coordinator`."""
+    from saga_cli.dev.data_directory import postgres_uses, wait_until_unused
     from saga_cli.dev.postgres import PostgresService
-    from saga_cli.dev.predecessor import postgres_holds, wait_until_gone
     from saga_cli.dev.sql import ask
 
     names = list(dict.fromkeys([_COORDINATOR, *(create or ())]))
     _check_names(names)
     if data is not None:
-        wait_until_gone(data, postgres_holds)
+        wait_until_unused(data, postgres_uses)
     with PostgresService(_absolute(data), port=_port(port, _POSTGRES_PORT)) as service:
         for name in names:
             if not ask(service.url, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
                 service.create_database(name)
         urls = {name: service.database_url(name) for name in names}
-        _say(
+        _print_service(
             output,
             f"PostgreSQL {service.version}",
             urls[_COORDINATOR],
             {"SAGA_DATABASE_URL": urls[_COORDINATOR], "SAGA_TOKEN_KEYS": _token_keys(data)},
             also={name: url for name, url in urls.items() if name != _COORDINATOR},
         )
-        _stay(service)
+        _wait_for_end(service)
 
 
 def jaeger(
@@ -124,7 +124,7 @@ def jaeger(
         query_port=_port(query_port, _QUERY_PORT),
     )
     with service:
-        _say(
+        _print_service(
             output,
             f"Jaeger {service.version}",
             service.query_url,
@@ -135,7 +135,7 @@ def jaeger(
             },
             also={"otlp_grpc": service.otlp_grpc, "otlp_http": service.otlp_http},
         )
-        _stay(service)
+        _wait_for_end(service)
 
 
 def _build_jaeger(output: Format) -> None:
@@ -148,7 +148,9 @@ def _build_jaeger(output: Format) -> None:
     )
 
 
-def _say(output: Format, what: str, address: str, exports: dict[str, str], *, also: dict[str, str] | None = None) -> None:
+def _print_service(
+    output: Format, what: str, address: str, exports: dict[str, str], *, also: dict[str, str] | None = None
+) -> None:
     from saga_cli.output import print_object
 
     lines = [
@@ -164,7 +166,7 @@ def _say(output: Format, what: str, address: str, exports: dict[str, str], *, al
     )
 
 
-def _stay(service: Lifetime) -> None:
+def _wait_for_end(service: LocalServer) -> None:
     """Until Ctrl-C, SIGTERM, or the server's own end."""
     import os
     import time

@@ -18,9 +18,9 @@ Server = Annotated[
 DEFAULT_SERVER = "http://127.0.0.1:8700"
 
 
-def group(app: typer.Typer, name: str, told: str, panel: str) -> typer.Typer:
+def group(app: typer.Typer, name: str, summary: str, panel: str) -> typer.Typer:
     """A noun with commands of its own, such as `saga step`."""
-    made = typer.Typer(name=name, help=told, no_args_is_help=True, rich_markup_mode="rich", context_settings=HELP_OPTIONS)
+    made = typer.Typer(name=name, help=summary, no_args_is_help=True, rich_markup_mode="rich", context_settings=HELP_OPTIONS)
     app.add_typer(made, name=name, rich_help_panel=panel)
     return made
 

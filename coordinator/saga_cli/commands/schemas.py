@@ -77,7 +77,7 @@ def add(
     if subject is not None and subject != schema.full_name:
         raise typer.BadParameter(f"{file} holds {schema.full_name}", param_hint="--subject")
     with Client(server) as client:
-        status, answer = client.post("/v1/schemas", {"document": schema.document, "actor": actor()}, again=True)
+        status, answer = client.post("/v1/schemas", {"document": schema.document, "actor": actor()}, retry=True)
     word = "added" if status == 201 else "was there already:"
     print_object(answer, output, line=f"{word} {schema.full_name}  id {schema.id}", ids=[schema.id])
 

@@ -93,7 +93,7 @@ def start(
     body = {name: value for name, value in body.items() if value is not None}
     headers = {"Idempotency-Key": request_id or str(uuid4())}
     with Client(server) as client:
-        status, started = client.post("/v1/sagas", body, headers=headers, again=True)
+        status, started = client.post("/v1/sagas", body, headers=headers, retry=True)
         _told(started, created=status == 201, output=output, waiting=wait is not None)
         if wait is not None:
             _stay(client, str(started["id"]), wait, output)
@@ -146,7 +146,7 @@ def _stay(client: Any, saga_id: str, wait_s: float, output: Format) -> None:
     if output is not Format.IDS:
         print_saga(client, saga, output)
     if saga["phase"] not in FINAL_PHASES:
-        said = f"{saga_id} is {saga['phase']} after {wait_s:g} s and goes on; `saga show {saga_id}` tells what it waits for"
-        raise CommandFailed(said, ExitCode.WAIT_OVER)
+        message = f"{saga_id} is {saga['phase']} after {wait_s:g} s and goes on; `saga show {saga_id}` tells what it waits for"
+        raise CommandFailed(message, ExitCode.WAIT_OVER)
     if saga["phase"] != "COMPLETED":
         raise typer.Exit(ExitCode.NOT_COMPLETED)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ENGINE_TIMEOUT_S = 0.4
 _DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 _READY_LIMIT_S = 120.0
-_ASK_AGAIN_S = 0.2
+_POLL_INTERVAL_S = 0.2
 
 
 def docker_answers() -> bool:
@@ -75,18 +75,18 @@ class _Container:
         prepare(container)
         self._container = container.start()
 
-    def _first_answer(self, ask_it: Callable[[], str]) -> str:
+    def _first_answer(self, query: Callable[[], str]) -> str:
         """What it answers once it does; `ServiceFailed` also means not yet."""
-        deadline, said = time.monotonic() + _READY_LIMIT_S, ""
+        deadline, reason = time.monotonic() + _READY_LIMIT_S, ""
         while time.monotonic() < deadline:
             try:
-                if answer := ask_it():
+                if answer := query():
                     return answer
             except ServiceFailed as error:
-                said = f": {error}"
-            time.sleep(_ASK_AGAIN_S)
+                reason = f": {error}"
+            time.sleep(_POLL_INTERVAL_S)
         self.close()
-        raise ServiceFailed(f"the {self.name} container did not answer within {_READY_LIMIT_S:.0f} s{said}")
+        raise ServiceFailed(f"the {self.name} container did not answer within {_READY_LIMIT_S:.0f} s{reason}")
 
     def close(self) -> None:
         if self._container:

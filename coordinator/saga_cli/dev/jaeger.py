@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Self
 
 from saga_cli.dev.jaeger_build import JAEGER_VERSION, jaeger_program
-from saga_cli.dev.lifetime import Lifetime
+from saga_cli.dev.local_server import LocalServer
 from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, free_ports
 
 MAX_TRACES = 100_000
 """What it keeps; the oldest give way."""
 
 _START_LIMIT_S = 30.0
-_ASK_AGAIN_S = 0.02
+_POLL_INTERVAL_S = 0.02
 _READY = "Everything is ready."
 """Logged once all its listeners are bound."""
 
@@ -70,7 +70,7 @@ _IN_MEMORY = "memory: {{max_traces: {max_traces}}}"
 _IN_DIRECTORY = "badger: {{ephemeral: false, directories: {{keys: {directory}/keys, values: {directory}/values}}}}"
 
 
-class JaegerService(Lifetime):
+class JaegerService(LocalServer):
     """One Jaeger. Its own directory holds settings and log only; it is deleted by `close()` or when we die. `data` stays."""
 
     stop_grace_s = 5.0
@@ -147,7 +147,7 @@ class JaegerService(Lifetime):
                 raise process.failure("ended while starting")
             if _READY.encode() in self.log.read_bytes()[logged:] and answers(self._query_port):
                 return
-            time.sleep(_ASK_AGAIN_S)
+            time.sleep(_POLL_INTERVAL_S)
         raise process.failure(f"was not ready within {_START_LIMIT_S:.0f} s")
 
 
@@ -158,10 +158,10 @@ def jaeger_release(query_url: str, *, timeout_s: float = 5.0) -> str:
     try:
         with httpx.Client(base_url=query_url, timeout=timeout_s, follow_redirects=True, trust_env=False) as client:
             services, page = client.get("/api/services"), client.get("/")
-        told = services.raise_for_status().json()
+        answer = services.raise_for_status().json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ServiceFailed(f"no Jaeger answers at {query_url}: {' '.join(str(error).split())}") from error
-    if not isinstance(told, dict) or "data" not in told:
+    if not isinstance(answer, dict) or "data" not in answer:
         raise ServiceFailed(f"no Jaeger answers at {query_url}: /api/services is not a list of services")
     found = re.search(r'"gitVersion" *: *"v?([^"]+)"', page.text)  # the web page holds it, be it the placeholder or the real one
     return found[1] if found else "of unknown release"

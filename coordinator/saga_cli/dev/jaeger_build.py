@@ -104,23 +104,23 @@ def _source(go: str, environment: dict[str, str]) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise ServiceFailed(f"Jaeger's source was not downloaded within {_DOWNLOAD_LIMIT_S:.0f} s {_INSTEAD}") from error
-    told = _told(done.stdout)
-    if done.returncode != 0 or "Dir" not in told:
-        said = " | ".join((told.get("Error") or done.stderr or done.stdout).split("\n")[-3:]).strip()
-        raise ServiceFailed(f"cannot download Jaeger's source: {said} {_INSTEAD}")
-    if told.get("Sum") != _CHECKSUM:
+    downloaded = _json_object(done.stdout)
+    if done.returncode != 0 or "Dir" not in downloaded:
+        reason = " | ".join((downloaded.get("Error") or done.stderr or done.stdout).split("\n")[-3:]).strip()
+        raise ServiceFailed(f"cannot download Jaeger's source: {reason} {_INSTEAD}")
+    if downloaded.get("Sum") != _CHECKSUM:
         raise ServiceFailed(
             f"the downloaded {_MODULE} {_MODULE_VERSION} is not the pinned one (checksum differs); nothing was built"
         )
-    return Path(told["Dir"])
+    return Path(downloaded["Dir"])
 
 
-def _told(answer: str) -> dict[str, str]:
+def _json_object(answer: str) -> dict[str, str]:
     try:
-        told = json.loads(answer)
+        downloaded = json.loads(answer)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return downloaded if isinstance(downloaded, dict) else {}
 
 
 def _go() -> str:

@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Self
 
 from saga_cli.dev.jars import kafka_classpath
-from saga_cli.dev.lifetime import Lifetime
+from saga_cli.dev.local_server import LocalServer
 from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, free_ports
 
 KAFKA_VERSION = "4.1.1"
 
 _START_LIMIT_S = 60.0
-_ASK_AGAIN_S = 0.05
+_POLL_INTERVAL_S = 0.05
 _METADATA_TIMEOUT_S = 2.0
 _FORMAT_LIMIT_S = 60.0
 
@@ -80,7 +80,7 @@ rootLogger.appenderRef.out.ref=out
 """
 
 
-class KafkaService(Lifetime):
+class KafkaService(LocalServer):
     """One broker, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die.
 
     `settings` are further broker settings; they win over ours.
@@ -146,8 +146,8 @@ class KafkaService(Lifetime):
         done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_LIMIT_S, check=False)
         if done.returncode != 0:
             lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("\tat ")]
-            said = " | ".join(lines[-3:]) or f"exit status {done.returncode}"
-            raise ServiceFailed(f"Kafka's storage could not be formatted: {said}")
+            reason = " | ".join(lines[-3:]) or f"exit status {done.returncode}"
+            raise ServiceFailed(f"Kafka's storage could not be formatted: {reason}")
 
     def _wait_until_ready(self, process: ServerProcess) -> None:
         deadline = time.monotonic() + _START_LIMIT_S
@@ -158,7 +158,7 @@ class KafkaService(Lifetime):
                 if f"cluster.id={cluster}\n" in (self.directory / "data" / "meta.properties").read_text():
                     return
                 raise ServiceFailed(f"port {self._port} is already in use by another Kafka (cluster {cluster})")
-            time.sleep(_ASK_AGAIN_S)
+            time.sleep(_POLL_INTERVAL_S)
         raise process.failure(f"did not answer metadata within {_START_LIMIT_S:.0f} s")
 
     def _logged_version(self) -> str:

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from saga_cli.dev.lifetime import Lifetime
+from saga_cli.dev.local_server import LocalServer
 from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, as_user, free_port
 from saga_cli.dev.sql import ask
 
@@ -30,7 +30,7 @@ _START_LIMIT_S = 30.0
 _START_TRIES = 20
 _RETRY_S = 0.25
 _INITDB_LIMIT_S = 60.0
-_ASK_AGAIN_S = 0.02
+_POLL_INTERVAL_S = 0.02
 _PASSING = ("pre-existing shared memory", 'lock file "postmaster.pid" already exists')
 """After a kill -9, of the server or of who started it, the one before holds memory or directory for a moment: a new one refuses."""
 _SOCKET_FOLDER_CHARS = 80
@@ -49,7 +49,7 @@ log_timezone = 'UTC'
 """
 
 
-class PostgresService(Lifetime):
+class PostgresService(LocalServer):
     """One server, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die."""
 
     stop_grace_s = 10.0
@@ -126,7 +126,7 @@ class PostgresService(Lifetime):
         while process.running and time.monotonic() < deadline:
             if answers(self._port) and self._is_ours():
                 return True
-            time.sleep(_ASK_AGAIN_S)
+            time.sleep(_POLL_INTERVAL_S)
         return False
 
     def _is_ours(self) -> bool:

@@ -1,6 +1,6 @@
-"""One server process of `saga dev` and of the tests: started under a keeper, stopped, killed, and what it logged.
+"""One server process of `saga dev` and of the tests: started under a supervisor, stopped, killed, and what it logged.
 
-Knows nothing of Kafka, PostgreSQL or Jaeger. That it dies with us is `keeper.py`'s work.
+Knows nothing of Kafka, PostgreSQL or Jaeger. That it dies with us is `supervisor.py`'s work.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_KEEPER = Path(__file__).with_name("keeper.py")
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _REPORT_LIMIT = 32
 _LOG_TAIL_LINES = 3
 _WAIT_OVER_GRACE_S = 5.0
@@ -37,16 +37,16 @@ class ServerProcess:
         self.log = log
         self._command = tuple(command)
         self._stop_signal = stop_signal
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
         self.pid: int | None = None
 
     def start(self, *, environment: Mapping[str, str] | None = None, user: str | None = None, remove: Path | None = None) -> None:
         """Start it; `remove` is deleted should we die before we stop it."""
-        assert self._keeper is None, f"{self.name} is running"
+        assert self._supervisor is None, f"{self.name} is running"
         options = [*(["--remove", str(remove)] if remove else []), self._stop_signal.name]
         with self.log.open("ab") as log:
-            self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_KEEPER), *options, "--", *as_user(self._command, user)],
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_SUPERVISOR), *options, "--", *as_user(self._command, user)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -54,22 +54,22 @@ class ServerProcess:
                 cwd="/",
                 start_new_session=True,
             )
-        assert self._keeper.stdout is not None
-        report = self._keeper.stdout.readline(_REPORT_LIMIT).strip()
+        assert self._supervisor.stdout is not None
+        report = self._supervisor.stdout.readline(_REPORT_LIMIT).strip()
         if not report:
             raise self.failure("could not be started")
         self.pid = int(report)
 
     @property
     def running(self) -> bool:
-        return self._keeper is not None and self._keeper.poll() is None
+        return self._supervisor is not None and self._supervisor.poll() is None
 
     def wait(self, *, limit_s: float) -> int:
         """The exit status of a program that ends by itself; `ServiceFailed` when it has not after `limit_s`, and then it is ended."""
-        assert self._keeper is not None, f"{self.name} is not running"
-        keeper = self._keeper
+        assert self._supervisor is not None, f"{self.name} is not running"
+        supervisor = self._supervisor
         try:
-            return keeper.wait(limit_s)
+            return supervisor.wait(limit_s)
         except subprocess.TimeoutExpired:
             raise self.failure(f"did not end within {limit_s:.0f} s") from None
         finally:
@@ -93,23 +93,23 @@ class ServerProcess:
         return ServiceFailed(f"{self.name} {what}")
 
     def _signal(self, number: signal.Signals) -> None:
-        # The pid is safe to signal while the keeper lives: it alone reaps the server, and ends right after.
+        # The pid is safe to signal while the supervisor lives: it alone reaps the server, and ends right after.
         if self.pid is not None and self.running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def _reap(self, grace_s: float) -> None:
-        if self._keeper is None:
+        if self._supervisor is None:
             return
         try:
-            self._keeper.wait(grace_s)
+            self._supervisor.wait(grace_s)
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
-            self._keeper.wait(10)
-        for pipe in (self._keeper.stdin, self._keeper.stdout):
+            self._supervisor.wait(10)
+        for pipe in (self._supervisor.stdin, self._supervisor.stdout):
             if pipe is not None:
                 pipe.close()
-        self._keeper = self.pid = None
+        self._supervisor = self.pid = None
 
 
 def as_user(command: Sequence[str], user: str | None) -> list[str]:

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 from saga_cli.dev.containers import JaegerContainer, KafkaContainer, PostgresContainer, docker_answers
 from saga_cli.dev.jaeger import JaegerService, jaeger_release
 from saga_cli.dev.kafka import KafkaService
+from saga_cli.dev.kafka_release import kafka_release
 from saga_cli.dev.postgres import PostgresService
 from saga_cli.dev.process import ServiceFailed, answers
-from saga_cli.dev.release import kafka_release
 from saga_cli.dev.sql import ask, shown, sibling
 
 _GIVEN_LIMIT_S = 5.0

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from saga_cli.show.words import ago, plain
+from saga_cli.show.formatting import ago, plain
 
 COLUMNS = ("AT", "TOPIC", "REASON", "DETAIL", "ID")
 _SHOWN_BYTES = 512
@@ -23,10 +23,10 @@ def row(letter: dict[str, Any]) -> list[Text]:
 
 def whole(letter: dict[str, Any]) -> Group:
     """Reason first, then where it came from, then what it was."""
-    told = "a copy is in the dead-letter topic" if letter["relayed"] else "not yet copied to the dead-letter topic"
+    copied = "a copy is in the dead-letter topic" if letter["relayed"] else "not yet copied to the dead-letter topic"
     lines = [
         plain(f"{letter['reason']}: {letter['detail']}", "bold red"),
-        plain(f"id {letter['id']}   read by {letter['consumer']} at {letter['at']}; {told}", "dim"),
+        plain(f"id {letter['id']}   read by {letter['consumer']} at {letter['at']}; {copied}", "dim"),
         plain(f"from {letter['topic']}, partition {letter['partition']}, offset {letter['offset']}"),
         *(plain(f"  {header['name']}: {header['value']}") for header in letter["headers"]),
         *_bytes("key", letter["key"]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from saga_cli.output import Format, console, print_ids, print_json
-from saga_cli.show.words import ago, at, clock, phase, plain, span, until
+from saga_cli.show.formatting import ago, at, clock, duration, phase, plain, until
 
 if TYPE_CHECKING:
     from saga_cli.client import Client
@@ -86,7 +86,7 @@ def _reason(saga: Json) -> str:
 
 def identity(saga: Json) -> Text:
     """Its id, and since when or how long."""
-    took = span(saga["duration_ms"] / 1000)
+    took = duration(saga["duration_ms"] / 1000)
     deadline = f", deadline {clock(saga['deadline_at'])}" if saga.get("deadline_at") and not saga.get("closed_at") else ""
     times = f"started {clock(saga['started_at'])}, {'took' if saga.get('closed_at') else 'open for'} {took}{deadline}"
     return plain(f"id {saga['id']}   {times}", "dim")
@@ -122,7 +122,7 @@ def _took(step: Json) -> str:
     for direction in ("action", "compensation"):
         answered = [one for one in step["attempts"] if one["direction"] == direction and one["duration_ms"] is not None]
         if answered:
-            parts.append(f"{_ending(answered[-1])}{span(answered[-1]['duration_ms'] / 1000)}")
+            parts.append(f"{_ending(answered[-1])}{duration(answered[-1]['duration_ms'] / 1000)}")
     return ", ".join(parts)
 
 
@@ -134,7 +134,7 @@ def _ending(attempt: Json) -> str:
 
 def _below(saga: Json, step: Json) -> Iterator[Text]:
     """What stands under a step: its attempts where there is something to tell, what it waits for, what needs a person."""
-    if _worth_telling(step):
+    if _needs_attempt_lines(step):
         yield from map(_attempt_line, step["attempts"])
         if step["attempts_omitted"]:
             yield plain(f"({step['attempts_omitted']} attempts in between are not shown)", "dim")
@@ -146,7 +146,7 @@ def _below(saga: Json, step: Json) -> Iterator[Text]:
         yield from _attention_lines(one)
 
 
-def _worth_telling(step: Json) -> bool:
+def _needs_attempt_lines(step: Json) -> bool:
     """One attempt a direction that was answered well says nothing the step's line does not."""
     directions = [one["direction"] for one in step["attempts"]]
     well = all(one["outcome"] in ("SUCCEEDED", "UNDONE", "NOTHING_TO_UNDO") for one in step["attempts"])
@@ -159,7 +159,7 @@ def _attempt_line(attempt: Json) -> Text:
     if attempt["outcome"] is None:
         return plain(f"{word}{run}  asked {ago(attempt['asked_at'])} ago, {attempt.get('message') or 'no answer'}")
     why = "  ".join(str(attempt[name]) for name in ("code", "message") if attempt.get(name))
-    return plain(f"{word}{run}  {attempt['outcome']}  {span(attempt['duration_ms'] / 1000)}  {why}".rstrip())
+    return plain(f"{word}{run}  {attempt['outcome']}  {duration(attempt['duration_ms'] / 1000)}  {why}".rstrip())
 
 
 def _waiting_line(waiting: Json) -> Text:
@@ -185,9 +185,9 @@ def _of_the_whole(saga: Json) -> Iterator[Text]:
             yield from _attention_lines(one)
     for one in saga["exceptions"]:
         yield plain(f"waived: {one['step']} by {one['actor'] or 'somebody'}: {one['evidence'] or 'no evidence kept'}", "magenta")
-    said = " ".join(waiting["mover"] for waiting in saga["waiting"])
+    movers = " ".join(waiting["mover"] for waiting in saga["waiting"])
     for note in saga["notes"]:
-        if note not in said:
+        if note not in movers:
             yield plain(note, "yellow")
 
 

@@ -9,7 +9,7 @@ from typing import Self
 from saga_cli.dev.process import ServerProcess
 
 
-class Lifetime:
+class LocalServer:
     """What every such server shares; a server itself says how it starts and what `close` leaves behind."""
 
     stop_grace_s: float

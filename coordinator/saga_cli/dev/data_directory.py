@@ -15,20 +15,20 @@ from typing import Final
 
 from saga_cli.dev.process import ServiceFailed
 
-GONE_LIMIT_S: Final = 15.0
-_LOOK_EVERY_S: Final = 0.05
+UNUSED_LIMIT_S: Final = 15.0
+_POLL_INTERVAL_S: Final = 0.05
 
 
-def wait_until_gone(directory: Path, held: Callable[[Path], bool], *, limit_s: float = GONE_LIMIT_S) -> None:
+def wait_until_unused(directory: Path, used: Callable[[Path], bool], *, limit_s: float = UNUSED_LIMIT_S) -> None:
     """Until nobody holds the directory. ServiceFailed when somebody lives on there."""
     deadline = time.monotonic() + limit_s
-    while held(directory):
+    while used(directory):
         if time.monotonic() >= deadline:
             raise ServiceFailed(f"{directory} is in use by another server: end that one, or give another --data")
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_INTERVAL_S)
 
 
-def kafka_holds(directory: Path) -> bool:
+def kafka_uses(directory: Path) -> bool:
     """Kafka locks a file beside its logs."""
     with contextlib.suppress(FileNotFoundError), (directory / "data" / ".lock").open("r+b") as lock:
         try:
@@ -38,7 +38,7 @@ def kafka_holds(directory: Path) -> bool:
     return False
 
 
-def postgres_holds(directory: Path) -> bool:
+def postgres_uses(directory: Path) -> bool:
     """PostgreSQL writes its process id there, and leaves it behind when it is killed."""
     try:
         os.kill(int(_postmaster(directory)[0]), 0)

@@ -44,16 +44,16 @@ def clock(text: str | None) -> str:
 def ago(text: str | None) -> str:
     """How long since."""
     when = at(text)
-    return "" if when is None else span((datetime.now(UTC) - when).total_seconds())
+    return "" if when is None else duration((datetime.now(UTC) - when).total_seconds())
 
 
 def between(start: str | None, end: str | None) -> str:
     """How long it took, or has taken until now."""
     began, ended = at(start), at(end)
-    return "" if began is None else span(((ended or datetime.now(UTC)) - began).total_seconds())
+    return "" if began is None else duration(((ended or datetime.now(UTC)) - began).total_seconds())
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration in its two largest units."""
     seconds = max(0.0, seconds)
     if seconds < 1:
@@ -73,4 +73,4 @@ def until(text: str | None) -> str:
     if when is None:
         return ""
     left = (when - datetime.now(UTC)).total_seconds()
-    return f"in {span(left)}" if left > 0 else "any moment"
+    return f"in {duration(left)}" if left > 0 else "any moment"

@@ -10,7 +10,7 @@ import io
 import sys
 from typing import Final
 
-_ERRORS: Final = "saga.legible"
+_ERRORS: Final = "saga.output_encoding"
 _PLAIN: Final = str.maketrans(
     {
         "├": "|",
@@ -30,7 +30,7 @@ _PLAIN: Final = str.maketrans(
 )
 
 
-def degrade_output() -> None:
+def replace_unencodable() -> None:
     """Standard output and error never raise UnicodeEncodeError from here on."""
     codecs.register_error(_ERRORS, _replaced)
     for stream in (sys.stdout, sys.stderr):

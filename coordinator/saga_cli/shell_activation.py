@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 
-def activation() -> str | None:
+def shell_activation() -> str | None:
     """The line that makes the shell find this `saga`; None where it does already, or where nothing would.
 
     `make demo` runs the command out of an environment that the shell knows nothing of.

@@ -12,7 +12,7 @@ import typer
 Wanted = TypeVar("Wanted")
 
 
-def loaded(target: str, wanted: type[Wanted], *, example: str) -> Wanted:
+def load_object(target: str, wanted: type[Wanted], *, example: str) -> Wanted:
     """The object that `module:object` names. BadParameter says which half is wrong."""
     module_name, colon, attribute = target.partition(":")
     if not colon or not module_name or not attribute:
