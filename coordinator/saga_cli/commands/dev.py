@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _KAFKA_PORT, _POSTGRES_PORT = 9092, 5432
 _COORDINATOR = "coordinator"
-"""The database that SAGA_DATABASE_URL names: the coordinator's own, whatever else is created beside it."""
+"""The coordinator's database, which SAGA_DATABASE_URL names."""
 _OTLP_PORT, _OTLP_HTTP_PORT, _QUERY_PORT = 4317, 4318, 16686
 _DIRECTORY = "Keep its data here; without it they go when it ends."
 _PORT = "Listen on this port of 127.0.0.1; by default the usual one, or a free one where that is taken."
@@ -167,7 +167,7 @@ def _print_service(
 
 
 def _wait_for_end(service: LocalServer) -> None:
-    """Until Ctrl-C, SIGTERM, or the server's own end."""
+    """Wait for Ctrl-C, SIGTERM, or the end of the server. Raises CommandFailed when the server ended."""
     import os
     import time
 
@@ -191,7 +191,7 @@ def _port(given: int | None, usual: int) -> int:
 
 
 def _absolute(directory: Path | None) -> Path | None:
-    """The servers run with another working directory."""
+    """Make the path absolute: the servers run in another working directory."""
     return None if directory is None else directory.absolute()
 
 
@@ -204,7 +204,10 @@ def _check_names(names: list[str]) -> None:
 
 
 def _token_keys(data: Path | None) -> str:
-    """A key for the coordinators that will use this database: kept beside its data, as open sagas hold tokens made with it."""
+    """Return the token key of the coordinators that use this database.
+
+    The key is kept beside the data, because open sagas hold tokens made with it.
+    """
     import base64
     import secrets
 

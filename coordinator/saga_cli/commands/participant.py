@@ -57,7 +57,7 @@ def run(
 
 
 def _exporting(name: str, otlp: Otlp | None) -> AbstractContextManager[None]:
-    """Nothing of OpenTelemetry's SDK is loaded without a collector."""
+    """Send spans while the block runs. Without a collector OpenTelemetry's SDK is not loaded."""
     if otlp is None:
         return nullcontext()
     from saga_cli.participant_spans import exporting

@@ -83,7 +83,7 @@ def add(
 
 
 def _schema(file: Path) -> Schema:
-    """The file's record, gated here already, with what it refers to taken from the files beside it."""
+    """Read and check the file's record. Records it refers to come from the files beside it."""
     import json
 
     from saga_cli.exits import CommandFailed, ExitCode
@@ -108,7 +108,7 @@ def _schema(file: Path) -> Schema:
 
 
 def _incompatible(catalog: Catalog) -> list[str]:
-    """One line for each reason, of each version against all before it."""
+    """Return one line for each reason why a version is incompatible with an earlier one."""
     from saga_schemas.compat import full_transitive
 
     lines: list[str] = []

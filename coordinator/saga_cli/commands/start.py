@@ -20,28 +20,28 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 class OnOpen(StrEnum):
-    """What becomes of a start whose key an open saga holds."""
+    """What happens to a start whose key an open saga has."""
 
     RETURN_EXISTING = "return_existing"
     REJECT = "reject"
 
 
 class OnClosed(StrEnum):
-    """What becomes of a start whose key a finished saga holds."""
+    """What happens to a start whose key a finished saga has."""
 
     REJECT = "reject"
     ALLOW = "allow"
 
 
 class _WaitMayStandAlone(TyperCommand):
-    """`--wait`, `--wait=5` and `--wait 5` all work: an option's value cannot be left out otherwise."""
+    """Lets `--wait` stand without a value, beside `--wait=5` and `--wait 5`; the parser alone requires a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, wait_with_seconds(args))
 
 
 def wait_with_seconds(arguments: Sequence[str]) -> list[str]:
-    """A bare `--wait` gets its seconds."""
+    """Return the arguments with a bare `--wait` given its default seconds."""
     made: list[str] = []
     for place, argument in enumerate(arguments):
         following = arguments[place + 1] if place + 1 < len(arguments) else ""
@@ -100,7 +100,14 @@ def start(
 
 
 def read_input(given: str) -> dict[str, Any]:
-    """The input as a person gave it: JSON, `@file`, or `-`. BadParameter tells what is wrong and where."""
+    """Parse the input of a start.
+
+    Args:
+        given: JSON, `@file`, or `-` for standard input.
+
+    Raises:
+        typer.BadParameter: The message says what is wrong and where.
+    """
     from saga_schemas import strict_json
 
     text = _text(given)

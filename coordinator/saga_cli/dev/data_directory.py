@@ -1,5 +1,7 @@
-"""Who had a data directory before us. A `saga dev` that was killed leaves a server that its keeper is still ending: it holds the data and
-the port for some seconds more, and whoever is started again at once waits for it and takes its address.
+"""The last server of a data directory, and whether it still runs.
+
+A killed `saga dev` leaves a server that its supervisor is still ending. That server holds data and port for some seconds more. A new
+`saga dev` waits for its end and takes its port.
 """
 
 from __future__ import annotations
@@ -20,7 +22,16 @@ _POLL_INTERVAL_S: Final = 0.05
 
 
 def wait_until_unused(directory: Path, used: Callable[[Path], bool], *, limit_s: float = UNUSED_LIMIT_S) -> None:
-    """Until nobody holds the directory. ServiceFailed when somebody lives on there."""
+    """Wait until no server uses the directory.
+
+    Args:
+        directory: The data directory.
+        used: Returns whether a server uses it.
+        limit_s: How long to wait.
+
+    Raises:
+        ServiceFailed: A server still uses it after `limit_s`.
+    """
     deadline = time.monotonic() + limit_s
     while used(directory):
         if time.monotonic() >= deadline:
@@ -29,7 +40,7 @@ def wait_until_unused(directory: Path, used: Callable[[Path], bool], *, limit_s:
 
 
 def kafka_uses(directory: Path) -> bool:
-    """Kafka locks a file beside its logs."""
+    """Return whether a Kafka uses the directory: it locks a file beside its logs."""
     with contextlib.suppress(FileNotFoundError), (directory / "data" / ".lock").open("r+b") as lock:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +50,10 @@ def kafka_uses(directory: Path) -> bool:
 
 
 def postgres_uses(directory: Path) -> bool:
-    """PostgreSQL writes its process id there, and leaves it behind when it is killed."""
+    """Return whether a PostgreSQL uses the directory: the process runs whose id is written there.
+
+    A killed PostgreSQL leaves its process id behind.
+    """
     try:
         os.kill(int(_postmaster(directory)[0]), 0)
     except (OSError, ValueError, IndexError):
@@ -48,7 +62,7 @@ def postgres_uses(directory: Path) -> bool:
 
 
 def kafka_port(directory: Path) -> int | None:
-    """Where the last Kafka of this directory listened."""
+    """Return the port of the last Kafka of this directory; None when there is none."""
     with contextlib.suppress(OSError):
         found = re.search(r"^listeners=PLAINTEXT://127\.0\.0\.1:(\d+),", (directory / "server.properties").read_text(), re.M)
         return int(found[1]) if found else None

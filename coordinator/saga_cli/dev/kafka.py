@@ -3,11 +3,11 @@
     with KafkaService() as kafka:
         kafka.bootstrap_servers     # "127.0.0.1:23456"
 
-It is up when it answers metadata, keeps its ports and data over `restart()`, listens on loopback only, and ends with the
-process that started it.
-Topics are never made by accident (`auto.create.topics.enable=false`), as on a well-kept cluster. Not for production: one replica.
-An idle broker writes nothing (`metadata.max.idle.interval.ms=0`): its marks of time serve controllers in several places, and cost a third
-of what it needs when nobody uses it.
+It is up when it answers metadata. Ports and data survive `restart()`. It listens on loopback only and ends with the process that
+started it. It has one replica, so it is not for production.
+Topics are not created by use (`auto.create.topics.enable=false`), as on a well-kept cluster.
+An idle broker writes no time marks (`metadata.max.idle.interval.ms=0`). They serve only several controllers, and cost a third of what an
+idle broker needs.
 """
 
 from __future__ import annotations
@@ -81,16 +81,20 @@ rootLogger.appenderRef.out.ref=out
 
 
 class KafkaService(LocalServer):
-    """One broker, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die.
-
-    `settings` are further broker settings; they win over ours.
-    """
+    """One broker with one directory."""
 
     stop_grace_s = 15.0
 
     def __init__(
         self, directory: Path | None = None, *, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
+        """Choose directory and ports; nothing is started yet.
+
+        Args:
+            directory: Holds data, settings and log. None: a temporary one, deleted by `close()` or with this process.
+            port: Port on loopback. None: a free one.
+            settings: Further broker settings, which win over ours.
+        """
         super().__init__()
         self._temporary = directory is None
         self.directory = Path(tempfile.mkdtemp(prefix="saga-kafka-")) if directory is None else directory
@@ -107,7 +111,7 @@ class KafkaService(LocalServer):
         return f"127.0.0.1:{self._port}"
 
     def start(self) -> Self:
-        """Start and wait until it answers metadata; `ServiceFailed` with the end of the log when it does not."""
+        """Start and wait until it answers metadata. Raises ServiceFailed, with the end of the log, when it does not."""
         java, classpath = _java(), os.pathsep.join(str(jar) for jar in kafka_classpath())
         properties = self._write_settings()
         base = [java, "-cp", classpath, f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"]
@@ -125,7 +129,7 @@ class KafkaService(LocalServer):
         return self
 
     def close(self) -> None:
-        """End it for good: a temporary broker is killed and its data deleted, another is stopped in order."""
+        """End it. A temporary broker is killed and its data deleted; any other is stopped in order."""
         if not self._temporary:
             self.stop()
             return
@@ -133,7 +137,7 @@ class KafkaService(LocalServer):
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _write_settings(self) -> Path:
-        """Anew at each start: a directory may be used again on another port, or from another place."""
+        """Write the settings at each start, because a directory may be reused on another port or moved."""
         properties = self.directory / "server.properties"
         (self.directory / "log4j2.properties").write_text(_LOGGING)
         text = _PROPERTIES.format(port=self._port, controller_port=self._controller_port, data=self.directory / "data")
@@ -162,13 +166,13 @@ class KafkaService(LocalServer):
         raise process.failure(f"did not answer metadata within {_START_LIMIT_S:.0f} s")
 
     def _logged_version(self) -> str:
-        """The version as the running jars report it, not as we pinned it."""
+        """Return the version that the running jars report."""
         found = re.search(r"Kafka version: (\S+)", self.log.read_text(errors="replace"))
         return found[1] if found else KAFKA_VERSION
 
 
 def cluster_id(bootstrap_servers: str, *, timeout_s: float) -> str | None:
-    """The id of the cluster that answers metadata there; None when none does."""
+    """Return the id of the cluster that answers metadata there; None when none does."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 

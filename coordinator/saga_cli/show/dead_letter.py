@@ -22,7 +22,7 @@ def row(letter: dict[str, Any]) -> list[Text]:
 
 
 def whole(letter: dict[str, Any]) -> Group:
-    """Reason first, then where it came from, then what it was."""
+    """Draw the whole letter: its reason, its origin, its content."""
     copied = "a copy is in the dead-letter topic" if letter["relayed"] else "not yet copied to the dead-letter topic"
     lines = [
         plain(f"{letter['reason']}: {letter['detail']}", "bold red"),
@@ -36,7 +36,7 @@ def whole(letter: dict[str, Any]) -> Group:
 
 
 def _bytes(what: str, encoded: str | None) -> list[Text]:
-    """A hex dump of the beginning; the whole is in `-o json`."""
+    """Return a hex dump of the beginning; `-o json` prints all of it."""
     if encoded is None:
         return [plain(f"{what}: null")]
     content = base64.b64decode(encoded)

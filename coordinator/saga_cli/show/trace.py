@@ -1,4 +1,4 @@
-"""`saga trace show`: a saga's spans as a waterfall, in the order of their beginnings, each bar where it lay in the saga's time.
+"""`saga trace show`: a saga's spans as a waterfall, ordered by start. Each bar shows when its span was under way.
 
 order                      COMPENSATED  69 ms  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
      phase COMPENSATING +36 ms
@@ -34,7 +34,7 @@ _OPEN_BUSY: Final = "░"
 _OUTCOME_STYLES: Final = {"SUCCEEDED": "green", "UNDONE": "yellow", "NOTHING_TO_UNDO": "yellow", "open": "cyan", **PHASE_STYLES}
 _LINKED: Final = {"compensation": "undoes", "resolve": "asks about"}
 _EVENT_ATTRIBUTES: Final = ("saga.phase", "saga.attention", "saga.step")
-"""Attributes of an event that belong to what it is."""
+"""Attributes of an event that its text includes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,13 @@ class Line:
 
 
 def trace_lines(saga: Json, trace: Json, width: int) -> Iterator[Text]:
-    """The saga's view and its trace, as the API gives them, in lines of `width` where names and notes allow it."""
+    """Yield the drawing's lines.
+
+    Args:
+        saga: The saga's view, as the API gives it.
+        trace: The saga's trace, as the API gives it.
+        width: Width to keep to; a long name or note may exceed it.
+    """
     yield head(saga)
     yield identity(saga)
     lines = lines_of(saga, trace)
@@ -67,7 +73,7 @@ def trace_lines(saga: Json, trace: Json, width: int) -> Iterator[Text]:
 
 
 def lines_of(saga: Json, trace: Json) -> list[Line]:
-    """The root first, then what is below it by its beginning."""
+    """Return the root's line, then the other spans' lines by start."""
     root = root_span_id(UUID(saga["id"]))
     spans = sorted([*trace["spans"], *trace["open"]], key=lambda one: (one["span_id"] != root, _time(one["start"])))
     if not spans:
@@ -116,13 +122,13 @@ def _line(one: Json, while_open: str, labels: Mapping[str, str], begin: datetime
 
 
 def _outcome(one: Json) -> str:
-    """Of an attempt its answer, of the root the phase it ended in."""
+    """Return an attempt's answer, or the phase the root ended in."""
     outcome = str(one["attributes"].get("saga.outcome") or one["attributes"].get("saga.phase", ""))
     return (one["error"] or "–") if outcome == "none" else outcome
 
 
 def _labels(spans: Iterable[Json]) -> dict[str, str]:
-    """By span id; numbered where there is more than one attempt of a name."""
+    """Return each span's label by its id. Attempts of one name are numbered when there are several."""
     spans = list(spans)
     counted = Counter(one["name"] for one in spans)
     return {one["span_id"]: one["name"] + _number(one["attributes"], counted[one["name"]] > 1) for one in spans}
@@ -136,7 +142,7 @@ def _number(about: Json, several: bool) -> str:
 
 
 def _notes(one: Json, labels: Mapping[str, str], begin: datetime) -> Iterator[str]:
-    """Why, what it undoes, and what happened meanwhile; the same again is counted."""
+    """Yield the notes of a span: its code, what it undoes, and its events. Equal events are counted."""
     about = one["attributes"]
     if about.get("saga.code"):
         yield str(about["saga.code"])
@@ -156,7 +162,7 @@ def _notes(one: Json, labels: Mapping[str, str], begin: datetime) -> Iterator[st
 
 
 def _event_text(event: Json, about: Json) -> str | None:
-    """None where another line says it: an attempt that has a bar of its own."""
+    """Return an event's text; None for a retry that has a bar of its own."""
     attributes = event["attributes"]
     if event["name"] == "saga.asked_again" and attributes.get("saga.attempt", 0) <= FIRST_ATTEMPTS + 1:
         return None
@@ -166,7 +172,7 @@ def _event_text(event: Json, about: Json) -> str | None:
 
 
 def _packed(notes: Iterable[str], width: int) -> Iterator[str]:
-    """As many notes a line as fit."""
+    """Join the notes to lines, as many in each as fit."""
     line = ""
     for note in notes:
         longer = f"{line} · {note}" if line else note
