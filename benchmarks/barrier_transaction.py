@@ -30,7 +30,7 @@ from measuring import ran_s
 from sqlalchemy.engine import make_url
 
 from saga_cli.dev.postgres import PostgresService
-from saga_cli.until_told import calm_the_collector, loop_factory
+from saga_cli.signals import loop_factory, tune_garbage_collection
 from saga_demo.ledger import ASYNCPG_INSERT, metadata
 from saga_participant.barrier.entry import Entry, Stored
 from saga_participant.barrier.table import Row, RowState
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--commands", type=int, default=160, help="in a round")
     parser.add_argument("--away-ms", type=float, default=0.0, help="a network between the two")
     given = parser.parse_args()
-    calm_the_collector()
+    tune_garbage_collection()
     with ExitStack() as stack:
         url = given.postgres or stack.enter_context(PostgresService()).create_database("barrier")
         if given.away_ms:

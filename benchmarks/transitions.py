@@ -142,11 +142,11 @@ def sagas() -> Iterator[None]:
 
 def serve() -> None:
     """A round for every line that comes; its CPU in microseconds a saga is answered."""
-    from saga_cli.until_told import calm_the_collector
+    from saga_cli.signals import tune_garbage_collection
 
     playing = sagas()
     next(playing)
-    calm_the_collector()
+    tune_garbage_collection()
     for _ in sys.stdin:
         began = time.process_time()
         next(playing)

@@ -1,4 +1,7 @@
-"""The tree of commands. What a command does stands in `commands/`, one file a noun; here they only get their places."""
+"""The tree of commands.
+
+`commands/` has the commands, one file a noun. This module puts each in its place.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
 
 
 def application() -> typer.Typer:
-    """`saga` with all its commands."""
+    """Build `saga` with all its commands."""
     app = typer.Typer(
         name="saga",
         help="Sagas over microservices on Kafka: start, watch and mend them; run the coordinator and its participants.",

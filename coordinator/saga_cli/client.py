@@ -1,6 +1,6 @@
-"""The coordinator's HTTP API as the commands use it, and what an answer means for the process: one line and an exit code.
+"""The coordinator's HTTP API as the commands use it. An answer that is an error becomes one line and an exit code.
 
-Reads and starts may be repeated (a start carries its request id), so they are, once, when the connection broke on the way.
+A read or a start is repeated once when the connection broke on the way. A start carries its request id, so repeating it is safe.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from saga_cli.exits import CommandFailed, ExitCode
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 30.0
 LONG_POLL_S: Final = 60
-"""What one request may wait at the coordinator."""
+"""Longest wait of one request at the coordinator."""
 PAGE: Final = 500
 _PAUSE_S: Final = 0.2
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -44,15 +44,24 @@ Json = dict[str, Any]
 
 
 class Client:
-    """One coordinator. `transport` is for tests."""
+    """Client of one coordinator."""
 
     def __init__(self, server: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        """Check the address; nothing is sent yet.
+
+        Args:
+            server: Base URL of the coordinator.
+            transport: Replaces the network in tests.
+
+        Raises:
+            CommandFailed: `server` is not an address (exit 2).
+        """
         self.server = server.rstrip("/")
         if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.server):
             raise CommandFailed(f"--server {server!r} is not an address: write http://HOST:PORT", ExitCode.USAGE)
         timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         try:
-            # Proxies of the environment are for the world outside; a coordinator is near.
+            # The environment's proxies are for outside addresses; a coordinator is near.
             self._http = httpx.Client(base_url=self.server, timeout=timeout, transport=transport, trust_env=False)
         except (httpx.InvalidURL, ValueError):
             raise CommandFailed(f"--server {server!r} is not an address: write http://HOST:PORT", ExitCode.USAGE) from None
@@ -64,18 +73,37 @@ class Client:
         self._http.close()
 
     def get(self, path: str, query: Mapping[str, object] | None = None, *, wait_s: int = 0) -> Json:
-        """GET; `wait_s` lets the coordinator hold the answer back that long. What is None in the query is left out."""
-        asked = {name: value for name, value in (query or {}).items() if value is not None}
-        if wait_s:
-            asked["wait_s"] = wait_s
-        return self._answer("GET", path, params=asked, timeout=READ_TIMEOUT_S + wait_s, again=True)[1]
+        """Send a GET and return the answer.
 
-    def post(self, path: str, body: object, *, headers: Mapping[str, str] | None = None, again: bool = False) -> tuple[int, Json]:
-        """POST; status and answer."""
-        return self._answer("POST", path, json=body, headers=headers, again=again)
+        Args:
+            path: Path below the server's address.
+            query: Query parameters; those that are None are left out.
+            wait_s: How long the coordinator may hold the answer back.
+
+        Raises:
+            CommandFailed: The coordinator refused, or none answered.
+        """
+        present = {name: value for name, value in (query or {}).items() if value is not None}
+        if wait_s:
+            present["wait_s"] = wait_s
+        return self._answer("GET", path, params=present, timeout=READ_TIMEOUT_S + wait_s, retry=True)[1]
+
+    def post(self, path: str, body: object, *, headers: Mapping[str, str] | None = None, retry: bool = False) -> tuple[int, Json]:
+        """Send a POST and return the status and the answer.
+
+        Args:
+            path: Path below the server's address.
+            body: Sent as JSON.
+            headers: Further headers.
+            retry: Whether to send it once more when the connection broke. Only for requests that may be repeated.
+
+        Raises:
+            CommandFailed: The coordinator refused, or none answered.
+        """
+        return self._answer("POST", path, json=body, headers=headers, retry=retry)
 
     def pages(self, path: str, *, limit: int, **query: object) -> Iterator[Json]:
-        """Items of a paged list, at most `limit`."""
+        """Yield the items of a paged list, at most `limit`."""
         cursor, left = None, limit
         while left > 0:
             page = self.get(path, {**query, "limit": min(left, PAGE), "cursor": cursor})
@@ -87,13 +115,25 @@ class Client:
                 return
 
     def saga(self, reference: str, *, wait_s: int = 0) -> Json:
-        """The saga a person means: a UUID, a business key, or `definition/key`."""
+        """Return the saga a person means.
+
+        Args:
+            reference: A UUID, a business key, or `definition/key`.
+            wait_s: How long the coordinator may hold the answer back.
+
+        Raises:
+            CommandFailed: The reference means no saga, or several.
+        """
         return self.get(f"/v1/sagas/{self.saga_id(reference)}", wait_s=wait_s)
 
     def saga_id(self, reference: str) -> str:
-        """Its id. CommandFailed when none or several are meant; several are named.
+        """Return the id of the saga a person means.
 
-        A UUID may be a saga's id or somebody's business key: an id goes before, and where no key is so called it is taken for one."""
+        A UUID may be a saga's id or a business key. The id wins. A UUID that is no known key is returned as an id.
+
+        Raises:
+            CommandFailed: The reference means no saga, or several; the message lists them.
+        """
         found = self._matches(reference)
         if _UUID.fullmatch(reference) and (not found or self._is_saga(reference.lower())):
             return reference.lower()
@@ -123,12 +163,12 @@ class Client:
         return list({item["id"]: item for item in found}.values())
 
     def _of_key(self, key: str, definition: str | None) -> list[Json]:
-        """Sagas of a key as it is written; a UUID that a definition computes its key from is in lower case."""
+        """Return the sagas of a key as written. A key that is a UUID is also looked for in lower case, as definitions compute it."""
         spellings = {key, key.lower()} if _UUID.fullmatch(key) else {key}
         return [found for one in sorted(spellings) for found in self.pages("/v1/sagas", limit=20, key=one, definition=definition)]
 
     def wait_until_final(self, saga_id: str, wait_s: float) -> Json:
-        """The saga, once it is final or `wait_s` seconds have passed."""
+        """Return the saga once it is final, or as it is after `wait_s` seconds."""
         deadline = time.monotonic() + wait_s
         while True:
             left = deadline - time.monotonic()
@@ -138,7 +178,7 @@ class Client:
             time.sleep(_PAUSE_S)
 
     def journal(self, saga_id: str) -> list[Json]:
-        """All records of a saga's journal, oldest first."""
+        """Return all records of a saga's journal, oldest first."""
         records: list[Json] = []
         while True:
             page = self.get(f"/v1/sagas/{saga_id}/journal", {"after": records[-1]["version"] if records else 0})
@@ -147,7 +187,7 @@ class Client:
                 return records
 
     def trace(self, saga_id: str) -> Json:
-        """The coordinator's part of a saga's trace, all pages as one."""
+        """Return the coordinator's part of a saga's trace, its pages joined."""
         path, spans = f"/v1/sagas/{saga_id}/trace", []
         trace = self.get(path)
         while trace["next"] is not None:
@@ -155,12 +195,12 @@ class Client:
             trace = self.get(path, {"after": trace["next"]})
         return {**trace, "spans": spans + trace["spans"]}
 
-    def _answer(self, method: str, path: str, *, again: bool, **request: Any) -> tuple[int, Json]:
+    def _answer(self, method: str, path: str, *, retry: bool, **request: Any) -> tuple[int, Json]:
         try:
             response = self._http.request(method, path, **request)
         except httpx.TransportError as error:
-            if again and not isinstance(error, httpx.ConnectError | httpx.TimeoutException):
-                return self._answer(method, path, again=False, **request)
+            if retry and not isinstance(error, httpx.ConnectError | httpx.TimeoutException):
+                return self._answer(method, path, retry=False, **request)
             raise self._unreachable(error) from None
         return response.status_code, self._read(response)
 
@@ -179,15 +219,15 @@ class Client:
         except ValueError:
             body = None
         if not isinstance(body, dict) or response.is_redirect:
-            said = f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})"
-            raise CommandFailed(said, ExitCode.NO_SERVER)
+            message = f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})"
+            raise CommandFailed(message, ExitCode.NO_SERVER)
         if response.is_success:
             return body
         raise _refusal(response.status_code, body)
 
 
 def actor() -> str:
-    """Who does it, for the audit: the login name."""
+    """Return the login name, which the audit records as the actor."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a user id without a name, as in a container
@@ -195,20 +235,20 @@ def actor() -> str:
 
 
 def segment(text: str) -> str:
-    """A piece of a path, whatever a person typed."""
+    """Quote a person's text as one segment of a path."""
     return quote(text, safe="")
 
 
 def _refusal(status: int, problem: Json) -> CommandFailed:
-    """A problem document: one line, then its findings, fields or reasons, one a line."""
+    """Build the error of a problem document: one line, then its findings, fields or reasons, one a line."""
     code = str(problem.get("code") or status)
-    said = str(problem.get("detail") or problem.get("title") or "refused")
-    lines = [_printable(f"{code}: {said}{'; try again later' if status == 503 else ''}")]
+    message = str(problem.get("detail") or problem.get("title") or "refused")
+    lines = [_printable(f"{code}: {message}{'; try again later' if status == 503 else ''}")]
     lines += [finding_line(finding) for finding in problem.get("findings") or ()]
     lines += [_printable(f"  {wrong.get('said') or _expected(wrong)}") for wrong in problem.get("errors") or ()]
     lines += [_printable(f"  {reason}") for reason in problem.get("reasons") or ()]
     field, expected = problem.get("field"), problem.get("expected")
-    if len(lines) == 1 and field and expected and str(expected) not in said:
+    if len(lines) == 1 and field and expected and str(expected) not in message:
         lines[0] += _printable(f" ({field}: expected {expected})")
     exit_code = ExitCode.FINDINGS if code in _FINDINGS else _CODE_BY_STATUS.get(status, ExitCode.NO_SERVER)
     return CommandFailed("\n".join(lines), exit_code)
@@ -219,7 +259,7 @@ def _expected(wrong: Json) -> str:
 
 
 def finding_line(finding: Json) -> str:
-    """One finding of the coordinator's, as lint prints its own."""
+    """Return a finding of the coordinator as `saga def lint` prints its own."""
     place = ":".join(str(finding[part]) for part in ("file", "line", "column") if finding.get(part))
     step = f"step {finding['step']}: " if finding.get("step") else ""
     return _printable(
@@ -228,7 +268,7 @@ def finding_line(finding: Json) -> str:
 
 
 def _printable(text: str) -> str:
-    """A server's words on a terminal: no control characters."""
+    """Replace control characters in a server's text, so that a terminal shows it safely."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 

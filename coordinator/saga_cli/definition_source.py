@@ -1,4 +1,4 @@
-"""Where a definition comes from: a `*.saga.yaml`, or a `Saga` built in Python (`module:object`); and the schemas it is checked against."""
+"""Sources of a definition: a `*.saga.yaml`, or a `Saga` built in Python (`module:object`), each with the schemas it is checked against."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 
 from saga_cli.client import actor
 from saga_cli.exits import CommandFailed, ExitCode
-from saga_cli.loading import loaded
+from saga_cli.object_loader import load_object
 from saga_coordinator.definitions import Document, LintResult, Saga, lint, records_reached
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import SchemaRefused
@@ -33,25 +33,38 @@ class DefinitionSource:
     """A file's bytes, or what the module's object is."""
     catalog: Catalog
 
-    def linted(self) -> LintResult:
-        """Everything that is wrong with it."""
+    def lint(self) -> LintResult:
+        """Check it and return every finding."""
         if isinstance(self.content, Saga):
             return self.content.lint(self.catalog)
         return lint(self.content, self.name, self.catalog)
 
     def document(self) -> Document:
-        """The canonical document. CommandFailed with the findings when there is an error."""
-        result = self.linted()
+        """Return the canonical document.
+
+        Raises:
+            CommandFailed: The definition has errors; the message lists the findings (exit 1).
+        """
+        result = self.lint()
         if result.document is None:
             raise CommandFailed("\n".join([f"{self.name} has findings:", *map(str, result.findings)]), ExitCode.FINDINGS)
         return result.document
 
 
 def source_of(given: str, schemas: Path | None) -> DefinitionSource:
-    """The file or the object that `given` names. BadParameter when there is none, CommandFailed when its schemas are refused."""
+    """Read the file or load the object that `given` names.
+
+    Args:
+        given: A path, or `module:object`.
+        schemas: Folder of the schemas. None: `schemas/` beside the definition, else the demo's.
+
+    Raises:
+        typer.BadParameter: There is no such file or object.
+        CommandFailed: A schema is refused.
+    """
     path = Path(given)
     if _OBJECT.fullmatch(given) and not path.exists():
-        saga = loaded(given, Saga, example="shop.sagas:order")
+        saga = load_object(given, Saga, example="shop.sagas:order")
         module = sys.modules[given.partition(":")[0]].__file__
         return DefinitionSource(name=given, content=saga, catalog=_catalog(Path(module or given).parent, schemas))
     try:
@@ -62,14 +75,14 @@ def source_of(given: str, schemas: Path | None) -> DefinitionSource:
 
 
 def registration(document: Document, catalog: Catalog) -> dict[str, Any]:
-    """The body of a registration: the canonical document, and every record it reaches in its current version."""
+    """Build the body of a registration: the canonical document, and the current version of every record it reaches."""
     reached = [schema for name in records_reached(document) if (schema := catalog.latest(name)) is not None]
     schemas = [json.loads(schema.canonical) for schema in reached]
     return {"document": json.loads(document.canonical), "schemas": schemas, "actor": actor()}
 
 
 def _catalog(folder: Path, schemas: Path | None) -> Catalog:
-    """The given schemas, else those beside the definition, else the demo's."""
+    """Read the given schemas, else those beside the definition, else the demo's."""
     beside = folder / "schemas"
     given = schemas or (beside if beside.is_dir() else None)
     try:

@@ -1,4 +1,4 @@
-"""How a command ends: the exit codes scripts may rely on, and the one error that carries a line and a code."""
+"""Exit codes that scripts may rely on, and the error that carries a message and a code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 class CommandFailed(Exception):
-    """A command cannot do as asked. The message goes to stderr as it is and says what to do; `code` ends the process."""
+    """A command failed. The message says what to do and is printed unchanged on stderr; `code` is the exit code."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)

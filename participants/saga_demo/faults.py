@@ -26,7 +26,7 @@ CRASH_EXIT_CODE: Final = 137
 _BEFORE: Final = frozenset({FaultKind.DELAY, FaultKind.HANG})
 
 metadata: Final = MetaData()
-struck: Final = Table(
+fault_counts: Final = Table(
     "demo_faults",
     metadata,
     Column("saga_id", Text, primary_key=True),
@@ -46,7 +46,7 @@ class Faults:
         self._opening = asyncio.Lock()
 
     @contextlib.asynccontextmanager
-    async def around(self, faults: Sequence[Fault], step: Step) -> AsyncIterator[None]:
+    async def injected(self, faults: Sequence[Fault], step: Step) -> AsyncIterator[None]:
         """Put the business function inside: what was ordered for this step strikes."""
         due = await self._due(faults, step)
         for fault in (each for each in due if each.kind in _BEFORE):
@@ -68,10 +68,10 @@ class Faults:
     async def _count(self, step: Step, place: int) -> int:
         engine = await self._open()
         insert: Any = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(struck).values(saga_id=str(step.saga_id), step=step.name, fault=place, times=1)
-        key = [struck.c.saga_id, struck.c.step, struck.c.fault]
-        counted = statement.on_conflict_do_update(index_elements=key, set_={"times": struck.c.times + 1}).returning(
-            struck.c.times
+        statement = insert(fault_counts).values(saga_id=str(step.saga_id), step=step.name, fault=place, times=1)
+        key = [fault_counts.c.saga_id, fault_counts.c.step, fault_counts.c.fault]
+        counted = statement.on_conflict_do_update(index_elements=key, set_={"times": fault_counts.c.times + 1}).returning(
+            fault_counts.c.times
         )
         async with engine.begin() as connection:
             return int((await connection.execute(counted)).scalar_one())

@@ -7,9 +7,9 @@ from typing import Final
 from sqlalchemy import Column, Integer, MetaData, Table, Text, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_demo.ledger import acted
+from saga_demo.ledger import record_action
 from saga_demo.messages import OrderScreened, ScreenOrder
-from saga_demo.services import shell
+from saga_demo.services import build_service
 from saga_demo.settings import ServiceSettings
 from saga_participant import Participant, Rejected, Step
 
@@ -29,12 +29,12 @@ screenings: Final = Table(
 
 def make_fraud(settings: ServiceSettings | None = None) -> Participant:
     """The service; its settings come from the environment unless given."""
-    service = shell("fraud", metadata, settings)
+    service = build_service("fraud", metadata, settings)
     fraud = service.participant
 
     @fraud.action
     async def screen(command: ScreenOrder, db: AsyncConnection, step: Step) -> OrderScreened:
-        async with service.faults.around(command.faults, step):
+        async with service.faults.injected(command.faults, step):
             if command.total > SUSPICIOUS_TOTAL:
                 raise Rejected("suspicious", "the order's total is higher than anybody's before")
             score = min(99, 100 * command.total // SUSPICIOUS_TOTAL)
@@ -47,7 +47,7 @@ def make_fraud(settings: ServiceSettings | None = None) -> Participant:
                     score=score,
                 ),
             )
-            await acted(db, step, service.spans)
+            await record_action(db, step, service.spans)
         return OrderScreened(score=score)
 
     return fraud

@@ -14,9 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_demo import lean
-from saga_demo.ledger import acted, undid
+from saga_demo.ledger import record_action, record_compensation
 from saga_demo.messages import ReleaseStock, ReserveStock, StockReserved
-from saga_demo.services import shell
+from saga_demo.services import build_service
 from saga_demo.settings import ServiceSettings
 from saga_demo.spans import Spans
 from saga_participant import Participant, Rejected, Step
@@ -62,7 +62,7 @@ _RELEASE: Final = (
 
 def make_inventory(settings: ServiceSettings | None = None) -> Participant:
     """The service; its settings come from the environment unless given."""
-    service = shell("inventory", metadata, settings)
+    service = build_service("inventory", metadata, settings)
     inventory = service.participant
     if service.settings.lean:
         lean.inventory(inventory, service.settings)
@@ -70,7 +70,7 @@ def make_inventory(settings: ServiceSettings | None = None) -> Participant:
 
     @inventory.action
     async def reserve(command: ReserveStock, db: AsyncConnection, step: Step) -> StockReserved:
-        async with service.faults.around(command.faults, step):
+        async with service.faults.injected(command.faults, step):
             taken_from = await take(db, command, service.spans)
             reservation_id = f"res-{step.saga_id}-{step.run}"
             await service.spans.write(
@@ -84,7 +84,7 @@ def make_inventory(settings: ServiceSettings | None = None) -> Participant:
                     state="held",
                 ),
             )
-            await acted(db, step, service.spans)
+            await record_action(db, step, service.spans)
         return StockReserved(reservation_id=reservation_id)
 
     @inventory.compensation
@@ -92,7 +92,7 @@ def make_inventory(settings: ServiceSettings | None = None) -> Participant:
         sku, from_bin, quantity = (await service.spans.write(db, _RELEASE, {"id": reserved.reservation_id})).one()
         back = update(stock).where(stock.c.sku == sku, stock.c.bin == from_bin).values(reserved=stock.c.reserved - quantity)
         await service.spans.write(db, back)
-        await undid(db, step, service.spans)
+        await record_compensation(db, step, service.spans)
 
     return inventory
 

@@ -93,6 +93,6 @@ class _Writer:
             with self._spans.around("INSERT", ledger.effect_ledger.name):
                 await db.execute(ledger.ASYNCPG_INSERT, str(step.saga_id), step.name, kind, step.run)
         elif kind == "action":
-            await ledger.acted(db, step, self._spans)
+            await ledger.record_action(db, step, self._spans)
         else:
-            await ledger.undid(db, step, self._spans)
+            await ledger.record_compensation(db, step, self._spans)

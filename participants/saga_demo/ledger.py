@@ -29,12 +29,12 @@ ASYNCPG_INSERT: Final = "INSERT INTO effect_ledger (saga_id, step, kind, run) VA
 _INSERT: Final = insert(effect_ledger)
 
 
-async def acted(db: AsyncConnection, step: Step, spans: Spans) -> None:
+async def record_action(db: AsyncConnection, step: Step, spans: Spans) -> None:
     """An action had its effect."""
     await _write(db, step, "action", spans)
 
 
-async def undid(db: AsyncConnection, step: Step, spans: Spans) -> None:
+async def record_compensation(db: AsyncConnection, step: Step, spans: Spans) -> None:
     """A compensation had its effect."""
     await _write(db, step, "compensation", spans)
 

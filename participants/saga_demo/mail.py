@@ -7,9 +7,9 @@ from typing import Final
 from sqlalchemy import Column, MetaData, Table, Text, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_demo.ledger import acted
+from saga_demo.ledger import record_action
 from saga_demo.messages import ConfirmationSent, SendConfirmation
-from saga_demo.services import shell
+from saga_demo.services import build_service
 from saga_demo.settings import ServiceSettings
 from saga_participant import Participant, Step
 
@@ -25,17 +25,17 @@ mails: Final = Table(
 
 def make_mail(settings: ServiceSettings | None = None) -> Participant:
     """The service; its settings come from the environment unless given."""
-    service = shell("mail", metadata, settings)
+    service = build_service("mail", metadata, settings)
     mail = service.participant
 
     @mail.action
     async def confirm(command: SendConfirmation, db: AsyncConnection, step: Step) -> ConfirmationSent:
-        async with service.faults.around(command.faults, step):
+        async with service.faults.injected(command.faults, step):
             message_id = f"msg-{step.saga_id}-{step.run}"
             await service.spans.write(
                 db, insert(mails).values(message_id=message_id, order_id=command.order_id, customer=command.customer)
             )
-            await acted(db, step, service.spans)
+            await record_action(db, step, service.spans)
         return ConfirmationSent(message_id=message_id)
 
     return mail

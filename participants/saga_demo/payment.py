@@ -12,9 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_demo import lean
-from saga_demo.ledger import acted, undid
+from saga_demo.ledger import record_action, record_compensation
 from saga_demo.messages import CardCharged, ChargeCard, RefundCard
-from saga_demo.services import shell
+from saga_demo.services import build_service
 from saga_demo.settings import ServiceSettings
 from saga_demo.spans import Spans
 from saga_participant import Participant, Rejected, Step
@@ -43,7 +43,7 @@ charges: Final = Table(
 
 def make_payment(settings: ServiceSettings | None = None) -> Participant:
     """The service; its settings come from the environment unless given."""
-    service = shell("payment", metadata, settings)
+    service = build_service("payment", metadata, settings)
     payment = service.participant
     if service.settings.lean:
         lean.payment(payment, service.settings)
@@ -51,7 +51,7 @@ def make_payment(settings: ServiceSettings | None = None) -> Participant:
 
     @payment.action
     async def charge(command: ChargeCard, db: AsyncConnection, step: Step) -> CardCharged:
-        async with service.faults.around(command.faults, step):
+        async with service.faults.injected(command.faults, step):
             if command.amount > await limit_of(db, command.account, service.spans):
                 raise Rejected("over_limit", "the card's limit is lower than the order's total")
             charge_id = f"chg-{step.saga_id}-{step.run}"
@@ -66,7 +66,7 @@ def make_payment(settings: ServiceSettings | None = None) -> Participant:
                     state="charged",
                 ),
             )
-            await acted(db, step, service.spans)
+            await record_action(db, step, service.spans)
         return CardCharged(charge_id=charge_id)
 
     @payment.compensation
@@ -74,7 +74,7 @@ def make_payment(settings: ServiceSettings | None = None) -> Participant:
         booked = update(charges).where(charges.c.charge_id == charged.charge_id, charges.c.state == "charged")
         if (await service.spans.write(db, booked.values(state="refunded"))).rowcount != 1:
             raise LookupError("the charge to refund is not there")
-        await undid(db, step, service.spans)
+        await record_compensation(db, step, service.spans)
 
     return payment
 

@@ -18,7 +18,7 @@ _ADVISORY_LOCK = 0x73616764656D6F  # "sagdemo": services that share a database m
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shell:
+class Service:
     """What a service's module hangs its handlers on."""
 
     participant: Participant
@@ -27,7 +27,7 @@ class Shell:
     settings: ServiceSettings
 
 
-def shell(name: str, tables: MetaData, settings: ServiceSettings | None = None) -> Shell:
+def build_service(name: str, tables: MetaData, settings: ServiceSettings | None = None) -> Service:
     """A participant without handlers. Settings come from the environment unless given."""
     chosen = settings or settings_from(os.environ, name)
     faults = Faults(chosen.database_url, allow_crash=chosen.allow_crash)
@@ -48,4 +48,4 @@ def shell(name: str, tables: MetaData, settings: ServiceSettings | None = None) 
         on_stop=faults.close,
         tracer_provider=chosen.tracer_provider,
     )
-    return Shell(participant=participant, faults=faults, spans=Spans(chosen), settings=chosen)
+    return Service(participant=participant, faults=faults, spans=Spans(chosen), settings=chosen)

@@ -8,9 +8,9 @@ from sqlalchemy import Column, MetaData, Table, Text, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_demo import lean
-from saga_demo.ledger import acted
+from saga_demo.ledger import record_action
 from saga_demo.messages import BookCarrier, CarrierBooked
-from saga_demo.services import shell
+from saga_demo.services import build_service
 from saga_demo.settings import ServiceSettings
 from saga_participant import Participant, Rejected, Step
 
@@ -27,7 +27,7 @@ parcels: Final = Table(
 
 def make_shipping(settings: ServiceSettings | None = None) -> Participant:
     """The service; its settings come from the environment unless given."""
-    service = shell("shipping", metadata, settings)
+    service = build_service("shipping", metadata, settings)
     shipping = service.participant
     if service.settings.lean:
         lean.shipping(shipping, service.settings)
@@ -35,14 +35,14 @@ def make_shipping(settings: ServiceSettings | None = None) -> Participant:
 
     @shipping.action
     async def book(command: BookCarrier, db: AsyncConnection, step: Step) -> CarrierBooked:
-        async with service.faults.around(command.faults, step):
+        async with service.faults.injected(command.faults, step):
             carrier = carrier_of(command)
             parcel_id = f"pcl-{step.saga_id}-{step.run}"
             await service.spans.write(
                 db,
                 insert(parcels).values(parcel_id=parcel_id, order_id=command.order_id, carrier=carrier, address=command.address),
             )
-            await acted(db, step, service.spans)
+            await record_action(db, step, service.spans)
         return CarrierBooked(parcel_id=parcel_id)
 
     return shipping

@@ -123,6 +123,6 @@ def test_a_collector_that_takes_no_spans_at_the_start_is_one_line(tmp_path: Path
 
 def test_without_the_option_a_collector_that_listens_is_noticed(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traces, "USUAL_PORT", int(collector.endpoint.rpartition(":")[2]))
-    assert traces.a_collector_listens()
+    assert traces.collector_listens()
     collector.stop()
-    assert not traces.a_collector_listens()
+    assert not traces.collector_listens()

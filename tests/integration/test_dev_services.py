@@ -17,9 +17,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from saga_cli.dev.data_directory import kafka_uses, wait_until_unused
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService, _temporary_directory
-from saga_cli.dev.predecessor import kafka_holds, wait_until_gone
 from saga_cli.dev.process import ServiceFailed, free_port
 from saga_cli.dev.services import Kafka, Postgres, resolve_kafka, resolve_postgres
 from saga_cli.dev.sql import ask
@@ -235,7 +235,7 @@ def started(*arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 @pytest.mark.parametrize("service", ["kafka", "postgres"])
 def test_a_service_whose_command_was_killed_is_there_again_at_once_on_its_data_and_its_port(service: str) -> None:
-    """Its keeper is still ending the first one: that one holds the data and the port."""
+    """Its supervisor is still ending the first one: that one holds the data and the port."""
     folder = _temporary_directory()  # which the user `nobody` may enter, as PostgreSQL needs it under root
     port = ["--port", str(free_port())] if service == "postgres" else []
     try:
@@ -264,6 +264,6 @@ def test_a_directory_that_somebody_uses_is_refused_in_one_line(tmp_path: Path) -
     assert holder.stdout is not None
     holder.stdout.readline()
     with pytest.raises(ServiceFailed, match="is in use by another server"):
-        wait_until_gone(tmp_path, kafka_holds, limit_s=0.2)
+        wait_until_unused(tmp_path, kafka_uses, limit_s=0.2)
     holder.communicate()
-    wait_until_gone(tmp_path, kafka_holds)
+    wait_until_unused(tmp_path, kafka_uses)

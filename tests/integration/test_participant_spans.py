@@ -36,9 +36,11 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @contextmanager
-def spans_to(collector: Collector, *, alone: bool = True) -> Iterator[ParticipantSpans]:
+def spans_to(collector: Collector, *, own_process: bool = True) -> Iterator[ParticipantSpans]:
     with ExitStack() as closed:
-        spans = ParticipantSpans("payment", Otlp(endpoint=collector.endpoint, protocol=collector.protocol), alone=alone)
+        spans = ParticipantSpans(
+            "payment", Otlp(endpoint=collector.endpoint, protocol=collector.protocol), own_process=own_process
+        )
         closed.callback(spans.close)
         yield spans
 
@@ -76,7 +78,7 @@ def test_the_environment_names_the_service_of_a_process_of_its_own(
     clean: pytest.MonkeyPatch, collector: Collector, variable: str, text: str
 ) -> None:
     clean.setenv(variable, text)
-    with spans_to(collector) as own, spans_to(collector, alone=False) as shared:
+    with spans_to(collector) as own, spans_to(collector, own_process=False) as shared:
         make(own, "own")
         make(shared, "shared")
         found = collector.until(lambda found: len(found) == 2)

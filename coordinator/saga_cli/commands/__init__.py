@@ -1,1 +1,1 @@
-"""The commands of `saga`, one file a noun. A file's imports at the top stay light; what a command works with it imports inside."""
+"""The commands of `saga`, one file a noun. A file's top imports stay light: a command imports what it needs when it runs."""

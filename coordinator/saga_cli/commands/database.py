@@ -47,11 +47,11 @@ def upgrade(
     url = database or os.environ.get("SAGA_DATABASE_URL")
     if not url:
         raise ConfigurationError("SAGA_DATABASE_URL is not set: give --database postgresql+asyncpg://user:password@host/database")
-    revision = asyncio.run(_upgraded(url, patience_from(os.environ)))
+    revision = asyncio.run(_upgrade(url, patience_from(os.environ)))
     print_object({"revision": revision}, output, line=f"the database is at revision {revision}", ids=[revision])
 
 
-async def _upgraded(url: str, patience_s: float) -> str:
+async def _upgrade(url: str, patience_s: float) -> str:
     from saga_coordinator.store.open import open_store
     from saga_messaging.clock import SystemClock
     from saga_messaging.database_errors import not_up_yet
@@ -90,24 +90,24 @@ def copy(
     from saga_messaging.errors import ConfigurationError
 
     try:
-        copied = asyncio.run(copy_store(source, target, _told))
+        copied = asyncio.run(copy_store(source, target, _print_progress))
     except (CopyRefused, StoreBusy, ValueError) as refused:
         raise ConfigurationError(str(refused)) from None
     sagas, rows = copied.rows["saga"], sum(copied.rows.values())
-    line = f"{sagas} sagas, {rows} rows in all; serve {_named(target)} from now on and never again {_named(source)}"
+    line = f"{sagas} sagas, {rows} rows in all; serve {_without_password(target)} from now on and never again {_without_password(source)}"
     if copied.token_key is not None:
-        line += "\nThe source made its own token key. Unless you serve with keys of your own:\n" + _exported(copied.token_key)
+        line += "\nThe source made its own token key. Unless you serve with keys of your own:\n" + _export_line(copied.token_key)
     shown = {"rows": dict(copied.rows), "token_keys": None if copied.token_key is None else _token_keys(copied.token_key)}
     print_object(shown, output, line=line, ids=[rows])
 
 
-def _told(table: str, done: int, total: int) -> None:
-    """A line at the end of each table, and one every 20,000 rows of a long one."""
+def _print_progress(table: str, done: int, total: int) -> None:
+    """Print a line at the end of each table, and one about every 20,000 rows of a long one."""
     if total and (done == total or (done and done % 20_480 == 0)):
         typer.echo(f"{table}: {done:,} of {total:,}", err=True)
 
 
-def _named(url: str) -> str:
+def _without_password(url: str) -> str:
     from sqlalchemy.engine import make_url
 
     return make_url(url).render_as_string(hide_password=True)
@@ -119,5 +119,5 @@ def _token_keys(key: bytes) -> str:
     return f"embedded:{base64.b64encode(key).decode()}"
 
 
-def _exported(key: bytes) -> str:
+def _export_line(key: bytes) -> str:
     return f"export SAGA_TOKEN_KEYS={_token_keys(key)}"

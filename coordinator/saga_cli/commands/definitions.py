@@ -40,7 +40,7 @@ def lint_files(files: Annotated[list[str], _FILES], schemas: Schemas = None, out
     from saga_cli.output import print_ids, print_json
     from saga_coordinator.definitions import Severity
 
-    results = [source_of(file, schemas).linted() for file in files]
+    results = [source_of(file, schemas).lint() for file in files]
     findings = [finding for result in results for finding in result.findings]
     if output is Format.JSON:
         names = ("code", "severity", "file", "line", "column", "step", "message")
@@ -87,7 +87,7 @@ def register_file(
     document = source.document()
     body = registration(document, source.catalog)
     with Client(server) as client:
-        status, answer = client.post("/v1/definitions", body, again=True)
+        status, answer = client.post("/v1/definitions", body, retry=True)
         if activate_it:
             client.post(f"/v1/definitions/{document.saga}/{document.version}/activate", {"actor": actor()})
     for finding in answer.get("findings", ()):
@@ -109,7 +109,7 @@ def activate(
     from saga_cli.output import print_object
 
     with Client(server) as client:
-        _, answer = client.post(f"/v1/definitions/{segment(name)}/{version}/activate", {"actor": actor()}, again=True)
+        _, answer = client.post(f"/v1/definitions/{segment(name)}/{version}/activate", {"actor": actor()}, retry=True)
     print_object(answer, output, line=f"new sagas of {name} run version {version}", ids=[f"{name} {version}"])
 
 

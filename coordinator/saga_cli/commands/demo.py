@@ -50,8 +50,8 @@ def demo(
 
     Then count every effect in the services' own books: nothing lost, nothing doubled.
     """
+    from saga_cli.demo.demo_run import run_demo
     from saga_cli.demo.plan import planned
-    from saga_cli.demo.story import tell
 
     environ = {} if otlp is None else os.environ  # a collector of the environment's is the services', not the demo's
     plan = planned(
@@ -62,4 +62,4 @@ def demo(
         otlp=collector(otlp, otlp_protocol, environ),
         jaeger_url=given_url(jaeger_url, "--jaeger-url"),
     )
-    raise typer.Exit(tell(plan))
+    raise typer.Exit(run_demo(plan))

@@ -12,11 +12,11 @@ from saga_cli.commands.groups import HELP_OPTIONS, Output, examples, group
 from saga_cli.output import Format
 
 if TYPE_CHECKING:
-    from saga_cli.dev.lifetime import Lifetime
+    from saga_cli.dev.local_server import LocalServer
 
 _KAFKA_PORT, _POSTGRES_PORT = 9092, 5432
 _COORDINATOR = "coordinator"
-"""The database that SAGA_DATABASE_URL names: the coordinator's own, whatever else is created beside it."""
+"""The coordinator's database, which SAGA_DATABASE_URL names."""
 _OTLP_PORT, _OTLP_HTTP_PORT, _QUERY_PORT = 4317, 4318, 16686
 _DIRECTORY = "Keep its data here; without it they go when it ends."
 _PORT = "Listen on this port of 127.0.0.1; by default the usual one, or a free one where that is taken."
@@ -49,21 +49,21 @@ def kafka(
     output: Output = Format.TABLE,
 ) -> None:
     """Run an Apache Kafka of one broker until Ctrl-C. The first time it fetches its jars."""
+    from saga_cli.dev.data_directory import kafka_port, kafka_uses, wait_until_unused
     from saga_cli.dev.kafka import KafkaService
-    from saga_cli.dev.predecessor import kafka_holds, kafka_port, wait_until_gone
 
-    former = None
+    last_port = None
     if data is not None:
-        wait_until_gone(data, kafka_holds)
-        former = kafka_port(data)
-    with KafkaService(_absolute(data), port=_port(port, former or _KAFKA_PORT)) as service:
-        _say(
+        wait_until_unused(data, kafka_uses)
+        last_port = kafka_port(data)
+    with KafkaService(_absolute(data), port=_port(port, last_port or _KAFKA_PORT)) as service:
+        _print_service(
             output,
             f"Apache Kafka {service.version}",
             service.bootstrap_servers,
             {"SAGA_KAFKA_BOOTSTRAP_SERVERS": service.bootstrap_servers},
         )
-        _stay(service)
+        _wait_for_end(service)
 
 
 def postgres(
@@ -76,27 +76,27 @@ def postgres(
     output: Output = Format.TABLE,
 ) -> None:
     """Run a PostgreSQL until Ctrl-C, without a password, on loopback only. Its first database is `coordinator`."""
+    from saga_cli.dev.data_directory import postgres_uses, wait_until_unused
     from saga_cli.dev.postgres import PostgresService
-    from saga_cli.dev.predecessor import postgres_holds, wait_until_gone
     from saga_cli.dev.sql import ask
 
     names = list(dict.fromkeys([_COORDINATOR, *(create or ())]))
     _check_names(names)
     if data is not None:
-        wait_until_gone(data, postgres_holds)
+        wait_until_unused(data, postgres_uses)
     with PostgresService(_absolute(data), port=_port(port, _POSTGRES_PORT)) as service:
         for name in names:
             if not ask(service.url, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
                 service.create_database(name)
         urls = {name: service.database_url(name) for name in names}
-        _say(
+        _print_service(
             output,
             f"PostgreSQL {service.version}",
             urls[_COORDINATOR],
             {"SAGA_DATABASE_URL": urls[_COORDINATOR], "SAGA_TOKEN_KEYS": _token_keys(data)},
             also={name: url for name, url in urls.items() if name != _COORDINATOR},
         )
-        _stay(service)
+        _wait_for_end(service)
 
 
 def jaeger(
@@ -124,7 +124,7 @@ def jaeger(
         query_port=_port(query_port, _QUERY_PORT),
     )
     with service:
-        _say(
+        _print_service(
             output,
             f"Jaeger {service.version}",
             service.query_url,
@@ -135,7 +135,7 @@ def jaeger(
             },
             also={"otlp_grpc": service.otlp_grpc, "otlp_http": service.otlp_http},
         )
-        _stay(service)
+        _wait_for_end(service)
 
 
 def _build_jaeger(output: Format) -> None:
@@ -148,7 +148,9 @@ def _build_jaeger(output: Format) -> None:
     )
 
 
-def _say(output: Format, what: str, address: str, exports: dict[str, str], *, also: dict[str, str] | None = None) -> None:
+def _print_service(
+    output: Format, what: str, address: str, exports: dict[str, str], *, also: dict[str, str] | None = None
+) -> None:
     from saga_cli.output import print_object
 
     lines = [
@@ -164,8 +166,8 @@ def _say(output: Format, what: str, address: str, exports: dict[str, str], *, al
     )
 
 
-def _stay(service: Lifetime) -> None:
-    """Until Ctrl-C, SIGTERM, or the server's own end."""
+def _wait_for_end(service: LocalServer) -> None:
+    """Wait for Ctrl-C, SIGTERM, or the end of the server. Raises CommandFailed when the server ended."""
     import os
     import time
 
@@ -189,7 +191,7 @@ def _port(given: int | None, usual: int) -> int:
 
 
 def _absolute(directory: Path | None) -> Path | None:
-    """The servers run with another working directory."""
+    """Make the path absolute: the servers run in another working directory."""
     return None if directory is None else directory.absolute()
 
 
@@ -202,7 +204,10 @@ def _check_names(names: list[str]) -> None:
 
 
 def _token_keys(data: Path | None) -> str:
-    """A key for the coordinators that will use this database: kept beside its data, as open sagas hold tokens made with it."""
+    """Return the token key of the coordinators that use this database.
+
+    The key is kept beside the data, because open sagas hold tokens made with it.
+    """
     import base64
     import secrets
 

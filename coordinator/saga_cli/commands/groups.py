@@ -1,4 +1,4 @@
-"""What all commands share: groups of them, the examples in their help, and the options that mean the same everywhere."""
+"""Parts that all commands share: groups, examples in the help, and options with one meaning everywhere."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Server = Annotated[
 DEFAULT_SERVER = "http://127.0.0.1:8700"
 
 
-def group(app: typer.Typer, name: str, told: str, panel: str) -> typer.Typer:
-    """A noun with commands of its own, such as `saga step`."""
-    made = typer.Typer(name=name, help=told, no_args_is_help=True, rich_markup_mode="rich", context_settings=HELP_OPTIONS)
+def group(app: typer.Typer, name: str, summary: str, panel: str) -> typer.Typer:
+    """Add a noun with commands of its own, such as `saga step`, and return it."""
+    made = typer.Typer(name=name, help=summary, no_args_is_help=True, rich_markup_mode="rich", context_settings=HELP_OPTIONS)
     app.add_typer(made, name=name, rich_help_panel=panel)
     return made
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help: how it is typed."""
+    """Return the end of a command's help, which shows how it is typed."""
     return "\n\n".join(["[bold]Examples[/bold]", *(f"  $ {line.replace('[', chr(92) + '[')}" for line in lines)])

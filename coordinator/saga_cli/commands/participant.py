@@ -40,8 +40,8 @@ def run(
     otlp_protocol: ProtocolOption = None,
 ) -> None:
     """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder too."""
-    from saga_cli.loading import loaded
-    from saga_cli.until_told import run_until_told
+    from saga_cli.object_loader import load_object
+    from saga_cli.signals import run_until_signal
     from saga_participant import Participant
     from saga_participant.settings import ParticipantSettings
 
@@ -51,13 +51,13 @@ def run(
     spans_to = collector(otlp, otlp_protocol, environ)
     settings = ParticipantSettings.from_env(environ, instance=instance)
     settings.configure_logs(environ, alone=True)
-    participant = loaded(target, Participant, example="shop.payment:payment")
+    participant = load_object(target, Participant, example="shop.payment:payment")
     with _exporting(participant.name, spans_to):
-        run_until_told(lambda stop: participant.serve_as(settings, stop=stop, health_port=health_port))
+        run_until_signal(lambda stop: participant.serve_as(settings, stop=stop, health_port=health_port))
 
 
 def _exporting(name: str, otlp: Otlp | None) -> AbstractContextManager[None]:
-    """Nothing of OpenTelemetry's SDK is loaded without a collector."""
+    """Send spans while the block runs. Without a collector OpenTelemetry's SDK is not loaded."""
     if otlp is None:
         return nullcontext()
     from saga_cli.participant_spans import exporting

@@ -77,13 +77,13 @@ def add(
     if subject is not None and subject != schema.full_name:
         raise typer.BadParameter(f"{file} holds {schema.full_name}", param_hint="--subject")
     with Client(server) as client:
-        status, answer = client.post("/v1/schemas", {"document": schema.document, "actor": actor()}, again=True)
+        status, answer = client.post("/v1/schemas", {"document": schema.document, "actor": actor()}, retry=True)
     word = "added" if status == 201 else "was there already:"
     print_object(answer, output, line=f"{word} {schema.full_name}  id {schema.id}", ids=[schema.id])
 
 
 def _schema(file: Path) -> Schema:
-    """The file's record, gated here already, with what it refers to taken from the files beside it."""
+    """Read and check the file's record. Records it refers to come from the files beside it."""
     import json
 
     from saga_cli.exits import CommandFailed, ExitCode
@@ -108,7 +108,7 @@ def _schema(file: Path) -> Schema:
 
 
 def _incompatible(catalog: Catalog) -> list[str]:
-    """One line for each reason, of each version against all before it."""
+    """Return one line for each reason why a version is incompatible with an earlier one."""
     from saga_schemas.compat import full_transitive
 
     lines: list[str] = []

@@ -56,7 +56,7 @@ def serve(
 
     Every setting is also an environment variable SAGA_…; an option goes first.
     """
-    from saga_cli.until_told import run_until_told
+    from saga_cli.signals import run_until_signal
     from saga_coordinator.logs import configure as configure_logs
     from saga_coordinator.server import serve as run_coordinator
     from saga_coordinator.settings import Settings
@@ -81,4 +81,4 @@ def serve(
     configure_logs(settings.log_level, settings.log_format)
     if links := ignored(environ):
         logging.getLogger("saga_coordinator").info(links)
-    run_until_told(lambda stop: run_coordinator(settings, stop=stop))
+    run_until_signal(lambda stop: run_coordinator(settings, stop=stop))

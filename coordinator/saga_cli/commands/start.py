@@ -20,28 +20,28 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 class OnOpen(StrEnum):
-    """What becomes of a start whose key an open saga holds."""
+    """What happens to a start whose key an open saga has."""
 
     RETURN_EXISTING = "return_existing"
     REJECT = "reject"
 
 
 class OnClosed(StrEnum):
-    """What becomes of a start whose key a finished saga holds."""
+    """What happens to a start whose key a finished saga has."""
 
     REJECT = "reject"
     ALLOW = "allow"
 
 
 class _WaitMayStandAlone(TyperCommand):
-    """`--wait`, `--wait=5` and `--wait 5` all work: an option's value cannot be left out otherwise."""
+    """Lets `--wait` stand without a value, beside `--wait=5` and `--wait 5`; the parser alone requires a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, wait_with_seconds(args))
 
 
 def wait_with_seconds(arguments: Sequence[str]) -> list[str]:
-    """A bare `--wait` gets its seconds."""
+    """Return the arguments with a bare `--wait` given its default seconds."""
     made: list[str] = []
     for place, argument in enumerate(arguments):
         following = arguments[place + 1] if place + 1 < len(arguments) else ""
@@ -93,14 +93,21 @@ def start(
     body = {name: value for name, value in body.items() if value is not None}
     headers = {"Idempotency-Key": request_id or str(uuid4())}
     with Client(server) as client:
-        status, started = client.post("/v1/sagas", body, headers=headers, again=True)
+        status, started = client.post("/v1/sagas", body, headers=headers, retry=True)
         _told(started, created=status == 201, output=output, waiting=wait is not None)
         if wait is not None:
             _stay(client, str(started["id"]), wait, output)
 
 
 def read_input(given: str) -> dict[str, Any]:
-    """The input as a person gave it: JSON, `@file`, or `-`. BadParameter tells what is wrong and where."""
+    """Parse the input of a start.
+
+    Args:
+        given: JSON, `@file`, or `-` for standard input.
+
+    Raises:
+        typer.BadParameter: The message says what is wrong and where.
+    """
     from saga_schemas import strict_json
 
     text = _text(given)
@@ -146,7 +153,7 @@ def _stay(client: Any, saga_id: str, wait_s: float, output: Format) -> None:
     if output is not Format.IDS:
         print_saga(client, saga, output)
     if saga["phase"] not in FINAL_PHASES:
-        said = f"{saga_id} is {saga['phase']} after {wait_s:g} s and goes on; `saga show {saga_id}` tells what it waits for"
-        raise CommandFailed(said, ExitCode.WAIT_OVER)
+        message = f"{saga_id} is {saga['phase']} after {wait_s:g} s and goes on; `saga show {saga_id}` tells what it waits for"
+        raise CommandFailed(message, ExitCode.WAIT_OVER)
     if saga["phase"] != "COMPLETED":
         raise typer.Exit(ExitCode.NOT_COMPLETED)

@@ -82,8 +82,11 @@ def export(
         trace = client.trace(client.saga_id(saga))
     _send(*_checked(trace, server), collector, protocol)
     ids = [span["span_id"] for span in trace["spans"]]
-    told = {name: trace[name] for name in ("id", "trace_id", "trace_url", "complete")} | {"collector": collector, "span_ids": ids}
-    print_object(told, output, line=_sent(trace, collector), ids=ids)
+    export = {name: trace[name] for name in ("id", "trace_id", "trace_url", "complete")} | {
+        "collector": collector,
+        "span_ids": ids,
+    }
+    print_object(export, output, line=_sent(trace, collector), ids=ids)
 
 
 def _checked(trace: dict[str, Any], server: str) -> tuple[PlainTrace, list[Span]]:
@@ -94,8 +97,8 @@ def _checked(trace: dict[str, Any], server: str) -> tuple[PlainTrace, list[Span]
         plain = PlainTrace.model_validate(trace)
         return plain, [span.span() for span in plain.spans]
     except ValueError:
-        said = f"the coordinator at {server} answers with a trace that this release cannot read: use the saga of its release"
-        raise CommandFailed(said, ExitCode.NO_SERVER) from None
+        message = f"the coordinator at {server} answers with a trace that this release cannot read: use the saga of its release"
+        raise CommandFailed(message, ExitCode.NO_SERVER) from None
 
 
 def _send(trace: PlainTrace, spans: list[Span], url: str, protocol: Protocol) -> None:
@@ -113,8 +116,8 @@ def _send(trace: PlainTrace, spans: list[Span], url: str, protocol: Protocol) ->
             asyncio.run(collector.send(batch))
     except SpansRefused as refused:
         why = " ".join(str(refused).split())
-        said = f"the collector at {url} did not take the spans; is it running, and does it speak {protocol.value}? ({why})"
-        raise CommandFailed(said, ExitCode.NO_SERVER) from None
+        message = f"the collector at {url} did not take the spans; is it running, and does it speak {protocol.value}? ({why})"
+        raise CommandFailed(message, ExitCode.NO_SERVER) from None
     finally:
         collector.close()
 

@@ -15,15 +15,15 @@ _OURS = ("*.sqlite", "*.sqlite-*", "*.sqlite.faults", "*.sqlite.faults-*", "*.sq
 
 
 @contextmanager
-def held(directory: Path, *, keep: bool) -> Iterator[None]:
+def locked_directory(directory: Path, *, keep: bool) -> Iterator[None]:
     """Hold the folder for one run. ConfigurationError when another demo does."""
     directory.mkdir(exist_ok=True)
     with (directory / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            said = f"a demo is running in {directory}/ (saga demo --keep): end it, or start this one in another folder"
-            raise ConfigurationError(said) from None
+            message = f"a demo is running in {directory}/ (saga demo --keep): end it, or start this one in another folder"
+            raise ConfigurationError(message) from None
         if not (directory / KEPT).exists():
             _empty(directory)
         if keep:

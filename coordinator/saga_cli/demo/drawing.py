@@ -14,8 +14,8 @@ from typing import Any
 
 from rich.text import Text
 
+from saga_cli.show.formatting import at, duration, phase, plain
 from saga_cli.show.timeline import Interval, bars
-from saga_cli.show.words import at, phase, plain, span
 
 CELLS = 11
 _STYLES = {"SUCCEEDED": "green", "REJECTED": "red"}
@@ -38,7 +38,7 @@ def order_lines(saga: dict[str, Any]) -> Iterator[Text]:
     """The saga's view, as the API gives it, in lines without indent."""
     yield Text.assemble(plain(f"order {saga['key']}   "), phase(saga["phase"]), plain(f"   {saga['reason'] or ''}"))
     lines = steps_of(saga)
-    length = max((end for line in lines for _, end in line.busy), default=0.0)
+    length_s = max((end for line in lines for _, end in line.busy), default=0.0)
     width = {name: max((len(getattr(line, name)) for line in lines), default=0) for name in ("name", "outcome", "took", "undone")}
     undo_width = max((len(line.undo_took) for line in lines), default=0)
     for place, line in enumerate(lines):
@@ -49,7 +49,7 @@ def order_lines(saga: dict[str, Any]) -> Iterator[Text]:
             plain(f"{line.took:>{width['took']}}     "),
             plain(f"{line.undone:<{width['undone']}}  ", "yellow"),
             plain(f"{line.undo_took:>{undo_width}}    "),
-            plain(bars(line.busy, length, CELLS), "cyan"),
+            plain(bars(line.busy, length_s, CELLS), "cyan"),
         )
 
 
@@ -80,7 +80,7 @@ def _answered(step: dict[str, Any], direction: str) -> dict[str, Any] | None:
 
 
 def _took(attempt: dict[str, Any] | None) -> str:
-    return "" if attempt is None else span(attempt["duration_ms"] / 1000)
+    return "" if attempt is None else duration(attempt["duration_ms"] / 1000)
 
 
 def _interval(attempt: dict[str, Any], begin: datetime) -> Interval:

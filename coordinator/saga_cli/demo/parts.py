@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from saga_cli.demo.plan import PORT, Plan, database_name
 from saga_cli.demo.services import participant_of
-from saga_cli.demo.traces import participants_spans
+from saga_cli.demo.traces import participant_spans_of
 from saga_cli.dev.process import is_free
 from saga_coordinator.server import serve
 from saga_coordinator.settings import Settings
@@ -37,7 +37,7 @@ START_PATIENCE_S: Final = 10.0
 """For a Kafka or a PostgreSQL that was given: a person waits."""
 STOP_LIMIT_S: Final = 6.0
 """A part that has not ended by then is told again."""
-TOLD_AGAIN: Final = 5
+CANCEL_RETRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Parts:
 async def running(plan: Plan) -> AsyncIterator[Parts]:
     """Everything up and answering. What goes wrong in a part ends the block with that part's error."""
     _log_to(plan.directory / _LOG)
-    async with _kafka(plan) as kafka, participants_spans(plan) as spans:
+    async with _kafka(plan) as kafka, participant_spans_of(plan) as spans:
         if not plan.embedded:
             await _create_databases(plan)
         stop = asyncio.Event()
@@ -76,13 +76,13 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
                 stop.set()
                 for task in serving:  # all orders have ended: nothing is in hand, and what were would come again
                     task.cancel()
-                await _ended([*serving, coordinating])
+                await _cancel_until_ended([*serving, coordinating])
 
 
-async def _ended(parts: Sequence[asyncio.Task[None]]) -> None:
+async def _cancel_until_ended(parts: Sequence[asyncio.Task[None]]) -> None:
     """They have all been told. One that has not ended in time is told again, for a library below it may swallow a cancellation."""
     _, pending = await asyncio.wait(parts, timeout=STOP_LIMIT_S)
-    for _ in range(TOLD_AGAIN):
+    for _ in range(CANCEL_RETRIES):
         if not pending:
             return
         for task in pending:
@@ -100,13 +100,13 @@ def _coordinator(
         token_keys=os.environ.get("SAGA_TOKEN_KEYS") or (None if plan.embedded else _token_key()),
         kafka=kafka,
         start_patience_s=START_PATIENCE_S,
-        **_traced(plan),
+        **_trace_settings(plan),
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     return listening, group.create_task(serve(settings, ready=listening.set_result, stop=stop))
 
 
-def _traced(plan: Plan) -> dict[str, Any]:
+def _trace_settings(plan: Plan) -> dict[str, Any]:
     """The coordinator's settings for it: every order is traced."""
     if plan.otlp is None:
         return {}

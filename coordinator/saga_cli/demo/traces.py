@@ -20,7 +20,7 @@ USUAL_PORT: Final = 4317
 """Where collectors take OTLP by gRPC."""
 EXPORTED_LIMIT_S: Final = 10.0
 _ANSWER_LIMIT_S: Final = 3.0
-_LOOK_EVERY_S: Final = 0.1
+_POLL_INTERVAL_S: Final = 0.1
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -38,20 +38,20 @@ def require_collector(otlp: Otlp) -> None:
     )
 
 
-def a_collector_listens() -> bool:
+def collector_listens() -> bool:
     """Where one usually does."""
     return _listens("127.0.0.1", USUAL_PORT)
 
 
 @asynccontextmanager
-async def participants_spans(plan: Plan) -> AsyncIterator[Mapping[str, ParticipantSpans]]:
+async def participant_spans_of(plan: Plan) -> AsyncIterator[Mapping[str, ParticipantSpans]]:
     """An SDK for each service, by its name, since all run in this one process; none without a collector."""
     if plan.otlp is None:
         yield {}
         return
     from saga_cli.participant_spans import ParticipantSpans
 
-    spans = {name: ParticipantSpans(name, plan.otlp, alone=False) for name in plan.service_urls}
+    spans = {name: ParticipantSpans(name, plan.otlp, own_process=False) for name in plan.service_urls}
     try:
         yield spans
     finally:
@@ -61,10 +61,10 @@ async def participants_spans(plan: Plan) -> AsyncIterator[Mapping[str, Participa
 async def all_exported(plan: Plan, spans: Mapping[str, ParticipantSpans]) -> bool:
     """Wait until the collector has the services' spans and everything the coordinator owes; False when that takes too long."""
     flushing = [asyncio.to_thread(each.flush, EXPORTED_LIMIT_S) for each in spans.values()]
-    return all(await asyncio.gather(_nothing_owed(plan.coordinator_url), *flushing))
+    return all(await asyncio.gather(_coordinator_exported_all(plan.coordinator_url), *flushing))
 
 
-async def _nothing_owed(coordinator_url: str) -> bool:
+async def _coordinator_exported_all(coordinator_url: str) -> bool:
     """What the coordinator has still to export is a row of its database; False when some are left at the end."""
     from sqlalchemy import exists, select
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -72,12 +72,12 @@ async def _nothing_owed(coordinator_url: str) -> bool:
     from saga_coordinator.store.schema import span_due
 
     engine = create_async_engine(coordinator_url)
-    owed = select(exists(select(span_due.c.saga_id)))
+    any_due = select(exists(select(span_due.c.saga_id)))
     try:
         async with engine.connect() as connection, asyncio.timeout(EXPORTED_LIMIT_S):
-            while (await connection.execute(owed)).scalar_one():
+            while (await connection.execute(any_due)).scalar_one():
                 await connection.rollback()  # the next look is a new one
-                await asyncio.sleep(_LOOK_EVERY_S)
+                await asyncio.sleep(_POLL_INTERVAL_S)
     except TimeoutError:
         return False
     finally:
@@ -100,10 +100,10 @@ def _takes_spans(otlp: Otlp) -> bool:
     from saga_coordinator.traces.export import span_exporter
     from saga_coordinator.traces.exporter_errors import ExporterErrors
 
-    complaints = ExporterErrors("traces", "span")  # what the exporter has to say is said in our line
+    errors = ExporterErrors("traces", "span")  # what the exporter has to say is said in our line
     exporter = span_exporter(otlp.endpoint, otlp.protocol, _ANSWER_LIMIT_S)
     try:
         return exporter.export([]) is SpanExportResult.SUCCESS
     finally:
         exporter.shutdown()
-        complaints.close()
+        errors.close()

@@ -1,4 +1,4 @@
-"""Where what `saga dev` builds once is kept, and the lock that lets one process at a time add to a cache."""
+"""The cache of programs that `saga dev` builds once, and the lock that lets one process at a time add to a cache."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ _LOCK = ".saga-dev.lock"
 
 
 def cache_folder() -> Path:
-    """Our folder in the user's cache: below XDG_CACHE_HOME if that is set, else below `~/.cache`. It need not exist yet."""
+    """Return our folder in XDG_CACHE_HOME, or in `~/.cache` when that is not set. The folder may not exist yet."""
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (given if given.is_absolute() else Path.home() / ".cache") / _FOLDER
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which ends with the process however that ends; says so on stderr when it has to wait."""
+    """Hold the folder's lock while the block runs. Prints a line on stderr when it has to wait.
+
+    The lock ends with the process, even after a kill -9.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("w") as lock:
         try:

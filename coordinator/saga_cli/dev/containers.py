@@ -1,8 +1,8 @@
-"""Kafka, PostgreSQL and Jaeger in containers, by testcontainers, where a Docker engine answers.
+"""Kafka, PostgreSQL and Jaeger in containers, run by testcontainers, where a Docker engine answers.
 
-Has not been run: it was written on a machine without an engine. What is tested is the way by pip alone (`kafka.py`,
+This module has never been run: it was written on a machine without an engine. The tests use the servers that pip installs (`kafka.py`,
 `postgres.py`, `jaeger.py`).
-testcontainers' own KafkaContainer cannot run `apache/kafka`, hence the plain container with the broker's settings as environment.
+testcontainers' KafkaContainer cannot run `apache/kafka`, so a plain container gets the broker's settings from its environment.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 _ENGINE_TIMEOUT_S = 0.4
 _DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 _READY_LIMIT_S = 120.0
-_ASK_AGAIN_S = 0.2
+_POLL_INTERVAL_S = 0.2
 
 
 def docker_answers() -> bool:
-    """Whether a Docker engine answers a ping and testcontainers is installed; never takes longer than a second."""
+    """Return whether testcontainers is installed and a Docker engine answers a ping. Takes at most a second."""
     try:
         import testcontainers.core.container  # noqa: F401 - only whether it is there
     except ImportError:
@@ -57,7 +57,7 @@ def _connected(scheme: str, path: str, host: str | None, port: int | None) -> so
 
 
 class _Container:
-    """What ours share: ports of loopback only, a bounded wait for the first answer, an end."""
+    """A container with ports on loopback only, and a bounded wait for its first answer."""
 
     name: str
 
@@ -65,7 +65,13 @@ class _Container:
         self._container: DockerContainer | None = None
 
     def _run(self, image: str, ports: dict[int, int], prepare: Callable[[DockerContainer], object] = lambda _: None) -> None:
-        """Start `image` with `ports` (inside: on loopback); `prepare` is handed the container before."""
+        """Start a container.
+
+        Args:
+            image: The image's name and tag.
+            ports: Port on loopback by port in the container.
+            prepare: Called with the container before it starts.
+        """
         from testcontainers.core.container import DockerContainer
 
         container = DockerContainer(image)
@@ -75,18 +81,25 @@ class _Container:
         prepare(container)
         self._container = container.start()
 
-    def _first_answer(self, ask_it: Callable[[], str]) -> str:
-        """What it answers once it does; `ServiceFailed` also means not yet."""
-        deadline, said = time.monotonic() + _READY_LIMIT_S, ""
+    def _first_answer(self, query: Callable[[], str]) -> str:
+        """Ask until there is an answer, and return it.
+
+        Args:
+            query: Returns the answer, or "" while there is none. It may also raise ServiceFailed then.
+
+        Raises:
+            ServiceFailed: There was no answer in time; the container is stopped.
+        """
+        deadline, reason = time.monotonic() + _READY_LIMIT_S, ""
         while time.monotonic() < deadline:
             try:
-                if answer := ask_it():
+                if answer := query():
                     return answer
             except ServiceFailed as error:
-                said = f": {error}"
-            time.sleep(_ASK_AGAIN_S)
+                reason = f": {error}"
+            time.sleep(_POLL_INTERVAL_S)
         self.close()
-        raise ServiceFailed(f"the {self.name} container did not answer within {_READY_LIMIT_S:.0f} s{said}")
+        raise ServiceFailed(f"the {self.name} container did not answer within {_READY_LIMIT_S:.0f} s{reason}")
 
     def close(self) -> None:
         if self._container:
@@ -95,7 +108,7 @@ class _Container:
 
 
 class KafkaContainer(_Container):
-    """`apache/kafka` on a loopback port chosen beforehand, because the broker must advertise it."""
+    """`apache/kafka` on a loopback port. The port is chosen before the start, because the broker must advertise it."""
 
     name = "Kafka"
 
@@ -147,7 +160,7 @@ class PostgresContainer(_Container):
 
 
 class JaegerContainer(_Container):
-    """`jaegertracing/jaeger`, which runs all in one with spans in memory when it is given no settings; with its real web page."""
+    """`jaegertracing/jaeger` with its real web page. Without settings it runs all in one and keeps spans in memory."""
 
     name = "Jaeger"
 

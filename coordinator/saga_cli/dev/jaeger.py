@@ -1,12 +1,12 @@
-"""A real Jaeger v2 for development and tests: the program that `jaeger_build.py` makes, spans kept in memory or in a directory.
+"""A real Jaeger v2 for development and tests: the program that `jaeger_build.py` builds. It keeps spans in memory or in a directory.
 
     with JaegerService() as jaeger:
         jaeger.otlp_grpc     # "http://127.0.0.1:23456", for OTLP over gRPC; `otlp_http` for OTLP over HTTP
         jaeger.query_url     # "http://127.0.0.1:23458", its HTTP API: /api/traces/{id}, /api/services
 
-A span can be read as soon as it was accepted (there is no batch processor). It keeps its ports over `restart()`, its spans only with a
-directory (then over a kill -9 too), listens on loopback only, opens no port besides (the query API's gRPC takes any free one), and ends
-with the process that started it.
+A span can be read as soon as it is accepted, because there is no batch processor. Ports survive `restart()`. Spans survive it only in a
+directory, and then a kill -9 too. Jaeger listens on loopback only: on these ports, and on any free one for the query API's gRPC.
+It ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Self
 
 from saga_cli.dev.jaeger_build import JAEGER_VERSION, jaeger_program
-from saga_cli.dev.lifetime import Lifetime
+from saga_cli.dev.local_server import LocalServer
 from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, free_ports
 
 MAX_TRACES = 100_000
-"""What it keeps; the oldest give way."""
+"""Most traces kept in memory; the oldest are dropped."""
 
 _START_LIMIT_S = 30.0
-_ASK_AGAIN_S = 0.02
+_POLL_INTERVAL_S = 0.02
 _READY = "Everything is ready."
 """Logged once all its listeners are bound."""
 
@@ -70,8 +70,8 @@ _IN_MEMORY = "memory: {{max_traces: {max_traces}}}"
 _IN_DIRECTORY = "badger: {{ephemeral: false, directories: {{keys: {directory}/keys, values: {directory}/values}}}}"
 
 
-class JaegerService(Lifetime):
-    """One Jaeger. Its own directory holds settings and log only; it is deleted by `close()` or when we die. `data` stays."""
+class JaegerService(LocalServer):
+    """One Jaeger. Its directory holds only settings and log, and is deleted by `close()` or with this process. `data` stays."""
 
     stop_grace_s = 5.0
 
@@ -99,7 +99,7 @@ class JaegerService(Lifetime):
 
     @property
     def otlp_http(self) -> str:
-        """Without the path: exporters add `/v1/traces` to an endpoint of theirs, or are given it with the path."""
+        """Base URL of OTLP over HTTP; exporters add `/v1/traces`."""
         return f"http://127.0.0.1:{self._otlp_http_port}"
 
     @property
@@ -107,7 +107,7 @@ class JaegerService(Lifetime):
         return f"http://127.0.0.1:{self._query_port}"
 
     def start(self) -> Self:
-        """Start and wait until it answers; `ServiceFailed` with the end of the log when it does not."""
+        """Start and wait until it answers. Raises ServiceFailed, with the end of the log, when it does not."""
         program = jaeger_program()
         settings = self._write_settings()
         logged = self.log.stat().st_size if self.log.exists() else 0
@@ -123,7 +123,7 @@ class JaegerService(Lifetime):
         return self
 
     def close(self) -> None:
-        """End it for good; nothing stays."""
+        """Kill it and delete its directory."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -140,28 +140,28 @@ class JaegerService(Lifetime):
         return settings
 
     def _wait_until_ready(self, process: ServerProcess, logged: int) -> None:
-        """By its own log, behind what earlier starts wrote: on a port that is taken another Jaeger may answer."""
+        """Wait for the line of this start in its log. An answer alone proves nothing: another Jaeger may have the port."""
         deadline = time.monotonic() + _START_LIMIT_S
         while time.monotonic() < deadline:
             if not process.running:
                 raise process.failure("ended while starting")
             if _READY.encode() in self.log.read_bytes()[logged:] and answers(self._query_port):
                 return
-            time.sleep(_ASK_AGAIN_S)
+            time.sleep(_POLL_INTERVAL_S)
         raise process.failure(f"was not ready within {_START_LIMIT_S:.0f} s")
 
 
 def jaeger_release(query_url: str, *, timeout_s: float = 5.0) -> str:
-    """The release that answers there, such as "2.13.0"; `ServiceFailed`, in one line, when none does."""
+    """Return the release that answers there, such as "2.13.0". Raises ServiceFailed when no Jaeger does."""
     import httpx
 
     try:
         with httpx.Client(base_url=query_url, timeout=timeout_s, follow_redirects=True, trust_env=False) as client:
             services, page = client.get("/api/services"), client.get("/")
-        told = services.raise_for_status().json()
+        answer = services.raise_for_status().json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ServiceFailed(f"no Jaeger answers at {query_url}: {' '.join(str(error).split())}") from error
-    if not isinstance(told, dict) or "data" not in told:
+    if not isinstance(answer, dict) or "data" not in answer:
         raise ServiceFailed(f"no Jaeger answers at {query_url}: /api/services is not a list of services")
     found = re.search(r'"gitVersion" *: *"v?([^"]+)"', page.text)  # the web page holds it, be it the placeholder or the real one
     return found[1] if found else "of unknown release"

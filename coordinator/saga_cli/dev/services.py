@@ -1,6 +1,6 @@
-"""Which Kafka, PostgreSQL and Jaeger: a given address, else a container where a Docker engine answers, else by pip alone.
+"""Chooses a Kafka, PostgreSQL or Jaeger: at a given address, else in a container, else as pip installed it.
 
-A given address that does not answer is an error with one line, never a reason to take the next way.
+A given address that does not answer is an error of one line; no other service is tried.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 from saga_cli.dev.containers import JaegerContainer, KafkaContainer, PostgresContainer, docker_answers
 from saga_cli.dev.jaeger import JaegerService, jaeger_release
 from saga_cli.dev.kafka import KafkaService
+from saga_cli.dev.kafka_release import kafka_release
 from saga_cli.dev.postgres import PostgresService
 from saga_cli.dev.process import ServiceFailed, answers
-from saga_cli.dev.release import kafka_release
 from saga_cli.dev.sql import ask, shown, sibling
 
 _GIVEN_LIMIT_S = 5.0
@@ -52,7 +52,7 @@ class _JaegerLike(_Service, Protocol):
 
 
 class GivenKafka:
-    """A Kafka somebody else runs; asked once that it is there."""
+    """A Kafka at a given address. The constructor checks that it answers."""
 
     def __init__(self, address: str) -> None:
         self.bootstrap_servers = address
@@ -66,7 +66,7 @@ class GivenKafka:
 
 
 class GivenPostgres:
-    """A PostgreSQL somebody else runs; asked once that it is there."""
+    """A PostgreSQL at a given address. The constructor checks that it answers."""
 
     def __init__(self, url: str) -> None:
         self.url = _with_driver(url)
@@ -77,7 +77,7 @@ class GivenPostgres:
 
 
 class GivenJaeger:
-    """A Jaeger somebody else runs: the URL of its query API, which may name the ports of OTLP; asked once that all answer."""
+    """A Jaeger at a given address: the URL of its query API, which may name the OTLP ports. The constructor checks that all answer."""
 
     def __init__(self, address: str) -> None:
         server, host, ports = _jaeger_parts(address)
@@ -95,7 +95,7 @@ class GivenJaeger:
 
 
 class _InUse:
-    """A service to use, however it came to be; leaving the `with` ends it if it is ours."""
+    """A service in use. Leaving the `with` block ends it unless its address was given."""
 
     def __init__(self, service: _Service) -> None:
         self._service = service
@@ -130,7 +130,7 @@ class Jaeger(_InUse):
 
 
 class Postgres(_InUse):
-    """A PostgreSQL: `url`, `version`, databases made and dropped, `close()`."""
+    """A PostgreSQL: `url`, `version`, `create_database()`, `drop_database()`, `close()`."""
 
     def __init__(self, service: _PostgresLike) -> None:
         super().__init__(service)
@@ -145,17 +145,17 @@ class Postgres(_InUse):
         return sibling(self.url, name)
 
     def create_database(self, name: str) -> str:
-        """Create an empty database; its SQLAlchemy URL."""
+        """Create an empty database and return its SQLAlchemy URL."""
         ask(self.url, f'CREATE DATABASE "{name}"')
         return self.database_url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop it, whoever is connected."""
+        """Drop a database, even one with open connections."""
         ask(self.url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def resolve_kafka(given: str | None = None) -> Kafka:
-    """The Kafka at `given` (host:port), else one in a container, else one by pip alone; started and answering."""
+    """Return the Kafka at `given` (host:port), else start one in a container, else as pip installed it. Raises ServiceFailed."""
     if given:
         return Kafka(GivenKafka(given))
     if docker_answers():
@@ -164,7 +164,7 @@ def resolve_kafka(given: str | None = None) -> Kafka:
 
 
 def resolve_postgres(given: str | None = None) -> Postgres:
-    """The PostgreSQL at `given` (a URL), else one in a container, else one by pip alone; started and answering."""
+    """Return the PostgreSQL at `given` (a URL), else start one in a container, else as pip installed it. Raises ServiceFailed."""
     if given:
         return Postgres(GivenPostgres(given))
     if docker_answers():
@@ -173,7 +173,7 @@ def resolve_postgres(given: str | None = None) -> Postgres:
 
 
 def resolve_jaeger(given: str | None = None) -> Jaeger:
-    """The Jaeger at `given` (`http://host:16686`), else one in a container, else our own build; started and answering."""
+    """Return the Jaeger at `given` (`http://host:16686`), else start one in a container, else our build. Raises ServiceFailed."""
     if given:
         return Jaeger(GivenJaeger(given))
     if docker_answers():
@@ -182,7 +182,7 @@ def resolve_jaeger(given: str | None = None) -> Jaeger:
 
 
 def _jaeger_parts(address: str) -> tuple[str, str, dict[str, int]]:
-    """The query API's URL, the host, and the ports of OTLP by their names in `address`."""
+    """Return the query API's URL, the host, and the OTLP ports by name."""
     try:
         url = urlsplit(address)
         named = dict(parse_qsl(url.query, strict_parsing=True, keep_blank_values=True)) if url.query else {}

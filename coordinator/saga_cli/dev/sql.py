@@ -1,4 +1,4 @@
-"""One statement to a PostgreSQL from synchronous code: to create a database, ask its version, see whether it is up."""
+"""Runs one statement on a PostgreSQL from synchronous code, to create a database, read its version, or see whether it is up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ _TIMEOUT_S = 10.0
 
 
 def ask(url: str, statement: str) -> object:
-    """Run the statement outside any transaction; the first column of its first row, or None. `ServiceFailed` is one line."""
+    """Run the statement outside any transaction. Returns the first column of its first row, or None.
+
+    Raises:
+        ServiceFailed: The server cannot be reached or refuses the statement; the message is one line.
+    """
     # A thread of its own: the caller may be inside a running event loop, where a second one cannot be started.
     with ThreadPoolExecutor(max_workers=1) as thread:
         try:
@@ -34,16 +38,16 @@ async def _ask(url: str, statement: str) -> object:
 
 
 def _ssl(url: str) -> Literal["disable"] | None:
-    """Loopback needs no TLS handshake tried first; anything else is left to the driver and the URL."""
+    """Return "disable" for loopback, where trying TLS first costs time. Elsewhere driver and URL decide."""
     return "disable" if "@127.0.0.1" in url or "@localhost" in url else None
 
 
 def shown(url: str) -> str:
-    """The URL without its credentials."""
+    """Return the URL without its credentials."""
     return url.rpartition("@")[2] or url
 
 
 def sibling(url: str, database: str) -> str:
-    """The same server's other database; what follows `?` is kept."""
+    """Return the URL of another database of the same server. Options after `?` are kept."""
     server, mark, options = url.partition("?")
     return f"{server.rpartition('/')[0]}/{database}{mark}{options}"

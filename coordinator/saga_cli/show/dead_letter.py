@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from saga_cli.show.words import ago, plain
+from saga_cli.show.formatting import ago, plain
 
 COLUMNS = ("AT", "TOPIC", "REASON", "DETAIL", "ID")
 _SHOWN_BYTES = 512
@@ -22,11 +22,11 @@ def row(letter: dict[str, Any]) -> list[Text]:
 
 
 def whole(letter: dict[str, Any]) -> Group:
-    """Reason first, then where it came from, then what it was."""
-    told = "a copy is in the dead-letter topic" if letter["relayed"] else "not yet copied to the dead-letter topic"
+    """Draw the whole letter: its reason, its origin, its content."""
+    copied = "a copy is in the dead-letter topic" if letter["relayed"] else "not yet copied to the dead-letter topic"
     lines = [
         plain(f"{letter['reason']}: {letter['detail']}", "bold red"),
-        plain(f"id {letter['id']}   read by {letter['consumer']} at {letter['at']}; {told}", "dim"),
+        plain(f"id {letter['id']}   read by {letter['consumer']} at {letter['at']}; {copied}", "dim"),
         plain(f"from {letter['topic']}, partition {letter['partition']}, offset {letter['offset']}"),
         *(plain(f"  {header['name']}: {header['value']}") for header in letter["headers"]),
         *_bytes("key", letter["key"]),
@@ -36,7 +36,7 @@ def whole(letter: dict[str, Any]) -> Group:
 
 
 def _bytes(what: str, encoded: str | None) -> list[Text]:
-    """A hex dump of the beginning; the whole is in `-o json`."""
+    """Return a hex dump of the beginning; `-o json` prints all of it."""
     if encoded is None:
         return [plain(f"{what}: null")]
     content = base64.b64decode(encoded)

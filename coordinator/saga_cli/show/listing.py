@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from saga_cli.show.words import ago, between, phase, plain
+from saga_cli.show.formatting import ago, between, phase, plain
 
 COLUMNS = ("KEY", "DEFINITION", "PHASE", "STARTED", "TOOK", "ATTENTION", "ID")
 

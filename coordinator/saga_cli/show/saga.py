@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from saga_cli.output import Format, console, print_ids, print_json
-from saga_cli.show.words import ago, at, clock, phase, plain, span, until
+from saga_cli.show.formatting import ago, at, clock, duration, phase, plain, until
 
 if TYPE_CHECKING:
     from saga_cli.client import Client
@@ -31,7 +31,7 @@ _DIRECTIONS = {"action": "attempt", "compensation": "undo", "resolve": "resolve"
 
 
 def print_saga(client: Client, saga: Json, output: Format) -> None:
-    """As `-o` wants it; JSON carries the journal too."""
+    """Print the saga in the chosen format; JSON includes the journal."""
     if output is Format.JSON:
         print_json({**saga, "journal": client.journal(saga["id"])})
     elif output is Format.IDS:
@@ -42,7 +42,7 @@ def print_saga(client: Client, saga: Json, output: Format) -> None:
 
 
 def print_journal(client: Client, saga: Json) -> None:
-    """Every transition: when, what caused it, what became."""
+    """Print every transition: its time, its cause, its facts."""
     console().print(head(saga))
     for record in client.journal(saga["id"]):
         caused = f"{record['kind']}{' by ' + record['actor'] if record.get('actor') else ''}"
@@ -54,7 +54,7 @@ def print_journal(client: Client, saga: Json) -> None:
 
 
 def saga_lines(saga: Json) -> Iterator[Text]:
-    """The whole view, line by line."""
+    """Yield the lines of the whole view."""
     yield head(saga)
     yield identity(saga)
     steps = saga["steps"]
@@ -72,28 +72,31 @@ def saga_lines(saga: Json) -> Iterator[Text]:
 
 
 def head(saga: Json) -> Text:
-    """Which saga, and what became of it."""
+    """Return the line that names the saga and its phase."""
     name = f"{saga.get('definition') or 'saga'} {saga.get('key') or saga['id']}"
     return Text.assemble(plain(name, "bold"), "   ", phase(saga["phase"]), plain(_reason(saga)))
 
 
 def _reason(saga: Json) -> str:
-    """Why it goes back; past the point of no return that reason came too late, which is not why the saga is what it is."""
+    """Return why the saga goes back. A reason that came past the point of no return is marked as too late."""
     if not saga.get("reason"):
         return ""
     return f"   too late for {saga['reason']}" if saga["phase"] in _FORWARD else f"   {saga['reason']}"
 
 
 def identity(saga: Json) -> Text:
-    """Its id, and since when or how long."""
-    took = span(saga["duration_ms"] / 1000)
+    """Return the line with the saga's id, its start and its duration."""
+    took = duration(saga["duration_ms"] / 1000)
     deadline = f", deadline {clock(saga['deadline_at'])}" if saga.get("deadline_at") and not saga.get("closed_at") else ""
     times = f"started {clock(saga['started_at'])}, {'took' if saga.get('closed_at') else 'open for'} {took}{deadline}"
     return plain(f"id {saga['id']}   {times}", "dim")
 
 
 def status_word(step: Json) -> str:
-    """The step's state as people say it: a step without effect was skipped, or rejected; an undone one may never have run."""
+    """Return the word for a step's state.
+
+    A step without effect was skipped or rejected. An undone step may never have run.
+    """
     outcomes = [one["outcome"] for one in step["attempts"]]
     if step["status"] == "no_effect":
         return "skipped" if not outcomes else "rejected" if "REJECTED" in outcomes else "no effect"
@@ -117,12 +120,12 @@ def _step_line(guide: str, step: Json, widths: list[int]) -> Text:
 
 
 def _took(step: Json) -> str:
-    """How long its answered commands took, the undo apart; an undo is one only once it was undone."""
+    """Return how long the answered action took, and how long the answered compensation took."""
     parts = []
     for direction in ("action", "compensation"):
         answered = [one for one in step["attempts"] if one["direction"] == direction and one["duration_ms"] is not None]
         if answered:
-            parts.append(f"{_ending(answered[-1])}{span(answered[-1]['duration_ms'] / 1000)}")
+            parts.append(f"{_ending(answered[-1])}{duration(answered[-1]['duration_ms'] / 1000)}")
     return ", ".join(parts)
 
 
@@ -133,8 +136,8 @@ def _ending(attempt: Json) -> str:
 
 
 def _below(saga: Json, step: Json) -> Iterator[Text]:
-    """What stands under a step: its attempts where there is something to tell, what it waits for, what needs a person."""
-    if _worth_telling(step):
+    """Yield the lines under a step: its attempts where they add something, what it waits for, what needs a person."""
+    if _needs_attempt_lines(step):
         yield from map(_attempt_line, step["attempts"])
         if step["attempts_omitted"]:
             yield plain(f"({step['attempts_omitted']} attempts in between are not shown)", "dim")
@@ -146,8 +149,8 @@ def _below(saga: Json, step: Json) -> Iterator[Text]:
         yield from _attention_lines(one)
 
 
-def _worth_telling(step: Json) -> bool:
-    """One attempt a direction that was answered well says nothing the step's line does not."""
+def _needs_attempt_lines(step: Json) -> bool:
+    """Return whether the attempts add something to the step's line: one failed, or a direction has several."""
     directions = [one["direction"] for one in step["attempts"]]
     well = all(one["outcome"] in ("SUCCEEDED", "UNDONE", "NOTHING_TO_UNDO") for one in step["attempts"])
     return not well or len(directions) != len(set(directions))
@@ -159,7 +162,7 @@ def _attempt_line(attempt: Json) -> Text:
     if attempt["outcome"] is None:
         return plain(f"{word}{run}  asked {ago(attempt['asked_at'])} ago, {attempt.get('message') or 'no answer'}")
     why = "  ".join(str(attempt[name]) for name in ("code", "message") if attempt.get(name))
-    return plain(f"{word}{run}  {attempt['outcome']}  {span(attempt['duration_ms'] / 1000)}  {why}".rstrip())
+    return plain(f"{word}{run}  {attempt['outcome']}  {duration(attempt['duration_ms'] / 1000)}  {why}".rstrip())
 
 
 def _waiting_line(waiting: Json) -> Text:
@@ -175,7 +178,7 @@ def _attention_lines(attention: Json) -> Iterator[Text]:
 
 
 def _of_the_whole(saga: Json) -> Iterator[Text]:
-    """What belongs to no step."""
+    """Yield the lines that belong to no step."""
     names = {step["name"] for step in saga["steps"]}
     for waiting in saga["waiting"]:
         if waiting["step"] not in names and not waiting["name"].startswith("attention:"):
@@ -185,9 +188,9 @@ def _of_the_whole(saga: Json) -> Iterator[Text]:
             yield from _attention_lines(one)
     for one in saga["exceptions"]:
         yield plain(f"waived: {one['step']} by {one['actor'] or 'somebody'}: {one['evidence'] or 'no evidence kept'}", "magenta")
-    said = " ".join(waiting["mover"] for waiting in saga["waiting"])
+    movers = " ".join(waiting["mover"] for waiting in saga["waiting"])
     for note in saga["notes"]:
-        if note not in said:
+        if note not in movers:
             yield plain(note, "yellow")
 
 

@@ -1,4 +1,4 @@
-"""When things were under way, as a bar of one line: every line of a drawing has the same cells, so they stand below each other."""
+"""Bars that show when something was under way. All lines of a drawing share the same cells, so their bars line up."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from collections.abc import Sequence
 BUSY, IDLE = "▇", "▁"
 
 Interval = tuple[float, float]
-"""From and to, in seconds since the drawing's beginning."""
+"""Start and end, in seconds since the drawing's beginning."""
 
 
-def bars(busy: Sequence[Interval], length: float, cells: int, mark: str = BUSY) -> str:
-    """`cells` cells over `length` seconds; a cell stands where something was under way at its middle, and anything shows once."""
-    if length <= 0:
+def bars(busy: Sequence[Interval], length_s: float, cells: int, mark: str = BUSY) -> str:
+    """Draw one bar.
+
+    A cell is marked when something was under way at the cell's middle. Every interval marks at least one cell.
+
+    Args:
+        busy: Intervals within the drawing.
+        length_s: Time that the bar covers; 0 gives an empty bar.
+        cells: Width of the bar.
+        mark: Character of a marked cell.
+    """
+    if length_s <= 0:
         return IDLE * cells
     drawn = [IDLE] * cells
-    for start, end in busy:
-        middle = min(cells - 1, int((start + end) / 2 / length * cells))
+    for start_s, end_s in busy:
+        middle = min(cells - 1, int((start_s + end_s) / 2 / length_s * cells))
         drawn[middle] = mark
         for cell in range(cells):
-            if start <= (cell + 0.5) * length / cells <= end:
+            if start_s <= (cell + 0.5) * length_s / cells <= end_s:
                 drawn[cell] = mark
     return "".join(drawn)

@@ -1,4 +1,4 @@
-"""`saga trace show`: a saga's spans as a waterfall, in the order of their beginnings, each bar where it lay in the saga's time.
+"""`saga trace show`: a saga's spans as a waterfall, ordered by start. Each bar shows when its span was under way.
 
 order                      COMPENSATED  69 ms  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
      phase COMPENSATING +36 ms
@@ -20,9 +20,9 @@ from uuid import UUID
 
 from rich.text import Text
 
+from saga_cli.show.formatting import PHASE_STYLES, at, duration, plain
 from saga_cli.show.saga import head, identity
 from saga_cli.show.timeline import BUSY, IDLE, bars
-from saga_cli.show.words import PHASE_STYLES, at, plain, span
 from saga_coordinator.traces.spans import FIRST_ATTEMPTS, root_span_id
 
 Json = dict[str, Any]
@@ -33,8 +33,8 @@ _FEWEST_CELLS: Final = 10
 _OPEN_BUSY: Final = "░"
 _OUTCOME_STYLES: Final = {"SUCCEEDED": "green", "UNDONE": "yellow", "NOTHING_TO_UNDO": "yellow", "open": "cyan", **PHASE_STYLES}
 _LINKED: Final = {"compensation": "undoes", "resolve": "asks about"}
-_TOLD: Final = ("saga.phase", "saga.attention", "saga.step")
-"""Attributes of an event that belong to what it is."""
+_EVENT_ATTRIBUTES: Final = ("saga.phase", "saga.attention", "saga.step")
+"""Attributes of an event that its text includes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +44,20 @@ class Line:
     label: str
     outcome: str
     error: bool
-    begin: float
-    end: float
+    begin_s: float
+    end_s: float
     open: bool
     notes: tuple[str, ...]
 
 
 def trace_lines(saga: Json, trace: Json, width: int) -> Iterator[Text]:
-    """The saga's view and its trace, as the API gives them, in lines of `width` where names and notes allow it."""
+    """Yield the drawing's lines.
+
+    Args:
+        saga: The saga's view, as the API gives it.
+        trace: The saga's trace, as the API gives it.
+        width: Width to keep to; a long name or note may exceed it.
+    """
     yield head(saga)
     yield identity(saga)
     lines = lines_of(saga, trace)
@@ -67,19 +73,19 @@ def trace_lines(saga: Json, trace: Json, width: int) -> Iterator[Text]:
 
 
 def lines_of(saga: Json, trace: Json) -> list[Line]:
-    """The root first, then what is below it by its beginning."""
+    """Return the root's line, then the other spans' lines by start."""
     root = root_span_id(UUID(saga["id"]))
     spans = sorted([*trace["spans"], *trace["open"]], key=lambda one: (one["span_id"] != root, _time(one["start"])))
     if not spans:
         return []
     begin = min(_time(one["start"]) for one in spans)
-    now = max((_time(saga["started_at"]) - begin).total_seconds() + saga["duration_ms"] / 1000, *_ends(spans, begin))
+    now_s = max((_time(saga["started_at"]) - begin).total_seconds() + saga["duration_ms"] / 1000, *_ends(spans, begin))
     labels = _labels(spans)
-    return [_line(one, saga["phase"] if one["span_id"] == root else "open", labels, begin, now) for one in spans]
+    return [_line(one, saga["phase"] if one["span_id"] == root else "open", labels, begin, now_s) for one in spans]
 
 
 def _drawn(lines: Sequence[Line], width: int) -> Iterator[Text]:
-    length = max(line.end for line in lines)
+    length_s = max(line.end_s for line in lines)
     label = min(max(len(line.label) for line in lines), _LABEL) + len("├─ ")
     outcome = max(len(line.outcome) for line in lines)
     took = max(len(_took(line)) for line in lines)
@@ -87,7 +93,7 @@ def _drawn(lines: Sequence[Line], width: int) -> Iterator[Text]:
     for place, line in enumerate(lines):
         guide = "" if place == 0 else "└─ " if place == len(lines) - 1 else "├─ "
         style = "red" if line.error else _OUTCOME_STYLES.get(line.outcome, "")
-        bar = plain(bars([(line.begin, line.end)], length, cells, _OPEN_BUSY if line.open else BUSY), style or "cyan")
+        bar = plain(bars([(line.begin_s, line.end_s)], length_s, cells, _OPEN_BUSY if line.open else BUSY), style or "cyan")
         bar.highlight_regex(f"{IDLE}+", "dim")
         yield Text.assemble(
             guide,
@@ -101,28 +107,28 @@ def _drawn(lines: Sequence[Line], width: int) -> Iterator[Text]:
             yield Text.assemble(below, plain(notes, "red" if line.error else "dim"))
 
 
-def _line(one: Json, while_open: str, labels: Mapping[str, str], begin: datetime, now: float) -> Line:
+def _line(one: Json, while_open: str, labels: Mapping[str, str], begin: datetime, now_s: float) -> Line:
     is_open = "end" not in one
-    start = (_time(one["start"]) - begin).total_seconds()
+    start_s = (_time(one["start"]) - begin).total_seconds()
     return Line(
         label=labels[one["span_id"]],
         outcome=while_open if is_open else _outcome(one),
         error=one.get("error") is not None,
-        begin=start,
-        end=max(now, start) if is_open else (_time(one["end"]) - begin).total_seconds(),
+        begin_s=start_s,
+        end_s=max(now_s, start_s) if is_open else (_time(one["end"]) - begin).total_seconds(),
         open=is_open,
         notes=tuple(_notes(one, labels, begin)),
     )
 
 
 def _outcome(one: Json) -> str:
-    """Of an attempt its answer, of the root the phase it ended in."""
-    said = str(one["attributes"].get("saga.outcome") or one["attributes"].get("saga.phase", ""))
-    return (one["error"] or "–") if said == "none" else said
+    """Return an attempt's answer, or the phase the root ended in."""
+    outcome = str(one["attributes"].get("saga.outcome") or one["attributes"].get("saga.phase", ""))
+    return (one["error"] or "–") if outcome == "none" else outcome
 
 
 def _labels(spans: Iterable[Json]) -> dict[str, str]:
-    """By span id; numbered where there is more than one attempt of a name."""
+    """Return each span's label by its id. Attempts of one name are numbered when there are several."""
     spans = list(spans)
     counted = Counter(one["name"] for one in spans)
     return {one["span_id"]: one["name"] + _number(one["attributes"], counted[one["name"]] > 1) for one in spans}
@@ -136,7 +142,7 @@ def _number(about: Json, several: bool) -> str:
 
 
 def _notes(one: Json, labels: Mapping[str, str], begin: datetime) -> Iterator[str]:
-    """Why, what it undoes, and what happened meanwhile; the same again is counted."""
+    """Yield the notes of a span: its code, what it undoes, and its events. Equal events are counted."""
     about = one["attributes"]
     if about.get("saga.code"):
         yield str(about["saga.code"])
@@ -147,26 +153,26 @@ def _notes(one: Json, labels: Mapping[str, str], begin: datetime) -> Iterator[st
         yield f"answered by #{about['saga.answered_by_attempt']}"
     happened: dict[str, list[str]] = {}
     for event in one["events"]:
-        if (told := _told(event, about)) is not None:
-            happened.setdefault(told, []).append(f"+{span((_time(event['at']) - begin).total_seconds())}")
-    for told, times in happened.items():
-        yield f"{told} {times[0]}" if len(times) == 1 else f"{told} {len(times)}×, last {times[-1]}"
+        if (text := _event_text(event, about)) is not None:
+            happened.setdefault(text, []).append(f"+{duration((_time(event['at']) - begin).total_seconds())}")
+    for text, times in happened.items():
+        yield f"{text} {times[0]}" if len(times) == 1 else f"{text} {len(times)}×, last {times[-1]}"
     if "saga.events.dropped" in about:
         yield f"{about['saga.events.dropped']} more events"
 
 
-def _told(event: Json, about: Json) -> str | None:
-    """None where another line says it: an attempt that has a bar of its own."""
-    said = event["attributes"]
-    if event["name"] == "saga.asked_again" and said.get("saga.attempt", 0) <= FIRST_ATTEMPTS + 1:
+def _event_text(event: Json, about: Json) -> str | None:
+    """Return an event's text; None for a retry that has a bar of its own."""
+    attributes = event["attributes"]
+    if event["name"] == "saga.asked_again" and attributes.get("saga.attempt", 0) <= FIRST_ATTEMPTS + 1:
         return None
     what = event["name"].removeprefix("saga.").replace("_", " ")
-    more = [str(said[name]) for name in _TOLD if name in said and said[name] != about.get(name)]
+    more = [str(attributes[name]) for name in _EVENT_ATTRIBUTES if name in attributes and attributes[name] != about.get(name)]
     return " ".join([what, *more])
 
 
 def _packed(notes: Iterable[str], width: int) -> Iterator[str]:
-    """As many notes a line as fit."""
+    """Join the notes to lines, as many in each as fit."""
     line = ""
     for note in notes:
         longer = f"{line} · {note}" if line else note
@@ -179,7 +185,7 @@ def _packed(notes: Iterable[str], width: int) -> Iterator[str]:
 
 
 def _took(line: Line) -> str:
-    return span(line.end - line.begin)
+    return duration(line.end_s - line.begin_s)
 
 
 def _ends(spans: Iterable[Json], begin: datetime) -> list[float]:

@@ -36,9 +36,9 @@ def test_it_says_what_was_copied_and_which_store_is_no_longer_to_be_served(saga:
 
 
 def test_the_key_that_postgresql_does_not_hold_is_said_as_a_setting() -> None:
-    from saga_cli.commands.database import _exported
+    from saga_cli.commands.database import _export_line
 
-    assert _exported(b"k" * 32) == f"export SAGA_TOKEN_KEYS=embedded:{base64.b64encode(b'k' * 32).decode()}"
+    assert _export_line(b"k" * 32) == f"export SAGA_TOKEN_KEYS=embedded:{base64.b64encode(b'k' * 32).decode()}"
 
 
 @pytest.mark.parametrize(

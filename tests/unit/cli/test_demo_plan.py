@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from saga_cli.demo.directory import held
+from saga_cli.demo.directory import locked_directory
 from saga_cli.demo.plan import planned
 from saga_messaging.errors import ConfigurationError
 
@@ -40,19 +40,23 @@ def test_the_folder_is_emptied_of_what_a_demo_made_and_of_nothing_else(tmp_path:
     for name in ("payment.sqlite", "payment.sqlite-wal", "payment.sqlite.faults", "demo.log", "mine.txt"):
         (tmp_path / name).touch()
 
-    with held(tmp_path, keep=False):
+    with locked_directory(tmp_path, keep=False):
         assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", "lock"}
 
 
 def test_what_keep_left_is_gone_on_with_once(tmp_path: Path) -> None:
-    with held(tmp_path, keep=True):
+    with locked_directory(tmp_path, keep=True):
         (tmp_path / "payment.sqlite").touch()
-    with held(tmp_path, keep=False):
+    with locked_directory(tmp_path, keep=False):
         assert (tmp_path / "payment.sqlite").exists()
-    with held(tmp_path, keep=False):
+    with locked_directory(tmp_path, keep=False):
         assert not (tmp_path / "payment.sqlite").exists()
 
 
 def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
-    with held(tmp_path, keep=True), pytest.raises(ConfigurationError, match="a demo is running in"), held(tmp_path, keep=False):
+    with (
+        locked_directory(tmp_path, keep=True),
+        pytest.raises(ConfigurationError, match="a demo is running in"),
+        locked_directory(tmp_path, keep=False),
+    ):
         pass

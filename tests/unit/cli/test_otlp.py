@@ -81,12 +81,12 @@ def test_without_a_collector_neither_sdk_nor_exporter_is_loaded() -> None:
     script = """
 import sys
 from saga_cli.commands.participant import _exporting
-from saga_cli.loading import loaded
+from saga_cli.object_loader import load_object
 from saga_cli.otlp import collector
 from saga_participant import Participant
-with _exporting(loaded("saga_demo.payment:payment", Participant, example="").name, collector(None, None, {})):
+with _exporting(load_object("saga_demo.payment:payment", Participant, example="").name, collector(None, None, {})):
     print([name for name in ("opentelemetry.sdk", "opentelemetry.exporter", "grpc", "google.protobuf") if name in sys.modules])
-import saga_cli.demo.story
+import saga_cli.demo.demo_run
 print([name for name in ("opentelemetry.exporter", "grpc", "google.protobuf") if name in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n[]\n"

@@ -22,5 +22,5 @@ async def test_a_part_that_swallows_its_cancellation_is_told_again(monkeypatch: 
     await asyncio.sleep(0)
     part.cancel()
     async with asyncio.timeout(20):
-        await parts._ended([part])
+        await parts._cancel_until_ended([part])
     assert part.cancelled()

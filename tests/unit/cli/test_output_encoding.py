@@ -9,7 +9,10 @@ import sys
 import pytest
 
 DRAWN = "└─ ship  ▇▁ … Zoë 訂"
-SCRIPT = f"from saga_cli.legible import degrade_output; degrade_output(); print({DRAWN!r}); import sys; print({DRAWN!r}, file=sys.stderr)"
+SCRIPT = (
+    "import sys; from saga_cli.output_encoding import replace_unencodable; replace_unencodable(); "
+    f"print({DRAWN!r}); print({DRAWN!r}, file=sys.stderr)"
+)
 
 
 @pytest.mark.parametrize(

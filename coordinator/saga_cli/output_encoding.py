@@ -1,6 +1,6 @@
-"""Output for terminals that cannot show every character: what we draw degrades to ASCII, anything else to a question mark.
+"""Output for terminals that cannot encode every character.
 
-A command that has done its work must not die of printing what came of it.
+Characters of our drawings become ASCII, any other becomes a question mark. A command that has done its work must not fail while printing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import sys
 from typing import Final
 
-_ERRORS: Final = "saga.legible"
+_ERRORS: Final = "saga.output_encoding"
 _PLAIN: Final = str.maketrans(
     {
         "├": "|",
@@ -30,8 +30,8 @@ _PLAIN: Final = str.maketrans(
 )
 
 
-def degrade_output() -> None:
-    """Standard output and error never raise UnicodeEncodeError from here on."""
+def replace_unencodable() -> None:
+    """Keep standard output and standard error from raising UnicodeEncodeError."""
     codecs.register_error(_ERRORS, _replaced)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a test's or an embedder's may be something else
@@ -39,7 +39,7 @@ def degrade_output() -> None:
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:
-    """A codec's error handler: see `codecs.register_error`."""
+    """Replace what cannot be encoded; an error handler for `codecs.register_error`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     characters = error.object[error.start : error.end].translate(_PLAIN)

@@ -1,4 +1,4 @@
-"""The life of a server we run: started, stopped, killed and started again on the same ports and data, closed for good."""
+"""A server on this machine: started, stopped, killed, started again on the same ports and data, and closed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Self
 from saga_cli.dev.process import ServerProcess
 
 
-class Lifetime:
-    """What every such server shares; a server itself says how it starts and what `close` leaves behind."""
+class LocalServer:
+    """Common part of the servers. A subclass defines `start`, and what `close` leaves behind."""
 
     stop_grace_s: float
     log: Path
@@ -24,25 +24,25 @@ class Lifetime:
         return self._process.pid if self._process else None
 
     def start(self) -> Self:
-        raise AssertionError("a server says how it starts")
+        raise AssertionError("a subclass defines it")
 
     def close(self) -> None:
-        raise AssertionError("a server says how it ends")
+        raise AssertionError("a subclass defines it")
 
     def stop(self) -> None:
-        """An orderly end; ports and data stay for the next start."""
+        """Stop it in order. Ports and data stay for the next start."""
         if self._process:
             self._process.stop(grace_s=self.stop_grace_s)
             self._process = None
 
     def kill(self) -> None:
-        """`kill -9`; ports and data stay for the next start."""
+        """Kill it with SIGKILL. Ports and data stay for the next start."""
         if self._process:
             self._process.kill()
             self._process = None
 
     def restart(self) -> Self:
-        """Stop if running, then start on the same ports and data."""
+        """Stop it if it runs, then start it on the same ports and data."""
         self.stop()
         return self.start()
 

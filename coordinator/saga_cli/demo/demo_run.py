@@ -11,53 +11,53 @@ from typing import Any, Final
 
 import httpx
 
-from saga_cli.demo.directory import held
+from saga_cli.demo.directory import locked_directory
 from saga_cli.demo.drawing import order_lines
 from saga_cli.demo.ledger_check import Order, check
 from saga_cli.demo.orders import LIMIT_S, place_all, register
 from saga_cli.demo.parts import Parts, running
 from saga_cli.demo.plan import PORT, SERVICES, Plan
-from saga_cli.demo.traces import USUAL_PORT, a_collector_listens, all_exported, require_collector
+from saga_cli.demo.traces import USUAL_PORT, all_exported, collector_listens, require_collector
 from saga_cli.exits import ExitCode
-from saga_cli.invocation import activation
 from saga_cli.output import console
-from saga_cli.show.words import plain
+from saga_cli.shell_activation import shell_activation
+from saga_cli.show.formatting import plain
 
 _TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 _PHASES: Final = ("COMPLETED", "COMPENSATED", "FORCED")
 
 
-def tell(plan: Plan) -> int:
+def run_demo(plan: Plan) -> int:
     """Run the demo; the exit code."""
     if plan.otlp is not None:
         require_collector(plan.otlp)
-    with held(plan.directory, keep=plan.keep):
+    with locked_directory(plan.directory, keep=plan.keep):
         try:
-            return asyncio.run(_told(plan))
+            return asyncio.run(_run(plan))
         except asyncio.CancelledError:  # SIGTERM; a Ctrl-C is a KeyboardInterrupt
             return ExitCode.INTERRUPTED
 
 
-async def _told(plan: Plan) -> int:
+async def _run(plan: Plan) -> int:
     me = asyncio.current_task()
     assert me is not None
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, me.cancel)
     async with running(plan) as parts:
-        _introduce(plan, parts)
+        _print_parts(plan, parts)
         async with httpx.AsyncClient(base_url=parts.server, timeout=_TIMEOUT, trust_env=False) as http:
             await register(http)
             with _progress(plan) as ended:
                 sagas = await place_all(http, plan, ended)
-        drawn = _draw_one(sagas)
-        agreed = await _sum_up(plan, sagas)
-        await _close(plan, parts, drawn)
+        drawn = _draw_order(sagas)
+        agreed = await _print_totals(plan, sagas)
+        await _print_next_steps(plan, parts, drawn)
         if plan.keep:
-            await _stay(parts)
+            await _wait_for_end(parts)
     return ExitCode.OK if agreed else ExitCode.FINDINGS
 
 
-def _introduce(plan: Plan, parts: Parts) -> None:
+def _print_parts(plan: Plan, parts: Parts) -> None:
     stores = f"embedded: SQLite files in {plan.directory}/" if plan.embedded else "PostgreSQL"
     kafka = f"Kafka on {parts.kafka}" if plan.bootstrap_servers else f"in-process Kafka stand-in on {parts.kafka}"
     warning = " (not for production)" if plan.embedded or not plan.bootstrap_servers else ""
@@ -73,15 +73,15 @@ def _introduce(plan: Plan, parts: Parts) -> None:
 def _progress(plan: Plan) -> Iterator[Callable[[], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    told = f"  starting {plan.orders} orders, every fifth has no carrier  "
+    description = f"  starting {plan.orders} orders, every fifth has no carrier  "
     gap = TextColumn("")
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), gap, TimeElapsedColumn())
     with Progress(*columns, console=console()) as progress:
-        task = progress.add_task(told, total=plan.orders)
+        task = progress.add_task(description, total=plan.orders)
         yield lambda: progress.advance(task)
 
 
-def _draw_one(sagas: list[dict[str, Any]]) -> dict[str, Any]:
+def _draw_order(sagas: list[dict[str, Any]]) -> dict[str, Any]:
     """Draw an order that was undone, or any where none was; give it."""
     out = console()
     undone = [saga for saga in sagas if saga["phase"] == "COMPENSATED"]
@@ -92,12 +92,12 @@ def _draw_one(sagas: list[dict[str, Any]]) -> dict[str, Any]:
     return drawn
 
 
-async def _sum_up(plan: Plan, sagas: list[dict[str, Any]]) -> bool:
+async def _print_totals(plan: Plan, sagas: list[dict[str, Any]]) -> bool:
     """What became of all; whether everything is as it must be."""
     out = console()
     counted = Counter(saga["phase"] for saga in sagas)
     phases = "  ".join(f"{counted[phase]} {phase}" for phase in _PHASES if counted[phase])
-    wrong = [*_unended(sagas), *await check(plan.service_urls, [_order(saga) for saga in sagas])]
+    wrong = [*_unfinished(sagas), *await check(plan.service_urls, [_order(saga) for saga in sagas])]
     if not wrong:
         verdict = plain("stock, money and parcels agree: nothing lost, nothing doubled", "green")
         out.print("  ", plain(f"{phases}   ", "bold"), verdict, sep="")
@@ -108,7 +108,7 @@ async def _sum_up(plan: Plan, sagas: list[dict[str, Any]]) -> bool:
     return not wrong
 
 
-async def _close(plan: Plan, parts: Parts, drawn: dict[str, Any]) -> None:
+async def _print_next_steps(plan: Plan, parts: Parts, drawn: dict[str, Any]) -> None:
     """Where to look next: the drawn order's trace, and the other commands."""
     out, trace_id, key = console(), drawn["trace_id"], drawn["key"]
     if plan.otlp is not None:
@@ -116,14 +116,14 @@ async def _close(plan: Plan, parts: Parts, drawn: dict[str, Any]) -> None:
         late = "" if await all_exported(plan, parts.spans) else "   (the collector does not have all spans yet)"
         out.print(plain(f"  trace {jaeger}/trace/{trace_id}{late}"))
         out.print(plain(f"  all   {jaeger}/search?service=saga-coordinator&operation=order&limit={plan.orders}"))
-    elif a_collector_listens():
+    elif collector_listens():
         again = f"one listens on :{USUAL_PORT}; run again with --otlp http://127.0.0.1:{USUAL_PORT} to look at it there"
         out.print(f"  trace {trace_id}   ({again})")
     else:
         out.print(
             f"  trace {trace_id}   (no collector on :{USUAL_PORT}; start Jaeger and run again with --otlp to look at it there)"
         )
-    if (activate := activation()) is not None:
+    if (activate := shell_activation()) is not None:
         out.print(plain(f"  so that your shell finds `saga`:   {activate}"))
     if not plan.keep:
         traced = "" if plan.otlp is None else f" {plan.otlp.options}"
@@ -140,14 +140,14 @@ def _order(saga: dict[str, Any]) -> Order:
     )
 
 
-def _unended(sagas: list[dict[str, Any]]) -> Iterator[str]:
+def _unfinished(sagas: list[dict[str, Any]]) -> Iterator[str]:
     for saga in sagas:
         if saga["phase"] not in _PHASES:
             waits = "; ".join(f"{one['step']}: {one['name']}: {one['mover']}" for one in saga["waiting"])
             yield f"order {saga['key']} is {saga['phase']} after {LIMIT_S:.0f} s: {waits}"
 
 
-async def _stay(parts: Parts) -> None:
+async def _wait_for_end(parts: Parts) -> None:
     there = "" if parts.port == PORT else f"export SAGA_SERVER={parts.server}, then "
     console().print(f"  up at {parts.server} until Ctrl-C   (try: {there}saga list, saga show …)")
     await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Objects of a user's own module, named on the command line as `module:object`. The current folder is looked in too."""
+"""Loads an object of a user's module, named on the command line as `module:object`. The current folder is searched too."""
 
 from __future__ import annotations
 
@@ -12,8 +12,17 @@ import typer
 Wanted = TypeVar("Wanted")
 
 
-def loaded(target: str, wanted: type[Wanted], *, example: str) -> Wanted:
-    """The object that `module:object` names. BadParameter says which half is wrong."""
+def load_object(target: str, wanted: type[Wanted], *, example: str) -> Wanted:
+    """Import the module and return the object.
+
+    Args:
+        target: `module:object`.
+        wanted: The class the object must be of.
+        example: A right target, for the error message.
+
+    Raises:
+        typer.BadParameter: `target` is malformed, or names no module or no object of that class.
+    """
     module_name, colon, attribute = target.partition(":")
     if not colon or not module_name or not attribute:
         raise typer.BadParameter(f"{target!r} is not MODULE:OBJECT, such as {example}", param_hint="TARGET")

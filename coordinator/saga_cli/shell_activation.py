@@ -1,4 +1,4 @@
-"""How a person types `saga` where this process was started."""
+"""The line that makes a shell find the `saga` that is running."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 
-def activation() -> str | None:
-    """The line that makes the shell find this `saga`; None where it does already, or where nothing would.
+def shell_activation() -> str | None:
+    """Return the line to type, or None where the shell finds this `saga` already or there is no such program.
 
-    `make demo` runs the command out of an environment that the shell knows nothing of.
+    `make demo` runs the command from an environment that the shell does not know.
     """
     programs = Path(sys.prefix) / "bin"
     ours, found = programs / "saga", shutil.which("saga")
@@ -22,5 +22,5 @@ def activation() -> str | None:
 
 
 def _near(path: Path) -> Path:
-    """Relative where it lies below the current folder."""
+    """Return the path relative to the current folder where it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

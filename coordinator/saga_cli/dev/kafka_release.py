@@ -1,7 +1,7 @@
-"""Which release a broker is, asked of it: the highest `metadata.version` that its ApiVersions answer (KIP-584) names.
+"""Asks a broker for its release: the highest `metadata.version` in its ApiVersions answer (KIP-584).
 
-Kafka's protocol has no field for its release; `metadata.version` levels rise with each. Spoken here in a few lines because the
-client libraries keep the answer to themselves.
+Kafka's protocol has no field for the release, but each release raises the `metadata.version` level. This module encodes the request
+itself, because client libraries do not return the answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ _ANSWER_LIMIT = 1 << 16
 
 
 def kafka_release(bootstrap_servers: str, *, timeout_s: float) -> str:
-    """The release as "4.1 (metadata.version 27)". OSError when nothing answers, ValueError when what answers is no Kafka."""
+    """Return the release, as "4.1 (metadata.version 27)".
+
+    Raises:
+        OSError: Nothing answers there.
+        ValueError: What answers is no Kafka.
+    """
     host, _, port = bootstrap_servers.split(",")[0].strip().rpartition(":")
     with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s) as link:
         link.sendall(_request())

@@ -1,13 +1,13 @@
-"""A watcher between us and a server we started: the server ends when we do, even by `kill -9`.
+"""Supervises a server that we started, and ends it when we end, even by `kill -9`.
 
-Run as a plain script (`python -I -S keeper.py …`, the standard library only), one for each server:
+It is run as a plain script (`python -I -S supervisor.py …`, the standard library only), one for each server:
 
-    keeper.py [--remove DIR] SIGNAL -- command …
+    supervisor.py [--remove DIR] SIGNAL -- command …
 
-It starts the command, prints its pid, and waits. When its own standard input closes (its parent is gone, however it went) or
-its parent changes, it ends the server: SIGNAL first, SIGKILL after a grace, then removes DIR. It reaps the server and the orphans
-that a killed server leaves (PostgreSQL's backends), so that none stays a zombie where process 1 reaps nobody, and ends when the
-last of them has.
+It starts the command, prints its pid, and waits. Its parent is gone when its standard input closes or its parent process changes. Then
+it ends the server with SIGNAL, or with SIGKILL after a grace, and removes DIR.
+It reaps the server and the orphans that a killed server leaves (PostgreSQL's backends). So none stays a zombie where process 1 reaps
+nothing. It ends after the last of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 
-_LOOK_EVERY_S = 0.2
+_POLL_INTERVAL_S = 0.2
 _GRACE_S = 3.0
 _ORPHANS_LIMIT_S = 5.0
 _PR_SET_CHILD_SUBREAPER = 36
@@ -33,10 +33,10 @@ def main(arguments: list[str]) -> int:
     options, command = arguments[:split], arguments[split + 1 :]
     stop_signal = signal.Signals[options[-1]]
     parent = os.getppid()
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a Ctrl-C is for our parent to handle; then our input closes
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # our parent handles a Ctrl-C; then our input closes
         signal.signal(ignored, signal.SIG_IGN)
     _adopt_orphans()
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, stderr=2, preexec_fn=_heed_signals)
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, stderr=2, preexec_fn=_restore_signals)
     print(server.pid, flush=True)
     while server.poll() is None:
         if _parent_gone(parent):
@@ -60,8 +60,8 @@ def _reap_orphans() -> None:
                 time.sleep(0.01)
 
 
-def _heed_signals() -> None:
-    """An ignored signal stays ignored over exec: the server must hear its own again."""
+def _restore_signals() -> None:
+    """Restore the signals' defaults: an ignored signal stays ignored over exec, and the server needs it."""
     for heard in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(heard, signal.SIG_DFL)
 
@@ -69,7 +69,7 @@ def _heed_signals() -> None:
 def _parent_gone(parent: int) -> bool:
     if os.getppid() != parent:  # a forked sibling may still hold the pipe's other end: the pipe alone is not enough
         return True
-    readable, _, _ = select.select([0], [], [], _LOOK_EVERY_S)
+    readable, _, _ = select.select([0], [], [], _POLL_INTERVAL_S)
     return bool(readable) and not os.read(0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Small pieces of text that all views share: times as people say them, and a server's words made safe for a terminal."""
+"""Formatting that all views share: times and durations for people, and a server's text made safe for a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PHASE_STYLES = {
 
 
 def plain(value: object, style: str = "") -> Text:
-    """As text, never as markup, without control characters."""
+    """Return the value as text: no markup, no control characters."""
     text = "" if value is None else str(value)
     return Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text), style=style)
 
@@ -28,12 +28,12 @@ def phase(name: str) -> Text:
 
 
 def at(text: str | None) -> datetime | None:
-    """A time of the API."""
+    """Parse a time of the API."""
     return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def clock(text: str | None) -> str:
-    """A time as a person on call reads it: today's without the date, in local time."""
+    """Return a time in local time, without the date when it is today."""
     when = at(text)
     if when is None:
         return ""
@@ -42,19 +42,19 @@ def clock(text: str | None) -> str:
 
 
 def ago(text: str | None) -> str:
-    """How long since."""
+    """Return how long ago a time was."""
     when = at(text)
-    return "" if when is None else span((datetime.now(UTC) - when).total_seconds())
+    return "" if when is None else duration((datetime.now(UTC) - when).total_seconds())
 
 
 def between(start: str | None, end: str | None) -> str:
-    """How long it took, or has taken until now."""
+    """Return the time from start to end; without an end, until now."""
     began, ended = at(start), at(end)
-    return "" if began is None else span(((ended or datetime.now(UTC)) - began).total_seconds())
+    return "" if began is None else duration(((ended or datetime.now(UTC)) - began).total_seconds())
 
 
-def span(seconds: float) -> str:
-    """A duration in its two largest units."""
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units."""
     seconds = max(0.0, seconds)
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
@@ -68,9 +68,9 @@ def span(seconds: float) -> str:
 
 
 def until(text: str | None) -> str:
-    """When, seen from now."""
+    """Return how far ahead a time is."""
     when = at(text)
     if when is None:
         return ""
     left = (when - datetime.now(UTC)).total_seconds()
-    return f"in {span(left)}" if left > 0 else "any moment"
+    return f"in {duration(left)}" if left > 0 else "any moment"
