@@ -45,12 +45,12 @@ async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
 
     Raises what `work` raises.
     """
-    working, told = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
+    working, signalled = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
     try:
-        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, signalled), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for each in (working, told):
+        for each in (working, signalled):
             each.cancel()
-        await asyncio.gather(working, told, return_exceptions=True)
+        await asyncio.gather(working, signalled, return_exceptions=True)
     if not working.cancelled():
         working.result()

@@ -76,8 +76,8 @@ def in_words(error: BaseException) -> str:
     cause = chain(error)[-1]
     text = str(cause) if isinstance(cause, OSError) or not cause.args else str(cause.args[0])
     state = sqlstate(cause)
-    said = text.strip().partition("\n")[0][:_CHARS]
-    return f"{type(cause).__name__}{f' {state}' if state else ''}{f': {said}' if said else ''}"
+    line = text.strip().partition("\n")[0][:_CHARS]
+    return f"{type(cause).__name__}{f' {state}' if state else ''}{f': {line}' if line else ''}"
 
 
 def _passes(cause: BaseException) -> bool | None:
@@ -97,9 +97,9 @@ def _passes(cause: BaseException) -> bool | None:
     return None
 
 
-def _state_passes(state: str, said: str) -> bool:
+def _state_passes(state: str, line: str) -> bool:
     if state in _FINAL:
-        return any(word in said for word in _POOLER_COMING)
+        return any(word in line for word in _POOLER_COMING)
     return state.startswith(_COMING)
 
 

@@ -122,7 +122,7 @@ def _one_line(error: ValidationError, prefix: str) -> str:
     if first["loc"]:
         name = str(first["loc"][0])
         return f"{variables[name]} is not usable: write {_hint(name)}"
-    said = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ")
     for name in sorted(variables, key=len, reverse=True):
-        said = said.replace(name, variables[name])
-    return said
+        message = message.replace(name, variables[name])
+    return message

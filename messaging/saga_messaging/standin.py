@@ -44,13 +44,13 @@ class StandIn:
         assert self._child.stdout is not None
         try:
             async with asyncio.timeout(START_S):
-                said = (await self._child.stdout.readline()).decode().strip()
+                answer = (await self._child.stdout.readline()).decode().strip()
         except TimeoutError:
-            said = "it did not answer"
-        if not said.startswith("127.0.0.1:"):
+            answer = "it did not answer"
+        if not answer.startswith("127.0.0.1:"):
             await self.stop()
-            raise BrokerError(f"the Kafka stand-in did not start: {said or 'it ended at once'}")
-        return said
+            raise BrokerError(f"the Kafka stand-in did not start: {answer or 'it ended at once'}")
+        return answer
 
     async def stop(self) -> None:
         child, self._child = self._child, None

@@ -211,8 +211,8 @@ class KafkaConsumer:
 
     def _position_lost(self, error: OffsetOutOfRangeError) -> None:
         self._note_reached()  # it may be lost behind a marker that was passed in the same poll
-        told: dict[Any, int] = error.args[0]
-        lost = {TopicPartition(at.topic, at.partition): offset for at, offset in told.items()}
+        offsets: dict[Any, int] = error.args[0]
+        lost = {TopicPartition(at.topic, at.partition): offset for at, offset in offsets.items()}
         current = {position: offset for position, offset in lost.items() if self._positions.lose(position, offset)}
         for position in current:
             self._park(position)

@@ -74,8 +74,8 @@ def explained(error: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             return f"the broker's certificate is not trusted ({error.verify_message}): check SAGA_KAFKA_SSL_CAFILE"
         case KafkaConnectionError() if isinstance(cause, ssl.SSLError):
-            said = (cause.reason or "TLS alert").replace("_", " ").lower()
-            return f"the broker ends TLS ({said}): check SAGA_KAFKA_SSL_CERTFILE and SAGA_KAFKA_SSL_KEYFILE"
+            alert = (cause.reason or "TLS alert").replace("_", " ").lower()
+            return f"the broker ends TLS ({alert}): check SAGA_KAFKA_SSL_CERTFILE and SAGA_KAFKA_SSL_KEYFILE"
         case ssl.SSLError() | ConnectionResetError():
             return _OTHER_PROTOCOL
         case KafkaConnectionError() if isinstance(cause, asyncio.IncompleteReadError | ConnectionResetError):
