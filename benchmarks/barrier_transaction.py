@@ -1,13 +1,17 @@
-"""What one command's transaction costs a participant and its PostgreSQL, by each of the kit's ways to the database.
+"""What one command's transaction costs a participant and its PostgreSQL, by each of the kit's ways
+to the database.
 
-A command is claim, the INSERT of a handler that asks for asyncpg's connection, saving, COMMIT. The ways: `joined` statements (ADR 0019,
-three round trips), the same statements `apart` (five), and `SQLAlchemy` (five). All run in this process and in turn, round by round.
+A command is claim, the INSERT of a handler that asks for asyncpg's connection, saving, COMMIT. The
+ways: `joined` statements (ADR 0019, three round trips), the same statements `apart` (five), and
+`SQLAlchemy` (five). All run in this process and in turn, round by round.
 
-    .venv/bin/python benchmarks/barrier_transaction.py [--in-flight 1 --in-flight 16] [--rounds 40] [--postgres postgresql+asyncpg://…]
+    .venv/bin/python benchmarks/barrier_transaction.py [--in-flight 1 --in-flight 16] [--rounds 40]
+        [--postgres postgresql+asyncpg://…]
 
-Printed are CPU of this process, CPU of PostgreSQL's sessions, and the time from BEGIN to COMMIT's answer: the least and the median of the
-rounds, and the median of the ratios to `apart`. Without `--postgres` a server of its own is started. `--away-ms 0.5` puts it half a
-millisecond away, there and back: a process between the two delays each message.
+Printed are CPU of this process, CPU of PostgreSQL's sessions, and the time from BEGIN to COMMIT's
+answer: the least and the median of the rounds, and the median of the ratios to `apart`. Without
+`--postgres` a server of its own is started. `--away-ms 0.5` puts it half a millisecond away, there
+and back: a process between the two delays each message.
 """
 
 from __future__ import annotations

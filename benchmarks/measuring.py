@@ -1,4 +1,5 @@
-"""CPU and memory of whole process trees, read from /proc: what a saga costs over all processes, the load generator apart."""
+"""CPU and memory of whole process trees, read from /proc: what a saga costs over all processes, the
+load generator apart."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ def cpu_s(root: int) -> float:
 
 
 def ran_s(pid: int) -> float:
-    """Seconds on a processor, of a process with one thread, by the scheduler's account: nanoseconds where /proc/…/stat has ticks."""
+    """Seconds on a processor, of a process with one thread, by the scheduler's account: nanoseconds
+    where /proc/…/stat has ticks."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 

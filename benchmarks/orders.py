@@ -1,11 +1,13 @@
-"""The `order` saga through a whole system: reserve, charge, ship; one in ten is rejected at ship and compensated.
+"""The `order` saga through a whole system: reserve, charge, ship; one in ten is rejected at ship
+and compensated.
 
-The load generator writes to `saga.start` and keeps so many sagas in flight by reading `saga.events`. A saga is done when its final state
-is stored and announced. CPU is that of all processes, broker and database included, the load generator (and a Jaeger) apart.
+The load generator writes to `saga.start` and keeps so many sagas in flight by reading
+`saga.events`. A saga is done when its final state is stored and announced. CPU is that of all
+processes, broker and database included, the load generator (and a Jaeger) apart.
 
     .venv/bin/python benchmarks/orders.py --in-flight 64 --seconds 20 --rounds 3
     .venv/bin/python benchmarks/orders.py --in-flight 64 --tracing 100%             with tracing
-    .venv/bin/python benchmarks/orders.py --in-flight 64 --tracing 1% --pairs 5     what tracing costs: pairs with and without, in turn
+    .venv/bin/python benchmarks/orders.py --in-flight 64 --tracing 1% --pairs 5     what tracing costs
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ from saga_schemas.records import SagaEvent, read_own
 from saga_schemas.topics import Topics
 
 WARM_UP_S = 90.0
-"""Once a system: the broker's JVM compiles what is hot during its first minutes, which is not the work measured."""
+"""Once a system: the broker's JVM compiles what is hot during its first minutes, which is not the
+work measured."""
 AGAIN_WARM_UP_S = 5.0
 """Of each further round on a warm system."""
 PATIENCE_S = 60.0
@@ -201,7 +204,8 @@ def rounds(given: argparse.Namespace) -> None:
 
 
 def pairs(given: argparse.Namespace) -> None:
-    """Two systems on the same services, one traced and one not, loaded in turn; the median of the ratios closes."""
+    """Two systems on the same services, one traced and one not, loaded in turn; the median of the
+    ratios closes."""
     ratios: list[float] = []
     with Bench() as bench:
         off, on = bench.system(0.0, name="off"), bench.system(TRACING[given.tracing], name="on")

@@ -1,12 +1,16 @@
-"""What one command costs a participant: CPU of its process, and of its PostgreSQL, in microseconds a command.
+"""What one command costs a participant: CPU of its process, and of its PostgreSQL, in microseconds
+a command.
 
-Real Kafka and PostgreSQL (fsync on), and one participant process started by the public command. Commands are written straight to its
-topic, so many in flight, each for a saga of its own; one is done when its reply was read. Every one is a first one: claim, INSERT, reply.
+Real Kafka and PostgreSQL (fsync on), and one participant process started by the public command.
+Commands are written straight to its topic, so many in flight, each for a saga of its own; one is
+done when its reply was read. Every one is a first one: claim, INSERT, reply.
 
-    .venv/bin/python benchmarks/participant.py --in-flight 20 --rounds 3 [--saga ../before/.venv/bin/saga --saga .venv/bin/saga]
+    .venv/bin/python benchmarks/participant.py --in-flight 20 --rounds 3
+        [--saga ../before/.venv/bin/saga --saga .venv/bin/saga]
 
-Several `--saga` are measured in turn, round by round, on the same Kafka and PostgreSQL: that is how two versions are compared.
-The last lines are the medians. `--idle` measures instead what a participant without any command costs.
+Several `--saga` are measured in turn, round by round, on the same Kafka and PostgreSQL: that is how
+two versions are compared. The last lines are the medians. `--idle` measures instead what a
+participant without any command costs.
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""What a batch costs the store, and PostgreSQL under it: CPU of this process and of its backends, statements and WAL.
+"""What a batch costs the store, and PostgreSQL under it: CPU of this process and of its backends,
+statements and WAL.
 
-    python benchmarks/store_batch.py [--postgres postgresql+asyncpg://…] [--replies 18] [--starts 10] [--turns 30]
+    python benchmarks/store_batch.py [--postgres postgresql+asyncpg://…] [--replies 18]
+        [--starts 10] [--turns 30]
 
-A turn is ten batches of starts as the start loop writes them (claims of request ids and keys, sagas, position) and twenty of replies as
-the reply loop does (lock, two journal records and one outbox row a saga, position, the outbox rows of the batch before deleted), without
-deciding anything: a saga ends with its fourth move. CPU is a batch's, the least and the median of the turns. Without --postgres a server of
-its own is started.
+A turn is ten batches of starts as the start loop writes them (claims of request ids and keys,
+sagas, position) and twenty of replies as the reply loop does (lock, two journal records and one
+outbox row a saga, position, the outbox rows of the batch before deleted), without deciding
+anything: a saga ends with its fourth move. CPU is a batch's, the least and the median of the turns.
+Without --postgres a server of its own is started.
 """
 
 from __future__ import annotations
@@ -135,7 +138,8 @@ class Batch:
 
 
 class Work:
-    """The sagas that are open, as the store has them once the batches made so far are carried out."""
+    """The sagas that are open, as the store has them once the batches made so far are carried
+    out."""
 
     def __init__(self, definition: int) -> None:
         self._definition = definition

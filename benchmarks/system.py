@@ -1,6 +1,7 @@
-"""The system under measure: real Kafka and PostgreSQL (fsync on), a coordinator, three participants, each a process started by the public
-command; and for runs with tracing a real Jaeger. Two systems may stand side by side on the same services, under topics and databases of
-their own: then what one of them costs can be compared with the other, minute by minute.
+"""The system under measure: real Kafka and PostgreSQL (fsync on), a coordinator, three
+participants, each a process started by the public command; and for runs with tracing a real Jaeger.
+Two systems may stand side by side on the same services, under topics and databases of their own:
+then what one of them costs can be compared with the other, minute by minute.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ class System:
 
 
 class Bench:
-    """Kafka and PostgreSQL, the systems started on them, and a Jaeger once somebody traces. Everything ends with the block."""
+    """Kafka and PostgreSQL, the systems started on them, and a Jaeger once somebody traces.
+
+    Everything ends with the block.
+    """
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -69,7 +73,10 @@ class Bench:
         self._stack.close()
 
     def system(self, sampling: float = 0.0, *, name: str = "") -> System:
-        """Started and ready, with this share of its sagas traced. `name` sets its topics and databases apart."""
+        """Started and ready, with this share of its sagas traced.
+
+        `name` sets its topics and databases apart.
+        """
         port = free_port()
         environ = self._environ(sampling, name) | {"SAGA_SERVER": f"http://127.0.0.1:{port}"}
         subprocess.run([SAGA, "db", "upgrade"], env=environ, check=True, stdout=subprocess.DEVNULL)

@@ -1,12 +1,15 @@
-"""What deciding and writing costs the coordinator: one order saga of the demo, from its start to its end, without any I/O.
+"""What deciding and writing costs the coordinator: one order saga of the demo, from its start to
+its end, without any I/O.
 
-A saga is a start and three replies, one in ten is rejected at ship and compensated: each event is opened as a batch opens it, decided, and
-written as rows and messages, as `sagas/work.py` and `batch/plan.py` do. CPU of this process a saga, the least and the median of the rounds.
+A saga is a start and three replies, one in ten is rejected at ship and compensated: each event is
+opened as a batch opens it, decided, and written as rows and messages, as `sagas/work.py` and
+`batch/plan.py` do. CPU of this process a saga, the least and the median of the rounds.
 
     .venv/bin/python benchmarks/transitions.py [--rounds 60] [--tree ../before --tree .]
 
-Several `--tree` are working trees whose packages are measured in turn, round by round, each in a process of its own that stays: that is how
-two versions are compared. The last lines are ratios to the first tree, the median of the rounds.
+Several `--tree` are working trees whose packages are measured in turn, round by round, each in a
+process of its own that stays: that is how two versions are compared. The last lines are ratios to
+the first tree, the median of the rounds.
 """
 
 from __future__ import annotations
@@ -174,7 +177,8 @@ def _round(process: subprocess.Popen[str]) -> float:
 
 
 def _in_turn(running: list[subprocess.Popen[str]], number: int) -> list[float]:
-    """One round of each; another one begins each time, for what runs first after a pause costs more."""
+    """One round of each; another one begins each time, for what runs first after a pause costs
+    more."""
     costs: dict[int, float] = {}
     for place in range(len(running)):
         which = (place + number) % len(running)

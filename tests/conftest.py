@@ -1,8 +1,10 @@
-"""What all tests share: the real Kafka, PostgreSQL and Jaeger of the session, fresh databases, and that nothing is skipped.
+"""What all tests share: the real Kafka, PostgreSQL and Jaeger of the session, fresh databases, and
+that nothing is skipped.
 
-The services start on first use. `SAGA_TEST_KAFKA` (host:port), `SAGA_TEST_POSTGRES` (a URL whose user may create databases) and
-`SAGA_TEST_JAEGER` (http://host:16686, with ?otlp=…&otlp_http=… where OTLP is on other ports than 4317 and 4318) name others to use
-instead; one that does not answer fails the tests that need it. Tests that restart or wipe a service start their own (`own_kafka`,
+The services start on first use. `SAGA_TEST_KAFKA` (host:port), `SAGA_TEST_POSTGRES` (a URL whose
+user may create databases) and `SAGA_TEST_JAEGER` (http://host:16686, with ?otlp=…&otlp_http=… where
+OTLP is on other ports than 4317 and 4318) name others to use instead; one that does not answer
+fails the tests that need it. Tests that restart or wipe a service start their own (`own_kafka`,
 `own_postgres`, `own_jaeger`).
 """
 
@@ -25,11 +27,13 @@ from saga_cli.dev.postgres import PostgresService
 from saga_cli.dev.process import ServiceFailed
 from saga_cli.dev.services import Jaeger, Kafka, Postgres, resolve_jaeger, resolve_kafka, resolve_postgres
 
-# How long an example takes says nothing about the code: with hypothesis' own limit of 200 ms a busy machine fails tests by chance.
+# How long an example takes says nothing about the code: with hypothesis' own limit of 200 ms a busy
+# machine fails tests by chance.
 settings.register_profile("without a clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("without a clock")
 
-# A shell starts its background jobs with SIGINT ignored, which every process a test starts would inherit: none would heed a Ctrl-C.
+# A shell starts its background jobs with SIGINT ignored, which every process a test starts would
+# inherit: none would heed a Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -110,7 +114,8 @@ def own_postgres() -> Iterator[Callable[[], PostgresService]]:
 
 @pytest.fixture
 def own_jaeger() -> Iterator[Callable[..., JaegerService]]:
-    """Starts a Jaeger for this test alone, which it may kill and restart; with a directory (`data`) it then still knows its spans."""
+    """Starts a Jaeger for this test alone, which it may kill and restart; with a directory (`data`)
+    it then still knows its spans."""
     with ExitStack() as stopped:
         yield lambda data=None: stopped.enter_context(JaegerService(data))
 
@@ -163,7 +168,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _not_run(config: pytest.Config) -> str:
-    """What kept tests from running or counting, as "2 skipped, 1 deselected"; empty when all ran."""
+    """What kept tests from running or counting, as "2 skipped, 1 deselected"; empty when all
+    ran."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     counts = {kind: len(reporter.stats.get(kind, ())) for kind in ("skipped", "xfailed", "xpassed")} if reporter else {}
     counts["deselected"] = config.stash[_deselected]

@@ -1,7 +1,7 @@
 """Reports functions above 60 lines, files above 400 and crowded folders in our packages.
 
-`# long: reason` exempts a function (on its `def` line) or a file (on line 1). A crowded folder has no
-exemption: its modules move into packages. Exit 1 when there is a finding.
+`# long: reason` exempts a function (on its `def` line) or a file (on line 1). A crowded folder has
+no exemption: its modules move into packages. Exit 1 when there is a finding.
 """
 
 from __future__ import annotations

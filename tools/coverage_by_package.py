@@ -1,4 +1,5 @@
-"""Prints how much of each folder of the packages the tests have run, from the data that `make coverage` leaves in `.coverage`.
+"""Prints how much of each folder of the packages the tests have run, from the data that `make
+coverage` leaves in `.coverage`.
 
 A folder counts its own modules; those below it have lines of their own.
 """

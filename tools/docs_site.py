@@ -1,8 +1,9 @@
 """What the docs site needs beyond `docs/`, as hooks of MkDocs (mkdocs.yml).
 
-The pages are written for the code host, where links lead through the whole repository. On the site a link keeps leading where it did as
-long as its target is a page of the site; that of a file which the site does not have is shown as text. Pages outside `docs/` that the
-navigation lists become pages of the site, and so does what `FILES` lists.
+The pages are written for the code host, where links lead through the whole repository. On the site
+a link keeps leading where it did as long as its target is a page of the site; that of a file which
+the site does not have is shown as text. Pages outside `docs/` that the navigation lists become
+pages of the site, and so does what `FILES` lists.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Give pages with a diagram our own script, for the theme would fetch one from elsewhere, and the diagram a frame to scroll in."""
+    """Give pages with a diagram our own script, for the theme would fetch one from elsewhere, and
+    the diagram a frame to scroll in."""
     if 'class="mermaid"' not in output:
         return output
     script = f'<script src="{posixpath.relpath(MERMAID, page.url or ".")}"></script>'

@@ -1,4 +1,5 @@
-"""Writes the blocks of the docs that come from the code, between `<!-- NAME: generated -->` and `<!-- end -->`.
+"""Writes the blocks of the docs that come from the code, between `<!-- NAME: generated -->` and
+`<!-- end -->`.
 
     python tools/generate_docs.py            writes what differs
     python tools/generate_docs.py --check    only says so, and exits 1
@@ -160,7 +161,10 @@ def _filled(content: str, found: re.Match[str]) -> str:
 
 
 def generated(page: str, text: str) -> str:
-    """The page with its blocks as the code has them now. LookupError when one has no place in the page."""
+    """The page with its blocks as the code has them now.
+
+    LookupError when one has no place in the page.
+    """
     for name, make in BLOCKS[page].items():
         block = re.compile(rf"(<!-- {re.escape(name)}: generated -->\n).*?(<!-- end -->)", re.DOTALL)
         content = make()

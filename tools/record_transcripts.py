@@ -1,8 +1,10 @@
-"""Records the transcripts at the end of docs/wire.md: real messages, made by the coordinator's own code, always the same bytes.
+"""Records the transcripts at the end of docs/wire.md: real messages, made by the coordinator's own
+code, always the same bytes.
 
-One saga of examples/loyalty is played: the start is read as the start loop reads it, the engine decides, the outbound builder writes the
-commands, every reply is written as the kit writes it and read back as the reply loop reads it before the engine gets it. Time, ids and
-the token key are fixed. `tools/generate_docs.py` puts the text into the page; tests read it from there and decode it.
+One saga of examples/loyalty is played: the start is read as the start loop reads it, the engine
+decides, the outbound builder writes the commands, every reply is written as the kit writes it and
+read back as the reply loop reads it before the engine gets it. Time, ids and the token key are
+fixed. `tools/generate_docs.py` puts the text into the page; tests read it from there and decode it.
 """
 
 from __future__ import annotations
@@ -91,7 +93,7 @@ class Stage:
         outbound = Outbound(topics=self.topics, keys=keys, cluster_id=CLUSTER_ID)
         self.context = FoldContext(outbound=outbound, empty=EMPTY_BYTES, new_id=lambda now: UUID(int=0), sampling=Sampling(0.0))
 
-    # --- what happens ----------------------------------------------------------------------------------------------
+    # --- what happens -----------------------------------------------------------------------------
 
     def start(self) -> None:
         record = self._start_record()
@@ -166,7 +168,7 @@ class Stage:
         """The coordinator reads it and decides."""
         return self.happens(self.payloads.read(self.envelopes.read(reply), self.compiled))
 
-    # --- what is kept ----------------------------------------------------------------------------------------------
+    # --- what is kept -----------------------------------------------------------------------------
 
     def show(self, title: str, story: str, record: Record) -> None:
         self._keep(title, story, record)
@@ -303,7 +305,8 @@ def markdown() -> str:
 
 
 def parse(page: str) -> Iterator[tuple[str, Record, Any]]:
-    """Title, message and content of every transcript in a page: what a reader in another language would do."""
+    """Title, message and content of every transcript in a page: what a reader in another language
+    would do."""
     for block in _BLOCK.finditer(page):
         lines = block["text"].splitlines()
         found = [line.split(maxsplit=1) for line in lines[:-1]]

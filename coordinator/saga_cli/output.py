@@ -1,4 +1,5 @@
-"""What commands print on stdout: rich tables for people, JSON for programs, one id a line for pipes."""
+"""What commands print on stdout: rich tables for people, JSON for programs, one id a line for
+pipes."""
 
 from __future__ import annotations
 

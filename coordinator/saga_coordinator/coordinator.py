@@ -27,7 +27,10 @@ LOOK_EVERY_S = 0.5
 
 
 class Coordinator:
-    """The facade of one instance. Every act that changes a saga says who and why, and is audited."""
+    """The facade of one instance.
+
+    Every act that changes a saga says who and why, and is audited.
+    """
 
     def __init__(
         self,
@@ -100,7 +103,8 @@ class Coordinator:
         """Wait until a saga is finished.
 
         Returns:
-            The saga's row: finished, or as it is when `timeout_s` is over or the instance stops. None
+            The saga's row: finished, or as it is when `timeout_s` is over or the instance stops.
+            None
             when there is no such saga.
         """
         until = self._clock.monotonic_s() + timeout_s

@@ -1,6 +1,9 @@
-"""Structured logs: one JSON line an event, or coloured text on a terminal. Saga id, definition and step are fields, payloads never are.
+"""Structured logs: one JSON line an event, or coloured text on a terminal.
 
-What libraries say by the standard library's logging comes out as such lines too (`saga_messaging.logs`).
+Saga id, definition and step are fields, payloads never are.
+
+What libraries say by the standard library's logging comes out as such lines too
+(`saga_messaging.logs`).
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def error_without_its_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """`exc_info=error` as type and frames: an exception's text, and values of variables in a drawn trace, may hold what was sent (S17)."""
+    """`exc_info=error` as type and frames: an exception's text, and values of variables in a drawn
+    trace, may hold what was sent (S17)."""
     given = event.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given
     if isinstance(error, BaseException):

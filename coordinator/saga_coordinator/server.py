@@ -45,8 +45,8 @@ async def serve(
 ) -> None:
     """Run one instance until `stop` is set.
 
-    HTTP listens from the beginning: while the instance starts, `/readyz` is 503 and says for what it
-    waits.
+    HTTP listens from the beginning: while the instance starts, `/readyz` is 503 and says for what
+    it waits.
 
     Args:
         settings: The checked settings.
@@ -110,12 +110,15 @@ async def _stop_requests(http: Listening | None) -> AsyncIterator[None]:
 
 
 async def _forever(loop: Loop) -> None:
-    """Run a loop. It never ends by itself; if it fails, the instance ends and another takes over."""
+    """Run a loop.
+
+    It never ends by itself; if it fails, the instance ends and another takes over.
+    """
     await loop()
     raise AssertionError("a background loop ended by itself")
 
 
-# --- what it needs -------------------------------------------------------------------------------------------------------
+# --- what it needs --------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -147,7 +150,10 @@ async def _broker(settings: Settings, given: Broker | None, patience: Patience) 
 
 @asynccontextmanager
 async def _instance_name(settings: Settings, store: Store, patience: Patience) -> AsyncIterator[None]:
-    """Hold the instance's name. A predecessor that was killed looks alive for a while; wait for it."""
+    """Hold the instance's name.
+
+    A predecessor that was killed looks alive for a while; wait for it.
+    """
     name = settings.instance
     if name is None:
         yield
@@ -187,7 +193,10 @@ async def _built(settings: Settings, store: Store, broker: Broker, patience: Pat
 
 
 async def _agreed(settings: Settings, instance: Instance, patience: Patience) -> None:
-    """Check that all live instances can read our tokens. Wait for those that ended a moment ago to look dead."""
+    """Check that all live instances can read our tokens.
+
+    Wait for those that ended a moment ago to look dead.
+    """
     with _as_configuration_error(settings):
         check = instance.key_agreement.check
         await patience.wait_for(

@@ -85,19 +85,24 @@ class Settings(BaseModel):
     start_queue: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     """Starts over HTTP that may wait for a transaction; more are refused with 503 overloaded."""
     otlp_endpoint: BaseUrl | None = None
-    """The collector that traces and metrics go to, as http://127.0.0.1:4317. None: nothing is sent, nothing is sampled."""
+    """The collector that traces and metrics go to, as http://127.0.0.1:4317. None: nothing is sent,
+    nothing is sampled."""
     otlp_protocol: OtlpProtocol = "grpc"
     """grpc (a collector's port 4317), or http/protobuf (4318)."""
     otlp_metrics_interval_s: Annotated[float, Field(ge=0, le=3600), AfterValidator(_no_storm)] = 60.0
-    """How often the metrics go to the collector; 0: never, for a collector that takes only traces."""
+    """How often the metrics go to the collector; 0: never, for a collector that takes only traces.
+    """
     trace_sampling: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Share of the sagas without a caller's decision that are traced; 1 where there is a collector. 0 is off for all."""
+    """Share of the sagas without a caller's decision that are traced; 1 where there is a collector.
+    0 is off for all."""
     trace_sample_on_failure: bool = False
-    """Export the coordinator's spans of sagas that were sampled out when they fail or need attention."""
+    """Export the coordinator's spans of sagas that were sampled out when they fail or need
+    attention."""
     trace_baggage: str = ""
     """Keys of W3C Baggage that a start may pass on to all participants, by commas."""
     jaeger_url: BaseUrl | None = None
-    """Where Jaeger's pages are, as http://127.0.0.1:16686: answers then carry a link to the trace."""
+    """Where Jaeger's pages are, as http://127.0.0.1:16686: answers then carry a link to the trace.
+    """
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
     """json, console, or auto: console on a terminal."""
@@ -121,7 +126,10 @@ class Settings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **given: Any) -> Settings:
-        """From `SAGA_*` variables; `given` (the command line) goes first. Raises ConfigurationError."""
+        """From `SAGA_*` variables; `given` (the command line) goes first.
+
+        Raises ConfigurationError.
+        """
         named = {f"SAGA_{name.upper()}": name for name in cls.model_fields if name != "kafka"}
         values: dict[str, Any] = {
             named[variable]: text for variable, text in environment.given(environ).items() if variable in named

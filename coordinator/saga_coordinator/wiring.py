@@ -144,7 +144,8 @@ class _Parts:
         return SchemaTopic(broker=self.broker, topic=self.topics.schemas, definitions=self.definitions, clock=self.clock)
 
     def reply_loops(self, made_at_us: int | None) -> list[Loop]:
-        """The loop that reads replies, and the loop that measures how far they are read, on the same partitions."""
+        """The loop that reads replies, and the loop that measures how far they are read, on the
+        same partitions."""
         reader = self.reader(self.settings.reply_group)
         replies = ReplyLoop(
             reader=reader,
@@ -257,7 +258,10 @@ class _Parts:
 
 
 async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock) -> Instance:
-    """Wire one instance together, read the definitions, and see to the topics. Raises ConfigurationError, StoreError."""
+    """Wire one instance together, read the definitions, and see to the topics.
+
+    Raises ConfigurationError, StoreError.
+    """
     parts = _Parts(settings, store, broker, meta, clock)
     await parts.definitions.refresh()
     watchdog = parts.watchdog()
@@ -281,7 +285,10 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
 
 
 def token_keys(settings: Settings, meta: Meta) -> TokenKeys:
-    """The given keys, or the one that an embedded store was made with. Raises ConfigurationError."""
+    """The given keys, or the one that an embedded store was made with.
+
+    Raises ConfigurationError.
+    """
     if settings.token_keys is not None:
         try:
             return TokenKeys.parse(settings.token_keys.get_secret_value())

@@ -1,4 +1,7 @@
-"""How a participant is tested: a handler against a command, in memory. The barrier and the codec are the real ones."""
+"""How a participant is tested: a handler against a command, in memory.
+
+The barrier and the codec are the real ones.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The participant `vouchers`: issues a voucher to a customer who has an address. The pivot of the saga: nothing to undo."""
+"""The participant `vouchers`: issues a voucher to a customer who has an address.
+
+The pivot of the saga: nothing to undo.
+"""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ class Participant(Answering):
 
     Example:
         ```python
-        payment = Participant("payment", database="sqlite+aiosqlite:///payment.db", schemas="schemas/")
+        payment = Participant(
+            "payment", database="sqlite+aiosqlite:///payment.db", schemas="schemas/"
+        )
 
         @payment.action
         async def charge(command: ChargeCard, db: AsyncConnection, step: Step) -> CardCharged: ...

@@ -1,7 +1,8 @@
 """Test a participant's handlers in memory: the real barrier, the real codec, SQLite, no Kafka.
 
     async with ParticipantTester(payment) as tester:
-        reply = await tester.action("charge", ChargeCard(order_id="o-1", account="a", amount=100))
+        charge = ChargeCard(order_id="o-1", account="a", amount=100)
+            reply = await tester.action("charge", charge)
         again = await tester.redeliver()
         undone = await tester.compensation("charge", RefundCard(...))
         assert reply.outcome is Outcome.SUCCEEDED
@@ -90,7 +91,8 @@ class ParticipantTester:
     Example:
         ```python
         async with ParticipantTester(payment) as tester:
-            reply = await tester.action("charge", ChargeCard(order_id="o-1", account="a", amount=100))
+            charge = ChargeCard(order_id="o-1", account="a", amount=100)
+            reply = await tester.action("charge", charge)
             assert reply.outcome is Outcome.SUCCEEDED
         ```
     """

@@ -64,8 +64,8 @@ def _saga_id(text: str) -> UUID | None:
 def saga_text(saga_id: UUID) -> str:
     """`str(saga_id)`, kept for a while: a message names its saga in six places.
 
-    Without the caches of ids, times, tokens, span ids and bindings, deciding and writing a saga costs
-    1.04 to 1.08 (`benchmarks/transitions.py`).
+    Without the caches of ids, times, tokens, span ids and bindings, deciding and writing a saga
+    costs 1.04 to 1.08 (`benchmarks/transitions.py`).
     """
     return str(saga_id)
 

@@ -2,10 +2,10 @@
 
 For the type checker, hence in `make types`, records are frozen: nobody assigns to a field. At run
 time they are not, because `dataclass(frozen=True)` sets each field through `object.__setattr__`,
-which makes the twenty fields of a command's headers four times as slow, and adds a fifth to deciding
-and writing a saga (`benchmarks/transitions.py`). With `SAGA_TEST_FROZEN=1` in the environment they
-are frozen at run time too: the unit tests run so once, and show that nobody assigns behind the type
-checker's back. See docs/adr/0015-frozen-for-the-type-checker.md.
+which makes the twenty fields of a command's headers four times as slow, and adds a fifth to
+deciding and writing a saga (`benchmarks/transitions.py`). With `SAGA_TEST_FROZEN=1` in the
+environment they are frozen at run time too: the unit tests run so once, and show that nobody
+assigns behind the type checker's back. See docs/adr/0015-frozen-for-the-type-checker.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Every way a handler can end or leave things behind, by name, and what is to be said of it: the table in docs/participants.md."""
+"""Every way a handler can end or leave things behind, by name, and what is to be said of it: the
+table in docs/participants.md."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ Act = Callable[[Any], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Misdeed:
-    """What is done, after the effect was written, and what may be said: an outcome, the code of a FAILED, or silence."""
+    """What is done, after the effect was written, and what may be said: an outcome, the code of a
+    FAILED, or silence."""
 
     act: Act
     says: frozenset[str]

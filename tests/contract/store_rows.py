@@ -87,7 +87,10 @@ def start_of(row: SagaRow, **more: Any) -> SagaWrite:
 
 
 def move(row: SagaRow, by: int = 1, *, more: dict[str, Any] | None = None, **changed: Any) -> SagaWrite:
-    """The write that moves a locked saga on. A changed wake-up time is written, a changed phase listed."""
+    """The write that moves a locked saga on.
+
+    A changed wake-up time is written, a changed phase listed.
+    """
     after = replace(row, version=row.version + by, state=b"state %d" % (row.version + by), **changed)
     return SagaWrite(
         expected_version=row.version,

@@ -1,4 +1,5 @@
-"""A TCP proxy before PostgreSQL that breaks a connection at its COMMIT: before the server hears of it, or before the client does."""
+"""A TCP proxy before PostgreSQL that breaks a connection at its COMMIT: before the server hears of
+it, or before the client does."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The barrier through its real transactions, on SQLite and on PostgreSQL: with SQLAlchemy's connection, its session, and bare asyncpg.
+"""The barrier through its real transactions, on SQLite and on PostgreSQL: with SQLAlchemy's
+connection, its session, and bare asyncpg.
 
-Every cell of the table; what a handler may do wrong (B19); the same command to two instances at once.
+Every cell of the table; what a handler may do wrong (B19); the same command to two instances at
+once.
 """
 
 from __future__ import annotations
@@ -296,7 +298,8 @@ async def test_a_handler_that_hangs_is_ended_by_the_limit(way: tuple[str, str]) 
 
 
 async def test_an_error_that_a_handler_swallows_does_not_pass_for_success_on_postgresql(shop: Shop) -> None:
-    """PostgreSQL has given up the transaction by then; SQLite has not, and the handler was right to go on."""
+    """PostgreSQL has given up the transaction by then; SQLite has not, and the handler was right to
+    go on."""
     outcome = await shop.says(Kind.ACTION, mode="sql, caught")
     assert outcome == ("FAILED" if "postgresql" in shop.database else "SUCCEEDED")
     assert (outcome == "SUCCEEDED") == (await shop.effects() == ["take 1"])

@@ -1,4 +1,5 @@
-"""Work that was accepted and ends later, through the real transactions: answers, wishes to undo, leases."""
+"""Work that was accepted and ends later, through the real transactions: answers, wishes to undo,
+leases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What only the bare asyncpg connection has: statements by name that may be lost, literals, and savepoints of its own."""
+"""What only the bare asyncpg connection has: statements by name that may be lost, literals, and
+savepoints of its own."""
 
 from __future__ import annotations
 

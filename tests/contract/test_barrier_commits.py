@@ -1,4 +1,5 @@
-"""The end of the barrier's transaction on PostgreSQL: what the database refuses, what nobody knows, and a saving that misses its row."""
+"""The end of the barrier's transaction on PostgreSQL: what the database refuses, what nobody knows,
+and a saving that misses its row."""
 
 from __future__ import annotations
 
@@ -89,7 +90,8 @@ async def test_a_commit_that_never_arrived_is_answered_by_silence_and_then_done_
 
 
 async def test_a_saving_that_finds_no_row_never_commits(till: Shop) -> None:
-    """The table's own owner may delete the row of an open transaction; whatever did, the effect has to go."""
+    """The table's own owner may delete the row of an open transaction; whatever did, the effect has
+    to go."""
     await run(
         till.tester.engine,
         "CREATE FUNCTION lose_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM saga_barrier; RETURN NULL; END $$",
@@ -147,7 +149,8 @@ async def test_a_handler_that_leaves_a_query_running_has_failed_and_had_no_effec
 
 
 async def test_a_commit_that_the_database_answers_with_a_rollback_is_refused(shared_url: str) -> None:
-    """Where nothing is saved the COMMIT alone would not tell: in a transaction given up by the database it rolls back, without an error."""
+    """Where nothing is saved the COMMIT alone would not tell: in a transaction given up by the
+    database it rolls back, without an error."""
     shop = Shop(shared_url, "asyncpg")
     async with shop.tester:
         await shop.ask(Kind.ACTION)

@@ -1,4 +1,5 @@
-"""Handlers that work elsewhere, through the real transactions: a `Failed` is an answer, any other exception is silence."""
+"""Handlers that work elsewhere, through the real transactions: a `Failed` is an answer, any other
+exception is silence."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Gateway:
         self.keys: list[str] = []
         self.resumed: list[bool] = []
         self.says: list[Any] = []
-        """What the next calls end in: an exception, an answer, or something to be done meanwhile."""
+        """What the next calls end in: an exception, an answer, or something to be done meanwhile.
+        """
         self.participant = gateway = Participant("gateway", database=database, schemas=SCHEMAS, on_start=make_effects)
         self.tester = ParticipantTester(gateway, database=database)
 

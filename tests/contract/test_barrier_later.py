@@ -1,4 +1,5 @@
-"""Accepted work from its owner's side, through the real transactions: whom an answer goes to, what `db` is, and news meanwhile."""
+"""Accepted work from its owner's side, through the real transactions: whom an answer goes to, what
+`db` is, and news meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Accepted work that is called off, and the handler that is called then, through the real transactions."""
+"""Accepted work that is called off, and the handler that is called then, through the real
+transactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One suite for every broker: in memory, the stand-in, and real Kafka. What one of them cannot do is named by its parameter sets."""
+"""One suite for every broker: in memory, the stand-in, and real Kafka.
+
+What one of them cannot do is named by its parameter sets.
+"""
 
 from __future__ import annotations
 
@@ -378,7 +381,10 @@ async def test_the_cluster_has_one_id(broker: Any) -> None:
 async def test_the_id_and_partitions_are_asked_for_without_all_that_the_cluster_holds(
     broker: Any, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are asked for all the time, and a shared cluster may hold thousands of topics. None is made by asking."""
+    """They are asked for all the time, and a shared cluster may hold thousands of topics.
+
+    None is made by asking.
+    """
     await broker.ensure_topics([topic])
     send, held = AIOKafkaAdminClient._send_request, []
 
@@ -590,7 +596,8 @@ async def test_a_producer_that_outlives_its_topic_works_again_after_a_fresh_one_
 
 
 async def noticing(consumer: Consumer) -> frozenset[TopicPartition]:
-    """Poll until some partition waits to be sought: because its position was lost, or because the group was dealt out anew."""
+    """Poll until some partition waits to be sought: because its position was lost, or because the
+    group was dealt out anew."""
     async with asyncio.timeout(PATIENCE_S):
         while not consumer.awaiting_seek():
             try:
@@ -631,11 +638,12 @@ async def test_a_producer_whose_cluster_went_away_tells_so_and_closes_within_sec
         await broker.stop()
 
 
-# --- what cannot be read -----------------------------------------------------------------------------------------------------
+# --- what cannot be read --------------------------------------------------------------------------
 
 
 async def put_unreadable(broker: Any, adapter: str, topic: str, address: str) -> TopicPartition:
-    """Three records in one batch, of which the one in the middle has a header that is not named in UTF-8."""
+    """Three records in one batch, of which the one in the middle has a header that is not named in
+    UTF-8."""
     source = TopicPartition(topic, 0)
     named = Raw(key=b"key", value=b"known", headers=[(b"caf\xe9", b"x")])
     if adapter == "memory":
@@ -704,7 +712,7 @@ async def test_a_record_without_a_time_is_a_record(broker: Any, connect: Connect
         assert [record.timestamp_ms for record in await read(consumer, 1)] == [-1]
 
 
-# --- transactions: only what is committed is delivered, and a partition may end with what is not -------------------------------
+# --- transactions: only what is committed is delivered, a partition may end with what is not ------
 
 
 class Transactions:

@@ -1,4 +1,5 @@
-"""The real Kafka taken away and given back, and its topics wiped, under a running Sender and a running consumer."""
+"""The real Kafka taken away and given back, and its topics wiped, under a running Sender and a
+running consumer."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`saga.duplicate` of the `process` span says what the barrier found, not what the command says of itself: on every database and by
-each kind of connection."""
+"""`saga.duplicate` of the `process` span says what the barrier found, not what the command says of
+itself: on every database and by each kind of connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A handler's `db` ends with the handler, on every way to the database: what was left behind touches no other command's transaction."""
+"""A handler's `db` ends with the handler, on every way to the database: what was left behind
+touches no other command's transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A handler's time is over, or its session is gone, in the middle of a statement: the command is answered all the same."""
+"""A handler's time is over, or its session is gone, in the middle of a statement: the command is
+answered all the same."""
 
 from __future__ import annotations
 

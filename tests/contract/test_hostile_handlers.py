@@ -1,7 +1,8 @@
-"""Hostile handlers on every way to the database: many of each kind at once, beside good ones, through a participant that is being served.
+"""Hostile handlers on every way to the database: many of each kind at once, beside good ones,
+through a participant that is being served.
 
-Good ones are served, every command is answered or met with silence as docs/participants.md says, no worker is lost, and what the business
-table holds is what the barrier's rows and the answers say.
+Good ones are served, every command is answered or met with silence as docs/participants.md says, no
+worker is lost, and what the business table holds is what the barrier's rows and the answers say.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from support.till.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effect
 from support.till.wire import COMMANDS, REPLIES, command, new_saga, send, until
 
 SHORT_LIMIT_S = 0.3
-"""Of those that take all of it; all others have the usual minute, so that a busy machine makes none of them late."""
+"""Of those that take all of it; all others have the usual minute, so that a busy machine makes none
+of them late."""
 MANY = 20
 FEW = 1
 """Of those that hold the one worker of SQLite for the whole limit, or for longer."""
@@ -155,7 +157,8 @@ async def held(engine: Any, sagas: dict[UUID, str]) -> tuple[dict[UUID, str], Co
 
 
 def contradictions(sagas: dict[UUID, str], said: dict[UUID, str], rows: dict[UUID, str], effects: Counter[str]) -> list[str]:
-    """Effects without their row, rows without their effect, doubled effects, and answers that are not so."""
+    """Effects without their row, rows without their effect, doubled effects, and answers that are
+    not so."""
     found = [f"{effects['stray']} strays"] if effects["stray"] else []
     for saga, kind in sagas.items():
         heard, row, count = said.get(saga, SILENCE), rows.get(saga), effects[str(saga)]

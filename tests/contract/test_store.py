@@ -1,4 +1,5 @@
-"""One suite for both databases: what is written is read, what must be refused is refused, and nothing of a refused batch stays."""
+"""One suite for both databases: what is written is read, what must be refused is refused, and
+nothing of a refused batch stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Rows edited by hand, and rows no release would write: refused by the database, or a clear error that quotes nothing."""
+"""Rows edited by hand, and rows no release would write: refused by the database, or a clear error
+that quotes nothing."""
 
 from __future__ import annotations
 

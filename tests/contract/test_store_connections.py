@@ -1,4 +1,5 @@
-"""PostgreSQL connections: so many and no more, in turn, given back whatever happens, and closed at the end."""
+"""PostgreSQL connections: so many and no more, in turn, given back whatever happens, and closed at
+the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The store when things go wrong: lost connections, ambiguous commits, second processes, cancelled tasks."""
+"""The store when things go wrong: lost connections, ambiguous commits, second processes, cancelled
+tasks."""
 
 from __future__ import annotations
 
@@ -173,7 +174,8 @@ async def test_a_commit_that_never_arrived_left_nothing(database_url: str) -> No
 
 
 async def test_asking_about_a_commit_waits_for_the_transaction_in_doubt(two_stores: tuple[Store, Store]) -> None:
-    """A start has no row to lock yet: the question must wait all the same, or "no" would become "yes" later."""
+    """A start has no row to lock yet: the question must wait all the same, or "no" would become
+    "yes" later."""
     ours, theirs = two_stores
     definition = await register(ours)
     known, fresh = row_of(definition), row_of(definition)

@@ -1,4 +1,5 @@
-"""Lists, figures, definitions, schemas, dead letters, controls and instances: what people and gauges read."""
+"""Lists, figures, definitions, schemas, dead letters, controls and instances: what people and
+gauges read."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ async def ids_of(store: Store, wanted: ListFilter) -> list[UUID]:
 
 
 async def seven_sagas(store: Store) -> list[SagaRow]:
-    """Oldest first: five orders, of which the last two ended, and two refunds, of which one needs a person."""
+    """Oldest first: five orders, of which the last two ended, and two refunds, of which one needs a
+    person."""
     order, refund = await register(store), await register(store, "refund", 3)
     rows = [row_of(order) for _ in range(5)] + [row_of(refund) for _ in range(2)]
     await start(store, *rows)

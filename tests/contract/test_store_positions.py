@@ -1,4 +1,5 @@
-"""How far each partition is applied: moved with what its records changed, by whoever is first, never twice."""
+"""How far each partition is applied: moved with what its records changed, by whoever is first,
+never twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Migrations: they build what schema.py says, refuse what they do not know, and wait for each other."""
+"""Migrations: they build what schema.py says, refuse what they do not know, and wait for each
+other."""
 
 from __future__ import annotations
 
@@ -95,7 +96,8 @@ async def test_the_saga_table_has_no_index_but_its_key(database_url: str) -> Non
 
 
 async def test_no_hot_statement_scans_a_table(database_url: str) -> None:
-    """With the session's own settings, on tables that are still empty: the plans that are kept for good."""
+    """With the session's own settings, on tables that are still empty: the plans that are kept for
+    good."""
     await open_store(database_url).upgrade()
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""), server_settings=SESSION)
     queries = {name: (folded((statement,)), len(statement.columns)) for name, statement in HOT.items()}

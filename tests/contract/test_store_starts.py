@@ -1,4 +1,5 @@
-"""Starts: a request id starts one saga for ever, a business key one at a time, whoever asks at once with whom."""
+"""Starts: a request id starts one saga for ever, a business key one at a time, whoever asks at once
+with whom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Whatever somebody says, both databases take it once it has passed `storable_text`, and give it back as it was written."""
+"""Whatever somebody says, both databases take it once it has passed `storable_text`, and give it
+back as it was written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""No limit fires before the replies that were waiting have been read, and one whose participant is silent fires within its bound."""
+"""No limit fires before the replies that were waiting have been read, and one whose participant is
+silent fires within its bound."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ LIMIT_S, REASK_S = 20, 2
 DOWN_S = 60.0
 SHORT_LIMIT_S = 8
 BOUND_S = SHORT_LIMIT_S + 2 * REASK_S + 6
-"""Limit, grace of the probe, catch-up that is measured once a second, the timers' quarter of a second, and a busy machine."""
+"""Limit, grace of the probe, catch-up that is measured once a second, the timers' quarter of a
+second, and a busy machine."""
 
 
 async def test_replies_that_waited_while_everything_was_down_are_read_before_any_limit_acts(

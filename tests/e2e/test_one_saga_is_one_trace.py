@@ -1,4 +1,5 @@
-"""Five hundred sagas, a third of which fail at different places: each is one trace, whole and true, in a real Jaeger."""
+"""Five hundred sagas, a third of which fail at different places: each is one trace, whole and true,
+in a real Jaeger."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def a_third_fails(more: tuple[Fault, ...] = ()) -> list[Order]:
 def a_shop(
     folder: Path, kafka: str, new_database: Callable[[], str], jaeger: JaegerService
 ) -> AbstractAsyncContextManager[shop.Shop]:
-    """Two coordinators and two instances of each participant that all send their spans to this Jaeger."""
+    """Two coordinators and two instances of each participant that all send their spans to this
+    Jaeger."""
     return shop.opened(
         folder,
         kafka=kafka,
@@ -70,7 +72,10 @@ def a_shop(
 
 
 async def checked(client: JaegerClient, sagas: Sequence[Told], wrongs: Callable[[Told, Trace], Sequence[str]]) -> int:
-    """How many are as they must be; asked again until all are, or the time is over. Prints what is wrong with the first others."""
+    """How many are as they must be; asked again until all are, or the time is over.
+
+    Prints what is wrong with the first others.
+    """
     deadline = time.monotonic() + SEEN_WITHIN_S
     left = {saga.trace_id: (saga, ["no trace"]) for saga in sagas}
     while left:

@@ -1,4 +1,5 @@
-"""Two thousand orders while each of eight processes is killed five times and all topics are deleted once."""
+"""Two thousand orders while each of eight processes is killed five times and all topics are deleted
+once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Kafka killed and brought back, then PostgreSQL (everybody's), in the middle of two hundred orders: nothing is lost, nobody dies of it."""
+"""Kafka killed and brought back, then PostgreSQL (everybody's), in the middle of two hundred
+orders: nothing is lost, nobody dies of it."""
 
 from __future__ import annotations
 

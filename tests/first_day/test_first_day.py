@@ -1,7 +1,9 @@
-"""docs/first-day.md as a newcomer types it: from a fresh clone, in one shell, with what it prints compared.
+"""docs/first-day.md as a newcomer types it: from a fresh clone, in one shell, with what it prints
+compared.
 
-The page holds files (a block below `<!-- file: NAME -->`) and what is typed (`console` blocks). A line that begins with `$ ` is typed;
-the lines below it are what the command prints, where `…` stands for anything, and a line of its own for any lines.
+The page holds files (a block below `<!-- file: NAME -->`) and what is typed (`console` blocks). A
+line that begins with `$ ` is typed; the lines below it are what the command prints, where `…`
+stands for anything, and a line of its own for any lines.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ def pattern_of(printed: str) -> str:
 
 
 class Shell:
-    """One interactive shell: folder, variables and background jobs stay from one command to the next."""
+    """One interactive shell: folder, variables and background jobs stay from one command to the
+    next."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(

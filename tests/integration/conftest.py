@@ -1,4 +1,5 @@
-"""Real processes for the tests that speak the wire, once a module, under topic names and databases of their own."""
+"""Real processes for the tests that speak the wire, once a module, under topic names and databases
+of their own."""
 
 from __future__ import annotations
 

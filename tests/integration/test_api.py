@@ -1,4 +1,5 @@
-"""The HTTP API over a whole coordinator: SQLite, every loop, a Kafka in memory, and participants that answer as told."""
+"""The HTTP API over a whole coordinator: SQLite, every loop, a Kafka in memory, and participants
+that answer as told."""
 
 from __future__ import annotations
 
@@ -176,7 +177,7 @@ def documents(*without: str) -> list[Any]:
     return [json.loads(path.read_bytes()) for path in sorted(SHOP.glob("*.avsc")) if path.stem not in without]
 
 
-# --- sagas -----------------------------------------------------------------------------------------------------------------
+# --- sagas ----------------------------------------------------------------------------------------
 
 
 async def test_a_saga_runs_and_is_shown(running: Running) -> None:
@@ -274,7 +275,7 @@ async def test_sagas_are_listed_filtered_and_paged(running: Running) -> None:
     assert (await running.http.get("/v1/sagas?cursor=nonsense!")).json()["field"] == "cursor"
 
 
-# --- starting twice ----------------------------------------------------------------------------------------------------------
+# --- starting twice -------------------------------------------------------------------------------
 
 
 async def test_a_start_is_idempotent_per_request_and_per_key(running: Running) -> None:
@@ -329,7 +330,7 @@ async def test_everything_amiss_with_an_input_is_said_at_once(running: Running) 
     ]
 
 
-# --- operators -----------------------------------------------------------------------------------------------------------
+# --- operators ------------------------------------------------------------------------------------
 
 
 async def test_cancel_compensates_and_a_finished_saga_refuses(running: Running) -> None:
@@ -383,7 +384,7 @@ async def test_a_stuck_step_can_be_retried(running: Running) -> None:
     assert [attempt["outcome"] for attempt in saga["steps"][1]["attempts"]] == ["SUCCEEDED", "REJECTED", "UNDONE"]
 
 
-# --- definitions and schemas -----------------------------------------------------------------------------------------------
+# --- definitions and schemas ----------------------------------------------------------------------
 
 
 async def test_registering_the_same_again_changes_nothing(running: Running) -> None:
@@ -509,7 +510,7 @@ async def test_a_dangerous_schema_is_refused(running: Running, document: object)
     assert (response.status_code, response.json()["code"]) == (422, "schema_invalid")
 
 
-# --- dead letters, audit -------------------------------------------------------------------------------------------------
+# --- dead letters, audit --------------------------------------------------------------------------
 
 
 async def test_dead_letters_are_listed_and_shown(running: Running) -> None:

@@ -1,4 +1,5 @@
-"""Records of `saga.start` that start nothing: each is a dead letter, and what comes behind it starts, on either database."""
+"""Records of `saga.start` that start nothing: each is a dead letter, and what comes behind it
+starts, on either database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The base alone is what a microservice installs: into an environment of its own, with the driver of its own database, and it runs."""
+"""The base alone is what a microservice installs: into an environment of its own, with the driver
+of its own database, and it runs."""
 
 from __future__ import annotations
 

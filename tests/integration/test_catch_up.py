@@ -1,4 +1,5 @@
-"""Catch-up is measured beside the loop that applies replies: neither takes the other's progress for a replaced topic."""
+"""Catch-up is measured beside the loop that applies replies: neither takes the other's progress for
+a replaced topic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""docs/changing-schemas.md as it says: orders keep coming while schemas change, in either order, and none is turned back by that."""
+"""docs/changing-schemas.md as it says: orders keep coming while schemas change, in either order,
+and none is turned back by that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Dead letters go to their topic as fast as the broker takes them, and what it does not take holds up no other."""
+"""Dead letters go to their topic as fast as the broker takes them, and what it does not take holds
+up no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""No deadline fires before the replies that were waiting have been read; one whose participant is silent fires within its bound."""
+"""No deadline fires before the replies that were waiting have been read; one whose participant is
+silent fires within its bound."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ async def test_a_participant_that_never_answers_turns_the_saga_back_within_its_b
             began = time.monotonic()
             saga_id = await start(instance, "limited", {"id": "x"})
             await until(lambda: any(command.kind == "resolve" for command, _ in silent.seen), 15)
-            # limit, probe and grace of twice the re-ask interval, catch-up's second, the timer's quarter
+            # limit, probe and grace of twice the re-ask interval, catch-up's second, the timer's
+            # quarter
             assert LIMIT_S < time.monotonic() - began < LIMIT_S + 2 * 0.3 + 1 + 5
             saga = await saga_of(store, saga_id)
             assert saga.reason == "one: time over"

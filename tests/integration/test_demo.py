@@ -1,4 +1,5 @@
-"""`saga demo`, as typed: embedded and on the real parts; what it prints, that its ledger check turns red, and that nothing outlives it."""
+"""`saga demo`, as typed: embedded and on the real parts; what it prints, that its ledger check
+turns red, and that nothing outlives it."""
 
 from __future__ import annotations
 
@@ -235,7 +236,8 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process exists and is no zombie (an orphan's zombie is its new parent's to reap)."""
+    """Whether the process exists and is no zombie (an orphan's zombie is its new parent's to
+    reap)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

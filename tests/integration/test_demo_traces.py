@@ -1,4 +1,5 @@
-"""`saga demo --otlp`: the shown order's trace as a collector gets it, whole before its link is printed; and a collector that goes wrong."""
+"""`saga demo --otlp`: the shown order's trace as a collector gets it, whole before its link is
+printed; and a collector that goes wrong."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ SHAPE = {
     "undo charge": {"process shop.RefundCard": {"UPDATE charges", LEDGER}},
     "undo reserve": {"process shop.ReleaseStock": {"UPDATE reservations", "UPDATE stock", LEDGER}},
 }
-"""Below the root. What fills a bin or opens an account comes once a product and customer, and not in every order."""
+"""Below the root. What fills a bin or opens an account comes once a product and customer, and not
+in every order."""
 ONCE = {"INSERT stock", "INSERT accounts"}
 
 

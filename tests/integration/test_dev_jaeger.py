@@ -1,4 +1,5 @@
-"""The Jaeger of `saga dev` and the tests: it takes spans by both protocols, shows them at once, and restarts where it was."""
+"""The Jaeger of `saga dev` and the tests: it takes spans by both protocols, shows them at once, and
+restarts where it was."""
 
 from __future__ import annotations
 

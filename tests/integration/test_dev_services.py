@@ -1,4 +1,5 @@
-"""The real services of `saga dev` and the tests: they start, keep their data over kills, and never outlive who started them."""
+"""The real services of `saga dev` and the tests: they start, keep their data over kills, and never
+outlive who started them."""
 
 from __future__ import annotations
 

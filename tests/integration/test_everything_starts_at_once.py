@@ -1,4 +1,5 @@
-"""Coordinator and participants that start before their database and their Kafka: they wait, say for what, and then serve."""
+"""Coordinator and participants that start before their database and their Kafka: they wait, say for
+what, and then serve."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ async def pages(port: int, *paths: str) -> list[httpx.Response]:
 
 
 async def until_not_ready_for(port: int, what: str) -> None:
-    """`/readyz` says 503 and for what it waits, while `/healthz` is well and the rest says that it is not ready."""
+    """`/readyz` says 503 and for what it waits, while `/healthz` is well and the rest says that it
+    is not ready."""
     async with asyncio.timeout(LIMIT_S):
         while True:
             try:

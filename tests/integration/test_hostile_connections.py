@@ -1,4 +1,5 @@
-"""Raw bytes at the HTTP port: requests that can be read in two ways, endless bodies, connections that say nothing."""
+"""Raw bytes at the HTTP port: requests that can be read in two ways, endless bodies, connections
+that say nothing."""
 
 from __future__ import annotations
 

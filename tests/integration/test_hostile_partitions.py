@@ -1,8 +1,10 @@
-"""What anybody may put into our topics, put into every partition of the start, reply and command topic of real processes on a real Kafka.
+"""What anybody may put into our topics, put into every partition of the start, reply and command
+topic of real processes on a real Kafka.
 
-Afterwards thirty good sagas go through, coordinator and participant say that they are ready and have stayed small, and what could not be
-read is a dead letter. What a broker refuses to store (it looks into batches: a checksum, a codec's content, a header without a name) is
-shown to be refused here; that it would do no harm either is shown in tests/unit/messaging/test_record_sets.py.
+Afterwards thirty good sagas go through, coordinator and participant say that they are ready and
+have stayed small, and what could not be read is a dead letter. What a broker refuses to store (it
+looks into batches: a checksum, a codec's content, a header without a name) is shown to be refused
+here; that it would do no harm either is shown in tests/unit/messaging/test_record_sets.py.
 """
 
 from __future__ import annotations
@@ -225,7 +227,8 @@ async def test_what_a_broker_refuses_holds_nothing_up(fleet: Fleet, raw: RawProd
 
 
 async def test_transactions_and_gaps_are_normal_life(fleet: Fleet) -> None:
-    """Aborted records are none, markers lie at the ends, and the first records of one partition are gone."""
+    """Aborted records are none, markers lie at the ends, and the first records of one partition are
+    gone."""
     before = await fleet.dead_letters()
     producer = AIOKafkaProducer(bootstrap_servers=fleet.coordinator.kafka, transactional_id=fleet.coordinator.prefix)
     await producer.start()

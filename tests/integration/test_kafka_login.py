@@ -1,4 +1,5 @@
-"""TLS and SASL against a real broker, with the settings that coordinator and kit alike read from the environment."""
+"""TLS and SASL against a real broker, with the settings that coordinator and kit alike read from
+the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a saga carries never stands in its way: large replies are kept outside its state, and it can always go back."""
+"""What a saga carries never stands in its way: large replies are kept outside its state, and it can
+always go back."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 def carrying(steps: int) -> str:
-    """So many steps in a row, whose compensations read their replies, and one that is never done."""
+    """So many steps in a row, whose compensations read their replies, and one that is never
+    done."""
     one = (
         "  - {{name: s{n}, participant: one, command: t.Do, reply: t.Big,"
         " compensation: {{command: t.Undo, with: {{id: '${{steps.s{n}.reply.id}}'}}}}}}\n"

@@ -1,4 +1,5 @@
-"""The grace of a limit counts only time in which a coordinator lived and could send: an outage of everything turns no saga back."""
+"""The grace of a limit counts only time in which a coordinator lived and could send: an outage of
+everything turns no saga back."""
 
 from __future__ import annotations
 

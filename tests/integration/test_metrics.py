@@ -1,4 +1,5 @@
-"""A coordinator's figures as they are read: `/metrics` in both formats, and a collector behind OTLP."""
+"""A coordinator's figures as they are read: `/metrics` in both formats, and a collector behind
+OTLP."""
 
 from __future__ import annotations
 
@@ -203,7 +204,7 @@ async def test_only_a_sampled_saga_leaves_its_trace(sqlite_url: str, sampling: f
     assert [ids["span_id"] for ids in found["saga_finished"]] == [root_span_id(again.saga_id)]
 
 
-# --- OTLP --------------------------------------------------------------------------------------------------------------------
+# --- OTLP -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])

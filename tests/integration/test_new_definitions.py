@@ -1,4 +1,5 @@
-"""A definition is known to every instance from the moment its registration was answered, however many ask for it at once."""
+"""A definition is known to every instance from the moment its registration was answered, however
+many ask for it at once."""
 
 from __future__ import annotations
 

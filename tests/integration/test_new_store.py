@@ -1,4 +1,5 @@
-"""A new store on a Kafka with a past: it starts nothing again, unless it is told to, and old replies are no flood."""
+"""A new store on a Kafka with a past: it starts nothing again, unless it is told to, and old
+replies are no flood."""
 
 from __future__ import annotations
 

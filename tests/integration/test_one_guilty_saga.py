@@ -1,4 +1,5 @@
-"""One saga, record or row that makes our own code fail each time: it is left out and told, and nothing else waits for it."""
+"""One saga, record or row that makes our own code fail each time: it is left out and told, and
+nothing else waits for it."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def request(key: str) -> StartRequest:
 
 
 def fails_for(monkeypatch: pytest.MonkeyPatch, key: str, *, fresh: bool, parking: bool = False) -> None:
-    """From now on writing what became of this saga meets a bug; with `parking`, all but its attention."""
+    """From now on writing what became of this saga meets a bug; with `parking`, all but its
+    attention."""
     write = plan.saga_write
 
     def writing(work: SagaWork, now: int) -> Any:

@@ -1,4 +1,5 @@
-"""The short form of `tests/e2e`: three hundred orders while each of eight processes is killed twice."""
+"""The short form of `tests/e2e`: three hundred orders while each of eight processes is killed
+twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Nobody may register other content for the protocol's own records: every process reads them as it was built."""
+"""Nobody may register other content for the protocol's own records: every process reads them as it
+was built."""
 
 from __future__ import annotations
 

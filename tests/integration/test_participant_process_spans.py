@@ -1,4 +1,5 @@
-"""`saga participant run --otlp` as a process, on a real Kafka: what the collector gets, and that a dead one costs neither work nor rest."""
+"""`saga participant run --otlp` as a process, on a real Kafka: what the collector gets, and that a
+dead one costs neither work nor rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A participant's spans on their way to a collector: whose they are, which leave, and what an outage of the collector costs."""
+"""A participant's spans on their way to a collector: whose they are, which leave, and what an
+outage of the collector costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A consumer that has stalled in silence is replaced, one that has nothing to read is not, and nothing that was delivered is lost."""
+"""A consumer that has stalled in silence is replaced, one that has nothing to read is not, and
+nothing that was delivered is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is owed is exported, once it is acknowledged forgotten, and never lost: crashes, collectors that are away or refuse."""
+"""What is owed is exported, once it is acknowledged forgotten, and never lost: crashes, collectors
+that are away or refuse."""
 
 from __future__ import annotations
 
@@ -195,7 +196,8 @@ class Crash(Exception):
 
 
 def _crashing_here(transaction: Callable[..., Any]) -> Callable[..., Any]:
-    """For this task alone: the instance's own loops use the same store, and delete an outbox row any moment."""
+    """For this task alone: the instance's own loops use the same store, and delete an outbox row
+    any moment."""
     here = asyncio.current_task()
 
     def begun(**options: Any) -> Any:

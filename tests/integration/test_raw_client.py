@@ -1,8 +1,9 @@
-# long: the client and what it proves stand in one file, so that one look at its imports shows what it knows
-"""A Kafka client that knows docs/wire.md and nothing else: it plays a participant, and forges commands to a real one.
+# long: client and proofs stand in one file: one look at its imports shows what it knows
+"""A Kafka client that knows docs/wire.md and nothing else: it plays a participant, and forges
+commands to a real one.
 
-Imports are aiokafka, fastavro and the standard library (a unit test reads them). Processes and databases come from fixtures; every
-header, schema id and token below is made as the page says.
+Imports are aiokafka, fastavro and the standard library (a unit test reads them). Processes and
+databases come from fixtures; every header, schema id and token below is made as the page says.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ LIMIT_S = 60.0
 BOOKING = Path(__file__).parents[1] / "support" / "booking"
 Json = dict[str, Any]
 
-# --- schemas and their ids, as "Schema ids" and "The records of the protocol" say ----------------------------------------------------
+# --- schemas and their ids, as "Schema ids" and "The records of the protocol" say -----------------
 
 PRIMITIVES = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
 
@@ -162,7 +163,7 @@ steps:
   - {name: letter, participant: bank, command: trip.SendLetter}
 """
 
-# --- messages --------------------------------------------------------------------------------------------------------------------------
+# --- messages -------------------------------------------------------------------------------------
 
 
 def now(offset_s: float = 0) -> str:
@@ -275,7 +276,7 @@ def check_command(command: Message, kind: str, step: str, run: int = 1) -> None:
     assert command["ce_sagatenant"] == "default"
 
 
-# --- the client ------------------------------------------------------------------------------------------------------------------------
+# --- the client -----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -341,7 +342,7 @@ async def client(kafka: str, prefix: str, *topics: str) -> AsyncIterator[Raw]:
         await producer.stop()
 
 
-# --- forging commands to a real participant: one test for each cell of the barrier's table -------------------------------------------
+# --- forging commands to a real participant: one test for each cell of the barrier's table --------
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +413,8 @@ class Cell:
     row: tuple[str, int] | None
     """State and run afterwards; None: no row."""
     effects: str = ""
-    """All effects of the saga afterwards, in order: A1 an action of run 1, C2 a compensation of run 2."""
+    """All effects of the saga afterwards, in order: A1 an action of run 1, C2 a compensation of run
+    2."""
     remembered: int | None = None
     """The value is the one that `given[remembered]` was answered with."""
     row_run: int | None = None
@@ -705,7 +707,7 @@ async def partitions_of_two_processes(forger: Raw) -> tuple[int, int]:
             await asyncio.sleep(0.3)
 
 
-# --- commands that are not right, to a real participant --------------------------------------------------------------------------------
+# --- commands that are not right, to a real participant -------------------------------------------
 
 Spoil = Callable[[Message], Message]
 
@@ -845,7 +847,7 @@ async def test_an_unknown_header_is_ignored_and_a_malformed_trace_context_refuse
     check_answer(command, await forger.ask(twice("x_unknown_too")(command.but(x_unknown_too="1"))), "SUCCEEDED")
 
 
-# --- playing the participants of a real coordinator ------------------------------------------------------------------------------------
+# --- playing the participants of a real coordinator -----------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -1042,7 +1044,7 @@ async def test_unsupported_turns_the_saga_back(desk: Raw) -> None:
     assert (await ended(desk, saga))[0] == "COMPENSATED"
 
 
-# --- replies and starts that are not right, to a real coordinator -------------------------------------------------------------------------
+# --- replies and starts that are not right, to a real coordinator ---------------------------------
 
 BAD_REPLIES: dict[str, tuple[Spoil, str]] = {
     "another token": (said(ce_sagatoken="wire.c29tZXRoaW5nIGVsc2U"), "token_invalid"),

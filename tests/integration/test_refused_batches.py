@@ -1,4 +1,5 @@
-"""A topic that takes less than we put into a batch: what is small leaves all the same, in the kit as in the coordinator."""
+"""A topic that takes less than we put into a batch: what is small leaves all the same, in the kit
+as in the coordinator."""
 
 from __future__ import annotations
 

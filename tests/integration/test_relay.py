@@ -1,4 +1,5 @@
-"""What a commit caused leaves, whatever happens between the commit and the broker; and never before the commit is known."""
+"""What a commit caused leaves, whatever happens between the commit and the broker; and never before
+the commit is known."""
 
 from __future__ import annotations
 
@@ -135,7 +136,8 @@ async def test_a_record_nobody_can_read_becomes_a_dead_letter_and_the_next_one_i
 
 
 class AmbiguousOnce:
-    """A store whose next commit is not known to have happened: it did (`took_effect`), or it did not."""
+    """A store whose next commit is not known to have happened: it did (`took_effect`), or it did
+    not."""
 
     def __init__(self, store: Store, *, took_effect: bool) -> None:
         self._store = store

@@ -1,4 +1,5 @@
-"""Replies whose `ce_type` is not what they carry, or whose value is none: dead letters; and a large one that had to wait in the inbox."""
+"""Replies whose `ce_type` is not what they carry, or whose value is none: dead letters; and a large
+one that had to wait in the inbox."""
 
 from __future__ import annotations
 
@@ -105,7 +106,8 @@ async def test_a_reply_that_does_not_carry_what_it_says_changes_nothing(sqlite_u
 
 
 async def test_what_cannot_be_known_to_be_a_lie_counts(sqlite_url: str) -> None:
-    """A value in a schema that is not known here, of which nothing is read; and a value that is no record, of an action."""
+    """A value in a schema that is not known here, of which nothing is read; and a value that is no
+    record, of an action."""
     answers = {
         ("one", Kind.ACTION): TRUE,
         ("two", Kind.ACTION): said(Outcome.SUCCEEDED, "t.Own", UNKNOWN),

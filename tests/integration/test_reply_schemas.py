@@ -1,4 +1,5 @@
-"""A participant that was deployed before its new reply schema was registered: what it says it did counts, and nothing is undone."""
+"""A participant that was deployed before its new reply schema was registered: what it says it did
+counts, and nothing is undone."""
 
 from __future__ import annotations
 
@@ -183,7 +184,8 @@ async def test_no_limit_turns_back_a_step_that_answered_its_probe_long_ago(
 async def test_no_limit_turns_back_a_step_whose_unread_reply_lay_in_the_inbox_until_then(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody else held the saga when the reply came: the timer loop finds it in the transaction in which the limit acts."""
+    """Somebody else held the saga when the reply came: the timer loop finds it in the transaction
+    in which the limit acts."""
     fold = TimerLoop._fold
     late: list[Any] = []
 

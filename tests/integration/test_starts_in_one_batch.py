@@ -1,4 +1,5 @@
-"""Starts that are carried out together: each gets its own answer, those that must be able to roll back alone included."""
+"""Starts that are carried out together: each gets its own answer, those that must be able to roll
+back alone included."""
 
 from __future__ import annotations
 

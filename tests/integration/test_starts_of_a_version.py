@@ -1,4 +1,5 @@
-"""A start may name any registered version, over HTTP's door and over Kafka's; without one it is the active version's."""
+"""A start may name any registered version, over HTTP's door and over Kafka's; without one it is the
+active version's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`saga db copy`: an installation moves to another database, sagas open in the middle included, and they finish there."""
+"""`saga db copy`: an installation moves to another database, sagas open in the middle included, and
+they finish there."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ async def serving(store: Store, broker: MemoryBroker, url: str, **more: object) 
 
 
 async def filled(url: str, broker: MemoryBroker, participant: ScriptedParticipant, **more: object) -> dict[str, UUID]:
-    """A store with a finished saga, one undone, one that waits in its middle, and one that waits on its way back."""
+    """A store with a finished saga, one undone, one that waits in its middle, and one that waits on
+    its way back."""
     async with opened(url) as store:
         await register(store, DEFINITION, CATALOG)
         async with serving(store, broker, url, **more) as instance:

@@ -1,4 +1,5 @@
-"""U+0000 in what a participant says: PostgreSQL takes it in no text, and no saga may wait because of that."""
+"""U+0000 in what a participant says: PostgreSQL takes it in no text, and no saga may wait because
+of that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Coordinators on one database whose token keys do not go together: said before one of them sends what another cannot read."""
+"""Coordinators on one database whose token keys do not go together: said before one of them sends
+what another cannot read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`saga trace` against a whole coordinator: what it shows, what the API answers and what the projector sent are the same spans."""
+"""`saga trace` against a whole coordinator: what it shows, what the API answers and what the
+projector sent are the same spans."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ JAEGER = "http://127.0.0.1:16686"
 
 
 def no_to_two(command: CommandHeaders) -> Sequence[Answer]:
-    """The first step succeeds at its second attempt and is undone, because the second step is refused."""
+    """The first step succeeds at its second attempt and is undone, because the second step is
+    refused."""
     if command.kind is Kind.ACTION and command.step == "one" and command.attempt == 1:
         return [Answer(outcome=Outcome.FAILED, code="busy")]
     if command.kind is Kind.ACTION and command.step == "two":

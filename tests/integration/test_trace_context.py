@@ -1,4 +1,5 @@
-"""One trace per saga, on every hop and in the rows: who begins it, who continues it, what is written when it is sampled."""
+"""One trace per saga, on every hop and in the rows: who begins it, who continues it, what is
+written when it is sampled."""
 
 from __future__ import annotations
 
@@ -312,7 +313,7 @@ async def test_a_restart_loses_no_trace(database_url: str, store: Store) -> None
         assert await second.spans_due(saga_id) == await second.journal(saga_id), "sampled is decided once, at the start"
 
 
-# --- the participant's hop ---------------------------------------------------------------------------------------------------------------
+# --- the participant's hop ------------------------------------------------------------------------
 
 
 def command_with(traceparent: str | None) -> CommandHeaders:

@@ -1,4 +1,5 @@
-"""Two coordinators on one PostgreSQL store: twenty replies of one saga in one poll, each doubled."""
+"""Two coordinators on one PostgreSQL store: twenty replies of one saga in one poll, each
+doubled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a service's own strict type checker is told: the pages' examples pass, and `answering` knows the type of its `db`."""
+"""What a service's own strict type checker is told: the pages' examples pass, and `answering` knows
+the type of its `db`."""
 
 from __future__ import annotations
 

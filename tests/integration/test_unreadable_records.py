@@ -1,4 +1,5 @@
-"""Records that cannot be read, on a coordinator's topics: a dead letter each, and what comes behind them goes its way."""
+"""Records that cannot be read, on a coordinator's topics: a dead letter each, and what comes behind
+them goes its way."""
 
 from __future__ import annotations
 

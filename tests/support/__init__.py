@@ -1,1 +1,2 @@
-"""What several test folders share: a coordinator in this process, scripted participants, definitions made for a test."""
+"""What several test folders share: a coordinator in this process, scripted participants,
+definitions made for a test."""

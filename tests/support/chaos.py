@@ -1,4 +1,5 @@
-"""What is done to a running shop: processes killed one after the other and started again, all topics deleted. Every act is noted."""
+"""What is done to a running shop: processes killed one after the other and started again, all
+topics deleted. Every act is noted."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ class Chaos:
     acts: list[Act] = field(default_factory=list)
 
     async def kill_in_turn(self, *, rounds: int, every_s: float, at_least: int) -> None:
-        """Each process `rounds` times, one every `every_s`, started again at once; those of one group are as far apart as can be."""
+        """Each process `rounds` times, one every `every_s`, started again at once; those of one
+        group are as far apart as can be."""
         due = time.monotonic()
         async with asyncio.TaskGroup() as restarts:
             for _ in range(rounds):
@@ -57,7 +59,10 @@ class Chaos:
         await process.kill()
 
     async def delete_all_topics(self, *, at_least: int) -> None:
-        """Every `saga.*` topic of the cluster. Returns once the coordinators (or the participants) have made them anew."""
+        """Every `saga.*` topic of the cluster.
+
+        Returns once the coordinators (or the participants) have made them anew.
+        """
         topics = await _all_topics(self.shop)
         broker = KafkaBroker(KafkaSettings(bootstrap_servers=self.shop.kafka))
         try:

@@ -1,6 +1,8 @@
-"""An OTLP collector in this process: takes spans and metrics by gRPC or HTTP, keeps them, and goes wrong when told to.
+"""An OTLP collector in this process: takes spans and metrics by gRPC or HTTP, keeps them, and goes
+wrong when told to.
 
-Knows nothing of sagas. It stands for any collector's way of answering; that spans look right in Jaeger is asked of a real Jaeger.
+Knows nothing of sagas. It stands for any collector's way of answering; that spans look right in
+Jaeger is asked of a real Jaeger.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ class Span:
     resource: Mapping[str, Any]
     scope: str
     encoded: bytes
-    """Resource, scope and span, as they came: of a span that is sent again they have to be the same."""
+    """Resource, scope and span, as they came: of a span that is sent again they have to be the
+    same."""
 
     @property
     def service(self) -> str:
@@ -76,8 +79,9 @@ class _Server(Protocol):
 class Collector:
     """Listens while the block runs.
 
-    `refuse` answers every request (or all but the next few) with an error, `hang` with nothing, `accept` ends both. `stop` and `start`
-    take it from its port and put it back on the same one. What it took is kept through all of that, except that `forget` empties it.
+    `refuse` answers every request (or all but the next few) with an error, `hang` with nothing,
+    `accept` ends both. `stop` and `start` take it from its port and put it back on the same one.
+    What it took is kept through all of that, except that `forget` empties it.
     """
 
     def __init__(self, protocol: OtlpProtocol = "grpc") -> None:
@@ -127,7 +131,10 @@ class Collector:
         return sorted(found.values(), key=lambda span: span.start_ns)
 
     def until(self, enough: Callable[[list[Span]], object], limit_s: float = WAIT_LIMIT_S) -> list[Span]:
-        """Block until what was taken is `enough`; give it. From a coroutine: `await asyncio.to_thread(collector.until, …)`."""
+        """Block until what was taken is `enough`; give it.
+
+        From a coroutine: `await asyncio.to_thread(collector.until, …)`.
+        """
         deadline = time.monotonic() + limit_s
         with self._changed:
             while not enough(list(self._spans)):

@@ -1,4 +1,5 @@
-"""A whole coordinator inside the test's process, on any store and broker; stopped gracefully, or cut off as a crash would."""
+"""A whole coordinator inside the test's process, on any store and broker; stopped gracefully, or
+cut off as a crash would."""
 
 from __future__ import annotations
 
@@ -49,7 +50,10 @@ async def opened(url: str) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def running(store: Store, broker: Broker, settings: Settings) -> AsyncIterator[Instance]:
-    """All loops of one instance but the HTTP server. Leaving stops it as a crash would: nothing is drained."""
+    """All loops of one instance but the HTTP server.
+
+    Leaving stops it as a crash would: nothing is drained.
+    """
     instance = await build(settings, store, broker, await store.meta(), SystemClock())
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(instance.sender.run()), group.create_task(instance.relay.run())]

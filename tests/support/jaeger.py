@@ -1,7 +1,8 @@
 """What a Jaeger has taken in, read back through its query API.
 
-Asked is `/api/traces`, which the web page is drawn from, not `/api/v3/traces`: only the former can search by tags, and both of its
-questions answer in one shape. It costs what v3 would show besides: the attributes of links, and times below a microsecond.
+Asked is `/api/traces`, which the web page is drawn from, not `/api/v3/traces`: only the former can
+search by tags, and both of its questions answer in one shape. It costs what v3 would show besides:
+the attributes of links, and times below a microsecond.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class Span:
     start_us: int
     duration_us: int
     tags: Mapping[str, object]
-    """Attributes, and Jaeger's own: `error` and `otel.status_description` when it failed. Lists are JSON in a string."""
+    """Attributes, and Jaeger's own: `error` and `otel.status_description` when it failed. Lists are
+    JSON in a string."""
     resource: Mapping[str, object]
     logs: tuple[Log, ...]
     warnings: tuple[str, ...]
@@ -106,7 +108,8 @@ class JaegerClient:
     async def find(
         self, service: str, operation: str | None = None, tags: Mapping[str, str] | None = None, *, limit: int = 1000
     ) -> list[Trace]:
-        """Traces that hold a span of this service, name and tags (values as text), the newest first."""
+        """Traces that hold a span of this service, name and tags (values as text), the newest
+        first."""
         query: dict[str, str | int] = {"service": service, "limit": limit, **_ALL_TIMES_US}
         if operation is not None:
             query["operation"] = operation
@@ -117,7 +120,8 @@ class JaegerClient:
     async def wait_for(
         self, trace_id: str, holds: Callable[[Trace], bool] = lambda _: True, limit_s: float = WAIT_LIMIT_S
     ) -> Trace:
-        """The trace once it is there and `holds` is true of it; AssertionError with the spans that were there instead."""
+        """The trace once it is there and `holds` is true of it; AssertionError with the spans that
+        were there instead."""
         deadline = time.monotonic() + limit_s
         while True:
             seen = await self.trace(trace_id)

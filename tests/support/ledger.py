@@ -1,7 +1,9 @@
-"""What the participants' `effect_ledger` says: every effect and every undoing, as the business functions wrote them.
+"""What the participants' `effect_ledger` says: every effect and every undoing, as the business
+functions wrote them.
 
-The table has no unique constraint, so a doubled effect shows. Checked are S2 (net effects), S3 (per run) and S19's half that can be
-counted from outside: no effect belongs to a saga the coordinator does not know.
+The table has no unique constraint, so a doubled effect shows. Checked are S2 (net effects), S3 (per
+run) and S19's half that can be counted from outside: no effect belongs to a saga the coordinator
+does not know.
 """
 
 from __future__ import annotations

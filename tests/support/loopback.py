@@ -1,4 +1,5 @@
-"""An HTTP server on a free loopback port for as long as a block runs: what doubles of services stand on."""
+"""An HTTP server on a free loopback port for as long as a block runs: what doubles of services
+stand on."""
 
 from __future__ import annotations
 

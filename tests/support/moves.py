@@ -26,7 +26,8 @@ class Compiled:
 
 
 class Work:
-    """What telemetry reads of a SagaWork; each word of a script is a transition, a second after the one before."""
+    """What telemetry reads of a SagaWork; each word of a script is a transition, a second after the
+    one before."""
 
     def __init__(self, script: str, *, sampled: bool = False, shape: Definition = ORDER) -> None:
         self.row: SagaRow = saga_row(SAGA, trace_id=TRACE, trace_flags=int(sampled), incarnation=1)

@@ -1,4 +1,5 @@
-"""Orders placed over HTTP as a careful caller does: with one request id, again and again until the answer is 2xx; and how they end."""
+"""Orders placed over HTTP as a careful caller does: with one request id, again and again until the
+answer is 2xx; and how they end."""
 
 from __future__ import annotations
 

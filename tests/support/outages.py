@@ -1,4 +1,5 @@
-"""A real Kafka and PostgreSQL killed and brought back with their data, without holding up the test's own loop."""
+"""A real Kafka and PostgreSQL killed and brought back with their data, without holding up the
+test's own loop."""
 
 from __future__ import annotations
 

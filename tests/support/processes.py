@@ -1,6 +1,8 @@
-"""Processes started by the public commands, each killed by its own pid, and gone when the test is, however the test went.
+"""Processes started by the public commands, each killed by its own pid, and gone when the test is,
+however the test went.
 
-Knows nothing of sagas. What a process says goes to a file of its own, whose end is shown when it did not behave.
+Knows nothing of sagas. What a process says goes to a file of its own, whose end is shown when it
+did not behave.
 """
 
 from __future__ import annotations

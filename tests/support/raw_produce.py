@@ -1,4 +1,5 @@
-"""Produce requests made by hand, so that a broker gets batches that no client library would send."""
+"""Produce requests made by hand, so that a broker gets batches that no client library would
+send."""
 
 from __future__ import annotations
 

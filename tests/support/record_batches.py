@@ -1,4 +1,5 @@
-"""Batches as a producer may write them, byte by byte: good ones, and such as no client library would let through."""
+"""Batches as a producer may write them, byte by byte: good ones, and such as no client library
+would let through."""
 
 from __future__ import annotations
 
@@ -43,7 +44,10 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch of format 2. `spoilt` is what becomes of its records once they are compressed, before the checksum is taken."""
+    """One batch of format 2.
+
+    `spoilt` is what becomes of its records once they are compressed, before the checksum is taken.
+    """
 
     records: Sequence[Raw] = (Raw(),)
     codec: str = "plain"

@@ -1,4 +1,7 @@
-"""Participants that answer as a script says: no barrier, no database. They speak the wire and nothing else."""
+"""Participants that answer as a script says: no barrier, no database.
+
+They speak the wire and nothing else.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The demo's shop as a fleet of processes on a real Kafka and PostgreSQL: coordinators, and instances of each participant.
+"""The demo's shop as a fleet of processes on a real Kafka and PostgreSQL: coordinators, and
+instances of each participant.
 
-Everything is started by the public commands; the definition is registered by them as well. Each participant has its own database.
+Everything is started by the public commands; the definition is registered by them as well. Each
+participant has its own database.
 """
 
 from __future__ import annotations
@@ -83,7 +85,10 @@ async def opened(
     topic_prefix: str = "",
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Shop]:
-    """A shop whose processes are made but not started; all end with the block. `new_database` makes one by name and gives its URL."""
+    """A shop whose processes are made but not started; all end with the block.
+
+    `new_database` makes one by name and gives its URL.
+    """
     databases = {name: new_database(name) for name in ("coordinator", *PARTICIPANTS)}
     ports = [free_port() for _ in range(coordinators)]
     environ = clean_environ() | {

@@ -1,4 +1,5 @@
-"""Questions to a PostgreSQL of a test, each on a connection of its own: nothing to keep alive while servers are killed."""
+"""Questions to a PostgreSQL of a test, each on a connection of its own: nothing to keep alive while
+servers are killed."""
 
 from __future__ import annotations
 

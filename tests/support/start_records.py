@@ -1,4 +1,5 @@
-"""Starts that come over Kafka, of the smallest saga: its definition, the records, and what came of them."""
+"""Starts that come over Kafka, of the smallest saga: its definition, the records, and what came of
+them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A PostgreSQL that is still starting: what a real one says until it is up, and from then on the real one."""
+"""A PostgreSQL that is still starting: what a real one says until it is up, and from then on the
+real one."""
 
 from __future__ import annotations
 
@@ -11,7 +12,10 @@ SSL_REQUEST = (80877103).to_bytes(4, "big")
 
 
 class StartingPostgres:
-    """In front of a real server. Until `up` is set every connection is refused with `state` and `message`."""
+    """In front of a real server.
+
+    Until `up` is set every connection is refused with `state` and `message`.
+    """
 
     def __init__(self, url: str, *, state: str = "57P03", message: str = "the database system is starting up") -> None:
         self._parts = urlsplit(url)

@@ -1,4 +1,5 @@
-"""A run of many orders through a shop whose every process is killed again and again; what must be true at its end."""
+"""A run of many orders through a shop whose every process is killed again and again; what must be
+true at its end."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class Run:
 
 
 async def survive(shop: Shop, run: Run) -> Chaos:
-    """Place the orders, kill the processes, and check everything there is to check; the acts are printed whatever comes of it."""
+    """Place the orders, kill the processes, and check everything there is to check; the acts are
+    printed whatever comes of it."""
     count = OpenCount(shop.database)
     chaos = Chaos(shop, count)
     placing = Placing(shop.servers)
@@ -88,7 +90,8 @@ async def _wipe_half_way(chaos: Chaos, placing: Placing, run: Run) -> None:
 
 
 async def assert_all_is_well(shop: Shop, placing: Placing, ended: Ended, *, most_further: int) -> None:
-    """Who was to be rejected is COMPENSATED, hardly anybody else is and each of those says why, the ledger agrees, nobody died."""
+    """Who was to be rejected is COMPENSATED, hardly anybody else is and each of those says why, the
+    ledger agrees, nobody died."""
     shop.assert_alive()
     assert set(ended.phases) == set(placing.placed), "one saga an order, no more"
     rejected = [saga for saga, order in placing.placed.items() if order.rejected]

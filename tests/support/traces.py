@@ -1,4 +1,5 @@
-"""What the trace of a saga must be, by its journal and by nothing else that makes spans: checked against what a Jaeger took in."""
+"""What the trace of a saga must be, by its journal and by nothing else that makes spans: checked
+against what a Jaeger took in."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ class Told:
 
     @property
     def own_spans(self) -> set[str]:
-        """Ids of the coordinator's spans, but for those of attempts after the fifth, which share one."""
+        """Ids of the coordinator's spans, but for those of attempts after the fifth, which share
+        one."""
         shown = {span_id(each.message_id) for each in self.attempts if each.number <= FIRST_SHOWN}
         return shown | {self.root_id, span_id(f"{self.id}/started")}
 
@@ -152,7 +154,8 @@ def _wrong_attempts(saga: Told, own: Mapping[str, Span]) -> Iterator[str]:
 
 
 def wrongs_of_all_spans(saga: Told, trace: Trace) -> list[str]:
-    """What is wrong with the whole: orphans, participants' spans that are not below their attempt, payload."""
+    """What is wrong with the whole: orphans, participants' spans that are not below their attempt,
+    payload."""
     wrong = [f"{span.service}: {span.operation} has no parent" for span in trace.roots if span.span_id != saga.root_id]
     attempts = {span_id(each.message_id) for each in saga.attempts}
     later = {span.span_id for span in trace.spans if span.service == COORDINATOR} - saga.own_spans
@@ -172,9 +175,11 @@ def not_processed(saga: Told, trace: Trace) -> list[str]:
 
 
 def processed_twice_unsaid(trace: Trace) -> Collection[str]:
-    """Attempts with more than one participant's span of which not all but one say that they are duplicates.
+    """Attempts with more than one participant's span of which not all but one say that they are
+    duplicates.
 
-    Of spans whose outcome a barrier row remembers: after a FAILED there is no row and the handler runs again, and a question changes none.
+    Of spans whose outcome a barrier row remembers: after a FAILED there is no row and the handler
+    runs again, and a question changes none.
     """
     taken_up = [span for span in trace.spans if span.kind == "consumer" and span.tags.get("saga.kind") != "resolve"]
     first = Counter(

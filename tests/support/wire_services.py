@@ -1,7 +1,9 @@
-"""Real processes for tests that speak the wire: `saga serve` and `saga participant run`, each with a PostgreSQL database of its own.
+"""Real processes for tests that speak the wire: `saga serve` and `saga participant run`, each with
+a PostgreSQL database of its own.
 
-The tests know only docs/wire.md; what they get from here is an address, a prefix, a way to look into the databases, and the coordinator's
-HTTP API for what is not on the wire (registering, cancelling).
+The tests know only docs/wire.md; what they get from here is an address, a prefix, a way to look
+into the databases, and the coordinator's HTTP API for what is not on the wire (registering,
+cancelling).
 """
 
 from __future__ import annotations

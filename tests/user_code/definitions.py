@@ -1,4 +1,7 @@
-"""A user's module: a definition made in Python. Checked as tests/unit/project/test_user_types.py says."""
+"""A user's module: a definition made in Python.
+
+Checked as tests/unit/project/test_user_types.py says.
+"""
 
 from datetime import timedelta
 from pathlib import Path

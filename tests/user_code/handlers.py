@@ -1,4 +1,7 @@
-"""A user's module: every signature that docs/participants.md gives a handler. Checked as tests/unit/project/test_user_types.py says."""
+"""A user's module: every signature that docs/participants.md gives a handler.
+
+Checked as tests/unit/project/test_user_types.py says.
+"""
 
 from datetime import timedelta
 from enum import Enum
@@ -31,7 +34,7 @@ class Reason(Enum):
 till = Participant("till", database="sqlite+aiosqlite://", schemas="schemas")
 
 
-# --- actions --------------------------------------------------------------------------------------------------------------
+# --- actions --------------------------------------------------------------------------------------
 
 
 @till.action
@@ -79,7 +82,7 @@ def not_awaited(command: Take) -> Taken:
     return Taken(receipt="r-1")
 
 
-# --- compensations --------------------------------------------------------------------------------------------------------
+# --- compensations --------------------------------------------------------------------------------
 
 
 @till.compensation
@@ -94,14 +97,14 @@ async def without_it(command: GiveBack, db: AsyncSession) -> None: ...
 async def undone_outside(command: GiveBack, taken: Taken, step: Step) -> None: ...
 
 
-# --- work that is called off ----------------------------------------------------------------------------------------------
+# --- work that is called off ----------------------------------------------------------------------
 
 
 @till.withdrawn
 async def called_off(command: Take, db: AsyncConnection, step: Step) -> None: ...
 
 
-# --- a handler stays what it was ------------------------------------------------------------------------------------------
+# --- a handler stays what it was ------------------------------------------------------------------
 
 
 async def handlers_are_called_like_any_function(db: AsyncConnection, step: Step) -> None:

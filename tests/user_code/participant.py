@@ -1,4 +1,7 @@
-"""A user's module: a participant is made, run, and told its answers later. Checked as tests/unit/project/test_user_types.py says."""
+"""A user's module: a participant is made, run, and told its answers later.
+
+Checked as tests/unit/project/test_user_types.py says.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +27,7 @@ class Taken(BaseModel):
     receipt: str
 
 
-# --- made -----------------------------------------------------------------------------------------------------------------
+# --- made -----------------------------------------------------------------------------------------
 
 
 async def make_tables(engine: AsyncEngine) -> None:
@@ -53,7 +56,7 @@ def made_wrongly(engine: AsyncEngine) -> None:
     Participant("till", database=engine, schemas="schemas", handler_limit=5)  # type: ignore[call-arg]
 
 
-# --- run ------------------------------------------------------------------------------------------------------------------
+# --- run ------------------------------------------------------------------------------------------
 
 till = Participant("till", database="sqlite+aiosqlite://", schemas="schemas")
 
@@ -89,7 +92,7 @@ async def serve() -> None:
     await till.serve(settings)  # type: ignore[arg-type]
 
 
-# --- answers given later --------------------------------------------------------------------------------------------------
+# --- answers given later --------------------------------------------------------------------------
 
 
 async def decided(ref: str) -> None:

@@ -1,4 +1,7 @@
-"""A user's module: settings that are read and made in Python. Checked as tests/unit/project/test_user_types.py says."""
+"""A user's module: settings that are read and made in Python.
+
+Checked as tests/unit/project/test_user_types.py says.
+"""
 
 import os
 from typing import Literal, assert_type

@@ -1,4 +1,7 @@
-"""A user's module: handlers are tested in memory. Checked as tests/unit/project/test_user_types.py says."""
+"""A user's module: handlers are tested in memory.
+
+Checked as tests/unit/project/test_user_types.py says.
+"""
 
 from typing import Any, assert_type
 from uuid import UUID

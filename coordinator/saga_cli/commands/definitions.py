@@ -78,7 +78,8 @@ def register_file(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Send a definition and every schema it reaches to the coordinator. It is checked here first."""
+    """Send a definition and every schema it reaches to the coordinator. It is checked here
+    first."""
     from saga_cli.client import Client, actor, finding_line
     from saga_cli.definition_source import registration, source_of
     from saga_cli.output import print_object
@@ -135,7 +136,8 @@ def show(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Show a registered definition: its canonical document, as every saga of that version runs it."""
+    """Show a registered definition: its canonical document, as every saga of that version runs
+    it."""
     from saga_cli.client import Client, segment
     from saga_cli.output import print_json, print_object
 

@@ -39,7 +39,8 @@ def run(
     ] = None,
     otlp_protocol: ProtocolOption = None,
 ) -> None:
-    """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder too."""
+    """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder
+    too."""
     from saga_cli.object_loader import load_object
     from saga_cli.signals import run_until_signal
     from saga_participant import Participant

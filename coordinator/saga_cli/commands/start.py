@@ -83,7 +83,8 @@ def start(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Start a saga. Ends 3 when --wait saw it end other than COMPLETED, 75 when the wait ran out."""
+    """Start a saga. Ends 3 when --wait saw it end other than COMPLETED, 75 when the wait ran
+    out."""
     from uuid import uuid4
 
     from saga_cli.client import Client

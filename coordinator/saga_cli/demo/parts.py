@@ -56,7 +56,8 @@ class Parts:
 
 @asynccontextmanager
 async def running(plan: Plan) -> AsyncIterator[Parts]:
-    """Everything up and answering. What goes wrong in a part ends the block with that part's error."""
+    """Everything up and answering. What goes wrong in a part ends the block with that part's
+    error."""
     _log_to(plan.directory / _LOG)
     async with _kafka(plan) as kafka, participant_spans_of(plan) as spans:
         if not plan.embedded:

@@ -16,7 +16,8 @@ PORT = 8700
 JAEGER_URL = "http://127.0.0.1:16686"
 SERVICES = ("inventory", "payment", "shipping")
 EVERY_FIFTH = 5
-"""Every fifth order has no carrier, so that shipping rejects it and what was done before is undone."""
+"""Every fifth order has no carrier, so that shipping rejects it and what was done before is
+undone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

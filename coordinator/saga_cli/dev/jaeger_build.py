@@ -84,7 +84,8 @@ def build_command(go: str, source: Path, built: Path) -> list[str]:
 
 
 def build_environment(workplace: Path) -> dict[str, str]:
-    """Return our environment, for proxies and certificates, without a Go developer's own settings."""
+    """Return our environment, for proxies and certificates, without a Go developer's own
+    settings."""
     return {
         **os.environ,
         "GOTOOLCHAIN": "local",  # never downloads another Go

@@ -129,7 +129,8 @@ class KafkaService(LocalServer):
         return self
 
     def close(self) -> None:
-        """End it. A temporary broker is killed and its data deleted; any other is stopped in order."""
+        """End it. A temporary broker is killed and its data deleted; any other is stopped in
+        order."""
         if not self._temporary:
             self.stop()
             return

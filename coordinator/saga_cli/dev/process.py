@@ -26,7 +26,8 @@ _FIRST_PORT, _LAST_PORT = 20_000, 31_999
 
 
 class ServiceFailed(RuntimeError):
-    """A service could not be started or reached. The message is one line that says which and why."""
+    """A service could not be started or reached. The message is one line that says which and
+    why."""
 
 
 class ServerProcess:

@@ -128,7 +128,8 @@ def _outcome(one: Json) -> str:
 
 
 def _labels(spans: Iterable[Json]) -> dict[str, str]:
-    """Return each span's label by its id. Attempts of one name are numbered when there are several."""
+    """Return each span's label by its id. Attempts of one name are numbered when there are
+    several."""
     spans = list(spans)
     counted = Counter(one["name"] for one in spans)
     return {one["span_id"]: one["name"] + _number(one["attributes"], counted[one["name"]] > 1) for one in spans}
@@ -142,7 +143,8 @@ def _number(about: Json, several: bool) -> str:
 
 
 def _notes(one: Json, labels: Mapping[str, str], begin: datetime) -> Iterator[str]:
-    """Yield the notes of a span: its code, what it undoes, and its events. Equal events are counted."""
+    """Yield the notes of a span: its code, what it undoes, and its events. Equal events are
+    counted."""
     about = one["attributes"]
     if about.get("saga.code"):
         yield str(about["saga.code"])

@@ -51,7 +51,7 @@ def create_app(coordinator: Facade) -> FastAPI:
     return app
 
 
-# --- exceptions ----------------------------------------------------------------------------------------------------------
+# --- exceptions -----------------------------------------------------------------------------------
 
 
 async def _http(_: Request, error: Exception) -> Response:
@@ -68,7 +68,10 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    """The place of the error. The sender chose the name of an unknown field, so it is shown short and printable."""
+    """The place of the error.
+
+    The sender chose the name of an unknown field, so it is shown short and printable.
+    """
     door, *place = error["loc"]
     return "".join(char if char.isprintable() else "�" for char in ".".join(str(part) for part in place or [door])[:_FIELD_CHARS])
 
@@ -128,7 +131,7 @@ _ANSWERS: Final = {
 }
 
 
-# --- OpenAPI -------------------------------------------------------------------------------------------------------------
+# --- OpenAPI --------------------------------------------------------------------------------------
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What the API needs of the coordinator behind it: `saga_coordinator.coordinator.Coordinator` is one."""
+"""What the API needs of the coordinator behind it: `saga_coordinator.coordinator.Coordinator` is
+one."""
 
 from __future__ import annotations
 

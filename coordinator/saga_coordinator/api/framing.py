@@ -1,4 +1,5 @@
-"""Refuses a request whose body has two lengths, and closes a connection instead of reading a body that nobody wants."""
+"""Refuses a request whose body has two lengths, and closes a connection instead of reading a body
+that nobody wants."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class FramingGuard:
 
         async def answering(message: Message) -> None:
             if message["type"] == "http.response.start" and unread:
-                # Otherwise the server reads the rest of the body, however long, to find the next request.
+                # Otherwise the server reads the rest of the body, however long, to find the next
+                # request.
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 

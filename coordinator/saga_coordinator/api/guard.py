@@ -1,4 +1,6 @@
-"""The outermost layer. Unexpected exceptions become a problem document and a log line; pages of other sites are refused.
+"""The outermost layer.
+
+Unexpected exceptions become a problem document and a log line; pages of other sites are refused.
 
 The log line has the exception's type and place. It does not have its message, which may quote what
 was sent (S17).
@@ -59,7 +61,10 @@ class Guard:
 
 
 def _from_another_site(headers: Headers) -> bool:
-    """Whether a browser sent this for a page of another site. There is no login, so such a page must not act."""
+    """Whether a browser sent this for a page of another site.
+
+    There is no login, so such a page must not act.
+    """
     origin = headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
 

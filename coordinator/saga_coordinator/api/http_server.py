@@ -1,4 +1,7 @@
-"""The HTTP server of one instance. It listens before anything else starts, and ends before the loops end."""
+"""The HTTP server of one instance.
+
+It listens before anything else starts, and ends before the loops end.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,10 @@ class Listening:
 
 @asynccontextmanager
 async def listening(settings: Settings, app: ASGIApp) -> AsyncIterator[Listening]:
-    """Listen while the block runs. Raises ConfigurationError when the address is taken or not ours."""
+    """Listen while the block runs.
+
+    Raises ConfigurationError when the address is taken or not ours.
+    """
     config = uvicorn.Config(
         FramingGuard(app),
         http=_Protocol,

@@ -1,4 +1,6 @@
-"""The API's refusals: problem documents (RFC 9457) with a stable `code`. They repeat nothing of what was sent.
+"""The API's refusals: problem documents (RFC 9457) with a stable `code`.
+
+They repeat nothing of what was sent.
 
 `CODES` is the whole list. A code never changes its meaning or its status; clients may rely on both.
 """
@@ -78,7 +80,10 @@ class FindingShown(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """A problem as RFC 9457 has it. `code` is stable; the members below `detail` come with some codes only."""
+    """A problem as RFC 9457 has it.
+
+    `code` is stable; the members below `detail` come with some codes only.
+    """
 
     model_config = ConfigDict(extra="allow", title="Problem")
 

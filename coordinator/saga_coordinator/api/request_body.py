@@ -1,4 +1,5 @@
-"""Reads the body of a request: with a cap while it is read, as JSON only, parsed strictly, before any model sees it."""
+"""Reads the body of a request: with a cap while it is read, as JSON only, parsed strictly, before
+any model sees it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 
 
 class StrictRequest(Request):
-    """A request whose body obeys the limits. The framework reads bodies through `body` and `json` only."""
+    """A request whose body obeys the limits.
+
+    The framework reads bodies through `body` and `json` only.
+    """
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):

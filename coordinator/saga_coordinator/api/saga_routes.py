@@ -32,7 +32,8 @@ from saga_schemas.trace_context import SAMPLED, TraceContext
 SOURCE: Final = "http"
 """The scope of request ids that came over HTTP."""
 _WAITERS: Final = 1_000
-"""How many requests may wait for the end of a saga. One more is answered at once with the saga as it is."""
+"""How many requests may wait for the end of a saga. One more is answered at once with the saga as
+it is."""
 _waiting = asyncio.Semaphore(_WAITERS)
 _REFUSALS: Final = ("saga_unknown", "past_pivot", "finished", "not_stuck", "recovering", "unreadable", *WITH_BODY)
 _ON_STEP: Final = ("step_unknown", "is_pivot")
@@ -135,7 +136,8 @@ async def show_journal(coordinator: CoordinatorDep, saga_id: str, wanted: Annota
 
 @router.get("/{saga_id}/trace", responses=problems("saga_unknown", "definition_missing"))
 async def show_trace(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[TraceQuery, Query()]) -> PlainTrace:
-    """The coordinator's spans of the saga, made from its journal: the very ones that are exported when it is sampled."""
+    """The coordinator's spans of the saga, made from its journal: the very ones that are exported
+    when it is sampled."""
     row = await _row(coordinator, saga_id)
     traced = traced_saga(row, await coordinator.definitions.get(row.definition_id), coordinator.topics)
     page = await read_page(coordinator.store, traced, after=wanted.after, limit=wanted.limit)
@@ -171,7 +173,10 @@ async def retry_step(coordinator: CoordinatorDep, saga_id: str, step: str, body:
 
 @router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=problems(*_REFUSALS, *_ON_STEP))
 async def waive_step(coordinator: CoordinatorDep, saga_id: str, step: str, body: WaiveBody) -> Accepted:
-    """Go on without a step, on evidence. The participant is asked first unless `unsafe`; the saga ends FORCED."""
+    """Go on without a step, on evidence.
+
+    The participant is asked first unless `unsafe`; the saga ends FORCED.
+    """
     row = await _row(coordinator, saga_id)
     evidence = body.evidence if body.reason in (None, body.evidence) else f"{body.reason}: {body.evidence}"
     await coordinator.waive_step(row.id, _step_name(step), evidence, body.actor, body.unsafe)
@@ -222,7 +227,8 @@ def _request_id(request: Request, given: str | None) -> str:
 
 
 async def _trace_url(coordinator: Facade, row: SagaRow) -> str | None:
-    """Where Jaeger shows the trace, for a saga whose spans are exported: it is sampled, or it failed."""
+    """Where Jaeger shows the trace, for a saga whose spans are exported: it is sampled, or it
+    failed."""
     jaeger = coordinator.settings.jaeger_url
     if jaeger is None or not (
         row.trace_flags & SAMPLED or (coordinator.settings.trace_sample_on_failure and await _failed(coordinator, row))
@@ -238,7 +244,10 @@ async def _failed(coordinator: Facade, row: SagaRow) -> bool:
 
 
 def _trace(request: Request, coordinator: Facade) -> TraceContext | None:
-    """The caller's trace. W3C Trace Context says to ignore a malformed one, so it refuses nothing."""
+    """The caller's trace.
+
+    W3C Trace Context says to ignore a malformed one, so it refuses nothing.
+    """
     context, ignored = caller_context(request.headers.getlist("traceparent"), request.headers.getlist("tracestate"))
     if ignored:
         coordinator.trace_ignored()

@@ -25,7 +25,8 @@ router = APIRouter(prefix="/v1/schemas", tags=["schemas"], route_class=StrictRou
     "", status_code=201, responses=_KNOWN | problems("schema_incompatible", "schema_collision", "schema_invalid", *WITH_BODY)
 )
 async def add(coordinator: CoordinatorDep, body: SchemaBody, response: Response) -> SchemaAdded:
-    """Add a schema; it must go together with every earlier version and with those open sagas pin."""
+    """Add a schema; it must go together with every earlier version and with those open sagas
+    pin."""
     added = await add_schema(
         coordinator.store,
         coordinator.definitions,

@@ -1,4 +1,7 @@
-"""The application at the port from the first moment on. While the instance starts, it answers what is waited for."""
+"""The application at the port from the first moment on.
+
+While the instance starts, it answers what is waited for.
+"""
 
 from __future__ import annotations
 

@@ -64,7 +64,8 @@ class Saga:
     """A definition in the making. Steps are chained, because `step` returns the saga.
 
     Example:
-        `Saga("order", version=1, input=PlaceOrder).step("reserve", to="inventory", command=Reserve)`
+        `Saga("order", version=1, input=PlaceOrder).step("reserve", to="inventory",
+        command=Reserve)`
     """
 
     def __init__(

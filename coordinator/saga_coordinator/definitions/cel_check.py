@@ -110,7 +110,7 @@ class _Check:
         self.found: list[Found] = []
         self.nulls: list[tuple[Null, int]] = []
 
-    # --- one node ------------------------------------------------------------------------------------------------------
+    # --- one node ---------------------------------------------------------------------------------
 
     def type_of(self, node: Node, facts: Facts, bound: Bound, *, end: bool = True) -> CelType:
         """What it may give; unknown after a finding.
@@ -180,7 +180,7 @@ class _Check:
     def _facts(self, node: Node, truth: bool, facts: Facts, bound: Bound, *, evaluated: bool = True) -> Facts:
         return facts_of(node, truth, self.never_null(facts, bound), evaluated=evaluated)
 
-    # --- names -----------------------------------------------------------------------------------------------------------
+    # --- names ------------------------------------------------------------------------------------
 
     def _name(self, node: Name, bound: Bound) -> CelType:
         if node.name in bound:
@@ -231,7 +231,7 @@ class _Check:
             return made
         return union([made, CelType((Kind("null", null=Null(of=text_of(node), step=step)),))])
 
-    # --- what operators and functions take ---------------------------------------------------------------------------------
+    # --- what operators and functions take --------------------------------------------------------
 
     def _applied(
         self, rows: tuple[Row, ...], name: str, given: list[CelType], places: list[int], instead: str | None = None
@@ -293,7 +293,7 @@ class _Check:
                 raise Wrong("S221", f"{node.name} of this text always fails{f'; {instead}' if instead else ''}")
         return self._applied(known[node.name], node.name, given, [operand.at for operand in operands], instead)
 
-    # --- conditions --------------------------------------------------------------------------------------------------------
+    # --- conditions -------------------------------------------------------------------------------
 
     def _logic(self, node: Logic, facts: Facts, bound: Bound) -> CelType:
         """A side that fails is saved by another that decides.
@@ -322,7 +322,7 @@ class _Check:
         if not made.unknown and not any(option.name == "bool" for option in made.options):
             self._add("S221", f"{what} needs true or false, this is {made}; compare it with something", node.at)
 
-    # --- loops and literals --------------------------------------------------------------------------------------------------
+    # --- loops and literals -----------------------------------------------------------------------
 
     def _loop(self, node: Loop, facts: Facts, bound: Bound) -> CelType:
         if node.variable in ROOTS:

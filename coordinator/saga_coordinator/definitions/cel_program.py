@@ -4,10 +4,13 @@ process.
 The only file that imports `cel`. The library has faults that would break that, each worked round
 here:
 
-- it reads a datetime without a zone in the host's time zone: such a value goes in as text, as dates and times of day do;
-- it keeps maps in an order of chance: loops over a map take its keys sorted, and a map that comes out is sorted;
+- it reads a datetime without a zone in the host's time zone: such a value goes in as text, as dates
+  and times of day do;
+- it keeps maps in an order of chance: loops over a map take its keys sorted, and a map that comes
+  out is sorted;
 - it counts the bytes of a text: `size` is ours and counts characters;
-- it cuts what is finer than a microsecond, ends durations at 292 years and replaces bytes that are no text: there ours refuse.
+- it cuts what is finer than a microsecond, ends durations at 292 years and replaces bytes that are
+  no text: there ours refuse.
 
 What it cannot do at all is refused by `lint` (cel_functions.py).
 """
@@ -217,7 +220,7 @@ def _longest(value: Any) -> int:
     return 1
 
 
-# --- functions of ours; what they raise names no value ---------------------------------------------------------------------
+# --- functions of ours; what they raise names no value --------------------------------------------
 
 
 def _size(value: Any) -> int:

@@ -165,7 +165,8 @@ _FITS: Final = {
 
 
 def may_fit(kind: Kind, target: AvroType) -> bool:
-    """Whether some value of this kind can be converted to the target (conversion.py); null apart."""
+    """Whether some value of this kind can be converted to the target (conversion.py); null
+    apart."""
     return any(_option_fits(kind, option) for option in target.options)
 
 

@@ -121,7 +121,7 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draf
     return draft
 
 
-# --- replies -----------------------------------------------------------------------------------------------------------
+# --- replies --------------------------------------------------------------------------------------
 
 
 def _reply(draft: Draft, reply: Reply) -> None:
@@ -199,7 +199,7 @@ def _apply(draft: Draft, step: Step, trigger: Trigger, reply: Reply) -> None:
     row.act(draft, step, reply)
 
 
-# --- time --------------------------------------------------------------------------------------------------------------
+# --- time -----------------------------------------------------------------------------------------
 
 
 def _wake_up(draft: Draft) -> None:
@@ -252,7 +252,7 @@ def _deadline(draft: Draft) -> None:
         draft.go_back("11", "deadline")
 
 
-# --- operators -----------------------------------------------------------------------------------------------------------
+# --- operators ------------------------------------------------------------------------------------
 
 
 def _refuse_if_asked(event: Event, code: str) -> None:
@@ -293,7 +293,7 @@ def _operate(draft: Draft, event: RetryStep | WaiveStep) -> None:
         raise Refused("not_stuck", f"step {step.name} is {draft.step(step.name).status}: there is nothing to {wish}")
 
 
-# --- what follows within the same transition -----------------------------------------------------------------------------
+# --- what follows within the same transition ------------------------------------------------------
 
 
 _FORWARD = frozenset({Phase.RUNNING, Phase.COMMITTED})

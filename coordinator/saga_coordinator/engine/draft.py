@@ -54,7 +54,7 @@ class Draft:
         self._empty = empty
         self.reading = Reading(saga.version if saga is not None else 0, payloads, self.facts)
 
-    # --- reading -------------------------------------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------
 
     @property
     def saga(self) -> Saga:
@@ -133,7 +133,7 @@ class Draft:
         """The saga as the facts leave it: one version on, or as it was when there are none."""
         return self._fold.result() if self.facts else self._fold.saga
 
-    # --- changing ------------------------------------------------------------------------------------------------------
+    # --- changing ---------------------------------------------------------------------------------
 
     def add(self, fact: Fact) -> None:
         self.facts.append(fact)
@@ -165,8 +165,10 @@ class Draft:
 
         Args:
             step: Who answered.
-            reply: The answer; what a done action says is kept where some mapping or condition reads it.
-            keep_words: Whether its code and message go into the journal. A recovering saga has always left them out.
+            reply: The answer; what a done action says is kept where some mapping or condition reads
+                it.
+            keep_words: Whether its code and message go into the journal. A recovering saga has
+                always left them out.
         """
         done = reply.outcome is Outcome.SUCCEEDED and reply.kind is not Kind.COMPENSATION
         self.add(
@@ -238,7 +240,7 @@ class Draft:
         sequence: int = self._fold.fields["announced"] + 1
         self.add(Announced(event=event, sequence=sequence, phase=self.phase, step=step, reason=reason))
 
-    # --- sending -------------------------------------------------------------------------------------------------------
+    # --- sending ----------------------------------------------------------------------------------
 
     def send(self, name: str, kind: Kind, row: str, *, status: Status | None = None) -> None:
         """Send a command of this kind (again), or, while paused, make it due at once.
@@ -291,7 +293,7 @@ class Draft:
         message = step.compensation.message
         return message.record, message.render(self.context(message.reads, command_of=step.name))
 
-    # --- going back ----------------------------------------------------------------------------------------------------
+    # --- going back -------------------------------------------------------------------------------
 
     def go_back(self, row: str, reason: str, *, by_evidence: bool = False) -> None:
         """The wish to go back from RUNNING.

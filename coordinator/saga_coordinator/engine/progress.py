@@ -20,7 +20,8 @@ def is_news(state: StepState, reply: Reply) -> bool:
 
 
 def accept(draft: Draft, step: Step, reply: Reply, row: str, status: Status) -> None:
-    """It was accepted and will be answered later; the note of the participant is kept for people."""
+    """It was accepted and will be answered later; the note of the participant is kept for
+    people."""
     state = draft.step(step.name)
     now_us, heartbeat_ms = draft.env.now_us, step.timing.heartbeat_ms
     draft.change(

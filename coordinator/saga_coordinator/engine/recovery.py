@@ -91,7 +91,8 @@ def answer(draft: Draft, step: Step, reply: Reply) -> None:
 
 
 def conflict(draft: Draft, step: Step) -> None:
-    """A contradiction is an answer too: it waits for a person, and the others need not wait for it."""
+    """A contradiction is an answer too: it waits for a person, and the others need not wait for
+    it."""
     draft.change(step.name, "22", answered=True)
     _go_on(draft)
 

@@ -134,7 +134,8 @@ def own_limits_us(phase: Phase, step: Step, state: StepState, lived_since_us: in
 
 
 def limits_us(saga: Saga, phase: Phase, step: Step, state: StepState, lived_since_us: int = 0) -> list[int]:
-    """Every limit that concerns this step now: its own, and while it is open the saga's deadline."""
+    """Every limit that concerns this step now: its own, and while it is open the saga's
+    deadline."""
     if not has_limits(state):
         return []
     found = own_limits_us(phase, step, state, lived_since_us)
@@ -230,7 +231,8 @@ _LOOK_AT_LEAST_US = 3_600_000_000
 
 
 def catch_up_wanted(definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0) -> frozenset[str]:
-    """Participants whose replies must be read up to now before a passed limit of this saga may act."""
+    """Participants whose replies must be read up to now before a passed limit of this saga may
+    act."""
     if saga.final or saga.recovering:
         return frozenset()
     phase = limiting_phase(definition, saga)

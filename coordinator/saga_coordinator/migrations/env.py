@@ -1,4 +1,5 @@
-"""Alembic's entry: runs the migrations on the connection it is handed, inside the transaction that was begun there."""
+"""Alembic's entry: runs the migrations on the connection it is handed, inside the transaction that
+was begun there."""
 
 from alembic import context
 

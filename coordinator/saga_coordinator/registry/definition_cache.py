@@ -48,7 +48,8 @@ class DefinitionCache:
             self.catalog.add(schema)
 
     async def refresh(self) -> None:
-        """Read what others registered or activated, and which definitions open sagas are pinned to."""
+        """Read what others registered or activated, and which definitions open sagas are pinned
+        to."""
         await self.refresh_schemas()
         self._sought_in_vain.clear()
         rows = await self._store.definitions(self._tenant)

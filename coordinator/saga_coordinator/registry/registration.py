@@ -198,7 +198,7 @@ async def add_schema(
     return Added(id=schema.id, full_name=schema.full_name, subject=stored.subject if stored else under, created=stored is None)
 
 
-# --- checking ------------------------------------------------------------------------------------------------------------
+# --- checking -------------------------------------------------------------------------------------
 
 
 def _parsed(documents: Sequence[object]) -> list[Schema]:
@@ -316,7 +316,7 @@ def _finding(code: str, message: str, file: str) -> Finding:
     return Finding(code=code, severity=severity, file=file, line=0, column=0, step=None, message=message)
 
 
-# --- storing -------------------------------------------------------------------------------------------------------------
+# --- storing --------------------------------------------------------------------------------------
 
 
 async def _store_definition(

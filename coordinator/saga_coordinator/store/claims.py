@@ -104,7 +104,8 @@ class Claims:
             await self._database.counted([Write(sql.BIND_REQUEST, rows)])
 
     async def _known(self, claims: Sequence[StartClaim]) -> dict[UUID, ClaimResult]:
-        """The repeats: read last, when requests of this batch are bound to the saga they came to."""
+        """The repeats: read last, when requests of this batch are bound to the saga they came
+        to."""
         if not claims:
             return {}
         bound = await self._requests(claims)

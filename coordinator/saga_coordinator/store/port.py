@@ -150,7 +150,8 @@ class Store(Protocol):
         ...
 
     async def due(self, limit: int) -> list[UUID]:
-        """Return sagas that have inbox events, and then those whose wake-up is due, earliest first."""
+        """Return sagas that have inbox events, and then those whose wake-up is due, earliest
+        first."""
         ...
 
     async def earliest_due_in_s(self) -> float | None:
@@ -259,7 +260,8 @@ class Store(Protocol):
         ...
 
     async def spans_due(self, *, after: UUID | None, limit: int) -> list[tuple[UUID, int]]:
-        """Return (saga id, version) of owed spans, in this order, of sagas with ids above `after`."""
+        """Return (saga id, version) of owed spans, in this order, of sagas with ids above
+        `after`."""
         ...
 
     async def sagas(self, ids: Collection[UUID]) -> dict[UUID, SagaRow]:

@@ -92,7 +92,8 @@ class SqlStore(ABC):
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
-        """A pooled connection; only getting it is translated, what happens inside is the caller's."""
+        """A pooled connection; only getting it is translated, what happens inside is the
+        caller's."""
         connecting = self._engine.connect()
         with translated():
             connection = await connecting.__aenter__()

@@ -135,7 +135,7 @@ async def _go_on_counting(writing: AsyncConnection) -> None:
             await writing.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "id"), most)))
 
 
-# --- whether it may be done ----------------------------------------------------------------------------------------------
+# --- whether it may be done -----------------------------------------------------------------------
 
 
 @asynccontextmanager

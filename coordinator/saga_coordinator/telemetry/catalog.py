@@ -1,9 +1,10 @@
-"""Every metric of a coordinator: its name, type, labels, unit and meaning. docs/metrics.md is made from it.
+"""Every metric of a coordinator: its name, type, labels, unit and meaning. docs/metrics.md is made
+from it.
 
 Names follow Prometheus: the unit comes last, counters end in `_total`. Units follow OpenTelemetry
-(UCUM, with `{row}` and the like for counts). Labels are bounded: definitions, steps and participants
-are registered names; reasons and causes are codes. A label never holds an id, a key or a payload.
-series.py caps the number of series all the same.
+(UCUM, with `{row}` and the like for counts). Labels are bounded: definitions, steps and
+participants are registered names; reasons and causes are codes. A label never holds an id, a key or
+a payload. series.py caps the number of series all the same.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Metric:
 
     @property
     def otel_name(self) -> str:
-        """`saga.step_latency` of `saga_step_latency_seconds`: what a Collector's Prometheus exporter turns into the name here."""
+        """`saga.step_latency` of `saga_step_latency_seconds`: what a Collector's Prometheus
+        exporter turns into the name here."""
         name = self.family
         for suffix in _OTEL_WRITES_THEM_ELSEWHERE:
             name = name.removesuffix(suffix)
@@ -76,7 +78,7 @@ def _histogram(
     return Metric(name=name, type=Type.HISTOGRAM, meaning=meaning, unit=unit, labels=labels, buckets=buckets, exemplars=exemplars)
 
 
-# --- sagas and steps: counted once the transition is committed ---------------------------------------------------------------
+# --- sagas and steps: counted once the transition is committed ------------------------------------
 
 OPEN_SAGAS = _gauge("saga_open_sagas", "Sagas that are not finished.", "{saga}", ("definition", "phase"))
 STARTED = _counter("saga_started_total", "Sagas started.", "{saga}", ("definition",))
@@ -106,7 +108,7 @@ RETRIES = _counter(
 REPLIES = _counter("saga_replies_total", "Replies applied, by outcome.", "{reply}", ("definition", "outcome"))
 STALE = _counter("saga_replies_stale_total", "Replies that changed nothing: repeated, of an old run, too late.", "{reply}")
 
-# --- what asks for a person --------------------------------------------------------------------------------------------------
+# --- what asks for a person -----------------------------------------------------------------------
 
 ATTENTION = _gauge("saga_attention_rows", "Steps and sagas that ask for a person now.", "{row}", ("reason",))
 ATTENTION_RAISED = _counter(
@@ -125,7 +127,7 @@ TROUBLE = _gauge(
     ("what",),
 )
 
-# --- starts ------------------------------------------------------------------------------------------------------------------
+# --- starts ---------------------------------------------------------------------------------------
 
 START_REFUSALS = _counter(
     "saga_start_refusals_total", "Starts refused, by source (HTTP or Kafka) and code.", "{request}", ("source", "cause")
@@ -139,7 +141,7 @@ BAD_TRACE_CONTEXTS = _counter(
 )
 HTTP_ANSWERS = _counter("saga_http_answers_total", "HTTP answers.", "{response}", ("method", "route", "status"))
 
-# --- reading replies and starts ----------------------------------------------------------------------------------------------
+# --- reading replies and starts -------------------------------------------------------------------
 
 REPLY_BATCH = _histogram("saga_reply_batch_records", "Records of reply topics applied in one transaction.", "{record}", BATCH)
 LAG = _gauge(
@@ -162,13 +164,13 @@ UNREAD = _gauge(
     "saga_command_topic_unread", "1 while nobody reads this participant's command topic.", "{participant}", ("participant",)
 )
 
-# --- timers ------------------------------------------------------------------------------------------------------------------
+# --- timers ---------------------------------------------------------------------------------------
 
 TIMER_BATCH = _histogram("saga_timer_batch_sagas", "Sagas woken by one transaction.", "{saga}", BATCH)
 TIMER_LATENESS = _histogram("saga_timer_lateness_seconds", "From a wake-up's due time to its transaction.", "s", LATENESS_S)
 TIMER_OVERDUE = _gauge("saga_timer_overdue_seconds", "How long the earliest wake-up is overdue.", "s")
 
-# --- sending -----------------------------------------------------------------------------------------------------------------
+# --- sending --------------------------------------------------------------------------------------
 
 OUTBOX = _gauge("saga_outbox_rows", "Messages not yet known to be published.", "{row}")
 OUTBOX_OLDEST = _gauge("saga_outbox_oldest_seconds", "Age of the oldest row of the outbox.", "s")
@@ -191,7 +193,7 @@ DROPPED = _counter(
 REFUSED = _counter("saga_sender_refused_records_total", "Records that the broker refused.", "{record}")
 REPLACED = _counter("saga_sender_replaced_total", "Producers replaced by a fresh one.", "{producer}")
 
-# --- telemetry itself --------------------------------------------------------------------------------------------------------
+# --- telemetry itself -----------------------------------------------------------------------------
 
 SPANS_EXPORTED = _counter("saga_spans_exported_total", "Spans that the collector has taken.", "{span}")
 SPAN_FAILURES = _counter("saga_span_export_failures_total", "Exports of spans that failed; they are tried again.", "{export}")

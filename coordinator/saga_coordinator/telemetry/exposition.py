@@ -1,4 +1,5 @@
-"""The text of `/metrics`: OpenMetrics, which has exemplars, for clients that prefer it, else Prometheus' classic text."""
+"""The text of `/metrics`: OpenMetrics, which has exemplars, for clients that prefer it, else
+Prometheus' classic text."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The fields of every log line about a saga: `saga`, `definition`, `step`, `trace_id` and `span_id`, where known.
+"""The fields of every log line about a saga: `saga`, `definition`, `step`, `trace_id` and
+`span_id`, where known.
 
-`span_id` names the span of the attempt that the line is about, else the root span of the saga. A log
-line never has a payload or a business key (S17).
+`span_id` names the span of the attempt that the line is about, else the root span of the saga. A
+log line never has a payload or a business key (S17).
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def about_row(row: SagaRow, definition: str | None = None) -> Fields:
 
 
 def about_reply(headers: ReplyHeaders) -> Fields:
-    """The fields that a reply itself gives, for a saga whose row is not loaded. The token was checked before."""
+    """The fields that a reply itself gives, for a saga whose row is not loaded.
+
+    The token was checked before.
+    """
     known = {"saga": str(headers.saga_id), "step": headers.step}
     context = parse_context(headers.origin_traceparent or headers.traceparent)
     return known if context is None else known | {"trace_id": context.trace_id, "span_id": root_span_id(headers.saga_id)}

@@ -1,4 +1,5 @@
-"""The registry's values in OpenTelemetry's data model: cumulative sums, gauges, histograms with explicit bounds, exemplars.
+"""The registry's values in OpenTelemetry's data model: cumulative sums, gauges, histograms with
+explicit bounds, exemplars.
 
 Pure. catalog.py gives names and units; the labels become attributes of the same names.
 """
@@ -35,7 +36,10 @@ _NS: Final = 1_000_000_000
 
 
 def metrics_data(registry: CollectorRegistry, resource: Resource, *, started_ns: int, now_ns: int) -> MetricsData:
-    """All values as they are now. `started_ns` is the beginning of those sums that do not say their own."""
+    """All values as they are now.
+
+    `started_ns` is the beginning of those sums that do not say their own.
+    """
     metrics = [
         Metric(name=known.otel_name, description=known.meaning, unit=known.unit, data=data)
         for family in registry.collect()

@@ -1,4 +1,5 @@
-"""Turns the Sender's own counts into metrics when the metrics are read: sending pays nothing for it."""
+"""Turns the Sender's own counts into metrics when the metrics are read: sending pays nothing for
+it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ class Series(dict[Any, Child], Generic[Child]):
 
 
 def show(gauges: Series[Gauge], values: Mapping[Any, float]) -> None:
-    """Set the gauges to these values and forget all others, so that no gauge keeps an old value for ever."""
+    """Set the gauges to these values and forget all others, so that no gauge keeps an old value for
+    ever."""
     shown = dict(islice(values.items(), gauges.most))
     if len(values) > gauges.most:
         shown[gauges.other] = sum(islice(values.values(), gauges.most, None))

@@ -1,8 +1,10 @@
-"""Spans to a collector by OTLP, with OpenTelemetry's own exporters (gRPC or HTTP); certificates and headers are those of the standard
-variables `OTEL_EXPORTER_OTLP_CERTIFICATE` and `OTEL_EXPORTER_OTLP_HEADERS`.
+"""Spans to a collector by OTLP, with OpenTelemetry's own exporters (gRPC or HTTP); certificates and
+headers are those of the standard variables `OTEL_EXPORTER_OTLP_CERTIFICATE` and
+`OTEL_EXPORTER_OTLP_HEADERS`.
 
-The resource is the cluster's, not the process's: no instance, host or process id, and nothing is stamped with the time of the export. So
-a span that is sent twice, or by two instances, is the same bytes, and a collector keeps one.
+The resource is the cluster's, not the process's: no instance, host or process id, and nothing is
+stamped with the time of the export. So a span that is sent twice, or by two instances, is the same
+bytes, and a collector keeps one.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _TRACES_PATH: Final = "/v1/traces"
 _KINDS: Final = {spans.SpanKind.INTERNAL: SpanKind.INTERNAL, spans.SpanKind.PRODUCER: SpanKind.PRODUCER}
 _SCOPE: Final = InstrumentationScope("saga_coordinator")
 _LEAST_NS: Final = 1
-"""Jaeger takes a span of no length for one of negative length: it warns, and keeps it twice when it comes twice."""
+"""Jaeger takes a span of no length for one of negative length: it warns, and keeps it twice when it
+comes twice."""
 _UNSET: Final = Status()
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
@@ -44,7 +47,10 @@ class OtlpCollector:
         service_name: str = spans.SERVICE_NAME,
         timeout_s: float = EXPORT_TIMEOUT_S,
     ) -> None:
-        """`endpoint`: a base URL, as `http://127.0.0.1:4317`. `timeout_s`: for one batch, with the exporter's own repetitions."""
+        """`endpoint`: a base URL, as `http://127.0.0.1:4317`.
+
+        `timeout_s`: for one batch, with the exporter's own repetitions.
+        """
         self._resource = Resource({"service.name": service_name, "saga.cluster.id": cluster_id})
         self._complaints = ExporterErrors("traces", "span")
         self._exporter = span_exporter(endpoint, protocol, timeout_s)
@@ -85,7 +91,9 @@ def readable_span(span: spans.Span, resource: Resource) -> ReadableSpan:
 
 
 def span_exporter(endpoint: str, protocol: OtlpProtocol, timeout_s: float) -> SpanExporter:
-    """To the base URL of a collector. `timeout_s`: for one batch, with the exporter's own repetitions.
+    """To the base URL of a collector.
+
+    `timeout_s`: for one batch, with the exporter's own repetitions.
 
     The libraries are imported when needed: who sends no spans does not pay for them.
     """

@@ -1,4 +1,5 @@
-"""Keeps the errors that OpenTelemetry's exporters log, so that we log an outage once and not at every attempt.
+"""Keeps the errors that OpenTelemetry's exporters log, so that we log an outage once and not at
+every attempt.
 
 Make one before the exporter. It limits what gRPC logs itself, and gRPC reads that limit when it is
 loaded.
@@ -15,7 +16,8 @@ logging.getLogger(_LOGGER).addHandler(logging.NullHandler())  # for what an expo
 
 
 class ExporterErrors(logging.Handler):
-    """Keeps in `last` the last error that contains one of `words`: the exporters of spans and of metrics share their loggers."""
+    """Keeps in `last` the last error that contains one of `words`: the exporters of spans and of
+    metrics share their loggers."""
 
     def __init__(self, *words: str) -> None:
         super().__init__(logging.WARNING)

@@ -1,4 +1,7 @@
-"""A saga's trace as plain JSON, for the API and `saga trace`. A span that is read back is identical."""
+"""A saga's trace as plain JSON, for the API and `saga trace`.
+
+A span that is read back is identical.
+"""
 
 from __future__ import annotations
 
@@ -80,13 +83,17 @@ class PlainSpan(PlainOpenSpan):
 
 
 class PlainTrace(BaseModel):
-    """The coordinator's part of a saga's trace, made from its journal. It needs no collector and no sampling."""
+    """The coordinator's part of a saga's trace, made from its journal.
+
+    It needs no collector and no sampling.
+    """
 
     id: str
     """The saga."""
     trace_id: str
     sampled: bool
-    """Its spans are exported by the coordinator, and its participants were told to export theirs."""
+    """Its spans are exported by the coordinator, and its participants were told to export theirs.
+    """
     trace_url: str | None
     """Where Jaeger shows it."""
     service_name: str = Field(description="resource attribute `service.name`")

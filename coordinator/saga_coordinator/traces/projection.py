@@ -1,10 +1,12 @@
-"""The coordinator's spans of one saga, folded from its journal. Pure: the same records give the same spans.
+"""The coordinator's spans of one saga, folded from its journal.
 
-The span of an attempt lasts from the decision to the answer. An attempt without an answer of its own
-ends when its command is settled otherwise: by a definite answer to another attempt, by a command of
-another kind or run, or by the end of the saga. All attempts after the fifth share one span. It ends
-when the command is settled, with the outcome of the last attempt. The root span comes last, with the
-true start and end of the saga.
+Pure: the same records give the same spans.
+
+The span of an attempt lasts from the decision to the answer. An attempt without an answer of its
+own ends when its command is settled otherwise: by a definite answer to another attempt, by a
+command of another kind or run, or by the end of the saga. All attempts after the fifth share one
+span. It ends when the command is settled, with the outcome of the last attempt. The root span comes
+last, with the true start and end of the saga.
 """
 
 from __future__ import annotations
@@ -96,7 +98,10 @@ class _Attempt:
 
 
 class Projection:
-    """Folds a journal into spans. `record` takes each record in order and returns the spans that it completes."""
+    """Folds a journal into spans.
+
+    `record` takes each record in order and returns the spans that it completes.
+    """
 
     def __init__(self, saga: TracedSaga) -> None:
         self.saga = saga
@@ -122,7 +127,8 @@ class Projection:
         return spans
 
     def open(self) -> list[OpenSpan]:
-        """The spans that have begun and not ended: the root, then the attempts without an answer."""
+        """The spans that have begun and not ended: the root, then the attempts without an
+        answer."""
         if self.ended or not self._started_at:
             return []
         return [self._whole(), *(self._asked(each) for waiting in self._open.values() for each in waiting)]
@@ -149,10 +155,13 @@ class Projection:
                 pass
         return ()
 
-    # --- the saga as a whole -------------------------------------------------------------------------------------------
+    # --- the saga as a whole ----------------------------------------------------------------------
 
     def _mark(self, version: int) -> Span:
-        """The span `started`. It is complete at once, so that a running saga has a name in Jaeger."""
+        """The span `started`.
+
+        It is complete at once, so that a running saga has a name in Jaeger.
+        """
         mark = OpenSpan(
             span_id=started_span_id(self.saga.id),
             parent_id=self._root,
@@ -194,7 +203,7 @@ class Projection:
         if (reason := fact.changes.get("attention")) is not None:
             self._events.add("saga.attention", at, attention=reason)
 
-    # --- attempts ------------------------------------------------------------------------------------------------------
+    # --- attempts ---------------------------------------------------------------------------------
 
     def _step(self, fact: StepChanged, at: int) -> None:
         if (reason := fact.changes.get("attention")) is not None:
@@ -273,7 +282,10 @@ class Projection:
         return self._ended(self._asked(attempt), end, version, attributes, error)
 
     def _asked(self, attempt: _Attempt) -> OpenSpan:
-        """The span of an attempt. A compensation links to the action that it undoes, RESOLVE to the one it asks about."""
+        """The span of an attempt.
+
+        A compensation links to the action that it undoes, RESOLVE to the one it asks about.
+        """
         sent = attempt.sent
         acted = self._acted.get(sent.step) if sent.kind is not Kind.ACTION else None
         return OpenSpan(
@@ -287,7 +299,7 @@ class Projection:
             links=(acted,) if acted is not None else (),
         )
 
-    # --- what they say -------------------------------------------------------------------------------------------------
+    # --- what they say ----------------------------------------------------------------------------
 
     def _about_saga(self) -> dict[str, Value]:
         saga = self.saga
@@ -360,5 +372,8 @@ def _error(attempt: _Attempt, answered_by: int | None) -> str | None:
 
 
 def _public(reason: str) -> str:
-    """The reason as a span may show it. The operator's words after `cancel:` may say anything, so they are left out."""
+    """The reason as a span may show it.
+
+    The operator's words after `cancel:` may say anything, so they are left out.
+    """
     return "cancel" if reason.startswith("cancel:") else reason

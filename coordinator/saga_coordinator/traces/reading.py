@@ -34,7 +34,10 @@ def traced_saga(row: SagaRow, compiled: CompiledDefinition, topics: Topics) -> T
 
 
 def completed(projection: Projection, rows: Iterable[JournalRow]) -> list[Span]:
-    """The spans that these records complete. A record that cannot be read is skipped: it hides no other."""
+    """The spans that these records complete.
+
+    A record that cannot be read is skipped: it hides no other.
+    """
     spans: list[Span] = []
     for row in rows:
         try:
@@ -46,7 +49,10 @@ def completed(projection: Projection, rows: Iterable[JournalRow]) -> list[Span]:
 
 
 async def read_spans(store: Store, projection: Projection) -> AsyncGenerator[Span, None]:
-    """Yields all spans that are complete, in order of completion. `projection` must be new. The journal may have any length."""
+    """Yields all spans that are complete, in order of completion.
+
+    `projection` must be new. The journal may have any length.
+    """
     after = 0
     while True:
         rows = await store.journal(projection.saga.id, after=after, limit=PAGE)
@@ -71,7 +77,10 @@ class TracePage:
 
 
 async def read_page(store: Store, saga: TracedSaga, *, after: int, limit: int) -> TracePage:
-    """About `limit` spans that were completed after version `after`. The spans of one transition stay together."""
+    """About `limit` spans that were completed after version `after`.
+
+    The spans of one transition stay together.
+    """
     projection = Projection(saga)
     spans: list[Span] = []
     async with aclosing(read_spans(store, projection)) as found:

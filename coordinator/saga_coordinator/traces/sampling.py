@@ -1,4 +1,7 @@
-"""How a saga's trace begins: with the caller's trace or its own, sampled or not. It is decided once, and all obey."""
+"""How a saga's trace begins: with the caller's trace or its own, sampled or not.
+
+It is decided once, and all obey.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ class TraceStart:
 
 
 def caller_context(traceparents: Sequence[str], tracestates: Sequence[str]) -> tuple[TraceContext | None, bool]:
-    """The caller's trace from the headers of a start, and whether a trace context had to be ignored.
+    """The caller's trace from the headers of a start, and whether a trace context had to be
+    ignored.
 
     A malformed or repeated `traceparent` refuses nothing: the saga begins a trace of its own.
     """
@@ -38,14 +42,18 @@ def caller_context(traceparents: Sequence[str], tracestates: Sequence[str]) -> t
 
 
 class Sampling:
-    """Decides which sagas are traced. An instance has one; all else obeys the flag in the saga's row."""
+    """Decides which sagas are traced.
+
+    An instance has one; all else obeys the flag in the saga's row.
+    """
 
     def __init__(self, ratio: float, *, on_failure: bool = False, baggage: frozenset[str] = frozenset()) -> None:
         """
         Args:
-            ratio: The share of sampled sagas among those whose caller has not decided. 0 samples none,
-                whatever the caller says.
-            on_failure: Whether the coordinator exports its spans of an unsampled saga when it fails.
+            ratio: The share of sampled sagas among those whose caller has not decided. 0 samples
+                none, whatever the caller says.
+            on_failure: Whether the coordinator exports its spans of an unsampled saga when it
+                fails.
             baggage: The keys of W3C Baggage that go from a start to its commands.
         """
         self._ratio = ratio
@@ -67,9 +75,12 @@ class Sampling:
         return self._on_failure and not self._full
 
     def owed(self, transitions: int) -> None:
-        """Note how many transitions wait for the collector. Beyond the bound no further saga is sampled,
+        """Note how many transitions wait for the collector.
 
-        so that a collector that never comes back fills no database."""
+        Beyond the bound no further saga is sampled,
+
+        so that a collector that never comes back fills no database.
+        """
         self._full = transitions >= SPANS_DUE_MOST
 
     def begin(self, saga_id: UUID, caller: TraceContext | None, baggage: str | None = None) -> TraceStart:

@@ -1,4 +1,7 @@
-"""The coordinator's spans as plain data, before an exporter sees them. Times are microseconds of the database's clock."""
+"""The coordinator's spans as plain data, before an exporter sees them.
+
+Times are microseconds of the database's clock.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +79,8 @@ def started_span_id(saga_id: UUID) -> str:
 def attempt_span_id(message_id: str, saga_id: UUID, incarnation: int, step: str, kind: Kind, run: int, attempt: int) -> str:
     """The id of an attempt's span, which is the parent of the participant's span.
 
-    Each of the first attempts has its own, derived from the command id. Later attempts share one. So
-    a step that is asked for ever fills no trace, and no participant's span lacks its parent.
+    Each of the first attempts has its own, derived from the command id. Later attempts share one.
+    So a step that is asked for ever fills no trace, and no participant's span lacks its parent.
     """
     if attempt <= FIRST_ATTEMPTS:
         return span_id_of(message_id)

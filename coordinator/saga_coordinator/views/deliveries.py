@@ -20,7 +20,8 @@ from saga_coordinator.store.port import JournalRow, Store, shard_of
 from saga_schemas.record_class import record
 
 UNSENT_AFTER_US: Final = 3_000_000
-"""An outbox row that is older has no acknowledgement: a row is deleted soon after its message is acknowledged."""
+"""An outbox row that is older has no acknowledgement: a row is deleted soon after its message is
+acknowledged."""
 _MOST_ROWS: Final = 1_000
 _FOR_AN_ANSWER: Final = frozenset({"reply", "reply_backlog", "expired", "attention:no_answer"})
 PUBLISH: Final = "publish"

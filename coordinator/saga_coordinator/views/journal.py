@@ -42,7 +42,8 @@ class RecordView:
     version: int
     at: str
     kind: str
-    """The kind of event that caused it: start, reply, wakeup, cancel, retrystep, waivestep, recover."""
+    """The kind of event that caused it: start, reply, wakeup, cancel, retrystep, waivestep,
+    recover."""
     actor: str | None
     facts: tuple[dict[str, Any], ...]
     """`fact` says which kind; times are RFC 3339, payloads plain JSON."""
@@ -51,7 +52,10 @@ class RecordView:
 
 
 def record_views(rows: Iterable[JournalRow], payloads: Payloads) -> list[RecordView]:
-    """The views of these records, in order. A record that this release cannot read says so and hides no other."""
+    """The views of these records, in order.
+
+    A record that this release cannot read says so and hides no other.
+    """
     return [_record(row, payloads) for row in rows]
 
 

@@ -1,4 +1,5 @@
-"""Framed Avro payloads as plain JSON for people, within a budget, so that one answer has a bound whatever sagas carry.
+"""Framed Avro payloads as plain JSON for people, within a budget, so that one answer has a bound
+whatever sagas carry.
 
 One sentence stands in for a payload that is too large or whose schema is not known.
 """

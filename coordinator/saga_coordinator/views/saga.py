@@ -1,8 +1,9 @@
-"""The view of one saga: its steps and attempts, what it waits for and what will move it, and the way out of each attention.
+"""The view of one saga: its steps and attempts, what it waits for and what will move it, and the
+way out of each attention.
 
-`saga show` reads it, often at 3 a.m. So it answers even when the definition or the state of the saga
-cannot be read. Everything is bounded: for each direction of a step it shows the first five attempts
-and the last, and of a very long journal the beginning and the end.
+`saga show` reads it, often at 3 a.m. So it answers even when the definition or the state of the
+saga cannot be read. Everything is bounded: for each direction of a step it shows the first five
+attempts and the last, and of a very long journal the beginning and the end.
 """
 
 from __future__ import annotations
@@ -250,7 +251,7 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
     )
 
 
-# --- steps ---------------------------------------------------------------------------------------------------------------
+# --- steps ----------------------------------------------------------------------------------------
 
 
 def _steps(sources: _Sources, payloads: Payloads) -> tuple[StepView, ...]:
@@ -304,7 +305,7 @@ def _exceptions(sources: _Sources) -> Iterable[ExceptionView]:
             )
 
 
-# --- waiting and attention -------------------------------------------------------------------------------------------------
+# --- waiting and attention ------------------------------------------------------------------------
 
 
 def _waiting(sources: _Sources) -> list[Waiting]:

@@ -1,4 +1,5 @@
-"""The history of each step, read from the journal: attempts of each direction, replies, and what was waived."""
+"""The history of each step, read from the journal: attempts of each direction, replies, and what
+was waived."""
 
 from __future__ import annotations
 
@@ -126,7 +127,10 @@ class StepHistory:
 
 
 async def read_journal(store: Store, row: SagaRow) -> Journal:
-    """Read the beginning, up to a bound of records and bytes, and the last records. A step that is asked for ever fills no memory."""
+    """Read the beginning, up to a bound of records and bytes, and the last records.
+
+    A step that is asked for ever fills no memory.
+    """
     rows: list[JournalRow] = []
     size = after = 0
     while len(rows) < _HEAD_RECORDS and size < _HEAD_BYTES:

@@ -166,5 +166,6 @@ def _command(found: dict[str, Any] | None) -> ReceivedCommand | None:
 
 
 def decision_order(headers: CommandHeaders) -> tuple[int, int, int]:
-    """Orders the commands of a step as the coordinator decided them, in whatever order they come."""
+    """Orders the commands of a step as the coordinator decided them, in whatever order they
+    come."""
     return headers.incarnation, headers.version, headers.attempt

@@ -1,1 +1,2 @@
-"""The service's own database: sessions, the barrier's transactions, the guarded `db` of a handler."""
+"""The service's own database: sessions, the barrier's transactions, the guarded `db` of a
+handler."""

@@ -268,6 +268,7 @@ async def asyncpg_intact(connection: Any, xid: str, savepoint: str | None = None
         with contextlib.suppress(Exception):
             await connection.execute(f"ROLLBACK TO {savepoint}")
             return bool(await connection.fetchval(f"SELECT {XID}::text") == xid)
-    # An error ended it, or the one a handler began in its place: only the server's log of commits can tell.
+    # An error ended it, or the one a handler began in its place: only the server's log of commits
+    # can tell.
     await connection.execute("ROLLBACK")
     return bool(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid) == "aborted")

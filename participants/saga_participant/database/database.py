@@ -164,7 +164,8 @@ class Database:
             await pooled.connection.close()
 
     def _kept(self, pooled: _PooledConnection, transaction: Transaction) -> bool:
-        """Keep the connection for the next transaction, past SQLAlchemy's pool, where that can be."""
+        """Keep the connection for the next transaction, past SQLAlchemy's pool, where that can
+        be."""
         keep = self._own and transaction.reusable and pooled.pool is self.engine.pool and len(self._idle) < self.workers
         if keep:
             self._idle.append(pooled)

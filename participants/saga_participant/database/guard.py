@@ -167,7 +167,8 @@ class Guard:
     def _is_kits(self) -> bool:
         return not self.lent and RUNNING.get() is self._kit
 
-    # SQLAlchemy's events: they see what goes past `db` too, through a session, a synchronous connection or a transaction object.
+    # SQLAlchemy's events: they see what goes past `db` too, through a session, a synchronous
+    # connection or a transaction object.
 
     def watch(self, connection: AsyncConnection) -> None:
         """From now on SQLAlchemy asks for what is done on this connection."""

@@ -32,7 +32,8 @@ def accepted_before_call(base: Entry, facts: barrier.CommandFacts, command: Rece
 
 
 def accepted_by_handler(base: Entry, row: Row, result: HandlerResult, action: ReceivedCommand, now_us: int) -> Entry:
-    """The row when the handler answers later, now or again: the lease starts, `progress_seq` rises."""
+    """The row when the handler answers later, now or again: the lease starts, `progress_seq`
+    rises."""
     progress = result.progress or InProgress()
     known = base.pending
     return replace(

@@ -58,7 +58,8 @@ async def end(tx: BarrierTransaction, entry: Entry, result: HandlerResult) -> En
 
 
 async def _compensate(tx: BarrierTransaction, entry: Entry, undo: ReceivedCommand) -> Entry:
-    """Serve the compensation that waited: here where that can be, else in a transaction of its own."""
+    """Serve the compensation that waited: here where that can be, else in a transaction of its
+    own."""
     facts = CommandFacts(kind=Kind.COMPENSATION, run=undo.headers.run, incarnation=entry.row.incarnation)
     verdict = barrier.decide(entry.row, facts)
     if verdict.task is Task.ANSWER:

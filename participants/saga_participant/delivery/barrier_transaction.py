@@ -98,7 +98,8 @@ class BarrierTransaction:
         return TransactionResult(commit=True, answers=tuple(self.answers), follow_up=self.follow_up)
 
     def answered(self) -> bool:
-        """Whether the command itself was answered: it was the compensation that waited for the end."""
+        """Whether the command itself was answered: it was the compensation that waited for the
+        end."""
         own = self.command.headers.message_id
         return any(answer.to.message_id == own for answer in self.answers)
 

@@ -1,4 +1,5 @@
-"""Resuming accepted work whose lease is over: the action's own command goes to its handler again."""
+"""Resuming accepted work whose lease is over: the action's own command goes to its handler
+again."""
 
 from __future__ import annotations
 

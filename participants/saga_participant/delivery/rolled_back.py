@@ -50,7 +50,8 @@ def refused(tx: BarrierTransaction, error: BaseException, *, external: bool) -> 
     log_of(tx.command.headers).warning("rolled back: %s", one_line(error))
     content = failure(code_of(error), "the database refused the transaction")
     if tx.last_run is Task.WITHDRAW or (tx.newer_incarnation and tx.last_run is not None):
-        # work that could not be withdrawn stays accepted; the row has to learn of this command, though nothing else comes of it
+        # work that could not be withdrawn stays accepted; the row has to learn of this command,
+        # though nothing else comes of it
         raise Replay(tx.last_run, HandlerResult(ending=Ending.FAILED, content=content)) from error
     return only_answer(tx.command, Outcome.FAILED, content)
 

@@ -50,7 +50,9 @@ class Decorators(ABC):
         Example:
             ```python
             @payment.action(fenceable=True)
-            async def charge(command: ChargeCard, db: AsyncConnection, step: Step) -> CardCharged | InProgress: ...
+            async def charge(
+                command: ChargeCard, db: AsyncConnection, step: Step
+            ) -> CardCharged | InProgress: ...
             ```
         """
         return self._register(function, Role.ACTION, external=external, fenceable=fenceable)
@@ -80,7 +82,9 @@ class Decorators(ABC):
         Example:
             ```python
             @payment.compensation
-            async def refund(command: RefundCard, charged: CardCharged, db: AsyncConnection) -> None: ...
+            async def refund(
+                command: RefundCard, charged: CardCharged, db: AsyncConnection
+            ) -> None: ...
             ```
         """
         return self._register(function, Role.COMPENSATION, external=external, fenceable=False)
@@ -105,7 +109,7 @@ class Decorators(ABC):
         Example:
             ```python
             @payment.withdrawn
-            async def not_asked_for_any_more(command: ChargeCard, db: AsyncConnection, step: Step) -> None: ...
+            async def called_off(command: ChargeCard, db: AsyncConnection, step: Step) -> None: ...
             ```
         """
         return self._add(function, Role.WITHDRAWN, external=False, fenceable=False)

@@ -126,7 +126,8 @@ class Tracing:
 
     @contextlib.contextmanager
     def _recorded(self, parent: Context, headers: CommandHeaders, record: Record) -> Iterator[Processing]:
-        # The parent becomes current first: a span that is given its parent takes nothing else of that context along, no baggage.
+        # The parent becomes current first: a span that is given its parent takes nothing else of
+        # that context along, no baggage.
         with (
             _passed_on(parent),
             self._tracer.start_as_current_span(

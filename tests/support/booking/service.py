@@ -1,7 +1,9 @@
-"""A real participant whose commands say what its handlers do: `saga participant run support.booking.service:booking`.
+"""A real participant whose commands say what its handlers do: `saga participant run
+support.booking.service:booking`.
 
-Each effect is a row of `effect_ledger`, written by the handler itself and without any unique constraint. Work that is accepted is
-answered when the test puts a row into `decision`: the service polls for it and answers through `booking.answering`.
+Each effect is a row of `effect_ledger`, written by the handler itself and without any unique
+constraint. Work that is accepted is answered when the test puts a row into `decision`: the service
+polls for it and answers through `booking.answering`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The barrier's table of docs/ARCHITECTURE.md as data: the unit tests and the contract suite walk the same cells."""
+"""The barrier's table of docs/ARCHITECTURE.md as data: the unit tests and the contract suite walk
+the same cells."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ ACCEPTED, DONE, REJECTED, FENCED, UNDONE = RowState
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell of the table in docs/ARCHITECTURE.md: what is answered (or done), and what the row becomes."""
+    """One cell of the table in docs/ARCHITECTURE.md: what is answered (or done), and what the row
+    becomes."""
 
     row: RowState | None
     when: str
-    """How the command's run stands to the row's: `<`, `=`, `>`; for an absent row `fresh` or `expired`."""
+    """How the command's run stands to the row's: `<`, `=`, `>`; for an absent row `fresh` or
+    `expired`."""
     kind: Kind
     says: str
     """An outcome, or `run it`, `undo it`, `resume it`."""

@@ -1,4 +1,5 @@
-"""A small participant of the tests' own: one effect that can be counted, and handlers that do as they are told."""
+"""A small participant of the tests' own: one effect that can be counted, and handlers that do as
+they are told."""
 
 from __future__ import annotations
 

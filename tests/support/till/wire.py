@@ -1,4 +1,5 @@
-"""A coordinator of the tests' own: sends commands to a participant over the in-memory broker and reads its replies."""
+"""A coordinator of the tests' own: sends commands to a participant over the in-memory broker and
+reads its replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A coordinator of canned answers on a real loopback port: what the commands send, and what they make of an answer."""
+"""A coordinator of canned answers on a real loopback port: what the commands send, and what they
+make of an answer."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ class Asked:
 
 @dataclass(slots=True)
 class FakeCoordinator(LoopbackServer):
-    """`answers[method, path]` is (status, body) or a list of them, used up one by one; no saga has a key, and anything else is a 404
-    problem."""
+    """`answers[method, path]` is (status, body) or a list of them, used up one by one; no saga has
+    a key, and anything else is a 404 problem."""
 
     answers: dict[tuple[str, str], Any] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)

@@ -1,4 +1,5 @@
-"""Containers without an engine: what they would start, that it is of loopback only, and that one that never answers is ended."""
+"""Containers without an engine: what they would start, that it is of loopback only, and that one
+that never answers is ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`saga db copy`: what it says, and what it refuses with exit 78. What it copies is tests/integration/test_store_moves.py."""
+"""`saga db copy`: what it says, and what it refuses with exit 78.
+
+What it copies is tests/integration/test_store_moves.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A given Jaeger is one address for three: what it may say, and one line for what it may not or where nothing answers."""
+"""A given Jaeger is one address for three: what it may say, and one line for what it may not or
+where nothing answers."""
 
 from __future__ import annotations
 

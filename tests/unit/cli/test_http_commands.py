@@ -99,7 +99,7 @@ def page(*items: dict[str, Any], following: Any = None) -> dict[str, Any]:
     return {"items": list(items), "next": following}
 
 
-# --- start -----------------------------------------------------------------------------------------------------------------
+# --- start ----------------------------------------------------------------------------------------
 
 
 def test_a_start_sends_input_and_request_id_and_prints_the_id(saga: Any, coordinator: Any) -> None:
@@ -174,7 +174,7 @@ def test_the_seconds_of_a_wait_may_be_left_out(typed: list[str], meant: list[str
     assert wait_with_seconds(typed) == meant
 
 
-# --- refusals ----------------------------------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_an_act_that_is_refused_ends_5(saga: Any, coordinator: Any, act: tuple[s
     assert saga(*act, "--reason", "why").code == 5
 
 
-# --- list, show --------------------------------------------------------------------------------------------------------------
+# --- list, show -----------------------------------------------------------------------------------
 
 
 def test_a_list_asks_for_what_was_meant_and_reads_all_pages(saga: Any, coordinator: Any) -> None:
@@ -449,7 +449,7 @@ def test_the_journal_is_shown_record_by_record(saga: Any, coordinator: Any) -> N
     assert coordinator.asked[-1].query["after"] == "1"
 
 
-# --- operators ---------------------------------------------------------------------------------------------------------------
+# --- operators ------------------------------------------------------------------------------------
 
 
 def test_acts_carry_why_and_who(saga: Any, coordinator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -513,7 +513,7 @@ def test_a_cancel_that_came_too_late_is_not_why_a_saga_completed(saga: Any, coor
     assert saga("show", ID).out.splitlines()[0] == said
 
 
-# --- definitions, schemas, dead letters --------------------------------------------------------------------------------------
+# --- definitions, schemas, dead letters -----------------------------------------------------------
 
 
 def test_registering_sends_the_canonical_document_and_the_records_it_reaches(saga: Any, coordinator: Any) -> None:

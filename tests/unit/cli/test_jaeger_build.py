@@ -1,4 +1,5 @@
-"""Jaeger is built once, by a Go that is new enough, of the pinned source, whole or not at all; what it lacks is told in one line."""
+"""Jaeger is built once, by a Go that is new enough, of the pinned source, whole or not at all; what
+it lacks is told in one line."""
 
 from __future__ import annotations
 

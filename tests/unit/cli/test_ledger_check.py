@@ -1,4 +1,5 @@
-"""The demo's ledger check: green where the books agree, red for one effect too few or too many, wherever it is."""
+"""The demo's ledger check: green where the books agree, red for one effect too few or too many,
+wherever it is."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_a_schema_file_that_cannot_be_read_ends_1_and_is_named(saga: Any, tmp_pa
     assert "shop.Paid.avsc" in told.err
 
 
-# --- a definition in Python ------------------------------------------------------------------------------------------------
+# --- a definition in Python -----------------------------------------------------------------------
 
 IN_PYTHON = """
 from saga_coordinator.definitions import Saga

@@ -1,4 +1,5 @@
-"""Where participants' spans go: what is typed goes before what is set, what cannot be meant is one line, and nothing loads without."""
+"""Where participants' spans go: what is typed goes before what is set, what cannot be meant is one
+line, and nothing loads without."""
 
 from __future__ import annotations
 

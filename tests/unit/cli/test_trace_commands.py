@@ -1,4 +1,5 @@
-"""`saga trace`: the waterfall, and spans sent to a collector as the projector sends them, byte for byte."""
+"""`saga trace`: the waterfall, and spans sent to a collector as the projector sends them, byte for
+byte."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def view_of(player: Player) -> dict[str, Any]:
 
 @pytest.fixture
 def shown(saga: Any, coordinator: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What `saga trace show` prints of a saga that lived by the script, from the third line on: the second has the time of day."""
+    """What `saga trace show` prints of a saga that lived by the script, from the third line on: the
+    second has the time of day."""
     monkeypatch.setenv("COLUMNS", "80")
 
     def show(script: str, *arguments: str, **changes: Any) -> list[str]:
@@ -185,7 +187,7 @@ def test_an_unknown_saga_ends_4(saga: Any, coordinator: Any, command: str) -> No
     assert told.err.startswith("saga: saga_unknown")
 
 
-# --- export --------------------------------------------------------------------------------------------------------------
+# --- export ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""B18: whatever is typed, the answer is one line that says what to do, and an exit code; never a traceback."""
+"""B18: whatever is typed, the answer is one line that says what to do, and an exit code; never a
+traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The demo's services: what they do to their tables, their ledger, and what faults to order make of it."""
+"""The demo's services: what they do to their tables, their ledger, and what faults to order make of
+it."""
 
 from __future__ import annotations
 

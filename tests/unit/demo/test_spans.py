@@ -1,4 +1,5 @@
-"""The spans of the demo's business functions: one a write, named as OpenTelemetry names database calls, and no value in them."""
+"""The spans of the demo's business functions: one a write, named as OpenTelemetry names database
+calls, and no value in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""At a start: which errors of a database driver pass by themselves, and which are a matter of settings."""
+"""At a start: which errors of a database driver pass by themselves, and which are a matter of
+settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Which `SAGA_…` variables there are, what an unknown one is told, and what Kubernetes adds of its own."""
+"""Which `SAGA_…` variables there are, what an unknown one is told, and what Kubernetes adds of its
+own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Every line of a process of ours is one line of our format, whoever says it, and none quotes what an exception says."""
+"""Every line of a process of ours is one line of our format, whoever says it, and none quotes what
+an exception says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A start waits for what is not up yet, says so, and for nothing that is configured wrongly; driven by hand."""
+"""A start waits for what is not up yet, says so, and for nothing that is configured wrongly; driven
+by hand."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ class Refusing:
 async def test_what_is_refused_for_its_topic_is_not_sent_again_one_by_one(
     error: KafkaError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each would need a producer of its own, and whatever else this process sends would wait for that."""
+    """Each would need a producer of its own, and whatever else this process sends would wait for
+    that."""
 
     async def another(*_: object) -> KafkaProducer:
         raise AssertionError("a producer was made")

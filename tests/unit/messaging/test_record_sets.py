@@ -1,4 +1,5 @@
-"""Sets of batches, good and bad: what can be read is kept as it was, what cannot is told of, and aiokafka reads what comes out."""
+"""Sets of batches, good and bad: what can be read is kept as it was, what cannot is told of, and
+aiokafka reads what comes out."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ Told = list[tuple[int, bytes | None] | tuple[int, int, str]]
 
 
 def read(raw: bytes, *, position: int = 0, end: int = 1_000) -> tuple[Told, int]:
-    """What aiokafka makes of the set: (offset, value), or (first, last offset, reason) of what could not be read; and the next offset."""
+    """What aiokafka makes of the set: (offset, value), or (first, last offset, reason) of what
+    could not be read; and the next offset."""
     whole, broken = mended(raw, source=SOURCE, position=position, end=end)
     records = MemoryRecords(whole)
     if not records.has_next():

@@ -1,4 +1,5 @@
-"""A participant inside FastAPI or Starlette: health, metrics, settings and logs as when it runs alone."""
+"""A participant inside FastAPI or Starlette: health, metrics, settings and logs as when it runs
+alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a handler says besides its reply is checked where it is made: the author sees it, and a definite no stays one."""
+"""What a handler says besides its reply is checked where it is made: the author sees it, and a
+definite no stays one."""
 
 from __future__ import annotations
 

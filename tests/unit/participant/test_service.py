@@ -1,4 +1,5 @@
-"""A participant at work on the in-memory broker: what goes in, what comes out, and what each failure on the way makes of it."""
+"""A participant at work on the in-memory broker: what goes in, what comes out, and what each
+failure on the way makes of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""deploy/ without an engine: what compose.yaml and the Dockerfile name exists, and their addresses fit together."""
+"""deploy/ without an engine: what compose.yaml and the Dockerfile name exists, and their addresses
+fit together."""
 
 from __future__ import annotations
 

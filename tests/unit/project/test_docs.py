@@ -1,4 +1,5 @@
-"""The docs are held to the code: generated blocks, Python and YAML blocks, commands, settings, metrics, links, words."""
+"""The docs are held to the code: generated blocks, Python and YAML blocks, commands, settings,
+metrics, links, words."""
 
 from __future__ import annotations
 
@@ -65,7 +66,7 @@ def pages_with(language: str) -> list[str]:
     return [name for name, path in zip(NAMES, PAGES, strict=True) if blocks(path, language) and name not in TYPED_AS_A_WHOLE]
 
 
-# --- what comes from the code -----------------------------------------------------------------------------------------
+# --- what comes from the code ---------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -216,11 +217,12 @@ def test_every_file_the_architecture_page_names_exists() -> None:
     assert sorted(name for name in named if not any((package / name).exists() for package in packages)) == []
 
 
-# --- code -----------------------------------------------------------------------------------------------------------------
+# --- code -----------------------------------------------------------------------------------------
 
 
 def run_page(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """All Python blocks of a page as one module, in a folder with the schemas of the demo and of the example."""
+    """All Python blocks of a page as one module, in a folder with the schemas of the demo and of
+    the example."""
     shutil.copytree(LOYALTY, folder / "schemas")
     shutil.copytree(SHOP, folder / "schemas", dirs_exist_ok=True)
     monkeypatch.chdir(folder)
@@ -289,7 +291,7 @@ def test_example_definitions_have_no_findings(path: Path) -> None:
     assert [str(finding) for finding in lint(path.read_bytes(), path.name, catalog).findings] == []
 
 
-# --- commands -------------------------------------------------------------------------------------------------------------
+# --- commands -------------------------------------------------------------------------------------
 
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:
@@ -335,7 +337,7 @@ def test_make_targets_in_the_docs_exist() -> None:
     assert {"demo", "test"} <= named <= targets
 
 
-# --- links and words --------------------------------------------------------------------------------------------------------
+# --- links and words ------------------------------------------------------------------------------
 
 
 def anchors(text: str) -> set[str]:

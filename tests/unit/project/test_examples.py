@@ -47,7 +47,8 @@ def test_the_example_answers_with_the_record_the_definition_reads() -> None:
 
 @pytest.mark.parametrize(("email", "end"), [(None, "COMPENSATED"), ("ada@example.org", "COMPLETED")])
 async def test_the_whole_example_runs(tmp_path: Path, email: str | None, end: str) -> None:
-    """A coordinator and both participants, with a Kafka in memory: without an address the points are taken back."""
+    """A coordinator and both participants, with a Kafka in memory: without an address the points
+    are taken back."""
     broker = MemoryBroker()
     url = f"sqlite+aiosqlite:///{tmp_path / 'coordinator.db'}"
     databases = {each: f"sqlite+aiosqlite:///{tmp_path / each.name}.db" for each in (loyalty, vouchers)}

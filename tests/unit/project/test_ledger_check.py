@@ -1,4 +1,5 @@
-"""The check that the runs under kills rely on goes red for one effect lost, doubled, left behind or of nobody's."""
+"""The check that the runs under kills rely on goes red for one effect lost, doubled, left behind or
+of nobody's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""docs/metrics.md and the alert rules say what there is: every metric, every event, nothing else."""
+"""docs/metrics.md and the alert rules say what there is: every metric, every event, nothing
+else."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def samples(metric: Metric) -> dict[str, set[str]]:
 SAMPLES = {name: labels for metric in ALL for name, labels in samples(metric).items()}
 
 
-# --- metrics -----------------------------------------------------------------------------------------------------------------
+# --- metrics --------------------------------------------------------------------------------------
 
 
 def test_every_metric_has_its_row() -> None:
@@ -53,7 +54,7 @@ def test_a_metric_that_is_named_exists(page: str) -> None:
     assert sorted(named - known - others) == []
 
 
-# --- alerts ------------------------------------------------------------------------------------------------------------------
+# --- alerts ---------------------------------------------------------------------------------------
 
 
 def selectors(node: Any) -> list[Any]:
@@ -93,7 +94,7 @@ def test_no_alert_is_there_twice() -> None:
     assert sorted(set(names)) == sorted(names)
 
 
-# --- log events --------------------------------------------------------------------------------------------------------------
+# --- log events -----------------------------------------------------------------------------------
 
 
 def events_on_the_page() -> set[tuple[str, str]]:

@@ -1,4 +1,5 @@
-"""The project's own promises: what a source root may hold, what the wheel carries, what a participant must install."""
+"""The project's own promises: what a source root may hold, what the wheel carries, what a
+participant must install."""
 
 from __future__ import annotations
 
@@ -100,7 +101,7 @@ def test_no_property_is_judged_by_the_clock() -> None:
     assert settings().deadline is None
 
 
-# --- make env -------------------------------------------------------------------------------------------------------------
+# --- make env -------------------------------------------------------------------------------------
 
 FAKE = """#!/bin/sh
 case "$*" in
@@ -155,7 +156,7 @@ def test_make_env_says_what_it_looked_for(tmp_path: Path) -> None:
     assert "looked for python3.14, python3.13, python3.12, python3.11, python3; PYTHON=... names another" in done.stderr
 
 
-# --- versions of Python ---------------------------------------------------------------------------------------------------
+# --- versions of Python ---------------------------------------------------------------------------
 
 CLASSIFIED = re.findall(r"Python :: (3\.\d+)", "\n".join(PYPROJECT["project"]["classifiers"]))
 """Those that the tests have run on."""
@@ -189,7 +190,7 @@ def test_the_image_has_a_python_that_the_tests_run_on() -> None:
     assert set(images) <= set(CLASSIFIED)
 
 
-# --- the code host ----------------------------------------------------------------------------------------------------------
+# --- the code host --------------------------------------------------------------------------------
 
 
 def test_actions_are_pinned_to_a_commit() -> None:
@@ -216,7 +217,7 @@ def test_a_commit_is_held_to_what_make_lint_and_make_types_run() -> None:
     assert {hook["entry"].replace(" --force-exclude", "") for hook in hooks if hook["id"] != "whitespace"} == run
 
 
-# --- the docs site ----------------------------------------------------------------------------------------------------------
+# --- the docs site --------------------------------------------------------------------------------
 
 
 class Tagged(yaml.SafeLoader):

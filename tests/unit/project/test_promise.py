@@ -1,4 +1,5 @@
-"""The page of promises defines every number that code, tests and docs mention, and names files that exist."""
+"""The page of promises defines every number that code, tests and docs mention, and names files that
+exist."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The public API as the type checker of a user sees it: mypy --strict, without our configuration and our plugin.
+"""The public API as the type checker of a user sees it: mypy --strict, without our configuration
+and our plugin.
 
-`tests/user_code` holds a user's modules. A line there that has to be refused says by which rule (`# type: ignore[rule]`); strict mypy
-reports such a comment when it has nothing to ignore any more. The Python of the pages and of the example passes as it stands.
+`tests/user_code` holds a user's modules. A line there that has to be refused says by which rule (`#
+type: ignore[rule]`); strict mypy reports such a comment when it has nothing to ignore any more. The
+Python of the pages and of the example passes as it stands.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ _FINDING = re.compile(r"(?P<file>[^:]+):(?P<said>\d+: .+)")
 
 
 def modules_of(page: Path) -> dict[str, str]:
-    """Each block that is a file of its own, and all others as one module; a line of code keeps its number on the page."""
+    """Each block that is a file of its own, and all others as one module; a line of code keeps its
+    number on the page."""
     python = [block for block in blocks_of(page.read_text()) if block.language == "python"]
     together = [block for block in python if block.file is None]
     found = {f"{_stem(page)}_{block.file}": _in_place([block]) for block in python if block.file is not None}

@@ -1,4 +1,5 @@
-"""The recorded messages of docs/wire.md: they are what the code produces, and a reader that has only the page can decode them."""
+"""The recorded messages of docs/wire.md: they are what the code produces, and a reader that has
+only the page can decode them."""
 
 from __future__ import annotations
 

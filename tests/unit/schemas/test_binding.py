@@ -1,4 +1,5 @@
-"""A user's pydantic model against its Avro record: every disagreement is a line, agreement converts both ways exactly."""
+"""A user's pydantic model against its Avro record: every disagreement is a line, agreement converts
+both ways exactly."""
 
 from __future__ import annotations
 

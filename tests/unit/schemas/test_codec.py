@@ -1,4 +1,5 @@
-"""Bytes: good ones round-trip exactly; for hostile ones (B6, B7) there is a value that is truly theirs or a BadMessage, nothing else."""
+"""Bytes: good ones round-trip exactly; for hostile ones (B6, B7) there is a value that is truly
+theirs or a BadMessage, nothing else."""
 
 from __future__ import annotations
 

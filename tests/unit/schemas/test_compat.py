@@ -1,4 +1,5 @@
-"""FULL_TRANSITIVE: what may be deployed while sagas are open, by the avro package's verdict and our rule about logical types."""
+"""FULL_TRANSITIVE: what may be deployed while sagas are open, by the avro package's verdict and our
+rule about logical types."""
 
 from __future__ import annotations
 

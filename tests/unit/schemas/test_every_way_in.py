@@ -1,4 +1,5 @@
-"""One rule for a value on all its ways in: HTTP, a definition's literal, an expression, a reply, and Avro from Kafka.
+"""One rule for a value on all its ways in: HTTP, a definition's literal, an expression, a reply,
+and Avro from Kafka.
 
 docs/values.md is the table of these rules.
 """

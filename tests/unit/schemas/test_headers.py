@@ -1,4 +1,5 @@
-"""The envelope: what is written reads back; what is missing, doubled, binary or out of range is one named refusal (B9)."""
+"""The envelope: what is written reads back; what is missing, doubled, binary or out of range is one
+named refusal (B9)."""
 
 from __future__ import annotations
 

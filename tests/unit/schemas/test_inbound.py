@@ -1,4 +1,5 @@
-"""The one road in, both stages: good records come through with what the engine and the barrier need, bad ones stop by name."""
+"""The one road in, both stages: good records come through with what the engine and the barrier
+need, bad ones stop by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Plain JSON: what people write becomes exact Avro, and what does not fit is refused with a path and a type, never echoed (B2, B3)."""
+"""Plain JSON: what people write becomes exact Avro, and what does not fit is refused with a path
+and a type, never echoed (B2, B3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`@record` is `@dataclass(frozen=True, slots=True, kw_only=True)` in everything but the cost of making one."""
+"""`@record` is `@dataclass(frozen=True, slots=True, kw_only=True)` in everything but the cost of
+making one."""
 
 from __future__ import annotations
 

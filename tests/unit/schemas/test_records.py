@@ -1,4 +1,5 @@
-"""Our own records: cut to their bounds when built, refused beyond them when read, always in one spelling."""
+"""Our own records: cut to their bounds when built, refused beyond them when read, always in one
+spelling."""
 
 from __future__ import annotations
 

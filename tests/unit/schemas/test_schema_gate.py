@@ -1,4 +1,5 @@
-"""Schemas: ids that never move, and what the gate refuses (B8, and the bombs of B7 where they are made)."""
+"""Schemas: ids that never move, and what the gate refuses (B8, and the bombs of B7 where they are
+made)."""
 
 from __future__ import annotations
 

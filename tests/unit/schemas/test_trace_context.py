@@ -1,4 +1,5 @@
-"""W3C trace context: what is read, what is not, and that reading what was written gives the same."""
+"""W3C trace context: what is read, what is not, and that reading what was written gives the
+same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A time with a zone where none belongs, or without one where it is needed, is refused: fastavro would take the host's, or drop it."""
+"""A time with a zone where none belongs, or without one where it is needed, is refused: fastavro
+would take the host's, or drop it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The first schema. A released revision never changes: what comes later is a revision of its own."""
+"""The first schema.
+
+A released revision never changes: what comes later is a revision of its own.
+"""
 
 from typing import Any
 

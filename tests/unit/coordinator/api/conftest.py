@@ -126,7 +126,8 @@ def coordinator() -> ScriptedCoordinator:
 
 @pytest.fixture
 async def http(coordinator: ScriptedCoordinator) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that sees an unexpected exception as an exception, unless the application answered it."""
+    """A client that sees an unexpected exception as an exception, unless the application answered
+    it."""
     transport = httpx.ASGITransport(create_app(coordinator))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as client:
         yield client

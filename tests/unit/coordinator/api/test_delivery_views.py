@@ -1,4 +1,5 @@
-"""A command that has not left, and a Kafka that is away, are no participant that does not answer."""
+"""A command that has not left, and a Kafka that is away, are no participant that does not
+answer."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ async def test_an_act_without_a_proper_reason_is_refused(
     assert coordinator.acts == []
 
 
-# --- bodies --------------------------------------------------------------------------------------------------------------
+# --- bodies ---------------------------------------------------------------------------------------
 
 
 async def test_a_body_that_is_no_json_is_refused(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
@@ -290,7 +290,8 @@ async def test_a_body_that_says_it_is_too_large_is_not_read(http: httpx.AsyncCli
 
 
 async def test_a_chunked_body_is_cut_off_at_the_limit(coordinator: ScriptedCoordinator) -> None:
-    """Over the bare protocol, to see how far it is read: one chunk over the limit and no further."""
+    """Over the bare protocol, to see how far it is read: one chunk over the limit and no
+    further."""
     read = 0
     sent: list[dict[str, Any]] = []
 
@@ -319,7 +320,7 @@ async def test_a_body_at_the_limit_is_read(http: httpx.AsyncClient) -> None:
     assert (await http.post("/v1/sagas", content=body, headers=JSON)).status_code == 201
 
 
-# --- other sites, readiness ------------------------------------------------------------------------------------------------
+# --- other sites, readiness -----------------------------------------------------------------------
 
 
 async def test_a_page_of_another_site_may_not_act(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:

@@ -1,4 +1,5 @@
-"""`GET /v1/sagas/{id}/trace`: the very spans that are exported, from the journal alone; and where a saga's view links to."""
+"""`GET /v1/sagas/{id}/trace`: the very spans that are exported, from the journal alone; and where a
+saga's view links to."""
 
 from __future__ import annotations
 
@@ -30,7 +31,10 @@ LINK = f"http://127.0.0.1:16686/trace/{TRACE}"
 
 
 class Kept:
-    """A store that holds one saga: what the route asks of it. What happens to the saga is told to `stored`."""
+    """A store that holds one saga: what the route asks of it.
+
+    What happens to the saga is told to `stored`.
+    """
 
     def __init__(self, stored: Stored) -> None:
         self.stored = stored
@@ -148,7 +152,7 @@ async def test_without_its_definition_a_saga_has_no_spans(http: httpx.AsyncClien
     assert (answer.status_code, answer.json()["code"]) == (503, "definition_missing")
 
 
-# --- the link ------------------------------------------------------------------------------------------------------------
+# --- the link -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sampled", [True, False])

@@ -1,4 +1,5 @@
-"""The view of one saga: bounded whatever happened, and there even when definition or state cannot be read."""
+"""The view of one saga: bounded whatever happened, and there even when definition or state cannot
+be read."""
 
 from __future__ import annotations
 

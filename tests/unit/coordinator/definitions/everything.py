@@ -94,7 +94,8 @@ SAGA = {"id": "s-1", "key": "k-1", "tenant": "default", "definition": "trip", "v
 
 
 def scope(value: dict[str, Any], *, skipped: bool = False) -> dict[str, Any]:
-    """What an expression runs over: `steps.car` may be skipped, `steps.two-part` is always there."""
+    """What an expression runs over: `steps.car` may be skipped, `steps.two-part` is always
+    there."""
     return {"input": value, "steps": {"two-part": value} if skipped else {"two-part": value, "car": value}, "saga": SAGA}
 
 

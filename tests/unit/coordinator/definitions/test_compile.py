@@ -1,4 +1,5 @@
-"""What the engine gets: orders whose bytes follow from the context, conditions, the right steps in the right order."""
+"""What the engine gets: orders whose bytes follow from the context, conditions, the right steps in
+the right order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What lint says of expressions, held against what running them does: nothing said of what runs, and what it calls failing fails."""
+"""What lint says of expressions, held against what running them does: nothing said of what runs,
+and what it calls failing fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The same data gives the same result on every host: no time zone, no chance, no bytes where characters are meant."""
+"""The same data gives the same result on every host: no time zone, no chance, no bytes where
+characters are meant."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def value(text: str, **given: Any) -> Any:
 
 
 async def test_every_expression_gives_the_same_under_every_time_zone_and_in_every_process() -> None:
-    """In the hours of a clock change too: the values hold 2026-03-29 02:30, which Paris does not have."""
+    """In the hours of a clock change too: the values hold 2026-03-29 02:30, which Paris does not
+    have."""
 
     async def told(zone: str) -> bytes:
         process = await asyncio.create_subprocess_exec(

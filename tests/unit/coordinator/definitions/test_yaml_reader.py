@@ -1,4 +1,5 @@
-"""The YAML reader: plain data with true positions, and for anything else findings, never an exception."""
+"""The YAML reader: plain data with true positions, and for anything else findings, never an
+exception."""
 
 from __future__ import annotations
 

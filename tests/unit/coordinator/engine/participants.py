@@ -1,7 +1,9 @@
-"""The world beyond the coordinator: participants by the barrier table, each with the truth about its effects.
+"""The world beyond the coordinator: participants by the barrier table, each with the truth about
+its effects.
 
-A model of its own, written after the design's table and its exhaustive model, not after the kit. It checks what must hold at the
-participant whatever the coordinator does: an effect at most once per run, undone at most once, never after its fence (S2, S3, S4).
+A model of its own, written after the design's table and its exhaustive model, not after the kit. It
+checks what must hold at the participant whatever the coordinator does: an effect at most once per
+run, undone at most once, never after its fence (S2, S3, S4).
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class Answer:
     row_run: int | None = None
     sequence: int | None = None
     kind: Kind | None = None
-    """Set when it answers another command than the one at hand: accepted work that ended in an undo."""
+    """Set when it answers another command than the one at hand: accepted work that ended in an
+    undo."""
 
 
 @dataclass
@@ -155,7 +158,8 @@ class Participant:
         return Answer(Outcome.FENCED)
 
     def work_ends(self, will: Will) -> Answer | None:
-        """Accepted work is over: a transaction of its own, with compare-and-set on the row's state and run."""
+        """Accepted work is over: a transaction of its own, with compare-and-set on the row's state
+        and run."""
         if self.row is not Row.ACCEPTED or not self.working:
             return None
         self.working = False

@@ -68,7 +68,8 @@ class Place:
     state: StepState
     without_undo: bool
     unsure_of_pivot: bool
-    """Recovered, and its pivot was never asked as far as it knows: going back asks the pivot first (row 11)."""
+    """Recovered, and its pivot was never asked as far as it knows: going back asks the pivot first
+    (row 11)."""
 
     @property
     def from_resolving(self) -> bool:

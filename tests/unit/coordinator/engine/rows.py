@@ -1,4 +1,5 @@
-"""The rows of the transition table, each with a case: `(number, story, shape, given, when, then)`."""
+"""The rows of the transition table, each with a case: `(number, story, shape, given, when,
+then)`."""
 
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
-"""Sagas to play with: definitions built in a line, and a player that tells the engine what happens, in words.
+"""Sagas to play with: definitions built in a line, and a player that tells the engine what happens,
+in words.
 
-A script is what happens, one word each: `a:SUCCEEDED` is the answer to the last command of step a, `a:action:SUCCEEDED` to its last
-command of that kind, `newer:a` is row 15b's answer, `wait:30` moves the clock by seconds and lets the timer fire, `down:30` moves it
-while nobody lives, `cancel`, `retry:a`,
-`waive:a`, `waive!:a` are the operator's, `recover` is a restore from a backup, `pause` and `resume`, `backlog` and `drained`, `hold:a`
-and `admit:a` set what the engine is told of the world. Every transition is checked for what holds always: one version on, the encoded
-facts fold to the same state, state and facts survive their encoding, and every change of a step's state is one the diagram shows.
+A script is what happens, one word each: `a:SUCCEEDED` is the answer to the last command of step a,
+`a:action:SUCCEEDED` to its last command of that kind, `newer:a` is row 15b's answer, `wait:30`
+moves the clock by seconds and lets the timer fire, `down:30` moves it while nobody lives, `cancel`,
+`retry:a`, `waive:a`, `waive!:a` are the operator's, `recover` is a restore from a backup, `pause`
+and `resume`, `backlog` and `drained`, `hold:a` and `admit:a` set what the engine is told of the
+world. Every transition is checked for what holds always: one version on, the encoded facts fold to
+the same state, state and facts survive their encoding, and every change of a step's state is one
+the diagram shows.
 """
 
 from __future__ import annotations

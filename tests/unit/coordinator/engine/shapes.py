@@ -47,7 +47,8 @@ def steps(draw: st.DrawFn, name: str, kind: object, after: list[str]) -> Step:
 
 @st.composite
 def shapes(draw: st.DrawFn) -> Definition:
-    """Compensatable steps in any DAG; perhaps a pivot after all of them; perhaps retriable steps after that."""
+    """Compensatable steps in any DAG; perhaps a pivot after all of them; perhaps retriable steps
+    after that."""
     made: list[Step] = []
     for number in range(draw(st.integers(1, 4))):
         names = [s.name for s in made]

@@ -1,8 +1,10 @@
-"""One saga in a hostile world, on a virtual clock: the real engine, modelled participants, a network that loses, doubles, delays and
-reorders, topics that are wiped, operators who act at any time, a database that is restored.
+"""One saga in a hostile world, on a virtual clock: the real engine, modelled participants, a
+network that loses, doubles, delays and reorders, topics that are wiped, operators who act at any
+time, a database that is restored.
 
-`World(shape, seed).run()` is one life of a saga: trouble first, then calm. While it lives the safety invariants are checked at every
-step; once the faults stop and the clock runs it must end, or ask for attention, within a bound. The same seed gives the same life.
+`World(shape, seed).run()` is one life of a saga: trouble first, then calm. While it lives the
+safety invariants are checked at every step; once the faults stop and the clock runs it must end, or
+ask for attention, within a bound. The same seed gives the same life.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ class World:
         self.alive_since: int | None = 0
         self.behind = _behind(shape)
 
-    # --- one life ------------------------------------------------------------------------------------------------------
+    # --- one life ---------------------------------------------------------------------------------
 
     def run(self) -> Saga:
         self.tell(Start(id=f"0190a000-0000-7000-8000-{self.seed:012x}", tenant="t", key=None, input=b"in", incarnation=1))
@@ -116,7 +118,7 @@ class World:
     def lived_since(self) -> int:
         return Env(now_us=self.now, alive_since_us=self.alive_since).lived_since_us
 
-    # --- the coordinator -----------------------------------------------------------------------------------------------
+    # --- the coordinator --------------------------------------------------------------------------
 
     def tell(self, event: Event) -> tuple[Fact, ...]:
         before, env = self.saga, self._env(event)
@@ -137,7 +139,8 @@ class World:
         return facts
 
     def _env(self, event: Event) -> Env:
-        """Truthful: a participant's replies are read up to the time of the measurement, or up to the first unread one."""
+        """Truthful: a participant's replies are read up to the time of the measurement, or up to
+        the first unread one."""
         for step in self.shape.steps:
             unread = [m.at for m in self.replies if m.step == step.name and not m.read]
             if self.calm or self.dice.random() < 0.7:
@@ -159,7 +162,7 @@ class World:
             message = InFlight(command.step, self.now, command, self.state.incarnation, self.state.version)
             self.commands.append(message)
 
-    # --- the network and the participants ------------------------------------------------------------------------------
+    # --- the network and the participants ---------------------------------------------------------
 
     def _deliver_command(self) -> None:
         if not self.commands:
@@ -237,7 +240,7 @@ class World:
             )  # fmt: skip
             self._answer(InFlight(name, self.now, command, incarnation, 0), answer)
 
-    # --- time, operators, restores -------------------------------------------------------------------------------------
+    # --- time, operators, restores ----------------------------------------------------------------
 
     def _time_passes(self) -> None:
         if self.dice.random() < 0.1:
@@ -250,7 +253,8 @@ class World:
         self._wake()
 
     def _nobody_lives(self) -> None:
-        """Nothing is looked at for a while; then a new life begins, at once or once somebody knows of it."""
+        """Nothing is looked at for a while; then a new life begins, at once or once somebody knows
+        of it."""
         self.now += self.dice.randrange(1, 100 * SECOND)
         self.alive_since = self.dice.choice([self.now, None])
 
@@ -320,10 +324,11 @@ class World:
         )
         assert self.tell(reply) == (), "S11: a forged reply changed something"
 
-    # --- the end -------------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def _calm_down(self) -> None:
-        """Faults stop: nothing is lost or doubled any more, handlers succeed, nobody holds anything."""
+        """Faults stop: nothing is lost or doubled any more, handlers succeed, nobody holds
+        anything."""
         self.calm, self.paused = True, False
         self.alive_since = self.now if self.alive_since is None else self.alive_since
         self.held.clear()
@@ -358,7 +363,8 @@ class World:
         return self.state.attention is not None or any(s.attention is not None for s in self.state.steps.values())
 
     def _operator_mends(self) -> None:
-        """With an operator who retries, then waives, all but conflicts and bad mappings end (L-a)."""
+        """With an operator who retries, then waives, all but conflicts and bad mappings end
+        (L-a)."""
         for attempt in range(6):
             if attempt == 3:
                 self._check_retries_helped()
@@ -379,7 +385,8 @@ class World:
             assert helped, f"retries do not help: {name} {state}"
 
     def _aftermath(self) -> None:
-        """A finished saga never changes again, nor do its effects (S1, S22); the journal folds to its state (S8)."""
+        """A finished saga never changes again, nor do its effects (S1, S22); the journal folds to
+        its state (S8)."""
         folded = None
         for record in self.journal:
             folded = evolve(folded, decode_facts(record))
@@ -390,7 +397,7 @@ class World:
         if self.state.phase in (Phase.COMPLETED, Phase.COMPENSATED):
             assert nets == {name: p.net for name, p in self.participants.items()}, "S22"
 
-    # --- what must hold ------------------------------------------------------------------------------------------------
+    # --- what must hold ---------------------------------------------------------------------------
 
     def _check_order(self, name: str) -> None:
         """S5."""
@@ -431,7 +438,8 @@ class World:
             assert participant.net == 1, "S6: COMMITTED without the pivot"
 
     def _check_limits(self, before: Saga | None, facts: tuple[Fact, ...], env: Env) -> None:
-        """S13, the rule of catch-up: no limit acts before its time, nor while a reply written before it is unread."""
+        """S13, the rule of catch-up: no limit acts before its time, nor while a reply written
+        before it is unread."""
         rows = {fact.row for fact in facts if isinstance(fact, PhaseChanged | StepChanged)}
         deadline = before is not None and any(
             isinstance(fact, PhaseChanged) and fact.row == "11" and fact.reason == "deadline" for fact in facts
@@ -464,7 +472,8 @@ class World:
 
 
 def _behind(shape: Definition) -> dict[str, set[str]]:
-    """Every step that comes after the key, directly or through others; by a way of its own, not the engine's."""
+    """Every step that comes after the key, directly or through others; by a way of its own, not the
+    engine's."""
     behind: dict[str, set[str]] = {step.name: set() for step in shape.steps}
     for _ in shape.steps:
         for step in shape.steps:

@@ -1,7 +1,7 @@
 """The table and the diagram in docs/ARCHITECTURE.md are those of the code, and the diagram is true.
 
-That no step ever takes a way the diagram does not show is checked at every transition of every test here (`sagas.check_arrows`);
-this file sees to it that the diagram shows no way that is never taken.
+That no step ever takes a way the diagram does not show is checked at every transition of every test
+here (`sagas.check_arrows`); this file sees to it that the diagram shows no way that is never taken.
 """
 
 from __future__ import annotations

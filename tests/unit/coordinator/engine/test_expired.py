@@ -1,4 +1,5 @@
-"""EXPIRED is as good as silence, and has a name of its own that says by how much clocks seem to differ."""
+"""EXPIRED is as good as silence, and has a name of its own that says by how much clocks seem to
+differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Large payloads: the state says where they stand, a decision asks for what it reads, and one transition moves no more than a share."""
+"""Large payloads: the state says where they stand, a decision asks for what it reads, and one
+transition moves no more than a share."""
 
 from __future__ import annotations
 

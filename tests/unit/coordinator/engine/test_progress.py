@@ -1,4 +1,5 @@
-"""Accepted work: any answer ends the silence, only news extends the heartbeat, and waiting for a person is no fault."""
+"""Accepted work: any answer ends the silence, only news extends the heartbeat, and waiting for a
+person is no fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A saga restored from a backup (row 22), a newer run at the participant (15b), and the alarm that the database went back."""
+"""A saga restored from a backup (row 22), a newer run at the participant (15b), and the alarm that
+the database went back."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The transition table, row by row, as docs/ARCHITECTURE.md words it: given this happened, when that happens, then so it is.
+"""The transition table, row by row, as docs/ARCHITECTURE.md words it: given this happened, when
+that happens, then so it is.
 
-`then` names states (`a=done`), the phase, attention (`a!conflict`), and every command the event sent (`+action:b`); `same` means that
-nothing at all changed (row 26). Words of the scripts: `sagas.py`.
+`then` names states (`a=done`), the phase, attention (`a!conflict`), and every command the event
+sent (`+action:b`); `same` means that nothing at all changed (row 26). Words of the scripts:
+`sagas.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Random sagas in a hostile world (`simulation.py`): the promise's invariants at every step, and an end for every saga.
+"""Random sagas in a hostile world (`simulation.py`): the promise's invariants at every step, and an
+end for every saga.
 
 The default profile runs in seconds; `SAGA_HYPOTHESIS=deep` looks for minutes.
 """

@@ -1,4 +1,5 @@
-"""The stored bytes of every fact and of a whole state, as format 1 has written them since the first release."""
+"""The stored bytes of every fact and of a whole state, as format 1 has written them since the first
+release."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def test_a_command_sent_again_has_the_same_bytes_and_the_next_attempt() -> None:
     assert all(c.expiry_at_us == c.at_us + 3600 * SECOND for c in sent)
 
 
-# --- lives: a limit counts only time in which somebody lived ----------------------------------------------------------------
+# --- lives: a limit counts only time in which somebody lived --------------------------------------
 
 
 def test_a_probe_of_an_earlier_life_proves_nothing() -> None:

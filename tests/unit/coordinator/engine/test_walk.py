@@ -1,8 +1,11 @@
-"""Every (state, event) pair: the row of the design acts with the stated result, or nothing changes (row 26).
+"""Every (state, event) pair: the row of the design acts with the stated result, or nothing changes
+(row 26).
 
-`RULES` is the design's text as data, read top down: the first rule that fits tells the states the step may be in afterwards, counting
-what the same transition goes on to (a compensation that is due is sent at once). A pair no rule fits must be stale. Every reachable
-pair of state and phase is walked with every answer and every act, paused or not, in a saga that was recovered once or never was.
+`RULES` is the design's text as data, read top down: the first rule that fits tells the states the
+step may be in afterwards, counting what the same transition goes on to (a compensation that is due
+is sent at once). A pair no rule fits must be stale. Every reachable pair of state and phase is
+walked with every answer and every act, paused or not, in a saga that was recovered once or never
+was.
 """
 
 from __future__ import annotations

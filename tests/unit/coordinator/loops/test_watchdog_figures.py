@@ -102,7 +102,8 @@ async def test_a_partition_that_stands_still_makes_the_instance_unready_and_show
 
 
 async def test_an_instance_stays_known_while_kafka_answers_nothing() -> None:
-    """What asks Kafka waits for as long as that takes; the name and the keys are said all the same."""
+    """What asks Kafka waits for as long as that takes; the name and the keys are said all the
+    same."""
     bench, renewed, said = Bench(), asyncio.Event(), asyncio.Event()
 
     async def for_ever() -> None:

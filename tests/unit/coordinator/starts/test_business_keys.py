@@ -1,4 +1,5 @@
-"""One rule for business keys: what may be computed, what may be given on either door, and what may be looked up are the same texts."""
+"""One rule for business keys: what may be computed, what may be given on either door, and what may
+be looked up are the same texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A connection pooler before the coordinator's database is told in one line: it would keep the session's settings from the server."""
+"""A connection pooler before the coordinator's database is told in one line: it would keep the
+session's settings from the server."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ async def test_a_stop_does_not_wait_for_a_collector_that_is_away(bench: Bench) -
     assert (bench.exporter.tried, bench.exporter.closed) == (1, 1)
 
 
-# --- settings ----------------------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------
 
 
 def settings(**given: object) -> Settings:

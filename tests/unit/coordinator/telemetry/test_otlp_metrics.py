@@ -102,7 +102,8 @@ def test_a_series_that_does_not_say_since_when_counts_from_the_start(monkeypatch
 
 @pytest.mark.parametrize("metric", catalog.ALL, ids=lambda metric: metric.name)
 def test_a_collector_that_hands_on_to_prometheus_makes_the_same_names_again(metric: catalog.Metric) -> None:
-    """Dots become underscores, then comes the unit, then `_total`: opentelemetry.io, "Prometheus and OpenMetrics compatibility"."""
+    """Dots become underscores, then comes the unit, then `_total`: opentelemetry.io, "Prometheus
+    and OpenMetrics compatibility"."""
     name = metric.otel_name.replace(".", "_") + {"s": "_seconds", "By": "_bytes"}.get(metric.unit, "")
 
     assert name + ("_total" if metric.type is catalog.Type.COUNTER else "") == metric.name

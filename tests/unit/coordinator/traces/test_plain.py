@@ -1,4 +1,5 @@
-"""Spans as plain JSON: from JSON and back they are the same spans, in types and order too, so that their export is the same bytes."""
+"""Spans as plain JSON: from JSON and back they are the same spans, in types and order too, so that
+their export is the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The coordinator's spans: which there are, how they hang together, what they say, and what they never say."""
+"""The coordinator's spans: which there are, how they hang together, what they say, and what they
+never say."""
 
 from __future__ import annotations
 
@@ -249,7 +250,8 @@ def test_whatever_happens_it_is_one_tree_and_every_attempt_has_its_span(troubles
 
 
 def _check_looking(saga: TracedSaga, journal: list[JournalFacts], found: list[Span]) -> None:
-    """What is open is looked at after every record: that changes no span, and each becomes one, unless it is open to the last."""
+    """What is open is looked at after every record: that changes no span, and each becomes one,
+    unless it is open to the last."""
     projection, made, begun = Projection(saga), [], dict[str, int]()
     for record in journal:
         made += projection.record(record)

@@ -1,6 +1,8 @@
-"""Random deliveries in any order, doubled and lost, against one row: what no order may break (S3, S4, the net effect, the run).
+"""Random deliveries in any order, doubled and lost, against one row: what no order may break (S3,
+S4, the net effect, the run).
 
-Commands are a set that only grows, as in the model: whatever was sent once may be delivered at any time, any number of times.
+Commands are a set that only grows, as in the model: whatever was sent once may be delivered at any
+time, any number of times.
 """
 
 from __future__ import annotations
@@ -40,7 +42,10 @@ class World:
     said: list[tuple[CommandFacts, Outcome]] = field(default_factory=list)
 
     def deliver(self, command: CommandFacts, first: Ending, second: Ending) -> None:
-        """One transaction: cells until one answers. The endings are what handlers do when called, in turn."""
+        """One transaction: cells until one answers.
+
+        The endings are what handlers do when called, in turn.
+        """
         endings = iter((first, second, Ending.DONE, Ending.DONE))
         acts, undos = self.acts.copy(), self.undos.copy()
         for _ in range(4):

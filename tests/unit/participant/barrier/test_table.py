@@ -1,4 +1,5 @@
-"""The barrier's table, cell by cell as data, and every combination of small numbers against it and against the model's own reading."""
+"""The barrier's table, cell by cell as data, and every combination of small numbers against it and
+against the model's own reading."""
 
 from __future__ import annotations
 
@@ -197,11 +198,13 @@ def test_a_withdrawn_handler_is_called_exactly_where_accepted_work_is_called_off
             )
 
 
-# The model's own reading (model/saga.cpp, `deliver`, with every lit_* = 0), as far as it is about the row and the reply.
+# The model's own reading (model/saga.cpp, `deliver`, with every lit_* = 0), as far as it is about
+# the row and the reply.
 
 
 def model(row: Row | None, kind: Kind, r: int) -> tuple[str, RowState | None, int]:
-    """`deliver` with the choice OK_: what is answered or run, and state and run of the row when no handler changes it."""
+    """`deliver` with the choice OK_: what is answered or run, and state and run of the row when no
+    handler changes it."""
     if row is None:
         return ("run it", None, 0) if kind is A else ("NOTHING_TO_UNDO" if kind is C else "FENCED", FENCED, r)
     state, run = row.state, row.run
@@ -236,8 +239,9 @@ def test_the_table_reads_as_the_model_does() -> None:
         verdict = decide(row, command)
         says, state, run = model(row, command.kind, command.run)
         if row is not None and row.state is REJECTED and command.kind is Z and command.run < row.run:
-            # The one cell where the model and the table's text differ: the model says FENCED of an older run, the text REJECTED.
-            # Both say that this run has no effect and never will; the text is followed.
+            # The one cell where the model and the table's text differ: the model says FENCED of an
+            # older run, the text REJECTED. Both say that this run has no effect and never will; the
+            # text is followed.
             says = "REJECTED"
         assert said(verdict.task, verdict.outcome) == says, (row, command)
         assert (verdict.row.state if verdict.row else None, verdict.row.run if verdict.row else 0) == (state, run), (row, command)

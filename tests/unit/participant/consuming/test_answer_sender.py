@@ -1,4 +1,5 @@
-"""Answers of a process that serves no commands: sent by it at once, and said in the log where they are not."""
+"""Answers of a process that serves no commands: sent by it at once, and said in the log where they
+are not."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def broker() -> MemoryBroker:
 
 @pytest.fixture
 async def waiting(broker: MemoryBroker, tmp_path: Path) -> AsyncIterator[tuple[Participant, str]]:
-    """A web process's participant, and the reference of work that another process of the same service accepted."""
+    """A web process's participant, and the reference of work that another process of the same
+    service accepted."""
     database = f"sqlite+aiosqlite:///{tmp_path}/till.sqlite"
     serving, told = make_till(database)
     saga = new_saga()

@@ -1,4 +1,5 @@
-"""Commands in hand: keys side by side, order per key, and offsets that never pass an unfinished command."""
+"""Commands in hand: keys side by side, order per key, and offsets that never pass an unfinished
+command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Schemas that a participant learns from the coordinator's topic: at the start, when a command needs one, and from hostile entries none."""
+"""Schemas that a participant learns from the coordinator's topic: at the start, when a command
+needs one, and from hostile entries none."""
 
 from __future__ import annotations
 

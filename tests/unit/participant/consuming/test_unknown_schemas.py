@@ -1,4 +1,5 @@
-"""A command written in a schema that the participant does not have: somebody was deployed first, and nothing is undone for that."""
+"""A command written in a schema that the participant does not have: somebody was deployed first,
+and nothing is undone for that."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ async def test_an_unknown_record_in_an_unknown_schema_is_unsupported() -> None:
 
 
 async def test_a_known_schema_that_does_not_become_the_handlers_own_is_asked_again_too() -> None:
-    """The participant was deployed with a schema that is not compatible: that is mended by a deployment, not by undoing."""
+    """The participant was deployed with a schema that is not compatible: that is mended by a
+    deployment, not by undoing."""
     broker, (till, _) = MemoryBroker(), make_till()
     without_amount = Schema.parse({"type": "record", "name": "till.Take", "fields": [{"name": "mode", "type": "string"}]})
     async with till.served(broker):
@@ -68,7 +70,8 @@ async def test_a_known_schema_that_does_not_become_the_handlers_own_is_asked_aga
 
 
 async def test_a_remembered_reply_in_an_unknown_schema_keeps_its_compensation_waiting(tmp_path: Any) -> None:
-    """As after a roll-back: the row was written by a release whose schemas this one does not have."""
+    """As after a roll-back: the row was written by a release whose schemas this one does not
+    have."""
     url = f"sqlite+aiosqlite:///{tmp_path}/till.db"
     till, _ = make_till(url)
     async with ParticipantTester(till, database=url) as tester:

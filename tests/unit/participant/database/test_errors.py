@@ -1,4 +1,5 @@
-"""What the server says instead of having committed is definite, unless it or the connection was going: the same on every driver."""
+"""What the server says instead of having committed is definite, unless it or the connection was
+going: the same on every driver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Handlers that work elsewhere: prepared in the row, called outside any transaction, recorded if the row still waits for it."""
+"""Handlers that work elsewhere: prepared in the row, called outside any transaction, recorded if
+the row still waits for it."""
 
 from __future__ import annotations
 
@@ -226,7 +227,8 @@ async def test_being_stopped_during_the_call_leaves_the_row_accepted() -> None:
 
 
 async def test_who_gives_an_error_to_a_handler_goes_on() -> None:
-    """As every client does that works off calls in one task: it catches the error, puts it into the caller's future, and takes the next."""
+    """As every client does that works off calls in one task: it catches the error, puts it into the
+    caller's future, and takes the next."""
     gateway, bank = make_gateway()
     calls: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
 

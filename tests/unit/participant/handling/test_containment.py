@@ -1,4 +1,5 @@
-"""SystemExit in a task under a handler ends that task; outside of handlers everything is as asyncio has it."""
+"""SystemExit in a task under a handler ends that task; outside of handlers everything is as asyncio
+has it."""
 
 from __future__ import annotations
 
