@@ -1,4 +1,4 @@
-"""What the demo's services read from the environment, and nothing else does.
+"""Environment variables of the demo's services.
 
 | variable | meaning |
 |---|---|
@@ -37,7 +37,7 @@ class ServiceSettings:
     lean: bool = False
     allow_crash: bool = False
     tracer_provider: TracerProvider | None = None
-    """None: the process's own."""
+    """Makes the service's spans. None: the process's provider."""
 
     @property
     def on_asyncpg(self) -> bool:
@@ -45,7 +45,7 @@ class ServiceSettings:
 
 
 def settings_from(environ: Mapping[str, str], name: str) -> ServiceSettings:
-    """The settings of the service of this name; see the table above."""
+    """Read the settings of one service; the table above lists the variables."""
     return ServiceSettings(
         database_url=environ.get(f"SAGA_{name.upper()}_DATABASE_URL") or environ.get(SHARED_DATABASE) or _file(name),
         lean=environ.get(LEAN) == "1",
@@ -58,6 +58,6 @@ def _file(name: str) -> str:
 
 
 def make_folder(database_url: str) -> None:
-    """The folder of our own SQLite files; anybody else's has to exist."""
+    """Make the folder of the default SQLite files. Any other folder has to exist."""
     if database_url.startswith(f"sqlite+aiosqlite:///{FOLDER}/"):
         Path(FOLDER).mkdir(exist_ok=True)
