@@ -7,7 +7,7 @@ processes, broker and database included, the load generator (and a Jaeger) apart
 
     .venv/bin/python benchmarks/orders.py --in-flight 64 --seconds 20 --rounds 3
     .venv/bin/python benchmarks/orders.py --in-flight 64 --tracing 100%             with tracing
-    .venv/bin/python benchmarks/orders.py --in-flight 64 --tracing 1% --pairs 5     what tracing costs
+    .venv/bin/python benchmarks/orders.py --in-flight 64 --tracing 1% --pairs 5   what tracing costs
 """
 
 from __future__ import annotations

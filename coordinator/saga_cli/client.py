@@ -1,6 +1,9 @@
-"""The coordinator's HTTP API as the commands use it. An answer that is an error becomes one line and an exit code.
+"""The coordinator's HTTP API as the commands use it.
 
-A read or a start is repeated once when the connection broke on the way. A start carries its request id, so repeating it is safe.
+An answer that is an error becomes one line and an exit code.
+
+A read or a start is repeated once when the connection broke on the way. A start carries its request
+id, so repeating it is safe.
 """
 
 from __future__ import annotations
@@ -95,7 +98,8 @@ class Client:
             path: Path below the server's address.
             body: Sent as JSON.
             headers: Further headers.
-            retry: Whether to send it once more when the connection broke. Only for requests that may be repeated.
+            retry: Whether to send it once more when the connection broke. Only for requests that
+                may be repeated.
 
         Raises:
             CommandFailed: The coordinator refused, or none answered.
@@ -129,7 +133,8 @@ class Client:
     def saga_id(self, reference: str) -> str:
         """Return the id of the saga a person means.
 
-        A UUID may be a saga's id or a business key. The id wins. A UUID that is no known key is returned as an id.
+        A UUID may be a saga's id or a business key. The id wins. A UUID that is no known key is
+        returned as an id.
 
         Raises:
             CommandFailed: The reference means no saga, or several; the message lists them.
@@ -163,7 +168,10 @@ class Client:
         return list({item["id"]: item for item in found}.values())
 
     def _of_key(self, key: str, definition: str | None) -> list[Json]:
-        """Return the sagas of a key as written. A key that is a UUID is also looked for in lower case, as definitions compute it."""
+        """Return the sagas of a key as written.
+
+        A key that is a UUID is also looked for in lower case, as definitions compute it.
+        """
         spellings = {key, key.lower()} if _UUID.fullmatch(key) else {key}
         return [found for one in sorted(spellings) for found in self.pages("/v1/sagas", limit=20, key=one, definition=definition)]
 
@@ -240,7 +248,8 @@ def segment(text: str) -> str:
 
 
 def _refusal(status: int, problem: Json) -> CommandFailed:
-    """Build the error of a problem document: one line, then its findings, fields or reasons, one a line."""
+    """Build the error of a problem document: one line, then its findings, fields or reasons, one a
+    line."""
     code = str(problem.get("code") or status)
     message = str(problem.get("detail") or problem.get("title") or "refused")
     lines = [_printable(f"{code}: {message}{'; try again later' if status == 503 else ''}")]

@@ -1,4 +1,5 @@
-"""Sources of a definition: a `*.saga.yaml`, or a `Saga` built in Python (`module:object`), each with the schemas it is checked against."""
+"""Sources of a definition: a `*.saga.yaml`, or a `Saga` built in Python (`module:object`), each
+with the schemas it is checked against."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ def source_of(given: str, schemas: Path | None) -> DefinitionSource:
 
 
 def registration(document: Document, catalog: Catalog) -> dict[str, Any]:
-    """Build the body of a registration: the canonical document, and the current version of every record it reaches."""
+    """Build the body of a registration: the canonical document, and the current version of every
+    record it reaches."""
     reached = [schema for name in records_reached(document) if (schema := catalog.latest(name)) is not None]
     schemas = [json.loads(schema.canonical) for schema in reached]
     return {"document": json.loads(document.canonical), "schemas": schemas, "actor": actor()}

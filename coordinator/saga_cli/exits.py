@@ -24,7 +24,10 @@ class ExitCode(IntEnum):
 
 
 class CommandFailed(Exception):
-    """A command failed. The message says what to do and is printed unchanged on stderr; `code` is the exit code."""
+    """A command failed.
+
+    The message says what to do and is printed unchanged on stderr; `code` is the exit code.
+    """
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)

@@ -1,7 +1,8 @@
-"""The command `saga`: builds the application, runs it, and turns every error into one line on stderr and an exit code.
+"""The command `saga`: builds the application, runs it, and turns every error into one line on
+stderr and an exit code.
 
-Each command imports what it needs when it runs. So `saga --help` stays quick, and an installation without an extra says which one is
-missing. `SAGA_DEBUG=1` shows tracebacks.
+Each command imports what it needs when it runs. So `saga --help` stays quick, and an installation
+without an extra says which one is missing. `SAGA_DEBUG=1` shows tracebacks.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ def run() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code. With SAGA_DEBUG=1 an unexpected error is raised."""
+    """Run one command line and return its exit code.
+
+    With SAGA_DEBUG=1 an unexpected error is raised.
+    """
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         return _report(
@@ -65,7 +69,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
 def _is_usage(error: Exception) -> bool:
     """Return whether the parser raised the error.
 
-    The class is compared by name: Typer carries its own copy of Click, in a place that differs between versions.
+    The class is compared by name: Typer carries its own copy of Click, in a place that differs
+    between versions.
     """
     return any(kind.__name__ == "ClickException" for kind in type(error).__mro__)
 
@@ -80,7 +85,10 @@ def _usage_message(error: Exception) -> str:
 
 
 def _explain(error: Exception) -> tuple[str, ExitCode]:
-    """Return the line and the exit code of an error. An unknown error is a bug, and gets one line too."""
+    """Return the line and the exit code of an error.
+
+    An unknown error is a bug, and gets one line too.
+    """
     from saga_cli.dev.process import ServiceFailed
     from saga_messaging.errors import ConfigurationError
 
@@ -102,7 +110,10 @@ def _explain(error: Exception) -> tuple[str, ExitCode]:
 
 
 def _exit_code_of_part(error: Exception) -> ExitCode | None:
-    """Return the exit code of an error of the store or the broker. Their modules are not imported for this."""
+    """Return the exit code of an error of the store or the broker.
+
+    Their modules are not imported for this.
+    """
     store, broker = sys.modules.get("saga_coordinator.store.port"), sys.modules.get("saga_messaging.broker")
     if store is not None and isinstance(error, store.SchemaTooOld | store.StoreBusy):
         return ExitCode.CONFIGURATION

@@ -1,4 +1,7 @@
-"""Loads an object of a user's module, named on the command line as `module:object`. The current folder is searched too."""
+"""Loads an object of a user's module, named on the command line as `module:object`.
+
+The current folder is searched too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The collector that spans go to, from options or the environment, for the commands that run participants.
+"""The collector that spans go to, from options or the environment, for the commands that run
+participants.
 
 This module imports nothing heavy.
 """

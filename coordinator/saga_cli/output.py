@@ -26,7 +26,10 @@ class Format(StrEnum):
 
 
 def console() -> Console:
-    """Return the console for people. It breaks no lines; without a terminal it cuts nothing to a width either."""
+    """Return the console for people.
+
+    It breaks no lines; without a terminal it cuts nothing to a width either.
+    """
     from rich.console import Console
 
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNLIMITED_WIDTH

@@ -1,6 +1,7 @@
 """Output for terminals that cannot encode every character.
 
-Characters of our drawings become ASCII, any other becomes a question mark. A command that has done its work must not fail while printing.
+Characters of our drawings become ASCII, any other becomes a question mark. A command that has done
+its work must not fail while printing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Sends a participant's spans to a collector, with OpenTelemetry's SDK. The kit uses only OpenTelemetry's API.
+"""Sends a participant's spans to a collector, with OpenTelemetry's SDK.
 
-Import this module only where a collector is named: SDK and exporter take a third of a second to load.
-A collector that is away or slow costs spans, but no work. Spans wait in a bounded queue, and the oldest are dropped when it is full.
-Each outage logs one warning. A stop waits a bounded time.
+The kit uses only OpenTelemetry's API.
+
+Import this module only where a collector is named: SDK and exporter take a third of a second to
+load. A collector that is away or slow costs spans, but no work. Spans wait in a bounded queue, and
+the oldest are dropped when it is full. Each outage logs one warning. A stop waits a bounded time.
 """
 
 from __future__ import annotations
@@ -40,7 +42,10 @@ _LOG: Final = logging.getLogger("saga_cli.participant_spans")
 
 
 class ParticipantSpans:
-    """The SDK of one participant. Its sampler follows the saga's decision, unless OTEL_TRACES_SAMPLER says otherwise."""
+    """The SDK of one participant.
+
+    Its sampler follows the saga's decision, unless OTEL_TRACES_SAMPLER says otherwise.
+    """
 
     def __init__(self, name: str, otlp: Otlp, *, own_process: bool = True) -> None:
         """Set up the SDK; nothing is sent yet.
@@ -48,7 +53,8 @@ class ParticipantSpans:
         Args:
             name: The participant's name, which becomes `service.name`.
             otlp: The collector.
-            own_process: Whether the process is this participant's alone. Then OTEL_SERVICE_NAME may name the service.
+            own_process: Whether the process is this participant's alone. Then OTEL_SERVICE_NAME may
+                name the service.
         """
         self._errors = ExporterErrors("traces", "span")
         exporter = span_exporter(otlp.endpoint, otlp.protocol, EXPORT_TIMEOUT_S)
@@ -58,7 +64,10 @@ class ParticipantSpans:
         self.provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=schedule_delay_ms))
 
     def flush(self, limit_s: float) -> bool:
-        """Send the spans that have ended. Returns whether the collector took all within `limit_s`. Blocks."""
+        """Send the spans that have ended.
+
+        Returns whether the collector took all within `limit_s`. Blocks.
+        """
         return _within(limit_s, self.provider.force_flush) and not self._exporter.losing
 
     def close(self) -> None:
@@ -71,7 +80,10 @@ class ParticipantSpans:
 
 @contextmanager
 def exporting(name: str, otlp: Otlp) -> Iterator[None]:
-    """Send the process's spans to the collector while the block runs. An SDK that the participant's module installed stays in place."""
+    """Send the process's spans to the collector while the block runs.
+
+    An SDK that the participant's module installed stays in place.
+    """
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         _LOG.warning("%s configured OpenTelemetry itself: its spans go where it says, not to %s", name, otlp.endpoint)
         yield

@@ -9,7 +9,8 @@ from pathlib import Path
 
 
 def shell_activation() -> str | None:
-    """Return the line to type, or None where the shell finds this `saga` already or there is no such program.
+    """Return the line to type, or None where the shell finds this `saga` already or there is no
+    such program.
 
     `make demo` runs the command from an environment that the shell does not know.
     """

@@ -34,7 +34,8 @@ def run_until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 def tune_garbage_collection() -> None:
     """Let the garbage collector run less often, and leave out what is already loaded.
 
-    Imported modules stay for ever, and records make few cycles. Python's defaults would walk both again and again.
+    Imported modules stay for ever, and records make few cycles. Python's defaults would walk both
+    again and again.
     """
     gc.collect()
     gc.freeze()
@@ -44,7 +45,8 @@ def tune_garbage_collection() -> None:
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return uvloop's loop factory, or None where uvloop is not installed.
 
-    uvloop needs a third less CPU for work that waits on sockets. It is not available on every platform.
+    uvloop needs a third less CPU for work that waits on sockets. It is not available on every
+    platform.
     """
     try:
         import uvloop

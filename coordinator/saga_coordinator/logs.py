@@ -1,9 +1,7 @@
 """Structured logs: one JSON line an event, or coloured text on a terminal.
 
-Saga id, definition and step are fields, payloads never are.
-
-What libraries say by the standard library's logging comes out as such lines too
-(`saga_messaging.logs`).
+Saga id, definition and step are fields; payloads never are. Records of the standard library's
+logging are written in the same form (`saga_messaging.logs`).
 """
 
 from __future__ import annotations
@@ -21,8 +19,10 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def error_without_its_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """`exc_info=error` as type and frames: an exception's text, and values of variables in a drawn
-    trace, may hold what was sent (S17)."""
+    """Replace `exc_info` by the error's type and frames.
+
+    An exception's text may hold payloads, and so may a traceback that shows variables (S17).
+    """
     given = event.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given
     if isinstance(error, BaseException):
@@ -31,7 +31,14 @@ def error_without_its_text(_logger: Any, _method: str, event: MutableMapping[str
 
 
 def configure(level: str, format: str) -> None:
-    """For a process of its own; a library user configures structlog as they like."""
+    """Set up the logs of a coordinator process.
+
+    A program that embeds one configures structlog itself.
+
+    Args:
+        level: debug, info, warning or error.
+        format: json, console, or auto (console on a terminal).
+    """
     console = logs.as_text(format)
     renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     structlog.configure(

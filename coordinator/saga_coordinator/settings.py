@@ -126,9 +126,14 @@ class Settings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **given: Any) -> Settings:
-        """From `SAGA_*` variables; `given` (the command line) goes first.
+        """Read the settings from `SAGA_*` variables.
 
-        Raises ConfigurationError.
+        Args:
+            environ: Environment variables.
+            given: Settings of the command line, which win; those that are None are left out.
+
+        Raises:
+            ConfigurationError: A setting is missing or wrong.
         """
         named = {f"SAGA_{name.upper()}": name for name in cls.model_fields if name != "kafka"}
         values: dict[str, Any] = {
@@ -143,7 +148,10 @@ class Settings(BaseModel):
 
     @classmethod
     def checked(cls, **values: Any) -> Settings:
-        """Validated, dangerous combinations refused with one line."""
+        """Validate the settings.
+
+        Raises ConfigurationError, one line, also for a dangerous combination.
+        """
         try:
             settings = cls(**values)
         except ValidationError as error:

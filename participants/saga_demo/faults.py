@@ -1,8 +1,12 @@
-"""Faults to order: an order says which step is to go wrong, how, and how often, so that anybody can watch what the saga makes of it.
+"""Faults on demand: an order names the step that fails, how, and how often.
 
-How often a fault has struck must survive the rollback it causes, and a crash. So it is counted before it strikes, in a transaction of its
-own: on PostgreSQL in the service's database, on SQLite, which has one writer, in a file beside it. `delay` and `hang` strike before the
-effect is written (they should not hold locks), `reject`, `fail` and `crash` after it (so that it has to be undone).
+So anybody can watch how a saga copes.
+
+The count of a fault must survive a crash, and the rollback that the fault causes. So a fault is
+counted before it happens, in a transaction of its own. On PostgreSQL the count is in the service's
+database. SQLite has one writer, so there it is in a file beside it. `delay` and `hang` happen
+before the effect is written, so that they hold no locks. `reject`, `fail` and `crash` happen after
+it, so that it has to be rolled back.
 """
 
 from __future__ import annotations
@@ -47,7 +51,12 @@ class Faults:
 
     @contextlib.asynccontextmanager
     async def injected(self, faults: Sequence[Fault], step: Step) -> AsyncIterator[None]:
-        """Put the business function inside: what was ordered for this step strikes."""
+        """Run the block, the business function, with the faults that are due at this step.
+
+        Raises:
+            Rejected: The order asked for `reject`.
+            Failed: The order asked for `fail`, or for a `crash` that is not allowed.
+        """
         due = await self._due(faults, step)
         for fault in (each for each in due if each.kind in _BEFORE):
             await self._strike(fault)
@@ -61,7 +70,7 @@ class Faults:
             await engine.dispose()
 
     async def _due(self, faults: Sequence[Fault], step: Step) -> list[Fault]:
-        """Those that have not struck often enough; counted as struck from now on."""
+        """Count this step's faults once more, and return those that are not over yet."""
         ours = [(place, fault) for place, fault in enumerate(faults) if fault.step == step.name]
         return [fault for place, fault in ours if await self._count(step, place) <= fault.times]
 

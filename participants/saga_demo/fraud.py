@@ -1,4 +1,4 @@
-"""Fraud: judges whether an order looks honest. It changes nothing that would have to be undone."""
+"""Fraud: rates whether an order looks honest. It changes nothing that has to be undone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from saga_demo.settings import ServiceSettings
 from saga_participant import Participant, Rejected, Step
 
 SUSPICIOUS_TOTAL: Final = 500_000_00
-"""Cents above which nobody is taken at their word."""
+"""Cents; an order above that is rejected."""
 
 metadata: Final = MetaData()
 screenings: Final = Table(
@@ -28,7 +28,7 @@ screenings: Final = Table(
 
 
 def make_fraud(settings: ServiceSettings | None = None) -> Participant:
-    """The service; its settings come from the environment unless given."""
+    """Build the service. Settings come from the environment unless given."""
     service = build_service("fraud", metadata, settings)
     fraud = service.participant
 

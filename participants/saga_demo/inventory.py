@@ -1,7 +1,7 @@
 """Inventory: reserves and releases stock.
 
-A product lies in several bins and an order takes from the bin its number falls on, so that orders for one product do not all wait for
-one row. A bin is filled when somebody first asks for it; the shop of the demo is well stocked.
+A product lies in several bins, and an order's id chooses its bin. So orders for one product do not
+all wait for one row. A bin is filled when an order first asks for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from saga_participant import Participant, Rejected, Step
 
 BINS: Final = 16
 SEED_QUANTITY: Final = 100_000
-"""In each bin of a product nobody has ordered before."""
+"""Content of a new bin."""
 
 metadata: Final = MetaData()
 stock: Final = Table(
@@ -51,7 +51,7 @@ _TAKE: Final = (
     .where(stock.c.reserved + bindparam("more", type_=Integer) <= stock.c.quantity)
     .values(reserved=stock.c.reserved + bindparam("more", type_=Integer))
 )
-"""Sets stock aside where there is enough."""
+"""Reserves stock in a bin that has enough."""
 _RELEASE: Final = (
     update(reservations)
     .where(reservations.c.reservation_id == bindparam("id"), reservations.c.state == "held")
@@ -61,7 +61,7 @@ _RELEASE: Final = (
 
 
 def make_inventory(settings: ServiceSettings | None = None) -> Participant:
-    """The service; its settings come from the environment unless given."""
+    """Build the service. Settings come from the environment unless given."""
     service = build_service("inventory", metadata, settings)
     inventory = service.participant
     if service.settings.lean:
@@ -98,7 +98,11 @@ def make_inventory(settings: ServiceSettings | None = None) -> Participant:
 
 
 async def take(db: AsyncConnection, command: ReserveStock, spans: Spans) -> int:
-    """Set stock aside in the order's bin, or in the next one that has enough; gives the bin."""
+    """Reserve stock in the order's bin, or in the next one that has enough, and return the bin.
+
+    Raises:
+        Rejected: No bin has enough.
+    """
     first = zlib.crc32(command.order_id.encode()) % BINS
     for number in range(BINS):
         chosen = (first + number) % BINS
@@ -112,7 +116,7 @@ async def take(db: AsyncConnection, command: ReserveStock, spans: Spans) -> int:
 
 
 async def fill(db: AsyncConnection, sku: str, number: int, spans: Spans) -> None:
-    """A bin nobody has asked for before is full."""
+    """Create the bin, full, unless it exists."""
     make: Any = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
     full = make(stock).values(sku=sku, bin=number, quantity=SEED_QUANTITY, reserved=0).on_conflict_do_nothing()
     await spans.write(db, full)

@@ -1,7 +1,9 @@
-"""Handlers for benchmarks (`SAGA_DEMO_LEAN=1`): one INSERT into the effect ledger a command, and nothing else.
+"""Handlers for benchmarks (`SAGA_DEMO_LEAN=1`): each command writes one line to the effect ledger,
+and nothing else.
 
-On asyncpg they use the bare connection, which is the fastest way the kit offers; elsewhere SQLAlchemy's. The kit goes by annotations,
-so the one of `db` is set when it is known which.
+On asyncpg they use the bare connection, the fastest that the kit offers; elsewhere SQLAlchemy's.
+The kit chooses the connection by the annotation of `db`, so the annotation is set once the database
+is known.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ F = TypeVar("F")
 
 
 def inventory(participant: Participant, settings: ServiceSettings) -> None:
-    """Reserve and release."""
+    """Add the handlers that reserve and release."""
     write = _Writer(settings)
 
     async def reserve(command: ReserveStock, db: Any, step: Step) -> StockReserved:
@@ -44,7 +46,7 @@ def inventory(participant: Participant, settings: ServiceSettings) -> None:
 
 
 def payment(participant: Participant, settings: ServiceSettings) -> None:
-    """Charge and refund."""
+    """Add the handlers that charge and refund."""
     write = _Writer(settings)
 
     async def charge(command: ChargeCard, db: Any, step: Step) -> CardCharged:
@@ -59,7 +61,7 @@ def payment(participant: Participant, settings: ServiceSettings) -> None:
 
 
 def shipping(participant: Participant, settings: ServiceSettings) -> None:
-    """Book; an order without a carrier is still rejected."""
+    """Add the handler that books. It rejects an order without a carrier."""
     write = _Writer(settings)
 
     async def book(command: BookCarrier, db: Any, step: Step) -> CarrierBooked:
@@ -72,14 +74,14 @@ def shipping(participant: Participant, settings: ServiceSettings) -> None:
 
 
 class _Writer:
-    """Writes the ledger's line on the connection the service has."""
+    """Writes the ledger's line on the service's connection."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._on_asyncpg = settings.on_asyncpg
         self._spans = Spans(settings)
 
     def annotated(self, handler: F) -> F:
-        """The handler, asking for that connection."""
+        """Annotate the handler's `db` with that connection's class, and return the handler."""
         if self._on_asyncpg:
             import asyncpg
 

@@ -1,6 +1,7 @@
-"""The effect ledger: one line for each effect, written inside the business function, without any unique constraint.
+"""The effect ledger: one line for each effect, written inside the business function, without any
+unique constraint.
 
-So whoever counts its lines counts effects: a doubled effect is two lines, a lost one is none. It is no part of the protocol.
+So a doubled effect is two lines, and a lost one is none. The ledger is no part of the protocol.
 """
 
 from __future__ import annotations
@@ -30,17 +31,18 @@ _INSERT: Final = insert(effect_ledger)
 
 
 async def record_action(db: AsyncConnection, step: Step, spans: Spans) -> None:
-    """An action had its effect."""
+    """Write the line of an action's effect."""
     await _write(db, step, "action", spans)
 
 
 async def record_compensation(db: AsyncConnection, step: Step, spans: Spans) -> None:
-    """A compensation had its effect."""
+    """Write the line of a compensation's effect."""
     await _write(db, step, "compensation", spans)
 
 
 async def net_effects(db: AsyncConnection) -> dict[tuple[str, str], int]:
-    """By (saga id, step): actions less compensations. 0 and 1 are right, anything else is lost or doubled."""
+    """Return actions less compensations by (saga id, step). 0 and 1 are right; anything else is a
+    lost or doubled effect."""
     sign: Any = case((effect_ledger.c.kind == "action", 1), else_=-1)
     rows = await db.execute(
         select(effect_ledger.c.saga_id, effect_ledger.c.step, func.sum(sign)).group_by(

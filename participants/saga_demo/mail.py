@@ -1,4 +1,7 @@
-"""Mail: tells the customer. A row of `mails` is a letter in the postbox; whoever empties it has to cope with seeing one twice."""
+"""Mail: confirms the order to the customer.
+
+A row of `mails` is a letter to send; its sender must expect to see one twice.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ mails: Final = Table(
 
 
 def make_mail(settings: ServiceSettings | None = None) -> Participant:
-    """The service; its settings come from the environment unless given."""
+    """Build the service. Settings come from the environment unless given."""
     service = build_service("mail", metadata, settings)
     mail = service.participant
 

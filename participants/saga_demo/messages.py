@@ -1,4 +1,4 @@
-"""The shop's commands and replies, named for their Avro records in `schemas/`."""
+"""The shop's commands and replies, named after their Avro records in `schemas/`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FaultKind(StrEnum):
-    """What is to go wrong."""
+    """How a step fails."""
 
     REJECT = "reject"
     FAIL = "fail"
@@ -22,7 +22,8 @@ class Message(BaseModel):
 
 
 class Fault(Message):
-    """An order's wish that a step goes wrong, the first `times` times it is tried."""
+    """An order's request that a step fails the first `times` times it is tried; `ms` is the length
+    of a delay."""
 
     step: str
     kind: FaultKind

@@ -1,6 +1,7 @@
 """Payment: charges cards and refunds them.
 
-Charges are rows of their own, so orders on one account do not wait for each other; what an account has paid is their sum.
+Each charge is a row of its own, so orders of one account do not wait for each other. The sum of its
+charges is what an account has paid.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from saga_demo.spans import Spans
 from saga_participant import Participant, Rejected, Step
 
 CARD_LIMIT: Final = 1_000_000_00
-"""Cents one order may cost, of an account nobody has seen before."""
+"""Cents; what one order of a new account may cost."""
 
 metadata: Final = MetaData()
 accounts: Final = Table(
@@ -42,7 +43,7 @@ charges: Final = Table(
 
 
 def make_payment(settings: ServiceSettings | None = None) -> Participant:
-    """The service; its settings come from the environment unless given."""
+    """Build the service. Settings come from the environment unless given."""
     service = build_service("payment", metadata, settings)
     payment = service.participant
     if service.settings.lean:
@@ -80,7 +81,7 @@ def make_payment(settings: ServiceSettings | None = None) -> Participant:
 
 
 async def limit_of(db: AsyncConnection, account: str, spans: Spans) -> int:
-    """The limit of a card; an account nobody has seen before is opened."""
+    """Return the card's limit. A new account is opened."""
     wanted = select(accounts.c.card_limit).where(accounts.c.account == account)
     limit = (await db.execute(wanted)).scalar_one_or_none()
     if limit is None:

@@ -1,4 +1,5 @@
-"""How each of the demo's services is put together: its participant, its tables made at start, its faults."""
+"""Builds the common part of the demo's services: the participant, the tables made at its start, the
+faults."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ _ADVISORY_LOCK = 0x73616764656D6F  # "sagdemo": services that share a database m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What a service's module hangs its handlers on."""
+    """A service without handlers; its module adds them to the participant."""
 
     participant: Participant
     faults: Faults
@@ -28,7 +29,13 @@ class Service:
 
 
 def build_service(name: str, tables: MetaData, settings: ServiceSettings | None = None) -> Service:
-    """A participant without handlers. Settings come from the environment unless given."""
+    """Build a service without handlers.
+
+    Args:
+        name: Name of the participant.
+        tables: Business tables, made at start.
+        settings: None: those of the environment.
+    """
     chosen = settings or settings_from(os.environ, name)
     faults = Faults(chosen.database_url, allow_crash=chosen.allow_crash)
 

@@ -1,11 +1,12 @@
-"""What the demo's services read from the environment, and nothing else does.
+"""Environment variables of the demo's services.
 
-| variable | meaning |
-|---|---|
-| `SAGA_<NAME>_DATABASE_URL` | database of one service (`SAGA_INVENTORY_DATABASE_URL`), a SQLAlchemy URL |
-| `SAGA_PARTICIPANT_DATABASE_URL` | database of every service that has none of its own; several may share one PostgreSQL database |
-| `SAGA_DEMO_LEAN` | `1`: handlers write nothing but the effect ledger (benchmarks) |
-| `SAGA_DEMO_ALLOW_CRASH` | `1`: the fault `crash` really ends the process; otherwise it is a technical failure |
+- `SAGA_<NAME>_DATABASE_URL`: the database of one service (`SAGA_INVENTORY_DATABASE_URL`), a
+  SQLAlchemy URL
+- `SAGA_PARTICIPANT_DATABASE_URL`: the database of every service that has none of its own; several
+  services may share one PostgreSQL database
+- `SAGA_DEMO_LEAN`: with `1` handlers write nothing but the effect ledger (for benchmarks)
+- `SAGA_DEMO_ALLOW_CRASH`: with `1` the fault `crash` really ends the process; otherwise it is a
+  technical failure
 
 Without a database URL a service keeps a SQLite file in `.saga-demo/`.
 """
@@ -37,7 +38,7 @@ class ServiceSettings:
     lean: bool = False
     allow_crash: bool = False
     tracer_provider: TracerProvider | None = None
-    """None: the process's own."""
+    """Makes the service's spans. None: the process's provider."""
 
     @property
     def on_asyncpg(self) -> bool:
@@ -45,7 +46,7 @@ class ServiceSettings:
 
 
 def settings_from(environ: Mapping[str, str], name: str) -> ServiceSettings:
-    """The settings of the service of this name; see the table above."""
+    """Read the settings of one service; the table above lists the variables."""
     return ServiceSettings(
         database_url=environ.get(f"SAGA_{name.upper()}_DATABASE_URL") or environ.get(SHARED_DATABASE) or _file(name),
         lean=environ.get(LEAN) == "1",
@@ -58,6 +59,6 @@ def _file(name: str) -> str:
 
 
 def make_folder(database_url: str) -> None:
-    """The folder of our own SQLite files; anybody else's has to exist."""
+    """Make the folder of the default SQLite files. Any other folder has to exist."""
     if database_url.startswith(f"sqlite+aiosqlite:///{FOLDER}/"):
         Path(FOLDER).mkdir(exist_ok=True)

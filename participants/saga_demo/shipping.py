@@ -1,4 +1,7 @@
-"""Shipping: books a parcel with a carrier. It is the pivot of the order, so there is nothing to take a booking back."""
+"""Shipping: books a parcel with a carrier.
+
+It is the pivot of the order, so a booking is never undone.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ parcels: Final = Table(
 
 
 def make_shipping(settings: ServiceSettings | None = None) -> Participant:
-    """The service; its settings come from the environment unless given."""
+    """Build the service. Settings come from the environment unless given."""
     service = build_service("shipping", metadata, settings)
     shipping = service.participant
     if service.settings.lean:
@@ -49,7 +52,7 @@ def make_shipping(settings: ServiceSettings | None = None) -> Participant:
 
 
 def carrier_of(command: BookCarrier) -> str:
-    """The carrier the order names; without one nothing can be booked."""
+    """Return the order's carrier. Raises Rejected when it names none."""
     if not command.carrier:
         raise Rejected("no_carrier", "the order names no carrier")
     return command.carrier

@@ -1,6 +1,7 @@
-"""A span for each write of a business function, below the kit's `process` span, named as OpenTelemetry names database calls.
+"""A span for each write of a business function, below the kit's `process` span.
 
-Neither statement nor values are attributes. Semantic conventions 1.44 for database clients. Where no span is recorded nothing is made.
+Names and attributes follow OpenTelemetry's semantic conventions 1.44 for database clients.
+Statements and values are never attributes. No span is made where none is recorded.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _NOTHING: Final = contextlib.nullcontext()
 
 
 class Spans:
-    """Those of one service."""
+    """Makes the spans of one service."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         url = make_url(settings.database_url)
@@ -35,13 +36,13 @@ class Spans:
     async def write(
         self, db: AsyncConnection, statement: Insert | Update, values: Mapping[str, Any] | None = None
     ) -> CursorResult[*tuple[Any, ...]]:
-        """Execute it inside a span of its own."""
+        """Execute the statement inside a span of its own, and return its result."""
         table: Any = statement.table
         with self.around("INSERT" if isinstance(statement, Insert) else "UPDATE", table.name):
             return await db.execute(statement, values)
 
     def around(self, operation: str, table: str) -> AbstractContextManager[None]:
-        """A span for what the block does to the table."""
+        """Return a span around the block, which does `operation` to the table."""
         return self._recorded(operation, table) if trace.get_current_span().is_recording() else _NOTHING
 
     @contextlib.contextmanager

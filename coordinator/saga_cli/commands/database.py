@@ -1,4 +1,7 @@
-"""`saga db upgrade`: the coordinator's tables, brought to this release. `saga db copy`: a whole store, into an empty database."""
+"""`saga db upgrade`: the coordinator's tables, brought to this release.
+
+`saga db copy`: a whole store, into an empty database.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ def upgrade(
     database: Annotated[str | None, typer.Option(metavar="URL", help=_DATABASE)] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Run the migrations, old and new coordinators may go on meanwhile. SQLite upgrades itself when `saga serve` starts.
+    """Run the migrations, old and new coordinators may go on meanwhile.
+
+    SQLite upgrades itself when `saga serve` starts.
 
     A database that is not up yet is waited for, for SAGA_START_PATIENCE_S (120).
     """
@@ -78,9 +83,12 @@ def copy(
     ],
     output: Output = Format.TABLE,
 ) -> None:
-    """Copy a store into an empty database: from SQLite to PostgreSQL, or any other way. Open sagas go on from there.
+    """Copy a store into an empty database: from SQLite to PostgreSQL, or any other way.
 
-    All coordinators must be stopped. The source is only read; serve one of the two afterwards, never both.
+    Open sagas go on from there.
+
+    All coordinators must be stopped. The source is only read; serve one of the two afterwards,
+    never both.
     """
     import asyncio
 

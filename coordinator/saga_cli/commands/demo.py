@@ -46,7 +46,8 @@ def demo(
         str, typer.Option(metavar="URL", envvar="SAGA_JAEGER_URL", help="Where Jaeger's pages are, for the links.")
     ] = "http://127.0.0.1:16686",
 ) -> None:
-    """Run orders through a coordinator and three participants; some are rejected at the last step and undone.
+    """Run orders through a coordinator and three participants; some are rejected at the last step
+    and undone.
 
     Then count every effect in the services' own books: nothing lost, nothing doubled.
     """

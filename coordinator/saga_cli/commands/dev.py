@@ -1,4 +1,5 @@
-"""`saga dev kafka|postgres|jaeger`: real services for a developer's machine, with nothing but Python; up until Ctrl-C."""
+"""`saga dev kafka|postgres|jaeger`: real services for a developer's machine, with nothing but
+Python; up until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -75,7 +76,10 @@ def postgres(
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Run a PostgreSQL until Ctrl-C, without a password, on loopback only. Its first database is `coordinator`."""
+    """Run a PostgreSQL until Ctrl-C, without a password, on loopback only.
+
+    Its first database is `coordinator`.
+    """
     from saga_cli.dev.data_directory import postgres_uses, wait_until_unused
     from saga_cli.dev.postgres import PostgresService
     from saga_cli.dev.sql import ask
@@ -109,8 +113,9 @@ def jaeger(
 ) -> None:
     """Run a Jaeger until Ctrl-C. The first time it builds it, which takes minutes.
 
-    The ports are of 127.0.0.1; by default the usual ones, or free ones where those are taken. This build has the HTTP API
-    (/api/traces/ID, /api/services) but not Jaeger's web page: a placeholder stands in its place.
+    The ports are of 127.0.0.1; by default the usual ones, or free ones where those are taken. This
+    build has the HTTP API (/api/traces/ID, /api/services) but not Jaeger's web page: a placeholder
+    stands in its place.
     """
     if build_only:
         _build_jaeger(output)
@@ -167,7 +172,10 @@ def _print_service(
 
 
 def _wait_for_end(service: LocalServer) -> None:
-    """Wait for Ctrl-C, SIGTERM, or the end of the server. Raises CommandFailed when the server ended."""
+    """Wait for Ctrl-C, SIGTERM, or the end of the server.
+
+    Raises CommandFailed when the server ended.
+    """
     import os
     import time
 

@@ -1,4 +1,5 @@
-"""Parts that all commands share: groups, examples in the help, and options with one meaning everywhere."""
+"""Parts that all commands share: groups, examples in the help, and options with one meaning
+everywhere."""
 
 from __future__ import annotations
 

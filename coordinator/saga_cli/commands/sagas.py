@@ -78,7 +78,8 @@ def show(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Show a saga: its steps, what it waits for, since when and what will move it, and the way out of each attention."""
+    """Show a saga: its steps, what it waits for, since when and what will move it, and the way out
+    of each attention."""
     from saga_cli.client import Client
     from saga_cli.show.saga import print_journal, print_saga
 

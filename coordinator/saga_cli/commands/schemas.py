@@ -29,7 +29,8 @@ def check(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of .avsc files.", show_default=False)],
     output: Output = Format.TABLE,
 ) -> None:
-    """Check that all versions of each record can be read with each other's schema (FULL_TRANSITIVE). Ends 1 when not.
+    """Check that all versions of each record can be read with each other's schema
+    (FULL_TRANSITIVE). Ends 1 when not.
 
     NAME.avsc is a record's current version, NAME.1.avsc, NAME.2.avsc … are its older ones.
     """
@@ -68,7 +69,8 @@ def add(
 ) -> None:
     """Let the coordinator read a further version of a record, and tell it to all participants.
 
-    An input's version has to be there before somebody starts with it; a reply waits for its version.
+    An input's version has to be there before somebody starts with it; a reply waits for its
+    version.
     """
     from saga_cli.client import Client, actor
     from saga_cli.output import print_object

@@ -34,7 +34,8 @@ class OnClosed(StrEnum):
 
 
 class _WaitMayStandAlone(TyperCommand):
-    """Lets `--wait` stand without a value, beside `--wait=5` and `--wait 5`; the parser alone requires a value."""
+    """Lets `--wait` stand without a value, beside `--wait=5` and `--wait 5`; the parser alone
+    requires a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, wait_with_seconds(args))

@@ -43,7 +43,8 @@ def register(app: typer.Typer, panel: str) -> None:
 
 
 def show(saga: SagaReference, output: Output = Format.TABLE, server: Server = DEFAULT_SERVER) -> None:
-    """Show a saga's spans as a waterfall, also of one that is not sampled; what has no answer yet is drawn open."""
+    """Show a saga's spans as a waterfall, also of one that is not sampled; what has no answer yet
+    is drawn open."""
     from saga_cli.client import Client
     from saga_cli.output import console, print_ids, print_json
     from saga_cli.show.trace import trace_lines
@@ -70,9 +71,11 @@ def export(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Send a saga's spans to a collector: the very ones that the coordinator sends, so doing it again adds nothing.
+    """Send a saga's spans to a collector: the very ones that the coordinator sends, so doing it
+    again adds nothing.
 
-    For a collector that has forgotten them, and for sagas that were not sampled. A saga that goes on gets its root at its end.
+    For a collector that has forgotten them, and for sagas that were not sampled. A saga that goes
+    on gets its root at its end.
     """
     from saga_cli.client import Client
     from saga_cli.output import print_object

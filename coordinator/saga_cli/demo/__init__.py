@@ -1,1 +1,1 @@
-"""`saga demo`: the parts it starts, the orders it places, and how it counts what came of them."""
+"""`saga demo`: the parts it starts, the orders it places, and the check of their effects."""

@@ -1,4 +1,5 @@
-"""The demo from its first line to its last: starts the parts, places the orders, draws one, counts the effects."""
+"""The demo from its first line to its last: starts the parts, places the orders, draws one, counts
+the effects."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ _PHASES: Final = ("COMPLETED", "COMPENSATED", "FORCED")
 
 
 def run_demo(plan: Plan) -> int:
-    """Run the demo; the exit code."""
+    """Run the demo and return its exit code."""
     if plan.otlp is not None:
         require_collector(plan.otlp)
     with locked_directory(plan.directory, keep=plan.keep):
@@ -82,7 +83,7 @@ def _progress(plan: Plan) -> Iterator[Callable[[], None]]:
 
 
 def _draw_order(sagas: list[dict[str, Any]]) -> dict[str, Any]:
-    """Draw an order that was undone, or any where none was; give it."""
+    """Draw an order that was undone, or any order when none was, and return it."""
     out = console()
     undone = [saga for saga in sagas if saga["phase"] == "COMPENSATED"]
     drawn = (undone or sagas)[-1]
@@ -93,7 +94,7 @@ def _draw_order(sagas: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 async def _print_totals(plan: Plan, sagas: list[dict[str, Any]]) -> bool:
-    """What became of all; whether everything is as it must be."""
+    """Print how many orders ended how, and return whether the books agree."""
     out = console()
     counted = Counter(saga["phase"] for saga in sagas)
     phases = "  ".join(f"{counted[phase]} {phase}" for phase in _PHASES if counted[phase])
@@ -109,7 +110,7 @@ async def _print_totals(plan: Plan, sagas: list[dict[str, Any]]) -> bool:
 
 
 async def _print_next_steps(plan: Plan, parts: Parts, drawn: dict[str, Any]) -> None:
-    """Where to look next: the drawn order's trace, and the other commands."""
+    """Print where to look next: the drawn order's trace, and other commands."""
     out, trace_id, key = console(), drawn["trace_id"], drawn["key"]
     if plan.otlp is not None:
         jaeger = plan.jaeger_url.rstrip("/")

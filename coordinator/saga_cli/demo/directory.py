@@ -1,4 +1,7 @@
-"""The demo's folder: emptied at the start unless `--keep` left something there, and never shared by two demos at once."""
+"""The demo's folder.
+
+It is emptied at the start unless `--keep` left something there, and two demos never share it.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,20 @@ from saga_messaging.errors import ConfigurationError
 
 LOCK, KEPT = "lock", "kept"
 _OURS = ("*.sqlite", "*.sqlite-*", "*.sqlite.faults", "*.sqlite.faults-*", "*.sqlite.lock", "*.log", KEPT)
-"""What a demo makes; nothing else is ever deleted."""
+"""Files that a demo writes. Nothing else is ever deleted."""
 
 
 @contextmanager
 def locked_directory(directory: Path, *, keep: bool) -> Iterator[None]:
-    """Hold the folder for one run. ConfigurationError when another demo does."""
+    """Lock the folder for one run.
+
+    Args:
+        directory: The folder; it is made if missing.
+        keep: Whether the next run must leave these files alone.
+
+    Raises:
+        ConfigurationError: Another demo has the folder.
+    """
     directory.mkdir(exist_ok=True)
     with (directory / LOCK).open("w") as lock:
         try:

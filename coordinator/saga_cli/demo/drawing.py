@@ -1,4 +1,5 @@
-"""One order as the demo draws it: its steps, how long each took, how each was undone, and when, as little bars of one time line.
+"""The demo's drawing of one order: a line for each step, with its duration, its undo, and a bar
+that shows when.
 
 order o-17-k3f   COMPENSATED   ship: REJECTED no_carrier
 ├─ reserve  SUCCEEDED  12 ms     undone  9 ms    ▇▇▁▁▁▁▁▁▁▇▇
@@ -23,7 +24,7 @@ _STYLES = {"SUCCEEDED": "green", "REJECTED": "red"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One step."""
+    """One step as a line."""
 
     name: str
     outcome: str
@@ -31,11 +32,11 @@ class Line:
     undone: str
     undo_took: str
     busy: tuple[Interval, ...]
-    """When something of it was under way: seconds since the saga's first command."""
+    """When its commands were under way, in seconds since the saga's first command."""
 
 
 def order_lines(saga: dict[str, Any]) -> Iterator[Text]:
-    """The saga's view, as the API gives it, in lines without indent."""
+    """Yield the lines of a saga's view, as the API gives it, without indent."""
     yield Text.assemble(plain(f"order {saga['key']}   "), phase(saga["phase"]), plain(f"   {saga['reason'] or ''}"))
     lines = steps_of(saga)
     length_s = max((end for line in lines for _, end in line.busy), default=0.0)
@@ -54,7 +55,7 @@ def order_lines(saga: dict[str, Any]) -> Iterator[Text]:
 
 
 def steps_of(saga: dict[str, Any]) -> list[Line]:
-    """What each step did and when."""
+    """Return each step's line."""
     asked = [when for step in saga["steps"] for one in step["attempts"] if (when := at(one["asked_at"]))]
     begin = min(asked, default=None)
     return [_line(step, begin) for step in saga["steps"]]
@@ -74,7 +75,7 @@ def _line(step: dict[str, Any], begin: datetime | None) -> Line:
 
 
 def _answered(step: dict[str, Any], direction: str) -> dict[str, Any] | None:
-    """The last answered command of a direction."""
+    """Return the last answered command of a direction."""
     found = [one for one in step["attempts"] if one["direction"] == direction and one["outcome"] is not None]
     return found[-1] if found else None
 

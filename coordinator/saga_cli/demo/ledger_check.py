@@ -1,7 +1,9 @@
-"""Whether the services' own books agree with what the coordinator says became of the orders: nothing lost, nothing doubled.
+"""Checks that the services' books agree with the orders' outcomes: no effect is lost, none is
+doubled.
 
-It asks nobody but the services' databases. `effect_ledger` has a line for every effect, written inside the business function and
-without a unique constraint, so a doubled effect is two lines and a lost one is none; the business tables must tell the same story.
+The check reads only the services' databases. `effect_ledger` has a line for every effect, written
+inside the business function without a unique constraint. So a doubled effect is two lines, and a
+lost one is none. The business tables must agree with it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class Order:
     saga_id: str
     order_id: str
     completed: bool
-    """Every step has its effect; otherwise none has."""
+    """True: every step has its effect. False: none has."""
     quantity: int
     total: int
     """Cents."""
@@ -39,7 +41,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """What the three services wrote down."""
+    """What the three services have stored."""
 
     effects: Mapping[str, Rows]
     """By service: (saga id, step, kind) of every line of its ledger."""
@@ -54,7 +56,15 @@ class Books:
 
 
 async def check(service_urls: Mapping[str, str], orders: Sequence[Order]) -> list[str]:
-    """Every disagreement, in words; empty when all agree."""
+    """Read the books and compare them with the orders.
+
+    Args:
+        service_urls: SQLAlchemy URL of each service's database.
+        orders: All orders of the run.
+
+    Returns:
+        A sentence for every disagreement; empty when all agree.
+    """
     return disagreements(await read_books(service_urls), orders)
 
 
@@ -74,7 +84,7 @@ async def read_books(service_urls: Mapping[str, str]) -> Books:
 
 
 def disagreements(books: Books, orders: Sequence[Order]) -> list[str]:
-    """Every disagreement between the books and the orders, and among the books."""
+    """Return a sentence for every disagreement between books and orders, or among the books."""
     completed = [order for order in orders if order.completed]
     return [
         *_of_effects(books, orders),
@@ -100,7 +110,7 @@ _BINS: Final = select(
     .where(reservations.c.sku == stock.c.sku, reservations.c.bin == stock.c.bin, reservations.c.state == "held")
     .scalar_subquery(),
 )
-"""One statement, so that other orders under way cannot come between its two halves."""
+"""One statement, so that no other order changes the stock between the two reads."""
 
 
 def _of_effects(books: Books, orders: Sequence[Order]) -> Iterator[str]:
@@ -115,7 +125,10 @@ def _of_effects(books: Books, orders: Sequence[Order]) -> Iterator[str]:
 
 
 def _of_amounts(what: str, rows: Rows, expected: Mapping[str, int], orders: Sequence[Order]) -> Iterator[str]:
-    """`rows` are (order id, amount); of an order that did not complete there must be none."""
+    """Yield a sentence for each order whose amount differs.
+
+    `rows` are (order id, amount); an uncompleted order must have none.
+    """
     found: Counter[str] = Counter()
     for order_id, amount in rows:
         found[order_id] += amount

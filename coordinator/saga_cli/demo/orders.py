@@ -1,4 +1,8 @@
-"""The demo's orders, placed over the coordinator's HTTP API like anybody's, and watched until each has ended."""
+"""The demo's orders.
+
+They are placed over the coordinator's HTTP API, as any client would, and watched until each has
+ended.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ DEFINITION: Final = "order.saga.yaml"
 AT_ONCE: Final = 16
 """Orders under way at one time."""
 LIMIT_S: Final = 120.0
-"""An order that has not ended by then is reported as it stands."""
+"""An order that has not ended by then is reported in its current phase."""
 _WAIT_S: Final = 20
 _SKUS: Final = ("book", "lamp", "chair")
 _CUSTOMERS: Final = ("ada", "grace", "edsger", "barbara")
@@ -31,7 +35,7 @@ Json = dict[str, Any]
 
 
 async def register(http: httpx.AsyncClient) -> None:
-    """The demo's definition, with its schemas, made active."""
+    """Register the demo's definition with its schemas, and activate it."""
     with as_file(files("saga_demo")) as package:
         catalog = Catalog(read_schemas(package / "schemas"))
         document = lint((package / DEFINITION).read_bytes(), DEFINITION, catalog).required()
@@ -40,7 +44,19 @@ async def register(http: httpx.AsyncClient) -> None:
 
 
 async def place_all(http: httpx.AsyncClient, plan: Plan, ended: Callable[[], None]) -> list[Json]:
-    """Every order as it ended, in the order of their numbers; `ended` is called at each end."""
+    """Place all orders and wait for their ends.
+
+    Args:
+        http: Client of the coordinator.
+        plan: The run.
+        ended: Called at the end of each order.
+
+    Returns:
+        The sagas, by the orders' numbers.
+
+    Raises:
+        CommandFailed: The coordinator refused a request.
+    """
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int) -> Json:
@@ -55,7 +71,7 @@ async def place_all(http: httpx.AsyncClient, plan: Plan, ended: Callable[[], Non
 
 
 def order_input(plan: Plan, number: int) -> Json:
-    """What the order's saga is started with."""
+    """Return the input of the order's saga."""
     quantity = 1 + number % 3
     return {
         "order_id": plan.key(number),

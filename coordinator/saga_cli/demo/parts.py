@@ -1,7 +1,9 @@
-"""The parts of the demo, up for as long as a block runs: Kafka or its stand-in, a coordinator, three participants.
+"""The parts of the demo, which run while a block runs: Kafka or its stand-in, a coordinator, three
+participants.
 
-Coordinator and participants are the deployed ones, in this one process, so that the demo is there at once and a kill -9 of it leaves
-nothing: the stand-in, the only child, ends when its standard input closes. Each is reached as in production, over HTTP and Kafka.
+Coordinator and participants are the same as in production, but share this process. So the demo
+starts at once, and a kill -9 leaves nothing behind: the stand-in is the only child, and ends when
+its standard input closes. All talk over HTTP and Kafka.
 """
 
 from __future__ import annotations
@@ -34,20 +36,20 @@ if TYPE_CHECKING:
 
 _LOG: Final = "demo.log"
 START_PATIENCE_S: Final = 10.0
-"""For a Kafka or a PostgreSQL that was given: a person waits."""
+"""How long to wait for a given Kafka or PostgreSQL; it is short because a person waits."""
 STOP_LIMIT_S: Final = 6.0
-"""A part that has not ended by then is told again."""
+"""A part that has not ended by then is cancelled again."""
 CANCEL_RETRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Where they are."""
+    """Addresses of the parts."""
 
     kafka: str
     port: int
     spans: Mapping[str, ParticipantSpans]
-    """The services', where there is a collector."""
+    """Each service's SDK; empty without a collector."""
 
     @property
     def server(self) -> str:
@@ -56,8 +58,10 @@ class Parts:
 
 @asynccontextmanager
 async def running(plan: Plan) -> AsyncIterator[Parts]:
-    """Everything up and answering. What goes wrong in a part ends the block with that part's
-    error."""
+    """Run all parts while the block runs.
+
+    The block begins when all answer. A part's error ends the block with that error.
+    """
     _log_to(plan.directory / _LOG)
     async with _kafka(plan) as kafka, participant_spans_of(plan) as spans:
         if not plan.embedded:
@@ -75,13 +79,18 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
                 yield Parts(kafka=kafka.bootstrap_servers, port=await port, spans=spans)
             finally:
                 stop.set()
-                for task in serving:  # all orders have ended: nothing is in hand, and what were would come again
+                for task in serving:  # all orders have ended; a command in hand would be delivered again
                     task.cancel()
                 await _cancel_until_ended([*serving, coordinating])
 
 
 async def _cancel_until_ended(parts: Sequence[asyncio.Task[None]]) -> None:
-    """They have all been told. One that has not ended in time is told again, for a library below it may swallow a cancellation."""
+    """Wait for the parts, which have been cancelled or stopped.
+
+    One that does not end is cancelled again.
+
+    A library below a part may swallow a cancellation.
+    """
     _, pending = await asyncio.wait(parts, timeout=STOP_LIMIT_S)
     for _ in range(CANCEL_RETRIES):
         if not pending:
@@ -94,7 +103,7 @@ async def _cancel_until_ended(parts: Sequence[asyncio.Task[None]]) -> None:
 def _coordinator(
     group: asyncio.TaskGroup, plan: Plan, kafka: KafkaSettings, stop: asyncio.Event
 ) -> tuple[asyncio.Future[int], asyncio.Task[None]]:
-    """Start it; its port once it listens, and its task."""
+    """Start the coordinator. Returns its port, known once it listens, and its task."""
     settings = Settings.checked(
         database_url=plan.coordinator_url,
         port=PORT if is_free(PORT) else 0,
@@ -108,7 +117,7 @@ def _coordinator(
 
 
 def _trace_settings(plan: Plan) -> dict[str, Any]:
-    """The coordinator's settings for it: every order is traced."""
+    """Return the coordinator's settings for tracing every order; empty without a collector."""
     if plan.otlp is None:
         return {}
     to = {"otlp_endpoint": plan.otlp.endpoint, "otlp_protocol": plan.otlp.protocol}
@@ -123,7 +132,8 @@ def _participant(name: str, url: str, spans: Mapping[str, ParticipantSpans]) -> 
 async def _serve_participant(
     participant: Participant, kafka: KafkaSettings, stop: asyncio.Event, up: asyncio.Future[None]
 ) -> None:
-    """Until `stop` or cancelled; `up` is told once it serves."""
+    """Serve until `stop` is set or the task is cancelled; `up` gets its result once the participant
+    serves."""
     broker = KafkaBroker(kafka)
     try:
         await participant.serve(
@@ -149,7 +159,10 @@ async def _kafka(plan: Plan) -> AsyncIterator[KafkaSettings]:
 
 
 async def _create_databases(plan: Plan) -> None:
-    """What is missing on the given server, and the coordinator's tables. ServiceFailed names the server."""
+    """Create missing databases on the given server, and the coordinator's tables.
+
+    Raises ServiceFailed, which names the server.
+    """
     from saga_cli.dev.sql import ask, sibling
     from saga_coordinator.store.open import open_store
 
@@ -173,7 +186,8 @@ def _token_key() -> str:
 
 
 def _log_to(path: Path) -> None:
-    """The parts' logs, as JSON lines, beside their data instead of between the demo's own lines."""
+    """Write the parts' logs to a file, as JSON lines, so that they do not mix with the demo's
+    output."""
     import logging
 
     import structlog

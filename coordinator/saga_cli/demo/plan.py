@@ -1,4 +1,7 @@
-"""What one run of the demo will be: how many orders, on which parts, and where its files are. Decided before anything starts."""
+"""The plan of one run of the demo: how many orders, on which parts, with which files.
+
+It is made before anything starts.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,7 @@ PORT = 8700
 JAEGER_URL = "http://127.0.0.1:16686"
 SERVICES = ("inventory", "payment", "shipping")
 EVERY_FIFTH = 5
-"""Every fifth order has no carrier, so that shipping rejects it and what was done before is
-undone."""
+"""Every fifth order has no carrier. Shipping rejects it, and its earlier steps are undone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +30,11 @@ class Plan:
     keep: bool
     directory: Path
     bootstrap_servers: str | None
-    """None: the stand-in."""
+    """The Kafka to use. None: the stand-in."""
     coordinator_url: str
     service_urls: Mapping[str, str]
     suffix: str
-    """Ends the keys of this run's orders, so that they are never those of an earlier one."""
+    """End of the keys of this run's orders, so that no key equals one of an earlier run."""
     otlp: Otlp | None = None
     """Where spans go; None: nothing is traced."""
     jaeger_url: str = JAEGER_URL
@@ -57,7 +59,11 @@ def planned(
     otlp: Otlp | None = None,
     jaeger_url: str = JAEGER_URL,
 ) -> Plan:
-    """From the options. ConfigurationError says what is wrong with them."""
+    """Make the plan from the command's options.
+
+    Raises:
+        ConfigurationError: `database` is not a URL that the demo can use.
+    """
     if database is not None and not database.startswith("postgresql+asyncpg://"):
         raise ConfigurationError(
             "--database takes postgresql+asyncpg://user:password@host/name; without it the demo uses SQLite files"
@@ -80,7 +86,7 @@ def planned(
 
 
 def database_name(url: str) -> str:
-    """The last part of a PostgreSQL URL."""
+    """Return the database's name in a PostgreSQL URL."""
     return url.partition("?")[0].partition("://")[2].partition("/")[2]
 
 
@@ -89,11 +95,12 @@ def _file(directory: Path, name: str) -> str:
 
 
 def _beside(database: str, service: str) -> str:
-    """The service's own database on the same server: `shop` gives `shop_payment`."""
+    """Return the URL of the service's own database on the same server: `shop` gives
+    `shop_payment`."""
     server, mark, options = database.partition("?")
     return f"{server}_{service}{mark}{options}"
 
 
 def _suffix() -> str:
-    """Three letters and digits; without those that look alike."""
+    """Return three random letters and digits, without those that look alike."""
     return "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(3))

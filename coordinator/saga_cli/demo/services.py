@@ -1,4 +1,4 @@
-"""The demo's services, each made for the database this run gives it."""
+"""The demo's services, each built for its database of this run."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ _MAKE: Final[Mapping[str, Callable[[ServiceSettings], Participant]]] = {
 
 
 def participant_of(name: str, database_url: str, tracer_provider: TracerProvider | None) -> Participant:
-    """The service of this name."""
+    """Build the service of this name."""
     return _MAKE[name](ServiceSettings(database_url=database_url, tracer_provider=tracer_provider))

@@ -1,4 +1,5 @@
-"""The demo's traces: whether a collector answers, an SDK for each service, and that all spans have left before a link is shown."""
+"""The demo's traces: the check for a collector, an SDK for each service, and the wait for all spans
+before a link is shown."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from saga_cli.participant_spans import ParticipantSpans
 
 USUAL_PORT: Final = 4317
-"""Where collectors take OTLP by gRPC."""
+"""Usual port of OTLP over gRPC."""
 EXPORTED_LIMIT_S: Final = 10.0
 _ANSWER_LIMIT_S: Final = 3.0
 _POLL_INTERVAL_S: Final = 0.1
@@ -25,7 +26,11 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def require_collector(otlp: Otlp) -> None:
-    """Raises CommandFailed (69) when none answers: before anything is started, since at the end it would be too late."""
+    """Check that the collector takes spans, before anything is started.
+
+    Raises:
+        CommandFailed: It does not (exit 69).
+    """
     parts = urlsplit(otlp.endpoint)
     why = "nobody listens there"
     if _listens(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]):
@@ -39,13 +44,14 @@ def require_collector(otlp: Otlp) -> None:
 
 
 def collector_listens() -> bool:
-    """Where one usually does."""
+    """Return whether a collector listens on the usual port."""
     return _listens("127.0.0.1", USUAL_PORT)
 
 
 @asynccontextmanager
 async def participant_spans_of(plan: Plan) -> AsyncIterator[Mapping[str, ParticipantSpans]]:
-    """An SDK for each service, by its name, since all run in this one process; none without a collector."""
+    """Give an SDK for each service by its name, because all share this process; none without a
+    collector."""
     if plan.otlp is None:
         yield {}
         return
@@ -59,13 +65,19 @@ async def participant_spans_of(plan: Plan) -> AsyncIterator[Mapping[str, Partici
 
 
 async def all_exported(plan: Plan, spans: Mapping[str, ParticipantSpans]) -> bool:
-    """Wait until the collector has the services' spans and everything the coordinator owes; False when that takes too long."""
+    """Wait until services and coordinator have exported all spans.
+
+    Returns False when that takes too long.
+    """
     flushing = [asyncio.to_thread(each.flush, EXPORTED_LIMIT_S) for each in spans.values()]
     return all(await asyncio.gather(_coordinator_exported_all(plan.coordinator_url), *flushing))
 
 
 async def _coordinator_exported_all(coordinator_url: str) -> bool:
-    """What the coordinator has still to export is a row of its database; False when some are left at the end."""
+    """Wait until no row of the coordinator's database is due for export.
+
+    Returns False when some are left at the end.
+    """
     from sqlalchemy import exists, select
     from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -76,7 +88,7 @@ async def _coordinator_exported_all(coordinator_url: str) -> bool:
     try:
         async with engine.connect() as connection, asyncio.timeout(EXPORTED_LIMIT_S):
             while (await connection.execute(any_due)).scalar_one():
-                await connection.rollback()  # the next look is a new one
+                await connection.rollback()  # the next query reads anew
                 await asyncio.sleep(_POLL_INTERVAL_S)
     except TimeoutError:
         return False
@@ -94,13 +106,13 @@ def _listens(host: str, port: int) -> bool:
 
 
 def _takes_spans(otlp: Otlp) -> bool:
-    """An export without a span."""
+    """Return whether the collector takes an export without spans."""
     from opentelemetry.sdk.trace.export import SpanExportResult
 
     from saga_coordinator.traces.export import span_exporter
     from saga_coordinator.traces.exporter_errors import ExporterErrors
 
-    errors = ExporterErrors("traces", "span")  # what the exporter has to say is said in our line
+    errors = ExporterErrors("traces", "span")  # keeps the exporter's messages off the terminal; our line says it
     exporter = span_exporter(otlp.endpoint, otlp.protocol, _ANSWER_LIMIT_S)
     try:
         return exporter.export([]) is SpanExportResult.SUCCESS

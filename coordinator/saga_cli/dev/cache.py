@@ -1,4 +1,5 @@
-"""The cache of programs that `saga dev` builds once, and the lock that lets one process at a time add to a cache."""
+"""The cache of programs that `saga dev` builds once, and the lock that lets one process at a time
+add to a cache."""
 
 from __future__ import annotations
 
@@ -14,7 +15,10 @@ _LOCK = ".saga-dev.lock"
 
 
 def cache_folder() -> Path:
-    """Return our folder in XDG_CACHE_HOME, or in `~/.cache` when that is not set. The folder may not exist yet."""
+    """Return our folder in XDG_CACHE_HOME, or in `~/.cache` when that is not set.
+
+    The folder may not exist yet.
+    """
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (given if given.is_absolute() else Path.home() / ".cache") / _FOLDER
 

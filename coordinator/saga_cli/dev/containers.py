@@ -1,8 +1,8 @@
 """Kafka, PostgreSQL and Jaeger in containers, run by testcontainers, where a Docker engine answers.
 
-This module has never been run: it was written on a machine without an engine. The tests use the servers that pip installs (`kafka.py`,
-`postgres.py`, `jaeger.py`).
-testcontainers' KafkaContainer cannot run `apache/kafka`, so a plain container gets the broker's settings from its environment.
+This module has never been run: it was written on a machine without an engine. The tests use the
+servers that pip installs (`kafka.py`, `postgres.py`, `jaeger.py`). testcontainers' KafkaContainer
+cannot run `apache/kafka`, so a plain container gets the broker's settings from its environment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _POLL_INTERVAL_S = 0.2
 
 
 def docker_answers() -> bool:
-    """Return whether testcontainers is installed and a Docker engine answers a ping. Takes at most a second."""
+    """Return whether testcontainers is installed and a Docker engine answers a ping.
+
+    Takes at most a second.
+    """
     try:
         import testcontainers.core.container  # noqa: F401 - only whether it is there
     except ImportError:
@@ -76,7 +79,8 @@ class _Container:
 
         container = DockerContainer(image)
         for inside, outside in ports.items():
-            # Not with_bind_ports, which publishes on all addresses; the engine's client takes an address beside the port.
+            # Not with_bind_ports, which publishes on all addresses; the engine's client takes an
+            # address beside the port.
             container.ports[str(inside)] = cast(Any, ("127.0.0.1", outside))
         prepare(container)
         self._container = container.start()
@@ -85,7 +89,8 @@ class _Container:
         """Ask until there is an answer, and return it.
 
         Args:
-            query: Returns the answer, or "" while there is none. It may also raise ServiceFailed then.
+            query: Returns the answer, or "" while there is none. It may also raise ServiceFailed
+                then.
 
         Raises:
             ServiceFailed: There was no answer in time; the container is stopped.
@@ -108,7 +113,10 @@ class _Container:
 
 
 class KafkaContainer(_Container):
-    """`apache/kafka` on a loopback port. The port is chosen before the start, because the broker must advertise it."""
+    """`apache/kafka` on a loopback port.
+
+    The port is chosen before the start, because the broker must advertise it.
+    """
 
     name = "Kafka"
 
@@ -160,7 +168,10 @@ class PostgresContainer(_Container):
 
 
 class JaegerContainer(_Container):
-    """`jaegertracing/jaeger` with its real web page. Without settings it runs all in one and keeps spans in memory."""
+    """`jaegertracing/jaeger` with its real web page.
+
+    Without settings it runs all in one and keeps spans in memory.
+    """
 
     name = "Jaeger"
 

@@ -1,7 +1,7 @@
 """The last server of a data directory, and whether it still runs.
 
-A killed `saga dev` leaves a server that its supervisor is still ending. That server holds data and port for some seconds more. A new
-`saga dev` waits for its end and takes its port.
+A killed `saga dev` leaves a server that its supervisor is still ending. That server holds data and
+port for some seconds more. A new `saga dev` waits for its end and takes its port.
 """
 
 from __future__ import annotations

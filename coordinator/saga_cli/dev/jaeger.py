@@ -1,12 +1,15 @@
-"""A real Jaeger v2 for development and tests: the program that `jaeger_build.py` builds. It keeps spans in memory or in a directory.
+"""A real Jaeger v2 for development and tests: the program that `jaeger_build.py` builds.
+
+It keeps spans in memory or in a directory.
 
     with JaegerService() as jaeger:
-        jaeger.otlp_grpc     # "http://127.0.0.1:23456", for OTLP over gRPC; `otlp_http` for OTLP over HTTP
-        jaeger.query_url     # "http://127.0.0.1:23458", its HTTP API: /api/traces/{id}, /api/services
+        jaeger.otlp_grpc     # "http://127.0.0.1:23456", for OTLP over gRPC; over HTTP: `otlp_http`
+        jaeger.query_url     # "http://127.0.0.1:23458", for /api/traces/{id} and /api/services
 
-A span can be read as soon as it is accepted, because there is no batch processor. Ports survive `restart()`. Spans survive it only in a
-directory, and then a kill -9 too. Jaeger listens on loopback only: on these ports, and on any free one for the query API's gRPC.
-It ends with the process that started it.
+A span can be read as soon as it is accepted, because there is no batch processor. Ports survive
+`restart()`. Spans survive it only in a directory, and then a kill -9 too. Jaeger listens on
+loopback only: on these ports, and on any free one for the query API's gRPC. It ends with the
+process that started it.
 """
 
 from __future__ import annotations
@@ -71,7 +74,11 @@ _IN_DIRECTORY = "badger: {{ephemeral: false, directories: {{keys: {directory}/ke
 
 
 class JaegerService(LocalServer):
-    """One Jaeger. Its directory holds only settings and log, and is deleted by `close()` or with this process. `data` stays."""
+    """One Jaeger.
+
+    Its directory holds only settings and log, and is deleted by `close()` or with this process.
+    `data` stays.
+    """
 
     stop_grace_s = 5.0
 
@@ -107,7 +114,10 @@ class JaegerService(LocalServer):
         return f"http://127.0.0.1:{self._query_port}"
 
     def start(self) -> Self:
-        """Start and wait until it answers. Raises ServiceFailed, with the end of the log, when it does not."""
+        """Start and wait until it answers.
+
+        Raises ServiceFailed, with the end of the log, when it does not.
+        """
         program = jaeger_program()
         settings = self._write_settings()
         logged = self.log.stat().st_size if self.log.exists() else 0
@@ -140,7 +150,10 @@ class JaegerService(LocalServer):
         return settings
 
     def _wait_until_ready(self, process: ServerProcess, logged: int) -> None:
-        """Wait for the line of this start in its log. An answer alone proves nothing: another Jaeger may have the port."""
+        """Wait for the line of this start in its log.
+
+        An answer alone proves nothing: another Jaeger may have the port.
+        """
         deadline = time.monotonic() + _START_LIMIT_S
         while time.monotonic() < deadline:
             if not process.running:
@@ -152,7 +165,10 @@ class JaegerService(LocalServer):
 
 
 def jaeger_release(query_url: str, *, timeout_s: float = 5.0) -> str:
-    """Return the release that answers there, such as "2.13.0". Raises ServiceFailed when no Jaeger does."""
+    """Return the release that answers there, such as "2.13.0".
+
+    Raises ServiceFailed when no Jaeger does.
+    """
     import httpx
 
     try:

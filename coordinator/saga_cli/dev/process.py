@@ -1,6 +1,8 @@
-"""One server process of `saga dev` and of the tests: started under a supervisor, stopped, killed, and its log.
+"""One server process of `saga dev` and of the tests: started under a supervisor, stopped, killed,
+and its log.
 
-This module knows nothing of Kafka, PostgreSQL or Jaeger. `supervisor.py` ends the server when this process dies.
+This module knows nothing of Kafka, PostgreSQL or Jaeger. `supervisor.py` ends the server when this
+process dies.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ _REPORT_LIMIT = 32
 _LOG_TAIL_LINES = 3
 _WAIT_OVER_GRACE_S = 5.0
 _PORT_TRIES = 200
-# Below Linux's ephemeral range (32768 up). A client that dials the port of a stopped server could otherwise be given that port as its
-# source, connect to itself, and keep a restart from its port.
+# Below Linux's ephemeral range (32768 up). A client that dials the port of a stopped server could
+# otherwise be given that port as its source, connect to itself, and keep a restart from its port.
 _FIRST_PORT, _LAST_PORT = 20_000, 31_999
 
 
@@ -107,7 +109,8 @@ class ServerProcess:
         return ServiceFailed(f"{self.name} {what}")
 
     def _signal(self, number: signal.Signals) -> None:
-        # The pid is safe to signal while the supervisor lives: it alone reaps the server, and ends right after.
+        # The pid is safe to signal while the supervisor lives: it alone reaps the server, and ends
+        # right after.
         if self.pid is not None and self.running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -127,7 +130,9 @@ class ServerProcess:
 
 
 def as_user(command: Sequence[str], user: str | None) -> list[str]:
-    """Return the command that runs `command` as another user, which only root may. None is our own user.
+    """Return the command that runs `command` as another user, which only root may.
+
+    None is our own user.
 
     It uses Python, because `setpriv` is not on every machine.
     """

@@ -1,4 +1,5 @@
-"""Chooses a Kafka, PostgreSQL or Jaeger: at a given address, else in a container, else as pip installed it.
+"""Chooses a Kafka, PostgreSQL or Jaeger: at a given address, else in a container, else as pip
+installed it.
 
 A given address that does not answer is an error of one line; no other service is tried.
 """
@@ -77,7 +78,10 @@ class GivenPostgres:
 
 
 class GivenJaeger:
-    """A Jaeger at a given address: the URL of its query API, which may name the OTLP ports. The constructor checks that all answer."""
+    """A Jaeger at a given address: the URL of its query API, which may name the OTLP ports.
+
+    The constructor checks that all answer.
+    """
 
     def __init__(self, address: str) -> None:
         server, host, ports = _jaeger_parts(address)
@@ -120,7 +124,8 @@ class Kafka(_InUse):
 
 
 class Jaeger(_InUse):
-    """A Jaeger: `query_url`, `otlp_grpc`, `otlp_http` (URLs without a path of theirs), `version`, `close()`."""
+    """A Jaeger: `query_url`, `otlp_grpc`, `otlp_http` (URLs without a path of theirs), `version`,
+    `close()`."""
 
     def __init__(self, service: _JaegerLike) -> None:
         super().__init__(service)
@@ -155,7 +160,8 @@ class Postgres(_InUse):
 
 
 def resolve_kafka(given: str | None = None) -> Kafka:
-    """Return the Kafka at `given` (host:port), else start one in a container, else as pip installed it. Raises ServiceFailed."""
+    """Return the Kafka at `given` (host:port), else start one in a container, else as pip installed
+    it. Raises ServiceFailed."""
     if given:
         return Kafka(GivenKafka(given))
     if docker_answers():
@@ -164,7 +170,8 @@ def resolve_kafka(given: str | None = None) -> Kafka:
 
 
 def resolve_postgres(given: str | None = None) -> Postgres:
-    """Return the PostgreSQL at `given` (a URL), else start one in a container, else as pip installed it. Raises ServiceFailed."""
+    """Return the PostgreSQL at `given` (a URL), else start one in a container, else as pip
+    installed it. Raises ServiceFailed."""
     if given:
         return Postgres(GivenPostgres(given))
     if docker_answers():
@@ -173,7 +180,8 @@ def resolve_postgres(given: str | None = None) -> Postgres:
 
 
 def resolve_jaeger(given: str | None = None) -> Jaeger:
-    """Return the Jaeger at `given` (`http://host:16686`), else start one in a container, else our build. Raises ServiceFailed."""
+    """Return the Jaeger at `given` (`http://host:16686`), else start one in a container, else our
+    build. Raises ServiceFailed."""
     if given:
         return Jaeger(GivenJaeger(given))
     if docker_answers():

@@ -1,4 +1,5 @@
-"""Runs one statement on a PostgreSQL from synchronous code, to create a database, read its version, or see whether it is up."""
+"""Runs one statement on a PostgreSQL from synchronous code, to create a database, read its version,
+or see whether it is up."""
 
 from __future__ import annotations
 
@@ -12,12 +13,16 @@ _TIMEOUT_S = 10.0
 
 
 def ask(url: str, statement: str) -> object:
-    """Run the statement outside any transaction. Returns the first column of its first row, or None.
+    """Run the statement outside any transaction.
+
+    Returns the first column of its first row, or None.
 
     Raises:
-        ServiceFailed: The server cannot be reached or refuses the statement; the message is one line.
+        ServiceFailed: The server cannot be reached or refuses the statement; the message is one
+            line.
     """
-    # A thread of its own: the caller may be inside a running event loop, where a second one cannot be started.
+    # A thread of its own: the caller may be inside a running event loop, where a second one cannot
+    # be started.
     with ThreadPoolExecutor(max_workers=1) as thread:
         try:
             return thread.submit(asyncio.run, _ask(url, statement)).result()
@@ -38,7 +43,10 @@ async def _ask(url: str, statement: str) -> object:
 
 
 def _ssl(url: str) -> Literal["disable"] | None:
-    """Return "disable" for loopback, where trying TLS first costs time. Elsewhere driver and URL decide."""
+    """Return "disable" for loopback, where trying TLS first costs time.
+
+    Elsewhere driver and URL decide.
+    """
     return "disable" if "@127.0.0.1" in url or "@localhost" in url else None
 
 

@@ -1,13 +1,14 @@
 """Supervises a server that we started, and ends it when we end, even by `kill -9`.
 
-It is run as a plain script (`python -I -S supervisor.py …`, the standard library only), one for each server:
+It is run as a plain script (`python -I -S supervisor.py …`, the standard library only), one for
+each server:
 
     supervisor.py [--remove DIR] SIGNAL -- command …
 
-It starts the command, prints its pid, and waits. Its parent is gone when its standard input closes or its parent process changes. Then
-it ends the server with SIGNAL, or with SIGKILL after a grace, and removes DIR.
-It reaps the server and the orphans that a killed server leaves (PostgreSQL's backends). So none stays a zombie where process 1 reaps
-nothing. It ends after the last of them.
+It starts the command, prints its pid, and waits. Its parent is gone when its standard input closes
+or its parent process changes. Then it ends the server with SIGNAL, or with SIGKILL after a grace,
+and removes DIR. It reaps the server and the orphans that a killed server leaves (PostgreSQL's
+backends). So none stays a zombie where process 1 reaps nothing. It ends after the last of them.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def _reap_orphans() -> None:
 
 
 def _restore_signals() -> None:
-    """Restore the signals' defaults: an ignored signal stays ignored over exec, and the server needs it."""
+    """Restore the signals' defaults: an ignored signal stays ignored over exec, and the server
+    needs it."""
     for heard in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(heard, signal.SIG_DFL)
 

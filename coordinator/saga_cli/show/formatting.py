@@ -1,4 +1,5 @@
-"""Formatting that all views share: times and durations for people, and a server's text made safe for a terminal."""
+"""Formatting that all views share: times and durations for people, and a server's text made safe
+for a terminal."""
 
 from __future__ import annotations
 

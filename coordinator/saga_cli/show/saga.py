@@ -1,4 +1,5 @@
-"""`saga show`: one saga as a tree of its steps, what each waits for and what will move it, and the way out of each attention."""
+"""`saga show`: one saga as a tree of its steps, what each waits for and what will move it, and the
+way out of each attention."""
 
 from __future__ import annotations
 
@@ -78,7 +79,10 @@ def head(saga: Json) -> Text:
 
 
 def _reason(saga: Json) -> str:
-    """Return why the saga goes back. A reason that came past the point of no return is marked as too late."""
+    """Return why the saga goes back.
+
+    A reason that came past the point of no return is marked as too late.
+    """
     if not saga.get("reason"):
         return ""
     return f"   too late for {saga['reason']}" if saga["phase"] in _FORWARD else f"   {saga['reason']}"
@@ -136,7 +140,8 @@ def _ending(attempt: Json) -> str:
 
 
 def _below(saga: Json, step: Json) -> Iterator[Text]:
-    """Yield the lines under a step: its attempts where they add something, what it waits for, what needs a person."""
+    """Yield the lines under a step: its attempts where they add something, what it waits for, what
+    needs a person."""
     if _needs_attempt_lines(step):
         yield from map(_attempt_line, step["attempts"])
         if step["attempts_omitted"]:
@@ -150,7 +155,8 @@ def _below(saga: Json, step: Json) -> Iterator[Text]:
 
 
 def _needs_attempt_lines(step: Json) -> bool:
-    """Return whether the attempts add something to the step's line: one failed, or a direction has several."""
+    """Return whether the attempts add something to the step's line: one failed, or a direction has
+    several."""
     directions = [one["direction"] for one in step["attempts"]]
     well = all(one["outcome"] in ("SUCCEEDED", "UNDONE", "NOTHING_TO_UNDO") for one in step["attempts"])
     return not well or len(directions) != len(set(directions))

@@ -1,4 +1,7 @@
-"""Bars that show when something was under way. All lines of a drawing share the same cells, so their bars line up."""
+"""Bars that show when something was under way.
+
+All lines of a drawing share the same cells, so their bars line up.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ Interval = tuple[float, float]
 def bars(busy: Sequence[Interval], length_s: float, cells: int, mark: str = BUSY) -> str:
     """Draw one bar.
 
-    A cell is marked when something was under way at the cell's middle. Every interval marks at least one cell.
+    A cell is marked when something was under way at the cell's middle. Every interval marks at
+    least one cell.
 
     Args:
         busy: Intervals within the drawing.

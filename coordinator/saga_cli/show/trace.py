@@ -1,4 +1,6 @@
-"""`saga trace show`: a saga's spans as a waterfall, ordered by start. Each bar shows when its span was under way.
+"""`saga trace show`: a saga's spans as a waterfall, ordered by start.
+
+Each bar shows when its span was under way.
 
 order                      COMPENSATED  69 ms  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
      phase COMPENSATING +36 ms

@@ -1,1 +1,1 @@
-"""Definitions and schemas: registering them, and what an instance knows of them."""
+"""Definitions and schemas: their registration, and the cache that each instance has."""

@@ -1,9 +1,9 @@
-"""What an instance knows of definitions and schemas: read from the store, compiled once, read again
+"""An instance's cache of definitions and schemas: read from the store, compiled once, refreshed
 every two seconds.
 
-Compiled definitions never change (a saga is pinned to a hash); what changes is which exist and
-which is active. An unknown definition id is looked up at once, so an instance never has to wait for
-the refresh to run a saga another instance started.
+A compiled definition never changes, because a saga is pinned to a hash. What changes is which
+definitions exist and which are active. An unknown definition id is looked up at once. So an
+instance can run a saga that another one started without waiting for a refresh.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from saga_schemas.records import OWN
 from saga_schemas.schema import Schema
 
 MOST_SOUGHT = 20
-"""So many unknown schema ids are looked for between two refreshes: an id costs nothing to make up.
-"""
+"""Most unknown schema ids that are looked up between two refreshes. The bound is there because
+anybody can invent ids."""
 
 
 class DefinitionMissing(Exception):
@@ -42,7 +42,7 @@ class DefinitionCache:
         self.generation = 0
         """Counts the refreshes that found something new."""
         self.changed = asyncio.Event()
-        """Set by such a refresh; who acts on it clears it."""
+        """Set by such a refresh; its reader clears it."""
         self.catalog = Catalog()
         for schema in OWN:
             self.catalog.add(schema)
@@ -70,17 +70,15 @@ class DefinitionCache:
                 self._schema_ids.add(row.id)
 
     async def seek_schemas(self, ids: Iterable[int]) -> None:
-        """Look into the store for schemas that are not known here.
-
-        What was registered elsewhere a moment ago must be found.
-        """
+        """Look up unknown schemas in the store, so that one registered elsewhere a moment ago is
+        found."""
         unknown = {schema_id for schema_id in ids if self.catalog.by_id(schema_id) is None} - self._sought_in_vain
         if unknown and len(self._sought_in_vain) < MOST_SOUGHT:
             await self.refresh_schemas()
             self._sought_in_vain |= {schema_id for schema_id in unknown if self.catalog.by_id(schema_id) is None}
 
     async def get(self, definition_id: int) -> CompiledDefinition:
-        """The compiled definition of a saga. Raises DefinitionMissing."""
+        """Return the compiled definition of a saga. Raises DefinitionMissing, StoreError."""
         compiled = self._compiled.get(definition_id)
         return compiled if compiled is not None else await self._load(definition_id)
 
@@ -121,7 +119,10 @@ class DefinitionCache:
             raise DefinitionMissing(f"{row.name}@{row.version}: {error}") from error
 
     def find(self, name: str, version: int | None) -> DefinitionRow | None:
-        """The version asked for, else the active one."""
+        """Return the given version, or the active one when `version` is None.
+
+        None when there is no such definition.
+        """
         for row in self._rows.values():
             if row.name == name and (row.version == version if version is not None else row.active):
                 return row
@@ -134,9 +135,8 @@ class DefinitionCache:
         return sorted(self._rows.values(), key=lambda row: (row.name, row.version))
 
     async def participants(self) -> frozenset[str]:
-        """Whose reply topics must be read: those of all active definitions and of every definition
-        with open sagas.
-        """
+        """Return the participants whose reply topics must be read: those of active definitions, and
+        of definitions with open sagas."""
         wanted = [row.id for row in self._rows.values() if row.active or row.id in self._in_use]
         loaded = await self.load(wanted)
         return frozenset(

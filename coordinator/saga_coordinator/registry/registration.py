@@ -1,11 +1,10 @@
-"""Registering definitions and schemas, and activating a version.
+"""Registering definitions and schemas, and activating a version: all checks run before anything is
+written.
 
-What may enter the store, decided before anything is written.
-
-A definition is checked with the schemas sent and those stored; every new schema must be readable
-together with all earlier versions of its record, hence also with those that open sagas pin. What is
-stored under a name and version never changes: the same content again is no error, other content is.
-Registering and activating are separate, and both are audited.
+A definition is checked with the schemas sent and those stored. A new schema must be compatible with
+all earlier versions of its record, and so with those that open sagas pin. What is stored under a
+name and version never changes: sending the same content again is no error, sending other content
+is. Registering and activating are separate, and both are audited.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ from saga_schemas.records import NAMESPACE, OWN
 from saga_schemas.schema import Schema
 
 MAX_SCHEMAS: Final = 3_010
-"""Sent along with one definition: input, command, reply and compensation of 1,000 steps."""
+"""Most schemas sent with one definition: input, command, reply and compensation of 1,000 steps."""
 MAX_REASONS: Final = 50
 
 
@@ -83,7 +82,7 @@ class Added:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Who does it and why, for the audit."""
+    """Who acts and why, for the audit."""
 
     who: str
     why: str = ""
@@ -91,18 +90,19 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What the store holds, as schemas."""
+    """The stored schemas, parsed."""
 
     rows: tuple[SchemaRow, ...]
     by_id: Mapping[int, Schema]
 
     def versions(self, name: str, subject: str) -> list[Schema]:
-        """Every schema of this record, and everything under this subject, oldest first."""
+        """Return every schema of this record, and every schema under this subject, oldest first."""
         wanted = [row.id for row in self.rows if row.subject == subject or self.by_id[row.id].full_name == name]
         return [self.by_id[schema_id] for schema_id in dict.fromkeys(wanted)]
 
     def catalog_with(self, sent: Iterable[Schema]) -> Catalog:
-        """Where `latest` is what was sent, also when an older version was sent again."""
+        """Return a catalog whose `latest` is the schema sent, also when an older version was sent
+        again."""
         sent = list(sent)
         ids = {schema.id for schema in sent}
         stored = [self.by_id[row.id] for row in self.rows if row.id not in ids]
@@ -152,9 +152,12 @@ async def register(
 async def activate(
     store: Store, definitions: DefinitionCache, *, tenant: str, name: str, version: int, act: Act
 ) -> DefinitionRow:
-    """Make this the version that starts run.
+    """Make this the version that new sagas run, and return it.
 
-    Raises RegistrationRefused, DefinitionMissing, StoreError.
+    Raises:
+        RegistrationRefused: No such version is registered.
+        DefinitionMissing: The version cannot be loaded.
+        StoreError: The store failed.
     """
     await definitions.refresh()
     row = definitions.find(name, version)
@@ -176,9 +179,19 @@ async def activate(
 async def add_schema(
     store: Store, definitions: DefinitionCache, *, subject: str | None, document: object, tenant: str, act: Act
 ) -> Added:
-    """A later writer's schema; the subject is the record's full name unless given.
+    """Check and store a later version of a record.
 
-    Raises RegistrationRefused, StoreError.
+    Args:
+        store: Where it is stored.
+        definitions: The cache, refreshed afterwards.
+        subject: None: the record's full name.
+        document: The Avro schema.
+        tenant: Owner of the audit's line.
+        act: Who acts and why.
+
+    Raises:
+        RegistrationRefused: It is invalid, or incompatible with another version.
+        StoreError: The store failed.
     """
     schemas = _parsed([document])
     if len(schemas) != 1:
@@ -214,10 +227,7 @@ def _parsed(documents: Sequence[object]) -> list[Schema]:
 
 
 def _refuse_ours(schemas: Sequence[Schema], subject: str | None = None) -> None:
-    """The protocol's own records are what every process was built with.
-
-    The same content is no error, nothing else is theirs.
-    """
+    """Refuse schemas in the protocol's namespace, unless they equal the protocol's own records."""
     for schema in schemas:
         if schema.full_name.startswith(NAMESPACE) and OWN.by_id(schema.id) is None:
             raise RegistrationRefused("schema_invalid", f"{schema.full_name}: {NAMESPACE}* are the protocol's own records")
@@ -226,9 +236,9 @@ def _refuse_ours(schemas: Sequence[Schema], subject: str | None = None) -> None:
 
 
 def _is_record(document: object) -> bool:
-    """An enum or a fixed in a document of its own is reached from the records that use it.
+    """Return False for an enum or a fixed, which is reached from the records that use it.
 
-    What is no type at all is refused.
+    Anything else is parsed or refused.
     """
     return not isinstance(document, Mapping) or document.get("type") not in ("enum", "fixed")
 
@@ -260,7 +270,7 @@ def _linted(document: str | Mapping[str, Any], file: str, catalog: Catalog) -> L
 
 
 def _earlier(before: Sequence[DefinitionRow], in_flight: Set[int], made: Document, known: _Known) -> list[Earlier]:
-    """Versions of this definition that may be started or have open sagas."""
+    """Return the other versions of this definition that are active or have open sagas."""
     return [
         Earlier(
             document=Document.parse(row.document),
@@ -280,9 +290,8 @@ def _compared(
     known: _Known,
     file: str,
 ) -> list[Finding]:
-    """What it would pin against what sagas in flight pin, and each new schema against all others of
-    its record.
-    """
+    """Compare the schemas to pin with those that open sagas pin, and each new schema with the
+    others of its record."""
     found = list(check_compatibility(made, pinned, earlier, file))
     pins = {schema.id for schema in pinned.values()}
     pinned_before = {schema.id for one in earlier for schema in one.reader_schemas.values()}
@@ -297,9 +306,9 @@ def _compared(
 
 
 def _kept(row: DefinitionRow, wanted: Mapping[str, Schema], file: str) -> list[Finding]:
-    """Registered again with newer schemas.
+    """Return a warning for each newer schema sent with a version that was registered before.
 
-    They are stored, and what this version sends and reads stays as it was checked then.
+    The schema is stored, but the version keeps the schemas that it was registered with.
     """
     what = f"{row.name} {row.version} keeps the schema that it was registered with; give the definition a new version to use the newer one"
     newer = [name for name, schema in sorted(wanted.items()) if row.reader_schemas.get(name, schema.id) != schema.id]
