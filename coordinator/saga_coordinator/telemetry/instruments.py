@@ -8,13 +8,14 @@ prometheus_client holds the values: counting costs 0.4 µs here and 6 µs with O
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from saga_coordinator.engine.facts import CommandSent, Fact, PhaseChanged, ReplySeen, Started
 from saga_coordinator.engine.state import FINAL, WAITING, Status, StepState
 from saga_coordinator.failures import LoopHealth
+from saga_coordinator.sagas.work import Moved, SagaWork
 from saga_coordinator.store.port import Figures, SagaRow
 from saga_coordinator.telemetry import catalog
 from saga_coordinator.telemetry.catalog import Metric
@@ -22,13 +23,10 @@ from saga_coordinator.telemetry.log_fields import span_of
 from saga_coordinator.telemetry.sender_collector import SenderCollector
 from saga_coordinator.telemetry.series import Series, show
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
+from saga_messaging.sender import Sender
 from saga_schemas.ids import command_id
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.trace_context import SAMPLED
-
-if TYPE_CHECKING:
-    from saga_coordinator.sagas.work import Moved, SagaWork
-    from saga_messaging.sender import Sender
 
 _Count = Callable[["Moved", int, Any, str, SagaRow | None], None]
 PARKED_REASONS: Final = ("engine_error", "definition_missing", "state_unreadable", "saga_unwritable")

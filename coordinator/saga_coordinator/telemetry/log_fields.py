@@ -7,18 +7,14 @@ log line never has a payload or a business key (S17).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from saga_coordinator.engine.facts import ReplySeen
+from saga_coordinator.sagas.work import SagaWork
+from saga_coordinator.store.port import SagaRow
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
+from saga_messaging.broker import Outgoing
+from saga_schemas.headers import ReplyHeaders
 from saga_schemas.headers.names import CORRELATION, STEP, TRACEPARENT
 from saga_schemas.trace_context import parse_context
-
-if TYPE_CHECKING:
-    from saga_coordinator.engine.facts import ReplySeen
-    from saga_coordinator.sagas.work import SagaWork
-    from saga_coordinator.store.port import SagaRow
-    from saga_messaging.broker import Outgoing
-    from saga_schemas.headers import ReplyHeaders
 
 Fields = dict[str, str]
 
