@@ -1,6 +1,7 @@
-"""Why a cluster lets us not in. aiokafka logs the reason and raises another error ("unable to
-bootstrap", a time limit), so after a client has failed to start one connection is made just to hear
-it.
+"""Why a Kafka cluster refuses us: login, certificate or security protocol.
+
+aiokafka logs the reason and raises another error ("unable to bootstrap", a time limit). So when a
+client has failed to start, one more connection is made only to learn the reason.
 """
 
 from __future__ import annotations
