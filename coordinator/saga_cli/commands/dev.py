@@ -158,6 +158,8 @@ def _print_service(
 ) -> None:
     from saga_cli.output import print_object
 
+    # SIGTERM ends the command like Ctrl-C. First, because whoever reads the address may send it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     lines = [
         f"{what} on {address}   (for development; Ctrl-C ends it)",
         *(f"  {name} on {url}" for name, url in (also or {}).items()),
@@ -181,7 +183,6 @@ def _wait_for_end(service: LocalServer) -> None:
 
     from saga_cli.exits import CommandFailed, ExitCode
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     while True:
         time.sleep(0.5)
         try:
