@@ -128,6 +128,7 @@ def sagas() -> Iterator[None]:
             write = saga_write(work, now)
             assert write is not None
             assert work.saga is not None
+            context.states.wrote(write.row.id, write.row.state, work.saga)
             if work.saga.final:
                 break
             version = work.saga.version
