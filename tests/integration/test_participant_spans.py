@@ -128,7 +128,7 @@ def test_a_flush_says_whether_the_collector_has_them(clean: pytest.MonkeyPatch, 
 def test_an_outage_is_one_warning_and_afterwards_spans_arrive_again(
     clean: pytest.MonkeyPatch, collector: Collector, caplog: pytest.LogCaptureFixture, goes_wrong: Callable[[Collector], None]
 ) -> None:
-    for name, seconds in (("EXPORT_TIMEOUT_S", 0.3), ("KEEP_S", 0.0), ("_AGAIN_S", 0.01)):
+    for name, seconds in (("EXPORT_TIMEOUT_S", 0.3), ("BATCH_LIMIT_S", 0.0), ("_RETRY_S", 0.01)):
         clean.setattr(f"saga_cli.participant_spans.{name}", seconds)
     caplog.set_level(logging.INFO)
     with spans_to(collector) as spans:
