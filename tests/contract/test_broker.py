@@ -555,6 +555,17 @@ async def test_a_topic_made_after_it_was_subscribed_is_picked_up(broker: Any, to
         assert len(await read(consumer, 5)) == 5
 
 
+@every_broker
+async def test_a_topic_that_a_group_does_not_read_moves_none_of_its_partitions(broker: Any, topic: str) -> None:
+    await broker.ensure_topics([topic])
+    await send(broker, numbered(topic, 20))
+    async with consuming(broker, topic) as consumer:
+        assert len(await read(consumer, 20)) == 20
+        await broker.ensure_topics([f"{topic}.other"])
+        await send(broker, numbered(topic, 4))
+        assert len(await read(consumer, 4)) == 4, "it reads on, and nothing comes again"
+
+
 @brokers_that_delete
 async def test_a_topic_deleted_and_made_again_is_noticed_and_works_again(broker: Any, topic: str) -> None:
     await broker.ensure_topics([topic])

@@ -34,7 +34,7 @@ class StateCache:
         return decode_saga(str(saga_id), state, format)
 
     def wrote(self, saga_id: UUID, state: bytes, saga: Saga) -> None:
-        """Remember a state as it was encoded, before it is known whether that is committed.
+        """Remember a state as it was encoded. The committer calls this once the commit is known.
 
         A finished saga is forgotten: it is not read again.
         """

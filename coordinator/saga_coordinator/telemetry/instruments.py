@@ -28,7 +28,7 @@ from saga_schemas.ids import command_id
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.trace_context import SAMPLED
 
-_Count = Callable[["Moved", int, Any, str, SagaRow | None], None]
+_Count = Callable[[Moved, int, Any, str, SagaRow | None], None]
 PARKED_REASONS: Final = ("engine_error", "definition_missing", "state_unreadable", "saga_unwritable")
 LOOPS: Final = (
     "replies",
