@@ -27,6 +27,7 @@ from saga_messaging.whole_topic import read_whole
 from saga_schemas.errors import BadMessage
 from support.raw_produce import raw_producer
 from support.record_batches import CODECS, Batch, Raw
+from support.topics import delete_for_good
 
 PATIENCE_S = 30.0
 MAX_BYTES = 100_000
@@ -572,7 +573,7 @@ async def test_a_topic_deleted_and_made_again_is_noticed_and_works_again(broker:
     await send(broker, numbered(topic, 40, keys=20))
     async with consuming(broker, topic) as consumer:
         await read(consumer, 40)
-        await broker.delete_topics([topic])
+        await delete_for_good(broker, topic)
         await broker.ensure_topics([topic])
         noticed = await noticing(consumer)
         assert noticed
@@ -595,7 +596,7 @@ async def test_a_producer_that_outlives_its_topic_works_again_after_a_fresh_one_
     producer = broker.producer()
     await producer.start()
     assert await producer.send_all(numbered(topic, 9), timeout_s=60.0) == [None] * 9
-    await broker.delete_topics([topic])
+    await delete_for_good(broker, topic)
     await broker.ensure_topics([topic])
     async with asyncio.timeout(PATIENCE_S):
         while (await producer.send_all(numbered(topic, 9), timeout_s=2.0)) != [None] * 9:

@@ -14,6 +14,7 @@ from saga_messaging.clock import SystemClock
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.sender import Dispatch, Sender
 from saga_messaging.settings import KafkaSettings
+from support.topics import delete_for_good
 
 PATIENCE_S = 60.0
 TOPIC = "saga.cmd.payment"
@@ -73,7 +74,7 @@ async def test_sender_and_consumer_go_on_after_all_topics_were_wiped(own_kafka: 
     async with flowing(kafka.bootstrap_servers) as (broker, sender, consumer):
         for ticket in range(5):
             await deliver(sender, consumer, ticket)
-        await broker.delete_topics([TOPIC])
+        await delete_for_good(broker, TOPIC)
         await broker.ensure_topics([TOPIC])
         await deliver(sender, consumer, 9)
 
