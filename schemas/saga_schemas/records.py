@@ -38,6 +38,7 @@ class Empty(_Own):
     """Nothing to say beyond the headers."""
 
     avro_name: ClassVar[str] = "saga.v1.Empty"
+    padding: Annotated[int, Field(ge=-limits.INT32_MAX - 1, le=limits.INT32_MAX)] = 0
 
 
 class Failure(_Own):
@@ -183,5 +184,5 @@ def _reason(text: str | None) -> str | None:
     return None if text is None else _sendable(text)[: limits.TEXT_CHARS] or None
 
 
-EMPTY_BYTES: Final = own_schema(Empty).prefix
-"""The framed Empty: it has no fields, so the framing is all there is."""
+EMPTY_BYTES: Final = encode_own(Empty())
+"""The framed Empty."""

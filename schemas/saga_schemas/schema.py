@@ -2,8 +2,8 @@
 
 The id is made from the schema itself, so every process and every language computes the same one
 without a registry: the first four bytes, big-endian, of SHA-256 over the canonical document
-(gate.py) as JSON with sorted keys and no spaces, with the high bit set. (Avro's own Parsing
-Canonical Form drops defaults and logical types: legal evolutions would share an id.)
+(gate.py) as JSON with sorted keys and no spaces, put into 0x40000000 to 0x7fffffff. (Avro's own
+Parsing Canonical Form drops defaults and logical types: legal evolutions would share an id.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from saga_schemas import gate, limits, strict_json
 from saga_schemas.errors import SchemaRefused
 
 MAGIC: Final = b"\0"
-_HIGH_BIT: Final = 0x8000_0000
+_OWN_RANGE: Final = 0x4000_0000
+"""Ids are positive in every language, and never one that a registry counts up to."""
 _TIMES: Final = (b'"timestamp-', b'"local-timestamp-', b'"time-', b'"date"', b'"uuid"')
 
 
@@ -96,7 +97,7 @@ class Schema:
 
 def schema_id_of(canonical: bytes) -> int:
     """The id of a canonical document."""
-    return int.from_bytes(hashlib.sha256(canonical).digest()[:4], "big") | _HIGH_BIT
+    return _OWN_RANGE | int.from_bytes(hashlib.sha256(canonical).digest()[:4], "big") & (_OWN_RANGE - 1)
 
 
 def parse_all(documents: Iterable[object]) -> list[Schema]:

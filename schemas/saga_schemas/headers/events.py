@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from saga_schemas.headers import names as h
@@ -11,6 +12,9 @@ from saga_schemas.ids import saga_key
 from saga_schemas.limits import INT64_MAX
 from saga_schemas.record_class import record
 from saga_schemas.times import format_us
+
+_SEQUENCE_DIGITS: Final = 19
+"""So many the largest sequence has. Padded, they sort as text: CloudEvents wants that of them."""
 
 
 @record
@@ -39,7 +43,7 @@ class EventHeaders:
             (h.TIME, format_us(self.time_us).encode()),
             (h.CORRELATION, saga_key(self.saga_id)),
             (h.TENANT, self.tenant.encode()),
-            (h.SEQUENCE, b"%d" % self.sequence),
+            (h.SEQUENCE, b"%0*d" % (_SEQUENCE_DIGITS, self.sequence)),
             *optional_header(h.CAUSATION, self.causation_id),
             *trace_headers(self.traceparent, self.tracestate, self.origin_traceparent),
         )
@@ -56,7 +60,7 @@ def decode_event(headers: RawHeaders) -> EventHeaders:
         time_us=fields.time_us(h.TIME),
         saga_id=fields.saga_id(),
         tenant=fields.text(h.TENANT),
-        sequence=fields.number(h.SEQUENCE, INT64_MAX),
+        sequence=fields.padded_number(h.SEQUENCE, INT64_MAX),
         causation_id=fields.optional_text(h.CAUSATION),
         traceparent=traceparent,
         tracestate=tracestate,

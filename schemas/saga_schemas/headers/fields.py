@@ -7,6 +7,7 @@ instrumentation does that), is read as if it were not there. Tracing never refus
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from saga_schemas import limits
@@ -16,6 +17,8 @@ from saga_schemas.headers.names import Header, RawHeaders
 from saga_schemas.ids import TEXT_RULE, parse_number, parse_saga_id, valid_step, valid_text
 from saga_schemas.times import nearest_us
 from saga_schemas.trace_context import parse_context, valid_baggage
+
+_PADDED_DIGITS: Final = 19
 
 
 class HeaderFields:
@@ -68,6 +71,14 @@ class HeaderFields:
     def optional_number(self, name: str, largest: int = limits.INT32_MAX) -> int | None:
         """As `number`; None where the header is absent."""
         return self.number(name, largest) if name in self._fields else None
+
+    def padded_number(self, name: str, largest: int) -> int:
+        """As `number`, of at most 19 digits that may begin with zeros."""
+        digits = self.raw(name)
+        value = parse_number(digits.lstrip("0") or "0", largest) if 0 < len(digits) <= _PADDED_DIGITS else None
+        if value is None:
+            raise BadMessage("header_invalid", f"{name}: at most {_PADDED_DIGITS} digits, up to {largest}")
+        return value
 
     def time_us(self, name: str) -> int:
         """A required RFC 3339 instant, in microseconds since 1970."""

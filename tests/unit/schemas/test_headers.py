@@ -204,6 +204,21 @@ def test_numbers_are_read_up_to_the_bounds_the_page_gives() -> None:
             decode(changed(message, name, b"%d" % (largest + 1)))
 
 
+def test_sequences_sort_as_text_as_they_do_as_numbers() -> None:
+    numbers = [0, 1, 9, 10, 99, 1_000_000, limits.INT64_MAX]
+    written = [dict(dataclasses.replace(EVENT, sequence=number).encode())["ce_sequence"] for number in numbers]
+    assert written == sorted(written)
+    assert {len(each) for each in written} == {19}
+    for number, text in zip(numbers, written, strict=True):
+        assert decode_event(changed(EVENT, "ce_sequence", text)).sequence == number
+
+
+@pytest.mark.parametrize("text", [b"", b"-1", b"+1", b" 1", b"1 ", b"1_0", b"0" * 20, b"9" * 19])
+def test_a_sequence_is_digits_up_to_its_bound(text: bytes) -> None:
+    with pytest.raises(BadMessage, match="ce_sequence"):
+        decode_event(changed(EVENT, "ce_sequence", text))
+
+
 def test_a_command_of_another_protocol_without_what_a_reply_echoes_is_bad() -> None:
     headers = [header for header in changed(COMMAND, "ce_sagaprotocol", b"2") if header[0] != "ce_sagatoken"]
     with pytest.raises(BadMessage) as caught:

@@ -252,8 +252,8 @@ def test_a_command_gives_its_value() -> None:
 def test_a_resolve_carries_empty() -> None:
     resolve = dataclasses.replace(COMMAND, kind=Kind.RESOLVE, record="saga.v1.Empty")
     assert read_command(KEY, EMPTY_BYTES, resolve.encode()) == (resolve, {}, EMPTY_BYTES)
-    in_header = [*resolve.encode(), ("__value_schema_id", EMPTY_BYTES)]
-    assert read_command(KEY, b"", in_header) == (resolve, {}, EMPTY_BYTES)
+    in_header = [*resolve.encode(), ("__value_schema_id", EMPTY_BYTES[:5])]
+    assert read_command(KEY, EMPTY_BYTES[5:], in_header) == (resolve, {}, EMPTY_BYTES)
     with pytest.raises(UnreadableCommand):
         read_command(KEY, PLACED, dataclasses.replace(resolve, record="shop.PlaceOrder").encode())
 

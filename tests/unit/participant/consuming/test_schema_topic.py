@@ -101,7 +101,7 @@ async def test_no_more_than_a_bounded_number_of_schemas_is_waited_for(monkeypatc
     async with till.served(broker):
         service = till._service
         assert service is not None
-        waits = [service.processor.schemas.expect(0x8000_0000 + number) for number in range(5)]
+        waits = [service.processor.schemas.expect(0x4000_0000 + number) for number in range(5)]
         assert [wait is None for wait in waits] == [False] * 3 + [True] * 2
 
 
