@@ -1,0 +1,103 @@
+package wire
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+var page = "../../../docs/wire.md"
+
+// Every schema on the page has the id that the page says.
+func TestSchemaIDs(t *testing.T) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("`([\\w.]+)`, id `([0-9a-f]{8})`\n\n```json\n((?s:.+?))```").FindAllStringSubmatch(string(text), -1)
+	if len(found) < 8 {
+		t.Fatalf("only %d schemas on the page", len(found))
+	}
+	for _, schema := range found {
+		parsed := MustSchema([]byte(schema[3]))
+		if id := fmt.Sprintf("%08x", parsed.ID); parsed.Name != schema[1] || id != schema[2] {
+			t.Errorf("%s has id %s, not %s", parsed.Name, id, schema[2])
+		}
+	}
+}
+
+// Each recorded command is read, and each recorded reply is made from the command before it, header by header.
+func TestRecordedMessages(t *testing.T) {
+	text, _ := os.ReadFile(page)
+	commands, replies := map[string]Command{}, 0
+	for _, block := range regexp.MustCompile("```text\n(topic (?s:.+?))```").FindAllStringSubmatch(string(text), -1) {
+		record := recorded(t, block[1])
+		if strings.HasPrefix(record.Topic, "saga.cmd.") {
+			command, err := ReadCommand(record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			commands[command.ID] = command
+		}
+		given := headersOf(record)
+		command, answered := commands[given["ce_causationid"]]
+		if !answered || !strings.HasPrefix(record.Topic, "saga.reply.") {
+			continue
+		}
+		replies++
+		var seq int64
+		var rowRun int
+		fmt.Sscan(given["ce_sagaseq"], &seq)
+		fmt.Sscan(given["ce_sagarowrun"], &rowRun)
+		answer := Answer{To: command, Outcome: Outcome(given["ce_sagaoutcome"]), Value: Value{given["ce_type"], record.Value},
+			Seq: seq, RowRun: rowRun, Traceparent: given["traceparent"], Tracestate: given["tracestate"]}
+		made := headersOf(answer.Record(record.Topic, given["ce_source"]))
+		for _, own := range []string{"ce_id", "ce_time"} {
+			delete(made, own)
+			delete(given, own)
+		}
+		if fmt.Sprint(made) != fmt.Sprint(given) {
+			t.Errorf("made %v\nnot  %v", made, given)
+		}
+	}
+	if replies < 7 {
+		t.Fatalf("only %d replies were compared", replies)
+	}
+}
+
+func headersOf(record *kgo.Record) map[string]string {
+	found := map[string]string{}
+	for _, h := range record.Headers {
+		found[h.Key] = string(h.Value)
+	}
+	return found
+}
+
+func recorded(t *testing.T, block string) *kgo.Record {
+	record := &kgo.Record{}
+	for _, line := range strings.Split(block, "\n") {
+		word, rest, _ := strings.Cut(line, " ")
+		rest = strings.TrimSpace(rest)
+		switch word {
+		case "topic":
+			record.Topic = rest
+		case "key":
+			record.Key = []byte(rest)
+		case "header":
+			name, value, _ := strings.Cut(rest, ": ")
+			record.Headers = append(record.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+		case "value":
+			value, err := hex.DecodeString(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			record.Value = value
+		}
+	}
+	return record
+}
