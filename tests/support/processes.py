@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -39,6 +40,11 @@ class SagaProcess:
         self._environ = dict(environ)
         self._ready_url = ready_url
         self._process = ServerProcess(name, [program, *command], log=self.log, stop_signal=signal.SIGTERM)
+
+    def with_settings(self, **settings: str) -> Self:
+        """Itself, whose next start has these variables too."""
+        self._environ |= settings
+        return self
 
     @property
     def running(self) -> bool:

@@ -81,15 +81,15 @@ async def opened(
     kafka: str,
     new_database: Callable[[str], str],
     coordinators: int = 2,
-    instances: int = 2,
+    instances: int | Mapping[str, int] = 2,
     topic_prefix: str = "",
     settings: Mapping[str, str] | None = None,
     payment: Path | None = None,
 ) -> AsyncIterator[Shop]:
     """A shop whose processes are made but not started; all end with the block.
 
-    `new_database` makes one by name and gives its URL. `payment` is a program that takes the place
-    of the demo's payment.
+    `new_database` makes one by name and gives its URL. `instances` may differ by participant.
+    `payment` is a program that takes the place of the demo's payment.
     """
     databases = {name: new_database(name) for name in ("coordinator", *PARTICIPANTS)}
     ports = [free_port() for _ in range(coordinators)]
@@ -108,7 +108,7 @@ async def opened(
         participants=tuple(
             _participant(name, number, environ, folder, payment if name == "payment" else None)
             for name in PARTICIPANTS
-            for number in range(1, instances + 1)
+            for number in range(1, (instances if isinstance(instances, int) else instances[name]) + 1)
         ),
         servers=tuple(f"http://127.0.0.1:{port}" for port in ports),
         database=databases["coordinator"],

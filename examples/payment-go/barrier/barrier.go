@@ -86,6 +86,9 @@ func (b *Barrier) Handle(ctx context.Context, c wire.Command) (*wire.Answer, err
 	}
 	err = commit(ctx, tx, c, row)
 	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && !isCollision(err) { // rolled back for certain
+		if c.Kind == wire.Resolve { // it cannot fail
+			return nil, nil
+		}
 		failure := failureOf(err)
 		return &wire.Answer{To: c, Outcome: wire.Failed, Value: wire.Failure(failure.Code, failure.Message, 0)}, nil
 	}

@@ -3,7 +3,6 @@
 package wire
 
 import (
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -32,7 +31,8 @@ const (
 )
 
 var (
-	number      = regexp.MustCompile(`^(0|[1-9][0-9]{0,18})$`)
+	number      = regexp.MustCompile(`^[1-9][0-9]{0,9}$`)
+	hash        = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	step        = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}(\[(0|[1-9][0-9]{0,5})\])?$`)
 	sagaID      = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	token       = regexp.MustCompile(`^[ -~]{1,128}$`)
@@ -42,10 +42,11 @@ var (
 	baggage     = regexp.MustCompile(`^[ -~]+$`)
 )
 
-// Headers that are echoed or obeyed. A fault in one of them makes the message bad.
+// The names of the page's table. A fault in one of these headers makes any message bad; other names are ignored.
 var known = setOf("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_correlationid",
-	"ce_causationid", "ce_expirytime", "ce_sagaprotocol", "ce_sagatenant", "ce_sagakind", "ce_sagastep", "ce_sagarun",
-	"ce_sagaattempt", "ce_sagaincarnation", "ce_sagaversion", "ce_sagadef", "ce_sagatoken", "content-type")
+	"ce_causationid", "ce_expirytime", "ce_sequence", "content-type", "ce_sagaprotocol", "ce_sagatenant", "ce_sagakind",
+	"ce_sagastep", "ce_sagarun", "ce_sagaattempt", "ce_sagaincarnation", "ce_sagaversion", "ce_sagadef", "ce_sagatoken",
+	"ce_sagadefinition", "ce_sagaoutcome", "ce_sagaseq", "ce_sagarowrun", "__value_schema_id")
 
 // Headers of tracing. A fault in one of them makes it absent: tracing never refuses work.
 var tracing = setOf("traceparent", "tracestate", "ce_traceparent", "baggage")
@@ -107,7 +108,7 @@ func ReadCommand(record *kgo.Record) (Command, error) {
 	c.Type, c.ExpiresAt = f.text("ce_type"), f.time("ce_expirytime")
 	f.time("ce_time")
 	f.text("ce_source")
-	f.text("ce_sagadef")
+	f.match("ce_sagadef", hash)
 	f.optional("ce_causationid")
 	f.expect("ce_subject", c.SagaID+"/"+c.Step)
 	if _, given := f.found["content-type"]; given {
@@ -116,7 +117,7 @@ func ReadCommand(record *kgo.Record) (Command, error) {
 	if f.bad != nil {
 		return Command{}, f.bad
 	}
-	c.Value = framed(record)
+	c.Value = append([]byte(f.found["__value_schema_id"]), record.Value...) // the framing may stand in that header
 	switch {
 	case record.Key == nil:
 		return c, &Bad{"null_key", "the key is the saga id", true}
@@ -128,16 +129,6 @@ func ReadCommand(record *kgo.Record) (Command, error) {
 		return c, &Bad{"null_value", "a value is never null", true}
 	}
 	return c, nil
-}
-
-// framed gives the value behind its framing, which may also stand in a header of its own.
-func framed(record *kgo.Record) []byte {
-	for _, h := range record.Headers {
-		if h.Key == "__value_schema_id" {
-			return append(append([]byte{}, h.Value...), record.Value...)
-		}
-	}
-	return record.Value
 }
 
 // fields are the headers of one message. The first fault is kept in bad, and the rest is read all the same.
@@ -161,7 +152,7 @@ func collect(headers []kgo.RecordHeader) (*fields, error) {
 		case !known[h.Key]:
 		case again:
 			return nil, &Bad{Reason: "header_duplicate", Detail: h.Key}
-		case h.Value == nil || !utf8.Valid(h.Value):
+		case h.Value == nil || !utf8.Valid(h.Value) && h.Key != "__value_schema_id":
 			return nil, &Bad{Reason: "header_invalid", Detail: h.Key + ": no UTF-8 text"}
 		case len(h.Value) > maxHeaderBytes:
 			return nil, &Bad{Reason: "too_large", Detail: h.Key}
@@ -212,9 +203,9 @@ func (f *fields) expect(name, value string) {
 }
 
 func (f *fields) number(name string) int {
-	value := f.checked(name, "a decimal number from 0 to 2147483647", func(given string) bool {
-		n, err := strconv.ParseInt(given, 10, 64)
-		return number.MatchString(given) && err == nil && n <= math.MaxInt32
+	value := f.checked(name, "a decimal number from 1 to 2147483647", func(given string) bool {
+		n, err := strconv.ParseInt(given, 10, 32)
+		return number.MatchString(given) && err == nil && n > 0
 	})
 	n, _ := strconv.Atoi(value)
 	return n
