@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"strconv"
 	"time"
 
 	"payment-go/barrier"
@@ -83,5 +82,3 @@ func wait(ctx context.Context, duration time.Duration) {
 	case <-time.After(duration):
 	}
 }
-
-func itoa(number int) string { return strconv.Itoa(number) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -99,7 +100,7 @@ func (p *payment) charge(ctx context.Context, db pgx.Tx, step barrier.Step, comm
 	if command.Amount > limit {
 		return wire.Value{}, &barrier.Rejection{Code: "over_limit", Message: "the card's limit is lower than the order's total"}
 	}
-	charged := cardCharged{ChargeID: "chg-" + step.SagaID + "-" + itoa(step.Run)}
+	charged := cardCharged{ChargeID: fmt.Sprintf("chg-%s-%d", step.SagaID, step.Run)}
 	_, err = db.Exec(ctx, `INSERT INTO charges (charge_id, account, order_id, amount, reason, state)
 		VALUES ($1, $2, $3, $4, $5, 'charged')`, charged.ChargeID, command.Account, command.OrderID, command.Amount, command.Reason)
 	if err := errors.Join(err, record(ctx, db, step)); err != nil {

@@ -7,7 +7,7 @@ import asyncio
 import json
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from saga_schemas.files import read_schemas
 from saga_schemas.headers import StartHeaders
 from saga_schemas.schema import Schema
 from support import ledger, shop, sql
-from support.collector import Collector
+from support.cloudevents import Message, messages_of, read_by_sdk
+from support.collector import Collector, Span
 from support.orders import Order, Placing, all_final, some_orders, until
 from support.paths import DEMO, PAYMENT_GO
 from support.payment_go import go_command, payment_go
@@ -35,6 +36,7 @@ STEP_LIMIT_S = 60.0
 PER_CODEC = 20
 DELAY = {"step": "charge", "kind": "delay", "times": 1, "ms": 500}
 """Keeps a charge at work for a while, so that a kill meets some."""
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 STARTED = "SELECT count(*) FROM saga"
 ACCEPTED = "SELECT count(*) FROM reviews"
 CHARGED = "SELECT count(*) FROM effect_ledger WHERE kind = 'action'"
@@ -89,6 +91,7 @@ async def test_orders_end_right_though_payment_is_killed_five_times_and_every_co
         assert not list(ledger.wrongs(await ledger.read(fleet.ledgers.values()), ended.phases))
         for topic in ("saga.start", "saga.cmd.payment", "saga.reply.payment"):
             assert await stored_codecs(fleet.kafka, fleet.topic_prefix + topic) >= set(CODECS), topic
+        await assert_cloudevents(fleet)
 
 
 async def test_an_answer_given_later_arrives_though_the_payment_that_accepted_it_is_dead(opened: Opened) -> None:
@@ -113,10 +116,8 @@ async def test_an_answer_given_later_arrives_though_the_payment_that_accepted_it
             assert ended.counted == {"COMPLETED": 4, "COMPENSATED": 2}
             assert not list(ledger.wrongs(await ledger.read(fleet.ledgers.values()), ended.phases))
             assert await sql.value(fleet.ledgers["payment"], "SELECT count(*) FROM late_answers") == 0
-            await payment.stop()
-        spans = {span.span_id: span for span in collector.spans}
-        refunds = [span for span in spans.values() if span.name == "process shop.RefundCard"]
-        assert [spans[refund.parent_id or ""].name for refund in refunds] == ["undo charge"] * 2
+            await payment.stop()  # it sends its last spans
+            await asyncio.to_thread(collector.until, has_refunds)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,41 @@ def test_its_own_tests_pass_and_it_has_the_demos_schemas() -> None:
         assert json.loads(copied.read_text()) == json.loads((DEMO / "schemas" / copied.name).read_text())
 
 
+def has_refunds(spans: Sequence[Span]) -> bool:
+    """Whether each refund's span is below the coordinator's span of its attempt."""
+    named = {span.span_id: span.name for span in spans}
+    parents = [named.get(span.parent_id or "") for span in spans if span.name == "process shop.RefundCard"]
+    return len(parents) >= 2 and set(parents) == {"undo charge"}
+
+
+async def assert_cloudevents(fleet: Shop) -> None:
+    """The official SDK reads every message, and a start that it writes begins a saga in its
+    trace."""
+    topics = await asyncio.to_thread(topics_of, fleet)
+    messages = await messages_of(fleet.kafka, topics)
+    (order,) = some_orders(1, rejected=0)
+    start = Message(
+        {name: value.decode() for name, value in start_of(order).encode()}
+        | {"ce_traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"},
+        encode(place_order(), order.input(1)),
+    )
+    read = await asyncio.to_thread(read_by_sdk, [*messages, start])
+    assert len(messages) > 20 * len(topics)
+    assert read.ids == [message.headers["ce_id"] for message in (*messages, start)]
+
+    own = read.starts[-1]
+    async with producer_of(fleet) as producer:
+        headers = [(name, value.encode()) for name, value in own.headers.items()]
+        await producer.send_and_wait(f"{fleet.topic_prefix}saga.start", own.value, key=order.id.encode(), headers=headers)
+    await until(lambda: more_than(fleet.database, f"{STARTED} WHERE trace_id = '{TRACE}'", 0), STEP_LIMIT_S, "it is started")
+
+
+def topics_of(fleet: Shop) -> list[str]:
+    held = AdminClient({"bootstrap.servers": fleet.kafka}).list_topics(timeout=STEP_LIMIT_S).topics
+    kinds = tuple(f"{fleet.topic_prefix}saga.{kind}" for kind in ("start", "cmd.", "reply.", "events"))
+    return [topic for topic in held if topic.startswith(kinds)]
+
+
 def set_codec(fleet: Shop, topic: str, codec: str) -> None:
     """The broker stores the topic with this codec from now on."""
     setting = ConfigEntry("compression.type", codec.replace("none", "uncompressed"), incremental_operation=AlterConfigOpType.SET)
@@ -153,25 +189,34 @@ def set_codec(fleet: Shop, topic: str, codec: str) -> None:
 async def start_orders(fleet: Shop, count: int, codec: str) -> list[Order]:
     """Orders over Kafka, from a producer with this codec; one in ten will be rejected."""
     orders = some_orders(count, rejected=count // 10, faults=[DELAY])
-    schema = place_order()
-    producer = AIOKafkaProducer(bootstrap_servers=fleet.kafka, compression_type=None if codec == "none" else codec, linger_ms=50)
+    schema, topic = place_order(), f"{fleet.topic_prefix}saga.start"
+    async with producer_of(fleet, codec) as producer, asyncio.TaskGroup() as sending:
+        for number, order in enumerate(orders):
+            value, headers = encode(schema, order.input(number)), list(start_of(order).encode())
+            sending.create_task(producer.send_and_wait(topic, value, key=order.id.encode(), headers=headers))
+    return orders
+
+
+@asynccontextmanager
+async def producer_of(fleet: Shop, codec: str = "none") -> AsyncIterator[AIOKafkaProducer]:
+    compression = None if codec == "none" else codec
+    producer = AIOKafkaProducer(bootstrap_servers=fleet.kafka, compression_type=compression, linger_ms=50)
     await producer.start()
     try:
-        async with asyncio.TaskGroup() as sending:
-            for number, order in enumerate(orders):
-                headers = StartHeaders(
-                    message_id=order.id,
-                    source="/till",
-                    record=schema.full_name,
-                    tenant="default",
-                    definition="order",
-                    time_us=1_790_000_000_000_000,
-                )
-                topic, value = f"{fleet.topic_prefix}saga.start", encode(schema, order.input(number))
-                sending.create_task(producer.send_and_wait(topic, value, key=order.id.encode(), headers=list(headers.encode())))
+        yield producer
     finally:
         await producer.stop()
-    return orders
+
+
+def start_of(order: Order) -> StartHeaders:
+    return StartHeaders(
+        message_id=order.id,
+        source="/till",
+        record="shop.PlaceOrder",
+        tenant="default",
+        definition="order",
+        time_us=1_790_000_000_000_000,
+    )
 
 
 def place_order() -> Schema:

@@ -1,5 +1,5 @@
-"""The program of examples/payment-go, built from its source and kept in the user's cache by what it
-was built from.
+"""The programs of examples/payment-go, built from their source and kept in the user's cache by what
+they were built from.
 
 `make payment-go` does it before the tests. Modules and compiled packages are in Go's own caches.
 go.sum pins every module, so no other Go and no other version of a module is ever fetched.
@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +30,12 @@ _PARTS: Final = ("*.go", "*/*.go", "go.mod", "go.sum", "schemas/*.avsc")
 
 def payment_go() -> Path:
     """The built program. The first call for a version of the source builds it: about a minute."""
-    return _built("payment-go", ".")
+    return _built("payment-go", PAYMENT_GO)
+
+
+def cloudevents_check() -> Path:
+    """The program beside it that reads messages by the official SDK of CloudEvents, built alike."""
+    return _built("cloudevents-check", PAYMENT_GO / "cloudevents")
 
 
 def go_command(*arguments: str, folder: Path = PAYMENT_GO) -> subprocess.CompletedProcess[str]:
@@ -43,15 +47,16 @@ def go_command(*arguments: str, folder: Path = PAYMENT_GO) -> subprocess.Complet
     )
 
 
-def _built(name: str, package: str) -> Path:
-    kept = cache_folder() / f"{name}-{_digest()}-{sys.platform}-{platform.machine()}"
+def _built(name: str, source: Path) -> Path:
+    kept = cache_folder() / f"{name}-{_digest(source)}-{sys.platform}-{platform.machine()}"
     if kept.exists():
         return kept
     with locked(kept.parent):
         if not kept.exists():  # another process may have built it while we waited
-            print(f"saga: building {name} from {PAYMENT_GO}, about a minute the first time", file=sys.stderr, flush=True)
+            print(f"saga: building {name} from {source}, about a minute the first time", file=sys.stderr, flush=True)
             unfinished = kept.with_suffix(".unfinished")
-            done = go_command("build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", str(unfinished), package)
+            flags = ("-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", str(unfinished))
+            done = go_command("build", *flags, ".", folder=source)
             if done.returncode != 0:
                 raise RuntimeError(f"{name} cannot be built: {done.stderr.strip()}")
             for older in kept.parent.glob(f"{name}-*"):
@@ -61,16 +66,11 @@ def _built(name: str, package: str) -> Path:
     return kept
 
 
-def _digest() -> str:
+def _digest(source: Path) -> str:
     found = hashlib.sha256()
-    for path in sorted(_source()):
-        found.update(f"{path.relative_to(PAYMENT_GO)}\0".encode() + path.read_bytes() + b"\0")
+    for path in sorted(path for pattern in _PARTS for path in source.glob(pattern) if not path.name.endswith("_test.go")):
+        found.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()[:16]
-
-
-def _source() -> Iterator[Path]:
-    for pattern in _PARTS:
-        yield from (path for path in PAYMENT_GO.glob(pattern) if not path.name.endswith("_test.go"))
 
 
 def _go() -> str:
@@ -83,4 +83,4 @@ def _go() -> str:
 
 
 if __name__ == "__main__":
-    print(payment_go())
+    print(payment_go(), cloudevents_check(), sep="\n")

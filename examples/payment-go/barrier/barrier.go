@@ -54,6 +54,9 @@ func (a *Acceptance) Error() string { return "accepted" }
 // ErrNotWaiting tells that nobody waits for this answer: the row was fenced, or ended, or is of another run.
 var ErrNotWaiting = errors.New("nobody waits for this answer")
 
+// errGone is among the errors after which the transaction is worth nothing.
+var errGone = errors.New("the transaction is lost")
+
 // Barrier serves the commands of one participant.
 type Barrier struct {
 	DB                     *pgxpool.Pool
@@ -186,7 +189,7 @@ func (b *Barrier) serve(
 	began := time.Now()
 	value, err := b.protected(ctx, tx, work, Step{Command: c, ActionReply: row.Action})
 	answer.Handler = time.Since(began)
-	if isGone(err) {
+	if errors.Is(err, errGone) {
 		return nil, err
 	}
 	var no *Rejection
@@ -260,17 +263,17 @@ func (row *Row) noteAsker(c wire.Command) {
 func (b *Barrier) protected(ctx context.Context, tx pgx.Tx, work Work, step Step) (value wire.Value, err error) {
 	savepoint, err := tx.Begin(ctx)
 	if err != nil {
-		return value, &gone{err}
+		return value, errors.Join(errGone, err)
 	}
 	value, err = b.limited(ctx, savepoint, work, step)
 	if later := (*Acceptance)(nil); err == nil || errors.As(err, &later) {
 		if failed := savepoint.Commit(ctx); failed != nil {
-			return value, &gone{failed}
+			return value, errors.Join(errGone, failed)
 		}
 		return value, err
 	}
 	if failed := savepoint.Rollback(ctx); failed != nil || isCollision(err) {
-		return value, &gone{errors.Join(err, failed)}
+		return value, errors.Join(errGone, err, failed)
 	}
 	return value, err
 }
@@ -288,14 +291,6 @@ func (b *Barrier) limited(ctx context.Context, db pgx.Tx, work Work, step Step) 
 		err = &Failure{Code: "handler_timeout", Message: fmt.Sprintf("it took longer than its limit of %s", b.Limit)}
 	}
 	return value, err
-}
-
-// gone is an error after which the transaction is worth nothing.
-type gone struct{ error }
-
-func isGone(err error) bool {
-	var found *gone
-	return errors.As(err, &found)
 }
 
 // isCollision: the database rolled back in favour of another transaction, which is nobody's failure.

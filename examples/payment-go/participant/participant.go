@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -285,6 +284,3 @@ func (p *Participant) lost(_ context.Context, _ *kgo.Client, gone map[string][]i
 		delete(p.windows, partition)
 	}
 }
-
-// atoi is for numbers that were checked before.
-func atoi(number int64) string { return strconv.FormatInt(number, 10) }

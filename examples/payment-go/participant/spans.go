@@ -2,6 +2,7 @@ package participant
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel"
@@ -31,7 +32,7 @@ func begin(ctx context.Context, c wire.Command, record *kgo.Record, name string)
 		began.SetAttributes(
 			attribute.String("messaging.system", "kafka"), attribute.String("messaging.operation.type", "process"),
 			attribute.String("messaging.operation.name", "process"), attribute.String("messaging.destination.name", record.Topic),
-			attribute.String("messaging.destination.partition.id", atoi(int64(record.Partition))),
+			attribute.String("messaging.destination.partition.id", fmt.Sprint(record.Partition)),
 			attribute.Int64("messaging.kafka.offset", record.Offset), attribute.String("messaging.message.id", c.ID),
 			attribute.String("saga.participant", name), attribute.String("saga.id", c.SagaID),
 			attribute.String("saga.step", c.Step), attribute.String("saga.kind", c.Kind),

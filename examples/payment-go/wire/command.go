@@ -3,7 +3,9 @@
 package wire
 
 import (
+	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,26 +32,57 @@ const (
 	maxHeadersBytes = 32 << 10
 )
 
-var (
-	number      = regexp.MustCompile(`^[1-9][0-9]{0,9}$`)
-	hash        = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	step        = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}(\[(0|[1-9][0-9]{0,5})\])?$`)
-	sagaID      = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
-	token       = regexp.MustCompile(`^[ -~]{1,128}$`)
-	instant     = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:(\d\d)(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
-	traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-	noTrace     = regexp.MustCompile(`^00-(0{32}-.*|.{32}-0{16}-.*)$`)
-	baggage     = regexp.MustCompile(`^[ -~]+$`)
+// When a header is looked at. What a reply echoes is read also of a command of another protocol or an unknown kind.
+const (
+	echoed = iota
+	required
+	optional
+	other // of other messages than commands
 )
 
-// The names of the page's table. A fault in one of these headers makes any message bad; other names are ignored.
-var known = setOf("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_correlationid",
-	"ce_causationid", "ce_expirytime", "ce_sequence", "content-type", "ce_sagaprotocol", "ce_sagatenant", "ce_sagakind",
-	"ce_sagastep", "ce_sagarun", "ce_sagaattempt", "ce_sagaincarnation", "ce_sagaversion", "ce_sagadef", "ce_sagatoken",
-	"ce_sagadefinition", "ce_sagaoutcome", "ce_sagaseq", "ce_sagarowrun", "__value_schema_id")
+// The table of the page. A fault in one of these headers makes a command bad; headers of other names are ignored.
+var headers = []struct {
+	name string
+	when int
+	ok   func(string) bool
+}{
+	{"ce_specversion", echoed, like(`1\.0`)},
+	{"ce_sagaprotocol", echoed, IsText},
+	{"ce_id", echoed, IsText},
+	{"ce_correlationid", echoed, like(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)},
+	{"ce_sagastep", echoed, like(`[a-z][a-z0-9-]{0,62}(\[(0|[1-9][0-9]{0,5})\])?`)},
+	{"ce_sagakind", echoed, IsText},
+	{"ce_sagatenant", echoed, IsText},
+	{"ce_sagatoken", echoed, like(`[ -~]{1,128}`)},
+	{"ce_sagarun", echoed, isNumber},
+	{"ce_sagaattempt", echoed, isNumber},
+	{"ce_sagaincarnation", echoed, isNumber},
+	{"ce_sagaversion", echoed, isNumber},
+	{"ce_source", required, IsText},
+	{"ce_type", required, IsText},
+	{"ce_time", required, isTime},
+	{"ce_expirytime", required, isTime},
+	{"ce_subject", required, IsText},
+	{"ce_sagadef", required, like(`[0-9a-f]{64}`)},
+	{"ce_causationid", optional, IsText},
+	{"content-type", optional, like(`application/avro`)},
+	{"__value_schema_id", other, nil},
+	{"ce_sequence", other, nil},
+	{"ce_sagadefinition", other, nil},
+	{"ce_sagaoutcome", other, nil},
+	{"ce_sagaseq", other, nil},
+	{"ce_sagarowrun", other, nil},
+}
 
 // Headers of tracing. A fault in one of them makes it absent: tracing never refuses work.
-var tracing = setOf("traceparent", "tracestate", "ce_traceparent", "baggage")
+var tracing = []string{"traceparent", "tracestate", "ce_traceparent", "baggage"}
+
+var (
+	instant   = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:(\d\d)(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+	isContext = like(`00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}`)
+	isNone    = like(`00-(0{32}-.*|.{32}-0{16}-.*)`)
+	isBaggage = like(`[ -~]+`)
+)
 
 // Bad is what is wrong with a message.
 type Bad struct {
@@ -83,42 +116,35 @@ func ReadCommand(record *kgo.Record) (Command, error) {
 	if len(record.Key) > maxKeyBytes || len(record.Value) > maxValueBytes || len(record.Headers) > maxHeaders {
 		return Command{}, &Bad{Reason: "too_large", Detail: "key, value or headers"}
 	}
-	f, bad := collect(record.Headers)
-	if bad != nil {
-		return Command{}, bad
+	h, err := collect(record.Headers)
+	if err != nil {
+		return Command{}, err
 	}
-	f.expect("ce_specversion", "1.0")
-	protocol := f.text("ce_sagaprotocol")
+	if err := check(h, echoed); err != nil {
+		return Command{}, err
+	}
+	number := func(name string) int { n, _ := strconv.Atoi(h[name]); return n }
 	c := Command{
-		ID: f.text("ce_id"), SagaID: f.match("ce_correlationid", sagaID), Step: f.match("ce_sagastep", step),
-		Kind: f.text("ce_sagakind"), Tenant: f.text("ce_sagatenant"), Token: f.match("ce_sagatoken", token),
-		Run: f.number("ce_sagarun"), Attempt: f.number("ce_sagaattempt"),
-		Incarnation: f.number("ce_sagaincarnation"), Version: f.number("ce_sagaversion"),
+		ID: h["ce_id"], SagaID: h["ce_correlationid"], Step: h["ce_sagastep"], Kind: h["ce_sagakind"],
+		Tenant: h["ce_sagatenant"], Token: h["ce_sagatoken"], Run: number("ce_sagarun"), Attempt: number("ce_sagaattempt"),
+		Incarnation: number("ce_sagaincarnation"), Version: number("ce_sagaversion"),
 	}
-	c.Traceparent, c.Tracestate, c.Origin, c.Baggage = f.trace()
-	if f.bad != nil {
-		return Command{}, f.bad
-	}
-	if protocol != "1" { // answered, never ignored: the rest may look different there
+	c.readTrace(h)
+	if h["ce_sagaprotocol"] != "1" { // answered, never ignored: the rest may look different there
 		return c, &Bad{"protocol_unsupported", "we speak 1", true}
 	}
 	if c.Kind != Action && c.Kind != Compensation && c.Kind != Resolve {
 		return c, &Bad{"kind_unsupported", "not a kind we know", true}
 	}
-	c.Type, c.ExpiresAt = f.text("ce_type"), f.time("ce_expirytime")
-	f.time("ce_time")
-	f.text("ce_source")
-	f.match("ce_sagadef", hash)
-	f.optional("ce_causationid")
-	f.expect("ce_subject", c.SagaID+"/"+c.Step)
-	if _, given := f.found["content-type"]; given {
-		f.expect("content-type", "application/avro")
+	if err := errors.Join(check(h, required), check(h, optional)); err != nil {
+		return Command{}, err
 	}
-	if f.bad != nil {
-		return Command{}, f.bad
-	}
-	c.Value = append([]byte(f.found["__value_schema_id"]), record.Value...) // the framing may stand in that header
+	c.Type = h["ce_type"]
+	c.ExpiresAt, _ = parseTime(h["ce_expirytime"])
+	c.Value = append([]byte(h["__value_schema_id"]), record.Value...) // the framing may stand in that header
 	switch {
+	case h["ce_subject"] != c.SagaID+"/"+c.Step:
+		return Command{}, &Bad{Reason: "header_invalid", Detail: "ce_subject: <saga id>/<step>"}
 	case record.Key == nil:
 		return c, &Bad{"null_key", "the key is the saga id", true}
 	case string(record.Key) != c.SagaID:
@@ -131,108 +157,81 @@ func ReadCommand(record *kgo.Record) (Command, error) {
 	return c, nil
 }
 
-// fields are the headers of one message. The first fault is kept in bad, and the rest is read all the same.
-type fields struct {
-	found map[string]string
-	bad   error
+// check looks at the forms of the headers of one sort.
+func check(found map[string]string, when int) error {
+	for _, h := range headers {
+		value, given := found[h.name]
+		if h.when != when || !given && when == optional {
+			continue
+		}
+		if !given {
+			return &Bad{Reason: "header_missing", Detail: h.name}
+		}
+		if !h.ok(value) {
+			return &Bad{Reason: "header_invalid", Detail: h.name + ": not of its form"}
+		}
+	}
+	return nil
 }
 
-func collect(headers []kgo.RecordHeader) (*fields, error) {
-	found, twice, total := map[string]string{}, map[string]bool{}, 0
+// collect gives the known headers by name.
+func collect(given []kgo.RecordHeader) (map[string]string, error) {
+	known, found, twice, total := map[string]bool{}, map[string]string{}, []string{}, 0
 	for _, h := range headers {
+		known[h.name] = true
+	}
+	for _, h := range given {
 		before, again := found[h.Key]
-		if total += len(h.Key) + len(h.Value); total > maxHeadersBytes {
-			return nil, &Bad{Reason: "too_large", Detail: "headers"}
-		}
-		switch {
-		case tracing[h.Key] && again && h.Key == "tracestate": // W3C: a list that may come in several headers
+		total += len(h.Key) + len(h.Value)
+		switch traced := slices.Contains(tracing, h.Key); {
+		case total > maxHeadersBytes || known[h.Key] && len(h.Value) > maxHeaderBytes:
+			return nil, &Bad{Reason: "too_large", Detail: h.Key}
+		case traced && again && h.Key == "tracestate": // W3C: a list that may come in several headers
 			found[h.Key] = before + "," + string(h.Value)
-		case tracing[h.Key]:
-			found[h.Key], twice[h.Key] = string(h.Value), again
+		case traced && again:
+			twice = append(twice, h.Key)
+		case traced:
+			found[h.Key] = string(h.Value)
 		case !known[h.Key]:
 		case again:
 			return nil, &Bad{Reason: "header_duplicate", Detail: h.Key}
 		case h.Value == nil || !utf8.Valid(h.Value) && h.Key != "__value_schema_id":
 			return nil, &Bad{Reason: "header_invalid", Detail: h.Key + ": no UTF-8 text"}
-		case len(h.Value) > maxHeaderBytes:
-			return nil, &Bad{Reason: "too_large", Detail: h.Key}
 		default:
 			found[h.Key] = string(h.Value)
 		}
 	}
-	for name, again := range twice {
-		if again {
-			delete(found, name)
-		}
+	for _, name := range twice {
+		delete(found, name)
 	}
-	return &fields{found: found}, nil
+	return found, nil
 }
 
-func (f *fields) fail(reason, detail string) {
-	if f.bad == nil {
-		f.bad = &Bad{Reason: reason, Detail: detail}
+// readTrace takes the trace context. What is absent, or makes no context, stays empty.
+func (c *Command) readTrace(h map[string]string) {
+	valid := func(text string) bool { return isContext(text) && !isNone(text) }
+	_, err := trace.ParseTraceState(h["tracestate"])
+	if valid(h["traceparent"]) && err == nil && len(h["tracestate"]) <= 512 {
+		c.Traceparent, c.Tracestate = h["traceparent"], h["tracestate"]
 	}
-}
-
-func (f *fields) checked(name, rule string, ok func(string) bool) string {
-	value, given := f.found[name]
-	if !given {
-		f.fail("header_missing", name)
-	} else if !ok(value) {
-		f.fail("header_invalid", name+": "+rule)
+	if valid(h["ce_traceparent"]) {
+		c.Origin = h["ce_traceparent"]
 	}
-	return value
-}
-
-func (f *fields) text(name string) string {
-	return f.checked(name, "1 to 256 printable characters without spaces at the ends", IsText)
-}
-
-func (f *fields) optional(name string) {
-	if _, given := f.found[name]; given {
-		f.text(name)
+	if isBaggage(h["baggage"]) && len(h["baggage"]) <= 1024 {
+		c.Baggage = h["baggage"]
 	}
 }
 
-func (f *fields) match(name string, form *regexp.Regexp) string {
-	return f.checked(name, "not of its form", form.MatchString)
+func like(form string) func(string) bool { return regexp.MustCompile(`^(?:` + form + `)$`).MatchString }
+
+func isNumber(text string) bool {
+	n, err := strconv.ParseInt(text, 10, 32)
+	return err == nil && n > 0 && strconv.FormatInt(n, 10) == text
 }
 
-func (f *fields) expect(name, value string) {
-	f.checked(name, "not the value this message must have", func(given string) bool { return given == value })
-}
-
-func (f *fields) number(name string) int {
-	value := f.checked(name, "a decimal number from 1 to 2147483647", func(given string) bool {
-		n, err := strconv.ParseInt(given, 10, 32)
-		return number.MatchString(given) && err == nil && n > 0
-	})
-	n, _ := strconv.Atoi(value)
-	return n
-}
-
-func (f *fields) time(name string) int64 {
-	var us int64
-	f.checked(name, "an RFC 3339 time", func(given string) (ok bool) { us, ok = parseTime(given); return ok })
-	return us
-}
-
-// trace gives traceparent, tracestate, origin and baggage; each is empty where it is absent or makes no context.
-func (f *fields) trace() (parent, state, origin, carried string) {
-	valid := func(text string) bool { return traceparent.MatchString(text) && !noTrace.MatchString(text) }
-	if valid(f.found["traceparent"]) {
-		parent, state = f.found["traceparent"], f.found["tracestate"]
-		if _, err := trace.ParseTraceState(state); err != nil || len(state) > 512 {
-			parent, state = "", ""
-		}
-	}
-	if valid(f.found["ce_traceparent"]) {
-		origin = f.found["ce_traceparent"]
-	}
-	if baggage.MatchString(f.found["baggage"]) && len(f.found["baggage"]) <= 1024 {
-		carried = f.found["baggage"]
-	}
-	return parent, state, origin, carried
+func isTime(text string) bool {
+	_, ok := parseTime(text)
+	return ok
 }
 
 // IsText tells whether a header that is a text may have this value.
@@ -262,12 +261,4 @@ func parseTime(text string) (us int64, ok bool) {
 		at = at.Add(time.Second)
 	}
 	return at.UnixMicro(), err == nil
-}
-
-func setOf(names ...string) map[string]bool {
-	set := map[string]bool{}
-	for _, name := range names {
-		set[name] = true
-	}
-	return set
 }
