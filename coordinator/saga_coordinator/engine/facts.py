@@ -90,6 +90,10 @@ class ReplySeen:
     keep: bool = False
     """The payload becomes the step's reply."""
     causation_id: str | None = None
+    taken_at_us: int | None = None
+    """When the participant began with the command, by its own clock; it may say anything."""
+    handler_us: int | None = None
+    """How long its handler took, as it says."""
 
 
 @copyable
