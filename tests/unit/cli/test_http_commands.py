@@ -418,7 +418,7 @@ def test_show_tells_the_way_out_of_each_attention(saga: Any, coordinator: Any) -
 
 
 def test_show_tells_what_an_attempt_was_made_of(saga: Any, coordinator: Any) -> None:
-    slow = {"duration_ms": 2500, "queue_us": 2_400_000, "handler_us": 300, "wire_us": 99_700}
+    slow: dict[str, Any] = {"duration_ms": 2500, "queue_us": 2_400_000, "handler_us": 300, "wire_us": 99_700}
     accepted = attempt(queue_us=3000, handler_us=None, wire_us=None)
     failed = attempt(number=1, outcome="FAILED", code="busy", **slow)
     steps = [step("reserve", "done", attempt(**slow)), step("ship", "done", accepted)]
