@@ -64,7 +64,7 @@ class Service:
         group = f"{topics.prefix}saga.{name}"
         sender = ReplySender(broker, clock, metrics)
         schemas = SchemaTopic(broker=broker, topic=topics.schemas, registry=execution.registry, metrics=metrics, clock=clock)
-        execution.missing, execution.clock = schemas.expect, clock
+        execution.missing = schemas.expect
         processor = CommandProcessor(
             execution=execution,
             sender=sender,

@@ -26,6 +26,7 @@ from saga_participant.consuming.keyed_workers import Deferred
 from saga_participant.consuming.reply_sender import ReplySender
 from saga_participant.consuming.schema_topic import SchemaTopic
 from saga_participant.delivery.execution import Execution
+from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.telemetry.command_log import CommandLog, log_of
 from saga_participant.telemetry.error_location import one_line
@@ -123,10 +124,10 @@ class CommandProcessor:
         return self.send([_taken(answer, headers, taken_at_us) for answer in answers], processing.reply_context)
 
     async def _deliver(self, command: ReceivedCommand) -> tuple[Answer, ...]:
-        turn = losses = 0
+        turn, losses, time = 0, 0, HandlerTime(self.clock)
         while True:
             try:
-                return await self.execution.deliver(command, losses)
+                return await self.execution.deliver(command, losses, time)
             except Unavailable as away:
                 turn += 1
                 losses += isinstance(away, SessionLost)

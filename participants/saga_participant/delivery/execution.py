@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from saga_messaging.clock import Clock, SystemClock
 from saga_participant.barrier.answers import Answer, failure, unreadable
 from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.barrier.table import Ending, Task
@@ -59,20 +58,19 @@ class Execution:
     calls: Calls
     missing: Callable[[int], object] = lambda schema_id: None
     """Called with the id of a schema that something stored is written in and nobody here knows."""
-    clock: Clock = field(default_factory=SystemClock)
-    """Times handlers; nothing is decided by it."""
     later: LaterAnswers = field(init=False)
     """For work that was accepted."""
 
     def __post_init__(self) -> None:
         self.later = LaterAnswers(self.registry, self.database, self.calls, self.deliver)
 
-    async def deliver(self, command: ReceivedCommand, losses: int = 0) -> tuple[Answer, ...]:
+    async def deliver(self, command: ReceivedCommand, losses: int = 0, time: HandlerTime | None = None) -> tuple[Answer, ...]:
         """Serve one command.
 
         Args:
             command: The command as it came.
             losses: How often this command ended in SessionLost before.
+            time: What its handlers took before, where this is not the first try.
 
         Returns:
             All answers that may now be sent. None where the command may not be answered.
@@ -81,14 +79,15 @@ class Execution:
             Unavailable: Nothing happened; try again.
         """
         answers: list[Answer] = []
-        waiting = [command]
+        waiting, time = [command], time or HandlerTime()
         for _ in range(MAX_FOLLOWING):
-            served, time = waiting.pop(), HandlerTime(self.clock)
+            served = waiting.pop()
             result = await self._serve(served, losses, time)
             answers += [_timed(answer, served, time) for answer in result.answers]
             if result.follow_up is None:
                 break
             waiting.append(result.follow_up)
+            time = HandlerTime(time.clock)
         return tuple(answers)
 
     async def _serve(self, command: ReceivedCommand, losses: int, time: HandlerTime) -> TransactionResult:

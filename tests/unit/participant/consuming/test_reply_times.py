@@ -10,6 +10,10 @@ import pytest
 
 from saga_messaging.memory import MemoryBroker
 from saga_participant import Participant
+from saga_participant.delivery import command_path, execution
+from saga_participant.delivery.barrier_transaction import BarrierTransaction
+from saga_participant.delivery.transaction_result import TransactionResult
+from saga_participant.outcomes import Unavailable
 from saga_schemas.headers import ReplyHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.till.shop import SCHEMAS, Take, Taken, Told, make_till
@@ -101,6 +105,26 @@ async def test_a_handlers_no_counts_once_though_its_command_is_served_again(mode
         await send(broker, command(mode=mode))
         (reply,) = await replies(broker, 1)
     assert times(reply) == (outcome, 0, 2_000_000)
+
+
+async def test_a_command_that_is_served_again_when_the_database_is_back_was_begun_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, clock, (till, told) = MemoryBroker(), ClockByHand(), make_till()
+    takes(told, clock, 2)
+    serve, away = command_path.serve, [True]
+
+    async def and_then_it_is_away(tx: BarrierTransaction) -> TransactionResult:
+        served = await serve(tx)
+        if away:
+            away.pop()
+            clock.move(30)
+            raise Unavailable("the database went away")
+        return served
+
+    monkeypatch.setattr(execution, "serve", and_then_it_is_away)
+    async with till.served(broker, clock=clock):
+        await send(broker, command())
+        (reply,) = await replies(broker, 1)
+    assert times(reply) == (Outcome.SUCCEEDED, 0, 4_000_000), "two runs of the handler"
 
 
 async def test_a_handler_that_works_elsewhere_is_timed_alone() -> None:
