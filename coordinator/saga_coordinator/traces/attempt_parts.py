@@ -20,7 +20,8 @@ from saga_schemas.record_class import record
 class AttemptParts:
     """The parts of one attempt, as far as they are known.
 
-    Where the first two are known so is the third, and together they are the whole attempt.
+    Together the three are the whole attempt. Of accepted work that is answered later, nobody knows
+    the wire.
     """
 
     queue_us: int | None = None
