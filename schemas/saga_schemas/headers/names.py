@@ -37,6 +37,9 @@ HANDLER: Final = "ce_sagahandlerus"
 TOKEN: Final = "ce_sagatoken"
 CONTENT_TYPE: Final = "content-type"
 ORIGIN: Final = "ce_traceparent"
+"""Of a start: the caller's, where it has no `traceparent`."""
+ORIGIN_TRACESTATE: Final = "ce_tracestate"
+"""Of a start only."""
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 BAGGAGE: Final = "baggage"
@@ -47,7 +50,7 @@ KNOWN: Final = frozenset(
     | {ATTEMPT, INCARNATION, VERSION, DEFINITION_HASH, DEFINITION, ROW_RUN, OUTCOME, SEQ, TOKEN, CONTENT_TYPE}
 )
 """What a bad value refuses the message for."""
-TRACE: Final = frozenset({ORIGIN, TRACEPARENT, TRACESTATE, BAGGAGE})
+TRACE: Final = frozenset({ORIGIN, ORIGIN_TRACESTATE, TRACEPARENT, TRACESTATE, BAGGAGE})
 """Tracing never refuses work: a bad value of these is passed over."""
 TIMING: Final = frozenset({TAKEN, HANDLER})
 """What a participant says of its own time. It is for people alone, so it never refuses work either.
