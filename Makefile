@@ -1,9 +1,11 @@
 # Everything a newcomer or the CI runs. Each target makes its own environment in .venv first: only Python >= 3.11, make and git are
 # needed. The environments are marked by stamps that are newer than pyproject.toml, so a second run does not look again.
 
-# Much of a test is waiting for real parts: two at a time keep two cores busy. Each worker has a Kafka and a PostgreSQL of its own.
-WORKERS ?= 2
-SUITES := $(wildcard tests/unit tests/contract tests/integration tests/simulation)
+# Much of a test is waiting for real parts: three at a time keep two cores busy. Each worker has a Kafka and a PostgreSQL of its own.
+WORKERS ?= 3
+# Files are handed out in this order: those that take long first, and the many short ones fill what is left at the end.
+SUITES := $(wildcard tests/integration tests/contract tests/simulation tests/unit)
+AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # PYTHON=python3.13 names the Python of .venv. One of another Python is made anew, whatever its stamps say.
 export PYTHON
@@ -34,11 +36,11 @@ docs: .venv/.made-docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 test: .venv/.made-test jaeger
-	.venv/bin/python -m pytest --nothing-skipped -n $(WORKERS) --dist loadfile $(SUITES)
+	.venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) $(SUITES)
 
 # Apart from `test`: coverage's tracer costs most of the time again before Python 3.12, whose monitoring is what sysmon uses.
 coverage: .venv/.made-test jaeger
-	COVERAGE_CORE=sysmon .venv/bin/python -m pytest --nothing-skipped -n $(WORKERS) --dist loadfile --cov --cov-report= $(SUITES)
+	COVERAGE_CORE=sysmon .venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) --cov --cov-report= $(SUITES)
 	@.venv/bin/python tools/coverage_by_package.py
 
 test-e2e: .venv/.made-test jaeger
