@@ -11,7 +11,7 @@ AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PYTHON
 OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day lint types env jaeger
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day lint types env jaeger compiled
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -35,15 +35,15 @@ wheel: .venv/.made-demo
 docs: .venv/.made-docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
-test: .venv/.made-test jaeger
+test: .venv/.made-test jaeger compiled
 	.venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) $(SUITES)
 
 # Apart from `test`: coverage's tracer costs most of the time again before Python 3.12, whose monitoring is what sysmon uses.
-coverage: .venv/.made-test jaeger
+coverage: .venv/.made-test jaeger compiled
 	COVERAGE_CORE=sysmon .venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) --cov --cov-report= $(SUITES)
 	@.venv/bin/python tools/coverage_by_package.py
 
-test-e2e: .venv/.made-test jaeger
+test-e2e: .venv/.made-test jaeger compiled
 	.venv/bin/python -m pytest --nothing-skipped -s tests/e2e
 
 test-first-day: .venv/.made-test
@@ -63,6 +63,10 @@ env: .venv/.made-test
 # Before the tests, so that its minutes are not theirs. Done when the program is in the user's cache.
 jaeger: .venv/.made-test
 	@[ -n "$$SAGA_TEST_JAEGER" ] || .venv/bin/saga dev jaeger --build-only
+
+# The tests start some hundred processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile our modules again.
+compiled: .venv/.made-test
+	@.venv/bin/python -m compileall -q schemas messaging coordinator participants
 
 .venv/.made-%: pyproject.toml tools/environment.sh $(OTHER_PYTHON)
 	@tools/environment.sh $*
