@@ -5,7 +5,7 @@ The services start on first use. `SAGA_TEST_KAFKA` (host:port), `SAGA_TEST_POSTG
 user may create databases) and `SAGA_TEST_JAEGER` (http://host:16686, with ?otlp=…&otlp_http=… where
 OTLP is on other ports than 4317 and 4318) name others to use instead; one that does not answer
 fails the tests that need it. Tests that restart or wipe a service start their own (`own_kafka`,
-`own_postgres`, `own_jaeger`).
+`kept_kafka`, `own_postgres`, `own_jaeger`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, settings
 from saga_cli.dev.jaeger import JaegerService
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
-from saga_cli.dev.process import ServiceFailed
+from saga_cli.dev.process import ServiceFailed, free_port
 from saga_cli.dev.services import Jaeger, Kafka, Postgres, resolve_jaeger, resolve_kafka, resolve_postgres
 from saga_cli.dev.sql import ask
 
@@ -117,6 +117,20 @@ def own_kafka() -> Iterator[Callable[[], KafkaService]]:
     """Starts a Kafka for this test alone, which it may kill, restart and wipe."""
     with ExitStack() as stopped:
         yield lambda: stopped.enter_context(KafkaService())
+
+
+@pytest.fixture(scope="module")
+def _kafka_of_the_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaService]:
+    kafka = KafkaService(tmp_path_factory.mktemp("kafka") / "kafka", port=free_port())
+    yield kafka
+    kafka.kill()
+
+
+@pytest.fixture
+def kept_kafka(_kafka_of_the_module: KafkaService) -> KafkaService:
+    """A running Kafka of the module's own, which a test may kill, restart and stop; what earlier
+    tests sent to it is still there. Cheaper than `own_kafka`."""
+    return _kafka_of_the_module if _kafka_of_the_module.pid else _kafka_of_the_module.start()
 
 
 @pytest.fixture
