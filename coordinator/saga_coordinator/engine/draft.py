@@ -45,13 +45,22 @@ class Draft:
     """One decision: `saga` and `definition` in, `facts` out."""
 
     def __init__(
-        self, definition: Definition, saga: Saga | None, env: Env, *, empty: bytes, payloads: Payloads = NO_PAYLOADS
+        self,
+        definition: Definition,
+        saga: Saga | None,
+        env: Env,
+        *,
+        empty: bytes,
+        payloads: Payloads = NO_PAYLOADS,
+        causation_id: str | None = None,
     ) -> None:
         self.definition = definition
         self.env = env
         self.facts: list[Fact] = []
         self._fold = Fold(saga)
         self._empty = empty
+        self._causation_id = causation_id
+        """Id of the message that is decided on."""
         self.reading = Reading(saga.version if saga is not None else 0, payloads, self.facts)
 
     # --- reading ----------------------------------------------------------------------------------
@@ -238,7 +247,9 @@ class Draft:
 
     def announce(self, event: str, *, step: str | None = None, reason: str | None = None) -> None:
         sequence: int = self._fold.fields["announced"] + 1
-        self.add(Announced(event=event, sequence=sequence, phase=self.phase, step=step, reason=reason))
+        self.add(
+            Announced(event=event, sequence=sequence, phase=self.phase, step=step, reason=reason, causation_id=self._causation_id)
+        )
 
     # --- sending ----------------------------------------------------------------------------------
 
@@ -277,6 +288,7 @@ class Draft:
                 due_at_us=now_us + timing.reask_delay_us(step, reasks),
                 status=becomes,
                 probe=timing.is_probe(self.saga, self.limiting_phase, step, state, self.env),
+                causation_id=self._causation_id,
             )
         )
 
