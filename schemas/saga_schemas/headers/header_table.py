@@ -91,7 +91,7 @@ ROWS: Final = (
         name=h.CAUSATION,
         required=frozenset({REPLY}),
         optional=frozenset({START, COMMAND, EVENT}),
-        meaning="reply: the command's `ce_id`. Command and event: the saga id",
+        meaning="reply: the command's `ce_id`. Command and event: see [causes](#causes)",
     ),
     HeaderRow(
         name=h.SUBJECT, required=_IN_WORK, schema=_pattern(f"{SAGA_ID.pattern}/{STEP.pattern}"), meaning="`<saga id>/<step>`"
@@ -160,7 +160,18 @@ ROWS: Final = (
         meaning="W3C Baggage, at most 1,024 ASCII characters. A start's baggage goes on to the commands as far as "
         "`SAGA_TRACE_BAGGAGE` names it",
     ),
-    HeaderRow(name=h.ORIGIN, optional=_ABOUT_A_SAGA, schema=_TRACEPARENT, meaning="the saga's origin: its root span"),
+    HeaderRow(
+        name=h.ORIGIN,
+        optional=ALL,
+        schema=_TRACEPARENT,
+        meaning="the saga's origin: its root span. A start's is the caller's, and counts where there is no valid `traceparent`",
+    ),
+    HeaderRow(
+        name=h.ORIGIN_TRACESTATE,
+        optional=frozenset({START}),
+        schema={"type": "string"},
+        meaning="belongs to a start's `ce_traceparent`",
+    ),
 )
 """In the order of the page."""
 
