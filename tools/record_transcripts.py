@@ -85,7 +85,7 @@ class Stage:
     transcripts: list[Transcript] = field(default_factory=list)
     commands: dict[str, Record] = field(default_factory=dict)
     """The last command of each step and kind: `grant action`."""
-    sent: dict[str, Record] = field(default_factory=dict)
+    asked: dict[str, Record] = field(default_factory=dict)
     """Every command by its id."""
     work: SagaWork | None = None
 
@@ -154,7 +154,7 @@ class Stage:
         for record in left:
             if record.topic != self.topics.events:
                 about = decode_command(record.headers)
-                self.commands[f"{about.step} {about.kind.value}"] = self.sent[about.message_id] = record
+                self.commands[f"{about.step} {about.kind.value}"] = self.asked[about.message_id] = record
         return left
 
     def reply(
@@ -201,7 +201,7 @@ class Stage:
                 headers=record.headers,
                 value=record.value,
                 content=to_plain(decoded.writer, decoded.value),
-                answers=self.sent.get(dict(record.headers)[CAUSATION].decode()) if is_reply else None,
+                answers=self.asked.get(dict(record.headers)[CAUSATION].decode()) if is_reply else None,
             )
         )
 

@@ -102,13 +102,20 @@ CASES: Final = (
     ),
     Case(
         name="namespaces",
-        shows="A name with a dot is full, whatever namespace stands beside it; \"\" is no namespace; what is inside takes its own.",
+        shows="A name with a dot is full, whatever namespace stands beside it; what is inside takes the nearest one.",
         rules=(3, 4),
         document='{"type":"record","name":"shop.eu.R","namespace":"ignored","fields":['
         '{"name":"a","type":{"type":"enum","name":"Size","symbols":["S","L"]}},'
-        '{"name":"b","type":{"type":"record","name":"Bare","namespace":"","fields":['
+        '{"name":"b","type":{"type":"record","name":"Money","namespace":"bank","fields":['
         '{"name":"c","type":{"type":"fixed","name":"Hash","size":4}}]}},'
-        '{"name":"d","type":["null","Size"]}]}',
+        '{"name":"d","type":["null","Size"]},{"name":"e","type":["null","bank.Hash"]}]}',
+    ),
+    Case(
+        name="no namespace",
+        shows='A namespace of "" is none: the full name has no dot.',
+        rules=(3, 4),
+        document='{"type":"record","name":"R","namespace":"","fields":['
+        '{"name":"a","type":{"type":"fixed","name":"Hash","size":4}},{"name":"b","type":"Hash"}]}',
     ),
     Case(
         name="doc and namespace in places",

@@ -1,7 +1,7 @@
 """The table of headers as data: who carries which header, in what form, and what it means.
 
-docs/wire.md shows it, and AsyncAPI documents are made from it. The readers beside this file are
-written by hand: they are fast, and say more of what is wrong.
+AsyncAPI documents are made from it. The page docs/wire.md tells more of each; a test compares the
+two. The readers beside this file are written by hand: they are fast, and say more of what is wrong.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _pattern(pattern: str) -> JsonSchema:
 
 _TEXT: Final[JsonSchema] = {"type": "string", "minLength": 1, "maxLength": limits.TEXT_CHARS}
 _TIME: Final[JsonSchema] = {"type": "string", "format": "date-time"}
-_NUMBER: Final = _pattern("0|[1-9][0-9]{0,9}")
+_NUMBER: Final = _pattern("[1-9][0-9]{0,9}")
 _LONG: Final = _pattern(DECIMAL.pattern)
 _TRACEPARENT: Final = _pattern("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -54,7 +54,7 @@ class HeaderRow:
     schema: JsonSchema = field(default_factory=lambda: _TEXT)
     """JSON Schema of its text."""
     meaning: str
-    """In Markdown, as docs/wire.md shows it."""
+    """In Markdown."""
     also: str | None = None
     """A second header that shares the row; its form is any text."""
 
@@ -67,19 +67,26 @@ _IN_WORK: Final = frozenset({COMMAND, REPLY})
 _ABOUT_A_SAGA: Final = frozenset({COMMAND, REPLY, EVENT})
 
 ROWS: Final = (
-    HeaderRow(name=h.SPECVERSION, required=ALL, schema={"const": h.SPECVERSION_1}, meaning="`1.0`"),
-    HeaderRow(name=h.ID, required=ALL, meaning="text; see [ids](#ids)"),
-    HeaderRow(name=h.SOURCE, required=ALL, meaning="text: who wrote it"),
+    HeaderRow(name=h.SPECVERSION, required=ALL, schema={"const": h.SPECVERSION_1}, meaning="of CloudEvents"),
+    HeaderRow(
+        name=h.ID,
+        required=ALL,
+        meaning="of a start the request id, unique within its `ce_source`; of a command or event its place in the journal; of a reply a "
+        "random UUID",
+    ),
+    HeaderRow(name=h.SOURCE, required=ALL, meaning="who wrote it"),
     HeaderRow(name=h.TYPE, required=ALL, meaning="full name of the Avro record in the value"),
     HeaderRow(name=h.TIME, required=ALL, schema=_TIME, meaning="when; a command's is the time by the coordinator's database"),
-    HeaderRow(name=h.CONTENT_TYPE, optional=ALL, schema={"const": h.AVRO}, meaning="`application/avro` when it is there"),
+    HeaderRow(
+        name=h.CONTENT_TYPE, optional=ALL, schema={"const": h.AVRO}, meaning="of the value, behind its five bytes of framing"
+    ),
     HeaderRow(
         name=h.PROTOCOL,
         required=ALL,
         schema={"const": h.PROTOCOL_1},
-        meaning="`1`. A command of another protocol is answered UNSUPPORTED, never ignored",
+        meaning="a command of another protocol is answered UNSUPPORTED, never ignored",
     ),
-    HeaderRow(name=h.TENANT, required=ALL, meaning="text; `default` for now"),
+    HeaderRow(name=h.TENANT, required=ALL, meaning="`default` for now"),
     HeaderRow(
         name=h.DEFINITION,
         required=frozenset({START}),
@@ -91,7 +98,8 @@ ROWS: Final = (
         name=h.CAUSATION,
         required=frozenset({REPLY}),
         optional=frozenset({START, COMMAND, EVENT}),
-        meaning="reply: the command's `ce_id`. Command and event: see [causes](#causes)",
+        meaning="the `ce_id` of the message that caused this one: of a reply the command's, of a command or event the start's or the "
+        "reply's; absent where a timer, a person or a restore caused it",
     ),
     HeaderRow(
         name=h.SUBJECT, required=_IN_WORK, schema=_pattern(f"{SAGA_ID.pattern}/{STEP.pattern}"), meaning="`<saga id>/<step>`"
@@ -100,8 +108,7 @@ ROWS: Final = (
         name=h.KIND,
         required=_IN_WORK,
         schema={"enum": [kind.value for kind in Kind]},
-        meaning="`action`, `compensation` or `resolve`, in lower case; `horizon` is reserved. A command with any other text is "
-        "answered UNSUPPORTED",
+        meaning="what is asked; a command with any other text is answered UNSUPPORTED",
     ),
     HeaderRow(name=h.STEP, required=_IN_WORK, schema=_pattern(STEP.pattern), meaning="the step"),
     HeaderRow(name=h.RUN, required=_IN_WORK, schema=_NUMBER, meaning="the epoch of the idempotency key"),
@@ -117,7 +124,7 @@ ROWS: Final = (
         name=h.TOKEN,
         required=_IN_WORK,
         schema=_pattern(f"[ -~]{{1,{limits.TOKEN_BYTES}}}"),
-        meaning="proof that the coordinator issued the command; opaque, 1 to 128 printable ASCII characters",
+        meaning="proof that the coordinator issued the command; opaque",
     ),
     HeaderRow(
         name=h.EXPIRY,
@@ -125,40 +132,54 @@ ROWS: Final = (
         schema=_TIME,
         meaning="a participant without a row refuses the command after this: EXPIRED",
     ),
-    HeaderRow(name=h.DEFINITION_HASH, required=frozenset({COMMAND}), meaning="hash of the definition"),
+    HeaderRow(
+        name=h.DEFINITION_HASH, required=frozenset({COMMAND}), schema=_pattern("[0-9a-f]{64}"), meaning="hash of the definition"
+    ),
     HeaderRow(
         name=h.OUTCOME,
         required=frozenset({REPLY}),
         schema={"enum": [outcome.value for outcome in Outcome]},
-        meaning="see [outcomes](#outcomes)",
+        meaning="what came of the command",
     ),
-    HeaderRow(name=h.SEQ, optional=frozenset({REPLY}), schema=_LONG, meaning="with IN_PROGRESS: rises with each piece of news"),
+    HeaderRow(
+        name=h.SEQ, optional=frozenset({REPLY}), schema=_LONG, meaning="with IN_PROGRESS only: rises with each piece of news"
+    ),
     HeaderRow(
         name=h.ROW_RUN,
         optional=frozenset({REPLY}),
         schema=_NUMBER,
-        meaning="only where the barrier's row has a newer run than the command",
+        meaning="with SUCCEEDED only: the run of the barrier's row where it is newer than the command's",
+    ),
+    HeaderRow(
+        name=h.TAKEN,
+        optional=frozenset({REPLY}),
+        schema=_TIME,
+        meaning="when the participant began with this command, by its own clock",
+    ),
+    HeaderRow(
+        name=h.HANDLER,
+        optional=frozenset({REPLY}),
+        schema=_LONG,
+        meaning="how long the handler took for this command, in microseconds; absent where none ran",
     ),
     HeaderRow(
         name=h.SEQUENCE,
         required=frozenset({EVENT}),
         schema=_pattern("[0-9]{1,19}"),
-        meaning="rises within the saga; gaps are possible",
+        meaning="rises within the saga; gaps are possible; padded with zeros, so that it sorts as text",
     ),
     HeaderRow(
         name=h.TRACEPARENT,
         also=h.TRACESTATE,
         optional=ALL,
         schema=_TRACEPARENT,
-        meaning="W3C Trace Context of this hop (`tracestate`: at most 512 characters): replaced, never appended. A command's is "
-        "its attempt's span (attempts after the fifth share one), an event's the saga's root",
+        meaning="W3C Trace Context of this hop: replaced, never appended. A command's is its attempt's span, an event's the saga's root",
     ),
     HeaderRow(
         name=h.BAGGAGE,
         optional=frozenset({START, COMMAND}),
         schema={"type": "string", "maxLength": limits.BAGGAGE_CHARS},
-        meaning="W3C Baggage, at most 1,024 ASCII characters. A start's baggage goes on to the commands as far as "
-        "`SAGA_TRACE_BAGGAGE` names it",
+        meaning="W3C Baggage; a start's goes on to the commands as far as the coordinator is told to pass it on",
     ),
     HeaderRow(
         name=h.ORIGIN,
@@ -173,7 +194,7 @@ ROWS: Final = (
         meaning="belongs to a start's `ce_traceparent`",
     ),
 )
-"""In the order of the page."""
+"""In the order of docs/wire.md."""
 
 
 def rows_of(kind: MessageKind) -> list[HeaderRow]:
