@@ -44,9 +44,10 @@ HOW_TO_CHECK: Final = {
     "the bytes of `value`. Write the headers; their order is free.",
     "command": "Read it: `value` is 00, four bytes of schema id, and the Avro of `content`. Everything that its reply echoes "
     "stands in the headers.",
-    "reply": "Answer the command in `answers` with this outcome. The headers named in `echoed` are the command's own. With the "
-    "ids and times of this message the headers are these, in any order; ce_causationid is the command's ce_id. `value` is "
-    "00, the schema's id, and the Avro of `content`.",
+    "reply": "Answer the command in `answers` with this outcome and `content`. The headers named in `echoed` are the command's, "
+    "and ce_causationid is its ce_id. Take ce_id, ce_source, ce_time, traceparent, ce_sagaseq and ce_sagarowrun from this "
+    "message, as far as it has them: the headers are then these, in any order. `value` is 00, the id of the schema that ce_type "
+    "names, and the Avro of `content`.",
     "event": "Read it: `value` is 00, four bytes of schema id, and the Avro of `content`. ce_sequence sorts as text.",
     "dead letter": "Read it: key, headers and value are those of the record that could not be read, and the four "
     "headers saga_dlq_ say why and where it stood.",
