@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
+from saga_messaging.broker import Record
+from saga_messaging.kafka import KafkaBroker
+from saga_messaging.settings import KafkaSettings
+from saga_messaging.whole_topic import read_whole
 from support.payment_go import cloudevents_check
 
 READ_LIMIT_S = 60.0
@@ -56,17 +57,15 @@ def read_by_sdk(messages: Sequence[Message]) -> ReadBySdk:
 
 async def messages_of(kafka: str, topics: Sequence[str]) -> list[Message]:
     """Everything that stands in these topics."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
-    await consumer.start()
+    found: list[Message] = []
+
+    def take(record: Record) -> None:
+        found.append(Message({name: (value or b"").decode() for name, value in record.headers}, record.value or b""))
+
+    broker = KafkaBroker(KafkaSettings(bootstrap_servers=kafka))
     try:
-        found: list[Message] = []
-        parts = [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(parts)
-        ends = await consumer.end_offsets(parts)
-        async with asyncio.timeout(READ_LIMIT_S):
-            while any([await consumer.position(part) < end for part, end in ends.items()]):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += [Message({name: value.decode() for name, value in one.headers}, one.value) for one in records]
-        return found
+        for topic in topics:
+            await read_whole(broker, topic, take, limit_s=READ_LIMIT_S)
     finally:
-        await consumer.stop()
+        await broker.stop()
+    return found

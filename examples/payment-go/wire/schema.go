@@ -270,7 +270,9 @@ func plainNumbers(node any) any {
 		}
 	case json.Number:
 		value, err := node.Float64()
-		if err != nil || !strings.ContainsAny(node.String(), ".eE") {
+		if node == "-0" {
+			return json.Number("0")
+		} else if err != nil || !strings.ContainsAny(node.String(), ".eE") {
 			return node
 		}
 		if size := math.Abs(value); size != 0 && (size < 1e-4 || size >= 1e16) {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -13,20 +14,36 @@ import (
 
 var page = "../../../docs/wire.md"
 
-// Every schema on the page has the id that the page says.
+// Every schema of the vectors that needs no other file has its canonical form and its id.
 func TestSchemaIDs(t *testing.T) {
-	text, err := os.ReadFile(page)
+	text, err := os.ReadFile("../../../schemas/saga_schemas/vectors/schema-id-vectors.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile("`([\\w.]+)`, id `([0-9a-f]{8})`\n\n```json\n((?s:.+?))```").FindAllStringSubmatch(string(text), -1)
-	if len(found) < 8 {
-		t.Fatalf("only %d schemas on the page", len(found))
+	var vectors struct {
+		Cases []struct {
+			Name      string
+			Document  string
+			Others    []any
+			Canonical string
+			ID        string `json:"id_hex"`
+		}
 	}
-	for _, schema := range found {
-		parsed := MustSchema([]byte(schema[3]))
-		if id := fmt.Sprintf("%08x", parsed.ID); parsed.Name != schema[1] || id != schema[2] {
-			t.Errorf("%s has id %s, not %s", parsed.Name, id, schema[2])
+	if err := json.Unmarshal(text, &vectors); err != nil || len(vectors.Cases) < 20 {
+		t.Fatal(err, len(vectors.Cases))
+	}
+	for _, vector := range vectors.Cases {
+		if len(vector.Others) > 0 {
+			continue
+		}
+		canonical, err := Canonical([]byte(vector.Document))
+		if err != nil || string(canonical) != vector.Canonical {
+			t.Errorf("%s\nmade %s (%v)\nnot  %s", vector.Name, canonical, err, vector.Canonical)
+			continue
+		}
+		parsed, err := ParseSchema([]byte(vector.Document))
+		if err != nil || fmt.Sprintf("%08x", parsed.ID) != vector.ID {
+			t.Errorf("%s: %v, not %s (%v)", vector.Name, parsed, vector.ID, err)
 		}
 	}
 }
