@@ -54,7 +54,7 @@ func run(ctx context.Context, given settings) error {
 	}
 	defer db.Close()
 	service := &payment{db: db, catalog: wire.NewCatalog(chargeCardSchema, cardChargedSchema, refundCardSchema), given: given}
-	served := &barrier.Barrier{DB: db, Limit: handlerLimit}
+	served := &barrier.Barrier{DB: db, Limit: handlerLimit, Fenceable: true} // a review charges nothing before its end
 	served.Actions, served.Compensations = service.handlers()
 	records := []string{chargeCardSchema.Name, refundCardSchema.Name}
 	instance, err := participant.New(given.participant, served, service.catalog, records)

@@ -62,6 +62,7 @@ type Barrier struct {
 	DB                     *pgxpool.Pool
 	Actions, Compensations map[string]Handler // by the full name of the command's record
 	Limit                  time.Duration      // for one handler
+	Fenceable              bool               // accepted work has no effect before End: a RESOLVE may forbid it
 }
 
 // Handle serves a command and gives what may be answered: the transaction has ended by then. Without an answer nothing
@@ -180,7 +181,7 @@ func (b *Barrier) serve(
 ) (*wire.Answer, error) {
 	row.Incarnation = max(row.Incarnation, c.Incarnation)
 	answer := &wire.Answer{To: c}
-	cell := decide(row, c, late)
+	cell := decide(row, c, late, b.Fenceable)
 	if cell.task == say {
 		answer.Outcome = cell.outcome
 		row.remember(c, cell, answer)
@@ -240,7 +241,7 @@ func (row *Row) remember(c wire.Command, cell cell, answer *wire.Answer) {
 	}
 	row.Run = max(row.Run, c.Run)
 	if cell.state != "" {
-		row.State = cell.state
+		row.State, row.Wish, row.Waiting = cell.state, nil, nil
 	}
 }
 

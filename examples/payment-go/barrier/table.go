@@ -55,10 +55,10 @@ var table = map[State]map[string][3]cell{
 		wire.Compensation: {fenceNothing, fenceNothing, fenceNothing},
 		wire.Resolve:      {fence, fence, fence},
 	},
-	Accepted: { // a compensation that is not older leaves its wish in the row
+	Accepted: { // a compensation that is not older leaves its wish in the row; a RESOLVE fences only where that is allowed
 		wire.Action:       {inProgress, inProgress, inProgress},
 		wire.Compensation: {inProgress, inProgress, inProgress},
-		wire.Resolve:      {inProgress, inProgress, inProgress},
+		wire.Resolve:      {inProgress, fence, fence},
 	},
 	Done: {
 		wire.Action:       {succeeded, succeeded, succeeded},
@@ -82,10 +82,14 @@ var table = map[State]map[string][3]cell{
 	},
 }
 
-// decide finds the cell. late: the command came after its expiry, which counts only where there is no row.
-func decide(row *Row, c wire.Command, late bool) cell {
+// decide finds the cell. late: the command came after its expiry, which counts only where there is no row. fenceable: a
+// RESOLVE may fence accepted work.
+func decide(row *Row, c wire.Command, late, fenceable bool) cell {
 	if row.State == Absent && late {
 		return expired
+	}
+	if row.State == Accepted && !fenceable {
+		return inProgress
 	}
 	cells := table[row.State][c.Kind]
 	switch {

@@ -94,11 +94,10 @@ func (p *Participant) Run(ctx context.Context) {
 	slots := make(chan struct{}, InHand)
 	for ctx.Err() == nil {
 		fetches := p.client.PollRecords(ctx, InHand)
-		fetches.EachError(func(topic string, partition int32, err error) {
-			if ctx.Err() == nil {
-				slog.Warn("commands cannot be read", "topic", topic, "partition", partition, "error", err)
-			}
-		})
+		if err := fetches.Err(); err != nil && ctx.Err() == nil {
+			slog.Warn("commands cannot be read", "error", err)
+			p.readAnew(ctx, err)
+		}
 		fetches.EachRecord(func(record *kgo.Record) {
 			within := p.take(record)
 			slots <- struct{}{}
@@ -116,6 +115,16 @@ func (p *Participant) Run(ctx context.Context) {
 	defer done()
 	_ = p.client.CommitMarkedOffsets(leaving)
 	p.client.CloseAllowingRebalance()
+}
+
+// readAnew lets the client forget topics that were deleted and made anew: it would ask for the old ones for ever.
+func (p *Participant) readAnew(ctx context.Context, err error) {
+	if errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.UnknownTopicOrPartition) {
+		p.ensureTopics(ctx)
+		p.client.PurgeTopicsFromClient(p.commands, p.replies, p.deads)
+		p.client.AddConsumeTopics(p.commands)
+	}
+	sleep(ctx, time.Second)
 }
 
 // serve brings a command from its record to its acknowledged reply. It tells whether the offset may move on.
