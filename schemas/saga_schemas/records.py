@@ -1,8 +1,9 @@
 """The records of the protocol itself: Empty, Failure, Progress, SagaEvent.
 
 The .avsc files beside this module are canonical; the models are checked against them when this
-module is first imported. A Failure or Progress is cut to its bounds, when it is built and when it is read: what
-an outcome says counts in spite of its text. Nothing in these records can be spelled in two ways, so their bytes must be canonical.
+module is first imported. A Failure or Progress is cut to its bounds, when it is built and when it
+is read: an outcome counts in spite of its text. Nothing in these records can be spelled in two
+ways, so their bytes must be canonical.
 """
 
 from __future__ import annotations
