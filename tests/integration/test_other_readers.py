@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import uuid4
 
 import httpx
@@ -207,7 +207,8 @@ def read_one(read: AvroDeserializer, message: Message) -> str:
     assert message.error() is None
     context = SerializationContext(str(message.topic()), MessageField.VALUE, message.headers())
     value = read(message.value(), context)
-    claimed = next(text.decode() for name, text in message.headers() or [] if name == "ce_type" and isinstance(text, bytes))
+    headers = cast("list[tuple[str, bytes]]", message.headers())
+    claimed = dict(headers)["ce_type"].decode()
     assert isinstance(value, dict)
     schema = CATALOG.latest(claimed)
     assert schema is None or value.keys() == {field["name"] for field in schema.document["fields"]}

@@ -39,7 +39,8 @@ class Subjects:
         self._topics = topics
         self._events = topics.events + _VALUE
         self._by_subject: dict[str, tuple[SubjectVersion, ...]] = {}
-        for one in sorted((*_stored(rows), *_own(self._events)), key=lambda one: (one.subject, one.version)):
+        events = [replace(one, subject=self._events) for one in _own() if one.subject == SagaEvent.avro_name]
+        for one in sorted((*stored_and_own(rows), *events), key=lambda one: (one.subject, one.version)):
             self._by_subject[one.subject] = (*self._by_subject.get(one.subject, ()), one)
 
     def names(self) -> list[str]:
@@ -83,13 +84,17 @@ class Subjects:
         )
 
 
+def stored_and_own(rows: Iterable[SchemaRow]) -> list[SubjectVersion]:
+    """Each schema that there is, once: the protocol's, then the others by subject and version."""
+    return [*_own(), *sorted(_stored(rows), key=lambda one: (one.subject, one.version))]
+
+
 def _stored(rows: Iterable[SchemaRow]) -> Iterator[SubjectVersion]:
     for row in rows:
         if OWN.by_id(row.id) is None:
             yield SubjectVersion(subject=row.subject, version=row.version, id=row.id, document=row.document.decode())
 
 
-def _own(events: str) -> Iterator[SubjectVersion]:
+def _own() -> Iterator[SubjectVersion]:
     for schema in OWN:
-        for subject in (schema.full_name, *([events] if schema.full_name == SagaEvent.avro_name else [])):
-            yield SubjectVersion(subject=subject, version=1, id=schema.id, document=schema.canonical.decode())
+        yield SubjectVersion(subject=schema.full_name, version=1, id=schema.id, document=schema.canonical.decode())
