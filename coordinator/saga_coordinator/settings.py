@@ -188,6 +188,8 @@ class Settings(BaseModel):
             )
         if self.otlp_endpoint is None and (self.trace_sampling or self.trace_sample_on_failure):
             raise ConfigurationError("SAGA_TRACE_SAMPLING needs SAGA_OTLP_ENDPOINT: the collector that the spans go to")
+        if self.schema_registry_password is not None and self.schema_registry_user is None:
+            raise ConfigurationError("SAGA_SCHEMA_REGISTRY_PASSWORD needs SAGA_SCHEMA_REGISTRY_USER")
         unknown = self.role_set - ROLES
         if unknown or not self.role_set:
             raise ConfigurationError(

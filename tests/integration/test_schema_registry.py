@@ -227,14 +227,14 @@ async def test_a_fetched_schema_must_pass_as_an_added_one(sqlite_url: str) -> No
 
 async def test_whatever_the_registry_gives_is_no_more_than_an_unknown_schema(sqlite_url: str) -> None:
     documents = {17: "no json", 18: "[]", 19: '"string"'}
-    async with fake_registry(schemas=documents) as registry, home(sqlite_url, registry) as it:
+    async with fake_registry(schemas=dict(documents)) as registry, home(sqlite_url, registry) as it:
         await send(it.broker, *(start_record(str(number), INPUT_2, number) for number in documents))
         await eventually(lambda: refused(it, len(documents)))
         registry.schemas[20] = "x" * 2_000_000
         await send(it.broker, start_record("20", INPUT_2, 20))
         await eventually(lambda: refused(it, len(documents) + 1))
         assert set(await it.reasons()) == {"unknown_schema"}
-        assert {f"GET /base/schemas/ids/{number}" for number in registry.schemas if number < 100} <= set(registry.asked)
+        assert {f"GET /base/schemas/ids/{number}" for number in (*documents, 20)} <= set(registry.asked)
 
 
 # --- its outage -----------------------------------------------------------------------------------
@@ -264,17 +264,30 @@ async def test_unknown_ids_do_not_wait_for_a_registry_that_is_silent(sqlite_url:
         assert registry.asked.count(asked) == 1
 
 
+def setting(**variables: str) -> Settings:
+    needed = {"SAGA_DATABASE_URL": "sqlite+aiosqlite:///x.db", "SAGA_KAFKA_BOOTSTRAP_SERVERS": "k:9092"}
+    return Settings.from_env(needed | {f"SAGA_SCHEMA_REGISTRY_{name.upper()}": text for name, text in variables.items()})
+
+
 @pytest.mark.parametrize("url", ["ftp://registry", "registry:8081", "http://user:secret@registry:8081", "http://registry/?a=b"])
 def test_a_setting_that_is_no_address_is_refused_without_showing_a_secret(url: str) -> None:
     with pytest.raises(ConfigurationError, match="SAGA_SCHEMA_REGISTRY_URL") as refused:
-        Settings.from_env(
-            {
-                "SAGA_DATABASE_URL": "sqlite+aiosqlite:///x.db",
-                "SAGA_KAFKA_BOOTSTRAP_SERVERS": "k:9092",
-                "SAGA_SCHEMA_REGISTRY_URL": url,
-            }
-        )
+        setting(url=url)
     assert "secret" not in str(refused.value)
+
+
+def test_a_password_without_a_user_is_refused_and_never_shown() -> None:
+    with pytest.raises(ConfigurationError, match="SAGA_SCHEMA_REGISTRY_USER"):
+        setting(url="http://registry", password="secret")
+    assert "secret" not in repr(setting(url="http://registry", user="ada", password="secret"))
+
+
+async def test_what_the_registry_lost_is_written_again(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_copy, "WHOLE_EVERY_S", 0.2)
+    async with fake_registry() as registry, home(sqlite_url, registry):
+        await until(lambda: registry.schemas == MINE)
+        registry.schemas.clear()
+        await until(lambda: registry.schemas == MINE)
 
 
 # --- looking --------------------------------------------------------------------------------------

@@ -41,7 +41,9 @@ class RegistryCopy:
         self._clock = clock
         self._instruments = instruments
         self._there: set[int] = set()
-        """Ids that the registry has, as of the last comparison."""
+        """Ids that the registry had when it was last asked."""
+        self._unsure: set[int] = set()
+        """Those of them that are to be asked again."""
         self._compared_at_s = clock.monotonic_s()
         self._pauses: KeyedBackoff[int] = KeyedBackoff()
         self._trouble = ""
@@ -64,18 +66,19 @@ class RegistryCopy:
         """Once: write some of what is not known to be there."""
         now_s = self._clock.monotonic_s()
         if now_s - self._compared_at_s >= WHOLE_EVERY_S:
-            self._there.clear()
+            self._unsure = set(self._there)
             self._compared_at_s = now_s
-        lacking = {one.id: one for one in stored_and_own(self._definitions.schema_rows) if one.id not in self._there}
-        due = self._pauses.ready(list(lacking), now_s) if self._pauses.ready([_WHOLE], now_s) else []
+        known = {one.id: one for one in stored_and_own(self._definitions.schema_rows)}
+        open_ids = [schema_id for schema_id in known if schema_id not in self._there or schema_id in self._unsure]
+        due = self._pauses.ready(open_ids, now_s) if self._pauses.ready([_WHOLE], now_s) else []
         try:
             for schema_id in due[:AT_ONCE]:
-                await self._put(lacking[schema_id])
+                await self._put(known[schema_id])
             if due:
                 self._over()
         except (RegistryAway, ImportRefused) as error:
             self._failed(error)
-        self._instruments.registry_lacks(len(lacking.keys() - self._there))
+        self._instruments.registry_lacks(len(known.keys() - self._there))
 
     async def _put(self, one: SubjectVersion) -> None:
         schema = self._definitions.catalog.by_id(one.id)
@@ -86,6 +89,7 @@ class RegistryCopy:
         except ImportRefused:
             raise
         except RegistryRefused as refused:
+            self._there.discard(one.id)
             self._pauses.failed(one.id, self._clock.monotonic_s())
             if self._refusals.get(one.id) != str(refused):
                 self._log.warning("schema_not_taken", schema_id=one.id, subject=one.subject, error=str(refused))
@@ -93,6 +97,7 @@ class RegistryCopy:
         else:
             self._there.add(one.id)
             self._pauses.succeeded(one.id)
+        self._unsure.discard(one.id)
 
     def _failed(self, error: Exception) -> None:
         """Told once a reason."""
