@@ -4,7 +4,8 @@ code, always the same bytes.
 One saga of examples/loyalty is played: the start is read as the start loop reads it, the engine
 decides, the outbound builder writes the commands, every reply is written as the kit writes it and
 read back as the reply loop reads it before the engine gets it. Time, ids and the token key are
-fixed. `tools/generate_docs.py` puts the text into the page; tests read it from there and decode it.
+fixed. `tools/generate_docs.py` puts the text into the page, `tools/generate_vectors.py` puts the
+messages into a file of the package; tests read them from there and decode them.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode
 from saga_schemas.files import read_schemas
 from saga_schemas.headers import CommandHeaders, StartHeaders, answer, decode_command
+from saga_schemas.headers.names import CAUSATION
 from saga_schemas.ids import span_id_of, uuid7
 from saga_schemas.inbound import read_start_envelope
 from saga_schemas.outcomes import Outcome
@@ -63,6 +65,8 @@ class Transcript:
     value: bytes
     content: Mapping[str, Any]
     """The value as plain JSON."""
+    answers: Record | None = None
+    """Of a reply: the command it answers."""
 
     def text(self) -> str:
         lines = [f"topic   {self.topic}", f"key     {self.key.decode()}"]
@@ -81,6 +85,8 @@ class Stage:
     transcripts: list[Transcript] = field(default_factory=list)
     commands: dict[str, Record] = field(default_factory=dict)
     """The last command of each step and kind: `grant action`."""
+    asked: dict[str, Record] = field(default_factory=dict)
+    """Every command by its id."""
     work: SagaWork | None = None
 
     def __post_init__(self) -> None:
@@ -127,7 +133,16 @@ class Stage:
             closed_at_us=None,
         )
         self.work = SagaWork.begin(row, self.compiled, self.context, started_at_us=self.now)
-        self.happens(Start(id=str(saga_id), tenant=TENANT, key=payload.key, input=payload.framed, incarnation=1))
+        self.happens(
+            Start(
+                id=str(saga_id),
+                tenant=TENANT,
+                key=payload.key,
+                input=payload.framed,
+                incarnation=1,
+                message_id=begun.headers.message_id,
+            )
+        )
 
     def happens(self, event: Event, *, after_ms: int = 3) -> list[Record]:
         """Let the engine decide; the messages that leave."""
@@ -139,7 +154,7 @@ class Stage:
         for record in left:
             if record.topic != self.topics.events:
                 about = decode_command(record.headers)
-                self.commands[f"{about.step} {about.kind.value}"] = record
+                self.commands[f"{about.step} {about.kind.value}"] = self.asked[about.message_id] = record
         return left
 
     def reply(
@@ -176,6 +191,7 @@ class Stage:
     def _keep(self, title: str, story: str, record: Record) -> None:
         assert record.key is not None and record.value is not None
         decoded = decode(record.value, self.catalog)
+        is_reply = self.topics.participant_of_reply(record.topic) is not None
         self.transcripts.append(
             Transcript(
                 title=title,
@@ -185,6 +201,7 @@ class Stage:
                 headers=record.headers,
                 value=record.value,
                 content=to_plain(decoded.writer, decoded.value),
+                answers=self.asked.get(dict(record.headers)[CAUSATION].decode()) if is_reply else None,
             )
         )
 
@@ -249,7 +266,11 @@ def _undone_purchase() -> list[Transcript]:
     stage.arrives(failed)
     stage.happens(WakeUp(), after_ms=201)
     again = stage.commands["grant action"]
-    stage.show("Asked again", "The same run: the same idempotency key and token. Another attempt, so another id.", again)
+    stage.show(
+        "Asked again",
+        "The same run: the same idempotency key and token. Another attempt, so another id; a timer caused it.",
+        again,
+    )
     working = stage.reply(again, Outcome.IN_PROGRESS, Progress.avro_name, encode_own(Progress.of("waiting for the bank")), seq=1)
     stage.show("IN_PROGRESS", "Accepted; the answer comes later. Only a higher `ce_sagaseq` counts as news.", working)
     stage.arrives(working)

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from saga_coordinator.api import (
+    asyncapi_routes,
     dead_letter_routes,
     definition_routes,
     health_routes,
@@ -36,6 +37,15 @@ _DESCRIPTION: Final = (
     "Start sagas, see what they do, act on those that are stuck, register definitions. "
     "Bodies are plain JSON; errors are problem documents (RFC 9457) with a stable `code`."
 )
+_ROUTES: Final = (
+    saga_routes,
+    definition_routes,
+    schema_routes,
+    registry_routes,
+    asyncapi_routes,
+    dead_letter_routes,
+    health_routes,
+)
 _log = structlog.get_logger("api")
 
 
@@ -50,7 +60,7 @@ def create_app(coordinator: Facade) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.coordinator = coordinator
-    for routes in (saga_routes, definition_routes, schema_routes, registry_routes, dead_letter_routes, health_routes):
+    for routes in _ROUTES:
         app.include_router(routes.router)
     app.add_middleware(Guard, instruments=coordinator.instruments)
     for exception, answer in _ANSWERS.items():
