@@ -142,7 +142,7 @@ async def version_of_subject(coordinator: CoordinatorDep, request: Request, subj
 @router.get("/subjects/{subject}/versions/{version}/schema")
 async def document_of_version(coordinator: CoordinatorDep, request: Request, subject: str, version: str) -> Response:
     """The document itself."""
-    return as_sent(request, _version(coordinator, subject, version).document.encode())
+    return as_sent(request, _version(coordinator, subject, version).document)
 
 
 @router.get("/subjects/{subject}/versions/{version}/referencedby")
@@ -280,4 +280,4 @@ def _looked_up(coordinator: Facade, subject: str, sent: SchemaSent) -> SubjectVe
 
 
 def _shown(one: SubjectVersion) -> dict[str, object]:
-    return {"subject": one.subject, "version": one.version, "id": one.id, "schema": one.document}
+    return {"subject": one.subject, "version": one.version, "id": one.id, "schema": one.document.decode()}

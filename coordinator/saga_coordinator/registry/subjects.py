@@ -29,7 +29,7 @@ class SubjectVersion:
     subject: str
     version: int
     id: int
-    document: str
+    document: bytes
 
 
 class Subjects:
@@ -92,9 +92,9 @@ def stored_and_own(rows: Iterable[SchemaRow]) -> list[SubjectVersion]:
 def _stored(rows: Iterable[SchemaRow]) -> Iterator[SubjectVersion]:
     for row in rows:
         if OWN.by_id(row.id) is None:
-            yield SubjectVersion(subject=row.subject, version=row.version, id=row.id, document=row.document.decode())
+            yield SubjectVersion(subject=row.subject, version=row.version, id=row.id, document=row.document)
 
 
 def _own() -> Iterator[SubjectVersion]:
     for schema in OWN:
-        yield SubjectVersion(subject=schema.full_name, version=1, id=schema.id, document=schema.canonical.decode())
+        yield SubjectVersion(subject=schema.full_name, version=1, id=schema.id, document=schema.canonical)
