@@ -30,7 +30,6 @@ from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.registry.adoption import Adoption
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.registry.schema_registry import ConfluentRegistry
 from saga_coordinator.sagas.messages import Outbound, Ticket
 from saga_coordinator.sagas.work import FoldContext
 from saga_coordinator.settings import Settings
@@ -219,6 +218,8 @@ class _Parts:
         settings = self.settings
         if settings.schema_registry_url is None:
             return []
+        from saga_coordinator.registry.confluent_registry import ConfluentRegistry  # only who has one pays for the library
+
         password = settings.schema_registry_password
         registry = ConfluentRegistry(
             settings.schema_registry_url,

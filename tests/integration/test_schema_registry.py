@@ -183,6 +183,7 @@ async def test_a_reply_in_a_schema_that_the_registry_numbered_is_read(sqlite_url
             assert await it.reasons() == []
             stored = {row.id: row.subject for row in await it.store.schemas()}
             assert stored[DONE_2.id] == "t.Done" and SEVENTEEN not in stored
+            assert await it.instance.coordinator.definitions.schema(SEVENTEEN) == DONE_2  # and so `/registry` tells it
         registry.away = True
         async with home(sqlite_url, registry) as it:
             it.participant.script = answering(says(DONE_2, SEVENTEEN, note="new"))
@@ -255,8 +256,9 @@ async def test_its_outage_touches_no_saga_and_what_it_missed_is_made_good(sqlite
     assert sum(line["event"] == "schemas_written_again" for line in lines) == 1
 
 
-async def test_unknown_ids_do_not_wait_for_a_registry_that_is_silent(sqlite_url: str) -> None:
+async def test_unknown_ids_do_not_wait_for_a_registry_that_is_silent(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first waits for half a second; those that follow do not wait at all."""
+    monkeypatch.setattr(adoption, "LEFT_ALONE_S", 60.0)
     async with fake_registry(silent=True) as registry, home(sqlite_url, registry) as it:
         asked = f"GET /base/schemas/ids/{SEVENTEEN}"
         await send(it.broker, *(start_record(f"{number}", INPUT_2, SEVENTEEN) for number in range(20)))
