@@ -11,7 +11,7 @@ AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PYTHON
 OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio lint types env jaeger compiled
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio lint types env jaeger compiled payment-go
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -26,6 +26,7 @@ help:
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"
 	@echo "make jaeger     the Jaeger of the tests, built once a machine and cached; about 4 minutes on two cores"
+	@echo "make payment-go the demo's payment in Go, of examples/payment-go, built once a version of it and cached; about a minute"
 
 demo: .venv/.made-demo
 	@.venv/bin/saga demo
@@ -36,11 +37,11 @@ wheel: .venv/.made-demo
 docs: .venv/.made-docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
-test: .venv/.made-test jaeger compiled
+test: .venv/.made-test jaeger payment-go compiled
 	.venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) $(SUITES)
 
 # Apart from `test`: coverage's tracer costs most of the time again before Python 3.12, whose monitoring is what sysmon uses.
-coverage: .venv/.made-test jaeger compiled
+coverage: .venv/.made-test jaeger payment-go compiled
 	COVERAGE_CORE=sysmon .venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) --cov --cov-report= $(SUITES)
 	@.venv/bin/python tools/coverage_by_package.py
 
@@ -68,6 +69,10 @@ env: .venv/.made-test
 # Before the tests, so that its minutes are not theirs. Done when the program is in the user's cache.
 jaeger: .venv/.made-test
 	@[ -n "$$SAGA_TEST_JAEGER" ] || .venv/bin/saga dev jaeger --build-only
+
+# Likewise. Tests that run before it is there build it themselves.
+payment-go: .venv/.made-test
+	@cd tests && ../.venv/bin/python -m support.payment_go
 
 # The tests start some hundred processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile our modules again.
 compiled: .venv/.made-test

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -28,15 +29,22 @@ _TAIL_LINES = 25
 
 
 class SagaProcess:
-    """One `saga …` process that can be killed and started again."""
+    """One `saga …` process that can be killed and started again; `program` is another one."""
 
-    def __init__(self, name: str, *command: str, environ: Mapping[str, str], folder: Path, ready_url: str) -> None:
+    def __init__(
+        self, name: str, *command: str, environ: Mapping[str, str], folder: Path, ready_url: str, program: str = SAGA
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self.kills = 0
         self._environ = dict(environ)
         self._ready_url = ready_url
-        self._process = ServerProcess(name, [SAGA, *command], log=self.log, stop_signal=signal.SIGTERM)
+        self._process = ServerProcess(name, [program, *command], log=self.log, stop_signal=signal.SIGTERM)
+
+    def with_settings(self, **settings: str) -> Self:
+        """Itself, whose next start has these variables too."""
+        self._environ |= settings
+        return self
 
     @property
     def running(self) -> bool:

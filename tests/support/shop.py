@@ -81,13 +81,15 @@ async def opened(
     kafka: str,
     new_database: Callable[[str], str],
     coordinators: int = 2,
-    instances: int = 2,
+    instances: int | Mapping[str, int] = 2,
     topic_prefix: str = "",
     settings: Mapping[str, str] | None = None,
+    payment: Path | None = None,
 ) -> AsyncIterator[Shop]:
     """A shop whose processes are made but not started; all end with the block.
 
-    `new_database` makes one by name and gives its URL.
+    `new_database` makes one by name and gives its URL. `instances` may differ by participant.
+    `payment` is a program that takes the place of the demo's payment.
     """
     databases = {name: new_database(name) for name in ("coordinator", *PARTICIPANTS)}
     ports = [free_port() for _ in range(coordinators)]
@@ -104,7 +106,9 @@ async def opened(
     shop = Shop(
         coordinators=tuple(_coordinator(number, port, environ, folder) for number, port in enumerate(ports, 1)),
         participants=tuple(
-            _participant(name, number, environ, folder) for name in PARTICIPANTS for number in range(1, instances + 1)
+            _participant(name, number, environ, folder, payment if name == "payment" else None)
+            for name in PARTICIPANTS
+            for number in range(1, (instances if isinstance(instances, int) else instances[name]) + 1)
         ),
         servers=tuple(f"http://127.0.0.1:{port}" for port in ports),
         database=databases["coordinator"],
@@ -127,15 +131,14 @@ def _coordinator(number: int, port: int, environ: Mapping[str, str], folder: Pat
     return SagaProcess(f"coordinator-{number}", "serve", "--port", str(port), environ=environ, folder=folder, ready_url=ready)
 
 
-def _participant(name: str, number: int, environ: Mapping[str, str], folder: Path) -> SagaProcess:
+def _participant(name: str, number: int, environ: Mapping[str, str], folder: Path, program: Path | None) -> SagaProcess:
     port = free_port()
-    return SagaProcess(
-        f"{name}-{number}",
-        *("participant", "run", f"saga_demo.{name}:{name}", "--health-port", str(port)),
-        environ=environ,
-        folder=folder,
-        ready_url=f"http://127.0.0.1:{port}/readyz",
-    )
+    ready = f"http://127.0.0.1:{port}/readyz"
+    if program is not None:
+        own = {**environ, "PAYMENT_HEALTH_PORT": str(port)}
+        return SagaProcess(f"{name}-{number}", environ=own, folder=folder, ready_url=ready, program=str(program))
+    command = ("participant", "run", f"saga_demo.{name}:{name}", "--health-port", str(port))
+    return SagaProcess(f"{name}-{number}", *command, environ=environ, folder=folder, ready_url=ready)
 
 
 def _run(arguments: tuple[str, ...], environ: Mapping[str, str]) -> str:

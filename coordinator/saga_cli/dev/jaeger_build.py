@@ -11,11 +11,9 @@ on later. The module has no assets of the web page, so its page is a placeholder
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import platform
-import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +21,8 @@ import sys
 from pathlib import Path
 
 from saga_cli.dev.cache import cache_folder, locked
+from saga_cli.dev.go_toolchain import go_of_the_wheel as _go_of_the_wheel
+from saga_cli.dev.go_toolchain import version_of as _version_of
 from saga_cli.dev.process import ServerProcess, ServiceFailed
 
 JAEGER_VERSION = "2.13.0"
@@ -34,7 +34,6 @@ _CHECKSUM = "h1:sWCOOF1dr+NL0PLil7mFo3BqqQL8k4WiM7aguFbc14g="
 _LEAST_GO = (1, 24, 6)
 """Oldest Go that can build it: the module's `go` line."""
 
-_ASK_GO_LIMIT_S = 30.0
 _DOWNLOAD_LIMIT_S = 600.0
 _BUILD_LIMIT_S = 3600.0
 _INSTEAD = "(tests also take a Jaeger that runs elsewhere: SAGA_TEST_JAEGER=http://host:16686)"
@@ -145,30 +144,3 @@ def _go() -> str:
     raise ServiceFailed(
         f"to build Jaeger takes Go {least} or newer{seen}: install it, or pip install 'saga-coordinator[dev]' {_INSTEAD}"
     )
-
-
-def _go_of_the_wheel() -> str | None:
-    package = importlib.util.find_spec("go")  # a common name: it is the wheel's only if it holds the program
-    if package is None or package.origin is None:
-        return None
-    go = Path(package.origin).parent / "bin" / "go"
-    return str(go) if go.exists() else None
-
-
-def _version_of(go: str) -> tuple[int, ...]:
-    """Return a version such as (1, 26, 8), or () when the program does not answer."""
-    environment = {**os.environ, "GOTOOLCHAIN": "local"}
-    try:
-        done = subprocess.run(
-            [go, "env", "GOVERSION"],
-            cwd="/",
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_ASK_GO_LIMIT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
-    return tuple(int(part or 0) for part in found.groups()) if found else ()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from saga_cli.dev import jaeger_build
+from saga_cli.dev import go_toolchain, jaeger_build
 from saga_cli.dev.cache import cache_folder, locked
 from saga_cli.dev.jaeger_build import JAEGER_VERSION, jaeger_program, program_path
 from saga_cli.dev.process import ServiceFailed
@@ -215,10 +215,10 @@ def test_where_the_machines_go_is_too_old_the_wheels_builds(go: FakeGo, tmp_path
 
 
 def test_the_wheel_of_the_extra_dev_brings_a_go_that_is_new_enough() -> None:
-    wheels = jaeger_build._go_of_the_wheel()
+    wheels = go_toolchain.go_of_the_wheel()
 
     assert wheels is not None
-    assert jaeger_build._version_of(wheels) >= (1, 25)
+    assert go_toolchain.version_of(wheels) >= (1, 25)
 
 
 def test_a_package_that_is_also_called_go_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_a_package_that_is_also_called_go_is_not_taken_for_it(tmp_path: Path, mo
     (tmp_path / "go" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
 
-    assert jaeger_build._go_of_the_wheel() is None
+    assert go_toolchain.go_of_the_wheel() is None
 
 
 def test_a_second_process_waits_for_the_first_and_takes_what_it_built(go: FakeGo) -> None:
