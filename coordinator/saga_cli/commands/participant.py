@@ -1,4 +1,7 @@
-"""`saga participant run module:object`: one participant as a process of its own."""
+"""`saga participant run module:object`: one participant as a process of its own.
+
+`saga participant check` is in participant_check.py.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from saga_cli.commands import participant_check
 from saga_cli.commands.groups import HELP_OPTIONS, examples, group
 from saga_cli.otlp import Otlp, ProtocolOption, collector
 
@@ -23,6 +27,7 @@ def register(app: typer.Typer, panel: str) -> None:
             "saga participant run shop.payment:payment --otlp http://127.0.0.1:4317",
         ),
     )(run)
+    participant_check.register(participant)
 
 
 def run(

@@ -1,0 +1,120 @@
+"""`saga participant check`: whether a participant keeps to docs/wire.md."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from saga_cli.commands.groups import HELP_OPTIONS, examples
+from saga_cli.conformance.report import ReportFormat
+from saga_cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from saga_cli.conformance.case import Case, Result
+    from saga_cli.conformance.given import Given
+    from saga_messaging.settings import KafkaSettings
+
+_BODY = "[RECORD=]@FILE"
+
+
+def register(participant: typer.Typer) -> None:
+    participant.command(
+        "check",
+        context_settings=HELP_OPTIONS,
+        epilog=examples(
+            "saga participant check --participant payment --schemas schemas --action shop.ChargeCard=@ok.json "
+            "--compensation shop.RefundCard=@undo.json --kafka 127.0.0.1:9092 --prefix check.",
+            "saga participant check … --reject @no.json --fail @once.json --accept @later.json --output junit > check.xml",
+            "saga participant check … --only 'barrier.done.*' --only 'echo.*'",
+        ),
+    )(check)
+
+
+def check(
+    participant: Annotated[
+        str, typer.Option(metavar="NAME", help="Its name, as in the names of its topics.", show_default=False)
+    ],
+    action: Annotated[str, typer.Option(metavar="RECORD=@FILE", help="An action that is done.", show_default=False)],
+    reject: Annotated[str | None, typer.Option(metavar=_BODY, help="An action that is REJECTED.")] = None,
+    fail: Annotated[str | None, typer.Option(metavar=_BODY, help="An action that is FAILED, at least the first time.")] = None,
+    accept: Annotated[
+        str | None, typer.Option(metavar=_BODY, help="An action that is accepted, and done by itself a second or more later.")
+    ] = None,
+    compensation: Annotated[str | None, typer.Option(metavar="RECORD=@FILE", help="What undoes these actions.")] = None,
+    schemas: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The .avsc files; without it they are read from the topic of schemas.")
+    ] = None,
+    kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; else SAGA_KAFKA_BOOTSTRAP_SERVERS.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Before the name of every topic; else SAGA_TOPIC_PREFIX.")] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only cases of that name, such as 'echo.*'.")] = None,
+    output: Annotated[ReportFormat, typer.Option("-o", "--output", help="table for people, json and junit for programs.")] = (
+        ReportFormat.TABLE
+    ),
+) -> None:
+    """Play the coordinator against a running participant, and compare its answers with the page
+    that defines the wire. Ends 1 when a case failed."""
+    from saga_cli.conformance.cases.every_case import chosen, every_case
+    from saga_cli.conformance.given import Given, Part
+    from saga_cli.conformance.options import read_bodies
+
+    texts = {
+        Part.ACTION: action,
+        Part.REJECT: reject,
+        Part.FAIL: fail,
+        Part.ACCEPT: accept,
+        Part.COMPENSATION: compensation,
+    }
+    given = Given(participant=participant, bodies=read_bodies(texts))
+    cases = chosen(every_case(), only or [])
+    if not cases:
+        raise typer.BadParameter(
+            "no case has such a name; `saga participant check` without --only shows them", param_hint="--only"
+        )
+    results = asyncio.run(_checked(_settings(kafka, prefix), given, cases, schemas))
+    _print(results, output, participant)
+    if any(result.status.value == "FAILED" for result in results):
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _settings(kafka: str | None, prefix: str | None) -> KafkaSettings:
+    from saga_messaging.settings import PREFIX, TOPIC_PREFIX_VARIABLE, KafkaSettings
+
+    given = {PREFIX + "BOOTSTRAP_SERVERS": kafka, TOPIC_PREFIX_VARIABLE: prefix}
+    return KafkaSettings.from_env(dict(os.environ) | {name: text for name, text in given.items() if text is not None})
+
+
+async def _checked(settings: KafkaSettings, given: Given, cases: Sequence[Case], schemas: Path | None) -> list[Result]:
+    from saga_cli.conformance.check import check as run_check
+    from saga_messaging.kafka import KafkaBroker
+    from saga_schemas.topics import Topics
+
+    broker = KafkaBroker(settings)
+    await broker.start()
+    try:
+        return await run_check(broker, Topics(settings.topic_prefix), given, cases, schemas=schemas, told=_told)
+    finally:
+        await broker.stop()
+
+
+def _told(result: Result) -> None:
+    """Each failure at once on stderr, for whoever waits."""
+    if result.status.value == "FAILED":
+        print(f"FAILED {result.case.name}", file=sys.stderr, flush=True)
+
+
+def _print(results: Sequence[Result], output: ReportFormat, participant: str) -> None:
+    from saga_cli.conformance import report
+    from saga_cli.output import print_json
+
+    if output is ReportFormat.JSON:
+        print_json(report.as_json(results))
+    elif output is ReportFormat.JUNIT:
+        print(report.as_junit(results, participant), flush=True)
+    else:
+        print(report.as_table(results), flush=True)
