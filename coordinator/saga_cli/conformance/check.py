@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from saga_cli.conformance.case import Case, Deviation, Result
+from saga_cli.conformance.bench import Outside
+from saga_cli.conformance.case import Case, Result
+from saga_cli.conformance.findings import Deviation
 from saga_cli.conformance.given import Given
 from saga_cli.conformance.line import Line, Sideways
 from saga_cli.conformance.messages import Composer, resolve
 from saga_cli.conformance.runner import play_all
-from saga_cli.conformance.stage import Outside, Stage
+from saga_cli.conformance.stage import Stage
 from saga_cli.exits import CommandFailed, ExitCode
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Record
 from saga_messaging.whole_topic import read_whole

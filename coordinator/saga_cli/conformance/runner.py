@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from saga_cli.conformance.case import Case, Deviation, Exchange, NotHere, Result, Status
+from saga_cli.conformance.case import Case, Result, Status
+from saga_cli.conformance.findings import Deviation, Exchange, NotHere
 from saga_cli.conformance.given import Part
 from saga_cli.conformance.messages import act, resolve, undo
 from saga_cli.conformance.stage import Stage

@@ -10,15 +10,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
-from saga_cli.conformance.case import Deviation, Exchange
+from saga_cli.conformance.bench import Bench
+from saga_cli.conformance.findings import Deviation, Exchange
 from saga_cli.conformance.messages import Ask, Command, Place, Reply
 from saga_schemas.ids import saga_text
-
-if TYPE_CHECKING:
-    from saga_cli.conformance.stage import Stage
 
 IN_PROGRESS: Final = "IN_PROGRESS"
 _MOST_SHOWN: Final = 3
@@ -29,7 +27,7 @@ _UNIQUE_CHARS: Final = 12
 class TestedSaga:
     """Made by `Stage.saga`."""
 
-    stage: Stage
+    bench: Bench
     id: UUID
     unique: str = field(default_factory=lambda: f"check-{uuid4().hex[:_UNIQUE_CHARS]}")
     commands: dict[str, Command] = field(default_factory=dict)
@@ -54,17 +52,17 @@ class TestedSaga:
             now_us=time.time_ns() // 1000,
             reply=self._action_reply(),
         )
-        return self.stage.composer.compose(ask, place)
+        return self.bench.composer.compose(ask, place)
 
     async def send(self, *commands: Command, codec: str = "", partition: int | None = None) -> None:
         """Send commands together. With a codec or a partition they go sideways."""
         for command in commands:
             self.note(command)
-        records = [command.outgoing(self.stage.line.command_topic) for command in commands]
+        records = [command.outgoing(self.bench.line.command_topic) for command in commands]
         if codec or partition is not None:
-            await self.stage.sideways.send(records, codec=codec or "none", partition=partition)
+            await self.bench.sideways.send(records, codec=codec or "none", partition=partition)
         else:
-            await self.stage.line.send(records)
+            await self.bench.line.send(records)
 
     def note(self, command: Command) -> None:
         """The command is sent, by us or by somebody else."""
@@ -89,8 +87,8 @@ class TestedSaga:
         Raises:
             Deviation: They did not come in time.
         """
-        limit_s = self.stage.patience.reply_s
-        found = await self.stage.line.until(lambda: self._answers(command, count), limit_s)
+        limit_s = self.bench.patience.reply_s
+        found = await self.bench.line.until(lambda: self._answers(command, count), limit_s)
         if found is None:
             few = f"only {len(self._exact(command))} answers of {count}" if count > 1 else "no answer"
             raise Deviation(f"{command}: {few} within {limit_s:g} s{self._others(command)}")
@@ -105,7 +103,7 @@ class TestedSaga:
         behind = self.command(marker)
         await self.send(command, behind)
         await self.answer(behind)
-        await asyncio.sleep(self.stage.patience.quiet_s)
+        await asyncio.sleep(self.bench.patience.quiet_s)
         if answers := self._exact(command):
             raise Deviation(f"{command} was answered {answers[0]}; silence was expected")
 
@@ -115,8 +113,8 @@ class TestedSaga:
         Raises:
             Deviation: It did not come in time.
         """
-        limit_s = self.stage.patience.later_s
-        found = await self.stage.line.until(lambda: next(iter(self.late_answers()), None), limit_s)
+        limit_s = self.bench.patience.later_s
+        found = await self.bench.line.until(lambda: next(iter(self.late_answers()), None), limit_s)
         if found is None:
             raise Deviation(f"work that was accepted was not answered by itself within {limit_s:g} s{self._others(None)}")
         return found
@@ -135,8 +133,8 @@ class TestedSaga:
     @property
     def replies(self) -> list[Reply]:
         """All replies of this saga so far, in their order."""
-        heard = self.stage.line.heard.get(saga_text(self.id), [])
-        return [Reply(record=record, heard_s=at, catalog=self.stage.composer.catalog) for at, record in heard]
+        heard = self.bench.line.heard.get(saga_text(self.id), [])
+        return [Reply(record=record, heard_s=at, catalog=self.bench.composer.catalog) for at, record in heard]
 
     def exchanges(self) -> list[Exchange]:
         """Each reply with the command that it names."""
@@ -154,7 +152,7 @@ class TestedSaga:
         Raises:
             Deviation: It counts otherwise.
         """
-        outside = self.stage.outside
+        outside = self.bench.outside
         if outside is None or not outside.counts_effects:
             return
         counted = await outside.count_effects(saga_text(self.id), self.unique)
@@ -173,7 +171,7 @@ class TestedSaga:
         if len(exact) >= count:
             return exact[:count]
         now_s = asyncio.get_running_loop().time()
-        strays = [reply for reply in self._strays(command) if now_s - reply.heard_s > self.stage.patience.stray_s]
+        strays = [reply for reply in self._strays(command) if now_s - reply.heard_s > self.bench.patience.stray_s]
         return strays[:1] if count == 1 and strays else None
 
     def _strays(self, command: Command) -> list[Reply]:

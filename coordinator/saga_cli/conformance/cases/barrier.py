@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from saga_cli.conformance.case import Case, Deviation, Need
+from saga_cli.conformance.case import Case
+from saga_cli.conformance.findings import Deviation, Need
 from saga_cli.conformance.given import Part
 from saga_cli.conformance.messages import Ask, act, resolve, undo
 from saga_cli.conformance.saga import TestedSaga, expect
@@ -94,7 +95,7 @@ async def show_row(saga: TestedSaga, state: str, run: int) -> int:
         Deviation: It is not.
     """
     ran = 0
-    for ask, outcome, row_run in _proofs(state, run, undoable=Part.COMPENSATION in saga.stage.given.bodies):
+    for ask, outcome, row_run in _proofs(state, run, undoable=Part.COMPENSATION in saga.bench.given.bodies):
         reply = await saga.ask(ask)
         told = f"the row should be {state} of run {run} now"
         try:

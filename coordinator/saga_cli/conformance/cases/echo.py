@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from saga_cli.conformance.case import Case, Exchange
+from saga_cli.conformance.case import Case
+from saga_cli.conformance.findings import Exchange
 
 SECTION: Final = "a-message"
 _ECHOED: Final = (
