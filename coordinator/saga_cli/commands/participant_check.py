@@ -18,6 +18,7 @@ from saga_cli.exits import ExitCode
 if TYPE_CHECKING:
     from saga_cli.conformance.case import Case, Result
     from saga_cli.conformance.given import Given
+    from saga_cli.conformance.outside import Shell
     from saga_messaging.settings import KafkaSettings
 
 _BODY = "[RECORD=]@FILE"
@@ -47,6 +48,20 @@ def check(
         str | None, typer.Option(metavar=_BODY, help="An action that is accepted, and done by itself a second or more later.")
     ] = None,
     compensation: Annotated[str | None, typer.Option(metavar="RECORD=@FILE", help="What undoes these actions.")] = None,
+    kill_command: Annotated[
+        str | None, typer.Option(metavar="CMD", help="Kills the participant's process with SIGKILL.", show_default=False)
+    ] = None,
+    start_command: Annotated[
+        str | None, typer.Option(metavar="CMD", help="Starts it again; may stay in front.", show_default=False)
+    ] = None,
+    effects_query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CMD",
+            help="Prints how often the action and the compensation took effect; {saga_id} and {unique} are replaced.",
+            show_default=False,
+        ),
+    ] = None,
     schemas: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The .avsc files; without it they are read from the topic of schemas.")
     ] = None,
@@ -62,6 +77,7 @@ def check(
     from saga_cli.conformance.cases.every_case import chosen, every_case
     from saga_cli.conformance.given import Given, Part
     from saga_cli.conformance.options import read_bodies
+    from saga_cli.conformance.outside import Shell
 
     texts = {
         Part.ACTION: action,
@@ -76,7 +92,8 @@ def check(
         raise typer.BadParameter(
             "no case has such a name; `saga participant check` without --only shows them", param_hint="--only"
         )
-    results = asyncio.run(_checked(_settings(kafka, prefix), given, cases, schemas))
+    outside = Shell(kill_command=kill_command, start_command=start_command, effects_query=effects_query)
+    results = asyncio.run(_checked(_settings(kafka, prefix), given, cases, schemas, outside))
     _print(results, output, participant)
     if any(result.status.value == "FAILED" for result in results):
         raise typer.Exit(ExitCode.FINDINGS)
@@ -89,16 +106,21 @@ def _settings(kafka: str | None, prefix: str | None) -> KafkaSettings:
     return KafkaSettings.from_env(dict(os.environ) | {name: text for name, text in given.items() if text is not None})
 
 
-async def _checked(settings: KafkaSettings, given: Given, cases: Sequence[Case], schemas: Path | None) -> list[Result]:
+async def _checked(
+    settings: KafkaSettings, given: Given, cases: Sequence[Case], schemas: Path | None, outside: Shell
+) -> list[Result]:
     from saga_cli.conformance.check import check as run_check
-    from saga_messaging.kafka import KafkaBroker
+    from saga_messaging.kafka import KafkaBroker, SidewaysProducer
     from saga_schemas.topics import Topics
 
-    broker = KafkaBroker(settings)
+    broker, sideways = KafkaBroker(settings), SidewaysProducer(settings)
+    topics = Topics(settings.topic_prefix)
     await broker.start()
     try:
-        return await run_check(broker, Topics(settings.topic_prefix), given, cases, schemas=schemas, told=_told)
+        async with outside:
+            return await run_check(broker, topics, given, cases, schemas=schemas, sideways=sideways, outside=outside, told=_told)
     finally:
+        await sideways.stop()
         await broker.stop()
 
 

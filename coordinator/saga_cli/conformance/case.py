@@ -59,3 +59,12 @@ class Result:
     """With FAILED: what the participant did. With LEFT_OUT: why."""
     says: str = ""
     """With FAILED: what the page says."""
+
+
+def case(name: str, title: str, says: str, section: str, *needs: Need, alone: bool = False) -> Callable[[Play], Case]:
+    """Make a case of a function that plays it."""
+
+    def made(play: Play) -> Case:
+        return Case(name=name, title=title, says=says, section=section, needs=frozenset(needs), play=play, alone=alone)
+
+    return made

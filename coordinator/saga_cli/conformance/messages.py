@@ -78,9 +78,11 @@ class Command:
     def header(self, name: str) -> str | None:
         return next((value.decode("utf-8", "replace") for given, value in self.headers if given == name), None)
 
-    def but(self, *, drop: tuple[str, ...] = (), **headers: str | bytes) -> Command:
+    def but(
+        self, replaced: Mapping[str, str | bytes] | None = None, *, drop: tuple[str, ...] = (), **more: str | bytes
+    ) -> Command:
         """With these headers replaced or added, and others dropped."""
-        given = {name: text.encode() if isinstance(text, str) else text for name, text in headers.items()}
+        given = {name: text.encode() if isinstance(text, str) else text for name, text in {**(replaced or {}), **more}.items()}
         kept = tuple((name, value) for name, value in self.headers if name not in given and name not in drop)
         return replace(self, headers=(*kept, *given.items()))
 
