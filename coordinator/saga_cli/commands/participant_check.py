@@ -111,14 +111,16 @@ async def _checked(
 ) -> list[Result]:
     from saga_cli.conformance.check import check as run_check
     from saga_messaging.kafka import KafkaBroker, SidewaysProducer
+    from saga_schemas.files import read_schemas
     from saga_schemas.topics import Topics
 
     broker, sideways = KafkaBroker(settings), SidewaysProducer(settings)
     topics = Topics(settings.topic_prefix)
+    known = None if schemas is None else read_schemas(schemas)
     await broker.start()
     try:
         async with outside:
-            return await run_check(broker, topics, given, cases, schemas=schemas, sideways=sideways, outside=outside, told=_told)
+            return await run_check(broker, topics, given, cases, schemas=known, sideways=sideways, outside=outside, told=_told)
     finally:
         await sideways.stop()
         await broker.stop()

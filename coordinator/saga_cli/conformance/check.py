@@ -4,7 +4,6 @@ cases."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 from saga_cli.conformance.bench import Outside
@@ -20,7 +19,6 @@ from saga_messaging.broker import Broker, BrokerError, Outgoing, Record
 from saga_messaging.whole_topic import read_whole
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import SchemaRefused
-from saga_schemas.files import read_schemas
 from saga_schemas.published import HEADERS, schema_key
 from saga_schemas.records import OWN
 from saga_schemas.schema import Schema
@@ -35,7 +33,7 @@ async def check(
     given: Given,
     cases: Sequence[Case],
     *,
-    schemas: Path | None = None,
+    schemas: Iterable[Schema] | None = None,
     sideways: Sideways | None = None,
     outside: Outside | None = None,
     told: Callable[[Result], None] = lambda result: None,
@@ -47,7 +45,7 @@ async def check(
         topics: Their names.
         given: The participant, the bodies, the limits.
         cases: What to play.
-        schemas: A directory of `.avsc` files; None: they stand on the topic of schemas.
+        schemas: Those of its commands and replies; None: they stand on the topic of schemas.
         sideways: Sends with codecs and to partitions.
         outside: Kills, starts and counts effects.
         told: Called with each result as soon as it is known.
@@ -58,7 +56,7 @@ async def check(
     """
     await broker.ensure_topics([topics.schemas], compacted=True)
     catalog = Catalog(OWN)
-    for schema in read_schemas(schemas) if schemas is not None else await _published(broker, topics):
+    for schema in await _published(broker, topics) if schemas is None else schemas:
         catalog.add(schema)
     _require(catalog, given.records())
     line = Line(broker=broker, topics=topics, participant=given.participant, sideways=sideways)

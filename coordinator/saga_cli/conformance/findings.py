@@ -40,9 +40,10 @@ class NotHere(Exception):
 
 @record
 class Exchange:
-    """A reply, and the command that it names in `ce_causationid` (None: no command of the saga)."""
+    """A reply, and the command that it answers."""
 
     command: Command | None
+    """Told by what the reply echoes, else by `ce_causationid`; None: no command of its saga."""
     reply: Reply
     spoiled: bool
     """The command was made wrong on purpose."""

@@ -20,6 +20,8 @@ from saga_schemas.ids import saga_text
 
 IN_PROGRESS: Final = "IN_PROGRESS"
 _MOST_SHOWN: Final = 3
+_TELLING: Final = ("ce_sagatoken", "ce_sagakind", "ce_sagarun", "ce_sagaattempt")
+"""Each command of the check has a token of its own."""
 _UNIQUE_CHARS: Final = 12
 
 
@@ -137,8 +139,17 @@ class TestedSaga:
         return [Reply(record=record, heard_s=at, catalog=self.bench.composer.catalog) for at, record in heard]
 
     def exchanges(self) -> list[Exchange]:
-        """Each reply with the command that it names."""
-        return [Exchange(command=self.commands.get(reply.causation), reply=reply, spoiled=self.spoiled) for reply in self.replies]
+        """Each reply with the command that it answers."""
+        return [
+            Exchange(command=self._meant(reply) or self.of(reply), reply=reply, spoiled=self.spoiled) for reply in self.replies
+        ]
+
+    def _meant(self, reply: Reply) -> Command | None:
+        """The one command whose token, kind, run and attempt the reply echoes."""
+        echoed = [reply.header(name) for name in _TELLING]
+        return next(
+            (command for command in self.commands.values() if [command.header(name) for name in _TELLING] == echoed), None
+        )
 
     def of(self, reply: Reply) -> Command | None:
         """The command that a reply names."""

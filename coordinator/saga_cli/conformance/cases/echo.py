@@ -36,9 +36,10 @@ def _echo(name: str) -> Case:
 
 
 def _names_its_command(exchange: Exchange) -> str | bool:
+    named = exchange.reply.causation or "absent"
     if exchange.command is None:
-        return f"ce_causationid is {exchange.reply.causation or 'absent'}: no command of this saga has that id"
-    return True
+        return f"ce_causationid is {named}: no command of this saga has that id"
+    return True if named == exchange.command.id else f"ce_causationid is {named}, not {exchange.command.id}"
 
 
 def _keyed(exchange: Exchange) -> str | bool:

@@ -97,8 +97,8 @@ def _check_letter(stage: Stage, letter: Record, sent: Command, reason: str) -> N
     for name in ("saga_dlq_partition", "saga_dlq_offset"):
         if not said.get(name, "").isdecimal():
             raise Deviation(f"{name} is {said.get(name, 'absent')}, not a number")
-    if letter.key != sent.key:
-        raise Deviation(f"the dead letter's key is {letter.key!r}, not {sent.key!r}")
+    if (letter.key or b"")[: limits.KEY_BYTES] != (sent.key or b"")[: limits.KEY_BYTES]:
+        raise Deviation("the dead letter's key is not as it was")
     if (letter.value or b"")[:_VALUE_KEPT] != (sent.value or b"")[:_VALUE_KEPT]:
         raise Deviation("the dead letter's value is not as it was")
     kept = [pair for pair in letter.headers if not pair[0].startswith("saga_dlq_")]
