@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import canonical_examples
 import record_transcripts
 import yaml
 from pydantic import BaseModel
@@ -150,6 +151,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "wire.md": {
         "decode stages": decode_stages,
         "protocol records": protocol_records,
+        "canonical examples": canonical_examples.markdown,
         "example schemas": example_schemas,
         "transcripts": transcripts,
     },

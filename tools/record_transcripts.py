@@ -1,7 +1,7 @@
 """Records the transcripts at the end of docs/wire.md: real messages, made by the coordinator's own
 code, always the same bytes.
 
-One saga of examples/loyalty is played: the start is read as the start loop reads it, the engine
+Three sagas of examples/loyalty are played: the start is read as the start loop reads it, the engine
 decides, the outbound builder writes the commands, every reply is written as the kit writes it and
 read back as the reply loop reads it before the engine gets it. Time, ids and the token key are
 fixed. `tools/generate_docs.py` puts the text into the page; tests read it from there and decode it.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,8 @@ from saga_coordinator.definitions import compile_definition, lint
 from saga_coordinator.engine import ENGINE_REV
 from saga_coordinator.engine.encoding import FORMAT
 from saga_coordinator.engine.events import Cancel, Env, Event, Start, WakeUp
-from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
+from saga_coordinator.inbound.dead_letters import dead_letter, relayed
+from saga_coordinator.inbound.reply_envelope import CONSUMER, ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.sagas.messages import Outbound
 from saga_coordinator.sagas.work import FoldContext, SagaWork
@@ -30,6 +31,7 @@ from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.broker import Headers, Outgoing, Record
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode
+from saga_schemas.errors import BadMessage
 from saga_schemas.files import read_schemas
 from saga_schemas.headers import CommandHeaders, StartHeaders, answer, decode_command
 from saga_schemas.ids import span_id_of, uuid7
@@ -77,6 +79,8 @@ class Stage:
 
     catalog: Catalog
     seed: int
+    source: bytes = field(default_factory=lambda: (EXAMPLE / "reward.saga.yaml").read_bytes())
+    """The definition."""
     now: int = BEGAN_US
     transcripts: list[Transcript] = field(default_factory=list)
     commands: dict[str, Record] = field(default_factory=dict)
@@ -84,8 +88,7 @@ class Stage:
     work: SagaWork | None = None
 
     def __post_init__(self) -> None:
-        source = (EXAMPLE / "reward.saga.yaml").read_bytes()
-        self.compiled = compile_definition(lint(source, "reward.saga.yaml", self.catalog).required(), self.catalog)
+        self.compiled = compile_definition(lint(self.source, "reward.saga.yaml", self.catalog).required(), self.catalog)
         self.topics = Topics()
         keys = TokenKeys.parse(TOKEN_KEYS)
         self.envelopes = ReplyEnvelopes(keys=keys, tenant=TENANT)
@@ -135,7 +138,7 @@ class Stage:
         assert self.work is not None
         before = len(self.work.messages)
         self.work.apply(event, Env(now_us=self.now))
-        left = [self._record(message.record) for message in self.work.messages[before:]]
+        left = [self.sent(message.record) for message in self.work.messages[before:]]
         for record in left:
             if record.topic != self.topics.events:
                 about = decode_command(record.headers)
@@ -162,7 +165,7 @@ class Stage:
             traceparent=f"00-{(about.traceparent or CALLER).split('-')[1]}-{span}-00",
         )
         topic = self.topics.reply(self._participant(about))
-        return self._record(Outgoing(topic=topic, key=to.key, value=value, headers=headers.encode()))
+        return self.sent(Outgoing(topic=topic, key=to.key, value=value, headers=headers.encode()))
 
     def arrives(self, reply: Record) -> list[Record]:
         """The coordinator reads it and decides."""
@@ -200,11 +203,9 @@ class Stage:
             time_us=self.now,
             traceparent=CALLER,
         )
-        return self._record(
-            Outgoing(topic=self.topics.start, key=b"p-17", value=encode(schema, purchase), headers=headers.encode())
-        )
+        return self.sent(Outgoing(topic=self.topics.start, key=b"p-17", value=encode(schema, purchase), headers=headers.encode()))
 
-    def _record(self, sent: Outgoing) -> Record:
+    def sent(self, sent: Outgoing) -> Record:
         return Record(
             topic=sent.topic,
             partition=0,
@@ -235,7 +236,7 @@ def catalog() -> Catalog:
 
 def record_all() -> list[Transcript]:
     """Every transcript of the page, in its order."""
-    return [*_undone_purchase(), *_resolved_pivot()]
+    return [*_undone_purchase(), *_resolved_pivot(), *_undone_while_accepted()]
 
 
 def _undone_purchase() -> list[Transcript]:
@@ -256,8 +257,10 @@ def _undone_purchase() -> list[Transcript]:
     done = stage.reply(again, Outcome.SUCCEEDED, *stage.own("loyalty.PointsGranted", {"grant_id": "g-1", "balance": 1250}))
     stage.show("SUCCEEDED", "The effect is committed. The value is the participant's own record.", done)
     stage.arrives(done)
+    voucher = stage.commands["voucher action"]
+    stage.show("A command to another participant", "The next step is asked: its own topic, its own token.", voucher)
     no = stage.reply(
-        stage.commands["voucher action"],
+        voucher,
         Outcome.REJECTED,
         Failure.avro_name,
         encode_own(Failure.of("no_address", "there is no email to send a voucher to")),
@@ -272,7 +275,7 @@ def _undone_purchase() -> list[Transcript]:
         "UNDONE", "The effect was undone. Without data the value is `saga.v1.Empty`.", stage.reply(undo, Outcome.UNDONE, *_EMPTY)
     )
     newer = stage.reply(undo, Outcome.SUCCEEDED, *_EMPTY, row_run=2)
-    stage.show("SUCCEEDED to a compensation", "Instead: the row is of run 2, so run 1 may not undo it (row 15b).", newer)
+    stage.show("SUCCEEDED to a compensation", "Instead: the row is of run 2, so run 1 may not undo it (row B7).", newer)
     return stage.transcripts
 
 
@@ -290,9 +293,67 @@ def _resolved_pivot() -> list[Transcript]:
         "FENCED", "There was no row, so one was written that forbids the action.", stage.reply(resolve, Outcome.FENCED, *_EMPTY)
     )
     stage.show(
-        "EXPIRED", "Instead: the command is older than its `ce_expirytime`.", stage.reply(resolve, Outcome.EXPIRED, *_EMPTY)
+        "EXPIRED",
+        "Instead: there is no row, and the command is older than its `ce_expirytime`.",
+        stage.reply(resolve, Outcome.EXPIRED, *_EMPTY),
+    )
+    done = stage.reply(resolve, Outcome.SUCCEEDED, *_EMPTY)
+    stage.show(
+        "SUCCEEDED to a RESOLVE",
+        "Instead: it was done, and this is the stored reply. `vouchers` has no record of its own to say.",
+        done,
     )
     return stage.transcripts
+
+
+def _undone_while_accepted() -> list[Transcript]:
+    """A cancel while the first step is accepted: its compensation waits for the end of the work."""
+    definition = (EXAMPLE / "reward.saga.yaml").read_bytes().replace(b"${steps.grant.reply.grant_id}", b"${input.purchase_id}")
+    stage = Stage(catalog(), seed=11, source=definition)
+    stage.start()
+    stage.transcripts.clear()
+    accepted = _in_progress(stage, stage.commands["grant action"])
+    stage.arrives(accepted)
+    stage.happens(Cancel(reason="the customer left", actor="till"))
+    undo = stage.commands["grant compensation"]
+    stage.show(
+        "A compensation of work that is accepted",
+        "The saga was cancelled after an IN_PROGRESS. (Here `grant_id` comes from the input.)",
+        undo,
+    )
+    waits = _in_progress(stage, undo)
+    stage.show(
+        "IN_PROGRESS to a compensation",
+        "The wish is noted, and the work goes on. There is no news, so `ce_sagaseq` stays.",
+        waits,
+    )
+    stage.arrives(waits)
+    nothing = stage.reply(undo, Outcome.NOTHING_TO_UNDO, *_EMPTY)
+    stage.show("NOTHING_TO_UNDO", "Given later: the work ended without effect.", nothing)
+    stage.show(
+        "UNSUPPORTED",
+        "Instead: nobody here handles `loyalty.RevokePoints`. The step asks for a person.",
+        stage.reply(undo, Outcome.UNSUPPORTED, *_EMPTY),
+    )
+    stage.show(
+        "A dead letter",
+        "No. 19 on the topic of another participant. The coordinator refuses it, and keeps it as it was.",
+        _refused(stage, replace(nothing, topic=stage.topics.reply("vouchers"), partition=3, offset=41)),
+    )
+    return stage.transcripts
+
+
+def _in_progress(stage: Stage, to: Record) -> Record:
+    return stage.reply(to, Outcome.IN_PROGRESS, Progress.avro_name, encode_own(Progress.of()), seq=1)
+
+
+def _refused(stage: Stage, reply: Record) -> Record:
+    """The dead letter of a reply, which the coordinator's own code refuses."""
+    try:
+        stage.payloads.read(stage.envelopes.read(reply), stage.compiled)
+    except BadMessage as bad:
+        return stage.sent(relayed(stage.topics, dead_letter(CONSUMER, reply, bad, stage.now)))
+    raise AssertionError("the reply was to be refused")
 
 
 _BLOCK = re.compile(r"### \d+\. (?P<title>.+?)\n\n(?P<story>.+?)\n\n```text\n(?P<text>.*?)```\n", re.DOTALL)

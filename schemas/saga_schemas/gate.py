@@ -137,6 +137,8 @@ class _Walk:
     def _named(self, kind: str, node: dict[str, Any], namespace: str, depth: int) -> Shape:
         full = _checked_name(node, namespace)
         inner = full.rpartition(".")[0]
+        if namespace and "." not in full:  # the canonical document has no way to say so
+            raise SchemaRefused(f"{full} has no namespace and stands inside one: give it one{self._where()}")
         if full in self.open:
             raise SchemaRefused(f"{full} contains itself: recursive schemas are refused")
         if full in self.defined:

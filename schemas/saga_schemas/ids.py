@@ -21,6 +21,8 @@ NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 STEP: Final = re.compile(r"[a-z][a-z0-9-]{0,62}(\[(0|[1-9][0-9]{0,5})\])?")
 """A step name, with an instance where it is one of many: `charge[3]`."""
 SAGA_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+DEFINITION_HASH: Final = re.compile(r"[0-9a-f]{64}")
+"""SHA-256 of a definition's canonical document."""
 DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 _SAGA_ID_CHARS: Final = 36

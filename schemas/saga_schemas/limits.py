@@ -9,15 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 PAYLOAD_BYTES: Final = 256 * 1024
-"""One framed Avro value."""
-MESSAGE_BYTES: Final = 1024 * 1024
-"""One Kafka record: key, value and headers together."""
+"""One framed Avro value. With key and headers a record so has at most 289 KiB."""
 KEY_BYTES: Final = 1024
 """A record key: a saga id, or a business key of at most 256 characters."""
 
 HEADER_COUNT: Final = 64
-HEADER_NAME_CHARS: Final = 128
 HEADER_VALUE_BYTES: Final = 4096
+"""One header that the protocol knows; others are bounded by the sum alone."""
 HEADERS_BYTES: Final = 32 * 1024
 """All header names and values of one record together."""
 

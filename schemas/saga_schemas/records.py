@@ -1,13 +1,15 @@
 """The records of the protocol itself: Empty, Failure, Progress, SagaEvent.
 
 The .avsc files beside this module are canonical; the models are checked against them when this
-module is first imported. What is built here is cut to its bounds; what is read and exceeds them is
-refused. Nothing in these records can be spelled in two ways, so their bytes must be canonical.
+module is first imported. A Failure or Progress is cut to its bounds, when it is built and when it
+is read: an outcome counts in spite of its text. Nothing in these records can be spelled in two
+ways, so their bytes must be canonical.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from importlib import resources
@@ -51,7 +53,7 @@ class Failure(_Own):
 
     @classmethod
     def of(cls, code: str, message: str = "", retry_after_ms: int | None = None) -> Failure:
-        """Built by us: cut to the bounds rather than refused."""
+        """Cut to the bounds rather than refused; a code of nothing is `failed`."""
         return cls(
             code=_sendable(code)[: limits.FAILURE_CODE_CHARS] or "failed",
             message=_sendable(message)[: limits.FAILURE_MESSAGE_CHARS],
@@ -67,6 +69,7 @@ class Progress(_Own):
 
     @classmethod
     def of(cls, note: str = "") -> Progress:
+        """Cut to its bound rather than refused."""
         return cls(note=_sendable(note)[: limits.NOTE_CHARS])
 
 
@@ -109,6 +112,8 @@ def check_models() -> dict[type[BaseModel], Binding[BaseModel]]:
 
 
 _BINDINGS: Final = check_models()
+_CUT: Final[dict[type[BaseModel], Callable[..., BaseModel]]] = {Failure: Failure.of, Progress: Progress.of}
+"""What is read as far as it fits."""
 _EVENT: Final = _BINDINGS[SagaEvent].schema
 OWN: Final = Catalog(binding.schema for binding in _BINDINGS.values())
 """The schemas of the protocol itself: every process has them."""
@@ -163,14 +168,18 @@ def encode_event(
 def read_own(framed: bytes, model: type[O], headers: RawHeaders = ()) -> O:
     """A record of ours from untrusted bytes.
 
+    A Failure or Progress beyond its bounds is cut. Refused, it would be refused again whenever its
+    command is asked again, since a participant remembers its answers.
+
     Raises:
-        BadMessage: It is not canonical, not of the model's schema, or beyond its bounds.
+        BadMessage: It is not canonical, or not of the model's schema.
     """
     binding = _BINDINGS[model]
     decoded = decode(framed, OWN, None, headers, canonical=True)
     if decoded.writer.full_name != binding.schema.full_name:
         raise BadMessage("record_mismatch", f"expected {binding.schema.full_name}, this is a {decoded.writer.full_name}")
-    record = binding.from_value(decoded.value)
+    cut = _CUT.get(model)
+    record = binding.from_value(decoded.value) if cut is None else cut(**decoded.value)
     assert isinstance(record, model)
     return record
 

@@ -252,26 +252,28 @@ def made_at(us: int) -> UUID:
     return uuid7(us, bytes(10))
 
 
-async def test_dead_letters_are_read_in_order_and_relayed_once(store: Store) -> None:
+async def test_dead_letters_are_listed_newest_first_and_relayed_once_oldest_first(store: Store) -> None:
     letters = [letter(1, key=b"k"), letter(2, value=None), letter(3)]
     async with store.transaction() as transaction:
         await transaction.add_dead_letters(letters)
         await transaction.add_dead_letters([])
-    assert await store.dead_letters(after=None, limit=10) == letters
-    assert await store.dead_letters(after=letters[0].id, limit=1) == [letters[1]]
+    assert await store.dead_letters(before=None, limit=10) == letters[::-1]
+    assert await store.dead_letters(before=letters[2].id, limit=1) == [letters[1]]
+    assert await store.unrelayed_dead_letters(after=None, limit=10) == letters
+    assert await store.unrelayed_dead_letters(after=letters[0].id, limit=1) == [letters[1]]
     assert await store.dead_letter(letters[1].id) == letters[1]
     assert await store.dead_letter(new_id()) is None
     async with store.transaction() as transaction:
         await transaction.mark_relayed([letters[0].id, letters[2].id])
         await transaction.mark_relayed([])
-    assert await store.dead_letters(after=None, limit=10, unrelayed=True) == [letters[1]]
+    assert await store.unrelayed_dead_letters(after=None, limit=10) == [letters[1]]
     assert (await store.figures()).dead_letters == 3
 
 
 async def test_a_letter_that_was_relayed_at_once_is_not_owed(store: Store) -> None:
     async with store.transaction() as transaction:
         await transaction.add_dead_letters([letter(1, relayed=True)])
-    assert await store.dead_letters(after=None, limit=10, unrelayed=True) == []
+    assert await store.unrelayed_dead_letters(after=None, limit=10) == []
 
 
 async def test_orphans_and_audits_are_kept(store: Store, store_url: str) -> None:

@@ -522,7 +522,7 @@ async def test_dead_letters_are_listed_and_shown(running: Running) -> None:
         await tx.add_dead_letters(letters)
     page = (await running.http.get("/v1/dead-letters?limit=2")).json()
     rest = (await running.http.get(f"/v1/dead-letters?limit=2&cursor={page['next']}")).json()
-    assert [item["id"] for item in page["items"] + rest["items"]] == sorted(str(letter.id) for letter in letters)
+    assert [item["id"] for item in page["items"] + rest["items"]] == sorted((str(letter.id) for letter in letters), reverse=True)
     shown = (await running.http.get(f"/v1/dead-letters/{letters[0].id}")).json()
     assert (shown["reason"], shown["topic"], shown["partition"], shown["offset"]) == ("bad_framing", "saga.start", 2, 7)
     assert (shown["key"], shown["value"]) == ("aw==", "/w==")

@@ -36,7 +36,7 @@ async def test_a_poll_without_one_good_start_is_dead_lettered_and_the_next_start
                 return await keys_started(store) == {"k-1"}
 
             await until(started, 20, "a saga")
-            letters = await store.dead_letters(after=None, limit=100)
+            letters = await store.dead_letters(before=None, limit=100)
             assert [letter.value for letter in letters] == [b"hello"]
             assert await well(instance)
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 import pytest
 
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.loops.catch_up_loop import VERIFY_EVERY, CatchUpLoop, CatchUpRequests
+from saga_coordinator.loops.catch_up_loop import SCOPE, VERIFY_EVERY, CatchUpLoop, CatchUpRequests
 from saga_coordinator.store.port import First, Store, Transaction
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import BrokerError, Outgoing, TopicPartition
@@ -54,6 +54,18 @@ async def test_replies_applied_while_the_ends_are_read_do_not_make_it_read_again
         await reply(broker)
         assert await applied(reader, store) == [VERIFY_EVERY + 1]  # and not all from the beginning
         await reader.stop()
+
+
+async def test_a_request_that_was_edited_by_hand_holds_nothing_up(sqlite_url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(sqlite_url) as store:
+        requests = CatchUpRequests(store, broker, Topics(), "default")
+        for name, value in (("one", "soon"), ("two", "-1"), ("three", "")):
+            async with store.transaction() as tx:
+                await tx.set_control(scope=SCOPE, tenant="default", name=name, value=value, who="a hand", why="a slip")
+        assert await requests.requested() == frozenset()
+        await requests.request(["one"])
+        assert await requests.requested() == {"one"}
 
 
 async def reply(broker: MemoryBroker) -> None:

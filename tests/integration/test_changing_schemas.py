@@ -263,7 +263,7 @@ async def test_a_field_of_a_reply_schema_first(shop: Shop) -> None:
     async with shop.bank.deployed(CHARGE, CHARGED_2, reply=Charged2):
         await shop.orders()
         await shop.all_completed()
-        assert await shop.store.dead_letters(after=None, limit=10) == []
+        assert await shop.store.dead_letters(before=None, limit=10) == []
 
 
 async def test_an_order_that_goes_back_is_undone_by_a_release_whose_files_know_nothing_of_its_reply(shop: Shop) -> None:
@@ -294,7 +294,7 @@ async def test_a_field_of_the_input(shop: Shop) -> None:
         await starts_on_kafka(shop, schema, "too-early")
 
         async def refused() -> bool:
-            return [letter.reason for letter in await shop.store.dead_letters(after=None, limit=10)] == ["unknown_schema"]
+            return [letter.reason for letter in await shop.store.dead_letters(before=None, limit=10)] == ["unknown_schema"]
 
         await until(refused)
         await shop.adds(ORDER_2)

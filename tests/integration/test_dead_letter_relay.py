@@ -32,7 +32,7 @@ def record(offset: int, value: bytes) -> Record:
 
 
 async def left(store: Store) -> int:
-    return len(await store.dead_letters(after=None, limit=10_000, unrelayed=True))
+    return len(await store.unrelayed_dead_letters(after=None, limit=10_000))
 
 
 @pytest.fixture

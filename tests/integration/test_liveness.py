@@ -119,12 +119,12 @@ async def test_beats_that_fail_by_a_bug_are_counted_and_named_until_they_go_agai
     monkeypatch.setattr(liveness, "EVERY_S", 0.0)
     instruments = Instruments()
 
-    async def seen_at(store: Store, value: str) -> None:
-        async with store.transaction() as tx:
-            await tx.set_control(scope=liveness.SCOPE, tenant="default", name="seen_at", value=value, who="test", why="by hand")
+    async def bug(*_: object) -> dict[str, str]:
+        raise ValueError("a bug")
 
     async with opened(sqlite_url) as store:
-        await seen_at(store, "yesterday")
+        control = store.control
+        monkeypatch.setattr(store, "control", bug)
         mine = Liveness(
             store=store,
             broker=MemoryBroker(),
@@ -138,13 +138,27 @@ async def test_beats_that_fail_by_a_bug_are_counted_and_named_until_they_go_agai
         await eventually(lambda: named(instruments, True))
         assert (instruments.registry.get_sample_value("saga_loop_failures_total", {"loop": liveness.LOOP}) or 0) >= 3
         assert "ValueError" in instruments.loops.stuck()[liveness.LOOP]
-        await seen_at(store, "0")
+        monkeypatch.setattr(store, "control", control)
         await eventually(lambda: named(instruments, False))
         beating.cancel()
 
 
 async def named(instruments: Instruments, wanted: bool) -> bool:
     return (liveness.LOOP in instruments.loops.stuck()) is wanted
+
+
+@pytest.mark.parametrize(("name", "value"), [("seen_at", "today"), ("alive_since", ""), ("alive_since", "9" * 18)])
+async def test_a_beat_that_was_edited_by_hand_begins_a_new_life(sqlite_url: str, name: str, value: str) -> None:
+    async with opened(sqlite_url) as store:
+        await life_of(store, MemoryBroker()).beat()
+        async with store.transaction() as tx:
+            await tx.set_control(scope=liveness.SCOPE, tenant="default", name=name, value=value, who="a hand", why="a slip")
+        before = await store.now_us()
+        mine = life_of(store, MemoryBroker())
+        await mine.beat()
+        since_us = mine.since_us(await store.now_us())
+        assert since_us is not None
+        assert before <= since_us <= await store.now_us()
 
 
 async def test_who_has_not_beaten_for_long_knows_nothing(sqlite_url: str) -> None:

@@ -159,7 +159,7 @@ async def test_replies_of_an_earlier_store_are_counted_and_fill_nothing(keys: st
 
                 await until(counted, 20, "three old replies")
                 assert registry.get_sample_value("saga_orphan_replies_total") == 0
-        assert await store.dead_letters(after=None, limit=10) == []
+        assert await store.dead_letters(before=None, limit=10) == []
         assert len([line for line in told if line["event"] == "old_replies_passed_over"]) == 1
     answering.cancel()
     await asyncio.gather(answering, return_exceptions=True)

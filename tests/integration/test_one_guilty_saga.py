@@ -91,7 +91,7 @@ async def test_a_reply_that_breaks_its_transaction_is_dead_lettered_and_the_othe
         assert await closed(instance, ids["before"]) == "COMPLETED"
         assert await closed(instance, ids["behind"]) == "COMPLETED"
         await until(lambda: has_letters(store, 1), 20, "a dead letter")
-        letters = await store.dead_letters(after=None, limit=10)
+        letters = await store.dead_letters(before=None, limit=10)
         assert [(letter.reason, letter.key) for letter in letters] == [("internal_error", str(ids["guilty"]).encode())]
         assert await instance.coordinator.ready() == []
 
@@ -157,7 +157,7 @@ async def test_a_record_that_breaks_its_transaction_does_not_cost_other_starts_t
             return await keys_started(store) == {"before", "behind"} and await has_letters(store, 1)
 
         await until(others, 20, "the other starts, and a dead letter")
-        assert [letter.reason for letter in await store.dead_letters(after=None, limit=10)] == ["internal_error"]
+        assert [letter.reason for letter in await store.dead_letters(before=None, limit=10)] == ["internal_error"]
         assert await instance.coordinator.ready() == []
 
 

@@ -126,9 +126,9 @@ async def test_a_record_nobody_can_read_becomes_a_dead_letter_and_the_next_one_i
             assert await closed(instance, saga_id) == "COMPLETED"
             await until(lambda: len(broker.records("saga.dlq.replies")) == 1 and len(broker.records("saga.dlq.starts")) == 1)
             async with asyncio.timeout(20):  # sent comes before noted as sent
-                while await store.dead_letters(after=None, limit=10, unrelayed=True):  # noqa: ASYNC110 - a row has no event
+                while await store.unrelayed_dead_letters(after=None, limit=10):  # noqa: ASYNC110 - a row has no event
                     await asyncio.sleep(0.05)
-        letters = await store.dead_letters(after=None, limit=10)
+        letters = await store.dead_letters(before=None, limit=10)
         assert {(letter.consumer, letter.reason, letter.relayed) for letter in letters} == {
             ("replies", "header_missing", True),
             ("starts", "header_missing", True),

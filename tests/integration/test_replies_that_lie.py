@@ -100,7 +100,7 @@ async def test_a_reply_that_does_not_carry_what_it_says_changes_nothing(sqlite_u
         participant.script = script
         saga_id = await start(instance, "lied", {"id": "x"})
         assert await closed(instance, saga_id) == ("COMPENSATED" if step == "undo" else "COMPLETED")
-        (letter,) = await store.dead_letters(after=None, limit=10)
+        (letter,) = await store.dead_letters(before=None, limit=10)
         assert letter.reason in ("record_mismatch", "bad_framing")
         assert letter.reason == "record_mismatch" or lie.payload == b"garbage"
 
@@ -120,7 +120,7 @@ async def test_what_cannot_be_known_to_be_a_lie_counts(sqlite_url: str) -> None:
         assert await closed(instance, await start(instance, "lied", {"id": "y"})) == "COMPENSATED"
         answers["two", Kind.ACTION] = said(Outcome.SUCCEEDED, "t.Own", b"not framed")
         assert await closed(instance, await start(instance, "lied", {"id": "z"})) == "COMPLETED"
-        assert await store.dead_letters(after=None, limit=10) == []
+        assert await store.dead_letters(before=None, limit=10) == []
 
 
 async def test_a_reply_with_many_headers_waits_whole_for_a_saga_that_is_held(database_url: str) -> None:
@@ -140,4 +140,4 @@ async def test_a_reply_with_many_headers_waits_whole_for_a_saga_that_is_held(dat
         participant.script = lambda command: [DONE]
         participant.answering = True
         assert await closed(instance, saga_id) == "COMPLETED"
-        assert await store.dead_letters(after=None, limit=10) == []
+        assert await store.dead_letters(before=None, limit=10) == []

@@ -105,7 +105,7 @@ async def test_a_reply_that_nobody_reads_counts_whatever_schema_it_is_written_in
         saga_id = await start(it.instance, "replied", {"id": "1"})
         assert await closed(it.instance, saga_id) == "COMPLETED"
         assert set(await it.asked(saga_id)) == {Kind.ACTION}
-        assert await it.store.dead_letters(after=None, limit=10) == []
+        assert await it.store.dead_letters(before=None, limit=10) == []
 
 
 async def test_a_reply_that_is_read_waits_by_name_until_its_schema_is_there_and_nothing_is_undone(sqlite_url: str) -> None:
@@ -128,7 +128,7 @@ async def test_a_reply_in_a_schema_that_another_instance_registered_a_moment_ago
             await tx.add_schemas([(DONE_2.id, DONE_2.full_name, DONE_2.canonical)])
         saga_id = await start(it.instance, "replied", {"id": "1"})
         assert await closed(it.instance, saga_id) == "COMPLETED"
-        assert await it.store.dead_letters(after=None, limit=10) == []
+        assert await it.store.dead_letters(before=None, limit=10) == []
 
 
 async def test_a_start_in_a_schema_that_another_instance_registered_a_moment_ago_is_read(sqlite_url: str) -> None:
@@ -145,7 +145,7 @@ async def test_a_start_in_a_schema_that_another_instance_registered_a_moment_ago
         sent = Outgoing(topic="saga.start", key=None, value=encode(newer, {"id": "1", "note": "n"}), headers=headers.encode())
         await it.broker.producer().send_all([sent], timeout_s=1)
         await until(lambda: len(it.participant.seen) >= 2)
-        assert await it.store.dead_letters(after=None, limit=10) == []
+        assert await it.store.dead_letters(before=None, limit=10) == []
 
 
 async def test_no_limit_turns_back_a_step_that_is_done_by_a_reply_nobody_can_read_yet(sqlite_url: str) -> None:

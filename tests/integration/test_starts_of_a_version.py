@@ -58,7 +58,7 @@ async def test_any_registered_version_starts_by_kafka_and_by_http(sqlite_url: st
 
             async def settled(letters: int) -> bool:
                 listed, _ = await store.list_sagas(ListFilter(tenant="default"))
-                return len(listed) == 5 and len(await store.dead_letters(after=None, limit=9)) == letters
+                return len(listed) == 5 and len(await store.dead_letters(before=None, limit=9)) == letters
 
             await until(lambda: settled(1), 20, "five sagas and a dead letter")
             # The same request id, asked of another version, asks for something else.
@@ -67,7 +67,7 @@ async def test_any_registered_version_starts_by_kafka_and_by_http(sqlite_url: st
             listed, _ = await store.list_sagas(ListFilter(tenant="default"))
             versions = {one.business_key: one.definition_version for one in listed}
             assert versions == {"k-old": 1, "k-new": 2, "k-any": 2, "h-old": 1, "h-any": 2}
-            letters = await store.dead_letters(after=None, limit=9)
+            letters = await store.dead_letters(before=None, limit=9)
             assert {letter.reason for letter in letters} == {"definition_unknown", "request_reused"}
             known = DefinitionCache(store, "default")
             await known.refresh()

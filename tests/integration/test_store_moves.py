@@ -123,7 +123,7 @@ async def test_sagas_open_in_the_middle_finish_on_the_other_database(
         assert await start(instance, "moved", {"id": "done"}, "done") == ids["done"], "request ids and keys came along"
         assert await closed(instance, await start(instance, "moved", {"id": "new"})) == "COMPLETED"
         await register(store, DEFINITION.replace("version: 1", "version: 2"), CATALOG)
-        assert await store.dead_letters(after=None, limit=10) == []
+        assert await store.dead_letters(before=None, limit=10) == []
         assert (await store.figures()).inbox == 0
     answering.cancel()
     await asyncio.gather(answering, return_exceptions=True)

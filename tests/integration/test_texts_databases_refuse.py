@@ -58,6 +58,6 @@ async def test_what_a_participant_says_moves_the_saga_whatever_characters_it_has
             await until(needs_a_person, 20, "attention")
             (why,) = await store.attention_of(stuck)
             assert (why.step, why.reason, why.note) == ("three", "rejected", "because\ufffd of that")
-            assert await store.dead_letters(after=None, limit=10) == []
+            assert await store.dead_letters(before=None, limit=10) == []
         answering.cancel()
         await asyncio.gather(answering, return_exceptions=True)

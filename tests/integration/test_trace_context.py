@@ -330,7 +330,7 @@ def command_with(traceparent: str | None) -> CommandHeaders:
         incarnation=1,
         version=1,
         tenant="default",
-        definition_hash="0",
+        definition_hash="0" * 64,
         expiry_us=1,
         token="t",
         traceparent=traceparent,

@@ -64,6 +64,6 @@ async def test_a_position_behind_what_cannot_be_read_is_taken_up_again_and_not_t
 async def dead_letters(store: Store, count: int) -> list[DeadLetter]:
     """Once there are so many, in the order of their offsets."""
     async with asyncio.timeout(LIMIT_S):
-        while len(found := await store.dead_letters(after=None, limit=10)) < count:  # noqa: ASYNC110  # only asking again can tell
+        while len(found := await store.dead_letters(before=None, limit=10)) < count:  # noqa: ASYNC110  # only asking again can tell
             await asyncio.sleep(0.02)
     return sorted(found, key=lambda letter: letter.offset)

@@ -54,4 +54,4 @@ async def send(broker: MemoryBroker, *records: Outgoing) -> None:
 
 
 async def has_letters(store: Store, count: int) -> bool:
-    return len(await store.dead_letters(after=None, limit=100)) >= count
+    return len(await store.dead_letters(before=None, limit=100)) >= count

@@ -23,7 +23,7 @@ def list_letters(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """List dead letters: where each came from, and why it could not be read."""
+    """List dead letters, newest first: where each came from, and why it could not be read."""
     from saga_cli.client import Client
     from saga_cli.output import print_table
     from saga_cli.show.dead_letter import COLUMNS, row

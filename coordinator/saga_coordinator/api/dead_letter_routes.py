@@ -21,13 +21,13 @@ router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class
 
 @router.get("", responses=problems())
 async def list_dead_letters(coordinator: CoordinatorDep, wanted: Annotated[Page, Query()]) -> DeadLetterPage:
-    """Oldest first."""
-    after = None
+    """Newest first."""
+    before = None
     if wanted.cursor is not None:
-        after = _uuid(wanted.cursor)
-        if after is None:
+        before = _uuid(wanted.cursor)
+        if before is None:
             raise bad_cursor()
-    letters = await coordinator.store.dead_letters(after=after, limit=wanted.limit)
+    letters = await coordinator.store.dead_letters(before=before, limit=wanted.limit)
     items = [DeadLetterLine(**letter_line(letter)) for letter in letters]
     return DeadLetterPage(items=items, next=items[-1].id if len(items) == wanted.limit else None)
 

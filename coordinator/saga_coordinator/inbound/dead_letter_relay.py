@@ -65,7 +65,7 @@ class DeadLetterRelay:
         return refused
 
     async def _page(self) -> list[DeadLetter]:
-        letters = await self._store.dead_letters(after=self._after, limit=AT_ONCE, unrelayed=True)
+        letters = await self._store.unrelayed_dead_letters(after=self._after, limit=AT_ONCE)
         self._after = letters[-1].id if len(letters) == AT_ONCE else None
         return letters
 

@@ -5,7 +5,7 @@ A step that seems to wait for an answer may wait for such a reply to become read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -15,7 +15,7 @@ from saga_coordinator.engine.waiting import Waiting
 from saga_coordinator.inbound.dead_letters import decode_headers
 from saga_coordinator.inbound.reply_envelope import CONSUMER
 from saga_coordinator.store.port import DeadLetter, Store
-from saga_schemas.headers.names import KIND, OUTCOME, STEP
+from saga_schemas.headers.names import ATTEMPT, KIND, OUTCOME, RUN, STEP
 from saga_schemas.ids import parse_saga_id, saga_key
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.times import format_us
@@ -42,6 +42,15 @@ class RefusedReply:
     at_us: int
     reason: str
     detail: str
+    step: str
+    answers: tuple[str, str, str]
+    """Kind, run and attempt of the command that it answers, as its headers have them; a header that
+    is not there is empty."""
+
+    @property
+    def short(self) -> str:
+        """What stands beside the attempt that it answers."""
+        return f"answered, refused: {self.reason} (saga dlq show {self.id})"
 
     def __str__(self) -> str:
         way_out = _WAY_OUT.get(self.reason, f"`saga dlq show {self.id}` has it")
@@ -49,15 +58,21 @@ class RefusedReply:
         return f"a reply came at {format_us(self.at_us)} and could not be read ({why}): {way_out}"
 
 
-async def refused_replies(store: Store, saga_id: UUID, now_us: int) -> dict[str, RefusedReply]:
-    """The latest refused reply of each step. Raises StoreError."""
+async def refused_replies(store: Store, saga_id: UUID, now_us: int) -> list[RefusedReply]:
+    """The refused replies of the last minutes, latest first. Raises StoreError."""
     letters = await store.dead_letters_of(saga_key(saga_id), since_us=now_us - LOOKED_BACK_US, limit=MOST)
-    found: dict[str, RefusedReply] = {}
-    for letter in letters:
-        step = _step(letter)
-        if letter.consumer == CONSUMER and step is not None:
-            found.setdefault(step, RefusedReply(id=letter.id, at_us=letter.at_us, reason=letter.reason, detail=letter.detail))
-    return found
+    return [refused for letter in letters if (refused := _refused(letter)) is not None]
+
+
+def _refused(letter: DeadLetter) -> RefusedReply | None:
+    step = _step(letter)
+    if letter.consumer != CONSUMER or step is None:
+        return None
+    headers = dict(decode_headers(letter.headers))
+    kind, run, attempt = ((headers.get(name) or b"").decode("utf-8", "replace") for name in (KIND, RUN, ATTEMPT))
+    return RefusedReply(
+        id=letter.id, at_us=letter.at_us, reason=letter.reason, detail=letter.detail, step=step, answers=(kind, run, attempt)
+    )
 
 
 def look_back_to_us(now_us: int, definitions: Iterable[Definition]) -> int:
@@ -84,9 +99,15 @@ def unread_steps(letters: Iterable[DeadLetter]) -> dict[UUID, frozenset[str]]:
     return {saga_id: frozenset(steps) for saga_id, steps in found.items()}
 
 
-def with_refusal(waiting: Waiting, refused: Mapping[str, RefusedReply]) -> Waiting:
+def answer_to(refused: Iterable[RefusedReply], step: str, kind: Kind, run: int, attempt: int) -> RefusedReply | None:
+    """The latest refused reply to this command."""
+    wanted = (kind.value, str(run), str(attempt))
+    return next((reply for reply in refused if reply.step == step and reply.answers == wanted), None)
+
+
+def with_refusal(waiting: Waiting, refused: Iterable[RefusedReply]) -> Waiting:
     """The wait with its true reason: the reply came, and it could not be read."""
-    reply = refused.get(waiting.step or "")
+    reply = next((one for one in refused if one.step == waiting.step), None)
     if reply is None or waiting.name not in _FOR_AN_ANSWER or reply.at_us < (waiting.since_us or 0):
         return waiting
     is_attention = waiting.name.startswith("attention:")

@@ -21,6 +21,7 @@ from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import Broker, BrokerError, TopicPartition
 from saga_messaging.clock import Clock
+from saga_schemas.ids import parse_number
 from saga_schemas.topics import Topics
 
 SCOPE = "drain"
@@ -51,11 +52,12 @@ class CatchUpRequests:
                 )
 
     async def requested(self) -> frozenset[str]:
+        """A row that somebody edited by hand is no request: the next one writes it anew."""
         rows = await self._store.control(SCOPE, self._tenant)
         if not rows:
             return frozenset()
         now_us = await self._store.now_us()
-        return frozenset(name for name, value in rows.items() if int(value) > now_us - REQUEST_LASTS_US)
+        return frozenset(name for name, value in rows.items() if (parse_number(value) or 0) > now_us - REQUEST_LASTS_US)
 
     async def caught_up(self) -> Mapping[str, int]:
         """By participant: the earliest `caught_up_at` of its reply topic's partitions.

@@ -24,6 +24,7 @@ from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import Broker, BrokerError
 from saga_messaging.clock import Clock
+from saga_schemas.ids import parse_number
 
 SCOPE: Final = "life"
 LOOP: Final = "life"
@@ -93,7 +94,7 @@ class Liveness:
                 self._instruments.loops.went(LOOP)
             except _TROUBLE as error:
                 self._log_once(str(error) or type(error).__name__)
-            except Exception as error:  # a bug, or a row edited by hand: limits wait
+            except Exception as error:  # a bug: limits wait
                 self._log.error("beat_failed", exc_info=error)
                 self._instruments.loop_failed(LOOP)
                 self._instruments.loops.failed(LOOP, error)
@@ -108,15 +109,15 @@ class Liveness:
                 raise BrokerError("commands do not leave")
             await self._reach()
             rows = await self._store.control(SCOPE, self._tenant)
-            seen_us, since_us = int(rows.get(_SEEN, 0)), int(rows.get(_SINCE, 0))
-            lapsed = at_us - seen_us > LAPSE_US
+            seen_us, since_us = (parse_number(rows.get(name, "")) for name in (_SEEN, _SINCE))
+            lapsed = not _goes_on(seen_us, since_us, at_us)
             beat = {_SEEN: at_us} | ({_SINCE: at_us} if lapsed else {})
             async with self._store.transaction() as tx:
                 for name, value in beat.items():
                     await tx.set_control(
                         scope=SCOPE, tenant=self._tenant, name=name, value=str(value), who=self._who, why="timers are fired"
                     )
-        self._seen_at_us, self._since_us = at_us, at_us if lapsed else since_us
+        self._seen_at_us, self._since_us = at_us, at_us if lapsed or since_us is None else since_us
         if lapsed:
             self._log.info("life_begins", silent_s=round((at_us - seen_us) / 1e6) if seen_us else None)
 
@@ -134,3 +135,12 @@ class Liveness:
         if not self.trouble:
             self._log.warning("limits_wait", error=trouble)
         self.trouble = trouble
+
+
+def _goes_on(seen_us: int | None, since_us: int | None, now_us: int) -> bool:
+    """Whether the life in the store is ours to carry on.
+
+    It is not when its last beat is long ago, when the clock was set back behind its beginning, or
+    when its rows are missing or were edited by hand.
+    """
+    return seen_us is not None and since_us is not None and now_us - seen_us <= LAPSE_US and since_us <= now_us

@@ -224,8 +224,12 @@ class Store(Protocol):
         """Return all schemas, by subject and version."""
         ...
 
-    async def dead_letters(self, *, after: UUID | None, limit: int, unrelayed: bool = False) -> list[DeadLetter]:
-        """Return dead letters with ids above `after`, oldest first."""
+    async def dead_letters(self, *, before: UUID | None, limit: int) -> list[DeadLetter]:
+        """Return dead letters with ids below `before`, newest first, as people read them."""
+        ...
+
+    async def unrelayed_dead_letters(self, *, after: UUID | None, limit: int) -> list[DeadLetter]:
+        """Return dead letters that wait for the relay, with ids above `after`, oldest first."""
         ...
 
     async def dead_letters_of(self, key: bytes, *, since_us: int, limit: int) -> list[DeadLetter]:

@@ -250,13 +250,18 @@ class SqlStore(ABC):
 
     # -- what could not be applied, and what is watched
 
-    async def dead_letters(self, *, after: UUID | None, limit: int, unrelayed: bool = False) -> list[DeadLetter]:
+    async def dead_letters(self, *, before: UUID | None, limit: int) -> list[DeadLetter]:
         t = schema.dead_letter
-        query = select(t).order_by(t.c.id).limit(limit)
+        query = select(t).order_by(t.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(t.c.id < before)
+        return [read(dead_letter, row, "dead_letter") for row in await self._rows(query)]
+
+    async def unrelayed_dead_letters(self, *, after: UUID | None, limit: int) -> list[DeadLetter]:
+        t = schema.dead_letter
+        query = select(t).where(~t.c.relayed).order_by(t.c.id).limit(limit)
         if after is not None:
             query = query.where(t.c.id > after)
-        if unrelayed:
-            query = query.where(~t.c.relayed)
         return [read(dead_letter, row, "dead_letter") for row in await self._rows(query)]
 
     async def dead_letters_of(self, key: bytes, *, since_us: int, limit: int) -> list[DeadLetter]:

@@ -17,7 +17,7 @@ from saga_coordinator.engine.definition import Step
 from saga_coordinator.engine.encoding import UnreadableState, decode_saga
 from saga_coordinator.engine.state import Saga, Status, StepState
 from saga_coordinator.engine.waiting import Waiting, waiting_for
-from saga_coordinator.inbound.refused_replies import RefusedReply, refused_replies, with_refusal
+from saga_coordinator.inbound.refused_replies import RefusedReply, answer_to, refused_replies, with_refusal
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, Listed, SagaRow, Store
 from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
@@ -168,8 +168,8 @@ class _Sources:
     delivery: Delivery
     unsent: Mapping[str, Unsent] = field(default_factory=dict)
     """By step: the latest command, where it has not left."""
-    refused: Mapping[str, RefusedReply] = field(default_factory=dict)
-    """By step: the latest reply that could not be read."""
+    refused: list[RefusedReply] = field(default_factory=list)
+    """Replies of the last minutes that could not be read, latest first."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -206,8 +206,8 @@ async def saga_view(
         delivery=delivery or Delivery(),
     )
     sources.notes += sources.history.notes
+    sources.refused = await refused_replies(store, row.id, sources.now)
     if row.closed_at_us is None:
-        sources.refused = await refused_replies(store, row.id, sources.now)
         sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
     try:
@@ -266,6 +266,7 @@ def _step(name: str, state: StepState, step: Step | None, sources: _Sources, pay
     history, unsent = sources.history, sources.unsent.get(name)
     reply = payloads.show(state.reply if isinstance(state.reply, bytes) else history.replies.get(name))
     attempts, omitted = history.attempts_of(name)
+    attempts = tuple(_unanswered(one, name, sources.refused) for one in attempts)
     if unsent is not None:
         attempts = tuple(_not_sent(one, state) for one in attempts)
     return StepView(
@@ -282,6 +283,14 @@ def _step(name: str, state: StepState, step: Step | None, sources: _Sources, pay
         attempts=attempts,
         attempts_omitted=omitted,
     )
+
+
+def _unanswered(attempt: AttemptView, step: str, refused: Iterable[RefusedReply]) -> AttemptView:
+    """The attempt; where its answer came and could not be read, it says so."""
+    if attempt.outcome is not None:
+        return attempt
+    reply = answer_to(refused, step, attempt.direction, attempt.run, attempt.attempt)
+    return attempt if reply is None else replace(attempt, message=reply.short)
 
 
 def _not_sent(attempt: AttemptView, state: StepState) -> AttemptView:

@@ -183,7 +183,7 @@ def decode_command(headers: RawHeaders) -> CommandHeaders:
         incarnation=fields.number(h.INCARNATION),
         version=fields.number(h.VERSION),
         tenant=fields.text(h.TENANT),
-        definition_hash=fields.text(h.DEFINITION_HASH) if supported else "",
+        definition_hash=fields.definition_hash() if supported else "",
         expiry_us=fields.time_us(h.EXPIRY) if supported else 0,
         token=fields.token(),
         causation_id=fields.optional_text(h.CAUSATION) if supported else None,

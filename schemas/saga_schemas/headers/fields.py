@@ -14,7 +14,7 @@ from saga_schemas import limits
 from saga_schemas.errors import BadMessage
 from saga_schemas.headers import names as h
 from saga_schemas.headers.names import Header, RawHeaders
-from saga_schemas.ids import TEXT_RULE, parse_number, parse_saga_id, valid_step, valid_text
+from saga_schemas.ids import DEFINITION_HASH, TEXT_RULE, parse_number, parse_saga_id, valid_step, valid_text
 from saga_schemas.times import nearest_us
 from saga_schemas.trace_context import parse_context, valid_baggage
 
@@ -61,23 +61,30 @@ class HeaderFields:
         """As `text`; None where the header is absent."""
         return self.text(name) if name in self._fields else None
 
-    def number(self, name: str, largest: int = limits.INT32_MAX) -> int:
+    def number(self, name: str, *, smallest: int = 1, largest: int = limits.INT32_MAX) -> int:
         """A required decimal without sign or leading zeros."""
         value = parse_number(self.raw(name), largest)
-        if value is None:
-            raise BadMessage("header_invalid", f"{name}: a decimal number from 0 to {largest}")
+        if value is None or value < smallest:
+            raise BadMessage("header_invalid", f"{name}: a decimal number from {smallest} to {largest}")
         return value
 
-    def optional_number(self, name: str, largest: int = limits.INT32_MAX) -> int | None:
+    def optional_number(self, name: str, *, smallest: int = 1, largest: int = limits.INT32_MAX) -> int | None:
         """As `number`; None where the header is absent."""
-        return self.number(name, largest) if name in self._fields else None
+        return self.number(name, smallest=smallest, largest=largest) if name in self._fields else None
 
     def padded_number(self, name: str, largest: int) -> int:
         """As `number`, of at most 19 digits that may begin with zeros."""
         digits = self.raw(name)
-        value = parse_number(digits.lstrip("0") or "0", largest) if 0 < len(digits) <= _PADDED_DIGITS else None
+        value = parse_number(digits.lstrip("0"), largest) if len(digits) <= _PADDED_DIGITS else None
         if value is None:
-            raise BadMessage("header_invalid", f"{name}: at most {_PADDED_DIGITS} digits, up to {largest}")
+            raise BadMessage("header_invalid", f"{name}: at most {_PADDED_DIGITS} digits, from 1 to {largest}")
+        return value
+
+    def definition_hash(self) -> str:
+        """The required hash of a definition."""
+        value = self.raw(h.DEFINITION_HASH)
+        if not DEFINITION_HASH.fullmatch(value):
+            raise BadMessage("header_invalid", f"{h.DEFINITION_HASH}: 64 hexadecimal digits in lower case")
         return value
 
     def time_us(self, name: str) -> int:
@@ -164,13 +171,14 @@ def collect(headers: RawHeaders) -> dict[str, str]:
 def collect_each(headers: RawHeaders) -> dict[str, str]:
     """As `collect`, one by one, to name the fault.
 
-    Unknown headers, and what is wrong with them, are passed over.
+    Unknown headers, and what is wrong with them, are passed over: only their number and the sum of
+    all bytes are bounded, which is what protects memory.
     """
     fields: dict[str, str] = {}
     twice: list[str] = []
     total_bytes = 0
     for count, (name, value) in enumerate(headers, start=1):
-        total_bytes += len(name) + len(value or b"")
+        total_bytes += len(name.encode("utf-8", "replace")) + len(value or b"")
         if total_bytes > limits.HEADERS_BYTES or count > limits.HEADER_COUNT:
             raise BadMessage("too_large", f"more than {limits.HEADER_COUNT} headers or {limits.HEADERS_BYTES} bytes of them")
         if name in h.TRACE:

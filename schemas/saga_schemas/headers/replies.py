@@ -109,7 +109,7 @@ def decode_reply(headers: RawHeaders) -> ReplyHeaders:
         token=fields.token(),
         causation_id=fields.text(h.CAUSATION),
         outcome=outcome,
-        seq=fields.optional_number(h.SEQ, INT64_MAX),
+        seq=fields.optional_number(h.SEQ, smallest=0, largest=INT64_MAX),
         row_run=fields.optional_number(h.ROW_RUN),
         traceparent=traceparent,
         tracestate=tracestate,

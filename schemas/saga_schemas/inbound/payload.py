@@ -25,7 +25,7 @@ STAGES: Final = (
     "decoding: it consumes all bytes; any exception makes the message bad",
     "spelling: encoding again gives the same bytes, or another spelling that is legal",
     "resolution to the reader's schema; a value that nobody reads has the record of `ce_type`",
-    "model, of a `saga.v1` record or a handler's command: strict, within its bounds",
+    "model: a handler's command is strict; a Failure or Progress is cut to its bounds",
     "key, of a start: a business key, or none",
 )
 """What `docs/wire.md` says of this stage."""

@@ -1,4 +1,4 @@
-"""The barrier's table of docs/ARCHITECTURE.md as data: the unit tests and the contract suite walk
+"""The barrier's table of docs/wire.md as data: the unit tests and the contract suite walk
 the same cells."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ACCEPTED, DONE, REJECTED, FENCED, UNDONE = RowState
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell of the table in docs/ARCHITECTURE.md: what is answered (or done), and what the row
+    """One cell of the table in docs/wire.md: what is answered (or done), and what the row
     becomes."""
 
     row: RowState | None

@@ -388,6 +388,17 @@ def test_show_tells_what_a_step_waits_for_since_when_and_what_moves_it(saga: Any
     assert "trace 4bf92f3577b34da6a3ce929d0e0e4736" in told.out
 
 
+def test_show_tells_of_an_answer_that_was_refused(saga: Any, coordinator: Any) -> None:
+    said = f"answered, refused: invalid_value (saga dlq show {OTHER})"
+    coordinator.answer("GET", f"/v1/sagas/{ID}", shown(steps=[step("charge", "asked", attempt(
+        answered_at=None, duration_ms=None, outcome=None, message=said))]))  # fmt: skip
+
+    told = saga("show", ID)
+
+    assert "no answer" not in told.out
+    assert f"s ago, {said}" in " ".join(told.out.split())
+
+
 def test_show_tells_the_way_out_of_each_attention(saga: Any, coordinator: Any) -> None:
     refused = attempt("compensation", outcome="REJECTED", code="closed", message="the account is closed")
     attention = {

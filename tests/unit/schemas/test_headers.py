@@ -48,7 +48,8 @@ EVENT = EventHeaders(
 MESSAGES: list[tuple[Any, Any]] = [(COMMAND, decode_command), (REPLY, decode_reply), (START, decode_start), (EVENT, decode_event)]
 
 texts = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1, max_size=20).filter(ids.valid_text)
-int32 = st.integers(0, limits.INT32_MAX)
+int32 = st.integers(1, limits.INT32_MAX)
+hashes = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 times = st.integers(FIRST_US, LAST_US)
 names = st.from_regex(ids.NAME, fullmatch=True)
 parents = st.none() | st.just(PARENT)
@@ -66,7 +67,7 @@ def changed(message: Any, name: str, *values: bytes | None) -> list[tuple[str, b
 
 
 @settings(max_examples=40)
-@given(st.builds(CommandHeaders, **echoed, definition_hash=texts, expiry_us=times, causation_id=st.none() | texts))
+@given(st.builds(CommandHeaders, **echoed, definition_hash=hashes, expiry_us=times, causation_id=st.none() | texts))
 def test_a_command_reads_back_as_it_was_written(command: CommandHeaders) -> None:
     assert decode_command(command.encode()) == command
 
@@ -125,7 +126,7 @@ def test_each_header_twice_null_or_binary_is_refused_by_name(message: Any, decod
         ("ce_sagastep", b"../x"),
         ("ce_sagatenant", "a\u202eb".encode()), ("ce_sagatenant", b""), ("ce_correlationid", b"6ba7b810-9dad-41d1-80b4-00c04fd430c8"),
         ("ce_correlationid", str(SAGA).upper().encode()), ("ce_subject", b"another"), ("ce_sagatoken", b"x" * 129), ("ce_sagatoken", b""),
-        ("ce_id", b"\x00"), ("ce_sagaattempt", b" 1"), ("content-type", b"application/json"),
+        ("ce_id", b"\x00"), ("ce_sagaattempt", b" 7"), ("content-type", b"application/json"),
     ],
 )  # fmt: skip
 def test_a_header_out_of_form_is_refused_without_repeating_it(name: str, value: bytes) -> None:
@@ -198,14 +199,23 @@ def test_numbers_are_read_up_to_the_bounds_the_page_gives() -> None:
         (REPLY, decode_reply, "ce_sagaseq", limits.INT64_MAX),
         (EVENT, decode_event, "ce_sequence", limits.INT64_MAX),
     ):
-        decode(changed(message, name, b"0"))
+        smallest = 0 if name == "ce_sagaseq" else 1
+        decode(changed(message, name, b"%d" % smallest))
         decode(changed(message, name, b"%d" % largest))
-        with pytest.raises(BadMessage, match=name):
-            decode(changed(message, name, b"%d" % (largest + 1)))
+        for beyond in (smallest - 1, largest + 1):
+            with pytest.raises(BadMessage, match=name):
+                decode(changed(message, name, b"%d" % beyond))
+
+
+@pytest.mark.parametrize("given", [b"zz", b"", b"AB" * 32, b"ab" * 31, b"ab" * 33, "\u0661".encode() * 64])
+def test_the_hash_of_a_definition_is_64_hexadecimal_digits(given: bytes) -> None:
+    with pytest.raises(BadMessage) as caught:
+        decode_command(changed(COMMAND, "ce_sagadef", given))
+    assert (caught.value.reason, caught.value.detail.split(":")[0]) == ("header_invalid", "ce_sagadef")
 
 
 def test_sequences_sort_as_text_as_they_do_as_numbers() -> None:
-    numbers = [0, 1, 9, 10, 99, 1_000_000, limits.INT64_MAX]
+    numbers = [1, 9, 10, 99, 1_000_000, limits.INT64_MAX]
     written = [dict(dataclasses.replace(EVENT, sequence=number).encode())["ce_sequence"] for number in numbers]
     assert written == sorted(written)
     assert {len(each) for each in written} == {19}
@@ -213,7 +223,7 @@ def test_sequences_sort_as_text_as_they_do_as_numbers() -> None:
         assert decode_event(changed(EVENT, "ce_sequence", text)).sequence == number
 
 
-@pytest.mark.parametrize("text", [b"", b"-1", b"+1", b" 1", b"1 ", b"1_0", b"0" * 20, b"9" * 19])
+@pytest.mark.parametrize("text", [b"", b"-1", b"+1", b" 1", b"1 ", b"1_0", b"0", b"0" * 19, b"0" * 20, b"9" * 19])
 def test_a_sequence_is_digits_up_to_its_bound(text: bytes) -> None:
     with pytest.raises(BadMessage, match="ce_sequence"):
         decode_event(changed(EVENT, "ce_sequence", text))
@@ -261,6 +271,19 @@ def test_a_tracestate_in_several_headers_is_one_list() -> None:
 def test_unknown_headers_are_ignored_even_twice_null_or_binary() -> None:
     extra: list[tuple[str, bytes | None]] = [("x", b"1"), ("x", b"2"), ("y", None), ("z", b"\xff")]
     assert decode_command([*COMMAND.encode(), *extra]) == COMMAND
+
+
+def test_unknown_headers_are_bounded_by_their_number_and_by_the_sum_of_all_bytes_alone() -> None:
+    """The sum is what protects memory; the largest of them is nobody's business."""
+    known_bytes = sum(len(name) + len(value) for name, value in COMMAND.encode())
+    rest = limits.HEADERS_BYTES - known_bytes
+    assert decode_command([*COMMAND.encode(), ("x", b"1" * (limits.HEADER_VALUE_BYTES + 1))]) == COMMAND
+    for name in ("x", "\u00e9"):
+        width = len(name.encode())
+        assert decode_command([*COMMAND.encode(), (name, b"1" * (rest - width))]) == COMMAND
+        with pytest.raises(BadMessage) as caught:
+            decode_command([*COMMAND.encode(), (name, b"1" * (rest - width + 1))])
+        assert caught.value.reason == "too_large"
 
 
 def test_too_many_or_too_large_headers_are_refused() -> None:

@@ -30,7 +30,7 @@ from saga_schemas.inbound import (
     unknown_schema,
 )
 from saga_schemas.outcomes import Kind, Outcome
-from saga_schemas.records import EMPTY_BYTES, Failure, Progress, encode_own
+from saga_schemas.records import EMPTY_BYTES, Failure, Progress, encode_own, own_schema
 from saga_schemas.schema import Schema
 from saga_schemas.token import TokenKeys
 
@@ -126,6 +126,13 @@ def test_a_reply_of_a_newer_writer_is_given_under_the_pinned_reader() -> None:
 def test_a_refusal_carries_its_failure(outcome: Outcome) -> None:
     failure = Failure.of("no_carrier", "none", 200)
     assert read(reply_headers(outcome, "saga.v1.Failure"), encode_own(failure)) == ReplyPayload(failure=failure)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.FAILED])
+def test_a_refusal_counts_in_spite_of_its_text(outcome: Outcome) -> None:
+    value = encode(own_schema(Failure), {"code": "", "message": "m" * 5000, "retry_after_ms": -1})
+    read_as = Failure(code="failed", message="m" * 1024, retry_after_ms=0)
+    assert read(reply_headers(outcome, "saga.v1.Failure"), value) == ReplyPayload(failure=read_as)
 
 
 def test_progress_is_read() -> None:

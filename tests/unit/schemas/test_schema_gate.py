@@ -193,6 +193,16 @@ def test_a_type_used_twice_is_in_lined_once() -> None:
     assert Schema.parse(twice) == Schema.parse(record(record("int", name="shop.S"), "shop.S"))
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_name_without_namespace_inside_one_is_refused(again: bool) -> None:
+    """Its canonical document would be read as another one."""
+    bare = {"type": "record", "name": "S", "namespace": "", "fields": [{"name": "x", "type": "int"}]}
+    with pytest.raises(SchemaRefused, match="S has no namespace and stands inside one"):
+        Schema.parse(record(*[bare] * (1 + again)))
+    inside = record(bare, "S", name="R")
+    assert Schema.parse(Schema.parse(inside).document) == Schema.parse(inside), "where there is none, it is well"
+
+
 def test_a_namespace_reaches_the_names_inside() -> None:
     inner = {"type": "record", "name": "Inner", "fields": [{"name": "x", "type": "int"}]}
     document = {

@@ -52,13 +52,32 @@ async def test_the_reply_is_plain_json_even_when_no_mapping_reads_it() -> None:
     assert step(view, "reserve").reply == {"reservation_id": "r-1"}
 
 
-def refused(at: int, *, step: str = "reserve", reason: str = "unknown_schema", consumer: str = "replies") -> DeadLetter:
+def refused(
+    at: int, *, step: str = "reserve", reason: str = "unknown_schema", consumer: str = "replies", attempt: int | None = None
+) -> DeadLetter:
     """A dead letter as the reply loop leaves it."""
+    answers = (("ce_sagakind", "action"), ("ce_sagarun", "1"), ("ce_sagaattempt", f"{attempt}")) if attempt is not None else ()
     return DeadLetter(
         id=UUID(int=at), consumer=consumer, topic="saga.reply.inventory", partition=0, offset=1, at_us=at, reason=reason,
         detail="no schema of id 80000001 is known here", key=str(SAGA).encode(), value=b"\0",
-        headers=encode_headers((("ce_sagastep", step.encode()),)), relayed=False,
+        headers=encode_headers(tuple((name, text.encode()) for name, text in (("ce_sagastep", step), *answers))), relayed=False,
     )  # fmt: skip
+
+
+async def test_an_attempt_whose_answer_was_refused_says_so_and_where_it_is() -> None:
+    stored = started().happens(WakeUp(), after_s=60)
+    letters = [refused(stored.clock_us + at, reason="invalid_value", attempt=1) for at in (1, 2)]
+    stored.letters += [*letters, refused(stored.clock_us + 3, step="charge", attempt=2), refused(stored.clock_us + 4)]
+    first, second = step(await stored.view(), "reserve").attempts
+    assert (first.outcome, first.message) == (None, f"answered, refused: invalid_value (saga dlq show {letters[1].id})")
+    assert (second.outcome, second.message) == (None, None), "nothing came that answers it"
+
+
+async def test_an_answer_that_was_read_in_the_end_stands_where_a_refused_one_came_before() -> None:
+    stored = started()
+    stored.letters.append(refused(stored.clock_us + 1, attempt=1))
+    (only,) = step(await stored.answered("reserve", Outcome.SUCCEEDED).view(), "reserve").attempts
+    assert (only.outcome, only.message) == (Outcome.SUCCEEDED, None)
 
 
 @pytest.mark.parametrize(("reason", "way_out"), [("unknown_schema", "saga schema add"), ("schema_mismatch", "saga dlq show")])

@@ -63,7 +63,7 @@ def by_a_participant() -> dict[str, object]:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     command = CommandHeaders(
         message_id="c-1", source="/test", record="t.Do", time_us=1, saga_id=UUID("0198c1a2-0000-7000-8000-000000000001"), step="one",
-        kind=Kind.ACTION, run=1, attempt=1, incarnation=1, version=1, tenant="default", definition_hash="0", expiry_us=1, token="t",
+        kind=Kind.ACTION, run=1, attempt=1, incarnation=1, version=1, tenant="default", definition_hash="0" * 64, expiry_us=1, token="t",
     )  # fmt: skip
     record = Record(topic="saga.cmd.one", partition=3, offset=7, timestamp_ms=1, key=b"k", value=b"v", headers=())
     with tracing.Tracing("one", "saga.one", provider).process(command, record) as processing:
