@@ -10,6 +10,7 @@ from saga_cli.conformance.stage import Stage
 from saga_schemas.record_class import record
 
 Play = Callable[[Stage], Awaitable[None]]
+Judge = Callable[[Exchange], str | bool]
 
 
 @record
@@ -29,7 +30,7 @@ class Case:
     needs: frozenset[Need] = frozenset()
     play: Play | None = None
     """Sends commands; raises Deviation."""
-    judge: Callable[[Exchange], str | bool] | None = None
+    judge: Judge | None = None
     """Looks at each exchange of the whole check, afterwards.
 
     It returns what is wrong with it, or whether it was about this case at all.
@@ -68,3 +69,8 @@ def case(name: str, title: str, says: str, section: str, *needs: Need, alone: bo
         return Case(name=name, title=title, says=says, section=section, needs=frozenset(needs), play=play, alone=alone)
 
     return made
+
+
+def judged(name: str, title: str, says: str, section: str, judge: Judge) -> Case:
+    """Make a case of what is true of each reply."""
+    return Case(name=f"reply.{name}", title=f"each reply has {title}", says=says, section=section, judge=judge)

@@ -14,8 +14,8 @@ from saga_cli.conformance.saga import expect
 from saga_cli.conformance.stage import Stage
 
 _BARRIER: Final = "the-barrier"
-_ABSENT: Final = "A row that is absent: run the action; fence a compensation (NOTHING_TO_UNDO) or a RESOLVE (FENCED)."
-_FAILED: Final = "A technical failure leaves no row: FAILED. Where there was a row, it stays as it was."
+_ABSENT: Final = "B3, absent: run the action; a compensation or a RESOLVE makes the row FENCED: NOTHING_TO_UNDO, FENCED."
+_FAILED: Final = "B3, a technical failure leaves no row: FAILED. B10, B12: a failure leaves the row."
 _EFFECTS: Final = "The row is in the same database and the same transaction as the business effect."
 
 

@@ -22,6 +22,13 @@ from saga_schemas.record_class import record
 SECTION: Final = "the-barrier"
 ROW_RUN: Final = 2
 AGES: Final = ("older", "same", "newer")
+_ROWS: Final = {
+    "DONE": ("B7", "B6", "B6"),
+    "REJECTED": ("B8", "B9", "B10"),
+    "FENCED": ("B11", "B11", "B12"),
+    "UNDONE": ("B11", "B11", "B12"),
+}
+"""Of each state and age: the row of the page's table."""
 
 
 @record
@@ -141,7 +148,7 @@ def _cell_case(state: str, kind: Kind, age: int, cell: Cell) -> Case:
     return Case(
         name=f"barrier.{state.lower()}.{kind.value}.{AGES[age]}",
         title=f"a row {state} of run {ROW_RUN} meets the {kind.value} of run {run}",
-        says=f"Row {state} of run {ROW_RUN}, {kind.value} of run {run}: {cell.outcome}{row_run}{remembered}; "
+        says=f"{_ROWS[state][age]}, a row {state} of run {ROW_RUN}, {kind.value} of run {run}: {cell.outcome}{row_run}{remembered}; "
         f"afterwards the row is {cell.state} of run {cell.run}.",
         section=SECTION,
         needs=frozenset(needs),

@@ -37,7 +37,7 @@ def _codec(codec: str) -> Case:
     "isolation.aborted",
     "a command in a transaction that was aborted",
     "Producers may be transactional. Only what is committed is read (read_committed).",
-    "transactions",
+    "transactions-of-kafka",
     Need.PARTITIONS,
 )
 async def _aborted(stage: Stage) -> None:

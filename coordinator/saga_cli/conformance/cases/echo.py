@@ -8,7 +8,7 @@ from typing import Final
 from saga_cli.conformance.case import Case
 from saga_cli.conformance.findings import Exchange
 
-SECTION: Final = "a-message"
+SECTION: Final = "a-reply-echoes-the-command"
 _ECHOED: Final = (
     *("ce_correlationid", "ce_subject", "ce_sagakind", "ce_sagastep", "ce_sagarun", "ce_sagaattempt", "ce_sagaincarnation"),
     *("ce_sagaversion", "ce_sagatenant", "ce_sagatoken"),
@@ -28,8 +28,8 @@ def _echo(name: str) -> Case:
     return Case(
         name=f"echo.{name}",
         title=f"each reply echoes {name} of the command that it answers",
-        says="A reply echoes the command. Headers are always built from the command that is being answered, also when "
-        "the value is a remembered one.",
+        says=f"{name} is the command's, byte for byte. Headers are always built from the command that is being answered, "
+        "also when the value is a remembered one.",
         section=SECTION,
         judge=judge,
     )
@@ -52,10 +52,10 @@ def _keyed(exchange: Exchange) -> str | bool:
 
 def _origin(exchange: Exchange) -> str | bool:
     got = exchange.reply.all("ce_traceparent")
-    if exchange.command is None or not got or exchange.spoiled:
+    sent = None if exchange.command is None else exchange.command.header("ce_traceparent")
+    if sent is None or exchange.spoiled:
         return False
-    sent = exchange.command.header("ce_traceparent")
-    return True if got == [sent] else f"ce_traceparent is {' and '.join(got)}, the command said {sent}"
+    return True if got == [sent] else f"ce_traceparent is {' and '.join(got) or 'absent'}, the command said {sent}"
 
 
 def _cases() -> Iterator[Case]:
@@ -76,8 +76,8 @@ def _cases() -> Iterator[Case]:
     )
     yield Case(
         name="echo.ce_traceparent",
-        title="a reply that carries ce_traceparent carries the command's",
-        says="ce_traceparent is the saga's origin: its root span.",
+        title="each reply echoes ce_traceparent of the command that it answers",
+        says="ce_traceparent is the command's, byte for byte.",
         section=SECTION,
         judge=_origin,
     )

@@ -17,6 +17,7 @@ from saga_cli.conformance.cases.lifetimes import lifetime_cases
 from saga_cli.conformance.cases.races import race_cases
 from saga_cli.conformance.cases.reading import reading_cases
 from saga_cli.conformance.cases.replies import reply_cases
+from saga_cli.conformance.cases.reply_values import reply_value_cases
 from saga_cli.conformance.cases.schemas import schema_cases
 
 
@@ -27,6 +28,7 @@ def every_case() -> list[Case]:
         *codec_cases(),
         *ECHO_CASES,
         *reply_cases(),
+        *reply_value_cases(),
         *absent_cases(),
         *cell_cases(),
         *later_cases(),

@@ -15,11 +15,11 @@ from saga_cli.conformance.stage import Stage
 from saga_messaging.broker import Record
 from saga_schemas import limits
 
-_SECTION: Final = "reading-a-command-that-is-not-right"
+_SECTION: Final = "the-record-of-a-dead-letter"
 _SAYS: Final = (
-    "If the headers are unreadable, or the record is larger than the sizes allow, the record goes to "
-    "saga.dlq.<participant> and is counted, and the offset moves on. Key, value and headers are as they were; "
-    "saga_dlq_reason, saga_dlq_topic, saga_dlq_partition and saga_dlq_offset are added. It is not answered."
+    "A dead letter, and no answer: a header of the table is missing, twice, null, not UTF-8, or not in its form, or the "
+    "record is beyond the sizes. On saga.dlq.<participant> key, value and headers are as they were; saga_dlq_reason, "
+    "saga_dlq_topic, saga_dlq_partition and saga_dlq_offset are added. The offset moves on."
 )
 _MARK: Final = "check_mark"
 _VALUE_KEPT: Final = 64 * 1024
@@ -42,6 +42,8 @@ _INVALID: Final[dict[str, Spoil]] = {
     "a-saga-id-in-capitals": lambda c: c.but(ce_correlationid=(c.header("ce_correlationid") or "").upper()),
     "a-run-with-a-sign": _said(ce_sagarun="+1"),
     "a-run-with-a-leading-zero": _said(ce_sagarun="01"),
+    **{f"{name}-0": _said(**{f"ce_saga{name}": "0"}) for name in ("run", "attempt", "incarnation", "version")},
+    "a-definition-hash-that-is-none": _said(ce_sagadef="zz"),
     "a-negative-incarnation": _said(ce_sagaincarnation="-1"),
     "a-run-beyond-31-bits": _said(ce_sagarun=str(2**31)),
     "an-attempt-beyond-31-bits": _said(ce_sagaattempt=str(2**31)),

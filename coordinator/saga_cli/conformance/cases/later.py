@@ -14,19 +14,21 @@ from saga_cli.conformance.saga import IN_PROGRESS, TestedSaga, expect
 from saga_cli.conformance.stage import Stage
 from saga_schemas.outcomes import Kind
 
-_SECTION: Final = "the-barrier"
-_ACCEPTED: Final = "A row ACCEPTED: IN_PROGRESS. The answer comes later, to a command of run >= the row's."
-_WISH: Final = (
-    "A compensation notes the wish to undo: IN_PROGRESS; the end of the action then undoes in the same transaction: UNDONE."
+_SECTION: Final = "accepted-work"
+_ACCEPTED: Final = (
+    "B4, B5: IN_PROGRESS. At the end of the work the newest command with a run >= the row's is answered in its own kind."
 )
-_NO_WISH: Final = "ACCEPTED, a compensation of an older run: IN_PROGRESS, no wish noted."
+_WISH: Final = (
+    "B4: the wish to undo is noted, IN_PROGRESS. With a wish, the end of the work is undone in the same transaction: UNDONE."
+)
+_NO_WISH: Final = "B5, a compensation of an older run: IN_PROGRESS, no wish noted."
 _PROGRESS: Final = (
     "The answer to a command that merely comes again carries the number as it is. Accepting the command makes it 1."
 )
 _UNDONE: Final = "A row DONE, compensation of its run: UNDONE."
 _LOSES: Final = (
-    "An answer given later takes effect only if the row is still ACCEPTED and of the same run: it loses against a fence "
-    "and against a newer run."
+    "The end of the work takes effect only if the row is still ACCEPTED and of the same run: it loses against a fence and "
+    "against a newer run."
 )
 
 
@@ -72,7 +74,11 @@ def _asked_again(ask: Ask, age: int) -> Case:
         if saga.late_answers() and reply.outcome == "SUCCEEDED":
             raise NotHere(_soon(ask))
         expect(saga, reply, IN_PROGRESS)
-        value = (await _ended(saga, "SUCCEEDED")).value
+        end = await _ended(saga, "SUCCEEDED")
+        newest = saga.of(saga.replies[0]) if ask.run < ROW_RUN else saga.of(reply)
+        if saga.of(end) is not newest:
+            raise Deviation(f"the end of the work was answered to {saga.of(end)}; the newest command of its run was {newest}")
+        value = end.value
         expect(saga, await saga.ask(act(max(ask.run, ROW_RUN))), "SUCCEEDED", value=value)
         await saga.check_effects(1, 0)
 
@@ -121,7 +127,7 @@ def _wish(run: int) -> Case:
 
 
 @case(
-    "later.same-number", "progress is numbered, and the number stays while there is no news", _PROGRESS, "outcomes", Need.ACCEPT
+    "later.same-number", "progress is numbered, and the number stays while there is no news", _PROGRESS, "progress", Need.ACCEPT
 )
 async def _numbers(stage: Stage) -> None:
     saga = await _accepted(stage)
@@ -130,7 +136,7 @@ async def _numbers(stage: Stage) -> None:
     if again.outcome != IN_PROGRESS:
         raise NotHere(_soon(act(ROW_RUN, Part.ACCEPT)))
     second = again.number("ce_sagaseq")
-    if first is None or second is None or second < first:
+    if first is None or first < 1 or second != first:
         raise Deviation(f"ce_sagaseq was {first}, and {second} when asked again")
     await _ended(saga, "SUCCEEDED")
 

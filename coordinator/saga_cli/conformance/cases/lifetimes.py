@@ -15,12 +15,11 @@ from saga_cli.conformance.stage import Stage
 
 _BARRIER: Final = "the-barrier"
 _LATE: Final = -3600.0
-_EXPIRED_ABSENT: Final = "A row that is absent, and the command has expired: EXPIRED. Nothing is kept."
-_EXPIRED_ROW: Final = "Whether a command has expired counts only where there is no row."
-_OLDER: Final = "A row whose incarnation is newer: refuse, no reply."
+_EXPIRED_ABSENT: Final = "B2, absent, and the command has expired: stays absent, EXPIRED."
+_EXPIRED_ROW: Final = "The participant's database clock decides whether a command has expired, and only where there is no row."
+_OLDER: Final = "B1, the row's incarnation is newer than the command's: unchanged, no answer."
 _RAISED: Final = (
-    "Every command that gets past the first line raises the row's incarnation to its own, whatever comes of it: also "
-    "when it is FAILED."
+    "Every command that gets past B1 raises the row's incarnation to its own, whatever comes of it: also when it is FAILED."
 )
 _TENANT: Final = "A command of another tenant than the row's is not answered."
 

@@ -17,13 +17,12 @@ from saga_schemas.codec import decode, encode
 from saga_schemas.published import HEADERS, schema_key
 from saga_schemas.schema import Schema
 
-_READING: Final = "reading-a-command-that-is-not-right"
+_READING: Final = "what-is-wrong-and-what-happens"
 _TOPIC: Final = "the-topic-of-schemas"
 _UNKNOWN: Final = (
-    "If a record is handled here but its schema is not known here, look for the schema on saga.schemas. If it is not "
-    "there, answer FAILED with the code unknown_schema."
+    "A record that is handled, in an unknown schema: wait some seconds for it on saga.schemas; then FAILED unknown_schema."
 )
-_MISMATCH: Final = "If it is there but does not resolve to the reader's own, answer FAILED with schema_mismatch."
+_MISMATCH: Final = "A record that is handled, whose schema does not resolve to the reader's: FAILED schema_mismatch."
 _UNTRUSTED: Final = "Do not trust it. Take a schema only when its canonical document has the id of the key."
 
 

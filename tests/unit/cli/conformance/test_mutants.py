@@ -102,8 +102,8 @@ async def test_a_right_participant_passes_every_case() -> None:
     found = await results_of(Mutant.NONE, [], GENEROUS)
     wrong = {name: result.seen for name, result in found.items() if result.status is Status.FAILED}
     assert not wrong
-    left_out = {name.partition(".")[0] for name, result in found.items() if result.status is Status.LEFT_OUT}
-    assert left_out == {"codec", "isolation", "instances", "kill"}, "what memory has not"
+    left_out = {name for name, result in found.items() if result.status is Status.LEFT_OUT}
+    assert {name.partition(".")[0] for name in left_out - {"reply.taken"}} == {"codec", "isolation", "instances", "kill"}
 
 
 @pytest.mark.parametrize("mutant", FINDS, ids=lambda mutant: mutant.name.lower())
