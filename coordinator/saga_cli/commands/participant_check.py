@@ -67,6 +67,10 @@ def check(
     ] = None,
     kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; else SAGA_KAFKA_BOOTSTRAP_SERVERS.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Before the name of every topic; else SAGA_TOPIC_PREFIX.")] = None,
+    reply_limit: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, max=600, help="Waits so long for one answer.")] = 20,
+    later_limit: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, max=600, help="Waits so long for the end of accepted work.")
+    ] = 60,
     only: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only cases of that name, such as 'echo.*'.")] = None,
     output: Annotated[ReportFormat, typer.Option("-o", "--output", help="table for people, json and junit for programs.")] = (
         ReportFormat.TABLE
@@ -75,9 +79,10 @@ def check(
     """Play the coordinator against a running participant, and compare its answers with the page
     that defines the wire. Ends 1 when a case failed."""
     from saga_cli.conformance.cases.every_case import chosen, every_case
-    from saga_cli.conformance.given import Given, Part
+    from saga_cli.conformance.given import Given, Part, Patience
     from saga_cli.conformance.options import read_bodies
     from saga_cli.conformance.outside import Shell
+    from saga_schemas.ids import valid_name
 
     texts = {
         Part.ACTION: action,
@@ -86,12 +91,15 @@ def check(
         Part.ACCEPT: accept,
         Part.COMPENSATION: compensation,
     }
-    given = Given(participant=participant, bodies=read_bodies(texts))
+    if not valid_name(participant):
+        raise typer.BadParameter("a participant's name matches [a-z][a-z0-9-]{0,62}", param_hint="--participant")
+    if (kill_command is None) != (start_command is None):
+        raise typer.BadParameter("--kill-command and --start-command belong together", param_hint="--kill-command")
+    patience = Patience(reply_s=reply_limit, later_s=later_limit)
+    given = Given(participant=participant, bodies=read_bodies(texts), patience=patience)
     cases = chosen(every_case(), only or [])
     if not cases:
-        raise typer.BadParameter(
-            "no case has such a name; `saga participant check` without --only shows them", param_hint="--only"
-        )
+        raise typer.BadParameter("no case has such a name; docs/conformance.md lists the groups", param_hint="--only")
     outside = Shell(kill_command=kill_command, start_command=start_command, effects_query=effects_query)
     results = asyncio.run(_checked(_settings(kafka, prefix), given, cases, schemas, outside))
     _print(results, output, participant)
