@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ from saga_cli.exits import ExitCode
 
 if TYPE_CHECKING:
     from saga_cli.conformance.case import Case, Result
-    from saga_cli.conformance.given import Given
+    from saga_cli.conformance.given import Given, Part
     from saga_cli.conformance.outside import Shell
     from saga_messaging.settings import KafkaSettings
 
@@ -71,6 +71,9 @@ def check(
     later_limit: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.1, max=600, help="Waits so long for the end of accepted work.")
     ] = 60,
+    beside_coordinator: Annotated[
+        bool, typer.Option("--beside-coordinator", help="Play although a coordinator's topics have this prefix.")
+    ] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only cases of that name, such as 'echo.*'.")] = None,
     output: Annotated[ReportFormat, typer.Option("-o", "--output", help="table for people, json and junit for programs.")] = (
         ReportFormat.TABLE
@@ -78,33 +81,44 @@ def check(
 ) -> None:
     """Play the coordinator against a running participant, and compare its answers with the page
     that defines the wire. Ends 1 when a case failed."""
-    from saga_cli.conformance.cases.every_case import chosen, every_case
-    from saga_cli.conformance.given import Given, Part, Patience
-    from saga_cli.conformance.options import read_bodies
-    from saga_cli.conformance.outside import Shell
-    from saga_schemas.ids import valid_name
+    from saga_cli.conformance.given import Part
 
-    texts = {
-        Part.ACTION: action,
-        Part.REJECT: reject,
-        Part.FAIL: fail,
-        Part.ACCEPT: accept,
-        Part.COMPENSATION: compensation,
-    }
-    if not valid_name(participant):
-        raise typer.BadParameter("a participant's name matches [a-z][a-z0-9-]{0,62}", param_hint="--participant")
-    if (kill_command is None) != (start_command is None):
-        raise typer.BadParameter("--kill-command and --start-command belong together", param_hint="--kill-command")
-    patience = Patience(reply_s=reply_limit, later_s=later_limit)
-    given = Given(participant=participant, bodies=read_bodies(texts), patience=patience)
-    cases = chosen(every_case(), only or [])
-    if not cases:
-        raise typer.BadParameter("no case has such a name; docs/conformance.md lists the groups", param_hint="--only")
-    outside = Shell(kill_command=kill_command, start_command=start_command, effects_query=effects_query)
-    results = asyncio.run(_checked(_settings(kafka, prefix), given, cases, schemas, outside))
+    parts = {Part.ACTION: action, Part.REJECT: reject, Part.FAIL: fail, Part.ACCEPT: accept, Part.COMPENSATION: compensation}
+    given = _given(participant, parts, reply_limit, later_limit)
+    outside = _outside(kill_command, start_command, effects_query)
+    cases, settings = _cases(only or []), _settings(kafka, prefix)
+    results = asyncio.run(_checked(settings, given, cases, schemas, outside, beside_coordinator))
     _print(results, output, participant)
     if any(result.status.value == "FAILED" for result in results):
         raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _given(participant: str, parts: Mapping[Part, str | None], reply_limit: float, later_limit: float) -> Given:
+    from saga_cli.conformance.given import Given, Patience
+    from saga_cli.conformance.options import read_bodies
+    from saga_schemas.ids import valid_name
+
+    if not valid_name(participant):
+        raise typer.BadParameter("a participant's name matches [a-z][a-z0-9-]{0,62}", param_hint="--participant")
+    patience = Patience(reply_s=reply_limit, later_s=later_limit)
+    return Given(participant=participant, bodies=read_bodies(parts), patience=patience)
+
+
+def _outside(kill_command: str | None, start_command: str | None, effects_query: str | None) -> Shell:
+    from saga_cli.conformance.outside import Shell
+
+    if (kill_command is None) != (start_command is None):
+        raise typer.BadParameter("--kill-command and --start-command belong together", param_hint="--kill-command")
+    return Shell(kill_command=kill_command, start_command=start_command, effects_query=effects_query)
+
+
+def _cases(only: Sequence[str]) -> list[Case]:
+    from saga_cli.conformance.cases.every_case import chosen, every_case
+
+    cases = chosen(every_case(), only)
+    if not cases:
+        raise typer.BadParameter("no case has such a name; docs/conformance.md lists the groups", param_hint="--only")
+    return cases
 
 
 def _settings(kafka: str | None, prefix: str | None) -> KafkaSettings:
@@ -115,7 +129,7 @@ def _settings(kafka: str | None, prefix: str | None) -> KafkaSettings:
 
 
 async def _checked(
-    settings: KafkaSettings, given: Given, cases: Sequence[Case], schemas: Path | None, outside: Shell
+    settings: KafkaSettings, given: Given, cases: Sequence[Case], schemas: Path | None, outside: Shell, beside: bool
 ) -> list[Result]:
     from saga_cli.conformance.check import check as run_check
     from saga_messaging.kafka import KafkaBroker, SidewaysProducer
@@ -128,7 +142,17 @@ async def _checked(
     await broker.start()
     try:
         async with outside:
-            return await run_check(broker, topics, given, cases, schemas=known, sideways=sideways, outside=outside, told=_told)
+            return await run_check(
+                broker,
+                topics,
+                given,
+                cases,
+                schemas=known,
+                sideways=sideways,
+                outside=outside,
+                beside_coordinator=beside,
+                told=_told,
+            )
     finally:
         await sideways.stop()
         await broker.stop()

@@ -36,6 +36,7 @@ async def check(
     schemas: Iterable[Schema] | None = None,
     sideways: Sideways | None = None,
     outside: Outside | None = None,
+    beside_coordinator: bool = False,
     told: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
     """Play the cases against the participant that serves these topics.
@@ -48,12 +49,15 @@ async def check(
         schemas: Those of its commands and replies; None: they stand on the topic of schemas.
         sideways: Sends with codecs and to partitions.
         outside: Kills, starts and counts effects.
+        beside_coordinator: Whether to play although a coordinator is at home on these topics.
         told: Called with each result as soon as it is known.
 
     Raises:
-        CommandFailed: A schema is not to be found, or nobody answers.
+        CommandFailed: A coordinator is there, a schema is not to be found, or nobody answers.
         BrokerError: Kafka cannot be used.
     """
+    if not beside_coordinator:
+        await _alone(broker, topics)
     await broker.ensure_topics([topics.schemas], compacted=True)
     catalog = Catalog(OWN)
     for schema in await _published(broker, topics) if schemas is None else schemas:
@@ -65,6 +69,18 @@ async def check(
         await publish(line, [schema for schema in catalog if OWN.by_id(schema.id) is None])
         await _until_it_answers(stage)
         return await play_all(stage, cases, told)
+
+
+async def _alone(broker: Broker, topics: Topics) -> None:
+    """A check fills the participant's database, and a coordinator would make dead letters of the
+    replies: neither may happen to a system at work.
+    """
+    if (await broker.partitions([topics.start]))[topics.start]:
+        raise CommandFailed(
+            f"a coordinator uses these topics ({topics.start} is there): start the participant with a topic prefix and a "
+            "database of its own, and give the prefix here; or say --beside-coordinator",
+            ExitCode.REFUSED,
+        )
 
 
 async def publish(line: Line, schemas: Iterable[Schema]) -> None:

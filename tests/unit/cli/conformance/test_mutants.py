@@ -12,7 +12,10 @@ from saga_cli.conformance.case import Result, Status
 from saga_cli.conformance.cases.every_case import chosen, every_case
 from saga_cli.conformance.check import check
 from saga_cli.conformance.given import Body, Given, Part, Patience
+from saga_cli.exits import CommandFailed, ExitCode
+from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
+from saga_schemas.published import HEADERS, schema_key
 from saga_schemas.topics import Topics
 from support.tiny_participant import NAME, SCHEMAS, Mutant, TinyParticipant
 
@@ -117,3 +120,33 @@ async def test_a_mutant_is_found_by_the_case_that_is_about_it(mutant: Mutant) ->
 
 def test_every_mutant_is_looked_for() -> None:
     assert set(FINDS) == set(Mutant) - {Mutant.NONE}
+
+
+async def test_a_system_at_work_is_left_alone() -> None:
+    broker = MemoryBroker()
+    await broker.ensure_topics([Topics().start])
+    given = Given(participant=NAME, bodies=BODIES, patience=HASTY)
+    with pytest.raises(CommandFailed, match="a coordinator uses these topics") as refused:
+        await check(broker, Topics(), given, every_case(), schemas=SCHEMAS)
+    assert refused.value.code is ExitCode.REFUSED
+
+
+async def test_a_participant_that_is_not_there_is_told() -> None:
+    given = Given(participant=NAME, bodies=BODIES, patience=Patience(start_s=0.1))
+    with pytest.raises(CommandFailed, match=r"nobody answered on saga\.reply\.tiny") as told:
+        await check(MemoryBroker(), Topics(), given, every_case(), schemas=SCHEMAS)
+    assert told.value.code is ExitCode.NO_SERVER
+
+
+async def test_schemas_are_read_from_their_topic_when_none_are_given() -> None:
+    broker = MemoryBroker()
+    await broker.ensure_topics([Topics().schemas], compacted=True)
+    for schema in SCHEMAS:
+        record = Outgoing(topic=Topics().schemas, key=schema_key(schema.id), value=schema.canonical, headers=HEADERS)
+        await broker.producer().send_all([record], timeout_s=1)
+    given = Given(participant=NAME, bodies=BODIES, patience=GENEROUS)
+    async with TinyParticipant(broker).served():
+        found = await check(broker, Topics(), given, chosen(every_case(), ["barrier.absent.*"]))
+    assert {result.status for result in found} == {Status.PASSED}
+    with pytest.raises(CommandFailed, match=r"no schema of tiny.Do: --schemas names a directory with tiny.Do.avsc"):
+        await check(MemoryBroker(), Topics(), given, every_case())
