@@ -130,7 +130,16 @@ class Stage:
             closed_at_us=None,
         )
         self.work = SagaWork.begin(row, self.compiled, self.context, started_at_us=self.now)
-        self.happens(Start(id=str(saga_id), tenant=TENANT, key=payload.key, input=payload.framed, incarnation=1))
+        self.happens(
+            Start(
+                id=str(saga_id),
+                tenant=TENANT,
+                key=payload.key,
+                input=payload.framed,
+                incarnation=1,
+                message_id=begun.headers.message_id,
+            )
+        )
 
     def happens(self, event: Event, *, after_ms: int = 3) -> list[Record]:
         """Let the engine decide; the messages that leave."""
@@ -250,7 +259,11 @@ def _undone_purchase() -> list[Transcript]:
     stage.arrives(failed)
     stage.happens(WakeUp(), after_ms=201)
     again = stage.commands["grant action"]
-    stage.show("Asked again", "The same run: the same idempotency key and token. Another attempt, so another id.", again)
+    stage.show(
+        "Asked again",
+        "The same run: the same idempotency key and token. Another attempt, so another id; a timer caused it.",
+        again,
+    )
     working = stage.reply(again, Outcome.IN_PROGRESS, Progress.avro_name, encode_own(Progress.of("waiting for the bank")), seq=1)
     stage.show("IN_PROGRESS", "Accepted; the answer comes later. Only a higher `ce_sagaseq` counts as news.", working)
     stage.arrives(working)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -88,8 +88,10 @@ class Traced:
         assert await closed(self.instance, saga_id) == "COMPENSATED"
         return saga_id
 
-    async def start_on_kafka(self, traceparents: Sequence[str] = (), tracestate: str | None = None) -> UUID:
-        """By `saga.start`; the saga is at its end."""
+    async def start_on_kafka(
+        self, traceparents: Sequence[str] = (), tracestate: str | None = None, cloud: Mapping[str, str] | None = None
+    ) -> UUID:
+        """By `saga.start`; the saga is at its end. `cloud` are further headers, of CloudEvents."""
         key = f"k-{uuid4()}"
         headers = StartHeaders(
             message_id=str(uuid4()),
@@ -102,6 +104,7 @@ class Traced:
         ).encode()
         headers += tuple(("traceparent", each.encode()) for each in traceparents)
         headers += (("tracestate", tracestate.encode()),) if tracestate else ()
+        headers += tuple((name, value.encode()) for name, value in (cloud or {}).items())
         schema = CATALOG.latest("t.Input")
         assert schema is not None
         producer = self.broker.producer()
@@ -247,6 +250,33 @@ async def test_a_start_with_a_context_continues_that_trace(way: str, sampling: T
         assert (command.traceparent or "").split("-")[1::2] == [TRACE, "01"]
         assert command.tracestate == "vendor=1"
     assert await sampling.spans_due(saga_id)
+
+
+async def test_a_start_with_the_trace_headers_of_cloudevents_alone_continues_that_trace(sampling: Traced) -> None:
+    cloud = {"ce_traceparent": SAMPLED, "ce_tracestate": "vendor=1"}
+    saga_id = await sampling.start_on_kafka(cloud=cloud)
+    assert await sampling.trace_of(saga_id) == {
+        "trace_id": TRACE,
+        "parent_span": SPAN,
+        "trace_flags": 1,
+        "tracestate": "vendor=1",
+    }
+    for command in sampling.commands(saga_id):
+        assert (command.traceparent or "").split("-")[1::2] == [TRACE, "01"]
+        assert command.origin_traceparent == f"00-{TRACE}-{span_id(str(saga_id))}-01", "the saga's root, not the caller's span"
+    assert "saga_trace_context_invalid_total{" not in (await sampling.http.get("/metrics")).text
+
+
+async def test_traceparent_wins_over_the_one_of_cloudevents(sampling: Traced) -> None:
+    other = f"00-{'c' * 32}-{'d' * 16}-01"
+    trace = await sampling.trace_of(await sampling.start_on_kafka([SAMPLED], cloud={"ce_traceparent": other}))
+    assert (trace["trace_id"], trace["parent_span"]) == (TRACE, SPAN)
+
+
+async def test_a_malformed_context_of_cloudevents_begins_a_new_trace_and_is_counted(sampling: Traced) -> None:
+    trace = await sampling.trace_of(await sampling.start_on_kafka(cloud={"ce_traceparent": "nonsense"}))
+    assert (trace["parent_span"], trace["trace_flags"]) == (None, 1)
+    assert 'saga_trace_context_invalid_total{source="kafka"} 1.0' in (await sampling.http.get("/metrics")).text
 
 
 @pytest.mark.parametrize("way", ["start", "start_on_kafka"])

@@ -13,7 +13,8 @@ from support.scripted import DONE, ScriptedParticipant, catalog_of
 STEPS = 20
 SAGAS = 100
 DEFINITION = "saga: wide\nversion: 1\ninput: t.Input\nsteps:\n" + "".join(
-    f"  - {{name: s{n}, after: [], participant: wide, command: t.Do, compensation: none}}\n" for n in range(STEPS)
+    f"  - {{name: s{n}, after: [], participant: wide, command: t.Do, compensation: none, timeout: {{reask: 5m}}}}\n"
+    for n in range(STEPS)
 )
 
 

@@ -50,8 +50,11 @@ def a_context() -> FoldContext:
     return FoldContext(outbound=outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=Sampling(0.0))
 
 
-def started(context: FoldContext, number: int = 1) -> SagaWork:
-    """A saga that has begun in this batch: its first command waits for the commit."""
+def started(context: FoldContext, number: int = 1, *, message_id: str = "start-1") -> SagaWork:
+    """A saga that has begun in this batch: its first command waits for the commit.
+
+    `message_id` is the start's.
+    """
     row = SagaRow(
         id=UUID(f"0190a000-0000-7000-8000-{number:012}"),
         tenant="default",
@@ -76,12 +79,21 @@ def started(context: FoldContext, number: int = 1) -> SagaWork:
     schema = CATALOG.latest("t.Input")
     assert schema is not None
     work = SagaWork.begin(row, COMPILED, context, started_at_us=NOW)
-    work.apply(
-        Start(id=str(row.id), tenant="default", key=None, input=encode(schema, {"id": "x"}), incarnation=1), Env(now_us=NOW)
-    )
+    given = encode(schema, {"id": "x"})
+    begun = Start(id=str(row.id), tenant="default", key=None, input=given, incarnation=1, message_id=message_id)
+    work.apply(begun, Env(now_us=NOW))
     return work
 
 
-def done(step: str) -> Reply:
+def done(step: str, *, message_id: str | None = None) -> Reply:
     """The step's first action succeeded."""
-    return Reply(step=step, kind=Kind.ACTION, run=1, attempt=1, incarnation=1, version=1, outcome=Outcome.SUCCEEDED)
+    return Reply(
+        step=step,
+        kind=Kind.ACTION,
+        run=1,
+        attempt=1,
+        incarnation=1,
+        version=1,
+        outcome=Outcome.SUCCEEDED,
+        message_id=message_id,
+    )

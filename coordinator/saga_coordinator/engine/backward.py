@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from saga_coordinator.engine import progress, timing
 from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
-from saga_coordinator.engine.draft import Draft, next_run
+from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Reply
+from saga_coordinator.engine.forgetting import next_run
 from saga_coordinator.engine.state import Phase, Status, StuckFrom
 from saga_schemas.outcomes import Kind, Outcome
 

@@ -84,7 +84,8 @@ def transition(
 
 
 def _decided(definition: Definition, saga: Saga, event: Event, env: Env, empty: bytes, payloads: Payloads) -> Draft:
-    draft = Draft(definition, saga, env, empty=empty, payloads=payloads)
+    causation_id = event.message_id if isinstance(event, Reply) else None
+    draft = Draft(definition, saga, env, empty=empty, payloads=payloads, causation_id=causation_id)
     match event:
         case Reply():
             _reply(draft, event)
@@ -102,7 +103,7 @@ def _decided(definition: Definition, saga: Saga, event: Event, env: Env, empty: 
 
 
 def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draft:
-    draft = Draft(definition, None, env, empty=empty)
+    draft = Draft(definition, None, env, empty=empty, causation_id=event.message_id)
     draft.add(
         Started(
             id=event.id,

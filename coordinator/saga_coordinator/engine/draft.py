@@ -7,13 +7,14 @@ what the draft shows is exactly what folding its facts gives.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.copying import values_of
 from saga_coordinator.engine.definition import Context, Definition, MappingFailed, Step, StepKind
 from saga_coordinator.engine.events import Env, Reply
 from saga_coordinator.engine.facts import Announced, CommandSent, Fact, Fold, PhaseChanged, ReplySeen, SagaChanged, StepChanged
+from saga_coordinator.engine.forgetting import LEFT_BEHIND, fresh_asking
 from saga_coordinator.engine.payloads import NO_PAYLOADS, NotLoaded, Payloads, Reading
 from saga_coordinator.engine.state import (
     FINAL,
@@ -27,16 +28,6 @@ from saga_coordinator.engine.state import (
 from saga_schemas.outcomes import Kind, Outcome
 
 _STATUS_WHILE_ASKING = {Kind.ACTION: Status.ASKED, Kind.COMPENSATION: Status.UNDO_ASKED, Kind.RESOLVE: Status.RESOLVING}
-_FORWARD = frozenset({Status.READY, Status.BACKOFF, Status.ASKED, Status.ACCEPTED})
-_LEFT_BEHIND: Final = {
-    "due_at_us": None,
-    "heartbeat_at_us": None,
-    "hold": None,
-    "attention": None,
-    "stuck_from": None,
-    "skew_us": None,
-}
-"""What belongs to the state a step leaves."""
 EMPTY_RECORD = "saga.v1.Empty"
 """RESOLVE carries no data."""
 
@@ -45,13 +36,22 @@ class Draft:
     """One decision: `saga` and `definition` in, `facts` out."""
 
     def __init__(
-        self, definition: Definition, saga: Saga | None, env: Env, *, empty: bytes, payloads: Payloads = NO_PAYLOADS
+        self,
+        definition: Definition,
+        saga: Saga | None,
+        env: Env,
+        *,
+        empty: bytes,
+        payloads: Payloads = NO_PAYLOADS,
+        causation_id: str | None = None,
     ) -> None:
         self.definition = definition
         self.env = env
         self.facts: list[Fact] = []
         self._fold = Fold(saga)
         self._empty = empty
+        self._causation_id = causation_id
+        """Id of the message that is decided on."""
         self.reading = Reading(saga.version if saga is not None else 0, payloads, self.facts)
 
     # --- reading ----------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class Draft:
         """Enter a state: what waited in the old one is forgotten, an attention that belonged to it
         is over.
         """
-        self._change(name, row, {"status": status, **_LEFT_BEHIND, **changes})
+        self._change(name, row, {"status": status, **LEFT_BEHIND, **changes})
 
     def see(self, step: Step, reply: Reply, *, keep_words: bool = True) -> None:
         """Notes that an answer was applied.
@@ -238,7 +238,9 @@ class Draft:
 
     def announce(self, event: str, *, step: str | None = None, reason: str | None = None) -> None:
         sequence: int = self._fold.fields["announced"] + 1
-        self.add(Announced(event=event, sequence=sequence, phase=self.phase, step=step, reason=reason))
+        self.add(
+            Announced(event=event, sequence=sequence, phase=self.phase, step=step, reason=reason, causation_id=self._causation_id)
+        )
 
     # --- sending ----------------------------------------------------------------------------------
 
@@ -257,7 +259,7 @@ class Draft:
         except NotLoaded:
             return
         self.reading.sent(payload)
-        self._change(name, row, _fresh_asking(state, kind, becomes))
+        self._change(name, row, fresh_asking(state, kind, becomes))
         state = self.step(name)
         attempt = state.attempt + 1
         now_us = self.env.now_us
@@ -277,6 +279,7 @@ class Draft:
                 due_at_us=now_us + timing.reask_delay_us(step, reasks),
                 status=becomes,
                 probe=timing.is_probe(self.saga, self.limiting_phase, step, state, self.env),
+                causation_id=self._causation_id,
             )
         )
 
@@ -358,40 +361,4 @@ class Draft:
             self.move(step.name, "13", Status.UNDO_DUE, silent_since_us=None, probed_at_us=None, reasks=0)
 
 
-def _fresh_asking(state: StepState, kind: Kind, becomes: Status) -> dict[str, Any]:
-    """What is forgotten when another kind of command is asked than before, or another state
-    entered.
-    """
-    changes: dict[str, Any] = {}
-    if state.asking is not kind:
-        changes |= {"attempt": 0, "silent_since_us": None, "probed_at_us": None, "reasks": 0, "progress": 0, "skew_us": None}
-    if state.status is not becomes:
-        changes |= {"heartbeat_at_us": None, "stuck_from": None}
-        if state.status not in _FORWARD:  # spent retries stay a matter for a person while they go on
-            changes["attention"] = None
-    return changes
-
-
-def next_run(state: StepState) -> dict[str, Any]:
-    """The fields of a step whose run is raised: evidence and counters belong to a run."""
-    return {
-        "run": state.run + 1,
-        "asking": None,
-        "attempt": 0,
-        "sent": frozenset(),
-        "known": False,
-        "evidence": frozenset(),
-        "spent": 0,
-        "undo_spent": 0,
-        "progress": 0,
-        "asked_at_us": None,
-        "silent_since_us": None,
-        "probed_at_us": None,
-        "reasks": 0,
-        "skew_us": None,
-        "code": None,
-        "message": None,
-    }
-
-
-__all__ = ["Draft", "MappingFailed", "next_run"]
+__all__ = ["Draft", "MappingFailed"]

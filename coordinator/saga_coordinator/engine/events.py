@@ -20,6 +20,8 @@ class Start:
     input: bytes
     """Framed, under the pinned input schema."""
     incarnation: int
+    message_id: str | None = None
+    """Id of the message or request that asks for it."""
 
 
 @record
@@ -45,6 +47,8 @@ class Reply:
     payload: bytes | None = None
     causation_id: str | None = None
     """Id of the command it answers."""
+    message_id: str | None = None
+    """Its own id."""
     time_us: int | None = None
     """When it was made, by the participant's clock."""
 

@@ -73,6 +73,8 @@ class CommandSent:
     """When it is asked again."""
     status: Status
     probe: bool = False
+    causation_id: str | None = None
+    """Id of the start or reply that caused it; None: a timer, an operator or a restore did."""
 
 
 @copyable
@@ -90,6 +92,7 @@ class ReplySeen:
     keep: bool = False
     """The payload becomes the step's reply."""
     causation_id: str | None = None
+    """Id of the command it answers."""
 
 
 @copyable
@@ -101,6 +104,8 @@ class Announced:
     phase: Phase
     step: str | None = None
     reason: str | None = None
+    causation_id: str | None = None
+    """As a command's."""
 
 
 @copyable

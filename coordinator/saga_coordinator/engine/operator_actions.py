@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from saga_coordinator.engine.backward import send_compensation
 from saga_coordinator.engine.definition import Step
-from saga_coordinator.engine.draft import Draft, next_run
+from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Reply
+from saga_coordinator.engine.forgetting import next_run
 from saga_coordinator.engine.state import Status, StuckFrom
 from saga_schemas.outcomes import Kind, Outcome
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
-from saga_coordinator.engine.draft import Draft, next_run
+from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Recover, Reply
+from saga_coordinator.engine.forgetting import next_run
 from saga_coordinator.engine.state import SETTLED, Phase, Status, StepState, is_open
 from saga_schemas.outcomes import Kind, Outcome
 

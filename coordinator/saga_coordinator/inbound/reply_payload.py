@@ -56,6 +56,7 @@ class ReplyPayloads:
             retry_after_ms=None if failure is None else failure.retry_after_ms,
             payload=payload.framed,
             causation_id=headers.causation_id,
+            message_id=headers.message_id,
             time_us=headers.time_us,
         )
 

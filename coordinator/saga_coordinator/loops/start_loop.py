@@ -24,7 +24,7 @@ from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.headers import StartHeaders
-from saga_schemas.headers.names import TRACEPARENT
+from saga_schemas.headers.names import ORIGIN, TRACEPARENT
 from saga_schemas.inbound import Envelope, read_start_envelope
 from saga_schemas.topics import Topics
 from saga_schemas.trace_context import TraceContext, parse_context
@@ -149,7 +149,7 @@ class StartLoop:
 
     def _trace(self, envelope: Envelope[StartHeaders]) -> TraceContext | None:
         context = parse_context(envelope.headers.traceparent, envelope.headers.tracestate)
-        if context is None and any(name == TRACEPARENT for name, _ in envelope.raw_headers):
+        if context is None and any(name in (TRACEPARENT, ORIGIN) for name, _ in envelope.raw_headers):
             self._instruments.bad_trace_context(SOURCE)
         return context
 

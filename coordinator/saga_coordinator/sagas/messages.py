@@ -16,7 +16,7 @@ from saga_coordinator.store.port import SagaRow
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.broker import Outgoing
 from saga_schemas.headers import CommandHeaders, EventHeaders
-from saga_schemas.ids import command_id, saga_key, saga_text
+from saga_schemas.ids import command_id, saga_key
 from saga_schemas.record_class import record
 from saga_schemas.records import encode_event
 from saga_schemas.token import TokenKeys
@@ -111,7 +111,7 @@ class Outbound:
             definition_hash=saga.definition_hash,
             expiry_us=sent.expiry_at_us,
             token=self._keys.sign(saga.tenant, saga.id, sent.step, sent.kind, sent.run, saga.incarnation),
-            causation_id=saga_text(saga.id),
+            causation_id=sent.causation_id,
             traceparent=saga.traceparent(message_id, sent),
             tracestate=saga.tracestate,
             origin_traceparent=saga.origin_traceparent,
@@ -143,7 +143,7 @@ class Outbound:
             saga_id=saga.id,
             tenant=saga.tenant,
             sequence=event.sequence,
-            causation_id=saga_text(saga.id),
+            causation_id=event.causation_id,
             traceparent=origin,
             tracestate=saga.tracestate,
             origin_traceparent=origin,

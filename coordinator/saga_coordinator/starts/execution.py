@@ -90,7 +90,14 @@ class StartExecution:
     def _begin(self, start: Prepared, env: Env) -> SagaWork:
         row = start.row
         work = SagaWork.begin(row, start.compiled, self._context, started_at_us=env.now_us)
-        event = Start(id=str(row.id), tenant=row.tenant, key=row.business_key, input=start.input, incarnation=row.incarnation)
+        event = Start(
+            id=str(row.id),
+            tenant=row.tenant,
+            key=row.business_key,
+            input=start.input,
+            incarnation=row.incarnation,
+            message_id=start.claim.request_id,
+        )
         work.apply(event, env)
         return work
 

@@ -135,7 +135,7 @@ START_REFUSALS = _counter(
 START_BATCH = _histogram("saga_start_batch_requests", "Starts carried out in one transaction.", "{request}", BATCH, ("source",))
 BAD_TRACE_CONTEXTS = _counter(
     "saga_trace_context_invalid_total",
-    "Starts whose traceparent was malformed or given twice. It is ignored, and the saga has a trace of its own.",
+    "Starts whose trace context was malformed or given twice. It is ignored, and the saga has a trace of its own.",
     "{request}",
     ("source",),
 )

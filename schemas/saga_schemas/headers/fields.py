@@ -145,6 +145,19 @@ class HeaderFields:
             origin = None
         return parent, (state or None) if parent is not None else None, origin
 
+    def caller_trace(self) -> tuple[str | None, str | None]:
+        """A start's `traceparent` and `tracestate`, or what CloudEvents calls them.
+
+        An SDK for CloudEvents writes the extension "distributed tracing" as `ce_traceparent` and
+        `ce_tracestate`, and no other header. They count where there is no `traceparent` that makes
+        a context.
+        """
+        given = self._fields.get
+        for parent, state in ((h.TRACEPARENT, h.TRACESTATE), (h.ORIGIN, h.ORIGIN_TRACESTATE)):
+            if parse_context(given(parent), given(state)) is not None:
+                return given(parent), given(state) or None
+        return None, None
+
     def baggage(self) -> str | None:
         """W3C Baggage as it came; None when it is absent, too long or not ASCII."""
         given = self._fields.get(h.BAGGAGE)

@@ -35,6 +35,9 @@ SEQ: Final = "ce_sagaseq"
 TOKEN: Final = "ce_sagatoken"
 CONTENT_TYPE: Final = "content-type"
 ORIGIN: Final = "ce_traceparent"
+"""Of a start: the caller's, where it has no `traceparent`."""
+ORIGIN_TRACESTATE: Final = "ce_tracestate"
+"""Of a start only."""
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 BAGGAGE: Final = "baggage"
@@ -45,7 +48,7 @@ KNOWN: Final = frozenset(
     | {ATTEMPT, INCARNATION, VERSION, DEFINITION_HASH, DEFINITION, ROW_RUN, OUTCOME, SEQ, TOKEN, CONTENT_TYPE}
 )
 """What a bad value refuses the message for."""
-TRACE: Final = frozenset({ORIGIN, TRACEPARENT, TRACESTATE, BAGGAGE})
+TRACE: Final = frozenset({ORIGIN, ORIGIN_TRACESTATE, TRACEPARENT, TRACESTATE, BAGGAGE})
 """What a bad value is passed over for: tracing never refuses work."""
 
 SPECVERSION_1: Final = "1.0"

@@ -55,7 +55,7 @@ def decode_start(headers: RawHeaders) -> StartHeaders:
     reference = valid_definition_ref(fields.raw(h.DEFINITION))
     if reference is None:
         raise BadMessage("header_invalid", f"{h.DEFINITION}: name or name@version")
-    traceparent, tracestate, _ = fields.trace()
+    traceparent, tracestate = fields.caller_trace()
     return StartHeaders(
         message_id=fields.text(h.ID),
         source=fields.text(h.SOURCE),

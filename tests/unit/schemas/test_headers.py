@@ -263,6 +263,46 @@ def test_a_tracestate_that_is_malformed_or_too_large_makes_its_traceparent_no_co
     assert read == dataclasses.replace(COMMAND, traceparent=None, tracestate=None)
 
 
+CLOUD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+CLOUD_TRACE = (("ce_traceparent", CLOUD.encode()), ("ce_tracestate", b"c=d"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "read"),
+    [
+        (CLOUD_TRACE, (CLOUD, "c=d")),
+        (CLOUD_TRACE[:1], (CLOUD, None)),
+        ((*CLOUD_TRACE, ("tracestate", b"a=b")), (CLOUD, "c=d")),
+        ((*CLOUD_TRACE, ("traceparent", PARENT.encode())), (PARENT, None)),
+        ((*CLOUD_TRACE, ("traceparent", PARENT.encode()), ("tracestate", b"a=b")), (PARENT, "a=b")),
+        ((*CLOUD_TRACE, ("traceparent", b"garbage")), (CLOUD, "c=d")),
+        ((*CLOUD_TRACE, ("traceparent", PARENT.encode()), ("traceparent", PARENT.encode())), (CLOUD, "c=d")),
+        ((*CLOUD_TRACE, ("traceparent", PARENT.encode()), ("tracestate", b"no list")), (CLOUD, "c=d")),
+        ((("ce_traceparent", b"garbage"), ("traceparent", PARENT.encode())), (PARENT, None)),
+        ((("ce_traceparent", b"garbage"),), (None, None)),
+        ((("ce_traceparent", b"\xff"),), (None, None)),
+        ((("ce_traceparent", None),), (None, None)),
+        ((CLOUD_TRACE[0], CLOUD_TRACE[0]), (None, None)),
+        ((CLOUD_TRACE[0], ("ce_tracestate", b"no list")), (None, None)),
+        ((CLOUD_TRACE[1],), (None, None)),
+        ((("traceparent", b"garbage"), ("ce_traceparent", b"garbage")), (None, None)),
+    ],
+)
+def test_a_start_takes_the_trace_of_cloudevents_where_it_has_no_other(
+    headers: tuple[tuple[str, bytes | None], ...], read: tuple[str | None, str | None]
+) -> None:
+    for added in (headers, headers[::-1]):
+        start = decode_start([*START.encode(), *added])
+        assert start == dataclasses.replace(START, traceparent=read[0], tracestate=read[1])
+
+
+def test_a_command_does_not_take_its_sagas_origin_for_its_own_trace() -> None:
+    for name in ("traceparent", "tracestate"):
+        read = decode_command([*changed(COMMAND, name), ("ce_tracestate", b"c=d")])
+        assert read.origin_traceparent == PARENT
+        assert (read.traceparent, read.tracestate) == ((None, None) if name == "traceparent" else (PARENT, None))
+
+
 def test_a_tracestate_in_several_headers_is_one_list() -> None:
     assert decode_command(changed(COMMAND, "tracestate", b"a=b", b"c=d")).tracestate == "a=b,c=d"
     assert decode_command(changed(COMMAND, "tracestate", b"a=b", b"a=d")).traceparent is None
@@ -296,7 +336,7 @@ def test_too_many_or_too_large_headers_are_refused() -> None:
     assert caught.value.reason == "too_large"
 
 
-NAMES = st.sampled_from(["ce_id", "ce_sagastep", "traceparent", "baggage", "x", "y\u00e9", "__value_schema_id"])
+NAMES = st.sampled_from(["ce_id", "ce_sagastep", "traceparent", "ce_tracestate", "baggage", "x", "y\u00e9", "__value_schema_id"])
 VALUES = st.one_of(
     st.none(),
     st.binary(max_size=6),

@@ -7,8 +7,8 @@ moves the clock by seconds and lets the timer fire, `down:30` moves it while nob
 `retry:a`, `waive:a`, `waive!:a` are the operator's, `recover` is a restore from a backup, `pause`
 and `resume`, `backlog` and `drained`, `hold:a` and `admit:a` set what the engine is told of the
 world. Every transition is checked for what holds always: one version on, the encoded facts fold to
-the same state, state and facts survive their encoding, and every change of a step's state is one
-the diagram shows.
+the same state, state and facts survive their encoding, every change of a step's state is one the
+diagram shows, and every message names the one that caused it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from saga_coordinator.engine.definition import CommandSpec, Context, Definition,
 from saga_coordinator.engine.diagram import arrows
 from saga_coordinator.engine.encoding import decode_facts, decode_saga, encode_facts, encode_saga
 from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Reply, RetryStep, Start, WaiveStep, WakeUp
-from saga_coordinator.engine.facts import CommandSent, Fact, Fold
+from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, Fold
 from saga_coordinator.engine.state import Phase, Saga, Status
 from saga_coordinator.engine.waiting import waiting_for
 from saga_schemas.outcomes import Kind, Outcome
@@ -143,10 +143,16 @@ class Player:
         words = {Kind.COMPENSATION: "undo"}
         return [f"{words.get(fact.kind, fact.kind)}:{fact.step}" for fact in self.facts if isinstance(fact, CommandSent)]
 
+    @property
+    def causes(self) -> set[str | None]:
+        """What the messages of the last event name as their cause."""
+        return {fact.causation_id for fact in self.facts if isinstance(fact, MESSAGES)}
+
     def tell(self, event: Event) -> tuple[Fact, ...]:
         before = self.saga
         self.facts, after = transition(self.definition, before, event, self.env, empty=EMPTY)
         assert self.facts == decide(self.definition, before, event, self.env, empty=EMPTY), "the same question, the same answer"
+        assert self.causes <= {getattr(event, "message_id", None)}
         if self.facts:
             self.saga = evolve(before, self.facts)
             assert after == self.saga, "S8: what was decided is what its facts fold to"
@@ -158,7 +164,7 @@ class Player:
 
     def start(self) -> Player:
         saga_id = "0190a000-0000-7000-8000-000000000001"
-        self.tell(Start(id=saga_id, tenant="default", key="o-17", input=b"in", incarnation=1))
+        self.tell(Start(id=saga_id, tenant="default", key="o-17", input=b"in", incarnation=1, message_id="start"))
         return self
 
     def play(self, script: str) -> Player:
@@ -190,6 +196,7 @@ class Player:
             outcome=outcome,
             code="no" if outcome in (Outcome.REJECTED, Outcome.FAILED) else None,
             payload=b"reply-of-" + name.encode(),
+            message_id=f"{name}:{outcome}",
         )
         return replace(answer, **changes)
 

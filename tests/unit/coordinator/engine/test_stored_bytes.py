@@ -91,6 +91,7 @@ FACTS: list[Fact] = [
         due_at_us=6,
         status=Status.ASKED,
         probe=True,
+        causation_id="start-1",
     ),
     ReplySeen(
         step="a",
@@ -104,7 +105,7 @@ FACTS: list[Fact] = [
         keep=True,
         causation_id="s/1/0",
     ),
-    Announced(event="attention", sequence=1, phase=Phase.RUNNING, step="a", reason="no_answer"),
+    Announced(event="attention", sequence=1, phase=Phase.RUNNING, step="a", reason="no_answer", causation_id="reply-1"),
     Acted(act="waive", actor="me", reason="because", step="a"),
 ]
 
@@ -122,10 +123,11 @@ STORED_FACTS = (
     b'"incarnation":2,"recovered":true,"recovering":true,"reason":"deadline","started_at":17,"deadline_at":18,'
     b'"closed_at":19,"announced":20,"attention":"reply_from_the_future"}}],'
     b'["command",{"step":"a","row":"1","kind":"action","run":1,"attempt":2,"participant":"p","record":"r.v1.R",'
-    b'"payload":"cGF5bG9hZA==","expiry_at":4,"at":5,"due_at":6,"status":"asked","probe":true}],'
+    b'"payload":"cGF5bG9hZA==","expiry_at":4,"at":5,"due_at":6,"status":"asked","probe":true,"causation_id":"start-1"}],'
     b'["reply",{"step":"a","kind":"action","run":1,"attempt":2,"outcome":"SUCCEEDED","code":"C","message":"m",'
     b'"payload":"cmVwbHk=","keep":true,"causation_id":"s/1/0"}],'
-    b'["announced",{"event":"attention","sequence":1,"phase":"RUNNING","step":"a","reason":"no_answer"}],'
+    b'["announced",{"event":"attention","sequence":1,"phase":"RUNNING","step":"a","reason":"no_answer",'
+    b'"causation_id":"reply-1"}],'
     b'["acted",{"act":"waive","actor":"me","reason":"because","step":"a"}]'
     b"]"
 )
