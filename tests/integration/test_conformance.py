@@ -36,14 +36,16 @@ BODIES: Final = {
     Part.FAIL: Body(record="booking.Book", fields=BOOK | {"how": "FAIL"}),
     Part.ACCEPT: Body(record="booking.Book", fields=BOOK | {"how": "LATER"}),
     Part.COMPENSATION: Body(record="booking.Unbook", fields={"how": "DONE"}),
+    Part.REJECT_COMPENSATION: Body(record="booking.Unbook", fields={"how": "REJECT"}),
+    Part.FAIL_COMPENSATION: Body(record="booking.Unbook", fields={"how": "FAIL"}),
 }
 ENDS_WORK: Final = """
 INSERT INTO decision (ref, how)
 SELECT saga_id::text || '/' || step || '/' || run, 'DONE' FROM saga_barrier
-WHERE state = 'ACCEPTED' AND at < extract(epoch FROM clock_timestamp()) * 1000000 - 1500000
+WHERE state = 'ACCEPTED' AND at < extract(epoch FROM clock_timestamp()) * 1000000 - 3000000
 ON CONFLICT DO NOTHING
 """
-"""What was accepted is done when nobody has asked for a second and a half."""
+"""What was accepted is done when nobody has asked for three seconds."""
 COUNTS: Final = "SELECT kind, count(*) AS times FROM effect_ledger WHERE saga_id = $1 GROUP BY kind"
 
 

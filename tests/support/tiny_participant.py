@@ -44,7 +44,7 @@ def _record(name: str, *fields: tuple[str, Any], **more: str) -> Schema:
 
 DO: Final = _record("tiny.Do", ("how", "string"), ("tags", {"type": "array", "items": "string"}), sagaReply="tiny.Did")
 DID: Final = _record("tiny.Did", ("id", "string"))
-UNDO: Final = _record("tiny.Undo", ("id", "string"))
+UNDO: Final = _record("tiny.Undo", ("id", "string"), ("how", "string"))
 UNDID: Final = _record("tiny.Undid", ("id", "string"))
 SCHEMAS: Final = (DO, DID, UNDO, UNDID)
 
@@ -64,6 +64,7 @@ class Mutant(StrEnum):
     WRONG_CAUSATION = "names the saga as the cause"
     WRONG_ATTEMPT = "says attempt 1 always"
     REPLY_AFTER_UNDO = "answers an undone action from memory"
+    FAILED_UNDO_COUNTS = "takes a compensation that failed for done"
     UNDO_TWICE = "runs a compensation again"
     OLD_RUN_UNDOES = "lets an older run's compensation undo"
     NO_ROW_RUN = "never says ce_sagarowrun"
@@ -247,7 +248,7 @@ class TinyParticipant:
                 await self._act(command, value, entry, facts)
             case Task.UNDO:
                 assert entry is not None
-                await self._undo(command, entry, facts)
+                await self._undo(command, entry, facts, value["how"])
             case _:
                 raise AssertionError(verdict)
 
@@ -325,8 +326,13 @@ class TinyParticipant:
             return before
         return row
 
-    async def _undo(self, command: CommandHeaders, entry: Entry, facts: CommandFacts) -> None:
-        row, outcome = table.undid(entry.row, facts, Ending.DONE)
+    async def _undo(self, command: CommandHeaders, entry: Entry, facts: CommandFacts, how: str = "done") -> None:
+        row, outcome = table.undid(entry.row, facts, {"no": Ending.REJECTED, "fail": Ending.FAILED}.get(how, Ending.DONE))
+        if how != "done":
+            kept = replace(row, state=RowState.UNDONE) if self.is_(Mutant.FAILED_UNDO_COUNTS) else row
+            self.entries[command.saga_id, command.step] = replace(entry, row=kept)
+            await self._say(command, outcome, _failure(how), entry=entry)
+            return
         if self.is_(Mutant.RUN_NOT_RAISED_BY_UNDO):
             row = replace(row, run=entry.row.run)
         self._count(command, 1)

@@ -48,6 +48,8 @@ def check(
         str | None, typer.Option(metavar=_BODY, help="An action that is accepted, and done by itself a second or more later.")
     ] = None,
     compensation: Annotated[str | None, typer.Option(metavar="RECORD=@FILE", help="What undoes these actions.")] = None,
+    reject_compensation: Annotated[str | None, typer.Option(metavar=_BODY, help="A compensation that is REJECTED.")] = None,
+    fail_compensation: Annotated[str | None, typer.Option(metavar=_BODY, help="A compensation that is FAILED.")] = None,
     kill_command: Annotated[
         str | None, typer.Option(metavar="CMD", help="Kills the participant's process with SIGKILL.", show_default=False)
     ] = None,
@@ -83,7 +85,8 @@ def check(
     that defines the wire. Ends 1 when a case failed."""
     from saga_cli.conformance.given import Part
 
-    parts = {Part.ACTION: action, Part.REJECT: reject, Part.FAIL: fail, Part.ACCEPT: accept, Part.COMPENSATION: compensation}
+    texts = (action, reject, fail, accept, compensation, reject_compensation, fail_compensation)
+    parts = dict(zip(Part, texts, strict=True))
     given = _given(participant, parts, reply_limit, later_limit)
     outside = _outside(kill_command, start_command, effects_query)
     cases, settings = _cases(only or []), _settings(kafka, prefix)

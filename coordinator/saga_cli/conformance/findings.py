@@ -15,6 +15,8 @@ class Need(StrEnum):
     FAIL = "--fail is not given"
     ACCEPT = "--accept is not given"
     COMPENSATION = "--compensation is not given"
+    REJECT_COMPENSATION = "--reject-compensation is not given"
+    FAIL_COMPENSATION = "--fail-compensation is not given"
     KILL = "--kill-command and --start-command are not given"
     EFFECTS = "--effects-query is not given"
     PARTITIONS = "this broker has no choice of partition and codec"

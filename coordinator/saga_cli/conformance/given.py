@@ -31,6 +31,10 @@ class Part(StrEnum):
     """It is accepted, and is done some time later."""
     COMPENSATION = "compensation"
     """It undoes any of these."""
+    REJECT_COMPENSATION = "reject-compensation"
+    """The business says no to undoing."""
+    FAIL_COMPENSATION = "fail-compensation"
+    """Undoing fails technically."""
 
 
 @record

@@ -54,8 +54,8 @@ def act(run: int = 1, part: Part = Part.ACTION, **more: Any) -> Ask:
     return Ask(kind=Kind.ACTION, run=run, part=part, **more)
 
 
-def undo(run: int = 1, **more: Any) -> Ask:
-    return Ask(kind=Kind.COMPENSATION, run=run, part=Part.COMPENSATION, **more)
+def undo(run: int = 1, part: Part = Part.COMPENSATION, **more: Any) -> Ask:
+    return Ask(kind=Kind.COMPENSATION, run=run, part=part, **more)
 
 
 def resolve(run: int = 1, **more: Any) -> Ask:

@@ -13,13 +13,18 @@ from saga_cli.exits import CommandFailed, ExitCode
 from saga_schemas import strict_json
 
 _WITH_RECORD: Final = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
-MAX_BODY_BYTES: Final = 1024 * 1024
+_KIND_OF: Final = {
+    **dict.fromkeys((Part.REJECT, Part.FAIL, Part.ACCEPT), Part.ACTION),
+    **dict.fromkeys((Part.REJECT_COMPENSATION, Part.FAIL_COMPENSATION), Part.COMPENSATION),
+}
+"""Whose record a body is of that names none."""
 
 
 def read_bodies(texts: Mapping[Part, str | None]) -> dict[Part, Body]:
     """The bodies that were given.
 
-    Action and compensation name their record; the others are of the action's unless they name one.
+    Action and compensation name their record. The others are of that of their kind, unless they
+    name one.
 
     Raises:
         CommandFailed: One cannot be read; says which option and what to write.
@@ -27,16 +32,16 @@ def read_bodies(texts: Mapping[Part, str | None]) -> dict[Part, Body]:
     bodies: dict[Part, Body] = {}
     for part, text in texts.items():
         if text is not None:
-            bodies[part] = _body(part, text, bodies.get(Part.ACTION))
+            bodies[part] = _body(part, text, bodies.get(_KIND_OF.get(part, part)))
     return bodies
 
 
-def _body(part: Part, text: str, action: Body | None) -> Body:
+def _body(part: Part, text: str, of_kind: Body | None) -> Body:
     named = _WITH_RECORD.fullmatch(text)
     source = named[2] if named else text
-    if named is None and (part is Part.COMPENSATION or action is None):
+    if named is None and of_kind is None:
         raise _usage(part, f"write RECORD=@FILE, such as --{part.value} shop.ChargeCard=@ok.json")
-    return Body(record=named[1] if named else action.record if action else "", fields=_fields(part, source))
+    return Body(record=named[1] if named else of_kind.record if of_kind else "", fields=_fields(part, source))
 
 
 def _fields(part: Part, source: str) -> dict[str, object]:

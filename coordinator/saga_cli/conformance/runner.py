@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from saga_cli.conformance.case import Case, Result, Status
-from saga_cli.conformance.findings import Deviation, Exchange, NotHere
+from saga_cli.conformance.findings import Deviation, Exchange, Need, NotHere
 from saga_cli.conformance.given import Part
 from saga_cli.conformance.messages import act, resolve, undo
 from saga_cli.conformance.stage import Stage
@@ -40,7 +40,10 @@ async def play_all(stage: Stage, cases: Sequence[Case], told: Told = lambda resu
             keep(Result(case=case, status=Status.LEFT_OUT, seen="; ".join(missing)))
         else:
             playable.append(case)
-    await _side_by_side(stage, [case for case in playable if case.play and not case.alone], keep)
+    together = [case for case in playable if case.play and not case.alone]
+    # Accepted work ends in its own time: its cases come first, before the others load the participant.
+    for waiting in (True, False):
+        await _side_by_side(stage, [case for case in together if (Need.ACCEPT in case.needs) is waiting], keep)
     for case in playable:
         if case.play and case.alone:
             keep(await _played(stage, case))

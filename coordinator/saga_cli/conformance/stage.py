@@ -12,7 +12,7 @@ from saga_cli.conformance.given import Part
 from saga_cli.conformance.saga import TestedSaga
 from saga_schemas.ids import uuid7
 
-_NEED_OF_PART = {Part.REJECT: Need.REJECT, Part.FAIL: Need.FAIL, Part.ACCEPT: Need.ACCEPT, Part.COMPENSATION: Need.COMPENSATION}
+_NEED_OF_PART = {part: Need[part.name] for part in Part if part is not Part.ACTION}
 
 
 @dataclass(kw_only=True)

@@ -16,6 +16,10 @@ from saga_cli.conformance.stage import Stage
 _BARRIER: Final = "the-barrier"
 _ABSENT: Final = "B3, absent: run the action; a compensation or a RESOLVE makes the row FENCED: NOTHING_TO_UNDO, FENCED."
 _FAILED: Final = "B3, a technical failure leaves no row: FAILED. B10, B12: a failure leaves the row."
+_KEPT: Final = (
+    "B6, a compensation that fails or is refused leaves DONE of its own run: FAILED, REJECTED. It raises the row's "
+    "incarnation all the same."
+)
 _EFFECTS: Final = "The row is in the same database and the same transaction as the business effect."
 
 
@@ -82,6 +86,21 @@ async def _failed_rejection(stage: Stage) -> None:
     expect(saga, await saga.ask(act(1)), "REJECTED", value=value)
 
 
+def _no_undo(name: str, part: Part, outcome: str, need: Need) -> Case:
+    @case(f"failed.compensation-{name}", f"a compensation that is {outcome}", _KEPT, _BARRIER, Need.COMPENSATION, need)
+    async def play(stage: Stage) -> None:
+        saga = stage.saga()
+        expect(saga, await saga.ask(act(2)), "SUCCEEDED")
+        expect(saga, await saga.ask(undo(3, part, incarnation=2)), outcome)
+        await saga.silent(saga.command(act(2)), resolve(1, incarnation=2))
+        expect(saga, await saga.ask(resolve(1, incarnation=2)), "SUCCEEDED", row_run=2)
+        await saga.check_effects(1, 0)
+        expect(saga, await saga.ask(undo(2, incarnation=2)), "UNDONE")
+        await saga.check_effects(1, 1)
+
+    return play
+
+
 def _counted(name: str, asks: tuple[Ask, ...], actions: int, undos: int, *needs: Need) -> Case:
     title = ", ".join(str(ask) for ask in asks)
 
@@ -106,6 +125,8 @@ def absent_cases() -> Iterator[Case]:
     yield _absent(resolve(2), "FENCED", "FENCED")
     yield _no_row_run
     yield from (_failed_resolve, _failed_again, _failed_undo, _failed_fence, _failed_rejection)
+    yield _no_undo("fails", Part.FAIL_COMPENSATION, "FAILED", Need.FAIL_COMPENSATION)
+    yield _no_undo("is-rejected", Part.REJECT_COMPENSATION, "REJECTED", Need.REJECT_COMPENSATION)
 
 
 def effect_cases() -> Iterator[Case]:

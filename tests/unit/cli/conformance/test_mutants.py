@@ -24,7 +24,9 @@ BODIES: Final = {
     Part.REJECT: Body(record="tiny.Do", fields={"how": "no", "tags": []}),
     Part.FAIL: Body(record="tiny.Do", fields={"how": "fail", "tags": []}),
     Part.ACCEPT: Body(record="tiny.Do", fields={"how": "later", "tags": []}),
-    Part.COMPENSATION: Body(record="tiny.Undo", fields={"id": "{{reply.id}}"}),
+    Part.COMPENSATION: Body(record="tiny.Undo", fields={"id": "{{reply.id}}", "how": "done"}),
+    Part.REJECT_COMPENSATION: Body(record="tiny.Undo", fields={"id": "{{reply.id}}", "how": "no"}),
+    Part.FAIL_COMPENSATION: Body(record="tiny.Undo", fields={"id": "{{reply.id}}", "how": "fail"}),
 }
 GENEROUS: Final = Patience(start_s=60, reply_s=60, later_s=60, quiet_s=0.1, stray_s=0.2)
 HASTY: Final = Patience(start_s=60, reply_s=1, later_s=1, quiet_s=0.1, stray_s=0.1)
@@ -71,6 +73,7 @@ FINDS: Final = {
     Mutant.WRONG_ATTEMPT: "echo.ce_sagaattempt",
     Mutant.REPLY_AFTER_UNDO: "barrier.undone.action.same",
     Mutant.UNDO_TWICE: "effects.undone",
+    Mutant.FAILED_UNDO_COUNTS: "failed.compensation-fails",
     Mutant.OLD_RUN_UNDOES: "barrier.done.compensation.older",
     Mutant.NO_ROW_RUN: "barrier.done.resolve.older",
     Mutant.NO_SEQ: "reply.ce_sagaseq",
