@@ -41,7 +41,7 @@ async def play_all(stage: Stage, cases: Sequence[Case], told: Told = lambda resu
         else:
             playable.append(case)
     together = [case for case in playable if case.play and not case.alone]
-    # Accepted work ends in its own time: its cases come first, before the others load the participant.
+    # Accepted work ends in its own time: its cases come before the others load the participant.
     for waiting in (True, False):
         await _side_by_side(stage, [case for case in together if (Need.ACCEPT in case.needs) is waiting], keep)
     for case in playable:
