@@ -76,10 +76,11 @@ def _case(name: str, reason: str, spoil: Spoil) -> Case:
         good = saga.command(act())
         bad = spoil(good.adding((_MARK, mark)))
         await saga.send(bad)
-        letter = await stage.line.until(lambda: _marked(stage, mark), stage.patience.reply_s)
+        letter = await stage.line.until(lambda: _marked(stage, mark) or saga.replies or None, stage.patience.reply_s)
         if letter is None:
-            answered = f"; it was answered {saga.replies[0]}" if saga.replies else ""
-            raise Deviation(f"no dead letter within {stage.patience.reply_s:g} s{answered}")
+            raise Deviation(f"no dead letter within {stage.patience.reply_s:g} s")
+        if not isinstance(letter, Record):
+            raise Deviation(f"it was answered {letter[0]}; a dead letter was expected")
         _check_letter(stage, letter, bad, reason)
         await _behind(saga)
 
