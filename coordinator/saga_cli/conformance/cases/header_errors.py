@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from saga_cli.conformance.case import Case, case
 from saga_cli.conformance.findings import Deviation
-from saga_cli.conformance.messages import Command, act
+from saga_cli.conformance.messages import Command, Reply, act
 from saga_cli.conformance.saga import TestedSaga, expect
 from saga_cli.conformance.stage import Stage
 from saga_messaging.broker import Record
@@ -76,19 +76,20 @@ def _case(name: str, reason: str, spoil: Spoil) -> Case:
         good = saga.command(act())
         bad = spoil(good.adding((_MARK, mark)))
         await saga.send(bad)
-        letter = await stage.line.until(lambda: _marked(stage, mark) or saga.replies or None, stage.patience.reply_s)
+        letter = await stage.line.until(lambda: _letter_or_reply(saga, mark), stage.patience.reply_s)
         if letter is None:
             raise Deviation(f"no dead letter within {stage.patience.reply_s:g} s")
-        if not isinstance(letter, Record):
-            raise Deviation(f"it was answered {letter[0]}; a dead letter was expected")
+        if isinstance(letter, Reply):
+            raise Deviation(f"it was answered {letter}; a dead letter was expected")
         _check_letter(stage, letter, bad, reason)
         await _behind(saga)
 
     return play
 
 
-def _marked(stage: Stage, mark: bytes) -> Record | None:
-    return next((letter for letter in stage.line.letters if (_MARK, mark) in letter.headers), None)
+def _letter_or_reply(saga: TestedSaga, mark: bytes) -> Record | Reply | None:
+    letters = (letter for letter in saga.bench.line.letters if (_MARK, mark) in letter.headers)
+    return next(letters, None) or next(iter(saga.replies), None)
 
 
 def _check_letter(stage: Stage, letter: Record, sent: Command, reason: str) -> None:
