@@ -76,7 +76,7 @@ def _case(name: str, reason: str, spoil: Spoil) -> Case:
         good = saga.command(act())
         bad = spoil(good.adding((_MARK, mark)))
         await saga.send(bad)
-        letter = await stage.line.until(lambda: _letter_or_reply(saga, mark), stage.patience.reply_s)
+        letter: Record | Reply | None = await stage.line.until(lambda: _letter_or_reply(saga, mark), stage.patience.reply_s)
         if letter is None:
             raise Deviation(f"no dead letter within {stage.patience.reply_s:g} s")
         if isinstance(letter, Reply):
