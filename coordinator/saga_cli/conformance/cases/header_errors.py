@@ -37,6 +37,14 @@ def _said(**headers: str | bytes) -> Spoil:
     return lambda command: command.but(headers)
 
 
+def _without(name: str) -> Spoil:
+    return lambda command: command.but(drop=(name,))
+
+
+def _twice(name: str) -> Spoil:
+    return lambda command: command.adding((name, (command.header(name) or "").encode()))
+
+
 _INVALID: Final[dict[str, Spoil]] = {
     "a-saga-id-that-is-no-uuidv7": _said(ce_correlationid="0198c1a2-0000-4000-8000-000000000000"),
     "a-saga-id-in-capitals": lambda c: c.but(ce_correlationid=(c.header("ce_correlationid") or "").upper()),
@@ -73,8 +81,7 @@ def _case(name: str, reason: str, spoil: Spoil) -> Case:
     async def play(stage: Stage) -> None:
         saga = stage.saga(spoiled=True)
         mark = uuid4().hex.encode()
-        good = saga.command(act())
-        bad = spoil(good.adding((_MARK, mark)))
+        bad = spoil(saga.command(act()).adding((_MARK, mark)))
         await saga.send(bad)
         letter: Record | Reply | None = await stage.line.until(lambda: _letter_or_reply(saga, mark), stage.patience.reply_s)
         if letter is None:
@@ -112,7 +119,7 @@ def _check_letter(stage: Stage, letter: Record, sent: Command, reason: str) -> N
 
 
 async def _behind(saga: TestedSaga) -> None:
-    """What comes behind it is served, and the first command the saga has ever seen."""
+    """What comes behind it is served, as the first command that the saga has seen."""
     command = saga.command(act())
     await saga.send(command)
     expect(saga, await saga.answer(command), "SUCCEEDED")
@@ -122,9 +129,7 @@ async def _behind(saga: TestedSaga) -> None:
 
 def header_error_cases() -> Iterator[Case]:
     """One case for each thing that makes headers unreadable."""
-    for name in _REQUIRED:
-        yield _case(f"no-{name}", "header_missing", lambda c, name=name: c.but(drop=(name,)))  # type: ignore[misc]
-    for name in _REQUIRED:
-        yield _case(f"{name}-twice", "header_duplicate", lambda c, name=name: c.adding((name, (c.header(name) or "").encode())))  # type: ignore[misc]
+    yield from (_case(f"no-{name}", "header_missing", _without(name)) for name in _REQUIRED)
+    yield from (_case(f"{name}-twice", "header_duplicate", _twice(name)) for name in _REQUIRED)
     yield from (_case(name, "header_invalid", spoil) for name, spoil in _INVALID.items())
     yield from (_case(name, "too_large", spoil) for name, spoil in _TOO_LARGE.items())
