@@ -23,6 +23,7 @@ _MOST_SHOWN: Final = 3
 _TELLING: Final = ("ce_sagatoken", "ce_sagakind", "ce_sagarun", "ce_sagaattempt")
 """Each command of the check has a token of its own."""
 _UNIQUE_CHARS: Final = 12
+_ATOMIC: Final = "The row is in the same database and the same transaction as the business effect."
 
 
 @dataclass(kw_only=True)
@@ -170,7 +171,7 @@ class TestedSaga:
         expected = [actions] if undos is None else [actions, undos]
         if counted[: len(expected)] != expected[: len(counted)]:
             shown = " and ".join(str(number) for number in counted)
-            raise Deviation(f"the effects query counts {shown} for saga {self.id}", says=f"{_words(expected)} was expected.")
+            raise Deviation(f"the effects query counts {shown} for saga {self.id}; {_words(expected)} was expected", says=_ATOMIC)
 
     # --- within -----------------------------------------------------------------------------------
 

@@ -77,8 +77,8 @@ _ASKS: Final = {Kind.ACTION: act, Kind.COMPENSATION: undo, Kind.RESOLVE: resolve
 _NEEDS_OF_STATE: Final = {"REJECTED": {Need.REJECT}, "UNDONE": {Need.COMPENSATION}}
 
 
-async def make_row(saga: TestedSaga, state: str, run: int = ROW_RUN) -> bytes:
-    """Bring the row into a state; the value of the last answer.
+async def make_row(saga: TestedSaga, state: str) -> bytes:
+    """Bring the row into a state, of run 2; the value of the last answer.
 
     Raises:
         Deviation: It does not get there.
