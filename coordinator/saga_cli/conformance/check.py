@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
+from uuid import UUID
 
 from saga_cli.conformance.bench import Outside
 from saga_cli.conformance.case import Case, Result
 from saga_cli.conformance.findings import Deviation
 from saga_cli.conformance.given import Given
 from saga_cli.conformance.line import Line, Sideways
-from saga_cli.conformance.messages import Composer, resolve
+from saga_cli.conformance.messages import MADE_UP, Ask, Composer, Place, resolve
 from saga_cli.conformance.runner import play_all
 from saga_cli.conformance.stage import Stage
 from saga_cli.exits import CommandFailed, ExitCode
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Record
 from saga_messaging.whole_topic import read_whole
 from saga_schemas.catalog import Catalog
-from saga_schemas.errors import SchemaRefused
+from saga_schemas.errors import EncodingFailed, PlainInvalid, SchemaRefused
+from saga_schemas.outcomes import Kind
 from saga_schemas.published import HEADERS, schema_key
 from saga_schemas.records import OWN
 from saga_schemas.schema import Schema
@@ -62,10 +64,11 @@ async def check(
     catalog = Catalog(OWN)
     for schema in await _published(broker, topics) if schemas is None else schemas:
         catalog.add(schema)
-    _require(catalog, given.records())
+    composer = Composer(given=given, catalog=catalog)
+    _try_bodies(composer)
     line = Line(broker=broker, topics=topics, participant=given.participant, sideways=sideways)
     async with line.opened():
-        stage = Stage(given=given, composer=Composer(given=given, catalog=catalog), line=line, outside=outside)
+        stage = Stage(given=given, composer=composer, line=line, outside=outside)
         await publish(line, [schema for schema in catalog if OWN.by_id(schema.id) is None])
         await _until_it_answers(stage)
         return await play_all(stage, cases, told)
@@ -99,17 +102,24 @@ async def _published(broker: Broker, topics: Topics) -> list[Schema]:
             schema = Schema.parse_json(record.value or b"")
         except SchemaRefused:
             return
-        if record.key == schema_key(schema.id):
+        if record.key == schema_key(schema.id) and MADE_UP not in schema.document:
             found.append(schema)
 
     await read_whole(broker, topics.schemas, take, limit_s=READ_LIMIT_S)
     return found
 
 
-def _require(catalog: Catalog, records: Iterable[str]) -> None:
-    for name in records:
-        if catalog.latest(name) is None:
-            raise CommandFailed(f"no schema of {name}: --schemas names a directory with {name}.avsc", ExitCode.USAGE)
+def _try_bodies(composer: Composer) -> None:
+    """Each body fits its schema."""
+    place = Place(saga_id=UUID(int=0), unique="check", attempt=1, version=1, now_us=0, reply={})
+    for part, body in composer.given.bodies.items():
+        if composer.catalog.latest(body.record) is None:
+            problem = f"no schema of {body.record}: --schemas names a directory with {body.record}.avsc"
+            raise CommandFailed(problem, ExitCode.USAGE)
+        try:
+            composer.value(Ask(kind=Kind.ACTION, part=part), place)
+        except (PlainInvalid, EncodingFailed) as unfit:
+            raise CommandFailed(f"--{part.value}: {unfit}", ExitCode.USAGE) from None
 
 
 async def _until_it_answers(stage: Stage) -> None:

@@ -8,7 +8,7 @@ action's reply.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -89,7 +89,3 @@ class Given:
     participant: str
     bodies: Mapping[Part, Body]
     patience: Patience = Patience()
-
-    def records(self) -> Iterator[str]:
-        """The commands' records."""
-        return (body.record for body in self.bodies.values())

@@ -28,6 +28,8 @@ from saga_schemas.records import EMPTY_BYTES, Empty
 SOURCE: Final = "/saga-participant-check"
 STEP: Final = "check"
 TENANT: Final = "default"
+MADE_UP: Final = "sagaCheck"
+"""The attribute of schemas that a check has made up, so that the next one passes them over."""
 _SHOWN_CHARS: Final = 300
 
 
@@ -150,7 +152,7 @@ class Composer:
         return Command(id=message_id, ask=ask, key=saga_key(place.saga_id), value=value, headers=headers.encode())
 
     def value(self, ask: Ask, place: Place) -> tuple[str, bytes]:
-        """The record's name and the framed bytes."""
+        """The record's name and the framed bytes. Raises as `compose` does."""
         if ask.part is None:
             return Empty.avro_name, EMPTY_BYTES
         body = self.given.bodies[ask.part]

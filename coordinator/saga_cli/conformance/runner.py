@@ -93,7 +93,7 @@ async def _small_talk(stage: Stage) -> None:
     for ask in asks:
         try:
             await saga.ask(ask)
-        except Deviation:
+        except (Deviation, PlainInvalid, EncodingFailed):
             return  # the cases say it
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 from saga_cli.conformance.case import Case, case
 from saga_cli.conformance.findings import Deviation, NotHere
 from saga_cli.conformance.given import Part
-from saga_cli.conformance.messages import Command, Reply, act
+from saga_cli.conformance.messages import MADE_UP, Command, Reply, act
 from saga_cli.conformance.saga import TestedSaga, expect
 from saga_cli.conformance.stage import Stage
 from saga_messaging.broker import Outgoing
@@ -74,7 +74,8 @@ def _schema_of(saga: TestedSaga) -> Schema:
 def _widened(saga: TestedSaga) -> tuple[Command, Schema]:
     """An action in a schema that has one field more, which nobody has seen before."""
     known, name = _schema_of(saga), f"check_{uuid4().hex[:12]}"
-    document = {**known.document, "fields": [*known.document["fields"], {"name": name, "type": "string", "default": ""}]}
+    more = {"name": name, "type": "string", "default": ""}
+    document = {**known.document, "fields": [*known.document["fields"], more], MADE_UP: "check"}
     schema, command = Schema.parse(document), saga.command(act())
     value: dict[str, Any] = decode(command.value or b"", saga.bench.composer.catalog).value
     return command.valued(encode(schema, value | {name: "more"})), schema
@@ -86,7 +87,7 @@ def _unlike(known: Schema) -> tuple[Schema, dict[str, Any]]:
     if wanted is None:
         raise NotHere("every field of the action's record has a default: anything resolves to it")
     name = f"check_{uuid4().hex[:12]}"
-    document = {"type": "record", "name": known.full_name, "fields": [{"name": name, "type": "string"}]}
+    document = {"type": "record", "name": known.full_name, "fields": [{"name": name, "type": "string"}], MADE_UP: "check"}
     return Schema.parse(document), {name: "nothing else"}
 
 

@@ -151,5 +151,15 @@ async def test_schemas_are_read_from_their_topic_when_none_are_given() -> None:
     async with TinyParticipant(broker).served():
         found = await check(broker, Topics(), given, chosen(every_case(), ["barrier.absent.*"]))
     assert {result.status for result in found} == {Status.PASSED}
+        await check(broker, Topics(), given, chosen(every_case(), ["schemas.*"]))
+        again = await check(broker, Topics(), given, chosen(every_case(), ["barrier.absent.*"]))
+    assert {result.status for result in again} == {Status.PASSED}, "what the check has made up is passed over"
     with pytest.raises(CommandFailed, match=r"no schema of tiny.Do: --schemas names a directory with tiny.Do.avsc"):
         await check(MemoryBroker(), Topics(), given, every_case())
+
+
+async def test_a_body_that_does_not_fit_its_schema_is_told_before_the_first_case() -> None:
+    bodies = BODIES | {Part.REJECT: Body(record="tiny.Do", fields={"how": 3, "tags": []})}
+    with pytest.raises(CommandFailed, match="--reject: how: ") as told:
+        await check(MemoryBroker(), Topics(), Given(participant=NAME, bodies=bodies), every_case(), schemas=SCHEMAS)
+    assert told.value.code is ExitCode.USAGE
