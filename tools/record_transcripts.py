@@ -4,7 +4,8 @@ code, always the same bytes.
 Three sagas of examples/loyalty are played: the start is read as the start loop reads it, the engine
 decides, the outbound builder writes the commands, every reply is written as the kit writes it and
 read back as the reply loop reads it before the engine gets it. Time, ids and the token key are
-fixed. `tools/generate_docs.py` puts the text into the page; tests read it from there and decode it.
+fixed. `tools/generate_docs.py` puts the text into the page, `tools/generate_vectors.py` puts the
+messages into a file of the package; tests read them from there and decode them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from saga_schemas.codec import decode, encode
 from saga_schemas.errors import BadMessage
 from saga_schemas.files import read_schemas
 from saga_schemas.headers import CommandHeaders, StartHeaders, answer, decode_command
+from saga_schemas.headers.names import CAUSATION
 from saga_schemas.ids import span_id_of, uuid7
 from saga_schemas.inbound import read_start_envelope
 from saga_schemas.outcomes import Outcome
@@ -65,6 +67,8 @@ class Transcript:
     value: bytes
     content: Mapping[str, Any]
     """The value as plain JSON."""
+    answers: Record | None = None
+    """Of a reply: the command it answers."""
 
     def text(self) -> str:
         lines = [f"topic   {self.topic}", f"key     {self.key.decode()}"]
@@ -85,6 +89,8 @@ class Stage:
     transcripts: list[Transcript] = field(default_factory=list)
     commands: dict[str, Record] = field(default_factory=dict)
     """The last command of each step and kind: `grant action`."""
+    asked: dict[str, Record] = field(default_factory=dict)
+    """Every command by its id."""
     work: SagaWork | None = None
 
     def __post_init__(self) -> None:
@@ -151,7 +157,7 @@ class Stage:
         for record in left:
             if record.topic != self.topics.events:
                 about = decode_command(record.headers)
-                self.commands[f"{about.step} {about.kind.value}"] = record
+                self.commands[f"{about.step} {about.kind.value}"] = self.asked[about.message_id] = record
         return left
 
     def reply(
@@ -188,6 +194,7 @@ class Stage:
     def _keep(self, title: str, story: str, record: Record) -> None:
         assert record.key is not None and record.value is not None
         decoded = decode(record.value, self.catalog)
+        is_reply = self.topics.participant_of_reply(record.topic) is not None
         self.transcripts.append(
             Transcript(
                 title=title,
@@ -197,6 +204,7 @@ class Stage:
                 headers=record.headers,
                 value=record.value,
                 content=to_plain(decoded.writer, decoded.value),
+                answers=self.asked.get(dict(record.headers)[CAUSATION].decode()) if is_reply else None,
             )
         )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -16,10 +17,12 @@ import typer
 from saga_cli.client import actor
 from saga_cli.exits import CommandFailed, ExitCode
 from saga_cli.object_loader import load_object
-from saga_coordinator.definitions import Document, LintResult, Saga, lint, records_reached
+from saga_coordinator.definitions import Contracts, Document, LintResult, Saga, lint, records_reached
 from saga_schemas.catalog import Catalog
 from saga_schemas.errors import SchemaRefused
 from saga_schemas.files import read_schemas
+from saga_schemas.schema import Schema
+from saga_schemas.topics import Topics
 
 _OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -78,9 +81,27 @@ def source_of(given: str, schemas: Path | None) -> DefinitionSource:
 def registration(document: Document, catalog: Catalog) -> dict[str, Any]:
     """Build the body of a registration: the canonical document, and the current version of every
     record it reaches."""
-    reached = [schema for name in records_reached(document) if (schema := catalog.latest(name)) is not None]
-    schemas = [json.loads(schema.canonical) for schema in reached]
+    schemas = [json.loads(schema.canonical) for schema in _reached(document, catalog)]
     return {"document": json.loads(document.canonical), "schemas": schemas, "actor": actor()}
+
+
+def asyncapi_of(sources: Sequence[DefinitionSource], participant: str | None, topic_prefix: str) -> dict[str, Any]:
+    """Build the AsyncAPI document of definitions: the coordinator's, or that of one participant.
+
+    Raises:
+        CommandFailed: A definition has errors (exit 1), or none has a step of that participant.
+    """
+    contracts = Contracts()
+    for source in sources:
+        document = source.document()
+        contracts.add(document, {schema.full_name: schema for schema in _reached(document, source.catalog)})
+    if participant is not None and participant not in contracts.participants:
+        raise CommandFailed(f"no step has the participant {participant!r}", ExitCode.NOT_FOUND)
+    return contracts.asyncapi(Topics(topic_prefix), participant)
+
+
+def _reached(document: Document, catalog: Catalog) -> list[Schema]:
+    return [schema for name in records_reached(document) if (schema := catalog.latest(name)) is not None]
 
 
 def _catalog(folder: Path, schemas: Path | None) -> Catalog:

@@ -36,11 +36,13 @@ from saga_participant.database.tables_at_start import OnStart, check_driver, see
 from saga_participant.database.transactions import HANDLER_LIMIT_S
 from saga_participant.delivery.calls import Calls
 from saga_participant.delivery.execution import Execution
+from saga_participant.handling.contracts import contracts_of
 from saga_participant.handling.registry import build_registry
 from saga_participant.service import Service
 from saga_participant.settings import ParticipantSettings
 from saga_participant.telemetry.health import Health, health_server, router
 from saga_participant.telemetry.metrics import Metrics
+from saga_schemas.asyncapi import participant_document
 from saga_schemas.topics import Topics
 
 ASIDE_PATIENCE_S: Final = 8.0
@@ -276,6 +278,26 @@ class Participant(Answering):
             ```
         """
         return router(self._health, prefix)
+
+    def asyncapi(self, *, topic_prefix: str = "", version: str = "1") -> dict[str, Any]:
+        """The AsyncAPI 3 document of this participant, for JSON: its topics and its messages.
+
+        It is made from the handlers and the schemas. No database and no Kafka is asked.
+
+        Args:
+            topic_prefix: As for `serve`.
+            version: The service's own, as the document says it.
+
+        Raises:
+            ConfigurationError: A handler does not fit its schemas.
+
+        Example:
+            ```python
+            Path("payment.asyncapi.json").write_text(json.dumps(payment.asyncapi(), indent=2))
+            ```
+        """
+        contracts = contracts_of(build_registry(self._handlers, self._directories))
+        return participant_document(self.name, contracts, topics=Topics(topic_prefix), version=version)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:

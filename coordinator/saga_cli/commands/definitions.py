@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Output, Server, examples, group
+from saga_cli.commands.groups import (
+    DEFAULT_SERVER,
+    HELP_OPTIONS,
+    Output,
+    Server,
+    TopicPrefix,
+    checked_prefix,
+    examples,
+    group,
+)
 from saga_cli.output import Format
 
 _ALL = 100_000
@@ -24,6 +33,11 @@ def register(app: typer.Typer, panel: str) -> None:
     for name, command, lines in (
         ("lint", lint_files, ("saga def lint order.saga.yaml", "saga def lint *.saga.yaml --schemas avro -o json")),
         ("draw", draw, ("saga def draw order.saga.yaml > order.mmd",)),
+        (
+            "asyncapi",
+            asyncapi,
+            ("saga def asyncapi > sagas.json", "saga def asyncapi order.saga.yaml --participant payment"),
+        ),
         ("json-schema", json_schema, ("saga def json-schema > saga.schema.json",)),
         ("register", register_file, ("saga def register order.saga.yaml --activate", "saga def register shop.sagas:order")),
         ("activate", activate, ("saga def activate order 3",)),
@@ -61,6 +75,30 @@ def draw(file: File, schemas: Schemas = None) -> None:
     from saga_coordinator.definitions import draw as drawn
 
     typer.echo(drawn(source_of(file, schemas).document()), nl=False)
+
+
+def asyncapi(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]…", help=f"{_SOURCE} Without one the coordinator's.")
+    ] = None,
+    participant: Annotated[str | None, typer.Option(metavar="NAME", help="The document of this participant instead.")] = None,
+    schemas: Schemas = None,
+    topic_prefix: TopicPrefix = "",
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Print the AsyncAPI 3 document of a coordinator, or of one participant.
+
+    It is made from files, or by the coordinator from what it has registered.
+    """
+    from saga_cli.client import Client, segment
+    from saga_cli.definition_source import asyncapi_of, source_of
+    from saga_cli.output import print_json
+
+    if files:
+        print_json(asyncapi_of([source_of(file, schemas) for file in files], participant, checked_prefix(topic_prefix)))
+        return
+    with Client(server) as client:
+        print_json(client.get("/v1/asyncapi" if participant is None else f"/v1/asyncapi/{segment(participant)}"))
 
 
 def json_schema() -> None:

@@ -16,6 +16,9 @@ Server = Annotated[
     str,
     typer.Option("--server", envvar="SAGA_SERVER", metavar="URL", help="The coordinator to talk to."),
 ]
+TopicPrefix = Annotated[
+    str, typer.Option("--topic-prefix", envvar="SAGA_TOPIC_PREFIX", help="Before the name of every topic.", show_default=False)
+]
 DEFAULT_SERVER = "http://127.0.0.1:8700"
 
 
@@ -24,6 +27,16 @@ def group(app: typer.Typer, name: str, summary: str, panel: str) -> typer.Typer:
     made = typer.Typer(name=name, help=summary, no_args_is_help=True, rich_markup_mode="rich", context_settings=HELP_OPTIONS)
     app.add_typer(made, name=name, rich_help_panel=panel)
     return made
+
+
+def checked_prefix(prefix: str) -> str:
+    """Return the prefix. Raises typer.BadParameter where topics may not have it."""
+    from saga_schemas.topics import Topics
+
+    try:
+        return Topics(prefix).prefix
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--topic-prefix") from None
 
 
 def examples(*lines: str) -> str:

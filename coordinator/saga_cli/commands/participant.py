@@ -1,4 +1,4 @@
-"""`saga participant run module:object`: one participant as a process of its own.
+"""`saga participant …`: one participant as a process of its own, and what it speaks.
 
 `saga participant check` is in participant_check.py.
 """
@@ -12,8 +12,11 @@ from typing import Annotated
 import typer
 
 from saga_cli.commands import participant_check
-from saga_cli.commands.groups import HELP_OPTIONS, examples, group
+from saga_cli.commands.groups import HELP_OPTIONS, TopicPrefix, checked_prefix, examples, group
 from saga_cli.otlp import Otlp, ProtocolOption, collector
+
+Target = Annotated[str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Participant is found.", show_default=False)]
+_EXAMPLE = "shop.payment:payment"
 
 
 def register(app: typer.Typer, panel: str) -> None:
@@ -27,11 +30,16 @@ def register(app: typer.Typer, panel: str) -> None:
             "saga participant run shop.payment:payment --otlp http://127.0.0.1:4317",
         ),
     )(run)
+    participant.command(
+        "asyncapi",
+        context_settings=HELP_OPTIONS,
+        epilog=examples("saga participant asyncapi shop.payment:payment > payment.asyncapi.json"),
+    )(asyncapi)
     participant_check.register(participant)
 
 
 def run(
-    target: Annotated[str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Participant is found.", show_default=False)],
+    target: Target,
     bootstrap_servers: Annotated[
         str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; else SAGA_KAFKA_BOOTSTRAP_SERVERS.")
     ] = None,
@@ -57,9 +65,26 @@ def run(
     spans_to = collector(otlp, otlp_protocol, environ)
     settings = ParticipantSettings.from_env(environ, instance=instance)
     settings.configure_logs(environ, alone=True)
-    participant = load_object(target, Participant, example="shop.payment:payment")
+    participant = load_object(target, Participant, example=_EXAMPLE)
     with _exporting(participant.name, spans_to):
         run_until_signal(lambda stop: participant.serve_as(settings, stop=stop, health_port=health_port))
+
+
+def asyncapi(
+    target: Target,
+    topic_prefix: TopicPrefix = "",
+    version: Annotated[str, typer.Option(help="The service's own version, as the document says it.")] = "1",
+) -> None:
+    """Print a participant's AsyncAPI 3 document: its topics and messages.
+
+    It is made from its handlers and schemas; nothing is connected to.
+    """
+    from saga_cli.object_loader import load_object
+    from saga_cli.output import print_json
+    from saga_participant import Participant
+
+    participant = load_object(target, Participant, example=_EXAMPLE)
+    print_json(participant.asyncapi(topic_prefix=checked_prefix(topic_prefix), version=version))
 
 
 def _exporting(name: str, otlp: Otlp | None) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
-from saga_coordinator.api import dead_letter_routes, definition_routes, health_routes, saga_routes, schema_routes
+from saga_coordinator.api import asyncapi_routes, dead_letter_routes, definition_routes, health_routes, saga_routes, schema_routes
 from saga_coordinator.api.answers import finding_shown
 from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.guard import Guard
@@ -42,7 +42,7 @@ def create_app(coordinator: Facade) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.coordinator = coordinator
-    for routes in (saga_routes, definition_routes, schema_routes, dead_letter_routes, health_routes):
+    for routes in (saga_routes, definition_routes, schema_routes, asyncapi_routes, dead_letter_routes, health_routes):
         app.include_router(routes.router)
     app.add_middleware(Guard, instruments=coordinator.instruments)
     for exception, answer in _ANSWERS.items():

@@ -26,6 +26,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "step_unknown": (404, "The saga has no such step."),
     "definition_unknown": (404, "There is no such definition, or none of its versions is active."),
     "schema_unknown": (404, "There is no such schema."),
+    "participant_unknown": (404, "No definition that is active or in use has a step of this participant."),
     "dead_letter_unknown": (404, "There is no such dead letter."),
     "method_not_allowed": (405, "This path does not take this method."),
     "key_held": (409, "The business key is held by another saga."),

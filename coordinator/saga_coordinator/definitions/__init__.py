@@ -9,6 +9,7 @@ from saga_coordinator.definitions.builder import Compensation, Retry, Saga, Time
 from saga_coordinator.definitions.codes import CODES, Code
 from saga_coordinator.definitions.compatibility import Earlier, check_compatibility
 from saga_coordinator.definitions.compile import CompiledDefinition, CompileFailed, compile_definition
+from saga_coordinator.definitions.contracts import Contracts
 from saga_coordinator.definitions.document import Document, DocumentInvalid
 from saga_coordinator.definitions.draw import draw
 from saga_coordinator.definitions.finding import DefinitionInvalid, Finding, Severity
@@ -22,6 +23,7 @@ __all__ = [
     "Compensation",
     "CompileFailed",
     "CompiledDefinition",
+    "Contracts",
     "DefinitionInvalid",
     "Document",
     "DocumentInvalid",

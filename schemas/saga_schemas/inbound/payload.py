@@ -30,7 +30,7 @@ STAGES: Final = (
 )
 """What `docs/wire.md` says of this stage."""
 
-_CARRIES: Final[dict[Outcome, type[Failure] | type[Progress] | type[Empty]]] = {
+CARRIES: Final[dict[Outcome, type[Failure] | type[Progress] | type[Empty]]] = {
     Outcome.REJECTED: Failure,
     Outcome.FAILED: Failure,
     Outcome.IN_PROGRESS: Progress,
@@ -98,7 +98,7 @@ def read_reply_payload(
         BadMessage: The value is not what outcome, `ce_type` and reader promise, or cannot be read.
     """
     headers = envelope.headers
-    carried = _CARRIES.get(headers.outcome)
+    carried = CARRIES.get(headers.outcome)
     if carried is not None:
         return _read_ours(envelope, carried)
     if reader is None or headers.outcome is Outcome.UNDONE or headers.kind is Kind.COMPENSATION:

@@ -27,6 +27,8 @@ ROUTES = {
     "POST /v1/schemas",
     "GET /v1/schemas",
     "GET /v1/schemas/{schema_id}",
+    "GET /v1/asyncapi",
+    "GET /v1/asyncapi/{participant}",
     "GET /v1/dead-letters",
     "GET /v1/dead-letters/{letter_id}",
     "GET /healthz",
