@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from saga_cli.conformance.bench import Bench
 from saga_cli.conformance.findings import Exchange, Need
@@ -26,6 +27,15 @@ class Stage(Bench):
         made = TestedSaga(bench=self, id=uuid7(time.time_ns() // 1000, os.urandom(10)), spoiled=spoiled)
         self.sagas.append(made)
         return made
+
+    def saga_of(self, saga_id: UUID) -> TestedSaga:
+        """The saga of this id, made when it is first asked for."""
+        known = (saga for saga in self.sagas if saga.id == saga_id)
+        found = next(known, None)
+        if found is None:
+            found = TestedSaga(bench=self, id=saga_id)
+            self.sagas.append(found)
+        return found
 
     def missing(self) -> set[Need]:
         """What was not given."""

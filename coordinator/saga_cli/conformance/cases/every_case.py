@@ -16,6 +16,7 @@ from saga_cli.conformance.cases.later import later_cases
 from saga_cli.conformance.cases.lifetimes import lifetime_cases
 from saga_cli.conformance.cases.races import race_cases
 from saga_cli.conformance.cases.reading import reading_cases
+from saga_cli.conformance.cases.recorded import recorded_cases
 from saga_cli.conformance.cases.replies import reply_cases
 from saga_cli.conformance.cases.reply_values import reply_value_cases
 from saga_cli.conformance.cases.schemas import schema_cases
@@ -24,6 +25,7 @@ from saga_cli.conformance.cases.schemas import schema_cases
 def every_case() -> list[Case]:
     """The whole check."""
     return [
+        *recorded_cases(),
         *reading_cases(),
         *codec_cases(),
         *ECHO_CASES,
