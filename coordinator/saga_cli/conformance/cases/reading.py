@@ -53,7 +53,7 @@ UNSERVED: Final[dict[str, Spoil]] = {
     "another-magic-byte": _valued(lambda value: b"\1" + value[1:]),
     "trailing-bytes": _valued(lambda value: value + b"\0"),
     "a-record-that-nobody-handles": _unhandled,
-    "a-resolve-with-a-record-of-ours": lambda c: c.but(ce_sagakind=Kind.RESOLVE.value),
+    "a-resolve-with-the-record-of-an-action": lambda c: c.but(ce_sagakind=Kind.RESOLVE.value),
 }
 
 UNUSUAL: Final[dict[str, Spoil]] = {
