@@ -1,15 +1,17 @@
 # Everything a newcomer or the CI runs. Each target makes its own environment in .venv first: only Python >= 3.11, make and git are
 # needed. The environments are marked by stamps that are newer than pyproject.toml, so a second run does not look again.
 
-# Much of a test is waiting for real parts: two at a time keep two cores busy. Each worker has a Kafka and a PostgreSQL of its own.
-WORKERS ?= 2
-SUITES := $(wildcard tests/unit tests/contract tests/integration tests/simulation)
+# Much of a test is waiting for real parts: three at a time keep two cores busy. Each worker has a Kafka and a PostgreSQL of its own.
+WORKERS ?= 3
+# Files are handed out in this order: those that take long first, and the many short ones fill what is left at the end.
+SUITES := $(wildcard tests/integration tests/contract tests/simulation tests/unit)
+AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # PYTHON=python3.13 names the Python of .venv. One of another Python is made anew, whatever its stamps say.
 export PYTHON
 OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day lint types env jaeger
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day lint types env jaeger compiled
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -33,15 +35,15 @@ wheel: .venv/.made-demo
 docs: .venv/.made-docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
-test: .venv/.made-test jaeger
-	.venv/bin/python -m pytest --nothing-skipped -n $(WORKERS) --dist loadfile $(SUITES)
+test: .venv/.made-test jaeger compiled
+	.venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) $(SUITES)
 
 # Apart from `test`: coverage's tracer costs most of the time again before Python 3.12, whose monitoring is what sysmon uses.
-coverage: .venv/.made-test jaeger
-	COVERAGE_CORE=sysmon .venv/bin/python -m pytest --nothing-skipped -n $(WORKERS) --dist loadfile --cov --cov-report= $(SUITES)
+coverage: .venv/.made-test jaeger compiled
+	COVERAGE_CORE=sysmon .venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) --cov --cov-report= $(SUITES)
 	@.venv/bin/python tools/coverage_by_package.py
 
-test-e2e: .venv/.made-test jaeger
+test-e2e: .venv/.made-test jaeger compiled
 	.venv/bin/python -m pytest --nothing-skipped -s tests/e2e
 
 test-first-day: .venv/.made-test
@@ -61,6 +63,10 @@ env: .venv/.made-test
 # Before the tests, so that its minutes are not theirs. Done when the program is in the user's cache.
 jaeger: .venv/.made-test
 	@[ -n "$$SAGA_TEST_JAEGER" ] || .venv/bin/saga dev jaeger --build-only
+
+# The tests start some hundred processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile our modules again.
+compiled: .venv/.made-test
+	@.venv/bin/python -m compileall -q schemas messaging coordinator participants
 
 .venv/.made-%: pyproject.toml tools/environment.sh $(OTHER_PYTHON)
 	@tools/environment.sh $*

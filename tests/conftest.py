@@ -5,7 +5,7 @@ The services start on first use. `SAGA_TEST_KAFKA` (host:port), `SAGA_TEST_POSTG
 user may create databases) and `SAGA_TEST_JAEGER` (http://host:16686, with ?otlp=…&otlp_http=… where
 OTLP is on other ports than 4317 and 4318) name others to use instead; one that does not answer
 fails the tests that need it. Tests that restart or wipe a service start their own (`own_kafka`,
-`own_postgres`, `own_jaeger`).
+`kept_kafka`, `own_postgres`, `own_jaeger`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from hypothesis import HealthCheck, settings
 from saga_cli.dev.jaeger import JaegerService
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
-from saga_cli.dev.process import ServiceFailed
+from saga_cli.dev.process import ServiceFailed, free_port
 from saga_cli.dev.services import Jaeger, Kafka, Postgres, resolve_jaeger, resolve_kafka, resolve_postgres
+from saga_cli.dev.sql import ask
 
 # How long an example takes says nothing about the code: with hypothesis' own limit of 200 ms a busy
 # machine fails tests by chance.
@@ -36,6 +37,10 @@ settings.load_profile("without a clock")
 # inherit: none would heed a Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A broker of the tests lives for minutes. Java's second compiler costs more than half of the CPU of
+# its start, and gains that back only over hours.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 Service = TypeVar("Service")
 _used_services = pytest.StashKey[dict[str, str]]()
@@ -61,6 +66,8 @@ def postgres_service(pytestconfig: pytest.Config) -> Iterator[Postgres]:
     """The session's PostgreSQL. It is shared: use databases of your own, never restart it."""
     with _started(resolve_postgres, "SAGA_TEST_POSTGRES") as postgres:
         pytestconfig.stash[_used_services]["postgres"] = f"PostgreSQL {postgres.version} at {postgres.address}"
+        if "SAGA_TEST_POSTGRES" not in os.environ:
+            _spare_the_disk(postgres)
         yield postgres
 
 
@@ -70,6 +77,13 @@ def jaeger_service(pytestconfig: pytest.Config) -> Iterator[Jaeger]:
     with _started(resolve_jaeger, "SAGA_TEST_JAEGER") as jaeger:
         pytestconfig.stash[_used_services]["jaeger"] = f"Jaeger {jaeger.version} at {jaeger.query_url}"
         yield jaeger
+
+
+def _spare_the_disk(postgres: Postgres) -> None:
+    """Let our own server leave writing to the system. What it committed outlives its processes all
+    the same, and the machine's end is the session's too."""
+    ask(postgres.url, "ALTER SYSTEM SET fsync = off")
+    ask(postgres.url, "SELECT pg_reload_conf()")
 
 
 @pytest.fixture
@@ -103,6 +117,20 @@ def own_kafka() -> Iterator[Callable[[], KafkaService]]:
     """Starts a Kafka for this test alone, which it may kill, restart and wipe."""
     with ExitStack() as stopped:
         yield lambda: stopped.enter_context(KafkaService())
+
+
+@pytest.fixture(scope="module")
+def _kafka_of_the_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaService]:
+    kafka = KafkaService(tmp_path_factory.mktemp("kafka") / "kafka", port=free_port())
+    yield kafka
+    kafka.kill()
+
+
+@pytest.fixture
+def kept_kafka(_kafka_of_the_module: KafkaService) -> KafkaService:
+    """A running Kafka of the module's own, which a test may kill, restart and stop; what earlier
+    tests sent to it is still there. Cheaper than `own_kafka`."""
+    return _kafka_of_the_module if _kafka_of_the_module.pid else _kafka_of_the_module.start()
 
 
 @pytest.fixture

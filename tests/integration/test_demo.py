@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -27,6 +27,8 @@ SAGA = Path(sys.executable).with_name("saga")
 AGREED = "16 COMPLETED  4 COMPENSATED   stock, money and parcels agree: nothing lost, nothing doubled"
 LIMIT_S = 120.0
 GONE_LIMIT_S = 60.0
+ELSEWHERE = {**os.environ, "PATH": "/usr/bin:/bin"}
+"""Where no shell finds `saga`."""
 
 
 def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -37,13 +39,13 @@ def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+@contextmanager
+def kept_in(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A demo that stays up, and where its coordinator is."""
     with ExitStack() as stack:
         process = subprocess.Popen(
             [SAGA, "demo", "--keep", "--orders", "5"],
-            cwd=tmp_path,
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -62,8 +64,38 @@ def kept(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         pytest.fail("".join(said))
 
 
-def test_the_demo_ends_well_and_shows_what_the_tour_shows(tmp_path: Path) -> None:
-    done = demo(tmp_path)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """The folder of a demo that stays up, and where its coordinator is."""
+    folder = tmp_path_factory.mktemp("kept")
+    with kept_in(folder) as (_, server):
+        yield folder, server
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A demo of twenty orders: its folder, and what it said."""
+    folder = tmp_path_factory.mktemp("ended")
+    return folder, demo(folder)
+
+
+@pytest.fixture(scope="module")
+def in_the_way(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """What a demo says where its port is taken and the shell does not find `saga`."""
+    folder = tmp_path_factory.mktemp("in_the_way")
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # somebody else has it: as good
+            taken.bind(("127.0.0.1", 8700))
+            taken.listen()
+        command = [str(SAGA), "demo", "--orders", "1"]
+        return folder, subprocess.run(
+            command, cwd=folder, env=ELSEWHERE, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+
+
+def test_the_demo_ends_well_and_shows_what_the_tour_shows(ended: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    _, done = ended
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
@@ -85,10 +117,10 @@ def test_the_demo_ends_well_and_shows_what_the_tour_shows(tmp_path: Path) -> Non
     assert re.fullmatch(rf"  next: saga demo --keep     \(then: saga list, saga show {key}, saga trace show {key}\)", lines[-1])
 
 
-async def test_one_effect_removed_or_doubled_in_the_databases_turns_the_check_red(tmp_path: Path) -> None:
-    done = demo(tmp_path, "--orders", "5")
-    assert done.returncode == 0, done.stdout + done.stderr
-    folder = tmp_path / ".saga-demo"
+async def test_one_effect_removed_or_doubled_in_the_databases_turns_the_check_red(
+    ended: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder = ended[0] / ".saga-demo"
     urls = {name: f"sqlite+aiosqlite:///{folder / name}.sqlite" for name in SERVICES}
     orders = orders_of(folder)
     assert await check(urls, orders) == []
@@ -145,16 +177,10 @@ def test_the_demo_runs_on_real_kafka_and_postgresql(
     assert {"order", "process shop.BookCarrier", "UPDATE reservations"} <= {span.name for span in collector.trace(shown[1])}
 
 
-def test_a_taken_port_makes_the_demo_take_a_free_one_and_say_so(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        taken = stack.enter_context(socket.socket())
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", 8700))
-            taken.listen()
-        except OSError:
-            pass  # somebody else has it: as good
-        done = demo(tmp_path, "--orders", "1")
+def test_a_taken_port_makes_the_demo_take_a_free_one_and_say_so(
+    in_the_way: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    _, done = in_the_way
 
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(r"export SAGA_SERVER=http://127\.0\.0\.1:(\d+)", done.stdout)
@@ -162,7 +188,7 @@ def test_a_taken_port_makes_the_demo_take_a_free_one_and_say_so(tmp_path: Path) 
     assert found[1] != "8700"
 
 
-def test_a_kept_demo_answers_the_other_commands(kept: tuple[subprocess.Popen[str], str]) -> None:
+def test_a_kept_demo_answers_the_other_commands(kept: tuple[Path, str]) -> None:
     _, server = kept
 
     listed = subprocess.run([SAGA, "list", "--server", server, "-o", "ids"], capture_output=True, text=True, check=True)
@@ -175,36 +201,36 @@ def test_a_kept_demo_answers_the_other_commands(kept: tuple[subprocess.Popen[str
     assert "COMPENSATED   ship: REJECTED no_carrier" in shown.stdout
 
 
-def test_where_the_shell_does_not_find_saga_the_demo_says_how_it_would(tmp_path: Path) -> None:
-    elsewhere = {**os.environ, "PATH": "/usr/bin:/bin"}
-    command = [str(SAGA), "demo", "--orders", "1"]
-    done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+def test_where_the_shell_does_not_find_saga_the_demo_says_how_it_would(
+    in_the_way: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = in_the_way
 
     said = re.search(r"^  so that your shell finds `saga`:   (.+)$", done.stdout, re.MULTILINE)
     assert said, done.stdout
     found = subprocess.run(
-        ["/bin/sh", "-c", f"{said[1]}; command -v saga"], cwd=tmp_path, env=elsewhere, capture_output=True, text=True
+        ["/bin/sh", "-c", f"{said[1]}; command -v saga"], cwd=folder, env=ELSEWHERE, capture_output=True, text=True
     )
     assert found.stdout == f"{SAGA}\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_nothing_outlives_a_demo_however_it_ends(kept: tuple[subprocess.Popen[str], str], number: signal.Signals) -> None:
-    process, server = kept
-    children = children_of(process.pid)
-    assert children, "the stand-in is a child"
+def test_nothing_outlives_a_demo_however_it_ends(tmp_path: Path, number: signal.Signals) -> None:
+    with kept_in(tmp_path) as (process, server):
+        children = children_of(process.pid)
+        assert children, "the stand-in is a child"
 
-    process.send_signal(number)
-    code = process.wait(GONE_LIMIT_S)
+        process.send_signal(number)
+        code = process.wait(GONE_LIMIT_S)
 
-    assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130)
-    assert gone_in_time(lambda: not any(is_running(child) for child in children))
-    with pytest.raises(httpx.TransportError):
-        httpx.get(f"{server}/healthz", timeout=2)
+        assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130)
+        assert gone_in_time(lambda: not any(is_running(child) for child in children))
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{server}/healthz", timeout=2)
 
 
-def test_a_second_demo_in_a_kept_ones_folder_is_refused(kept: tuple[subprocess.Popen[str], str], tmp_path: Path) -> None:
-    done = demo(tmp_path)
+def test_a_second_demo_in_a_kept_ones_folder_is_refused(kept: tuple[Path, str]) -> None:
+    done = demo(kept[0])
 
     assert done.returncode == 78
     assert done.stderr.startswith("saga: a demo is running in .saga-demo/")
