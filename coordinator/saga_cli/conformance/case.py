@@ -37,6 +37,8 @@ class Case:
     """
     alone: bool = False
     """Played by itself, after the others."""
+    idle: bool = False
+    """The participant does nothing but wait for some seconds: played beside all others."""
 
     @property
     def group(self) -> str:
@@ -62,11 +64,13 @@ class Result:
     """With FAILED: what the page says."""
 
 
-def case(name: str, title: str, says: str, section: str, *needs: Need, alone: bool = False) -> Callable[[Play], Case]:
+def case(
+    name: str, title: str, says: str, section: str, *needs: Need, alone: bool = False, idle: bool = False
+) -> Callable[[Play], Case]:
     """Make a case of a function that plays it."""
 
     def made(play: Play) -> Case:
-        return Case(name=name, title=title, says=says, section=section, needs=frozenset(needs), play=play, alone=alone)
+        return Case(name=name, title=title, says=says, section=section, needs=frozenset(needs), play=play, alone=alone, idle=idle)
 
     return made
 

@@ -40,20 +40,30 @@ async def play_all(stage: Stage, cases: Sequence[Case], told: Told = lambda resu
             keep(Result(case=case, status=Status.LEFT_OUT, seen="; ".join(missing)))
         else:
             playable.append(case)
-    together = [case for case in playable if case.play and not case.alone]
-    # Accepted work ends in its own time: its cases come before the others load the participant.
-    for waiting in (True, False):
-        await _side_by_side(stage, [case for case in together if (Need.ACCEPT in case.needs) is waiting], keep)
-    for case in playable:
-        if case.play and case.alone:
+    await _play(stage, [case for case in playable if case.play], keep)
+    await _judge(stage, [case for case in playable if case.judge], keep)
+    return [results[case.name] for case in cases]
+
+
+async def _play(stage: Stage, cases: Sequence[Case], keep: Told) -> None:
+    """Accepted work ends in its own time: its cases come before the others load the participant."""
+    together = [case for case in cases if not case.alone and not case.idle]
+    accepted = [case for case in together if Need.ACCEPT in case.needs]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_side_by_side(stage, [case for case in cases if case.idle], keep))
+        await _side_by_side(stage, accepted, keep)
+        await _side_by_side(stage, [case for case in together if case not in accepted], keep)
+    for case in cases:
+        if case.alone:
             keep(await _played(stage, case))
-    judged = [case for case in playable if case.judge]
-    if judged:
+
+
+async def _judge(stage: Stage, cases: Sequence[Case], keep: Told) -> None:
+    if cases:
         await _small_talk(stage)
     exchanges = stage.exchanges()
-    for case in judged:
+    for case in cases:
         keep(_judged(case, exchanges))
-    return [results[case.name] for case in cases]
 
 
 async def _side_by_side(stage: Stage, cases: Sequence[Case], keep: Told) -> None:

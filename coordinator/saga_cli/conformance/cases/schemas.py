@@ -35,7 +35,7 @@ async def _newer(stage: Stage) -> None:
     expect(saga, await saga.answer(command), "SUCCEEDED")
 
 
-@case("schemas.unknown", "a command in a schema that is nowhere", _UNKNOWN, _READING)
+@case("schemas.unknown", "a command in a schema that is nowhere", _UNKNOWN, _READING, idle=True)
 async def _unknown(stage: Stage) -> None:
     saga = stage.saga()
     command, _ = _widened(saga)
@@ -44,7 +44,7 @@ async def _unknown(stage: Stage) -> None:
     expect(saga, await saga.ask(act()), "SUCCEEDED")
 
 
-@case("schemas.lie", "a schema on saga.schemas under the key of another", _UNTRUSTED, _TOPIC)
+@case("schemas.lie", "a schema on saga.schemas under the key of another", _UNTRUSTED, _TOPIC, idle=True)
 async def _lie(stage: Stage) -> None:
     saga = stage.saga()
     command, schema = _widened(saga)
