@@ -80,7 +80,23 @@ def test_the_shown_orders_trace_is_one_tree_from_its_root_to_the_services_own_wr
     }
     assert by_name["ship"].error == by_name["process shop.BookCarrier"].error == "REJECTED: no_carrier"
     assert by_name["undo charge"].links == (by_name["charge"].span_id,)
+    for name, parts in SHAPE.items():
+        for process in parts:
+            _is_split(by_name[name], by_name[process])
     assert len({span.trace_id for span in taken if span.name == "order"}) == 20, "every order's root"
+
+
+def _is_split(attempt: Span, process: Span) -> None:
+    """The kit says when it began and how long the handler took, and the attempt is split by that.
+
+    All is on one machine, so the participant's own span shows whether it is true.
+    """
+    queue_us, handler_us, wire_us = (attempt.attributes[f"saga.{part}_us"] for part in ("queue", "handler", "wire"))
+    assert queue_us + handler_us + wire_us == (attempt.end_ns - attempt.start_ns) // 1000
+    assert {"saga.taken", "saga.handled"} <= set(attempt.events)
+    assert 0 < handler_us <= (process.end_ns - process.start_ns) // 1000, "the handler alone, within the participant's span"
+    taken_ns = attempt.start_ns + queue_us * 1000
+    assert taken_ns <= process.start_ns, "it was begun when the command had its turn, before its span"
 
 
 def names(spans: list[Span], parent: Span) -> set[str]:

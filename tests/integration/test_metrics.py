@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -44,10 +45,10 @@ NOT_THE_PROJECTOR = "api,replies,starts,timers,sweeper,watchdog"
 
 
 def fails_once(command: CommandHeaders) -> Sequence[Answer]:
-    """Step two fails, is retried, and then says no."""
+    """Step two fails, is retried, and then says no. Its answers tell their times."""
     if command.kind is Kind.ACTION and command.step == "two":
         outcome = Outcome.FAILED if command.attempt == 1 else Outcome.REJECTED
-        return [Answer(outcome=outcome, code="no")]
+        return [Answer(outcome=outcome, code="no", taken_at_us=time.time_ns() // 1000, handler_us=1)]
     return [{Kind.ACTION: DONE, Kind.COMPENSATION: UNDONE, Kind.RESOLVE: FENCED}[command.kind]]
 
 
@@ -149,6 +150,9 @@ async def test_what_a_saga_did_is_counted(sqlite_url: str) -> None:
         for outcome in ("FAILED", "REJECTED"):
             assert await at_work.value(latency, **order, step="two", kind="action", outcome=outcome) == 1
         assert await at_work.value(latency, **order, step="one", kind="compensation", outcome="UNDONE") == 1
+        for part in ("queue", "handler", "wire"):
+            assert await at_work.value("saga_attempt_part_seconds_count", participant="part", part=part) == 2
+        assert (await at_work.value("saga_attempt_part_seconds_sum", participant="part", part="handler") or 0) <= 2e-6
         assert await at_work.value("saga_start_batch_requests_count", source="http") == 1
         assert (await at_work.value("saga_reply_batch_records_sum") or 0) == 4
         assert (await at_work.value("saga_timer_batch_sagas_count") or 0) >= 1  # the retry

@@ -17,7 +17,9 @@ from saga_cli.dev.services import Jaeger
 from saga_coordinator.server import serve
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
+from saga_schemas.limits import INT64_MAX
 from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.times import FIRST_US
 from support.collector import Collector
 from support.coordinators import opened, register, settings_for
 from support.jaeger import JaegerClient
@@ -38,9 +40,9 @@ JAEGER = "http://127.0.0.1:16686"
 
 def no_to_two(command: CommandHeaders) -> Sequence[Answer]:
     """The first step succeeds at its second attempt and is undone, because the second step is
-    refused."""
+    refused. Of its first attempt's time it tells a lie."""
     if command.kind is Kind.ACTION and command.step == "one" and command.attempt == 1:
-        return [Answer(outcome=Outcome.FAILED, code="busy")]
+        return [Answer(outcome=Outcome.FAILED, code="busy", taken_at_us=FIRST_US, handler_us=INT64_MAX)]
     if command.kind is Kind.ACTION and command.step == "two":
         return [Answer(outcome=Outcome.REJECTED, code="no")]
     return [{Kind.ACTION: DONE, Kind.COMPENSATION: UNDONE, Kind.RESOLVE: FENCED}[command.kind]]
@@ -123,6 +125,32 @@ async def test_what_is_shown_answered_and_sent_are_the_same_spans(home: Home) ->
     assert told.startswith(f"sent 6 spans of trace {trace['trace_id']} to {home.collector.endpoint}\n")
     assert len(sent) == 6, "resource, scope and span of what was sent twice: the very same bytes"
     assert {span.encoded for span in home.collector.spans} == sent
+
+
+async def test_what_a_participant_says_of_its_time_is_shown_as_far_as_it_fits_the_attempt(home: Home) -> None:
+    saga_id = await home.started()
+    saga = await home.get(saga_id, wait_s=20)
+    span = next(span for span in (await home.get(f"{saga_id}/trace"))["spans"] if span["attributes"].get("saga.code") == "busy")
+    first, second = saga["steps"][0]["attempts"][:2]
+    length_us = first["handler_us"]
+    assert (first["queue_us"], length_us // 1000, first["wire_us"]) == (0, first["duration_ms"], 0)
+    assert [span["attributes"][f"saga.{part}_us"] for part in ("queue", "handler", "wire")] == [0, length_us, 0]
+    assert [(event["name"], event["at"]) for event in span["events"]] == [
+        ("saga.taken", span["start"]),
+        ("saga.handled", span["end"]),
+    ]
+    assert (second["queue_us"], second["handler_us"], second["wire_us"]) == (None, None, None)
+    assert "(queue 0 µs, handler " in await home.saga("show", saga_id)
+    assert "busy · queue 0 µs, handler " in await home.saga("trace", "show", saga_id)
+    said = [
+        fact
+        for record in (await home.get(f"{saga_id}/journal"))["items"]
+        for fact in record["facts"]
+        if fact.get("code") == "busy"
+    ]
+    assert [(fact["taken_at"], fact["handler_us"]) for fact in said if fact["fact"] == "reply"] == [
+        ("0001-01-01T00:00:00.000000Z", INT64_MAX)
+    ]
 
 
 async def test_sent_to_a_real_jaeger_twice_by_hand_it_is_one_trace(home: Home, jaeger_service: Jaeger) -> None:

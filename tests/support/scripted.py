@@ -31,6 +31,8 @@ class Answer:
     record: str = "saga.v1.Empty"
     sequence: int | None = None
     note: str = ""
+    taken_at_us: int | None = None
+    handler_us: int | None = None
 
 
 DONE = Answer(outcome=Outcome.SUCCEEDED)
@@ -92,6 +94,8 @@ class ScriptedParticipant:
             time_us=time.time_ns() // 1000,
             outcome=said.outcome,
             seq=said.sequence,
+            taken_at_us=said.taken_at_us,
+            handler_us=said.handler_us,
         )
         return Outgoing(
             topic=self._topics.reply(self._name), key=str(command.saga_id).encode(), value=value, headers=headers.encode()

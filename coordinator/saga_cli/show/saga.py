@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from saga_cli.output import Format, console, print_ids, print_json
-from saga_cli.show.formatting import ago, at, clock, duration, phase, plain, until
+from saga_cli.show.formatting import ago, at, clock, duration, made_of, phase, plain, until
 
 if TYPE_CHECKING:
     from saga_cli.client import Client
@@ -129,8 +129,14 @@ def _took(step: Json) -> str:
     for direction in ("action", "compensation"):
         answered = [one for one in step["attempts"] if one["direction"] == direction and one["duration_ms"] is not None]
         if answered:
-            parts.append(f"{_ending(answered[-1])}{duration(answered[-1]['duration_ms'] / 1000)}")
+            parts.append(f"{_ending(answered[-1])}{_length(answered[-1])}")
     return ", ".join(parts)
+
+
+def _length(attempt: Json) -> str:
+    """Return how long an attempt took and, as far as it is known, what that was made of."""
+    parts = made_of(attempt)
+    return duration(attempt["duration_ms"] / 1000) + (f" ({parts})" if parts else "")
 
 
 def _ending(attempt: Json) -> str:
@@ -168,7 +174,7 @@ def _attempt_line(attempt: Json) -> Text:
     if attempt["outcome"] is None:
         return plain(f"{word}{run}  asked {ago(attempt['asked_at'])} ago, {attempt.get('message') or 'no answer'}")
     why = "  ".join(str(attempt[name]) for name in ("code", "message") if attempt.get(name))
-    return plain(f"{word}{run}  {attempt['outcome']}  {duration(attempt['duration_ms'] / 1000)}  {why}".rstrip())
+    return plain(f"{word}{run}  {attempt['outcome']}  {_length(attempt)}  {why}".rstrip())
 
 
 def _waiting_line(waiting: Json) -> Text:

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from rich.text import Text
 
-from saga_cli.show.formatting import PHASE_STYLES, at, duration, plain
+from saga_cli.show.formatting import PHASE_STYLES, at, duration, made_of, plain
 from saga_cli.show.saga import head, identity
 from saga_cli.show.timeline import BUSY, IDLE, bars
 from saga_coordinator.traces.spans import FIRST_ATTEMPTS, root_span_id
@@ -37,6 +37,8 @@ _OUTCOME_STYLES: Final = {"SUCCEEDED": "green", "UNDONE": "yellow", "NOTHING_TO_
 _LINKED: Final = {"compensation": "undoes", "resolve": "asks about"}
 _EVENT_ATTRIBUTES: Final = ("saga.phase", "saga.attention", "saga.step")
 """Attributes of an event that its text includes."""
+_SAID_BY_PARTS: Final = ("saga.taken", "saga.handled")
+"""Events that tell what the parts of the attempt tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +152,8 @@ def _notes(one: Json, labels: Mapping[str, str], begin: datetime) -> Iterator[st
     about = one["attributes"]
     if about.get("saga.code"):
         yield str(about["saga.code"])
+    if parts := made_of(about, "saga."):
+        yield parts
     for link in one["links"]:
         if link in labels:
             yield f"{_LINKED.get(about.get('saga.kind', ''), 'belongs to')} {labels[link]}"
@@ -166,7 +170,9 @@ def _notes(one: Json, labels: Mapping[str, str], begin: datetime) -> Iterator[st
 
 
 def _event_text(event: Json, about: Json) -> str | None:
-    """Return an event's text; None for a retry that has a bar of its own."""
+    """Return an event's text; None for one that is told otherwise: a retry has a bar of its own."""
+    if event["name"] in _SAID_BY_PARTS:
+        return None
     attributes = event["attributes"]
     if event["name"] == "saga.asked_again" and attributes.get("saga.attempt", 0) <= FIRST_ATTEMPTS + 1:
         return None

@@ -183,6 +183,8 @@ class Draft:
                 payload=reply.payload,
                 keep=step.reply_needed and done,
                 causation_id=reply.causation_id,
+                taken_at_us=reply.taken_at_us,
+                handler_us=reply.handler_us,
             )
         )
 

@@ -119,6 +119,7 @@ _STORED_KEYS: Final[Mapping[str, str]] = {
     "probed_at_us": "probed_at",
     "silent_since_us": "silent_since",
     "started_at_us": "started_at",
+    "taken_at_us": "taken_at",
 }
 """Format 1 stores these fields without their unit, every other field under its own name."""
 

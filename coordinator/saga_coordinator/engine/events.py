@@ -51,6 +51,13 @@ class Reply:
     """Its own id."""
     time_us: int | None = None
     """When it was made, by the participant's clock."""
+    taken_at_us: int | None = None
+    """When the participant began with the command, by its clock.
+
+    This and the next are kept for people. No decision reads them: they may say anything.
+    """
+    handler_us: int | None = None
+    """How long its handler took."""
 
     @property
     def is_evidence(self) -> bool:

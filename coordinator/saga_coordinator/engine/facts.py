@@ -93,6 +93,10 @@ class ReplySeen:
     """The payload becomes the step's reply."""
     causation_id: str | None = None
     """Id of the command it answers."""
+    taken_at_us: int | None = None
+    """When the participant began with the command, by its own clock; it may say anything."""
+    handler_us: int | None = None
+    """How long its handler took, as it says."""
 
 
 @copyable

@@ -58,6 +58,8 @@ class ReplyPayloads:
             causation_id=headers.causation_id,
             message_id=headers.message_id,
             time_us=headers.time_us,
+            taken_at_us=headers.taken_at_us,
+            handler_us=headers.handler_us,
         )
 
     def unknown_schema(self, reply: IncomingReply) -> int | None:

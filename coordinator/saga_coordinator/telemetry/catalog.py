@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 LATENCY_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+PART_S: Final = (0.001, 0.0025, *LATENCY_S)
 DURATION_S: Final = (*LATENCY_S, 21_600.0, 86_400.0)
 LATENESS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 BATCH: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 5000.0)
@@ -93,6 +94,16 @@ STEP_LATENCY = _histogram(
     "s",
     LATENCY_S,
     ("definition", "step", "kind", "outcome"),
+    exemplars=True,
+)
+ATTEMPT_PARTS = _histogram(
+    "saga_attempt_part_seconds",
+    "What the time from sending a command to applying its answer was made of, where the participant tells it: `queue`"
+    " until it began with the command, `handler`, and `wire` from the handler's end on. If it was sent again, queue begins"
+    " with the first sending.",
+    "s",
+    PART_S,
+    ("participant", "part"),
     exemplars=True,
 )
 COMMANDS = _counter(

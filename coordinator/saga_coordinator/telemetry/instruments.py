@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.facts import CommandSent, Fact, PhaseChanged, ReplySeen, Started
 from saga_coordinator.engine.state import FINAL, WAITING, Status, StepState
 from saga_coordinator.failures import LoopHealth
@@ -22,13 +23,14 @@ from saga_coordinator.telemetry.catalog import Metric
 from saga_coordinator.telemetry.log_fields import span_of
 from saga_coordinator.telemetry.sender_collector import SenderCollector
 from saga_coordinator.telemetry.series import Series, show
+from saga_coordinator.traces.attempt_parts import split
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.sender import Sender
 from saga_schemas.ids import command_id
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.trace_context import SAMPLED
 
-_Count = Callable[[Moved, int, Any, str, SagaRow | None], None]
+_Count = Callable[[Moved, int, Any, Definition, SagaRow | None], None]
 PARKED_REASONS: Final = ("engine_error", "definition_missing", "state_unreadable", "saga_unwritable")
 LOOPS: Final = (
     "replies",
@@ -56,6 +58,7 @@ class Instruments:
         self._finished = self._counters(catalog.FINISHED)
         self._duration = self._histograms(catalog.DURATION)
         self._step_latency = self._histograms(catalog.STEP_LATENCY)
+        self._attempt_parts = self._histograms(catalog.ATTEMPT_PARTS)
         self._commands = self._counters(catalog.COMMANDS)
         self._retries = self._counters(catalog.RETRIES)
         self._replies = self._counters(catalog.REPLIES)
@@ -124,7 +127,7 @@ class Instruments:
 
     def committed(self, work: SagaWork) -> None:
         """Count all transitions of one saga in one batch. They are committed."""
-        definition = work.compiled.definition.name
+        definition = work.compiled.definition
         sampled = work.row if work.row.trace_flags & SAMPLED else None
         for moved in work.moved:
             for ord, fact in enumerate(moved.facts):
@@ -138,8 +141,8 @@ class Instruments:
         """A step or a saga began to ask for a person."""
         self._attention_raised[definition, reason].inc()
 
-    def _sent(self, moved: Moved, ord: int, sent: CommandSent, definition: str, sampled: SagaRow | None) -> None:
-        self._commands[definition, sent.step, sent.kind].inc()
+    def _sent(self, moved: Moved, ord: int, sent: CommandSent, definition: Definition, sampled: SagaRow | None) -> None:
+        self._commands[definition.name, sent.step, sent.kind].inc()
         if sent.attempt == 1:
             return
         assert moved.before is not None, "a first transition asks for the first time"
@@ -149,26 +152,37 @@ class Instruments:
             message_id = command_id(sampled.id, moved.after.incarnation, moved.after.version, ord)
             attempt = (sent.step, sent.kind, sent.run, sent.attempt)
             ids = exemplar(sampled, attempt_span_id(message_id, sampled.id, moved.after.incarnation, *attempt))
-        self._retries[definition, sent.step, sent.kind, cause].inc(exemplar=ids)
+        self._retries[definition.name, sent.step, sent.kind, cause].inc(exemplar=ids)
 
-    def _answered(self, moved: Moved, _: int, reply: ReplySeen, definition: str, sampled: SagaRow | None) -> None:
-        self._replies[definition, reply.outcome].inc()
+    def _answered(self, moved: Moved, _: int, reply: ReplySeen, definition: Definition, sampled: SagaRow | None) -> None:
+        self._replies[definition.name, reply.outcome].inc()
         assert moved.before is not None, "a reply is to a saga that has begun"
-        since = asked_since(moved.before.steps[reply.step], reply)
+        step = moved.before.steps[reply.step]
+        since = asked_since(step, reply)
         if since is None:
             return
         ids = exemplar(sampled, span_of(sampled, reply)) if sampled is not None else None
-        self._step_latency[definition, reply.step, reply.kind, reply.outcome].observe((moved.at_us - since) / 1e6, ids)
+        self._step_latency[definition.name, reply.step, reply.kind, reply.outcome].observe((moved.at_us - since) / 1e6, ids)
+        if reply.taken_at_us is None or reply.handler_us is None:
+            return
+        if step.silent_since_us is not None and reply.kind is step.asking:  # accepted work was split when it was accepted
+            self._split(definition.by_name[reply.step].participant, step.silent_since_us, reply, moved.at_us, ids)
 
-    def _entered(self, moved: Moved, _: int, entered: PhaseChanged, definition: str, sampled: SagaRow | None) -> None:
+    def _split(self, participant: str, since_us: int, reply: ReplySeen, at_us: int, ids: dict[str, str] | None) -> None:
+        parts = split(asked_at_us=since_us, seen_at_us=at_us, taken_at_us=reply.taken_at_us, handler_us=reply.handler_us)
+        for part, us in (("queue", parts.queue_us), ("handler", parts.handler_us), ("wire", parts.wire_us)):
+            assert us is not None, "both are known, so all three are"
+            self._attempt_parts[participant, part].observe(us / 1e6, ids)
+
+    def _entered(self, moved: Moved, _: int, entered: PhaseChanged, definition: Definition, sampled: SagaRow | None) -> None:
         if entered.phase not in FINAL:
             return
         ids = exemplar(sampled, root_span_id(sampled.id)) if sampled is not None else None
-        self._finished[definition, entered.phase].inc(exemplar=ids)
-        self._duration[definition, entered.phase].observe((moved.at_us - moved.after.started_at_us) / 1e6, ids)
+        self._finished[definition.name, entered.phase].inc(exemplar=ids)
+        self._duration[definition.name, entered.phase].observe((moved.at_us - moved.after.started_at_us) / 1e6, ids)
 
-    def _began(self, _moved: Moved, _ord: int, _fact: Started, definition: str, _sampled: SagaRow | None) -> None:
-        self._started[definition].inc()
+    def _began(self, _moved: Moved, _ord: int, _fact: Started, definition: Definition, _sampled: SagaRow | None) -> None:
+        self._started[definition.name].inc()
 
     def parked(self, reason: str) -> None:
         self._parked[reason].inc()

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from saga_coordinator.engine.facts import Acted, CommandSent, Fact, PhaseChanged, ReplySeen, SagaChanged, Started, StepChanged
 from saga_coordinator.engine.state import FINAL, Phase, Status
+from saga_coordinator.traces.attempt_parts import UNKNOWN, AttemptParts, parts_after
 from saga_coordinator.traces.spans import (
     FIRST_ATTEMPTS,
     OpenSpan,
@@ -95,6 +96,11 @@ class _Attempt:
     outcome: Outcome | None = None
     code: str | None = None
     answered_at: int | None = None
+    parts: AttemptParts = UNKNOWN
+
+    def forget_answer(self) -> None:
+        self.outcome = self.code = self.answered_at = None
+        self.parts = UNKNOWN
 
 
 class Projection:
@@ -229,7 +235,8 @@ class Projection:
         self._idle_since[sent.step] = sent.at_us
         if waiting and waiting[-1].span_id == span_id:
             later = waiting[-1]
-            later.sent, later.message_id, later.outcome, later.code, later.answered_at = sent, message_id, None, None, None
+            later.sent, later.message_id = sent, message_id
+            later.forget_answer()
         elif span_id not in self._shared:
             waiting.append(
                 _Attempt(
@@ -244,6 +251,8 @@ class Projection:
         waiting = self._open.get(reply.step, [])
         asked = [each for each in waiting if (each.sent.kind, each.sent.run) == (reply.kind, reply.run)]
         answered = next((each for each in asked if _answers(reply, each)), None)
+        if answered is not None and answered.sent.attempt == reply.attempt:
+            answered.parts = parts_after(answered.parts, reply, asked_at_us=answered.sent.at_us, seen_at_us=at)
         if reply.outcome is Outcome.IN_PROGRESS:
             for each in [answered] if answered else asked[-1:]:
                 each.events.add("saga.in_progress", at, attempt=reply.attempt)
@@ -270,7 +279,9 @@ class Projection:
         if sent.attempt > FIRST_ATTEMPTS:
             self._shared.add(attempt.span_id)
         end = attempt.answered_at if attempt.answered_at is not None else at
-        attributes = attempt.events.count()
+        for name, at_us in attempt.parts.marks():
+            attempt.events.add(name, at_us)
+        attributes = attempt.events.count() | attempt.parts.attributes()
         attributes["saga.outcome"] = attempt.outcome.value if attempt.outcome is not None else "none"
         if attempt.code is not None:
             attributes["saga.code"] = attempt.code
@@ -295,7 +306,7 @@ class Projection:
             kind=SpanKind.PRODUCER,
             start_us=attempt.start_us,
             attributes=self._about_attempt(attempt),
-            events=tuple(attempt.events.kept),
+            events=tuple(sorted(attempt.events.kept, key=lambda event: event.at_us)),
             links=(acted,) if acted is not None else (),
         )
 

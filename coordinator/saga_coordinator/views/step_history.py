@@ -3,12 +3,13 @@ was waived."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from saga_coordinator.engine.encoding import UnreadableState, read_facts
 from saga_coordinator.engine.facts import Acted, CommandSent, Fact, ReplySeen
 from saga_coordinator.store.port import JournalRow, SagaRow, Store
+from saga_coordinator.traces.attempt_parts import UNKNOWN, AttemptParts, parts_after
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.times import format_us
 
@@ -33,6 +34,12 @@ class AttemptView:
     """None: no answer yet, or none ever."""
     code: str | None
     message: str | None
+    queue_us: int | None
+    """From sending the command until the participant began with it. None: it has not said so."""
+    handler_us: int | None
+    """How long its handler took."""
+    wire_us: int | None
+    """From the handler's end until the reply was applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +70,7 @@ class StepHistory:
     notes: list[str] = field(default_factory=list)
     _asked: dict[tuple[str, Kind, int, int], tuple[int, int]] = field(default_factory=dict)
     """By identity of a command: its place in its list, and when it was decided."""
+    _parts: dict[tuple[str, Kind, int, int], AttemptParts] = field(default_factory=dict)
 
     def attempts_of(self, step: str) -> tuple[tuple[AttemptView, ...], int]:
         """The attempts that are shown, and the number of those that are not."""
@@ -101,28 +109,33 @@ class StepHistory:
                 outcome=None,
                 code=None,
                 message=None,
+                queue_us=None,
+                handler_us=None,
+                wire_us=None,
             )
         )
 
     def _reply(self, reply: ReplySeen, at: int) -> None:
         if reply.outcome is Outcome.SUCCEEDED and reply.kind is not Kind.COMPENSATION:
             self.replies[reply.step] = reply.payload
-        found = self._asked.get((reply.step, reply.kind, reply.run, reply.attempt))
+        command = (reply.step, reply.kind, reply.run, reply.attempt)
+        found = self._asked.get(command)
         if found is None:
             return  # it answers an attempt in the part of the journal that was not read
         place, asked_at = found
         made = self.attempts[(reply.step, reply.kind)]
-        asked = made[place]
-        made[place] = AttemptView(
-            direction=asked.direction,
-            run=asked.run,
-            attempt=asked.attempt,
-            asked_at=asked.asked_at,
+        parts = parts_after(self._parts.get(command, UNKNOWN), reply, asked_at_us=asked_at, seen_at_us=at)
+        self._parts[command] = parts
+        made[place] = replace(
+            made[place],
             answered_at=format_us(at),
             duration_ms=(at - asked_at) // 1000,
             outcome=reply.outcome,
             code=reply.code,
             message=reply.message,
+            queue_us=parts.queue_us,
+            handler_us=parts.handler_us,
+            wire_us=parts.wire_us,
         )
 
 

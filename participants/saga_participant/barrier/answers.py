@@ -41,6 +41,13 @@ class Answer:
     """Said before, to an earlier delivery of this command or of another attempt at it: no handler
     ran for this one.
     """
+    taken_at_us: int | None = None
+    """When this delivery of the command was begun, by this process's clock.
+
+    This and the next are sent and never remembered.
+    """
+    handler_us: int | None = None
+    """How long handlers ran for this delivery; None: none did."""
 
     def outgoing(
         self, *, topic: str, source: str, time_us: int, traceparent: str | None = None, tracestate: str | None = None
@@ -60,6 +67,8 @@ class Answer:
             row_run=self.row_run,
             traceparent=traceparent,
             tracestate=tracestate,
+            taken_at_us=self.taken_at_us,
+            handler_us=self.handler_us,
         )
         return Outgoing(topic=topic, key=saga_key(self.to.saga_id), value=self.content.payload, headers=headers.encode())
 

@@ -13,7 +13,7 @@ import logging
 import random
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from saga_messaging.background import backoff
@@ -26,6 +26,7 @@ from saga_participant.consuming.keyed_workers import Deferred
 from saga_participant.consuming.reply_sender import ReplySender
 from saga_participant.consuming.schema_topic import SchemaTopic
 from saga_participant.delivery.execution import Execution
+from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.telemetry.command_log import CommandLog, log_of
 from saga_participant.telemetry.error_location import one_line
@@ -68,7 +69,7 @@ class CommandProcessor:
             self.metrics.finished_at_s = started
         sent: Acknowledged | Deferred | None = None
         try:
-            sent = await self._serve(record)
+            sent = await self._serve(record, self.clock.unix_us())
         except Exception as error:  # a bug of ours must not stop the participant: the coordinator asks again
             self._no_reply(_LOG, record, error)
         self.metrics.commands += not isinstance(sent, Deferred)
@@ -76,7 +77,7 @@ class CommandProcessor:
         self.metrics.busy_seconds += self.metrics.finished_at_s - started
         return sent
 
-    async def _serve(self, record: Record) -> Acknowledged | Deferred | None:
+    async def _serve(self, record: Record, taken_at_us: int) -> Acknowledged | Deferred | None:
         try:
             envelope = read_command_envelope(record)
             headers = envelope.headers
@@ -84,33 +85,35 @@ class CommandProcessor:
         except UnsupportedProtocol as unsupported:
             log = log_of(unsupported.echo.command, kind_known=False)
             log.error("command refused: %s; topic=%s offset=%d", unsupported, record.topic, record.offset)
-            return self._send_echo(unsupported)
+            return self._send_echo(unsupported, taken_at_us)
         except UnreadableCommand as bad:
-            return self._unreadable(bad)
+            return self._unreadable(bad, taken_at_us)
         except BadMessage as bad:
             await self.dead_letters.send(record, bad)
             return None
         try:
-            return await self._work(ReceivedCommand(headers=headers, payload=payload.framed, value=payload.value), record)
+            command = ReceivedCommand(headers=headers, payload=payload.framed, value=payload.value)
+            return await self._work(command, record, taken_at_us)
         except Exception as error:
             self._no_reply(log_of(headers), record, error)
             return None
 
-    def _unreadable(self, bad: UnreadableCommand) -> Acknowledged | Deferred | None:
+    def _unreadable(self, bad: UnreadableCommand, taken_at_us: int) -> Acknowledged | Deferred | None:
         handled = self._reader(bad.headers) is not None
         if handled and isinstance(bad.cause, UnknownSchema):
             known = self.schemas.expect(bad.cause.schema_id)
             if known is not None:
                 return Deferred(until=known)
         log_of(bad.headers).error("unreadable command: %s", bad)
-        return self.send((unreadable(bad.headers, bad, handled=handled),), TraceContext())
+        answer = replace(unreadable(bad.headers, bad, handled=handled), taken_at_us=taken_at_us)
+        return self.send((answer,), TraceContext())
 
     def _no_reply(self, log: logging.Logger | CommandLog, record: Record, error: Exception) -> None:
         self.metrics.silent += 1
         at = (record.topic, record.partition, record.offset)
         log.error("no reply: %s; topic=%s partition=%d offset=%d", one_line(error), *at)
 
-    async def _work(self, command: ReceivedCommand, record: Record) -> Acknowledged | None:
+    async def _work(self, command: ReceivedCommand, record: Record, taken_at_us: int) -> Acknowledged | None:
         headers = command.headers
         self.metrics.duplicates += headers.attempt > 1
         with self.tracing.process(headers, record) as processing:
@@ -118,13 +121,13 @@ class CommandProcessor:
             processing.answered(answers, headers)
         if not answers:
             self.metrics.silent += 1
-        return self.send(answers, processing.reply_context)
+        return self.send([_taken(answer, headers, taken_at_us) for answer in answers], processing.reply_context)
 
     async def _deliver(self, command: ReceivedCommand) -> tuple[Answer, ...]:
-        turn = losses = 0
+        turn, losses, time = 0, 0, HandlerTime(self.clock)
         while True:
             try:
-                return await self.execution.deliver(command, losses)
+                return await self.execution.deliver(command, losses, time)
             except Unavailable as away:
                 turn += 1
                 losses += isinstance(away, SessionLost)
@@ -157,11 +160,15 @@ class CommandProcessor:
             ]
         )
 
-    def _send_echo(self, unsupported: UnsupportedProtocol) -> Acknowledged | None:
+    def _send_echo(self, unsupported: UnsupportedProtocol, taken_at_us: int) -> Acknowledged | None:
         self.metrics.answered(Outcome.UNSUPPORTED)
         echo = unsupported.echo
         headers = echo.encode(
-            message_id=str(uuid.uuid4()), source=self.source, record=Empty.avro_name, time_us=self.clock.unix_us()
+            message_id=str(uuid.uuid4()),
+            source=self.source,
+            record=Empty.avro_name,
+            time_us=self.clock.unix_us(),
+            taken_at_us=taken_at_us,
         )
         key = saga_key(echo.command.saga_id)
         return self.sender.send([Outgoing(topic=self.reply_topic, key=key, value=EMPTY_BYTES, headers=headers)])
@@ -170,3 +177,8 @@ class CommandProcessor:
         """The newest schema of the command's record, which its model is bound to."""
         route = self.execution.registry.route(headers.record, headers.kind)
         return None if route is None else route.command.schema
+
+
+def _taken(answer: Answer, command: CommandHeaders, taken_at_us: int) -> Answer:
+    """The answer with when its command was begun. An answer to another command was begun before."""
+    return replace(answer, taken_at_us=taken_at_us) if answer.to.message_id == command.message_id else answer

@@ -24,6 +24,7 @@ from saga_participant.delivery.accepted_rows import progress_reply
 from saga_participant.delivery.calls import Calls
 from saga_participant.delivery.invocation import Call, HandlerResult, perform
 from saga_participant.delivery.transaction_result import Replay, TransactionResult
+from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.registry import Route
 from saga_schemas.headers import CommandHeaders
 
@@ -39,6 +40,7 @@ class BarrierTransaction:
     """The handler of the command's own record. RESOLVE has none."""
     known: Mapping[Task, HandlerResult] = field(default_factory=dict)
     """Results of handlers that ran for this command in transactions that were rolled back."""
+    handler_time: HandlerTime = field(default_factory=HandlerTime)
     compensate_alone: bool = False
     """A compensation that waits for the end of accepted work gets a transaction of its own."""
     expired: bool = False
@@ -78,7 +80,7 @@ class BarrierTransaction:
         result = self.known.get(task)
         if result is None:
             self.last_run = task
-            result = await perform(call, self.transaction)
+            result = await perform(call, self.transaction, self.handler_time)
             if result.unsure:
                 self.replay_with(task, result)
         return result

@@ -29,6 +29,7 @@ from saga_participant.delivery.invocation import HandlerResult
 from saga_participant.delivery.later_answers import LaterAnswers
 from saga_participant.delivery.rolled_back import Collision, check_collision, only_answer, refused, unrecorded
 from saga_participant.delivery.transaction_result import SILENCE, ExternalCall, Replay, TransactionResult
+from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.registry import Registry, Route
 from saga_participant.outcomes import BarrierBroken, SessionLost, Unavailable
 from saga_participant.telemetry.command_log import log_of
@@ -63,12 +64,13 @@ class Execution:
     def __post_init__(self) -> None:
         self.later = LaterAnswers(self.registry, self.database, self.calls, self.deliver)
 
-    async def deliver(self, command: ReceivedCommand, losses: int = 0) -> tuple[Answer, ...]:
+    async def deliver(self, command: ReceivedCommand, losses: int = 0, time: HandlerTime | None = None) -> tuple[Answer, ...]:
         """Serve one command.
 
         Args:
             command: The command as it came.
             losses: How often this command ended in SessionLost before.
+            time: What its handlers took before, where this is not the first try.
 
         Returns:
             All answers that may now be sent. None where the command may not be answered.
@@ -77,23 +79,25 @@ class Execution:
             Unavailable: Nothing happened; try again.
         """
         answers: list[Answer] = []
-        waiting = [command]
+        waiting, time = [command], time or HandlerTime()
         for _ in range(MAX_FOLLOWING):
-            result = await self._serve(waiting.pop(), losses)
-            answers += result.answers
+            served = waiting.pop()
+            result = await self._serve(served, losses, time)
+            answers += [_timed(answer, served, time) for answer in result.answers]
             if result.follow_up is None:
                 break
             waiting.append(result.follow_up)
+            time = HandlerTime(time.clock)
         return tuple(answers)
 
-    async def _serve(self, command: ReceivedCommand, losses: int) -> TransactionResult:
+    async def _serve(self, command: ReceivedCommand, losses: int, time: HandlerTime) -> TransactionResult:
         """Find the handler, and turn what may not be answered into silence."""
         headers, route = command.headers, self.calls.route(command)
         if route is None and headers.kind is not Kind.RESOLVE:
             log_of(headers).error("no handler for %s", headers.record)
             return only_answer(command, Outcome.UNSUPPORTED)
         try:
-            return await self._transactions(command, route, losses)
+            return await self._transactions(command, route, losses, time)
         except BarrierBroken as broken:
             log_of(headers).error("no reply: %s; record=%s", broken, headers.record)
             return SILENCE
@@ -106,7 +110,9 @@ class Execution:
                 self.missing(bad.schema_id)
             return replace(SILENCE, answers=(unreadable(headers, bad, handled=True),))
 
-    async def _transactions(self, command: ReceivedCommand, route: Route | None, losses: int) -> TransactionResult:
+    async def _transactions(
+        self, command: ReceivedCommand, route: Route | None, losses: int, time: HandlerTime
+    ) -> TransactionResult:
         """Run transactions until one decides: usually the first.
 
         An external handler is called between two.
@@ -115,7 +121,7 @@ class Execution:
         called: tuple[ExternalCall, HandlerResult] | None = None
         for _ in range(MAX_TRANSACTIONS):
             try:
-                result = await self._transaction(command, route, known, called)
+                result = await self._transaction(command, route, known, called, time)
             except Collision:
                 continue
             except Replay as replay:
@@ -125,7 +131,7 @@ class Execution:
                 continue
             if result.external_call is None:
                 return result
-            called = (result.external_call, await make_call(result.external_call))
+            called = (result.external_call, await make_call(result.external_call, time))
             if called[1].ending is Ending.FAILED and not called[1].definite:
                 await self._release(result.external_call)
                 return replace(result, answers=(), external_call=None)
@@ -139,10 +145,13 @@ class Execution:
         route: Route | None,
         known: Mapping[Task, HandlerResult],
         called: tuple[ExternalCall, HandlerResult] | None,
+        time: HandlerTime,
     ) -> TransactionResult:
         """One transaction, from its begin to its commit."""
         async with self.database.begin(bare=self.registry.bare) as transaction:
-            tx = BarrierTransaction(transaction=transaction, calls=self.calls, command=command, route=route, known=known)
+            tx = BarrierTransaction(
+                transaction=transaction, calls=self.calls, command=command, route=route, known=known, handler_time=time
+            )
             try:
                 async with asyncio.timeout(self.calls.transaction_limit_s):
                     result = await (serve(tx) if called is None else serve_after_call(tx, *called))
@@ -172,3 +181,9 @@ class Execution:
             ):
                 if await release_lease(transaction, noted):
                     await transaction.commit()
+
+
+def _timed(answer: Answer, served: ReceivedCommand, time: HandlerTime) -> Answer:
+    """The answer with what the handlers took, where it is to the command that they ran for."""
+    own = answer.to.message_id == served.headers.message_id
+    return replace(answer, handler_us=time.us) if own and time.us is not None else answer

@@ -21,6 +21,7 @@ from saga_participant.delivery.barrier_transaction import BarrierTransaction, re
 from saga_participant.delivery.compensation import compensated
 from saga_participant.delivery.invocation import Call, HandlerResult, invoke
 from saga_participant.delivery.transaction_result import SILENCE, ExternalCall, TransactionResult
+from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.registry import Route
 from saga_schemas.outcomes import Kind, Outcome
 
@@ -77,9 +78,9 @@ async def _note(
 # Between the transactions: the call
 
 
-async def make_call(noted: ExternalCall) -> HandlerResult:
+async def make_call(noted: ExternalCall, time: HandlerTime) -> HandlerResult:
     """Call the handler, outside any transaction."""
-    return noted.call if isinstance(noted.call, HandlerResult) else await invoke(noted.call, None)
+    return noted.call if isinstance(noted.call, HandlerResult) else await invoke(noted.call, None, time)
 
 
 async def release_lease(transaction: Transaction, noted: ExternalCall) -> bool:

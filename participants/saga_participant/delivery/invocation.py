@@ -29,6 +29,7 @@ from saga_participant.database.errors import from_driver
 from saga_participant.database.guard import TransactionIsOurs
 from saga_participant.database.transactions import CLEANUP_S, HANDLER_LIMIT_S, Transaction
 from saga_participant.handling.handler_run import HandlerRuns
+from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.handlers import Handle, Handler, Role
 from saga_participant.handling.registry import Route
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Misused, Rejected
@@ -83,10 +84,12 @@ class Call:
     runs: HandlerRuns = field(default_factory=HandlerRuns, compare=False, repr=False)
 
 
-async def invoke(call: Call, db: Any, interrupt: Callable[[], Awaitable[None]] | None = None) -> HandlerResult:
+async def invoke(call: Call, db: Any, time: HandlerTime, interrupt: Callable[[], Awaitable[None]] | None = None) -> HandlerResult:
     """Run the handler. Raises nothing but our own cancellation and BarrierBroken."""
     handler = call.route.handler
-    ran = await call.runs.run(handler.function, _arguments(call, db), call.limit_s, interrupt)
+    arguments = _arguments(call, db)
+    with time.counted():
+        ran = await call.runs.run(handler.function, arguments, call.limit_s, interrupt)
     error = ran.value if isinstance(ran.value, Rejected | Failed) else ran.error  # returned, as to `answer(…)`, it means the same
     if ran.left:
         log_of(call.headers).error("%s goes on though it was cancelled and closed; nobody waits for it any more", handler.name)
@@ -184,10 +187,10 @@ class _NotDone(Exception):  # closes `db` as after an error
     pass
 
 
-async def perform(call: Call, transaction: Transaction) -> HandlerResult:
+async def perform(call: Call, transaction: Transaction, time: HandlerTime) -> HandlerResult:
     """Run a handler with its `db`. Raises BarrierBroken when the handler ended the transaction."""
     wanted = call.route.handler.handle
-    result = await invoke(call, None) if wanted is None else await _with_db(call, transaction, wanted)
+    result = await invoke(call, None, time) if wanted is None else await _with_db(call, transaction, wanted, time)
     if result.late:  # it may have been in the middle of anything
         return replace(result, unsure=True)
     if transaction.torn:
@@ -222,7 +225,7 @@ def session_lost(error: BaseException | None) -> HandlerResult:
     return HandlerResult(ending=Ending.FAILED, content=content, error=error, unsure=True, lost=True)
 
 
-async def _with_db(call: Call, transaction: Transaction, wanted: Handle) -> HandlerResult:
+async def _with_db(call: Call, transaction: Transaction, wanted: Handle, time: HandlerTime) -> HandlerResult:
     """Lend the handler its `db`.
 
     What an ORM session cannot write in the end is a technical failure too.
@@ -230,7 +233,7 @@ async def _with_db(call: Call, transaction: Transaction, wanted: Handle) -> Hand
     result: HandlerResult | None = None
     try:
         async with transaction.handle(wanted) as db:
-            result = await invoke(call, db, transaction.interrupt)
+            result = await invoke(call, db, time, transaction.interrupt)
             if result.ending in _WITHOUT_EFFECT:
                 raise _NotDone
     except _NotDone:

@@ -88,6 +88,8 @@ def answer(
     row_run: int | None = None,
     traceparent: str | None = None,
     tracestate: str | None = None,
+    taken_at_us: int | None = None,
+    handler_us: int | None = None,
 ) -> ReplyHeaders:
     """The headers of a reply, built from the command that it answers.
 
@@ -102,6 +104,8 @@ def answer(
         row_run: The run of the barrier's row, where it is newer than the command's.
         traceparent: The span that worked on the command; without one the reply keeps the command's.
         tracestate: What belongs to `traceparent`.
+        taken_at_us: When the participant began with this command, in microseconds since 1970.
+        handler_us: How long its handler took for this command; None where none ran.
     """
     return ReplyHeaders(
         message_id=message_id,
@@ -124,6 +128,8 @@ def answer(
         traceparent=traceparent or command.traceparent,
         tracestate=tracestate if traceparent else command.tracestate,
         origin_traceparent=command.origin_traceparent,
+        taken_at_us=taken_at_us,
+        handler_us=handler_us,
     )
 
 
@@ -137,10 +143,18 @@ class Echo:
     kind: str
     """The kind as it was sent."""
 
-    def encode(self, *, message_id: str, source: str, record: str, time_us: int) -> tuple[Header, ...]:
+    def encode(
+        self, *, message_id: str, source: str, record: str, time_us: int, taken_at_us: int | None = None
+    ) -> tuple[Header, ...]:
         """The headers of the UNSUPPORTED reply (its value is `saga.v1.Empty`)."""
         reply = answer(
-            self.command, message_id=message_id, source=source, record=record, time_us=time_us, outcome=Outcome.UNSUPPORTED
+            self.command,
+            message_id=message_id,
+            source=source,
+            record=record,
+            time_us=time_us,
+            outcome=Outcome.UNSUPPORTED,
+            taken_at_us=taken_at_us,
         )
         return tuple((name, self.kind.encode() if name == h.KIND else value) for name, value in reply.encode())
 

@@ -2,7 +2,8 @@
 
 A bad header raises BadMessage, which names the header and the rule. Trace context is the exception:
 a `traceparent` or `tracestate` that is malformed, or a `traceparent` that is there twice (some
-instrumentation does that), is read as if it were not there. Tracing never refuses work.
+instrumentation does that), is read as if it were not there. Tracing never refuses work. The same
+holds for what a participant says of its own time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from saga_schemas.errors import BadMessage
 from saga_schemas.headers import names as h
 from saga_schemas.headers.names import Header, RawHeaders
 from saga_schemas.ids import DEFINITION_HASH, TEXT_RULE, parse_number, parse_saga_id, valid_step, valid_text
-from saga_schemas.times import nearest_us
+from saga_schemas.times import nearest_us, parse_us
 from saga_schemas.trace_context import parse_context, valid_baggage
 
 _PADDED_DIGITS: Final = 19
@@ -158,6 +159,14 @@ class HeaderFields:
                 return given(parent), given(state) or None
         return None, None
 
+    def timing(self) -> tuple[int | None, int | None]:
+        """When the participant began, in microseconds since 1970, and how long its handler took.
+
+        Each is None when it is absent, malformed or out of range.
+        """
+        taken, took = self._fields.get(h.TAKEN), self._fields.get(h.HANDLER)
+        return _maybe_us(taken), None if took is None else parse_number(took, limits.INT64_MAX)
+
     def baggage(self) -> str | None:
         """W3C Baggage as it came; None when it is absent, too long or not ASCII."""
         given = self._fields.get(h.BAGGAGE)
@@ -194,7 +203,7 @@ def collect_each(headers: RawHeaders) -> dict[str, str]:
         total_bytes += len(name.encode("utf-8", "replace")) + len(value or b"")
         if total_bytes > limits.HEADERS_BYTES or count > limits.HEADER_COUNT:
             raise BadMessage("too_large", f"more than {limits.HEADER_COUNT} headers or {limits.HEADERS_BYTES} bytes of them")
-        if name in h.TRACE:
+        if name in h.PASSED_OVER:
             text = (value or b"").decode("utf-8", "replace")
             if name == h.TRACESTATE and name in fields:
                 text = f"{fields[name]},{text}"  # W3C: a list that may come in several headers
@@ -208,6 +217,13 @@ def collect_each(headers: RawHeaders) -> dict[str, str]:
     for name in twice:
         fields.pop(name, None)
     return fields
+
+
+def _maybe_us(text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_us(text)
+    except ValueError:
+        return None
 
 
 def _known_text(name: str, value: bytes | None) -> str:

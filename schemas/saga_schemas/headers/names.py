@@ -51,7 +51,12 @@ KNOWN: Final = frozenset(
 )
 """What a bad value refuses the message for."""
 TRACE: Final = frozenset({ORIGIN, ORIGIN_TRACESTATE, TRACEPARENT, TRACESTATE, BAGGAGE})
-"""What a bad value is passed over for: tracing never refuses work."""
+"""Tracing never refuses work: a bad value of these is passed over."""
+TIMING: Final = frozenset({TAKEN, HANDLER})
+"""What a participant says of its own time. It is for people alone, so it never refuses work either.
+"""
+PASSED_OVER: Final = TRACE | TIMING
+"""What a bad value is passed over for: it is read as if the header were not there."""
 
 SPECVERSION_1: Final = "1.0"
 PROTOCOL_1: Final = "1"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from saga_schemas.errors import BadMessage
 from saga_schemas.headers import names as h
-from saga_schemas.headers.fields import HeaderFields, optional_number_header, trace_headers
+from saga_schemas.headers.fields import HeaderFields, optional_header, optional_number_header, trace_headers
 from saga_schemas.headers.names import Header, RawHeaders
 from saga_schemas.ids import saga_text
 from saga_schemas.limits import INT64_MAX
@@ -51,6 +51,10 @@ class ReplyHeaders:
     traceparent: str | None = None
     tracestate: str | None = None
     origin_traceparent: str | None = None
+    taken_at_us: int | None = None
+    """When the participant began with this command, by its own clock."""
+    handler_us: int | None = None
+    """How long its handler took for this command; None where none ran."""
 
     def encode(self) -> tuple[Header, ...]:
         """The reply as Kafka headers."""
@@ -75,6 +79,8 @@ class ReplyHeaders:
             (h.TOKEN, self.token.encode()),
             *optional_number_header(h.SEQ, self.seq),
             *optional_number_header(h.ROW_RUN, self.row_run),
+            *optional_header(h.TAKEN, None if self.taken_at_us is None else format_us(self.taken_at_us)),
+            *optional_number_header(h.HANDLER, self.handler_us),
             *trace_headers(self.traceparent, self.tracestate, self.origin_traceparent),
         )
 
@@ -93,6 +99,7 @@ def decode_reply(headers: RawHeaders) -> ReplyHeaders:
     saga_id, step = fields.saga_id(), fields.step()
     fields.expect(h.SUBJECT, f"{fields.raw(h.CORRELATION)}/{step}")
     traceparent, tracestate, origin = fields.trace()
+    taken_at_us, handler_us = fields.timing()
     return ReplyHeaders(
         message_id=fields.text(h.ID),
         source=fields.text(h.SOURCE),
@@ -114,4 +121,6 @@ def decode_reply(headers: RawHeaders) -> ReplyHeaders:
         traceparent=traceparent,
         tracestate=tracestate,
         origin_traceparent=origin,
+        taken_at_us=taken_at_us,
+        handler_us=handler_us,
     )

@@ -428,6 +428,22 @@ def test_show_tells_the_way_out_of_each_attention(saga: Any, coordinator: Any) -
     assert "waived: reserve by ada: receipt 4711" in told.out
 
 
+def test_show_tells_what_an_attempt_was_made_of(saga: Any, coordinator: Any) -> None:
+    slow: dict[str, Any] = {"duration_ms": 2500, "queue_us": 2_400_000, "handler_us": 300, "wire_us": 99_700}
+    accepted = attempt(queue_us=3000, handler_us=None, wire_us=None)
+    failed = attempt(number=1, outcome="FAILED", code="busy", **slow)
+    steps = [step("reserve", "done", attempt(**slow)), step("ship", "done", accepted)]
+    steps += [step("charge", "done", failed, attempt(number=2)), step("mail", "done", attempt())]
+    coordinator.answer("GET", f"/v1/sagas/{ID}", shown(steps=steps))
+
+    told = saga("show", ID)
+
+    assert "reserve-service  2.5 s (queue 2.4 s, handler 300 µs, wire 100 ms)\n" in told.out
+    assert "ship-service     20 ms (queue 3 ms)\n" in told.out
+    assert "attempt 1  FAILED  2.5 s (queue 2.4 s, handler 300 µs, wire 100 ms)  busy\n" in told.out
+    assert "mail-service     20 ms\n" in told.out, "an older coordinator, or a participant that does not tell"
+
+
 def test_show_links_to_the_trace_where_it_can_be_seen(saga: Any, coordinator: Any) -> None:
     link = "http://127.0.0.1:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736"
     coordinator.answer("GET", f"/v1/sagas/{ID}", shown(trace_url=link))

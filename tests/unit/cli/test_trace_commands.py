@@ -120,6 +120,14 @@ def test_what_has_no_answer_yet_is_an_open_bar(shown: Any) -> None:
     ]
 
 
+def test_an_attempt_tells_what_its_time_was_made_of(shown: Any) -> None:
+    lines = shown("took:0.25,0.0005 wait:1 reserve:REJECTED")
+    assert lines[-4:-2] == [
+        "└─ reserve  REJECTED     1.0 s  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇",
+        "     no · queue 250 ms, handler 500 µs, wire 750 ms",
+    ]
+
+
 def test_later_attempts_are_one_bar_and_what_came_again_is_counted(shown: Any) -> None:
     lines = shown("cancel " + " ".join(["wait:60"] * 40) + " reserve:UNDONE", sampled=False, trace_url=None)
     assert lines[1:3] == [

@@ -14,7 +14,7 @@ from saga_schemas.asyncapi import CommandContract, StartContract, coordinator_do
 from saga_schemas.asyncapi.avro_document import avro_document
 from saga_schemas.asyncapi.messages import header_schema
 from saga_schemas.headers.header_table import ROWS, MessageKind
-from saga_schemas.headers.names import KNOWN, TRACE
+from saga_schemas.headers.names import KNOWN, PASSED_OVER
 from saga_schemas.outcomes import Kind
 from saga_schemas.schema import Schema
 from saga_schemas.topics import Topics
@@ -179,7 +179,7 @@ def test_the_table_has_every_header_that_we_read() -> None:
     names = [name for row in ROWS for name in (row.name, row.also) if name is not None]
 
     assert len(names) == len(set(names))
-    assert set(names) >= KNOWN | TRACE
+    assert set(names) >= KNOWN | PASSED_OVER
 
 
 def test_the_page_and_the_table_give_each_header_to_the_same_messages() -> None:

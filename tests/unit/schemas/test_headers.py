@@ -25,7 +25,7 @@ from saga_schemas.headers import (
     decode_start,
 )
 from saga_schemas.headers.fields import collect, collect_each
-from saga_schemas.headers.names import KNOWN, TRACE
+from saga_schemas.headers.names import KNOWN, PASSED_OVER
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.times import FIRST_US, LAST_US
 
@@ -75,7 +75,8 @@ def test_a_command_reads_back_as_it_was_written(command: CommandHeaders) -> None
 @settings(max_examples=40)
 @given(st.builds(ReplyHeaders, **echoed, causation_id=texts, outcome=st.sampled_from(Outcome), seq=st.none() | st.integers(0,
 limits.INT64_MAX),
-                 row_run=st.none() | int32))  # fmt: skip
+                 row_run=st.none() | int32, taken_at_us=st.none() | times, handler_us=st.none() | st.integers(0,
+limits.INT64_MAX)))  # fmt: skip
 def test_a_reply_reads_back_as_it_was_written(reply: ReplyHeaders) -> None:
     assert decode_reply(reply.encode()) == reply
 
@@ -250,6 +251,40 @@ def test_bad_trace_context_never_refuses_a_message(values: tuple[bytes | None, .
     assert read == dataclasses.replace(COMMAND, traceparent=None, tracestate=None)
 
 
+TIMED = dataclasses.replace(REPLY, taken_at_us=NOW + 1, handler_us=1_500)
+
+
+def test_a_reply_says_when_it_was_begun_and_how_long_its_handler_took() -> None:
+    written = dict(TIMED.encode())
+    assert (written["ce_sagatakentime"], written["ce_sagahandlerus"]) == (b"2025-11-03T14:25:06.000124Z", b"1500")
+    assert not {"ce_sagatakentime", "ce_sagahandlerus"} & dict(REPLY.encode()).keys()
+    read = decode_reply(changed(TIMED, "ce_sagatakentime", b"2025-11-03T15:25:06.0001249+01:00"))
+    assert read == TIMED, "any RFC 3339 instant is read"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (b"yesterday",), (b"",), (b"\xff\xfe",), (None,), (b"2025-11-03T14:25:06.000124Z",) * 2, (b"2025-11-03T14:25:06",),
+        (b"0000-01-01T00:00:00Z",), (b"0001-01-01T00:00:00+00:01",), (b"9999-12-31T23:59:60Z",), (b"2025-13-03T14:25:06Z",),
+        (b"1700000000",), (b"2" * 5000,), ("٢٠٢٥-11-03T14:25:06Z".encode(),),
+    ],
+)  # fmt: skip
+def test_a_bad_time_of_taking_is_as_none(values: tuple[bytes | None, ...]) -> None:
+    assert decode_reply(changed(TIMED, "ce_sagatakentime", *values)) == dataclasses.replace(TIMED, taken_at_us=None)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (b"-1",), (b"",), (b"01",), (b"1.5",), (b"+1",), (b" 1",), (b"1e3",), (b"9223372036854775808",), (b"9" * 5000,), (b"\xff",),
+        (None,), (b"1", b"1"), ("٣".encode(),),
+    ],
+)  # fmt: skip
+def test_a_bad_duration_of_a_handler_is_as_none(values: tuple[bytes | None, ...]) -> None:
+    assert decode_reply(changed(TIMED, "ce_sagahandlerus", *values)) == dataclasses.replace(TIMED, handler_us=None)
+
+
 @pytest.mark.parametrize("later", ["01" + PARENT[2:], "01" + PARENT[2:] + "-more"])
 def test_a_version_of_trace_context_that_we_do_not_know_is_read_as_none(later: str) -> None:
     for name in ("traceparent", "ce_traceparent"):
@@ -336,7 +371,20 @@ def test_too_many_or_too_large_headers_are_refused() -> None:
     assert caught.value.reason == "too_large"
 
 
-NAMES = st.sampled_from(["ce_id", "ce_sagastep", "traceparent", "ce_tracestate", "baggage", "x", "y\u00e9", "__value_schema_id"])
+NAMES = st.sampled_from(
+    [
+        "ce_id",
+        "ce_sagastep",
+        "traceparent",
+        "ce_tracestate",
+        "baggage",
+        "ce_sagatakentime",
+        "ce_sagahandlerus",
+        "x",
+        "y\u00e9",
+        "__value_schema_id",
+    ]
+)
 VALUES = st.one_of(
     st.none(),
     st.binary(max_size=6),
@@ -357,7 +405,7 @@ def test_headers_taken_as_a_whole_are_those_taken_one_by_one(headers: list[tuple
             fields = collect(iter(headers))
         except BadMessage as refused:
             return refused.reason, refused.detail
-        return {name: value for name, value in fields.items() if name in (KNOWN | TRACE)}
+        return {name: value for name, value in fields.items() if name in (KNOWN | PASSED_OVER)}
 
     assert known(collect) == known(collect_each)
 

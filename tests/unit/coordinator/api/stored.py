@@ -85,13 +85,15 @@ class Stored:
             )  # fmt: skip
         return self
 
-    def answered(self, step: str, outcome: Outcome, *, kind: Kind = Kind.ACTION, payload: bytes | None = None) -> Stored:
+    def answered(
+        self, step: str, outcome: Outcome, *, kind: Kind = Kind.ACTION, payload: bytes | None = None, **more: Any
+    ) -> Stored:
         assert self.saga is not None
         state = self.saga.steps[step]
         return self.happens(
             Reply(
                 step=step, kind=kind, run=state.run, attempt=state.attempt, incarnation=0, version=self.saga.version, outcome=outcome,
-                payload=payload, code="busy" if outcome is Outcome.FAILED else None,
+                payload=payload, code="busy" if outcome is Outcome.FAILED else None, **more,
             )
         )  # fmt: skip
 

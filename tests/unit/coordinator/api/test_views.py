@@ -46,6 +46,33 @@ async def test_a_failed_attempt_shows_its_code_and_the_next_is_open() -> None:
     assert (second.attempt, second.outcome, second.answered_at) == (2, None, None)
 
 
+async def test_an_attempt_shows_what_its_second_was_made_of_and_the_journal_what_was_said() -> None:
+    stored = started()
+    stored.answered("reserve", Outcome.FAILED, taken_at_us=stored.clock_us + 200_000, handler_us=700_000)
+    stored.happens(WakeUp(), after_s=60)
+    first, second = step(await stored.view(), "reserve").attempts
+    assert (first.duration_ms, first.queue_us, first.handler_us, first.wire_us) == (1000, 200_000, 700_000, 100_000)
+    assert (second.queue_us, second.handler_us, second.wire_us) == (None, None, None)
+    facts = [fact for record in record_views(stored.records, Payloads(CATALOG)) for fact in record.facts]
+    (reply,) = (fact for fact in facts if fact["fact"] == "reply")
+    assert (reply["taken_at"], reply["handler_us"]) == ("2023-11-14T22:13:21.200000Z", 700_000)
+
+
+async def test_accepted_work_shows_when_it_was_taken_and_not_the_wire_of_its_later_answer() -> None:
+    stored = started()
+    stored.answered("reserve", Outcome.IN_PROGRESS, taken_at_us=stored.clock_us + 200_000, handler_us=700_000)
+    (accepted,) = step(await stored.view(), "reserve").attempts
+    assert (accepted.outcome, accepted.queue_us, accepted.handler_us, accepted.wire_us) == (
+        Outcome.IN_PROGRESS,
+        200_000,
+        700_000,
+        100_000,
+    )
+    payload = encode(schema("shop.StockReserved"), {"reservation_id": "r-1"})
+    (ended,) = step(await stored.answered("reserve", Outcome.SUCCEEDED, payload=payload).view(), "reserve").attempts
+    assert (ended.outcome, ended.queue_us, ended.handler_us, ended.wire_us) == (Outcome.SUCCEEDED, 200_000, 700_000, None)
+
+
 async def test_the_reply_is_plain_json_even_when_no_mapping_reads_it() -> None:
     payload = encode(schema("shop.StockReserved"), {"reservation_id": "r-1"})
     view = await started().answered("reserve", Outcome.SUCCEEDED, payload=payload).view()

@@ -6,9 +6,11 @@ A script is what happens, one word each: `a:SUCCEEDED` is the answer to the last
 moves the clock by seconds and lets the timer fire, `down:30` moves it while nobody lives, `cancel`,
 `retry:a`, `waive:a`, `waive!:a` are the operator's, `recover` is a restore from a backup, `pause`
 and `resume`, `backlog` and `drained`, `hold:a` and `admit:a` set what the engine is told of the
-world. Every transition is checked for what holds always: one version on, the encoded facts fold to
-the same state, state and facts survive their encoding, every change of a step's state is one the
-diagram shows, and every message names the one that caused it.
+world. After `took:2,0.5` participants say that they began two seconds after the command was sent,
+and that their handler took half a second; after `took:` they say nothing again. Every transition is
+checked for what holds always: one version on, the encoded facts fold to the same state, state and
+facts survive their encoding, every change of a step's state is one the diagram shows, and every
+message names the one that caused it.
 """
 
 from __future__ import annotations
@@ -113,6 +115,8 @@ class Player:
     alive_since: int | None = 0
     held: dict[str, str] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
+    took: tuple[int, int] | None = None
+    """What participants say of their time: from the command to its beginning, and the handler."""
     saga: Saga | None = None
     facts: tuple[Fact, ...] = ()
     """Of the last event."""
@@ -185,18 +189,20 @@ class Player:
         """The answer to the step's last command (of that kind)."""
         known = self.state.steps[name]
         asked = kind or known.asking or Kind.ACTION
-        last = next((s.attempt for s in reversed(self.sent) if s.step == name and s.kind is asked), 0)
+        last = next((s for s in reversed(self.sent) if s.step == name and s.kind is asked), None)
         answer = Reply(
             step=name,
             kind=asked,
             run=known.run,
-            attempt=last,
+            attempt=last.attempt if last is not None else 0,
             incarnation=self.state.incarnation,
             version=self.state.version,
             outcome=outcome,
             code="no" if outcome in (Outcome.REJECTED, Outcome.FAILED) else None,
             payload=b"reply-of-" + name.encode(),
             message_id=f"{name}:{outcome}",
+            taken_at_us=last.at_us + self.took[0] if last is not None and self.took is not None else None,
+            handler_us=self.took[1] if self.took is not None else None,
         )
         return replace(answer, **changes)
 
@@ -208,6 +214,10 @@ class Player:
         """Nobody lives for so long: time goes on, nothing is looked at, a new life begins."""
         self.now += int(float(seconds) * SECOND)
         self.alive_since = self.now
+
+    def _took(self, seconds: str) -> None:
+        queue, _, handler = seconds.partition(",")
+        self.took = (int(float(queue) * SECOND), int(float(handler) * SECOND)) if seconds else None
 
     def _newer(self, name: str) -> None:
         """The participant answers a compensation that it holds a newer run (row 15b)."""
@@ -227,6 +237,7 @@ _ACTS: dict[str, Callable[[Player, str], object]] = {
     "waive": lambda p, name: p.tell(WaiveStep(step=name, evidence="seen in their books", actor="ann")),
     "waive!": lambda p, name: p.tell(WaiveStep(step=name, evidence="seen in their books", actor="ann", unsafe=True)),
     "down": Player._down,
+    "took": Player._took,
     "newer": Player._newer,
     "recover": lambda p, _: p.tell(Recover(incarnation=p.state.incarnation + 1)),
     "pause": lambda p, _: p._set(paused=True),

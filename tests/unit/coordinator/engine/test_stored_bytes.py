@@ -104,6 +104,8 @@ FACTS: list[Fact] = [
         payload=b"reply",
         keep=True,
         causation_id="s/1/0",
+        taken_at_us=7,
+        handler_us=8,
     ),
     Announced(event="attention", sequence=1, phase=Phase.RUNNING, step="a", reason="no_answer", causation_id="reply-1"),
     Acted(act="waive", actor="me", reason="because", step="a"),
@@ -125,7 +127,7 @@ STORED_FACTS = (
     b'["command",{"step":"a","row":"1","kind":"action","run":1,"attempt":2,"participant":"p","record":"r.v1.R",'
     b'"payload":"cGF5bG9hZA==","expiry_at":4,"at":5,"due_at":6,"status":"asked","probe":true,"causation_id":"start-1"}],'
     b'["reply",{"step":"a","kind":"action","run":1,"attempt":2,"outcome":"SUCCEEDED","code":"C","message":"m",'
-    b'"payload":"cmVwbHk=","keep":true,"causation_id":"s/1/0"}],'
+    b'"payload":"cmVwbHk=","keep":true,"causation_id":"s/1/0","taken_at":7,"handler_us":8}],'
     b'["announced",{"event":"attention","sequence":1,"phase":"RUNNING","step":"a","reason":"no_answer",'
     b'"causation_id":"reply-1"}],'
     b'["acted",{"act":"waive","actor":"me","reason":"because","step":"a"}]'
@@ -146,6 +148,13 @@ STORED_SAGA = (
 def test_facts_are_stored_under_the_keys_of_format_1() -> None:
     assert encode_facts(FACTS) == STORED_FACTS
     assert decode_facts(STORED_FACTS) == tuple(FACTS)
+
+
+def test_a_reply_without_its_times_costs_nothing_and_one_from_before_them_reads_on() -> None:
+    reply = ReplySeen(step="a", kind=Kind.ACTION, run=1, attempt=2, outcome=Outcome.UNDONE)
+    stored = b'[["reply",{"step":"a","kind":"action","run":1,"attempt":2,"outcome":"UNDONE"}]]'
+    assert encode_facts([reply]) == stored
+    assert decode_facts(stored) == (reply,)
 
 
 def test_a_state_is_stored_under_the_keys_of_format_1() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from saga_coordinator.sagas.work import Moved
 from saga_coordinator.telemetry import catalog
 from saga_coordinator.telemetry.catalog import Type
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.sender import Sender
+from saga_schemas.outcomes import Outcome
 from support.hand_clock import HandClock
 from support.moves import SAGA, Work, counted, figures, value
 
@@ -70,13 +73,74 @@ def test_an_answer_that_nobody_waits_for_any_more_has_no_latency() -> None:
     assert value(registry, "saga_step_latency_seconds_count", **CHARGED, outcome="SUCCEEDED") is None
 
 
+def parts_of(registry: CollectorRegistry, participant: str) -> dict[str, tuple[float, float]]:
+    """By part: how often it was counted, and the seconds in all."""
+    found: dict[str, tuple[float, float]] = {}
+    for part in ("queue", "handler", "wire"):
+        labels = {"participant": participant, "part": part}
+        count = value(registry, "saga_attempt_part_seconds_count", **labels)
+        total = value(registry, "saga_attempt_part_seconds_sum", **labels)
+        if count is not None and total is not None:
+            found[part] = (count, total)
+    return found
+
+
+def test_what_a_participant_tells_of_its_time_splits_the_latency() -> None:
+    registry = counted("took:0.25,0.5 reserve:SUCCEEDED").registry
+
+    assert parts_of(registry, "reserve-service") == {"queue": (1, 0.25), "handler": (1, 0.5), "wire": (1, 1.25)}
+    assert value(registry, "saga_step_latency_seconds_sum", **ORDER, step="reserve", kind="action", outcome="SUCCEEDED") == 2
+
+
+def test_asked_again_in_silence_the_queue_counts_from_the_first_asking_too() -> None:
+    registry = counted("reserve:SUCCEEDED wait:6 took:0.25,0.5 charge:SUCCEEDED").registry
+
+    parts = parts_of(registry, "charge-service")
+    assert sum(total for _, total in parts.values()) == value(
+        registry, "saga_step_latency_seconds_sum", **CHARGED, outcome="SUCCEEDED"
+    )
+    assert parts["queue"] == (1, 7.25), "the second was sent after seven seconds"
+
+
+def test_a_reply_that_tells_one_of_both_or_that_nobody_waited_for_is_not_split() -> None:
+    for taken, handler in ((None, 500_000), (1, None), (None, None)):
+        work = Work("reserve:SUCCEEDED")
+        before, at = work.player.state, work.player.now + 1_000_000
+        reply = work.player.reply("charge", Outcome.SUCCEEDED, taken_at_us=taken, handler_us=handler)
+        facts = work.player.tell(reply)
+        work.moved.append(Moved(at, before, facts, work.player.state))
+        instruments = Instruments()
+        instruments.committed(work.as_work())
+        assert parts_of(instruments.registry, "charge-service") == {}
+    late = counted("reserve:SUCCEEDED charge:FAILED took:0.25,0.5 charge:SUCCEEDED").registry
+    assert parts_of(late, "charge-service") == {}
+
+
+def test_accepted_work_is_split_when_it_was_accepted() -> None:
+    registry = counted("took:0.25,0.5 reserve:IN_PROGRESS wait:10 took: reserve:SUCCEEDED").registry
+
+    assert parts_of(registry, "reserve-service") == {"queue": (1, 0.25), "handler": (1, 0.5), "wire": (1, 1.25)}
+
+
+def test_a_lie_spoils_no_more_than_the_parts() -> None:
+    registry = counted("took:-99999999,99999999 reserve:SUCCEEDED").registry
+
+    assert parts_of(registry, "reserve-service") == {"queue": (1, 0), "handler": (1, 2), "wire": (1, 0)}
+
+
 def test_a_sampled_saga_leaves_its_trace_and_another_none() -> None:
-    script = "reserve:SUCCEEDED wait:6 charge:SUCCEEDED ship:SUCCEEDED"
+    script = "took:0.1,0.2 reserve:SUCCEEDED wait:6 charge:SUCCEEDED ship:SUCCEEDED"
 
     assert exemplars(counted(script)) == {}
     found = exemplars(counted(script, sampled=True))
 
-    assert found.keys() == {"saga_finished", "saga_duration_seconds", "saga_step_latency_seconds", "saga_retries"}
+    assert found.keys() == {
+        "saga_finished",
+        "saga_duration_seconds",
+        "saga_step_latency_seconds",
+        "saga_attempt_part_seconds",
+        "saga_retries",
+    }
     assert {metric.family for metric in catalog.ALL if metric.exemplars} == found.keys()
     assert {ids["trace_id"] for each in found.values() for ids in each} == {"ab" * 16}
 

@@ -15,7 +15,7 @@ from saga_coordinator.engine.facts import CommandSent
 from saga_coordinator.traces.projection import MAX_EVENTS, JournalFacts, Projection, TracedSaga, spans_of
 from saga_coordinator.traces.spans import FIRST_ATTEMPTS, Span, SpanKind, attempt_span_id, root_span_id, started_span_id
 from saga_schemas.ids import command_id, span_id_of
-from saga_schemas.outcomes import Outcome
+from saga_schemas.outcomes import Kind, Outcome
 from support.spans import ORDER, ROOT, SAGA, TRACED, folded, journal_of, named, spans
 from unit.coordinator.engine.sagas import play
 from unit.coordinator.engine.shapes import PROFILE, SEEDS, shapes
@@ -110,6 +110,57 @@ def test_an_answer_to_the_first_attempt_that_comes_after_the_second_failed_is_th
     assert [each.attributes["saga.outcome"] for each in (first, second, third)] == ["SUCCEEDED", "FAILED", "none"]
     assert (first.end_us, third.end_us) == (player.now, player.now)
     assert third.attributes["saga.answered_by_attempt"] == 1
+
+
+def made_of(span: Span) -> list[object]:
+    return [span.attributes.get(f"saga.{part}_us") for part in ("queue", "handler", "wire")]
+
+
+def test_an_attempt_is_split_into_queue_handler_and_wire() -> None:
+    found = spans("took:0.25,0.5 wait:1 reserve:SUCCEEDED took: wait:1 charge:SUCCEEDED")
+    (reserve,), (charge,) = named(found, "reserve"), named(found, "charge")
+    assert (made_of(reserve), made_of(charge)) == ([250_000, 500_000, 250_000], [None, None, None])
+    assert [(event.name, event.at_us - reserve.start_us, event.attributes) for event in reserve.events] == [
+        ("saga.taken", 250_000, {}),
+        ("saga.handled", 750_000, {}),
+    ]
+
+
+def test_each_attempt_is_split_by_the_command_it_was_sent_with() -> None:
+    first, second = named(spans("took:0.25,0.5 wait:1 reserve:FAILED wait:2 reserve:SUCCEEDED"), "reserve")
+    assert made_of(first) == [250_000, 500_000, 250_000]
+    assert made_of(second) == [0, 0, 0], "answered at once: what is said is cut to the attempt"
+
+
+def test_an_attempt_that_another_answered_is_not_split() -> None:
+    first, second = named(spans("took:0.25,0.5 wait:5 wait:1 reserve:SUCCEEDED"), "reserve")
+    assert (made_of(first), made_of(second)) == ([None, None, None], [250_000, 500_000, 250_000])
+
+
+def test_accepted_work_shows_when_it_was_taken_among_its_other_events() -> None:
+    script = "took:0.25,0.5 wait:1 reserve:IN_PROGRESS wait:7 took: reserve:SUCCEEDED"
+    (first, *_) = named(spans(script), "reserve")
+    assert [event.name for event in first.events][:3] == ["saga.taken", "saga.handled", "saga.in_progress"]
+    assert [event.at_us for event in first.events] == sorted(event.at_us for event in first.events)
+    assert made_of(first)[:2] == [250_000, 500_000]
+
+
+def test_the_attempts_that_share_a_span_show_the_split_of_the_last() -> None:
+    player = play(ORDER, "took:0.25,0.5 cancel " + " ".join(["wait:60"] * 9))
+    asked = [sent for sent in player.sent if sent.kind is Kind.COMPENSATION]
+    player.now += 1_000_000
+    player.tell(player.reply("reserve", Outcome.FAILED))
+    while len(player.sent) == len(asked) + 1:
+        player.play("wait:5")
+    last = player.sent[-1]
+    assert last.attempt == asked[-1].attempt + 1
+    player.now += 2_000_000
+    player.tell(player.reply("reserve", Outcome.UNDONE))
+    shared = max(named(list(spans_of(TRACED, journal_of(player))), "undo reserve"), key=lambda span: span.start_us)
+    assert shared.attributes["saga.attempt"] == last.attempt
+    assert made_of(shared) == [250_000, 500_000, 1_250_000]
+    (taken,) = (event for event in shared.events if event.name == "saga.taken")
+    assert taken.at_us == last.at_us + 250_000
 
 
 def test_progress_is_an_event() -> None:
