@@ -11,7 +11,7 @@ AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PYTHON
 OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day lint types env jaeger compiled
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio lint types env jaeger compiled
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -21,6 +21,7 @@ help:
 	@echo "make coverage   the same tests, and how much of each folder they have run; best on Python 3.12 or newer"
 	@echo "make test-e2e   whole processes, killed in the middle of the work; some minutes"
 	@echo "make test-first-day   docs/first-day.md, typed from a fresh clone; some minutes"
+	@echo "make test-apicurio   a real Apicurio as the schema registry, from Maven; a minute"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"
@@ -48,6 +49,10 @@ test-e2e: .venv/.made-test jaeger compiled
 
 test-first-day: .venv/.made-test
 	.venv/bin/python -m pytest --nothing-skipped -s tests/first_day
+
+# Apart from `test`: 160 MB come from Maven, once.
+test-apicurio: .venv/.made-test
+	.venv/bin/python -m pytest --nothing-skipped tests/apicurio
 
 lint: .venv/.made-test
 	.venv/bin/ruff check

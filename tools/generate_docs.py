@@ -231,6 +231,11 @@ _MEANINGS = {
     "trace_baggage": "keys of W3C Baggage that go from a start to all its commands, separated by commas",
     "jaeger_url": "where Jaeger's pages are, such as `http://127.0.0.1:16686`; answers of the API then link to the trace",
     "otlp_metrics_interval_s": "how often the metrics go to the collector, in seconds; 0 means never (a collector that takes only traces)",
+    "schema_registry_url": "a Confluent-compatible [schema registry](other-readers.md#a-registry-beside-the-coordinator) that is given "
+    "every schema, and asked for those that are unknown; the coordinator needs none",
+    "schema_registry_user": "the user name there, for HTTP basic authentication",
+    "schema_registry_password": "the password",
+    "schema_registry_timeout_s": "how long one call of the registry may take, in seconds",
     "log_level": "debug, info, warning or error",
     "log_format": "json, console, or auto (console on a terminal, else json)",
     "start_patience_s": "how long a start waits for a database or a Kafka that is not up yet, in seconds; 0 does not wait",

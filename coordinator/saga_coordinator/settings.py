@@ -43,7 +43,14 @@ def _no_storm(interval_s: float) -> float:
     return interval_s
 
 
+def _registry_url(text: str) -> str:
+    if "@" in base_url(text):
+        raise ValueError("write user and password into SAGA_SCHEMA_REGISTRY_USER and SAGA_SCHEMA_REGISTRY_PASSWORD")
+    return text
+
+
 BaseUrl = Annotated[str, AfterValidator(base_url)]
+RegistryUrl = Annotated[str, AfterValidator(_registry_url)]
 
 
 def _tenant(text: str) -> str:
@@ -103,6 +110,13 @@ class Settings(BaseModel):
     jaeger_url: BaseUrl | None = None
     """Where Jaeger's pages are, as http://127.0.0.1:16686: answers then carry a link to the trace.
     """
+    schema_registry_url: RegistryUrl | None = None
+    """A Confluent-compatible schema registry, as http://127.0.0.1:8081. None: the coordinator needs
+    no other."""
+    schema_registry_user: str | None = None
+    schema_registry_password: SecretStr | None = None
+    schema_registry_timeout_s: Annotated[float, Field(ge=0.1, le=30)] = 2.0
+    """How long one call of the registry may take."""
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
     """json, console, or auto: console on a terminal."""
@@ -174,6 +188,8 @@ class Settings(BaseModel):
             )
         if self.otlp_endpoint is None and (self.trace_sampling or self.trace_sample_on_failure):
             raise ConfigurationError("SAGA_TRACE_SAMPLING needs SAGA_OTLP_ENDPOINT: the collector that the spans go to")
+        if self.schema_registry_password is not None and self.schema_registry_user is None:
+            raise ConfigurationError("SAGA_SCHEMA_REGISTRY_PASSWORD needs SAGA_SCHEMA_REGISTRY_USER")
         unknown = self.role_set - ROLES
         if unknown or not self.role_set:
             raise ConfigurationError(

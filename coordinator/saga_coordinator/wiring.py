@@ -21,12 +21,14 @@ from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
 from saga_coordinator.loops.key_agreement import KeyAgreement
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.projector import Projector
+from saga_coordinator.loops.registry_copy import RegistryCopy
 from saga_coordinator.loops.reply_loop import ReplyLoop
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
 from saga_coordinator.loops.sweeper import Sweeper
 from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.registry.adoption import Adoption
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.messages import Outbound, Ticket
 from saga_coordinator.sagas.work import FoldContext
@@ -211,6 +213,26 @@ class _Parts:
             refusals=self.refusals,
         )
 
+    def registry_loops(self) -> list[Loop]:
+        """None without a registry: the coordinator needs no other than itself."""
+        settings = self.settings
+        if settings.schema_registry_url is None:
+            return []
+        from saga_coordinator.registry.confluent_registry import ConfluentRegistry  # only who has one pays for the library
+
+        password = settings.schema_registry_password
+        registry = ConfluentRegistry(
+            settings.schema_registry_url,
+            user=settings.schema_registry_user,
+            password=None if password is None else password.get_secret_value(),
+            timeout_s=settings.schema_registry_timeout_s,
+        )
+        self.definitions.elsewhere = Adoption(
+            registry=registry, store=self.store, definitions=self.definitions, clock=self.clock, tenant=settings.tenant
+        )
+        copy = RegistryCopy(registry=registry, definitions=self.definitions, clock=self.clock, instruments=self.instruments)
+        return [copy.run]
+
     def projector_loops(self) -> list[Loop]:
         """None without a collector: then nothing is sampled either."""
         if self.settings.otlp_endpoint is None:
@@ -263,6 +285,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
     Raises ConfigurationError, StoreError.
     """
     parts = _Parts(settings, store, broker, meta, clock)
+    registry_loops = parts.registry_loops()
     await parts.definitions.refresh()
     watchdog = parts.watchdog()
     await watchdog.ensure_topics_at_start()
@@ -273,7 +296,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         "timers": [parts.liveness.run, parts.timer_loop().run],
         "sweeper": [parts.sweeper().run],
         "projector": parts.projector_loops(),
-        "watchdog": [watchdog.run, parts.schema_topic().run, *parts.metric_loops()],
+        "watchdog": [watchdog.run, parts.schema_topic().run, *registry_loops, *parts.metric_loops()],
     }
     return Instance(
         coordinator=parts.coordinator(watchdog),

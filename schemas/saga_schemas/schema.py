@@ -21,6 +21,7 @@ from saga_schemas.errors import SchemaRefused
 
 MAGIC: Final = b"\0"
 _OWN_RANGE: Final = 0x4000_0000
+OWN_IDS: Final = range(_OWN_RANGE, 2 * _OWN_RANGE)
 """Ids are positive in every language, and never one that a registry counts up to."""
 _TIMES: Final = (b'"timestamp-', b'"local-timestamp-', b'"time-', b'"date"', b'"uuid"')
 

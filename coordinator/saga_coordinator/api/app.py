@@ -11,7 +11,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
-from saga_coordinator.api import asyncapi_routes, dead_letter_routes, definition_routes, health_routes, saga_routes, schema_routes
+from saga_coordinator.api import (
+    asyncapi_routes,
+    dead_letter_routes,
+    definition_routes,
+    health_routes,
+    registry_answers,
+    registry_routes,
+    saga_routes,
+    schema_routes,
+)
 from saga_coordinator.api.answers import finding_shown
 from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.guard import Guard
@@ -28,6 +37,15 @@ _DESCRIPTION: Final = (
     "Start sagas, see what they do, act on those that are stuck, register definitions. "
     "Bodies are plain JSON; errors are problem documents (RFC 9457) with a stable `code`."
 )
+_ROUTES: Final = (
+    saga_routes,
+    definition_routes,
+    schema_routes,
+    registry_routes,
+    asyncapi_routes,
+    dead_letter_routes,
+    health_routes,
+)
 _log = structlog.get_logger("api")
 
 
@@ -42,7 +60,7 @@ def create_app(coordinator: Facade) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.coordinator = coordinator
-    for routes in (saga_routes, definition_routes, schema_routes, asyncapi_routes, dead_letter_routes, health_routes):
+    for routes in _ROUTES:
         app.include_router(routes.router)
     app.add_middleware(Guard, instruments=coordinator.instruments)
     for exception, answer in _ANSWERS.items():
@@ -54,8 +72,10 @@ def create_app(coordinator: Facade) -> FastAPI:
 # --- exceptions -----------------------------------------------------------------------------------
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if registry_answers.asks_registry(request):
+        return registry_answers.told(request, error)
     return problem_response(error if isinstance(error, Problem) else of_status(error.status_code, error.headers))
 
 

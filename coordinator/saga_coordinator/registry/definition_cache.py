@@ -9,22 +9,35 @@ instance can run a saga that another one started without waiting for a refresh.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Protocol
 
 from saga_coordinator.definitions.compile import CompiledDefinition, compile_definition
 from saga_coordinator.definitions.document import Document
-from saga_coordinator.store.port import DefinitionRow, Store
+from saga_coordinator.store.port import DefinitionRow, SchemaRow, Store
 from saga_schemas.catalog import Catalog
 from saga_schemas.records import OWN
 from saga_schemas.schema import Schema
 
 MOST_SOUGHT = 20
-"""Most unknown schema ids that are looked up between two refreshes. The bound is there because
-anybody can invent ids."""
+"""Most unknown schema ids that are looked up between two refreshes, for messages and for HTTP each.
+The bound is there because anybody can invent ids."""
 
 
 class DefinitionMissing(Exception):
     """A saga is pinned to a definition that cannot be loaded; the message says why."""
+
+
+class SchemasElsewhere(Protocol):
+    """A place beyond the store where schemas may be found: adoption.py is one."""
+
+    async def refresh(self) -> None:
+        """Learn what the store has of it. Raises StoreError."""
+        ...
+
+    async def seek(self, ids: Collection[int]) -> None:
+        """Take in what there is of these schemas. Raises StoreError."""
+        ...
 
 
 class DefinitionCache:
@@ -36,9 +49,15 @@ class DefinitionCache:
         self._rows: dict[int, DefinitionRow] = {}
         self._compiled: dict[int, CompiledDefinition] = {}
         self._schema_ids: set[int] = set()
+        self.schema_rows: tuple[SchemaRow, ...] = ()
+        """Every stored schema, with its subject and version there."""
         self._in_use: frozenset[int] = frozenset()
         self._sought_in_vain: set[int] = set()
-        """Schema ids that the store did not have since the last refresh."""
+        """Schema ids of messages that the store did not have since the last refresh."""
+        self._asked_in_vain: set[int] = set()
+        """The same of ids that were asked over HTTP: they use up no look for messages."""
+        self.elsewhere: SchemasElsewhere | None = None
+        """Asked for schemas of messages that the store does not have."""
         self.generation = 0
         """Counts the refreshes that found something new."""
         self.changed = asyncio.Event()
@@ -52,6 +71,7 @@ class DefinitionCache:
         to."""
         await self.refresh_schemas()
         self._sought_in_vain.clear()
+        self._asked_in_vain.clear()
         rows = await self._store.definitions(self._tenant)
         in_use = await self._store.open_definition_ids()
         missing = in_use - {row.id for row in rows}
@@ -64,18 +84,32 @@ class DefinitionCache:
         self._in_use = frozenset(in_use)
 
     async def refresh_schemas(self) -> None:
-        for row in await self._store.schemas():
+        self.schema_rows = tuple(await self._store.schemas())
+        for row in self.schema_rows:
             if row.id not in self._schema_ids:
                 self.catalog.add(Schema.parse_json(row.document))
                 self._schema_ids.add(row.id)
+        if self.elsewhere is not None:
+            await self.elsewhere.refresh()
 
     async def seek_schemas(self, ids: Iterable[int]) -> None:
         """Look up unknown schemas in the store, so that one registered elsewhere a moment ago is
         found."""
-        unknown = {schema_id for schema_id in ids if self.catalog.by_id(schema_id) is None} - self._sought_in_vain
-        if unknown and len(self._sought_in_vain) < MOST_SOUGHT:
+        await self._look_up(ids, self._sought_in_vain, self.elsewhere)
+
+    async def schema(self, schema_id: int) -> Schema | None:
+        """One schema, for whoever asks over HTTP. Raises StoreError."""
+        await self._look_up([schema_id], self._asked_in_vain)
+        return self.catalog.by_id(schema_id)
+
+    async def _look_up(self, ids: Iterable[int], in_vain: set[int], elsewhere: SchemasElsewhere | None = None) -> None:
+        unknown = {schema_id for schema_id in ids if self.catalog.by_id(schema_id) is None} - in_vain
+        if unknown and len(in_vain) < MOST_SOUGHT:
             await self.refresh_schemas()
-            self._sought_in_vain |= {schema_id for schema_id in unknown if self.catalog.by_id(schema_id) is None}
+            unknown = {schema_id for schema_id in unknown if self.catalog.by_id(schema_id) is None}
+            if unknown and elsewhere is not None:
+                await elsewhere.seek(unknown)
+            in_vain |= {schema_id for schema_id in unknown if self.catalog.by_id(schema_id) is None}
 
     async def get(self, definition_id: int) -> CompiledDefinition:
         """Return the compiled definition of a saga. Raises DefinitionMissing, StoreError."""

@@ -204,6 +204,15 @@ DROPPED = _counter(
 REFUSED = _counter("saga_sender_refused_records_total", "Records that the broker refused.", "{record}")
 REPLACED = _counter("saga_sender_replaced_total", "Producers replaced by a fresh one.", "{producer}")
 
+# --- a schema registry beside us ------------------------------------------------------------------
+
+REGISTRY_LACKS = _gauge(
+    "saga_schema_registry_lacking_schemas", "Schemas that the configured schema registry is not known to have.", "{schema}"
+)
+REGISTRY_FAILURES = _counter(
+    "saga_schema_registry_failures_total", "Times that the configured schema registry took nothing; tried again.", "{attempt}"
+)
+
 # --- telemetry itself -----------------------------------------------------------------------------
 
 SPANS_EXPORTED = _counter("saga_spans_exported_total", "Spans that the collector has taken.", "{span}")

@@ -86,6 +86,8 @@ class Instruments:
         self._spans_exported = self._made(Counter, catalog.SPANS_EXPORTED)
         self._span_failures = self._made(Counter, catalog.SPAN_FAILURES)
         self._metric_failures = self._made(Counter, catalog.METRIC_FAILURES)
+        self._registry_lacks = self._made(Gauge, catalog.REGISTRY_LACKS)
+        self._registry_failures = self._made(Counter, catalog.REGISTRY_FAILURES)
         self._make_figures()
         self._counted: dict[type[Fact], _Count] = {
             CommandSent: self._sent,
@@ -252,6 +254,14 @@ class Instruments:
 
     def sender_batch(self, records: int) -> None:
         self._sender_batch.observe(records)
+
+    # --- a schema registry beside us --------------------------------------------------------------
+
+    def registry_lacks(self, schemas: int) -> None:
+        self._registry_lacks.set(schemas)
+
+    def registry_failed(self) -> None:
+        self._registry_failures.inc()
 
     # --- telemetry itself -------------------------------------------------------------------------
 
