@@ -70,6 +70,8 @@ class Mutant(StrEnum):
     NO_ROW_RUN = "never says ce_sagarowrun"
     NO_SEQ = "says no ce_sagaseq"
     WISH_FORGOTTEN = "forgets the wish to undo"
+    WISH_FALLS = "answers the last compensation, whatever its run"
+    WISH_LOST_TO_THE_NEXT = "answers the action that came behind the wish"
     ROW_AFTER_FAILURE = "keeps a row after a failure"
     REJECTION_FORGOTTEN = "does not remember a no"
     INCARNATION_IGNORED = "serves an older incarnation"
@@ -283,7 +285,10 @@ class TinyParticipant:
             row = replace(row, run=before.run)
         kept = replace(entry, row=row) if entry else Entry(row=row, tenant=command.tenant, made_by=command)
         if row.state is RowState.ACCEPTED and (command.run >= row.run or self.is_(Mutant.LATE_TO_ANY_ASKER)):
-            kept = replace(kept, wisher=command) if command.kind is Kind.COMPENSATION else replace(kept, asker=command)
+            wishes = command.kind is Kind.COMPENSATION
+            kept = replace(kept, asker=None if wishes else command)
+            if wishes and (command.run == row.wish or self.is_(Mutant.WISH_FALLS)):
+                kept = replace(kept, wisher=command)
         if self.is_(Mutant.WISH_FORGOTTEN):
             kept = replace(kept, row=replace(kept.row, wish=None))
         if not (self.is_(Mutant.FENCE_FORGOTTEN) and row.state is RowState.FENCED):
@@ -353,7 +358,8 @@ class TinyParticipant:
             done = replace(entry, row=table.ended(entry.row, Ending.DONE), action=_did())
             self.entries[command.saga_id, command.step] = done
             wish, wisher = entry.row.wish, entry.wisher
-            if wish is not None and wisher is not None:
+            lost = self.is_(Mutant.WISH_LOST_TO_THE_NEXT) and entry.asker is not None
+            if wish is not None and wisher is not None and not lost:
                 facts = CommandFacts(kind=Kind.COMPENSATION, run=wish, incarnation=wisher.incarnation)
                 await self._undo(wisher, replace(done, row=replace(done.row, wish=None)), facts)
             else:

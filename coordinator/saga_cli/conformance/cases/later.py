@@ -22,6 +22,10 @@ _WISH: Final = (
     "B4: the wish to undo is noted, IN_PROGRESS. With a wish, the end of the work is undone in the same transaction: UNDONE."
 )
 _NO_WISH: Final = "B5, a compensation of an older run: IN_PROGRESS, no wish noted."
+_ONLY_THE_WISH: Final = (
+    "With a wish, the waiting compensation is decided by the table, and only it is answered. A wish only rises; a newer "
+    "compensation takes the place of an older one."
+)
 _PROGRESS: Final = (
     "The answer to a command that merely comes again carries the number as it is. Accepting the command makes it 1."
 )
@@ -126,6 +130,25 @@ def _wish(run: int) -> Case:
     return play
 
 
+def _wish_stays(name: str, title: str, *asks: Ask, run: int) -> Case:
+    """Several commands while the work goes on; its end answers the compensation of one run."""
+
+    @case(f"later.{name}", title, _ONLY_THE_WISH, _SECTION, Need.ACCEPT, Need.COMPENSATION)
+    async def play(stage: Stage) -> None:
+        saga = await _accepted(stage)
+        for ask in asks:
+            reply = await saga.ask(ask)
+            if reply.outcome in ("NOTHING_TO_UNDO", "UNDONE"):
+                raise NotHere(f"the work was called off, or ended, before the {ask} came")
+            expect(saga, reply, IN_PROGRESS)
+        end = await _ended(saga, "UNDONE", run=run)
+        if end.number("ce_sagarun") != run:
+            raise Deviation(f"the end of the work was answered to {saga.of(end)}; the wish was of run {run}")
+        await saga.check_effects(1 + await show_row(saga, "UNDONE", run), 1)
+
+    return play
+
+
 @case(
     "later.same-number", "progress is numbered, and the number stays while there is no news", _PROGRESS, "progress", Need.ACCEPT
 )
@@ -191,4 +214,6 @@ def later_cases() -> Iterator[Case]:
     yield from (_wish(ROW_RUN), _wish(ROW_RUN + 1))
     for age in range(len(AGES)):
         yield _asked_again(resolve(age + 1), age)
+    yield _wish_stays("wish-and-an-action-behind-it", "an action behind the wish to undo", undo(2), act(2), run=2)
+    yield _wish_stays("wish-only-rises", "an older wish behind a newer one", undo(3), undo(2), run=3)
     yield from (_numbers, _remembered, _undone, _newer_run)

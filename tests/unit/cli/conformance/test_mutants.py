@@ -78,6 +78,8 @@ FINDS: Final = {
     Mutant.NO_ROW_RUN: "barrier.done.resolve.older",
     Mutant.NO_SEQ: "reply.ce_sagaseq",
     Mutant.WISH_FORGOTTEN: "barrier.accepted.compensation.same",
+    Mutant.WISH_FALLS: "later.wish-only-rises",
+    Mutant.WISH_LOST_TO_THE_NEXT: "later.wish-and-an-action-behind-it",
     Mutant.ROW_AFTER_FAILURE: "failed.leaves-no-row",
     Mutant.REJECTION_FORGOTTEN: "barrier.absent.rejected",
     Mutant.INCARNATION_IGNORED: "incarnation.older.action",

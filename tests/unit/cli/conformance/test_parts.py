@@ -3,6 +3,7 @@ reports."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -115,16 +116,20 @@ async def test_an_effects_query_is_run_for_a_saga() -> None:
 
 async def test_what_the_start_command_leaves_in_front_ends_with_the_check(tmp_path: Path) -> None:
     told = tmp_path / "told"
-    async with Shell(
-        kill_command="true", start_command=f"trap 'echo ended > {told}; exit' TERM; while :; do sleep 0.05; done"
-    ) as shell:
+    in_front = f"trap 'echo ended >> {told}; exit' TERM; echo began >> {told}; while :; do sleep 0.05; done"
+    async with Shell(kill_command="true", start_command=in_front) as shell:
         assert shell.kills
         await shell.kill()
         await shell.start()
-        assert not told.exists()
-    assert told.read_text() == "ended\n"
-    with pytest.raises(CommandFailed, match="--start-command ended with 5"):
-        await Shell(start_command="exit 5").start()
+        async with asyncio.timeout(60):
+            while not told.exists():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
+    assert told.read_text() == "began\nended\n"
+
+
+async def test_a_kill_command_that_fails_is_told() -> None:
+    with pytest.raises(CommandFailed, match="--kill-command ended with 5"):
+        await Shell(kill_command="exit 5").kill()
 
 
 @case("group.one", "one thing", "The page says so.", "the-barrier")
