@@ -69,7 +69,7 @@ class Home:
     participant: ScriptedParticipant
 
     async def reasons(self) -> list[str]:
-        return [letter.reason for letter in await self.store.dead_letters(after=None, limit=50)]
+        return [letter.reason for letter in await self.store.dead_letters(before=None, limit=50)]
 
     async def add(self, schema: Schema) -> None:
         of = self.instance.coordinator.definitions
