@@ -32,8 +32,9 @@ from saga_schemas.schema import Schema
 from saga_schemas.topics import Topics
 
 NAME: Final = "tiny"
-WORK_S: Final = 0.15
-"""How long accepted work takes."""
+WORK_STEPS: Final = 25
+"""Accepted work ends when nobody has asked for so many looks: on a slow machine later."""
+_LOOK_S: Final = 0.01
 _POLL_S: Final = 0.05
 _SCHEMA_WAIT_S: Final = 0.1
 
@@ -118,6 +119,7 @@ class TinyParticipant:
         self.locks: dict[tuple[UUID, str], asyncio.Lock] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.answered: set[str] = set()
+        self.asked: dict[tuple[UUID, str], int] = {}
         self.producer = self.broker.producer()
 
     @contextlib.asynccontextmanager
@@ -220,6 +222,7 @@ class TinyParticipant:
         if self.is_(Mutant.COPIES_ANSWERED_ONCE) and command.message_id in self.answered:
             return
         self.answered.add(command.message_id)
+        self.asked[place] = self.asked.get(place, 0) + 1
         lock = self.locks.setdefault(place, asyncio.Lock())
         async with contextlib.nullcontext() if self.is_(Mutant.NO_LOCK) else lock:
             entry = self.entries.get(place)
@@ -347,7 +350,7 @@ class TinyParticipant:
 
     async def _finish(self, command: CommandHeaders) -> None:
         """The end of accepted work."""
-        await asyncio.sleep(WORK_S)
+        await self._quiet(command)
         async with self.locks[command.saga_id, command.step]:
             entry = self.entries.get((command.saga_id, command.step))
             late = not table.may_answer(entry.row if entry else None, command.run)
@@ -364,6 +367,15 @@ class TinyParticipant:
                 await self._undo(wisher, replace(done, row=replace(done.row, wish=None)), facts)
             else:
                 await self._say(asker, Outcome.SUCCEEDED, done.action, entry=done)
+
+    async def _quiet(self, command: CommandHeaders) -> None:
+        place, quiet = (command.saga_id, command.step), 0
+        seen = self.asked.get(place, 0)
+        while quiet < WORK_STEPS:
+            await asyncio.sleep(_LOOK_S)
+            now = self.asked.get(place, 0)
+            quiet = quiet + 1 if now == seen or self.is_(Mutant.LATE_IN_THE_OLD_RUN) else 0
+            seen = now
 
     def _count(self, command: CommandHeaders, which: int) -> None:
         self.effects.setdefault(str(command.saga_id), [0, 0])[which] += 1
