@@ -106,6 +106,8 @@ class ParticipantProcesses:
     instances: tuple[ServerProcess, ...]
     health: tuple[str, ...]
     """Where each says how it is."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What they were started with."""
 
 
 @dataclass(slots=True)
@@ -137,8 +139,11 @@ class WireServices:
             server=server, database=database, prefix=prefix, kafka=self.kafka, token_keys=TOKEN_KEYS, process=process
         )
 
-    def participants(self, count: int = 1, *, prefix: str = "") -> ParticipantProcesses:
-        """Instances of support/booking, under topic names of their own or a coordinator's."""
+    def participants(self, count: int = 1, *, prefix: str = "", static: bool = False) -> ParticipantProcesses:
+        """Instances of support/booking, under topic names of their own or a coordinator's.
+
+        `static`: they keep their partitions when they are killed and started again.
+        """
         database, prefix = self._database(), prefix or _prefix()
         environment = _environment(
             {
@@ -152,12 +157,15 @@ class WireServices:
         for number in range(count):
             port = free_port()
             target = ["participant", "run", "support.booking.service:booking", "--health-port", str(port)]
+            target += ["--instance", f"booking-{number}"] if static else []
             started.append((self._process(f"booking-{number}", target, environment), port))
         for process, port in started:
             _until_ready(process, f"http://127.0.0.1:{port}/readyz")
         instances = tuple(process for process, _ in started)
         health = tuple(f"http://127.0.0.1:{port}" for _, port in started)
-        return ParticipantProcesses(database=database, prefix=prefix, kafka=self.kafka, instances=instances, health=health)
+        return ParticipantProcesses(
+            database=database, prefix=prefix, kafka=self.kafka, instances=instances, health=health, environment=environment
+        )
 
     def _database(self) -> Database:
         name = f"wire_{uuid.uuid4().hex[:16]}"

@@ -1,4 +1,7 @@
-"""`saga participant …`: one participant as a process of its own, and what it speaks."""
+"""`saga participant …`: one participant as a process of its own, and what it speaks.
+
+`saga participant check` is in participant_check.py.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from saga_cli.commands import participant_check
 from saga_cli.commands.groups import HELP_OPTIONS, TopicPrefix, checked_prefix, examples, group
 from saga_cli.otlp import Otlp, ProtocolOption, collector
 
@@ -31,6 +35,7 @@ def register(app: typer.Typer, panel: str) -> None:
         context_settings=HELP_OPTIONS,
         epilog=examples("saga participant asyncapi shop.payment:payment > payment.asyncapi.json"),
     )(asyncapi)
+    participant_check.register(participant)
 
 
 def run(

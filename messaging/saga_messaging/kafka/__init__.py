@@ -16,5 +16,6 @@ On the stand-in there are no groups: all partitions are assigned. Truth is shown
 from saga_messaging.kafka.broker import KafkaBroker
 from saga_messaging.kafka.consumer import KafkaConsumer
 from saga_messaging.kafka.producer import KafkaProducer
+from saga_messaging.kafka.sideways import SidewaysProducer
 
-__all__ = ["KafkaBroker", "KafkaConsumer", "KafkaProducer"]
+__all__ = ["KafkaBroker", "KafkaConsumer", "KafkaProducer", "SidewaysProducer"]
