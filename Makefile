@@ -46,10 +46,10 @@ coverage: .venv/.made-test jaeger payment-go compiled
 	@.venv/bin/python tools/coverage_by_package.py
 
 test-e2e: .venv/.made-test jaeger compiled
-	.venv/bin/python -m pytest --nothing-skipped -s tests/e2e
+	.venv/bin/python -m pytest --nothing-skipped --timeout 1800 -s tests/e2e
 
 test-first-day: .venv/.made-test
-	.venv/bin/python -m pytest --nothing-skipped -s tests/first_day
+	.venv/bin/python -m pytest --nothing-skipped --timeout 1800 -s tests/first_day
 
 # Apart from `test`: 160 MB come from Maven, once.
 test-apicurio: .venv/.made-test
