@@ -19,6 +19,7 @@ _KAFKA_PORT, _POSTGRES_PORT = 9092, 5432
 _COORDINATOR = "coordinator"
 """The coordinator's database, which SAGA_DATABASE_URL names."""
 _OTLP_PORT, _OTLP_HTTP_PORT, _QUERY_PORT = 4317, 4318, 16686
+_LOOK_EVERY_S = 0.1
 _DIRECTORY = "Keep its data here; without it they go when it ends."
 _PORT = "Listen on this port of 127.0.0.1; by default the usual one, or a free one where that is taken."
 
@@ -58,13 +59,13 @@ def kafka(
         wait_until_unused(data, kafka_uses)
         last_port = kafka_port(data)
     with KafkaService(_absolute(data), port=_port(port, last_port or _KAFKA_PORT)) as service:
-        _print_service(
+        _run_until_asked(
+            service,
             output,
             f"Apache Kafka {service.version}",
             service.bootstrap_servers,
             {"SAGA_KAFKA_BOOTSTRAP_SERVERS": service.bootstrap_servers},
         )
-        _wait_for_end(service)
 
 
 def postgres(
@@ -93,14 +94,14 @@ def postgres(
             if not ask(service.url, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
                 service.create_database(name)
         urls = {name: service.database_url(name) for name in names}
-        _print_service(
+        _run_until_asked(
+            service,
             output,
             f"PostgreSQL {service.version}",
             urls[_COORDINATOR],
             {"SAGA_DATABASE_URL": urls[_COORDINATOR], "SAGA_TOKEN_KEYS": _token_keys(data)},
             also={name: url for name, url in urls.items() if name != _COORDINATOR},
         )
-        _wait_for_end(service)
 
 
 def jaeger(
@@ -129,7 +130,8 @@ def jaeger(
         query_port=_port(query_port, _QUERY_PORT),
     )
     with service:
-        _print_service(
+        _run_until_asked(
+            service,
             output,
             f"Jaeger {service.version}",
             service.query_url,
@@ -140,7 +142,6 @@ def jaeger(
             },
             also={"otlp_grpc": service.otlp_grpc, "otlp_http": service.otlp_http},
         )
-        _wait_for_end(service)
 
 
 def _build_jaeger(output: Format) -> None:
@@ -153,42 +154,46 @@ def _build_jaeger(output: Format) -> None:
     )
 
 
-def _print_service(
-    output: Format, what: str, address: str, exports: dict[str, str], *, also: dict[str, str] | None = None
+def _run_until_asked(
+    service: LocalServer, output: Format, what: str, address: str, exports: dict[str, str], *, also: dict[str, str] | None = None
 ) -> None:
-    from saga_cli.output import print_object
+    """Print where the server is, and wait for Ctrl-C or SIGTERM, which end the command alike.
 
-    # SIGTERM ends the command like Ctrl-C. First, because whoever reads the address may send it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    lines = [
-        f"{what} on {address}   (for development; Ctrl-C ends it)",
-        *(f"  {name} on {url}" for name, url in (also or {}).items()),
-        *(f"export {name}={value}" for name, value in exports.items()),
-    ]
-    print_object(
-        {"service": what, "address": address, **(also or {}), "environment": exports},
-        output,
-        line="\n".join(lines),
-        ids=[address],
-    )
-
-
-def _wait_for_end(service: LocalServer) -> None:
-    """Wait for Ctrl-C, SIGTERM, or the end of the server.
-
-    Raises CommandFailed when the server ended.
+    Raises CommandFailed when the server ended by itself.
     """
     import os
     import time
 
     from saga_cli.exits import CommandFailed, ExitCode
 
-    while True:
-        time.sleep(0.5)
+    asked: list[int] = []
+    # First, because whoever reads the address may send it. The handler raises nothing: Python drops
+    # what is raised in a finalizer, and nobody sends a second SIGTERM.
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    _print_service(output, what, address, exports, also or {})
+    while not asked:
         try:
             os.kill(service.pid or 0, 0)
         except ProcessLookupError:
             raise CommandFailed(f"it ended by itself; its log: {service.log}", ExitCode.NO_SERVER) from None
+        time.sleep(_LOOK_EVERY_S)
+    raise KeyboardInterrupt
+
+
+def _print_service(output: Format, what: str, address: str, exports: dict[str, str], also: dict[str, str]) -> None:
+    from saga_cli.output import print_object
+
+    lines = [
+        f"{what} on {address}   (for development; Ctrl-C ends it)",
+        *(f"  {name} on {url}" for name, url in also.items()),
+        *(f"export {name}={value}" for name, value in exports.items()),
+    ]
+    print_object(
+        {"service": what, "address": address, **also, "environment": exports},
+        output,
+        line="\n".join(lines),
+        ids=[address],
+    )
 
 
 def _port(given: int | None, usual: int) -> int:
