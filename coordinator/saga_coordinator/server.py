@@ -23,6 +23,7 @@ from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Meta, SchemaTooOld, Store, StoreBusy, StoreError
 from saga_coordinator.store.schema import FEATURE_LEVEL
 from saga_coordinator.wiring import Instance, Loop, build
+from saga_messaging.background import end
 from saga_messaging.broker import Broker, BrokerError
 from saga_messaging.clock import SystemClock
 from saga_messaging.database_errors import not_up_yet
@@ -91,12 +92,9 @@ async def _run(
             http.stop()
             instance.coordinator.stop_waiting()
             await serving
-        for task in working:
-            task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await end(working)
         await instance.relay.drain(min(_DRAIN_S, settings.graceful_stop_s))
-        for task in sending:
-            task.cancel()
+        await end(sending)
 
 
 @asynccontextmanager

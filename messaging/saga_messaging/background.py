@@ -1,13 +1,19 @@
-"""What every background loop needs to wait well: growing pauses, and waiting for an event or the
-clock, whichever is first."""
+"""What every background loop needs to wait well: growing pauses, waiting for an event or the clock,
+whichever is first, and the end of tasks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+import logging
+from collections.abc import Collection, Coroutine
+from typing import Any, Final
 
 from saga_messaging.clock import Clock
+
+CANCEL_AGAIN_S: Final = 30.0
+"""Longer than a client of the broker takes to close, or a handler to end, so that neither is cut
+off."""
+_log = logging.getLogger(__name__)
 
 
 def backoff(attempt: int, *, first_s: float, cap_s: float, jitter: float) -> float:
@@ -49,8 +55,26 @@ async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.wait((working, signalled), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for each in (working, signalled):
-            each.cancel()
-        await asyncio.gather(working, signalled, return_exceptions=True)
+        await end((working, signalled))
     if not working.cancelled():
         working.result()
+
+
+async def end(tasks: Collection[asyncio.Future[Any]], again_s: float = CANCEL_AGAIN_S) -> None:
+    """Cancels tasks, and returns once all have ended, in whatever way.
+
+    A library below a task may swallow a cancellation: aiokafka does so while it gives partitions
+    back. A task that goes on for `again_s` seconds is cancelled again, and that is logged.
+    """
+    going = list(tasks)
+    for task in going:
+        task.cancel()
+    while going:
+        ended, left = await asyncio.wait(going, timeout=again_s)
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # looked at: nobody else does
+        going = list(left)
+        for task in going:
+            _log.warning("%s goes on though it was cancelled, and is cancelled again", task)
+            task.cancel()

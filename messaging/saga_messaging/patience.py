@@ -18,7 +18,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from saga_messaging.background import backoff, happened
+from saga_messaging.background import backoff, end, happened
 from saga_messaging.broker import AccessRefused, BrokerError
 from saga_messaging.clock import Clock
 from saga_messaging.errors import ConfigurationError
@@ -116,10 +116,7 @@ class Patience:
                     self._say(what, "no answer yet")
             return trying.result()
         finally:
-            stopping.cancel()
-            if not trying.done():
-                trying.cancel()
-                await asyncio.wait((trying,))
+            await end((stopping, trying))
 
     def _say(self, what: str, why: str) -> None:
         """At the first failure, when the reason changes, and now and then."""

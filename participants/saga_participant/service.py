@@ -11,6 +11,7 @@ from typing import Final
 
 from opentelemetry.trace import TracerProvider
 
+from saga_messaging.background import end
 from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock
 from saga_participant.consuming.command_loop import DRAIN_MARGIN_S, CommandLoop
@@ -126,5 +127,4 @@ class Service:
             background.append(group.create_task(watch_pulse(self.clock, self.metrics)))
             ready()
             await self.loop.run(stop)
-            for task in background:
-                task.cancel()
+            await end(background)

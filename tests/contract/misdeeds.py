@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from saga_messaging.background import end
 from saga_participant import Failed, Rejected
 from support.till.shop import past_the_guard, write
 
@@ -378,6 +379,4 @@ async def leaves_a_task_that_waits(db: Any) -> None:
 async def forget() -> None:
     """What was kept ends."""
     kept, _kept[:] = [each for each in _kept if isinstance(each, asyncio.Task)], []
-    for task in kept:
-        task.cancel()
-    await asyncio.gather(*kept, return_exceptions=True)
+    await end(kept)

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contract.barrier_shop import Shop
+from saga_messaging.background import end
 from saga_participant.database.joined_statements import LARGEST_BYTES, PREPARE
 from saga_participant.testing import ParticipantTester
 from saga_schemas.outcomes import Kind
@@ -135,8 +136,7 @@ async def test_a_command_given_up_while_it_waits_for_its_row_leaves_no_transacti
         await holding.wait()
         given_up = asyncio.ensure_future(second.says(Kind.ACTION))
         await until_so_many_wait(1, first.tester.engine)
-        given_up.cancel()
-        await asyncio.gather(given_up, return_exceptions=True)
+        await end((given_up,))
         waiting.set()
         assert await other == "SUCCEEDED"
         await until_so_many_wait(0, first.tester.engine)

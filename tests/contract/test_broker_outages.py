@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from saga_cli.dev.kafka import KafkaService
+from saga_messaging.background import end
 from saga_messaging.broker import Consumer, Outgoing, PositionLost
 from saga_messaging.clock import SystemClock
 from saga_messaging.kafka import KafkaBroker
@@ -44,8 +45,7 @@ async def flowing(address: str, topic: str) -> AsyncIterator[tuple[KafkaBroker, 
     try:
         yield broker, sender, consumer
     finally:
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
+        await end((loop,))
         await consumer.stop()
         await broker.stop()
 

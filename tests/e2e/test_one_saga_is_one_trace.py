@@ -7,13 +7,14 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from saga_cli.dev.jaeger import JaegerService
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
@@ -231,9 +232,7 @@ async def test_no_trace_loses_a_span_of_the_coordinator_though_everything_is_kil
                 group.create_task(_down_for_a_while(jaeger))
             await all_final(fleet.database, 120)
         finally:
-            looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await looking
+            await end((looking,))
             print(f"\n{chaos.report()}")
         assert len(chaos.kills()) == KILLS
         sagas = await traces.told(fleet.database)

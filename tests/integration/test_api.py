@@ -21,6 +21,7 @@ from saga_coordinator.settings import Settings
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store
 from saga_coordinator.wiring import Instance, build
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
@@ -159,9 +160,7 @@ async def coordinator(url: str) -> AsyncIterator[Running]:
             yield Running(http=http, shop=shop, store=store, coordinator=instance.coordinator)
         finally:
             ended = [task.exception() for task in tasks if task.done()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             await store.stop()
             assert not ended, ended
 

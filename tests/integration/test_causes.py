@@ -13,6 +13,7 @@ import pytest
 from saga_coordinator.api import create_app
 from saga_coordinator.loops import sweeper
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.sender import Dispatch
@@ -101,8 +102,7 @@ async def test_every_message_made_again_names_its_cause_in_the_bytes_of_the_firs
             answering = asyncio.create_task(one.run())
             start_id = await begin(instance, broker)
             await until(lambda: len(broker.records("saga.events")) == 3 and len(kept) == 7)
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
+            await end((answering,))
 
     swept = sorted((*broker.records("saga.cmd.one"), *broker.records("saga.events")), key=at)
     assert [(r.topic, r.key, r.value, r.headers) for r in swept] == [

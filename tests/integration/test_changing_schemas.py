@@ -22,6 +22,7 @@ from saga_coordinator.registry.registration import Act, activate, add_schema, re
 from saga_coordinator.store.port import Store
 from saga_coordinator.views.saga import saga_view
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.broker import Broker, Outgoing
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.memory import MemoryBroker
@@ -206,8 +207,7 @@ async def shop(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path) 
         try:
             yield made
         finally:
-            shipping.cancel()
-            await asyncio.gather(shipping, return_exceptions=True)
+            await end((shipping,))
     await broker.stop()
 
 

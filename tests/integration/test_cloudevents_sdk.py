@@ -10,6 +10,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.codec import encode
@@ -65,8 +66,7 @@ async def test_a_saga_keeps_the_trace_that_the_sdk_wrote(sqlite_url: str) -> Non
             await broker.ensure_topics(["saga.start"])
             assert await broker.producer().send_all([start()], timeout_s=5) == [None]
             await until(lambda: len(broker.records("saga.events")) == 2)
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
+            await end((answering,))
 
     (command,), (reply,) = broker.records("saga.cmd.one"), broker.records("saga.reply.one")
     events = [read(record) for record in broker.records("saga.events")]

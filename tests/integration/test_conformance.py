@@ -21,6 +21,7 @@ from saga_cli.conformance.case import Result, Status
 from saga_cli.conformance.cases.every_case import chosen, every_case
 from saga_cli.conformance.check import check
 from saga_cli.conformance.given import Body, Given, Part, Patience
+from saga_messaging.background import end
 from saga_messaging.kafka import KafkaBroker, SidewaysProducer
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.files import read_schemas
@@ -92,8 +93,7 @@ async def outside_of(booking: ParticipantProcesses) -> AsyncIterator[Outside]:
     try:
         yield Outside(processes=booking, pool=pool)
     finally:
-        ending.cancel()
-        await asyncio.gather(ending, return_exceptions=True)
+        await end((ending,))
         await pool.close()
 
 

@@ -16,6 +16,7 @@ from saga_coordinator.loops import sweeper
 from saga_coordinator.store.port import CountMismatch, First, SagaRow, Store, Transaction
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
@@ -63,8 +64,7 @@ async def home(url: str) -> AsyncIterator[Home]:
             async with running(store, broker, settings_for(url)) as instance:
                 yield Home(store, broker, instance, participant)
         finally:
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
+            await end((answering,))
 
 
 def lines(told: Sequence[EventDict], event: str) -> list[Any]:

@@ -21,6 +21,7 @@ from saga_coordinator.settings import OtlpProtocol
 from saga_coordinator.telemetry.catalog import ALL, Type
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders, StartHeaders
@@ -112,8 +113,7 @@ async def watched(url: str, **settings: object) -> AsyncIterator[Watched]:
                 async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as http:
                     yield Watched(broker, instance, participant, http)
         finally:
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
+            await end((answering,))
 
 
 def named_on_the_page() -> set[str]:

@@ -18,6 +18,7 @@ from saga_coordinator.server import _checked_meta
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.settings import KafkaSettings
@@ -161,8 +162,7 @@ async def test_replies_of_an_earlier_store_are_counted_and_fill_nothing(keys: st
                 assert registry.get_sample_value("saga_orphan_replies_total") == 0
         assert await store.dead_letters(before=None, limit=10) == []
         assert len([line for line in told if line["event"] == "old_replies_passed_over"]) == 1
-    answering.cancel()
-    await asyncio.gather(answering, return_exceptions=True)
+    await end((answering,))
 
 
 async def test_a_reply_for_a_saga_that_a_new_store_may_have_lost_is_kept(sqlite_url: str) -> None:
@@ -180,8 +180,7 @@ async def test_a_reply_for_a_saga_that_a_new_store_may_have_lost_is_kept(sqlite_
                 return instance.coordinator.instruments.registry.get_sample_value("saga_orphan_replies_total") == 1
 
             await until(kept, 20, "an orphan")
-    answering.cancel()
-    await asyncio.gather(answering, return_exceptions=True)
+    await end((answering,))
 
 
 async def test_on_a_real_kafka_the_end_of_each_partition_is_remembered(kafka_address: str, sqlite_url: str) -> None:

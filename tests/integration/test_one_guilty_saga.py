@@ -24,6 +24,7 @@ from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import Store, shard_of
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, settings_for
 from support.orders import until
@@ -71,8 +72,7 @@ async def silent(url: str, **more: object) -> AsyncIterator[tuple[Store, MemoryB
             async with running(store, broker, settings_for(url, **more)) as instance:
                 yield store, broker, instance, participant
         finally:
-            asked.cancel()
-            await asyncio.gather(asked, return_exceptions=True)
+            await end((asked,))
 
 
 async def asked(instance: Instance, participant: ScriptedParticipant, *keys: str) -> dict[str, UUID]:

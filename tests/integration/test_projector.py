@@ -28,6 +28,7 @@ from saga_coordinator.traces.reading import read_spans, traced_saga
 from saga_coordinator.traces.sampling import Sampling
 from saga_coordinator.traces.spans import Span, root_span_id, started_span_id
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
@@ -127,9 +128,7 @@ async def home(store: Store, settings: Settings) -> AsyncIterator[Home]:
     async with running(store, broker, settings) as instance:
         answering = asyncio.create_task(participant.run())
         yield Home(store, instance, participant, Collected(), definitions)
-        answering.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await answering
+        await end((answering,))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -220,8 +219,7 @@ async def test_a_collector_that_is_away_costs_nothing_and_gets_everything_later(
         async with asyncio.timeout(30):
             while await at_home.owed():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        exporting.cancel()
-        await asyncio.gather(exporting, return_exceptions=True)
+        await end((exporting,))
     assert at_home.collector.closed
     assert at_home.collector.ids() == await at_home.all_of(sagas)
     assert [log["event"] for log in logs].count("spans_delayed") == 1, "an outage is told once"

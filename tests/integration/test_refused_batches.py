@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka.admin import NewTopic
 
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing
 from saga_messaging.clock import SystemClock
 from saga_messaging.kafka import KafkaBroker
@@ -48,8 +49,7 @@ async def test_replies_that_share_a_refused_batch_leave_and_only_the_guilty_one_
     waits = [sender.send([record]) for record in records]
     async with asyncio.timeout(LIMIT_S):
         await asyncio.gather(*(wait for wait in waits if wait is not None))
-    sending.cancel()
-    await asyncio.gather(sending, return_exceptions=True)
+    await end((sending,))
     assert metrics.refused_replies == 1
     assert "is refused and given up" in caplog.text
 
@@ -61,7 +61,6 @@ async def test_commands_that_share_a_refused_batch_leave_and_only_the_guilty_one
     sending = asyncio.create_task(sender.run())
     assert sender.offer([Dispatch(ticket=n, record=record) for n, record in enumerate(records)]) == 17
     assert await sender.drain(LIMIT_S)
-    sending.cancel()
-    await asyncio.gather(sending, return_exceptions=True)
+    await end((sending,))
     assert [refusal.ticket for refusal in sender.take_refused()] == [8]
     assert sorted(sender.take_acked(100)) == [n for n in range(17) if n != 8]

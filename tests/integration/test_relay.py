@@ -13,6 +13,7 @@ import pytest
 from saga_coordinator import failures
 from saga_coordinator.loops import sweeper, watchdog
 from saga_coordinator.store.port import CommitUnknown, First, Store, StoreError, Transaction
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, journal_of, opened, register, running, settings_for, start
@@ -35,8 +36,7 @@ async def answering(participant: ScriptedParticipant) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end((task,))
 
 
 async def test_an_outage_of_the_broker_after_the_commit_loses_nothing(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from saga_coordinator.store.port import LockFirst, Store
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.codec import encode
 from saga_schemas.headers import CommandHeaders
@@ -63,8 +64,7 @@ async def home(url: str) -> AsyncIterator[tuple[Store, MemoryBroker, Instance, S
             async with running(store, broker, settings_for(url)) as instance:
                 yield store, broker, instance, participant
         finally:
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
+            await end((answering,))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from saga_coordinator.registry.registration import Act, add_schema
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import ListFilter, Store
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.memory import MemoryBroker
@@ -89,8 +90,7 @@ async def home(url: str, registry: FakeRegistry, **settings: object) -> AsyncIte
             try:
                 yield Home(store, instance, broker, participant)
             finally:
-                working.cancel()
-                await asyncio.gather(working, return_exceptions=True)
+                await end((working,))
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store, StoreBusy
 from saga_coordinator.store.store_copy import Copied, CopyRefused, copy_store
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.outcomes import Kind, Outcome
 from support.coordinators import closed, opened, register, running, settings_for, start
@@ -125,8 +126,7 @@ async def test_sagas_open_in_the_middle_finish_on_the_other_database(
         await register(store, DEFINITION.replace("version: 1", "version: 2"), CATALOG)
         assert await store.dead_letters(before=None, limit=10) == []
         assert (await store.figures()).inbox == 0
-    answering.cancel()
-    await asyncio.gather(answering, return_exceptions=True)
+    await end((answering,))
 
 
 def keys_of(copied: Copied) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
@@ -59,5 +60,4 @@ async def test_what_a_participant_says_moves_the_saga_whatever_characters_it_has
             (why,) = await store.attention_of(stuck)
             assert (why.step, why.reason, why.note) == ("three", "rejected", "because\ufffd of that")
             assert await store.dead_letters(before=None, limit=10) == []
-        answering.cancel()
-        await asyncio.gather(answering, return_exceptions=True)
+        await end((answering,))

@@ -20,6 +20,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from saga_coordinator.server import serve
+from saga_messaging.background import end
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.catalog import Catalog
@@ -141,8 +142,7 @@ async def shop(kafka_address: str, folder: Path, **more: object) -> AsyncIterato
             (await http.post("/v1/definitions/order/1/activate", json={})).raise_for_status()
             working = [group.create_task(participant.run()) for participant in participants.values()]
             yield Shop(kafka=kafka, server=server, participants=participants, topics=topics, http=http)
-        for task in working:
-            task.cancel()
+        await end(working)
         stop.set()
         await serving
 

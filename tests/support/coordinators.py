@@ -20,6 +20,7 @@ from saga_coordinator.starts.requests import StartRequest
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import JournalRow, Store
 from saga_coordinator.wiring import Instance, build
+from saga_messaging.background import end
 from saga_messaging.broker import Broker
 from saga_messaging.clock import SystemClock
 from saga_messaging.settings import KafkaSettings
@@ -61,9 +62,7 @@ async def running(store: Store, broker: Broker, settings: Settings) -> AsyncIter
         try:
             yield instance
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
 
 
 async def register(store: Store, text: str, catalog: Catalog, *, activate: bool = True) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
+from saga_messaging.background import end
 from support import ledger
 from support.chaos import Chaos
 from support.orders import (
@@ -59,9 +59,7 @@ async def survive(shop: Shop, run: Run) -> Chaos:
         ended = await all_final(shop.database, run.drain_s)
         _print_sum(placing, placed_s, time.monotonic() - chaos.began, ended)
     finally:
-        looking.cancel()
-        with suppress(asyncio.CancelledError):
-            await looking
+        await end((looking,))
         print(f"\n{chaos.report()}")
     assert lowest >= run.open_throughout, f"only {lowest} orders were open at some time"
     assert len(chaos.kills()) == run.rounds * len(shop.processes)

@@ -13,7 +13,7 @@ import base64
 import importlib.util
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from saga_cli.demo.traces import participant_spans_of
 from saga_cli.dev.process import is_free
 from saga_coordinator.server import serve
 from saga_coordinator.settings import Settings
+from saga_messaging.background import end
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
 _LOG: Final = "demo.log"
 START_PATIENCE_S: Final = 10.0
 """How long to wait for a given Kafka or PostgreSQL; it is short because a person waits."""
-STOP_LIMIT_S: Final = 6.0
-"""A part that has not ended by then is cancelled again."""
-CANCEL_RETRIES: Final = 5
+_STOP_LIMIT_S: Final = 6.0
+"""How long the coordinator may take to stop by itself."""
+_CANCEL_AGAIN_S: Final = 1.0
+"""A person waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,23 +83,8 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
                 stop.set()
                 for task in serving:  # all orders have ended; a command in hand would be delivered again
                     task.cancel()
-                await _cancel_until_ended([*serving, coordinating])
-
-
-async def _cancel_until_ended(parts: Sequence[asyncio.Task[None]]) -> None:
-    """Wait for the parts, which have been cancelled or stopped.
-
-    One that does not end is cancelled again.
-
-    A library below a part may swallow a cancellation.
-    """
-    _, pending = await asyncio.wait(parts, timeout=STOP_LIMIT_S)
-    for _ in range(CANCEL_RETRIES):
-        if not pending:
-            return
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=1.0)
+                await asyncio.wait((*serving, coordinating), timeout=_STOP_LIMIT_S)
+                await end((*serving, coordinating), again_s=_CANCEL_AGAIN_S)
 
 
 def _coordinator(

@@ -188,7 +188,7 @@ class Administration:
                 try:
                     await admin.start()
                 except BaseException:
-                    await admin.close()
+                    await bounded(admin.close())
                     raise
                 self._admin = admin
             return self._admin

@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
+from saga_messaging.background import end
 from saga_messaging.broker import Record, TopicPartition
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.settings import KafkaSettings
@@ -19,6 +20,8 @@ from saga_messaging.settings import KafkaSettings
 METADATA_MAX_AGE_MS = 2_000
 NO_TIMESTAMP = -1  # what Kafka itself writes where a producer gave none
 STOP_S = 3.0  # how long a client may take to close in good order
+_CANCELS = 5
+_CANCEL_AGAIN_S = 0.1
 _log = logging.getLogger(__name__)
 CLIENT_ERRORS = (KafkaError, ConsumerStoppedError, OSError, TimeoutError)
 
@@ -51,38 +54,51 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-async def stop_consumer(client: Any) -> None:
+async def stop_consumer(client: Any, limit_s: float = STOP_S) -> None:
     """Stops a consumer within the limits.
 
     A member that cannot reach its coordinator does not end by itself: its tasks are ended one by
     one.
     """
-    if await bounded(client.stop()):
+    if await bounded(client.stop(), limit_s):
         return
     coordinator = client._coordinator
     for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task"):
         task = getattr(coordinator, name, None)
         if task is not None:
-            task.cancel()
-            await bounded(asyncio.gather(task, return_exceptions=True))
+            await bounded(end((task,)), limit_s)
     if client._fetcher is not None:
-        await bounded(client._fetcher.close())
-    await bounded(client._client.close())
+        await bounded(client._fetcher.close(), limit_s)
+    await bounded(client._client.close(), limit_s)
 
 
 async def bounded(closing: Awaitable[Any], limit_s: float = STOP_S) -> bool:
     """Waits for a client to close; returns whether it ended within the limit, well or badly.
 
-    An error of a client that is thrown away helps nobody: it is logged at debug level only.
+    What goes on then is cancelled. aiokafka swallows some cancellations and waits on, so it is
+    cancelled several times, and at last left to itself. An error of a client that is thrown away
+    helps nobody: it is logged at debug level only.
     """
+    task = asyncio.ensure_future(closing)
+    task.add_done_callback(_look_at)
     try:
-        async with asyncio.timeout(limit_s):
-            await closing
-    except TimeoutError:
+        await asyncio.wait((task,), timeout=limit_s)
+        if task.done():
+            return True
+        for _ in range(_CANCELS):
+            task.cancel()
+            await asyncio.wait((task,), timeout=_CANCEL_AGAIN_S)
+            if task.done():
+                return False
+        _log.warning("a client of the broker goes on closing though it was cancelled %d times: %s", _CANCELS, task)
         return False
-    except Exception:
-        _log.debug("closing a client of the broker failed", exc_info=True)
-    return True
+    finally:
+        task.cancel()
+
+
+def _look_at(closed: asyncio.Future[Any]) -> None:
+    if not closed.cancelled() and (error := closed.exception()) is not None:
+        _log.debug("closing a client of the broker failed", exc_info=error)
 
 
 def record_of(one: Any) -> Record:

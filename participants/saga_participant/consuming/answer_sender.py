@@ -15,6 +15,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from saga_messaging.background import end
 from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock, SystemClock
 from saga_messaging.kafka import KafkaBroker
@@ -91,8 +92,7 @@ class Sending:
             await asyncio.wait(set(self._waiting), timeout=SENT_WITHIN_S)
         if self._waiting:
             not_sent(f"{len(self._waiting)} were waiting for Kafka at its end")
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await end((self._task,))
 
     async def _run(self) -> None:
         try:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from saga_messaging.background import end
 from saga_messaging.broker import Record, TopicPartition
 from saga_schemas.record_class import record
 
@@ -110,9 +111,7 @@ class KeyedWorkers:
                     team.add(asyncio.create_task(self._worker()))
         finally:
             self._stopping = True
-            for worker in team:
-                worker.cancel()
-            await asyncio.gather(*team, return_exceptions=True)
+            await end(team)
 
     def put(self, record: Record, tracker: OffsetTracker) -> None:
         tracker.take(record)

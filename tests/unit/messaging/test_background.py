@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_messaging.background import backoff, happened, until
+from saga_messaging.background import backoff, end, happened, until
 from saga_messaging.clock import SystemClock
 
 
@@ -71,3 +73,28 @@ async def test_a_cancellation_from_outside_reaches_the_work() -> None:
     with pytest.raises(asyncio.CancelledError):
         await outer
     assert ended == [True]
+
+
+async def deaf(times: int) -> None:
+    """It swallows so many cancellations, as aiokafka does."""
+    for _ in range(times):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(1_000)
+    await asyncio.sleep(1_000)
+
+
+async def test_a_task_that_swallows_its_cancellation_is_cancelled_again_and_that_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fails() -> None:
+        raise ValueError("mine")
+
+    tasks = [asyncio.create_task(work) for work in (deaf(2), asyncio.sleep(1_000), asyncio.sleep(0), fails())]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with caplog.at_level(logging.WARNING, "saga_messaging.background"):
+        async with asyncio.timeout(60):
+            await end(tasks, again_s=0.01)
+    assert all(task.done() for task in tasks)
+    assert len(caplog.messages) == 2
+    assert all("deaf" in message for message in caplog.messages)

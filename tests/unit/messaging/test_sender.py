@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.sender import UNHEALTHY_AFTER, Dispatch, Sender
@@ -41,8 +42,7 @@ async def running(sender: Sender[int]) -> AsyncIterator[None]:
         yield
         await settle()
     finally:
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
+        await end((loop,))
 
 
 def item(ticket: int, *, key: bytes = b"saga", value: bytes | None = None, topic: str = TOPIC) -> Dispatch[int]:

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from saga_messaging.background import end
 from saga_messaging.broker import BrokerError, TopicPartition
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.reading import ReadingWatch
@@ -337,8 +338,7 @@ async def test_a_command_in_hand_when_the_process_ends_comes_again_and_its_effec
     killed = asyncio.ensure_future(till.serve(broker))
     await send(broker, command())
     await begun.wait()
-    killed.cancel()
-    await asyncio.gather(killed, return_exceptions=True)
+    await end((killed,))
     told.during = None
     async with serving(broker, till):
         (reply,) = await replies(broker, 1)

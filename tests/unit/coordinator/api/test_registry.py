@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from saga_coordinator.api import create_app
@@ -271,9 +271,11 @@ PATHS = st.text(max_size=40) | st.builds("subjects/{}{}".format, st.text(max_siz
 @settings(max_examples=60)
 @given(method=st.sampled_from(["GET", "POST", "PUT"]), path=PATHS, body=BODIES)
 def test_whatever_comes_in_is_answered_in_confluents_form(method: str, path: str, body: bytes) -> None:
+    url = httpx.URL("http://127.0.0.1:8700").copy_with(path="/registry/" + quote(path.encode("utf-8", "replace"), safe="/"))
+    assume(url.path.startswith("/registry/"))  # a client resolves `..` before it sends
+
     async def asked() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url="http://127.0.0.1:8700") as http:
-            url = http.base_url.copy_with(path="/registry/" + quote(path.encode("utf-8", "replace"), safe="/"))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(APP)) as http:
             return await http.request(method, url, content=body if method != "GET" else None, headers=SENT)
 
     response = asyncio.run(asked())

@@ -12,6 +12,7 @@ import pytest
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.loops.record_loop import GATHER_FROM, GATHER_S, GATHER_UP_TO, RecordLoop, gather_s
 from saga_coordinator.telemetry.instruments import Instruments
+from saga_messaging.background import end
 from saga_messaging.broker import Record
 from support.hand_clock import HandClock, settle
 
@@ -67,8 +68,7 @@ async def _running(topic: Any, work: _Work, clock: HandClock) -> AsyncIterator[N
     try:
         yield
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end((running,))
 
 
 @pytest.mark.parametrize("took_s", [0.004, 5.0])

@@ -12,6 +12,7 @@ from saga_coordinator.loops.watchdog import EVERY_S, FIGURES_PAUSE, Watchdog
 from saga_coordinator.store.port import Figures, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
+from saga_messaging.background import end
 from saga_schemas.topics import Topics
 from support.hand_clock import HandClock
 from support.moves import figures, value
@@ -122,5 +123,4 @@ async def test_an_instance_stays_known_while_kafka_answers_nothing() -> None:
             await renewed.wait()
             await said.wait()
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end((running,))

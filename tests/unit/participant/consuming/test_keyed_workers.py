@@ -7,6 +7,7 @@ import asyncio
 
 import pytest
 
+from saga_messaging.background import end
 from saga_messaging.broker import Record, TopicPartition
 from saga_participant.consuming.keyed_workers import Deferred, KeyedWorkers, OffsetTracker, uncommitted_offsets
 
@@ -103,8 +104,7 @@ async def test_what_is_cancelled_at_work_stays_unfinished() -> None:
     running = asyncio.ensure_future(workers.run())
     workers.put(record(7, "a"), tracker)
     await settle()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await end((running,))
     assert tracker.finished_up_to == 7
 
 

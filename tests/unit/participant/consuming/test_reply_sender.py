@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
+from saga_messaging.background import end
 from saga_messaging.broker import BrokerError, Outgoing
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker, MemoryProducer
@@ -44,9 +44,7 @@ async def sending(broker: Counted, at_work: int) -> AsyncIterator[ReplySender]:
     sender.at_work = lambda: at_work
     running = asyncio.create_task(sender.run())
     yield sender
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    await end((running,))
 
 
 def reply(number: int) -> list[Outgoing]:
