@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Any
 
+import aiosqlite
 import pytest
 
 from contract.barrier_shop import Shop, accepted, give, on_postgresql
+from saga_participant.database import sql_transaction
 from saga_participant.delivery import execution
 from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.testing import ParticipantTester, Reply
@@ -95,6 +98,30 @@ async def test_late_is_late_whatever_it_says_when_it_is_cancelled(impatient: Sho
         assert code_of(await impatient.ask(Kind.ACTION)) == "handler_timeout"
     impatient.told.on_db = None
     assert (await impatient.row(), await impatient.effects()) == (None, [])
+
+
+@pytest.mark.parametrize("way", ["sqlite connection", "sqlite session"], indirect=True)
+async def test_a_limit_that_hits_before_the_statement_begins_is_answered_too(
+    impatient: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite interrupts only what runs, and this one's thread is busy for a while."""
+    run: Any = aiosqlite.Connection._execute
+
+    async def run_late(connection: Any, function: Any, *arguments: Any, **options: Any) -> Any:
+        def late(*given: Any, **named: Any) -> Any:
+            time.sleep(0.5)
+            return function(*given, **named)
+
+        endless = bool(arguments) and "RECURSIVE" in str(arguments[0])
+        return await run(connection, late if endless else function, *arguments, **options)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", run_late)
+    monkeypatch.setattr(sql_transaction, "CLEANUP_S", 60.0)
+    impatient.told.on_db = for_ever
+    async with asyncio.timeout(30):
+        assert code_of(await impatient.ask(Kind.ACTION)) == "handler_timeout"
+        impatient.told.on_db = None
+        assert (await impatient.row(), await impatient.effects()) == (None, [])
 
 
 @on_postgresql

@@ -26,7 +26,7 @@ from saga_participant.database.asyncpg_transaction import AsyncpgTransaction
 from saga_participant.database.bare_connection import BareConnection, bare_connection
 from saga_participant.database.errors import out_of_reach
 from saga_participant.database.guard import Watch
-from saga_participant.database.sql_transaction import PostgresTransaction, SqliteTransaction
+from saga_participant.database.sql_transaction import PostgresTransaction, SqliteTransaction, end_sqlite_transaction
 from saga_participant.database.transactions import CLEANUP_S, HANDLER_LIMIT_S, Transaction
 from saga_participant.outcomes import Unavailable
 from saga_schemas.limits import INT32_MAX
@@ -179,8 +179,7 @@ class Database:
         first.
         """
         with contextlib.suppress(Exception):
-            await_only(connection.driver_connection.interrupt())
-            await_only(connection.driver_connection.rollback())
+            await_only(end_sqlite_transaction(connection.driver_connection))
 
     async def _lose(self, pooled: _PooledConnection) -> None:
         """Throw the connection away.

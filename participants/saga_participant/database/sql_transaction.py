@@ -41,6 +41,7 @@ _PG_XID: Final = f"{XID}::text"
 _SQLITE_NOW: Final = (
     "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000)"
 )
+_INTERRUPT_AGAIN_S: Final = 0.05
 _GIVEN: Final = ("saga_id", "step", "tenant", "incarnation", "run", "state", "expires_at")
 _CHANGING: Final = tuple(name for name in COLUMNS if name not in ("saga_id", "step"))
 
@@ -253,6 +254,22 @@ class PostgresTransaction(SqlTransaction):
             await self._connection.rollback()
 
 
+async def end_sqlite_transaction(driver: Any) -> None:
+    """Roll back, whatever the connection's thread is at. `driver` is aiosqlite's.
+
+    SQLite interrupts only a statement that runs. One that still waits for its thread would begin
+    later and might never end. So it is interrupted again and again, until the rollback behind it is
+    through.
+    """
+    ending = asyncio.ensure_future(driver.rollback())
+    ending.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # looked at
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + CLEANUP_S
+    while not ending.done() and loop.time() < until_s:
+        await driver.interrupt()
+        await asyncio.wait((ending,), timeout=_INTERRUPT_AGAIN_S)
+
+
 class SqliteTransaction(SqlTransaction):
     """SQLite by aiosqlite."""
 
@@ -290,9 +307,7 @@ class SqliteTransaction(SqlTransaction):
         """
         self._guard.lent = False
         with contextlib.suppress(Exception):
-            await self._driver.interrupt()
-            async with asyncio.timeout(CLEANUP_S):
-                await self._driver.rollback()
+            await end_sqlite_transaction(self._driver)
 
     async def intact(self) -> bool:
         try:
