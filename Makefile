@@ -11,7 +11,7 @@ AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PYTHON
 OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio lint types env jaeger compiled payment-go
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants lint types env jaeger compiled payment-go
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-e2e   whole processes, killed in the middle of the work; some minutes"
 	@echo "make test-first-day   docs/first-day.md, typed from a fresh clone; some minutes"
 	@echo "make test-apicurio   a real Apicurio as the schema registry, from Maven; a minute"
+	@echo "make test-go-mutants  what the check of participants finds in payment-go with a mistake; some minutes"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"
@@ -54,6 +55,10 @@ test-first-day: .venv/.made-test
 # Apart from `test`: 160 MB come from Maven, once.
 test-apicurio: .venv/.made-test
 	.venv/bin/python -m pytest --nothing-skipped tests/apicurio
+
+# Apart from `test`: each mutant is a program to build, and a participant to start.
+test-go-mutants: .venv/.made-test
+	.venv/bin/python -m pytest --nothing-skipped tests/go_mutants
 
 lint: .venv/.made-test
 	.venv/bin/ruff check

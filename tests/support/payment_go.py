@@ -47,6 +47,14 @@ def go_command(*arguments: str, folder: Path = PAYMENT_GO) -> subprocess.Complet
     )
 
 
+def build(source: Path, program: Path) -> None:
+    """Build one version of the source, whichever. Nothing is kept but what Go keeps."""
+    flags = ("-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", str(program))
+    done = go_command("build", *flags, ".", folder=source)
+    if done.returncode != 0:
+        raise RuntimeError(f"{source.name} cannot be built: {done.stderr.strip()}")
+
+
 def _built(name: str, source: Path) -> Path:
     kept = cache_folder() / f"{name}-{_digest(source)}-{sys.platform}-{platform.machine()}"
     if kept.exists():
@@ -55,10 +63,7 @@ def _built(name: str, source: Path) -> Path:
         if not kept.exists():  # another process may have built it while we waited
             print(f"saga: building {name} from {source}, about a minute the first time", file=sys.stderr, flush=True)
             unfinished = kept.with_suffix(".unfinished")
-            flags = ("-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", str(unfinished))
-            done = go_command("build", *flags, ".", folder=source)
-            if done.returncode != 0:
-                raise RuntimeError(f"{name} cannot be built: {done.stderr.strip()}")
+            build(source, unfinished)
             for older in kept.parent.glob(f"{name}-*"):
                 if older.stat().st_mtime < time.time() - _KEPT_S:
                     older.unlink()

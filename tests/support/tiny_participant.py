@@ -60,6 +60,9 @@ class Mutant(StrEnum):
     RUN_NOT_RAISED_BY_UNDO = "undoes a newer run's command in the old run"
     LATE_IN_THE_OLD_RUN = "answers the end of fenced work"
     LATE_TO_ANY_ASKER = "answers the end of work to an older run's command"
+    LATE_TO_THE_LAST = "takes the last action to come for the newest"
+    LATE_TO_THE_LAST_WISH = "takes the last compensation to come for the newest"
+    LATE_BY_VERSION = "takes the highest version for the newest, whatever its incarnation"
     OLD_TOKEN = "echoes the token of the command that made the row"
     OLD_CAUSATION = "names the command that made the row"
     WRONG_CAUSATION = "names the saga as the cause"
@@ -68,6 +71,7 @@ class Mutant(StrEnum):
     FAILED_UNDO_COUNTS = "takes a compensation that failed for done"
     UNDO_TWICE = "runs a compensation again"
     OLD_RUN_UNDOES = "lets an older run's compensation undo"
+    REPLY_SHOWN_TO_AN_UNDO = "answers the compensation of an older run by the action's reply"
     NO_ROW_RUN = "never says ce_sagarowrun"
     NO_SEQ = "says no ce_sagaseq"
     WISH_FORGOTTEN = "forgets the wish to undo"
@@ -279,6 +283,8 @@ class TinyParticipant:
         elif self.is_(Mutant.OLD_RUN_UNDOES) and outcome is Outcome.SUCCEEDED and entry is not None:
             facts = CommandFacts(kind=command.kind, run=command.run, incarnation=command.incarnation)
             await self._undo(command, entry, facts)
+        elif self.is_(Mutant.REPLY_SHOWN_TO_AN_UNDO) and outcome is Outcome.SUCCEEDED and entry is not None:
+            await self._say(command, outcome, entry.action, entry=entry)
         else:
             await self._say(command, outcome, entry=entry)
 
@@ -288,15 +294,26 @@ class TinyParticipant:
             row = replace(row, run=before.run)
         kept = replace(entry, row=row) if entry else Entry(row=row, tenant=command.tenant, made_by=command)
         if row.state is RowState.ACCEPTED and (command.run >= row.run or self.is_(Mutant.LATE_TO_ANY_ASKER)):
-            wishes = command.kind is Kind.COMPENSATION
-            kept = replace(kept, asker=None if wishes else command)
-            if wishes and (command.run == row.wish or self.is_(Mutant.WISH_FALLS)):
-                kept = replace(kept, wisher=command)
+            if command.kind is not Kind.COMPENSATION:
+                newer = self._newer(command, kept.asker) or self.is_(Mutant.LATE_TO_THE_LAST, Mutant.LATE_TO_ANY_ASKER)
+                kept = replace(kept, asker=command if newer else kept.asker)
+            elif command.run == row.wish or self.is_(Mutant.WISH_FALLS):
+                newer = self._newer(command, kept.wisher) or self.is_(Mutant.LATE_TO_THE_LAST_WISH, Mutant.WISH_FALLS)
+                kept = replace(kept, asker=None, wisher=command if newer else kept.wisher)
         if self.is_(Mutant.WISH_FORGOTTEN):
             kept = replace(kept, row=replace(kept.row, wish=None))
         if not (self.is_(Mutant.FENCE_FORGOTTEN) and row.state is RowState.FENCED):
             self.entries[command.saga_id, command.step] = kept
         return kept
+
+    def _newer(self, command: CommandHeaders, than: CommandHeaders | None) -> bool:
+        """Whether it was decided after the other, in whatever order they come."""
+        if than is None or command.run > than.run:
+            return True
+        if self.is_(Mutant.LATE_BY_VERSION):
+            return command.version > than.version
+        found, other = ((each.incarnation, each.version, each.attempt) for each in (command, than))
+        return found > other
 
     async def _act(self, command: CommandHeaders, value: dict[str, Any], entry: Entry | None, facts: CommandFacts) -> None:
         before = entry.row if entry else None

@@ -30,6 +30,10 @@ _PROGRESS: Final = (
     "The answer to a command that merely comes again carries the number as it is. Accepting the command makes it 1."
 )
 _UNDONE: Final = "A row DONE, compensation of its run: UNDONE."
+_NEWEST: Final = (
+    "Newest is the highest (incarnation, version, attempt), of whatever kind. A newer compensation takes the place of an "
+    "older one."
+)
 _LOSES: Final = (
     "The end of the work takes effect only if the row is still ACCEPTED and of the same run: it loses against a fence and "
     "against a newer run."
@@ -149,6 +153,31 @@ def _wish_stays(name: str, title: str, *asks: Ask, run: int) -> Case:
     return play
 
 
+def _newest_answered(name: str, title: str, *asks: Ask, newest: int, outcome: str) -> Case:
+    """Commands that come in the reverse of their order; the end answers the newest."""
+    needs = [Need.COMPENSATION] if outcome == "UNDONE" else []
+
+    @case(f"later.{name}", title, _NEWEST, _SECTION, Need.ACCEPT, *needs)
+    async def play(stage: Stage) -> None:
+        saga = await _accepted(stage)
+        commands = [saga.command(ask) for ask in asks]
+        for command in reversed(commands):
+            await saga.send(command)
+            reply = await saga.answer(command)
+            if reply.outcome in ("NOTHING_TO_UNDO", outcome):
+                raise NotHere(f"the work was called off, or ended, before {command} came")
+            expect(saga, reply, IN_PROGRESS)
+        end = await _ended(saga, outcome)
+        if end.causation != commands[newest].id:
+            told = f"version {end.header('ce_sagaversion')} of incarnation {end.header('ce_sagaincarnation')}"
+            expected = commands[newest]
+            wanted = f"version {expected.header('ce_sagaversion')} of incarnation {expected.header('ce_sagaincarnation')}"
+            raise Deviation(f"the end of the work was answered to {saga.of(end)}, {told}; the newest command was of {wanted}")
+        await saga.check_effects(1, int(outcome == "UNDONE"))
+
+    return play
+
+
 @case(
     "later.same-number", "progress is numbered, and the number stays while there is no news", _PROGRESS, "progress", Need.ACCEPT
 )
@@ -216,4 +245,23 @@ def later_cases() -> Iterator[Case]:
         yield _asked_again(resolve(age + 1), age)
     yield _wish_stays("wish-and-an-action-behind-it", "an action behind the wish to undo", undo(2), act(2), run=2)
     yield _wish_stays("wish-only-rises", "an older wish behind a newer one", undo(3), undo(2), run=3)
+    yield _newest_answered(
+        "newest-of-actions", "an older attempt comes behind a newer one", act(2), act(2), newest=1, outcome="SUCCEEDED"
+    )
+    yield _newest_answered(
+        "newest-of-compensations",
+        "an older wish comes behind a newer one of its run",
+        undo(2),
+        undo(2),
+        newest=1,
+        outcome="UNDONE",
+    )
+    yield _newest_answered(
+        "newest-incarnation",
+        "a command of a newer incarnation has a lower version, as after a restore",
+        act(2, incarnation=2),
+        act(2),
+        newest=0,
+        outcome="SUCCEEDED",
+    )
     yield from (_numbers, _remembered, _undone, _newer_run)

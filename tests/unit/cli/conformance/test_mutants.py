@@ -67,6 +67,9 @@ FINDS: Final = {
     Mutant.RUN_NOT_RAISED_BY_UNDO: "barrier.done.compensation.newer",
     Mutant.LATE_IN_THE_OLD_RUN: "later.loses-against-a-newer-run",
     Mutant.LATE_TO_ANY_ASKER: "barrier.accepted.action.older",
+    Mutant.LATE_TO_THE_LAST: "later.newest-of-actions",
+    Mutant.LATE_TO_THE_LAST_WISH: "later.newest-of-compensations",
+    Mutant.LATE_BY_VERSION: "later.newest-incarnation",
     Mutant.OLD_TOKEN: "echo.ce_sagatoken",
     Mutant.OLD_CAUSATION: "echo.ce_causationid",
     Mutant.WRONG_CAUSATION: "echo.ce_causationid",
@@ -75,6 +78,7 @@ FINDS: Final = {
     Mutant.UNDO_TWICE: "effects.undone",
     Mutant.FAILED_UNDO_COUNTS: "failed.compensation-fails",
     Mutant.OLD_RUN_UNDOES: "barrier.done.compensation.older",
+    Mutant.REPLY_SHOWN_TO_AN_UNDO: "reply.ce_type",
     Mutant.NO_ROW_RUN: "barrier.done.resolve.older",
     Mutant.NO_SEQ: "reply.ce_sagaseq",
     Mutant.WISH_FORGOTTEN: "barrier.accepted.compensation.same",
@@ -100,6 +104,7 @@ FINDS: Final = {
 }
 NEEDED_TO_JUDGE: Final = {
     "reply.ce_sagaseq": "later.same-number",
+    "reply.ce_type": "barrier.done.compensation.older",
     "reply.failure-limits": "failed.*",
     "reply.value": "expiry.absent.*",
 }
