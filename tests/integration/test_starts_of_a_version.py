@@ -3,12 +3,16 @@ active version's."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.registry.registration import Act, activate, add_schema
 from saga_coordinator.starts.requests import StartRefused, StartRequest
-from saga_coordinator.store.port import ListFilter
+from saga_coordinator.store.port import ListFilter, SchemaRow
 from saga_messaging.memory import MemoryBroker
+from saga_schemas.schema import Schema
 from support.coordinators import opened, register, running, settings_for
 from support.orders import until
 from support.start_records import CATALOG, start_record
@@ -21,6 +25,8 @@ key: ${input.id}
 steps:
   - {name: one, participant: one, command: t.Do, compensation: none}
 """
+DO = next(schema for schema in CATALOG if schema.full_name == "t.Do")
+NEWER = DO.document | {"fields": [*DO.document["fields"], {"name": "note", "type": "string", "default": ""}]}
 SECOND = FIRST.replace("version: 1", "version: 2").replace("participant: one", "participant: two")
 
 
@@ -72,6 +78,50 @@ async def test_any_registered_version_starts_by_kafka_and_by_http(sqlite_url: st
             known = DefinitionCache(store, "default")
             await known.refresh()
             assert await known.participants() == {"one", "two"}  # whose replies are read
+
+
+async def test_a_look_that_began_before_an_activation_does_not_undo_it(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look that each instance takes every two seconds may be slow."""
+    async with opened(sqlite_url) as store:
+        await register(store, FIRST, CATALOG)
+        cache, found, go_on = DefinitionCache(store, "default"), asyncio.Event(), asyncio.Event()
+        rows, schemas = store.open_definition_ids, store.schemas
+
+        async def slow_rows() -> set[int]:
+            found.set()  # the definitions have been read
+            await go_on.wait()
+            return await rows()
+
+        monkeypatch.setattr(store, "open_definition_ids", slow_rows)
+        looking = asyncio.create_task(cache.refresh())
+        async with asyncio.timeout(60):
+            await found.wait()
+        found.clear()
+        monkeypatch.setattr(store, "open_definition_ids", rows)
+
+        async def slow_schemas() -> list[SchemaRow]:
+            read = await schemas()
+            found.set()
+            await go_on.wait()
+            return read
+
+        monkeypatch.setattr(store, "schemas", slow_schemas)
+        looking_at_schemas = asyncio.create_task(cache.refresh_schemas())
+        async with asyncio.timeout(60):
+            await found.wait()
+        monkeypatch.setattr(store, "schemas", schemas)
+
+        await register(store, SECOND, CATALOG)
+        await add_schema(store, cache, subject=None, document=NEWER, tenant="default", act=Act(who="tests"))
+        await activate(store, cache, tenant="default", name="asked", version=2, act=Act(who="tests"))
+        go_on.set()
+        async with asyncio.timeout(60):
+            await asyncio.gather(looking, looking_at_schemas)
+
+        active = cache.find("asked", None)
+        assert active is not None
+        assert active.version == 2
+        assert Schema.parse(NEWER).id in {row.id for row in cache.schema_rows}
 
 
 async def test_without_an_active_version_a_start_must_name_one(sqlite_url: str) -> None:

@@ -40,12 +40,32 @@ class SchemasElsewhere(Protocol):
         ...
 
 
+class _Looks:
+    """Looks at the store that may overlap. What was found by the one that began last counts.
+
+    A look that began before a registration may end after it: what it found is older.
+    """
+
+    def __init__(self) -> None:
+        self._begun = self._counts = 0
+
+    def begin(self) -> int:
+        self._begun += 1
+        return self._begun
+
+    def counts(self, look: int) -> bool:
+        """Whether none that began later has ended before."""
+        self._counts = max(self._counts, look)
+        return self._counts == look
+
+
 class DefinitionCache:
     """Definitions by id, by name and version, and the active one of each name; schemas by id."""
 
     def __init__(self, store: Store, tenant: str) -> None:
         self._store = store
         self._tenant = tenant
+        self._looks, self._schema_looks = _Looks(), _Looks()
         self._rows: dict[int, DefinitionRow] = {}
         self._compiled: dict[int, CompiledDefinition] = {}
         self._schema_ids: set[int] = set()
@@ -69,6 +89,7 @@ class DefinitionCache:
     async def refresh(self) -> None:
         """Read what others registered or activated, and which definitions open sagas are pinned
         to."""
+        look = self._looks.begin()
         await self.refresh_schemas()
         self._sought_in_vain.clear()
         self._asked_in_vain.clear()
@@ -76,6 +97,8 @@ class DefinitionCache:
         in_use = await self._store.open_definition_ids()
         missing = in_use - {row.id for row in rows}
         rows += await self._store.definition_rows(missing) if missing else []
+        if not self._looks.counts(look):
+            return
         found = {row.id: row for row in rows}
         if found != self._rows or in_use != self._in_use:
             self.generation += 1
@@ -84,8 +107,11 @@ class DefinitionCache:
         self._in_use = frozenset(in_use)
 
     async def refresh_schemas(self) -> None:
-        self.schema_rows = tuple(await self._store.schemas())
-        for row in self.schema_rows:
+        look = self._schema_looks.begin()
+        rows = tuple(await self._store.schemas())
+        if self._schema_looks.counts(look):
+            self.schema_rows = rows
+        for row in rows:
             if row.id not in self._schema_ids:
                 self.catalog.add(Schema.parse_json(row.document))
                 self._schema_ids.add(row.id)
