@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"payment-go/barrier"
+	"payment-go/participant"
 	"payment-go/wire"
 )
 
@@ -19,46 +23,20 @@ type fault struct {
 
 const crashExitCode = 137
 
-// withFaults does the work with the faults that are due at this step. `delay` and `hang` come before the effect, the
-// others behind it, so that it has to be rolled back.
-func (p *payment) withFaults(
-	ctx context.Context, faults []fault, step barrier.Step, work func() (wire.Value, error),
-) (wire.Value, error) {
-	due, err := p.due(ctx, faults, step)
-	if err != nil {
-		return wire.Value{}, err
-	}
-	for _, each := range due {
-		switch each.Kind {
-		case "delay":
-			wait(ctx, time.Duration(each.Ms)*time.Millisecond)
-		case "hang":
-			<-ctx.Done()
-		}
-	}
-	value, err := work()
-	for _, each := range due {
-		switch {
-		case err != nil:
-		case each.Kind == "reject":
-			err = &barrier.Rejection{Code: "fault", Message: "the order asked for a rejection"}
-		case each.Kind == "fail":
-			err = &barrier.Failure{Code: "fault", Message: "the order asked for a failure"}
-		case each.Kind == "crash" && !p.given.allowCrash:
-			err = &barrier.Failure{Code: "fault", Message: "the order asked for a crash, which SAGA_DEMO_ALLOW_CRASH=1 would allow"}
-		case each.Kind == "crash":
-			os.Exit(crashExitCode)
-		}
-	}
-	if err == nil && ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	return value, err
+// refusals are what comes of a fault. The effect has to be rolled back.
+var refusals = map[string]error{
+	"reject": barrier.Reject("fault", "the order asked for a rejection"),
+	"fail":   barrier.Fail("fault", "the order asked for a failure"),
+	"crash":  barrier.Fail("fault", "the order asked for a crash, which SAGA_DEMO_ALLOW_CRASH=1 would allow"),
 }
 
-// due counts this step's faults once more, each in a transaction of its own: the count survives the rollback.
-func (p *payment) due(ctx context.Context, faults []fault, step barrier.Step) (due []fault, err error) {
-	for place, each := range faults {
+// chargeWithFaults charges with the faults that are due at this step. `delay` and `hang` come before the effect, so
+// they hold no locks. A fault is counted in a transaction of its own, so its count survives the rollback.
+func (p *payment) chargeWithFaults(
+	ctx context.Context, db pgx.Tx, step barrier.Step, command chargeCard,
+) (value wire.Value, err error) {
+	var refusal error
+	for place, each := range command.Faults {
 		if each.Step != step.Step {
 			continue
 		}
@@ -66,19 +44,22 @@ func (p *payment) due(ctx context.Context, faults []fault, step barrier.Step) (d
 		err = p.db.QueryRow(ctx, `INSERT INTO demo_faults VALUES ($1, $2, $3, 1)
 			ON CONFLICT (saga_id, step, fault) DO UPDATE SET times = demo_faults.times + 1 RETURNING times`,
 			step.SagaID, step.Step, place).Scan(&times)
-		if err != nil {
-			return nil, err
-		}
-		if times <= each.Times {
-			due = append(due, each)
+		switch {
+		case err != nil:
+			return value, err
+		case times > each.Times:
+		case each.Kind == "delay":
+			participant.Sleep(ctx, time.Duration(each.Ms)*time.Millisecond)
+		case each.Kind == "hang":
+			<-ctx.Done()
+			return value, ctx.Err()
+		default:
+			refusal = cmp.Or(refusal, refusals[each.Kind])
 		}
 	}
-	return due, nil
-}
-
-func wait(ctx context.Context, duration time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(duration):
+	value, err = p.charge(ctx, db, step, command)
+	if err == nil && refusal == refusals["crash"] && p.given["SAGA_DEMO_ALLOW_CRASH"] == "1" {
+		os.Exit(crashExitCode)
 	}
+	return value, cmp.Or(err, refusal)
 }

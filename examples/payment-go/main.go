@@ -1,4 +1,4 @@
-// Payment is the demo's participant of that name, in Go: it charges cards and refunds them. README.md tells how to copy it.
+// Payment is the demo's participant of that name, in Go: it charges cards and refunds them. README.md tells more.
 package main
 
 import (
@@ -6,14 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -28,8 +29,7 @@ import (
 const (
 	badConfiguration = 78
 	handlerLimit     = 30 * time.Second
-	startPatience    = 60 * time.Second // for a database that is not up yet
-	advisoryLock     = 0x73616764656d6f // instances that start at once make the tables one after the other
+	oneByOne         = "SELECT pg_advisory_xact_lock(32476719015619951);" // for instances that start at once
 )
 
 func main() {
@@ -47,30 +47,48 @@ func main() {
 }
 
 func run(ctx context.Context, given settings) error {
-	defer traced(ctx)()
-	db, err := openDatabase(ctx, given.database)
+	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" {
+		spans, err := traced(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = spans.Shutdown(context.WithoutCancel(ctx)) }()
+	}
+	db, err := openDatabase(ctx, given["SAGA_PAYMENT_DATABASE_URL"])
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	service := &payment{db: db, catalog: wire.NewCatalog(chargeCardSchema, cardChargedSchema, refundCardSchema), given: given}
-	served := &barrier.Barrier{DB: db, Limit: handlerLimit, Fenceable: true} // a review charges nothing before its end
-	served.Actions, served.Compensations = service.handlers()
-	records := []string{chargeCardSchema.Name, refundCardSchema.Name}
-	instance, err := participant.New(given.participant, served, service.catalog, records)
-	if err != nil {
+	service := &payment{db: db, given: given}
+	instance := &participant.Participant{
+		Name: "payment", Prefix: given["SAGA_TOPIC_PREFIX"], Instance: given["SAGA_INSTANCE"],
+		Partitions:        int(given.number("SAGA_KAFKA_PARTITIONS")),
+		ReplicationFactor: int(given.number("SAGA_KAFKA_REPLICATION_FACTOR")),
+		Kafka: []kgo.Opt{
+			kgo.SeedBrokers(strings.Split(given["SAGA_KAFKA_BOOTSTRAP_SERVERS"], ",")...), kgo.ClientID("payment-go"),
+			kgo.SessionTimeout(time.Duration(given.number("SAGA_KAFKA_SESSION_TIMEOUT_MS")) * time.Millisecond),
+			kgo.ProducerBatchCompression(compressions[given["PAYMENT_COMPRESSION"]]),
+		},
+		Barrier: &barrier.Barrier{
+			DB: db, Limit: handlerLimit, Handlers: map[string]map[string]barrier.Handler{
+				wire.Action:       {chargeCardSchema.Name: barrier.Reads(chargeCardSchema, service.chargeWithFaults)},
+				wire.Compensation: {refundCardSchema.Name: barrier.Reads(refundCardSchema, service.refund)},
+			},
+		},
+	}
+	if err := instance.Connect(); err != nil {
 		return err
 	}
-	if given.healthPort != 0 {
-		go serveHealth(given.healthPort, instance.Ready)
+	if port := given["PAYMENT_HEALTH_PORT"]; port != "0" {
+		go serveHealth("127.0.0.1:"+port, instance.Ready)
 	}
-	go service.endReviews(ctx, served, instance)
-	slog.Info("payment serves commands", "prefix", given.participant.Prefix)
+	go service.endReviews(ctx, instance)
+	slog.Info("payment serves commands", "prefix", instance.Prefix)
 	instance.Run(ctx)
 	return nil
 }
 
-// openDatabase connects and makes the tables, as soon as the database is up.
+// openDatabase connects and makes the tables.
 func openDatabase(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -79,45 +97,29 @@ func openDatabase(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	config.MaxConns = participant.InHand * 2 // a fault is counted beside its command's transaction
 	config.ConnConfig.RuntimeParams["statement_timeout"] = fmt.Sprint(handlerLimit.Milliseconds() / 2)
 	db, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		_, err = db.Exec(ctx, oneByOne+barrier.Table+tables)
 	}
-	for until := time.Now().Add(startPatience); ; wait(ctx, time.Second) {
-		_, err = db.Exec(ctx, fmt.Sprintf("SELECT pg_advisory_xact_lock(%d);", advisoryLock)+barrier.Table+";"+tables)
-		if err == nil || ctx.Err() != nil || time.Now().After(until) {
-			return db, err
-		}
-		slog.Warn("waiting for the database", "error", err)
-	}
+	return db, err
 }
 
-// traced sends spans where OTEL_EXPORTER_OTLP_ENDPOINT says. It gives what ends that.
-func traced(ctx context.Context) func() {
-	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" {
-		return func() {}
-	}
+// traced sends spans where OTEL_EXPORTER_OTLP_ENDPOINT says. What is left is sent by Shutdown.
+func traced(ctx context.Context) (*sdktrace.TracerProvider, error) {
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
-		slog.Error("no spans are sent", "error", err)
-		return func() {}
+		return nil, err
 	}
 	name, _ := resource.Merge(resource.NewSchemaless(attribute.String("service.name", "payment")), resource.Environment())
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(name))
 	otel.SetTracerProvider(provider)
-	return func() {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = provider.Shutdown(last)
-	}
+	return provider, nil
 }
 
-func serveHealth(port int, ready func() bool) {
+func serveHealth(address string, ready func() bool) {
 	http.HandleFunc("/readyz", func(response http.ResponseWriter, _ *http.Request) {
 		if !ready() {
 			response.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	if err := http.ListenAndServe(net.JoinHostPort("127.0.0.1", fmt.Sprint(port)), nil); err != nil {
-		slog.Error("nothing serves /readyz", "error", err)
-	}
+	slog.Error("nothing serves /readyz", "error", http.ListenAndServe(address, nil))
 }

@@ -25,7 +25,7 @@ LEAST_GO: Final = (1, 26, 0)
 """The `go` line of go.mod."""
 BUILD_LIMIT_S: Final = 1800.0
 _KEPT_S: Final = 30 * 24 * 3600.0
-_PARTS: Final = ("*.go", "*/*.go", "go.mod", "go.sum", "schemas/*.avsc")
+_PARTS: Final = ("**/*.go", "**/*.sql", "**/*.avsc", "go.mod", "go.sum")
 
 
 def payment_go() -> Path:

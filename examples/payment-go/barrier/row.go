@@ -1,9 +1,10 @@
 package barrier
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
+	_ "embed"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,108 +12,107 @@ import (
 )
 
 // Table makes the table where it is missing.
-const Table = `CREATE TABLE IF NOT EXISTS saga_barrier (
-    saga_id        uuid    NOT NULL,
-    step           text    NOT NULL,
-    tenant         text    NOT NULL,
-    incarnation    integer NOT NULL,
-    run            integer NOT NULL,
-    state          text    NOT NULL CHECK (state IN ('ACCEPTED', 'DONE', 'REJECTED', 'FENCED', 'UNDONE')),
-    undo_requested integer,
-    action_command bytea, action_schema text, action_reply bytea,
-    undo_schema    text,  undo_reply    bytea,
-    progress_seq   bigint  NOT NULL DEFAULT 0,
-    lease_until    bigint, reply_ctx    text,
-    expires_at     bigint  NOT NULL,
-    at             bigint  NOT NULL,
-    PRIMARY KEY (saga_id, step)
-)`
+//
+//go:embed table.sql
+var Table string
 
 const now = "floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
-// claim makes the row, provisionally, and waits for whoever is making the same one. Nothing comes back where it exists.
-const claim = `INSERT INTO saga_barrier (saga_id, step, tenant, incarnation, run, state, expires_at, at)
-    VALUES ($1, $2, $3, $4, $5, 'FENCED', $6, ` + now + `) ON CONFLICT (saga_id, step) DO NOTHING RETURNING at >= expires_at`
+// columns are what readRow reads. A row of run 0 was made by this transaction: there was none.
+const columns = `tenant, incarnation, run, CASE run WHEN 0 THEN '' ELSE state END, run = 0 AND at >= expires_at,
+    coalesce(action_schema, ''), action_reply, coalesce(undo_schema, ''), undo_reply, reply_ctx::jsonb`
 
-const lock = `SELECT tenant, incarnation, run, state, undo_requested, action_schema, action_reply, undo_schema, undo_reply,
-    progress_seq, reply_ctx FROM saga_barrier WHERE saga_id = $1 AND step = $2 FOR UPDATE`
+// claim locks the row. Where there is none it makes one, provisionally, and waits for whoever is making the same one.
+const claim = `INSERT INTO saga_barrier AS found (saga_id, step, tenant, incarnation, run, state, expires_at, at)
+    VALUES ($1, $2, $3, $4, 0, 'FENCED', $5, ` + now + `)
+    ON CONFLICT (saga_id, step) DO UPDATE SET incarnation = greatest(found.incarnation, excluded.incarnation)
+    RETURNING ` + columns
 
-const save = `UPDATE saga_barrier SET incarnation = $3, run = $4, state = $5, undo_requested = $6, action_command = $7,
-    action_schema = $8, action_reply = $9, undo_schema = $10, undo_reply = $11, progress_seq = $12, reply_ctx = $13,
-    at = ` + now + ` WHERE saga_id = $1 AND step = $2`
+const lock = "SELECT " + columns + " FROM saga_barrier WHERE saga_id = $1 AND step = $2 FOR UPDATE"
+
+const save = `UPDATE saga_barrier SET run = $3, state = $4, action_schema = nullif($5, ''), action_reply = $6,
+    undo_schema = nullif($7, ''), undo_reply = $8, reply_ctx = $9::jsonb, at = ` + now + `
+    WHERE saga_id = $1 AND step = $2`
 
 // Row is what one row remembers.
 type Row struct {
 	Tenant           string
 	Incarnation, Run int
 	State            State
-	Wish             *int       // while ACCEPTED: the run whose compensation waits for the end
-	Action, Undo     wire.Value // the stored replies
-	Seq              int64      // of the news of accepted work
+	Expired          bool       // there was no row, and the command has expired
+	Action, Undo     wire.Value // the stored replies; while ACCEPTED: of the action's IN_PROGRESS
 	Waiting          *waiting   // while ACCEPTED
 }
 
 // waiting is what the end of accepted work has to know.
 type waiting struct {
-	Note   string
 	Action wire.Command  // that was accepted
 	Newest wire.Command  // that the coordinator waits for
 	Undo   *wire.Command // the compensation that waits
 }
 
-// claimRow locks the row of the command. late is told where there was none: whether the command has expired.
-func claimRow(ctx context.Context, tx pgx.Tx, c wire.Command) (row *Row, late bool, err error) {
-	err = tx.QueryRow(ctx, claim, c.SagaID, c.Step, c.Tenant, c.Incarnation, c.Run, c.ExpiresAt).Scan(&late)
-	if err == nil {
-		return &Row{Tenant: c.Tenant, Incarnation: c.Incarnation}, late, nil
-	}
-	if errors.Is(err, pgx.ErrNoRows) {
-		row, err = lockRow(ctx, tx, c.SagaID, c.Step)
-	}
-	return row, false, err
+// readRow reads the row that a statement locks: nobody else has it until the end of the transaction.
+func readRow(ctx context.Context, tx pgx.Tx, statement string, arguments ...any) (row *Row, err error) {
+	row = &Row{}
+	return row, tx.QueryRow(ctx, statement, arguments...).Scan(&row.Tenant, &row.Incarnation, &row.Run, &row.State,
+		&row.Expired, &row.Action.Type, &row.Action.Framed, &row.Undo.Type, &row.Undo.Framed, &row.Waiting)
 }
 
-// lockRow reads a row and keeps it from everybody else until the end of the transaction.
-func lockRow(ctx context.Context, tx pgx.Tx, sagaID, step string) (*Row, error) {
-	row, context, action, undo := &Row{}, (*string)(nil), (*string)(nil), (*string)(nil)
-	err := tx.QueryRow(ctx, lock, sagaID, step).Scan(&row.Tenant, &row.Incarnation, &row.Run, &row.State, &row.Wish,
-		&action, &row.Action.Framed, &undo, &row.Undo.Framed, &row.Seq, &context)
-	if err != nil {
-		return nil, err
-	}
-	row.Action.Type, row.Undo.Type = text(action), text(undo)
-	if row.State == Accepted {
-		row.Waiting = &waiting{}
-		err = json.Unmarshal([]byte(text(context)), row.Waiting)
-	}
-	return row, err
-}
-
-func saveRow(ctx context.Context, tx pgx.Tx, c wire.Command, row *Row) error {
-	var command []byte
-	var context *string
-	if row.Waiting != nil {
-		kept, err := json.Marshal(row.Waiting)
-		if err != nil {
-			return err
-		}
-		command, context = row.Waiting.Action.Value, null(string(kept))
-	}
-	_, err := tx.Exec(ctx, save, c.SagaID, c.Step, row.Incarnation, row.Run, row.State, row.Wish, command,
-		null(row.Action.Type), row.Action.Framed, null(row.Undo.Type), row.Undo.Framed, row.Seq, context)
+func (row *Row) save(ctx context.Context, tx pgx.Tx, sagaID, step string) error {
+	_, err := tx.Exec(ctx, save, sagaID, step, row.Run, row.State,
+		row.Action.Type, row.Action.Framed, row.Undo.Type, row.Undo.Framed, row.Waiting)
 	return err
 }
 
-func null(text string) *string {
-	if text == "" {
-		return nil
+// decide finds the cell of the table.
+func (row *Row) decide(c wire.Command) cell {
+	if row.Expired {
+		return expired
 	}
-	return &text
+	return table[found{row.State, c.Kind}][1+cmp.Compare(c.Run, row.Run)]
 }
 
-func text(column *string) string {
-	if column == nil {
-		return ""
+// answer changes the row as a cell says that runs no handler, and says what the row remembers.
+func (row *Row) answer(c wire.Command, cell cell) *wire.Answer {
+	answer := &wire.Answer{To: c, Outcome: cell.outcome}
+	switch {
+	case cell == expired:
+		return answer
+	case cell == inProgress:
+		answer.Value, answer.Seq = row.Action, 1 // accepting it was the only news
+		row.note(c)
+		return answer
+	case cell == undone:
+		answer.Value = row.Undo
+	case c.Kind != wire.Compensation && (cell == succeeded || cell == rejected):
+		answer.Value = row.Action
 	}
-	return *column
+	if cell == succeeded && row.Run > c.Run {
+		answer.RowRun = row.Run
+	}
+	row.Run = max(row.Run, c.Run)
+	if cell.state != "" {
+		row.State, row.Waiting = cell.state, nil
+	}
+	return answer
+}
+
+// note keeps what the end of accepted work will answer: the newest command of the row's run or a later one.
+func (row *Row) note(c wire.Command) {
+	newest, undo := &row.Waiting.Newest, row.Waiting.Undo
+	if c.Run < row.Run {
+		return
+	}
+	if c.Kind == wire.Compensation && (undo == nil || c.Run > undo.Run || c.Run == undo.Run && newer(c, *undo)) {
+		row.Waiting.Undo = &c
+	}
+	if newer(c, *newest) {
+		*newest = c
+	}
+}
+
+// newer tells whether the coordinator decided c after the other, in whatever order they came.
+func newer(c, other wire.Command) bool {
+	return slices.Compare([]int{c.Incarnation, c.Version, c.Attempt},
+		[]int{other.Incarnation, other.Version, other.Attempt}) > 0
 }

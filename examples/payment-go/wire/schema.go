@@ -1,19 +1,14 @@
 package wire
 
 import (
-	"bytes"
+	"cmp"
 	"crypto/sha256"
+	"embed"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
-	"reflect"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hamba/avro/v2"
@@ -22,13 +17,23 @@ import (
 // Lengths in a value are believed up to these bounds only.
 var codec = avro.Config{MaxByteSliceSize: maxValueBytes, MaxSliceAllocSize: 16 << 20}.Freeze()
 
-var primitives = []string{"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
+// known has the schemas that writers may have used, by id.
+var known sync.Map
+
+// learnPatience: a coordinator publishes a new schema within seconds.
+const learnPatience = 8 * time.Second
 
 // Schema is a record's schema, with the id that it has everywhere.
 type Schema struct {
 	ID   uint32
 	Name string // full
 	avro avro.Schema
+}
+
+// Value is a record as a reply carries it, and as a row remembers it.
+type Value struct {
+	Type   string // full name of the record
+	Framed []byte
 }
 
 // ParseSchema reads a schema from JSON; it must not refer to other files.
@@ -46,16 +51,40 @@ func ParseSchema(text []byte) (*Schema, error) {
 		return nil, errors.New("a message's schema is a record")
 	}
 	hash := sha256.Sum256(canonical)
-	return &Schema{ID: 0x40000000 | binary.BigEndian.Uint32(hash[:4])&0x3fffffff, Name: record.FullName(), avro: parsed}, nil
+	id := 0x40000000 | binary.BigEndian.Uint32(hash[:4])&0x3fffffff
+	return &Schema{ID: id, Name: record.FullName(), avro: parsed}, nil
 }
 
-// MustSchema is ParseSchema for schemas that are part of the program.
-func MustSchema(text []byte) *Schema {
+// MustSchema reads a schema that is part of the program, from its folder of schemas. Values in it can be read then.
+func MustSchema(files embed.FS, name string) *Schema {
+	text, missing := files.ReadFile("schemas/" + name + ".avsc")
 	schema, err := ParseSchema(text)
-	if err != nil {
-		panic(fmt.Sprintf("%v in %s", err, text))
+	if err := cmp.Or(missing, err); err != nil {
+		panic(fmt.Sprintf("%v in %s", err, name))
 	}
+	known.Store(schema.ID, schema)
 	return schema
+}
+
+// Learn takes a schema from the topic of schemas, which is not trusted: its canonical document has the id of the key.
+func Learn(key string, text []byte) {
+	if schema, err := ParseSchema(text); err == nil && fmt.Sprintf("%08x", schema.ID) == key {
+		known.LoadOrStore(schema.ID, schema)
+	}
+}
+
+// writerOf gives the schema that a value was written in. One that is not known has some seconds to be learnt.
+func writerOf(framed []byte) (*Schema, error) {
+	if len(framed) < 5 || framed[0] != 0 {
+		return nil, &Bad{"bad_framing", "a value begins with 0x00 and a schema id", Unsupported}
+	}
+	id := binary.BigEndian.Uint32(framed[1:5])
+	for until := time.Now().Add(learnPatience); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+		if schema, there := known.Load(id); there {
+			return schema.(*Schema), nil
+		}
+	}
+	return nil, &Bad{"unknown_schema", fmt.Sprintf("no schema with id %08x", id), Failed}
 }
 
 // Encode gives the framed value of a record.
@@ -65,224 +94,42 @@ func (s *Schema) Encode(record any) (Value, error) {
 	return Value{Type: s.Name, Framed: append(framing, value...)}, err
 }
 
-// Catalog holds the schemas that writers may have used.
-type Catalog struct {
-	mu   sync.RWMutex
-	byID map[uint32]*Schema
-}
-
-// NewCatalog makes a catalog of these schemas and Empty.
-func NewCatalog(schemas ...*Schema) *Catalog {
-	c := &Catalog{byID: map[uint32]*Schema{}}
-	for _, schema := range append(schemas, Empty) {
-		c.Add(schema)
-	}
-	return c
-}
-
-// Add adds a schema. One that is there already stays.
-func (c *Catalog) Add(schema *Schema) (added bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, there := c.byID[schema.ID]; !there {
-		c.byID[schema.ID], added = schema, true
-	}
-	return added
-}
-
-// Writer gives the id in a value's framing, and its schema, or a *Bad.
-func (c *Catalog) Writer(framed []byte) (uint32, *Schema, error) {
-	if len(framed) < 5 || framed[0] != 0 {
-		return 0, nil, &Bad{"bad_framing", "a value begins with 0x00 and a schema id", true}
-	}
-	id := binary.BigEndian.Uint32(framed[1:5])
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if schema, known := c.byID[id]; known {
-		return id, schema, nil
-	}
-	return id, nil, &Bad{"unknown_schema", fmt.Sprintf("no schema with id %08x", id), true}
-}
-
-// Decode reads a framed value under the reader's schema. The error is a *Bad.
-func (c *Catalog) Decode(reader *Schema, framed []byte, into any) error {
-	_, writer, err := c.Writer(framed)
+// Decode reads a framed value as this schema says, whichever it was written in. The error is a *Bad.
+func (s *Schema) Decode(framed []byte, into any) error {
+	writer, err := writerOf(framed)
 	if err != nil {
 		return err
 	}
-	if writer.Name != reader.Name {
-		return &Bad{"record_mismatch", "expected " + reader.Name + ", this is a " + writer.Name, true}
+	if writer.Name != s.Name {
+		return &Bad{"record_mismatch", "expected " + s.Name + ", this is a " + writer.Name, Unsupported}
 	}
-	resolved, err := avro.NewSchemaCompatibility().Resolve(reader.avro, writer.avro)
+	resolved, err := avro.NewSchemaCompatibility().Resolve(s.avro, writer.avro)
 	if err != nil {
-		return &Bad{"schema_mismatch", "it does not resolve to the reader's", true}
+		return &Bad{"schema_mismatch", "it does not resolve to the reader's", Failed}
 	}
-	if err := decode(resolved, framed[5:], into); err != nil {
+	var whole any // as it was written, to look at all its texts: the codec does not check that they are UTF-8
+	if err := errors.Join(decode(writer.avro, framed[5:], &whole), decode(resolved, framed[5:], into)); err != nil {
 		return err
 	}
-	if !isUTF8(reflect.ValueOf(into)) {
-		return &Bad{"invalid_value", "a text is not UTF-8", true}
+	if !utf8.ValidString(fmt.Sprint(whole)) {
+		return &Bad{"invalid_value", "a text is not UTF-8", Unsupported}
 	}
 	return nil
-}
-
-// IsEmpty checks the value of a RESOLVE: records of saga.v1 have one spelling. The error is a *Bad.
-func (c *Catalog) IsEmpty(framed []byte) error {
-	var empty struct {
-		Padding int32 `avro:"padding"`
-	}
-	if err := c.Decode(Empty, framed, &empty); err != nil {
-		return err
-	}
-	if again, _ := Empty.Encode(empty); !bytes.Equal(again.Framed, framed) {
-		return &Bad{"not_canonical", "records of saga.v1 have one spelling", true}
-	}
-	return nil
-}
-
-// isUTF8 looks at all texts in a value: Avro's strings are UTF-8, which the codec does not check.
-func isUTF8(value reflect.Value) bool {
-	switch value.Kind() {
-	case reflect.String:
-		return utf8.ValidString(value.String())
-	case reflect.Pointer, reflect.Interface:
-		return value.IsNil() || isUTF8(value.Elem())
-	case reflect.Struct:
-		for i := range value.NumField() {
-			if !isUTF8(value.Field(i)) {
-				return false
-			}
-		}
-	case reflect.Slice:
-		for i := 0; value.Type().Elem().Kind() != reflect.Uint8 && i < value.Len(); i++ {
-			if !isUTF8(value.Index(i)) {
-				return false
-			}
-		}
-	case reflect.Map:
-		for _, key := range value.MapKeys() {
-			if !isUTF8(key) || !isUTF8(value.MapIndex(key)) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 func decode(schema avro.Schema, value []byte, into any) (err error) {
+	invalid := &Bad{"invalid_value", "not a value of its schema", Unsupported}
 	defer func() {
-		if found := recover(); found != nil { // a length that no reader should believe
-			err = &Bad{"invalid_value", "not a value of its schema", true}
+		if recover() != nil { // a length that no reader should believe
+			err = invalid
 		}
 	}()
-	r := avro.NewReader(nil, 0, avro.WithReaderConfig(codec)).Reset(value)
-	r.ReadVal(schema, into)
-	if errors.Is(r.Error, io.EOF) || errors.Is(r.Error, io.ErrUnexpectedEOF) {
-		return &Bad{"truncated", "the value ends too early", true}
-	} else if r.Error != nil {
-		return &Bad{"invalid_value", "not a value of its schema", true}
+	reader := avro.NewReader(nil, 0, avro.WithReaderConfig(codec)).Reset(value)
+	if reader.ReadVal(schema, into); reader.Error != nil {
+		return invalid
 	}
-	if r.Peek(); r.Error == nil {
-		return &Bad{"trailing_bytes", "the value goes on too long", true}
+	if reader.Peek(); reader.Error == nil {
+		return &Bad{"trailing_bytes", "the value goes on too long", Unsupported}
 	}
 	return nil
-}
-
-// Canonical gives the document that a schema's id is made from: named types in-lined where they are first used, under
-// their full names, and named afterwards; without `doc` and `namespace`; keys sorted, no spaces, UTF-8 without escapes.
-func Canonical(text []byte) ([]byte, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var document any
-	if err := decoder.Decode(&document); err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out) // sorts keys
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(canonical(plainNumbers(document), "", map[string]bool{}))
-	// Two characters are escaped all the same. A backslash that is a text's own is skipped as a pair.
-	unescaped := strings.NewReplacer(`\\`, `\\`, `\u2028`, "\u2028", `\u2029`, "\u2029")
-	return []byte(unescaped.Replace(strings.TrimSuffix(out.String(), "\n"))), err
-}
-
-func canonical(node any, namespace string, seen map[string]bool) any {
-	switch node := node.(type) {
-	case string:
-		return fullName(node, namespace)
-	case []any:
-		for i, branch := range node {
-			node[i] = canonical(branch, namespace, seen)
-		}
-	case map[string]any:
-		return canonicalType(node, namespace, seen)
-	}
-	return node
-}
-
-func canonicalType(node map[string]any, namespace string, seen map[string]bool) any {
-	if name, named := node["name"].(string); named {
-		if own, given := node["namespace"].(string); given {
-			namespace = own
-		}
-		full := fullName(name, namespace)
-		if seen[full] {
-			return full
-		}
-		seen[full], node["name"], namespace = true, full, full[:max(0, strings.LastIndex(full, "."))]
-	}
-	delete(node, "doc")
-	delete(node, "namespace")
-	fields, _ := node["fields"].([]any)
-	for _, entry := range fields {
-		if field, ok := entry.(map[string]any); ok {
-			delete(field, "doc")
-			delete(field, "namespace")
-			field["type"] = canonical(field["type"], namespace, seen)
-		}
-	}
-	for _, inner := range []string{"items", "values"} {
-		if of, ok := node[inner]; ok {
-			node[inner] = canonical(of, namespace, seen)
-		}
-	}
-	return node
-}
-
-func fullName(name, namespace string) string {
-	if slices.Contains(primitives, name) || strings.Contains(name, ".") || namespace == "" {
-		return name
-	}
-	return namespace + "." + name
-}
-
-// plainNumbers keeps integers as they came, and writes anything else with the fewest digits that mean the same double:
-// plain from 0.0001 up to 1e16, else with an exponent of two digits or more.
-func plainNumbers(node any) any {
-	switch node := node.(type) {
-	case []any:
-		for i, each := range node {
-			node[i] = plainNumbers(each)
-		}
-	case map[string]any:
-		for key, each := range node {
-			node[key] = plainNumbers(each)
-		}
-	case json.Number:
-		value, err := node.Float64()
-		if node == "-0" {
-			return json.Number("0")
-		} else if err != nil || !strings.ContainsAny(node.String(), ".eE") {
-			return node
-		}
-		if size := math.Abs(value); size != 0 && (size < 1e-4 || size >= 1e16) {
-			return json.Number(strconv.FormatFloat(value, 'e', -1, 64))
-		}
-		plain := strconv.FormatFloat(value, 'f', -1, 64)
-		if !strings.Contains(plain, ".") {
-			plain += ".0"
-		}
-		return json.Number(plain)
-	}
-	return node
 }

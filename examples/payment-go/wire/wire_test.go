@@ -61,7 +61,7 @@ func TestRecordedMessages(t *testing.T) {
 			}
 			commands[command.ID] = command
 		}
-		given := headersOf(record)
+		given := headersIn(record)
 		command, answered := commands[given["ce_causationid"]]
 		if !answered || !strings.HasPrefix(record.Topic, "saga.reply.") {
 			continue
@@ -71,9 +71,10 @@ func TestRecordedMessages(t *testing.T) {
 		var rowRun int
 		fmt.Sscan(given["ce_sagaseq"], &seq)
 		fmt.Sscan(given["ce_sagarowrun"], &rowRun)
+		command.Headers["traceparent"], command.Headers["tracestate"] = given["traceparent"], given["tracestate"]
 		answer := Answer{To: command, Outcome: Outcome(given["ce_sagaoutcome"]), Value: Value{given["ce_type"], record.Value},
-			Seq: seq, RowRun: rowRun, Traceparent: given["traceparent"], Tracestate: given["tracestate"]}
-		made := headersOf(answer.Record(record.Topic, given["ce_source"]))
+			Seq: seq, RowRun: rowRun}
+		made := headersIn(answer.Record(record.Topic, given["ce_source"]))
 		for _, own := range []string{"ce_id", "ce_time"} {
 			delete(made, own)
 			delete(given, own)
@@ -87,7 +88,7 @@ func TestRecordedMessages(t *testing.T) {
 	}
 }
 
-func headersOf(record *kgo.Record) map[string]string {
+func headersIn(record *kgo.Record) map[string]string {
 	found := map[string]string{}
 	for _, h := range record.Headers {
 		found[h.Key] = string(h.Value)
