@@ -46,9 +46,14 @@ class Mutant:
 MUTANTS: Final = (
     Mutant(
         "no lock on the row",
-        "barrier/row.go",
-        "FOR UPDATE`",
-        "`",
+        "barrier/barrier.go",
+        "row, err := readRow(ctx, tx, claim, c.SagaID, c.Step, c.Tenant, c.Incarnation, c.ExpiresAt)",
+        """var row *Row
+            err := pgx.BeginFunc(ctx, b.DB, func(own pgx.Tx) (err error) {
+                row, err = readRow(ctx, own, claim, c.SagaID, c.Step, c.Tenant, c.Incarnation, c.ExpiresAt)
+                return err
+            })
+        """,
         ("races.copies-of-a-compensation", "races.runs"),
         r"got \d+ different answers|FAILED .*; UNDONE was expected|the effects query counts",
     ),
@@ -62,40 +67,47 @@ MUTANTS: Final = (
     ),
     Mutant(
         "an answer from the row does not raise the row's run",
-        "barrier/barrier.go",
+        "barrier/row.go",
         "row.Run = max(row.Run, c.Run)",
-        "",
+        "row.Run = cmp.Or(row.Run, c.Run)",
         ("barrier.done.action.newer", "barrier.fenced.resolve.newer"),
         r"the row should be DONE of run 3 now, but .*; ce_sagarowrun 3 was expected",
     ),
     Mutant(
         "a later answer goes to the run that was accepted",
         "barrier/barrier.go",
-        "next := waiting.Newest",
-        "next := waiting.Action",
+        "cmp.Or(waiting.Undo, &waiting.Newest)",
+        "cmp.Or(waiting.Undo, &waiting.Action)",
         ("barrier.accepted.action.newer",),
         r"the end of the work was answered to the action of run 2.*; the newest command of its run was the action of run 3",
     ),
     Mutant(
         "a later answer carries the token of the acceptance",
-        "barrier/barrier.go",
-        "row.Waiting.Newest = c\n",
-        "c.Token = row.Waiting.Newest.Token\nrow.Waiting.Newest = c\n",
+        "barrier/row.go",
+        "*newest = c\n",
+        """headers := map[string]string{}
+            for name, value := range c.Headers {
+                headers[name] = value
+            }
+            headers["ce_sagatoken"] = newest.Headers["ce_sagatoken"]
+            c.Headers = headers
+            *newest = c
+        """,
         ("barrier.accepted.action.newer", "echo.ce_sagatoken"),
         r"^ce_sagatoken is check\.\S+, the command said check\.",
     ),
     Mutant(
         "an undone action is answered by its stored reply",
         "barrier/table.go",
-        "Undone: {\n\t\twire.Action:       {isFenced, isFenced,",
-        "Undone: {\n\t\twire.Action:       {succeeded, succeeded,",
+        "{Undone, wire.Action}:         {isFenced, isFenced,",
+        "{Undone, wire.Action}:         {succeeded, succeeded,",
         ("barrier.undone.action.same",),
         r"the action of run 2 was answered SUCCEEDED .*; FENCED was expected",
     ),
     Mutant(
         "a wish to undo is answered and not noted",
-        "barrier/barrier.go",
-        "row.Wish, row.Waiting.Undo = &c.Run, &c\n",
+        "barrier/row.go",
+        "row.Waiting.Undo = &c\n",
         "\n",
         ("later.wish-*",),
         r"the end of the work was answered SUCCEEDED .* to the action of run 2; UNDONE was expected",
@@ -103,10 +115,10 @@ MUTANTS: Final = (
     Mutant(
         "a handler's effect has a transaction of its own",
         "payment.go",
-        "return p.charge(ctx, db, step, command)\n",
+        "return p.chargeNow(ctx, db, step, command)\n",
         """var value wire.Value
             err := pgx.BeginFunc(ctx, p.db, func(own pgx.Tx) (err error) {
-                value, err = p.charge(ctx, own, step, command)
+                value, err = p.chargeNow(ctx, own, step, command)
                 return err
             })
             return value, err
@@ -117,36 +129,35 @@ MUTANTS: Final = (
     Mutant(
         "an action that was answered is not answered again",
         "barrier/barrier.go",
-        "c.Incarnation < row.Incarnation {",
-        "c.Incarnation < row.Incarnation || row.State == Done && c.Kind == wire.Action && c.Run == row.Run {",
+        "row.Incarnation > c.Incarnation {",
+        "row.Incarnation > c.Incarnation || row.State == Done && c.Kind == wire.Action && c.Run == row.Run {",
         ("races.copies-of-an-action",),
         r"the action of run 1: only 1 answers of 40 within 10 s",
         HASTY,
     ),
     Mutant(
         "the row's incarnation is never raised",
-        "barrier/barrier.go",
-        "row.Incarnation = max(row.Incarnation, c.Incarnation)\n",
-        "\n",
+        "barrier/row.go",
+        "SET incarnation = greatest(found.incarnation, excluded.incarnation)",
+        "SET incarnation = found.incarnation",
         ("incarnation.raised",),
         r"the action of run 1, incarnation 2 was answered SUCCEEDED .*; silence was expected",
     ),
     Mutant(
         "nobody looks at a command's expiry",
         "barrier/row.go",
-        "RETURNING at >= expires_at",
-        "RETURNING false",
+        "run = 0 AND at >= expires_at",
+        "false",
         ("expiry.absent.*",),
         r"the action of run 1, expired was answered SUCCEEDED .*; EXPIRED was expected",
     ),
     Mutant(
         "a failure is remembered",
         "barrier/barrier.go",
-        "wire.Failed, wire.Failure(failure.Code, failure.Message, failure.Retry)\n",
-        """wire.Failed, wire.Failure(failure.Code, failure.Message, failure.Retry)
-            if cell.task == act {
-                row.State, row.Run, row.Action = Rejected, c.Run, answer.Value
-            }
+        "case ended.Outcome == wire.Failed:\n",
+        """case ended.Outcome == wire.Failed && c.Kind == wire.Action:
+                row.State, row.Run, row.Action = Rejected, c.Run, ended.Value
+            case ended.Outcome == wire.Failed:
         """,
         ("failed.runs-again", "failed.leaves-no-row"),
         r"was answered REJECTED saga.v1.Failure .*; FAILED or SUCCEEDED was expected",
@@ -154,57 +165,57 @@ MUTANTS: Final = (
     # Others of the same sorts.
     Mutant(
         "a wish to undo leaves no trace at all",
-        "barrier/barrier.go",
-        "\t\trow.noteAsker(c)\n",
-        "\t\tif c.Kind != wire.Compensation {\n\t\t\trow.noteAsker(c)\n\t\t}\n",
+        "barrier/row.go",
+        "\t\trow.note(c)\n",
+        "\t\tif c.Kind != wire.Compensation {\n\t\t\trow.note(c)\n\t\t}\n",
         ("barrier.accepted.compensation.same",),
         r"the end of the work was answered SUCCEEDED .* to the action of run 2.*; UNDONE was expected",
     ),
     Mutant(
         "the last command to come is taken for the newest",
-        "barrier/barrier.go",
-        "if c.Newer(row.Waiting.Newest) {",
+        "barrier/row.go",
+        "if newer(c, *newest) {",
         "if true {",
         ("later.newest-of-actions",),
         r"the end of the work was answered to .*, version 2 of incarnation 1; the newest command was of version 3",
     ),
     Mutant(
         "the last wish to come is taken for the newest",
-        "barrier/barrier.go",
-        "c.Run == *row.Wish && c.Newer(*row.Waiting.Undo)",
-        "c.Run == *row.Wish",
+        "barrier/row.go",
+        "c.Run == undo.Run && newer(c, *undo)",
+        "c.Run == undo.Run",
         ("later.newest-of-compensations",),
         r"the end of the work was answered to .*, version 2 of incarnation 1; the newest command was of version 3",
     ),
     Mutant(
         "the newest command is told without its incarnation",
-        "wire/command.go",
-        "return c.Incarnation > other.Incarnation",
-        "return c.Version > other.Version",
+        "barrier/row.go",
+        "func newer(c, other wire.Command) bool {\n",
+        "func newer(c, other wire.Command) bool {\n\tc.Incarnation = other.Incarnation\n",
         ("later.newest-incarnation",),
         r"the end of the work was answered to .*, version 3 of incarnation 1; the newest command was of version 2",
     ),
     Mutant(
         "the compensation of an older run is answered by the action's reply",
-        "barrier/barrier.go",
-        "if c.Kind != wire.Compensation {",
-        "if true {",
+        "barrier/row.go",
+        "case c.Kind != wire.Compensation && (cell == succeeded || cell == rejected):",
+        "case cell == succeeded || cell == rejected:",
         ("barrier.done.compensation.older", "reply.ce_type"),
         r"^ce_type is shop\.CardCharged, not saga\.v1\.Empty, in the answer SUCCEEDED to the compensation of run 1",
     ),
     Mutant(
         "a reply says attempt 1 always",
         "wire/reply.go",
-        "strconv.Itoa(c.Attempt)",
-        '"1"',
+        "given[name] = c.Headers[name]\n",
+        'given[name] = c.Headers[name]\n\t\tif name == "ce_sagaattempt" {\n\t\t\tgiven[name] = "1"\n\t\t}\n',
         ("echo.ce_sagaattempt",),
         r"^ce_sagaattempt is 1, the command said 2",
     ),
     Mutant(
         "the effect is committed before its row",
         "barrier/barrier.go",
-        "savepoint, err := tx.Begin(ctx)",
-        "savepoint, err := b.DB.Begin(ctx)",
+        "pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {",
+        "pgx.BeginFunc(ctx, b.DB, func(savepoint pgx.Tx) error {",
         ("kill.actions", "kill.compensations"),
         r"was answered FAILED .*; (SUCCEEDED|UNDONE) was expected|different values|the effects query counts",
     ),
