@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -19,6 +20,11 @@ var codec = avro.Config{MaxByteSliceSize: maxValueBytes, MaxSliceAllocSize: 16 <
 
 // known has the schemas that writers may have used, by id.
 var known sync.Map
+
+// mostLearnt of them come from the topic of schemas: whoever may write there must not fill the memory.
+const mostLearnt = 1000
+
+var learnt atomic.Int32
 
 // learnPatience: a coordinator publishes a new schema within seconds.
 const learnPatience = 8 * time.Second
@@ -68,8 +74,15 @@ func MustSchema(files embed.FS, name string) *Schema {
 
 // Learn takes a schema from the topic of schemas, which is not trusted: its canonical document has the id of the key.
 func Learn(key string, text []byte) {
-	if schema, err := ParseSchema(text); err == nil && fmt.Sprintf("%08x", schema.ID) == key {
-		known.LoadOrStore(schema.ID, schema)
+	if len(text) > maxValueBytes {
+		return
+	}
+	schema, err := ParseSchema(text)
+	if err != nil || fmt.Sprintf("%08x", schema.ID) != key {
+		return
+	}
+	if _, there := known.Load(schema.ID); !there && learnt.Add(1) <= mostLearnt {
+		known.Store(schema.ID, schema)
 	}
 }
 

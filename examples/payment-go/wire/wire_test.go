@@ -119,3 +119,25 @@ func recorded(t *testing.T, block string) *kgo.Record {
 	}
 	return record
 }
+
+// Whoever may write to the topic of schemas cannot fill the memory.
+func TestWhatIsLearntIsBounded(t *testing.T) {
+	known := func(id uint32) bool {
+		_, there := known.Load(id)
+		return there
+	}
+	var ids []uint32
+	for number := range mostLearnt + 1 {
+		text := fmt.Appendf(nil, `{"name":"t.R%d","type":"record","fields":[]}`, number)
+		schema, err := ParseSchema(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		Learn(fmt.Sprintf("%08x", schema.ID), text)
+		Learn(fmt.Sprintf("%08x", schema.ID), text) // what is known does not count again
+		ids = append(ids, schema.ID)
+	}
+	if !known(ids[mostLearnt-1]) || known(ids[mostLearnt]) {
+		t.Errorf("%d schemas may be learnt", mostLearnt)
+	}
+}
