@@ -51,3 +51,15 @@ def _stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def machine_s() -> tuple[float, float]:
+    """Seconds that all processors have worked since the start of the machine, and those that
+    another machine on the same hardware took."""
+    user, nice, system, _, _, irq, softirq, steal, *_ = (int(value) for value in _first_line("/proc/stat").split()[1:])
+    return (user + nice + system + irq + softirq) * _TICK_S, steal * _TICK_S
+
+
+def _first_line(path: str) -> str:
+    with Path(path).open() as file:
+        return file.readline()

@@ -14,31 +14,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import secrets
 import statistics
 import time
 from dataclasses import dataclass
-from typing import Any
 
+from dialects import Ours
+from load import Load, going_on, percentile, warm
 from measuring import cpu_s, rss_mb
-from system import DEMO, Bench, System, running_system
-
-from saga_messaging.broker import Outgoing
-from saga_messaging.kafka import KafkaBroker
-from saga_messaging.settings import KafkaSettings
-from saga_schemas.catalog import Catalog
-from saga_schemas.codec import encode
-from saga_schemas.files import read_schemas
-from saga_schemas.headers import StartHeaders
-from saga_schemas.records import SagaEvent, read_own
-from saga_schemas.topics import Topics
+from system import Bench, System, running_system
 
 WARM_UP_S = 90.0
 """Once a system: the broker's JVM compiles what is hot during its first minutes, which is not the
 work measured."""
 AGAIN_WARM_UP_S = 5.0
 """Of each further round on a warm system."""
-PATIENCE_S = 60.0
 TRACING = {"off": 0.0, "1%": 0.01, "100%": 1.0}
 
 
@@ -53,134 +42,22 @@ class Round:
     latencies_ms: list[float]
 
 
-class Load:
-    """Keeps `in_flight` sagas going and counts those that end."""
-
-    def __init__(self, system: System, in_flight: int) -> None:
-        self._broker = KafkaBroker(KafkaSettings(bootstrap_servers=system.kafka, client_id="load"))
-        self._topics = Topics(system.topic_prefix)
-        self.in_flight = in_flight
-        self._schema = Catalog(read_schemas(DEMO / "schemas")).latest("shop.PlaceOrder")
-        self._open: dict[str, float] = {}
-        self._next = 0
-        self._run = secrets.token_hex(4)
-        self.done = 0
-        self.latencies_ms: list[float] = []
-        self.phases: dict[str, int] = {}
-
-    async def run(self, started: asyncio.Event) -> None:
-        consumer, producer = self._broker.consumer(group=f"load-{self._run}"), self._broker.producer()
-        await self._broker.start()
-        await consumer.start()
-        await producer.start()
-        try:
-            await consumer.subscribe([self._topics.events])
-            await self._at_the_end(consumer)
-            started.set()
-            while True:
-                await self._top_up(producer)
-                for record in await consumer.poll(timeout_s=0.5, max_records=2000):
-                    self._heard(read_own(record.value or b"", SagaEvent))
-                self._forget_lost()
-        finally:
-            await consumer.stop()
-            await producer.stop()
-            await self._broker.stop()
-
-    async def _at_the_end(self, consumer: Any) -> None:
-        while not consumer.awaiting_seek():
-            await consumer.poll(timeout_s=0.2, max_records=1)
-        positions = consumer.awaiting_seek()
-        for position, end in (await consumer.end_offsets(positions)).items():
-            consumer.seek(position, end)
-
-    async def _top_up(self, producer: Any) -> None:
-        starts = [self._start() for _ in range(self.in_flight - len(self._open))]
-        if starts:
-            errors = [error for error in await producer.send_all(starts, timeout_s=10) if error is not None]
-            assert not errors, errors[0]
-
-    def _start(self) -> Outgoing:
-        key = f"{self._run}-{self._next}"
-        self._next += 1
-        self._open[key] = time.perf_counter()
-        value = {
-            "order_id": key,
-            "customer": "c-1",
-            "account": f"a-{self._next % 1000}",
-            "sku": f"sku-{self._next % 100}",
-            "quantity": 1,
-            "total": 1250,
-            "carrier": None if self._next % 10 == 0 else "ups",
-            "address": "1 Main Street",
-            "faults": [],
-        }
-        headers = StartHeaders(
-            message_id=key,
-            source="/benchmark",
-            record="shop.PlaceOrder",
-            tenant="default",
-            definition="order",
-            time_us=time.time_ns() // 1000,
-        )
-        assert self._schema is not None
-        return Outgoing(topic=self._topics.start, key=key.encode(), value=encode(self._schema, value), headers=headers.encode())
-
-    def _heard(self, event: SagaEvent) -> None:
-        if event.event != "finished" or event.business_key is None:
-            return
-        began = self._open.pop(event.business_key, None)
-        if began is not None:
-            self.done += 1
-            self.latencies_ms.append((time.perf_counter() - began) * 1000)
-            self.phases[event.phase] = self.phases.get(event.phase, 0) + 1
-
-    def _forget_lost(self) -> None:
-        late = [key for key, began in self._open.items() if time.perf_counter() - began > PATIENCE_S]
-        if late:
-            raise SystemExit(f"{len(late)} sagas did not end in {PATIENCE_S:.0f} s, first {late[0]}")
-
-
 async def measure(system: System, in_flight: int, seconds: float, warm_up_s: float) -> Round:
-    load = Load(system, in_flight)
-    started = asyncio.Event()
-    running = asyncio.create_task(load.run(started))
-    ready = asyncio.create_task(started.wait())
-    await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-    await _warmed_up(load, running, warm_up_s)
-    done, began = load.done, time.perf_counter()
-    cpu, own, coordinator = system.cpu_s(), system.own_cpu_s(), cpu_s(system.coordinator)
-    load.latencies_ms.clear()
-    await asyncio.wait({running}, timeout=seconds)
-    if running.done():
-        running.result()
-    elapsed, sagas = time.perf_counter() - began, load.done - done
-    result = Round(
-        sagas_per_s=sagas / elapsed,
-        cpu_ms=(system.cpu_s() - cpu) * 1000 / max(sagas, 1),
-        own_cpu_ms=(system.own_cpu_s() - own) * 1000 / max(sagas, 1),
-        coordinator_cpu_ms=(cpu_s(system.coordinator) - coordinator) * 1000 / max(sagas, 1),
-        coordinator_rss_mb=rss_mb(system.coordinator),
-        latencies_ms=sorted(load.latencies_ms),
-    )
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    return result
-
-
-async def _warmed_up(load: Load, running: asyncio.Task[None], warm_up_s: float) -> None:
-    """Every part has started and worked for a while."""
-    began = time.perf_counter()
-    while load.done < 2 * load.in_flight or time.perf_counter() - began < warm_up_s:
-        await asyncio.sleep(0.1)
-        if running.done():
-            running.result()
-        if time.perf_counter() - began > warm_up_s + PATIENCE_S:
-            raise SystemExit(f"only {load.done} sagas ended in {warm_up_s + PATIENCE_S:.0f} s")
-
-
-def _percentile(values: list[float], part: float) -> float:
-    return values[min(int(len(values) * part), len(values) - 1)] if values else float("nan")
+    load = Load(system.kafka, Ours(system.topic_prefix), in_flight)
+    async with warm(load, warm_up_s) as running:
+        done, began = load.done, time.perf_counter()
+        cpu, own, coordinator = system.cpu_s(), system.own_cpu_s(), cpu_s(system.coordinator)
+        load.latencies_ms.clear()
+        await going_on(running, seconds)
+        elapsed, sagas = time.perf_counter() - began, load.done - done
+        return Round(
+            sagas_per_s=sagas / elapsed,
+            cpu_ms=(system.cpu_s() - cpu) * 1000 / max(sagas, 1),
+            own_cpu_ms=(system.own_cpu_s() - own) * 1000 / max(sagas, 1),
+            coordinator_cpu_ms=(cpu_s(system.coordinator) - coordinator) * 1000 / max(sagas, 1),
+            coordinator_rss_mb=rss_mb(system.coordinator),
+            latencies_ms=sorted(load.latencies_ms),
+        )
 
 
 def rounds(given: argparse.Namespace) -> None:
@@ -194,8 +71,8 @@ def rounds(given: argparse.Namespace) -> None:
             print(
                 f"round {number + 1}: {one.sagas_per_s:.0f} sagas/s, CPU-ms {one.cpu_ms:.2f} in all, "
                 f"{one.coordinator_cpu_ms:.2f} coordinator, "
-                f"RSS {one.coordinator_rss_mb:.0f} MB, latency ms p50 {_percentile(one.latencies_ms, 0.5):.0f} "
-                f"p95 {_percentile(one.latencies_ms, 0.95):.0f} p99 {_percentile(one.latencies_ms, 0.99):.0f}",
+                f"RSS {one.coordinator_rss_mb:.0f} MB, latency ms p50 {percentile(one.latencies_ms, 0.5):.0f} "
+                f"p95 {percentile(one.latencies_ms, 0.95):.0f} p99 {percentile(one.latencies_ms, 0.99):.0f}",
                 flush=True,
             )
     print(

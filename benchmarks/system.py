@@ -64,8 +64,8 @@ class Bench:
 
     def __enter__(self) -> Self:
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-bench-")))
-        self._kafka = self._stack.enter_context(KafkaService())
-        self._postgres = self._stack.enter_context(PostgresService())
+        self.kafka = self._stack.enter_context(KafkaService())
+        self.postgres = self._stack.enter_context(PostgresService())
         self._jaeger: JaegerService | None = None
         return self
 
@@ -80,29 +80,36 @@ class Bench:
         port = free_port()
         environ = self._environ(sampling, name) | {"SAGA_SERVER": f"http://127.0.0.1:{port}"}
         subprocess.run([SAGA, "db", "upgrade"], env=environ, check=True, stdout=subprocess.DEVNULL)
-        coordinator = self._start(environ, "serve", "--port", str(port))
+        coordinator = self.start(SAGA, "serve", "--port", str(port), environ=environ)
         _wait_ready(f"http://127.0.0.1:{port}/readyz")
         for command in (("def", "register", str(DEMO / "order.saga.yaml")), ("def", "activate", "order", "1")):
             subprocess.run([SAGA, *command], env=environ, check=True, stdout=subprocess.DEVNULL)
         participants = [
-            self._start(
-                environ | {f"SAGA_{each.upper()}_DATABASE_URL": self._database(name + each)},
-                *("participant", "run", f"saga_demo.{each}:{each}"),
+            self.start(
+                *(SAGA, "participant", "run", f"saga_demo.{each}:{each}"),
+                environ=environ | {f"SAGA_{each.upper()}_DATABASE_URL": self._database(name + each)},
             )
             for each in PARTICIPANTS
         ]
         return System(
-            kafka=self._kafka.bootstrap_servers,
+            kafka=self.kafka.bootstrap_servers,
             topic_prefix=environ["SAGA_TOPIC_PREFIX"],
             server=environ["SAGA_SERVER"],
             coordinator=coordinator,
             participants=tuple(participants),
-            services=tuple(pid for pid in (self._kafka.pid, self._postgres.pid) if pid is not None),
+            services=tuple(pid for pids in self.services.values() for pid in pids),
         )
+
+    @property
+    def services(self) -> dict[str, tuple[int, ...]]:
+        """Root processes of broker and database."""
+        assert self.kafka.pid is not None
+        assert self.postgres.pid is not None
+        return {"Kafka": (self.kafka.pid,), "PostgreSQL": (self.postgres.pid,)}
 
     def _environ(self, sampling: float, name: str) -> dict[str, str]:
         environ = {variable: value for variable, value in os.environ.items() if not variable.startswith("SAGA_")} | {
-            "SAGA_KAFKA_BOOTSTRAP_SERVERS": self._kafka.bootstrap_servers,
+            "SAGA_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "SAGA_TOPIC_PREFIX": f"{name}." if name else "",
             "SAGA_DATABASE_URL": self._database(name + "coordinator"),
             "SAGA_TOKEN_KEYS": "1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
@@ -116,12 +123,17 @@ class Bench:
 
     def _database(self, name: str) -> str:
         """A new database, by the Unix socket where its path allows."""
-        over_tcp = self._postgres.create_database(name)
-        return self._postgres.socket_url(name) or over_tcp
+        over_tcp = self.postgres.create_database(name)
+        return self.postgres.socket_url(name) or over_tcp
 
-    def _start(self, environ: dict[str, str], *command: str) -> int:
+    def plain_database(self, name: str) -> str:
+        """The same for a bare driver."""
+        return self._database(name).replace("+asyncpg", "")
+
+    def start(self, *command: str, environ: dict[str, str] | None = None) -> int:
+        """A process that ends with the block; its id."""
         log = self._stack.enter_context((self._folder / f"{len(list(self._folder.iterdir()))}.log").open("wb"))
-        process = subprocess.Popen([SAGA, *command], env=environ, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
         self._stack.callback(_end, process, Path(log.name), command)
         return process.pid
 
@@ -134,7 +146,7 @@ def running_system(sampling: float = 0.0) -> Iterator[System]:
 
 def _end(process: subprocess.Popen[bytes], log: Path, command: tuple[str, ...]) -> None:
     if process.poll() is not None:
-        print(f"saga {' '.join(command)} ended by itself with {process.returncode}:\n{log.read_text()[-2000:]}", file=sys.stderr)
+        print(f"{' '.join(command)} ended by itself with {process.returncode}:\n{log.read_text()[-2000:]}", file=sys.stderr)
     process.terminate()
     try:
         process.wait(15)
