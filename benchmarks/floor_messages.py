@@ -92,9 +92,9 @@ class Wire:
     async def send(self, messages: list[Outbound]) -> None:
         """Returns when all are acknowledged."""
         assert self._producer is not None
-        apart: Mapping[tuple[str, int], list[Message]] = {}
+        apart: dict[tuple[str, int], list[Message]] = {}
         for name, message in messages:
-            apart.setdefault((name, UUID(message.saga_id).int % PARTITIONS), []).append(message)  # type: ignore[attr-defined]
+            apart.setdefault((name, UUID(message.saga_id).int % PARTITIONS), []).append(message)
         acknowledged = []
         for (name, partition), some in apart.items():
             batch = self._producer.create_batch()

@@ -56,12 +56,11 @@ async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait((working, signalled), return_when=asyncio.FIRST_COMPLETED)
     finally:
         await end((working, signalled))
-    if not working.cancelled():
-        working.result()
+    _raise_failure_of(working)
 
 
 async def end(tasks: Collection[asyncio.Future[Any]], again_s: float = CANCEL_AGAIN_S) -> None:
-    """Cancels tasks, and returns once all have ended, in whatever way.
+    """Cancels tasks, and returns once all have ended, well or badly. Raises none of their failures.
 
     A library below a task may swallow a cancellation: aiokafka does so while it gives partitions
     back. A task that goes on for `again_s` seconds is cancelled again, and that is logged.
@@ -78,3 +77,14 @@ async def end(tasks: Collection[asyncio.Future[Any]], again_s: float = CANCEL_AG
         for task in going:
             _log.warning("%s goes on though it was cancelled, and is cancelled again", task)
             task.cancel()
+
+
+async def end_one(task: asyncio.Future[Any]) -> None:
+    """Ends a task as `end` does. Raises what it had failed with."""
+    await end((task,))
+    _raise_failure_of(task)
+
+
+def _raise_failure_of(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.result()

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from saga_cli.dev.jaeger import JaegerService
-from saga_messaging.background import end
+from saga_messaging.background import end_one
 from saga_messaging.broker import Outgoing
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
@@ -232,7 +232,7 @@ async def test_no_trace_loses_a_span_of_the_coordinator_though_everything_is_kil
                 group.create_task(_down_for_a_while(jaeger))
             await all_final(fleet.database, 120)
         finally:
-            await end((looking,))
+            await end_one(looking)
             print(f"\n{chaos.report()}")
         assert len(chaos.kills()) == KILLS
         sagas = await traces.told(fleet.database)

@@ -11,7 +11,7 @@ import pytest
 
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
-from saga_messaging.background import end
+from saga_messaging.background import end_one
 from support import ledger, outages, shop
 from support.orders import OpenCount, Placing, all_final, some_orders, until
 from support.survival import assert_all_is_well
@@ -44,7 +44,7 @@ async def test_orders_end_right_though_kafka_and_then_postgresql_are_killed_and_
             await outages.bring_back(server)
         await pacing
         ended = await all_final(fleet.database, 120)
-        await end((looking,))
+        await end_one(looking)
         print(f"  {ended.counted}; requests repeated: {dict(placing.repeats)}")
         await assert_all_is_well(fleet, placing, ended, most_further=0)
         assert not [process.name for process in fleet.processes if process.kills]

@@ -28,7 +28,7 @@ from saga_coordinator.traces.reading import read_spans, traced_saga
 from saga_coordinator.traces.sampling import Sampling
 from saga_coordinator.traces.spans import Span, root_span_id, started_span_id
 from saga_coordinator.wiring import Instance
-from saga_messaging.background import end
+from saga_messaging.background import end, end_one
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
@@ -128,7 +128,7 @@ async def home(store: Store, settings: Settings) -> AsyncIterator[Home]:
     async with running(store, broker, settings) as instance:
         answering = asyncio.create_task(participant.run())
         yield Home(store, instance, participant, Collected(), definitions)
-        await end((answering,))
+        await end_one(answering)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 
 from saga_coordinator.starts.requests import OnOpen, StartRefused, StartRequest, StartResult
-from saga_messaging.background import end
+from saga_messaging.background import end_one
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import opened, register, running, settings_for
 from support.scripted import catalog_of
@@ -47,7 +47,7 @@ async def test_starts_that_may_be_refused_do_not_cost_the_others_their_answers(s
             await asyncio.sleep(0.3)  # all four wait in the queue, which nobody has begun to empty
             emptying = asyncio.create_task(instance.loops["api"][0]())
             answers = await asyncio.gather(*asked, return_exceptions=True)
-            await end((emptying,))
+            await end_one(emptying)
     first, second, refused, again = answers
     assert isinstance(first, StartResult)
     assert isinstance(second, StartResult)

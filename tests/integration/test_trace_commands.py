@@ -14,7 +14,7 @@ import pytest
 
 from saga_cli.dev.services import Jaeger
 from saga_coordinator.server import serve
-from saga_messaging.background import end
+from saga_messaging.background import end_one
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.limits import INT64_MAX
@@ -96,7 +96,7 @@ async def home(sqlite_url: str) -> AsyncIterator[Home]:
             async with httpx.AsyncClient(base_url=server, timeout=30, trust_env=False) as http:
                 yield Home(http, server, participant, collector)
             stop.set()
-            await end((answering,))
+            await end_one(answering)
 
 
 async def test_what_is_shown_answered_and_sent_are_the_same_spans(home: Home) -> None:

@@ -23,7 +23,7 @@ from saga_coordinator.api import create_app
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store
 from saga_coordinator.wiring import Instance
-from saga_messaging.background import end
+from saga_messaging.background import end_one
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
 from saga_participant.barrier.answers import Answer
@@ -148,7 +148,7 @@ async def traced(url: str, store: Store, settings: Settings, broker: MemoryBroke
         transport = httpx.ASGITransport(create_app(instance.coordinator))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             yield Traced(url, instance, broker, participant, http)
-        await end((answering,))
+        await end_one(answering)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from saga_messaging.background import end
+from saga_messaging.background import end_one
 from support import ledger
 from support.chaos import Chaos
 from support.orders import (
@@ -59,7 +59,7 @@ async def survive(shop: Shop, run: Run) -> Chaos:
         ended = await all_final(shop.database, run.drain_s)
         _print_sum(placing, placed_s, time.monotonic() - chaos.began, ended)
     finally:
-        await end((looking,))
+        await end_one(looking)
         print(f"\n{chaos.report()}")
     assert lowest >= run.open_throughout, f"only {lowest} orders were open at some time"
     assert len(chaos.kills()) == run.rounds * len(shop.processes)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
-from saga_messaging.background import end
+from saga_messaging.background import end_one
 from saga_messaging.broker import Broker, BrokerError, Consumer, Outgoing, PositionLost, Producer, Record
 from saga_schemas.topics import Topics
 
@@ -68,7 +68,7 @@ class Line:
             yield self
         finally:
             if listening is not None:
-                await end((listening,))
+                await end_one(listening)
             await consumer.stop()
             if self._producer is not None:
                 await self._producer.stop()

@@ -47,16 +47,16 @@ class _Looks:
     """
 
     def __init__(self) -> None:
-        self._begun = self._counts = 0
+        self._begun = self._ended = 0
 
     def begin(self) -> int:
         self._begun += 1
         return self._begun
 
-    def counts(self, look: int) -> bool:
-        """Whether none that began later has ended before."""
-        self._counts = max(self._counts, look)
-        return self._counts == look
+    def end(self, look: int) -> bool:
+        """Note that it ended. Returns whether it counts: none that began later ended before."""
+        self._ended = max(self._ended, look)
+        return self._ended == look
 
 
 class DefinitionCache:
@@ -97,7 +97,7 @@ class DefinitionCache:
         in_use = await self._store.open_definition_ids()
         missing = in_use - {row.id for row in rows}
         rows += await self._store.definition_rows(missing) if missing else []
-        if not self._looks.counts(look):
+        if not self._looks.end(look):
             return
         found = {row.id: row for row in rows}
         if found != self._rows or in_use != self._in_use:
@@ -109,7 +109,7 @@ class DefinitionCache:
     async def refresh_schemas(self) -> None:
         look = self._schema_looks.begin()
         rows = tuple(await self._store.schemas())
-        if self._schema_looks.counts(look):
+        if self._schema_looks.end(look):
             self.schema_rows = rows
         for row in rows:
             if row.id not in self._schema_ids:

@@ -12,7 +12,6 @@ from typing import Any
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
-from saga_messaging.background import end
 from saga_messaging.broker import Record, TopicPartition
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.settings import KafkaSettings
@@ -66,7 +65,8 @@ async def stop_consumer(client: Any, limit_s: float = STOP_S) -> None:
     for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task"):
         task = getattr(coordinator, name, None)
         if task is not None:
-            await bounded(end((task,)), limit_s)
+            task.cancel()
+            await bounded(task, limit_s)
     if client._fetcher is not None:
         await bounded(client._fetcher.close(), limit_s)
     await bounded(client._client.close(), limit_s)
@@ -80,7 +80,7 @@ async def bounded(closing: Awaitable[Any], limit_s: float = STOP_S) -> bool:
     helps nobody: it is logged at debug level only.
     """
     task = asyncio.ensure_future(closing)
-    task.add_done_callback(_look_at)
+    task.add_done_callback(_log_failure)
     try:
         await asyncio.wait((task,), timeout=limit_s)
         if task.done():
@@ -96,7 +96,7 @@ async def bounded(closing: Awaitable[Any], limit_s: float = STOP_S) -> bool:
         task.cancel()
 
 
-def _look_at(closed: asyncio.Future[Any]) -> None:
+def _log_failure(closed: asyncio.Future[Any]) -> None:
     if not closed.cancelled() and (error := closed.exception()) is not None:
         _log.debug("closing a client of the broker failed", exc_info=error)
 

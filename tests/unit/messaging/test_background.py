@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_messaging.background import backoff, end, happened, until
+from saga_messaging.background import backoff, end, end_one, happened, until
 from saga_messaging.clock import SystemClock
 
 
@@ -98,3 +98,15 @@ async def test_a_task_that_swallows_its_cancellation_is_cancelled_again_and_that
     assert all(task.done() for task in tasks)
     assert len(caplog.messages) == 2
     assert all("deaf" in message for message in caplog.messages)
+
+
+async def test_the_failure_of_one_task_that_had_failed_is_raised() -> None:
+    async def fails() -> None:
+        raise ValueError("mine")
+
+    failed, going = asyncio.create_task(fails()), asyncio.create_task(asyncio.sleep(1_000))
+    await asyncio.sleep(0)
+    with pytest.raises(ValueError, match="mine"):
+        await end_one(failed)
+    await end_one(going)
+    assert going.cancelled()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,8 @@ class Deaf:
     back."""
 
     def __init__(self, times: int) -> None:
-        self._coordinator = self._fetcher = None
+        self._coordinator: Any = None
+        self._fetcher = None
         self._client = self
         self._times = times
         self.closed = False
@@ -64,6 +67,15 @@ async def test_a_consumer_that_does_not_end_has_its_connections_closed(deaf: Dea
     async with asyncio.timeout(60):
         await stop_consumer(deaf, 0.05)
     assert deaf.closed
+
+
+async def test_the_tasks_of_a_consumer_that_does_not_end_are_cancelled_as_often_as_it_takes(deaf: Deaf) -> None:
+    coordination = Deaf(times=3).task
+    deaf._coordinator = SimpleNamespace(_coordination_task=coordination)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await stop_consumer(deaf, 0.05)
+    assert coordination.cancelled()
 
 
 async def test_whether_it_closed_well_or_badly_it_has_closed() -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from saga_messaging.background import end
+from saga_messaging.background import end_one
 from saga_messaging.broker import BrokerError, Outgoing
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker, MemoryProducer
@@ -44,7 +44,7 @@ async def sending(broker: Counted, at_work: int) -> AsyncIterator[ReplySender]:
     sender.at_work = lambda: at_work
     running = asyncio.create_task(sender.run())
     yield sender
-    await end((running,))
+    await end_one(running)
 
 
 def reply(number: int) -> list[Outgoing]:
