@@ -247,7 +247,7 @@ async def test_a_mutant_is_found_by_the_cases_that_are_about_it(
         kafka=kafka_address,
         database=postgres_url(),
         count=1,
-        review_s=3.0,  # so that a case's commands come before the end also on a machine at work
+        review_s=3.0,
         patience=mutant.patience,
     )
     found = await payment.results(chosen(every_case(), mutant.cases))

@@ -80,7 +80,8 @@ class CheckedPayment:
     kafka: str
     database: str
     count: int = 2
-    review_s: float = 1.5
+    review_s: float = 6.0
+    """Commands of a case come before the end of accepted work, on a machine at work too."""
     patience: Patience = PATIENCE
 
     def __post_init__(self) -> None:
