@@ -43,10 +43,10 @@ BODIES: Final = {
 ENDS_WORK: Final = """
 INSERT INTO decision (ref, how)
 SELECT saga_id::text || '/' || step || '/' || run, 'DONE' FROM saga_barrier
-WHERE state = 'ACCEPTED' AND at < extract(epoch FROM clock_timestamp()) * 1000000 - 2000000
+WHERE state = 'ACCEPTED' AND at < extract(epoch FROM clock_timestamp()) * 1000000 - 5000000
 ON CONFLICT DO NOTHING
 """
-"""What was accepted is done when nobody has asked for two seconds."""
+"""What was accepted is done when nobody has asked for five seconds."""
 COUNTS: Final = "SELECT kind, count(*) AS times FROM effect_ledger WHERE saga_id = $1 GROUP BY kind"
 
 
