@@ -77,7 +77,7 @@ class Service:
             reply_topic=topics.reply(name),
             source=f"{name}/{instance or f'{socket.gethostname()}-{os.getpid()}'}",
         )
-        workers = KeyedWorkers(processor.serve, workers=execution.database.workers, capacity=LARGEST_IN_HAND)
+        workers = KeyedWorkers(processor.serve, workers=execution.at_once, capacity=LARGEST_IN_HAND)
         sender.at_work = lambda: workers.in_hand
         runs, stalled_s = execution.calls.runs, 2 * execution.calls.transaction_limit_s
         metrics.at_work = lambda: workers.at_work

@@ -10,7 +10,7 @@ SQLAlchemy's pool.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 from uuid import UUID
@@ -23,7 +23,15 @@ from saga_participant.database.guard import Guard
 from saga_participant.database.guarded import GuardedAsyncpg, Savepoint
 from saga_participant.database.joined_statements import NOT_ONE_ROW, NOW, XID, claim_of, save_of
 from saga_participant.database.row_mapping import COLUMNS, entry_of, values_of
-from saga_participant.database.transactions import COMMIT_LIMIT_S, NO_ROW, Claimed, CommitRefused, CommitUnknown
+from saga_participant.database.transactions import (
+    COMMIT_LIMIT_S,
+    EXPIRED,
+    NO_ROW,
+    SHARED_LOCK_LIMIT_S,
+    Claimed,
+    CommitRefused,
+    CommitUnknown,
+)
 from saga_participant.handling.handlers import Handle
 from saga_participant.outcomes import BarrierBroken, Unavailable
 
@@ -41,6 +49,17 @@ CLAIM: Final = (
 
 Waits for whoever is making the same one.
 """
+CLAIM_ALL: Final = (
+    "INSERT INTO saga_barrier (saga_id, step, tenant, incarnation, run, state, expires_at, at) "
+    f"SELECT i.*, {NOW} FROM (SELECT unnest($1::uuid[]) AS saga_id, unnest($2::text[]) AS step, unnest($3::text[]), "
+    "unnest($4::integer[]), unnest($5::integer[]), unnest($6::text[]), unnest($7::bigint[]) AS expires_at) AS i "
+    f"WHERE {NOW} < expires_at ORDER BY saga_id, step ON CONFLICT (saga_id, step) DO NOTHING "
+    f"RETURNING saga_id, step, at, {XID}::text AS xid"
+)
+"""Makes the rows of many commands, and gives those it made: not those that exist, and none for a
+command that has expired.
+"""
+BEGIN_SHARED: Final = f"BEGIN; SET LOCAL lock_timeout = {SHARED_LOCK_LIMIT_S * 1000:.0f}"
 LOCK: Final = (
     f"SELECT {', '.join(COLUMNS)}, {NOW} AS now, {XID}::text AS xid FROM saga_barrier WHERE saga_id = $1 AND step = $2 FOR UPDATE"
 )
@@ -64,14 +83,15 @@ class AsyncpgTransaction:
         self._connection: Any = connection.driver
         self._guard = Guard()
         self._begun = False
-        self._row: Entry | None = None
-        """The row as it stands: made here, or found."""
+        self._rows: dict[tuple[UUID, str], Entry] = {}
+        """The rows as they stand: made here, or found."""
         self._xid: str | None = None
         """This transaction's id; None as long as nobody asked: then xmin proves that it made the
         row.
         """
         self._now_us: int | None = None
-        self._saving: str | None = None
+        self._savings: list[str] = []
+        """What goes with the commit."""
         self._inside: str | None = None
         """The savepoint that a handler runs in."""
         self._over = False
@@ -88,13 +108,21 @@ class AsyncpgTransaction:
     def spoilt(self) -> bool:
         return self._guard.spoilt
 
+    @property
+    def uses(self) -> int:
+        return self._guard.uses
+
+    @property
+    def unshareable(self) -> bool:
+        return self._guard.unshareable
+
     async def start(self) -> None:
         """It begins with its first statement."""
 
     async def claim(self, fresh: Entry) -> Claimed:
         made = await self._claim_at_once(fresh)
         if made:
-            self._row = fresh
+            self._rows[fresh.saga_id, fresh.step] = fresh
             return NO_ROW
         await self._begin()
         row = fresh.row
@@ -104,12 +132,41 @@ class AsyncpgTransaction:
                     CLAIM, fresh.saga_id, fresh.step, fresh.tenant, row.incarnation, row.run, row.state.value, fresh.expires_at_us
                 )
                 if found is not None:
-                    self._row, self._xid, self._now_us = fresh, found["xid"], found["at"]
+                    self._is_made(fresh, found)
                     return Claimed(entry=None, expired=fresh.expires_at_us <= found["at"])
             claimed = await self.lock(fresh.saga_id, fresh.step)
             if claimed.entry is not None:
                 return claimed
         raise BarrierBroken("the barrier row comes and goes")
+
+    async def claim_all(self, fresh: Sequence[Entry]) -> list[Claimed]:
+        self._guard.shared = True
+        await self._bare.prepare()
+        await self._begin(BEGIN_SHARED)
+        columns = zip(
+            *((e.saga_id, e.step, e.tenant, e.row.incarnation, e.row.run, e.row.state.value, e.expires_at_us) for e in fresh),
+            strict=True,
+        )
+        made = {(found["saga_id"], found["step"]): found for found in await self._connection.fetch(CLAIM_ALL, *columns)}
+        claimed: list[Claimed] = []
+        for entry in fresh:
+            found = made.get((entry.saga_id, entry.step))
+            if found is not None:
+                self._is_made(entry, found)
+            claimed.append(NO_ROW if found is not None else await self._not_made(entry))
+        return claimed
+
+    async def _not_made(self, fresh: Entry) -> Claimed:
+        there = await self.lock(fresh.saga_id, fresh.step)
+        if there.entry is not None:
+            return there
+        if await self.clock() < fresh.expires_at_us:
+            raise BarrierBroken("the barrier row comes and goes")
+        return EXPIRED
+
+    def _is_made(self, fresh: Entry, found: Any) -> None:
+        self._rows[fresh.saga_id, fresh.step] = fresh
+        self._xid, self._now_us = found["xid"], found["at"]
 
     async def _claim_at_once(self, fresh: Entry) -> bool | None:
         """With BEGIN.
@@ -135,14 +192,14 @@ class AsyncpgTransaction:
         if found is None:
             return NO_ROW
         self._xid, self._now_us = found["xid"], found["now"]
-        self._row = entry_of(found, found["now"])
-        return Claimed(entry=self._row)
+        self._rows[saga_id, step] = entry = entry_of(found, found["now"])
+        return Claimed(entry=entry)
 
-    async def _begin(self) -> None:
+    async def _begin(self, statements: str = "BEGIN") -> None:
         if self._begun:
             return
         try:
-            await self._first("BEGIN")
+            await self._first(statements)
         except Exception as error:
             if not self.lost() and not out_of_reach(error):
                 raise
@@ -171,10 +228,12 @@ class AsyncpgTransaction:
             raise Unavailable("the connection was lost before the row was written")
         if not self._connection.is_in_transaction():
             raise BarrierBroken(_ENDED)
-        assert self._row is not None
-        self._saving = save_of(entry, self._row, self._xid) if self._bare.prepared else None
-        if self._saving is None:
+        found = self._rows[entry.saga_id, entry.step]
+        saving = save_of(entry, found, self._xid) if self._bare.prepared else None
+        if saving is None:
             await self._save_now(entry)
+        else:
+            self._savings.append(saving)
 
     async def _save_now(self, entry: Entry) -> None:
         values, xid = values_of(entry), self._xid or await self._where_made(MADE_HERE)
@@ -189,8 +248,8 @@ class AsyncpgTransaction:
             raise BarrierBroken("the barrier row is gone")
 
     async def _where_made(self, question: str) -> Any:
-        assert self._row is not None
-        return await self._connection.fetchval(question, self._row.saga_id, self._row.step)
+        saga_id, step = next(iter(self._rows))
+        return await self._connection.fetchval(question, saga_id, step)
 
     def handle(self, wanted: Handle) -> AbstractAsyncContextManager[Any]:
         if wanted is not Handle.ASYNCPG:
@@ -233,14 +292,14 @@ class AsyncpgTransaction:
 
     async def commit(self) -> None:
         try:
-            done = await self._connection.execute(self._saving or "COMMIT", timeout=COMMIT_LIMIT_S)
+            done = await self._connection.execute("; ".join((*self._savings, "COMMIT")), timeout=COMMIT_LIMIT_S)
         except Exception as error:
             if unsent(error):
                 raise
             if not refused(error):
                 self._connection.terminate()
                 raise CommitUnknown(type(error).__name__) from error
-            if self._saving is None or not self._connection.is_in_transaction():
+            if not self._savings or not self._connection.is_in_transaction():
                 raise CommitRefused(type(error).__name__) from error
             if sqlstate(error) == NOT_ONE_ROW:  # still open, so it was the saving that failed: the COMMIT was not reached
                 raise BarrierBroken(_ENDED) from error

@@ -31,8 +31,11 @@ from saga_participant.database.transactions import CLEANUP_S, HANDLER_LIMIT_S, T
 from saga_participant.outcomes import Unavailable
 from saga_schemas.limits import INT32_MAX
 
-POSTGRES_WORKERS: Final = 16
-_SPARE_CONNECTIONS: Final = 4
+SINGLE_AT_ONCE: Final = 16
+"""Commands that are served alone at the same time."""
+POSTGRES_GROUPS: Final = 2
+"""While one commits the other runs its handlers."""
+_SPARE_CONNECTIONS: Final = 2
 IDLE_MARGIN_S: Final = 60.0
 """A handler may leave its session idle for as long as it may take; PostgreSQL ends a session that
 is idle for so much longer.
@@ -82,7 +85,8 @@ class Database:
         if self.dialect not in ("sqlite", "postgresql"):
             raise ConfigurationError(f"a participant's database is SQLite or PostgreSQL, not {self.dialect}")
         self.has_asyncpg = self.engine.dialect.driver == "asyncpg"
-        self.workers = POSTGRES_WORKERS if self.dialect == "postgresql" else 1
+        self.groups_at_once = POSTGRES_GROUPS if self.dialect == "postgresql" else 1
+        """Groups of commands that are served at the same time, each in one transaction."""
         self._single = asyncio.Lock()
         self._idle: list[_PooledConnection] = []
         self._watch = Watch(self.engine)
@@ -166,7 +170,7 @@ class Database:
     def _kept(self, pooled: _PooledConnection, transaction: Transaction) -> bool:
         """Keep the connection for the next transaction, past SQLAlchemy's pool, where that can
         be."""
-        keep = self._own and transaction.reusable and pooled.pool is self.engine.pool and len(self._idle) < self.workers
+        keep = self._own and transaction.reusable and pooled.pool is self.engine.pool and len(self._idle) < SINGLE_AT_ONCE
         if keep:
             self._idle.append(pooled)
         return keep
@@ -210,7 +214,7 @@ def _engine(url: str, limit_s: float) -> AsyncEngine:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
             session = {"server_settings": session_settings(limit_s)} if parsed.get_driver_name() == "asyncpg" else {}
-            size = POSTGRES_WORKERS + _SPARE_CONNECTIONS
+            size = SINGLE_AT_ONCE + POSTGRES_GROUPS + _SPARE_CONNECTIONS
             return create_async_engine(parsed, pool_size=size, max_overflow=0, hide_parameters=True, connect_args=session)
         engine = create_async_engine(parsed, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:

@@ -44,6 +44,11 @@ _LEAVES: Final = re.compile(
 )
 _LEAVES_INSIDE: Final = re.compile(r"pg_advisory_lock|pg_try_advisory_lock|set_config\s*\(|with\s+hold", re.IGNORECASE)
 """What a transaction's end does not take back of a PostgreSQL session."""
+_CHANGES: Final = re.compile(_SPACE + r"set\b|.*;(?!" + _SPACE + r"\Z)", re.IGNORECASE | re.DOTALL)
+"""Behind a semicolon a COMMIT would not be seen.
+
+A semicolon within a literal is taken for one, too.
+"""
 _LONGEST_CACHED: Final = 4096
 
 
@@ -57,6 +62,10 @@ class StatementEffect(Enum):
     ENDS_TRANSACTION = "ends the transaction"
     CHANGES_SESSION = "changes the session"
     """It leaves something in the session that the end of the transaction does not take back."""
+    CHANGES_TRANSACTION = "changes the transaction"
+    """It changes how the rest of the transaction goes, or may: it is a SET, or more than one
+    statement.
+    """
 
 
 def effect_of(statement: str) -> StatementEffect:
@@ -67,11 +76,9 @@ def effect_of(statement: str) -> StatementEffect:
 def _effect(statement: str) -> StatementEffect:
     if _ENDS.match(statement):
         return StatementEffect.ENDS_TRANSACTION
-    return (
-        StatementEffect.CHANGES_SESSION
-        if _LEAVES.match(statement) or _LEAVES_INSIDE.search(statement)
-        else StatementEffect.NOTHING
-    )
+    if _LEAVES.match(statement) or _LEAVES_INSIDE.search(statement):
+        return StatementEffect.CHANGES_SESSION
+    return StatementEffect.CHANGES_TRANSACTION if _CHANGES.match(statement) else StatementEffect.NOTHING
 
 
 _cached_effect: Final = lru_cache(maxsize=512)(_effect)
@@ -94,6 +101,13 @@ class HandlerHasEnded(RuntimeError):
     """
 
 
+class WantsItsOwnTransaction(RuntimeError):
+    """A handler's statement would change the transaction that it shares with other commands.
+
+    It is rolled back, and the handler is run again in a transaction of its own.
+    """
+
+
 def refuse(what: str) -> NoReturn:
     raise TransactionIsOurs(
         f"{what} on a handler's db: the kit commits barrier row, effect and reply together; just return or raise"
@@ -103,7 +117,7 @@ def refuse(what: str) -> NoReturn:
 class Guard:
     """Of one transaction."""
 
-    __slots__ = ("_before", "_kit", "_runs", "_streams", "lent", "spoilt", "torn")
+    __slots__ = ("_before", "_kit", "_runs", "_streams", "lent", "shared", "spoilt", "torn", "unshareable", "uses")
 
     def __init__(self) -> None:
         self._kit = RUNNING.get()
@@ -123,9 +137,16 @@ class Guard:
         """SQLAlchemy was told to end the transaction, and was stopped: for it alone the transaction
         is over.
         """
+        self.shared = False
+        """Several commands share the transaction."""
+        self.unshareable = False
+        """A handler wanted to change a transaction that is shared."""
+        self.uses = 0
+        """How often handlers have used the session."""
 
     def used(self) -> None:
         """Raises when the handler has ended."""
+        self.uses += 1
         run = RUNNING.get()
         if not self.lent or run in self._before:
             raise HandlerHasEnded(ENDED)
@@ -136,11 +157,13 @@ class Guard:
         """Before a statement of the handler's."""
         self.used()
         if isinstance(statement, str):
-            match effect_of(statement):
-                case StatementEffect.ENDS_TRANSACTION:
-                    refuse("execute(COMMIT, ROLLBACK or BEGIN)")
-                case StatementEffect.CHANGES_SESSION:
-                    self.spoilt = True
+            effect = effect_of(statement)
+            if effect is StatementEffect.ENDS_TRANSACTION:
+                refuse("execute(COMMIT, ROLLBACK or BEGIN)")
+            if self.shared and effect is not StatementEffect.NOTHING:
+                self.unshareable = True
+                raise WantsItsOwnTransaction("this statement needs a transaction of its own: the command is served again, alone")
+            self.spoilt = self.spoilt or effect is StatementEffect.CHANGES_SESSION
 
     @contextlib.contextmanager
     def lending(self) -> Iterator[None]:

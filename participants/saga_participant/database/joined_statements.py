@@ -75,7 +75,7 @@ def claim_of(fresh: Entry) -> str | None:
 
 
 def save_of(entry: Entry, found: Entry, xid: str | None) -> str | None:
-    """The saving of what a command answered at once changes of the row `found`, and COMMIT.
+    """The saving of what a command answered at once changes of the row `found`.
 
     `xid` None: this transaction made the row.
     """
@@ -93,7 +93,7 @@ def save_of(entry: Entry, found: Entry, xid: str | None) -> str | None:
     step, *rest = values
     return (
         f"EXECUTE {_SAVE_NAME}('{saga_text(entry.saga_id)}', {step}, {row.incarnation:d}, {row.run:d}, '{row.state.value}', "
-        f"{', '.join(map(str, rest))}); COMMIT"
+        f"{', '.join(map(str, rest))})"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,7 +28,9 @@ from saga_participant.database.row_mapping import COLUMNS, entry_of, values_of
 from saga_participant.database.transactions import (
     CLEANUP_S,
     COMMIT_LIMIT_S,
+    EXPIRED,
     NO_ROW,
+    SHARED_LOCK_LIMIT_S,
     Claimed,
     CommitRefused,
     CommitUnknown,
@@ -53,7 +55,22 @@ def _claim(insert: Any, now: str, xid: str) -> Any:
     """
     values = {name: bindparam(name, type_=saga_barrier.c[name].type) for name in _GIVEN}
     statement = insert(saga_barrier).values(**values, at=literal_column(now)).on_conflict_do_nothing()
-    return statement.returning(saga_barrier.c.at, literal_column(xid).label("xid"))
+    key = (saga_barrier.c.saga_id, saga_barrier.c.step)
+    return statement.returning(*key, saga_barrier.c.at, literal_column(xid).label("xid"))
+
+
+def _given(fresh: Entry) -> dict[str, Any]:
+    """What the claim is given."""
+    row = fresh.row
+    return {
+        "saga_id": fresh.saga_id,
+        "step": fresh.step,
+        "tenant": fresh.tenant,
+        "incarnation": row.incarnation,
+        "run": row.run,
+        "state": row.state.value,
+        "expires_at": fresh.expires_at_us,
+    }
 
 
 def _lock(now: str, xid: str) -> Select[Any]:
@@ -106,17 +123,16 @@ class SqlTransaction:
     def spoilt(self) -> bool:
         return self._guard.spoilt
 
+    @property
+    def uses(self) -> int:
+        return self._guard.uses
+
+    @property
+    def unshareable(self) -> bool:
+        return self._guard.unshareable
+
     async def claim(self, fresh: Entry) -> Claimed:
-        row = fresh.row
-        given = {
-            "saga_id": fresh.saga_id,
-            "step": fresh.step,
-            "tenant": fresh.tenant,
-            "incarnation": row.incarnation,
-            "run": row.run,
-            "state": row.state.value,
-            "expires_at": fresh.expires_at_us,
-        }
+        given = _given(fresh)
         for _ in range(2):  # a row that was there and is gone again (collected) is made by the second turn
             made = (await self._connection.execute(self.CLAIM, given)).mappings().one_or_none()
             if made is not None:
@@ -126,6 +142,28 @@ class SqlTransaction:
             if claimed.entry is not None:
                 return claimed
         raise BarrierBroken("the barrier row comes and goes")
+
+    async def claim_all(self, fresh: Sequence[Entry]) -> list[Claimed]:
+        self._guard.shared = True
+        await self._share()
+        rows = (await self._connection.execute(self.CLAIM, [_given(entry) for entry in fresh])).mappings()
+        made = {(row["saga_id"], row["step"]): row for row in rows}
+        return [await self._claimed(entry, made.get((entry.saga_id, entry.step))) for entry in fresh]
+
+    async def _share(self) -> None:
+        """Before the rows of several commands are claimed."""
+
+    async def _claimed(self, fresh: Entry, made: Any) -> Claimed:
+        if made is None:
+            claimed = await self.lock(fresh.saga_id, fresh.step)
+            if claimed.entry is None:
+                raise BarrierBroken("the barrier row comes and goes")
+            return claimed
+        self._xid, self._now_us = made["xid"], made["at"]
+        if fresh.expires_at_us > self._now_us:
+            return NO_ROW
+        await self.forget(fresh)
+        return EXPIRED
 
     async def lock(self, saga_id: UUID, step: str) -> Claimed:
         found = (await self._connection.execute(self.LOCK, {"key_saga": saga_id, "key_step": step})).mappings().one_or_none()
@@ -208,6 +246,9 @@ class PostgresTransaction(SqlTransaction):
     async def start(self) -> None:
         await self._connection.begin()
         self._open = True
+
+    async def _share(self) -> None:
+        await self._connection.exec_driver_sql(f"SET LOCAL lock_timeout = {SHARED_LOCK_LIMIT_S * 1000:.0f}")
 
     @contextlib.asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -8,6 +8,7 @@ save with the commit, to spare the round trips.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -20,6 +21,8 @@ COMMIT_LIMIT_S: Final = 30.0
 """A commit that takes longer is taken for ambiguous."""
 HANDLER_LIMIT_S: Final = 60.0
 """How long a handler may take, where nothing else is said."""
+SHARED_LOCK_LIMIT_S: Final = 0.2
+"""Who waits longer for a lock keeps the rows of a whole group of commands locked."""
 CLEANUP_S: Final = 5.0
 """A session that takes longer to roll back, or to say how it stands, is thrown away."""
 
@@ -37,6 +40,7 @@ class Claimed:
 
 
 NO_ROW: Final = Claimed(entry=None)
+EXPIRED: Final = Claimed(entry=None, expired=True)
 
 
 class CommitRefused(Exception):  # reads like the fact it is
@@ -74,6 +78,24 @@ class Transaction(Protocol):
 
     async def claim(self, fresh: Entry) -> Claimed: ...
 
+    async def claim_all(self, fresh: Sequence[Entry]) -> list[Claimed]:
+        """The same for several commands that share the transaction, in the order of their rows'
+        keys.
+
+        No lock is waited for longer than SHARED_LOCK_LIMIT_S, here and in the handlers.
+        """
+        ...
+
+    @property
+    def uses(self) -> int:
+        """How often handlers have used their `db`."""
+        ...
+
+    @property
+    def unshareable(self) -> bool:
+        """A handler wanted to change a transaction that commands share."""
+        ...
+
     async def lock(self, saga_id: UUID, step: str) -> Claimed: ...
 
     async def clock(self) -> int:
@@ -81,7 +103,7 @@ class Transaction(Protocol):
         ...
 
     async def save(self, entry: Entry) -> None:
-        """Write the claimed row, now or with the commit, which comes next. Either raises
+        """Write a claimed row, now or with the commit. Either raises
         BarrierBroken, with nothing committed, when this is no longer the transaction the row was
         claimed in.
         """

@@ -17,6 +17,7 @@ from saga_participant.barrier import table as barrier
 from saga_participant.barrier.answers import Answer
 from saga_participant.barrier.entry import Entry, provisional_entry
 from saga_participant.barrier.table import CommandFacts, Ending, Memory, Row, RowState, Task, Verdict
+from saga_participant.database.transactions import Claimed
 from saga_participant.delivery import external_calls
 from saga_participant.delivery.accepted_rows import with_asker
 from saga_participant.delivery.accepted_work import accept
@@ -38,7 +39,11 @@ spare.
 async def serve(tx: BarrierTransaction) -> TransactionResult:
     """Serve a command."""
     provisional = provisional_entry(tx.command.headers)
-    claimed = await tx.transaction.claim(provisional)
+    return await serve_claimed(tx, await tx.transaction.claim(provisional), provisional)
+
+
+async def serve_claimed(tx: BarrierTransaction, claimed: Claimed, provisional: Entry) -> TransactionResult:
+    """Serve a command whose row was claimed. `provisional`: the row made where there was none."""
     tx.expired = claimed.expired
     if claimed.entry is not None and claimed.entry.tenant != tx.command.headers.tenant:
         log_of(tx.command.headers).warning("command of another tenant refused")

@@ -19,12 +19,13 @@ from typing import Final
 from saga_participant.barrier.answers import Answer, failure, unreadable
 from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.barrier.table import Ending, Task
-from saga_participant.database.database import Database
+from saga_participant.database.database import SINGLE_AT_ONCE, Database
 from saga_participant.database.transactions import CommitRefused, CommitUnknown
 from saga_participant.delivery.barrier_transaction import BarrierTransaction
 from saga_participant.delivery.calls import Calls
 from saga_participant.delivery.command_path import serve, serve_after_call
 from saga_participant.delivery.external_calls import make_call, release_lease
+from saga_participant.delivery.groups import LARGEST_GROUP, Groups
 from saga_participant.delivery.invocation import HandlerResult
 from saga_participant.delivery.later_answers import LaterAnswers
 from saga_participant.delivery.rolled_back import Collision, check_collision, only_answer, refused, unrecorded
@@ -58,14 +59,44 @@ class Execution:
     calls: Calls
     missing: Callable[[int], object] = lambda schema_id: None
     """Called with the id of a schema that something stored is written in and nobody here knows."""
+    largest_group: int = LARGEST_GROUP
+    """The most commands in one transaction."""
+    groups: Groups = field(init=False)
     later: LaterAnswers = field(init=False)
     """For work that was accepted."""
+    _alone: asyncio.Semaphore = field(init=False)
+    """Commands that are served alone at the same time."""
 
     def __post_init__(self) -> None:
-        self.later = LaterAnswers(self.registry, self.database, self.calls, self.deliver)
+        self.groups = Groups(database=self.database, calls=self.calls, bare=self.registry.bare, largest=self.largest_group)
+        self.later = LaterAnswers(self.registry, self.database, self.calls, self.deliver_alone)
+        self._alone = asyncio.Semaphore(SINGLE_AT_ONCE)
+
+    @property
+    def at_once(self) -> int:
+        """How many commands may be at work at the same time."""
+        together = 0 if self.largest_group == 1 else self.database.groups_at_once * self.largest_group
+        return SINGLE_AT_ONCE + together
 
     async def deliver(self, command: ReceivedCommand, losses: int = 0, time: HandlerTime | None = None) -> tuple[Answer, ...]:
-        """Serve one command.
+        """Serve one command, in one transaction with others where that can be.
+
+        For arguments, answers and errors see `deliver_alone`.
+        """
+        time = time or HandlerTime()
+        answers = None if losses else await self.groups.deliver(command, time)
+        if answers is not None:
+            answers = tuple(_timed(answer, command, time) for answer in answers)
+        else:
+            async with self._alone:
+                answers = await self.deliver_alone(command, losses, time)
+        self.groups.took(command, time)
+        return answers
+
+    async def deliver_alone(
+        self, command: ReceivedCommand, losses: int = 0, time: HandlerTime | None = None
+    ) -> tuple[Answer, ...]:
+        """Serve one command, in transactions of its own.
 
         Args:
             command: The command as it came.

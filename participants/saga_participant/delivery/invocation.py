@@ -17,6 +17,7 @@ import inspect
 import re
 import traceback
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import field, replace
 from typing import Any, Final
 
@@ -82,6 +83,8 @@ class Call:
     action_reply: BaseModel | None = None
     limit_s: float = HANDLER_LIMIT_S
     runs: HandlerRuns = field(default_factory=HandlerRuns, compare=False, repr=False)
+    context: Context | None = field(default=None, compare=False, repr=False)
+    """The context that the handler runs in a copy of. None: the caller's."""
 
 
 async def invoke(call: Call, db: Any, time: HandlerTime, interrupt: Callable[[], Awaitable[None]] | None = None) -> HandlerResult:
@@ -89,7 +92,7 @@ async def invoke(call: Call, db: Any, time: HandlerTime, interrupt: Callable[[],
     handler = call.route.handler
     arguments = _arguments(call, db)
     with time.counted():
-        ran = await call.runs.run(handler.function, arguments, call.limit_s, interrupt)
+        ran = await call.runs.run(handler.function, arguments, call.limit_s, interrupt, call.context)
     error = ran.value if isinstance(ran.value, Rejected | Failed) else ran.error  # returned, as to `answer(…)`, it means the same
     if ran.left:
         log_of(call.headers).error("%s goes on though it was cancelled and closed; nobody waits for it any more", handler.name)
@@ -190,7 +193,7 @@ class _NotDone(Exception):  # closes `db` as after an error
 async def perform(call: Call, transaction: Transaction, time: HandlerTime) -> HandlerResult:
     """Run a handler with its `db`. Raises BarrierBroken when the handler ended the transaction."""
     wanted = call.route.handler.handle
-    result = await invoke(call, None, time) if wanted is None else await _with_db(call, transaction, wanted, time)
+    result = await call_handler(call, transaction, time)
     if result.late:  # it may have been in the middle of anything
         return replace(result, unsure=True)
     if transaction.torn:
@@ -208,6 +211,12 @@ async def perform(call: Call, transaction: Transaction, time: HandlerTime) -> Ha
     if not intact:
         raise BarrierBroken("the handler ended the transaction it was given")
     return result
+
+
+async def call_handler(call: Call, transaction: Transaction, time: HandlerTime) -> HandlerResult:
+    """Run a handler with its `db`, and ask nothing of the transaction afterwards."""
+    wanted = call.route.handler.handle
+    return await (invoke(call, None, time) if wanted is None else _with_db(call, transaction, wanted, time))
 
 
 def _without_session(result: HandlerResult) -> HandlerResult:

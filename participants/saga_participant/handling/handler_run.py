@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -56,13 +56,17 @@ class HandlerRuns:
         arguments: dict[str, Any],
         limit_s: float,
         interrupt: Callable[[], Awaitable[None]] | None,
+        context: Context | None = None,
     ) -> RunResult:
         """Never raises but what cancels the caller.
 
-        `interrupt` is called when the limit is over, before the handler is cancelled.
+        `interrupt` is called when the limit is over, before the handler is cancelled. `context`:
+        the one whose copy the handler runs in. None: the caller's.
         """
         coroutine: Coroutine[Any, Any, Any] = function(**arguments)
-        task = asyncio.get_running_loop().create_task(_whatever_it_does(coroutine))
+        create = asyncio.get_running_loop().create_task
+        work = _whatever_it_does(coroutine)
+        task = create(work) if context is None else context.run(create, work)
         try:
             await asyncio.wait((task,), timeout=limit_s)
             if task.done():

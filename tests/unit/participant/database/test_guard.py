@@ -1,4 +1,6 @@
-"""What a statement leads to, by its text: the end of the transaction, or a rest in the session."""
+"""What a statement leads to, by its text: the end of the transaction, a change of how it goes, or a
+rest in the session.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,19 @@ LEAVES = [
     "SELECT set_config('search_path', 'other', false)",
     "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
 ]
+CHANGES = [
+    "SET LOCAL statement_timeout = 0",
+    "/* now */ set constraints all immediate",
+    "INSERT INTO t VALUES (1); COMMIT",
+    "INSERT INTO t VALUES (1);-- and then\nCOMMIT;",
+    "INSERT INTO t VALUES ('one; two')",
+]
 NOTHING = [
     "SELECT 1",
     "UPDATE t SET a = 1",
-    "INSERT INTO t VALUES ('commit; ROLLBACK')",
     "INSERT INTO endings VALUES (1)",
-    "SET LOCAL statement_timeout = 0",
-    "SET CONSTRAINTS ALL IMMEDIATE",
+    "INSERT INTO t VALUES (1); ;\n-- done\n",
+    "UPDATE t SET a = 1 /* b */;",
     "SAVEPOINT a",
     "RELEASE SAVEPOINT a",
     "ROLLBACK TO a",
@@ -55,6 +63,11 @@ def test_the_end_of_a_transaction(statement: str) -> None:
 @pytest.mark.parametrize("statement", LEAVES)
 def test_a_rest_in_the_session(statement: str) -> None:
     assert effect_of(statement) is StatementEffect.CHANGES_SESSION
+
+
+@pytest.mark.parametrize("statement", CHANGES)
+def test_a_change_of_the_transaction_itself(statement: str) -> None:
+    assert effect_of(statement) is StatementEffect.CHANGES_TRANSACTION
 
 
 @pytest.mark.parametrize("statement", NOTHING)

@@ -1,0 +1,207 @@
+"""Who is served together: commands that wait at the same time share a transaction.
+
+The first that comes leads: it lets the others that are there come, takes as many as fit, serves
+them, and wakes the next to lead. Nobody waits for a command that is not there yet. How many fit is
+learnt: the handlers of a group may take BUDGET_S together, by what they took before; a group that
+was rolled back halves the size of the next ones, and each that was not lets it grow by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import Final
+
+from saga_participant.barrier.entry import ReceivedCommand
+from saga_participant.database.database import Database
+from saga_participant.database.errors import Fate, fate
+from saga_participant.delivery.calls import Calls
+from saga_participant.delivery.group_transaction import Answers, Member, NotTogether, Told, serve_group
+from saga_participant.delivery.invocation import HandlerResult
+from saga_participant.handling.handler_time import HandlerTime
+from saga_participant.handling.registry import Route
+from saga_participant.telemetry.error_location import one_line
+from saga_schemas.outcomes import Kind
+
+LARGEST_GROUP: Final = 32
+"""Commands in one transaction. More gain little: half of the cost is gone at 4, nine tenths at 16.
+"""
+BUDGET_S: Final = 0.02
+"""The handlers of a group take about so long at most: its rows are locked meanwhile."""
+TRIES: Final = 3
+"""Transactions that a group may take, each with a command less. Then they are served one by one."""
+_WEIGHT: Final = 0.2
+"""Of a handler's newest time in what it is expected to take."""
+
+_LOG: Final = logging.getLogger("saga_participant")
+
+
+@dataclass(slots=True)
+class HandlerTimes:
+    """What each handler is expected to take, in seconds, by its name."""
+
+    expected_s: dict[str, float] = field(default_factory=dict)
+    alone: set[str] = field(default_factory=set)
+    """Handlers whose statements change a transaction, or whose work is accepted."""
+
+    def took(self, handler: str, time_us: int) -> None:
+        took_s = time_us / 1_000_000
+        known_s = self.expected_s.get(handler, took_s)
+        self.expected_s[handler] = known_s + _WEIGHT * (took_s - known_s)
+
+    def of(self, route: Route | None) -> float | None:
+        """None: it is served alone; nobody knows yet, or it takes too long."""
+        if route is None:
+            return 0.0
+        if route.handler.external or route.handler.name in self.alone:
+            return None
+        expected_s = self.expected_s.get(route.handler.name)
+        return expected_s if expected_s is not None and 2 * expected_s <= BUDGET_S else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Groups:
+    """The groups of one participant."""
+
+    database: Database
+    calls: Calls
+    bare: bool
+    """No handler wants SQLAlchemy."""
+    largest: int = LARGEST_GROUP
+    """The most commands in a group. 1: there are no groups."""
+    times: HandlerTimes = field(default_factory=HandlerTimes)
+    served: int = 0
+    """Groups that were committed."""
+    served_commands: int = 0
+    rolled_back: int = 0
+    """Groups that were not."""
+    _most: int = field(init=False)
+    """The most commands in a group at present."""
+    _waiting: deque[Member] = field(default_factory=deque)
+    _leaders: int = 0
+    _gathering: bool = False
+    """One of the leaders has not taken its group yet."""
+
+    def __post_init__(self) -> None:
+        self._most = self.largest
+
+    async def deliver(self, command: ReceivedCommand, time: HandlerTime) -> Answers | None:
+        """Serve a command together with others that wait.
+
+        Returns:
+            Its answers. None: nothing was done, it is to be served alone.
+        """
+        route = self.calls.route(command)
+        if self.largest == 1 or (route is None and command.headers.kind is not Kind.RESOLVE) or self.times.of(route) is None:
+            return None
+        member = Member(command=command, route=route, time=time, context=copy_context())
+        self._waiting.append(member)
+        self._appoint()
+        try:
+            while (told := await member.told) is Told.LEAD:
+                member.wait_again()
+                await self._lead()
+        except BaseException:
+            self._leave(member)
+            raise
+        return None if told is Told.ALONE else told
+
+    def took(self, command: ReceivedCommand, time: HandlerTime) -> None:
+        """Learn from what a command's handler took, with others or alone."""
+        route = self.calls.route(command)
+        if route is not None and time.us is not None:
+            self.times.took(route.handler.name, time.us)
+
+    def _appoint(self) -> None:
+        """Tell the first that waits to lead, if a group may begin."""
+        if self._waiting and not self._gathering and self._leaders < self.database.groups_at_once:
+            self._gathering, self._leaders = True, self._leaders + 1
+            self._waiting[0].told.set_result(Told.LEAD)
+
+    def _leave(self, member: Member) -> None:
+        """Its worker is being ended: who comes behind it goes on."""
+        if member.told.done() and not member.told.cancelled() and member.told.result() is Told.LEAD:
+            self._gathering, self._leaders = False, self._leaders - 1
+        if member in self._waiting:
+            self._waiting.remove(member)
+        self._appoint()
+
+    async def _lead(self) -> None:
+        try:
+            await asyncio.sleep(0)  # what was polled together comes in one turn of the loop
+        except BaseException:
+            self._gathering, self._leaders = False, self._leaders - 1
+            raise
+        group = self._take()
+        self._gathering = False
+        self._appoint()
+        try:
+            await self._serve(group)
+        finally:
+            for member in group:
+                member.tell(Told.ALONE)
+            self._leaders -= 1
+            self._appoint()
+
+    def _take(self) -> list[Member]:
+        """As many of those that wait longest as fit."""
+        group: list[Member] = []
+        expected_s = 0.0
+        while self._waiting and len(group) < self._most:
+            expected_s += self.times.of(self._waiting[0].route) or 0.0
+            if group and expected_s > BUDGET_S:
+                break
+            group.append(self._waiting.popleft())
+        return group
+
+    async def _serve(self, group: list[Member]) -> None:
+        """Whoever is not told its answers here is served alone."""
+        for _ in range(TRIES):
+            if len(group) < 2:
+                return
+            try:
+                answers = await self._transaction(group)
+            except NotTogether as apart:
+                self._was_rolled_back()
+                self._learn(apart)
+                if _is_collision(apart.result):
+                    return
+                group = [member for member in group if member is not apart.member]
+                apart.member.tell(Told.ALONE)
+            except Exception as error:  # each finds out by itself what became of it: its row tells
+                self._was_rolled_back()
+                _LOG.info("a group of %d commands was rolled back, they are served alone: %s", len(group), one_line(error))
+                return
+            else:
+                self._was_committed(group, answers)
+                return
+
+    async def _transaction(self, group: list[Member]) -> list[Answers]:
+        async with self.database.begin(bare=self.bare) as transaction:
+            async with asyncio.timeout(self.calls.transaction_limit_s):
+                answers = await serve_group(transaction, group, self.calls)
+            await transaction.commit()
+        return answers
+
+    def _was_committed(self, group: list[Member], answers: list[Answers]) -> None:
+        self.served += 1
+        self.served_commands += len(group)
+        self._most = min(self._most + 1, self.largest)
+        for member, own in zip(group, answers, strict=True):
+            member.tell(own)
+
+    def _was_rolled_back(self) -> None:
+        self.rolled_back += 1
+        self._most = max(self._most // 2, 2)
+
+    def _learn(self, apart: NotTogether) -> None:
+        route = apart.member.route
+        if route is not None and apart.for_good:
+            self.times.alone.add(route.handler.name)
+
+
+def _is_collision(result: HandlerResult | None) -> bool:
+    return result is not None and result.error is not None and fate(result.error) is Fate.COLLISION
