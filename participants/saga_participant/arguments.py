@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_messaging.errors import ConfigurationError
+from saga_participant.delivery.groups import LARGEST_GROUP
 from saga_schemas.ids import valid_name
 
 
@@ -38,6 +39,11 @@ def read_directories(schemas: object) -> list[Path]:
 def check_limit_s(seconds: object) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not (math.isfinite(seconds) and seconds > 0):
         raise ConfigurationError("handler_limit_s is a number of seconds above 0")
+
+
+def check_group(group: object) -> None:
+    if isinstance(group, bool) or not isinstance(group, int) or not 1 <= group <= LARGEST_GROUP:
+        raise ConfigurationError(f"group is a number of commands from 1 to {LARGEST_GROUP}; 1 gives each its own transaction")
 
 
 def check_callback(name: str, function: object) -> None:

@@ -29,13 +29,14 @@ from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.patience import START_PATIENCE_S, Patience, StoppedWaiting, kafka_may_come
 from saga_participant.answering import Answering
-from saga_participant.arguments import check_callback, check_database, check_limit_s, check_name, read_directories
+from saga_participant.arguments import check_callback, check_database, check_group, check_limit_s, check_name, read_directories
 from saga_participant.background_serving import in_background
 from saga_participant.database.database import Database
 from saga_participant.database.tables_at_start import OnStart, check_driver, see_to_tables
 from saga_participant.database.transactions import HANDLER_LIMIT_S
 from saga_participant.delivery.calls import Calls
 from saga_participant.delivery.execution import Execution
+from saga_participant.delivery.groups import LARGEST_GROUP
 from saga_participant.handling.contracts import contracts_of
 from saga_participant.handling.registry import build_registry
 from saga_participant.service import Service
@@ -67,6 +68,8 @@ class Participant(Answering):
             tables.
         on_stop: Called at the end.
         handler_limit_s: How long a handler may take.
+        group: The most commands that share a transaction, 1 to 32. They are of different sagas, and
+            wait at the same time. 1: each command has a transaction of its own.
         tracer_provider: OpenTelemetry's, for the `process` spans. None is the process's own.
 
     Raises:
@@ -93,10 +96,12 @@ class Participant(Answering):
         on_start: OnStart | None = None,
         on_stop: Callable[[], Awaitable[None]] | None = None,
         handler_limit_s: float = HANDLER_LIMIT_S,
+        group: int = LARGEST_GROUP,
         tracer_provider: TracerProvider | None = None,
     ) -> None:
         check_database(database)
         check_limit_s(handler_limit_s)
+        check_group(group)
         check_callback("on_start", on_start)
         check_callback("on_stop", on_stop)
         super().__init__(check_name(name))
@@ -106,6 +111,7 @@ class Participant(Answering):
         self._on_start = on_start
         self._on_stop = on_stop
         self._limit_s = handler_limit_s
+        self._group = group
         self._tracer_provider = tracer_provider
         self._execution: Execution | None = None
         self._health = Health(name)
@@ -140,7 +146,7 @@ class Participant(Answering):
         if self._execution is not None:  # somebody else was preparing meanwhile: an answer given while a start waits
             await database.close()
         else:
-            self._execution = Execution(registry, database, Calls(registry, self._limit_s))
+            self._execution = Execution(registry, database, Calls(registry, self._limit_s), largest_group=self._group)
         return self._execution
 
     async def serve(

@@ -2,20 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import asyncio
+import os
+import time
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_participant import Rejected
-from saga_participant.testing import ParticipantTester, Reply
-from saga_schemas.outcomes import Kind
+from saga_participant.barrier.entry import ReceivedCommand
+from saga_participant.delivery.groups import HandlerTimes
+from saga_participant.handling.registry import Route
+from saga_participant.testing import HOUR_US, ParticipantTester, Reply
+from saga_schemas.ids import uuid7
+from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.records import EMPTY_BYTES, Empty
 from support.till.shop import GiveBack, Take, Taken, effects, make_till, reply_or_silence
 
-WAYS = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
+ALONE = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
+WAYS = [*ALONE, *(f"{way} in-a-group" for way in ALONE)]
 on_postgresql = pytest.mark.parametrize("way", [way for way in WAYS if way.startswith("postgresql")], indirect=True)
-through_sqlalchemy = pytest.mark.parametrize("way", [way for way in WAYS if not way.endswith("asyncpg")], indirect=True)
+through_sqlalchemy = pytest.mark.parametrize("way", [way for way in WAYS if "asyncpg" not in way], indirect=True)
+
+
+class Way(NamedTuple):
+    """How a participant under test goes to its database."""
+
+    url: str
+    handle: str
+    """The kind of connection its handlers get."""
+    in_a_group: bool
+
+    @property
+    def tester(self) -> type[ParticipantTester]:
+        """Delivers each command alone, or in a group."""
+        return BesideOthers if self.in_a_group else ParticipantTester
+
+
+class KnownToBeQuick(HandlerTimes):
+    """All handlers may share a transaction from the first command on, whatever they did before."""
+
+    def of(self, route: Route | None) -> float | None:
+        return None if route is not None and route.handler.external else 0.0
+
+
+class BesideOthers(ParticipantTester):
+    """Every command is delivered together with one of another saga, so they share a transaction."""
+
+    async def deliver(self, command: ReceivedCommand) -> Reply | None:
+        self._running.groups.times = KnownToBeQuick()
+        headers = command.headers
+        other = replace(
+            headers,
+            saga_id=uuid7(time.time_ns() // 1000, os.urandom(10)),
+            kind=Kind.RESOLVE,
+            record=Empty.avro_name,
+            expiry_us=time.time_ns() // 1000 + HOUR_US,
+        )
+        beside = ReceivedCommand(headers=other, payload=EMPTY_BYTES)
+        replied, answers = await asyncio.gather(super().deliver(command), self._running.deliver(beside), return_exceptions=True)
+        if isinstance(replied, BaseException):
+            raise replied
+        assert not isinstance(answers, BaseException)
+        assert [answer.outcome for answer in answers] == [Outcome.FENCED]
+        return replied
 
 
 class Small(Take):
@@ -31,10 +84,10 @@ class Small(Take):
 class Shop:
     """A till on one database, by one way to it."""
 
-    def __init__(self, database: str, handle: str) -> None:
+    def __init__(self, database: str, handle: str, tester: type[ParticipantTester] = ParticipantTester) -> None:
         self.database, self.handle = database, handle
         self.till, self.told = make_till(database, handle=handle, handler_limit_s=60.0)
-        self.tester = ParticipantTester(self.till, database=database)
+        self.tester = tester(self.till, database=database)
 
     async def ask(self, kind: Kind, run: int = 1, mode: str = "", **options: Any) -> Reply | None:
         if kind is Kind.ACTION:

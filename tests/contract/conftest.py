@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from contract.barrier_shop import WAYS, Shop
+from contract.barrier_shop import WAYS, Shop, Way
 from contract.store_rows import by_hand
 from saga_cli.dev.services import Postgres
 from saga_coordinator.store.open import open_store
@@ -54,15 +54,17 @@ def shared_url(postgres_service: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """Database URL and the kind of connection."""
-    database, _, handle = str(request.param).partition(" ")
-    return request.getfixturevalue("sqlite_url" if database == "sqlite" else "shared_url"), handle
+def way(request: pytest.FixtureRequest) -> Way:
+    database, handle, *in_a_group = str(request.param).split()
+    url = request.getfixturevalue("sqlite_url" if database == "sqlite" else "shared_url")
+    return Way(url, handle, bool(in_a_group))
 
 
 @pytest.fixture
-async def shop(way: tuple[str, str]) -> AsyncIterator[Shop]:
-    """A till on SQLite and on PostgreSQL, by each kind of connection a handler may ask for."""
-    made = Shop(*way)
+async def shop(way: Way) -> AsyncIterator[Shop]:
+    """A till on SQLite and on PostgreSQL, by each kind of connection a handler may ask for, each
+    command alone or in a group.
+    """
+    made = Shop(way.url, way.handle, way.tester)
     async with made.tester:
         yield made

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy import text
 
-from contract.barrier_shop import Shop
+from contract.barrier_shop import Shop, Way
 from saga_participant import Participant, Step
 from saga_participant.barrier.table import RowState
 from saga_participant.outcomes import Unavailable
@@ -200,28 +200,29 @@ class Looked(BaseModel):
     local: datetime | None = None
 
 
-async def test_a_reply_with_a_time_in_no_zone_or_in_one_too_many_is_refused_and_nothing_of_it_stays(way: tuple[str, str]) -> None:
-    clock, shown = Participant("clock", database=way[0], schemas=SCHEMAS, on_start=make_effects), list[Looked]()
+async def test_a_reply_with_a_time_in_no_zone_or_in_one_too_many_is_refused_and_nothing_of_it_stays(way: Way) -> None:
+    clock, shown = Participant("clock", database=way.url, schemas=SCHEMAS, on_start=make_effects), list[Looked]()
 
     async def look(command: Look, db: Any, step: Step) -> Looked:
         await effect(db, step, "look")
-        return shown.pop()
+        return shown[-1]
 
-    look.__annotations__["db"] = HANDLES[way[1]]
+    look.__annotations__["db"] = HANDLES[way.handle]
     clock.action(look)
     noon = datetime(2026, 7, 1, 12)
-    async with ParticipantTester(clock, database=way[0]) as tester:
+    async with way.tester(clock, database=way.url) as tester:
         for wrong, words in (
             (Looked(at=noon), "at: an instant needs a zone"),
             (Looked(at=aware(noon), local=aware(noon)), "local: a"),
         ):
             tester.new_saga()
-            shown += [Looked(at=aware(noon), local=noon), wrong]
+            shown.append(wrong)
             reply = await tester.action("look", Look())
             assert reply is not None
             assert (reply.outcome, reply.failure and reply.failure.code) == (Outcome.FAILED, "reply_does_not_fit")
             assert words in str(reply.failure)
             assert await effects(tester.engine, tester.saga_id) == []
+            shown.append(Looked(at=aware(noon), local=noon))
             again = await tester.redeliver()
             assert again is not None
             assert again.value == {"at": aware(noon), "local": noon}
@@ -287,9 +288,9 @@ async def test_a_transaction_ended_past_the_guard_is_found_too_when_the_handler_
         assert await shop.effects() == ["take 1"], "it committed this itself, so nobody may be told of a failure"
 
 
-async def test_a_handler_that_hangs_is_ended_by_the_limit(way: tuple[str, str]) -> None:
-    till, _ = make_till(way[0], handle=way[1], handler_limit_s=0.05)
-    async with ParticipantTester(till, database=way[0]) as tester:
+async def test_a_handler_that_hangs_is_ended_by_the_limit(way: Way) -> None:
+    till, _ = make_till(way.url, handle=way.handle, handler_limit_s=0.05)
+    async with way.tester(till, database=way.url) as tester:
         reply = await tester.action("pay", Take(amount=1, mode="hang"))
         assert reply is not None
         assert reply.failure is not None

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from contract.barrier_shop import Shop
+from contract.barrier_shop import Shop, Way
 from saga_participant import AnswerRefused, Rejected
-from saga_participant.testing import Outcome, ParticipantTester
+from saga_participant.testing import Outcome
 from saga_schemas.outcomes import Kind
 from support.till.shop import Take, Taken, make_till
 
@@ -146,9 +146,9 @@ async def test_each_acceptance_has_a_higher_number(shop: Shop) -> None:
     assert numbers == [1, 2, 3]
 
 
-async def test_accepted_work_that_may_be_called_off_is_fenced_by_resolve(way: tuple[str, str]) -> None:
-    till, told = make_till(way[0], handle=way[1], fenceable=True)
-    async with ParticipantTester(till, database=way[0]) as tester:
+async def test_accepted_work_that_may_be_called_off_is_fenced_by_resolve(way: Way) -> None:
+    till, told = make_till(way.url, handle=way.handle, fenceable=True)
+    async with way.tester(till, database=way.url) as tester:
         await tester.action("pay", Take(amount=1, mode="accept"))
         reply = await tester.resolve("pay")
         assert reply is not None

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from contract.barrier_shop import Small, columns_of
+from contract.barrier_shop import Small, Way, columns_of
 from saga_participant import AnswerRefused, Failed, InProgress, Participant, Rejected, Step
-from saga_participant.testing import Outcome, ParticipantTester, Reply
+from saga_participant.testing import Outcome, Reply
 from saga_schemas.outcomes import Kind
 from support.till.shop import HANDLES, SCHEMAS, GiveBack, Take, Taken, effect, effects, make_effects, reply_or_silence
 
@@ -22,14 +22,14 @@ DOWN = Failed("bank_down", "try later", retry_after=timedelta(seconds=7))
 class Gateway:
     """Somebody else, who says what he is told to, and a participant that asks him."""
 
-    def __init__(self, database: str, handle: str, *, fenceable: bool = False, undo_external: bool = False) -> None:
+    def __init__(self, way: Way, *, fenceable: bool = False, undo_external: bool = False) -> None:
         self.keys: list[str] = []
         self.resumed: list[bool] = []
         self.says: list[Any] = []
         """What the next calls end in: an exception, an answer, or something to be done meanwhile.
         """
-        self.participant = gateway = Participant("gateway", database=database, schemas=SCHEMAS, on_start=make_effects)
-        self.tester = ParticipantTester(gateway, database=database)
+        self.participant = gateway = Participant("gateway", database=way.url, schemas=SCHEMAS, on_start=make_effects)
+        self.tester = way.tester(gateway, database=way.url)
 
         @gateway.action(external=True, fenceable=fenceable)
         async def take(command: Take, step: Step) -> Taken | InProgress:
@@ -41,7 +41,7 @@ class Gateway:
         async def call_back(command: GiveBack, taken: Taken, step: Step) -> None:
             await self._call(step)
 
-        give_back.__annotations__["db"] = HANDLES[handle]
+        give_back.__annotations__["db"] = HANDLES[way.handle]
         gateway.compensation(external=undo_external)(call_back if undo_external else give_back)
 
     async def _call(self, step: Step) -> Any:
@@ -72,8 +72,8 @@ class Gateway:
 
 
 @pytest.fixture
-async def gateway(way: tuple[str, str]) -> AsyncIterator[Gateway]:
-    made = Gateway(*way)
+async def gateway(way: Way) -> AsyncIterator[Gateway]:
+    made = Gateway(way)
     async with made.tester:
         yield made
 
@@ -185,8 +185,8 @@ async def test_an_answer_during_the_call_wins_over_its_failure(gateway: Gateway)
     assert (await gateway.row())[0] == "DONE"
 
 
-async def test_an_undo_elsewhere_that_failed_is_answered_and_called_again_when_asked_again(way: tuple[str, str]) -> None:
-    gateway = Gateway(*way, undo_external=True)
+async def test_an_undo_elsewhere_that_failed_is_answered_and_called_again_when_asked_again(way: Way) -> None:
+    gateway = Gateway(way, undo_external=True)
     async with gateway.tester:
         await gateway.ask(Kind.ACTION)
         gateway.says = [DOWN]
@@ -198,8 +198,8 @@ async def test_an_undo_elsewhere_that_failed_is_answered_and_called_again_when_a
         assert len(gateway.keys) == 4
 
 
-async def test_what_is_called_elsewhere_is_not_fenced_before_its_end_is_known(way: tuple[str, str]) -> None:
-    gateway = Gateway(*way, fenceable=True)
+async def test_what_is_called_elsewhere_is_not_fenced_before_its_end_is_known(way: Way) -> None:
+    gateway = Gateway(way, fenceable=True)
     async with gateway.tester:
 
         async def resolve() -> None:
@@ -220,14 +220,14 @@ async def test_what_is_called_elsewhere_is_not_fenced_before_its_end_is_known(wa
                 answer(Taken(receipt="late"))
 
 
-async def test_a_command_that_its_model_refuses_is_not_noted_as_a_call(way: tuple[str, str]) -> None:
-    gateway = Participant("gateway", database=way[0], schemas=SCHEMAS, on_start=make_effects)
+async def test_a_command_that_its_model_refuses_is_not_noted_as_a_call(way: Way) -> None:
+    gateway = Participant("gateway", database=way.url, schemas=SCHEMAS, on_start=make_effects)
 
     @gateway.action(external=True)
     async def take(command: Small, step: Step) -> Taken:
         raise AssertionError
 
-    async with ParticipantTester(gateway, database=way[0]) as tester:
+    async with way.tester(gateway, database=way.url) as tester:
         await tester.action("pay", Take(amount=11))
         assert await columns_of(tester.engine, str(tester.saga_id), "state") is None
         resolved = await tester.resolve("pay")

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from contract.barrier_shop import WAYS, Shop, Small, columns_of
+from contract.barrier_shop import WAYS, Shop, Small, Way, columns_of
 from saga_participant import AnswerRefused, InProgress, Participant, Rejected, Step
 from saga_participant.delivery.execution import MAX_LOSSES
 from saga_participant.outcomes import SessionLost
-from saga_participant.testing import Outcome, ParticipantTester
+from saga_participant.testing import Outcome
 from saga_schemas.outcomes import Kind
 from support.till.shop import (
     HANDLES,
@@ -40,10 +40,10 @@ POSTGRESQL = [way for way in WAYS if way.startswith("postgresql")]
 class Wary(Shop):
     """A till that is told when its work is called off."""
 
-    def __init__(self, database: str, handle: str, *, fenceable: bool = True) -> None:
-        self.database, self.handle = database, handle
-        self.till, self.told = make_till(database, handle=handle, fenceable=fenceable, handler_limit_s=60.0)
-        self.tester = ParticipantTester(self.till, database=database)
+    def __init__(self, way: Way, *, fenceable: bool = True) -> None:
+        self.database, self.handle = way.url, way.handle
+        self.till, self.told = make_till(way.url, handle=way.handle, fenceable=fenceable, handler_limit_s=60.0)
+        self.tester = way.tester(self.till, database=way.url)
         self.steps: list[Step] = []
         self.mode = ""
         self.on_db: Callable[[Any], Awaitable[None]] | None = None
@@ -57,7 +57,7 @@ class Wary(Shop):
             await misbehave(self.mode, db)
             return InProgress("later") if self.mode == "in progress" else None
 
-        withdrawn.__annotations__ |= {"db": HANDLES[handle], "return": None}
+        withdrawn.__annotations__ |= {"db": HANDLES[way.handle], "return": None}
         self.till.withdrawn(withdrawn)
 
     async def accepted(self, run: int = 1) -> Step:
@@ -69,8 +69,8 @@ class Wary(Shop):
 
 
 @pytest.fixture
-async def wary(way: tuple[str, str]) -> AsyncIterator[Wary]:
-    made = Wary(*way)
+async def wary(way: Way) -> AsyncIterator[Wary]:
+    made = Wary(way)
     async with made.tester:
         yield made
 
@@ -201,14 +201,14 @@ async def test_an_answer_and_a_compensation_at_the_same_time_leave_one_of_two_en
         assert (says, await wary.effects()) == expected
 
 
-async def test_where_its_model_refuses_the_command_all_is_as_if_it_had_failed(way: tuple[str, str]) -> None:
-    till, told = make_till(way[0], handle=way[1], fenceable=True)
+async def test_where_its_model_refuses_the_command_all_is_as_if_it_had_failed(way: Way) -> None:
+    till, told = make_till(way.url, handle=way.handle, fenceable=True)
 
     @till.withdrawn
     async def withdrawn(command: Small) -> None:
         raise AssertionError
 
-    async with ParticipantTester(till, database=way[0]) as tester:
+    async with way.tester(till, database=way.url) as tester:
         await tester.action("pay", Take(amount=11, mode="accept"))
         for reply in (await tester.resolve("pay"), await tester.compensation("pay", GiveBack(amount=11))):
             assert reply is not None
@@ -232,8 +232,8 @@ async def test_who_may_not_call_the_work_off_does_not_have_it_called(wary: Wary)
     assert len(wary.steps) == 1
 
 
-async def test_resolve_does_not_call_it_where_it_may_not_fence_but_a_compensation_does(way: tuple[str, str]) -> None:
-    wary = Wary(*way, fenceable=False)
+async def test_resolve_does_not_call_it_where_it_may_not_fence_but_a_compensation_does(way: Way) -> None:
+    wary = Wary(way, fenceable=False)
     async with wary.tester:
         await wary.accepted()
         assert await wary.says(Z) == "IN_PROGRESS"
@@ -292,8 +292,8 @@ async def test_a_newer_compensation_hears_of_it_too_when_an_older_one_comes_late
     assert await wary.effects() == ["withdraw 1"]
 
 
-async def test_work_elsewhere_is_called_off_only_when_no_call_is_under_way(way: tuple[str, str]) -> None:
-    gateway = Participant("gateway", database=way[0], schemas=SCHEMAS, on_start=make_effects)
+async def test_work_elsewhere_is_called_off_only_when_no_call_is_under_way(way: Way) -> None:
+    gateway = Participant("gateway", database=way.url, schemas=SCHEMAS, on_start=make_effects)
     says: list[Any] = []
     told: list[str] = []
 
@@ -315,10 +315,10 @@ async def test_work_elsewhere_is_called_off_only_when_no_call_is_under_way(way: 
         told.append("withdrawn")
         await effect(db, step, "withdraw")
 
-    withdrawn.__annotations__["db"] = HANDLES[way[1]]
+    withdrawn.__annotations__["db"] = HANDLES[way.handle]
     gateway.withdrawn(withdrawn)
 
-    async with ParticipantTester(gateway, database=way[0]) as tester:
+    async with way.tester(gateway, database=way.url) as tester:
 
         async def asked(kind: Kind) -> str | None:
             undo = tester.compensation("pay", GiveBack(amount=1))

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from contract.barrier_shop import Way
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.outcomes import Kind
@@ -21,12 +22,12 @@ from support.till.wire import command, new_saga, send, until
 class Traced:
     """A till on one database, whose spans are kept."""
 
-    def __init__(self, way: tuple[str, str]) -> None:
+    def __init__(self, way: Way) -> None:
         self.exporter, provider = InMemorySpanExporter(), TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.broker = MemoryBroker()
         self.told: Told
-        self.till, self.told = make_till(way[0], handle=way[1], tracer_provider=provider)
+        self.till, self.told = make_till(way.url, handle=way.handle, tracer_provider=provider)
 
     async def spans(self, *records: Outgoing) -> list[ReadableSpan]:
         """The spans of these commands, one after the other."""
@@ -44,7 +45,7 @@ class Traced:
 
 
 @pytest.fixture
-async def traced(way: tuple[str, str]) -> AsyncIterator[Traced]:
+async def traced(way: Way) -> AsyncIterator[Traced]:
     made = Traced(way)
     async with made.till.served(made.broker):
         yield made

@@ -18,12 +18,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from contract.barrier_shop import Way
 from contract.misdeeds import GOOD, MISDEEDS, SILENCE, forget
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from saga_participant import Participant, Step
 from saga_participant.delivery import execution
 from saga_participant.delivery.calls import Calls
+from saga_participant.delivery.groups import LARGEST_GROUP
 from saga_participant.delivery.invocation import Call
 from saga_participant.handling import handler_run
 from saga_schemas.headers import decode_reply
@@ -48,8 +50,8 @@ class QuickClock(SystemClock):
         await super().sleep(min(seconds, 0.05))
 
 
-def make_till(database: str, handle: str) -> Participant:
-    till = Participant("till", database=database, schemas=SCHEMAS, on_start=make_effects)
+def make_till(database: str, handle: str, group: int) -> Participant:
+    till = Participant("till", database=database, schemas=SCHEMAS, on_start=make_effects, group=group)
 
     async def take(command: Take, db: Any, step: Step) -> Taken:
         await effect(db, step, "take")
@@ -90,14 +92,14 @@ def sagas_of(kinds: list[str], sqlite: bool) -> dict[UUID, str]:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of those that survive everything
-async def test_hostile_handlers_are_answered_as_it_is_written_and_harm_nobody_else(way: tuple[str, str]) -> None:
-    database, handle = way
+async def test_hostile_handlers_are_answered_as_it_is_written_and_harm_nobody_else(way: Way) -> None:
+    database, handle = way.url, way.handle
     sqlite = database.startswith("sqlite")
     kinds = [name for name, misdeed in MISDEEDS.items() if not (sqlite and misdeed.postgres_only)]
     sagas, broker = sagas_of(kinds, sqlite), MemoryBroker()
     commands = [command(saga, mode=kind) for saga, kind in sagas.items()]
     random.Random(4711).shuffle(commands)
-    till = make_till(database, handle)
+    till = make_till(database, handle, LARGEST_GROUP if way.in_a_group else 1)
     async with till.served(broker, clock=QuickClock()):
         await until(lambda: till._service is not None)
         service = till._service

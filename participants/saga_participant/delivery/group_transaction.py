@@ -24,7 +24,6 @@ from saga_participant.delivery.barrier_transaction import BarrierTransaction
 from saga_participant.delivery.calls import Calls
 from saga_participant.delivery.command_path import serve_claimed
 from saga_participant.delivery.invocation import Call, HandlerResult, call_handler
-from saga_participant.delivery.transaction_result import TransactionResult
 from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.registry import Route
 
@@ -32,6 +31,9 @@ RUN_LIMIT_S: Final = 0.5
 """A handler that takes longer is cancelled and run again alone, with its own limit: what shares its
 transaction waits for it.
 """
+
+BUDGET_S: Final = 0.02
+"""The handlers of a group take about so long together: its rows are locked meanwhile."""
 
 Answers = tuple[Answer, ...]
 
@@ -109,15 +111,30 @@ async def serve_group(transaction: Transaction, members: Sequence[Member], calls
     """Serve the commands, up to the commit, which is the caller's.
 
     Returns:
-        Their answers, in the order of `members`. They may be sent when the commit is known.
+        Their answers, in the order of `members`. They may be sent when the commit is known. Those
+        that are missing at the end were not served: the time was over.
 
     Raises:
         NotTogether: One of them needs a transaction of its own. This one is to be rolled back.
     """
+    clock, answers = members[0].time.clock, list[Answers]()
     ordered = sorted(members, key=lambda member: member.order)
     fresh = [provisional_entry(member.command.headers) for member in ordered]
     claimed = dict(zip(map(id, ordered), zip(fresh, await transaction.claim_all(fresh), strict=True), strict=True))
-    return [await _serve(transaction, member, calls, *claimed[id(member)]) for member in members]
+    until_s = clock.monotonic_s() + BUDGET_S
+    for member in members:
+        if answers and clock.monotonic_s() > until_s:
+            break
+        answers.append(await _serve(transaction, member, calls, *claimed[id(member)]))
+    for member in members[len(answers) :]:
+        await _unclaim(transaction, *claimed[id(member)])
+    return answers
+
+
+async def _unclaim(transaction: Transaction, provisional: Entry, claimed: Claimed) -> None:
+    """Take the row away that was made provisionally: alone it would be rolled back."""
+    if claimed.entry is None and not claimed.expired:
+        await transaction.forget(provisional)
 
 
 async def _serve(transaction: Transaction, member: Member, calls: Calls, provisional: Entry, claimed: Claimed) -> Answers:
@@ -134,11 +151,6 @@ async def _serve(transaction: Transaction, member: Member, calls: Calls, provisi
     result = await serve_claimed(tx, claimed, provisional)
     if result.external_call is not None or result.follow_up is not None:
         raise NotTogether(member)
-    if _row_is_left(result, claimed):
-        await transaction.forget(provisional)
+    if not result.commit:
+        await _unclaim(transaction, provisional, claimed)
     return result.answers
-
-
-def _row_is_left(result: TransactionResult, claimed: Claimed) -> bool:
-    """Whether the row that was made provisionally has to go: alone it would be rolled back."""
-    return not result.commit and claimed.entry is None and not claimed.expired

@@ -14,12 +14,13 @@ from collections import deque
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
+from uuid import UUID
 
 from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.database.database import Database
 from saga_participant.database.errors import Fate, fate
 from saga_participant.delivery.calls import Calls
-from saga_participant.delivery.group_transaction import Answers, Member, NotTogether, Told, serve_group
+from saga_participant.delivery.group_transaction import BUDGET_S, Answers, Member, NotTogether, Told, serve_group
 from saga_participant.delivery.invocation import HandlerResult
 from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.registry import Route
@@ -29,37 +30,38 @@ from saga_schemas.outcomes import Kind
 LARGEST_GROUP: Final = 32
 """Commands in one transaction. More gain little: half of the cost is gone at 4, nine tenths at 16.
 """
-BUDGET_S: Final = 0.02
-"""The handlers of a group take about so long at most: its rows are locked meanwhile."""
 TRIES: Final = 3
 """Transactions that a group may take, each with a command less. Then they are served one by one."""
-_WEIGHT: Final = 0.2
-"""Of a handler's newest time in what it is expected to take."""
+_LAST_RUNS: Final = 8
+"""The shortest of a handler's last runs is what it takes; the others waited for their turn, too."""
 
 _LOG: Final = logging.getLogger("saga_participant")
 
 
 @dataclass(slots=True)
 class HandlerTimes:
-    """What each handler is expected to take, in seconds, by its name."""
+    """What each handler takes, by its name."""
 
-    expected_s: dict[str, float] = field(default_factory=dict)
+    last_us: dict[str, deque[int]] = field(default_factory=dict)
     alone: set[str] = field(default_factory=set)
     """Handlers whose statements change a transaction, or whose work is accepted."""
 
     def took(self, handler: str, time_us: int) -> None:
-        took_s = time_us / 1_000_000
-        known_s = self.expected_s.get(handler, took_s)
-        self.expected_s[handler] = known_s + _WEIGHT * (took_s - known_s)
+        """Learn from a run."""
+        self.last_us.setdefault(handler, deque(maxlen=_LAST_RUNS)).append(time_us)
 
     def of(self, route: Route | None) -> float | None:
-        """None: it is served alone; nobody knows yet, or it takes too long."""
+        """What it is expected to take, in seconds.
+
+        None: it is served alone. It takes too long for two of it, or nobody knows yet.
+        """
         if route is None:
             return 0.0
-        if route.handler.external or route.handler.name in self.alone:
+        last_us = self.last_us.get(route.handler.name)
+        if last_us is None or route.handler.external or route.handler.name in self.alone:
             return None
-        expected_s = self.expected_s.get(route.handler.name)
-        return expected_s if expected_s is not None and 2 * expected_s <= BUDGET_S else None
+        expected_s = min(last_us) / 1_000_000
+        return expected_s if 2 * expected_s <= BUDGET_S else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,18 +144,23 @@ class Groups:
             await self._serve(group)
         finally:
             for member in group:
-                member.tell(Told.ALONE)
+                if member not in self._waiting:
+                    member.tell(Told.ALONE)
             self._leaders -= 1
             self._appoint()
 
     def _take(self) -> list[Member]:
-        """As many of those that wait longest as fit."""
+        """As many of those that wait longest as fit, never two of one saga."""
         group: list[Member] = []
+        sagas: set[UUID] = set()
         expected_s = 0.0
         while self._waiting and len(group) < self._most:
-            expected_s += self.times.of(self._waiting[0].route) or 0.0
-            if group and expected_s > BUDGET_S:
+            following = self._waiting[0]
+            saga_id = following.command.headers.saga_id
+            expected_s += self.times.of(following.route) or 0.0
+            if group and (expected_s > BUDGET_S or saga_id in sagas):
                 break
+            sagas.add(saga_id)
             group.append(self._waiting.popleft())
         return group
 
@@ -188,10 +195,11 @@ class Groups:
 
     def _was_committed(self, group: list[Member], answers: list[Answers]) -> None:
         self.served += 1
-        self.served_commands += len(group)
+        self.served_commands += len(answers)
         self._most = min(self._most + 1, self.largest)
-        for member, own in zip(group, answers, strict=True):
+        for member, own in zip(group, answers, strict=False):
             member.tell(own)
+        self._waiting.extendleft(reversed([member for member in group if not member.told.done()]))
 
     def _was_rolled_back(self) -> None:
         self.rolled_back += 1

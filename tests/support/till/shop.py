@@ -109,6 +109,8 @@ def make_till(
         mode = told.next(command.mode)
         if mode == "accept":
             return InProgress(told.note, lease=told.lease)
+        if mode.endswith(" at once"):
+            await misbehave(mode.removesuffix(" at once"), db)
         await effect(db, step, "take")
         if told.during is not None:
             await told.during()

@@ -162,6 +162,7 @@ async def test_an_answer_that_is_none_is_refused_in_its_own_line() -> None:
         ({"name": 5}, "a participant's name"), ({"database": None}, "database is an AsyncEngine or a SQLAlchemy URL"),
         ({"database": ""}, "database is an AsyncEngine"), ({"schemas": []}, "schemas is a directory"),
         ({"schemas": None}, "schemas is a directory"), ({"schemas": ["schemas/", 3]}, "schemas is a directory"),
+        ({"group": 0}, "group is a number of commands from 1 to 32"), ({"group": 33}, "group is"), ({"group": True}, "group is"),
         ({"handler_limit_s": "60"}, "handler_limit_s is a number"), ({"handler_limit_s": 0}, "handler_limit_s"),
         ({"handler_limit_s": float("nan")}, "handler_limit_s"), ({"handler_limit_s": timedelta(minutes=1)}, "handler_limit_s"),
         ({"on_start": "make_tables"}, "on_start is an async def"), ({"on_stop": 3}, "on_stop is an async def"),

@@ -1,0 +1,204 @@
+"""Commands in groups, hundreds of sagas each time: every effect is there once, whatever one of a
+group does, the database says, or ends the process.
+
+The barrier's own suites run on groups too (`in-a-group`); here is what only many at once show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contract.barrier_shop import ALONE, KnownToBeQuick, Way
+from contract.tcp_proxy import CommitProxy, Fault
+from saga_messaging.broker import Outgoing
+from saga_messaging.memory import MemoryBroker
+from saga_participant import Participant, Step
+from saga_participant.delivery import group_transaction
+from saga_participant.service import Service
+from saga_schemas.headers import ReplyHeaders, decode_reply
+from saga_schemas.outcomes import Kind
+from support.till.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects, make_till
+from support.till.wire import REPLIES, command, new_saga, send, until
+
+MANY = 500
+PATIENCE_S = 240.0
+each_way = pytest.mark.parametrize("way", ALONE, indirect=True)
+each_on_postgresql = pytest.mark.parametrize("way", [way for way in ALONE if way.startswith("postgresql")], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def patience_with_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a handler in a group may take longer than its limit there."""
+    monkeypatch.setattr(group_transaction, "RUN_LIMIT_S", PATIENCE_S)
+
+
+@asynccontextmanager
+async def serving(till: Participant, broker: MemoryBroker) -> AsyncIterator[Service]:
+    """The till at work, on groups from the first command on."""
+    async with till.served(broker):
+        await until(lambda: till._service is not None)
+        service = till._service
+        assert service is not None
+        service.execution.groups.times = KnownToBeQuick()
+        yield service
+
+
+async def served(broker: MemoryBroker, service: Service, commands: int) -> list[ReplyHeaders]:
+    """The replies once so many commands were served."""
+    async with asyncio.timeout(PATIENCE_S):
+        while service.metrics.commands < commands or service.workers.in_hand:  # noqa: ASYNC110  # nobody is told
+            await asyncio.sleep(0.02)
+    return [decode_reply(record.headers) for record in broker.records(REPLIES)]
+
+
+async def effects_of(engine: AsyncEngine, sagas: Iterable[UUID]) -> Counter[tuple[str, str]]:
+    """How often each effect of these sagas is there, by saga and kind."""
+    wanted = {str(saga) for saga in sagas}
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("SELECT saga_id, kind FROM effects"))
+        return Counter((saga, kind) for saga, kind in rows if saga in wanted)
+
+
+def taken_once(sagas: Iterable[UUID]) -> Counter[tuple[str, str]]:
+    return Counter((str(saga), "take") for saga in sagas)
+
+
+OUTCOMES = {"": "SUCCEEDED", "reject": "REJECTED", "reject at once": "REJECTED", "fail": "FAILED", "break at once": "FAILED"}
+
+
+@each_way
+@pytest.mark.parametrize("no", ["reject", "reject at once", "fail", "break at once"])
+async def test_a_no_in_the_middle_of_a_group_is_its_own_alone(way: Way, no: str) -> None:
+    sagas = {new_saga(): no if number % 20 == 7 else "" for number in range(MANY)}
+    broker, (till, _) = MemoryBroker(), make_till(way.url, handle=way.handle)
+    async with serving(till, broker) as service:
+        await send(broker, *(command(saga, mode=mode) for saga, mode in sagas.items()))
+        replies = await served(broker, service, MANY)
+        groups = service.execution.groups
+        assert {reply.saga_id: reply.outcome.value for reply in replies} == {saga: OUTCOMES[mode] for saga, mode in sagas.items()}
+        assert await effects_of(service.execution.database.engine, sagas) == taken_once(
+            s for s, mode in sagas.items() if not mode
+        )
+        assert groups.served_commands > MANY / 2
+        assert bool(groups.rolled_back) == (not no.endswith("at once")), "a no before any statement costs nothing"
+
+
+@each_way
+async def test_the_same_command_twice_and_its_compensation_in_one_poll(way: Way) -> None:
+    sagas = [new_saga() for _ in range(MANY)]
+    firsts = [command(saga) for saga in sagas]
+    undos = [command(saga, Kind.COMPENSATION) for saga in sagas]
+    broker, (till, _) = MemoryBroker(), make_till(way.url, handle=way.handle)
+    async with serving(till, broker) as service:
+        in_one_poll: list[Outgoing] = [one for three in zip(firsts, firsts, undos, strict=True) for one in three]
+        await send(broker, *in_one_poll)
+        replies = await served(broker, service, 3 * MANY)
+        said = Counter((reply.saga_id, reply.outcome.value) for reply in replies)
+        assert said == Counter({(saga, "SUCCEEDED"): 2 for saga in sagas} | {(saga, "UNDONE"): 1 for saga in sagas})
+        found = await effects_of(service.execution.database.engine, sagas)
+        assert found == taken_once(sagas) + Counter((str(saga), "give back") for saga in sagas)
+        assert service.execution.groups.served_commands > MANY
+
+
+TILLS = 40
+
+
+def make_crossing(database: str, handle: str) -> Participant:
+    """Its handlers each lock one of a few rows, in an order that differs from command to
+    command."""
+    till = Participant("till", database=database, schemas=SCHEMAS, on_start=make_tills)
+
+    async def take(command: Take, db: Any, step: Step) -> Taken:
+        statement = f"UPDATE tills SET taken = taken + 1 WHERE n = {int(command.mode)}"
+        await db.execute(statement if handle == "asyncpg" else text(statement))
+        await effect(db, step, "take")
+        return Taken(receipt="r")
+
+    take.__annotations__["db"] = HANDLES[handle]
+    till.action(take)
+    return till
+
+
+async def make_tills(engine: AsyncEngine) -> None:
+    await make_effects(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE IF NOT EXISTS tills (n INTEGER PRIMARY KEY, taken INTEGER NOT NULL)"))
+        rows = f"INSERT INTO tills SELECT n, 0 FROM generate_series(0, {TILLS - 1}) AS n ON CONFLICT DO NOTHING"
+        await connection.execute(text(rows))
+
+
+@each_on_postgresql
+async def test_groups_of_two_processes_that_wait_for_each_other_in_a_circle(way: Way, database_url: str) -> None:
+    rng, sagas = random.Random(12), [[new_saga() for _ in range(MANY // 2)] for _ in range(2)]
+    brokers = [MemoryBroker(), MemoryBroker()]
+    first, second = (make_crossing(database_url, way.handle) for _ in brokers)
+    async with serving(first, brokers[0]) as one, serving(second, brokers[1]) as other:
+        engine = one.execution.database.engine
+        async with engine.connect() as connection:
+            quick = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            name = make_url(database_url).database
+            await quick.execute(text(f'ALTER DATABASE "{name}" SET deadlock_timeout = 20'))
+        await engine.dispose()
+        for broker, own in zip(brokers, sagas, strict=True):
+            await send(broker, *(command(saga, mode=str(rng.randrange(TILLS))) for saga in own))
+        replies = [await served(broker, service, MANY // 2) for broker, service in zip(brokers, (one, other), strict=True)]
+        assert {reply.outcome.value for each in replies for reply in each} == {"SUCCEEDED"}
+        assert await effects_of(engine, [*sagas[0], *sagas[1]]) == taken_once([*sagas[0], *sagas[1]])
+        assert one.execution.groups.served
+        assert other.execution.groups.served
+        async with engine.connect() as connection:
+            assert (await connection.execute(text("SELECT sum(taken) FROM tills"))).scalar_one() == MANY
+
+
+@each_on_postgresql
+async def test_a_group_whose_commit_nobody_knows_the_fate_of(way: Way, database_url: str) -> None:
+    url, sagas = make_url(database_url), [new_saga() for _ in range(MANY)]
+    async with CommitProxy(url.host or "", url.port or 5432) as proxy:
+        behind = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+        broker, (till, _) = MemoryBroker(), make_till(behind, handle=way.handle)
+        async with serving(till, broker) as service:
+            unanswered, sent = set(sagas), 0
+            faults: list[Fault] = ["answer lost", "commit lost"]
+            while unanswered:  # as the coordinator asks again
+                proxy.fault = faults.pop(0) if faults else "none"
+                stopped = asyncio.get_running_loop().call_later(0.5, setattr, proxy, "fault", "none")
+                sent += len(unanswered)
+                await send(broker, *(command(saga) for saga in unanswered))
+                replies = await served(broker, service, sent)
+                stopped.cancel()
+                assert {reply.outcome.value for reply in replies} <= {"SUCCEEDED"}
+                unanswered -= {reply.saga_id for reply in replies}
+            proxy.fault = "none"
+            assert await effects_of(service.execution.database.engine, sagas) == taken_once(sagas)
+            assert service.execution.groups.rolled_back
+
+
+@each_on_postgresql
+async def test_a_process_killed_between_the_commit_of_a_group_and_its_replies(way: Way, database_url: str) -> None:
+    sagas = [str(new_saga()) for _ in range(MANY)]
+    for killed_group in (1, 3, 0):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "support.till.killed_in_a_group", database_url, way.handle, str(killed_group), *sagas),
+            cwd="tests",
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await process.communicate()
+        assert process.returncode == (-signal.SIGKILL if killed_group else 0)
+    assert json.loads(said) == dict.fromkeys(sagas, "SUCCEEDED")
+    till, _ = make_till(database_url)
+    async with till.on(database_url) as execution:
+        assert await effects_of(execution.database.engine, map(UUID, sagas)) == taken_once(map(UUID, sagas))
