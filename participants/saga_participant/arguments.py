@@ -11,7 +11,6 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_messaging.errors import ConfigurationError
-from saga_participant.delivery.groups import LARGEST_GROUP
 from saga_schemas.ids import valid_name
 
 
@@ -41,9 +40,9 @@ def check_limit_s(seconds: object) -> None:
         raise ConfigurationError("handler_limit_s is a number of seconds above 0")
 
 
-def check_group(group: object) -> None:
-    if isinstance(group, bool) or not isinstance(group, int) or not 1 <= group <= LARGEST_GROUP:
-        raise ConfigurationError(f"group is a number of commands from 1 to {LARGEST_GROUP}; 1 gives each its own transaction")
+def check_group(group: object, largest: int) -> None:
+    if isinstance(group, bool) or not isinstance(group, int) or not 1 <= group <= largest:
+        raise ConfigurationError(f"group is a number of commands from 1 to {largest}; 1 gives each its own transaction")
 
 
 def check_callback(name: str, function: object) -> None:

@@ -33,10 +33,9 @@ from saga_participant.arguments import check_callback, check_database, check_gro
 from saga_participant.background_serving import in_background
 from saga_participant.database.database import Database
 from saga_participant.database.tables_at_start import OnStart, check_driver, see_to_tables
-from saga_participant.database.transactions import HANDLER_LIMIT_S
+from saga_participant.database.transactions import HANDLER_LIMIT_S, LARGEST_GROUP
 from saga_participant.delivery.calls import Calls
 from saga_participant.delivery.execution import Execution
-from saga_participant.delivery.groups import LARGEST_GROUP
 from saga_participant.handling.contracts import contracts_of
 from saga_participant.handling.registry import build_registry
 from saga_participant.service import Service
@@ -101,7 +100,7 @@ class Participant(Answering):
     ) -> None:
         check_database(database)
         check_limit_s(handler_limit_s)
-        check_group(group)
+        check_group(group, LARGEST_GROUP)
         check_callback("on_start", on_start)
         check_callback("on_stop", on_stop)
         super().__init__(check_name(name))

@@ -80,8 +80,8 @@ class Service:
         workers = KeyedWorkers(processor.serve, workers=execution.at_once, capacity=LARGEST_IN_HAND)
         sender.at_work = lambda: workers.in_hand
         runs, stalled_s = execution.calls.runs, 2 * execution.calls.transaction_limit_s
-        metrics.at_work = lambda: workers.at_work
-        metrics.workers_replaced = lambda: workers.replaced
+        metrics.at_work, metrics.workers_replaced = lambda: workers.at_work, lambda: workers.replaced
+        metrics.groups = execution.groups.counts
         metrics.handlers_left = lambda: (runs.left_behind, len(runs.left))
         metrics.unready = lambda: metrics.serves_nobody(clock.monotonic_s(), stalled_s)
         loop = CommandLoop(

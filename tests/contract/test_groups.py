@@ -114,6 +114,28 @@ async def test_the_same_command_twice_and_its_compensation_in_one_poll(way: Way)
         assert service.execution.groups.served_commands > MANY
 
 
+@each_way
+@pytest.mark.parametrize("mode", ["commit past the guard", "rollback past the guard"])
+async def test_a_handler_that_ends_the_transaction_of_its_group_harms_those_at_most_that_ran_before(way: Way, mode: str) -> None:
+    sagas = {new_saga(): mode if number % 50 == 20 else "" for number in range(MANY)}
+    broker, (till, _) = MemoryBroker(), make_till(way.url, handle=way.handle)
+    async with serving(till, broker) as service:
+        await send(broker, *(command(saga, mode=mode) for saga, mode in sagas.items()))
+        replies = await served(broker, service, MANY)
+        said = {reply.saga_id: reply.outcome.value for reply in replies}
+        silent = [saga for saga, mode in sagas.items() if not mode and saga not in said]
+        engine = service.execution.database.engine
+        found = await effects_of(engine, sagas)
+        assert set(found.values()) <= {1}
+        assert set(said.values()) <= {"SUCCEEDED", "FAILED"}
+        assert all(found[str(saga), "take"] == 1 for saga, outcome in said.items() if outcome == "SUCCEEDED")
+        assert len(silent) <= 10 * 31, "what ran before such a handler, in its group"
+        async with engine.connect() as connection:
+            rows = (await connection.execute(text("SELECT saga_id FROM saga_barrier WHERE state = 'DONE'"))).scalars()
+            done = {UUID(str(row)) for row in rows}
+        assert {saga for saga in done if saga in sagas} == {UUID(saga) for saga, _ in found}, "a row says what was done"
+
+
 TILLS = 40
 
 

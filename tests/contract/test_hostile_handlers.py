@@ -23,9 +23,9 @@ from contract.misdeeds import GOOD, MISDEEDS, SILENCE, forget
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from saga_participant import Participant, Step
+from saga_participant.database.transactions import LARGEST_GROUP
 from saga_participant.delivery import execution
 from saga_participant.delivery.calls import Calls
-from saga_participant.delivery.groups import LARGEST_GROUP
 from saga_participant.delivery.invocation import Call
 from saga_participant.handling import handler_run
 from saga_schemas.headers import decode_reply

@@ -116,6 +116,10 @@ class AsyncpgTransaction:
     def unshareable(self) -> bool:
         return self._guard.unshareable
 
+    @property
+    def ended(self) -> bool:
+        return not self._connection.is_in_transaction()
+
     async def start(self) -> None:
         """It begins with its first statement."""
 

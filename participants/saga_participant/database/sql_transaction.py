@@ -246,6 +246,11 @@ class PostgresTransaction(SqlTransaction):
     async def start(self) -> None:
         await self._connection.begin()
         self._open = True
+        self._driver: Any = (await self._connection.get_raw_connection()).driver_connection
+
+    @property
+    def ended(self) -> bool:
+        return hasattr(self._driver, "is_in_transaction") and not self._driver.is_in_transaction()
 
     async def _share(self) -> None:
         await self._connection.exec_driver_sql(f"SET LOCAL lock_timeout = {SHARED_LOCK_LIMIT_S * 1000:.0f}")
@@ -335,6 +340,10 @@ class SqliteTransaction(SqlTransaction):
             await self._connection.exec_driver_sql(f"RELEASE {SAVEPOINT}")
         except SQLAlchemyError:
             raise BarrierBroken("the handler ended the transaction it was given") from None
+
+    @property
+    def ended(self) -> bool:
+        return not self.lost() and not self._driver.in_transaction
 
     async def save(self, entry: Entry) -> None:
         if not await self._in_transaction():

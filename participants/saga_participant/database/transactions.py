@@ -21,6 +21,8 @@ COMMIT_LIMIT_S: Final = 30.0
 """A commit that takes longer is taken for ambiguous."""
 HANDLER_LIMIT_S: Final = 60.0
 """How long a handler may take, where nothing else is said."""
+LARGEST_GROUP: Final = 32
+"""Commands in one transaction: more would gain little."""
 SHARED_LOCK_LIMIT_S: Final = 0.2
 """Who waits longer for a lock keeps the rows of a whole group of commands locked."""
 CLEANUP_S: Final = 5.0
@@ -94,6 +96,13 @@ class Transaction(Protocol):
     @property
     def unshareable(self) -> bool:
         """A handler wanted to change a transaction that commands share."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Somebody has ended it past every guard, so far as the driver can tell without asking the
+        database.
+        """
         ...
 
     async def lock(self, saga_id: UUID, step: str) -> Claimed: ...

@@ -20,12 +20,12 @@ from saga_participant.barrier.answers import Answer, failure, unreadable
 from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.barrier.table import Ending, Task
 from saga_participant.database.database import SINGLE_AT_ONCE, Database
-from saga_participant.database.transactions import CommitRefused, CommitUnknown
+from saga_participant.database.transactions import LARGEST_GROUP, CommitRefused, CommitUnknown
 from saga_participant.delivery.barrier_transaction import BarrierTransaction
 from saga_participant.delivery.calls import Calls
 from saga_participant.delivery.command_path import serve, serve_after_call
 from saga_participant.delivery.external_calls import make_call, release_lease
-from saga_participant.delivery.groups import LARGEST_GROUP, Groups
+from saga_participant.delivery.groups import Groups
 from saga_participant.delivery.invocation import HandlerResult
 from saga_participant.delivery.later_answers import LaterAnswers
 from saga_participant.delivery.rolled_back import Collision, check_collision, only_answer, refused, unrecorded

@@ -26,6 +26,7 @@ from saga_participant.delivery.command_path import serve_claimed
 from saga_participant.delivery.invocation import Call, HandlerResult, call_handler
 from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.registry import Route
+from saga_participant.outcomes import BarrierBroken
 
 RUN_LIMIT_S: Final = 0.5
 """A handler that takes longer is cancelled and run again alone, with its own limit: what shares its
@@ -85,6 +86,16 @@ class NotTogether(Exception):  # reads like the fact it is
         """It is how this handler works: another time would be no better."""
 
 
+class Torn(Exception):  # reads like the fact it is
+    """A handler has ended the transaction of its group, past every guard. Maybe it is committed."""
+
+    def __init__(self, answered: int = 0, unserved: Sequence[Entry] = ()) -> None:
+        self.answered = answered
+        """Commands that were served before, with this one."""
+        self.unserved = unserved
+        """Rows that were made for the others: they say DONE, and nothing was done."""
+
+
 @dataclass(slots=True, kw_only=True)
 class GroupedTransaction(BarrierTransaction):
     """The transaction of a group, as one of its commands sees it."""
@@ -97,8 +108,14 @@ class GroupedTransaction(BarrierTransaction):
             raise NotTogether(self.member)
         before = self.transaction.uses
         shared = replace(call, limit_s=min(call.limit_s, RUN_LIMIT_S), context=self.member.context)
-        result = await call_handler(shared, self.transaction, self.handler_time)
-        ill = result.unsure or result.late or self.transaction.torn or self.transaction.unshareable or self.transaction.lost()
+        try:
+            result = await call_handler(shared, self.transaction, self.handler_time)
+        except BarrierBroken:
+            raise Torn from None
+        cut_off = result.late or self.transaction.lost()
+        if self.transaction.ended and not cut_off:
+            raise Torn
+        ill = cut_off or result.unsure or self.transaction.torn or self.transaction.unshareable
         used = self.transaction.uses != before and result.ending is not Ending.DONE
         accepted = result.ending is Ending.ACCEPTED
         if ill or used or accepted:
@@ -125,16 +142,32 @@ async def serve_group(transaction: Transaction, members: Sequence[Member], calls
     for member in members:
         if answers and clock.monotonic_s() > until_s:
             break
-        answers.append(await _serve(transaction, member, calls, *claimed[id(member)]))
+        try:
+            answers.append(await _serve(transaction, member, calls, *claimed[id(member)]))
+        except Torn:
+            others = [claimed[id(other)] for other in members[len(answers) + 1 :]]
+            raise Torn(len(answers) + 1, [provisional for provisional, found in others if _is_made(found)]) from None
     for member in members[len(answers) :]:
         await _unclaim(transaction, *claimed[id(member)])
     return answers
 
 
+async def free(transaction: Transaction, made: Sequence[Entry]) -> None:
+    """Take rows away that a torn transaction has left, in a new one, up to the commit."""
+    for provisional in made:
+        found = (await transaction.lock(provisional.saga_id, provisional.step)).entry
+        if found is not None and found.row.state is RowState.DONE and found.action is None:
+            await transaction.forget(provisional)
+
+
 async def _unclaim(transaction: Transaction, provisional: Entry, claimed: Claimed) -> None:
     """Take the row away that was made provisionally: alone it would be rolled back."""
-    if claimed.entry is None and not claimed.expired:
+    if _is_made(claimed):
         await transaction.forget(provisional)
+
+
+def _is_made(claimed: Claimed) -> bool:
+    return claimed.entry is None and not claimed.expired
 
 
 async def _serve(transaction: Transaction, member: Member, calls: Calls, provisional: Entry, claimed: Claimed) -> Answers:

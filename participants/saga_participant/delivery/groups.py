@@ -19,17 +19,25 @@ from uuid import UUID
 from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.database.database import Database
 from saga_participant.database.errors import Fate, fate
+from saga_participant.database.transactions import LARGEST_GROUP
 from saga_participant.delivery.calls import Calls
-from saga_participant.delivery.group_transaction import BUDGET_S, Answers, Member, NotTogether, Told, serve_group
+from saga_participant.delivery.group_transaction import (
+    BUDGET_S,
+    Answers,
+    Member,
+    NotTogether,
+    Told,
+    Torn,
+    free,
+    serve_group,
+)
 from saga_participant.delivery.invocation import HandlerResult
 from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.registry import Route
+from saga_participant.telemetry.command_log import log_of
 from saga_participant.telemetry.error_location import one_line
 from saga_schemas.outcomes import Kind
 
-LARGEST_GROUP: Final = 32
-"""Commands in one transaction. More gain little: half of the cost is gone at 4, nine tenths at 16.
-"""
 TRIES: Final = 3
 """Transactions that a group may take, each with a command less. Then they are served one by one."""
 _LAST_RUNS: Final = 8
@@ -111,6 +119,10 @@ class Groups:
             raise
         return None if told is Told.ALONE else told
 
+    def counts(self) -> tuple[int, int, int]:
+        """Groups that were committed, the commands in them, groups that were rolled back."""
+        return self.served, self.served_commands, self.rolled_back
+
     def took(self, command: ReceivedCommand, time: HandlerTime) -> None:
         """Learn from what a command's handler took, with others or alone."""
         route = self.calls.route(command)
@@ -178,6 +190,10 @@ class Groups:
                     return
                 group = [member for member in group if member is not apart.member]
                 apart.member.tell(Told.ALONE)
+            except Torn as torn:
+                self._was_rolled_back()
+                await self._repair(group, torn)
+                return
             except Exception as error:  # each finds out by itself what became of it: its row tells
                 self._was_rolled_back()
                 _LOG.info("a group of %d commands was rolled back, they are served alone: %s", len(group), one_line(error))
@@ -192,6 +208,17 @@ class Groups:
                 answers = await serve_group(transaction, group, self.calls)
             await transaction.commit()
         return answers
+
+    async def _repair(self, group: list[Member], torn: Torn) -> None:
+        """Whose handlers ran is not answered: nobody knows what is committed. The others are
+        served, alone.
+        """
+        for member in group[: torn.answered]:
+            log_of(member.command.headers).error("no reply: a handler ended the transaction of %d commands", len(group))
+            member.tell(())
+        async with self.database.begin(bare=self.bare) as transaction:
+            await free(transaction, torn.unserved)
+            await transaction.commit()
 
     def _was_committed(self, group: list[Member], answers: list[Answers]) -> None:
         self.served += 1

@@ -47,6 +47,9 @@ class Metrics:
     """When a command was finished last, or begun while nobody was at work; monotonic."""
     at_work: Callable[[], int] = lambda: 0
     workers_replaced: Callable[[], int] = lambda: 0
+    groups: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0)
+    """Groups of commands: how many were committed, the commands in them, how many were rolled back.
+    """
     handlers_left: Callable[[], tuple[int, int]] = lambda: (0, 0)
     """Handlers that could not be ended: how many there were, how many go on."""
 
@@ -74,6 +77,7 @@ class Metrics:
 
     def text(self) -> str:
         """Prometheus text format 0.0.4."""
+        committed, grouped, rolled_back = self.groups()
         lines = [
             *self._one("commands_total", "counter", "Commands taken.", {"": self.commands}),
             *self._one("duplicate_commands_total", "counter", "Commands that were asked again.", {"": self.duplicates}),
@@ -94,6 +98,9 @@ class Metrics:
             *self._one(
                 "workers_replaced_total", "counter", "Workers that ended and were replaced.", {"": self.workers_replaced()}
             ),
+            *self._one("groups_total", "counter", "Groups of commands that were committed.", {"": committed}),
+            *self._one("grouped_commands_total", "counter", "Commands that were served in groups.", {"": grouped}),
+            *self._one("groups_rolled_back_total", "counter", "Groups of commands that were rolled back.", {"": rolled_back}),
             *self._one("handlers_left_total", "counter", "Handlers that went on after their end.", {"": self.handlers_left()[0]}),
             *self._one("handlers_going_on", "gauge", "Handlers that go on after their end.", {"": self.handlers_left()[1]}),
             *self._one("database_waiting", "gauge", "Commands that wait for the database now.", {"": self.waiting}),
