@@ -251,6 +251,9 @@ class AsyncpgTransaction:
         if await self._connection.execute(FORGET, entry.saga_id, entry.step) != "DELETE 1":
             raise BarrierBroken("the barrier row is gone")
 
+    async def forget_all(self, entries: Sequence[Entry]) -> None:
+        await self._connection.executemany(FORGET, [(entry.saga_id, entry.step) for entry in entries])
+
     async def _where_made(self, question: str) -> Any:
         saga_id, step = next(iter(self._rows))
         return await self._connection.fetchval(question, saga_id, step)

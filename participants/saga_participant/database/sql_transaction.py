@@ -193,6 +193,11 @@ class SqlTransaction:
         if done.rowcount != 1:
             raise BarrierBroken("the barrier row is gone")
 
+    async def forget_all(self, entries: Sequence[Entry]) -> None:
+        keys = [{"key_saga": entry.saga_id, "key_step": entry.step} for entry in entries]
+        if keys:
+            await self._connection.execute(self.FORGET, keys)
+
     @contextlib.asynccontextmanager
     async def handle(self, wanted: Handle) -> AsyncIterator[Any]:
         self._guard.watch(self._connection)

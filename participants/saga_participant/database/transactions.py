@@ -125,6 +125,10 @@ class Transaction(Protocol):
         """
         ...
 
+    async def forget_all(self, entries: Sequence[Entry]) -> None:
+        """The same for several rows, which may be gone already."""
+        ...
+
     def handle(self, wanted: Handle) -> AbstractAsyncContextManager[Any]:
         """The handler's `db`, guarded, for as long as the handler runs."""
         ...

@@ -147,8 +147,8 @@ async def serve_group(transaction: Transaction, members: Sequence[Member], calls
         except Torn:
             others = [claimed[id(other)] for other in members[len(answers) + 1 :]]
             raise Torn(len(answers) + 1, [provisional for provisional, found in others if _is_made(found)]) from None
-    for member in members[len(answers) :]:
-        await _unclaim(transaction, *claimed[id(member)])
+    unserved = [claimed[id(member)] for member in members[len(answers) :]]
+    await transaction.forget_all([provisional for provisional, found in unserved if _is_made(found)])
     return answers
 
 
@@ -158,12 +158,6 @@ async def free(transaction: Transaction, made: Sequence[Entry]) -> None:
         found = (await transaction.lock(provisional.saga_id, provisional.step)).entry
         if found is not None and found.row.state is RowState.DONE and found.action is None:
             await transaction.forget(provisional)
-
-
-async def _unclaim(transaction: Transaction, provisional: Entry, claimed: Claimed) -> None:
-    """Take the row away that was made provisionally: alone it would be rolled back."""
-    if _is_made(claimed):
-        await transaction.forget(provisional)
 
 
 def _is_made(claimed: Claimed) -> bool:
@@ -184,6 +178,6 @@ async def _serve(transaction: Transaction, member: Member, calls: Calls, provisi
     result = await serve_claimed(tx, claimed, provisional)
     if result.external_call is not None or result.follow_up is not None:
         raise NotTogether(member)
-    if not result.commit:
-        await _unclaim(transaction, provisional, claimed)
+    if not result.commit and _is_made(claimed):  # alone it would be rolled back
+        await transaction.forget(provisional)
     return result.answers
