@@ -121,8 +121,9 @@ class KafkaConsumer:
         except CLIENT_ERRORS as error:
             raise BrokerError(f"the consumer cannot go on: {one_line(error)}") from error
         records: list[Record] = []
-        for found in polled.values():
-            records += [record for record in map(self._guard.record_of, found) if self._positions.accept(record)]
+        for partition, found in polled.items():
+            source = TopicPartition(partition.topic, partition.partition)
+            records += self._positions.accepted(source, self._guard.records_of(source, found))
         self._note_reached()
         if 0 < len(records) < min(FULL_POLL, max_records):
             self._hold()
