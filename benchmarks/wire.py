@@ -27,7 +27,7 @@ from trees import Costs, main
 
 import saga_demo
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
-from saga_messaging.broker import Headers, Outgoing, Record, TopicPartition
+from saga_messaging.broker import Outgoing, Record, TopicPartition
 from saga_messaging.clock import SystemClock
 from saga_messaging.kafka.consumer import KafkaConsumer
 from saga_messaging.kafka.producer import KafkaProducer
@@ -111,18 +111,11 @@ def command_headers(number: int, token: str, saga: Any, causation_id: str) -> Co
     )
 
 
-def received(topic: str, key: bytes, value: bytes, headers: Headers) -> Record:
+def received(sent: Outgoing) -> Record:
     """Read anew from Kafka: no object is shared with what was sent."""
-    fresh = tuple((name.encode().decode(), bytes(bytearray(content))) for name, content in headers)
-    return Record(
-        topic=topic,
-        partition=0,
-        offset=1,
-        timestamp_ms=1,
-        key=bytes(bytearray(key)),
-        value=bytes(bytearray(value)),
-        headers=fresh,
-    )
+    headers = tuple((name.encode().decode(), bytes(bytearray(content))) for name, content in sent.headers)
+    key, value = (None if part is None else bytes(bytearray(part)) for part in (sent.key, sent.value))
+    return Record(topic=sent.topic, partition=0, offset=1, timestamp_ms=1, key=key, value=value, headers=headers)
 
 
 class Saga:
@@ -135,9 +128,8 @@ class Saga:
         self.token = ""
         headers = command_headers(number, self.sign().token, self.id, self.causation_id)
         value = {"order_id": f"o-{number}", "account": f"a-{number}", "amount": number, "faults": []}
-        self.command = received(COMMANDS, saga_key(self.id), encode(CHARGE, value), headers.encode())
-        reply = self.answered(headers)
-        self.reply = received(REPLIES, reply.key or b"", reply.value or b"", reply.headers)
+        self.command = Outgoing(topic=COMMANDS, key=saga_key(self.id), value=encode(CHARGE, value), headers=headers.encode())
+        self.reply = self.answered(headers)
 
     def sign(self) -> Saga:
         self.token = KEYS.sign("default", self.id, "charge", Kind.ACTION, 1, 1)
@@ -182,13 +174,14 @@ def coordinator(watch: Stopwatch, group: list[Saga]) -> None:
     watch.each("token: sign", Saga.sign, group)
     watch.each("command: make its headers", Saga.make_command, group)
     reader = ReplyEnvelopes(keys=KEYS, tenant="default")
-    replies = watch.each("reply: read its envelope", lambda saga: reader.read(saga.reply), group)
+    replies = watch.each("reply: read its envelope", reader.read, [received(saga.reply) for saga in group])
     watch.each("reply: read its payload", lambda reply: read_reply_payload(reply.envelope, CATALOG, CHARGED), replies)
     watch.each("event: make it", Saga.make_event, group)
 
 
 def participant(watch: Stopwatch, group: list[Saga]) -> None:
-    envelopes = watch.each("command: read its envelope", lambda saga: read_command_envelope(saga.command), group)
+    commands = [received(saga.command) for saga in group]
+    envelopes = watch.each("command: read its envelope", read_command_envelope, commands)
     watch.each("command: read its payload", lambda envelope: read_command_payload(envelope, CATALOG, CHARGE), envelopes)
     pairs = [(saga, envelope.headers) for saga, envelope in zip(group, envelopes, strict=True)]
     watch.each("reply: make it", lambda pair: pair[0].answered(pair[1]), pairs)
@@ -313,7 +306,7 @@ def rounds() -> Callable[[], Costs]:
             participant(watch, next(groups))
             coordinator(watch, next(groups))
         group = next(groups)
-        sent = [Outgoing(topic=REPLIES, key=saga.reply.key, value=saga.reply.value, headers=saga.reply.headers) for saga in group]
+        sent = [saga.reply for saga in group]
         loop.run_until_complete(through_sender(watch, sent))
         loop.run_until_complete(through_producer(watch, sent))
         loop.run_until_complete(through_consumer(watch, group))
