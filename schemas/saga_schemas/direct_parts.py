@@ -19,8 +19,9 @@ class Parts(Generic[F]):
 
     plain: Mapping[str, F]
     """By the name of a type without parts."""
-    logical: Mapping[tuple[str, str], F]
-    """By name and logical type."""
+    logical: Callable[[F, str, dict[str, Any]], F | None]
+    """Of a logical type: from what reads its bare values, from its name for fastavro, and from its
+    node."""
     record: Callable[[list[tuple[Mapping[str, Any], F]]], F]
     """From its fields, each with what reads it."""
     optional: Callable[[F, bool], F]
@@ -41,9 +42,15 @@ def assembled(node: Any, types: Mapping[str, Any], parts: Parts[F]) -> F | None:
         return _union(node, types, parts)
     if isinstance(node, str):
         node = types.get(node, {"type": node})
-    kind, logical = node["type"], node.get("logicalType")
-    if logical is not None:
-        return parts.logical.get((kind, logical))
+    bare = _bare(node, types, parts)
+    if bare is None or "logicalType" not in node:
+        return bare
+    return parts.logical(bare, f"{node['type']}-{node['logicalType']}", node)
+
+
+def _bare(node: dict[str, Any], types: Mapping[str, Any], parts: Parts[F]) -> F | None:
+    """As though it had no logical type."""
+    kind = node["type"]
     if kind == "record":
         fields = [(entry, assembled(entry["type"], types, parts)) for entry in node["fields"]]
         known = [(entry, inner) for entry, inner in fields if inner is not None]
