@@ -7,28 +7,20 @@ opened as a batch opens it, decided, and written as rows and messages, as `sagas
 
     .venv/bin/python benchmarks/transitions.py [--rounds 60] [--tree ../before --tree .]
 
-Several `--tree` are working trees whose packages are measured in turn, round by round, each in a
-process of its own that stays: that is how two versions are compared. The last lines are ratios to
-the first tree, the median of the rounds.
+Several `--tree` are compared, see trees.py.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 from uuid import UUID
+
+from trees import Costs, main
 
 SAGAS = 60
 """In a round."""
-WARM_UP_ROUNDS = 5
-PACKAGES = ("schemas", "messaging", "coordinator", "participants")
 
 
 def sagas() -> Iterator[None]:
@@ -144,74 +136,17 @@ def sagas() -> Iterator[None]:
         yield
 
 
-def serve() -> None:
-    """A round for every line that comes; its CPU in microseconds a saga is answered."""
-    from saga_cli.signals import tune_garbage_collection
-
+def rounds() -> Callable[[], Costs]:
+    """Plays a round."""
     playing = sagas()
-    next(playing)
-    tune_garbage_collection()
-    for _ in sys.stdin:
+
+    def play() -> Costs:
         began = time.process_time()
         next(playing)
-        print((time.process_time() - began) / SAGAS * 1e6, flush=True)
+        return {"a saga": (time.process_time() - began) / SAGAS * 1e6}
 
-
-def _started(tree: Path) -> subprocess.Popen[str]:
-    path = os.pathsep.join(str(tree / package) for package in PACKAGES)
-    command = [sys.executable, __file__, "--serve"]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "0"},
-    )
-
-
-def _round(process: subprocess.Popen[str]) -> float:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return float(process.stdout.readline())
-
-
-def _in_turn(running: list[subprocess.Popen[str]], number: int) -> list[float]:
-    """One round of each; another one begins each time, for what runs first after a pause costs
-    more."""
-    costs: dict[int, float] = {}
-    for place in range(len(running)):
-        which = (place + number) % len(running)
-        costs[which] = _round(running[which])
-    return [costs[which] for which in range(len(running))]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tree", type=Path, action="append", help="repeat it to compare")
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        serve()
-        return
-    trees = [tree.resolve() for tree in given.tree or [Path(__file__).parent.parent]]
-    with ExitStack() as stack:
-        running = [stack.enter_context(_started(tree)) for tree in trees]
-        for _ in range(WARM_UP_ROUNDS):
-            for process in running:
-                _round(process)
-        rounds = [_in_turn(running, number) for number in range(given.rounds)]
-        for process in running:
-            process.communicate()
-    for tree, costs in zip(trees, zip(*rounds, strict=True), strict=True):
-        ratio = median(cost / of_first for cost, of_first in zip(costs, (each[0] for each in rounds), strict=True))
-        least = min(costs) / min(each[0] for each in rounds)
-        print(
-            f"CPU us a saga: least {min(costs):.0f}, median {median(costs):.0f}; to the first: {ratio:.3f}, least {least:.3f}  {tree}"
-        )
+    return play
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, __doc__, rounds, rounds=60)

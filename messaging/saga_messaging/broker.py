@@ -8,8 +8,7 @@ No adapter commits offsets, retries or dead-letters by itself: the loops own tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from saga_schemas.errors import BadMessage
 from saga_schemas.record_class import record
@@ -17,9 +16,8 @@ from saga_schemas.record_class import record
 Headers = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TopicPartition:
-    """One partition of one topic."""
+class TopicPartition(NamedTuple):
+    """One partition of one topic. A tuple: many are made, and looked up."""
 
     topic: str
     partition: int

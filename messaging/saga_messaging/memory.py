@@ -378,7 +378,7 @@ class MemoryConsumer:
                 continue
             start, stop = log.at_or_behind(offset), log.at_or_behind(log.readable)
             ready = log.records[start : min(stop, start + max_records - len(taken))]
-            taken += [record for record in ready if self.positions.accept(record)]
+            taken += self.positions.accepted(position, ready)
             if start + len(ready) == stop:
                 self.positions.reach(position, log.readable)
         if lost and not taken:

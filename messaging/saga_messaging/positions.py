@@ -48,17 +48,21 @@ class Positions:
         """The offset to be read next; None while nothing may be delivered."""
         return self._next.get(position)
 
-    def accept(self, record: Record) -> bool:
-        """Whether a record may be delivered; if so, the position moves behind it.
+    def accepted(self, position: TopicPartition, records: Iterable[Record]) -> list[Record]:
+        """Those records of a partition that may be delivered; the position moves behind them.
 
         Gaps are normal (compaction), going back is not.
         """
-        position = record.source
         expected = self._next.get(position)
-        if expected is None or record.offset < expected:
-            return False
-        self._next[position] = record.next_offset
-        return True
+        if expected is None:
+            return []
+        taken = []
+        for record in records:
+            if record.offset >= expected:
+                expected = record.next_offset
+                taken.append(record)
+        self._next[position] = expected
+        return taken
 
     def reach(self, position: TopicPartition, offset: int) -> None:
         """Nothing before `offset` is left to be delivered: markers and gaps were passed."""

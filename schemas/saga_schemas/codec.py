@@ -1,11 +1,12 @@
 """Avro values in Confluent framing: `0x00`, four bytes of schema id, the value. Also read: the id
 in the header `__value_schema_id`.
 
-fastavro is exact on good bytes and silent or worse on hostile ones: negative union and enum
-indexes, over-long varints and trailing bytes decode to wrong values. So every value is encoded
-again and compared; where the bytes differ, a strict walk (wire_walk.py) decides whether that is
-only another legal spelling. Every exception becomes one BadMessage; nothing here ever repeats a
-value.
+Nearly all values are read and written by one pass of ours (direct_reader.py, direct_writer.py),
+which takes only what is plainly right. The rest goes through fastavro, which is exact on good bytes
+and silent or worse on hostile ones: negative union and enum indexes, over-long varints and trailing
+bytes decode to wrong values. So a value that fastavro has read is encoded again and compared; where
+the bytes differ, a strict walk (wire_walk.py) decides whether that is only another legal spelling.
+Every exception becomes one BadMessage; nothing here ever repeats a value.
 """
 
 from __future__ import annotations
@@ -57,18 +58,9 @@ def encode(schema: Schema, value: dict[str, Any]) -> bytes:
         EncodingFailed: A field is missing, unknown or of a wrong type; a time has a zone and should
             have none, or the reverse; or the bytes are too many. It names the field.
     """
-    try:
-        misplaced = misplaced_time(schema.document, value, schema.types) if schema.has_times else None
-        if misplaced is not None:
-            raise EncodingFailed(schema.full_name, *misplaced)
-        _check(schema, value)
-        framed = _written(schema, value)
-    except EncodingFailed:
-        raise
-    except ValidationError as error:
-        raise EncodingFailed(schema.full_name, *_explained(schema, error)) from None
-    except Exception as error:  # fastavro raises whatever the value's own code raises
-        raise EncodingFailed(schema.full_name, "", f"does not fit its schema ({type(error).__name__})") from None
+    framed = _written_directly(schema, value)
+    if framed is None:
+        framed = _checked_and_written(schema, value)
     if len(framed) > limits.PAYLOAD_BYTES:
         raise EncodingFailed(schema.full_name, "", f"is larger than {limits.PAYLOAD_BYTES} bytes")
     return framed
@@ -98,10 +90,9 @@ def decode(
         BadMessage: It cannot be read; `reason` says why.
     """
     writer, body = unframe(framed, catalog, headers)
-    if writer.has_decimals and len(body) > _SHORT:
-        check_wire(writer.document, writer.types, body)
-    value = _read(writer, body)
-    _check_spelling(writer, value, body, canonical)
+    value = _read_directly(writer, body)
+    if value is None:
+        value = _read_and_checked(writer, body, canonical)
     if reader is not None and reader is not writer and reader.id != writer.id:
         value = _resolved(writer, reader, body)
     return Decoded(value=value, writer=writer, framed=writer.prefix + body)
@@ -140,11 +131,56 @@ def unframe(framed: bytes, catalog: Catalog, headers: RawHeaders = ()) -> tuple[
     return writer, body
 
 
+def _written_directly(schema: Schema, value: dict[str, Any]) -> bytes | None:
+    """None where the value is not plainly right."""
+    if schema.write_directly is None:
+        return None
+    try:
+        return schema.prefix + schema.write_directly(value)
+    except Exception:  # whatever it is, the long way says what is wrong, if anything is
+        return None
+
+
+def _checked_and_written(schema: Schema, value: dict[str, Any]) -> bytes:
+    """As `encode`, of any value; the size is not looked at."""
+    try:
+        misplaced = misplaced_time(schema.document, value, schema.types) if schema.has_times else None
+        if misplaced is not None:
+            raise EncodingFailed(schema.full_name, *misplaced)
+        _check(schema, value)
+        return _written(schema, value)
+    except EncodingFailed:
+        raise
+    except ValidationError as error:
+        raise EncodingFailed(schema.full_name, *_explained(schema, error)) from None
+    except Exception as error:  # fastavro raises whatever the value's own code raises
+        raise EncodingFailed(schema.full_name, "", f"does not fit its schema ({type(error).__name__})") from None
+
+
 def _written(schema: Schema, value: dict[str, Any]) -> bytes:
     out = BytesIO()
     out.write(schema.prefix)
     fastavro.schemaless_writer(out, schema.parsed, value, strict_allow_default=True)
     return out.getvalue()
+
+
+def _read_directly(writer: Schema, body: bytes) -> dict[str, Any] | None:
+    """None where the bytes are not spelled as we spell them, if they are right at all."""
+    if writer.read_directly is None:
+        return None
+    try:
+        value, end = writer.read_directly(body, 0)
+    except Exception:  # whatever it is, the long way says what is wrong, if anything is
+        return None
+    return value if end == len(body) else None
+
+
+def _read_and_checked(writer: Schema, body: bytes, canonical: bool) -> dict[str, Any]:
+    if writer.has_decimals and len(body) > _SHORT:
+        check_wire(writer.document, writer.types, body)
+    value = _read(writer, body)
+    _check_spelling(writer, value, body, canonical)
+    return value
 
 
 def _read(writer: Schema, body: bytes) -> dict[str, Any]:

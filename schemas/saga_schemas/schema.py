@@ -17,6 +17,8 @@ from typing import Any, Final
 import fastavro
 
 from saga_schemas import gate, limits, strict_json
+from saga_schemas.direct_reader import Read, reader_of
+from saga_schemas.direct_writer import Write, writer_of
 from saga_schemas.errors import SchemaRefused
 
 MAGIC: Final = b"\0"
@@ -52,6 +54,10 @@ class Schema:
     has_record_unions: bool = field(repr=False, compare=False)
     """Some union has several records: only their names tell them apart, so values are `(full name,
     fields)`."""
+    read_directly: Read | None = field(default=None, repr=False, compare=False)
+    """Reads what is spelled as we spell it; None: some type in it is not read so."""
+    write_directly: Write | None = field(default=None, repr=False, compare=False)
+    """Writes values of Python's own types; None: some type in it is not written so."""
 
     @classmethod
     def parse(cls, document: object, known: Mapping[str, Any] | None = None) -> Schema:
@@ -88,6 +94,8 @@ class Schema:
             has_decimals=b'"decimal"' in canonical,
             has_times=any(kind in canonical for kind in _TIMES),
             has_record_unions=_has_record_unions(node, types),
+            read_directly=reader_of(node, types),
+            write_directly=writer_of(node, types),
         )
 
     @classmethod

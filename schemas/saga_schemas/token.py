@@ -91,8 +91,28 @@ def _signed(key_id: str, key: bytes, tenant: str, saga: int, step: str, kind: Ki
     It is kept for a while: what is signed for a command is compared with its reply's token soon
     after.
     """
-    # Each part's length stands before it: no two different tuples give the same bytes.
-    parts = (tenant.encode(), saga.to_bytes(16, "big"), step.encode(), kind.encode(), b"%d" % run, b"%d" % incarnation)
-    message = _DOMAIN + b"".join([b"%d:%b" % (len(part), part) for part in parts])
-    mac = hmac.digest(key, message, "sha256")
-    return f"{key_id}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+    before, after = _around(tenant, step, kind, run, incarnation)
+    mac = _keyed(key).copy()
+    mac.update(before + saga.to_bytes(16, "big") + after)
+    return f"{key_id}.{base64.urlsafe_b64encode(mac.digest()).rstrip(b'=').decode()}"
+
+
+@lru_cache(maxsize=64)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """To be copied: with this and `_around` a token costs 2.3 us instead of 4.1, of the 12 of a
+    command's headers (`benchmarks/wire.py`)."""
+    return hmac.new(key, _DOMAIN, "sha256")
+
+
+@lru_cache(maxsize=1024)
+def _around(tenant: str, step: str, kind: Kind, run: int, incarnation: int) -> tuple[bytes, bytes]:
+    """What is signed before and behind the saga's id: many sagas share it.
+
+    Each part's length stands before it, the id's too: no two different tuples give the same bytes.
+    """
+    rest = (step.encode(), kind.encode(), b"%d" % run, b"%d" % incarnation)
+    return b"%b16:" % _measured(tenant.encode()), b"".join(map(_measured, rest))
+
+
+def _measured(part: bytes) -> bytes:
+    return b"%d:%b" % (len(part), part)

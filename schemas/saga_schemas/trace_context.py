@@ -17,12 +17,11 @@ from saga_schemas.limits import BAGGAGE_CHARS, TRACESTATE_CHARS
 MAX_TRACESTATE_MEMBERS = 32
 SAMPLED = 0x01
 
-_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
+_PARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
+"""Ids of nothing but zeros are none."""
 _KEY = r"(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})"
 _VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 _MEMBER = re.compile(f"({_KEY})=({_VALUE})", re.ASCII)
-_NO_TRACE = "0" * 32
-_NO_SPAN = "0" * 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +71,15 @@ def parse_context(traceparent: str | None, tracestate: str | None = None) -> Tra
         True
     """
     found = _PARENT.fullmatch(traceparent) if traceparent is not None else None
-    if found is None:
+    if found is None or not _well_formed(tracestate):
         return None
     trace_id, span_id, flags = found.groups()
-    if trace_id == _NO_TRACE or span_id == _NO_SPAN or not _well_formed(tracestate):
-        return None
     return TraceContext(trace_id=trace_id, span_id=span_id, flags=int(flags, 16), tracestate=tracestate or None)
+
+
+def makes_context(traceparent: str, tracestate: str | None = None) -> bool:
+    """Whether `parse_context` would give one."""
+    return _PARENT.fullmatch(traceparent) is not None and (not tracestate or _well_formed(tracestate))
 
 
 def _well_formed(tracestate: str | None) -> bool:

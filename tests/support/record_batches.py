@@ -12,7 +12,7 @@ from typing import Final
 from aiokafka.codec import lz4_encode, snappy_encode, zstd_encode
 from aiokafka.record.util import calc_crc32c
 
-from saga_messaging.kafka.varints import encoded
+from saga_schemas.varints import encoded
 
 NOW_MS: Final = 1_790_000_000_000
 CODECS: Final[dict[str, tuple[int, Callable[[bytes], bytes]]]] = {

@@ -66,8 +66,8 @@ class Aside:
             while not found and await client.position(partition) <= offset:
                 found = await client.getmany(timeout_ms=200, max_records=1)
             client.pause(partition)
-        record = self._guard.record_of(found[partition][0]) if found else None
-        return record if record is not None and record.offset == offset else None
+        records = self._guard.records_of(position, found[partition][:1]) if found else []
+        return records[0] if records and records[0].offset == offset else None
 
     async def stop(self) -> None:
         client, self._client = self._client, None

@@ -3,6 +3,7 @@ record_sets.py for why)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from aiokafka.protocol.fetch import FetchRequest
@@ -24,14 +25,15 @@ class FetchGuard:
         consumer._client.send = self._sent
         self._broken: dict[TopicPartition, dict[int, Record]] = {}
 
-    def record_of(self, one: Any) -> Record:
-        """A record of aiokafka's as one of ours.
+    def records_of(self, source: TopicPartition, found: Iterable[Any]) -> list[Record]:
+        """Records of aiokafka's, of one partition, as ours.
 
-        Where it only keeps a place, it becomes what is known of the record that could not be read.
+        One that only keeps a place becomes what is known of the record that could not be read.
         """
-        known = self._broken.get(TopicPartition(one.topic, one.partition))
-        broken = known.get(one.offset) if known else None
-        return record_of(one) if broken is None else broken
+        broken = self._broken.get(source)
+        if broken is None:
+            return [record_of(one) for one in found]
+        return [broken.get(one.offset) or record_of(one) for one in found]
 
     async def _sent(self, node_id: Any, request: Any, **options: Any) -> Any:
         answer = await self._send(node_id, request, **options)

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from saga_messaging.broker import Headers
-from saga_messaging.kafka.varints import encoded, varint
+from saga_messaging.kafka.varints import varint
 from saga_schemas.record_class import record
+from saga_schemas.varints import encoded
 
 UNREADABLE_RECORD: Final = "unreadable_record"
 TOO_LARGE: Final = "too_large"

@@ -18,14 +18,3 @@ def varint(data: memoryview, at: int, stop: int) -> tuple[int, int]:
             return (value >> 1) ^ -(value & 1), index + 1
         shift += 7
     raise ValueError("a number without an end")
-
-
-def encoded(number: int) -> bytes:
-    """A number of at most 64 bits."""
-    rest = (number << 1) ^ (number >> 63)
-    content = bytearray()
-    while rest > 0x7F:
-        content.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    content.append(rest)
-    return bytes(content)

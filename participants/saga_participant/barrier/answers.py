@@ -5,7 +5,7 @@ Headers always come from the command being answered.
 
 from __future__ import annotations
 
-import uuid
+import os
 from typing import Final
 
 from saga_messaging.broker import Outgoing
@@ -58,7 +58,7 @@ class Answer:
         """
         headers = answer(
             self.to,
-            message_id=str(uuid.uuid4()),
+            message_id=_random_uuid(),
             source=source,
             record=self.content.record,
             time_us=time_us,
@@ -71,6 +71,14 @@ class Answer:
             handler_us=self.handler_us,
         )
         return Outgoing(topic=topic, key=saga_key(self.to.saga_id), value=self.content.payload, headers=headers.encode())
+
+
+def _random_uuid() -> str:
+    """A UUID of version 4 as text: 1.3 us, where `uuid.uuid4` and its text take 2.7 of the 11 of a
+    reply (`benchmarks/wire.py`)."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def unreadable(to: CommandHeaders, bad: BadMessage, *, handled: bool) -> Answer:

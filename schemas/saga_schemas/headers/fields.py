@@ -17,7 +17,7 @@ from saga_schemas.headers import names as h
 from saga_schemas.headers.names import Header, RawHeaders
 from saga_schemas.ids import DEFINITION_HASH, TEXT_RULE, parse_number, parse_saga_id, valid_step, valid_text
 from saga_schemas.times import nearest_us, parse_us
-from saga_schemas.trace_context import parse_context, valid_baggage
+from saga_schemas.trace_context import makes_context, valid_baggage
 
 _PADDED_DIGITS: Final = 19
 
@@ -53,10 +53,11 @@ class HeaderFields:
 
     def text(self, name: str) -> str:
         """A required, printable value of at most 256 characters."""
-        value = self.raw(name)
-        if not valid_text(value):
-            raise BadMessage("header_invalid", f"{name}: {TEXT_RULE}")
-        return value
+        value = self._fields.get(name)
+        if value is not None and valid_text(value):
+            return value
+        self.raw(name)
+        raise BadMessage("header_invalid", f"{name}: {TEXT_RULE}")
 
     def optional_text(self, name: str) -> str | None:
         """As `text`; None where the header is absent."""
@@ -64,10 +65,12 @@ class HeaderFields:
 
     def number(self, name: str, *, smallest: int = 1, largest: int = limits.INT32_MAX) -> int:
         """A required decimal without sign or leading zeros."""
-        value = parse_number(self.raw(name), largest)
-        if value is None or value < smallest:
-            raise BadMessage("header_invalid", f"{name}: a decimal number from {smallest} to {largest}")
-        return value
+        digits = self._fields.get(name)
+        value = None if digits is None else parse_number(digits, largest)
+        if value is not None and value >= smallest:
+            return value
+        self.raw(name)
+        raise BadMessage("header_invalid", f"{name}: a decimal number from {smallest} to {largest}")
 
     def optional_number(self, name: str, *, smallest: int = 1, largest: int = limits.INT32_MAX) -> int | None:
         """As `number`; None where the header is absent."""
@@ -140,9 +143,9 @@ class HeaderFields:
         """
         given = self._fields.get
         parent, state, origin = given(h.TRACEPARENT), given(h.TRACESTATE), given(h.ORIGIN)
-        if parent is not None and parse_context(parent, state) is None:
+        if parent is not None and not makes_context(parent, state):
             parent = None
-        if origin is not None and origin != parent and parse_context(origin) is None:
+        if origin is not None and origin != parent and not makes_context(origin):
             origin = None
         return parent, (state or None) if parent is not None else None, origin
 
@@ -155,8 +158,9 @@ class HeaderFields:
         """
         given = self._fields.get
         for parent, state in ((h.TRACEPARENT, h.TRACESTATE), (h.ORIGIN, h.ORIGIN_TRACESTATE)):
-            if parse_context(given(parent), given(state)) is not None:
-                return given(parent), given(state) or None
+            traceparent, tracestate = given(parent), given(state)
+            if traceparent is not None and makes_context(traceparent, tracestate):
+                return traceparent, tracestate or None
         return None, None
 
     def timing(self) -> tuple[int | None, int | None]:

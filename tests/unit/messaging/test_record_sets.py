@@ -20,7 +20,8 @@ from saga_messaging.broker import Record, TopicPartition
 from saga_messaging.kafka import codecs
 from saga_messaging.kafka.record_sets import mended
 from saga_messaging.kafka.record_walk import KNOWN_VALUE_BYTES, LARGEST_RECORD_BYTES
-from saga_messaging.kafka.varints import encoded, varint
+from saga_messaging.kafka.varints import varint
+from saga_schemas.varints import encoded
 from support.record_batches import CODECS, Batch, Raw, a_set
 
 SOURCE = TopicPartition("saga.start", 3)
