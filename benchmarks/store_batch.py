@@ -42,7 +42,6 @@ from saga_coordinator.store.port import (
 )
 from saga_schemas.ids import uuid7
 
-STATE = b"s" * 600
 FACTS = b"f" * 300
 LATER = 4_000_000_000_000_000
 LAST_VERSION = 9
@@ -76,7 +75,9 @@ def started(definition: int) -> SagaWrite:
         engine_rev=1,
         state_format=1,
         incarnation=1,
-        state=STATE,
+        state=b"",
+        state_version=0,
+        facts_print=1,
         business_key=f"order-{secrets.token_hex(8)}",
         wake_at_us=LATER,
         trace_id="0" * 31 + "1",
@@ -92,7 +93,7 @@ def started(definition: int) -> SagaWrite:
 
 
 def moved(row: SagaRow) -> SagaWrite:
-    after = replace(row, version=row.version + 2, state=STATE)
+    after = replace(row, version=row.version + 2, facts_print=row.version + 2)
     end = after.version >= LAST_VERSION
     if end:
         after = replace(after, phase="COMPLETED", wake_at_us=None, closed_at_us=1)

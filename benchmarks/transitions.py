@@ -7,9 +7,9 @@ opened as a batch opens it, decided, and written as rows and messages, as `sagas
 
     .venv/bin/python benchmarks/transitions.py [--rounds 60] [--tree ../before --tree .]
 
-Several `--tree` are working trees whose packages are measured in turn, round by round, each in a
-process of its own that stays: that is how two versions are compared. The last lines are ratios to
-the first tree, the median of the rounds.
+Several `--tree` are working trees, whose packages are measured in turn by their own copy of this
+script, round by round, each in a process that stays: that is how two versions are compared. The
+last lines are ratios to the first tree, the median of the rounds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def sagas() -> Iterator[None]:
     from dataclasses import replace
 
     import saga_demo
-    from saga_coordinator.batch.plan import saga_write
+    from saga_coordinator.batch.plan import facts_bytes_after, saga_write
     from saga_coordinator.definitions import compile_definition, lint
     from saga_coordinator.engine.events import Env, Reply, Start
     from saga_coordinator.engine.facts import CommandSent, Fact
@@ -89,6 +89,8 @@ def sagas() -> Iterator[None]:
         state_format=1,
         incarnation=1,
         state=b"",
+        state_version=0,
+        facts_print=0,
         business_key=None,
         wake_at_us=None,
         trace_id="a" * 32,
@@ -128,12 +130,14 @@ def sagas() -> Iterator[None]:
             write = saga_write(work, now)
             assert write is not None
             assert work.saga is not None
-            context.states.wrote(write.row.id, write.row.state, work.saga)
+            context.states.wrote(write.row, work.saga, facts_bytes_after(work, write))
             if work.saga.final:
                 break
             version = work.saga.version
             sent = [fact for fact in facts if isinstance(fact, CommandSent)]
-            work = SagaWork.of(write.row, compiled, context)
+            state = context.states.of(write.row)
+            assert state is not None
+            work = SagaWork.of(write.row, compiled, context, state)
             facts = ()
             for command in sent:
                 facts += work.apply(answer(command, version, number % 10 == 0), Env(now_us=now))
@@ -159,7 +163,7 @@ def serve() -> None:
 
 def _started(tree: Path) -> subprocess.Popen[str]:
     path = os.pathsep.join(str(tree / package) for package in PACKAGES)
-    command = [sys.executable, __file__, "--serve"]
+    command = [sys.executable, str(tree / "benchmarks" / "transitions.py"), "--serve"]
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

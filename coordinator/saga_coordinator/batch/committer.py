@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from saga_coordinator.batch.completion import CompletionWaiters
-from saga_coordinator.batch.plan import Batch, Plan, plan_writes
+from saga_coordinator.batch.plan import Batch, Plan, facts_bytes_after, plan_writes
 from saga_coordinator.batch.relay import Relay
 from saga_coordinator.sagas.state_cache import StateCache
 from saga_coordinator.store.port import CommitUnknown, First, Store, StoreError, Transaction
@@ -53,7 +53,7 @@ class Committer:
         An exception rolls everything back, whether the block raises it or the store does.
 
             async with committer.batch(LockFirst(ids, wait=False)) as batch:
-                works = await loader.open(batch.tx.locked.values())
+                works = await loader.open(batch.tx)
                 ...  # fold their events
                 batch.works.extend(works.values())
 
@@ -101,7 +101,7 @@ class Committer:
         self._relay.offer([message for work in batch.works for message in work.messages])
         for work, write in plan.sagas:
             assert work.saga is not None
-            self._states.wrote(write.row.id, write.row.state, work.saga)
+            self._states.wrote(write.row, work.saga, facts_bytes_after(work, write))
         self._waiters.closed(work.row.id for work in batch.works if work.saga is not None and work.saga.final)
         self._telemetry.committed(batch.works, plan.attention_raised, batch.dead_letters, len(batch.orphans))
 

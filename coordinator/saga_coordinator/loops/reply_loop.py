@@ -186,7 +186,7 @@ class ReplyLoop:
         stored = await tx.exists(unlocked) if unlocked else ()
         held = [saga_id for saga_id in unlocked if saga_id in stored]
         absent = [saga_id for saga_id in unlocked if saga_id not in stored]
-        works = await self._loader.open(tx.locked.values())
+        works = await self._loader.open(tx)
         events, unread = self._read_payloads(works, replies)
         await self._events.fold(tx, events, Env(now_us=tx.now_us))
         batch.works.extend(works.values())

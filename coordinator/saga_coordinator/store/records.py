@@ -84,6 +84,11 @@ class SagaRow:
     state_format: int
     incarnation: int
     state: bytes
+    """As it was at `state_version`; the journal's later records lead from it to `version`."""
+    state_version: int
+    """0: no state is stored yet, and the whole journal gives it."""
+    facts_print: int
+    """Fingerprint of the journal's facts up to `version`."""
     business_key: str | None
     wake_at_us: int | None
     """What the wake-up row holds; None when the saga is closed."""

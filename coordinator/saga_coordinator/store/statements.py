@@ -61,16 +61,26 @@ def _insert(table: str, names: str, more: str = "", *, exact: bool = True) -> St
 # A new saga.
 INSERT_SAGA: Final = _insert("saga", ", ".join(SAGA_COLUMNS))
 
-SAGA_CHANGES: Final = "version, phase, incarnation, engine_rev, state_format, state, wake_at, max_expiry, closed_at"
-"""The columns of a saga that change after its start."""
+SAGA_CHANGES: Final = "version, facts_print, phase, incarnation, wake_at, max_expiry, closed_at"
+"""The columns of a saga that change after its start, but for its state."""
+STATE_CHANGES: Final = f"{SAGA_CHANGES}, state_version, state_format, state"
+"""The same with its state."""
+
+
+def _update_saga(changes: str) -> Statement:
+    return Statement(
+        "saga",
+        f"UPDATE saga SET {', '.join(f'{name} = i.{name}' for name in changes.split(', '))}"
+        " FROM {rows} WHERE saga.id = i.id AND saga.version = i.expected",
+        _columns("saga", f"id, {changes}", expected="bigint"),
+    )
+
 
 # A saga's next version. The saga must still have the version that it was read with (S12).
-UPDATE_SAGA: Final = Statement(
-    "saga",
-    f"UPDATE saga SET {', '.join(f'{name} = i.{name}' for name in SAGA_CHANGES.split(', '))}"
-    " FROM {rows} WHERE saga.id = i.id AND saga.version = i.expected",
-    _columns("saga", f"id, {SAGA_CHANGES}", expected="bigint"),
-)
+UPDATE_SAGA: Final = _update_saga(SAGA_CHANGES)
+
+# The same, where its state is written too.
+UPDATE_STATE: Final = _update_saga(STATE_CHANGES)
 
 # One record for each transition. The key refuses a version that the journal already has (S8).
 INSERT_JOURNAL: Final = _insert("journal", ", ".join(JOURNAL_COLUMNS))

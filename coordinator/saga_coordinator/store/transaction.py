@@ -24,7 +24,7 @@ from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.identifiers import first_id
-from saga_coordinator.store.journal import journal_rows, select_journal
+from saga_coordinator.store.journal import journal_rows, select_journal, select_tails
 from saga_coordinator.store.port import (
     Advance,
     ClaimFirst,
@@ -43,7 +43,7 @@ from saga_coordinator.store.port import (
     StartClaim,
     StoreError,
 )
-from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, read
+from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, journal_row, read
 from saga_coordinator.store.statements import Statement, Write
 from saga_coordinator.store.writes import groups_of
 from saga_schemas.ids import saga_key
@@ -190,6 +190,16 @@ class SqlTransaction(ABC):
 
     async def journal_facts(self, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], JournalRow]:
         return journal_rows(await self.execute(select_journal(keys))) if keys else {}
+
+    async def journal_tails(self, ids: Collection[UUID]) -> dict[UUID, list[JournalRow]]:
+        if not ids:
+            return {}
+        query = select_tails(among(self._dialect, schema.saga.c.id, ids))
+        tails: dict[UUID, list[JournalRow]] = {}
+        for row in await self.execute(query):
+            record = read(journal_row, row, "journal")
+            tails.setdefault(record.saga_id, []).append(record)
+        return tails
 
     async def put_inbox(self, events: Sequence[InboxEvent]) -> None:
         await self._put(sql.INSERT_INBOX, [(event.saga_id, event.id, event.kind, event.body) for event in events])

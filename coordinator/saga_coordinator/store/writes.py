@@ -25,7 +25,7 @@ def groups_of(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> li
     _check(ordered, locked)
     touched = [write for write in ordered if _touches_attention(write)]
     relist = [write for write in ordered if _touches_attention(write) or (write.relist and write.expected_version is not None)]
-    main = [*_sagas(ordered), *_journal(ordered), *_wakeups(ordered, locked)]
+    main = [*_sagas(ordered, locked), *_journal(ordered), *_wakeups(ordered, locked)]
     listing = _write(sql.UPDATE_LISTING, [(w.row.tenant, w.row.id, w.row.phase, w.row.closed_at_us) for w in relist])
     if not touched:
         return [[*main, *listing]]
@@ -58,24 +58,36 @@ def _write(statement: Statement, rows: Sequence[tuple[Any, ...]]) -> Group:
     return [Write(statement, rows)] if rows else []
 
 
-def _sagas(writes: Sequence[SagaWrite]) -> Iterator[Write]:
+def _sagas(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> Iterator[Write]:
     new = [write.row for write in writes if write.expected_version is None]
     yield from _write(sql.INSERT_SAGA, [_inserted(row) for row in new])
     yield from _write(
         sql.INSERT_LISTING,
         [(r.tenant, r.id, r.business_key, r.trace_id, r.started_at_us, r.phase, r.closed_at_us, r.definition_id) for r in new],
     )
-    yield from _write(
-        sql.UPDATE_SAGA,
-        [(*_changed(write.row), write.expected_version) for write in writes if write.expected_version is not None],
-    )
+    moved: list[tuple[Any, ...]] = []
+    stated: list[tuple[Any, ...]] = []
+    for write in writes:
+        if write.expected_version is None:
+            continue
+        if write.row.state_version == locked[write.row.id].state_version:
+            moved.append((*_changed(write.row), write.expected_version))
+        else:
+            stated.append((*_stated(write.row), write.expected_version))
+    yield from _write(sql.UPDATE_SAGA, moved)
+    yield from _write(sql.UPDATE_STATE, stated)
 
 
 _SAGA_FIELD: Final = dict(zip(SAGA_COLUMNS, SAGA_FIELDS, strict=True))
 _inserted: Final[Callable[[SagaRow], tuple[Any, ...]]] = attrgetter(*SAGA_FIELDS)
-_changed: Final[Callable[[SagaRow], tuple[Any, ...]]] = attrgetter(
-    "id", *(_SAGA_FIELD[column] for column in sql.SAGA_CHANGES.split(", "))
-)
+
+
+def _values_of(columns: str) -> Callable[[SagaRow], tuple[Any, ...]]:
+    return attrgetter("id", *(_SAGA_FIELD[column] for column in columns.split(", ")))
+
+
+_changed: Final = _values_of(sql.SAGA_CHANGES)
+_stated: Final = _values_of(sql.STATE_CHANGES)
 _journaled: Final[Callable[[JournalRow], tuple[Any, ...]]] = attrgetter(*JOURNAL_FIELDS)
 
 

@@ -99,9 +99,8 @@ class Parts:
 
     @property
     def remembered(self) -> bool:
-        """Whether the state is at hand without being decoded."""
-        row, states = self.store.saved[0].row, self.context.states
-        return states.read(row.id, row.state, row.state_format) is states.read(row.id, row.state, row.state_format)
+        """Whether the state is at hand without being read."""
+        return self.context.states.of(self.store.saved[0].row) is not None
 
 
 async def test_what_is_committed_is_sent_forgotten_and_remembered() -> None:
