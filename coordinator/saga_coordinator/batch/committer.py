@@ -7,17 +7,20 @@ are deleted by known key in the next batch's transaction, and forgotten only whe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeVar
 
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.plan import Batch, Plan, facts_bytes_after, plan_writes
 from saga_coordinator.batch.relay import Relay
 from saga_coordinator.sagas.state_cache import StateCache
-from saga_coordinator.store.port import CommitUnknown, First, Store, StoreError, Transaction
+from saga_coordinator.store.port import ClaimFirst, CommitUnknown, First, LockFirst, RowsMoved, Store, StoreError, Transaction
 from saga_coordinator.telemetry.committed import CommitTelemetry
 from saga_messaging.clock import Clock
+
+Result = TypeVar("Result")
 
 _LOOK_AGAIN_S: Final = 0.5
 
@@ -45,6 +48,38 @@ class Committer:
         self._waiters = waiters
         self._telemetry = telemetry
         self._clock = clock
+
+    async def apply(self, first: LockFirst | ClaimFirst, fold: Callable[[Batch], Awaitable[Result]]) -> Result:
+        """One batch with this block, in as few round trips as can be.
+
+        Rows that this process wrote last are not read again, and new starts are taken for new ones.
+        Where that does not hold, the block runs once more, with locks.
+
+        Args:
+            first: The sagas that are locked, or the starts that are claimed.
+            fold: Folds events into the batch. What an earlier run of it left is forgotten.
+
+        Returns:
+            What the block returned.
+
+        Raises:
+            As `batch` does.
+        """
+        hopeful = self._hopeful(first)
+        if hopeful is not None:
+            try:
+                async with self.batch(hopeful) as batch:
+                    return await fold(batch)
+            except RowsMoved:
+                pass
+        async with self.batch(first) as batch:
+            return await fold(batch)
+
+    def _hopeful(self, first: LockFirst | ClaimFirst) -> First | None:
+        if isinstance(first, ClaimFirst):
+            return replace(first, hopeful=True)
+        known = self._states.rows(first.ids)
+        return None if known is None else replace(first, known=known)
 
     @asynccontextmanager
     async def batch(self, first: First | None = None) -> AsyncIterator[Batch]:

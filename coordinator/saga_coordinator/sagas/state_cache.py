@@ -8,7 +8,7 @@ version and fingerprint of facts that it was written with.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -27,8 +27,8 @@ tens of megabytes."""
 class KnownState:
     """A saga, and what its journal holds since its stored state."""
 
-    version: int
-    facts_print: int
+    row: SagaRow
+    """Its row, as it was written or read."""
     saga: Saga
     facts_bytes: int
     """Facts that were written since the stored state."""
@@ -37,8 +37,7 @@ class KnownState:
 def read_state(row: SagaRow, journal: Sequence[JournalRow]) -> KnownState:
     """What a row and its journal after `state_version` say. Raises UnreadableState."""
     return KnownState(
-        version=row.version,
-        facts_print=row.facts_print,
+        row=row,
         saga=stored_saga(row, journal),
         facts_bytes=sum([len(record.facts) for record in journal]),
     )
@@ -54,9 +53,16 @@ class StateCache:
     def of(self, row: SagaRow) -> KnownState | None:
         """The state that this row stands for, if it is known."""
         known = self._states.get(row.id)
-        if known is not None and (known.version, known.facts_print) == (row.version, row.facts_print):
+        if known is not None and (known.row.version, known.row.facts_print) == (row.version, row.facts_print):
             return known
         return None
+
+    def rows(self, ids: Collection[UUID]) -> dict[UUID, SagaRow] | None:
+        """The rows of these sagas as they were written last; None when one is not known."""
+        states = self._states
+        if not all(id in states for id in ids):
+            return None
+        return {id: states[id].row for id in ids}
 
     def wrote(self, row: SagaRow, saga: Saga, facts_bytes: int) -> None:
         """Remember what was written. The committer calls this once the commit is known.
@@ -71,7 +77,7 @@ class StateCache:
         if saga.final or len(row.state) + facts_bytes > MAX_BYTES:
             self._states.pop(row.id, None)
             return
-        self._states[row.id] = KnownState(version=row.version, facts_print=row.facts_print, saga=saga, facts_bytes=facts_bytes)
+        self._states[row.id] = KnownState(row=row, saga=saga, facts_bytes=facts_bytes)
         self._states.move_to_end(row.id)
         if len(self._states) > self._max:
             self._states.popitem(last=False)

@@ -36,6 +36,13 @@ class CountMismatch(StoreError):
     """
 
 
+class RowsMoved(StoreError):
+    """The rows are not as the caller knew them, or were not free at once: nothing happened.
+
+    Begin again, and lock them first.
+    """
+
+
 class BadRow(StoreError):
     """A row is not one this release writes or reads: a bug, or rows edited by hand.
 
@@ -233,6 +240,10 @@ class LockFirst:
 
     ids: Collection[UUID]
     wait: bool
+    known: Mapping[UUID, SagaRow] | None = None
+    """The rows of all of them, as this process wrote them last. They may be taken for locked until
+    the end; if they have changed, or are not free, it raises RowsMoved.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +255,8 @@ class ClaimFirst:
 
     claims: Sequence[StartClaim]
     replace_closed: Collection[UUID] = ()
+    hopeful: bool = False
+    """All may be taken for won until the end; if one is not, it raises RowsMoved."""
 
 
 First = LockFirst | ClaimFirst

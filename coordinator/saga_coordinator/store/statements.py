@@ -71,12 +71,14 @@ def _update_saga(changes: str) -> Statement:
     return Statement(
         "saga",
         f"UPDATE saga SET {', '.join(f'{name} = i.{name}' for name in changes.split(', '))}"
-        " FROM {rows} WHERE saga.id = i.id AND saga.version = i.expected",
-        _columns("saga", f"id, {changes}", expected="bigint"),
+        " FROM {rows} WHERE saga.id = i.id AND saga.version = i.known_version AND saga.facts_print = i.known_print"
+        " AND saga.wake_at = i.known_wake_at",
+        _columns("saga", f"id, {changes}", known_version="bigint", known_print="bigint", known_wake_at="bigint"),
     )
 
 
-# A saga's next version. The saga must still have the version that it was read with (S12).
+# A saga's next version. The saga must still be as it was read (S12): its version, the facts that
+# led there, and its wake-up, which moves without a new version.
 UPDATE_SAGA: Final = _update_saga(SAGA_CHANGES)
 
 # The same, where its state is written too.
@@ -215,6 +217,9 @@ INSERT_REQUEST: Final = _insert(
     exact=False,
 )
 
+# The same where all are expected to be new.
+NEW_REQUEST: Final = _insert("start_request", "tenant, source, request_id, saga_id, body_hash")
+
 # Business keys, each held by the saga that is started with it. In order of the key, as requests
 # are.
 INSERT_KEY: Final = _insert(
@@ -223,6 +228,9 @@ INSERT_KEY: Final = _insert(
     "ORDER BY i.tenant, i.business_key, i.definition_name ON CONFLICT (tenant, business_key, definition_name) DO NOTHING",
     exact=False,
 )
+
+# The same where all are expected to be free.
+NEW_KEY: Final = _insert("saga_key", "tenant, business_key, definition_name, saga_id")
 
 # The request of a start whose key another saga holds: it is bound to that saga.
 BIND_REQUEST: Final = Statement(

@@ -6,13 +6,13 @@ groups run in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
 from saga_coordinator.store import statements as sql
-from saga_coordinator.store.port import CountMismatch, JournalRow, SagaRow, SagaWrite
+from saga_coordinator.store.port import Advance, CountMismatch, JournalRow, SagaRow, SagaWrite
 from saga_coordinator.store.rows import JOURNAL_FIELDS, SAGA_COLUMNS, SAGA_FIELDS
 from saga_coordinator.store.statements import Statement, Write
 
@@ -70,10 +70,12 @@ def _sagas(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> Itera
     for write in writes:
         if write.expected_version is None:
             continue
-        if write.row.state_version == locked[write.row.id].state_version:
-            moved.append((*_changed(write.row), write.expected_version))
+        before = locked[write.row.id]
+        known = (write.expected_version, before.facts_print, before.wake_at_us)
+        if write.row.state_version == before.state_version:
+            moved.append((*_changed(write.row), *known))
         else:
-            stated.append((*_stated(write.row), write.expected_version))
+            stated.append((*_stated(write.row), *known))
     yield from _write(sql.UPDATE_SAGA, moved)
     yield from _write(sql.UPDATE_STATE, stated)
 
@@ -121,3 +123,31 @@ def _attention(writes: Sequence[SagaWrite]) -> list[Group]:
     cleared = [(write.row.id, step, reason) for write in writes for step, reason in write.attention_cleared]
     added = [(r.saga_id, r.step, r.reason, r.since_us, r.note) for write in writes for r in write.attention_added]
     return [_write(sql.CLEAR_ATTENTION, cleared), _write(sql.ADD_ATTENTION, added)]
+
+
+def outbox_deletions(rows: Collection[tuple[int, UUID]]) -> Group:
+    """Outbox rows to delete, by shard and id."""
+    return _write(sql.DELETE_OUTBOX, sorted(rows))
+
+
+def restarts(advances: Iterable[Advance]) -> Group:
+    """Positions in topics that replaced others."""
+    return _write(sql.RESTART, [_position(one) for one in _ordered(advances) if one.restart])
+
+
+def moves(advances: Iterable[Advance]) -> Group:
+    """Positions that move on."""
+    return _write(sql.ADVANCE, [(*_position(one), one.from_offset) for one in _ordered(advances) if not one.restart])
+
+
+def first_positions(advances: Iterable[Advance]) -> Group:
+    """The same positions, where nothing was stored."""
+    return _write(sql.INSERT_POSITION, [_position(one) for one in _ordered(advances) if not one.restart])
+
+
+def _ordered(advances: Iterable[Advance]) -> list[Advance]:
+    return sorted(advances, key=lambda one: (one.topic, one.partition))
+
+
+def _position(one: Advance) -> tuple[Any, ...]:
+    return (one.topic, one.partition, one.next_offset, one.last_print, one.anchor_offset, one.anchor_print)

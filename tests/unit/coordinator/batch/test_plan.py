@@ -54,12 +54,7 @@ def test_a_state_is_written_when_the_facts_since_the_last_one_outweigh_it() -> N
             assert decode_saga(str(write.row.id), write.row.state) == work.saga
             versions.append(write.row.version)
         heaviest = max(heaviest, facts_bytes_after(work, write))
-        known = KnownState(
-            version=write.row.version,
-            facts_print=write.row.facts_print,
-            saga=work.saga,
-            facts_bytes=facts_bytes_after(work, write),
-        )
+        known = KnownState(row=write.row, saga=work.saga, facts_bytes=facts_bytes_after(work, write))
         work, version = SagaWork.of(write.row, COMPILED, work.context, known), write.row.version
     assert 3 <= len(versions) <= 20
     assert heaviest < STATE_AFTER_BYTES
