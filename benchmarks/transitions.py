@@ -28,7 +28,7 @@ def sagas() -> Iterator[None]:
     from dataclasses import replace
 
     import saga_demo
-    from saga_coordinator.batch.plan import saga_write
+    from saga_coordinator.batch.plan import facts_bytes_after, saga_write
     from saga_coordinator.definitions import compile_definition, lint
     from saga_coordinator.engine.events import Env, Reply, Start
     from saga_coordinator.engine.facts import CommandSent, Fact
@@ -81,6 +81,8 @@ def sagas() -> Iterator[None]:
         state_format=1,
         incarnation=1,
         state=b"",
+        state_version=0,
+        facts_print=0,
         business_key=None,
         wake_at_us=None,
         trace_id="a" * 32,
@@ -120,12 +122,14 @@ def sagas() -> Iterator[None]:
             write = saga_write(work, now)
             assert write is not None
             assert work.saga is not None
-            context.states.wrote(write.row.id, write.row.state, work.saga)
+            context.states.wrote(write.row, work.saga, facts_bytes_after(work, write))
             if work.saga.final:
                 break
             version = work.saga.version
             sent = [fact for fact in facts if isinstance(fact, CommandSent)]
-            work = SagaWork.of(write.row, compiled, context)
+            state = context.states.of(write.row)
+            assert state is not None
+            work = SagaWork.of(write.row, compiled, context, state)
             facts = ()
             for command in sent:
                 facts += work.apply(answer(command, version, number % 10 == 0), Env(now_us=now))

@@ -124,6 +124,8 @@ class Stage:
             state_format=FORMAT,
             incarnation=1,
             state=b"",
+            state_version=0,
+            facts_print=0,
             business_key=payload.key,
             wake_at_us=None,
             trace_id=trace.trace_id,

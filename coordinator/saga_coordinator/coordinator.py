@@ -91,7 +91,7 @@ class Coordinator:
             tx = batch.tx
             if saga_id not in tx.locked:
                 raise SagaUnknown(saga_id)
-            works = await self._loader.open(tx.locked.values())
+            works = await self._loader.open(tx)
             if saga_id not in works:
                 raise Refused("unreadable", "this instance cannot read the saga's state or definition: see its log")
             work = works[saga_id]

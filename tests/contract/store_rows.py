@@ -68,6 +68,8 @@ def row_of(definition: int, **changed: Any) -> SagaRow:
         state_format=1,
         incarnation=1,
         state=b"state 1",
+        state_version=1,
+        facts_print=-1,
         business_key=None,
         wake_at_us=LATER,
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
@@ -91,7 +93,9 @@ def move(row: SagaRow, by: int = 1, *, more: dict[str, Any] | None = None, **cha
 
     A changed wake-up time is written, a changed phase listed.
     """
-    after = replace(row, version=row.version + by, state=b"state %d" % (row.version + by), **changed)
+    version = row.version + by
+    stated = {"state": b"state %d" % version, "state_version": version}
+    after = replace(row, version=version, facts_print=-version, **{**stated, **changed})
     return SagaWrite(
         expected_version=row.version,
         row=after,

@@ -15,6 +15,8 @@ class CommitProxy:
     def __init__(self, host: str, port: int) -> None:
         self._upstream = (host, port)
         self.fault: Fault = "none"
+        self.breaks_statements = False
+        """A prepared statement counts as a COMMIT too."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -29,7 +31,7 @@ class CommitProxy:
         answers = asyncio.create_task(_copy(up_reader, writer))
         try:
             while data := await reader.read(65536):
-                committing = data.startswith(b"Q") and b"COMMIT" in data
+                committing = (data.startswith(b"Q") and b"COMMIT" in data) or (self.breaks_statements and data.startswith(b"B"))
                 if committing and self.fault == "commit lost":
                     return
                 if committing and self.fault == "answer lost":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -55,12 +56,38 @@ async def test_a_locked_saga_moves_on_by_several_versions_in_one_update(store: S
         locked = await transaction.lock_sagas([row.id], wait=False)
         assert locked == {row.id: row}
         await transaction.save([move(row, 3, max_expiry_us=99)])
-    assert await store.saga(row.id) == replace(row, version=4, state=b"state 4", max_expiry_us=99)
+    assert await store.saga(row.id) == replace(
+        row, version=4, state=b"state 4", state_version=4, facts_print=-4, max_expiry_us=99
+    )
     assert [one.version for one in await store.journal(row.id, after=1, limit=2)] == [2, 3]
     assert await store.journal_facts([(row.id, 4), (row.id, 5)]) == {(row.id, 4): journal(row.id, 4)[0]}
     async with store.transaction() as transaction:
         assert await transaction.journal_facts([(row.id, 4), (row.id, 5)]) == {(row.id, 4): journal(row.id, 4)[0]}
         assert await transaction.journal_facts([]) == {}
+
+
+async def test_a_move_without_a_state_leaves_the_one_before_and_its_journal_is_read(store: Store) -> None:
+    row, other = await one_started(store), row_of(await register(store), state=b"", state_version=0)
+    await start(store, other)
+    kept: dict[str, Any] = {"state": row.state, "state_version": row.state_version}
+    async with store.transaction() as transaction:
+        await transaction.lock_sagas([row.id, other.id], wait=False)
+        await transaction.save([move(row, 2, **kept), move(other)])
+    found = await store.saga(row.id)
+    assert found == replace(row, version=3, facts_print=-3)
+    async with store.transaction() as transaction:
+        await transaction.lock_sagas([row.id, other.id], wait=False)
+        assert await transaction.journal_tails([row.id, other.id, new_id()]) == {row.id: list(journal(row.id, 2, 3))}
+        assert await transaction.journal_tails([]) == {}
+        await transaction.save([move(found)])
+        assert await transaction.journal_tails([row.id]) == {}, "what this transaction wrote counts"
+
+
+async def test_a_state_of_no_version_and_a_version_without_a_state_are_refused(store: Store) -> None:
+    definition = await register(store)
+    for bad in ({"state": b""}, {"state_version": 0}, {"state_version": 2}):
+        with pytest.raises(StoreError):
+            await start(store, row_of(definition, **bad))
 
 
 async def test_one_transaction_may_save_the_same_saga_twice(store: Store) -> None:

@@ -119,7 +119,7 @@ async def test_sagas_that_cannot_be_read_take_no_other_sagas_place_in_the_timers
         lost = f"('{ids['one'].hex}', '{ids['two'].hex}')"
         await by_hand(
             sqlite_url,
-            f"UPDATE saga SET state = x'00' WHERE lower(hex(id)) IN {lost}",
+            f"UPDATE saga SET state = x'00', state_version = version, facts_print = 7 WHERE lower(hex(id)) IN {lost}",
             f"UPDATE wakeup SET due_at = 0 WHERE lower(hex(saga_id)) IN {lost}",
         )
         before = len(participant.seen)

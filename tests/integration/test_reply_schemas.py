@@ -192,7 +192,7 @@ async def test_no_limit_turns_back_a_step_whose_unread_reply_lay_in_the_inbox_un
     async def with_a_late_reply(loop: TimerLoop, batch: Batch, caught_up: Mapping[str, int]) -> None:
         tx = batch.tx
         env = Env(now_us=tx.now_us, caught_up_at_us=caught_up, alive_since_us=loop._liveness.since_us(tx.now_us))
-        for work in (await loop._loader.open(tx.locked.values())).values():
+        for work in (await loop._loader.open(tx)).values():
             assert work.saga is not None and work.saga.deadline_at_us is not None
             step = work.compiled.definition.by_name["one"]
             if not late and timing.is_over(step, work.saga.steps["one"], work.saga.deadline_at_us, env):

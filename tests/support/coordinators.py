@@ -12,9 +12,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from saga_coordinator.definitions import compile_definition, lint
-from saga_coordinator.engine.encoding import decode_facts, decode_saga
+from saga_coordinator.engine.encoding import decode_facts
 from saga_coordinator.engine.facts import Fact
 from saga_coordinator.engine.state import Saga
+from saga_coordinator.sagas.stored_saga import read_saga
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.requests import StartRequest
 from saga_coordinator.store.open import open_store
@@ -101,7 +102,7 @@ async def start(instance: Instance, definition: str, input: dict[str, object], r
 async def saga_of(store: Store, saga_id: UUID) -> Saga:
     row = await store.saga(saga_id)
     assert row is not None
-    return decode_saga(str(saga_id), row.state)
+    return await read_saga(store, row)
 
 
 async def journal_of(store: Store, saga_id: UUID) -> list[tuple[JournalRow, tuple[Fact, ...]]]:

@@ -21,6 +21,8 @@ def saga_row(saga_id: UUID = SAGA, **changes: Any) -> SagaRow:
         "state_format": 1,
         "incarnation": 0,
         "state": b"",
+        "state_version": 0,
+        "facts_print": 0,
         "business_key": "o-17",
         "wake_at_us": None,
         "trace_id": "0" * 31 + "1",

@@ -65,6 +65,8 @@ def started(context: FoldContext, number: int = 1, *, message_id: str = "start-1
         state_format=1,
         incarnation=1,
         state=b"",
+        state_version=0,
+        facts_print=0,
         business_key=None,
         wake_at_us=None,
         trace_id="a" * 32,

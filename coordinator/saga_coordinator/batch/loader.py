@@ -6,15 +6,15 @@ be read. It is logged and counted, and touches no other saga.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from uuid import UUID
 
 import structlog
 
 from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
+from saga_coordinator.sagas.state_cache import read_state
 from saga_coordinator.sagas.work import FoldContext, SagaWork
-from saga_coordinator.store.port import SagaRow
+from saga_coordinator.store.port import SagaRow, Transaction
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.telemetry.log_fields import about_row
 
@@ -28,16 +28,20 @@ class SagaLoader:
         self._instruments = instruments
         self._log = structlog.get_logger("sagas")
 
-    async def open(self, rows: Iterable[SagaRow]) -> dict[UUID, SagaWork]:
-        """Open those that can be worked on; the others are logged and counted.
+    async def open(self, tx: Transaction) -> dict[UUID, SagaWork]:
+        """Open those of the locked sagas that can be worked on; the others are logged and counted.
+
+        Journals are read, for all together, of sagas that this instance did not write last.
 
         Returns:
-            The works by saga, in the order of the rows.
+            The works by saga, in the order in which they were locked.
 
         Raises:
-            StoreError: The definitions could not be read.
+            StoreError: The definitions or journals could not be read.
         """
-        rows = list(rows)
+        rows = list(tx.locked.values())
+        known = {row.id: state for row in rows if (state := self._context.states.of(row)) is not None}
+        tails = await tx.journal_tails([row.id for row in rows if row.id not in known])
         loaded = await self._definitions.load(row.definition_id for row in rows)
         works: dict[UUID, SagaWork] = {}
         for row in rows:
@@ -46,9 +50,11 @@ class SagaLoader:
                 self._not_opened(row, None, "definition_missing", str(compiled))
                 continue
             try:
-                works[row.id] = SagaWork.of(row, compiled, self._context)
+                state = known.get(row.id) or read_state(row, tails.get(row.id, ()))
             except UnreadableState as error:
                 self._not_opened(row, compiled.definition.name, "state_unreadable", str(error))
+            else:
+                works[row.id] = SagaWork.of(row, compiled, self._context, state)
         return works
 
     def _not_opened(self, row: SagaRow, definition: str | None, reason: str, detail: str) -> None:

@@ -46,7 +46,7 @@ class Parking:
         self._instruments.parked(UNWRITABLE)
         try:
             async with self._committer.batch(LockFirst([saga_id], wait=False)) as batch:
-                works = await self._loader.open(batch.tx.locked.values())
+                works = await self._loader.open(batch.tx)
                 for work in works.values():
                     work.park(Env(now_us=batch.tx.now_us))
                 batch.works.extend(works.values())

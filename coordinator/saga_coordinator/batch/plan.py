@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.copying import changed
 from saga_coordinator.engine.encoding import FORMAT, encode_saga
 from saga_coordinator.engine.state import Phase, Saga
 from saga_coordinator.sagas.messages import Ticket
+from saga_coordinator.sagas.stored_saga import facts_print, state_is_due
 from saga_coordinator.sagas.work import SagaWork, attention_of
 from saga_coordinator.store.columns import storable_text
 from saga_coordinator.store.port import Advance, AttentionRow, DeadLetter, InboxEvent, OrphanReply, SagaWrite, Transaction
@@ -90,19 +91,18 @@ def saga_write(work: SagaWork, now_us: int) -> SagaWrite | None:
     if not work.changed and not rewake and not work.inbox_done:
         return None
     added, cleared = _attention(work, saga, now_us)
-    after = changed(
-        row,
-        {
-            "version": saga.version,
-            "phase": saga.phase.value,
-            "incarnation": saga.incarnation,
-            "state": encode_saga(saga) if work.changed else row.state,
-            "state_format": FORMAT,
-            "wake_at_us": wake_at_us,
-            "max_expiry_us": work.max_expiry_us,
-            "closed_at_us": saga.closed_at_us,
-        },
-    )
+    changes: dict[str, Any] = {
+        "version": saga.version,
+        "facts_print": _facts_print(work),
+        "phase": saga.phase.value,
+        "incarnation": saga.incarnation,
+        "wake_at_us": wake_at_us,
+        "max_expiry_us": work.max_expiry_us,
+        "closed_at_us": saga.closed_at_us,
+    }
+    if state_is_due(_facts_bytes(work), row.state):
+        changes |= {"state": encode_saga(saga), "state_format": FORMAT, "state_version": saga.version}
+    after = changed(row, changes)
     return SagaWrite(
         expected_version=None if work.fresh else row.version,
         row=after,
@@ -115,6 +115,22 @@ def saga_write(work: SagaWork, now_us: int) -> SagaWrite | None:
         spans_due=_spans_due(work, saga, bool(added)),
         inbox_done=tuple(work.inbox_done),
     )
+
+
+def facts_bytes_after(work: SagaWork, write: SagaWrite) -> int:
+    """Facts that stand in the journal since the stored state, once this is written."""
+    return 0 if write.row.state_version == write.row.version else _facts_bytes(work)
+
+
+def _facts_bytes(work: SagaWork) -> int:
+    return work.facts_bytes + sum([len(transition.facts) for transition in work.journal])
+
+
+def _facts_print(work: SagaWork) -> int:
+    known = work.row.facts_print
+    for transition in work.journal:
+        known = facts_print(known, transition.facts)
+    return known
 
 
 def _wake_up(work: SagaWork, saga: Saga, now_us: int) -> tuple[int | None, bool]:

@@ -146,10 +146,13 @@ class ReplyLoop:
         poll = self._read_envelopes(records)
         await self._definitions.seek_schemas(poll.unknown_schemas)
         advances = self._reader.advances(records)
+
+        async def fold(batch: Batch) -> int:
+            batch.advances = advances
+            return await self._fold(batch, poll.replies, poll.bad)
+
         try:
-            async with self._committer.batch(LockFirst(poll.replies, wait=False)) as batch:
-                old = await self._fold(batch, poll.replies, poll.bad)
-                batch.advances = advances
+            old = await self._committer.apply(LockFirst(poll.replies, wait=False), fold)
         except (CountMismatch, BadRow) as error:
             self._log.error("batch_broken", error=str(error), sagas=len(poll.replies))
             old = await self._one_by_one(poll, advances)
@@ -186,7 +189,7 @@ class ReplyLoop:
         stored = await tx.exists(unlocked) if unlocked else ()
         held = [saga_id for saga_id in unlocked if saga_id in stored]
         absent = [saga_id for saga_id in unlocked if saga_id not in stored]
-        works = await self._loader.open(tx.locked.values())
+        works = await self._loader.open(tx)
         events, unread = self._read_payloads(works, replies)
         await self._events.fold(tx, events, Env(now_us=tx.now_us))
         batch.works.extend(works.values())

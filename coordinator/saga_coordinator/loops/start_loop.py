@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from saga_coordinator.batch.committer import Committer
+from saga_coordinator.batch.plan import Batch
 from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.loops.record_loop import RecordLoop
@@ -89,7 +90,8 @@ class StartLoop:
         read = await self._read(records)
         starts = [start for _, start in read.starts]
         advances = self._reader.advances(records)
-        async with self._committer.batch(claims_of(starts)) as batch:
+
+        async def fold(batch: Batch) -> Batch:
             results = self._execution.begin(batch, starts)
             refused = [
                 (record, self._bad(record, result))
@@ -100,6 +102,9 @@ class StartLoop:
                 dead_letter(CONSUMER, record, problem, batch.tx.now_us) for record, problem in [*read.bad, *refused]
             )
             batch.advances = advances
+            return batch
+
+        batch = await self._committer.apply(claims_of(starts), fold)
         self._instruments.start_batch(SOURCE, len(records))
         for letter in batch.dead_letters:
             self._instruments.start_refused(SOURCE, letter.reason)

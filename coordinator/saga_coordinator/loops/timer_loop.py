@@ -163,7 +163,7 @@ class TimerLoop:
         left: dict[UUID, list[InboxEvent]] = {}
         for event in await tx.inbox_of(list(tx.locked)):
             left.setdefault(event.saga_id, []).append(event)
-        works = await self._loader.open(tx.locked.values())
+        works = await self._loader.open(tx)
         env = Env(now_us=tx.now_us, caught_up_at_us=caught_up_at_us, alive_since_us=self._liveness.since_us(tx.now_us))
         replies: dict[UUID, list[Reply]] = {}
         for saga_id, work in works.items():

@@ -1,22 +1,46 @@
-"""Decoded states: a saga is not decoded again when its next reply comes to the same instance.
+"""Decoded states: a saga is not read from its journal when its next reply comes to the same
+instance.
 
-The cache is a hint, and the row is the truth: a cached state is used only for exactly the bytes
-that it was encoded as. Without it, deciding and writing costs 1.14 to 1.18 of what it does
-(`benchmarks/transitions.py`, CPU, one instance).
+The cache is a hint, and the row is the truth: a cached state is used only for a row with the very
+version and fingerprint of facts that it was written with.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
-from saga_coordinator.engine.encoding import decode_saga
 from saga_coordinator.engine.state import Saga
+from saga_coordinator.sagas.stored_saga import stored_saga
+from saga_coordinator.store.port import JournalRow, SagaRow
+from saga_schemas.record_class import record
 
 MAX_SAGAS: Final = 2_048
-MAX_BYTES: Final = 16 * 1024
-"""Larger states are decoded each time, so that the cache stays within some tens of megabytes."""
+MAX_BYTES: Final = 24 * 1024
+"""Of state and facts since. Sagas with more are read each time, so that the cache stays within some
+tens of megabytes."""
+
+
+@record
+class KnownState:
+    """A saga, and what its journal holds since its stored state."""
+
+    row: SagaRow
+    """Its row, as it was written or read."""
+    saga: Saga
+    facts_bytes: int
+    """Facts that were written since the stored state."""
+
+
+def read_state(row: SagaRow, journal: Sequence[JournalRow]) -> KnownState:
+    """What a row and its journal after `state_version` say. Raises UnreadableState."""
+    return KnownState(
+        row=row,
+        saga=stored_saga(row, journal),
+        facts_bytes=sum([len(record.facts) for record in journal]),
+    )
 
 
 class StateCache:
@@ -24,24 +48,36 @@ class StateCache:
 
     def __init__(self, max_sagas: int = MAX_SAGAS) -> None:
         self._max = max_sagas
-        self._states: OrderedDict[UUID, tuple[bytes, Saga]] = OrderedDict()
+        self._states: OrderedDict[UUID, KnownState] = OrderedDict()
 
-    def read(self, saga_id: UUID, state: bytes, format: int) -> Saga:
-        """The state in these bytes. Raises UnreadableState."""
-        known = self._states.get(saga_id)
-        if known is not None and known[0] == state:
-            return known[1]
-        return decode_saga(str(saga_id), state, format)
+    def of(self, row: SagaRow) -> KnownState | None:
+        """The state that this row stands for, if it is known."""
+        known = self._states.get(row.id)
+        if known is not None and (known.row.version, known.row.facts_print) == (row.version, row.facts_print):
+            return known
+        return None
 
-    def wrote(self, saga_id: UUID, state: bytes, saga: Saga) -> None:
-        """Remember a state as it was encoded. The committer calls this once the commit is known.
+    def rows(self, ids: Collection[UUID]) -> dict[UUID, SagaRow] | None:
+        """The rows of these sagas as they were written last; None when one is not known."""
+        states = self._states
+        if not all(id in states for id in ids):
+            return None
+        return {id: states[id].row for id in ids}
+
+    def wrote(self, row: SagaRow, saga: Saga, facts_bytes: int) -> None:
+        """Remember what was written. The committer calls this once the commit is known.
 
         A finished saga is forgotten: it is not read again.
+
+        Args:
+            row: The saga's row, as it was written.
+            saga: Its state.
+            facts_bytes: Facts that were written since the state that is stored in the row.
         """
-        if saga.final or len(state) > MAX_BYTES:
-            self._states.pop(saga_id, None)
+        if saga.final or len(row.state) + facts_bytes > MAX_BYTES:
+            self._states.pop(row.id, None)
             return
-        self._states[saga_id] = (state, saga)
-        self._states.move_to_end(saga_id)
+        self._states[row.id] = KnownState(row=row, saga=saga, facts_bytes=facts_bytes)
+        self._states.move_to_end(row.id)
         if len(self._states) > self._max:
             self._states.popitem(last=False)

@@ -22,7 +22,7 @@ from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChang
 from saga_coordinator.engine.payloads import brought
 from saga_coordinator.engine.state import Saga, Wanted
 from saga_coordinator.sagas.messages import Outbound, SagaIdentity, Ticket
-from saga_coordinator.sagas.state_cache import StateCache
+from saga_coordinator.sagas.state_cache import KnownState, StateCache
 from saga_coordinator.store.port import JournalRow, OutboxRow, SagaRow, shard_of
 from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.sender import Dispatch
@@ -62,6 +62,8 @@ class SagaWork:
     row: SagaRow
     """As stored (or, for a start, as it will be inserted, with version 0)."""
     saga: Saga | None
+    facts_bytes: int = 0
+    """Facts that stand in the journal since the stored state."""
     fresh: bool = False
     journal: list[JournalRow] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
@@ -85,12 +87,15 @@ class SagaWork:
     """Replies that changed nothing."""
 
     @classmethod
-    def of(cls, row: SagaRow, compiled: CompiledDefinition, context: FoldContext) -> SagaWork:
-        """Raises UnreadableState."""
-        saga = context.states.read(row.id, row.state, row.state_format)
-        attention = frozenset(attention_of(saga))
+    def of(cls, row: SagaRow, compiled: CompiledDefinition, context: FoldContext, state: KnownState) -> SagaWork:
         return cls(
-            context=context, compiled=compiled, row=row, saga=saga, max_expiry_us=row.max_expiry_us, attention_before=attention
+            context=context,
+            compiled=compiled,
+            row=row,
+            saga=state.saga,
+            facts_bytes=state.facts_bytes,
+            max_expiry_us=row.max_expiry_us,
+            attention_before=frozenset(attention_of(state.saga)),
         )
 
     @classmethod

@@ -63,8 +63,11 @@ class StartExecution:
     async def _run(self, starts: Sequence[Prepared]) -> dict[UUID, StartResult | StartRefused]:
         if not starts:
             return {}
-        async with self._committer.batch(claims_of(starts)) as batch:
+
+        async def begin(batch: Batch) -> dict[UUID, StartResult | StartRefused]:
             return self.begin(batch, starts)
+
+        return await self._committer.apply(claims_of(starts), begin)
 
     def begin(self, batch: Batch, starts: Sequence[Prepared]) -> dict[UUID, StartResult | StartRefused]:
         """Start the winners in this batch, whose transaction began with `claims_of(starts)`.

@@ -159,6 +159,8 @@ class StartPreparation:
                 state_format=FORMAT,
                 incarnation=self._incarnation,
                 state=b"",
+                state_version=0,
+                facts_print=0,
                 business_key=key,
                 wake_at_us=None,
                 trace_id=trace.trace_id,

@@ -53,7 +53,7 @@ class Claims:
     async def settle(self) -> dict[UUID, ClaimResult]:
         ordered = sorted(self._claims, key=_request)
         keyed = _keyed(ordered)
-        requests = Write(sql.INSERT_REQUEST, [(*_request(claim), claim.saga_id, claim.body_hash) for claim in ordered])
+        requests = Write(sql.INSERT_REQUEST, _request_rows(ordered))
         new_requests, new_keys = await self._database.claim(requests, _keys(keyed))
         if new_requests == len(ordered) and new_keys == len(keyed):
             self.at_once = True
@@ -135,12 +135,27 @@ class Claims:
         return (await self._database.counted([write]))[0]
 
 
+def new_claims(claims: Sequence[StartClaim]) -> list[Write]:
+    """The same claims, where all of them are expected to win."""
+    keyed = _keyed(claims)
+    made = [Write(sql.NEW_REQUEST, _request_rows(sorted(claims, key=_request)))] if claims else []
+    return [*made, Write(sql.NEW_KEY, _key_rows(keyed))] if keyed else made
+
+
+def _request_rows(claims: Sequence[StartClaim]) -> list[tuple[Any, ...]]:
+    return [(*_request(claim), claim.saga_id, claim.body_hash) for claim in claims]
+
+
+def _key_rows(claims: Sequence[StartClaim]) -> list[tuple[Any, ...]]:
+    return [(*_key(claim), claim.saga_id) for claim in claims]
+
+
 def _keyed(claims: Sequence[StartClaim]) -> list[StartClaim]:
     return sorted((claim for claim in claims if claim.business_key is not None), key=_key)
 
 
 def _keys(claims: Sequence[StartClaim]) -> Write:
-    return Write(sql.INSERT_KEY, [(*_key(claim), claim.saga_id) for claim in claims])
+    return Write(sql.INSERT_KEY, _key_rows(claims))
 
 
 def _complete(found: dict[Request, Any], wanted: set[Request], what: str) -> dict[Request, Any]:

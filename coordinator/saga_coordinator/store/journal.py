@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 
 from saga_coordinator.store.dialect import AnyRow, AnySelect
 from saga_coordinator.store.port import JournalRow
 from saga_coordinator.store.rows import JOURNAL_COLUMNS, journal_row, read
-from saga_coordinator.store.schema import journal
+from saga_coordinator.store.schema import journal, saga
 
 COLUMNS: Final[list[Any]] = [journal.c[name] for name in JOURNAL_COLUMNS]
 
@@ -19,6 +19,13 @@ COLUMNS: Final[list[Any]] = [journal.c[name] for name in JOURNAL_COLUMNS]
 def select_journal(keys: Collection[tuple[UUID, int]]) -> AnySelect:
     """Of these sagas the records of these versions."""
     return select(*COLUMNS).where(tuple_(journal.c.saga_id, journal.c.version).in_(list(keys)))
+
+
+def select_tails(which: ColumnElement[bool]) -> AnySelect:
+    """Of the sagas that a condition names the records after their stored states."""
+    after = (journal.c.saga_id == saga.c.id) & (journal.c.version > saga.c.state_version)
+    query = select(*COLUMNS).select_from(saga.join(journal, after)).where(which)
+    return query.order_by(journal.c.saga_id, journal.c.version)
 
 
 def journal_rows(found: Iterable[AnyRow]) -> dict[tuple[UUID, int], JournalRow]:

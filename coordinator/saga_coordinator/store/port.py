@@ -42,6 +42,7 @@ from saga_coordinator.store.records import (
     OrphanReply,
     OutboxRow,
     Position,
+    RowsMoved,
     SagaRow,
     SagaWrite,
     SchemaCollision,
@@ -77,6 +78,7 @@ __all__ = [
     "OrphanReply",
     "OutboxRow",
     "Position",
+    "RowsMoved",
     "SagaRow",
     "SagaWrite",
     "SchemaCollision",
@@ -128,6 +130,7 @@ class Store(Protocol):
 
         Raises:
             CommitUnknown: The connection failed while committing; `has_journal` tells the outcome.
+            RowsMoved: What `first` took for granted does not hold.
         """
         ...
 

@@ -8,26 +8,24 @@ tests/contract/test_store*.py.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from saga_coordinator.store import postgres_statements as sql
+from saga_coordinator.store.clock_estimate import ClockEstimate
 from saga_coordinator.store.connections import Connected, Connections
-from saga_coordinator.store.faults import POOLER, fault_of, sqlstate, translated
-from saga_coordinator.store.port import CommitUnknown, First, SagaRow, StoreError
+from saga_coordinator.store.faults import POOLER, translated
+from saga_coordinator.store.port import First, StoreError
+from saga_coordinator.store.postgres_at_once import TransactionAtOnce, knows_enough
+from saga_coordinator.store.postgres_transaction import PostgresTransaction, end
 from saga_coordinator.store.reads import SqlStore
-from saga_coordinator.store.rows import read, saga_row
-from saga_coordinator.store.statements import Write
-from saga_coordinator.store.transaction import SqlTransaction
 
 SESSION: Final = {
     "application_name": "saga-coordinator",
@@ -51,13 +49,9 @@ COMMAND_LIMIT_S: Final = 40.0
 """For a server that has vanished: longer than its own statement_timeout."""
 CONNECT_LIMIT_S: Final = 10.0
 POOL_WAIT_S: Final = 10.0
-END_LIMIT_S: Final = 5.0
-"""For a ROLLBACK; the connection is dropped when it takes longer."""
 _KEPT_STATEMENTS: Final = 300
 _SHARD_LOCK: Final = 0x5A6A
 _PROJECTOR_LOCK: Final = 0x5A6B
-_ROLLED_BACK: Final = ("40", "23")
-"""Classes of errors which, said in answer to COMMIT, mean that nothing was committed."""
 
 
 class PostgresStore(SqlStore):
@@ -66,6 +60,7 @@ class PostgresStore(SqlStore):
     def __init__(self, url: URL, *, pool_size: int) -> None:
         super().__init__(_engine(url, pool_size))
         self._connections = Connections(self._engine, pool_size, POOL_WAIT_S)
+        self._clock = ClockEstimate()
 
     async def _open(self) -> None:
         self._connections.keep()
@@ -89,7 +84,7 @@ class PostgresStore(SqlStore):
     async def transaction(self, first: First | None = None) -> AsyncIterator[PostgresTransaction]:
         connected = await self._connections.take()  # not `taken()`: this is every batch's way, and a context less is measurable
         try:
-            transaction = PostgresTransaction(connected)
+            transaction = self._transaction(connected, first)
             try:
                 await transaction.begin()
                 await transaction.open(first)
@@ -102,9 +97,15 @@ class PostgresStore(SqlStore):
         finally:
             await self._connections.give(connected)
 
+    def _transaction(self, connected: Connected, first: First | None) -> PostgresTransaction:
+        now_us = self._clock.now_us()
+        if first is None or now_us is None or not knows_enough(first):
+            return PostgresTransaction(connected, self._clock)
+        return TransactionAtOnce(connected, self._clock, first, now_us)
+
     async def has_journal(self, saga_id: UUID, version: int) -> bytes | None:
         async with self._connections.taken() as connected:
-            transaction, driver = PostgresTransaction(connected), connected.driver
+            transaction, driver = PostgresTransaction(connected, self._clock), connected.driver
             try:
                 await transaction.begin()
                 with translated():
@@ -131,87 +132,7 @@ class PostgresStore(SqlStore):
                 yield ours
             finally:
                 if ours:
-                    await _end(connected, f"SELECT pg_advisory_unlock({purpose:d}, {number:d})")
-
-
-class PostgresTransaction(SqlTransaction):
-    def __init__(self, connected: Connected) -> None:
-        super().__init__(connected.core)
-        self._connected = connected
-        self._driver = connected.driver
-
-    async def begin(self) -> None:
-        with translated():
-            await self._driver.execute("BEGIN")
-
-    async def refresh_clock(self) -> None:
-        with translated():
-            self._now_us = await self._driver.fetchval(sql.CLOCK)
-
-    async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
-        await self.settled("saga")
-        if not ids:
-            await self.refresh_clock()
-            return {}
-        with translated():
-            rows = await self._driver.fetch(sql.LOCK_WAITING if wait else sql.LOCK_SKIPPING, list(ids))
-        if rows:
-            self._now_us = rows[-1][-1]
-        else:
-            await self.refresh_clock()
-        locked = {saga.id: saga for saga in (read(saga_row, tuple(row), "saga") for row in rows)}
-        self._locked.update(locked)
-        return locked
-
-    async def run(self, writes: Sequence[Write]) -> list[int]:
-        query = sql.folded(tuple(write.statement for write in writes))
-        counts = await self._driver.fetchrow(query, *sql.arguments(writes))
-        return list(counts or ())
-
-    async def run_claim(self, requests: Write, keys: Write) -> tuple[int, int]:
-        made = await self._driver.fetchrow(sql.CLAIM, *sql.arguments((requests, keys)))
-        assert made is not None
-        new_requests, new_keys, self._now_us = made
-        return new_requests, new_keys
-
-    async def rollback(self) -> None:
-        await _end(self._connected, "ROLLBACK")
-
-    async def commit(self) -> None:
-        """Commit; only what the server itself says it rolled back is a plain error, everything else
-        leaves it open (CommitUnknown).
-        """
-        try:
-            done = await self._driver.execute("COMMIT")
-        except asyncpg.PostgresError as error:
-            if sqlstate(error)[:2] in _ROLLED_BACK:
-                raise fault_of(error) from error
-            await self._connected.drop()
-            raise CommitUnknown(f"the commit was answered by {fault_of(error)}") from error
-        except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
-            await self._connected.drop()
-            raise CommitUnknown(f"the connection failed while committing ({type(error).__name__})") from error
-        except BaseException:
-            await self._connected.drop()
-            raise
-        if done != "COMMIT":
-            raise StoreError("the transaction had failed before its end, and was rolled back")
-
-
-async def _end(connected: Connected, statement: str) -> None:
-    """Say the last word on a connection, or drop it.
-
-    It never goes back to the pool in the middle of something.
-    """
-    if connected.driver.is_closed():
-        return
-    try:
-        async with asyncio.timeout(END_LIMIT_S):
-            await connected.driver.execute(statement)
-    except BaseException as error:
-        await connected.drop()
-        if not isinstance(error, Exception):
-            raise
+                    await end(connected, f"SELECT pg_advisory_unlock({purpose:d}, {number:d})")
 
 
 def _engine(url: URL, pool_size: int) -> AsyncEngine:

@@ -38,6 +38,12 @@ PROBE_JOURNAL: Final = (
 
 READ_FACTS: Final = "SELECT facts FROM journal WHERE saga_id = $1 AND version = $2"
 
+CLOCK_TOLERANCE_US: Final = 1_000_000
+"""How far the time that was decided by may lie from the database's when it is written."""
+LOCK_WAIT_MS: Final = 300
+"""For whoever has not locked first. A saga that somebody holds for longer must not hold up others
+(L3): locked first, it is left out.
+"""
 _SHAPES: Final = 512
 """Combinations of statements kept as text; a few dozen occur."""
 
@@ -55,6 +61,27 @@ def folded(statements: tuple[Statement, ...]) -> str:
         number += len(statement.columns)
     counts = ", ".join(f"(SELECT count(*) FROM w{position})" for position in range(len(statements)))
     return f"WITH {', '.join(parts)} SELECT {counts}"
+
+
+@lru_cache(maxsize=_SHAPES)
+def at_once(statements: tuple[Statement, ...]) -> str:
+    """Join statements to one text that is a whole transaction: all of it happens or nothing.
+
+    Its last argument is the time that was decided by, its result the database's. It divides by zero
+    when a statement touches another number of rows than it was given, or the two times are far
+    apart. Locks are waited for a short while only. What is checked stands in the order in which it
+    is done: a later part runs when it is counted.
+    """
+    parts, counts, number = [], [], 0
+    for position, statement in enumerate(statements):
+        parts.append(f"w{position} AS ({statement.text.format(rows=_rows(statement, number))} RETURNING 1)")
+        if not statement.apart:
+            counts.append(f"(SELECT count(*) FROM w{position}) = cardinality(${number + 1})")
+        number += len(statement.columns)
+    near = f"abs({POSTGRES_CLOCK} - ${number + 1}::bigint) <= {CLOCK_TOLERANCE_US}"
+    waits = f"set_config('lock_timeout', '{LOCK_WAIT_MS}ms', true) <> ''"
+    good = " AND ".join([near, waits, *counts])
+    return f"WITH {', '.join(parts)} SELECT 1 / CASE WHEN {good} THEN 1 ELSE 0 END, {POSTGRES_CLOCK}"
 
 
 def _rows(statement: Statement, number: int) -> str:

@@ -36,6 +36,13 @@ class CountMismatch(StoreError):
     """
 
 
+class RowsMoved(StoreError):
+    """The rows are not as the caller knew them, or were not free at once: nothing happened.
+
+    Begin again, and lock them first.
+    """
+
+
 class BadRow(StoreError):
     """A row is not one this release writes or reads: a bug, or rows edited by hand.
 
@@ -84,6 +91,11 @@ class SagaRow:
     state_format: int
     incarnation: int
     state: bytes
+    """As it was at `state_version`; the journal's later records lead from it to `version`."""
+    state_version: int
+    """0: no state is stored yet, and the whole journal gives it."""
+    facts_print: int
+    """Fingerprint of the journal's facts up to `version`."""
     business_key: str | None
     wake_at_us: int | None
     """What the wake-up row holds; None when the saga is closed."""
@@ -228,6 +240,10 @@ class LockFirst:
 
     ids: Collection[UUID]
     wait: bool
+    known: Mapping[UUID, SagaRow] | None = None
+    """The rows of all of them, as this process wrote them last. They may be taken for locked until
+    the end; if they have changed, or are not free, it raises RowsMoved.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +255,8 @@ class ClaimFirst:
 
     claims: Sequence[StartClaim]
     replace_closed: Collection[UUID] = ()
+    hopeful: bool = False
+    """All may be taken for won until the end; if one is not, it raises RowsMoved."""
 
 
 First = LockFirst | ClaimFirst

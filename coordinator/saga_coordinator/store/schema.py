@@ -123,7 +123,8 @@ definition = _table(
 # At most one active version of a name; also how a start finds it.
 Index("definition_active", definition.c.tenant, definition.c.name, unique=True, **_where("active"))
 
-# Columns that never change stand first: an update then logs only the end of the row.
+# An update logs what lies between the first and the last byte that changes. So columns that never
+# change stand first, those that change with every transition together, and the state last.
 saga = _table(
     "saga",
     _id(),
@@ -143,18 +144,21 @@ saga = _table(
     _number("started_at"),
     _number("incarnation"),
     _number("engine_rev"),
-    _number("state_format"),
     _words("phase"),
+    _number("closed_at", nullable=True),
+    _number("wake_at", nullable=True),
+    _number("state_format"),
+    _number("state_version"),
     _number("max_expiry"),
     _number("version"),
-    _number("wake_at", nullable=True),
-    _number("closed_at", nullable=True),
+    _number("facts_print"),
     _octets("state"),
     PrimaryKeyConstraint("id"),
     *_phase_rules(),
     # No silent saga: an open one has a wake-up, a finished one has none.
     CheckConstraint("(closed_at IS NULL) = (wake_at IS NOT NULL)", name="wake"),
     CheckConstraint("version >= 1 AND incarnation >= 1 AND engine_rev >= 1", name="counts"),
+    CheckConstraint("state_version BETWEEN 0 AND version AND (state_version = 0) = (length(state) = 0)", name="state"),
     CheckConstraint("length(trace_id) = 32 AND (parent_span IS NULL OR length(parent_span) = 16)", name="trace"),
     fill=60,
 )
@@ -363,11 +367,7 @@ _LISTED = saga_listing.c
 # pinned to.
 Index(
     "saga_listing_open",
-    _LISTED.tenant,
-    _LISTED.phase,
-    _LISTED.definition_name,
-    _LISTED.definition_version,
-    _LISTED.saga_id,
+    *(_LISTED[name] for name in ("tenant", "phase", "definition_name", "definition_version", "saga_id")),
     **_where("closed_at IS NULL"),
 )
 # Serves lists of the endings that are rare (completed sagas are found by the key, newest first).

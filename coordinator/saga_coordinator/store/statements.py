@@ -61,16 +61,28 @@ def _insert(table: str, names: str, more: str = "", *, exact: bool = True) -> St
 # A new saga.
 INSERT_SAGA: Final = _insert("saga", ", ".join(SAGA_COLUMNS))
 
-SAGA_CHANGES: Final = "version, phase, incarnation, engine_rev, state_format, state, wake_at, max_expiry, closed_at"
-"""The columns of a saga that change after its start."""
+SAGA_CHANGES: Final = "version, facts_print, phase, incarnation, wake_at, max_expiry, closed_at"
+"""The columns of a saga that change after its start, but for its state."""
+STATE_CHANGES: Final = f"{SAGA_CHANGES}, state_version, state_format, state"
+"""The same with its state."""
 
-# A saga's next version. The saga must still have the version that it was read with (S12).
-UPDATE_SAGA: Final = Statement(
-    "saga",
-    f"UPDATE saga SET {', '.join(f'{name} = i.{name}' for name in SAGA_CHANGES.split(', '))}"
-    " FROM {rows} WHERE saga.id = i.id AND saga.version = i.expected",
-    _columns("saga", f"id, {SAGA_CHANGES}", expected="bigint"),
-)
+
+def _update_saga(changes: str) -> Statement:
+    return Statement(
+        "saga",
+        f"UPDATE saga SET {', '.join(f'{name} = i.{name}' for name in changes.split(', '))}"
+        " FROM {rows} WHERE saga.id = i.id AND saga.version = i.known_version AND saga.facts_print = i.known_print"
+        " AND saga.wake_at = i.known_wake_at",
+        _columns("saga", f"id, {changes}", known_version="bigint", known_print="bigint", known_wake_at="bigint"),
+    )
+
+
+# A saga's next version. The saga must still be as it was read (S12): its version, the facts that
+# led there, and its wake-up, which moves without a new version.
+UPDATE_SAGA: Final = _update_saga(SAGA_CHANGES)
+
+# The same, where its state is written too.
+UPDATE_STATE: Final = _update_saga(STATE_CHANGES)
 
 # One record for each transition. The key refuses a version that the journal already has (S8).
 INSERT_JOURNAL: Final = _insert("journal", ", ".join(JOURNAL_COLUMNS))
@@ -205,6 +217,9 @@ INSERT_REQUEST: Final = _insert(
     exact=False,
 )
 
+# The same where all are expected to be new.
+NEW_REQUEST: Final = _insert("start_request", "tenant, source, request_id, saga_id, body_hash")
+
 # Business keys, each held by the saga that is started with it. In order of the key, as requests
 # are.
 INSERT_KEY: Final = _insert(
@@ -213,6 +228,9 @@ INSERT_KEY: Final = _insert(
     "ORDER BY i.tenant, i.business_key, i.definition_name ON CONFLICT (tenant, business_key, definition_name) DO NOTHING",
     exact=False,
 )
+
+# The same where all are expected to be free.
+NEW_KEY: Final = _insert("saga_key", "tenant, business_key, definition_name, saga_id")
 
 # The request of a start whose key another saga holds: it is bound to that saga.
 BIND_REQUEST: Final = Statement(

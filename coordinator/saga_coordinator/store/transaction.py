@@ -24,7 +24,7 @@ from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.identifiers import first_id
-from saga_coordinator.store.journal import journal_rows, select_journal
+from saga_coordinator.store.journal import journal_rows, select_journal, select_tails
 from saga_coordinator.store.port import (
     Advance,
     ClaimFirst,
@@ -43,9 +43,9 @@ from saga_coordinator.store.port import (
     StartClaim,
     StoreError,
 )
-from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, read
+from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, journal_row, read
 from saga_coordinator.store.statements import Statement, Write
-from saga_coordinator.store.writes import groups_of
+from saga_coordinator.store.writes import first_positions, groups_of, moves, outbox_deletions, restarts
 from saga_schemas.ids import saga_key
 
 
@@ -104,6 +104,9 @@ class SqlTransaction(ABC):
     @abstractmethod
     async def refresh_clock(self) -> None: ...
 
+    async def asking(self) -> None:  # noqa: B027
+        """Called before the database is asked anything but to lock."""
+
     async def flush(self) -> None:
         """Send what waits, and count it."""
         if self._pending:
@@ -137,10 +140,12 @@ class SqlTransaction(ABC):
             raise
 
     async def counted(self, writes: Sequence[Write]) -> list[int]:
+        await self.asking()
         with self._failing():
             return await self._counted(writes)
 
     async def claim(self, requests: Write, keys: Write) -> tuple[int, int]:
+        await self.asking()
         with self._failing():
             return await self.run_claim(requests, keys)
 
@@ -153,6 +158,7 @@ class SqlTransaction(ABC):
 
     async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> AnyResult:
         """A statement that is not hot, after the writes that wait."""
+        await self.asking()
         await self.flush()
         with self._failing():
             return await self._connection.execute(statement, rows)
@@ -191,6 +197,16 @@ class SqlTransaction(ABC):
     async def journal_facts(self, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], JournalRow]:
         return journal_rows(await self.execute(select_journal(keys))) if keys else {}
 
+    async def journal_tails(self, ids: Collection[UUID]) -> dict[UUID, list[JournalRow]]:
+        if not ids:
+            return {}
+        query = select_tails(among(self._dialect, schema.saga.c.id, ids))
+        tails: dict[UUID, list[JournalRow]] = {}
+        for row in await self.execute(query):
+            record = read(journal_row, row, "journal")
+            tails.setdefault(record.saga_id, []).append(record)
+        return tails
+
     async def put_inbox(self, events: Sequence[InboxEvent]) -> None:
         await self._put(sql.INSERT_INBOX, [(event.saga_id, event.id, event.kind, event.body) for event in events])
 
@@ -227,20 +243,19 @@ class SqlTransaction(ABC):
     # -- positions and the outbox
 
     async def advance(self, advances: Sequence[Advance]) -> bool:
-        ordered = sorted(advances, key=lambda one: (one.topic, one.partition))
-        await self._put(sql.RESTART, [_position(one) for one in ordered if one.restart])
-        moves = [one for one in ordered if not one.restart]
-        if not moves:
+        await self._later(restarts(advances))
+        moving = moves(advances)
+        if not moving:
             return True
         # The same statement as the writes that wait. It is their first, so that the rows of
         # positions are locked before any other.
         if any(write.statement.table == "consumed" for write in self._pending):
             await self.flush()
         pending, self._pending = self._pending, []
-        counts = await self.counted([Write(sql.ADVANCE, [(*_position(one), one.from_offset) for one in moves]), *pending])
-        missing = len(moves) - counts[0]
+        counts = await self.counted([*moving, *pending])
+        missing = len(moving[0].rows) - counts[0]
         if missing:
-            missing -= (await self.counted([Write(sql.INSERT_POSITION, [_position(one) for one in moves])]))[0]
+            missing -= (await self.counted(first_positions(advances)))[0]
         self._failed |= missing > 0  # some moved and some did not: only a rollback is left
         return missing == 0
 
@@ -252,7 +267,7 @@ class SqlTransaction(ABC):
         return (await self.counted([Write(sql.CAUGHT_UP, [row])])) == [1]
 
     async def delete_outbox(self, rows: Collection[tuple[int, UUID]]) -> None:
-        await self._put(sql.DELETE_OUTBOX, sorted(rows))
+        await self._later(outbox_deletions(rows))
 
     async def delete_spans_due(self, rows: Collection[tuple[UUID, int]]) -> None:
         await self._put(sql.DELETE_SPANS_DUE, sorted(rows))
@@ -346,10 +361,6 @@ class SqlTransaction(ABC):
     @property
     def _dialect(self) -> str:
         return self._connection.dialect.name
-
-
-def _position(one: Advance) -> tuple[Any, ...]:
-    return (one.topic, one.partition, one.next_offset, one.last_print, one.anchor_offset, one.anchor_print)
 
 
 def _dead_letter(letter: DeadLetter) -> dict[str, Any]:

@@ -73,8 +73,9 @@ class Transaction(Protocol):
         Every row count is checked.
 
         Sagas, journal, outbox, wake-ups, attention, listing, span_due and inbox are inserted or
-        updated. Of a saga's row change version, phase, incarnation, engine_rev, state_format,
-        state, wake_at (with `rewake`), max_expiry and closed_at; the rest never does. Other writes
+        updated. Of a saga's row change version, facts_print, phase, incarnation, wake_at (with
+        `rewake`), max_expiry and closed_at, and with `state_version` the state and its format; the
+        rest never does. Other writes
         without a result (`put_inbox`, `delete_outbox`, …) may wait for the next read, for a save or
         for the end, to go to the database together with it.
 
@@ -95,6 +96,13 @@ class Transaction(Protocol):
         """Return the journal records of these (saga id, version).
 
         A record that is absent is left out.
+        """
+        ...
+
+    async def journal_tails(self, ids: Collection[UUID]) -> dict[UUID, list[JournalRow]]:
+        """Return the journal records of these sagas after their stored states, in order.
+
+        A saga without such records is left out.
         """
         ...
 

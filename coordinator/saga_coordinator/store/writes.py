@@ -6,13 +6,13 @@ groups run in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
 from saga_coordinator.store import statements as sql
-from saga_coordinator.store.port import CountMismatch, JournalRow, SagaRow, SagaWrite
+from saga_coordinator.store.port import Advance, CountMismatch, JournalRow, SagaRow, SagaWrite
 from saga_coordinator.store.rows import JOURNAL_FIELDS, SAGA_COLUMNS, SAGA_FIELDS
 from saga_coordinator.store.statements import Statement, Write
 
@@ -25,7 +25,7 @@ def groups_of(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> li
     _check(ordered, locked)
     touched = [write for write in ordered if _touches_attention(write)]
     relist = [write for write in ordered if _touches_attention(write) or (write.relist and write.expected_version is not None)]
-    main = [*_sagas(ordered), *_journal(ordered), *_wakeups(ordered, locked)]
+    main = [*_sagas(ordered, locked), *_journal(ordered), *_wakeups(ordered, locked)]
     listing = _write(sql.UPDATE_LISTING, [(w.row.tenant, w.row.id, w.row.phase, w.row.closed_at_us) for w in relist])
     if not touched:
         return [[*main, *listing]]
@@ -58,24 +58,38 @@ def _write(statement: Statement, rows: Sequence[tuple[Any, ...]]) -> Group:
     return [Write(statement, rows)] if rows else []
 
 
-def _sagas(writes: Sequence[SagaWrite]) -> Iterator[Write]:
+def _sagas(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> Iterator[Write]:
     new = [write.row for write in writes if write.expected_version is None]
     yield from _write(sql.INSERT_SAGA, [_inserted(row) for row in new])
     yield from _write(
         sql.INSERT_LISTING,
         [(r.tenant, r.id, r.business_key, r.trace_id, r.started_at_us, r.phase, r.closed_at_us, r.definition_id) for r in new],
     )
-    yield from _write(
-        sql.UPDATE_SAGA,
-        [(*_changed(write.row), write.expected_version) for write in writes if write.expected_version is not None],
-    )
+    moved: list[tuple[Any, ...]] = []
+    stated: list[tuple[Any, ...]] = []
+    for write in writes:
+        if write.expected_version is None:
+            continue
+        before = locked[write.row.id]
+        known = (write.expected_version, before.facts_print, before.wake_at_us)
+        if write.row.state_version == before.state_version:
+            moved.append((*_changed(write.row), *known))
+        else:
+            stated.append((*_stated(write.row), *known))
+    yield from _write(sql.UPDATE_SAGA, moved)
+    yield from _write(sql.UPDATE_STATE, stated)
 
 
 _SAGA_FIELD: Final = dict(zip(SAGA_COLUMNS, SAGA_FIELDS, strict=True))
 _inserted: Final[Callable[[SagaRow], tuple[Any, ...]]] = attrgetter(*SAGA_FIELDS)
-_changed: Final[Callable[[SagaRow], tuple[Any, ...]]] = attrgetter(
-    "id", *(_SAGA_FIELD[column] for column in sql.SAGA_CHANGES.split(", "))
-)
+
+
+def _values_of(columns: str) -> Callable[[SagaRow], tuple[Any, ...]]:
+    return attrgetter("id", *(_SAGA_FIELD[column] for column in columns.split(", ")))
+
+
+_changed: Final = _values_of(sql.SAGA_CHANGES)
+_stated: Final = _values_of(sql.STATE_CHANGES)
 _journaled: Final[Callable[[JournalRow], tuple[Any, ...]]] = attrgetter(*JOURNAL_FIELDS)
 
 
@@ -109,3 +123,31 @@ def _attention(writes: Sequence[SagaWrite]) -> list[Group]:
     cleared = [(write.row.id, step, reason) for write in writes for step, reason in write.attention_cleared]
     added = [(r.saga_id, r.step, r.reason, r.since_us, r.note) for write in writes for r in write.attention_added]
     return [_write(sql.CLEAR_ATTENTION, cleared), _write(sql.ADD_ATTENTION, added)]
+
+
+def outbox_deletions(rows: Collection[tuple[int, UUID]]) -> Group:
+    """Outbox rows to delete, by shard and id."""
+    return _write(sql.DELETE_OUTBOX, sorted(rows))
+
+
+def restarts(advances: Iterable[Advance]) -> Group:
+    """Positions in topics that replaced others."""
+    return _write(sql.RESTART, [_position(one) for one in _ordered(advances) if one.restart])
+
+
+def moves(advances: Iterable[Advance]) -> Group:
+    """Positions that move on."""
+    return _write(sql.ADVANCE, [(*_position(one), one.from_offset) for one in _ordered(advances) if not one.restart])
+
+
+def first_positions(advances: Iterable[Advance]) -> Group:
+    """The same positions, where nothing was stored."""
+    return _write(sql.INSERT_POSITION, [_position(one) for one in _ordered(advances) if not one.restart])
+
+
+def _ordered(advances: Iterable[Advance]) -> list[Advance]:
+    return sorted(advances, key=lambda one: (one.topic, one.partition))
+
+
+def _position(one: Advance) -> tuple[Any, ...]:
+    return (one.topic, one.partition, one.next_offset, one.last_print, one.anchor_offset, one.anchor_print)

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine.definition import Step
-from saga_coordinator.engine.encoding import UnreadableState, decode_saga
+from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.engine.state import Saga, Status, StepState
 from saga_coordinator.engine.waiting import Waiting, waiting_for
 from saga_coordinator.inbound.refused_replies import RefusedReply, answer_to, refused_replies, with_refusal
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
+from saga_coordinator.sagas.stored_saga import read_saga
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, Listed, SagaRow, Store
 from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
 from saga_coordinator.views.payloads import Payloads, Shown
@@ -211,7 +212,7 @@ async def saga_view(
         sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
     try:
-        sources.saga = decode_saga(str(row.id), row.state, row.state_format)
+        sources.saga = await read_saga(store, row)
     except UnreadableState as unreadable:
         sources.notes.append(str(unreadable))
     try:

@@ -176,18 +176,23 @@ def _sagas() -> None:
         sa.Column("started_at", Number, nullable=False),
         sa.Column("incarnation", Number, nullable=False),
         sa.Column("engine_rev", Number, nullable=False),
-        sa.Column("state_format", Number, nullable=False),
         sa.Column("phase", Words, nullable=False),
+        sa.Column("closed_at", Number, nullable=True),
+        sa.Column("wake_at", Number, nullable=True),
+        sa.Column("state_format", Number, nullable=False),
+        sa.Column("state_version", Number, nullable=False),
         sa.Column("max_expiry", Number, nullable=False),
         sa.Column("version", Number, nullable=False),
-        sa.Column("wake_at", Number, nullable=True),
-        sa.Column("closed_at", Number, nullable=True),
+        sa.Column("facts_print", Number, nullable=False),
         sa.Column("state", Octets, nullable=False),
         sa.PrimaryKeyConstraint("id", name="saga_pkey"),
         sa.CheckConstraint(_PHASE, name=op.f("saga_phase")),
         sa.CheckConstraint(_CLOSED, name=op.f("saga_closed")),
         sa.CheckConstraint("(closed_at IS NULL) = (wake_at IS NOT NULL)", name=op.f("saga_wake")),
         sa.CheckConstraint("version >= 1 AND incarnation >= 1 AND engine_rev >= 1", name=op.f("saga_counts")),
+        sa.CheckConstraint(
+            "state_version BETWEEN 0 AND version AND (state_version = 0) = (length(state) = 0)", name=op.f("saga_state")
+        ),
         sa.CheckConstraint(
             "length(trace_id) = 32 AND (parent_span IS NULL OR length(parent_span) = 16)", name=op.f("saga_trace")
         ),

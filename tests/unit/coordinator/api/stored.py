@@ -80,10 +80,15 @@ class Stored:
                 )
             )  # fmt: skip
             self.row = replace(
-                self.row, version=self.saga.version, phase=self.saga.phase.value, state=encode_saga(self.saga), started_at_us=T0 + SECOND,
+                self.row, version=self.saga.version, phase=self.saga.phase.value, started_at_us=T0 + SECOND,
                 closed_at_us=self.saga.closed_at_us,
             )  # fmt: skip
         return self
+
+    def says(self, saga: Saga) -> None:
+        """Let the stored state be this one, whatever the journal says."""
+        self.saga = saga
+        self.row = replace(self.row, state=encode_saga(saga), state_version=saga.version)
 
     def answered(
         self, step: str, outcome: Outcome, *, kind: Kind = Kind.ACTION, payload: bytes | None = None, **more: Any

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from saga_coordinator.batch.refusals import Refusals
-from saga_coordinator.engine.encoding import decode_facts, encode_saga
+from saga_coordinator.engine.encoding import decode_facts
 from saga_coordinator.engine.events import WakeUp
 from saga_coordinator.engine.facts import CommandSent
 from saga_coordinator.store.port import AttentionRow, OutboxRow, shard_of
@@ -76,7 +76,7 @@ async def test_an_attention_names_the_true_cause_as_its_way_out(delivery: Delive
     stored = not_sent(started())
     assert stored.saga is not None
     steps = {**stored.saga.steps, "reserve": replace(stored.saga.steps["reserve"], attention="no_answer")}
-    stored.row = replace(stored.row, state=encode_saga(replace(stored.saga, steps=steps)))
+    stored.says(replace(stored.saga, steps=steps))
     stored.attention.append(AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since_us=stored.clock_us, note=""))
     (attention,) = (await stored.view(delivery=delivery)).attention
     assert says in attention.way_out

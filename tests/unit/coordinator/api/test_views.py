@@ -9,7 +9,6 @@ from uuid import UUID
 import orjson
 import pytest
 
-from saga_coordinator.engine.encoding import encode_saga
 from saga_coordinator.engine.events import WakeUp
 from saga_coordinator.inbound.dead_letters import encode_headers
 from saga_coordinator.store.port import (
@@ -120,8 +119,7 @@ async def test_the_attention_of_a_step_whose_reply_could_not_be_read_names_it() 
     stored = started()
     assert stored.saga is not None
     stuck = stored.saga.steps["reserve"]
-    stored.saga = replace(stored.saga, steps={**stored.saga.steps, "reserve": replace(stuck, attention="no_answer")})
-    stored.row = replace(stored.row, state=encode_saga(stored.saga))
+    stored.says(replace(stored.saga, steps={**stored.saga.steps, "reserve": replace(stuck, attention="no_answer")}))
     stored.attention.append(AttentionRow(saga_id=SAGA, step="reserve", reason="no_answer", since_us=T0, note=""))
     stored.letters.append(refused(stored.clock_us + 1))
     (attention,) = (await stored.view()).attention
@@ -145,10 +143,10 @@ async def test_a_participant_without_consumer_is_named() -> None:
     assert view.notes == ("no consumer on saga.cmd.inventory",)
 
 
-@pytest.mark.parametrize("state", [b"", b"{", b'{"phase": "ASLEEP", "steps": {}}', orjson.dumps([])])
+@pytest.mark.parametrize("state", [b"{", b'{"phase": "ASLEEP", "steps": {}}', orjson.dumps([])])
 async def test_a_state_that_cannot_be_read_is_shown_as_such(state: bytes) -> None:
     stored = started()
-    stored.row = replace(stored.row, state=state, wake_at_us=T0)
+    stored.row = replace(stored.row, state=state, state_version=1, wake_at_us=T0)
     stored.attention = [AttentionRow(saga_id=SAGA, step="", reason="engine_error", since_us=T0, note="")]
     view = await stored.view()
     assert (view.phase, view.steps, view.definition, view.input) == ("RUNNING", (), "order", None)
@@ -168,6 +166,8 @@ async def test_a_saga_without_its_definition_says_so_and_shows_its_steps() -> No
 
 async def test_a_journal_record_that_cannot_be_read_hides_no_other() -> None:
     stored = started().happens(WakeUp(), after_s=400)
+    assert stored.saga is not None
+    stored.says(stored.saga)
     stored.records[0] = replace(stored.records[0], facts=b"[[")
     stored.records.append(replace(stored.records[0], version=9, format=7))
     views = record_views(stored.records, Payloads(CATALOG))

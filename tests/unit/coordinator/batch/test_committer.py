@@ -12,10 +12,22 @@ import pytest
 
 from saga_coordinator.batch.committer import Committer, PositionTaken
 from saga_coordinator.batch.completion import CompletionWaiters
+from saga_coordinator.batch.plan import Batch
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.batch.relay import Relay
 from saga_coordinator.sagas.messages import Ticket
-from saga_coordinator.store.port import Advance, CommitUnknown, First, SagaWrite, Store, StoreError
+from saga_coordinator.store.port import (
+    Advance,
+    ClaimFirst,
+    CommitUnknown,
+    First,
+    LockFirst,
+    RowsMoved,
+    SagaRow,
+    SagaWrite,
+    Store,
+    StoreError,
+)
 from saga_coordinator.telemetry.committed import CommitTelemetry
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.sender import Dispatch, Sender
@@ -31,17 +43,26 @@ class OneTransaction:
     """A store whose transaction ends as the test says."""
 
     ends_with: Exception | None = None
+    ends_hopeful_with: Exception | None = None
+    """The same for one that takes something for granted."""
     moves: bool = True
     took_effect: bool = False
     now_us: int = NOW
     saved: list[SagaWrite] = field(default_factory=list)
     deleted: list[Ticket] = field(default_factory=list)
+    begun_with: list[First | None] = field(default_factory=list)
 
     @asynccontextmanager
     async def transaction(self, first: First | None = None) -> AsyncIterator[OneTransaction]:
+        self.begun_with.append(first)
+        hopeful = first.known is not None if isinstance(first, LockFirst) else first is not None and first.hopeful
+        before = len(self.saved)
         yield self
-        if self.ends_with is not None:
-            raise self.ends_with
+        ends_with = self.ends_hopeful_with if hopeful else self.ends_with
+        if ends_with is not None:
+            if isinstance(ends_with, RowsMoved):
+                del self.saved[before:]
+            raise ends_with
 
     async def save(self, writes: Sequence[SagaWrite], *, acked: Collection[Ticket], advances: Sequence[Advance]) -> bool:
         self.saved += writes
@@ -97,11 +118,20 @@ class Parts:
             if fails_with is not None:
                 raise fails_with
 
+    async def applied(self, first: LockFirst | ClaimFirst) -> SagaRow:
+        """One start, begun so. Returns its row as it is written."""
+
+        async def fold(batch: Batch) -> None:
+            work = started(self.context)
+            batch.works.append(work)
+
+        await self.committer.apply(first, fold)
+        return self.store.saved[-1].row
+
     @property
     def remembered(self) -> bool:
-        """Whether the state is at hand without being decoded."""
-        row, states = self.store.saved[0].row, self.context.states
-        return states.read(row.id, row.state, row.state_format) is states.read(row.id, row.state, row.state_format)
+        """Whether the state is at hand without being read."""
+        return self.context.states.of(self.store.saved[0].row) is not None
 
 
 async def test_what_is_committed_is_sent_forgotten_and_remembered() -> None:
@@ -130,6 +160,33 @@ async def test_an_unknown_commit_that_happened_is_sent() -> None:
     await parts.commit()
     assert len(parts.sender.offered) == len(parts.store.saved[0].outbox)
     assert parts.sender.forgotten == [ACKED]
+
+
+async def test_a_block_runs_again_with_locks_where_what_was_taken_for_granted_does_not_hold() -> None:
+    parts = Parts(OneTransaction())
+    row = await parts.applied(LockFirst([], wait=False))
+    assert [first.known for first in parts.store.begun_with if isinstance(first, LockFirst)] == [{}]
+    parts.store.begun_with.clear()
+    parts.store.ends_hopeful_with = RowsMoved("moved")
+    assert await parts.applied(LockFirst([row.id], wait=False)) == row
+    hopeful, careful = parts.store.begun_with
+    assert isinstance(hopeful, LockFirst) and isinstance(careful, LockFirst)
+    assert hopeful.known is not None and list(hopeful.known) == [row.id]
+    assert careful.known is None
+    assert len(parts.sender.offered) == 2 * len(parts.store.saved[0].outbox), "once for each batch that was committed"
+
+
+async def test_a_saga_that_was_not_written_here_is_locked_first() -> None:
+    parts = Parts(OneTransaction())
+    row = await parts.applied(LockFirst([UUID(int=9)], wait=False))
+    await parts.applied(LockFirst([row.id, UUID(int=9)], wait=False))
+    assert [first.known for first in parts.store.begun_with if isinstance(first, LockFirst)] == [None, None]
+
+
+async def test_starts_are_taken_for_new_ones_first() -> None:
+    parts = Parts(OneTransaction(ends_hopeful_with=RowsMoved("known")))
+    await parts.applied(ClaimFirst([]))
+    assert [first.hopeful for first in parts.store.begun_with if isinstance(first, ClaimFirst)] == [True, False]
 
 
 async def test_a_position_that_is_anothers_has_its_own_name() -> None:

@@ -6,8 +6,11 @@ from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
-from saga_coordinator.batch.plan import Batch, plan_writes, saga_write
+from saga_coordinator.batch.plan import Batch, facts_bytes_after, plan_writes, saga_write
+from saga_coordinator.engine.encoding import decode_saga
 from saga_coordinator.engine.events import Env, WakeUp
+from saga_coordinator.sagas.state_cache import KnownState, read_state
+from saga_coordinator.sagas.stored_saga import STATE_AFTER_BYTES
 from saga_coordinator.sagas.work import PARKED, SagaWork
 from saga_coordinator.store.port import InboxEvent
 from support.works import COMPILED, NOW, a_context, done, started
@@ -18,7 +21,7 @@ def stored() -> SagaWork:
     context = a_context()
     begun = saga_write(started(context), NOW)
     assert begun is not None
-    return SagaWork.of(begun.row, COMPILED, context)
+    return SagaWork.of(begun.row, COMPILED, context, read_state(begun.row, begun.journal))
 
 
 def test_planning_twice_gives_the_same_and_changes_nothing() -> None:
@@ -39,6 +42,24 @@ def test_a_start_is_an_insert_with_its_first_record_and_pointers() -> None:
     assert write.row.wake_at_us is not None
 
 
+def test_a_state_is_written_when_the_facts_since_the_last_one_outweigh_it() -> None:
+    work = stored()
+    write = saga_write(work, NOW)
+    version, versions, heaviest = work.row.version, [], 0
+    while version < 200:
+        work.apply(WakeUp(), Env(now_us=NOW + version * 3_600_000_000))  # asked again, hour by hour
+        write = saga_write(work, NOW)
+        assert write is not None and work.saga is not None
+        if write.row.state_version == write.row.version:
+            assert decode_saga(str(write.row.id), write.row.state) == work.saga
+            versions.append(write.row.version)
+        heaviest = max(heaviest, facts_bytes_after(work, write))
+        known = KnownState(row=write.row, saga=work.saga, facts_bytes=facts_bytes_after(work, write))
+        work, version = SagaWork.of(write.row, COMPILED, work.context, known), write.row.version
+    assert 3 <= len(versions) <= 20
+    assert heaviest < STATE_AFTER_BYTES
+
+
 def test_a_saga_that_nothing_happened_to_is_not_written() -> None:
     work = stored()
     work.apply(done("two"), Env(now_us=NOW))  # nobody asked: it is stale
@@ -49,8 +70,7 @@ def test_a_saga_that_nothing_happened_to_is_not_written() -> None:
 def test_a_wake_up_that_fired_too_early_is_set_anew() -> None:
     work = stored()
     assert work.row.wake_at_us is not None
-    early = replace(work.row, wake_at_us=NOW + 1)
-    work = SagaWork.of(early, COMPILED, work.context)
+    work.row = replace(work.row, wake_at_us=NOW + 1)
     work.apply(WakeUp(), Env(now_us=NOW + 1))
     write = saga_write(work, NOW + 1)
     assert write is not None

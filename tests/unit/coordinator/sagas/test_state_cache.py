@@ -3,58 +3,63 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from uuid import UUID
 
-import pytest
-
-from saga_coordinator.engine.encoding import FORMAT, UnreadableState, decode_saga, encode_saga
-from saga_coordinator.engine.state import Phase, Saga, StepState
+from saga_coordinator.batch.plan import saga_write
+from saga_coordinator.engine.events import Env
+from saga_coordinator.engine.state import Phase, Saga
 from saga_coordinator.sagas.state_cache import MAX_BYTES, StateCache
+from saga_coordinator.store.port import SagaRow
+from support.works import NOW, a_context, done, started
 
 
-def saga(number: int = 1, *, size: int = 3) -> Saga:
-    return Saga(
-        id=str(UUID(int=number)),
-        tenant="default",
-        definition="h",
-        key=None,
-        version=1,
-        phase=Phase.RUNNING,
-        incarnation=1,
-        input=b"x" * size,
-        steps={"one": StepState()},
-        started_at_us=1,
-    )
+def written(number: int = 1) -> tuple[SagaRow, Saga]:
+    """A saga that has begun: its row as it is written, and its state."""
+    work = started(a_context(), number)
+    write = saga_write(work, NOW)
+    assert write is not None and work.saga is not None
+    return write.row, work.saga
 
 
-def test_what_was_written_last_is_not_decoded_again() -> None:
-    cache, known = StateCache(), saga()
-    cache.wrote(UUID(int=1), encode_saga(known), known)
-    assert cache.read(UUID(int=1), encode_saga(known), FORMAT) is known
+def test_what_was_written_last_is_not_read_again() -> None:
+    cache, (row, saga) = StateCache(), written()
+    cache.wrote(row, saga, 100)
+    known = cache.of(row)
+    assert known is not None
+    assert known.saga is saga
+    assert known.facts_bytes == 100
 
 
-def test_other_bytes_are_read_for_what_they_say() -> None:
-    cache, known = StateCache(), saga()
-    cache.wrote(UUID(int=1), encode_saga(known), known)
-    elsewhere = replace(known, version=2)
-    assert cache.read(UUID(int=1), encode_saga(elsewhere), FORMAT) == elsewhere
-    with pytest.raises(UnreadableState):
-        cache.read(UUID(int=1), b"by hand", FORMAT)
+def test_a_row_that_somebody_else_wrote_is_read() -> None:
+    cache, (row, saga) = StateCache(), written()
+    cache.wrote(row, saga, 100)
+    for elsewhere in (replace(row, version=2), replace(row, facts_print=7)):
+        assert cache.of(elsewhere) is None
+
+
+def test_two_histories_of_one_length_have_different_fingerprints() -> None:
+    rows = []
+    for at_us in (NOW + 1, NOW + 2):
+        work = started(a_context())
+        work.apply(done("one"), Env(now_us=at_us))
+        write = saga_write(work, at_us)
+        assert write is not None
+        rows.append(write.row)
+    assert rows[0].version == rows[1].version
+    assert rows[0].facts_print != rows[1].facts_print
 
 
 def test_finished_and_large_states_are_not_kept() -> None:
-    cache = StateCache()
-    for number, each in ((1, replace(saga(), phase=Phase.COMPLETED)), (2, saga(2, size=MAX_BYTES))):
-        cache.wrote(UUID(int=number), encode_saga(each), each)
-        found = cache.read(UUID(int=number), encode_saga(each), FORMAT)
-        assert found is not each
-        assert found == decode_saga(each.id, encode_saga(each))
+    cache, (row, saga) = StateCache(), written()
+    cache.wrote(row, saga, 100)
+    cache.wrote(row, saga, MAX_BYTES + 1)
+    assert cache.of(row) is None
+    cache.wrote(row, saga, 100)
+    cache.wrote(row, replace(saga, phase=Phase.COMPLETED), 100)
+    assert cache.of(row) is None
 
 
 def test_it_forgets_the_one_written_longest_ago() -> None:
-    cache = StateCache(max_sagas=2)
-    written = [saga(number) for number in (1, 2, 3)]
-    for each in (written[0], written[1], written[0], written[2]):
-        cache.wrote(UUID(each.id), encode_saga(each), each)
-    kept = [cache.read(UUID(each.id), encode_saga(each), FORMAT) is each for each in written]
-    assert kept == [True, False, True]
+    cache, each = StateCache(max_sagas=2), [written(number) for number in (1, 2, 3)]
+    for place in (0, 1, 0, 2):
+        cache.wrote(*each[place], 100)
+    assert [cache.of(row) is not None for row, _ in each] == [True, False, True]
