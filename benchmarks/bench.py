@@ -43,6 +43,7 @@ async def run(plan: Plan) -> Results:
             systems = await contenders(bench, [row.system for row in plan.rows], watcher)
             for number, system in enumerate(systems.values()):
                 warm_up_s = plan.further_warm_up_s if number else plan.warm_up_s
+                print(f"warming up: {system.name}", flush=True)
                 await measure(system, ClosedLoop(WARM_IN_FLIGHT), 1.0, warm_up_s)
             rounds = [await _round(systems, plan, turn) for turn in range(plan.rounds)]
             return Results(
@@ -91,10 +92,11 @@ def main() -> None:
     arguments.add_argument("--system", action="append", help="only this one, by its name in the table; repeat it for more")
     arguments.add_argument("--level", type=int, action="append", help="only so many in flight; repeat it for more")
     arguments.add_argument("--rounds", type=int)
+    arguments.add_argument("--again", type=int, help="how often a spoilt cell is measured again")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="keep every cell there")
     given = arguments.parse_args()
     plan = PEERS_TOO if given.peers else SHORT if given.short else FULL
-    plan = plan.narrowed(systems=given.system, levels=given.level, rounds=given.rounds, seconds=given.seconds)
+    plan = plan.narrowed(systems=given.system, levels=given.level, seconds=given.seconds, rounds=given.rounds, again=given.again)
     try:
         results = asyncio.run(run(plan))
     except LoadFailed as failure:

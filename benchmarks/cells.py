@@ -13,10 +13,10 @@ from typing import Final
 import asyncpg
 from load import Tally, going_on, percentile, warm
 from measuring import cpu_s, machine_s, rss_mb
-from pace import Pace
+from pace import LoadFailed, Pace
 
 MOST_FOREIGN: Final = 0.1
-"""Share of the machine's work that was none of ours, beyond which a cell is spoilt."""
+"""Share of the machine's work that was none of the run's, beyond which a cell is spoilt."""
 MOST_STEAL: Final = 0.02
 """Share of the machine's time that another machine took, beyond which a cell is spoilt."""
 SERVICES: Final = ("Kafka", "PostgreSQL")
@@ -46,6 +46,8 @@ class Look:
     cpu_s: Mapping[str, float]
     own_s: float
     """CPU of the load generator."""
+    run_s: float
+    """CPU of the generator and of all that it has started: every system of the run."""
     busy_s: float
     steal_s: float
     commits: int
@@ -74,7 +76,9 @@ class Cell:
     kafka_bytes: float
     rss_mb: Mapping[str, float]
     foreign: float
-    """Share of the machine's work."""
+    """Share of the machine's work that was none of this run."""
+    standing: float
+    """Share of the machine's work that systems did which wait for their turn."""
     steal: float
     """Share of the machine's time."""
     phases: Mapping[str, int]
@@ -101,6 +105,7 @@ async def look(system: Measured) -> Look:
         at_s=time.perf_counter(),
         cpu_s={name: sum(cpu_s(pid) for pid in pids) for name, pids in system.groups.items()},
         own_s=time.process_time(),
+        run_s=cpu_s(os.getpid()),
         busy_s=busy_s,
         steal_s=steal_s,
         commits=counts["commits"],
@@ -111,21 +116,28 @@ async def look(system: Measured) -> Look:
 
 
 async def measure(system: Measured, pace: Pace, seconds: float, warm_up_s: float) -> Cell:
-    """Load the system, and look at it while it is warm."""
+    """Load the system, and look at it while it is warm.
+
+    Raises:
+        LoadFailed: It did not do its work; the message is one line that names it.
+    """
     load = system.load(pace)
-    async with warm(load, warm_up_s) as running:
-        before, done = await look(system), load.done
-        load.forget()
-        await going_on(running, seconds)
-        sagas, after = load.done - done, await look(system)
+    try:
+        async with warm(load, warm_up_s) as running:
+            before, done = await look(system), load.done
+            load.forget()
+            await going_on(running, seconds)
+            sagas, after = load.done - done, await look(system)
+    except LoadFailed as failure:
+        raise LoadFailed(f"{system.name}, {pace.in_flight} in flight: {failure}") from None
     return cell_of(system, load, sagas, before, after)
 
 
 def cell_of(system: Measured, load: Tally, sagas: int, before: Look, after: Look) -> Cell:
     each, took_s = max(sagas, 1), after.at_s - before.at_s
     cpu = {name: after.cpu_s[name] - before.cpu_s[name] for name in system.groups}
-    busy_s = after.busy_s - before.busy_s
-    foreign_s = busy_s - sum(cpu.values()) - (after.own_s - before.own_s)
+    busy_s, run_s = max(after.busy_s - before.busy_s, 1e-9), after.run_s - before.run_s
+    standing_s = run_s - sum(cpu.values()) - (after.own_s - before.own_s)
     latencies_ms = sorted(load.latencies_ms)
     return Cell(
         system=system.name,
@@ -142,7 +154,8 @@ def cell_of(system: Measured, load: Tally, sagas: int, before: Look, after: Look
         wal_bytes=(after.wal_bytes - before.wal_bytes) / each,
         kafka_bytes=(after.kafka_bytes - before.kafka_bytes) / each,
         rss_mb={name: max(rss_mb(pid) for pid in pids) for name, pids in system.groups.items()},
-        foreign=max(0.0, foreign_s / busy_s) if busy_s else 0.0,
+        foreign=max(0.0, 1 - run_s / busy_s),
+        standing=max(0.0, standing_s / busy_s),
         steal=(after.steal_s - before.steal_s) / (took_s * (os.cpu_count() or 1)),
         phases=dict(load.phases),
     )

@@ -56,6 +56,7 @@ class OpenLoop:
     """So many starts a second on average, apart as independent callers' are (exponentially).
 
     A latency counts from the moment that a start was due, so a system that falls behind shows it.
+    The first is due when the loop is first asked.
     """
 
     in_flight = 0
@@ -64,16 +65,18 @@ class OpenLoop:
         self.per_s = per_s
         self._random = random.Random(seed)
         self._now = now
-        self._next = now()
+        self._next: float | None = None
 
     def due(self, unfinished: int) -> list[float]:
         if unfinished > MOST_OPEN:
             raise LoadFailed(f"{unfinished} sagas are unfinished at {self.per_s:.0f} starts a second")
         found, now = [], self._now()
-        while self._next <= now:
-            found.append(self._next)
-            self._next += self._random.expovariate(self.per_s)
+        due = now if self._next is None else self._next
+        while due <= now:
+            found.append(due)
+            due += self._random.expovariate(self.per_s)
+        self._next = due
         return found
 
     def wait_s(self) -> float:
-        return min(max(self._next - self._now(), 0.0), ASK_S)
+        return 0.0 if self._next is None else min(max(self._next - self._now(), 0.0), ASK_S)

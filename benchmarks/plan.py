@@ -48,7 +48,13 @@ class Plan:
         return [row.system for row in self.rows if row.open_loop]
 
     def narrowed(
-        self, *, systems: Sequence[str] | None, levels: Sequence[int] | None, rounds: int | None, seconds: float | None
+        self,
+        *,
+        systems: Sequence[str] | None = None,
+        levels: Sequence[int] | None = None,
+        seconds: float | None = None,
+        rounds: int | None = None,
+        again: int | None = None,
     ) -> Plan:
         """Less of it, for a trial. None: as it is. Warm-ups shrink with the cells."""
         rows = [replace(row, levels=[level for level in row.levels if level in (levels or row.levels)]) for row in self.rows]
@@ -60,6 +66,7 @@ class Plan:
             seconds=part * self.seconds,
             warm_up_s=part * self.warm_up_s,
             further_warm_up_s=part * self.further_warm_up_s,
+            again=self.again if again is None else again,
         )
 
     def with_rows(self, *rows: Row) -> Plan:

@@ -34,6 +34,8 @@ SAGA = str(Path(sys.executable).parent / "saga")
 DEMO = Path(saga_demo.__file__).parent
 BENCHMARKS = Path(__file__).parent
 START_LIMIT_S = 30.0
+SESSIONS = 500
+"""Of all systems that stand side by side; each has some sixty."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Bench:
     def __enter__(self) -> Self:
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-bench-")))
         self.kafka = self._stack.enter_context(KafkaService())
-        self.postgres = self._stack.enter_context(PostgresService())
+        self.postgres = self._stack.enter_context(PostgresService(settings={"max_connections": str(SESSIONS)}))
         self._jaeger: JaegerService | None = None
         return self
 

@@ -75,7 +75,8 @@ def _by_pip(folder: Path) -> None:
 def _run(command: Sequence[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     if done.returncode != 0:
-        raise ServiceFailed(f"{' '.join(command[:3])} failed: {' | '.join((done.stdout + done.stderr).split(chr(10))[-4:])}")
+        said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise ServiceFailed(f"{' '.join(command[:3])} failed: {' | '.join(said[-3:])}")
 
 
 def _installed(name: str, files: Sequence[Path], install: Callable[[Path], None]) -> Path:

@@ -23,6 +23,7 @@ CELL: Final = Cell(
     kafka_bytes=1.0,
     rss_mb={"coordinator": 100.0, "participants": 60.0},
     foreign=0.0,
+    standing=0.02,
     steal=0.0,
     phases={"COMPLETED": 90, "COMPENSATED": 10},
 )
