@@ -12,7 +12,10 @@ AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-res
 export PYTHON
 OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants bench lint types env jaeger compiled payment-go
+# JSON=FILE keeps what a benchmark found.
+KEPT := $(if $(JSON),--json '$(JSON)')
+
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs lint types env jaeger compiled payment-go
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -25,6 +28,9 @@ help:
 	@echo "make test-apicurio   a real Apicurio as the schema registry, from Maven; a minute"
 	@echo "make test-go-mutants  what the check of participants finds in payment-go with a mistake; some minutes"
 	@echo "make bench      the coordinator beside the least that the same saga can cost; twenty minutes"
+	@echo "make bench-peers  the same with DTM and Restate beside it; half an hour, and some minutes more the first time"
+	@echo "make bench-short  two cells of it, with generous limits; two minutes"
+	@echo "make bench-docs the tables and plots of docs/performance.md, from benchmarks/performance.json"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"
@@ -63,7 +69,18 @@ test-go-mutants: .venv/.made-test
 	.venv/bin/python -m pytest --nothing-skipped tests/go_mutants
 
 bench: .venv/.made-test compiled
-	.venv/bin/python benchmarks/bench.py
+	.venv/bin/python benchmarks/bench.py $(KEPT)
+
+# Apart from `bench`: the peers' programs come from elsewhere, and are built or installed once, before the run.
+bench-peers: .venv/.made-test compiled
+	@cd benchmarks && ../.venv/bin/python -m peers.programs
+	.venv/bin/python benchmarks/bench.py --peers $(KEPT)
+
+bench-short: .venv/.made-test compiled
+	.venv/bin/python benchmarks/bench.py --short $(KEPT)
+
+bench-docs: .venv/.made-test
+	.venv/bin/python tools/generate_docs.py
 
 lint: .venv/.made-test
 	.venv/bin/ruff check

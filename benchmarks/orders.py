@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from dialects import Ours
 from load import Load, going_on, percentile, warm
 from measuring import cpu_s, rss_mb
+from pace import ClosedLoop
 from system import Bench, System, running_system
 
 WARM_UP_S = 90.0
@@ -43,11 +44,11 @@ class Round:
 
 
 async def measure(system: System, in_flight: int, seconds: float, warm_up_s: float) -> Round:
-    load = Load(system.kafka, Ours(system.topic_prefix), in_flight)
+    load = Load(system.kafka, Ours(system.topic_prefix), ClosedLoop(in_flight))
     async with warm(load, warm_up_s) as running:
         done, began = load.done, time.perf_counter()
         cpu, own, coordinator = system.cpu_s(), system.own_cpu_s(), cpu_s(system.coordinator)
-        load.latencies_ms.clear()
+        load.forget()
         await going_on(running, seconds)
         elapsed, sagas = time.perf_counter() - began, load.done - done
         return Round(

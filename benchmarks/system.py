@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import httpx
@@ -26,11 +27,15 @@ import saga_demo
 from saga_cli.dev.jaeger import JaegerService
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
-from saga_cli.dev.process import free_port
+from saga_cli.dev.process import answers, free_port
 
 PARTICIPANTS = ("inventory", "payment", "shipping")
 SAGA = str(Path(sys.executable).parent / "saga")
 DEMO = Path(saga_demo.__file__).parent
+BENCHMARKS = Path(__file__).parent
+START_LIMIT_S = 30.0
+SESSIONS = 500
+"""Of all systems that stand side by side; each has some sixty."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +70,20 @@ class Bench:
     def __enter__(self) -> Self:
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-bench-")))
         self.kafka = self._stack.enter_context(KafkaService())
-        self.postgres = self._stack.enter_context(PostgresService())
+        self.postgres = self._stack.enter_context(PostgresService(settings={"max_connections": str(SESSIONS)}))
         self._jaeger: JaegerService | None = None
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def system(self, sampling: float = 0.0, *, name: str = "") -> System:
+    def system(self, sampling: float = 0.0, *, name: str = "", settings: Mapping[str, str] = MappingProxyType({})) -> System:
         """Started and ready, with this share of its sagas traced.
 
-        `name` sets its topics and databases apart.
+        `name` sets its topics and databases apart; `settings` are further environment variables.
         """
         port = free_port()
-        environ = self._environ(sampling, name) | {"SAGA_SERVER": f"http://127.0.0.1:{port}"}
+        environ = self._environ(sampling, name) | dict(settings) | {"SAGA_SERVER": f"http://127.0.0.1:{port}"}
         subprocess.run([SAGA, "db", "upgrade"], env=environ, check=True, stdout=subprocess.DEVNULL)
         coordinator = self.start(SAGA, "serve", "--port", str(port), environ=environ)
         _wait_ready(f"http://127.0.0.1:{port}/readyz")
@@ -130,6 +135,12 @@ class Bench:
         """The same for a bare driver."""
         return self._database(name).replace("+asyncpg", "")
 
+    def folder(self, name: str) -> Path:
+        """A new folder, which goes with the block."""
+        made = self._folder / name
+        made.mkdir()
+        return made
+
     def start(self, *command: str, environ: dict[str, str] | None = None) -> int:
         """A process that ends with the block; its id."""
         log = self._stack.enter_context((self._folder / f"{len(list(self._folder.iterdir()))}.log").open("wb"))
@@ -154,11 +165,22 @@ def _end(process: subprocess.Popen[bytes], log: Path, command: tuple[str, ...]) 
         process.kill()
 
 
+def wait_listening(*ports: int) -> None:
+    """Until somebody listens on each of these loopback ports."""
+    until = time.monotonic() + START_LIMIT_S
+    for port in ports:
+        while not answers(port):
+            if time.monotonic() > until:
+                raise SystemExit(f"nobody listened on port {port} within {START_LIMIT_S:.0f} s")
+            time.sleep(0.1)
+
+
 def _wait_ready(url: str) -> None:
-    for _ in range(150):
+    until = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < until:
         try:
             if httpx.get(url, timeout=2).status_code < 500:
                 return
         except httpx.HTTPError:
             time.sleep(0.2)
-    raise SystemExit(f"{url} did not answer in 30 s")
+    raise SystemExit(f"{url} did not answer within {START_LIMIT_S:.0f} s")

@@ -1,5 +1,5 @@
-"""Writes the blocks of the docs that come from the code, between `<!-- NAME: generated -->` and
-`<!-- end -->`.
+"""Writes what comes from elsewhere into the docs: blocks from the code, between
+`<!-- NAME: generated -->` and `<!-- end -->`, and tables and plots of a benchmark's run.
 
     python tools/generate_docs.py            writes what differs
     python tools/generate_docs.py --check    only says so, and exits 1
@@ -36,6 +36,9 @@ from saga_schemas.records import OWN
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import performance_page  # noqa: E402  (it stands there, beside the run that it reads)
 
 
 def transition_table() -> str:
@@ -139,6 +142,11 @@ def transcripts() -> str:
     return record_transcripts.markdown()
 
 
+def performance(table: Callable[[], tuple[tuple[str, ...], list[tuple[str, ...]]]]) -> Callable[[], str]:
+    """A table of docs/performance.md."""
+    return lambda: _table(*table())
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "ARCHITECTURE.md": {"transition table": transition_table, "state diagram": state_diagram},
     "definitions.md": {"lint codes": lint_codes},
@@ -155,6 +163,18 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "example schemas": example_schemas,
         "transcripts": transcripts,
     },
+    "performance.md": {
+        "machine": performance(performance_page.machine),
+        "bars": performance(performance_page.bars),
+        "loads": performance(performance_page.loads),
+        "open loops": performance(performance_page.open_loops),
+        "bytes and memory": performance(performance_page.bytes_and_memory),
+    },
+}
+FILES: dict[str, Callable[[], str]] = {
+    "assets/performance-throughput.svg": performance_page.throughput_plot,
+    "assets/performance-latency.svg": performance_page.latency_plot,
+    "assets/performance-cpu.svg": performance_page.cpu_plot,
 }
 
 
@@ -178,12 +198,12 @@ def generated(page: str, text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     stale = []
-    for page in BLOCKS:
-        path = DOCS / page
-        before = path.read_text()
-        after = generated(page, before)
+    for name in (*BLOCKS, *FILES):
+        path = DOCS / name
+        before = path.read_text() if path.exists() else ""
+        after = FILES[name]() if name in FILES else generated(name, before)
         if after != before:
-            stale.append(page)
+            stale.append(name)
             if "--check" not in arguments:
                 path.write_text(after)
     print(

@@ -174,6 +174,11 @@ def test_another_postgresql_on_our_port_is_not_taken_for_ours(own_postgres: Call
     assert ask(theirs.url, "SELECT count(*) FROM pg_database") == before
 
 
+def test_postgres_takes_further_settings() -> None:
+    with PostgresService(settings={"max_connections": "7"}) as postgres:
+        assert ask(postgres.url, "SHOW max_connections") == "7"
+
+
 def test_a_folder_that_postgresqls_user_may_not_enter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As root, who has to become somebody else."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)

@@ -21,6 +21,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -61,7 +62,16 @@ class PostgresService(LocalServer):
 
     stop_grace_s = 10.0
 
-    def __init__(self, directory: Path | None = None, *, port: int | None = None) -> None:
+    def __init__(
+        self, directory: Path | None = None, *, port: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Choose directory and port; nothing is started yet.
+
+        Args:
+            directory: Holds data and log. None: a temporary one.
+            port: Port on loopback. None: a free one.
+            settings: Further server settings, which win over ours.
+        """
         super().__init__()
         self._temporary = directory is None
         self.directory = _temporary_directory() if directory is None else directory
@@ -70,6 +80,7 @@ class PostgresService(LocalServer):
         self.version = ""
         self._data = self.directory / "data"
         self._port = port or free_port()
+        self._settings = dict(settings or {})
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
 
     @property
@@ -112,7 +123,8 @@ class PostgresService(LocalServer):
         binaries = self._binaries()
         if not (self._data / "PG_VERSION").exists():
             self._initialise(binaries)
-        command = [str(binaries / "postgres"), "-D", str(self._data), "-p", str(self._port)]
+        given = [f"--{name}={value}" for name, value in self._settings.items()]
+        command = [str(binaries / "postgres"), "-D", str(self._data), "-p", str(self._port), *given]
         for last in [False] * (_START_TRIES - 1) + [True]:
             self._process = ServerProcess("PostgreSQL", command, log=self.log, stop_signal=signal.SIGINT)
             self._process.start(user=self._user, remove=self.directory if self._temporary else None)

@@ -7,14 +7,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from saga_cli.dev import go_toolchain, jaeger_build
+from saga_cli.dev import go_program, go_toolchain
 from saga_cli.dev.cache import cache_folder, locked
-from saga_cli.dev.jaeger_build import JAEGER_VERSION, jaeger_program, program_path
+from saga_cli.dev.jaeger_build import JAEGER, JAEGER_VERSION, jaeger_program
 from saga_cli.dev.process import ServiceFailed
 
 PINNED = "h1:sWCOOF1dr+NL0PLil7mFo3BqqQL8k4WiM7aguFbc14g="
@@ -80,7 +81,7 @@ def no_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "sh").symlink_to("/bin/sh")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}")
-    monkeypatch.setattr(jaeger_build, "_go_of_the_wheel", lambda: None)
+    monkeypatch.setattr(go_program, "_go_of_the_wheel", lambda: None)
 
 
 @pytest.fixture
@@ -160,6 +161,17 @@ def test_a_failed_build_is_one_line_and_leaves_no_program(go: FakeGo, cache: Pat
     assert jaeger_program().exists()
 
 
+def test_files_of_the_module_are_kept_beside_the_program(go: FakeGo) -> None:
+    (go.source / "sql").mkdir()
+    (go.source / "sql" / "tables.sql").write_text("CREATE TABLE …")
+    with_tables = replace(JAEGER, kept_files=("sql/tables.sql",))
+
+    program = with_tables.program()
+
+    assert with_tables.kept("sql/tables.sql").read_text() == "CREATE TABLE …"
+    assert with_tables.kept("sql/tables.sql").parent == program.parent
+
+
 def test_a_download_that_fails_says_why(go: FakeGo) -> None:
     go.will(answer={"Path": "x", "Error": "dial tcp:\nlookup go.example: no such host"}, download_status=1)
 
@@ -207,7 +219,7 @@ def test_a_go_that_is_new_enough_builds(go: FakeGo, version: str) -> None:
 def test_where_the_machines_go_is_too_old_the_wheels_builds(go: FakeGo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go.will(version="go1.19.8")
     wheels = FakeGo(tmp_path / "wheel", "go1.27.3")
-    monkeypatch.setattr(jaeger_build, "_go_of_the_wheel", lambda: str(wheels.program))
+    monkeypatch.setattr(go_program, "_go_of_the_wheel", lambda: str(wheels.program))
 
     jaeger_program()
 
@@ -235,9 +247,9 @@ def test_a_second_process_waits_for_the_first_and_takes_what_it_built(go: FakeGo
         second = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert second.stderr is not None
         assert second.stderr.readline() == f"saga: waiting for another process that fills {cache_folder()}\n"
-        jaeger_build._build(program_path())
+        JAEGER.build()
 
     out, err = second.communicate()
 
-    assert (second.returncode, out, err) == (0, f"{program_path()}\n", "")
+    assert (second.returncode, out, err) == (0, f"{JAEGER.path}\n", "")
     assert len(go.builds) == 1

@@ -75,11 +75,21 @@ def generator(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("generate_docs")
 
 
-@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "definitions.md", "metrics.md", "operations.md", "wire.md"])
+@pytest.mark.parametrize(
+    "page", ["ARCHITECTURE.md", "definitions.md", "metrics.md", "operations.md", "performance.md", "wire.md"]
+)
 def test_generated_blocks_are_as_the_code_says(generator: ModuleType, page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
 
     assert generator.generated(page, text) == text, "run: python tools/generate_docs.py"
+
+
+@pytest.mark.parametrize("plot", ["throughput", "latency", "cpu"])
+def test_plots_are_as_the_run_says(generator: ModuleType, plot: str) -> None:
+    name = f"assets/performance-{plot}.svg"
+
+    assert (ROOT / "docs" / name).read_text() == generator.FILES[name](), "run: make bench-docs"
+    assert f"({name})" in (ROOT / "docs" / "performance.md").read_text()
 
 
 def test_a_changed_block_is_noticed(generator: ModuleType) -> None:
