@@ -12,7 +12,7 @@ AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-res
 export PYTHON
 OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants bench lint types env jaeger compiled payment-go
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants bench bench-growth lint types env jaeger compiled payment-go
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-apicurio   a real Apicurio as the schema registry, from Maven; a minute"
 	@echo "make test-go-mutants  what the check of participants finds in payment-go with a mistake; some minutes"
 	@echo "make bench      the coordinator beside the least that the same saga can cost; twenty minutes"
+	@echo "make bench-growth  what it costs at rest, and as sagas, steps and instances grow; an hour"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"
@@ -64,6 +65,9 @@ test-go-mutants: .venv/.made-test
 
 bench: .venv/.made-test compiled
 	.venv/bin/python benchmarks/bench.py
+
+bench-growth: .venv/.made-test compiled
+	.venv/bin/python benchmarks/growth.py
 
 lint: .venv/.made-test
 	.venv/bin/ruff check
