@@ -7,7 +7,7 @@ are deleted by known key in the next batch's transaction, and forgotten only whe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -38,13 +38,16 @@ class Committer:
         waiters: CompletionWaiters,
         telemetry: CommitTelemetry,
         clock: Clock,
+        committed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`committed`: is called after each commit; it must not wait."""
         self._store = store
         self._relay = relay
         self._states = states
         self._waiters = waiters
         self._telemetry = telemetry
         self._clock = clock
+        self._committed = committed
 
     @asynccontextmanager
     async def batch(self, first: First | None = None) -> AsyncIterator[Batch]:
@@ -104,6 +107,7 @@ class Committer:
             self._states.wrote(write.row.id, write.row.state, work.saga)
         self._waiters.closed(work.row.id for work in batch.works if work.saga is not None and work.saga.final)
         self._telemetry.committed(batch.works, plan.attention_raised, batch.dead_letters, len(batch.orphans))
+        self._committed()
 
 
 async def _save(tx: Transaction, plan: Plan) -> None:

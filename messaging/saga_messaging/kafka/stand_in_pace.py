@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 FIRST_S: Final = 0.005
-LONGEST_S: Final = 0.25
-"""An idle demo's five readers cost 0.8 % of a core so, at 5 ms 23."""
+LONGEST_S: Final = 0.5
+"""As long as a real broker lets a fetch wait."""
 SHARE: Final = 0.05
 """Of the time since the last record."""
 
