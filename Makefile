@@ -15,7 +15,7 @@ OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment
 # JSON=FILE keeps what a benchmark found.
 KEPT := $(if $(JSON),--json '$(JSON)')
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs lint types env jaeger compiled payment-go
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs bench-growth lint types env jaeger compiled payment-go
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -31,6 +31,7 @@ help:
 	@echo "make bench-peers  the same with DTM and Restate beside it; half an hour, and some minutes more the first time"
 	@echo "make bench-short  two cells of it, with generous limits; two minutes"
 	@echo "make bench-docs the tables and plots of docs/performance.md, from benchmarks/performance.json"
+	@echo "make bench-growth  what it costs at rest, and as sagas, steps and instances grow; an hour"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"
@@ -81,6 +82,9 @@ bench-short: .venv/.made-test compiled
 
 bench-docs: .venv/.made-test
 	.venv/bin/python tools/generate_docs.py
+
+bench-growth: .venv/.made-test compiled
+	.venv/bin/python benchmarks/growth.py
 
 lint: .venv/.made-test
 	.venv/bin/ruff check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
@@ -17,9 +17,11 @@ from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
+from saga_coordinator.loops import catch_up_loop, key_agreement, liveness
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
 from saga_coordinator.loops.key_agreement import KeyAgreement
 from saga_coordinator.loops.liveness import Liveness
+from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.projector import Projector
 from saga_coordinator.loops.registry_copy import RegistryCopy
 from saga_coordinator.loops.reply_loop import ReplyLoop
@@ -51,6 +53,8 @@ from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
+_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE})
+"""What loops read of the control table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class _Parts:
         self.instruments.watch(self.sender)
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
+        self.lookout = Lookout(store, settings.tenant, _NOTED, clock)
         self.waiters = CompletionWaiters()
         self.committer = Committer(
             store=store,
@@ -97,6 +102,7 @@ class _Parts:
             waiters=self.waiters,
             telemetry=CommitTelemetry(self.instruments),
             clock=clock,
+            committed=self.lookout.stir,
         )
         self.envelopes = ReplyEnvelopes(keys=self.keys, tenant=settings.tenant)
         self.payloads = ReplyPayloads(catalog=self.definitions.catalog, topics=self.topics)
@@ -104,10 +110,10 @@ class _Parts:
         self.key_agreement = KeyAgreement(store, self.keys, settings.tenant, who=settings.instance or "watchdog")
         self.liveness = Liveness(
             store=store,
+            lookout=self.lookout,
             broker=broker,
             sends=lambda: self.sender.healthy,
             tenant=settings.tenant,
-            clock=clock,
             who=settings.instance or "timers",
             instruments=self.instruments,
         )
@@ -129,6 +135,7 @@ class _Parts:
     def watchdog(self) -> Watchdog:
         return Watchdog(
             store=self.store,
+            lookout=self.lookout,
             broker=self.broker,
             definitions=self.definitions,
             topics=self.topics,
@@ -165,8 +172,8 @@ class _Parts:
         )
         catch_up = CatchUpLoop(
             store=self.store,
+            lookout=self.lookout,
             reader=reader,
-            requests=self.catch_up_requests,
             topics=self.topics,
             clock=self.clock,
             instruments=self.instruments,
@@ -190,6 +197,7 @@ class _Parts:
     def timer_loop(self) -> TimerLoop:
         return TimerLoop(
             store=self.store,
+            lookout=self.lookout,
             committer=self.committer,
             loader=self.loader,
             events=self.events,
@@ -205,6 +213,7 @@ class _Parts:
     def sweeper(self) -> Sweeper:
         return Sweeper(
             store=self.store,
+            lookout=self.lookout,
             broker=self.broker,
             definitions=self.definitions,
             outbound=self.outbound,
@@ -242,6 +251,7 @@ class _Parts:
         collector = OtlpCollector(self.settings.otlp_endpoint, self.settings.otlp_protocol, cluster_id=self.meta.cluster_id)
         projector = Projector(
             store=self.store,
+            lookout=self.lookout,
             definitions=self.definitions,
             collector=collector,
             topics=self.topics,

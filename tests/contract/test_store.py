@@ -272,6 +272,58 @@ async def test_no_open_saga_is_silent(store: Store) -> None:
     assert await store.saga(row.id) == row
 
 
+# -- what loops wait for
+
+
+async def test_a_look_at_a_store_without_open_sagas_finds_nothing_to_do(store: Store) -> None:
+    before = await store.now_us()
+    look = await store.look("default", frozenset({"life"}))
+    assert look.at_rest
+    assert before <= look.now_us <= await store.now_us()
+    assert not (look.letters or look.spans or look.control)
+
+
+async def test_a_look_finds_the_first_wakeup_what_was_left_and_what_is_not_published(store: Store) -> None:
+    row = await one_started(store, wake_at_us=LATER)
+    look = await store.look("default", frozenset())
+    assert (look.next_due_us, look.inbox, look.at_rest) == (LATER, False, False)
+    async with store.transaction() as transaction:
+        await transaction.put_inbox([event(row.id)])
+    assert (await store.look("default", frozenset())).inbox
+    assert not (await store.look("default", frozenset())).outbox
+    await save(store, move(row, more={"outbox": (outbox(row.id, 2),)}))
+    assert (await store.look("default", frozenset())).outbox
+
+
+async def test_a_look_tells_that_a_definition_was_registered_or_activated(store: Store) -> None:
+    async def registered() -> str:
+        return (await store.look("default", frozenset())).registered
+
+    seen = [await registered()]
+    for version in (1, 2):
+        await register(store, version=version)
+        seen.append(await registered())
+    for version in (1, 2):
+        async with store.transaction() as transaction:
+            await transaction.activate("default", "order", version)
+        seen.append(await registered())
+    async with store.transaction() as transaction:
+        await transaction.add_schemas([(7, "shop.Order", b"{}")])
+    seen.append(await registered())
+    assert len(set(seen)) == len(seen)
+    assert await registered() == seen[-1]
+
+
+async def test_what_is_noted_is_written_over_and_seen_by_scope(store: Store) -> None:
+    await store.note("life", "default", {"seen": "1", "since": "1"}, who="a", why="test")
+    await store.note("life", "default", {"seen": "2"}, who="b", why="test")
+    await store.note("drain", "default", {"one": "3"}, who="a", why="test")
+    await store.note("life", "other", {"seen": "9"}, who="a", why="test")
+    look = await store.look("default", frozenset({"life", "token_keys"}))
+    assert look.control == {"life": {"seen": "2", "since": "1"}}
+    assert await store.control("drain", "default") == {"one": "3"}
+
+
 # -- the inbox
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.loops.catch_up_loop import SCOPE, VERIFY_EVERY, CatchUpLoop, CatchUpRequests
+from saga_coordinator.loops.lookout import Lookout
+from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import First, Store, Transaction
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import BrokerError, Outgoing, TopicPartition
@@ -45,11 +47,11 @@ async def test_replies_applied_while_the_ends_are_read_do_not_make_it_read_again
         monkeypatch.setattr(reader, "ends", ends_and_then_progress)
         requests = CatchUpRequests(store, broker, Topics(), "default")
         loop = CatchUpLoop(
-            store=store, reader=reader, requests=requests, topics=Topics(), clock=SystemClock(), instruments=Instruments()
+            store=store, lookout=lookout_of(store), reader=reader, topics=Topics(), clock=SystemClock(), instruments=Instruments()
         )
         await requests.request(["one"])
         for _ in range(VERIFY_EVERY):
-            await loop.once()
+            await loop.once(await looked(store))
         monkeypatch.undo()
         await reply(broker)
         assert await applied(reader, store) == [VERIFY_EVERY + 1]  # and not all from the beginning
@@ -66,6 +68,14 @@ async def test_a_request_that_was_edited_by_hand_holds_nothing_up(sqlite_url: st
         assert await requests.requested() == frozenset()
         await requests.request(["one"])
         assert await requests.requested() == {"one"}
+
+
+def lookout_of(store: Store) -> Lookout:
+    return Lookout(store, "default", frozenset({SCOPE}), SystemClock())
+
+
+async def looked(store: Store) -> Look:
+    return await store.look("default", frozenset({SCOPE}))
 
 
 async def reply(broker: MemoryBroker) -> None:
@@ -94,7 +104,9 @@ async def test_what_cannot_be_measured_is_shown_to_grow_older(sqlite_url: str, m
         await reader.follow([TOPIC])
         await reader.poll(timeout_s=1, max_records=1)
         requests = CatchUpRequests(store, broker, Topics(), "default")
-        loop = CatchUpLoop(store=store, reader=reader, requests=requests, topics=Topics(), clock=clock, instruments=instruments)
+        loop = CatchUpLoop(
+            store=store, lookout=lookout_of(store), reader=reader, topics=Topics(), clock=clock, instruments=instruments
+        )
 
         async def away(_: Iterable[TopicPartition]) -> Ends:
             raise BrokerError("no route")
@@ -102,7 +114,7 @@ async def test_what_cannot_be_measured_is_shown_to_grow_older(sqlite_url: str, m
         async def shown_after(seconds: float) -> float | None:
             await clock.move(seconds)
             with contextlib.suppress(BrokerError):
-                await loop.once()
+                await loop.once(await looked(store))
             loop.show_age()
             return instruments.registry.get_sample_value("saga_drained_age_seconds", {"topic": TOPIC})
 
@@ -142,11 +154,11 @@ async def test_a_partition_whose_replies_never_cease_is_drained_all_the_same(
 
         requests = CatchUpRequests(store, broker, Topics(), "default")
         loop = CatchUpLoop(
-            store=store, reader=reader, requests=requests, topics=Topics(), clock=SystemClock(), instruments=instruments
+            store=store, lookout=lookout_of(store), reader=reader, topics=Topics(), clock=SystemClock(), instruments=instruments
         )
         await requests.request(["one"])
         monkeypatch.setattr(store, "transaction", after_more_was_applied)
-        await loop.once()
+        await loop.once(await looked(store))
         monkeypatch.undo()
         assert left == [0], "three times somebody was faster"
         assert set(await requests.caught_up()) == {"one"}
@@ -162,22 +174,22 @@ async def test_a_partition_that_ends_with_a_marker_is_drained_once_that_is_passe
         for number in (0, 1):  # one of them has nothing but a marker
             broker.leave_gap(TopicPartition(TOPIC, number), 2)
         await requests.request(["one"])
-        await loop.once()
+        await loop.once(await looked(store))
         assert not await requests.caught_up()
         await reader.poll(timeout_s=0, max_records=1)
         await reader.poll(timeout_s=0, max_records=1)
-        await loop.once()
+        await loop.once(await looked(store))
         assert set(await requests.caught_up()) == {"one"}
         broker.hold(at, 3)
         broker.leave_gap(at, 1)  # of a transaction that is open; what lies behind it may be a reply
         asked = await store.now_us()
         await reader.poll(timeout_s=0, max_records=1)
-        await loop.once()
+        await loop.once(await looked(store))
         assert (await requests.caught_up())["one"] < asked
         broker.hold(at, None)
         await reader.poll(timeout_s=0, max_records=1)
         await reader.poll(timeout_s=0, max_records=1)
-        await loop.once()
+        await loop.once(await looked(store))
         assert (await requests.caught_up())["one"] >= asked
         await reader.stop()
 
@@ -190,6 +202,6 @@ async def catch_up_loop(broker: MemoryBroker, store: Store) -> tuple[PartitionRe
     await reader.follow([TOPIC])
     requests = CatchUpRequests(store, broker, Topics(), "default")
     loop = CatchUpLoop(
-        store=store, reader=reader, requests=requests, topics=Topics(), clock=SystemClock(), instruments=Instruments()
+        store=store, lookout=lookout_of(store), reader=reader, topics=Topics(), clock=SystemClock(), instruments=Instruments()
     )
     return reader, requests, loop

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from saga_coordinator.api import create_app
-from saga_coordinator.loops import sweeper
+from saga_coordinator.loops import lookout, sweeper
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end
 from saga_messaging.broker import Outgoing, Record
@@ -85,7 +85,7 @@ async def test_every_message_made_again_names_its_cause_in_the_bytes_of_the_firs
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sweeper, "OLDER_THAN_US", 0)
-    monkeypatch.setattr(sweeper, "EVERY_S", 0.02)
+    monkeypatch.setattr(lookout, "AT_WORK_S", 0.02)
     store_url, broker = request.getfixturevalue(url), MemoryBroker()
     one = ScriptedParticipant(broker, "one", fails_then_refuses)
     kept: list[Outgoing] = []

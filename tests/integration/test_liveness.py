@@ -9,14 +9,15 @@ from uuid import UUID
 
 import pytest
 
-from saga_coordinator.loops import liveness
+from saga_coordinator.loops import liveness, lookout
 from saga_coordinator.loops.liveness import Liveness
+from saga_coordinator.loops.lookout import Lookout
+from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import Store
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, saga_of, settings_for, start
-from support.hand_clock import HandClock
 from support.scripted import ScriptedParticipant, catalog_of, eventually
 
 SAGAS = 10
@@ -78,13 +79,21 @@ def life_of(
 ) -> Liveness:
     return Liveness(
         store=store,
+        lookout=lookout_of(store),
         broker=broker,
         sends=sends,
         tenant="default",
-        clock=HandClock(),
         who="test",
         instruments=instruments or Instruments(),
     )
+
+
+def lookout_of(store: Store) -> Lookout:
+    return Lookout(store, "default", frozenset({liveness.SCOPE}), SystemClock())
+
+
+async def looked(store: Store) -> Look:
+    return await store.look("default", frozenset({liveness.SCOPE}))
 
 
 async def nobody_for(store: Store, seconds: float) -> None:
@@ -98,47 +107,39 @@ async def test_a_life_is_shared_by_all_who_beat_and_ends_with_the_last(sqlite_ur
     broker = MemoryBroker()
     async with opened(sqlite_url) as store:
         first, second = life_of(store, broker), life_of(store, broker)
-        await first.beat()
+        await first.beat(await looked(store))
         began = first.since_us(await store.now_us())
         assert began is not None
         await nobody_for(store, 4)
-        await second.beat()
+        await second.beat(await looked(store))
         assert second.since_us(await store.now_us()) == began, "four seconds are no lapse"
         await nobody_for(store, 60)
-        await second.beat()
+        await second.beat(await looked(store))
         again = second.since_us(await store.now_us())
         assert again is not None
         assert again > began
-        await first.beat()
+        await first.beat(await looked(store))
         assert first.since_us(await store.now_us()) == again
 
 
 async def test_beats_that_fail_by_a_bug_are_counted_and_named_until_they_go_again(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(liveness, "EVERY_S", 0.0)
+    monkeypatch.setattr(lookout, "AT_REST_S", 0.0)
     instruments = Instruments()
 
-    async def bug(*_: object) -> dict[str, str]:
+    async def bug(*_: object, **named: object) -> dict[str, str]:
         raise ValueError("a bug")
 
     async with opened(sqlite_url) as store:
-        control = store.control
-        monkeypatch.setattr(store, "control", bug)
-        mine = Liveness(
-            store=store,
-            broker=MemoryBroker(),
-            sends=lambda: True,
-            tenant="default",
-            clock=SystemClock(),
-            who="test",
-            instruments=instruments,
-        )
+        note = store.note
+        monkeypatch.setattr(store, "note", bug)
+        mine = life_of(store, MemoryBroker(), instruments=instruments)
         beating = asyncio.create_task(mine.run())
         await eventually(lambda: named(instruments, True))
         assert (instruments.registry.get_sample_value("saga_loop_failures_total", {"loop": liveness.LOOP}) or 0) >= 3
         assert "ValueError" in instruments.loops.stuck()[liveness.LOOP]
-        monkeypatch.setattr(store, "control", control)
+        monkeypatch.setattr(store, "note", note)
         await eventually(lambda: named(instruments, False))
         beating.cancel()
 
@@ -150,12 +151,12 @@ async def named(instruments: Instruments, wanted: bool) -> bool:
 @pytest.mark.parametrize(("name", "value"), [("seen_at", "today"), ("alive_since", ""), ("alive_since", "9" * 18)])
 async def test_a_beat_that_was_edited_by_hand_begins_a_new_life(sqlite_url: str, name: str, value: str) -> None:
     async with opened(sqlite_url) as store:
-        await life_of(store, MemoryBroker()).beat()
+        await life_of(store, MemoryBroker()).beat(await looked(store))
         async with store.transaction() as tx:
             await tx.set_control(scope=liveness.SCOPE, tenant="default", name=name, value=value, who="a hand", why="a slip")
         before = await store.now_us()
         mine = life_of(store, MemoryBroker())
-        await mine.beat()
+        await mine.beat(await looked(store))
         since_us = mine.since_us(await store.now_us())
         assert since_us is not None
         assert before <= since_us <= await store.now_us()
@@ -165,7 +166,7 @@ async def test_who_has_not_beaten_for_long_knows_nothing(sqlite_url: str) -> Non
     async with opened(sqlite_url) as store:
         mine = life_of(store, MemoryBroker())
         assert mine.since_us(await store.now_us()) is None
-        await mine.beat()
+        await mine.beat(await looked(store))
         assert mine.since_us(await store.now_us() + liveness.LAPSE_US + 1) is None, "as after it was suspended"
 
 

@@ -17,7 +17,7 @@ from contract.store_rows import by_hand
 from saga_coordinator.batch import plan
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.loops import sweeper
-from saga_coordinator.loops.catch_up_loop import CatchUpRequests
+from saga_coordinator.loops.catch_up_loop import CatchUpLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.messages import Outbound
 from saga_coordinator.sagas.work import SagaWork
@@ -236,13 +236,13 @@ async def test_a_bug_in_a_loop_that_looks_around_ends_no_process_and_is_told(
     role: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The watchdog's own, and the loop that measures catch-up."""
-    broken, what = {"watchdog": ("participants", "topics"), "replies": ("requested", "drains")}[role]
+    broken, what = {"watchdog": ("participants", "topics"), "replies": ("once", "drains")}[role]
 
     async def bug(*_: Any) -> None:
         raise KeyError("a bug")
 
     async with silent(sqlite_url) as (_, _, instance, _):
-        monkeypatch.setattr(DefinitionCache if role == "watchdog" else CatchUpRequests, broken, bug)
+        monkeypatch.setattr(DefinitionCache if role == "watchdog" else CatchUpLoop, broken, bug)
 
         async def said() -> bool:
             return any(reason.startswith(f"{what}: ") for reason in await instance.coordinator.ready())

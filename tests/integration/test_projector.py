@@ -16,6 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from saga_coordinator.loops import projector as projector_module
+from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.projector import Projector
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.settings import Settings
@@ -89,6 +90,7 @@ class Home:
     def projector(self, collector: Collected | None = None) -> Projector:
         return Projector(
             store=self.store,
+            lookout=Lookout(self.store, "default", frozenset(), SystemClock()),
             definitions=self.definitions,
             collector=collector or self.collector,
             topics=Topics(),

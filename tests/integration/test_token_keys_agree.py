@@ -41,10 +41,10 @@ def instance(store: Store, keys: str) -> KeyAgreement:
     ids=["the same", "rotated", "without the new key, which signs nothing yet", "rotated back"],
 )
 async def test_lists_that_differ_while_keys_are_changed_go_together(store: Store, alive: str, newcomer: str) -> None:
-    await instance(store, alive).say()
+    await instance(store, alive).say(await store.now_us())
     await instance(store, newcomer).check()
-    await instance(store, newcomer).say()
-    await instance(store, alive).say()
+    await instance(store, newcomer).say(await store.now_us())
+    await instance(store, alive).say(await store.now_us())
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ async def test_lists_that_differ_while_keys_are_changed_go_together(store: Store
 async def test_a_key_that_only_one_of_them_has_and_signs_with_is_named(
     store: Store, alive: str, newcomer: str, told: str
 ) -> None:
-    await instance(store, alive).say()
+    await instance(store, alive).say(await store.now_us())
     with pytest.raises(KeysDiffer, match=told):
         await instance(store, newcomer).check()
 
 
 async def test_an_instance_that_is_alive_no_more_holds_nobody_up(store: Store) -> None:
-    await instance(store, K1).say()
+    await instance(store, K1).say(await store.now_us())
     (name,) = await store.control(SCOPE, "default")
     async with store.transaction() as tx:
         said = orjson.loads((await store.control(SCOPE, "default"))[name])
@@ -77,7 +77,7 @@ async def test_an_instance_that_is_alive_no_more_holds_nobody_up(store: Store) -
 
 @pytest.mark.parametrize("value", ["", "{", "null", "[]", '{"at": 1}', '{"at": "soon", "signs": 1, "keys": []}'])
 async def test_a_row_that_cannot_be_read_keeps_nobody_from_starting(store: Store, value: str) -> None:
-    await instance(store, K1).say()
+    await instance(store, K1).say(await store.now_us())
     async with store.transaction() as tx:
         await tx.set_control(scope=SCOPE, tenant="default", name="edited", value=value, who="test", why="by hand")
     await instance(store, K1).check()
@@ -86,7 +86,7 @@ async def test_a_row_that_cannot_be_read_keeps_nobody_from_starting(store: Store
 
 
 async def test_what_is_kept_says_nothing_of_a_key(store: Store) -> None:
-    await instance(store, f"{K1},{K2}").say()
+    await instance(store, f"{K1},{K2}").say(await store.now_us())
     kept = repr(await store.control(SCOPE, "default"))
     for key in (b"a" * 32, b"b" * 32):
         assert base64.b64encode(key).decode()[:12] not in kept

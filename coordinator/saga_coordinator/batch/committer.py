@@ -41,13 +41,16 @@ class Committer:
         waiters: CompletionWaiters,
         telemetry: CommitTelemetry,
         clock: Clock,
+        committed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`committed`: is called after each commit; it must not wait."""
         self._store = store
         self._relay = relay
         self._states = states
         self._waiters = waiters
         self._telemetry = telemetry
         self._clock = clock
+        self._committed = committed
 
     async def apply(self, first: LockFirst | ClaimFirst, fold: Callable[[Batch], Awaitable[Result]]) -> Result:
         """One batch with this block, in as few round trips as can be.
@@ -139,6 +142,7 @@ class Committer:
             self._states.wrote(write.row, work.saga, facts_bytes_after(work, write))
         self._waiters.closed(work.row.id for work in batch.works if work.saga is not None and work.saga.final)
         self._telemetry.committed(batch.works, plan.attention_raised, batch.dead_letters, len(batch.orphans))
+        self._committed()
 
 
 async def _save(tx: Transaction, plan: Plan) -> None:

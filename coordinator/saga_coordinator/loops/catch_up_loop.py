@@ -17,6 +17,8 @@ import structlog
 from saga_coordinator.failures import one_line
 from saga_coordinator.inbound.catch_up_age import CatchUpAge
 from saga_coordinator.inbound.partition_reader import PartitionReader, Place
+from saga_coordinator.loops.lookout import Lookout
+from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import Broker, BrokerError, TopicPartition
@@ -26,7 +28,6 @@ from saga_schemas.topics import Topics
 
 SCOPE = "drain"
 LOOP = "drains"
-EVERY_S = 1.0
 REQUEST_LASTS_US = 10_000_000
 _STORE_TRIES = 10
 VERIFY_EVERY = 5
@@ -52,12 +53,8 @@ class CatchUpRequests:
                 )
 
     async def requested(self) -> frozenset[str]:
-        """A row that somebody edited by hand is no request: the next one writes it anew."""
-        rows = await self._store.control(SCOPE, self._tenant)
-        if not rows:
-            return frozenset()
-        now_us = await self._store.now_us()
-        return frozenset(name for name, value in rows.items() if (parse_number(value) or 0) > now_us - REQUEST_LASTS_US)
+        """The participants that are to be measured now."""
+        return requested(await self._store.look(self._tenant, frozenset({SCOPE})))
 
     async def caught_up(self) -> Mapping[str, int]:
         """By participant: the earliest `caught_up_at` of its reply topic's partitions.
@@ -81,6 +78,15 @@ class CatchUpRequests:
         return found
 
 
+def requested(look: Look) -> frozenset[str]:
+    """The participants of whom a row asks.
+
+    One that somebody edited by hand is no request: the next one writes it anew.
+    """
+    rows = look.control.get(SCOPE, {})
+    return frozenset(name for name, value in rows.items() if (parse_number(value) or 0) > look.now_us - REQUEST_LASTS_US)
+
+
 class CatchUpLoop:
     """Measures the reply partitions that are ours."""
 
@@ -88,15 +94,15 @@ class CatchUpLoop:
         self,
         *,
         store: Store,
+        lookout: Lookout,
         reader: PartitionReader,
-        requests: CatchUpRequests,
         topics: Topics,
         clock: Clock,
         instruments: Instruments,
     ) -> None:
         self._store = store
+        self._looks = lookout.looks()
         self._reader = reader
-        self._requests = requests
         self._topics = topics
         self._clock = clock
         self._instruments = instruments
@@ -108,7 +114,7 @@ class CatchUpLoop:
     async def run(self) -> None:
         while True:
             try:
-                await self.once()
+                await self.once(await self._looks.next())
                 self._instruments.loops.went(LOOP)
             except (StoreError, BrokerError, TimeoutError) as error:
                 self._instruments.loops.failed(LOOP, error)
@@ -118,16 +124,15 @@ class CatchUpLoop:
                 self._instruments.loop_failed(LOOP)
                 self._log.error("drain_failed", exc_info=error)
             self.show_age()
-            await self._clock.sleep(EVERY_S)
 
-    async def once(self) -> None:
+    async def once(self, look: Look) -> None:
         self._round += 1
-        wanted = {self._topics.reply(name) for name in await self._requests.requested()}
+        wanted = {self._topics.reply(name) for name in requested(look)}
         verify = self._round % VERIFY_EVERY == 0
         if not wanted and not verify:
             return
         began_s = self._clock.monotonic_s()
-        at_us = await self._store.now_us()  # first the clock …
+        at_us = look.now_us  # first the clock …
         ours = self._reader.places()  # … then the partitions …
         if not ours:
             return

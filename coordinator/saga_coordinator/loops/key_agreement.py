@@ -18,6 +18,7 @@ from typing import Final
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import Store
 from saga_messaging.errors import ConfigurationError
 from saga_schemas.token import TokenKeys
@@ -60,24 +61,19 @@ class KeyAgreement:
 
     async def check(self) -> None:
         """Raises KeysDiffer, StoreError."""
-        rows = await self._store.control(SCOPE, self._tenant)
-        now_us = await self._store.now_us()
-        if problem := next(self._problems(rows, now_us), None):
+        self.compare(await self._store.look(self._tenant, frozenset({SCOPE})))
+
+    def compare(self, look: Look) -> None:
+        """Raises KeysDiffer."""
+        if problem := next(self._problems(look.control.get(SCOPE, {}), look.now_us), None):
             raise KeysDiffer(
                 f"{problem}: give all instances the same SAGA_TOKEN_KEYS (docs/operations.md tells how keys are changed)"
             )
 
-    async def say(self) -> None:
-        """Write that an instance with these keys is alive, then `check`.
-
-        Raises:
-            KeysDiffer: A live instance has other keys.
-            StoreError: The store is away.
-        """
-        async with self._store.transaction() as tx:
-            announced = _Announced(at=tx.now_us, signs=self._prints[self._current], keys=self._prints).model_dump_json()
-            await tx.set_control(scope=SCOPE, tenant=self._tenant, name=self._own, value=announced, who=self._who, why="alive")
-        await self.check()
+    async def say(self, now_us: int) -> None:
+        """Write that an instance with these keys is alive. Raises StoreError."""
+        announced = _Announced(at=now_us, signs=self._prints[self._current], keys=self._prints).model_dump_json()
+        await self._store.note(SCOPE, self._tenant, {self._own: announced}, who=self._who, why="alive")
 
     def _problems(self, rows: Mapping[str, str], now_us: int) -> Iterator[str]:
         for name, value in rows.items():

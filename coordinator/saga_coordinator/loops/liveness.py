@@ -1,8 +1,9 @@
 """Liveness: since when some instance has fired timers and reached the broker, without a lapse.
 
 Limits act on silence, and silence proves something only while we ask and could hear. Every instance
-that fires timers beats once a second. It reads the database's time, asks the broker, and then
-writes that time into the store as the time at which it was seen (two rows in `control`). An
+that fires timers beats with each look of the lookout: once a second, and at rest every two. It
+reads the database's time, asks the broker, and then writes that time into the store as the time at
+which it was seen (two rows in `control`). An
 instance that finds that nobody was seen for longer than `LAPSE_US` writes that a new life begins.
 Probes of an earlier life do not count (`engine/timing.py`): what kept us away may have kept the
 participants away too.
@@ -20,15 +21,15 @@ from typing import Final
 
 import structlog
 
+from saga_coordinator.loops.lookout import Lookout
+from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import Broker, BrokerError
-from saga_messaging.clock import Clock
 from saga_schemas.ids import parse_number
 
 SCOPE: Final = "life"
 LOOP: Final = "life"
-EVERY_S: Final = 1.0
 LAPSE_US: Final = 5_000_000
 REACH_S: Final = 3.0
 _SEEN, _SINCE = "seen_at", "alive_since"
@@ -42,10 +43,10 @@ class Liveness:
         self,
         *,
         store: Store,
+        lookout: Lookout,
         broker: Broker,
         sends: Callable[[], bool],
         tenant: str,
-        clock: Clock,
         who: str,
         instruments: Instruments,
     ) -> None:
@@ -53,18 +54,18 @@ class Liveness:
 
         Args:
             store: Where beats are written.
+            lookout: Gives the database's time, and the beats of others.
             broker: What a beat asks.
             sends: Whether commands leave, as far as this instance knows.
             tenant: Whose sagas.
-            clock: Paces the beats.
             who: Is written beside each beat.
             instruments: Where failures are counted.
         """
         self._store = store
+        self._looks = lookout.looks()
         self._broker = broker
         self._sends = sends
         self._tenant = tenant
-        self._clock = clock
         self._who = who
         self._instruments = instruments
         self._seen_at_us = 0
@@ -89,7 +90,7 @@ class Liveness:
     async def run(self) -> None:
         while True:
             try:
-                await self.beat()
+                await self.beat(await self._looks.next())
                 self.trouble = ""
                 self._instruments.loops.went(LOOP)
             except _TROUBLE as error:
@@ -99,24 +100,20 @@ class Liveness:
                 self._instruments.loop_failed(LOOP)
                 self._instruments.loops.failed(LOOP, error)
                 self.trouble = type(error).__name__
-            await self._clock.sleep(EVERY_S)
 
-    async def beat(self) -> None:
+    async def beat(self, look: Look) -> None:
         """Beat once. Raises StoreError, BrokerError, TimeoutError: we were not seen then."""
+        at_us = look.now_us  # of before the beat, so that a long one makes us look older
         async with asyncio.timeout(LAPSE_US / 1e6):
-            at_us = await self._store.now_us()  # first, so that a long beat makes us look older
             if not self._sends():
                 raise BrokerError("commands do not leave")
             await self._reach()
-            rows = await self._store.control(SCOPE, self._tenant)
+            rows = look.control.get(SCOPE, {})
             seen_us, since_us = (parse_number(rows.get(name, "")) for name in (_SEEN, _SINCE))
             lapsed = not _goes_on(seen_us, since_us, at_us)
             beat = {_SEEN: at_us} | ({_SINCE: at_us} if lapsed else {})
-            async with self._store.transaction() as tx:
-                for name, value in beat.items():
-                    await tx.set_control(
-                        scope=SCOPE, tenant=self._tenant, name=name, value=str(value), who=self._who, why="timers are fired"
-                    )
+            values = {name: str(value) for name, value in beat.items()}
+            await self._store.note(SCOPE, self._tenant, values, who=self._who, why="timers are fired")
         self._seen_at_us, self._since_us = at_us, at_us if lapsed or since_us is None else since_us
         if lapsed:
             self._log.info("life_begins", silent_s=round((at_us - seen_us) / 1e6) if seen_us else None)

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.store.port import SagaRow, Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
@@ -28,8 +29,7 @@ from saga_messaging.clock import Clock
 from saga_schemas.topics import Topics
 from saga_schemas.trace_context import SAMPLED
 
-EVERY_S: Final = 1.0
-"""How long a span waits for its export. Most sagas end sooner, and their journal is read once."""
+FIRST_PAUSE_S: Final = 1.0
 PAUSE_CAP_S: Final = 10.0
 AGAIN_S: Final = 60.0
 """How soon sagas that were passed over come again, even if new ones keep coming behind them."""
@@ -49,6 +49,7 @@ class Projector:
         self,
         *,
         store: Store,
+        lookout: Lookout,
         definitions: DefinitionCache,
         collector: Collector,
         topics: Topics,
@@ -56,6 +57,7 @@ class Projector:
         instruments: Instruments,
     ) -> None:
         self._store = store
+        self._looks = lookout.looks()
         self._definitions = definitions
         self._collector = collector
         self._topics = topics
@@ -72,23 +74,33 @@ class Projector:
         self._log = structlog.get_logger("projector")
 
     async def run(self) -> None:
-        pause_s = EVERY_S
+        pause_s = FIRST_PAUSE_S
         try:
             while True:
                 try:
-                    more = await self.export_some()
-                    pause_s = EVERY_S
+                    await self._owing()
+                    while await self.export_some():
+                        pass
+                    pause_s = FIRST_PAUSE_S
+                    continue
                 except (StoreError, SpansRefused, TimeoutError) as error:
                     self._log_once(str(error) or type(error).__name__)
-                    more, pause_s = False, min(pause_s * 2, PAUSE_CAP_S)
+                    pause_s = min(pause_s * 2, PAUSE_CAP_S)
                 except Exception as error:  # a bug must not end the process: the rows stay
                     self._log.error("projection_failed", exc_info=error)
                     self._instruments.loop_failed("projector")
-                    more, pause_s = False, PAUSE_CAP_S
-                if not more:
-                    await self._clock.sleep(pause_s)
+                    pause_s = PAUSE_CAP_S
+                await self._clock.sleep(pause_s)
         finally:
             self._collector.close()
+
+    async def _owing(self) -> None:
+        """Wait for the next look that finds owed spans.
+
+        Most sagas have ended until it comes, and their journal is read once.
+        """
+        while not (await self._looks.next()).spans:
+            pass
 
     async def export_some(self) -> bool:
         """Export one batch.

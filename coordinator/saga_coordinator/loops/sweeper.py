@@ -20,6 +20,7 @@ import structlog
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.engine.encoding import UnreadableState, decode_facts
 from saga_coordinator.failures import KeyedBackoff, one_line
+from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.messages import Outbound, SagaIdentity
 from saga_coordinator.store.port import JournalRow, OutboxRow, SagaRow, Store, StoreError
@@ -30,7 +31,6 @@ from saga_messaging.clock import Clock
 
 OLDER_THAN_US = 7_000_000
 """The Sender's dispatch window (5 s) and a margin."""
-EVERY_S = 1.0
 BATCH_ROWS = 500
 SEND_TIMEOUT_S = 10.0
 
@@ -52,6 +52,7 @@ class Sweeper:
         self,
         *,
         store: Store,
+        lookout: Lookout,
         broker: Broker,
         definitions: DefinitionCache,
         outbound: Outbound,
@@ -60,6 +61,7 @@ class Sweeper:
         refusals: Refusals,
     ) -> None:
         self._store = store
+        self._looks = lookout.looks()
         self._broker = broker
         self._definitions = definitions
         self._outbound = outbound
@@ -75,7 +77,6 @@ class Sweeper:
             while True:
                 await self._sweep_all()
                 self._instruments.held(len(self._backoff))
-                await self._clock.sleep(EVERY_S)
         finally:
             await self._drop_producer()
 
@@ -84,8 +85,9 @@ class Sweeper:
         for the next round.
         """
         try:
-            before_us = await self._store.now_us() - OLDER_THAN_US
-            swept = [await self._sweep_safely(shard) for shard in await self._store.outbox_shards(before_us)]
+            look = await self._looks.next()
+            shards = await self._store.outbox_shards(look.now_us - OLDER_THAN_US) if look.outbox else []
+            swept = [await self._sweep_safely(shard) for shard in shards]
             if all(swept):
                 self._instruments.loops.went("sweeper")
         except (StoreError, BrokerError, TimeoutError) as error:

@@ -7,6 +7,9 @@ concerned are read up to later than it. The loop asks for that reading (a row in
 whoever owns the partitions does it (`loops/catch_up_loop.py`). The limit must also have been probed
 in the life that goes on now (`loops/liveness.py`).
 
+While a saga is open the loop looks for itself, four times a second or when the next wake-up is due.
+While none is, it waits for a look of the lookout that finds one.
+
 When a saga breaks the batch's transaction, the sagas go one by one. The guilty one is parked
 (`batch/parking.py`) and left alone for a while, each time longer.
 """
@@ -35,6 +38,7 @@ from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops.catch_up_loop import CatchUpRequests
 from saga_coordinator.loops.liveness import Liveness
+from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.store.port import DeadLetter, InboxEvent, LockFirst, Store, Transaction
 from saga_coordinator.telemetry.instruments import Instruments
@@ -54,6 +58,7 @@ class TimerLoop:
         self,
         *,
         store: Store,
+        lookout: Lookout,
         committer: Committer,
         loader: SagaLoader,
         events: EventFold,
@@ -66,6 +71,8 @@ class TimerLoop:
         batch_sagas: int,
     ) -> None:
         self._store = store
+        self._looks = lookout.looks()
+        self._at_rest = True
         self._committer = committer
         self._loader = loader
         self._events = events
@@ -83,8 +90,7 @@ class TimerLoop:
     async def run(self) -> None:
         while True:
             try:
-                busy = await self.once()
-                await self._clock.sleep(0 if busy else await self._idle_s())
+                await self._round()
                 self._instruments.loops.went(LOOP)
             except Exception as error:  # a bug must not end the process
                 self._instruments.loops.failed(LOOP, error)
@@ -98,12 +104,21 @@ class TimerLoop:
         self._log.error("timers_failed", **error_fields(error))
         self._instruments.loop_failed(LOOP)
 
-    async def _idle_s(self) -> float:
-        """How long to sleep: until the next wake-up, but never long, for others leave inbox events
-        without a word.
+    async def _round(self) -> None:
+        """Wake what is due, and sleep until the next wake-up, but never long: others leave inbox
+        events without a word.
         """
+        if self._at_rest:
+            look = await self._looks.next()
+            self._at_rest = look.next_due_us is None and not look.inbox
+            return
         next_due_s = await self._store.earliest_due_in_s()
-        return _MAX_SLEEP_S if next_due_s is None else min(max(next_due_s, IDLE_S), _MAX_SLEEP_S)
+        if next_due_s is None:
+            self._at_rest = True
+        elif next_due_s > 0:
+            await self._clock.sleep(min(max(next_due_s, IDLE_S), _MAX_SLEEP_S))
+        else:
+            await self._clock.sleep(0 if await self.once() else IDLE_S)
 
     async def once(self) -> bool:
         """One batch. Returns whether it was full, so that the next should follow at once."""

@@ -1,8 +1,10 @@
 """The watchdog: what must be looked at again and again, whatever the sagas do.
 
-Every two seconds definitions and schemas are read again. Every five seconds missing topics are
-created, the instance's row is renewed, gauges are read, unreadable records are relayed to their
-dead-letter topic, and participants whose commands nobody reads are noticed.
+Definitions and schemas are read again when a look of the lookout finds that they changed, and every
+two seconds while sagas are open: which definitions those are pinned to changes with them. Every
+five seconds (every ten while no saga is open) missing topics are created, gauges are read,
+unreadable records are relayed to their dead-letter topic, and participants whose commands nobody
+reads are noticed. Every five the instance's row is renewed.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from saga_coordinator.inbound.dead_letter_relay import DeadLetterRelay
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.inbound.reply_envelope import CONSUMER as REPLIES
 from saga_coordinator.loops.key_agreement import KeyAgreement, KeysDiffer
+from saga_coordinator.loops.lookout import Lookout, Looks
 from saga_coordinator.loops.start_loop import CONSUMER as STARTS
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
-from saga_messaging.background import happened
 from saga_messaging.broker import Broker, BrokerError, TopicForbidden
 from saga_messaging.clock import Clock
 from saga_messaging.errors import ConfigurationError
@@ -32,6 +34,8 @@ from saga_schemas.topics import Topics
 
 DEFINITIONS_EVERY_S = 2.0
 EVERY_S = 5.0
+REST_FACTOR = 2
+"""While no saga is open, looks around are rarer by it."""
 INSTANCE_STALE_S = 20.0
 UNREAD_AFTER_S = 30.0
 FIGURES_PAUSE = 20
@@ -53,6 +57,7 @@ class Watchdog:
         self,
         *,
         store: Store,
+        lookout: Lookout,
         broker: Broker,
         definitions: DefinitionCache,
         topics: Topics,
@@ -66,6 +71,9 @@ class Watchdog:
         key_agreement: KeyAgreement,
     ) -> None:
         self._store = store
+        self._lookout = lookout
+        self._registered = ""
+        self._refreshed_at_s = self._said_at_s = -math.inf
         self._broker = broker
         self._definitions = definitions
         self._topics = topics
@@ -112,26 +120,38 @@ class Watchdog:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._refresh_definitions())
+            group.create_task(self._make_new_topics())
             group.create_task(self._look_around())
             group.create_task(self._stay_known())
 
     async def _refresh_definitions(self) -> None:
+        looks = self._lookout.looks()
         while True:
-            await self._try("definitions", self._definitions.refresh)
-            if self._definitions.changed.is_set():
-                self._definitions.changed.clear()
-                # Before the first command of a new definition is sent.
-                await self._try("topics", self.ensure_topics)
-            await happened(self._definitions.changed, self._clock, DEFINITIONS_EVERY_S)
+            await self._try("definitions", lambda: self._refresh(looks))
+
+    async def _refresh(self, looks: Looks) -> None:
+        look, now_s = await looks.next(), self._clock.monotonic_s()
+        self._definitions.seek_again()
+        old = not look.at_rest and now_s - self._refreshed_at_s >= DEFINITIONS_EVERY_S
+        if old or look.registered != self._registered:
+            await self._definitions.refresh()
+            self._registered, self._refreshed_at_s = look.registered, now_s
+
+    async def _make_new_topics(self) -> None:
+        """Those of a new definition are made before its first command is sent."""
+        while True:
+            await self._definitions.changed.wait()
+            self._definitions.changed.clear()
+            await self._try("topics", self.ensure_topics)
 
     async def _look_around(self) -> None:
         while True:
             await self._try("topics", self.ensure_topics)
             await self._try("figures", self._figures)
-            await self._try(LETTERS, self._letters.look)
+            await self._try(LETTERS, self._relay_letters)
             await self._try("readers", self._who_reads)
             await self._try(READING, self._reading)
-            await self._clock.sleep(EVERY_S)
+            await self._clock.sleep(EVERY_S * REST_FACTOR if self._at_rest else EVERY_S)
 
     async def _stay_known(self) -> None:
         """Renew the instance's row and its token keys.
@@ -139,10 +159,28 @@ class Watchdog:
         This has a loop of its own: what asks Kafka may take long while Kafka is away, and the other
         instances must not take us for dead then.
         """
+        looks, renewed_at_s = self._lookout.looks(), -math.inf
         while True:
-            await self._try("instance", self._renew_instance)
-            await self._try("token_keys", self._key_agreement.say)
-            await self._clock.sleep(EVERY_S)
+            await self._try("token_keys", lambda: self._agree_on_keys(looks))
+            if self._clock.monotonic_s() - renewed_at_s >= EVERY_S:
+                renewed_at_s = self._clock.monotonic_s()
+                await self._try("instance", self._renew_instance)
+
+    async def _agree_on_keys(self, looks: Looks) -> None:
+        look, now_s = await looks.next(), self._clock.monotonic_s()
+        if now_s - self._said_at_s >= EVERY_S:
+            await self._key_agreement.say(look.now_us)
+            self._said_at_s = now_s
+        self._key_agreement.compare(look)
+
+    @property
+    def _at_rest(self) -> bool:
+        return self._lookout.latest is not None and self._lookout.latest.at_rest
+
+    async def _relay_letters(self) -> None:
+        look = self._lookout.latest
+        if look is None or look.letters:
+            await self._letters.look()
 
     async def _try(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -1,5 +1,5 @@
 """An instance's cache of definitions and schemas: read from the store, compiled once, refreshed
-every two seconds.
+within two seconds of a change.
 
 A compiled definition never changes, because a saga is pinned to a hash. What changes is which
 definitions exist and which are active. An unknown definition id is looked up at once. So an
@@ -20,7 +20,7 @@ from saga_schemas.records import OWN
 from saga_schemas.schema import Schema
 
 MOST_SOUGHT = 20
-"""Most unknown schema ids that are looked up between two refreshes, for messages and for HTTP each.
+"""Most unknown schema ids that are looked up every second or two, for messages and for HTTP each.
 The bound is there because anybody can invent ids."""
 
 
@@ -73,7 +73,7 @@ class DefinitionCache:
         """Every stored schema, with its subject and version there."""
         self._in_use: frozenset[int] = frozenset()
         self._sought_in_vain: set[int] = set()
-        """Schema ids of messages that the store did not have since the last refresh."""
+        """Schema ids of messages that the store did not have a moment ago."""
         self._asked_in_vain: set[int] = set()
         """The same of ids that were asked over HTTP: they use up no look for messages."""
         self.elsewhere: SchemasElsewhere | None = None
@@ -91,8 +91,7 @@ class DefinitionCache:
         to."""
         look = self._looks.begin()
         await self.refresh_schemas()
-        self._sought_in_vain.clear()
-        self._asked_in_vain.clear()
+        self.seek_again()
         rows = await self._store.definitions(self._tenant)
         in_use = await self._store.open_definition_ids()
         missing = in_use - {row.id for row in rows}
@@ -105,6 +104,11 @@ class DefinitionCache:
             self.changed.set()
         self._rows = found
         self._in_use = frozenset(in_use)
+
+    def seek_again(self) -> None:
+        """Forget which schemas were sought in vain."""
+        self._sought_in_vain.clear()
+        self._asked_in_vain.clear()
 
     async def refresh_schemas(self) -> None:
         look = self._schema_looks.begin()

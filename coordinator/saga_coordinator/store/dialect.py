@@ -9,22 +9,32 @@ from uuid import UUID
 from sqlalchemy import Column, ColumnElement, CursorResult, Row, Select, Table, any_, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
+from saga_coordinator.store import schema
+
 Insert = postgresql.Insert | sqlite.Insert
 AnyRow = Row[*tuple[Any, ...]]
 AnyResult = CursorResult[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
 
 
-def insert_or(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:
+def insert_or(dialect: str, table: Table, *rows: Mapping[str, Any]) -> Insert:
     """An insert that can be given an ON CONFLICT."""
+    values = dict(rows[0]) if len(rows) == 1 else [dict(row) for row in rows]
     if dialect == "postgresql":
-        return postgresql.insert(table).values(**values)
-    return sqlite.insert(table).values(**values)
+        return postgresql.insert(table).values(values)
+    return sqlite.insert(table).values(values)
 
 
 def insert_ignoring(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:
     """An insert that leaves a row that is there alone, whichever key it collides with."""
     return insert_or(dialect, table, values).on_conflict_do_nothing()
+
+
+def noting(dialect: str, *rows: Mapping[str, Any]) -> Insert:
+    """Rows of the control table, written over what stands there."""
+    new = insert_or(dialect, schema.control, *rows)
+    changed = {column: new.excluded[column] for column in ("value", "who", "why")}
+    return new.on_conflict_do_update(index_elements=["scope", "tenant", "name"], set_=changed)
 
 
 def among(dialect: str, column: Column[Any], values: Collection[UUID] | Collection[int]) -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.look import Look
 from saga_coordinator.store.records import (
     SHARDS,
     SPANS_DUE_MOST,
@@ -189,6 +190,14 @@ class Store(Protocol):
 
     async def control(self, scope: str, tenant: str) -> Mapping[str, str]:
         """Return the values of a scope of the control table, by name."""
+        ...
+
+    async def note(self, scope: str, tenant: str, values: Mapping[str, str], *, who: str, why: str) -> None:
+        """Write values of a scope of the control table, by name, in one statement."""
+        ...
+
+    async def look(self, tenant: str, scopes: frozenset[str]) -> Look:
+        """Return what the background loops wait for, with these scopes of the control table."""
         ...
 
     async def saga(self, saga_id: UUID) -> SagaRow | None:

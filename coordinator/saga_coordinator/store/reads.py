@@ -16,11 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import listing, revisions, schema
 from saga_coordinator.store.columns import database_clock
-from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or
+from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or, noting
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import COLUMNS as JOURNAL
 from saga_coordinator.store.journal import journal_rows, select_journal
+from saga_coordinator.store.look import Look, look, seen
 from saga_coordinator.store.port import (
     SHARDS,
     AttentionRow,
@@ -185,6 +186,16 @@ class SqlStore(ABC):
         rows = await self._rows(select(t.c.name, t.c.value).where(t.c.scope == scope, t.c.tenant == tenant))
         return {row[0]: row[1] for row in rows}
 
+    async def note(self, scope: str, tenant: str, values: Mapping[str, str], *, who: str, why: str) -> None:
+        rows = [
+            {"scope": scope, "tenant": tenant, "name": name, "value": values[name], "who": who, "why": why}
+            for name in sorted(values)
+        ]
+        await self._write(noting(self.dialect, *rows))
+
+    async def look(self, tenant: str, scopes: frozenset[str]) -> Look:
+        return seen(await self._rows(look(tenant, scopes)))
+
     # -- sagas
 
     async def saga(self, saga_id: UUID) -> SagaRow | None:
@@ -274,9 +285,9 @@ class SqlStore(ABC):
         return read(dead_letter, rows[0], "dead_letter") if rows else None
 
     async def figures(self) -> Figures:
-        phases = await self._rows(listing.open_by_phase())
         counts = (await self._rows(listing.counts()))[0]
-        oldest = [row[0] for row in await self._rows(union_all(*listing.oldest_of_each_shard()))]
+        phases = await self._rows(listing.open_by_phase()) if counts.earliest is not None else []  # every open saga has a wake-up
+        oldest = [row[0] for row in await self._rows(union_all(*listing.oldest_of_each_shard()))] if counts.outbox else []
         reasons = await self._rows(listing.attention_by_reason()) if counts.attention else []
         owed = (await self._rows(listing.oldest_owed_span()))[0][0] if counts.span_due else None
         return listing.figures(phases, counts, reasons, oldest, owed)

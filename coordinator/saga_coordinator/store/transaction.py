@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from saga_coordinator.store import schema
 from saga_coordinator.store import statements as sql
 from saga_coordinator.store.claims import Claims
-from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or
+from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or, noting
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import journal_rows, select_journal, select_tails
@@ -350,13 +350,8 @@ class SqlTransaction(ABC):
         return (await self.execute(bound)).rowcount == 1
 
     async def set_control(self, *, scope: str, tenant: str, name: str, value: str, who: str, why: str) -> None:
-        new = insert_or(
-            self._dialect,
-            schema.control,
-            {"scope": scope, "tenant": tenant, "name": name, "value": value, "who": who, "why": why},
-        )
-        changed = {column: new.excluded[column] for column in ("value", "who", "why")}
-        await self.execute(new.on_conflict_do_update(index_elements=["scope", "tenant", "name"], set_=changed))
+        row = {"scope": scope, "tenant": tenant, "name": name, "value": value, "who": who, "why": why}
+        await self.execute(noting(self._dialect, row))
 
     @property
     def _dialect(self) -> str:

@@ -16,7 +16,8 @@ from saga_messaging.broker import Record, TopicPartition
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.settings import KafkaSettings
 
-METADATA_MAX_AGE_MS = 2_000
+METADATA_MAX_AGE_MS = 2_000  # how soon clients notice new partitions, and topics that were made anew
+STAND_IN_METADATA_MAX_AGE_MS = 60_000  # its topics do not change
 NO_TIMESTAMP = -1  # what Kafka itself writes where a producer gave none
 STOP_S = 3.0  # how long a client may take to close in good order
 _CANCELS = 5
@@ -30,7 +31,7 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
         "bootstrap_servers": settings.bootstrap_servers,
         "client_id": settings.client_id,
         "request_timeout_ms": settings.request_timeout_ms,
-        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
+        "metadata_max_age_ms": STAND_IN_METADATA_MAX_AGE_MS if settings.stand_in else METADATA_MAX_AGE_MS,
         "security_protocol": settings.security_protocol,
     }
     if settings.security_protocol.endswith("SSL"):

@@ -11,6 +11,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from saga_messaging.broker import Record, TopicPartition
 from saga_messaging.kafka.connection import record_of
 from saga_messaging.kafka.record_sets import mended
+from saga_messaging.kafka.stand_in_pace import StandInPace
 
 
 class FetchGuard:
@@ -20,7 +21,9 @@ class FetchGuard:
     when it has handed out, or thrown away, all of the one before.
     """
 
-    def __init__(self, consumer: Any) -> None:
+    def __init__(self, consumer: Any, pace: StandInPace | None = None) -> None:
+        """`pace`: of a consumer of the stand-in."""
+        self._pace = pace
         self._send = consumer._client.send
         consumer._client.send = self._sent
         self._broken: dict[TopicPartition, dict[int, Record]] = {}
@@ -36,6 +39,8 @@ class FetchGuard:
         return [broken.get(one.offset) or record_of(one) for one in found]
 
     async def _sent(self, node_id: Any, request: Any, **options: Any) -> Any:
+        if self._pace is not None and isinstance(request, FetchRequest):
+            await self._pace.turn([topic for topic, _ in request.topics])
         answer = await self._send(node_id, request, **options)
         if isinstance(request, FetchRequest):
             asked = {
@@ -52,6 +57,8 @@ class FetchGuard:
         source = TopicPartition(topic, number)
         if error or not raw or source not in asked:
             return partition
+        if self._pace is not None:
+            self._pace.brought()
         whole, broken = mended(raw, source=source, position=asked[source], end=end)
         if broken:
             self._broken[source] = broken

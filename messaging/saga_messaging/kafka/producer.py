@@ -29,6 +29,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from saga_messaging.broker import BrokerError, Outgoing, RecordRefused
 from saga_messaging.kafka.connection import CLIENT_ERRORS, bounded, one_line
 from saga_messaging.kafka.refusal import unreached
+from saga_messaging.kafka.stand_in_pace import written
 from saga_messaging.settings import KafkaSettings
 
 BATCH_BYTES = 262_144  # a produced batch, well under the brokers' usual limit of 1 MiB
@@ -120,6 +121,8 @@ class KafkaProducer:
                 await _all(sends)
         except TimeoutError:
             self._usable = False
+        if self._settings.stand_in:
+            written(by_topic)
         company = [index for index, result in enumerate(results) if isinstance(result, _RefusedInCompany)]
         if company:
             await self._send_singly(company, records, results, timeout_s)

@@ -8,7 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.watchdog import EVERY_S, FIGURES_PAUSE, Watchdog
+from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import Figures, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
@@ -17,6 +19,8 @@ from saga_schemas.topics import Topics
 from support.hand_clock import HandClock
 from support.moves import figures, value
 
+AT_REST = Look(now_us=1, next_due_us=None, inbox=False, outbox=False, letters=False, spans=False, registered="", control={})
+
 
 class SlowFigures:
     """A store whose figures take their time, or fail."""
@@ -24,6 +28,9 @@ class SlowFigures:
     def __init__(self, clock: HandClock) -> None:
         self.clock, self.takes_s, self.asked = clock, 0.0, 0
         self.away = False
+
+    async def look(self, _tenant: str, _scopes: frozenset[str]) -> Look:
+        return AT_REST
 
     async def figures(self) -> Figures:
         self.asked += 1
@@ -41,6 +48,7 @@ class Bench:
         self.readers = [SimpleNamespace(problems=list[str]())]
         self.watchdog = Watchdog(
             store=cast(Any, self.store),
+            lookout=Lookout(cast(Any, self.store), "default", frozenset(), self.clock),
             broker=nobody,
             definitions=nobody,
             topics=Topics(),
@@ -116,7 +124,7 @@ async def test_an_instance_stays_known_while_kafka_answers_nothing() -> None:
     bench.watchdog.ensure_topics = for_ever  # type: ignore[method-assign]
     bench.watchdog._refresh_definitions = for_ever  # type: ignore[method-assign]
     bench.watchdog._renew_instance = lambda: noted(renewed)  # type: ignore[method-assign]
-    bench.watchdog._key_agreement = cast(Any, SimpleNamespace(say=lambda: noted(said)))
+    bench.watchdog._key_agreement = cast(Any, SimpleNamespace(say=lambda _: noted(said), compare=lambda _: None))
     running = asyncio.create_task(bench.watchdog.run())
     try:
         async with asyncio.timeout(60):
