@@ -25,7 +25,7 @@ help:
 	@echo "make test-apicurio   a real Apicurio as the schema registry, from Maven; a minute"
 	@echo "make test-go-mutants  what the check of participants finds in payment-go with a mistake; some minutes"
 	@echo "make bench      the coordinator beside the least that the same saga can cost; twenty minutes"
-	@echo "make bench-growth  what it costs at rest, and as sagas, steps and instances grow; an hour"
+	@echo "make bench-growth  what it costs at rest, and as sagas, steps and instances grow; half an hour"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"

@@ -18,8 +18,9 @@ from saga_schemas.topics import Topics
 
 
 class Ours:
-    def __init__(self, topic_prefix: str) -> None:
+    def __init__(self, topic_prefix: str, definition: str = "order", address: str = "1 Main Street") -> None:
         topics = Topics(topic_prefix)
+        self._definition, self._address = definition, address
         self.events = topics.events
         self._starts = topics.start
         schema = Catalog(read_schemas(DEMO / "schemas")).latest("shop.PlaceOrder")
@@ -35,7 +36,7 @@ class Ours:
             "quantity": 1,
             "total": 1250,
             "carrier": None if number % 10 == 0 else "ups",
-            "address": "1 Main Street",
+            "address": self._address,
             "faults": [],
         }
         headers = StartHeaders(
@@ -43,7 +44,7 @@ class Ours:
             source="/benchmark",
             record="shop.PlaceOrder",
             tenant="default",
-            definition="order",
+            definition=self._definition,
             time_us=time.time_ns() // 1000,
         )
         return Outgoing(topic=self._starts, key=key.encode(), value=encode(self._schema, value), headers=headers.encode())

@@ -15,6 +15,7 @@ from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 
 PATIENCE_S = 60.0
+LONG_PATIENCE_S = 600.0
 
 
 class Dialect(Protocol):
@@ -35,12 +36,18 @@ class Dialect(Protocol):
 class Load:
     """Keeps `in_flight` sagas going and counts those that end."""
 
-    def __init__(self, kafka: str, dialect: Dialect, in_flight: int) -> None:
+    def __init__(self, kafka: str, dialect: Dialect, in_flight: int, *, at_most: int | None = None) -> None:
+        """`at_most`: so many are started in all, and the load ends with the last of them.
+
+        They may take as long as they like, within reason.
+        """
+        self._patience_s = PATIENCE_S if at_most is None else LONG_PATIENCE_S
         self._broker = KafkaBroker(KafkaSettings(bootstrap_servers=kafka, client_id="load"))
         self._dialect = dialect
         self.in_flight = in_flight
         self._open: dict[str, float] = {}
         self._next = 0
+        self._at_most = at_most
         self._run = secrets.token_hex(4)
         self.done = 0
         self.latencies_ms: list[float] = []
@@ -55,7 +62,7 @@ class Load:
             await consumer.subscribe([self._dialect.events])
             await self._at_the_end(consumer)
             started.set()
-            while True:
+            while self.done != self._at_most:
                 await self._top_up(producer)
                 for record in await consumer.poll(timeout_s=0.5, max_records=2000):
                     self._heard(record)
@@ -73,10 +80,16 @@ class Load:
             consumer.seek(position, offset)
 
     async def _top_up(self, producer: Any) -> None:
-        starts = [self._start() for _ in range(self.in_flight - len(self._open))]
+        room = self.in_flight - len(self._open)
+        starts = [self._start() for _ in range(room if self._at_most is None else min(room, self._at_most - self._next))]
         if starts:
             errors = [error for error in await producer.send_all(starts, timeout_s=10) if error is not None]
             assert not errors, errors[0]
+
+    @property
+    def open(self) -> int:
+        """Sagas that have not ended."""
+        return len(self._open)
 
     def _start(self) -> Outgoing:
         key = f"{self._run}-{self._next}"
@@ -93,9 +106,9 @@ class Load:
             self.phases[ended[1]] = self.phases.get(ended[1], 0) + 1
 
     def _forget_lost(self) -> None:
-        late = [key for key, began in self._open.items() if time.perf_counter() - began > PATIENCE_S]
+        late = [key for key, began in self._open.items() if time.perf_counter() - began > self._patience_s]
         if late:
-            raise SystemExit(f"{len(late)} sagas did not end in {PATIENCE_S:.0f} s, first {late[0]}")
+            raise SystemExit(f"{len(late)} sagas did not end in {self._patience_s:.0f} s, first {late[0]}")
 
 
 @asynccontextmanager
