@@ -31,7 +31,7 @@ help:
 	@echo "make bench-peers  the same with DTM and Restate beside it; half an hour, and some minutes more the first time"
 	@echo "make bench-short  two cells of it, with generous limits; two minutes"
 	@echo "make bench-docs the tables and plots of docs/performance.md, from benchmarks/performance.json"
-	@echo "make bench-growth  what it costs at rest, and as sagas, steps and instances grow; an hour"
+	@echo "make bench-growth  what it costs at rest, and as sagas, steps and instances grow; half an hour"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"

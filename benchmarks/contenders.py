@@ -34,12 +34,12 @@ async def contenders(bench: Bench, names: Collection[str], watcher: Watcher) -> 
     found: dict[str, Measured] = {}
     for name in names:
         if name == OURS:
-            found[name] = _on_kafka(bench, name, Ours(ours().topic_prefix), _groups(bench, ours()), watcher)
+            found[name] = on_kafka(bench, name, Ours(ours().topic_prefix), _groups(bench, ours()), watcher)
         elif name == BY_HTTP:
-            found[name] = _on_kafka(bench, name, OursByHttp(ours().topic_prefix, ours().server), _groups(bench, ours()), watcher)
+            found[name] = on_kafka(bench, name, OursByHttp(ours().topic_prefix, ours().server), _groups(bench, ours()), watcher)
         elif name in VARIANTS:
             variant = bench.system(name=name.split()[0].lower(), settings=VARIANTS[name])
-            found[name] = _on_kafka(bench, name, Ours(variant.topic_prefix), _groups(bench, variant), watcher)
+            found[name] = on_kafka(bench, name, Ours(variant.topic_prefix), _groups(bench, variant), watcher)
         elif name in (FLOOR, LEAN):
             found[name] = await _floor(bench, name, watcher)
         else:
@@ -49,7 +49,8 @@ async def contenders(bench: Bench, names: Collection[str], watcher: Watcher) -> 
     return found
 
 
-def _on_kafka(bench: Bench, name: str, dialect: Dialect, groups: Mapping[str, tuple[int, ...]], watcher: Watcher) -> Measured:
+def on_kafka(bench: Bench, name: str, dialect: Dialect, groups: Mapping[str, tuple[int, ...]], watcher: Watcher) -> Measured:
+    """A system that is started, and announces its ends, on Kafka."""
     kafka = bench.kafka.bootstrap_servers
     return Measured(name, lambda pace: Load(kafka, dialect, pace), groups, bench.kafka.directory, watcher)
 
@@ -75,4 +76,4 @@ async def _floor(bench: Bench, name: str, watcher: Watcher) -> Measured:
     for role, database in databases.items():
         command = [sys.executable, script, role, "--kafka", kafka, "--database", database, "--prefix", prefix]
         groups[role] = (bench.start(*command, *(["--lean"] if lean else [])),)
-    return _on_kafka(bench, name, Floor(prefix), groups | bench.services, watcher)
+    return on_kafka(bench, name, Floor(prefix), groups | bench.services, watcher)

@@ -25,8 +25,9 @@ from saga_schemas.topics import Topics
 class Ours:
     """Starts by Kafka."""
 
-    def __init__(self, topic_prefix: str) -> None:
+    def __init__(self, topic_prefix: str, definition: str = "order", address: str = "1 Main Street") -> None:
         topics = Topics(topic_prefix)
+        self._definition, self._address = definition, address
         self.events = topics.events
         self._starts = topics.start
         schema = Catalog(read_schemas(DEMO / "schemas")).latest("shop.PlaceOrder")
@@ -42,10 +43,10 @@ class Ours:
             source="/benchmark",
             record="shop.PlaceOrder",
             tenant="default",
-            definition="order",
+            definition=self._definition,
             time_us=time.time_ns() // 1000,
         )
-        value = encode(self._schema, order(key, number))
+        value = encode(self._schema, order(key, number) | {"address": self._address})
         return Outgoing(topic=self._starts, key=key.encode(), value=value, headers=headers.encode())
 
     def ended(self, record: Record) -> tuple[str, str] | None:

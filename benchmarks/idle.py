@@ -24,6 +24,7 @@ from dialects import Ours
 from holding import Held
 from load import Load, warm
 from measuring import cpu_s, tree
+from pace import ClosedLoop
 from system import SAGA, Bench, System
 
 SETTLE_S: Final = 12.0
@@ -71,7 +72,7 @@ def _demo_kept() -> Iterator[int]:
 
 async def deployed(bench: Bench, system: System, watcher: asyncpg.Connection[asyncpg.Record], seconds: float) -> list[Held]:
     """Of a coordinator and its participants that have worked, and rest."""
-    async with warm(Load(system.kafka, Ours(system.topic_prefix), 16), 3.0):
+    async with warm(Load(system.kafka, Ours(system.topic_prefix), ClosedLoop(16)), 3.0):
         pass
     await asyncio.sleep(SETTLE_S)
     groups = {"coordinator": (system.coordinator,), "participant": system.participants} | bench.services

@@ -17,6 +17,7 @@ from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 
 PATIENCE_S = 60.0
+LONG_PATIENCE_S = 600.0
 
 Start = Callable[[Sequence[tuple[str, int]]], Awaitable[None]]
 """Starts the orders with these keys and numbers."""
@@ -73,6 +74,13 @@ class Load(Tally):
         self._open: dict[str, float] = {}
         self._next = 0
         self._run = secrets.token_hex(4)
+        self._patience_s = PATIENCE_S if pace.at_most is None else LONG_PATIENCE_S
+        """So long a saga may take: long where the load has an end."""
+
+    @property
+    def open(self) -> int:
+        """Sagas that have not ended."""
+        return len(self._open)
 
     async def run(self, started: asyncio.Event) -> None:
         consumer = self._broker.consumer(group=f"load-{self._run}")
@@ -83,7 +91,7 @@ class Load(Tally):
                 await consumer.subscribe([self._dialect.events])
                 await self._at_the_end(consumer)
                 started.set()
-                while True:
+                while self.done != self.pace.at_most:
                     await self._start_due(start)
                     for record in await consumer.poll(timeout_s=self.pace.wait_s(), max_records=2000):
                         self._heard(record)
@@ -117,9 +125,9 @@ class Load(Tally):
             self.ended(began, ended[1])
 
     def _forget_lost(self) -> None:
-        late = [key for key, began in self._open.items() if time.perf_counter() - began > PATIENCE_S]
+        late = [key for key, began in self._open.items() if time.perf_counter() - began > self._patience_s]
         if late:
-            raise LoadFailed(f"{len(late)} sagas did not end in {PATIENCE_S:.0f} s, first {late[0]}")
+            raise LoadFailed(f"{len(late)} sagas did not end in {self._patience_s:.0f} s, first {late[0]}")
 
 
 @asynccontextmanager

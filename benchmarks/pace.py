@@ -28,6 +28,11 @@ class Pace(Protocol):
         """Starts a second of an open loop."""
         ...
 
+    @property
+    def at_most(self) -> int | None:
+        """So many are started in all, and the load ends with the last of them. None: no end."""
+        ...
+
     def due(self, unfinished: int) -> list[float]:
         """When each saga that is to be started now was due, by `time.perf_counter`."""
         ...
@@ -42,11 +47,16 @@ class ClosedLoop:
 
     per_s = None
 
-    def __init__(self, in_flight: int) -> None:
+    def __init__(self, in_flight: int, *, at_most: int | None = None) -> None:
         self.in_flight = in_flight
+        self.at_most = at_most
+        self._started = 0
 
     def due(self, unfinished: int) -> list[float]:
-        return [time.perf_counter()] * (self.in_flight - unfinished)
+        room = max(self.in_flight - unfinished, 0)
+        due = room if self.at_most is None else min(room, self.at_most - self._started)
+        self._started += due
+        return [time.perf_counter()] * due
 
     def wait_s(self) -> float:
         return ASK_S
@@ -60,6 +70,7 @@ class OpenLoop:
     """
 
     in_flight = 0
+    at_most = None
 
     def __init__(self, per_s: float, *, seed: int = 1, now: Callable[[], float] = time.perf_counter) -> None:
         self.per_s = per_s

@@ -49,6 +49,8 @@ class System:
     participants: tuple[int, ...]
     services: tuple[int, ...]
     """Broker and database."""
+    environ: Mapping[str, str]
+    """Of the coordinator."""
 
     def cpu_s(self) -> float:
         return self.own_cpu_s() + sum(cpu_s(pid) for pid in self.services)
@@ -77,18 +79,24 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def system(self, sampling: float = 0.0, *, name: str = "", settings: Mapping[str, str] = MappingProxyType({})) -> System:
+    def system(
+        self,
+        sampling: float = 0.0,
+        *,
+        name: str = "",
+        partitions: int | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> System:
         """Started and ready, with this share of its sagas traced.
 
         `name` sets its topics and databases apart; `settings` are further environment variables.
         """
         port = free_port()
         environ = self._environ(sampling, name) | dict(settings) | {"SAGA_SERVER": f"http://127.0.0.1:{port}"}
+        environ |= {} if partitions is None else {"SAGA_KAFKA_PARTITIONS": str(partitions)}
         subprocess.run([SAGA, "db", "upgrade"], env=environ, check=True, stdout=subprocess.DEVNULL)
-        coordinator = self.start(SAGA, "serve", "--port", str(port), environ=environ)
-        _wait_ready(f"http://127.0.0.1:{port}/readyz")
-        for command in (("def", "register", str(DEMO / "order.saga.yaml")), ("def", "activate", "order", "1")):
-            subprocess.run([SAGA, *command], env=environ, check=True, stdout=subprocess.DEVNULL)
+        coordinator = self.coordinator(environ)
+        register(environ, DEMO / "order.saga.yaml")
         participants = [
             self.start(
                 *(SAGA, "participant", "run", f"saga_demo.{each}:{each}"),
@@ -103,7 +111,15 @@ class Bench:
             coordinator=coordinator,
             participants=tuple(participants),
             services=tuple(pid for pids in self.services.values() for pid in pids),
+            environ=environ,
         )
+
+    def coordinator(self, environ: Mapping[str, str]) -> int:
+        """Started and ready, at the port of its SAGA_SERVER; its id."""
+        server = environ["SAGA_SERVER"]
+        started = self.start(SAGA, "serve", "--port", server.rpartition(":")[2], environ=dict(environ))
+        _wait_ready(f"{server}/readyz")
+        return started
 
     @property
     def services(self) -> dict[str, tuple[int, ...]]:
@@ -147,6 +163,15 @@ class Bench:
         process = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
         self._stack.callback(_end, process, Path(log.name), command)
         return process.pid
+
+
+def register(environ: Mapping[str, str], file: Path) -> None:
+    """Register version 1 of the definition in `NAME.saga.yaml` with the demo's schemas, and
+    activate it."""
+    name = file.name.partition(".")[0]
+    known = ("--schemas", str(DEMO / "schemas"))
+    for command in (("def", "register", str(file), *known), ("def", "activate", name, "1")):
+        subprocess.run([SAGA, *command], env=dict(environ), check=True, stdout=subprocess.DEVNULL)
 
 
 @contextmanager
