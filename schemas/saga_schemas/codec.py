@@ -29,6 +29,8 @@ from saga_schemas.wire_walk import check_wire
 from saga_schemas.zones import misplaced_time
 
 _PREFIX_BYTES: Final = 5
+_DIRECT_BYTES: Final = 16 * 1024
+"""Longer values go through fastavro: long arrays of numbers are quicker in C."""
 _SHORT: Final = 1024
 """A decimal of this many bytes costs fastavro less than a millisecond; the time grows with the
 square."""
@@ -166,7 +168,7 @@ def _written(schema: Schema, value: dict[str, Any]) -> bytes:
 
 def _read_directly(writer: Schema, body: bytes) -> dict[str, Any] | None:
     """None where the bytes are not spelled as we spell them, if they are right at all."""
-    if writer.read_directly is None:
+    if writer.read_directly is None or len(body) > _DIRECT_BYTES:
         return None
     try:
         value, end = writer.read_directly(body, 0)
