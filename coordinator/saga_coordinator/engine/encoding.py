@@ -1,8 +1,10 @@
-"""State and facts as stored bytes: JSON, sparse, format 1.
+"""State and facts as stored bytes: JSON.
 
-Only what differs from a fresh step is written, so states stay small and a later release can add
-fields with defaults. Bytes are base64. A document of another format, or with a word this release
-does not know, raises `UnreadableState`: the saga is parked, never guessed.
+Of a state only what differs from a fresh step is written, by name (format 1). A fact's values stand
+in the order of its fields, without the defaults at its end (format 2). So both stay small, and a
+later release can add fields with defaults, a fact's at its end. Bytes are base64. A document of
+another format, or with a word this release does not know, raises `UnreadableState`: the saga is
+parked, never guessed.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ from saga_schemas.outcomes import Kind, Outcome
 
 T = TypeVar("T", Kind, Outcome)
 
-FORMAT = 1
+FORMAT: Final = 1
+"""Of a state."""
+FACTS_FORMAT: Final = 2
+"""Of a journal record's facts. Format 1 had names, as states have."""
 
 
 class UnreadableState(Exception):
@@ -82,6 +87,10 @@ def _maybe(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else convert(value)
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 def _bytes(value: str) -> bytes:
     return base64.b64decode(value, validate=True)
 
@@ -121,7 +130,7 @@ _STORED_KEYS: Final[Mapping[str, str]] = {
     "started_at_us": "started_at",
     "taken_at_us": "taken_at",
 }
-"""Format 1 stores these fields without their unit, every other field under its own name."""
+"""These fields are stored without their unit, every other field under its own name."""
 
 
 def stored_key(field: str) -> str:
@@ -129,18 +138,17 @@ def stored_key(field: str) -> str:
     return _STORED_KEYS.get(field, field)
 
 
-_RECORDS = (*_TAGS, StepState, Saga)
-_DEFAULTS = {kind: {f.name: f.default for f in fields(kind)} for kind in _RECORDS}
+_DEFAULTS: Final = {kind: {f.name: f.default for f in fields(kind)} for kind in (StepState, Saga)}
 """MISSING, which nothing equals, for a field without one."""
-_KEYS = {kind: {f.name: stored_key(f.name) for f in fields(kind)} for kind in _RECORDS}
-_FIELDS = {kind: {key: name for name, key in keys.items()} for kind, keys in _KEYS.items()}
+_KEYS: Final = {kind: {f.name: stored_key(f.name) for f in fields(kind)} for kind in (StepState, Saga)}
+_FIELDS: Final = {kind: {key: name for name, key in keys.items()} for kind, keys in _KEYS.items()}
+_PLACES: Final = {
+    kind: tuple((f.name, _FACT_READERS.get(stored_key(f.name), _same), f.default) for f in fields(kind)) for kind in _TAGS
+}
+"""A fact's values in their order: field, how it is read, default or MISSING."""
 _CHANGED: Final[Mapping[type[Fact], type[StepState] | type[Saga]]] = {StepChanged: StepState, SagaChanged: Saga}
 """Whose fields a fact's `changes` are."""
 _UNCHANGEABLE: Final = frozenset({"id", "steps"})
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _default(value: Any) -> Any:
@@ -154,22 +162,32 @@ def _default(value: Any) -> Any:
 
 
 def encode_facts(facts: Iterable[Fact]) -> bytes:
-    """One transition's facts, in order: `[[tag, {…}], …]`.
+    """One transition's facts, in order: `[[tag, value, …], …]`.
 
     A fact's place is the last number of the command ids it makes.
     """
-    return orjson.dumps([[_TAGS[type(fact)], _sparse(fact)] for fact in facts], default=_default)
+    return orjson.dumps([_by_place(fact) for fact in facts], default=_default)
 
 
-def _sparse(record: Fact | StepState | Saga) -> dict[str, Any]:
+def _by_place(fact: Fact) -> list[Any]:
+    """Its tag and its values, without the defaults at its end."""
+    kind = type(fact)
+    document = [_TAGS[kind], *values_of(fact).values()]
+    if isinstance(fact, (StepChanged, SagaChanged)):
+        keys = _KEYS[_CHANGED[kind]]
+        document[-1] = {keys[name]: value for name, value in fact.changes.items()}
+        return document
+    places = _PLACES[kind]
+    while document[-1] is places[len(document) - 2][-1]:
+        document.pop()
+    return document
+
+
+def _sparse(record: StepState | Saga) -> dict[str, Any]:
     """What differs from the defaults."""
     kind = type(record)
     defaults, keys = _DEFAULTS[kind], _KEYS[kind]
-    document = {keys[name]: value for name, value in values_of(record).items() if value != defaults[name]}
-    if isinstance(record, StepChanged | SagaChanged):
-        keys = _KEYS[_CHANGED[type(record)]]
-        document["changes"] = {keys[name]: value for name, value in record.changes.items()}
-    return document
+    return {keys[name]: value for name, value in values_of(record).items() if value != defaults[name]}
 
 
 class StoredFacts(Protocol):
@@ -184,21 +202,23 @@ class StoredFacts(Protocol):
 
 def read_facts(record: StoredFacts) -> tuple[Fact, ...]:
     """The facts of a journal record. Raises UnreadableState."""
-    if record.format != FORMAT:
-        raise UnreadableState(f"journal format {record.format} is not {FORMAT}: it was written by another release")
+    if record.format != FACTS_FORMAT:
+        raise UnreadableState(f"journal format {record.format} is not {FACTS_FORMAT}: it was written by another release")
     return decode_facts(record.facts)
 
 
 def decode_facts(document: bytes) -> tuple[Fact, ...]:
     try:
-        return tuple(_fact(_FACTS[tag], content) for tag, content in orjson.loads(document))
+        return tuple(_fact(_FACTS[tag], content) for tag, *content in orjson.loads(document))
     except _UNREADABLE as error:
         raise UnreadableState(f"a journal record cannot be read: {type(error).__name__}") from error
 
 
-def _fact(kind: type[Fact], content: Mapping[str, Any]) -> Fact:
-    names = _FIELDS[kind]
-    values = {names[key]: _FACT_READERS.get(key, _same)(value) for key, value in content.items()}
+def _fact(kind: type[Fact], content: list[Any]) -> Fact:
+    places = _PLACES[kind]
+    if len(content) > len(places):
+        raise ValueError("more values than the fact has")
+    values = {name: read(value) for (name, read, _), value in zip(places, content, strict=False)}
     if kind in _CHANGED:
         names = _FIELDS[_CHANGED[kind]]
         changes = {names[key]: _STEP_READERS.get(key, _same)(value) for key, value in values["changes"].items()}

@@ -16,7 +16,7 @@ from uuid import UUID
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV, evolve, transition
 from saga_coordinator.engine.copying import changed
-from saga_coordinator.engine.encoding import FORMAT, encode_facts
+from saga_coordinator.engine.encoding import FACTS_FORMAT, encode_facts
 from saga_coordinator.engine.events import Env, Event, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
 from saga_coordinator.engine.payloads import brought
@@ -146,7 +146,7 @@ class SagaWork:
                 at_us=at_us,
                 kind=kind,
                 engine_rev=ENGINE_REV,
-                format=FORMAT,
+                format=FACTS_FORMAT,
                 facts=encode_facts(facts),
                 actor=actor,
             )

@@ -100,6 +100,9 @@ DELETE_OUTBOX: Final = Statement(
     apart=True,
 )
 
+# The one wake-up of a new saga.
+NEW_WAKEUP: Final = _insert("wakeup", "saga_id, due_at")
+
 # The one wake-up of an open saga.
 PUT_WAKEUP: Final = _insert("wakeup", "saga_id, due_at", "ON CONFLICT (saga_id) DO UPDATE SET due_at = excluded.due_at")
 

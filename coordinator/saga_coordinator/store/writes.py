@@ -104,6 +104,7 @@ def _journal(writes: Sequence[SagaWrite]) -> Iterator[Write]:
 
 
 def _wakeups(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> Iterator[Write]:
+    new: list[tuple[Any, ...]] = []
     put: list[tuple[Any, ...]] = []
     gone: list[tuple[Any, ...]] = []
     for write in writes:
@@ -114,7 +115,8 @@ def _wakeups(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> Ite
         if after is None:
             gone.append((write.row.id,))
         else:
-            put.append((write.row.id, after))
+            (new if write.expected_version is None else put).append((write.row.id, after))
+    yield from _write(sql.NEW_WAKEUP, new)
     yield from _write(sql.PUT_WAKEUP, put)
     yield from _write(sql.DELETE_WAKEUP, gone)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from saga_coordinator.definitions import compile_definition, lint, records_reached
 from saga_coordinator.engine import decide
-from saga_coordinator.engine.encoding import FORMAT, encode_facts, encode_saga
+from saga_coordinator.engine.encoding import FACTS_FORMAT, encode_facts, encode_saga
 from saga_coordinator.engine.events import Env, Reply, Start
 from saga_coordinator.engine.facts import evolve
 from saga_coordinator.engine.state import Saga
@@ -76,7 +76,7 @@ class Stored:
             self.records.append(
                 JournalRow(
                     saga_id=SAGA, version=self.saga.version, at_us=self.clock_us, kind=type(event).__name__.lower(), engine_rev=1,
-                    format=FORMAT, facts=encode_facts(facts),
+                    format=FACTS_FORMAT, facts=encode_facts(facts),
                 )
             )  # fmt: skip
             self.row = replace(

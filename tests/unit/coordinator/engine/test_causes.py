@@ -66,8 +66,8 @@ def test_the_cause_is_in_no_state() -> None:
 
 def test_a_journal_without_causes_is_read_and_its_messages_have_none() -> None:
     facts = play(LINE, "a:SUCCEEDED b:REJECTED").facts
-    written = encode_facts(facts).replace(b',"causation_id":"b:REJECTED"', b"")
+    written = encode_facts(facts).replace(b',"b:REJECTED"]', b"]")
     read = decode_facts(written)
     assert written != encode_facts(facts)
     assert {fact.causation_id for fact in read if isinstance(fact, MESSAGES)} == {None}
-    assert encode_facts(read) == written
+    assert decode_facts(encode_facts(read)) == read
