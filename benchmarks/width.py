@@ -95,7 +95,7 @@ async def run(bench: Bench, system: System, shapes: tuple[Shape, ...]) -> tuple[
             file.write_text(shape.definition())
             await asyncio.to_thread(register, system.environ, file)
     groups = {"coordinator": (system.coordinator,), "participants": system.participants} | bench.services
-    await _cost(system, groups, Shape(3))  # everything is warm
+    await _cost(system, groups, shapes[0])  # everything is warm then
     costs: dict[Shape, Cost] = {}
     for shape in shapes:
         costs[shape] = await _cost(system, groups, shape)
