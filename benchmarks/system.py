@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -181,7 +182,7 @@ def running_system(sampling: float = 0.0) -> Iterator[System]:
 
 
 def _end(process: subprocess.Popen[bytes], log: Path, command: tuple[str, ...]) -> None:
-    if process.poll() is not None:
+    if process.poll() not in (None, -signal.SIGKILL):  # we kill some ourselves
         print(f"{' '.join(command)} ended by itself with {process.returncode}:\n{log.read_text()[-2000:]}", file=sys.stderr)
     process.terminate()
     try:

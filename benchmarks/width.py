@@ -8,8 +8,9 @@ of the first to the end of the last.
 from __future__ import annotations
 
 import asyncio
+import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +63,10 @@ SHAPES: Final = (
     *(Shape(steps, parallel) for steps in WIDTHS for parallel in (False, True)),
     *(Shape(3, payload_bytes=size) for size in PAYLOADS_BYTES),
 )
+COMPARED: Final = (Shape(1000, parallel=True), Shape(20, parallel=True))
+AGAIN: Final = 2
+"""What is compared is measured so many times more, in turn."""
+WARM_UPS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -96,17 +101,19 @@ async def run(bench: Bench, system: System, shapes: tuple[Shape, ...]) -> tuple[
             file.write_text(shape.definition())
             await asyncio.to_thread(register, system.environ, file)
     groups = {"coordinator": (system.coordinator,), "participants": system.participants} | bench.services
-    await _cost(system, groups, Shape(3))  # everything is warm
-    costs: dict[Shape, Cost] = {}
-    for shape in shapes:
-        costs[shape] = await _cost(system, groups, shape)
-        print(costs[shape].line(), flush=True)
-    return bars(costs), [cost.as_json() for cost in costs.values()]
+    for _ in range(WARM_UPS):
+        await _cost(system, groups, shapes[0])
+    costs: list[Cost] = []
+    for shape in (*shapes, *(COMPARED * AGAIN)):
+        costs.append(await _cost(system, groups, shape))
+        print(costs[-1].line(), flush=True)
+    return bars(costs), [cost.as_json() for cost in costs]
 
 
-def bars(costs: Mapping[Shape, Cost]) -> list[Held]:
-    found = [costs.get(Shape(steps, parallel=True)) for steps in (1000, 20)]
-    wide, narrow = (None if cost is None else cost.in_all_ms for cost in found)
+def bars(costs: Sequence[Cost]) -> list[Held]:
+    """By the medians of what was measured."""
+    found = [[cost.in_all_ms for cost in costs if cost.shape == shape] for shape in COMPARED]
+    wide, narrow = (statistics.median(of_shape) if of_shape else None for of_shape in found)
     return [ratio("a step of 1,000 side by side, of one of 20: CPU", wide, narrow, 1.5)]
 
 

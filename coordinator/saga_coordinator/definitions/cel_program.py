@@ -19,19 +19,23 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from types import ModuleType
 from typing import Any, Final
 from uuid import UUID
-
-import cel
 
 from saga_coordinator.definitions.cel_tree import Call, Index, Listing, Literal, Loop, Name, Node, Select, parts, walk
 from saga_coordinator.engine.definition import MappingFailed
 from saga_schemas.times import parse_instant
+
+# The package imports its command line, and so a terminal toolkit that nobody here uses: 7 MB.
+sys.modules.setdefault("cel.cli", ModuleType("cel.cli"))
+import cel  # noqa: E402
 
 MAX_ITERATIONS: Final = 1_000_000
 """The longest list in scope to the power of nested loops may not exceed this."""

@@ -119,8 +119,9 @@ class PartitionReader:
         self._looked_at_s = now_s
         places = self.places()
         try:
-            readable = await self._consumer.readable_offsets(places) if places else {}
             ends = await self._consumer.end_offsets(places) if places else {}
+            behind = [at for at, end in ends.items() if at in places and places[at].read_to < end]
+            readable = await self._consumer.readable_offsets(behind) if behind else {}
         except BrokerError as error:
             # A broker that is away is logged elsewhere.
             self._log.debug("reading_not_looked_at", error=str(error))

@@ -73,26 +73,31 @@ class SchemaTopic:
 
     async def look(self) -> None:
         """Once: make the topic, see what it holds, write what it lacks. Raises BrokerError."""
-        await self._ensure()
+        positions = await self._ensure()
         wanted = {schema_key(schema.id): schema.canonical for schema in self._definitions.catalog}
-        offsets = await self._offsets()
+        offsets = await self._offsets(positions)
         if offsets != self._seen or self._clock.monotonic_s() - self._read_at_s >= WHOLE_EVERY_S:
             await self._read(wanted, offsets)
         missing = [key for key in sorted(wanted) if key not in self._held]
         if missing:
             await self._write({key: wanted[key] for key in missing})
 
-    async def _ensure(self) -> None:
-        if (await self._broker.partitions([self._topic]))[self._topic]:
-            return
+    async def _ensure(self) -> list[TopicPartition]:
+        """The topic's partitions, once it is there."""
+        held = await self._partitions()
+        if held:
+            return held
         try:
             await self._broker.ensure_topics([self._topic], compacted=True)
         except TopicForbidden as forbidden:
             raise BrokerError(f"{forbidden}; make it with cleanup.policy=compact") from forbidden
+        return await self._partitions()
 
-    async def _offsets(self) -> _Offsets:
+    async def _partitions(self) -> list[TopicPartition]:
         numbers = (await self._broker.partitions([self._topic]))[self._topic]
-        positions = [TopicPartition(self._topic, number) for number in sorted(numbers)]
+        return [TopicPartition(self._topic, number) for number in sorted(numbers)]
+
+    async def _offsets(self, positions: Sequence[TopicPartition]) -> _Offsets:
         asking = self._broker.consumer(group=None)
         firsts, ends = await asking.earliest(positions), await asking.end_offsets(positions)
         return {position: (firsts[position], ends[position]) for position in positions if position in firsts and position in ends}

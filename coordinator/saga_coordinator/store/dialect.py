@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +18,11 @@ AnyResult = CursorResult[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
 
 
-def insert_or(dialect: str, table: Table, *rows: Mapping[str, Any]) -> Insert:
+def insert_or(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:
     """An insert that can be given an ON CONFLICT."""
-    values = dict(rows[0]) if len(rows) == 1 else [dict(row) for row in rows]
     if dialect == "postgresql":
-        return postgresql.insert(table).values(values)
-    return sqlite.insert(table).values(values)
+        return postgresql.insert(table).values(**values)
+    return sqlite.insert(table).values(**values)
 
 
 def insert_ignoring(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:
@@ -30,9 +30,11 @@ def insert_ignoring(dialect: str, table: Table, values: Mapping[str, Any]) -> In
     return insert_or(dialect, table, values).on_conflict_do_nothing()
 
 
-def noting(dialect: str, *rows: Mapping[str, Any]) -> Insert:
-    """Rows of the control table, written over what stands there."""
-    new = insert_or(dialect, schema.control, *rows)
+@cache
+def noting(dialect: str) -> Insert:
+    """A row of the control table, written over what stands there. Its values are the statement's
+    parameters."""
+    new = insert_or(dialect, schema.control, {column.name: bindparam(column.name) for column in schema.control.c})
     changed = {column: new.excluded[column] for column in ("value", "who", "why")}
     return new.on_conflict_do_update(index_elements=["scope", "tenant", "name"], set_=changed)
 

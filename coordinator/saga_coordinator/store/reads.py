@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Executable, exists, literal, or_, select, union_all, update
@@ -108,11 +108,11 @@ class SqlStore(ABC):
             async with self._connected() as connection:
                 return list(await connection.execute(statement))
 
-    async def _write(self, statement: Executable) -> int:
+    async def _write(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
         """One small statement of its own, such as a heartbeat; how many rows it touched."""
         with translated():
             async with self._connected() as connection:
-                return (await connection.execute(statement)).rowcount
+                return (await connection.execute(statement, rows)).rowcount
 
     async def now_us(self) -> int:
         return int((await self._rows(select(database_clock())))[0][0])
@@ -191,7 +191,7 @@ class SqlStore(ABC):
             {"scope": scope, "tenant": tenant, "name": name, "value": values[name], "who": who, "why": why}
             for name in sorted(values)
         ]
-        await self._write(noting(self.dialect, *rows))
+        await self._write(noting(self.dialect), rows)
 
     async def look(self, tenant: str, scopes: frozenset[str]) -> Look:
         return seen(await self._rows(look(tenant, scopes)))

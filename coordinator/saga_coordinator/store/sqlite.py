@@ -11,7 +11,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -117,9 +117,9 @@ class SqliteStore(SqlStore):
                     await connection.close()
                 raise
 
-    async def _write(self, statement: Executable) -> int:
+    async def _write(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
         async with self.transaction() as transaction:
-            return (await transaction.execute(statement)).rowcount
+            return (await transaction.execute(statement, rows)).rowcount
 
     async def has_journal(self, saga_id: UUID, version: int) -> bytes | None:
         # A turn at the writing connection is the row lock.

@@ -351,7 +351,7 @@ class SqlTransaction(ABC):
 
     async def set_control(self, *, scope: str, tenant: str, name: str, value: str, who: str, why: str) -> None:
         row = {"scope": scope, "tenant": tenant, "name": name, "value": value, "who": who, "why": why}
-        await self.execute(noting(self._dialect, row))
+        await self.execute(noting(self._dialect), [row])
 
     @property
     def _dialect(self) -> str:

@@ -55,12 +55,12 @@ def test_every_shape_is_a_definition(shape: Shape) -> None:
 
 
 def test_the_bar_of_wide_sagas_compares_what_a_step_costs() -> None:
-    def cost(steps: int, each_ms: float) -> dict[Shape, Cost]:
+    def costs(steps: int, *each_ms: float) -> list[Cost]:
         shape = Shape(steps, parallel=True)
-        return {shape: Cost(shape, {"coordinator": each_ms / 2, "PostgreSQL": each_ms / 2}, 1.0)}
+        return [Cost(shape, {"coordinator": one_ms / 2, "PostgreSQL": one_ms / 2}, 1.0) for one_ms in each_ms]
 
-    (met,) = bars(cost(20, 2.0) | cost(1000, 3.0))
-    (missed,) = bars(cost(20, 2.0) | cost(1000, 3.2))
-    (unmeasured,) = bars(cost(20, 2.0))
+    (met,) = bars(costs(20, 2.0, 1.0, 9.0) + costs(1000, 9.0, 3.0, 2.0))
+    (missed,) = bars(costs(20, 2.0) + costs(1000, 3.2))
+    (unmeasured,) = bars(costs(20, 2.0))
     assert [(bar.found, bar.met) for bar in (met, missed, unmeasured)] == [(1.5, True), (1.6, False), (None, False)]
     assert isinstance(met, Held)
