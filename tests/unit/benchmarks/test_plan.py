@@ -40,6 +40,10 @@ def test_the_peers_are_measured_at_the_load_of_every_bar_they_are_in() -> None:
     assert {row.system for row in PEERS_TOO.rows} - {row.system for row in FULL.rows} == set(PEERS)
 
 
+def test_every_run_keeps_to_the_time_it_is_said_to_take() -> None:
+    assert [plan.minutes < limit for plan, limit in ((FULL, 20), (PEERS_TOO, 32), (SHORT, 2.5))] == [True, True, True]
+
+
 def test_a_trial_is_a_part_of_the_plan() -> None:
     trial = FULL.narrowed(systems=[OURS], levels=[1, 64], rounds=1, seconds=3)
 
