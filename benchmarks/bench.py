@@ -19,7 +19,6 @@ import asyncio
 import sys
 import time
 from pathlib import Path
-from typing import Final
 
 import asyncpg
 from bars import BARS, LIMITS, judged
@@ -32,8 +31,6 @@ from results import Results
 from rounds import Rounds
 from system import Bench
 
-WARM_IN_FLIGHT: Final = 256
-
 
 async def run(plan: Plan) -> Results:
     with Bench() as bench:
@@ -43,7 +40,7 @@ async def run(plan: Plan) -> Results:
             for number, system in enumerate(systems.values()):
                 warm_up_s = plan.further_warm_up_s if number else plan.warm_up_s
                 print(f"warming up: {system.name}", flush=True)
-                await measure(system, ClosedLoop(WARM_IN_FLIGHT), 1.0, warm_up_s)
+                await measure(system, ClosedLoop(plan.warm_in_flight), 1.0, warm_up_s)
 
             async def measured(name: str, pace: Pace) -> Cell:
                 cell = await measure(systems[name], pace, plan.seconds, plan.again_warm_up_s)

@@ -36,6 +36,7 @@ class Plan:
     """Of the first system: the broker's JVM compiles what is hot during its first minutes."""
     further_warm_up_s: float
     """Of each other system, once."""
+    warm_in_flight: int = 256
     again_warm_up_s: float = 2.0
     """Of each cell."""
     again: int = 2
@@ -110,5 +111,6 @@ SHORT: Final = Plan(
     seconds=8,
     warm_up_s=12,
     further_warm_up_s=8,
+    warm_in_flight=64,  # a machine that is overloaded ends some hundred sagas in a minute, too
     again=0,
 )
