@@ -18,22 +18,18 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Final
 
 import asyncpg
 from bars import BARS, LIMITS, judged
-from cells import Cell, Measured, measure
+from cells import Cell, measure
 from contenders import contenders
 from machine import machine
-from pace import ClosedLoop, LoadFailed, OpenLoop, Pace
-from plan import FULL, OPEN_SHARE, PEERS_TOO, SHORT, Plan
-from results import Results, Round
+from pace import ClosedLoop, LoadFailed, Pace
+from plan import FULL, PEERS_TOO, SHORT, Plan
+from results import Results
+from rounds import Rounds
 from system import Bench
-
-WARM_IN_FLIGHT: Final = 256
 
 
 async def run(plan: Plan) -> Results:
@@ -44,32 +40,19 @@ async def run(plan: Plan) -> Results:
             for number, system in enumerate(systems.values()):
                 warm_up_s = plan.further_warm_up_s if number else plan.warm_up_s
                 print(f"warming up: {system.name}", flush=True)
-                await measure(system, ClosedLoop(WARM_IN_FLIGHT), 1.0, warm_up_s)
-            rounds = [await _round(systems, plan, turn) for turn in range(plan.rounds)]
+                await measure(system, ClosedLoop(plan.warm_in_flight), 1.0, warm_up_s)
+
+            async def measured(name: str, pace: Pace) -> Cell:
+                cell = await measure(systems[name], pace, plan.seconds, plan.again_warm_up_s)
+                print(line(cell), flush=True)
+                return cell
+
+            rounds = await Rounds(plan, measured).all()
             return Results(
                 at=time.strftime("%Y-%m-%d", time.gmtime()), machine=machine(bench), seconds=plan.seconds, rounds=rounds
             )
         finally:
             await watcher.close()
-
-
-async def _round(systems: Mapping[str, Measured], plan: Plan, turn: int) -> Round:
-    found = Round()
-    for name, in_flight in plan.cells(turn):
-        found.add(await _unspoilt(systems[name], partial(ClosedLoop, in_flight), plan))
-    for name in plan.open_loops:
-        pace = partial(OpenLoop, OPEN_SHARE * found.most_per_s(name))
-        found.add(await _unspoilt(systems[name], pace, plan))
-    return found
-
-
-async def _unspoilt(system: Measured, pace: Callable[[], Pace], plan: Plan) -> Cell:
-    for left in range(plan.again, -1, -1):
-        cell = await measure(system, pace(), plan.seconds, plan.again_warm_up_s)
-        print(line(cell), flush=True)
-        if not cell.spoilt or not left:
-            break
-    return cell
 
 
 def line(cell: Cell) -> str:
@@ -97,6 +80,7 @@ def main() -> None:
     given = arguments.parse_args()
     plan = PEERS_TOO if given.peers else SHORT if given.short else FULL
     plan = plan.narrowed(systems=given.system, levels=given.level, seconds=given.seconds, rounds=given.rounds, again=given.again)
+    print(f"{plan.minutes:.0f} minutes at most, where nothing else is at work", flush=True)
     try:
         results = asyncio.run(run(plan))
     except LoadFailed as failure:

@@ -12,6 +12,12 @@ OPEN_SHARE: Final = 0.6
 """Of the most sagas a second that a system's closed loops reached: its open loop."""
 
 
+START_S: Final = 7.0
+"""Of a system, with its share of broker and database."""
+CONNECT_S: Final = 1.5
+"""Of a cell's load generator."""
+
+
 @dataclass(frozen=True)
 class Row:
     system: str
@@ -30,10 +36,13 @@ class Plan:
     """Of the first system: the broker's JVM compiles what is hot during its first minutes."""
     further_warm_up_s: float
     """Of each other system, once."""
+    warm_in_flight: int = 256
     again_warm_up_s: float = 2.0
     """Of each cell."""
     again: int = 2
     """How often a spoilt cell is measured again."""
+    again_in_all: int = 12
+    """How often that happens in a run, whose time is bounded."""
 
     def cells(self, turn: int) -> Iterator[tuple[str, int]]:
         """In the order of this round: who comes first changes."""
@@ -42,6 +51,15 @@ class Plan:
             first = turn % len(systems)
             for system in systems[first:] + systems[:first]:
                 yield system, in_flight
+
+    @property
+    def minutes(self) -> float:
+        """The longest that it takes where the machine is not overloaded."""
+        cells = self.rounds * (len(list(self.cells(0))) + len(self.open_loops)) + (self.again_in_all if self.again else 0)
+        systems = [row.system for row in self.rows]
+        warm_up_s = self.warm_up_s + (len(systems) - 1) * self.further_warm_up_s
+        took_s = cells * (self.again_warm_up_s + self.seconds + CONNECT_S)
+        return (len(systems) * START_S + warm_up_s + took_s) / 60
 
     @property
     def open_loops(self) -> list[str]:
@@ -93,5 +111,6 @@ SHORT: Final = Plan(
     seconds=8,
     warm_up_s=12,
     further_warm_up_s=8,
+    warm_in_flight=64,  # a machine that is overloaded ends some hundred sagas in a minute, too
     again=0,
 )

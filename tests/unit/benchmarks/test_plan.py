@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bars import BARS, LIMITS, OURS, PEERS, Bar
+from performance_page import ORDER
 from plan import FULL, PEERS_TOO, SHORT, Plan
 
 PLANS = pytest.mark.parametrize("plan", [FULL, PEERS_TOO, SHORT], ids=["full", "peers", "short"])
@@ -38,6 +39,14 @@ def test_a_plan_measures_what_its_bars_need(plan: Plan, bars: list[Bar]) -> None
 
 def test_the_peers_are_measured_at_the_load_of_every_bar_they_are_in() -> None:
     assert {row.system for row in PEERS_TOO.rows} - {row.system for row in FULL.rows} == set(PEERS)
+
+
+def test_every_run_keeps_to_the_time_it_is_said_to_take() -> None:
+    assert [plan.minutes < limit for plan, limit in ((FULL, 20), (PEERS_TOO, 32), (SHORT, 2.5))] == [True, True, True]
+
+
+def test_the_page_shows_every_system_of_a_run() -> None:
+    assert set(ORDER) == {row.system for row in PEERS_TOO.rows}
 
 
 def test_a_trial_is_a_part_of_the_plan() -> None:
