@@ -11,7 +11,7 @@ from typing import Final
 from cells import Cell
 
 OURS, FLOOR, LEAN = "saga-coordinator", "floor", "lean floor"
-BY_HTTP, SQLALCHEMY = "starts by HTTP", "SQLAlchemy handlers"
+BY_HTTP, SQLALCHEMY, GROUPS_OFF = "starts by HTTP", "SQLAlchemy handlers", "groups off"
 DTM, RESTATE = "DTM", "Restate"
 PEERS: Final = (DTM, RESTATE)
 

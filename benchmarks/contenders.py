@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import asyncpg
-from bars import BY_HTTP, DTM, FLOOR, LEAN, OURS, RESTATE, SQLALCHEMY
+from bars import BY_HTTP, DTM, FLOOR, GROUPS_OFF, LEAN, OURS, RESTATE, SQLALCHEMY
 from cells import Measured
 from dialects import Floor, Ours, OursByHttp
 from floor import COORDINATOR_TABLES, PARTICIPANT_TABLES
@@ -24,7 +24,10 @@ from saga_messaging.settings import KafkaSettings
 
 Watcher: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {SQLALCHEMY: {"SAGA_DEMO_LEAN": "0"}}
+VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
+    SQLALCHEMY: {"SAGA_DEMO_LEAN": "0"},
+    GROUPS_OFF: {"SAGA_DEMO_GROUPS_OFF": "1"},
+}
 """Ours with other settings, each as a system of its own."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bars import BY_HTTP, DTM, FLOOR, LEAN, OURS, RESTATE, SQLALCHEMY
+from bars import BY_HTTP, DTM, FLOOR, GROUPS_OFF, LEAN, OURS, RESTATE, SQLALCHEMY
 
 OPEN_SHARE: Final = 0.6
 """Of the most sagas a second that a system's closed loops reached: its open loop."""
@@ -98,6 +98,7 @@ FULL: Final = Plan(
         Row(FLOOR, (16, 64, 256, 1024)),
         Row(BY_HTTP, (16, 256)),
         Row(SQLALCHEMY, (64, 256)),
+        Row(GROUPS_OFF, (64, 256)),
     ),
     rounds=3,
     seconds=12,

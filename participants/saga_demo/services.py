@@ -53,6 +53,7 @@ def build_service(name: str, tables: MetaData, settings: ServiceSettings | None 
         schemas=SCHEMAS,
         on_start=make_tables,
         on_stop=faults.close,
+        **({"group": 1} if chosen.groups_off else {}),
         tracer_provider=chosen.tracer_provider,
     )
     return Service(participant=participant, faults=faults, spans=Spans(chosen), settings=chosen)

@@ -5,6 +5,7 @@
 - `SAGA_PARTICIPANT_DATABASE_URL`: the database of every service that has none of its own; several
   services may share one PostgreSQL database
 - `SAGA_DEMO_LEAN`: with `1` handlers write nothing but the effect ledger (for benchmarks)
+- `SAGA_DEMO_GROUPS_OFF`: with `1` every command has a transaction of its own (for benchmarks)
 - `SAGA_DEMO_ALLOW_CRASH`: with `1` the fault `crash` really ends the process; otherwise it is a
   technical failure
 
@@ -24,9 +25,12 @@ SCHEMAS: Final = Path(__file__).parent / "schemas"
 FOLDER: Final = ".saga-demo"
 SHARED_DATABASE: Final = "SAGA_PARTICIPANT_DATABASE_URL"
 LEAN: Final = "SAGA_DEMO_LEAN"
+GROUPS_OFF: Final = "SAGA_DEMO_GROUPS_OFF"
 ALLOW_CRASH: Final = "SAGA_DEMO_ALLOW_CRASH"
 SERVICES: Final = ("inventory", "payment", "shipping", "fraud", "mail")
-VARIABLES: Final = frozenset({SHARED_DATABASE, LEAN, ALLOW_CRASH, *(f"SAGA_{name.upper()}_DATABASE_URL" for name in SERVICES)})
+VARIABLES: Final = frozenset(
+    {SHARED_DATABASE, LEAN, GROUPS_OFF, ALLOW_CRASH, *(f"SAGA_{name.upper()}_DATABASE_URL" for name in SERVICES)}
+)
 """Every variable named above."""
 
 
@@ -36,6 +40,7 @@ class ServiceSettings:
 
     database_url: str
     lean: bool = False
+    groups_off: bool = False
     allow_crash: bool = False
     tracer_provider: TracerProvider | None = None
     """Makes the service's spans. None: the process's provider."""
@@ -50,6 +55,7 @@ def settings_from(environ: Mapping[str, str], name: str) -> ServiceSettings:
     return ServiceSettings(
         database_url=environ.get(f"SAGA_{name.upper()}_DATABASE_URL") or environ.get(SHARED_DATABASE) or _file(name),
         lean=environ.get(LEAN) == "1",
+        groups_off=environ.get(GROUPS_OFF) == "1",
         allow_crash=environ.get(ALLOW_CRASH) == "1",
     )
 
