@@ -109,6 +109,7 @@ async def test_no_hot_statement_scans_a_table(database_url: str) -> None:
         plan = "\n".join(row[0] for row in rows)
         assert "Seq Scan" not in plan, name
         assert "Function Scan" not in plan, f"{name}: its input is stored before it is read"
+        assert {"saga_listing_definition", "wakeup_due"}.isdisjoint(plan.split()), f"{name}: one row is found by its key"
         assert "Index" in plan or "Conflict" in plan or name.startswith(("INSERT", "NEW")), name
     await connection.close()
 

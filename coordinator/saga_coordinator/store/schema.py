@@ -374,8 +374,9 @@ Index(
 Index("saga_listing_unusual", _LISTED.tenant, _LISTED.phase, _LISTED.saga_id, **_where("phase IN ('COMPENSATED', 'FORCED')"))
 # Serves `--attention`.
 Index("saga_listing_attention", _LISTED.tenant, _LISTED.saga_id, **_where("attention > 0"))
-# Serves `--definition`.
-Index("saga_listing_definition", _LISTED.tenant, _LISTED.definition_name, _LISTED.saga_id)
+# Serves `--definition`. The name stands first, or the plan of UPDATE_LISTING that is made on an
+# empty table reads a tenant's whole part of it for one row.
+Index("saga_listing_definition", _LISTED.definition_name, _LISTED.tenant, _LISTED.saga_id)
 
 schema = _table(
     "schema",

@@ -348,7 +348,7 @@ def _listing() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("saga_listing_attention", "saga_listing", ["tenant", "saga_id"], **_where("attention > 0"))
-    op.create_index("saga_listing_definition", "saga_listing", ["tenant", "definition_name", "saga_id"])
+    op.create_index("saga_listing_definition", "saga_listing", ["definition_name", "tenant", "saga_id"])
     op.create_index(
         "saga_listing_open",
         "saga_listing",
