@@ -18,7 +18,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
-from bench import line
+from bench import AGAIN, line
 from cells import Cell, Measured, measure
 from dialects import Ours
 from filling import COORDINATOR, PARTICIPANT, Kept, bytes_of, fill
@@ -136,8 +136,11 @@ class Growing:
             self.bars.append(ratio(f"{what}: {figure}, of that at {self._plan.finished[0]}", large, small, most))
 
     async def _cell(self, what: str, subject: Subject, in_flight: int) -> Cell:
-        cell = await measure(subject.measured, in_flight, self._plan.seconds, AGAIN_WARM_UP_S)
-        print(f"{what:24} {line(cell)}", flush=True)
+        for left in range(AGAIN, -1, -1):
+            cell = await measure(subject.measured, in_flight, self._plan.seconds, AGAIN_WARM_UP_S)
+            print(f"{what:24} {line(cell)}", flush=True)
+            if not cell.spoilt or not left:
+                break
         self.cells.append(cell.as_json() | {"what": what})
         return cell
 
