@@ -14,6 +14,7 @@ from saga_demo.faults import Faults
 from saga_demo.settings import SCHEMAS, ServiceSettings, make_folder, settings_from
 from saga_demo.spans import Spans
 from saga_participant import Participant
+from saga_participant.database.transactions import LARGEST_GROUP
 
 _ADVISORY_LOCK = 0x73616764656D6F  # "sagdemo": services that share a database make their tables one after the other
 
@@ -53,7 +54,7 @@ def build_service(name: str, tables: MetaData, settings: ServiceSettings | None 
         schemas=SCHEMAS,
         on_start=make_tables,
         on_stop=faults.close,
-        **({"group": 1} if chosen.groups_off else {}),
+        group=1 if chosen.groups_off else LARGEST_GROUP,
         tracer_provider=chosen.tracer_provider,
     )
     return Service(participant=participant, faults=faults, spans=Spans(chosen), settings=chosen)

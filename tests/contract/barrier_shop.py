@@ -14,12 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_participant import Rejected
 from saga_participant.barrier.entry import ReceivedCommand
-from saga_participant.delivery.groups import HandlerTimes
-from saga_participant.handling.registry import Route
 from saga_participant.testing import HOUR_US, ParticipantTester, Reply
 from saga_schemas.ids import uuid7
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.records import EMPTY_BYTES, Empty
+from support.till.groups import KnownToBeQuick
 from support.till.shop import GiveBack, Take, Taken, effects, make_till, reply_or_silence
 
 ALONE = ["sqlite connection", "sqlite session", "postgresql connection", "postgresql session", "postgresql asyncpg"]
@@ -40,13 +39,6 @@ class Way(NamedTuple):
     def tester(self) -> type[ParticipantTester]:
         """Delivers each command alone, or in a group."""
         return BesideOthers if self.in_a_group else ParticipantTester
-
-
-class KnownToBeQuick(HandlerTimes):
-    """All handlers may share a transaction from the first command on, whatever they did before."""
-
-    def of(self, route: Route | None) -> float | None:
-        return None if route is not None and route.handler.external else 0.0
 
 
 class BesideOthers(ParticipantTester):

@@ -22,7 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from contract.barrier_shop import ALONE, KnownToBeQuick, Way
+from contract.barrier_shop import ALONE, Way
 from contract.tcp_proxy import CommitProxy, Fault
 from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
@@ -31,6 +31,7 @@ from saga_participant.delivery import group_transaction
 from saga_participant.service import Service
 from saga_schemas.headers import ReplyHeaders, decode_reply
 from saga_schemas.outcomes import Kind
+from support.till.groups import KnownToBeQuick
 from support.till.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects, make_till
 from support.till.wire import REPLIES, command, new_saga, send, until
 
