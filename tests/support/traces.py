@@ -4,12 +4,14 @@ against what a Jaeger took in."""
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from saga_coordinator.engine.encoding import decode_facts
+from saga_coordinator.engine.facts import CommandSent, Fact, ReplySeen
+from saga_schemas.outcomes import Outcome
 from support import sql
 from support.jaeger import Span, Trace
 
@@ -74,9 +76,9 @@ def span_id(text: str) -> str:
 
 async def told(database: str) -> list[Told]:
     """Every finished saga of a store."""
-    journals: dict[str, list[tuple[int, list[tuple[str, Mapping[str, object]]]]]] = {}
+    journals: dict[str, list[tuple[int, tuple[Fact, ...]]]] = {}
     for saga, version, facts in await sql.rows(database, "SELECT saga_id, version, facts FROM journal ORDER BY saga_id, version"):
-        journals.setdefault(str(saga), []).append((version, json.loads(bytes(facts))))
+        journals.setdefault(str(saga), []).append((version, decode_facts(bytes(facts))))
     columns = "id, trace_id, phase, closed_at - started_at, incarnation"
     return [
         Told(
@@ -92,26 +94,23 @@ async def told(database: str) -> list[Told]:
     ]
 
 
-def _attempts(
-    saga: str, incarnation: int, journal: list[tuple[int, list[tuple[str, Mapping[str, object]]]]]
-) -> Iterator[Attempt]:
+def _attempts(saga: str, incarnation: int, journal: list[tuple[int, tuple[Fact, ...]]]) -> Iterator[Attempt]:
     answered = {
-        (fact["step"], fact["kind"], fact["run"], fact["attempt"])
+        (fact.step, fact.kind, fact.run, fact.attempt)
         for _, facts in journal
-        for tag, fact in facts
-        if tag == "reply" and fact["outcome"] != "IN_PROGRESS"
+        for fact in facts
+        if isinstance(fact, ReplySeen) and fact.outcome is not Outcome.IN_PROGRESS
     }
     for version, facts in journal:
-        for ord, (tag, fact) in enumerate(facts):
-            if tag == "command":
-                identity = (fact["step"], fact["kind"], fact["run"], fact["attempt"])
+        for ord, fact in enumerate(facts):
+            if isinstance(fact, CommandSent):
                 yield Attempt(
                     message_id=f"{saga}.{incarnation}.{version}.{ord}",
-                    step=str(fact["step"]),
-                    kind=str(fact["kind"]),
-                    run=int(str(fact["run"])),
-                    number=int(str(fact["attempt"])),
-                    answered=identity in answered,
+                    step=fact.step,
+                    kind=fact.kind.value,
+                    run=fact.run,
+                    number=fact.attempt,
+                    answered=(fact.step, fact.kind, fact.run, fact.attempt) in answered,
                 )
 
 
