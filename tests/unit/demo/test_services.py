@@ -27,7 +27,8 @@ from saga_demo.messages import (
     ScreenOrder,
     SendConfirmation,
 )
-from saga_demo.settings import ServiceSettings, settings_from
+from saga_demo.settings import VARIABLES, ServiceSettings, settings_from
+from saga_messaging.environment import DEMO
 from saga_participant import Participant
 from saga_participant.testing import Outcome, ParticipantTester
 
@@ -183,6 +184,11 @@ def test_a_service_takes_its_own_database_before_the_shared_one_before_a_file() 
     assert settings_from(shared, "payment").database_url == "postgresql+asyncpg://shared"
     own = shared | {"SAGA_PAYMENT_DATABASE_URL": "postgresql+asyncpg://own", "SAGA_DEMO_LEAN": "1"}
     assert settings_from(own, "payment") == ServiceSettings(database_url="postgresql+asyncpg://own", lean=True)
+
+
+def test_every_variable_of_the_demo_is_known_to_the_command_beside_it() -> None:
+    known = {f"SAGA_{name}" for name in DEMO.split()}
+    assert {name for name in VARIABLES if not name.endswith("_DATABASE_URL") or "PARTICIPANT" in name} == known
 
 
 def test_a_crash_that_is_allowed_ends_the_process(tmp_path: Path) -> None:
