@@ -32,7 +32,7 @@ from saga_participant.service import Service
 from saga_schemas.headers import ReplyHeaders, decode_reply
 from saga_schemas.outcomes import Kind
 from support.till.groups import KnownToBeQuick
-from support.till.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects, make_till
+from support.till.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects, make_till, past_the_guard
 from support.till.wire import REPLIES, command, new_saga, send, until
 
 MANY = 500
@@ -135,6 +135,28 @@ async def test_a_handler_that_ends_the_transaction_of_its_group_harms_those_at_m
             rows = (await connection.execute(text("SELECT saga_id FROM saga_barrier WHERE state = 'DONE'"))).scalars()
             done = {UUID(str(row)) for row in rows}
         assert {saga for saga in done if saga in sagas} == {UUID(saga) for saga, _ in found}, "a row says what was done"
+
+
+@each_way
+async def test_a_handler_that_commits_its_group_and_then_hangs_harms_none_behind_it(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_transaction, "RUN_LIMIT_S", 1.0)
+    sagas = [new_saga() for _ in range(8)]
+    broker, (till, told) = MemoryBroker(), make_till(way.url, handle=way.handle, handler_limit_s=2.0)
+
+    async def commit_and_hang(db: Any) -> None:
+        if len(told.steps) == 1:
+            await past_the_guard(db, "COMMIT")
+            await asyncio.Event().wait()
+
+    told.on_db = commit_and_hang
+    async with serving(till, broker) as service:
+        await send(broker, *map(command, sagas))
+        said = {reply.saga_id: reply.outcome.value for reply in await served(broker, service, 8)}
+        others = set(sagas) - {told.steps[0].saga_id}
+        assert said == dict.fromkeys(others, "SUCCEEDED"), "nobody knows what the first one has committed"
+        assert await effects_of(service.execution.database.engine, sagas) == taken_once(sagas)
 
 
 TILLS = 40

@@ -118,7 +118,7 @@ class AsyncpgTransaction:
 
     @property
     def ended(self) -> bool:
-        return not self._connection.is_in_transaction()
+        return not self.lost() and not self._connection.is_in_transaction()
 
     async def start(self) -> None:
         """It begins with its first statement."""

@@ -255,7 +255,7 @@ class PostgresTransaction(SqlTransaction):
 
     @property
     def ended(self) -> bool:
-        return hasattr(self._driver, "is_in_transaction") and not self._driver.is_in_transaction()
+        return not self.lost() and hasattr(self._driver, "is_in_transaction") and not self._driver.is_in_transaction()
 
     async def _share(self) -> None:
         await self._connection.exec_driver_sql(f"SET LOCAL lock_timeout = {SHARED_LOCK_LIMIT_S * 1000:.0f}")
@@ -324,6 +324,8 @@ async def end_sqlite_transaction(driver: Any) -> None:
 class SqliteTransaction(SqlTransaction):
     """SQLite by aiosqlite."""
 
+    _ended_before: bool | None = None
+    """Whether somebody had ended it before it was interrupted; None: it was not."""
     CLAIM = _claim(sqlite.insert, _SQLITE_NOW, "''")
     LOCK = _lock(_SQLITE_NOW, "''")
     SAVE = _save(_SQLITE_NOW, "''")
@@ -348,7 +350,7 @@ class SqliteTransaction(SqlTransaction):
 
     @property
     def ended(self) -> bool:
-        return not self.lost() and not self._driver.in_transaction
+        return self._ended_before if self._ended_before is not None else not (self.lost() or self._driver.in_transaction)
 
     async def save(self, entry: Entry) -> None:
         if not await self._in_transaction():
@@ -361,6 +363,7 @@ class SqliteTransaction(SqlTransaction):
         holds a cursor of it: so the transaction ends before that.
         """
         self._guard.lent = False
+        self._ended_before = self.ended
         with contextlib.suppress(Exception):
             await end_sqlite_transaction(self._driver)
 

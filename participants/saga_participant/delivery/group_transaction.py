@@ -112,10 +112,9 @@ class GroupedTransaction(BarrierTransaction):
             result = await call_handler(shared, self.transaction, self.handler_time)
         except BarrierBroken:
             raise Torn from None
-        cut_off = result.late or self.transaction.lost()
-        if self.transaction.ended and not cut_off:
+        if self.transaction.ended:
             raise Torn
-        ill = cut_off or result.unsure or self.transaction.torn or self.transaction.unshareable
+        ill = result.late or result.unsure or self.transaction.lost() or self.transaction.torn or self.transaction.unshareable
         used = self.transaction.uses != before and result.ending is not Ending.DONE
         accepted = result.ending is Ending.ACCEPTED
         if ill or used or accepted:
