@@ -5,8 +5,8 @@
 WORKERS ?= 3
 # Files are handed out in this order: those that take long first, and the many short ones fill what is left at the end.
 SUITES := $(wildcard tests/integration tests/contract tests/simulation tests/unit)
-# A worker that a hanging test ends is replaced once: its successor gets that test again.
-AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 1
+# A worker that a hanging test ends is not replaced: where it was at its last file, the run would wait for its successor for ever.
+AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # PYTHON=python3.13 names the Python of .venv. One of another Python is made anew, whatever its stamps say.
 export PYTHON

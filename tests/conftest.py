@@ -27,6 +27,7 @@ from saga_cli.dev.postgres import PostgresService
 from saga_cli.dev.process import ServiceFailed, free_port
 from saga_cli.dev.services import Jaeger, Kafka, Postgres, resolve_jaeger, resolve_kafka, resolve_postgres
 from saga_cli.dev.sql import ask
+from support.hangs import told_after
 
 # How long an example takes says nothing about the code: with hypothesis' own limit of 200 ms a busy
 # machine fails tests by chance.
@@ -42,9 +43,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # its start, and gains that back only over hours.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
+_TOLD_AT = 0.9
+"""Of the time limit of a test: what hangs is told before its process is ended."""
+
 Service = TypeVar("Service")
 _used_services = pytest.StashKey[dict[str, str]]()
 _deselected = pytest.StashKey[int]()
+_stderr = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
@@ -167,6 +172,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_used_services] = {}
     config.stash[_deselected] = 0
+    config.stash[_stderr] = os.dup(2)  # captured later; a worker that dies hands on nothing that was captured
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    limit_s = float(item.config.getoption("timeout") or item.config.getini("timeout"))
+    with told_after(_TOLD_AT * limit_s, item.nodeid, item.config.stash[_stderr]):
+        return (yield)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:

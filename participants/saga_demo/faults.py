@@ -24,6 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from saga_demo.messages import Fault, FaultKind
+from saga_messaging.sqlite import connect_args
 from saga_participant import Failed, Rejected, Step
 
 CRASH_EXIT_CODE: Final = 137
@@ -103,7 +104,7 @@ class Faults:
     async def _open(self) -> AsyncEngine:
         async with self._opening:
             if self._engine is None:
-                engine = create_async_engine(self._url, hide_parameters=True)
+                engine = create_async_engine(self._url, hide_parameters=True, connect_args=connect_args(self._url))
                 async with engine.begin() as connection:
                     await connection.run_sync(metadata.create_all)
                 self._engine = engine

@@ -379,3 +379,40 @@ async def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> No
     (tmp_path / "a.db").write_bytes(b"hello" * 1000)
     with pytest.raises(StoreError, match="not a database"):
         await open_store(f"sqlite+aiosqlite:///{tmp_path}/a.db").start()
+
+
+# -- a store that is stopped while it works
+
+
+async def test_a_task_that_is_cancelled_while_the_store_stops_is_cancelled(store_url: str) -> None:
+    """What cleaning up fails with must not take the place of a cancellation: a loop would go on."""
+    for turns in range(40):
+        store = open_store(store_url)
+        await store.upgrade()
+        await store.start()
+        task = asyncio.create_task(_note_for_ever(store))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await store.stop()
+        done, _ = await asyncio.wait([task], timeout=20)
+        assert done
+        assert task.cancelled(), repr(task)
+
+
+async def _note_for_ever(store: Store) -> None:
+    while True:
+        await store.note("scope", "default", {"name": "value"}, who="test", why="it asks for ever")
+
+
+async def test_a_store_that_was_stopped_connects_no_more(store_url: str) -> None:
+    store = open_store(store_url)
+    await store.upgrade()
+    await store.start()
+    await store.stop()
+    for asked in (store.now_us, lambda: store.note("scope", "default", {"n": "v"}, who="test", why="too late")):
+        with pytest.raises(StoreError, match="the store is closed"):
+            await asked()
+    await store.start()
+    assert await store.now_us() > 0
+    await store.stop()

@@ -6,6 +6,7 @@ import asyncio
 
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.views.saga import saga_view
+from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.outcomes import Outcome
 from support.coordinators import closed, opened, register, running, saga_of, settings_for, start
@@ -45,4 +46,4 @@ async def test_a_step_that_waits_for_a_person_is_shown_as_that(sqlite_url: str) 
             await producer.start()
             assert await producer.send_all([clerk.reply(command, DONE)], timeout_s=5) == [None]
             assert await closed(instance, saga_id) == "COMPLETED"
-            working.cancel()
+            await end([working])

@@ -7,6 +7,7 @@ import asyncio
 import time
 
 from saga_coordinator.engine.state import Status
+from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, saga_of, settings_for, start
 from support.scripted import ScriptedParticipant, catalog_of, until
@@ -34,13 +35,12 @@ async def test_replies_that_waited_while_everything_was_down_are_read_before_any
         down_at = time.monotonic()
         answering = asyncio.create_task(one.run())  # answers while no coordinator listens
         await until(lambda: len(one.seen) >= SAGAS)
-        answering.cancel()
+        await end([answering])
         await asyncio.sleep(LIMIT_S + 0.5 - (time.monotonic() - down_at))
         async with running(store, broker, settings) as instance:
             others = [asyncio.create_task(one.run()), asyncio.create_task(two.run())]
             phases = [await closed(instance, saga_id) for saga_id in ids]
-            for task in others:
-                task.cancel()
+            await end(others)
         assert set(phases) == {"COMPLETED"}
 
 
@@ -63,4 +63,4 @@ async def test_a_participant_that_never_answers_turns_the_saga_back_within_its_b
             assert saga.steps["one"].status is Status.RESOLVING
             silent.answering = True
             assert await closed(instance, saga_id) == "COMPENSATED"
-            listening.cancel()
+            await end([listening])

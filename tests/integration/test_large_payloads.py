@@ -12,6 +12,7 @@ import pytest
 
 from saga_coordinator.engine.state import INLINE_BYTES, STATE_PAYLOADS_BYTES, Kept
 from saga_coordinator.store.port import Store
+from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.codec import decode, encode
 from saga_schemas.headers import CommandHeaders
@@ -92,7 +93,7 @@ async def test_a_saga_that_carries_much_goes_back_whatever_happens_in_between(ur
             assert await closed(instance, saga_id, 60) == "COMPENSATED"
         assert carrier.undone() == Counter(big(f"s{n}", size) for n in range(steps))
         assert (await saga_of(store, saga_id)).attention is None
-    answering.cancel()
+    await end([answering])
 
 
 PARALLEL = """
@@ -118,7 +119,7 @@ async def test_many_large_commands_at_once_go_in_several_transitions(sqlite_url:
             row = await store.saga(saga_id)
             assert row is not None
             assert len(row.state) < 2 * STATE_PAYLOADS_BYTES + 250_000
-    answering.cancel()
+    await end([answering])
 
 
 async def test_a_payload_whose_journal_record_is_gone_parks_one_saga_and_no_other(sqlite_url: str) -> None:
@@ -151,4 +152,4 @@ async def test_a_payload_whose_journal_record_is_gone_parks_one_saga_and_no_othe
                 return (await saga_of(store, broken)).attention == "engine_error"
 
             await eventually(parked)
-    answering.cancel()
+    await end([answering])

@@ -15,6 +15,7 @@ from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import Store
 from saga_coordinator.telemetry.instruments import Instruments
+from saga_messaging.background import end
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, saga_of, settings_for, start
@@ -54,7 +55,7 @@ async def test_participants_that_come_back_after_the_coordinators_are_in_time(
             await eventually(lambda: probed_or_over(store, ids, down_at))
             answering = asyncio.create_task(ScriptedParticipant(broker, "one").run())
             assert {await closed(instance, saga_id) for saga_id in ids} == {"COMPLETED"}
-            answering.cancel()
+            await end([answering])
 
 
 async def test_a_probe_that_could_not_leave_proves_nothing(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +72,7 @@ async def test_a_probe_that_could_not_leave_proves_nothing(sqlite_url: str, monk
             await eventually(lambda: probed_or_over(store, ids, back_at))
             answering = asyncio.create_task(ScriptedParticipant(broker, "one").run())
             assert {await closed(instance, saga_id) for saga_id in ids} == {"COMPLETED"}
-            answering.cancel()
+            await end([answering])
 
 
 def life_of(
@@ -141,7 +142,7 @@ async def test_beats_that_fail_by_a_bug_are_counted_and_named_until_they_go_agai
         assert "ValueError" in instruments.loops.stuck()[liveness.LOOP]
         monkeypatch.setattr(store, "note", note)
         await eventually(lambda: named(instruments, False))
-        beating.cancel()
+        await end([beating])
 
 
 async def named(instruments: Instruments, wanted: bool) -> bool:
@@ -181,7 +182,7 @@ async def test_who_cannot_send_does_not_live(sqlite_url: str, how: str) -> None:
         await eventually(lambda: _says_trouble(mine))
         assert await store.control(liveness.SCOPE, "default") == {}
         assert mine.since_us(await store.now_us()) is None
-        beating.cancel()
+        await end([beating])
 
 
 async def _says_trouble(mine: Liveness) -> bool:

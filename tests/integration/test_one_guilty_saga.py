@@ -172,7 +172,7 @@ async def test_a_start_over_http_that_breaks_its_transaction_does_not_cost_other
             await asyncio.sleep(0)
             queue = asyncio.create_task(instance.loops["api"][0]())
             one, guilty, two = await asyncio.gather(*waiting, return_exceptions=True)
-            queue.cancel()
+            await end([queue])
     assert isinstance(one, StartResult)
     assert isinstance(two, StartResult)
     assert isinstance(guilty, KeyError)
@@ -228,7 +228,7 @@ async def test_a_message_that_cannot_be_made_holds_up_no_other(sqlite_url: str, 
                 return {row.saga_id for row in rows} == {guilty}
 
             await until(only_the_guilty, 20, "the other saga's messages")
-            sweeping.cancel()
+            await end([sweeping])
 
 
 @pytest.mark.parametrize("role", ["watchdog", "replies"])

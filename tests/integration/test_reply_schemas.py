@@ -23,6 +23,7 @@ from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import InboxEvent, Store
 from saga_coordinator.views.saga import SagaView, saga_view
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.catalog import Catalog
@@ -92,7 +93,7 @@ async def system(url: str, mapping: str, limits: str = "") -> AsyncIterator[Runn
         try:
             yield Running(store, instance, broker, participant)
         finally:
-            answering.cancel()
+            await end([answering])
 
 
 async def add(store: Store, instance: Instance, schema: Schema) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 
 from saga_coordinator.engine.facts import CommandSent, ReplySeen
+from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, journal_of, opened, register, running, settings_for, start
 from support.scripted import DONE, ScriptedParticipant, catalog_of
@@ -28,7 +29,7 @@ async def test_twenty_parallel_replies_in_one_poll_each_doubled_are_each_recorde
             answering = asyncio.create_task(wide.run())
             ids = await asyncio.gather(*(start((first, second)[n % 2], "wide", {"id": f"o-{n}"}) for n in range(SAGAS)))
             phases = await asyncio.gather(*(closed(first, saga_id, 60) for saga_id in ids))
-            answering.cancel()
+            await end([answering])
         assert set(phases) == {"COMPLETED"}
         for saga_id in ids:
             row = await one.saga(saga_id)

@@ -10,6 +10,7 @@ from saga_coordinator.store.port import Store
 from saga_coordinator.views import deliveries
 from saga_coordinator.views.saga import saga_view
 from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, settings_for, start
 from support.scripted import ScriptedParticipant, catalog_of, eventually
@@ -51,4 +52,4 @@ async def test_a_refused_command_and_a_kafka_that_is_away_have_their_names(
             broker.faults.unreachable, broker.faults.refuse = False, 0
             answering = asyncio.create_task(ScriptedParticipant(broker, "one").run())
             assert await closed(instance, saga_id, 60) == "COMPLETED"
-            answering.cancel()
+            await end([answering])

@@ -20,6 +20,7 @@ from saga_demo.inventory import reservations, stock
 from saga_demo.ledger import effect_ledger
 from saga_demo.payment import charges
 from saga_demo.shipping import parcels
+from saga_messaging.sqlite import connect_args
 
 STEP_OF: Final = {"inventory": "reserve", "payment": "charge", "shipping": "ship"}
 
@@ -139,7 +140,7 @@ def _of_amounts(what: str, rows: Rows, expected: Mapping[str, int], orders: Sequ
 
 
 async def _read(url: str, *statements: Select[Any]) -> list[Rows]:
-    engine = create_async_engine(url)
+    engine = create_async_engine(url, connect_args=connect_args(url))
     try:
         async with engine.connect() as connection:
             return [[tuple(row) for row in await connection.execute(statement)] for statement in statements]

@@ -82,8 +82,9 @@ async def _coordinator_exported_all(coordinator_url: str) -> bool:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     from saga_coordinator.store.schema import span_due
+    from saga_messaging.sqlite import connect_args
 
-    engine = create_async_engine(coordinator_url)
+    engine = create_async_engine(coordinator_url, connect_args=connect_args(coordinator_url))
     any_due = select(exists(select(span_due.c.saga_id)))
     try:
         async with engine.connect() as connection, asyncio.timeout(EXPORTED_LIMIT_S):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from saga_coordinator.store.faults import translated
+from saga_coordinator.store.faults import CLOSED, closed, invalidated, translated
+from saga_coordinator.store.port import StoreError
 
 if TYPE_CHECKING:
     Driver = asyncpg.Connection[asyncpg.Record]
@@ -31,9 +32,8 @@ class Connected:
     driver: Driver
 
     async def drop(self) -> None:
-        """Whatever state it is in: it goes to nobody else."""
-        with translated():
-            await self.core.invalidate()
+        """Whatever state it is in: it goes to nobody else. Raises nothing of a driver's."""
+        await invalidated(self.core)
 
     @property
     def usable(self) -> bool:
@@ -49,9 +49,12 @@ class Connections:
         self._turns = asyncio.Semaphore(size)
         self._free: list[Connected] = []
         self._keeping = False
+        self._closed = False
 
     async def take(self) -> Connected:
         """To be given back whatever happens. Raises StoreError."""
+        if self._closed:
+            raise StoreError(CLOSED)
         with translated():
             if self._turns.locked():
                 async with asyncio.timeout(self._wait_s):
@@ -63,7 +66,7 @@ class Connections:
                     free = self._free.pop()
                     if free.usable:
                         return free
-                    await _closed(free.core)
+                    await closed(free.core)
                 return await self._open()
             except BaseException:
                 self._turns.release()
@@ -75,7 +78,7 @@ class Connections:
             if not self._keeping:
                 await connected.drop()
             if not (self._keeping and connected.usable):
-                await _closed(connected.core)
+                await closed(connected.core)
             else:
                 if connected.core.in_transaction():
                     # SQLAlchemy's notion of one: in autocommit there is none at the server, so this
@@ -96,13 +99,13 @@ class Connections:
 
     def keep(self) -> None:
         """From now on, what is given back is kept."""
-        self._keeping = True
+        self._keeping, self._closed = True, False
 
     async def close(self) -> None:
         """What is free now, and what is taken when it is given back."""
-        self._keeping = False
+        self._keeping, self._closed = False, True
         while self._free:
-            await _closed(self._free.pop().core)
+            await closed(self._free.pop().core)
 
     async def _open(self) -> Connected:
         connecting = self._engine.connect()
@@ -111,10 +114,6 @@ class Connections:
             driver = (await core.get_raw_connection()).driver_connection
             assert isinstance(driver, asyncpg.Connection)
         except BaseException:
-            await _closed(core)
+            await closed(core)
             raise
         return Connected(core, driver)
-
-
-async def _closed(core: AsyncConnection) -> None:
-    await core.__aexit__(None, None, None)  # shielded: a cancelled task still gives it back to SQLAlchemy's pool, which drops it

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
 
@@ -27,6 +28,8 @@ _OF_THE_ROW: Final = ("22", "23", "54")
 A value that is none, a constraint, a limit of the server (a key too long for its index).
 """
 _MESSAGE_CHARS: Final = 200
+CLOSED: Final = "the store is closed"
+"""An engine of SQLAlchemy connects anew after its end. A store that was stopped does not."""
 
 DRIVER_ERRORS: Final = (
     SQLAlchemyError,
@@ -50,6 +53,22 @@ def translated() -> Iterator[None]:
         raise
     except DRIVER_ERRORS as error:
         raise fault_of(error) from error
+
+
+async def invalidated(connection: AsyncConnection) -> None:
+    """Whatever state it is in, it goes to nobody else.
+
+    Raises nothing of a driver's: where it is used another error is on its way, a cancellation for
+    one, and must not be lost.
+    """
+    with suppress(*DRIVER_ERRORS):
+        await connection.invalidate()
+
+
+async def closed(connection: AsyncConnection) -> None:
+    """Give it back to SQLAlchemy's pool, which drops an invalidated one. Raises as little."""
+    with suppress(*DRIVER_ERRORS):
+        await connection.__aexit__(None, None, None)  # shielded: a cancelled task gives it back all the same
 
 
 def fault_of(error: BaseException) -> StoreError:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from saga_coordinator.store import listing, revisions, schema
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or, noting
-from saga_coordinator.store.faults import translated
+from saga_coordinator.store.faults import CLOSED, translated
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import COLUMNS as JOURNAL
 from saga_coordinator.store.journal import journal_rows, select_journal
@@ -66,6 +66,7 @@ class SqlStore(ABC):
         # A name is held by a process, not by a name: a restarted one must wait for, or be told
         # apart from, its predecessor.
         self._token = secrets.token_hex(16)
+        self._stopped = False
 
     @abstractmethod
     async def _open(self) -> None:
@@ -75,6 +76,7 @@ class SqlStore(ABC):
     def transaction(self, first: First | None = None) -> AbstractAsyncContextManager[Transaction]: ...
 
     async def start(self) -> None:
+        self._stopped = False
         try:
             with translated():
                 await self._open()
@@ -85,7 +87,12 @@ class SqlStore(ABC):
             raise
 
     async def stop(self) -> None:
+        self._stopped = True
         await self._engine.dispose()
+
+    def _must_be_open(self) -> None:
+        if self._stopped:
+            raise StoreError(CLOSED)
 
     async def upgrade(self) -> str:
         with translated():
@@ -95,6 +102,7 @@ class SqlStore(ABC):
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
         """A pooled connection; only getting it is translated, what happens inside is the
         caller's."""
+        self._must_be_open()
         connecting = self._engine.connect()
         with translated():
             connection = await connecting.__aenter__()

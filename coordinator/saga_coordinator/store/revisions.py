@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 from saga_coordinator.store import schema
 from saga_coordinator.store.dialect import insert_ignoring
 from saga_coordinator.store.port import SchemaTooOld
+from saga_messaging.sqlite import connect_args
 
 VERSION_TABLE: Final = "saga_schema_revision"
 _UPGRADE_LOCK: Final = 0x5A6A_0001
@@ -66,7 +67,7 @@ async def _check_level(connection: AsyncConnection) -> None:
 
 async def upgrade(url: URL) -> str:
     """Bring the database to `head()`; the revision reached."""
-    engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connect_args(url))
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_upgrade)

@@ -24,12 +24,13 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from saga_coordinator.store.columns import SQLITE_CLOCK
-from saga_coordinator.store.faults import translated
+from saga_coordinator.store.faults import CLOSED, closed, invalidated, translated
 from saga_coordinator.store.port import CommitUnknown, First, SagaRow, StoreBusy, StoreError
 from saga_coordinator.store.reads import SqlStore
 from saga_coordinator.store.rows import SAGA_COLUMNS, read, saga_row
 from saga_coordinator.store.statements import Statement, Write
 from saga_coordinator.store.transaction import SqlTransaction
+from saga_messaging.sqlite import connect_args
 
 WRITER_WAIT_S: Final = 10.0
 BUSY_WAIT_S: Final = 5
@@ -67,10 +68,12 @@ class SqliteStore(SqlStore):
         await super().upgrade()
 
     async def stop(self) -> None:
-        if self._writer is not None:
-            await self._writer.close()
-            self._writer = None
-        await super().stop()
+        self._stopped = True
+        async with self._last_turn():
+            if self._writer is not None:
+                await self._writer.close()
+                self._writer = None
+            await super().stop()
         if self._file_lock is not None:
             os.close(self._file_lock)
             self._file_lock = None
@@ -87,12 +90,28 @@ class SqliteStore(SqlStore):
             os.close(descriptor)
 
     @asynccontextmanager
+    async def _last_turn(self) -> AsyncIterator[None]:
+        """The driver waits for ever where one connection is closed twice at the same time: by us,
+        and by a transaction that ends badly. Who does not end in time loses its connection."""
+        try:
+            async with asyncio.timeout(WRITER_WAIT_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         """The writing connection, when it is this task's turn."""
         with translated():
             async with asyncio.timeout(WRITER_WAIT_S):
                 await self._turn.acquire()
         try:
+            self._must_be_open()
             if self._writer is None:
                 with translated():
                     self._writer = await self._engine.connect()
@@ -113,8 +132,8 @@ class SqliteStore(SqlStore):
             except BaseException:
                 if not await transaction.rollback():
                     self._writer = None
-                    await connection.invalidate()
-                    await connection.close()
+                    await invalidated(connection)
+                    await closed(connection)
                 raise
 
     async def _write(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
@@ -217,7 +236,7 @@ class SqliteTransaction(SqlTransaction):
             except ValueError as error:
                 if isinstance(error, UnicodeError):
                     raise
-                raise StoreError(f"the store is closed ({error})") from error  # aiosqlite's own error after close
+                raise StoreError(f"{CLOSED} ({error})") from error  # aiosqlite's own error after close
 
 
 def _clock(connection: sqlite3.Connection) -> int:
@@ -280,6 +299,7 @@ def _engine(url: URL) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=WRITER_WAIT_S,
         pool_reset_on_return=None,
+        connect_args=connect_args(url),
     )
     event.listen(engine.sync_engine, "connect", _configure)
     return engine

@@ -26,6 +26,7 @@ from saga_coordinator.store.faults import translated
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import SchemaTooOld, StoreError
 from saga_coordinator.store.sqlite import lock_file
+from saga_messaging.sqlite import connect_args
 
 ROWS_AT_ONCE: Final = 64
 """A saga's row may have a megabyte."""
@@ -160,7 +161,7 @@ async def _alone(url: URL, which: str) -> AsyncIterator[AsyncConnection]:
 
 def _engine(url: URL) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
-        return create_async_engine(url, poolclass=NullPool)
+        return create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
     named = {"server_settings": {"application_name": _APPLICATION}}
     return create_async_engine(url, poolclass=NullPool, isolation_level="REPEATABLE READ", connect_args=named)
 

@@ -216,7 +216,9 @@ def _engine(url: str, limit_s: float) -> AsyncEngine:
             session = {"server_settings": session_settings(limit_s)} if parsed.get_driver_name() == "asyncpg" else {}
             size = SINGLE_AT_ONCE + POSTGRES_GROUPS + _SPARE_CONNECTIONS
             return create_async_engine(parsed, pool_size=size, max_overflow=0, hide_parameters=True, connect_args=session)
-        engine = create_async_engine(parsed, hide_parameters=True)
+        from saga_messaging.sqlite import connect_args  # its driver comes with an extra
+
+        engine = create_async_engine(parsed, hide_parameters=True, connect_args=connect_args(parsed))
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise ConfigurationError(f"the participant's database URL cannot be used: {type(error).__name__}") from None
     event.listen(engine.sync_engine, "connect", _durable)
