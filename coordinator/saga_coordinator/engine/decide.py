@@ -318,7 +318,7 @@ def _settle(draft: Draft) -> None:
 
 
 def _go_forward(draft: Draft) -> None:
-    for step in draft.definition.steps:
+    for step in draft.steps_in(Status.IDLE, Status.READY):
         if draft.phase not in _FORWARD:
             return
         status = draft.step(step.name).status
@@ -335,8 +335,8 @@ def _go_forward(draft: Draft) -> None:
 def _go_back(draft: Draft) -> None:
     if draft.phase is not Phase.COMPENSATING or draft.env.paused:
         return
-    for step in reversed(draft.definition.steps):
-        if draft.step(step.name).status is Status.UNDO_DUE and draft.all_in(draft.definition.dependents[step.name], SETTLED):
+    for step in reversed(draft.steps_in(Status.UNDO_DUE)):
+        if draft.all_in(draft.definition.dependents[step.name], SETTLED):
             if draft.reading.full:
                 _next_time(draft, step, "14")
                 return
@@ -357,9 +357,8 @@ def _finish(draft: Draft) -> None:
         end, row, ended = Phase.COMPLETED, "21b", PASSED
     else:
         return
-    statuses = {state.status for _, state in draft.steps()}
-    if statuses <= ended:
-        draft.enter_phase(Phase.FORCED if Status.WAIVED in statuses else end, row)
+    if draft.all_in(draft.definition.by_name, ended):
+        draft.enter_phase(Phase.FORCED if draft.steps_in(Status.WAIVED) else end, row)
 
 
 def _past_the_pivot(draft: Draft) -> bool:

@@ -147,17 +147,17 @@ class Definition:
     steps: tuple[Step, ...]
     by_name: Mapping[str, Step] = field(init=False, repr=False, compare=False)
     pivot: Step | None = field(init=False, repr=False, compare=False)
-    dependents: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
-    """Every step that depends on the key, directly or through others."""
+    dependents: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+    """Every step that depends on the key, directly or through others, in their order."""
 
     def __post_init__(self) -> None:
-        dependents: dict[str, set[str]] = {step.name: set() for step in self.steps}
+        dependents: dict[str, list[str]] = {step.name: [] for step in self.steps}
         ancestors: dict[str, set[str]] = {}
         for step in self.steps:
             above = set(step.after).union(*(ancestors[name] for name in step.after)) if step.after else set()
             ancestors[step.name] = above
             for name in above:
-                dependents[name].add(step.name)
+                dependents[name].append(step.name)
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
         object.__setattr__(self, "pivot", next((s for s in self.steps if s.kind is StepKind.PIVOT), None))
-        object.__setattr__(self, "dependents", {name: frozenset(names) for name, names in dependents.items()})
+        object.__setattr__(self, "dependents", {name: tuple(names) for name, names in dependents.items()})

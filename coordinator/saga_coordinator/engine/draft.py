@@ -102,7 +102,13 @@ class Draft:
 
     def all_in(self, names: Iterable[str], statuses: frozenset[Status]) -> bool:
         """Each of these steps is in one of these states."""
-        return statuses.issuperset([self._fold.steps[name].status for name in names])
+        steps = self._fold.steps
+        return all(steps[name].status in statuses for name in names)
+
+    def steps_in(self, *statuses: Status) -> list[Step]:
+        """Those that are in one of these states now, in their order."""
+        steps = self._fold.steps
+        return [step for step in self.definition.steps if steps[step.name].status in statuses]
 
     def context(self, reads: Iterable[str], *, command_of: str | None = None) -> Context:
         """What a mapping or condition sees that reads the replies of these steps.

@@ -18,9 +18,12 @@ from saga_coordinator.store.port import JournalRow, SagaRow
 from saga_schemas.record_class import record
 
 MAX_SAGAS: Final = 2_048
-MAX_BYTES: Final = 24 * 1024
-"""Of state and facts since. Sagas with more are read each time, so that the cache stays within some
-tens of megabytes."""
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Of all states, as they are stored, with the facts since. Decoded they take some seven times as
+much.
+"""
+LARGEST_BYTES: Final = MAX_BYTES // 8
+"""Of one saga. One with more is read each time."""
 
 
 @record
@@ -32,6 +35,11 @@ class KnownState:
     saga: Saga
     facts_bytes: int
     """Facts that were written since the stored state."""
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in the store."""
+        return len(self.row.state) + self.facts_bytes
 
 
 def read_state(row: SagaRow, journal: Sequence[JournalRow]) -> KnownState:
@@ -46,8 +54,10 @@ def read_state(row: SagaRow, journal: Sequence[JournalRow]) -> KnownState:
 class StateCache:
     """The states written last, by saga."""
 
-    def __init__(self, max_sagas: int = MAX_SAGAS) -> None:
+    def __init__(self, max_sagas: int = MAX_SAGAS, max_bytes: int = MAX_BYTES) -> None:
         self._max = max_sagas
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._states: OrderedDict[UUID, KnownState] = OrderedDict()
 
     def of(self, row: SagaRow) -> KnownState | None:
@@ -74,10 +84,16 @@ class StateCache:
             saga: Its state.
             facts_bytes: Facts that were written since the state that is stored in the row.
         """
-        if saga.final or len(row.state) + facts_bytes > MAX_BYTES:
-            self._states.pop(row.id, None)
+        self._forget(row.id)
+        known = KnownState(row=row, saga=saga, facts_bytes=facts_bytes)
+        if saga.final or known.bytes > LARGEST_BYTES:
             return
-        self._states[row.id] = KnownState(row=row, saga=saga, facts_bytes=facts_bytes)
-        self._states.move_to_end(row.id)
-        if len(self._states) > self._max:
-            self._states.popitem(last=False)
+        self._states[row.id] = known
+        self._bytes += known.bytes
+        while len(self._states) > self._max or self._bytes > self._max_bytes:
+            self._forget(next(iter(self._states)))
+
+    def _forget(self, id: UUID) -> None:
+        known = self._states.pop(id, None)
+        if known is not None:
+            self._bytes -= known.bytes

@@ -7,7 +7,7 @@ from dataclasses import replace
 from saga_coordinator.batch.plan import saga_write
 from saga_coordinator.engine.events import Env
 from saga_coordinator.engine.state import Phase, Saga
-from saga_coordinator.sagas.state_cache import MAX_BYTES, StateCache
+from saga_coordinator.sagas.state_cache import LARGEST_BYTES, StateCache
 from saga_coordinator.store.port import SagaRow
 from support.works import NOW, a_context, done, started
 
@@ -51,7 +51,7 @@ def test_two_histories_of_one_length_have_different_fingerprints() -> None:
 def test_finished_and_large_states_are_not_kept() -> None:
     cache, (row, saga) = StateCache(), written()
     cache.wrote(row, saga, 100)
-    cache.wrote(row, saga, MAX_BYTES + 1)
+    cache.wrote(row, saga, LARGEST_BYTES + 1)
     assert cache.of(row) is None
     cache.wrote(row, saga, 100)
     cache.wrote(row, replace(saga, phase=Phase.COMPLETED), 100)
@@ -63,3 +63,14 @@ def test_it_forgets_the_one_written_longest_ago() -> None:
     for place in (0, 1, 0, 2):
         cache.wrote(*each[place], 100)
     assert [cache.of(row) is not None for row, _ in each] == [True, False, True]
+
+
+def test_it_keeps_as_many_bytes_as_it_may() -> None:
+    each = [written(number) for number in (1, 2, 3)]
+    most = sum(len(row.state) + 100 for row, _ in each[:2])
+    cache = StateCache(max_bytes=most)
+    for place in (0, 1, 0, 2):
+        cache.wrote(*each[place], 100)
+    assert [cache.of(row) is not None for row, _ in each] == [True, False, True]
+    cache.wrote(*each[2], 150)
+    assert [cache.of(row) is not None for row, _ in each] == [False, False, True], "what it wrote again counts once"
