@@ -67,8 +67,8 @@ class Participant(Answering):
             tables.
         on_stop: Called at the end.
         handler_limit_s: How long a handler may take.
-        group: The most commands that share a transaction, 1 to 32. They are of different sagas, and
-            wait at the same time. 1: each command has a transaction of its own.
+        group: The most commands that share a transaction, 1 to 32. They are of different sagas or
+            steps, and wait at the same time. 1: each command has a transaction of its own.
         tracer_provider: OpenTelemetry's, for the `process` spans. None is the process's own.
 
     Raises:

@@ -1,5 +1,8 @@
 """Commands in hand: several keys at once, in order per key, and how far each partition is finished.
 
+A key is a saga's step: what is sent to it comes one after the other. Steps of one saga that the
+coordinator asks side by side run side by side.
+
 A command is finished when its replies are acknowledged. Its worker and its key go on as soon as the
 replies are handed over. The lowest unfinished offset is committed: after a crash some finished
 commands come again, and their rows answer.
@@ -17,6 +20,7 @@ from typing import Final
 
 from saga_messaging.background import end
 from saga_messaging.broker import Record, TopicPartition
+from saga_schemas.headers.names import STEP
 from saga_schemas.record_class import record
 
 
@@ -69,6 +73,15 @@ class Deferred:
     until: asyncio.Future[None]
 
 
+Key = tuple[bytes | None, bytes | None]
+"""Saga and step."""
+
+
+def key_of(record: Record) -> Key:
+    """Headers may lie about the step: only order depends on it, effects depend on the row."""
+    return record.key, next((value for name, value in record.headers if name == STEP), None)
+
+
 Work = Callable[[Record], Awaitable[asyncio.Future[None] | Deferred | None]]
 """Works on a record.
 
@@ -83,8 +96,8 @@ class KeyedWorkers:
         self._work = work
         self._workers = workers
         self._capacity = capacity
-        self._queues: dict[bytes, deque[InHand]] = {}
-        self._ready: asyncio.Queue[bytes] = asyncio.Queue()
+        self._queues: dict[Key, deque[InHand]] = {}
+        self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._room = asyncio.Event()
         self._room.set()
         self._idle = asyncio.Event()
@@ -122,7 +135,7 @@ class KeyedWorkers:
         self._enqueue(InHand(record=record, tracker=tracker))
 
     def _enqueue(self, one: InHand) -> None:
-        key = one.record.key or b""
+        key = key_of(one.record)
         queue = self._queues.get(key)
         if queue is not None:
             queue.append(one)
@@ -168,7 +181,7 @@ class KeyedWorkers:
         if not when.cancelled():
             self._enqueue(one)
 
-    def _next(self, key: bytes) -> None:
+    def _next(self, key: Key) -> None:
         if self._queues[key]:
             self._ready.put_nowait(key)
         else:

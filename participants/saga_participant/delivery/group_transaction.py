@@ -1,4 +1,4 @@
-"""Several commands of different sagas in one transaction.
+"""Several commands in one transaction, each of another row.
 
     begin -> claim all rows -> one after the other: decide, run, save -> commit -> all answers
 

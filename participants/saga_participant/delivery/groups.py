@@ -162,17 +162,17 @@ class Groups:
             self._appoint()
 
     def _take(self) -> list[Member]:
-        """As many of those that wait longest as fit, never two of one saga."""
+        """As many of those that wait longest as fit, never two of one row."""
         group: list[Member] = []
-        sagas: set[UUID] = set()
+        rows: set[tuple[UUID, str]] = set()
         expected_s = 0.0
         while self._waiting and len(group) < self._most:
             following = self._waiting[0]
-            saga_id = following.command.headers.saga_id
+            row = following.command.headers.saga_id, following.command.headers.step
             expected_s += self.times.of(following.route) or 0.0
-            if group and (expected_s > BUDGET_S or saga_id in sagas):
+            if group and (expected_s > BUDGET_S or row in rows):
                 break
-            sagas.add(saga_id)
+            rows.add(row)
             group.append(self._waiting.popleft())
         return group
 

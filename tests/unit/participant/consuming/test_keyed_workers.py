@@ -10,12 +10,16 @@ import pytest
 from saga_messaging.background import end
 from saga_messaging.broker import Record, TopicPartition
 from saga_participant.consuming.keyed_workers import Deferred, KeyedWorkers, OffsetTracker, uncommitted_offsets
+from saga_schemas.headers.names import STEP
 
 AT = TopicPartition("commands", 0)
 
 
-def record(offset: int, key: str) -> Record:
-    return Record(topic=AT.topic, partition=AT.partition, offset=offset, timestamp_ms=0, key=key.encode(), value=None, headers=())
+def record(offset: int, key: str, step: str | None = None) -> Record:
+    headers = () if step is None else ((STEP, step.encode()),)
+    return Record(
+        topic=AT.topic, partition=AT.partition, offset=offset, timestamp_ms=0, key=key.encode(), value=None, headers=headers
+    )
 
 
 class Work:
@@ -59,6 +63,21 @@ async def test_keys_run_side_by_side_and_a_key_in_order() -> None:
     assert uncommitted_offsets({AT: tracker}, {AT: 2}) == {AT: 4}
     assert uncommitted_offsets({AT: tracker}, {AT: 4}) == {}
     running.cancel()
+
+
+async def test_steps_of_one_saga_run_side_by_side_and_a_step_in_order() -> None:
+    work, tracker = Work(), OffsetTracker(0)
+    workers = KeyedWorkers(work, workers=4, capacity=10)
+    running = asyncio.ensure_future(workers.run())
+    for offset, step in enumerate(["pay", "ship", "pay", None]):
+        workers.put(record(offset, "a", step), tracker)
+    await settle()
+    assert work.begun == [0, 1, 3]
+    for offset in range(4):
+        work.finish(offset)
+    await workers.wait_until_idle()
+    assert work.begun == [0, 1, 3, 2]
+    await end([running])
 
 
 async def test_what_is_put_off_gives_worker_and_key_free_and_stays_unfinished_until_it_was_done() -> None:

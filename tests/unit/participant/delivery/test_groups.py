@@ -129,7 +129,16 @@ async def test_a_group_whose_handlers_take_too_long_ends_there_and_the_others_co
         assert execution.groups.rolled_back == 0
 
 
-async def test_two_commands_of_one_saga_never_share_a_transaction() -> None:
+async def test_steps_of_one_saga_share_a_transaction() -> None:
+    till, saga = Till(), new_saga()
+    async with running(till) as execution:
+        steps = [received(step=f"pay-{number}", saga_id=saga) for number in range(20)]
+        assert await till.serve(execution, *steps) == ["SUCCEEDED"] * 20
+        assert (execution.groups.served, execution.groups.served_commands) == (1, 20)
+        assert len(await effects(execution.database.engine, saga)) == 20
+
+
+async def test_two_commands_of_one_row_never_share_a_transaction() -> None:
     till, saga = Till(), new_saga()
     async with running(till) as execution:
         same = [replace(received(), headers=headers_of(saga, number)) for number in range(2)]
