@@ -73,3 +73,5 @@ python3 sweep.py role=purged mut=purgedlost
 python3 sweep.py mut=acceptedforgotten
 python3 sweep.py mut=undoadopted
 python3 sweep.py mut=nobarrier
+python3 sweep.py pa_restore mut=askedagain
+python3 sweep.py pa_restore mut=askedlate

@@ -2,7 +2,8 @@
 
 Incarnation 2 asks every participant for its rows, and what belongs to no saga goes on a list. One
 saga of one step, in the role that `ROLES` names: rows do not know each other, and each is read at
-any time. The network is a set of messages that only grows.
+any time. The network is a set of messages that only grows. With `pa_restore` the participant's
+database is restored, too, and incarnation 3 asks again.
 """
 
 from collections import namedtuple
@@ -13,10 +14,13 @@ ABSENT, ACCEPTED, DONE, FENCED, UNDONE = range(5)
 ROW = "absent ACCEPTED DONE FENCED UNDONE".split()
 GONE, FORWARD, BACK, COMPLETED, COMPENSATED = range(5)  # the saga in the coordinator's database
 UNLISTED, LISTED, UNDOING, CLEARED, KEPT, ADOPTED = range(6)  # its effect on the list
+NEVER, JUST, ASKED = range(3)  # was the participant's database restored, and was it asked again since?
 A, C = "action", "compensation"
+TWICE = 0  # in the place of a run: the same effect a second time, or undone a second time
 
 Row = namedtuple("Row", "state run inc wish")
-Sweep = namedtuple("Sweep", "role saga run entry row acted undone floor commands replies answers complete covered heard")
+Participant = namedtuple("Participant", "row acted undone floor heard")  # the row, the ledger, the memory
+Sweep = namedtuple("Sweep", "role inc saga run entry pa commands replies answers complete covered backup restored")
 NONE, EMPTY = Row(ABSENT, 0, 0, 0), frozenset()
 
 
@@ -26,7 +30,8 @@ def begin(role, saga, row, sent, covered=False, stale=False):
     undone = acted if row.state == UNDONE else EMPTY
     answers = frozenset({(1, ABSENT, 0)} if stale else ())  # of the sweep of an earlier restore
     commands = frozenset((kind, run, 1) for kind, run in sent)
-    return Sweep(role, saga, 1, UNLISTED, row, acted, undone, 1, commands, EMPTY, answers, False, covered, False)
+    pa = Participant(row, acted, undone, 1, False)
+    return Sweep(role, 2, saga, 1, UNLISTED, pa, commands, EMPTY, answers, False, covered, None, NEVER)
 
 
 def pasts():
@@ -58,10 +63,10 @@ ROLES = {
 class Shape:
     """One role, and every past that it may have."""
 
-    flags = {"role": "lost", "mut": ""}
+    flags = {"role": "lost", "pa_restore": 0, "mut": ""}
     mutants = (
         "known oldlist nofloor floorlater floorwithoutrow sameincarnation staleanswer nohold purgeearly purgedlost "
-        "acceptedforgotten undoadopted nobarrier"
+        "acceptedforgotten undoadopted nobarrier askedagain askedlate"
     ).split()
 
     def __init__(self, **flags):
@@ -75,73 +80,90 @@ class Shape:
 
     # ---- the participant
 
-    def refuses(self, s, inc):
-        if self.mut == "floorwithoutrow" and s.row.state:
-            return inc < s.row.inc
-        return inc < max(s.floor, s.row.inc)
+    def refuses(self, pa, inc):
+        if self.mut == "floorwithoutrow" and pa.row.state:
+            return inc < pa.row.inc
+        return inc < max(pa.floor, pa.row.inc)
 
-    def barrier(self, s, kind, run, inc):
-        row = s.row
-        if self.refuses(s, inc) or row.state == ABSENT and s.heard:
+    def barrier(self, pa, kind, run, inc):
+        row = pa.row
+        if self.refuses(pa, inc) or row.state == ABSENT and pa.heard:
             return
         seen = row._replace(inc=max(inc, row.inc))
         if row.state in (ABSENT, FENCED, UNDONE) and kind == A and run > row.run:
-            yield "succeeds", self.acts(s, run)._replace(row=Row(DONE, run, inc, 0)), ("SUCCEEDED", run)
-            yield "is accepted", s._replace(row=Row(ACCEPTED, run, inc, 0)), None
+            yield "succeeds", self.acts(pa, run)._replace(row=Row(DONE, run, inc, 0)), ("SUCCEEDED", run)
+            yield "is accepted", pa._replace(row=Row(ACCEPTED, run, inc, 0)), None
         elif row.state == ABSENT:
-            yield "fences", s._replace(row=Row(FENCED, run, inc, 0)), ("NOTHING", run)
+            yield "fences", pa._replace(row=Row(FENCED, run, inc, 0)), ("NOTHING", run)
         elif row.state == ACCEPTED:
-            yield "waits", s._replace(row=seen._replace(wish=max(row.wish, run)) if kind == C and run >= row.run else seen), None
+            yield "waits", pa._replace(row=seen._replace(wish=max(row.wish, run)) if kind == C and run >= row.run else seen), None
         elif row.state == DONE and kind == C and run >= row.run:
-            yield "undoes", self.undoes(s, row.run)._replace(row=seen._replace(state=UNDONE, run=run)), ("UNDONE", run)
+            yield "undoes", self.undoes(pa)._replace(row=seen._replace(state=UNDONE, run=run)), ("UNDONE", run)
         elif row.state == DONE:
             kept = seen._replace(run=max(run, row.run)) if kind == A else seen
-            yield "says it is done", s._replace(row=kept), ("SUCCEEDED" if kind == A else "NEWER", max(run, row.run))
+            yield "says it is done", pa._replace(row=kept), ("SUCCEEDED" if kind == A else "NEWER", max(run, row.run))
         else:
             said = "FENCED" if kind == A else "UNDONE" if row.state == UNDONE else "NOTHING"
-            yield f"says {said}", s._replace(row=seen._replace(run=max(run, row.run))), (said, run)
+            yield f"says {said}", pa._replace(row=seen._replace(run=max(run, row.run))), (said, run)
 
     @staticmethod
-    def acts(s, run):
-        return s._replace(acted=s.acted | {run})
+    def acts(pa, run):
+        return pa._replace(acted=pa.acted | {run if run not in pa.acted else TWICE})
 
     @staticmethod
-    def undoes(s, run):
-        return s._replace(undone=s.undone | {max(s.acted)} if s.acted - s.undone else s.undone | {0})
+    def undoes(pa):
+        standing = pa.acted - pa.undone
+        return pa._replace(undone=pa.undone | {max(standing) if standing else TWICE})
 
     def participant(self, s):
-        row = s.row
+        pa, row = s.pa, s.pa.row
+
+        def answer(pa, reply, inc):
+            return s._replace(pa=pa, replies=s.replies | {reply} if reply and inc == s.inc else s.replies)
+
         for kind, run, inc in sorted(s.commands):
-            for said, to, reply in self.barrier(s, kind, run, inc):
-                replies = s.replies | {reply} if reply and inc == 2 else s.replies
-                yield f"participant gets {kind} of run {run}, incarnation {inc}, and {said}", to._replace(replies=replies)
-        if row.state == ACCEPTED:
-            if row.wish:
-                ended = self.undoes(self.acts(s, row.run), row.run)._replace(row=row._replace(state=UNDONE, run=row.wish, wish=0))
-            else:
-                ended = self.acts(s, row.run)._replace(row=row._replace(state=DONE))
-            reply = ("UNDONE", row.wish) if row.wish else ("SUCCEEDED", row.run)
-            yield "accepted work ends", ended._replace(replies=s.replies | {reply} if row.inc == 2 else s.replies)
-        if s.floor < 2 and self.mut != "nofloor":
-            yield "participant hears the sweep and remembers incarnation 2", s._replace(floor=2)
-        if s.floor == 2 or self.mut in ("nofloor", "floorlater"):
-            yield f"participant reads its rows, here {ROW[row.state]}", s._replace(answers=s.answers | {(2, row.state, row.run)})
+            for said, to, reply in self.barrier(pa, kind, run, inc):
+                yield f"participant gets {kind} of run {run}, incarnation {inc}, and {said}", answer(to, reply, inc)
+        if row.state == ACCEPTED and row.wish:
+            undone = self.undoes(self.acts(pa, row.run))._replace(row=row._replace(state=UNDONE, run=row.wish, wish=0))
+            yield "accepted work ends and is undone", answer(undone, ("UNDONE", row.wish), row.inc)
+        elif row.state == ACCEPTED:
+            done = self.acts(pa, row.run)._replace(row=row._replace(state=DONE))
+            yield "accepted work ends", answer(done, ("SUCCEEDED", row.run), row.inc)
+        if pa.floor < s.inc and self.mut != "nofloor":
+            yield f"participant hears the sweep and remembers incarnation {s.inc}", s._replace(pa=pa._replace(floor=s.inc))
+        if pa.floor == s.inc or self.mut in ("nofloor", "floorlater"):
+            yield (
+                f"participant reads its rows, here {ROW[row.state]}",
+                s._replace(answers=s.answers | {(s.inc, row.state, row.run)}),
+            )
         if s.covered:
-            yield "participant hears a horizon and removes the row", s._replace(row=NONE, heard=True)
+            yield "participant hears a horizon and removes the row", s._replace(pa=pa._replace(row=NONE, heard=True))
+        if s.backup:
+            yield "participant restored", s._replace(pa=s.backup, backup=None, restored=JUST)
+        elif self.pa_restore and s.restored == NEVER and not s.covered:
+            yield "(backup of the participant)", s._replace(backup=pa)
 
     # ---- the coordinator
 
     def coordinator(self, s):
         for inc, state, run in sorted(s.answers):
-            if inc == 2 or self.mut == "staleanswer":
+            if inc == s.inc or self.mut == "staleanswer":
                 yield f"coordinator reads an answer of incarnation {inc}: {ROW[state]}", self.read(s, state, run)
         yield from self.saga(s)
         yield from self.entry(s)
         unresolved = s.saga in (FORWARD, BACK) or s.entry in (LISTED, UNDOING)
-        if not s.covered and not unresolved and (s.complete or self.mut == "nohold") and s.role != "new":
-            yield "the horizon passes the saga", s._replace(covered=True)
+        held = not (s.complete or self.mut == "nohold") or s.restored == JUST and self.mut != "askedlate"
+        if not s.covered and not unresolved and not held and s.role != "new":
+            yield "the horizon passes the saga", s._replace(covered=True, backup=None)  # the backup is too old now
         if s.saga in (COMPLETED, COMPENSATED) and (s.covered or self.mut == "purgeearly"):
             yield "retention removes the finished saga", s._replace(saga=GONE)
+        if s.restored == JUST:
+            entry = UNLISTED if s.entry == CLEARED else s.entry  # it may stand again: a new sweep, a new list
+            again = s._replace(
+                inc=2 if self.mut == "askedagain" else 3, entry=entry, complete=False, replies=EMPTY, restored=ASKED
+            )
+            yield f"the participant was restored: incarnation {again.inc} asks again", again
 
     def read(self, s, state, run):
         known = s.saga != GONE and self.mut != "known" and not (self.mut == "oldlist" and s.role == "new")
@@ -155,7 +177,7 @@ class Shape:
         if s.saga == GONE and s.role == "new" and not s.commands:
             yield "a new saga starts", s._replace(saga=FORWARD)
         if s.saga == FORWARD:
-            yield "saga asks the action", s._replace(commands=s.commands | {(A, s.run, 2)})
+            yield "saga asks the action", s._replace(commands=s.commands | {(A, s.run, s.inc)})
             yield "saga goes back", s._replace(saga=BACK)
             if any(said == "SUCCEEDED" for said, run in s.replies if run >= s.run):
                 yield "saga COMPLETED", s._replace(saga=COMPLETED, replies=EMPTY)
@@ -166,7 +188,7 @@ class Shape:
 
     def undo(self, s, who, settled):
         """Ask the compensation until it is answered (rows 15 and 15b)."""
-        yield f"{who} asks the compensation of run {s.run}", s._replace(commands=s.commands | {(C, s.run, 2)})
+        yield f"{who} asks the compensation of run {s.run}", s._replace(commands=s.commands | {(C, s.run, s.inc)})
         newer = [run for said, run in s.replies if said == "NEWER" and run > s.run]
         if newer:
             yield f"{who} learns of run {max(newer)}", s._replace(run=max(newer))
@@ -182,33 +204,36 @@ class Shape:
         if s.entry == LISTED or s.entry == ADOPTED and self.mut == "undoadopted":
             yield "operator undoes it", s._replace(entry=UNDOING)
         if s.entry == UNDOING and self.mut == "nobarrier":
-            yield "the effect is undone, as the answer had it", self.undoes(s, s.run)._replace(entry=CLEARED)
+            yield "the effect is undone, as the answer had it", s._replace(pa=self.undoes(s.pa), entry=CLEARED)
         elif s.entry == UNDOING:
             yield from self.undo(s, "operator's undo", s._replace(entry=CLEARED))
 
     # ---- what must hold
 
     def wrong(self, s):
-        net = len(s.acted) - len(s.undone)
-        working = s.row.state == ACCEPTED
-        if 0 in s.undone or net not in (0, 1):
+        pa = s.pa
+        net = len(pa.acted) - len(pa.undone)
+        stands = net or pa.row.state == ACCEPTED
+        if TWICE in pa.acted | pa.undone or net not in (0, 1):
             return "an effect is undone twice, or is there twice"
         if s.entry == UNDOING and (s.saga != GONE or s.role != "lost"):
             return "an effect is undone that a saga owns"
+        if s.restored == JUST:
+            return ""
         owned = s.saga != GONE or s.entry != UNLISTED
-        if s.role == "lost" and not owned and (net or working) and (s.complete or s.heard):
+        if s.role == "lost" and not owned and stands and (s.complete or pa.heard):
             return "an effect stands that no saga owns and no list has"
-        if (s.saga == COMPENSATED or s.entry == CLEARED) and (net or working):
-            return "settled, and yet its effect stands"
+        if s.entry == CLEARED and stands:
+            return "an undo is settled, and yet its effect stands"
+        if s.restored == ASKED:  # what the participant lost of finished sagas is not healed
+            return ""
+        if s.saga == COMPENSATED and stands:
+            return "COMPENSATED, and yet its effect stands"
         return "COMPLETED without its effect" if s.saga == COMPLETED and not net else ""
 
     def settled(self, s):
-        return (
-            s.complete
-            and s.saga not in (FORWARD, BACK)
-            and s.entry not in (LISTED, UNDOING)
-            and (s.saga != GONE or s.role != "new")
-        )
+        resolved = s.saga not in (FORWARD, BACK) and s.entry not in (LISTED, UNDOING)
+        return s.complete and resolved and s.restored != JUST and (s.saga != GONE or s.role != "new")
 
     def steps(self, s):
         for steps in (self.participant, self.coordinator):
