@@ -34,3 +34,44 @@
 ./saga one workers mut=nolock
 ./saga one park runs=2 acc mut=failabs
 ./saga one restore mut=failkeepinc      # ok: harmless here, the coordinator of a higher incarnation asks again
+# the horizon. The second kit of a rolling upgrade (`old`) has no memory: only the lag protects it
+python3 horizon.py window=1 lie mut=removefirst
+python3 horizon.py window=1 lie mut=lower
+python3 horizon.py window=1 lie mut=comesback
+python3 horizon.py window=1 lie mut=split
+python3 horizon.py window=1 lie mut=exceptionsforgotten
+python3 horizon.py window=1 lie mut=exceptionsremoved
+python3 horizon.py window=1 lie mut=rowignored
+python3 horizon.py window=1 lie mut=coveredrow      # ok: harmless, nobody waits for the answer any more
+python3 horizon.py window=1 lie workers mut=readfirst
+python3 horizon.py window=1 lie mut=noexceptions
+python3 horizon.py window=1 lie mut=stuckforgotten
+python3 horizon.py window=1 lie mut=announcefirst
+python3 horizon.py window=1 lie mut=unchecked
+python3 horizon.py window=1 lie mut=exceptatclose      # ok: the memory is enough as long as nothing is restored
+python3 horizon.py window=1 lie restore mut=exceptatclose
+python3 horizon.py expiry=1 old mut=exceptatclose
+python3 horizon.py window=1 lie restore mut=nowindow
+python3 horizon.py window=1 lie restore mut=sametick
+python3 horizon.py window=1 lie restore mut=nohold
+python3 horizon.py expiry=2 mut=noexpiry      # ok: the memory is enough
+python3 horizon.py expiry=2 old mut=noexpiry
+python3 horizon.py expiry=1 skew=2 old end=5 mut=noskew
+python3 horizon.py window=1 skew=1 lie restore mut=noskew
+# the sweep
+python3 sweep.py role=open mut=known
+python3 sweep.py role=finished mut=known
+python3 sweep.py role=new mut=oldlist
+python3 sweep.py mut=nofloor
+python3 sweep.py mut=floorlater
+python3 sweep.py mut=floorwithoutrow
+python3 sweep.py mut=sameincarnation
+python3 sweep.py mut=staleanswer
+python3 sweep.py mut=nohold
+python3 sweep.py role=finished mut=purgeearly
+python3 sweep.py role=purged mut=purgedlost
+python3 sweep.py mut=acceptedforgotten
+python3 sweep.py mut=undoadopted
+python3 sweep.py mut=nobarrier
+python3 sweep.py pa_restore mut=askedagain
+python3 sweep.py pa_restore mut=askedlate
