@@ -10,9 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.dialects import postgresql, sqlite
 
 from contract.store_rows import by_hand, claim, end, move, new_id, outbox, register, row_of, save, start, start_of
 from saga_coordinator.definitions.retention import FOREVER
+from saga_coordinator.store.finished import select_finished
 from saga_coordinator.store.identifiers import new_id as id_of
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import (
@@ -340,6 +342,35 @@ async def test_old_letters_orphans_and_acts_go_oldest_first_and_letters_only_onc
         async with store.transaction() as tx:
             assert [await tx.remove_old(table, "default", before_us, 1) for _ in range(3)] == [1, 1, 0]
     assert len(await store.dead_letters(before=None, limit=9)) == 2
+
+
+# --- what it costs to find ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("onwards", [False, True])
+async def test_what_is_due_is_found_by_an_index(store: Store, store_url: str, onwards: bool) -> None:
+    query = select_finished(usual(before_us=9), (7, UUID(int=7)) if onwards else None).limit(5)
+    text = with_values(query, sqlite.dialect() if store.dialect == "sqlite" else postgresql.dialect())  # type: ignore[no-untyped-call]
+    if store.dialect == "sqlite":
+        plan = await by_hand(store_url, f"EXPLAIN QUERY PLAN {text}")
+    else:
+        plan = await by_hand(store_url, "SET enable_seqscan = off", f"EXPLAIN {text}")
+    told = " ".join(str(row) for row in plan)
+    assert "saga_listing_finished" in told
+    assert "Sort" not in told
+    assert "TEMP B-TREE" not in told
+
+
+def with_values(query: Any, dialect: Any) -> str:
+    """SQLAlchemy writes no bytes into a statement's text."""
+    if dialect.name == "postgresql":
+        return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    compiled = query.compile(dialect=dialect)
+    text = str(compiled)
+    for name in compiled.positiontup:
+        value = compiled.params[name]
+        text = text.replace("?", f"x'{value.hex}'" if isinstance(value, UUID) else repr(value), 1)
+    return text
 
 
 # --- everybody at once ----------------------------------------------------------------------------

@@ -10,18 +10,23 @@ from uuid import UUID
 
 import pytest
 
-from contract.store_rows import by_hand
+from contract.store_rows import by_hand, new_id
 from saga_coordinator.api.answers import Ready
 from saga_coordinator.archive.port import ArchivedSaga, ArchiveError
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.registry.registration import Act, RegistrationRefused
+from saga_coordinator.registry.registration import register as register_over_http
+from saga_coordinator.retention.purge import PurgeRefused, moment_us
 from saga_coordinator.settings import Settings
-from saga_coordinator.store.port import ListFilter, Store
+from saga_coordinator.store.port import InboxEvent, ListFilter, Store
 from saga_coordinator.wiring import Instance, build
 from saga_messaging.background import end
 from saga_messaging.clock import SystemClock
 from saga_messaging.errors import ConfigurationError
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
-from support.coordinators import closed, opened, register, running, settings_for, start
+from saga_schemas.times import format_us
+from support.coordinators import closed, opened, register, running, settings_for, signed, start
 from support.scripted import ScriptedParticipant, catalog_of, eventually, obliging
 
 CATALOG = catalog_of("t.Input", "t.Do")
@@ -209,3 +214,109 @@ async def test_sagas_are_kept_for_as_long_as_their_commands_may_be_accepted(sqli
         settings = short(sqlite_url, retention_sagas=retention)
         with pytest.raises(ConfigurationError, match=r"SAGA_RETENTION_SAGAS: sagas of quick@1 .* 1h"):
             await build(settings, store, broker, await store.meta(), SystemClock())
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+
+async def test_a_purge_removes_what_ended_before_and_is_audited(url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(url) as store, answering(broker) as participant:
+        await register(store, QUICK, CATALOG)
+        await register(store, LONG, CATALOG)
+        async with running(store, broker, settings_for(url)) as instance:
+            coordinator = instance.coordinator
+            await finished(instance, "quick", *(f"k-{n}" for n in range(120)))
+            await finished(instance, "long", "k-0")
+            participant.answering = False
+            still_open = await start(instance, "quick", {"id": "open"})
+            with pytest.raises(PurgeRefused, match="at least 1s ago"):
+                await coordinator.purge("quick", None, "1ms", dry_run=False, who="me", why="test")
+            assert await coordinator.purge("quick", 2, "1s", dry_run=True, who="me", why="test") is None
+            await asyncio.sleep(2.5)
+            before = format_us(await store.now_us() - 1_100_000)
+            dry = await coordinator.purge("quick", 1, before, dry_run=True, who="me", why="test")
+            assert dry is not None
+            assert (dry.found, dry.removed, len(dry.sample)) == (120, 0, 5)
+            assert (await rows(url))["saga"] == 122
+
+            removed = []
+            while (
+                done := await coordinator.purge("quick", None, before, dry_run=False, who="me", why="the trial is over")
+            ) is not None:
+                removed.append(done.removed)
+                if not done.more:
+                    break
+            assert removed == [100, 20, 0]
+            left = await rows(url)
+            assert (left["saga"], left["saga_key"]) == (2, 2)
+            assert await store.saga(still_open) is not None
+            acts = await by_hand(url, "SELECT who, why, target FROM audit WHERE act = 'purge' ORDER BY id")
+            assert [tuple(act) for act in acts] == [
+                ("me", "the trial is over", f"quick before {before}: {count} sagas") for count in (100, 20)
+            ]
+
+
+@pytest.mark.parametrize("before", ["", "90", "soon", "2026-05-01", "2026-13-01T00:00:00Z", "2026-05-01T00:00:00"])
+def test_a_time_that_is_none_is_refused(before: str) -> None:
+    with pytest.raises(PurgeRefused, match="write an age"):
+        moment_us(before, 0)
+
+
+def test_a_time_is_an_age_or_a_moment() -> None:
+    assert moment_us("90d", 10**15) == 10**15 - 90 * 86_400_000_000
+    assert moment_us("1970-01-01T01:00:01.5+01:00", 0) == 1_500_000
+
+
+# --- what is left of a saga that is removed at the same moment ------------------------------------
+
+
+async def test_a_reply_that_was_left_for_a_saga_which_is_removed_then_is_dropped(url: str) -> None:
+    """A reply finds its saga locked by the removal, which does not see what the reply leaves."""
+    broker = MemoryBroker()
+    async with opened(url) as store:
+        await register(store, QUICK, CATALOG)
+        async with store.transaction() as tx:
+            await tx.put_inbox([InboxEvent(id=new_id(), saga_id=new_id(), kind="reply", body=b"") for _ in range(3)])
+        async with running(store, broker, settings_for(url)) as instance:
+
+            async def dropped() -> bool:
+                return "inbox_event" not in await rows(url)
+
+            await eventually(dropped)
+            registry = instance.coordinator.instruments.registry
+            assert registry.get_sample_value("saga_old_replies_total") == 3
+
+
+async def test_a_reply_for_a_saga_that_no_removal_explains_is_an_orphan_still(url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(url) as store, answering(broker) as participant:
+        await register(store, QUICK, CATALOG)
+        async with running(store, broker, short(url)) as instance:
+            await finished(instance, "quick", "k")
+            await gone(store)
+            (command, _), *_ = participant.seen
+            await send_again(broker, participant, [signed(command, saga_id=new_id())])
+
+            async def kept() -> bool:
+                return (await rows(url)).get("orphan_reply") == 1
+
+            await eventually(kept)
+
+
+async def test_a_definition_whose_sagas_would_go_too_soon_is_not_registered(sqlite_url: str) -> None:
+    schemas = [schema.document for schema in CATALOG]
+    async with opened(sqlite_url) as store:
+        definitions = DefinitionCache(store, "default")
+        with pytest.raises(RegistrationRefused, match=r"definition_invalid: sagas of quick@1 .* accepted for 1h") as refused:
+            await register_over_http(
+                store,
+                definitions,
+                document=QUICK.replace(", expiry: 1s", ""),
+                schemas=schemas,
+                tenant="default",
+                act=Act(who="me"),
+                retention=short(sqlite_url).retention,
+            )
+        assert [finding.code for finding in refused.value.findings] == ["S115"]
+        assert await store.definitions("default") == []

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Executable, func, literal, select, tuple_
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.columns import Id, Number
-from saga_coordinator.store.dialect import AnyRow
+from saga_coordinator.store.dialect import AnyRow, AnySelect
 from saga_coordinator.store.removal import old
 from saga_coordinator.store.removal_port import FinishedOf, FinishedSaga, OldRows
 from saga_coordinator.store.rows import read
@@ -32,9 +32,7 @@ class FinishedReads(ABC):
     async def _rows(self, statement: Executable) -> list[AnyRow]: ...
 
     async def finished(self, which: FinishedOf, *, after: tuple[int, UUID] | None, limit: int) -> list[FinishedSaga]:
-        query = select(*_COLUMNS).where(*_conditions(which)).order_by(_T.closed_at, _T.saga_id).limit(limit)
-        if after is not None:
-            query = query.where(tuple_(_T.closed_at, _T.saga_id) > tuple_(literal(after[0], Number), literal(after[1], Id())))
+        query = select_finished(which, after).limit(limit)
         return [read(_finished, row, "saga_listing") for row in await self._rows(query)]
 
     async def count_finished(self, which: FinishedOf, most: int) -> int:
@@ -51,6 +49,14 @@ class FinishedReads(ABC):
 
     async def give_back(self) -> int:
         return 0
+
+
+def select_finished(which: FinishedOf, after: tuple[int, UUID] | None) -> AnySelect:
+    """Finished sagas in order of their end: an index has them so."""
+    query = select(*_COLUMNS).where(*_conditions(which)).order_by(_T.closed_at, _T.saga_id)
+    if after is None:
+        return query
+    return query.where(tuple_(_T.closed_at, _T.saga_id) > tuple_(literal(after[0], Number), literal(after[1], Id())))
 
 
 def _conditions(which: FinishedOf) -> list[ColumnElement[bool]]:
