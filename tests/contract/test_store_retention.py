@@ -218,7 +218,8 @@ async def test_a_message_of_another_saga_holds_nobody(store: Store) -> None:
 
 async def test_the_watermark_is_the_latest_start_that_was_removed_and_never_falls(store: Store) -> None:
     definition = await register(store)
-    rows = sorted((row_of(definition) for _ in range(2)), key=lambda row: row.id)
+    now_us = await store.now_us()
+    rows = [row_of(definition, id=id_of(now_us - 5_000_000 * age)) for age in (1, 0)]
     await start(store, *rows)
     await ended(store, *(row.id for row in rows))
     by_id = {one.id: one for one in await finished(store)}

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import httpx
 import pytest
 
 from contract.store_rows import by_hand, new_id
 from saga_coordinator.api.answers import Ready
+from saga_coordinator.api.app import create_app
 from saga_coordinator.archive.port import ArchivedSaga, ArchiveError
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.registry.registration import Act, RegistrationRefused
@@ -143,6 +145,13 @@ async def test_keys_may_outlive_their_sagas_and_journals_may_go_before(url: str)
             row = await store.saga(one)
             assert row is not None
             assert row.state_version == row.version
+            transport = httpx.ASGITransport(app=create_app(instance.coordinator))
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+                shown = (await http.get(f"/v1/sagas/{one}")).json()
+                assert (shown["phase"], shown["key"], shown["steps"][0]["status"]) == ("COMPLETED", "k", "done")
+                assert (await http.get(f"/v1/sagas/{one}/journal")).json() == {"items": [], "next": None}
+                trace = await http.get(f"/v1/sagas/{one}/trace")
+                assert (trace.status_code, trace.json()["spans"]) == (200, [])
             await gone(store)
             assert await store.saga(one) is None
             assert await start(instance, "quick", {"id": "k"}) == one

@@ -130,7 +130,11 @@ class Removals(ABC):
 
     async def remove_old(self, table: OldRows, tenant: str, before_us: int, limit: int) -> int:
         t = _TABLES[table]
-        ids = [row[0] for row in await self.execute(old(table, tenant, before_us).limit(limit))]
+        if table == "audit":
+            first = select(t.c.id, t.c.at).where(t.c.tenant == tenant).order_by(t.c.id).limit(limit)
+            ids = [id for id, at in await self.execute(first) if at < before_us]
+        else:
+            ids = [row[0] for row in await self.execute(old(table, before_us).limit(limit))]
         if ids:
             await self.execute(delete(t).where(among(self._dialect, t.c.id, ids)))
         return len(ids)
@@ -152,16 +156,12 @@ class Removals(ABC):
         return {row[0] for row in await self.execute(query.with_for_update(read=True, key_share=True))}
 
 
-def old(table: OldRows, tenant: str, before_us: int) -> AnySelect:
-    """The ids of rows that were made before then, oldest first.
-
-    Ids begin with their time. The audit's only grow with it; its table is read from the beginning.
+def old(table: OldRows, before_us: int) -> AnySelect:
+    """The ids of letters or orphans that were made before then, oldest first: they begin with their
+    time.
     """
     t = _TABLES[table]
-    query = select(t.c.id).order_by(t.c.id)
-    if table == "audit":
-        return query.where(t.c.tenant == tenant, t.c.at < before_us)
-    query = query.where(t.c.id < first_id(before_us))
+    query = select(t.c.id).where(t.c.id < first_id(before_us)).order_by(t.c.id)
     return query.where(t.c.relayed) if table == "dead_letter" else query
 
 
