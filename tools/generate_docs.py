@@ -259,6 +259,14 @@ _MEANINGS = {
     "log_level": "debug, info, warning or error",
     "log_format": "json, console, or auto (console on a terminal, else json)",
     "start_patience_s": "how long a start waits for a database or a Kafka that is not up yet, in seconds; 0 does not wait",
+    "retention_sagas": "how long [finished sagas are kept](#what-is-kept-and-for-how-long) from their end on: `30d`, `12h`, `5m`; "
+    "`never` (or `0`) removes none",
+    "retention_journals": "how long their journals are kept; none: as long as the saga, and never longer",
+    "retention_keys": "how long their request ids and business keys are kept; none: as long as the saga, and never shorter",
+    "retention_attention": "how long sagas are kept that ended FORCED or ever needed a person",
+    "retention_dead_letters": "how long dead letters that are on their topic, and orphan replies, are kept",
+    "retention_audit": "how long it is kept what operators did",
+    "retention_rate": "most sagas, or rows of other tables, that are removed in a second",
     "graceful_stop_s": "how long a stop waits for open requests and for what is queued to be sent",
 }
 

@@ -16,6 +16,7 @@ from saga_cli.commands import (
     demo,
     dev,
     participant,
+    purge,
     sagas,
     schemas,
     serve,
@@ -47,6 +48,7 @@ def application() -> typer.Typer:
     start.register(app, _USE)
     sagas.register(app, _USE)
     steps.register(app, _USE)
+    purge.register(app, _USE)
     trace.register(app, _USE)
     dead_letters.register(app, _USE)
     definitions.register(app, _DESIGN)

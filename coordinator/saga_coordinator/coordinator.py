@@ -12,6 +12,8 @@ from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.engine.events import Cancel, Env, Event, Refused, RetryStep, WaiveStep
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.retention.purge import Purge, Purged
+from saga_coordinator.retention.removal import Removal
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import SagaUnknown, StartRequest, StartResult
@@ -44,6 +46,7 @@ class Coordinator:
         loader: SagaLoader,
         events: EventFold,
         watchdog: Watchdog,
+        removal: Removal,
         instruments: Instruments,
         clock: Clock,
         delivery: Callable[[], Delivery],
@@ -58,6 +61,7 @@ class Coordinator:
         self._loader = loader
         self._events = events
         self._watchdog = watchdog
+        self._purge = Purge(store, removal, settings.tenant, settings.retention)
         self.instruments = instruments
         self._clock = clock
         self._delivery = delivery
@@ -99,6 +103,26 @@ class Coordinator:
             await tx.add_audit(tenant=work.row.tenant, act=act, target=str(saga_id), who=actor, why=why, at_us=tx.now_us)
             batch.works.append(work)
 
+    async def purge(
+        self, definition: str, version: int | None, before: str, *, dry_run: bool, who: str, why: str
+    ) -> Purged | None:
+        """Remove one batch of a definition's finished sagas, or say what there is.
+
+        Returns:
+            What was found or removed. None when there is no such definition.
+
+        Raises:
+            PurgeRefused, ArchiveError, StoreError: Nothing was removed.
+        """
+        rows = [row for row in await self.store.definitions(self.settings.tenant) if row.name == definition]
+        rows = [row for row in rows if version in (None, row.version)]
+        if not rows:
+            return None
+        if dry_run:
+            return await self._purge.look(rows, before)
+        target = f"{definition}{'' if version is None else f'@{version}'} before {before}"
+        return await self._purge.run(rows, before, who=who, why=why, target=target)
+
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         """Wait until a saga is finished.
 
@@ -122,6 +146,11 @@ class Coordinator:
     def stop_waiting(self) -> None:
         """Answer every waiting request with the saga as it is: the instance is about to stop."""
         self._waiters.end()
+
+    def notes(self) -> list[str]:
+        """What waits without keeping the instance from its work."""
+        trouble = self.instruments.retention_trouble
+        return [] if trouble is None else [f"retention: {trouble}"]
 
     async def ready(self) -> list[str]:
         """The reasons why this instance should get no requests now; none when it should."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from saga_coordinator.definitions.retention import Terms, read_kept
 from saga_messaging import environment
 from saga_messaging import settings as kafka
 from saga_messaging.errors import ConfigurationError
@@ -49,6 +50,12 @@ def _registry_url(text: str) -> str:
     return text
 
 
+def _kept(text: str) -> str:
+    read_kept(text)
+    return text
+
+
+KeptText = Annotated[str, AfterValidator(_kept)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]
 RegistryUrl = Annotated[str, AfterValidator(_registry_url)]
 
@@ -123,7 +130,41 @@ class Settings(BaseModel):
     start_patience_s: PatienceS = START_PATIENCE_S
     """How long a start waits for a database or a Kafka that is not up yet."""
     graceful_stop_s: Annotated[float, Field(ge=0, le=300)] = 10.0
+    retention_sagas: KeptText = "30d"
+    """How long finished sagas are kept, from their end on, as 30d, 12h or 5m; never: for ever."""
+    retention_journals: KeptText | None = None
+    """Their journals; none: as long as the saga. Not longer."""
+    retention_keys: KeptText | None = None
+    """Their request ids and business keys; none: as long as the saga. Not shorter."""
+    retention_attention: KeptText = "400d"
+    """Sagas that ended FORCED or ever needed a person, with their journals; never less than others.
+    """
+    retention_dead_letters: KeptText = "30d"
+    """Dead letters that are on their topic, and orphan replies."""
+    retention_audit: KeptText = "400d"
+    """What operators did."""
+    retention_rate: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Sagas, or rows of other tables, that are removed in a second at most."""
     kafka: kafka.KafkaSettings
+
+    @property
+    def retention(self) -> Terms:
+        """How long finished sagas are kept where their definition does not say."""
+        journals, keys = self.retention_journals, self.retention_keys
+        return Terms.of(
+            read_kept(self.retention_sagas),
+            None if journals is None else read_kept(journals),
+            None if keys is None else read_kept(keys),
+            read_kept(self.retention_attention),
+        )
+
+    @property
+    def letters_kept_ms(self) -> int:
+        return read_kept(self.retention_dead_letters)
+
+    @property
+    def audit_kept_ms(self) -> int:
+        return read_kept(self.retention_audit)
 
     @property
     def embedded(self) -> bool:
@@ -190,10 +231,21 @@ class Settings(BaseModel):
             raise ConfigurationError("SAGA_TRACE_SAMPLING needs SAGA_OTLP_ENDPOINT: the collector that the spans go to")
         if self.schema_registry_password is not None and self.schema_registry_user is None:
             raise ConfigurationError("SAGA_SCHEMA_REGISTRY_PASSWORD needs SAGA_SCHEMA_REGISTRY_USER")
+        self._refuse_retention()
         unknown = self.role_set - ROLES
         if unknown or not self.role_set:
             raise ConfigurationError(
                 f"SAGA_ROLES: unknown {', '.join(sorted(unknown)) or '(none given)'}; known are {', '.join(sorted(ROLES))}"
+            )
+
+    def _refuse_retention(self) -> None:
+        """What belongs to a saga goes with it or before it, and its keys not before it."""
+        sagas_ms = read_kept(self.retention_sagas)
+        if self.retention_journals is not None and read_kept(self.retention_journals) > sagas_ms:
+            raise ConfigurationError("SAGA_RETENTION_JOURNALS is longer than SAGA_RETENTION_SAGAS: a journal goes with its saga")
+        if self.retention_keys is not None and read_kept(self.retention_keys) < sagas_ms:
+            raise ConfigurationError(
+                "SAGA_RETENTION_KEYS is shorter than SAGA_RETENTION_SAGAS: keys are kept as long as their saga"
             )
 
 

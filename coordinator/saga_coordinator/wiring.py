@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from saga_coordinator.archive.port import Archive
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.fold import EventFold
@@ -13,6 +15,8 @@ from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.batch.relay import Relay
 from saga_coordinator.coordinator import Coordinator
+from saga_coordinator.definitions.document import Document
+from saga_coordinator.definitions.retention import too_short
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
@@ -25,6 +29,7 @@ from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.projector import Projector
 from saga_coordinator.loops.registry_copy import RegistryCopy
 from saga_coordinator.loops.reply_loop import ReplyLoop
+from saga_coordinator.loops.retention import RetentionLoop
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
 from saga_coordinator.loops.sweeper import Sweeper
@@ -32,6 +37,7 @@ from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.registry.adoption import Adoption
 from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.retention.removal import Removal
 from saga_coordinator.sagas.messages import Outbound, Ticket
 from saga_coordinator.sagas.work import FoldContext
 from saga_coordinator.settings import Settings
@@ -71,7 +77,9 @@ class Instance:
 class _Parts:
     """Everything that more than one loop needs."""
 
-    def __init__(self, settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock, archive: Archive | None
+    ) -> None:
         self.settings, self.store, self.broker, self.meta, self.clock = settings, store, broker, meta, clock
         self.topics = Topics(settings.kafka.topic_prefix)
         self.keys = token_keys(settings, meta)
@@ -121,6 +129,7 @@ class _Parts:
             definitions=self.definitions, clock=clock, incarnation=meta.incarnation, sampling=self.sampling
         )
         self.execution = StartExecution(self.committer, context)
+        self.removal = Removal(store, archive)
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
 
     def group(self, name: str) -> str:
@@ -168,6 +177,7 @@ class _Parts:
             clock=self.clock,
             instruments=self.instruments,
             batch_records=self.settings.batch_records,
+            tenant=self.settings.tenant,
             made_at_us=made_at_us,
         )
         catch_up = CatchUpLoop(
@@ -220,6 +230,16 @@ class _Parts:
             clock=self.clock,
             instruments=self.instruments,
             refusals=self.refusals,
+        )
+
+    def retention(self) -> RetentionLoop:
+        return RetentionLoop(
+            store=self.store,
+            definitions=self.definitions,
+            removal=self.removal,
+            settings=self.settings,
+            clock=self.clock,
+            instruments=self.instruments,
         )
 
     def registry_loops(self) -> list[Loop]:
@@ -283,20 +303,24 @@ class _Parts:
             loader=self.loader,
             events=self.events,
             watchdog=watchdog,
+            removal=self.removal,
             instruments=self.instruments,
             clock=self.clock,
             delivery=lambda: self.delivery(watchdog),
         )
 
 
-async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock) -> Instance:
+async def build(
+    settings: Settings, store: Store, broker: Broker, meta: Meta, clock: Clock, archive: Archive | None = None
+) -> Instance:
     """Wire one instance together, read the definitions, and see to the topics.
 
     Raises ConfigurationError, StoreError.
     """
-    parts = _Parts(settings, store, broker, meta, clock)
+    parts = _Parts(settings, store, broker, meta, clock, archive)
     registry_loops = parts.registry_loops()
     await parts.definitions.refresh()
+    refuse_short_retention(parts.definitions, settings)
     watchdog = parts.watchdog()
     await watchdog.ensure_topics_at_start()
     loops: dict[str, list[Loop]] = {
@@ -304,7 +328,7 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         "replies": parts.reply_loops(await Origin(store, broker, settings).made_at_us()),
         "starts": [parts.start_loop().run],
         "timers": [parts.liveness.run, parts.timer_loop().run],
-        "sweeper": [parts.sweeper().run],
+        "sweeper": [parts.sweeper().run, parts.retention().run],
         "projector": parts.projector_loops(),
         "watchdog": [watchdog.run, parts.schema_topic().run, *registry_loops, *parts.metric_loops()],
     }
@@ -315,6 +339,19 @@ async def build(settings: Settings, store: Store, broker: Broker, meta: Meta, cl
         relay=parts.relay,
         sender=parts.sender,
     )
+
+
+def refuse_short_retention(definitions: DefinitionCache, settings: Settings) -> None:
+    """A finished saga must be known for as long as one of its commands may still be accepted.
+
+    Raises ConfigurationError, for the first definition where it would not.
+    """
+    documents = []
+    for row in definitions.rows():
+        with suppress(ValueError):  # of another release: its sagas are kept for ever
+            documents.append(Document.parse(row.document))
+    if problem := too_short(documents, settings.retention):
+        raise ConfigurationError(f"SAGA_RETENTION_SAGAS: {problem}")
 
 
 def token_keys(settings: Settings, meta: Meta) -> TokenKeys:

@@ -134,12 +134,41 @@ class DeadLetterPage(BaseModel):
     next: str | None
 
 
+class PurgedSaga(BaseModel):
+    """A finished saga that is to be removed."""
+
+    id: str
+    key: str | None
+    definition: str
+    definition_version: int
+    phase: str
+    closed_at: str
+
+
+class PurgeShown(BaseModel):
+    """What a purge found (`dry_run`), or what one call of it removed."""
+
+    before: str
+    found: int
+    """Sagas that are there, counted up to 100,000."""
+    sample: list[PurgedSaga]
+    """Those that ended first."""
+    removed: int
+    rows: int
+    held: dict[str, int]
+    """Sagas that stay for now, by why: `unpublished`, `untraced`, `unexpired`, `locked`."""
+    more: bool
+    """Ask again: there may be others."""
+
+
 class Alive(BaseModel):
     status: str = "ok"
 
 
 class Ready(BaseModel):
     ready: bool = True
+    notes: list[str] | None = None
+    """What waits without keeping the instance from its work."""
 
 
 def finding_shown(finding: Finding) -> FindingShown:

@@ -18,6 +18,7 @@ from saga_coordinator.api import (
     health_routes,
     registry_answers,
     registry_routes,
+    retention_routes,
     saga_routes,
     schema_routes,
 )
@@ -44,6 +45,7 @@ _ROUTES: Final = (
     registry_routes,
     asyncapi_routes,
     dead_letter_routes,
+    retention_routes,
     health_routes,
 )
 _log = structlog.get_logger("api")

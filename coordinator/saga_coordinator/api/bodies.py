@@ -73,6 +73,17 @@ class WaiveBody(_Body):
     unsafe: bool = Field(False, description="do not ask the participant first")
 
 
+class PurgeBody(_Body):
+    """Which finished sagas are removed, who says so, and why."""
+
+    definition: Name
+    version: Version | None = Field(None, description="all versions when absent")
+    before: Annotated[str, Field(max_length=40)] = Field(description="sagas that ended before then: a time or an age, as 90d")
+    dry_run: bool = Field(False, description="only say what there is")
+    reason: Reason
+    actor: Key = "anonymous"
+
+
 class ActivateBody(_Body):
     """Who and why, for the audit; may be absent."""
 

@@ -40,6 +40,7 @@ async def register_definition(coordinator: CoordinatorDep, body: DefinitionBody,
         tenant=coordinator.settings.tenant,
         file=body.file,
         act=Act(who=body.actor, why=body.reason or ""),
+        retention=coordinator.settings.retention,
     )
     row = registered.row
     response.status_code = 201 if registered.created else 200

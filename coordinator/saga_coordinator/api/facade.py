@@ -9,7 +9,9 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from saga_coordinator.definitions.retention import Terms
 from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow, Store
 from saga_coordinator.telemetry.instruments import Instruments
@@ -28,6 +30,9 @@ class ApiSettings(Protocol):
 
     @property
     def trace_sample_on_failure(self) -> bool: ...
+
+    @property
+    def retention(self) -> Terms: ...
 
 
 class Facade(Protocol):
@@ -62,6 +67,16 @@ class Facade(Protocol):
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         """The row when the saga is closed, or as it is when the time is over."""
+        ...
+
+    async def purge(
+        self, definition: str, version: int | None, before: str, *, dry_run: bool, who: str, why: str
+    ) -> Purged | None:
+        """None: there is no such definition. Raises PurgeRefused, ArchiveError, StoreError."""
+        ...
+
+    def notes(self) -> list[str]:
+        """What waits without keeping the instance from its work."""
         ...
 
     async def ready(self) -> list[str]:

@@ -22,13 +22,13 @@ async def healthz() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", responses=problems("not_ready"))
+@router.get("/readyz", responses=problems("not_ready"), response_model_exclude_none=True)
 async def readyz(coordinator: CoordinatorDep) -> Ready:
     """It can do its work; if not, `reasons` says what is missing."""
     reasons = await coordinator.ready()
     if reasons:
         raise Problem("not_ready", reasons=reasons[:20])
-    return Ready()
+    return Ready(notes=coordinator.notes() or None)
 
 
 @router.get("/metrics", response_class=Response, responses=_TEXT | problems())

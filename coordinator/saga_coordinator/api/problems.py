@@ -51,6 +51,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "internal": (500, "The coordinator failed while it answered this request; its log has more."),
     "overloaded": (503, "Too many starts are waiting: try again later with the same request id."),
     "store_unavailable": (503, "The database does not answer: try again later. Repeat a start with the same request id."),
+    "archive_unavailable": (503, "The archive does not take the sagas; nothing was removed."),
     "definition_missing": (503, "The saga's definition cannot be loaded."),
     "not_ready": (503, "The coordinator is not ready."),
 }

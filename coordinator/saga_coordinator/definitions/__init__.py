@@ -5,7 +5,7 @@
 `cel` is imported here (in `expressions`) and nowhere else.
 """
 
-from saga_coordinator.definitions.builder import Compensation, Retry, Saga, Timeout
+from saga_coordinator.definitions.builder import Compensation, Retention, Retry, Saga, Timeout
 from saga_coordinator.definitions.codes import CODES, Code
 from saga_coordinator.definitions.compatibility import Earlier, check_compatibility
 from saga_coordinator.definitions.compile import CompiledDefinition, CompileFailed, compile_definition
@@ -30,6 +30,7 @@ __all__ = [
     "Earlier",
     "Finding",
     "LintResult",
+    "Retention",
     "Retry",
     "Saga",
     "Severity",

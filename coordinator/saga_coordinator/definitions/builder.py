@@ -52,6 +52,16 @@ class Timeout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """`retention:`; what is None is as the coordinator's settings say."""
+
+    sagas: Duration | Literal["never"] | None = None
+    journals: Duration | Literal["never"] | None = None
+    keys: Duration | Literal["never"] | None = None
+    attention: Duration | Literal["never"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compensation:
     """A compensation with more than its command."""
 
@@ -77,6 +87,7 @@ class Saga:
         key: str | None = None,
         show_key: bool | None = None,
         deadline: Duration | None = None,
+        retention: Retention | None = None,
     ) -> None:
         """Begin a definition.
 
@@ -87,6 +98,8 @@ class Saga:
             key: Expression of the business key. None: sagas have no business key.
             show_key: Whether the key may appear in traces. None: it may not.
             deadline: When a saga that is not past its pivot turns back.
+            retention: How long its finished sagas are kept. None: as the coordinator's settings
+                say.
         """
         self._name = name
         self._head = _without_none(
@@ -97,6 +110,7 @@ class Saga:
                 "key": key,
                 "show_key": show_key,
                 "deadline": _duration(deadline),
+                "retention": _retention(retention),
             }
         )
         self._steps: list[dict[str, Any]] = []
@@ -220,6 +234,13 @@ def _timeout(given: Timeout | None) -> dict[str, Any] | None:
             "attention": _duration(given.attention),
         }
     )
+
+
+def _retention(given: Retention | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    said = {"sagas": given.sagas, "journals": given.journals, "keys": given.keys, "attention": given.attention}
+    return _without_none({key: _duration(kept) for key, kept in said.items()})
 
 
 def _duration(given: Duration | None) -> str | None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from saga_coordinator.definitions.document import TIMEOUT, CompensationDocument, Document, RetryPolicy, StepDocument, TimeLimits
+from saga_coordinator.definitions.document import (
+    TIMEOUT,
+    CompensationDocument,
+    Document,
+    Kept,
+    RetentionPolicy,
+    RetryPolicy,
+    StepDocument,
+    TimeLimits,
+)
 from saga_coordinator.definitions.draft import Draft, DraftCommand, DraftStep, Given
-from saga_coordinator.definitions.fields import duration_text
+from saga_coordinator.definitions.fields import NEVER, duration_text
 from saga_coordinator.definitions.graph import Graph
 from saga_coordinator.definitions.policy import retry_policy
-from saga_coordinator.definitions.structure import UNLIMITED
+from saga_coordinator.definitions.structure import RETENTION_KEYS, UNLIMITED
 
 
 def document_of(draft: Draft, graph: Graph, replies: Mapping[int, str | None]) -> Document:
@@ -27,8 +36,15 @@ def document_of(draft: Draft, graph: Graph, replies: Mapping[int, str | None]) -
         key=None if draft.key is None else str(draft.key.value),
         show_key=draft.show_key,
         deadline_ms=None if draft.deadline is None else draft.deadline.value,
+        retention=_retention(draft.retention),
         steps=tuple(_step(step, draft, graph, replies[step.index]) for step in draft.steps),
     )
+
+
+def _retention(given: Mapping[str, Given[Kept]] | None) -> RetentionPolicy | None:
+    if not given:
+        return None
+    return RetentionPolicy(**{key: given[key].value if key in given else None for key in RETENTION_KEYS})
 
 
 def _step(step: DraftStep, draft: Draft, graph: Graph, reply: str | None) -> StepDocument:
@@ -82,6 +98,9 @@ def source_of(document: Document) -> dict[str, Any]:
         source["key"] = document.key
     if document.deadline_ms is not None:
         source["deadline"] = duration_text(document.deadline_ms)
+    if document.retention is not None:
+        said = document.retention.model_dump(exclude_none=True)
+        source["retention"] = {key: kept if kept == NEVER else duration_text(kept) for key, kept in said.items()}
     return source
 
 

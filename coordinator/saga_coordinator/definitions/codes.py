@@ -50,6 +50,10 @@ CODES: Final[Mapping[str, Code]] = {
     "S112": Code("a step can never run", "remove it, or mend its `when`"),
     "S113": Code("`after` names a step twice", "name it once"),
     "S114": Code("a retry starts above its cap", "raise retry.cap or lower retry.first"),
+    "S115": Code(
+        "a retention that contradicts itself",
+        "keep sagas at least as long as a command may wait (`timeout.expiry`), journals no longer and keys no shorter than sagas",
+    ),
     "S201": Code("an unknown record", "add its .avsc to the schemas, or mend the name"),
     "S203": Code("an expression that is not CEL", "mend the syntax"),
     "S204": Code("an expression reads an unknown name", "expressions read input, steps.<name>.reply and saga"),

@@ -22,6 +22,7 @@ NAME_PATTERN: Final = r"[a-z][a-z0-9-]{0,62}"
 RECORD_PATTERN: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 MAX_RECORD_NAME: Final = 255
 MAX_DURATION_MS: Final = 366 * 24 * 3600 * 1000
+MAX_KEPT_MS: Final = 36_500 * 24 * 3600 * 1000
 MAX_ATTEMPTS: Final = 1_000_000
 MAX_FACTOR: Final = 100.0
 MAX_VERSION: Final = 2**31 - 1
@@ -29,6 +30,8 @@ MAX_VERSION: Final = 2**31 - 1
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 RecordName = Annotated[str, Field(pattern=f"^{RECORD_PATTERN}$", max_length=MAX_RECORD_NAME)]
 Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
+Kept = Annotated[int, Field(ge=1, le=MAX_KEPT_MS)] | Literal["never"]
+"""For how long something is kept, in milliseconds, or that it is never removed."""
 
 
 class DocumentInvalid(ValueError):
@@ -71,6 +74,15 @@ class CompensationDocument(_Part):
     retry: RetryPolicy
 
 
+class RetentionPolicy(_Part):
+    """`retention:`; None is as the coordinator's settings say."""
+
+    sagas: Kept | None
+    journals: Kept | None
+    keys: Kept | None
+    attention: Kept | None
+
+
 class StepDocument(_Part):
     """One step."""
 
@@ -98,12 +110,15 @@ class Document(_Part):
     key: str | None
     show_key: bool
     deadline_ms: Duration | None
+    retention: RetentionPolicy | None = None
+    """None: the definition says nothing of it, and neither does the canonical form."""
     steps: tuple[StepDocument, ...] = Field(min_length=1, max_length=MAX_STEPS)
 
     @property
     def canonical(self) -> bytes:
         """The bytes that are stored and hashed."""
-        return canonical_json(self.model_dump(mode="json", by_alias=True))
+        said = self.model_dump(mode="json", by_alias=True, exclude={"retention"} if self.retention is None else None)
+        return canonical_json(said)
 
     @property
     def hash(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from saga_coordinator.definitions.document import Kept
 from saga_coordinator.definitions.tree import Entry, Node
 
 T = TypeVar("T")
@@ -93,4 +94,6 @@ class Draft:
     key: Node | None = None
     show_key: bool = False
     deadline: Given[int] | None = None
+    retention: dict[str, Given[Kept]] | None = None
+    """What `retention:` says; None: nothing."""
     steps: list[DraftStep] = field(default_factory=list)

@@ -10,13 +10,22 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from saga_coordinator.definitions.document import MAX_DURATION_MS, MAX_RECORD_NAME, NAME_PATTERN, RECORD_PATTERN
+from saga_coordinator.definitions.document import (
+    MAX_DURATION_MS,
+    MAX_KEPT_MS,
+    MAX_RECORD_NAME,
+    NAME_PATTERN,
+    RECORD_PATTERN,
+    Kept,
+)
 from saga_coordinator.definitions.draft import Given
 from saga_coordinator.definitions.finding import Report, shown
 from saga_coordinator.definitions.tree import Entry, Node
 
 RESERVED: Final = frozenset({"for_each", "wait_for", "sleep", "child", "optional", "join", "lock", "labels"})
 """Keys that later versions will use."""
+NEVER: Final = "never"
+"""What is kept for ever is never removed."""
 _NAME: Final = re.compile(NAME_PATTERN)
 _RECORD: Final = re.compile(RECORD_PATTERN)
 _DURATION: Final = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
@@ -137,23 +146,36 @@ class Fields:
             return None
         return Given(node.value, node)
 
-    def duration(self, key: str) -> Given[int] | None:
+    def kept(self, key: str) -> Given[Kept] | None:
+        """For how long something is kept: in milliseconds, or `never` removed."""
+        node = self.get(key)
+        if node is not None and node.value == NEVER:
+            return Given("never", node)
+        given = self.duration(key, MAX_KEPT_MS)
+        return None if given is None else Given(given.value, given.node)
+
+    def duration(self, key: str, most_ms: int = MAX_DURATION_MS) -> Given[int] | None:
         """In milliseconds."""
         node = self.get(key)
         if node is None:
             return None
-        match = _DURATION.fullmatch(node.value) if isinstance(node.value, str) else None
-        if match is None:
+        milliseconds = parsed_duration(node.value) if isinstance(node.value, str) else None
+        if milliseconds is None:
             said = shown(node.value) if not isinstance(node.value, (tuple, Mapping)) else node.kind
             self.add(
                 "S009", node, f"{key}: `{said}` is not a duration; write a whole number with a unit: 200ms, 30s, 10m, 2h, 1d"
             )
             return None
-        milliseconds = int(match[1]) * _UNIT_MS[match[2]]
-        if not 1 <= milliseconds <= MAX_DURATION_MS:
-            self.add("S011", node, f"{key} must be from 1ms to {MAX_DURATION_MS // _UNIT_MS['d']}d")
+        if not 1 <= milliseconds <= most_ms:
+            self.add("S011", node, f"{key} must be from 1ms to {most_ms // _UNIT_MS['d']}d")
             return None
         return Given(milliseconds, node)
+
+
+def parsed_duration(text: str) -> int | None:
+    """A duration as text, in milliseconds; None where it is none."""
+    match = _DURATION.fullmatch(text)
+    return None if match is None else int(match[1]) * _UNIT_MS[match[2]]
 
 
 def duration_text(milliseconds: int) -> str:

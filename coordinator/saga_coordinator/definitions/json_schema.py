@@ -18,6 +18,7 @@ from saga_coordinator.definitions.document import (
     NAME_PATTERN,
     RECORD_PATTERN,
 )
+from saga_coordinator.definitions.fields import NEVER
 from saga_coordinator.definitions.structure import MAX_NEVER, UNLIMITED
 
 _DURATION: Final = {
@@ -47,6 +48,7 @@ def definition_json_schema() -> dict[str, Any]:
                 "key": {**_EXPRESSION, "description": "Business key, from the input: starting twice is starting once."},
                 "show_key": {"type": "boolean", "description": "The key may be shown in traces.", "default": False},
                 "deadline": {**_DURATION, "description": "The saga goes back when it has not passed the pivot by then."},
+                "retention": _retention(),
                 "steps": {
                     "type": "array",
                     "minItems": 1,
@@ -59,6 +61,23 @@ def definition_json_schema() -> dict[str, Any]:
         ),
         "$defs": {"step": _step(), "retry": _retry(), "timeout": _timeout(), "with": _with()},
     }
+
+
+def _retention() -> dict[str, Any]:
+    return _object(
+        "How long finished sagas are kept, counted from their end; what is not said is as the coordinator's settings say.",
+        {
+            "sagas": _kept("Finished sagas."),
+            "journals": _kept("Their journals, no longer than the saga."),
+            "keys": _kept("Request ids and business keys, no shorter than the saga."),
+            "attention": _kept("Sagas that ended FORCED or needed a person."),
+        },
+        [],
+    )
+
+
+def _kept(description: str) -> dict[str, Any]:
+    return {"description": description, "anyOf": [_DURATION, {"const": NEVER}]}
 
 
 def _step() -> dict[str, Any]:

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from saga_coordinator.definitions.document import RETRY, RETRY_AFTER_PIVOT, RETRY_COMPENSATION, RetryPolicy
-from saga_coordinator.definitions.draft import Draft, DraftRetry, DraftStep
-from saga_coordinator.definitions.fields import duration_text
+from collections.abc import Mapping
+
+from saga_coordinator.definitions.document import RETRY, RETRY_AFTER_PIVOT, RETRY_COMPENSATION, TIMEOUT, Kept, RetryPolicy
+from saga_coordinator.definitions.draft import Draft, DraftRetry, DraftStep, Given
+from saga_coordinator.definitions.fields import NEVER, duration_text
 from saga_coordinator.definitions.finding import Report
 from saga_coordinator.definitions.graph import Graph, Kind
 from saga_coordinator.definitions.tree import Node
@@ -22,6 +24,35 @@ def check_policies(draft: Draft, graph: Graph, report: Report) -> None:
         if draft.deadline is not None and limit is not None and kind != "retriable" and limit.value > draft.deadline.value:
             message = f"a limit of {duration_text(limit.value)} can never be reached: the saga's deadline comes first"
             report.add("S109", limit.node, message, step=step.label)
+    if draft.retention is not None:
+        _check_retention(draft, draft.retention, report)
+
+
+def _check_retention(draft: Draft, retention: Mapping[str, Given[Kept]], report: Report) -> None:
+    """A finished saga must outlive its commands, and its journal must not outlive it, nor it its
+    keys.
+    """
+    sagas, journals, keys = (retention.get(name) for name in ("sagas", "journals", "keys"))
+    expiry_ms = max(
+        (step.limits["expiry"].value if "expiry" in step.limits else TIMEOUT.expiry_ms for step in draft.steps), default=0
+    )
+    if sagas is not None and _shorter(sagas.value, expiry_ms):
+        message = (
+            f"sagas are removed {_said(sagas.value)} after their end, but their commands may be accepted for {_said(expiry_ms)}"
+        )
+        report.add("S115", sagas.node, message)
+    if sagas is not None and journals is not None and _shorter(sagas.value, journals.value):
+        report.add("S115", journals.node, f"a journal goes with its saga, which is kept for {_said(sagas.value)}")
+    if sagas is not None and keys is not None and _shorter(keys.value, sagas.value):
+        report.add("S115", keys.node, f"keys are kept at least as long as their saga, {_said(sagas.value)}")
+
+
+def _shorter(kept: Kept, than: Kept) -> bool:
+    return kept != NEVER and (than == NEVER or int(kept) < int(than))
+
+
+def _said(kept: Kept) -> str:
+    return str(kept) if isinstance(kept, str) else duration_text(kept)
 
 
 def _check_compensation(step: DraftStep, kind: Kind | None, report: Report) -> None:

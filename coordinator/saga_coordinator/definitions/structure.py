@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from saga_coordinator.definitions.document import MAX_ATTEMPTS, MAX_FACTOR, MAX_STEPS, MAX_VERSION
+from saga_coordinator.definitions.document import MAX_ATTEMPTS, MAX_FACTOR, MAX_STEPS, MAX_VERSION, Kept
 from saga_coordinator.definitions.draft import Draft, DraftCommand, DraftRetry, DraftStep, Given
 from saga_coordinator.definitions.fields import Fields
 from saga_coordinator.definitions.finding import Report, shown
 from saga_coordinator.definitions.tree import Node
 
-SAGA_KEYS: Final = ("saga", "version", "input", "key", "show_key", "deadline", "steps")
+SAGA_KEYS: Final = ("saga", "version", "input", "key", "show_key", "deadline", "retention", "steps")
 STEP_KEYS: Final = (
     *("name", "participant", "command", "with", "reply", "after", "when"),
     *("pivot", "compensation", "retry", "timeout"),
@@ -23,6 +23,7 @@ STEP_KEYS: Final = (
 COMPENSATION_KEYS: Final = ("command", "with", "retry")
 RETRY_KEYS: Final = ("attempts", "first", "factor", "cap", "jitter", "never")
 TIMEOUT_KEYS: Final = ("step", "reask", "heartbeat", "expiry", "attention")
+RETENTION_KEYS: Final = ("sagas", "journals", "keys", "attention")
 UNLIMITED: Final = "unlimited"
 MAX_NEVER: Final = 100
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -42,10 +43,20 @@ def read_draft(root: Node, report: Report) -> Draft:
     shown_key = fields.boolean("show_key")
     draft.show_key = shown_key is not None and shown_key.value
     draft.deadline = fields.duration("deadline")
+    draft.retention = _retention(fields, report)
     steps = fields.need("steps", "`steps:` with a list below it")
     if steps is not None:
         draft.steps = _steps(steps, fields, report)
     return draft
+
+
+def _retention(parent: Fields, report: Report) -> dict[str, Given[Kept]] | None:
+    node = parent.get("retention")
+    if node is None:
+        return None
+    fields = Fields(report, node, RETENTION_KEYS, "retention")
+    read = {key: fields.kept(key) for key in RETENTION_KEYS}
+    return {key: given for key, given in read.items() if given is not None}
 
 
 def _steps(node: Node, fields: Fields, report: Report) -> list[DraftStep]:

@@ -8,8 +8,8 @@ positions, and what could not be applied:
 - a reply for a saga that somebody else holds right now becomes an inbox event, which the timer loop
   picks up;
 - a reply for a saga that this database does not have becomes an orphan;
-- a reply for a saga that is older than this store (it is new, Kafka is not) is counted and passed
-  over.
+- a reply for a saga that is older than this store (it is new, Kafka is not), or that was removed
+  because it is no longer kept, is counted and passed over.
 
 One saga's error never fails the batch. A bug parks that saga with an alarm. When a saga's rows
 break the transaction, the sagas go one by one.
@@ -82,6 +82,7 @@ class ReplyLoop:
         clock: Clock,
         instruments: Instruments,
         batch_records: int,
+        tenant: str,
         made_at_us: int | None = None,
     ) -> None:
         """Prepare the loop.
@@ -98,6 +99,7 @@ class ReplyLoop:
             clock: Paces looks at the topics.
             instruments: What is counted.
             batch_records: The most records of a poll.
+            tenant: Whose removed sagas are known.
             made_at_us: When the store was made, if that is known; it has lost the row of no older
                 saga.
         """
@@ -112,8 +114,9 @@ class ReplyLoop:
         self._clock = clock
         self._instruments = instruments
         self._batch_records = batch_records
+        self._tenant = tenant
         self._parking = Parking(committer, loader, instruments)
-        self._made_at_ms = 0 if made_at_us is None else made_at_us // 1000
+        self._old_before_ms = 0 if made_at_us is None else made_at_us // 1000
         self._old = 0
         self._followed_at_s = -_REFRESH_S
         self._followed_generation = -1
@@ -182,7 +185,7 @@ class ReplyLoop:
         """Apply the replies of the sagas that are locked, and find a place for all others.
 
         Returns:
-            How many replies are to sagas that are older than this store.
+            How many replies are to sagas that are older than this store, or removed.
         """
         tx = batch.tx
         unlocked = [saga_id for saga_id in replies if saga_id not in tx.locked]
@@ -196,6 +199,11 @@ class ReplyLoop:
         batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, tx.now_us) for record, problem in [*bad, *unread])
         unopened = [saga_id for saga_id in tx.locked if saga_id not in works]
         batch.inbox.extend(_inbox([*held, *unopened], replies, tx.now_us))
+        if not all(self._is_old(saga_id) for saga_id in absent):
+            # Removed sagas have ids of that time or before. No saga with such an id is lost: its
+            # start would have been under way for longer than anything is kept.
+            removed_until_ms = await tx.removed_until_ms(self._tenant)
+            self._old_before_ms = max(self._old_before_ms, removed_until_ms + 1)
         lost = [reply for saga_id in absent if not self._is_old(saga_id) for reply in replies[saga_id]]
         if lost:
             self._log.warning("orphan_replies", **about_reply(lost[0].headers), count=len(lost))
@@ -243,15 +251,19 @@ class ReplyLoop:
         return old
 
     def _is_old(self, saga_id: UUID | None) -> bool:
-        """Whether this saga began before the store was made: an id begins with its time."""
-        return saga_id is not None and uuid7_unix_ms(saga_id) < self._made_at_ms
+        """Whether this saga, which is not here, began before the store was made, or was removed: an
+        id begins with its time.
+        """
+        return saga_id is not None and uuid7_unix_ms(saga_id) < self._old_before_ms
 
     def _note_old(self, count: int) -> None:
         """One line a process: an old topic may hold millions."""
         if not count:
             return
         if not self._old:
-            self._log.warning("old_replies_passed_over", advice="sagas of an earlier store; saga_old_replies_total counts them")
+            self._log.warning(
+                "old_replies_passed_over", advice="their sagas are removed, or of an earlier store; saga_old_replies_total counts"
+            )
         self._old += count
         self._instruments.old_replies(count)
 

@@ -159,6 +159,7 @@ class TimerLoop:
             The sagas that were woken.
         """
         async with self._committer.batch(LockFirst(due, wait=False)) as batch:
+            await self._drop_of_removed(batch.tx, due)
             await self._fold(batch, caught_up_at_us)
             locked = list(batch.tx.locked)
         woken = batch.works
@@ -171,6 +172,17 @@ class TimerLoop:
         due_at_us = [(work.looked_at_us, work.row.wake_at_us) for work in woken if work.row.wake_at_us is not None]
         self._instruments.timer_batch(len(woken), [looked_us - due_us for looked_us, due_us in due_at_us if due_us <= looked_us])
         return woken
+
+    async def _drop_of_removed(self, tx: Transaction, due: list[UUID]) -> None:
+        """A reply that was left for a finished saga may stand there when that is removed: nobody
+        would ever read it.
+        """
+        unlocked = [saga_id for saga_id in due if saga_id not in tx.locked]
+        removed = set(unlocked) - await tx.exists(unlocked) if unlocked else set()
+        if removed:
+            left = await tx.inbox_of(removed)
+            await tx.delete_inbox([event.id for event in left])
+            self._instruments.old_replies(len(left))
 
     async def _fold(self, batch: Batch, caught_up_at_us: Mapping[str, int]) -> None:
         """Apply what waits in each saga's inbox, then wake it."""

@@ -30,6 +30,7 @@ from saga_coordinator.definitions import (
     records_reached,
 )
 from saga_coordinator.definitions.finding import MAX_FINDINGS
+from saga_coordinator.definitions.retention import Terms, too_short
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.store import port
 from saga_coordinator.store.port import DefinitionRow, SchemaRow, Store
@@ -118,9 +119,13 @@ async def register(
     tenant: str,
     file: str = "definition",
     act: Act,
+    retention: Terms | None = None,
 ) -> Registered:
     """Check and store a definition (a file's text, the same as data, or a canonical document) with
     its schemas.
+
+    `retention` says how long sagas are kept whose definition does not say it: not for less than
+    their commands may be accepted.
 
     Raises RegistrationRefused, StoreError.
     """
@@ -132,6 +137,9 @@ async def register(
     if result.document is None:
         raise RegistrationRefused("definition_invalid", "the definition has errors", findings=result.findings)
     made = result.document
+    if retention is not None and (short := too_short([made], retention)):
+        short = f"{short}, by `retention:` or SAGA_RETENTION_SAGAS"
+        raise RegistrationRefused("definition_invalid", short, findings=[*result.findings, _finding("S115", short, file)])
     pinned = {name: schema for name in records_reached(made) if (schema := catalog.latest(name)) is not None}
     new = [schema for schema in sent if schema.id not in known.by_id]
     before = await store.definitions(tenant)

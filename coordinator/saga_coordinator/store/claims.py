@@ -8,7 +8,7 @@ concurrent one waits for its transaction to end; the next statement sees the win
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import Executable, select, tuple_
@@ -19,6 +19,7 @@ from saga_coordinator.store.dialect import AnyResult
 from saga_coordinator.store.port import ClaimResult, StartClaim, StoreError
 from saga_coordinator.store.statements import Write
 
+_TRIES: Final = 5
 Request = tuple[str, str, str]
 Key = tuple[str, str, str]
 
@@ -30,6 +31,7 @@ class Database(Protocol):
     async def counted(self, writes: Sequence[Write]) -> list[int]: ...
     async def execute(self, statement: Executable) -> AnyResult: ...
     async def exists(self, ids: Sequence[UUID]) -> set[UUID]: ...
+    async def keep(self, ids: Sequence[UUID]) -> dict[UUID, bool]: ...
 
 
 def _request(claim: StartClaim) -> Request:
@@ -38,6 +40,10 @@ def _request(claim: StartClaim) -> Request:
 
 def _key(claim: StartClaim) -> Key:
     return (claim.tenant, claim.business_key or "", claim.definition_name)
+
+
+class _Removed(Exception):
+    """A row that was met a moment ago is gone with its saga."""
 
 
 class Claims:
@@ -51,6 +57,19 @@ class Claims:
         """Settled by the first statement: nothing was waited for since."""
 
     async def settle(self) -> dict[UUID, ClaimResult]:
+        """What became of each.
+
+        A saga that is no longer kept may be removed in between, with the request id or the key that
+        a claim has just met. Then the claims are made once more; what they have won stays theirs.
+        """
+        for _ in range(_TRIES):
+            try:
+                return await self._settle()
+            except _Removed:
+                self.at_once = False
+        raise StoreError("request ids or business keys that were refused as known are gone again and again")
+
+    async def _settle(self) -> dict[UUID, ClaimResult]:
         ordered = sorted(self._claims, key=_request)
         keyed = _keyed(ordered)
         requests = Write(sql.INSERT_REQUEST, _request_rows(ordered))
@@ -87,12 +106,22 @@ class Claims:
         """The same, once the keys that were free are claimed."""
         holders = await self._holders(claims)
         lost = [claim for claim in claims if holders[_key(claim)][0] != claim.saga_id]
+        await self._keep({holders[_key(claim)][0] for claim in lost})
         for claim in lost:
             holder, closed = holders[_key(claim)]
             if closed and claim.saga_id in self._replace_closed:
                 await self._take_over(claim, holder)
                 holders |= await self._holders([claim])
         return {claim.saga_id: holders[_key(claim)] for claim in lost if holders[_key(claim)][0] != claim.saga_id}
+
+    async def _keep(self, holders: set[UUID]) -> None:
+        """See that none is removed before this transaction ends: its key or requests would go with
+        it, or this batch's would be left. All at once and before any take-over, so that whoever
+        removes sagas never waits for us while we wait for them.
+        """
+        others = sorted(holders - {claim.saga_id for claim in self._claims})
+        if others and len(await self._database.keep(others)) < len(others):
+            raise _Removed
 
     async def _take_over(self, claim: StartClaim, holder: UUID) -> None:
         if await self._count(Write(sql.TAKE_KEY, [(*_key(claim), claim.saga_id, holder)])):
@@ -118,18 +147,23 @@ class Claims:
         wanted = {_request(claim) for claim in claims}
         rows = await self._database.execute(select(*names, t.c.saga_id, t.c.body_hash).where(tuple_(*names).in_(wanted)))
         found = {(tenant, source, request): (saga, body) for tenant, source, request, saga, body in rows}
-        return _complete(found, wanted, "request id")
+        return _complete(found, wanted)
 
     async def _holders(self, claims: Sequence[StartClaim]) -> dict[Key, tuple[UUID, bool]]:
         t, s = schema.saga_key, schema.saga
+        own = {claim.saga_id for claim in self._claims}
         names = (t.c.tenant, t.c.business_key, t.c.definition_name)
         wanted = {_key(claim) for claim in claims}
-        # A saga claimed in this transaction has no row yet: it is open.
+        # A saga claimed in this transaction has no row yet: it is open. One that is removed was
+        # finished, and its key is kept longer.
         joined = t.outerjoin(s, s.c.id == t.c.saga_id)
-        query = select(*names, t.c.saga_id, s.c.closed_at).select_from(joined).where(tuple_(*names).in_(wanted))
+        query = select(*names, t.c.saga_id, s.c.id, s.c.closed_at).select_from(joined).where(tuple_(*names).in_(wanted))
         rows = await self._database.execute(query)
-        found = {(tenant, key, name): (saga, closed_at is not None) for tenant, key, name, saga, closed_at in rows}
-        return _complete(found, wanted, "business key")
+        found = {
+            (tenant, key, name): (holder, closed_at is not None or (row is None and holder not in own))
+            for tenant, key, name, holder, row, closed_at in rows
+        }
+        return _complete(found, wanted)
 
     async def _count(self, write: Write) -> int:
         return (await self._database.counted([write]))[0]
@@ -158,7 +192,7 @@ def _keys(claims: Sequence[StartClaim]) -> Write:
     return Write(sql.INSERT_KEY, _key_rows(claims))
 
 
-def _complete(found: dict[Request, Any], wanted: set[Request], what: str) -> dict[Request, Any]:
+def _complete(found: dict[Request, Any], wanted: set[Request]) -> dict[Request, Any]:
     if len(found) != len(wanted):
-        raise StoreError(f"a {what} that was refused as known could not be read")
+        raise _Removed
     return found

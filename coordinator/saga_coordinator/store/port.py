@@ -54,6 +54,7 @@ from saga_coordinator.store.records import (
     StoreError,
     shard_of,
 )
+from saga_coordinator.store.removal_port import FinishedSagas
 from saga_coordinator.store.transaction_port import Transaction
 
 __all__ = [
@@ -94,7 +95,7 @@ __all__ = [
 ]
 
 
-class Store(Protocol):
+class Store(FinishedSagas, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and
@@ -289,6 +290,10 @@ class Store(Protocol):
 
         Long journals are read by pages: see `journal`.
         """
+        ...
+
+    def retention_lock(self) -> AbstractAsyncContextManager[bool]:
+        """Try to be the one instance that removes what is no longer kept, in the same way."""
         ...
 
     def projector_lock(self) -> AbstractAsyncContextManager[bool]:

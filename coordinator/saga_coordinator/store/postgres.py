@@ -52,6 +52,7 @@ POOL_WAIT_S: Final = 10.0
 _KEPT_STATEMENTS: Final = 300
 _SHARD_LOCK: Final = 0x5A6A
 _PROJECTOR_LOCK: Final = 0x5A6B
+_RETENTION_LOCK: Final = 0x5A6C
 
 
 class PostgresStore(SqlStore):
@@ -122,6 +123,9 @@ class PostgresStore(SqlStore):
 
     def projector_lock(self) -> AbstractAsyncContextManager[bool]:
         return self._advisory_lock(_PROJECTOR_LOCK, 0)
+
+    def retention_lock(self) -> AbstractAsyncContextManager[bool]:
+        return self._advisory_lock(_RETENTION_LOCK, 0)
 
     @asynccontextmanager
     async def _advisory_lock(self, purpose: int, number: int) -> AsyncIterator[bool]:

@@ -26,6 +26,9 @@ _LOCK: Final = (
 LOCK_WAITING: Final = _LOCK.format(skip="")
 LOCK_SKIPPING: Final = _LOCK.format(skip=" SKIP LOCKED")
 
+# The same against everybody, those included who only hold a saga in its place.
+LOCK_ALONE: Final = LOCK_SKIPPING.replace("FOR NO KEY UPDATE", "FOR UPDATE")
+
 # After an ambiguous commit: wait for whoever holds the saga.
 LOCK_ONE: Final = "SELECT id FROM saga WHERE id = $1 FOR NO KEY UPDATE"
 

@@ -44,12 +44,18 @@ class PostgresTransaction(SqlTransaction):
             self._read_clock(await self._driver.fetchval(sql.CLOCK))
 
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
+        return await self._lock(sql.LOCK_WAITING if wait else sql.LOCK_SKIPPING, ids)
+
+    async def lock_finished(self, ids: Collection[UUID]) -> dict[UUID, SagaRow]:
+        return await self._lock(sql.LOCK_ALONE, ids)
+
+    async def _lock(self, statement: str, ids: Collection[UUID]) -> dict[UUID, SagaRow]:
         await self.settled("saga")
         if not ids:
             await self.refresh_clock()
             return {}
         with translated():
-            rows = await self._driver.fetch(sql.LOCK_WAITING if wait else sql.LOCK_SKIPPING, list(ids))
+            rows = await self._driver.fetch(statement, list(ids))
         if rows:
             self._read_clock(rows[-1][-1])
         else:

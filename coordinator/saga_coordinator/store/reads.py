@@ -5,7 +5,7 @@ transaction of its own.
 from __future__ import annotations
 
 import secrets
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
@@ -18,6 +18,7 @@ from saga_coordinator.store import listing, revisions, schema
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or, noting
 from saga_coordinator.store.faults import CLOSED, translated
+from saga_coordinator.store.finished import FinishedReads
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import COLUMNS as JOURNAL
 from saga_coordinator.store.journal import journal_rows, select_journal
@@ -56,7 +57,7 @@ from saga_coordinator.store.rows import (
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
-class SqlStore(ABC):
+class SqlStore(FinishedReads):
     """The port's `Store`, but for opening, transactions and locks."""
 
     dialect: str

@@ -78,6 +78,8 @@ async def upgrade(url: URL) -> str:
 
 def _upgrade(connection: Connection) -> None:
     postgres = connection.dialect.name == "postgresql"
+    if not postgres:  # of a new file: pages can be given back later, a part at a time
+        connection.execute(text("PRAGMA auto_vacuum = INCREMENTAL"))
     connection.execute(text("BEGIN" if postgres else "BEGIN IMMEDIATE"))
     try:
         if postgres:

@@ -9,21 +9,25 @@ tables; a test compares both catalogues on both databases.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     CheckConstraint,
     Column,
     Identity,
     Index,
-    MetaData,
     PrimaryKeyConstraint,
-    Table,
     UniqueConstraint,
-    text,
 )
 
-from saga_coordinator.store.columns import Flag, Id, Number, Octets, Words
+from saga_coordinator.store.columns import Flag, Number
+from saga_coordinator.store.table_parts import id_ as _id
+from saga_coordinator.store.table_parts import metadata as metadata
+from saga_coordinator.store.table_parts import number as _number
+from saga_coordinator.store.table_parts import octets as _octets
+from saga_coordinator.store.table_parts import table as _table
+from saga_coordinator.store.table_parts import where as _where
+from saga_coordinator.store.table_parts import words as _words
 
 OPEN_PHASES: Final = ("RUNNING", "SETTLING", "COMMITTED", "COMPENSATING")
 FINAL_PHASES: Final = ("COMPLETED", "COMPENSATED", "FORCED")
@@ -31,26 +35,6 @@ PHASES: Final = frozenset(OPEN_PHASES + FINAL_PHASES)
 
 FEATURE_LEVEL: Final = 1
 """The newest state formats this release can read; a database beyond it is refused at start."""
-
-metadata = MetaData(
-    naming_convention={
-        "ck": "%(table_name)s_%(constraint_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "pk": "%(table_name)s_pkey",
-    }
-)
-
-_BUSY: Final = {
-    # Small tables whose rows come and go thousands of times a minute: vacuum by count, not by
-    # share, and without pauses.
-    "autovacuum_vacuum_scale_factor": 0,
-    "autovacuum_vacuum_threshold": 2000,
-    "autovacuum_vacuum_insert_scale_factor": 0,
-    "autovacuum_vacuum_insert_threshold": 20000,
-    "autovacuum_vacuum_cost_delay": 0,
-    "autovacuum_analyze_scale_factor": 0,
-    "autovacuum_analyze_threshold": 10000,
-}
 
 
 def _in(column: str, values: tuple[str, ...]) -> str:
@@ -62,34 +46,6 @@ def _phase_rules() -> list[CheckConstraint]:
         CheckConstraint(_in("phase", OPEN_PHASES + FINAL_PHASES), name="phase"),
         CheckConstraint(f"(closed_at IS NOT NULL) = ({_in('phase', FINAL_PHASES)})", name="closed"),
     ]
-
-
-def _id(name: str = "id", *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Id(), nullable=nullable)
-
-
-def _number(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Number, nullable=nullable, autoincrement=False)
-
-
-def _words(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Words, nullable=nullable)
-
-
-def _octets(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Octets, nullable=nullable)
-
-
-def _table(name: str, *items: Any, fill: int | None = None, busy: bool = False, by_key: bool = False) -> Table:
-    # fill: room on each page for the next versions of its rows.
-    # by_key: SQLite keeps the row in the key's tree, not beside it.
-    storage: dict[str, int] = ({"fillfactor": fill} if fill else {}) | (_BUSY if busy else {})
-    return Table(name, metadata, *items, postgresql_with=storage, sqlite_strict=True, sqlite_with_rowid=not by_key)
-
-
-def _where(condition: str) -> dict[str, Any]:
-    """The rows that a partial index holds, for both databases."""
-    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
 
 
 meta = _table(
@@ -195,6 +151,22 @@ start_request = _table(
     PrimaryKeyConstraint("tenant", "source", "request_id"),
     by_key=True,
 )
+# Serves the removal of a saga: several requests may have come to it.
+Index("start_request_saga", start_request.c.saga_id)
+
+# Sagas that are removed while their request ids and business keys are kept.
+removed_saga = _table(
+    "removed_saga",
+    _id("saga_id"),
+    _words("tenant"),
+    _words("definition_name"),
+    _words("business_key", nullable=True),
+    _number("keys_until"),
+    PrimaryKeyConstraint("saga_id"),
+    by_key=True,
+)
+# Serves the removal of what is kept of them.
+Index("removed_saga_due", removed_saga.c.tenant, removed_saga.c.keys_until)
 
 # Serves `journal`, `journals`, `journal_facts` and `has_journal`, all by its key.
 journal = _table(
@@ -356,9 +328,11 @@ saga_listing = _table(
     _words("phase"),
     _number("closed_at", nullable=True),
     _number("attention"),
+    _number("shelf"),
     PrimaryKeyConstraint("tenant", "saga_id"),
     *_phase_rules(),
     CheckConstraint("attention >= 0", name="attention"),
+    CheckConstraint("shelf BETWEEN 0 AND 2", name="shelf"),
     fill=80,
     by_key=True,
 )
@@ -377,6 +351,12 @@ Index("saga_listing_attention", _LISTED.tenant, _LISTED.saga_id, **_where("atten
 # Serves `--definition`. The name stands first, or the plan of UPDATE_LISTING that is made on an
 # empty table reads a tenant's whole part of it for one row.
 Index("saga_listing_definition", _LISTED.definition_name, _LISTED.tenant, _LISTED.saga_id)
+# Serves retention: of each version and shelf those that ended first.
+Index(
+    "saga_listing_finished",
+    *(_LISTED[name] for name in ("definition_name", "definition_version", "shelf", "tenant", "closed_at", "saga_id")),
+    **_where("closed_at IS NOT NULL"),
+)
 
 schema = _table(
     "schema",

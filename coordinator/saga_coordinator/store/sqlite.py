@@ -38,6 +38,10 @@ BUSY_WAIT_S: Final = 5
 CONNECTIONS: Final = 5
 """One writes, the others read."""
 
+FREE_PAGES_KEPT: Final = 500
+"""Two megabytes that new rows fill again."""
+FREED_AT_ONCE: Final = 1_000
+"""Pages. Nobody else writes meanwhile."""
 _LOCKED_AT_ONCE: Final = 500
 """Ids in one SELECT."""
 
@@ -153,6 +157,16 @@ class SqliteStore(SqlStore):
     async def projector_lock(self) -> AsyncIterator[bool]:
         yield True
 
+    @asynccontextmanager
+    async def retention_lock(self) -> AsyncIterator[bool]:
+        yield True
+
+    async def give_back(self) -> int:
+        async with self._writing() as connection:
+            with translated():
+                driver = await _driver(connection)
+                return cast(int, await driver._execute(_vacuum_some, driver._conn))  # type: ignore[no-untyped-call]
+
 
 class SqliteTransaction(SqlTransaction):
     def __init__(self, connection: AsyncConnection, driver: aiosqlite.Connection) -> None:
@@ -183,6 +197,9 @@ class SqliteTransaction(SqlTransaction):
         locked = {saga.id: saga for saga in (read(saga_row, row, "saga") for row in rows)}
         self._locked.update(locked)
         return locked
+
+    async def lock_finished(self, ids: Collection[UUID]) -> dict[UUID, SagaRow]:
+        return await self.lock_sagas(ids, wait=False)
 
     async def run(self, writes: Sequence[Write]) -> list[int]:
         def talk(connection: sqlite3.Connection) -> list[int]:
@@ -237,6 +254,15 @@ class SqliteTransaction(SqlTransaction):
                 if isinstance(error, UnicodeError):
                     raise
                 raise StoreError(f"{CLOSED} ({error})") from error  # aiosqlite's own error after close
+
+
+def _vacuum_some(connection: sqlite3.Connection) -> int:
+    """Free pages at the file's end, but for some that new rows will need. How many bytes."""
+    (free,), (size,) = (connection.execute(f"PRAGMA {what}").fetchone() for what in ("freelist_count", "page_size"))
+    if free <= FREE_PAGES_KEPT:
+        return 0
+    connection.execute(f"PRAGMA incremental_vacuum({min(free - FREE_PAGES_KEPT, FREED_AT_ONCE)})").fetchall()
+    return int(size * (free - connection.execute("PRAGMA freelist_count").fetchone()[0]))
 
 
 def _clock(connection: sqlite3.Connection) -> int:

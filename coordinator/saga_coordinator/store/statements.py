@@ -158,16 +158,19 @@ ADD_ATTENTION: Final = _insert(
 INSERT_LISTING: Final = Statement(
     "saga_listing",
     "INSERT INTO saga_listing (tenant, saga_id, definition_name, definition_version, business_key, trace_id, started_at, phase,"
-    " closed_at, attention) SELECT i.tenant, i.saga_id, d.name, d.version, i.business_key, i.trace_id, i.started_at, i.phase,"
-    " i.closed_at, 0 FROM {rows} JOIN definition AS d ON d.id = i.definition_id AND d.tenant = i.tenant",
+    " closed_at, attention, shelf) SELECT i.tenant, i.saga_id, d.name, d.version, i.business_key, i.trace_id, i.started_at, i.phase,"
+    " i.closed_at, 0, 0 FROM {rows} JOIN definition AS d ON d.id = i.definition_id AND d.tenant = i.tenant",
     _columns("saga_listing", "tenant, saga_id, business_key, trace_id, started_at, phase, closed_at", definition_id="bigint"),
 )
 
-# The line of a saga whose phase, end or attention has changed.
+# The line of a saga whose phase, end or attention has changed. Its shelf: 1 from the time when it
+# first needs a person or ends FORCED, which is kept longer than others.
 UPDATE_LISTING: Final = Statement(
     "saga_listing",
     "UPDATE saga_listing SET phase = i.phase, closed_at = i.closed_at,"
-    " attention = (SELECT count(*) FROM attention AS a WHERE a.saga_id = i.saga_id)"
+    " attention = (SELECT count(*) FROM attention AS a WHERE a.saga_id = i.saga_id),"
+    " shelf = CASE WHEN shelf = 1 OR i.phase = 'FORCED' OR EXISTS (SELECT 1 FROM attention AS a WHERE a.saga_id = i.saga_id)"
+    " THEN 1 ELSE 0 END"
     " FROM {rows} WHERE saga_listing.tenant = i.tenant AND saga_listing.saga_id = i.saga_id",
     _columns("saga_listing", "tenant, saga_id, phase, closed_at"),
     reads="attention",
@@ -254,3 +257,54 @@ TAKE_KEY: Final = Statement(
 
 # The finished saga whose key was taken: it is still found by that key.
 INSERT_FORMER: Final = _insert("saga_key_former", "tenant, business_key, definition_name, saga_id")
+
+# -- what is removed when it is no longer kept
+
+
+def _removal(table: str, names: str, *, exact: bool = False) -> Statement:
+    """Rows by these columns: their key, or the beginning of it."""
+    known, given = (
+        (names, f"i.{names}") if ", " not in names else (f"({names})", ", ".join(f"i.{name}" for name in names.split(", ")))
+    )
+    return Statement(table, f"DELETE FROM {table} WHERE {known} IN (SELECT {given} FROM {{rows}})", _columns(table, names), exact)
+
+
+# Finished sagas, each with its line in the lists.
+REMOVE_SAGA: Final = _removal("saga", "id", exact=True)
+REMOVE_LISTING: Final = _removal("saga_listing", "tenant, saga_id", exact=True)
+
+# Whatever else there is of them.
+REMOVE_JOURNAL: Final = _removal("journal", "saga_id")
+REMOVE_ATTENTION: Final = _removal("attention", "saga_id")
+REMOVE_INBOX: Final = _removal("inbox_event", "saga_id")
+REMOVE_REQUESTS: Final = _removal("start_request", "saga_id")
+
+# A key that the saga still holds, and one that it held before.
+REMOVE_KEY: Final = _removal("saga_key", "tenant, business_key, definition_name, saga_id")
+REMOVE_FORMER: Final = _removal("saga_key_former", "tenant, business_key, definition_name, saga_id")
+
+# Sagas that are removed before their keys, and those whose keys are removed, too.
+INSERT_REMOVED: Final = _insert("removed_saga", "saga_id, tenant, definition_name, business_key, keys_until")
+FORGET_REMOVED: Final = _removal("removed_saga", "saga_id", exact=True)
+
+# A saga that stays without its journal: its row has the whole state from now on.
+STRIP_SAGA: Final = Statement(
+    "saga",
+    "UPDATE saga SET state = i.state, state_format = i.state_format, state_version = i.version"
+    " FROM {rows} WHERE saga.id = i.id AND saga.version = i.version",
+    _columns("saga", "id, version, state_format, state"),
+)
+STRIP_LISTING: Final = Statement(
+    "saga_listing",
+    "UPDATE saga_listing SET shelf = 2 FROM {rows} WHERE saga_listing.tenant = i.tenant AND saga_listing.saga_id = i.saga_id",
+    _columns("saga_listing", "tenant, saga_id"),
+)
+
+# The latest start of any saga that was removed. Digits are padded, so that texts compare as
+# numbers do.
+RAISE_REMOVED: Final = _insert(
+    "control",
+    "scope, tenant, name, value, who, why",
+    "ON CONFLICT (scope, tenant, name) DO UPDATE SET value = excluded.value WHERE control.value < excluded.value",
+    exact=False,
+)

@@ -9,7 +9,7 @@ rolled back either way.
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -43,13 +43,14 @@ from saga_coordinator.store.port import (
     StartClaim,
     StoreError,
 )
+from saga_coordinator.store.removal import Removals
 from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, journal_row, read
 from saga_coordinator.store.statements import Statement, Write
 from saga_coordinator.store.writes import first_positions, groups_of, moves, outbox_deletions, restarts
 from saga_schemas.ids import saga_key
 
 
-class SqlTransaction(ABC):
+class SqlTransaction(Removals):
     """The port's `Transaction`, but for locking and running hot statements."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -104,7 +105,7 @@ class SqlTransaction(ABC):
     @abstractmethod
     async def refresh_clock(self) -> None: ...
 
-    async def asking(self) -> None:  # noqa: B027
+    async def asking(self) -> None:
         """Called before the database is asked anything but to lock."""
 
     async def flush(self) -> None:

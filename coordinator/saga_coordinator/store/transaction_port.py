@@ -21,9 +21,10 @@ from saga_coordinator.store.records import (
     SagaWrite,
     StartClaim,
 )
+from saga_coordinator.store.removal_port import Removing
 
 
-class Transaction(Protocol):
+class Transaction(Removing, Protocol):
     """One database transaction. Leaving its context commits it; an exception rolls it back.
 
     Every method raises StoreError when the database does not do as asked. The transaction is then

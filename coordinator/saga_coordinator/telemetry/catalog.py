@@ -168,7 +168,9 @@ DEAD_LETTERS = _counter("saga_dead_letters_total", "Records that could not be re
 DEAD_LETTER_ROWS = _gauge("saga_dead_letter_rows", "Dead letters kept.", "{row}")
 ORPHANS = _counter("saga_orphan_replies_total", "Replies for sagas that this database does not have.", "{record}")
 OLD_REPLIES = _counter(
-    "saga_old_replies_total", "Replies for sagas of an earlier store on the same Kafka, passed over.", "{record}"
+    "saga_old_replies_total",
+    "Replies for sagas that are removed, or of an earlier store on the same Kafka; passed over.",
+    "{record}",
 )
 INBOX = _gauge("saga_inbox_rows", "Replies that wait for a saga which another transaction held.", "{row}")
 UNREAD = _gauge(
@@ -203,6 +205,34 @@ DROPPED = _counter(
 )
 REFUSED = _counter("saga_sender_refused_records_total", "Records that the broker refused.", "{record}")
 REPLACED = _counter("saga_sender_replaced_total", "Producers replaced by a fresh one.", "{producer}")
+
+# --- removing what is no longer kept --------------------------------------------------------------
+
+RETENTION_REMOVED = _counter(
+    "saga_retention_removed_total",
+    "What was removed because it is no longer kept: sagas (`saga`), journals before their sagas (`journal`), keys after"
+    " them (`keys`), and rows of the tables `dead_letter`, `orphan_reply` and `audit`.",
+    "{item}",
+    ("kind",),
+)
+RETENTION_ROWS = _counter("saga_retention_removed_rows_total", "Rows of all tables that were removed with it.", "{row}")
+RETENTION_LAG = _gauge(
+    "saga_retention_lag_seconds",
+    "For how long the oldest thing that is no longer kept has been due; 0 on instances that do not remove.",
+    "s",
+)
+RETENTION_HELD = _gauge(
+    "saga_retention_held_sagas",
+    "Sagas that are due and stay for now, by why: `unpublished`, `untraced`, `unexpired`, `locked`, `open`, `unreadable`.",
+    "{saga}",
+    ("why",),
+)
+RETENTION_FAILURES = _counter(
+    "saga_retention_failures_total",
+    "Times that nothing could be removed, by cause: `archive`, `store` or `bug`. It is tried again.",
+    "{attempt}",
+    ("cause",),
+)
 
 # --- a schema registry beside us ------------------------------------------------------------------
 

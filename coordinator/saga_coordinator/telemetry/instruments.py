@@ -44,7 +44,9 @@ LOOPS: Final = (
     "life",
     "watchdog",
     "relay",
+    "retention",
 )
+RETENTION_CAUSES: Final = ("archive", "store", "bug")
 _CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dict.fromkeys(WAITING, "silence")}
 
 
@@ -88,6 +90,7 @@ class Instruments:
         self._metric_failures = self._made(Counter, catalog.METRIC_FAILURES)
         self._registry_lacks = self._made(Gauge, catalog.REGISTRY_LACKS)
         self._registry_failures = self._made(Counter, catalog.REGISTRY_FAILURES)
+        self._make_retention()
         self._make_figures()
         self._counted: dict[type[Fact], _Count] = {
             CommandSent: self._sent,
@@ -99,6 +102,17 @@ class Instruments:
             self._parked[reason]  # made at once: a rate does not see the first increase of a series that begins with 1
         for loop in LOOPS:
             self._loop_failures[loop]
+
+    def _make_retention(self) -> None:
+        self._retention_removed = self._counters(catalog.RETENTION_REMOVED)
+        self._retention_rows = self._made(Counter, catalog.RETENTION_ROWS)
+        self._retention_lag = self._made(Gauge, catalog.RETENTION_LAG)
+        self._retention_held = self._gauges(catalog.RETENTION_HELD)
+        self._retention_failures = self._counters(catalog.RETENTION_FAILURES)
+        self.retention_trouble: str | None = None
+        """Why nothing is removed now; None: nothing stands in the way."""
+        for cause in RETENTION_CAUSES:
+            self._retention_failures[cause]
 
     def _make_figures(self) -> None:
         """Make the gauges whose values the watchdog reads from the database."""
@@ -254,6 +268,25 @@ class Instruments:
 
     def sender_batch(self, records: int) -> None:
         self._sender_batch.observe(records)
+
+    # --- removing what is no longer kept ----------------------------------------------------------
+
+    def removed(self, kind: str, items: int, rows: int) -> None:
+        if items:
+            self._retention_removed[kind].inc(items)
+            self._retention_rows.inc(rows)
+
+    def retention_lag(self, seconds: float) -> None:
+        self._retention_lag.set(seconds)
+
+    def retention_held(self, by_why: Mapping[str, int]) -> None:
+        show(self._retention_held, by_why)
+
+    def retention_failed(self, cause: str) -> None:
+        self._retention_failures[cause].inc()
+
+    def retention_waits(self, why: str | None) -> None:
+        self.retention_trouble = why
 
     # --- a schema registry beside us --------------------------------------------------------------
 

@@ -38,10 +38,15 @@ COMMANDS = [
     ("dlq", "list"),
     ("dlq", "show"),
     ("db", "upgrade"),
+    ("purge",),
 ]
 BAD = [
     ("bogus",),
     ("--bogus",),
+    ("purge", "--definition", "order"),
+    ("purge", "--before", "90d"),
+    ("purge", "--definition", "order@0", "--before", "90d", "--yes"),
+    ("purge", "--definition", "No Name", "--before", "90d", "--yes"),
     ("list", "--phase", "DONE"),
     ("list", "--limit", "0"),
     ("list", "-o", "xml"),

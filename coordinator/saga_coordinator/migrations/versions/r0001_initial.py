@@ -36,6 +36,7 @@ def _where(condition: str) -> dict[str, Any]:
 def upgrade() -> None:
     _identity()
     _definitions_and_starts()
+    _removed()
     _sagas()
     _journal_and_wakeups()
     _positions_and_inbox()
@@ -154,6 +155,22 @@ def _definitions_and_starts() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
+
+
+def _removed() -> None:
+    op.create_index("start_request_saga", "start_request", ["saga_id"])
+    op.create_table(
+        "removed_saga",
+        sa.Column("saga_id", Id(), nullable=False),
+        sa.Column("tenant", Words, nullable=False),
+        sa.Column("definition_name", Words, nullable=False),
+        sa.Column("business_key", Words, nullable=True),
+        sa.Column("keys_until", Number, nullable=False),
+        sa.PrimaryKeyConstraint("saga_id", name="removed_saga_pkey"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("removed_saga_due", "removed_saga", ["tenant", "keys_until"])
 
 
 def _sagas() -> None:
@@ -339,16 +356,24 @@ def _listing() -> None:
         sa.Column("phase", Words, nullable=False),
         sa.Column("closed_at", Number, nullable=True),
         sa.Column("attention", Number, nullable=False),
+        sa.Column("shelf", Number, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "saga_id", name="saga_listing_pkey"),
         sa.CheckConstraint(_PHASE, name=op.f("saga_listing_phase")),
         sa.CheckConstraint(_CLOSED, name=op.f("saga_listing_closed")),
         sa.CheckConstraint("attention >= 0", name=op.f("saga_listing_attention")),
+        sa.CheckConstraint("shelf BETWEEN 0 AND 2", name=op.f("saga_listing_shelf")),
         postgresql_with={"fillfactor": 80},
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
     op.create_index("saga_listing_attention", "saga_listing", ["tenant", "saga_id"], **_where("attention > 0"))
     op.create_index("saga_listing_definition", "saga_listing", ["definition_name", "tenant", "saga_id"])
+    op.create_index(
+        "saga_listing_finished",
+        "saga_listing",
+        ["definition_name", "definition_version", "shelf", "tenant", "closed_at", "saga_id"],
+        **_where("closed_at IS NOT NULL"),
+    )
     op.create_index(
         "saga_listing_open",
         "saga_listing",

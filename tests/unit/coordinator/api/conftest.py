@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from saga_coordinator.api import create_app
+from saga_coordinator.definitions.retention import FOREVER, Terms
 from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow
 from saga_coordinator.telemetry.instruments import Instruments
@@ -57,11 +59,15 @@ class ScriptedStore:
             raise self.raises
 
 
+KEPT_FOREVER = Terms.of(FOREVER, None, None, FOREVER)
+
+
 @dataclass
 class Settings:
     tenant: str = "default"
     jaeger_url: str | None = None
     trace_sample_on_failure: bool = False
+    retention: Terms = KEPT_FOREVER
 
 
 class ScriptedCoordinator:
@@ -80,6 +86,8 @@ class ScriptedCoordinator:
         self.traces_ignored = 0
         self.acts: list[tuple[object, ...]] = []
         self.unready: list[str] = []
+        self.noted: list[str] = []
+        self.purged: Purged | None = None
 
     async def start(self, request: StartRequest) -> StartResult:
         self._fail()
@@ -101,6 +109,16 @@ class ScriptedCoordinator:
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         self._fail()
         return await self.store.saga(saga_id)  # type: ignore[no-any-return]
+
+    async def purge(
+        self, definition: str, version: int | None, before: str, *, dry_run: bool, who: str, why: str
+    ) -> Purged | None:
+        self._fail()
+        self.acts.append(("purge", definition, version, before, dry_run, who, why))
+        return self.purged
+
+    def notes(self) -> list[str]:
+        return self.noted
 
     async def ready(self) -> list[str]:
         return self.unready

@@ -31,6 +31,7 @@ ROUTES = {
     "GET /v1/asyncapi/{participant}",
     "GET /v1/dead-letters",
     "GET /v1/dead-letters/{letter_id}",
+    "POST /v1/retention/purge",
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",

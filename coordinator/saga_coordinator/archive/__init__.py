@@ -1,0 +1,1 @@
+"""Where finished sagas go before they are removed."""

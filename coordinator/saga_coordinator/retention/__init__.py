@@ -1,0 +1,1 @@
+"""Finished sagas go: archived where that is configured, then removed."""
