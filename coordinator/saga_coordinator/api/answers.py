@@ -10,7 +10,7 @@ from saga_coordinator.api.problems import FindingShown
 from saga_coordinator.definitions import Finding
 from saga_coordinator.store.port import DeadLetter, DefinitionRow, SchemaRow
 from saga_coordinator.views.journal import RecordView
-from saga_coordinator.views.saga import ListedView
+from saga_coordinator.views.listed import ListedView
 from saga_schemas.times import format_us
 
 

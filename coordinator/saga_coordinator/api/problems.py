@@ -23,6 +23,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "cross_site": (403, "A page of another site may not call this API."),
     "not_found": (404, "There is nothing at this path."),
     "saga_unknown": (404, "There is no such saga."),
+    "saga_archived": (410, "The saga was archived and removed from here."),
     "step_unknown": (404, "The saga has no such step."),
     "definition_unknown": (404, "There is no such definition, or none of its versions is active."),
     "schema_unknown": (404, "There is no such schema."),
@@ -37,6 +38,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "schema_collision": (409, "Another schema has this schema's id: change a default or an alias."),
     "past_pivot": (409, "The saga is past its point of no return: it only goes forward."),
     "finished": (409, "The saga is finished and never changes again."),
+    "not_finished": (409, "The saga goes on; only finished ones are exported."),
     "not_stuck": (409, "The step is not in a state in which this can be done."),
     "is_pivot": (409, "The pivot is never waived: it is asked until it answers."),
     "recovering": (409, "The saga was recovered from a backup and waits for definite answers first."),
@@ -98,6 +100,7 @@ class ProblemDocument(BaseModel):
     errors: list[FieldProblem] | None = Field(None, description="request_invalid, input_invalid: the first ten fields")
     findings: list[FindingShown] | None = Field(None, description="definition_invalid: all findings")
     saga_id: str | None = Field(None, description="key_held: by which saga")
+    archive: str | None = Field(None, description="saga_archived: the file that it stands in")
     reasons: list[str] | None = Field(None, description="not_ready, schema_incompatible: each reason")
 
 
