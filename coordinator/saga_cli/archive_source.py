@@ -28,7 +28,7 @@ class Wanted:
 
     def takes(self, found: Found) -> bool:
         saga = found.entry.saga
-        return self.definition in (None, saga.definition_name) and self.key in (None, saga.row.business_key)
+        return self.definition in (None, saga.definition) and self.key in (None, saga.row.business_key)
 
 
 @dataclass(slots=True)
@@ -107,10 +107,10 @@ def line_of(found: Found) -> Json:
     return {
         "id": str(row.id),
         "key": row.business_key,
-        "definition": saga.definition_name,
+        "definition": saga.definition,
         "definition_version": saga.definition_version,
         "phase": row.phase,
-        "attention": [f"{one.step}: {one.reason}" if one.step else one.reason for one in saga.attention],
+        "attention": [f"{one.step}: {one.reason}" if one.step else one.reason for one in found.entry.attention],
         "started_at": format_us(row.started_at_us),
         "closed_at": format_us(found.entry.closed_at_us),
         "version": row.version,

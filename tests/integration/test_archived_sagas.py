@@ -30,6 +30,7 @@ from saga_messaging.background import end_one
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
+from support.archived import handed_over
 from support.coordinators import closed, journal_of, opened, register, running, settings_for, start
 from support.processes import SAGA
 from support.scripted import DONE, FENCED, UNDONE, Answer, ScriptedParticipant, catalog_of
@@ -94,9 +95,7 @@ class Home:
         """As the retention loop reads it."""
         row = await self.store.saga(saga_id)
         assert row is not None
-        journal = tuple(record for record, _ in await journal_of(self.store, saga_id))
-        attention = tuple(await self.store.attention_of(saga_id))
-        return ArchivedSaga(row=row, journal=journal, definition_name="kept", definition_version=1, attention=attention)
+        return handed_over(row, tuple(record for record, _ in await journal_of(self.store, saga_id)), "kept")
 
     async def keep(self, *sagas: UUID) -> None:
         archive = FileArchive(open_files(self.address), self.instance.coordinator.entries.of)

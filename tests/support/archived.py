@@ -7,7 +7,7 @@ from uuid import UUID
 
 from saga_coordinator.archive.entry import Entry
 from saga_coordinator.archive.port import ArchivedSaga
-from saga_coordinator.store.port import AttentionRow, JournalRow
+from saga_coordinator.store.port import AttentionRow, JournalRow, SagaRow
 from saga_schemas.ids import uuid7
 from support.saga_rows import saga_row
 
@@ -33,14 +33,30 @@ def archived(
         JournalRow(saga_id=made, version=n, at_us=started_us + n, kind="start", engine_rev=1, format=2, facts=b"[]")
         for n in (1, 2)
     )
-    attention = (AttentionRow(saga_id=made, step="charge", reason="stuck", since_us=started_us, note="why"),)
-    return ArchivedSaga(row=row, journal=journal, definition_name="order", definition_version=3, attention=attention)
+    return handed_over(row, journal)
+
+
+def handed_over(row: SagaRow, journal: tuple[JournalRow, ...], definition: str = "order") -> ArchivedSaga:
+    """A finished saga's rows as the retention loop gives them to the archive."""
+    assert row.closed_at_us is not None
+    return ArchivedSaga(
+        row=row,
+        journal=journal,
+        definition=definition,
+        definition_version=3,
+        business_key=row.business_key,
+        phase=row.phase,
+        trace_id=row.trace_id,
+        started_at_us=row.started_at_us,
+        closed_at_us=row.closed_at_us,
+    )
 
 
 def described(saga: ArchivedSaga, *, view: str = '{"phase": "FORCED"}', archived_at_us: int = NOON_US + DAY_US) -> Entry:
     """Its entry, with a made-up view."""
     return Entry(
         saga=saga,
+        attention=(AttentionRow(saga_id=saga.row.id, step="charge", reason="stuck", since_us=saga.started_at_us, note="why"),),
         view=view,
         definition_hash="f" * 64,
         document='{"saga": "order"}',

@@ -1,1 +1,1 @@
-"""Sagas kept as files beyond the database: written before they are removed, read back by id."""
+"""Where finished sagas go before they are removed."""

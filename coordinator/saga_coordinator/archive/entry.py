@@ -45,6 +45,7 @@ class Entry:
 
     saga: ArchivedSaga
     """Its row names no definition and no wake-up: both are of the store that it was in."""
+    attention: tuple[AttentionRow, ...]
     view: str
     """JSON: what `saga show -o json` said."""
     definition_hash: str
@@ -63,9 +64,7 @@ class Entry:
 
     @property
     def closed_at_us(self) -> int:
-        closed = self.saga.row.closed_at_us
-        assert closed is not None, "only finished sagas are archived"
-        return closed
+        return self.saga.closed_at_us
 
 
 def to_avro(entry: Entry) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def to_avro(entry: Entry) -> dict[str, Any]:
     return {
         "id": row.id,
         "tenant": row.tenant,
-        "definition": entry.saga.definition_name,
+        "definition": entry.saga.definition,
         "definition_version": entry.saga.definition_version,
         "definition_hash": entry.definition_hash,
         "key": row.business_key,
@@ -83,7 +82,7 @@ def to_avro(entry: Entry) -> dict[str, Any]:
         "closed_at": to_datetime(entry.closed_at_us),
         "version": row.version,
         "trace_id": row.trace_id,
-        "attention": [_attention(one) for one in entry.saga.attention],
+        "attention": [_attention(one) for one in entry.attention],
         "cluster_id": entry.cluster_id,
         "archived_at": to_datetime(entry.archived_at_us),
         "view": entry.view,
@@ -101,14 +100,20 @@ def from_avro(found: Mapping[str, Any]) -> Entry:
     saga_id = found["id"]
     if not isinstance(saga_id, UUID):
         raise TypeError("id is no UUID")
+    row = _saga_row(saga_id, found)
     return Entry(
         saga=ArchivedSaga(
-            row=_saga_row(saga_id, found),
+            row=row,
             journal=tuple(_journal_row(saga_id, one) for one in found["journal"]),
-            definition_name=found["definition"],
+            definition=found["definition"],
             definition_version=found["definition_version"],
-            attention=tuple(_attention_row(saga_id, one) for one in found["attention"]),
+            business_key=row.business_key,
+            phase=row.phase,
+            trace_id=row.trace_id,
+            started_at_us=row.started_at_us,
+            closed_at_us=_us(found["closed_at"]),
         ),
+        attention=tuple(_attention_row(saga_id, one) for one in found["attention"]),
         view=found["view"],
         definition_hash=found["definition_hash"],
         document=found["document"],

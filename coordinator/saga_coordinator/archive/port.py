@@ -1,37 +1,46 @@
-"""What the retention loop asks of an archive, and what it hands over."""
+"""The archive port: whoever keeps finished sagas somewhere else before they are removed here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from saga_coordinator.store.port import AttentionRow, JournalRow, SagaRow
-from saga_schemas.record_class import record
+from saga_coordinator.store.port import JournalRow, SagaRow
 
 
 class ArchiveError(Exception):
-    """The archive did not do as asked: one line that says what to do. Nothing may be removed."""
+    """The archive did not take the sagas; the message says why, in one line and without a payload.
+
+    Nothing is removed. The same sagas come again later.
+    """
 
 
-@record
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedSaga:
-    """One finished saga as it is stored."""
+    """A finished saga with all that is known of it."""
 
     row: SagaRow
     journal: tuple[JournalRow, ...]
-    """Whole, in order of version."""
-    definition_name: str
+    """All its records, in order of version."""
+    definition: str
     definition_version: int
-    attention: tuple[AttentionRow, ...] = ()
+    business_key: str | None
+    phase: str
+    trace_id: str
+    started_at_us: int
+    closed_at_us: int
 
 
 class Archive(Protocol):
-    """A place that keeps sagas."""
+    """Keeps sagas for good."""
 
     async def keep(self, sagas: Sequence[ArchivedSaga]) -> None:
-        """Keep these sagas. It is durable when it returns, and may be repeated.
+        """Write these sagas, durably when it returns.
+
+        The same saga may come again, after a crash between this and its removal.
 
         Raises:
-            ArchiveError: Nothing may be removed; try again later.
+            ArchiveError: They are not, or not all, written.
         """
         ...

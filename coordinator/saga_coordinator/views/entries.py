@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from saga_coordinator.archive.entry import Entry
 from saga_coordinator.archive.port import ArchivedSaga
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.store.port import DefinitionRow, JournalRow, SagaRow, Store
+from saga_coordinator.store.port import AttentionRow, DefinitionRow, JournalRow, SagaRow, Store
 from saga_coordinator.views.journal import RecordView, record_views
 from saga_coordinator.views.payloads import Payloads
 from saga_coordinator.views.saga import SagaView, archived_view
@@ -44,12 +44,14 @@ class EntryWriter:
     async def of(self, saga: ArchivedSaga) -> Entry:
         """The entry of a saga as the retention loop hands it over. Raises StoreError."""
         now_us = await self._store.now_us()
+        attention = await self._store.attention_of(saga.row.id)
         definition = await self._definition(saga.row.definition_id)
         pinned = definition.reader_schemas if definition is not None else {}
         known = [schema for id in sorted(set(pinned.values())) if (schema := self._definitions.catalog.by_id(id)) is not None]
         return Entry(
             saga=saga,
-            view=await self._shown(saga, definition, now_us),
+            attention=tuple(attention),
+            view=await self._shown(saga, attention, definition, now_us),
             definition_hash=definition.hash if definition is not None else "",
             document=definition.document.decode() if definition is not None else "",
             reader_schemas=pinned,
@@ -60,21 +62,29 @@ class EntryWriter:
 
     async def stored(self, row: SagaRow) -> Entry:
         """The entry of a finished saga of the store. Raises StoreError."""
+        assert row.closed_at_us is not None, "only finished sagas have entries"
         definition = await self._definition(row.definition_id)
         return await self.of(
             ArchivedSaga(
                 row=row,
                 journal=tuple(await self._journal(row.id)),
-                definition_name=definition.name if definition is not None else "",
+                definition=definition.name if definition is not None else "",
                 definition_version=definition.version if definition is not None else 0,
-                attention=tuple(await self._store.attention_of(row.id)),
+                business_key=row.business_key,
+                phase=row.phase,
+                trace_id=row.trace_id,
+                started_at_us=row.started_at_us,
+                closed_at_us=row.closed_at_us,
             )
         )
 
-    async def _shown(self, saga: ArchivedSaga, definition: DefinitionRow | None, now_us: int) -> str:
+    async def _shown(
+        self, saga: ArchivedSaga, attention: list[AttentionRow], definition: DefinitionRow | None, now_us: int
+    ) -> str:
         failed = self._failed_are_exported and ended_badly(saga.row)
         view = await archived_view(
             saga,
+            attention,
             now_us=now_us,
             store=self._store,
             definitions=self._definitions,

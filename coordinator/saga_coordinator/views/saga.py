@@ -8,7 +8,7 @@ attempts and the last, and of a very long journal the beginning and the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -190,6 +190,7 @@ async def saga_view(
 
 async def archived_view(
     saga: ArchivedSaga,
+    attention: Sequence[AttentionRow],
     *,
     now_us: int,
     store: Store,
@@ -207,7 +208,7 @@ async def archived_view(
         row=row,
         now=now_us,
         history=step_history(shown_part(saga.journal)),
-        attention=sorted(saga.attention, key=lambda one: (one.step, one.reason))[:_MOST_ATTENTION],
+        attention=list(attention[:_MOST_ATTENTION]),
         no_consumer={},
         trace_url=trace_url,
         delivery=Delivery(),

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from saga_coordinator.archive import blocks
 from saga_coordinator.archive.container import COUNT, Damaged, digest, read_container, write_container
 from saga_coordinator.archive.entry import SCHEMA, Entry, to_avro
-from saga_coordinator.archive.port import ArchivedSaga
 from saga_coordinator.store.port import AttentionRow, JournalRow
 from saga_schemas.times import FIRST_US, LAST_US
-from support.archived import archived, described, saga_id
+from support.archived import archived, described, handed_over, saga_id
 from support.saga_rows import saga_row
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -50,15 +49,10 @@ def entries(draw: st.DrawFn) -> Entry:
         facts=st.binary(max_size=40), actor=st.none() | TEXTS,
     )  # fmt: skip
     attention = st.builds(AttentionRow, saga_id=st.just(made), step=TEXTS, reason=TEXTS, since_us=TIMES, note=TEXTS)
-    saga = ArchivedSaga(
-        row=row,
-        journal=tuple(draw(st.lists(record, max_size=3))),
-        definition_name=draw(TEXTS),
-        definition_version=draw(INTS),
-        attention=tuple(draw(st.lists(attention, max_size=2))),
-    )
+    saga = handed_over(row, tuple(draw(st.lists(record, max_size=3))), draw(TEXTS))
     return replace(
-        described(saga, view=draw(TEXTS), archived_at_us=draw(TIMES)),
+        described(replace(saga, definition_version=draw(INTS)), view=draw(TEXTS), archived_at_us=draw(TIMES)),
+        attention=tuple(draw(st.lists(attention, max_size=2))),
         reader_schemas=draw(st.dictionaries(TEXTS, LONGS, max_size=2)),
         schemas=tuple(draw(st.lists(st.tuples(LONGS, TEXTS), max_size=2))),
     )
