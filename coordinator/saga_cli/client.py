@@ -120,6 +120,15 @@ class Client:
         """
         return self._answer("POST", path, json=body, headers=headers, retry=retry)
 
+    def upload(self, path: str, content: bytes, query: Mapping[str, object]) -> Json:
+        """Send a file and return the answer.
+
+        Raises:
+            CommandFailed: The coordinator refused, or none answered.
+        """
+        headers = {"content-type": FILE_TYPE}
+        return self._answer("POST", path, content=content, headers=headers, params=dict(query), retry=True)[1]
+
     def pages(self, path: str, *, limit: int, **query: object) -> Iterator[Json]:
         """Yield the items of a paged list, at most `limit`."""
         cursor, left = None, limit

@@ -164,6 +164,75 @@ async def test_a_saga_that_goes_on_is_not_exported(home: Home) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "not_finished")
 
 
+async def elsewhere(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The API of another environment, which knows neither the definition nor its schemas."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'elsewhere.sqlite'}"
+    async with opened(url) as store, running(store, MemoryBroker(), settings_for(url)) as instance:
+        transport = httpx.ASGITransport(create_app(instance.coordinator))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as http:
+            yield http
+
+
+other_environment = pytest.fixture(elsewhere)
+AVRO = {"content-type": "application/avro"}
+
+
+async def test_an_imported_saga_is_shown_as_it_was_and_marked(home: Home, other_environment: httpx.AsyncClient) -> None:
+    there = other_environment
+    saga = await home.run("moved", refuse=True)
+    shown = await home.shown(saga)
+    content = (await home.http.get(f"/v1/sagas/{saga}/export")).content
+
+    answer = await there.post("/v1/imports", content=content, headers=AVRO, params={"actor": "ada"})
+
+    assert (answer.status_code, answer.json()) == (201, {"imported": [str(saga)], "known": []})
+    view = (await there.get(f"/v1/sagas/{saga}")).json()
+    mark = view.pop("imported")
+    assert (mark["by"], mark["cluster_id"]) == ("ada", (await home.store.meta()).cluster_id)
+    expected = {name: value for name, value in shown.items() if name not in ("imported", "journal")}
+    assert view == expected
+    assert (await there.get(f"/v1/sagas/{saga}/journal")).json() == {"items": shown["journal"], "next": None}
+    page = (await there.get(f"/v1/sagas/{saga}/journal", params={"after": 2, "limit": 1})).json()
+    assert page == {"items": shown["journal"][2:3], "next": 3}
+    (line,) = (await there.get("/v1/sagas", params={"key": "moved"})).json()["items"]
+    assert (line["id"], line["imported"], line["phase"]) == (str(saga), True, "COMPENSATED")
+    assert (await there.get(f"/v1/sagas/{saga}/export")).status_code == 200
+
+
+async def test_an_imported_saga_is_only_read(home: Home, other_environment: httpx.AsyncClient) -> None:
+    there = other_environment
+    saga = await home.run("moved")
+    content = (await home.http.get(f"/v1/sagas/{saga}/export")).content
+    await there.post("/v1/imports", content=content, headers=AVRO)
+
+    acts = [("cancel", {"reason": "no"}), ("steps/one/retry", {"reason": "no"}), ("steps/one/waive", {"evidence": "no"})]
+    for path, body in acts:
+        answer = await there.post(f"/v1/sagas/{saga}/{path}", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (409, "saga_imported")
+    assert (await there.get(f"/v1/sagas/{saga}/trace")).json()["code"] == "saga_imported"
+
+
+async def test_what_cannot_be_imported_is_one_clear_error(home: Home, other_environment: httpx.AsyncClient) -> None:
+    there = other_environment
+    saga = await home.run("moved")
+    content = (await home.http.get(f"/v1/sagas/{saga}/export")).content
+
+    async def refused(body: bytes, headers: dict[str, str] = AVRO) -> tuple[int, str, str]:
+        answer = await there.post("/v1/imports", content=body, headers=headers)
+        return answer.status_code, answer.json()["code"], answer.json().get("detail", "")
+
+    for body in (b"", b"Obj", content[:-1], content[: len(content) // 2], content[:-40] + b"x" + content[-39:]):
+        status, code, detail = await refused(body)
+        assert (status, code) == (422, "import_invalid")
+        assert detail.startswith("The file is damaged: ") and detail.endswith("Nothing was imported.")
+    assert (await refused(content, {"content-type": "application/json"}))[:2] == (415, "container_expected")
+    assert (await refused(b"x" * (16 * 1024 * 1024 + 1)))[:2] == (413, "file_too_large")
+    assert (await there.get("/v1/sagas")).json()["items"] == []
+
+    known = await home.http.post("/v1/imports", content=content, headers=AVRO)
+    assert (known.status_code, known.json()) == (201, {"imported": [], "known": [str(saga)]})
+
+
 async def test_a_saga_that_was_removed_says_where_it_is(home: Home) -> None:
     saga = await home.run("gone")
     await home.keep(saga)

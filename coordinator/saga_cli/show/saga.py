@@ -198,6 +198,10 @@ def _of_the_whole(saga: Json) -> Iterator[Text]:
     for one in saga["exceptions"]:
         yield plain(f"waived: {one['step']} by {one['actor'] or 'somebody'}: {one['evidence'] or 'no evidence kept'}", "magenta")
     movers = " ".join(waiting["mover"] for waiting in saga["waiting"])
+    if imported := saga.get("imported"):
+        yield plain(
+            f"imported {ago(imported['at'])} ago by {imported['by']}; it ran in store {imported['cluster_id']}", "magenta"
+        )
     for note in saga["notes"]:
         if note not in movers:
             yield plain(note, "yellow")

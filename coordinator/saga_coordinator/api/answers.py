@@ -34,6 +34,14 @@ class JournalPage(BaseModel):
     """`after` of the page behind this one."""
 
 
+class ImportAnswer(BaseModel):
+    """The sagas of the file, by id."""
+
+    imported: list[str]
+    known: list[str]
+    """They were here before."""
+
+
 class Accepted(BaseModel):
     """The act is recorded; what follows is seen at the saga."""
 

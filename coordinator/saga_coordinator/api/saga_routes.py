@@ -17,11 +17,12 @@ from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
 from saga_coordinator.starts.preparation import body_hash
 from saga_coordinator.starts.requests import StartRequest
-from saga_coordinator.store.port import ListFilter, SagaRow
+from saga_coordinator.store.port import ImportedSaga, ListFilter, SagaRow
 from saga_coordinator.traces.plain import PlainOpenSpan, PlainSpan, PlainTrace
 from saga_coordinator.traces.reading import read_page, traced_saga
 from saga_coordinator.traces.sampling import caller_context
 from saga_coordinator.traces.spans import SERVICE_NAME
+from saga_coordinator.views.imported import imported_journal, imported_view
 from saga_coordinator.views.journal import record_views
 from saga_coordinator.views.listed import listed_view
 from saga_coordinator.views.payloads import Payloads
@@ -40,6 +41,7 @@ _waiting = asyncio.Semaphore(_WAITERS)
 _REFUSALS: Final = (
     "saga_unknown",
     "saga_archived",
+    "saga_imported",
     "past_pivot",
     "finished",
     "not_stuck",
@@ -49,8 +51,9 @@ _REFUSALS: Final = (
 )
 _ON_STEP: Final = ("step_unknown", "is_pivot")
 CONTAINER_TYPE: Final = "application/avro"
-_CONTAINER: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {CONTAINER_TYPE: {"schema": {"type": "string", "format": "binary"}}}, "description": "the file"}
+_EXPORTED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {CONTAINER_TYPE: {"schema": {"type": "string", "format": "binary"}}}, "description": "the file"},
+    **problems("saga_unknown", "saga_archived", "not_finished", "unreadable"),
 }
 _STARTED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Started, "description": "known before"}}
 
@@ -122,10 +125,12 @@ async def list_sagas(coordinator: CoordinatorDep, wanted: Annotated[SagaQuery, Q
     return SagaPage(items=[listed_view(one) for one in found], next=following)
 
 
-@router.get("/{saga_id}", responses=problems("saga_unknown", "saga_archived"))
+@router.get("/{saga_id}", responses=problems("saga_unknown", "saga_archived", "unreadable"))
 async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[WaitQuery, Query()]) -> SagaView:
     """One saga, at once or when it has finished or the time is over."""
-    row = await _row(coordinator, saga_id)
+    row = await _looked_up(coordinator, saga_id)
+    if isinstance(row, ImportedSaga):
+        return await asyncio.to_thread(imported_view, row)
     if wanted.wait_s > 0 and row.closed_at_us is None and not _waiting.locked():
         async with _waiting:
             row = await coordinator.wait_closed(row.id, wanted.wait_s) or row
@@ -140,28 +145,31 @@ async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated
     )
 
 
-@router.get(
-    "/{saga_id}/export", response_class=Response, responses=_CONTAINER | problems("saga_unknown", "saga_archived", "not_finished")
-)
+@router.get("/{saga_id}/export", response_class=Response, responses=_EXPORTED)
 async def export_saga(coordinator: CoordinatorDep, saga_id: str) -> Response:
     """A finished saga as an Avro object container file with one record: docs/archive.md."""
-    row = await _row(coordinator, saga_id)
+    row = await _looked_up(coordinator, saga_id)
+    if isinstance(row, ImportedSaga):
+        return Response(row.content, media_type=CONTAINER_TYPE)
     if row.closed_at_us is None:
         raise Problem("not_finished")
     content = await asyncio.to_thread(write_container, [await coordinator.entries.stored(row)])
     return Response(content, media_type=CONTAINER_TYPE)
 
 
-@router.get("/{saga_id}/journal", responses=problems("saga_unknown", "saga_archived"))
+@router.get("/{saga_id}/journal", responses=problems("saga_unknown", "saga_archived", "unreadable"))
 async def show_journal(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[JournalQuery, Query()]) -> JournalPage:
     """Its transitions in order, facts readable."""
-    row = await _row(coordinator, saga_id)
-    records = await coordinator.store.journal(row.id, after=wanted.after, limit=wanted.limit)
-    items = record_views(records, Payloads(coordinator.definitions.catalog))
-    return JournalPage(items=items, next=records[-1].version if len(records) == wanted.limit else None)
+    row = await _looked_up(coordinator, saga_id)
+    if isinstance(row, ImportedSaga):
+        items = await asyncio.to_thread(imported_journal, row, after=wanted.after, limit=wanted.limit)
+    else:
+        records = await coordinator.store.journal(row.id, after=wanted.after, limit=wanted.limit)
+        items = record_views(records, Payloads(coordinator.definitions.catalog))
+    return JournalPage(items=items, next=items[-1].version if len(items) == wanted.limit else None)
 
 
-@router.get("/{saga_id}/trace", responses=problems("saga_unknown", "saga_archived", "definition_missing"))
+@router.get("/{saga_id}/trace", responses=problems("saga_unknown", "saga_archived", "saga_imported", "definition_missing"))
 async def show_trace(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[TraceQuery, Query()]) -> PlainTrace:
     """The coordinator's spans of the saga, made from its journal: the very ones that are exported
     when it is sampled."""
@@ -216,10 +224,23 @@ def bad_cursor() -> Problem:
 
 
 async def _row(coordinator: Facade, text: str) -> SagaRow:
+    """The saga of a path, one of this store."""
+    row = await _looked_up(coordinator, text)
+    if isinstance(row, ImportedSaga):
+        raise Problem("saga_imported")
+    return row
+
+
+async def _looked_up(coordinator: Facade, text: str) -> SagaRow | ImportedSaga:
     """The saga of a path. A path that is no UUID names none: `?key=` looks up business keys."""
     row = await coordinator.store.saga(saga_id) if (saga_id := _uuid(text)) is not None else None
+    if row is None and saga_id is not None:
+        imported = (await coordinator.store.imported(coordinator.settings.tenant, [saga_id])).get(saga_id)
+        if imported is None:
+            raise await _elsewhere(coordinator, saga_id)
+        return imported
     if row is None or row.tenant != coordinator.settings.tenant:
-        raise Problem("saga_unknown") if row is not None or saga_id is None else await _elsewhere(coordinator, saga_id)
+        raise Problem("saga_unknown")
     return row
 
 

@@ -19,7 +19,7 @@ class BadBlocks(ValueError):
     """The outer form is not as Avro has it."""
 
 
-def checked_blocks(content: bytes, most: int = MOST_BYTES) -> None:
+def checked_blocks(content: bytes, most: int) -> None:
     """Walk over all blocks. Raises BadBlocks, and whatever zstd says of a block's head."""
     if not content.startswith(_MAGIC):
         raise BadBlocks("it is no Avro object container file")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import fastavro
 
-from saga_coordinator.archive.blocks import BadBlocks, checked_blocks
+from saga_coordinator.archive.blocks import MOST_BYTES, BadBlocks, checked_blocks
 from saga_coordinator.archive.entry import RECORD, SCHEMA, Entry, from_avro, to_avro
 
 CODEC: Final = "zstandard"
@@ -37,9 +37,14 @@ def write_container(entries: Sequence[Entry]) -> bytes:
     return written.getvalue()
 
 
-def read_container(content: bytes) -> list[Entry]:
-    """The entries of a file, all of them checked. Raises Damaged."""
+def read_container(content: bytes, most: int = MOST_BYTES) -> list[Entry]:
+    """The entries of a file, all of them checked.
+
+    Raises:
+        Damaged: Some byte is not as it was written, or it has more than `most` bytes of records.
+    """
     try:
+        checked_blocks(content, most)
         return list(_entries(content))
     except Damaged:
         raise
@@ -50,7 +55,6 @@ def read_container(content: bytes) -> list[Entry]:
 
 
 def _entries(content: bytes) -> Iterator[Entry]:
-    checked_blocks(content)
     reader = fastavro.reader(io.BytesIO(content))
     schema = reader.writer_schema
     if not isinstance(schema, dict) or schema.get("name") != RECORD:

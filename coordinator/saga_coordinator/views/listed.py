@@ -22,6 +22,8 @@ class ListedView:
     closed_at: str | None
     version: int
     trace_id: str
+    imported: bool = False
+    """It ran elsewhere, and is only shown."""
 
 
 def listed_view(listed: Listed) -> ListedView:
@@ -37,4 +39,5 @@ def listed_view(listed: Listed) -> ListedView:
         closed_at=None if listed.closed_at_us is None else format_us(listed.closed_at_us),
         version=listed.version,
         trace_id=listed.trace_id,
+        imported=listed.imported,
     )

@@ -90,6 +90,16 @@ class ExceptionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedView:
+    """Of a saga that ran elsewhere: how it came here."""
+
+    at: str
+    by: str
+    cluster_id: str
+    """The coordinator's store that it ran in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SagaView:
     """One saga."""
 
@@ -120,6 +130,8 @@ class SagaView:
     exceptions: tuple[ExceptionView, ...]
     notes: tuple[str, ...]
     """What this view lacks, and common mistakes such as `no consumer on saga.cmd.payment`."""
+    imported: ImportedView | None = None
+    """It ran elsewhere, and is only shown."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -139,3 +139,41 @@ def test_an_archived_saga_is_not_found_and_says_where_it_is(saga: Saga, coordina
     coordinator.refuse("GET", f"/v1/sagas/{saga_id}", 410, "saga_archived", detail="It stands in file:///x.")
     done = saga("show", saga_id)
     assert (done.code, done.err) == (4, "saga: saga_archived: It stands in file:///x.\n")
+
+
+def test_an_import_sends_the_file_and_says_what_came_of_it(saga: Saga, coordinator: Any, tmp_path: Path) -> None:
+    (tmp_path / "x.avro").write_bytes(b'"the file"')
+    coordinator.answer("POST", "/v1/imports", {"imported": ["a", "b"], "known": ["c"]}, 201)
+
+    done = saga("import", str(tmp_path / "x.avro"), "--reason", "incident 4711")
+
+    assert (done.code, done.out) == (0, "2 sagas imported, 1 were there before\n")
+    (asked,) = coordinator.asked
+    assert (asked.headers["content-type"], asked.body) == ("application/avro", "the file")
+    assert asked.query["reason"] == "incident 4711"
+
+
+def test_an_import_that_is_refused_is_one_line(saga: Saga, coordinator: Any, tmp_path: Path) -> None:
+    (tmp_path / "x.avro").write_bytes(b'"the file"')
+    coordinator.refuse(
+        "POST", "/v1/imports", 409, "import_conflict", detail="saga a: it was imported before. Nothing was imported."
+    )
+    done = saga("import", str(tmp_path / "x.avro"))
+    assert (done.code, done.err) == (5, "saga: import_conflict: saga a: it was imported before. Nothing was imported.\n")
+    assert saga("import", str(tmp_path / "none.avro")).code == 2
+
+
+def test_lists_mark_what_was_imported(saga: Saga, coordinator: Any) -> None:
+    line = {
+        "id": "019b0000-0000-7000-8000-000000000001",
+        "key": "o-17",
+        "definition": "order",
+        "definition_version": 1,
+        "phase": "FORCED",
+        "attention": [],
+        "started_at": "2026-11-03T14:05:06.000123Z",
+        "closed_at": "2026-11-03T14:05:06.000123Z",
+        "imported": True,
+    }
+    coordinator.answer("GET", "/v1/sagas", {"items": [line], "next": None})
+    assert "FORCED (imported)" in saga("list").out

@@ -30,6 +30,7 @@ COMMANDS = [
     ("archive", "show"),
     ("archive", "export"),
     ("export",),
+    ("import",),
     ("def", "lint"),
     ("def", "register"),
     ("def", "activate"),

@@ -36,6 +36,10 @@ class ScriptedStore:
         self._fail()
         return self.sagas.get(saga_id)
 
+    async def imported(self, tenant: str, ids: list[UUID]) -> dict[UUID, Any]:
+        self._fail()
+        return {}
+
     async def list_sagas(self, wanted: object) -> tuple[list[Any], str | None]:
         self._fail()
         return [], None

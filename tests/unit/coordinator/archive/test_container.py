@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_coordinator.archive import blocks
 from saga_coordinator.archive.container import COUNT, Damaged, digest, read_container, write_container
 from saga_coordinator.archive.entry import SCHEMA, Entry, to_avro
 from saga_coordinator.store.port import AttentionRow, JournalRow
@@ -125,13 +124,12 @@ def test_a_file_without_a_count_is_refused() -> None:
         read_container(container(SCHEMA, [], counted=False))
 
 
-def test_a_block_that_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_that_would_fill_the_memory_is_refused() -> None:
     bomb = write_container([described(archived(), view=" " * 5_000_000)])
     assert len(bomb) < 10_000
-    monkeypatch.setattr(blocks.checked_blocks, "__defaults__", (4_000_000,))
 
     with pytest.raises(Damaged, match="take more than 4000000 bytes"):
-        read_container(bomb)
+        read_container(bomb, 4_000_000)
 
 
 def test_a_later_release_may_add_a_field() -> None:
