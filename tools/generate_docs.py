@@ -256,6 +256,8 @@ _MEANINGS = {
     "schema_registry_user": "the user name there, for HTTP basic authentication",
     "schema_registry_password": "the password",
     "schema_registry_timeout_s": "how long one call of the registry may take, in seconds",
+    "archive": "where finished sagas are [kept](archive.md) before they are removed: `file:///PATH` or "
+    "`s3://BUCKET/PREFIX?endpoint=…&region=…`",
     "log_level": "debug, info, warning or error",
     "log_format": "json, console, or auto (console on a terminal, else json)",
     "start_patience_s": "how long a start waits for a database or a Kafka that is not up yet, in seconds; 0 does not wait",

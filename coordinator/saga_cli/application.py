@@ -10,6 +10,7 @@ import importlib.metadata
 import typer
 
 from saga_cli.commands import (
+    archive,
     database,
     dead_letters,
     definitions,
@@ -23,6 +24,7 @@ from saga_cli.commands import (
     start,
     steps,
     trace,
+    transfer,
 )
 
 _RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
@@ -50,6 +52,8 @@ def application() -> typer.Typer:
     steps.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)
+    archive.register(app, _USE)
+    transfer.register(app, _USE)
     dead_letters.register(app, _USE)
     definitions.register(app, _DESIGN)
     schemas.register(app, _DESIGN)

@@ -25,6 +25,7 @@ READ_TIMEOUT_S: Final = 30.0
 LONG_POLL_S: Final = 60
 """Longest wait of one request at the coordinator."""
 PAGE: Final = 500
+FILE_TYPE: Final = "application/avro"
 _PAUSE_S: Final = 0.2
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -36,6 +37,7 @@ _CODE_BY_STATUS: Final = {
     403: ExitCode.REFUSED,
     404: ExitCode.NOT_FOUND,
     409: ExitCode.REFUSED,
+    410: ExitCode.NOT_FOUND,
     413: ExitCode.USAGE,
     415: ExitCode.USAGE,
     422: ExitCode.USAGE,
@@ -91,6 +93,18 @@ class Client:
             present["wait_s"] = wait_s
         return self._answer("GET", path, params=present, timeout=READ_TIMEOUT_S + wait_s, retry=True)[1]
 
+    def download(self, path: str) -> bytes:
+        """Send a GET and return the content of the file that answers it.
+
+        Raises:
+            CommandFailed: The coordinator refused, or none answered.
+        """
+        response = self._response("GET", path, retry=True)
+        if not response.is_success or response.headers.get("content-type") != FILE_TYPE:
+            self._read(response)
+            raise self._stranger(response)
+        return response.content
+
     def post(self, path: str, body: object, *, headers: Mapping[str, str] | None = None, retry: bool = False) -> tuple[int, Json]:
         """Send a POST and return the status and the answer.
 
@@ -105,6 +119,15 @@ class Client:
             CommandFailed: The coordinator refused, or none answered.
         """
         return self._answer("POST", path, json=body, headers=headers, retry=retry)
+
+    def upload(self, path: str, content: bytes, query: Mapping[str, object]) -> Json:
+        """Send a file and return the answer.
+
+        Raises:
+            CommandFailed: The coordinator refused, or none answered.
+        """
+        headers = {"content-type": FILE_TYPE}
+        return self._answer("POST", path, content=content, headers=headers, params=dict(query), retry=True)[1]
 
     def pages(self, path: str, *, limit: int, **query: object) -> Iterator[Json]:
         """Yield the items of a paged list, at most `limit`."""
@@ -204,13 +227,16 @@ class Client:
         return {**trace, "spans": spans + trace["spans"]}
 
     def _answer(self, method: str, path: str, *, retry: bool, **request: Any) -> tuple[int, Json]:
+        response = self._response(method, path, retry=retry, **request)
+        return response.status_code, self._read(response)
+
+    def _response(self, method: str, path: str, *, retry: bool, **request: Any) -> httpx.Response:
         try:
-            response = self._http.request(method, path, **request)
+            return self._http.request(method, path, **request)
         except httpx.TransportError as error:
             if retry and not isinstance(error, httpx.ConnectError | httpx.TimeoutException):
-                return self._answer(method, path, retry=False, **request)
+                return self._response(method, path, retry=False, **request)
             raise self._unreachable(error) from None
-        return response.status_code, self._read(response)
 
     def _unreachable(self, error: httpx.TransportError) -> CommandFailed:
         if isinstance(error, httpx.TimeoutException):
@@ -227,11 +253,14 @@ class Client:
         except ValueError:
             body = None
         if not isinstance(body, dict) or response.is_redirect:
-            message = f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})"
-            raise CommandFailed(message, ExitCode.NO_SERVER)
+            raise self._stranger(response)
         if response.is_success:
             return body
         raise _refusal(response.status_code, body)
+
+    def _stranger(self, response: httpx.Response) -> CommandFailed:
+        message = f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})"
+        return CommandFailed(message, ExitCode.NO_SERVER)
 
 
 def actor() -> str:

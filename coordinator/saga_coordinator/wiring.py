@@ -7,7 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from saga_coordinator.archive.address import open_files
+from saga_coordinator.archive.keeping import FileArchive
 from saga_coordinator.archive.port import Archive
+from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.fold import EventFold
@@ -50,6 +53,7 @@ from saga_coordinator.telemetry.committed import CommitTelemetry
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
 from saga_coordinator.views.deliveries import Delivery
+from saga_coordinator.views.entries import EntryWriter
 from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock
 from saga_messaging.errors import ConfigurationError
@@ -129,8 +133,21 @@ class _Parts:
             definitions=self.definitions, clock=clock, incarnation=meta.incarnation, sampling=self.sampling
         )
         self.execution = StartExecution(self.committer, context)
-        self.removal = Removal(store, archive)
+        self.entries = self._entries()
+        files = None if settings.archive is None else open_files(settings.archive)
+        self.whereabouts = None if files is None else Whereabouts(files)
+        self.archive = FileArchive(files, self.entries.of) if archive is None and files is not None else archive
+        self.removal = Removal(store, self.archive)
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
+
+    def _entries(self) -> EntryWriter:
+        return EntryWriter(
+            store=self.store,
+            definitions=self.definitions,
+            cluster_id=self.meta.cluster_id,
+            jaeger_url=self.settings.jaeger_url,
+            failed_are_exported=self.settings.trace_sample_on_failure,
+        )
 
     def group(self, name: str) -> str:
         return self.settings.kafka.topic_prefix + name
@@ -307,6 +324,8 @@ class _Parts:
             instruments=self.instruments,
             clock=self.clock,
             delivery=lambda: self.delivery(watchdog),
+            entries=self.entries,
+            whereabouts=self.whereabouts,
         )
 
 

@@ -86,9 +86,9 @@ def show(
     with Client(server) as client:
         found = client.saga(saga)
         if journal and output is Format.TABLE:
-            print_journal(client, found)
+            print_journal(found, client.journal(found["id"]))
         else:
-            print_saga(client, found, output)
+            print_saga(found, output, lambda: client.journal(found["id"]))
 
 
 def cancel(

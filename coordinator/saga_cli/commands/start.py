@@ -153,7 +153,7 @@ def _stay(client: Any, saga_id: str, wait_s: float, output: Format) -> None:
 
     saga = client.wait_until_final(saga_id, wait_s)
     if output is not Format.IDS:
-        print_saga(client, saga, output)
+        print_saga(saga, output, lambda: client.journal(saga["id"]))
     if saga["phase"] not in FINAL_PHASES:
         message = f"{saga_id} is {saga['phase']} after {wait_s:g} s and goes on; `saga show {saga_id}` tells what it waits for"
         raise CommandFailed(message, ExitCode.WAIT_OVER)

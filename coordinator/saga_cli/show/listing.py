@@ -15,7 +15,7 @@ def row(item: dict[str, Any]) -> list[Text]:
     return [
         plain(item.get("key") or "–"),
         plain(f"{item['definition']} {item['definition_version']}"),
-        phase(item["phase"]),
+        phase(item["phase"]).append(" (imported)" if item.get("imported") else ""),
         plain(f"{ago(item.get('started_at'))} ago"),
         plain(between(item.get("started_at"), item.get("closed_at"))),
         plain(", ".join(item.get("attention") or ()), "bold red"),

@@ -3,16 +3,13 @@ way out of each attention."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from rich.text import Text
 
 from saga_cli.output import Format, console, print_ids, print_json
 from saga_cli.show.formatting import ago, at, clock, duration, made_of, phase, plain, until
-
-if TYPE_CHECKING:
-    from saga_cli.client import Client
 
 Json = dict[str, Any]
 
@@ -31,10 +28,10 @@ _FORWARD = ("COMMITTED", "COMPLETED")
 _DIRECTIONS = {"action": "attempt", "compensation": "undo", "resolve": "resolve"}
 
 
-def print_saga(client: Client, saga: Json, output: Format) -> None:
+def print_saga(saga: Json, output: Format, journal: Callable[[], list[Json]]) -> None:
     """Print the saga in the chosen format; JSON includes the journal."""
     if output is Format.JSON:
-        print_json({**saga, "journal": client.journal(saga["id"])})
+        print_json({**saga, "journal": journal()})
     elif output is Format.IDS:
         print_ids([saga["id"]])
     else:
@@ -42,10 +39,10 @@ def print_saga(client: Client, saga: Json, output: Format) -> None:
             console().print(line)
 
 
-def print_journal(client: Client, saga: Json) -> None:
+def print_journal(saga: Json, journal: list[Json]) -> None:
     """Print every transition: its time, its cause, its facts."""
     console().print(head(saga))
-    for record in client.journal(saga["id"]):
+    for record in journal:
         caused = f"{record['kind']}{' by ' + record['actor'] if record.get('actor') else ''}"
         console().print(Text.assemble(f"{record['version']:>5}  {clock(record['at'])}  ", plain(caused, "bold")))
         if record.get("note"):
@@ -201,6 +198,10 @@ def _of_the_whole(saga: Json) -> Iterator[Text]:
     for one in saga["exceptions"]:
         yield plain(f"waived: {one['step']} by {one['actor'] or 'somebody'}: {one['evidence'] or 'no evidence kept'}", "magenta")
     movers = " ".join(waiting["mover"] for waiting in saga["waiting"])
+    if imported := saga.get("imported"):
+        yield plain(
+            f"imported {ago(imported['at'])} ago by {imported['by']}; it ran in store {imported['cluster_id']}", "magenta"
+        )
     for note in saga["notes"]:
         if note not in movers:
             yield plain(note, "yellow")

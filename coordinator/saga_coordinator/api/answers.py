@@ -10,7 +10,7 @@ from saga_coordinator.api.problems import FindingShown
 from saga_coordinator.definitions import Finding
 from saga_coordinator.store.port import DeadLetter, DefinitionRow, SchemaRow
 from saga_coordinator.views.journal import RecordView
-from saga_coordinator.views.saga import ListedView
+from saga_coordinator.views.listed import ListedView
 from saga_schemas.times import format_us
 
 
@@ -32,6 +32,14 @@ class JournalPage(BaseModel):
     items: list[RecordView]
     next: int | None
     """`after` of the page behind this one."""
+
+
+class ImportAnswer(BaseModel):
+    """The sagas of the file, by id."""
+
+    imported: list[str]
+    known: list[str]
+    """They were here before."""
 
 
 class Accepted(BaseModel):

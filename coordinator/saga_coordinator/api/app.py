@@ -16,6 +16,7 @@ from saga_coordinator.api import (
     dead_letter_routes,
     definition_routes,
     health_routes,
+    import_routes,
     registry_answers,
     registry_routes,
     retention_routes,
@@ -31,6 +32,7 @@ from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.registry.registration import RegistrationRefused
 from saga_coordinator.starts.requests import SagaUnknown, StartRefused
 from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
+from saga_coordinator.views.imported import UnreadableImport
 
 _ERRORS_SHOWN: Final = 10
 _FIELD_CHARS: Final = 200
@@ -45,6 +47,7 @@ _ROUTES: Final = (
     registry_routes,
     asyncapi_routes,
     dead_letter_routes,
+    import_routes,
     retention_routes,
     health_routes,
 )
@@ -131,6 +134,10 @@ async def _definition_missing(_: Request, error: Exception) -> Response:
     return problem_response(Problem("definition_missing"))
 
 
+async def _unreadable_import(_: Request, error: Exception) -> Response:
+    return problem_response(Problem("unreadable"))
+
+
 async def _store_failed(_: Request, error: Exception) -> Response:
     """A database that is away is transient; wrong counts or rows are a bug of ours."""
     if isinstance(error, BadRow | CountMismatch):
@@ -148,6 +155,7 @@ _ANSWERS: Final = {
     Refused: _refused,
     SagaUnknown: _saga_unknown,
     DefinitionMissing: _definition_missing,
+    UnreadableImport: _unreadable_import,
     StoreError: _store_failed,
     TimeoutError: _store_failed,
 }

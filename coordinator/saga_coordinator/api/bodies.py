@@ -130,6 +130,13 @@ class SagaQuery(Page):
     key: Key | None = None
 
 
+class ImportQuery(_Query):
+    """Who and why, for the audit."""
+
+    reason: Reason | None = None
+    actor: Key = "anonymous"
+
+
 class WaitQuery(_Query):
     """How long to wait for the end."""
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.retention import Terms
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
@@ -16,6 +17,7 @@ from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow, Store
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
+from saga_coordinator.views.entries import EntryWriter
 from saga_schemas.topics import Topics
 
 
@@ -52,6 +54,16 @@ class Facade(Protocol):
 
     @property
     def instruments(self) -> Instruments: ...
+
+    @property
+    def entries(self) -> EntryWriter:
+        """Makes the records of exported sagas."""
+        ...
+
+    @property
+    def whereabouts(self) -> Whereabouts | None:
+        """Looks for sagas in the archive; None where there is none."""
+        ...
 
     async def start(self, request: StartRequest, /) -> StartResult:
         """Raises StartRefused, StoreError."""

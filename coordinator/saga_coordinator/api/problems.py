@@ -23,6 +23,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "cross_site": (403, "A page of another site may not call this API."),
     "not_found": (404, "There is nothing at this path."),
     "saga_unknown": (404, "There is no such saga."),
+    "saga_archived": (410, "The saga was archived and removed from here."),
     "step_unknown": (404, "The saga has no such step."),
     "definition_unknown": (404, "There is no such definition, or none of its versions is active."),
     "schema_unknown": (404, "There is no such schema."),
@@ -37,15 +38,21 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "schema_collision": (409, "Another schema has this schema's id: change a default or an alias."),
     "past_pivot": (409, "The saga is past its point of no return: it only goes forward."),
     "finished": (409, "The saga is finished and never changes again."),
+    "not_finished": (409, "The saga goes on; only finished ones are exported."),
+    "saga_imported": (409, "The saga ran elsewhere and was imported: it is only shown."),
+    "import_conflict": (409, "A saga of this id is here with other content, or is not finished."),
     "not_stuck": (409, "The step is not in a state in which this can be done."),
     "is_pivot": (409, "The pivot is never waived: it is asked until it answers."),
     "recovering": (409, "The saga was recovered from a backup and waits for definite answers first."),
     "unreadable": (409, "This instance cannot read the saga's state or definition: its log has more."),
     "body_too_large": (413, "The body is larger than 1 MiB."),
+    "file_too_large": (413, "The file is larger than 16 MiB."),
+    "container_expected": (415, "The body is an Avro object container file, application/avro."),
     "media_type_unsupported": (415, "Bodies are application/json in UTF-8."),
     "request_invalid": (422, "A field of the request is not as it must be."),
     "input_invalid": (422, "The input does not fit the definition's input record."),
     "key_mismatch": (422, "The key given is not the one the definition computes from the input."),
+    "import_invalid": (422, "The file is no whole export of sagas."),
     "definition_invalid": (422, "The definition has errors."),
     "schema_invalid": (422, "The schema is refused."),
     "internal": (500, "The coordinator failed while it answered this request; its log has more."),
@@ -98,7 +105,8 @@ class ProblemDocument(BaseModel):
     expected: str | None = Field(None, description="request_invalid, input_invalid: what belongs there")
     errors: list[FieldProblem] | None = Field(None, description="request_invalid, input_invalid: the first ten fields")
     findings: list[FindingShown] | None = Field(None, description="definition_invalid: all findings")
-    saga_id: str | None = Field(None, description="key_held: by which saga")
+    saga_id: str | None = Field(None, description="key_held: by which saga; import_conflict: which one")
+    archive: str | None = Field(None, description="saga_archived: the file that it stands in")
     reasons: list[str] | None = Field(None, description="not_ready, schema_incompatible: each reason")
 
 

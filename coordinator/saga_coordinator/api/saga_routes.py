@@ -13,18 +13,21 @@ from saga_coordinator.api.bodies import ActBody, JournalQuery, SagaQuery, StartB
 from saga_coordinator.api.facade import CoordinatorDep, Facade
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.request_body import StrictRoute
+from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
-from saga_coordinator.engine.state import Phase
 from saga_coordinator.starts.preparation import body_hash
 from saga_coordinator.starts.requests import StartRequest
-from saga_coordinator.store.port import ListFilter, SagaRow
+from saga_coordinator.store.port import ImportedSaga, ListFilter, SagaRow
 from saga_coordinator.traces.plain import PlainOpenSpan, PlainSpan, PlainTrace
 from saga_coordinator.traces.reading import read_page, traced_saga
 from saga_coordinator.traces.sampling import caller_context
 from saga_coordinator.traces.spans import SERVICE_NAME
+from saga_coordinator.views.imported import imported_journal, imported_view
 from saga_coordinator.views.journal import record_views
+from saga_coordinator.views.listed import listed_view
 from saga_coordinator.views.payloads import Payloads
-from saga_coordinator.views.saga import SagaView, listed_view, saga_view
+from saga_coordinator.views.saga import SagaView, saga_view
+from saga_coordinator.views.trace_link import ended_badly, trace_url
 from saga_schemas.ids import valid_request_id, valid_step
 from saga_schemas.limits import TEXT_CHARS
 from saga_schemas.trace_context import SAMPLED, TraceContext
@@ -35,8 +38,23 @@ _WAITERS: Final = 1_000
 """How many requests may wait for the end of a saga. One more is answered at once with the saga as
 it is."""
 _waiting = asyncio.Semaphore(_WAITERS)
-_REFUSALS: Final = ("saga_unknown", "past_pivot", "finished", "not_stuck", "recovering", "unreadable", *WITH_BODY)
+_REFUSALS: Final = (
+    "saga_unknown",
+    "saga_archived",
+    "saga_imported",
+    "past_pivot",
+    "finished",
+    "not_stuck",
+    "recovering",
+    "unreadable",
+    *WITH_BODY,
+)
 _ON_STEP: Final = ("step_unknown", "is_pivot")
+CONTAINER_TYPE: Final = "application/avro"
+_EXPORTED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {CONTAINER_TYPE: {"schema": {"type": "string", "format": "binary"}}}, "description": "the file"},
+    **problems("saga_unknown", "saga_archived", "not_finished", "unreadable"),
+}
 _STARTED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Started, "description": "known before"}}
 
 router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
@@ -107,10 +125,12 @@ async def list_sagas(coordinator: CoordinatorDep, wanted: Annotated[SagaQuery, Q
     return SagaPage(items=[listed_view(one) for one in found], next=following)
 
 
-@router.get("/{saga_id}", responses=problems("saga_unknown"))
+@router.get("/{saga_id}", responses=problems("saga_unknown", "saga_archived", "unreadable"))
 async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[WaitQuery, Query()]) -> SagaView:
     """One saga, at once or when it has finished or the time is over."""
-    row = await _row(coordinator, saga_id)
+    row = await _looked_up(coordinator, saga_id)
+    if isinstance(row, ImportedSaga):
+        return await asyncio.to_thread(imported_view, row)
     if wanted.wait_s > 0 and row.closed_at_us is None and not _waiting.locked():
         async with _waiting:
             row = await coordinator.wait_closed(row.id, wanted.wait_s) or row
@@ -125,16 +145,31 @@ async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated
     )
 
 
-@router.get("/{saga_id}/journal", responses=problems("saga_unknown"))
+@router.get("/{saga_id}/export", response_class=Response, responses=_EXPORTED)
+async def export_saga(coordinator: CoordinatorDep, saga_id: str) -> Response:
+    """A finished saga as an Avro object container file with one record: docs/archive.md."""
+    row = await _looked_up(coordinator, saga_id)
+    if isinstance(row, ImportedSaga):
+        return Response(row.content, media_type=CONTAINER_TYPE)
+    if row.closed_at_us is None:
+        raise Problem("not_finished")
+    content = await asyncio.to_thread(write_container, [await coordinator.entries.stored(row)])
+    return Response(content, media_type=CONTAINER_TYPE)
+
+
+@router.get("/{saga_id}/journal", responses=problems("saga_unknown", "saga_archived", "unreadable"))
 async def show_journal(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[JournalQuery, Query()]) -> JournalPage:
     """Its transitions in order, facts readable."""
-    row = await _row(coordinator, saga_id)
-    records = await coordinator.store.journal(row.id, after=wanted.after, limit=wanted.limit)
-    items = record_views(records, Payloads(coordinator.definitions.catalog))
-    return JournalPage(items=items, next=records[-1].version if len(records) == wanted.limit else None)
+    row = await _looked_up(coordinator, saga_id)
+    if isinstance(row, ImportedSaga):
+        items = await asyncio.to_thread(imported_journal, row, after=wanted.after, limit=wanted.limit)
+    else:
+        records = await coordinator.store.journal(row.id, after=wanted.after, limit=wanted.limit)
+        items = record_views(records, Payloads(coordinator.definitions.catalog))
+    return JournalPage(items=items, next=items[-1].version if len(items) == wanted.limit else None)
 
 
-@router.get("/{saga_id}/trace", responses=problems("saga_unknown", "definition_missing"))
+@router.get("/{saga_id}/trace", responses=problems("saga_unknown", "saga_archived", "saga_imported", "definition_missing"))
 async def show_trace(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[TraceQuery, Query()]) -> PlainTrace:
     """The coordinator's spans of the saga, made from its journal: the very ones that are exported
     when it is sampled."""
@@ -189,11 +224,34 @@ def bad_cursor() -> Problem:
 
 
 async def _row(coordinator: Facade, text: str) -> SagaRow:
+    """The saga of a path, one of this store."""
+    row = await _looked_up(coordinator, text)
+    if isinstance(row, ImportedSaga):
+        raise Problem("saga_imported")
+    return row
+
+
+async def _looked_up(coordinator: Facade, text: str) -> SagaRow | ImportedSaga:
     """The saga of a path. A path that is no UUID names none: `?key=` looks up business keys."""
     row = await coordinator.store.saga(saga_id) if (saga_id := _uuid(text)) is not None else None
+    if row is None and saga_id is not None:
+        imported = (await coordinator.store.imported(coordinator.settings.tenant, [saga_id])).get(saga_id)
+        if imported is None:
+            raise await _elsewhere(coordinator, saga_id)
+        return imported
     if row is None or row.tenant != coordinator.settings.tenant:
         raise Problem("saga_unknown")
     return row
+
+
+async def _elsewhere(coordinator: Facade, saga_id: UUID) -> Problem:
+    """What is known of a saga that the store does not have."""
+    if coordinator.whereabouts is None:
+        return Problem("saga_unknown")
+    look = await coordinator.whereabouts.of(saga_id)
+    if look.file is None:
+        return Problem("saga_unknown", look.text)
+    return Problem("saga_archived", look.text, archive=look.file)
 
 
 def _uuid(text: str) -> UUID | None:
@@ -227,19 +285,14 @@ def _request_id(request: Request, given: str | None) -> str:
 
 
 async def _trace_url(coordinator: Facade, row: SagaRow) -> str | None:
-    """Where Jaeger shows the trace, for a saga whose spans are exported: it is sampled, or it
-    failed."""
-    jaeger = coordinator.settings.jaeger_url
-    if jaeger is None or not (
-        row.trace_flags & SAMPLED or (coordinator.settings.trace_sample_on_failure and await _failed(coordinator, row))
-    ):
-        return None
-    return f"{jaeger.rstrip('/')}/trace/{row.trace_id}"
+    settings = coordinator.settings
+    failed = settings.trace_sample_on_failure and await _failed(coordinator, row)
+    return trace_url(row, settings.jaeger_url, failed=failed)
 
 
 async def _failed(coordinator: Facade, row: SagaRow) -> bool:
     if row.closed_at_us is not None:
-        return row.phase != Phase.COMPLETED
+        return ended_badly(row)
     return bool(await coordinator.store.attention_of(row.id))
 
 

@@ -49,7 +49,7 @@ def _conditions(wanted: ListFilter) -> list[ColumnElement[bool]]:
     if wanted.key is not None:
         found.append(_T.saga_id.in_(_holders(wanted)))
     if wanted.cursor is not None:
-        found.append(_T.saga_id < _read_cursor(wanted.cursor))
+        found.append(_T.saga_id < read_cursor(wanted.cursor))
     return found
 
 
@@ -76,7 +76,8 @@ def cursor_after(saga_id: UUID) -> str:
     return base64.urlsafe_b64encode(saga_id.bytes).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str) -> UUID:
+def read_cursor(cursor: str) -> UUID:
+    """Raises ValueError."""
     try:
         return UUID(bytes=base64.b64decode(cursor.encode("ascii") + b"==", altchars=b"-_", validate=True))
     except (ValueError, binascii.Error):
@@ -112,6 +113,12 @@ def listed(rows: Sequence[AnyRow], reasons: Sequence[AnyRow]) -> list[Listed]:
         )
         for row in rows
     ]
+
+
+def one_page(found: Sequence[Listed], limit: int) -> tuple[list[Listed], str | None]:
+    """The newest of these lines, and the cursor of the next page."""
+    shown = sorted(found, key=lambda line: line.id, reverse=True)[:limit]
+    return shown, cursor_after(shown[-1].id) if len(found) > limit else None
 
 
 # -- figures

@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.records import (
     SHARDS,
@@ -71,6 +72,7 @@ __all__ = [
     "DefinitionRow",
     "Figures",
     "First",
+    "ImportedSaga",
     "InboxEvent",
     "JournalRow",
     "ListFilter",
@@ -207,6 +209,10 @@ class Store(FinishedSagas, Protocol):
 
     async def sagas_by_key(self, tenant: str, key: str, definition: str | None) -> list[Listed]:
         """Return the sagas that hold or held a business key, newest first."""
+        ...
+
+    async def imported(self, tenant: str, ids: Collection[UUID]) -> dict[UUID, ImportedSaga]:
+        """Return those of these sagas that were imported."""
         ...
 
     async def list_sagas(self, wanted: ListFilter) -> tuple[list[Listed], str | None]:

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Executable, exists, literal, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from saga_coordinator.store import listing, revisions, schema
+from saga_coordinator.store import imported, listing, revisions, schema
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or, noting
 from saga_coordinator.store.faults import CLOSED, translated
@@ -30,6 +30,7 @@ from saga_coordinator.store.port import (
     DefinitionRow,
     Figures,
     First,
+    ImportedSaga,
     JournalRow,
     Listed,
     ListFilter,
@@ -217,12 +218,15 @@ class SqlStore(FinishedReads):
 
     async def list_sagas(self, wanted: ListFilter) -> tuple[list[Listed], str | None]:
         rows = await self._rows(listing.page(wanted))
-        shown = rows[: wanted.limit]
-        reasons = (
-            await self._rows(listing.reasons(self.dialect, [row.saga_id for row in shown if row.attention])) if shown else []
-        )
-        more = listing.cursor_after(shown[-1].saga_id) if len(rows) > wanted.limit else None
-        return listing.listed(shown, reasons), more
+        need = [row.saga_id for row in rows[: wanted.limit] if row.attention]
+        own = listing.listed(rows, await self._rows(listing.reasons(self.dialect, need)) if rows else [])
+        others = await self._rows(imported.page(wanted)) if not wanted.attention else []
+        return listing.one_page([*own, *map(imported.listed, others)], wanted.limit)
+
+    async def imported(self, tenant: str, ids: Collection[UUID]) -> dict[UUID, ImportedSaga]:
+        rows = await self._rows(imported.of(tenant, list(ids))) if ids else []
+        found = [read(imported.imported_saga, row, "imported") for row in rows]
+        return {one.line.id: one for one in found}
 
     async def journal(self, saga_id: UUID, *, after: int, limit: int) -> list[JournalRow]:
         t = schema.journal

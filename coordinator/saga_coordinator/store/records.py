@@ -365,6 +365,7 @@ class Listed:
     closed_at_us: int | None
     version: int
     trace_id: str
+    imported: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from uuid import UUID
 from sqlalchemy import Executable, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_coordinator.store import schema
+from saga_coordinator.store import imported, schema
 from saga_coordinator.store import statements as sql
 from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or, noting
@@ -33,6 +33,7 @@ from saga_coordinator.store.port import (
     DeadLetter,
     DefinitionRow,
     First,
+    ImportedSaga,
     InboxEvent,
     JournalRow,
     LockFirst,
@@ -287,6 +288,10 @@ class SqlTransaction(Removals):
     async def add_orphans(self, orphans: Sequence[OrphanReply]) -> None:
         if orphans:
             await self.execute(insert(schema.orphan_reply), [_orphan(orphan) for orphan in orphans])
+
+    async def add_imported(self, sagas: Sequence[ImportedSaga]) -> None:
+        if sagas:
+            await self.execute(insert(imported.TABLE), [imported.columns_of(saga) for saga in sagas])
 
     # -- definitions, schemas, control
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.records import (
     Advance,
     ClaimResult,
@@ -190,6 +191,10 @@ class Transaction(Removing, Protocol):
 
     async def add_orphans(self, orphans: Sequence[OrphanReply]) -> None:
         """Insert replies for sagas that this database does not have."""
+        ...
+
+    async def add_imported(self, sagas: Sequence[ImportedSaga]) -> None:
+        """Insert sagas that ran in another store. One that is there already is an error."""
         ...
 
     async def add_audit(self, *, tenant: str, act: str, target: str, who: str, why: str, at_us: int) -> None:

@@ -8,10 +8,11 @@ attempts and the last, and of a very long journal the beginning and the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from saga_coordinator.archive.port import ArchivedSaga
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine.definition import Step
 from saga_coordinator.engine.encoding import UnreadableState
@@ -19,11 +20,11 @@ from saga_coordinator.engine.state import Saga, Status, StepState
 from saga_coordinator.engine.waiting import Waiting, waiting_for
 from saga_coordinator.inbound.refused_replies import RefusedReply, answer_to, refused_replies, with_refusal
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
-from saga_coordinator.sagas.stored_saga import read_saga
-from saga_coordinator.store.port import AttentionRow, DefinitionRow, Listed, SagaRow, Store
+from saga_coordinator.sagas.stored_saga import read_saga, stored_saga
+from saga_coordinator.store.port import AttentionRow, DefinitionRow, SagaRow, Store
 from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
 from saga_coordinator.views.payloads import Payloads, Shown
-from saga_coordinator.views.step_history import AttemptView, StepHistory, read_journal, step_history
+from saga_coordinator.views.step_history import AttemptView, StepHistory, read_journal, shown_part, step_history
 from saga_schemas.times import format_us
 
 _MOST_ATTENTION: Final = 1_000
@@ -89,6 +90,16 @@ class ExceptionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedView:
+    """Of a saga that ran elsewhere: how it came here."""
+
+    at: str
+    by: str
+    cluster_id: str
+    """The coordinator's store that it ran in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SagaView:
     """One saga."""
 
@@ -119,38 +130,8 @@ class SagaView:
     exceptions: tuple[ExceptionView, ...]
     notes: tuple[str, ...]
     """What this view lacks, and common mistakes such as `no consumer on saga.cmd.payment`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedView:
-    """One line of a list."""
-
-    id: str
-    key: str | None
-    definition: str
-    definition_version: int
-    phase: str
-    attention: tuple[str, ...]
-    started_at: str
-    closed_at: str | None
-    version: int
-    trace_id: str
-
-
-def listed_view(listed: Listed) -> ListedView:
-    """The line of a list for one stored saga."""
-    return ListedView(
-        id=str(listed.id),
-        key=listed.business_key,
-        definition=listed.definition,
-        definition_version=listed.definition_version,
-        phase=listed.phase,
-        attention=listed.attention,
-        started_at=format_us(listed.started_at_us),
-        closed_at=_maybe_time(listed.closed_at_us),
-        version=listed.version,
-        trace_id=listed.trace_id,
-    )
+    imported: ImportedView | None = None
+    """It ran elsewhere, and is only shown."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -215,11 +196,51 @@ async def saga_view(
         sources.saga = await read_saga(store, row)
     except UnreadableState as unreadable:
         sources.notes.append(str(unreadable))
+    await _compile(sources, definitions)
+    return _view(sources, Payloads(definitions.catalog))
+
+
+async def archived_view(
+    saga: ArchivedSaga,
+    attention: Sequence[AttentionRow],
+    *,
+    now_us: int,
+    store: Store,
+    definitions: DefinitionCache,
+    definition: DefinitionRow | None,
+    trace_url: str | None,
+) -> SagaView:
+    """The view of a finished saga whose rows were read before: what `saga_view` would say now.
+
+    Raises:
+        StoreError: The database cannot be read.
+    """
+    row = saga.row
+    sources = _Sources(
+        row=row,
+        now=now_us,
+        history=step_history(shown_part(saga.journal)),
+        attention=list(attention[:_MOST_ATTENTION]),
+        no_consumer={},
+        trace_url=trace_url,
+        delivery=Delivery(),
+        definition=definition,
+    )
+    sources.notes += sources.history.notes
+    sources.refused = await refused_replies(store, row.id, sources.now)
     try:
-        sources.compiled = await definitions.get(row.definition_id)
+        sources.saga = stored_saga(row, saga.journal[row.state_version :])
+    except UnreadableState as unreadable:
+        sources.notes.append(str(unreadable))
+    await _compile(sources, definitions)
+    return _view(sources, Payloads(definitions.catalog))
+
+
+async def _compile(sources: _Sources, definitions: DefinitionCache) -> None:
+    try:
+        sources.compiled = await definitions.get(sources.row.definition_id)
     except DefinitionMissing as missing:
         sources.notes.append(f"definition_missing: {missing}")
-    return _view(sources, Payloads(definitions.catalog))
 
 
 def _view(sources: _Sources, payloads: Payloads) -> SagaView:

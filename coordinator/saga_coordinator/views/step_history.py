@@ -3,6 +3,7 @@ was waived."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -156,6 +157,17 @@ async def read_journal(store: Store, row: SagaRow) -> Journal:
     tail_after = max(after, row.version - _PAGE)
     rows += await store.journal(row.id, after=tail_after, limit=_PAGE)
     return Journal(rows=tuple(rows), omitted=tail_after - after)
+
+
+def shown_part(rows: Sequence[JournalRow]) -> Journal:
+    """The part of a whole journal that `read_journal` would have read."""
+    shown = size = 0
+    while shown < min(len(rows), _HEAD_RECORDS) and size < _HEAD_BYTES:
+        page = rows[shown : shown + _PAGE]
+        shown += len(page)
+        size += sum(len(record.facts) for record in page)
+    tail_from = max(shown, len(rows) - _PAGE)
+    return Journal(rows=(*rows[:shown], *rows[tail_from:]), omitted=tail_from - shown)
 
 
 def step_history(journal: Journal) -> StepHistory:

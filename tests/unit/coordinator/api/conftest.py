@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from saga_coordinator.api import create_app
+from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.retention import FOREVER, Terms
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
@@ -18,6 +19,7 @@ from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
+from saga_coordinator.views.entries import EntryWriter
 from saga_schemas.topics import Topics
 from support.saga_rows import SAGA, saga_row
 
@@ -35,6 +37,10 @@ class ScriptedStore:
     async def saga(self, saga_id: UUID) -> SagaRow | None:
         self._fail()
         return self.sagas.get(saga_id)
+
+    async def imported(self, tenant: str, ids: list[UUID]) -> dict[UUID, Any]:
+        self._fail()
+        return {}
 
     async def list_sagas(self, wanted: object) -> tuple[list[Any], str | None]:
         self._fail()
@@ -79,6 +85,10 @@ class ScriptedCoordinator:
         self.definitions = DefinitionCache(store, "default")
         self.settings = Settings()
         self.topics = Topics()
+        self.entries = EntryWriter(
+            store=store, definitions=self.definitions, cluster_id="c", jaeger_url=None, failed_are_exported=False
+        )
+        self.whereabouts: Whereabouts | None = None
         self.instruments = Instruments()
         self.raises: Exception | None = None
         self.created = True

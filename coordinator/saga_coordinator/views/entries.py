@@ -1,0 +1,116 @@
+"""What an archive keeps of a saga: its rows, and what `saga show -o json` says of it at that
+moment.
+
+`saga show` reads the journal by pages, each with a budget for payloads; so does this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from saga_coordinator.archive.entry import Entry
+from saga_coordinator.archive.port import ArchivedSaga
+from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.store.port import AttentionRow, DefinitionRow, JournalRow, SagaRow, Store
+from saga_coordinator.views.journal import RecordView, record_views
+from saga_coordinator.views.payloads import Payloads
+from saga_coordinator.views.saga import SagaView, archived_view
+from saga_coordinator.views.trace_link import ended_badly, trace_url
+
+JOURNAL_PAGE: Final = 100
+"""Records of one page of a journal, where nobody asks for another number."""
+_SAGA: Final = TypeAdapter(SagaView)
+_RECORDS: Final = TypeAdapter(list[RecordView])
+
+
+class EntryWriter:
+    """Makes the entries of finished sagas."""
+
+    def __init__(
+        self, *, store: Store, definitions: DefinitionCache, cluster_id: str, jaeger_url: str | None, failed_are_exported: bool
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._cluster_id = cluster_id
+        self._jaeger_url = jaeger_url
+        self._failed_are_exported = failed_are_exported
+        self._rows: dict[int, DefinitionRow] = {}
+
+    async def of(self, saga: ArchivedSaga) -> Entry:
+        """The entry of a saga as the retention loop hands it over. Raises StoreError."""
+        now_us = await self._store.now_us()
+        attention = await self._store.attention_of(saga.row.id)
+        definition = await self._definition(saga.row.definition_id)
+        pinned = definition.reader_schemas if definition is not None else {}
+        known = [schema for id in sorted(set(pinned.values())) if (schema := self._definitions.catalog.by_id(id)) is not None]
+        return Entry(
+            saga=saga,
+            attention=tuple(attention),
+            view=await self._shown(saga, attention, definition, now_us),
+            definition_hash=definition.hash if definition is not None else "",
+            document=definition.document.decode() if definition is not None else "",
+            reader_schemas=pinned,
+            schemas=tuple((schema.id, schema.canonical.decode()) for schema in known),
+            cluster_id=self._cluster_id,
+            archived_at_us=now_us,
+        )
+
+    async def stored(self, row: SagaRow) -> Entry:
+        """The entry of a finished saga of the store. Raises StoreError."""
+        assert row.closed_at_us is not None, "only finished sagas have entries"
+        definition = await self._definition(row.definition_id)
+        return await self.of(
+            ArchivedSaga(
+                row=row,
+                journal=tuple(await self._journal(row.id)),
+                definition=definition.name if definition is not None else "",
+                definition_version=definition.version if definition is not None else 0,
+                business_key=row.business_key,
+                phase=row.phase,
+                trace_id=row.trace_id,
+                started_at_us=row.started_at_us,
+                closed_at_us=row.closed_at_us,
+            )
+        )
+
+    async def _shown(
+        self, saga: ArchivedSaga, attention: list[AttentionRow], definition: DefinitionRow | None, now_us: int
+    ) -> str:
+        failed = self._failed_are_exported and ended_badly(saga.row)
+        view = await archived_view(
+            saga,
+            attention,
+            now_us=now_us,
+            store=self._store,
+            definitions=self._definitions,
+            definition=definition,
+            trace_url=trace_url(saga.row, self._jaeger_url, failed=failed),
+        )
+        shown: dict[str, Any] = _SAGA.dump_python(view, mode="json")
+        shown["journal"] = [record for page in _pages(saga.journal) for record in self._records(page)]
+        return json.dumps(shown, ensure_ascii=False)
+
+    def _records(self, page: tuple[JournalRow, ...]) -> list[dict[str, Any]]:
+        records: list[dict[str, Any]] = _RECORDS.dump_python(record_views(page, Payloads(self._definitions.catalog)), mode="json")
+        return records
+
+    async def _definition(self, id: int) -> DefinitionRow | None:
+        if id not in self._rows:
+            self._rows |= {row.id: row for row in await self._store.definition_rows([id])}
+        return self._rows.get(id)
+
+    async def _journal(self, saga_id: UUID) -> list[JournalRow]:
+        rows: list[JournalRow] = []
+        while page := await self._store.journal(saga_id, after=rows[-1].version if rows else 0, limit=JOURNAL_PAGE):
+            rows += page
+        return rows
+
+
+def _pages(journal: tuple[JournalRow, ...]) -> Iterator[tuple[JournalRow, ...]]:
+    for first in range(0, len(journal), JOURNAL_PAGE):
+        yield journal[first : first + JOURNAL_PAGE]

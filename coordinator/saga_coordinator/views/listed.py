@@ -1,0 +1,43 @@
+"""The view of one line of a list of sagas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from saga_coordinator.store.port import Listed
+from saga_schemas.times import format_us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedView:
+    """One line of a list."""
+
+    id: str
+    key: str | None
+    definition: str
+    definition_version: int
+    phase: str
+    attention: tuple[str, ...]
+    started_at: str
+    closed_at: str | None
+    version: int
+    trace_id: str
+    imported: bool = False
+    """It ran elsewhere, and is only shown."""
+
+
+def listed_view(listed: Listed) -> ListedView:
+    """The line of a list for one stored saga."""
+    return ListedView(
+        id=str(listed.id),
+        key=listed.business_key,
+        definition=listed.definition,
+        definition_version=listed.definition_version,
+        phase=listed.phase,
+        attention=listed.attention,
+        started_at=format_us(listed.started_at_us),
+        closed_at=None if listed.closed_at_us is None else format_us(listed.closed_at_us),
+        version=listed.version,
+        trace_id=listed.trace_id,
+        imported=listed.imported,
+    )
