@@ -16,6 +16,7 @@ from saga_cli.commands import (
     demo,
     dev,
     participant,
+    recover,
     sagas,
     schemas,
     serve,
@@ -43,6 +44,7 @@ def application() -> typer.Typer:
     serve.register(app, _RUN)
     participant.register(app, _RUN)
     database.register(app, _RUN)
+    recover.register(app, _RUN)
     dev.register(app, _RUN)
     start.register(app, _USE)
     sagas.register(app, _USE)

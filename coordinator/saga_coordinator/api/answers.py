@@ -138,8 +138,20 @@ class Alive(BaseModel):
     status: str = "ok"
 
 
+class RecoveringShown(BaseModel):
+    """Sagas that ask again after a restore of the database; all else is served meanwhile."""
+
+    sagas: int
+    to_ask: int
+    """Those that have not asked yet."""
+    unanswered: dict[str, int]
+    """Sagas by participant that has not answered."""
+
+
 class Ready(BaseModel):
     ready: bool = True
+    recovering: RecoveringShown | None = None
+    """null: no recovery goes on."""
 
 
 def finding_shown(finding: Finding) -> FindingShown:

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow, Store
+from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_schemas.topics import Topics
@@ -70,6 +71,10 @@ class Facade(Protocol):
 
     def trace_ignored(self) -> None:
         """A start's trace context was malformed; counted, for the caller's sake."""
+        ...
+
+    def recovering(self) -> Recovering | None:
+        """How far the recovery after a restore is; None: none goes on."""
         ...
 
     def delivery(self) -> Delivery:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from saga_coordinator.api.answers import Alive, Ready
+from saga_coordinator.api.answers import Alive, Ready, RecoveringShown
 from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import Problem, problems
 from saga_coordinator.telemetry.exposition import OPENMETRICS, exposition
@@ -22,13 +22,15 @@ async def healthz() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", responses=problems("not_ready"))
+@router.get("/readyz", responses=problems("not_ready"), response_model_exclude_none=True)
 async def readyz(coordinator: CoordinatorDep) -> Ready:
     """It can do its work; if not, `reasons` says what is missing."""
     reasons = await coordinator.ready()
     if reasons:
         raise Problem("not_ready", reasons=reasons[:20])
-    return Ready()
+    left = coordinator.recovering()
+    shown = None if left is None else RecoveringShown(sagas=left.sagas, to_ask=left.to_ask, unanswered=dict(left.unanswered))
+    return Ready(recovering=shown)
 
 
 @router.get("/metrics", response_class=Response, responses=_TEXT | problems())

@@ -11,17 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    Identity,
-    Index,
-    MetaData,
-    PrimaryKeyConstraint,
-    Table,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import CheckConstraint, Column, Identity, Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint, text
 
 from saga_coordinator.store.columns import Flag, Id, Number, Octets, Words
 
@@ -280,6 +270,10 @@ attention = _table(
     PrimaryKeyConstraint("saga_id", "step", "reason"),
     by_key=True,
 )
+
+# Open sagas whose database was restored from a backup: the participants that each waits for, by
+# comma, and nothing while it has not been asked yet.
+recovering = _table("recovering", _id("saga_id"), _words("waits_for"), PrimaryKeyConstraint("saga_id"), by_key=True)
 
 control = _table(
     "control",

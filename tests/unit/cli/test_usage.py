@@ -38,6 +38,9 @@ COMMANDS = [
     ("dlq", "list"),
     ("dlq", "show"),
     ("db", "upgrade"),
+    ("recover",),
+    ("recover", "status"),
+    ("recover", "orphans"),
 ]
 BAD = [
     ("bogus",),
@@ -73,6 +76,10 @@ BAD = [
     ("trace", "export", "o-17", "--otlp", "http://127.0.0.1:port"),
     ("trace", "export", "o-17", "--otlp", "http://a b"),
     ("trace", "export", "o-17", "--protocol", "udp"),
+    ("recover",),
+    ("recover", "--reason", " "),
+    ("recover", "--reason", "why", "--sagas-per-s", "0"),
+    ("recover", "adopt"),
     ("list", "--server", "not an address"),
     ("list", "--server", "ftp://127.0.0.1"),
     ("list", "--server", "http://127.0.0.1:port"),

@@ -14,6 +14,7 @@ from saga_coordinator.api import create_app
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow
+from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_schemas.topics import Topics
@@ -80,6 +81,7 @@ class ScriptedCoordinator:
         self.traces_ignored = 0
         self.acts: list[tuple[object, ...]] = []
         self.unready: list[str] = []
+        self.recovery: Recovering | None = None
 
     async def start(self, request: StartRequest) -> StartResult:
         self._fail()
@@ -110,6 +112,9 @@ class ScriptedCoordinator:
 
     def delivery(self) -> Delivery:
         return Delivery()
+
+    def recovering(self) -> Recovering | None:
+        return self.recovery
 
     async def no_consumer(self) -> Mapping[str, str]:
         return {}
