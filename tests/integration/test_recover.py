@@ -47,6 +47,12 @@ class Books:
     silent: set[tuple[UUID, str]] = field(default_factory=set)
     silent_on: set[str] = field(default_factory=set)
 
+    def forget(self, saga_id: UUID) -> None:
+        """Restored from a backup that does not know this saga."""
+        for step in ("one", "two"):
+            self.done.pop((saga_id, step), None)
+            self.effects.pop((saga_id, step), None)
+
     def __call__(self, command: CommandHeaders) -> Sequence[Answer]:
         at = (command.saga_id, command.step)
         if at in self.silent or command.step in self.silent_on:
@@ -304,6 +310,35 @@ async def test_a_reply_that_cannot_be_read_is_a_dead_letter_again(bench: Bench) 
     await bench.recover()
     async with bench.serving() as (store, _):
         await until(lambda: _letters(store, 1, relayed=True), 20, "the same dead letter")
+
+
+async def test_both_databases_restored_to_different_moments_agree_in_the_end(bench: Bench) -> None:
+    """The participant's is the older one: what it has lost it does again, once."""
+    lived = await live(bench)
+    bench.books.forget(lived.forward)
+    bench.books.forget(lived.back)
+    await bench.recover()
+    async with bench.serving() as (_, instance):
+        for saga_id in (lived.forward, lived.back):
+            assert await closed(instance, saga_id) == "COMPLETED", "nothing says no any more"
+            assert [bench.books.effects[saga_id, step] for step in ("one", "two")] == [1, 1]
+
+
+async def test_a_participant_that_was_restored_alone_is_a_conflict_where_answers_contradict(bench: Bench) -> None:
+    async with bench.serving() as (store, instance):
+        bench.books.silent_on = {"two"}
+        saga_id = await start(instance, "moved", {"id": "a"})
+        await bench.asked(saga_id, "two")
+        bench.books.forget(saga_id)
+        bench.books.silent_on = set()
+        bench.books.rejects = {"two"}
+
+        async def conflict() -> bool:
+            return [(row.step, row.reason) for row in await store.attention_of(saga_id)] == [("one", "conflict")]
+
+        await until(conflict, 20, "its step one is done, and there is nothing to undo")
+        await instance.coordinator.waive_step(saga_id, "one", "restored from a backup", "me", unsafe=True)
+        assert await closed(instance, saga_id) == "FORCED"
 
 
 async def _letters(store: Store, count: int, *, relayed: bool) -> bool:

@@ -52,7 +52,8 @@ def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, n
         waiting = _attention(step.name, state.attention, state.silent_since_us, state.due_at_us)
         return waiting if state.attention != timing.EXPIRED else replace(waiting, mover=_expired(step, state))
     if not state.answered:
-        return _reply(definition, saga, step, state, now_us)
+        mover = f"{step.participant}'s answer after a restore; until all have answered nothing moves; asked again by itself"
+        return Waiting(step=step.name, name="reply", since_us=state.silent_since_us, until_us=state.due_at_us, mover=mover)
     if state.due_at_us is not None and state.status in (Status.IDLE, Status.READY, Status.UNDO_DUE):
         mover = "the next transition: one sends, and reads of what the saga carries, no more than a share"
         return Waiting(step=step.name, name="turn", since_us=None, until_us=state.due_at_us, mover=mover)

@@ -18,6 +18,8 @@ from support.moves import value
 from support.works import COMPILED, NOW, BreakableOutbound, a_context, done, started
 
 NEW = 7
+LATER = NOW + 3_600_000_000
+"""Its wake-up is long due."""
 NO_TX: Any = None
 
 
@@ -37,7 +39,7 @@ def again(work: SagaWork) -> SagaWork:
 
 
 async def fold(work: SagaWork, *events: Event, incarnation: int = NEW, instruments: Instruments | None = None) -> SagaWork:
-    await EventFold(instruments or Instruments(), lambda: incarnation).fold(NO_TX, [(work, events)], Env(now_us=NOW + 1))
+    await EventFold(instruments or Instruments(), lambda: incarnation).fold(NO_TX, [(work, events)], Env(now_us=LATER))
     return work
 
 
@@ -64,9 +66,9 @@ async def test_a_bug_while_recovering_parks_the_saga_and_keeps_all_else_from_it(
     assert work.saga is not None
     assert (work.saga.incarnation, work.saga.attention, work.messages) == (1, PARKED, [])
     assert value(instruments.registry, "saga_parked_total", reason=PARKED) == 1
-    write = saga_write(work, NOW + 1)
+    write = saga_write(work, LATER)
     assert write is not None and write.row.wake_at_us is not None
-    assert write.row.wake_at_us > NOW, "it is tried again by its wake-up, and not at once for ever"
+    assert write.row.wake_at_us > LATER, "it is tried again by its wake-up, and not at once for ever"
 
 
 async def test_who_has_not_answered_is_written_when_it_changes() -> None:
@@ -79,8 +81,10 @@ async def test_who_has_not_answered_is_written_when_it_changes() -> None:
     assert planned(stored()) == {}
     asked = await fold(stored())
     assert planned(asked) == {asked.row.id: "one"}
-    waiting = await fold(again(asked), WakeUp())
+    waiting = await fold(again(asked))
     assert planned(waiting) == {}
+    once_more = await fold(again(asked), incarnation=NEW + 1)
+    assert planned(once_more) == {asked.row.id: "one"}, "the second recovery had written that it has not asked"
     answered = await fold(again(asked), replace(done("one"), incarnation=NEW), replace(done("two"), incarnation=NEW))
     assert answered.saga is not None and not answered.saga.recovering
     assert planned(answered) == {answered.row.id: None}
