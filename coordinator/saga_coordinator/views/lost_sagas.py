@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
+from typing import Final
 from uuid import UUID
 
 from saga_coordinator.inbound.dead_letters import decode_headers
@@ -31,6 +32,13 @@ class Effect(StrEnum):
     UNKNOWN = "unknown"
 
 
+_WAYS_OUT: Final = {
+    Effect.STANDS: "it took effect: undo it by hand, or keep it",
+    Effect.NONE: "nothing: it has no effect",
+    Effect.UNKNOWN: "it may have an effect: look at its saga_barrier row",
+}
+
+
 @record
 class LostStep:
     """One step of a lost saga."""
@@ -47,12 +55,7 @@ class LostStep:
     @property
     def way_out(self) -> str:
         """What a person can do by hand."""
-        if self.effect is Effect.NONE:
-            return "nothing: it has no effect"
-        where = f"look at {self.participant}'s saga_barrier row of this saga and step"
-        if self.effect is Effect.STANDS:
-            return f"it took effect: {where}, then undo it by hand, or keep it and write down why"
-        return f"it may have an effect, or get one: {where}"
+        return _WAYS_OUT[self.effect]
 
 
 @record

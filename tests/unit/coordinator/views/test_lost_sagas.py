@@ -80,7 +80,7 @@ def test_what_is_left_of_a_step(said: list[str], effect: Effect) -> None:
     (step,) = lost(*said).steps
     assert (step.step, step.participant, step.effect) == ("charge", "payment", effect)
     assert ("nothing" in step.way_out) is (effect is Effect.NONE)
-    assert ("payment's saga_barrier row" in step.way_out) is (effect is not Effect.NONE)
+    assert ("by hand" in step.way_out) is (effect is Effect.STANDS)
 
 
 def test_a_reply_that_cannot_be_read_says_nothing() -> None:
