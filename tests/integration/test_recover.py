@@ -26,6 +26,7 @@ from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
+from support import start_records
 from support.backups import Backup, backed_up
 from support.coordinators import closed, opened, register, running, saga_of, settings_for, start
 from support.orders import until
@@ -172,6 +173,7 @@ async def test_every_saga_ends_as_its_participants_know_it(bench: Bench) -> None
             await until(lambda: _now(_told(instance) is None), 20, "the recovery has ended")
             assert (await saga_of(store, lived.ended)).incarnation == 1, "a finished saga never changes again"
             orphans = [reply async for reply in recovery.orphans(bench.url)]
+            assert await start(instance, "moved", {"id": "forward"}, "forward") == lived.forward
     assert [entry["event"] for entry in logs if entry["event"].startswith("recovery_")] == ["recovery_goes_on", "recovery_ended"]
     assert {count for at, count in bench.books.effects.items() if at[0] != lived.back} == {1}
     assert {count for at, count in bench.books.effects.items() if at[0] == lived.back} == {0}
@@ -339,6 +341,38 @@ async def test_a_participant_that_was_restored_alone_is_a_conflict_where_answers
         await until(conflict, 20, "its step one is done, and there is nothing to undo")
         await instance.coordinator.waive_step(saga_id, "one", "restored from a backup", "me", unsafe=True)
         assert await closed(instance, saga_id) == "FORCED"
+
+
+async def test_who_repeats_a_start_that_was_lost_gets_a_new_saga(bench: Bench) -> None:
+    """Over HTTP by its request id, and over Kafka without being asked, since it is read again."""
+    async with opened(bench.url) as store:
+        await register(store, start_records.DEFINITION, start_records.CATALOG)
+    async with bench.serving() as (store, instance):
+        backup = await backed_up(bench.url, bench.folder)
+        lost = await start(instance, "moved", {"id": "http"}, "http")
+        await start_records.send(bench.broker, start_records.start_record("r-1", "kafka"))
+        await until(lambda: _stands(store, "kafka"), 20, "it began")
+        (first,) = await store.sagas_by_key("default", "kafka", None)
+        for saga_id in (lost, first.id):
+            assert await closed(instance, saga_id) == "COMPLETED"
+    backup.restore()
+    await bench.recover()
+    async with bench.serving() as (store, instance):
+        await until(lambda: _stands(store, "kafka"), 20, "it began once more")
+        (second,) = await store.sagas_by_key("default", "kafka", None)
+        again = await start(instance, "moved", {"id": "http"}, "http")
+        assert lost != again and first.id != second.id
+        for saga_id in (again, second.id):
+            assert await closed(instance, saga_id) == "COMPLETED"
+
+        async def both_listed() -> bool:
+            return {reply.saga_id async for reply in recovery.orphans(bench.url)} == {lost, first.id}
+
+        await until(both_listed, 20, "the lost ones are on the list")
+
+
+async def _stands(store: Store, key: str) -> bool:
+    return bool(await store.sagas_by_key("default", key, None))
 
 
 async def _letters(store: Store, count: int, *, relayed: bool) -> bool:

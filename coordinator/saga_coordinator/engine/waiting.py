@@ -33,7 +33,8 @@ _WAY_OUT = {
     " waits for. It is asked again by itself; news ends the attention",
     "time_over": "the step's time is over and it can only go forward: it is asked again by itself until it answers",
     "retries_spent": "it is retried by itself without end: mend the participant",
-    "reply_from_the_future": "a participant answers commands this database never decided: the database was restored from a backup",
+    "reply_from_the_future": "a participant answers commands this database never decided: the database was restored from a backup;"
+    " stop the coordinators and run `saga recover`",
 }
 
 
