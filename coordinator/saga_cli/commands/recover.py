@@ -62,6 +62,8 @@ def recover(
     its participants have answered.
     """
     if context.invoked_subcommand is not None:
+        if any((reason, database, yes, force)):
+            raise typer.BadParameter(f"options of `saga recover {context.invoked_subcommand}` come after it")
         return
     from saga_cli.client import actor
     from saga_cli.exits import CommandFailed, ExitCode

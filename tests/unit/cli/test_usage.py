@@ -80,6 +80,7 @@ BAD = [
     ("recover", "--reason", " "),
     ("recover", "--reason", "why", "--sagas-per-s", "0"),
     ("recover", "adopt"),
+    ("recover", "--database", "sqlite+aiosqlite:///x.db", "status"),
     ("list", "--server", "not an address"),
     ("list", "--server", "ftp://127.0.0.1"),
     ("list", "--server", "http://127.0.0.1:port"),
