@@ -18,6 +18,7 @@ from saga_cli.commands import (
     dev,
     participant,
     purge,
+    recover,
     sagas,
     schemas,
     serve,
@@ -46,6 +47,7 @@ def application() -> typer.Typer:
     serve.register(app, _RUN)
     participant.register(app, _RUN)
     database.register(app, _RUN)
+    recover.register(app, _RUN)
     dev.register(app, _RUN)
     start.register(app, _USE)
     sagas.register(app, _USE)

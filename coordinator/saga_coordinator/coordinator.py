@@ -19,6 +19,7 @@ from saga_coordinator.settings import Settings
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import SagaUnknown, StartRequest, StartResult
 from saga_coordinator.store.port import LockFirst, SagaRow, Store, StoreError
+from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
@@ -54,6 +55,7 @@ class Coordinator:
         delivery: Callable[[], Delivery],
         entries: EntryWriter,
         whereabouts: Whereabouts | None,
+        recovering: Callable[[], Recovering | None],
     ) -> None:
         self.settings = settings
         self.store = store
@@ -71,6 +73,7 @@ class Coordinator:
         self.instruments = instruments
         self._clock = clock
         self._delivery = delivery
+        self._recovering = recovering
 
     async def start(self, request: StartRequest) -> StartResult:
         """Start a saga.
@@ -175,6 +178,10 @@ class Coordinator:
     def delivery(self) -> Delivery:
         """What this instance knows of its way to the broker."""
         return self._delivery()
+
+    def recovering(self) -> Recovering | None:
+        """How far the recovery after a restore is; None: none goes on."""
+        return self._recovering()
 
     def trace_ignored(self) -> None:
         self.instruments.bad_trace_context("http")

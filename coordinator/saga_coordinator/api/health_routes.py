@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from saga_coordinator.api.answers import Alive, Ready
+from saga_coordinator.api.answers import Alive, Ready, RecoveringShown
 from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import Problem, problems
 from saga_coordinator.telemetry.exposition import OPENMETRICS, exposition
@@ -28,7 +28,9 @@ async def readyz(coordinator: CoordinatorDep) -> Ready:
     reasons = await coordinator.ready()
     if reasons:
         raise Problem("not_ready", reasons=reasons[:20])
-    return Ready(notes=coordinator.notes() or None)
+    left = coordinator.recovering()
+    shown = None if left is None else RecoveringShown(sagas=left.sagas, to_ask=left.to_ask, unanswered=dict(left.unanswered))
+    return Ready(notes=coordinator.notes() or None, recovering=shown)
 
 
 @router.get("/metrics", response_class=Response, responses=_TEXT | problems())

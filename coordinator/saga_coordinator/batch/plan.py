@@ -7,9 +7,10 @@ attention is compared with what stood there before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.copying import changed
@@ -55,6 +56,11 @@ class Plan:
     acked: Sequence[Ticket]
     """Outbox rows to delete: their messages are acknowledged."""
     advances: Sequence[Advance]
+    recovering: Mapping[UUID, str | None] = field(default_factory=dict)
+    """Sagas whose recovery began, went on or ended: the participants that each waits for, by comma.
+
+    None: for none.
+    """
 
     @property
     def writes(self) -> list[SagaWrite]:
@@ -80,7 +86,15 @@ def plan_writes(batch: Batch, acked: Sequence[Ticket], now_us: int) -> Plan:
         orphans=batch.orphans,
         acked=acked,
         advances=batch.advances,
+        recovering=dict(_recovering(batch.works)),
     )
+
+
+def _recovering(works: Iterable[SagaWork]) -> Iterator[tuple[UUID, str | None]]:
+    for work in works:
+        unanswered = work.unanswered
+        if work.recovered or unanswered != work.unanswered_before:
+            yield work.row.id, ",".join(sorted(unanswered)) or None
 
 
 def saga_write(work: SagaWork, now_us: int) -> SagaWrite | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from saga_coordinator.engine.definition import MappingFailed, Step, StepKind
+from saga_coordinator.engine.definition import Definition, MappingFailed, Step, StepKind
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Recover, Reply
 from saga_coordinator.engine.forgetting import next_run
-from saga_coordinator.engine.state import SETTLED, Phase, Status, StepState, is_open
+from saga_coordinator.engine.state import SETTLED, Phase, Saga, Status, StepState, is_open
 from saga_schemas.outcomes import Kind, Outcome
 
 FROM_THE_FUTURE = "reply_from_the_future"
@@ -34,6 +34,13 @@ _ASKED_ANEW: dict[str, Any] = {
     "attention": None,
     "answered": False,
 }
+
+
+def unanswered(definition: Definition, saga: Saga) -> frozenset[str]:
+    """The participants whose definite answers a recovering saga waits for."""
+    if not saga.recovering:
+        return frozenset()
+    return frozenset(step.participant for step in definition.steps if not saga.steps[step.name].answered)
 
 
 def begin(draft: Draft, event: Recover) -> None:

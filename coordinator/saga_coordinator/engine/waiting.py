@@ -33,7 +33,8 @@ _WAY_OUT = {
     " waits for. It is asked again by itself; news ends the attention",
     "time_over": "the step's time is over and it can only go forward: it is asked again by itself until it answers",
     "retries_spent": "it is retried by itself without end: mend the participant",
-    "reply_from_the_future": "a participant answers commands this database never decided: the database was restored from a backup",
+    "reply_from_the_future": "a participant answers commands this database never decided: the database was restored from a backup;"
+    " stop the coordinators and run `saga recover`",
 }
 
 
@@ -52,7 +53,8 @@ def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, n
         waiting = _attention(step.name, state.attention, state.silent_since_us, state.due_at_us)
         return waiting if state.attention != timing.EXPIRED else replace(waiting, mover=_expired(step, state))
     if not state.answered:
-        return _reply(definition, saga, step, state, now_us)
+        mover = f"{step.participant}'s answer after a restore; until all have answered nothing moves; asked again by itself"
+        return Waiting(step=step.name, name="reply", since_us=state.silent_since_us, until_us=state.due_at_us, mover=mover)
     if state.due_at_us is not None and state.status in (Status.IDLE, Status.READY, Status.UNDO_DUE):
         mover = "the next transition: one sends, and reads of what the saga carries, no more than a share"
         return Waiting(step=step.name, name="turn", since_us=None, until_us=state.due_at_us, mover=mover)

@@ -47,11 +47,12 @@ class SagaIdentity:
     baggage: str | None
 
     @classmethod
-    def of(cls, row: SagaRow, definition: Definition) -> SagaIdentity:
+    def of(cls, row: SagaRow, definition: Definition, *, incarnation: int | None = None) -> SagaIdentity:
+        """`incarnation`: of the saga as it becomes; None: as its row has it."""
         return cls(
             id=row.id,
             tenant=row.tenant,
-            incarnation=row.incarnation,
+            incarnation=row.incarnation if incarnation is None else incarnation,
             definition=definition.name,
             definition_version=definition.version,
             definition_hash=definition.hash,

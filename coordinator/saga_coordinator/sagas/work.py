@@ -20,6 +20,7 @@ from saga_coordinator.engine.encoding import FACTS_FORMAT, encode_facts
 from saga_coordinator.engine.events import Env, Event, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
 from saga_coordinator.engine.payloads import brought
+from saga_coordinator.engine.recovery import unanswered
 from saga_coordinator.engine.state import Saga, Wanted
 from saga_coordinator.sagas.messages import Outbound, SagaIdentity, Ticket
 from saga_coordinator.sagas.state_cache import KnownState, StateCache
@@ -78,6 +79,8 @@ class SagaWork:
     lived_since_us: int = 0
     """Since when somebody had lived then, as the engine took it."""
     attention_before: frozenset[tuple[str, str]] = frozenset()
+    unanswered_before: frozenset[str] = frozenset()
+    """The participants that it waited for, if it was recovering."""
     moved: list[Moved] = field(default_factory=list)
     payloads: dict[Wanted, bytes | None] = field(default_factory=dict)
     """Kept payloads at hand: those read for a decision, and those brought by transitions of this
@@ -96,6 +99,7 @@ class SagaWork:
             facts_bytes=state.facts_bytes,
             max_expiry_us=row.max_expiry_us,
             attention_before=frozenset(attention_of(state.saga)),
+            unanswered_before=unanswered(compiled.definition, state.saga),
         )
 
     @classmethod
@@ -108,8 +112,14 @@ class SagaWork:
         return bool(self.journal)
 
     @property
-    def identity(self) -> SagaIdentity:
-        return SagaIdentity.of(self.row, self.compiled.definition)
+    def unanswered(self) -> frozenset[str]:
+        """The participants that it waits for now, if it is recovering."""
+        return frozenset() if self.saga is None else unanswered(self.compiled.definition, self.saga)
+
+    @property
+    def recovered(self) -> bool:
+        """It entered a newer incarnation in this batch."""
+        return not self.fresh and self.saga is not None and self.saga.incarnation > self.row.incarnation
 
     def apply(self, event: Event, env: Env, *, actor: str | None = None) -> tuple[Fact, ...]:
         """Let the engine decide on one event: one transition with one journal record, or nothing.
@@ -127,7 +137,7 @@ class SagaWork:
             return facts
         assert saga is not None
         # What can fail goes first, so that all changes or nothing.
-        outbox, messages = self._messages(facts, saga.version, env.now_us)
+        outbox, messages = self._messages(facts, saga, env.now_us)
         before, self.saga = self.saga, saga
         self._record(facts, type(event).__name__.lower(), env.now_us, actor)
         self.payloads.update(brought(facts, saga))
@@ -152,9 +162,10 @@ class SagaWork:
             )
         )
 
-    def _messages(self, facts: tuple[Fact, ...], version: int, now_us: int) -> tuple[list[OutboxRow], list[Dispatch[Ticket]]]:
+    def _messages(self, facts: tuple[Fact, ...], saga: Saga, now_us: int) -> tuple[list[OutboxRow], list[Dispatch[Ticket]]]:
         """What the facts send: a pointer and a message each. `ord` is a fact's place among them."""
-        identity, saga_id, shard = self.identity, self.row.id, shard_of(self.row.id)
+        identity = SagaIdentity.of(self.row, self.compiled.definition, incarnation=saga.incarnation)
+        version, saga_id, shard = saga.version, self.row.id, shard_of(self.row.id)
         outbox: list[OutboxRow] = []
         messages: list[Dispatch[Ticket]] = []
         for ord, fact in enumerate(facts):

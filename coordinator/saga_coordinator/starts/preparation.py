@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from typing import Any, Final
 
 from saga_coordinator.definitions.compile import CompiledDefinition
@@ -56,7 +57,7 @@ class Prepared:
 class StartPreparation:
     """Prepares starts from every door."""
 
-    def __init__(self, *, definitions: DefinitionCache, clock: Clock, incarnation: int, sampling: Sampling) -> None:
+    def __init__(self, *, definitions: DefinitionCache, clock: Clock, incarnation: Callable[[], int], sampling: Sampling) -> None:
         self._definitions = definitions
         self._clock = clock
         self._incarnation = incarnation
@@ -157,7 +158,7 @@ class StartPreparation:
                 phase=Phase.RUNNING.value,
                 engine_rev=ENGINE_REV,
                 state_format=FORMAT,
-                incarnation=self._incarnation,
+                incarnation=self._incarnation(),
                 state=b"",
                 state_version=0,
                 facts_print=0,

@@ -195,6 +195,17 @@ class Store(FinishedSagas, Protocol):
         """Return the values of a scope of the control table, by name."""
         ...
 
+    async def recovering(self) -> dict[str, int]:
+        """Return how many open sagas are being recovered, by the participants they wait for.
+
+        Those stand in one text, by comma; it is empty for sagas that have not been asked yet.
+        """
+        ...
+
+    async def end_recovery(self, tenant: str, incarnation: int) -> bool:
+        """Note that all have answered. Return False when that is noted already."""
+        ...
+
     async def note(self, scope: str, tenant: str, values: Mapping[str, str], *, who: str, why: str) -> None:
         """Write values of a scope of the control table, by name, in one statement."""
         ...

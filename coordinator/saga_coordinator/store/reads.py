@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Executable, exists, literal, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from saga_coordinator.store import imported, listing, revisions, schema
+from saga_coordinator.store import imported, listing, recovering, revisions, schema
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or, noting
 from saga_coordinator.store.faults import CLOSED, translated
@@ -195,6 +195,13 @@ class SqlStore(FinishedReads):
         t = schema.control
         rows = await self._rows(select(t.c.name, t.c.value).where(t.c.scope == scope, t.c.tenant == tenant))
         return {row[0]: row[1] for row in rows}
+
+    async def recovering(self) -> dict[str, int]:
+        rows = await self._rows(recovering.counts())
+        return {row[0]: row[1] for row in rows}
+
+    async def end_recovery(self, tenant: str, incarnation: int) -> bool:
+        return await self._write(recovering.ending(self.dialect, tenant, incarnation)) == 1
 
     async def note(self, scope: str, tenant: str, values: Mapping[str, str], *, who: str, why: str) -> None:
         rows = [

@@ -253,6 +253,10 @@ attention = _table(
     by_key=True,
 )
 
+# Open sagas whose database was restored from a backup: the participants that each waits for, by
+# comma, and nothing while it has not been asked yet.
+recovering = _table("recovering", _id("saga_id"), _words("waits_for"), PrimaryKeyConstraint("saga_id"), by_key=True)
+
 control = _table(
     "control",
     _words("scope"),

@@ -8,34 +8,27 @@ target is as empty as before. Types are SQLAlchemy's to convert, by the tables o
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Table, delete, func, insert, select, text
+from sqlalchemy import Table, delete, func, insert, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import revisions, schema
 from saga_coordinator.store.columns import storable_text
+from saga_coordinator.store.direct import coordinators_connected, engine_of, file_locked, file_of
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import SchemaTooOld, StoreError
-from saga_coordinator.store.sqlite import lock_file
-from saga_messaging.sqlite import connect_args
 
 ROWS_AT_ONCE: Final = 64
 """A saga's row may have a megabyte."""
 LEFT_OUT: Final = frozenset({"instance"})
 """Names that processes hold; none does."""
 _APPLICATION: Final = "saga-db-copy"
-_SERVING: Final = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'saga-coordinator'"
-)
 
 Progress = Callable[[str, int, int], None]
 """Table, rows copied so far, rows in all."""
@@ -145,7 +138,10 @@ async def _alone(url: URL, which: str) -> AsyncIterator[AsyncConnection]:
 
     Refused while a coordinator has the database open.
     """
-    with _file_locked(url):
+    path = file_of(url)
+    if path is not None and not path.exists():
+        raise CopyRefused(f"{path} does not exist")
+    with file_locked(url):
         engine = _engine(url)
         try:
             with translated():
@@ -160,38 +156,11 @@ async def _alone(url: URL, which: str) -> AsyncIterator[AsyncConnection]:
 
 
 def _engine(url: URL) -> AsyncEngine:
-    if url.get_backend_name() == "sqlite":
-        return create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
-    named = {"server_settings": {"application_name": _APPLICATION}}
-    return create_async_engine(url, poolclass=NullPool, isolation_level="REPEATABLE READ", connect_args=named)
-
-
-def _path(url: URL) -> Path:
-    return Path(url.database or "")
-
-
-@contextmanager
-def _file_locked(url: URL) -> Iterator[None]:
-    """As a coordinator locks it."""
-    if url.get_backend_name() != "sqlite":
-        yield
-        return
-    path = _path(url)
-    if not path.exists():
-        raise CopyRefused(f"{path} does not exist")
-    descriptor = lock_file(path)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
+    return engine_of(url, named=_APPLICATION, isolation="REPEATABLE READ")
 
 
 async def _check_unserved(connection: AsyncConnection, which: str) -> None:
-    if connection.dialect.name != "postgresql":
-        return  # its file is locked
-    with translated():
-        await connection.execute(text("SELECT pg_stat_clear_snapshot()"))  # else a transaction is shown what it was shown before
-        serving = (await connection.execute(_SERVING)).scalar_one()
+    serving = await coordinators_connected(connection)
     if serving:
         raise CopyRefused(f"coordinators are connected to the {which} ({serving} connections): stop them all first")
 
@@ -214,7 +183,8 @@ async def _check_empty(connection: AsyncConnection) -> None:
 async def _has_tables(url: str) -> bool:
     """Whether this database was ever a store's."""
     parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and not _path(parsed).exists():
+    path = file_of(parsed)
+    if path is not None and not path.exists():
         return False
     engine = _engine(parsed)
     try:

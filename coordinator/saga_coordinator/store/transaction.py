@@ -18,7 +18,7 @@ from uuid import UUID
 from sqlalchemy import Executable, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_coordinator.store import imported, schema
+from saga_coordinator.store import imported, recovering, schema
 from saga_coordinator.store import statements as sql
 from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or, noting
@@ -354,6 +354,10 @@ class SqlTransaction(Removals):
         t = schema.meta
         bound = update(t).where(t.c.kafka_cluster_id.is_(None)).values(kafka_cluster_id=kafka_cluster_id)
         return (await self.execute(bound)).rowcount == 1
+
+    async def note_recovering(self, waits: Mapping[UUID, str | None]) -> None:
+        for statement, rows in recovering.notes(self._dialect, waits):
+            await self.execute(statement, rows)
 
     async def set_control(self, *, scope: str, tenant: str, name: str, value: str, who: str, why: str) -> None:
         row = {"scope": scope, "tenant": tenant, "name": name, "value": value, "who": who, "why": why}

@@ -234,6 +234,12 @@ class Transaction(Removing, Protocol):
         """Bind the store to a Kafka cluster. Return False when it belongs to one already."""
         ...
 
+    async def note_recovering(self, waits: Mapping[UUID, str | None]) -> None:
+        """Write which participants recovering sagas wait for, by comma; None: the saga has
+        recovered.
+        """
+        ...
+
     async def set_control(self, *, scope: str, tenant: str, name: str, value: str, who: str, why: str) -> None:
         """Insert or replace a value of the control table."""
         ...

@@ -167,6 +167,16 @@ DRAINED_AGE = _gauge(
 DEAD_LETTERS = _counter("saga_dead_letters_total", "Records that could not be read.", "{record}", ("consumer", "reason"))
 DEAD_LETTER_ROWS = _gauge("saga_dead_letter_rows", "Dead letters kept.", "{row}")
 ORPHANS = _counter("saga_orphan_replies_total", "Replies for sagas that this database does not have.", "{record}")
+RECOVERING = _gauge(
+    "saga_recovering_sagas",
+    "Sagas that recover after a restore, by how far they are: `to_ask` or `asked`.",
+    "{saga}",
+    ("stage",),
+)
+RECOVERING_UNANSWERED = _gauge(
+    "saga_recovering_unanswered_sagas", "Recovering sagas that wait for this participant.", "{saga}", ("participant",)
+)
+RECOVERED = _counter("saga_recovered_total", "Sagas that went on after a restore: all had answered.", "{saga}", ("definition",))
 OLD_REPLIES = _counter(
     "saga_old_replies_total",
     "Replies for sagas that are removed, or of an earlier store on the same Kafka; passed over.",

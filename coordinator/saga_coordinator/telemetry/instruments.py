@@ -13,11 +13,12 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from saga_coordinator.engine.definition import Definition
-from saga_coordinator.engine.facts import CommandSent, Fact, PhaseChanged, ReplySeen, Started
+from saga_coordinator.engine.facts import CommandSent, Fact, PhaseChanged, ReplySeen, SagaChanged, Started
 from saga_coordinator.engine.state import FINAL, WAITING, Status, StepState
 from saga_coordinator.failures import LoopHealth
 from saga_coordinator.sagas.work import Moved, SagaWork
 from saga_coordinator.store.port import Figures, SagaRow
+from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry import catalog
 from saga_coordinator.telemetry.catalog import Metric
 from saga_coordinator.telemetry.log_fields import span_of
@@ -79,6 +80,7 @@ class Instruments:
         self._dead_letters = self._counters(catalog.DEAD_LETTERS)
         self._orphans = self._made(Counter, catalog.ORPHANS)
         self._old_replies = self._made(Counter, catalog.OLD_REPLIES)
+        self._recovered = self._counters(catalog.RECOVERED)
         self._unread = self._gauges(catalog.UNREAD)
         self._timer_batch = self._made(Histogram, catalog.TIMER_BATCH)
         self._timer_lateness = self._made(Histogram, catalog.TIMER_LATENESS)
@@ -96,6 +98,7 @@ class Instruments:
             CommandSent: self._sent,
             ReplySeen: self._answered,
             PhaseChanged: self._entered,
+            SagaChanged: self._changed,
             Started: self._began,
         }
         for reason in PARKED_REASONS:
@@ -123,6 +126,8 @@ class Instruments:
         self._timer_overdue = self._made(Gauge, catalog.TIMER_OVERDUE)
         self._outbox = self._made(Gauge, catalog.OUTBOX)
         self._outbox_oldest = self._made(Gauge, catalog.OUTBOX_OLDEST)
+        self._recovering = self._gauges(catalog.RECOVERING)
+        self._unanswered = self._gauges(catalog.RECOVERING_UNANSWERED)
         self._spans_due = self._made(Gauge, catalog.SPANS_DUE)
         self._spans_oldest = self._made(Gauge, catalog.SPANS_OLDEST)
 
@@ -199,6 +204,10 @@ class Instruments:
 
     def _began(self, _moved: Moved, _ord: int, _fact: Started, definition: Definition, _sampled: SagaRow | None) -> None:
         self._started[definition.name].inc()
+
+    def _changed(self, _moved: Moved, _ord: int, fact: SagaChanged, definition: Definition, _sampled: SagaRow | None) -> None:
+        if fact.changes.get("recovering") is False:
+            self._recovered[definition.name].inc()
 
     def parked(self, reason: str) -> None:
         self._parked[reason].inc()
@@ -319,6 +328,10 @@ class Instruments:
         self._inbox.set(figures.inbox)
         self._spans_due.set(figures.spans_due)
         self._spans_oldest.set(_age_s(figures.spans_oldest_at_us, figures.now_us))
+
+    def recovering(self, left: Recovering) -> None:
+        show(self._recovering, {"to_ask": left.to_ask, "asked": left.sagas - left.to_ask})
+        show(self._unanswered, left.unanswered)
 
 
 def exemplar(row: SagaRow, span_id: str) -> dict[str, str]:

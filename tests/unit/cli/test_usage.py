@@ -44,6 +44,9 @@ COMMANDS = [
     ("dlq", "show"),
     ("db", "upgrade"),
     ("purge",),
+    ("recover",),
+    ("recover", "status"),
+    ("recover", "orphans"),
 ]
 BAD = [
     ("bogus",),
@@ -83,6 +86,11 @@ BAD = [
     ("trace", "export", "o-17", "--otlp", "http://127.0.0.1:port"),
     ("trace", "export", "o-17", "--otlp", "http://a b"),
     ("trace", "export", "o-17", "--protocol", "udp"),
+    ("recover",),
+    ("recover", "--reason", " "),
+    ("recover", "--reason", "why", "--sagas-per-s", "0"),
+    ("recover", "adopt"),
+    ("recover", "--database", "sqlite+aiosqlite:///x.db", "status"),
     ("list", "--server", "not an address"),
     ("list", "--server", "ftp://127.0.0.1"),
     ("list", "--server", "http://127.0.0.1:port"),

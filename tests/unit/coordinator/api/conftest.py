@@ -17,6 +17,7 @@ from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow
+from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
@@ -98,6 +99,7 @@ class ScriptedCoordinator:
         self.unready: list[str] = []
         self.noted: list[str] = []
         self.purged: Purged | None = None
+        self.recovery: Recovering | None = None
 
     async def start(self, request: StartRequest) -> StartResult:
         self._fail()
@@ -138,6 +140,9 @@ class ScriptedCoordinator:
 
     def delivery(self) -> Delivery:
         return Delivery()
+
+    def recovering(self) -> Recovering | None:
+        return self.recovery
 
     async def no_consumer(self) -> Mapping[str, str]:
         return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from saga_coordinator.store.recovering import Recovering
 from saga_schemas.trace_context import parse_context
 from support.saga_rows import SAGA
 from unit.coordinator.api.conftest import START, ScriptedCoordinator
@@ -106,3 +107,13 @@ async def test_metrics_are_the_coordinators_and_the_apis(http: httpx.AsyncClient
 async def test_alive_and_ready(http: httpx.AsyncClient) -> None:
     assert (await http.get("/healthz")).json() == {"status": "ok"}
     assert (await http.get("/readyz")).json() == {"ready": True}
+
+
+async def test_while_sagas_recover_it_is_ready_and_says_so(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
+    coordinator.recovery = Recovering.of({"": 2, "payment": 3, "inventory,payment": 1})
+    answer = await http.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ready": True,
+        "recovering": {"sagas": 6, "to_ask": 2, "unanswered": {"inventory": 1, "payment": 4}},
+    }

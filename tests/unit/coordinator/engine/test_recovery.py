@@ -7,7 +7,9 @@ import pytest
 
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.engine.facts import Announced
+from saga_coordinator.engine.recovery import unanswered
 from saga_coordinator.engine.state import Phase
+from saga_coordinator.engine.waiting import waiting_for
 from saga_schemas.outcomes import Kind, Outcome
 from unit.coordinator.engine.sagas import PIVOT, RETRIABLE, Given, Player, Text, definition, play, step
 
@@ -59,6 +61,16 @@ def test_nothing_moves_until_all_have_answered() -> None:
     player.play("b:SUCCEEDED")
     assert player.commands == ["action:p"]
     assert not player.state.recovering
+
+
+def test_what_it_waits_for_is_said_and_who_has_not_answered() -> None:
+    player = play(LINE, "a:SUCCEEDED recover a:SUCCEEDED")
+    (waits,) = waiting_for(player.definition, player.state, player.now)
+    assert (waits.step, waits.name) == ("b", "reply")
+    assert "after a restore; until all have answered nothing moves" in waits.mover
+    assert unanswered(player.definition, player.state) == {player.definition.by_name["b"].participant}
+    player.play("b:SUCCEEDED")
+    assert unanswered(player.definition, player.state) == frozenset()
 
 
 def test_an_answer_of_the_old_incarnation_counts_no_more() -> None:

@@ -7,6 +7,7 @@ import pytest
 from saga_coordinator.engine.encoding import decode_facts
 from saga_coordinator.engine.events import Cancel, Env
 from saga_coordinator.engine.state import Status
+from saga_coordinator.sagas.messages import SagaIdentity
 from saga_coordinator.sagas.work import SagaWork
 from saga_messaging.broker import Outgoing
 from support.works import NOW, BreakableOutbound, a_context, done, started
@@ -37,7 +38,7 @@ def made_again(work: SagaWork) -> list[Outgoing]:
     records = {record.version: record for record in work.journal}
     return [
         work.context.outbound.message(
-            work.identity,
+            SagaIdentity.of(work.row, work.compiled.definition),
             decode_facts(records[row.version].facts)[row.ord],
             version=row.version,
             ord=row.ord,

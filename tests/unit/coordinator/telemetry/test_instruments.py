@@ -229,3 +229,10 @@ def test_names_follow_the_conventions(metric: catalog.Metric) -> None:
     assert bool(metric.buckets) == (metric.type is Type.HISTOGRAM)
     assert list(metric.buckets) == sorted(set(metric.buckets))
     assert not {"saga", "saga_id", "key", "request_id", "trace_id", "partition", "offset"} & set(metric.labels)
+
+
+def test_a_saga_counts_as_recovered_when_the_last_has_answered() -> None:
+    asked = counted("reserve:SUCCEEDED recover reserve:SUCCEEDED")
+    assert value(asked.registry, "saga_recovered_total", definition="order") in (0, None)
+    answered = counted("reserve:SUCCEEDED recover reserve:SUCCEEDED charge:SUCCEEDED")
+    assert value(answered.registry, "saga_recovered_total", definition="order") == 1
