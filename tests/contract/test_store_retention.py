@@ -548,6 +548,21 @@ async def test_starts_and_removals_at_once_lose_no_start_and_leave_nothing(store
     assert await rows_of(store_url) == {}
 
 
+async def test_one_removes_at_a_time_on_postgresql(database_url: str) -> None:
+    one, other = open_store(database_url), open_store(database_url)
+    await one.upgrade()
+    await one.start()
+    await other.start()
+    try:
+        async with one.retention_lock() as mine, other.retention_lock() as others, one.projector_lock() as apart:
+            assert (mine, others, apart) == (True, False, True)
+        async with other.retention_lock() as free:
+            assert free
+    finally:
+        await one.stop()
+        await other.stop()
+
+
 # --- space ----------------------------------------------------------------------------------------
 
 

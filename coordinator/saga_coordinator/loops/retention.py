@@ -33,7 +33,7 @@ from saga_messaging.clock import Clock
 LOOP: Final = "retention"
 TURN_S: Final = 10.0
 """How long one instance goes on before others may."""
-IDLE_S: Final = 60.0
+IDLE_S: Final = 300.0
 """While nothing is due; less where something is kept for less."""
 LEAST_S: Final = 0.5
 LOADED_S: Final = 5.0
