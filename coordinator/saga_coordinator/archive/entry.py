@@ -1,7 +1,7 @@
 """One archived saga with all that is needed to read it elsewhere, and its form as an Avro record.
 
 The record's schema is `saga.v1.ArchivedSaga.avsc` beside this module. A field that a later release
-adds has a default, and a reader leaves out what it does not know.
+adds has a default.
 """
 
 from __future__ import annotations

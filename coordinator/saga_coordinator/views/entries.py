@@ -6,8 +6,9 @@ moment.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter
 
 from saga_coordinator.archive.entry import Entry
 from saga_coordinator.archive.port import ArchivedSaga
+from saga_coordinator.inbound.refused_replies import LOOKED_BACK_US, RefusedReply, refused_replies
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, JournalRow, SagaRow, Store
 from saga_coordinator.views.journal import RecordView, record_views
@@ -41,17 +43,38 @@ class EntryWriter:
         self._failed_are_exported = failed_are_exported
         self._rows: dict[int, DefinitionRow] = {}
 
-    async def of(self, saga: ArchivedSaga) -> Entry:
-        """The entry of a saga as the retention loop hands it over. Raises StoreError."""
+    async def of(self, sagas: Sequence[ArchivedSaga]) -> list[Entry]:
+        """The entries of sagas as the retention loop hands them over. Raises StoreError."""
         now_us = await self._store.now_us()
-        attention = await self._store.attention_of(saga.row.id)
+        attention = await self._store.attentions([saga.row.id for saga in sagas])
+        newest = await self._store.dead_letters(before=None, limit=1)
+        may_be_refused = bool(newest) and newest[0].at_us >= now_us - LOOKED_BACK_US
+        made: list[Entry] = []
+        for saga in sagas:
+            id = saga.row.id
+            refused = await refused_replies(self._store, id, now_us) if may_be_refused else []
+            made.append(await self._entry(saga, attention.get(id, []), refused, now_us))
+            await asyncio.sleep(0)  # a batch of them takes long enough for others to notice
+        return made
+
+    async def _entry(self, saga: ArchivedSaga, attention: list[AttentionRow], refused: list[RefusedReply], now_us: int) -> Entry:
         definition = await self._definition(saga.row.definition_id)
         pinned = definition.reader_schemas if definition is not None else {}
+        failed = self._failed_are_exported and ended_badly(saga.row)
+        view = await archived_view(
+            saga,
+            attention,
+            refused,
+            now_us=now_us,
+            definitions=self._definitions,
+            definition=definition,
+            trace_url=trace_url(saga.row, self._jaeger_url, failed=failed),
+        )
         known = [schema for id in sorted(set(pinned.values())) if (schema := self._definitions.catalog.by_id(id)) is not None]
         return Entry(
             saga=saga,
             attention=tuple(attention),
-            view=await self._shown(saga, attention, definition, now_us),
+            view=self._shown(view, saga.journal),
             definition_hash=definition.hash if definition is not None else "",
             document=definition.document.decode() if definition is not None else "",
             reader_schemas=pinned,
@@ -64,35 +87,23 @@ class EntryWriter:
         """The entry of a finished saga of the store. Raises StoreError."""
         assert row.closed_at_us is not None, "only finished sagas have entries"
         definition = await self._definition(row.definition_id)
-        return await self.of(
-            ArchivedSaga(
-                row=row,
-                journal=tuple(await self._journal(row.id)),
-                definition=definition.name if definition is not None else "",
-                definition_version=definition.version if definition is not None else 0,
-                business_key=row.business_key,
-                phase=row.phase,
-                trace_id=row.trace_id,
-                started_at_us=row.started_at_us,
-                closed_at_us=row.closed_at_us,
-            )
+        saga = ArchivedSaga(
+            row=row,
+            journal=tuple(await self._journal(row.id)),
+            definition=definition.name if definition is not None else "",
+            definition_version=definition.version if definition is not None else 0,
+            business_key=row.business_key,
+            phase=row.phase,
+            trace_id=row.trace_id,
+            started_at_us=row.started_at_us,
+            closed_at_us=row.closed_at_us,
         )
+        (entry,) = await self.of([saga])
+        return entry
 
-    async def _shown(
-        self, saga: ArchivedSaga, attention: list[AttentionRow], definition: DefinitionRow | None, now_us: int
-    ) -> str:
-        failed = self._failed_are_exported and ended_badly(saga.row)
-        view = await archived_view(
-            saga,
-            attention,
-            now_us=now_us,
-            store=self._store,
-            definitions=self._definitions,
-            definition=definition,
-            trace_url=trace_url(saga.row, self._jaeger_url, failed=failed),
-        )
+    def _shown(self, view: SagaView, journal: tuple[JournalRow, ...]) -> str:
         shown: dict[str, Any] = _SAGA.dump_python(view, mode="json")
-        shown["journal"] = [record for page in _pages(saga.journal) for record in self._records(page)]
+        shown["journal"] = [record for page in _pages(journal) for record in self._records(page)]
         return json.dumps(shown, ensure_ascii=False)
 
     def _records(self, page: tuple[JournalRow, ...]) -> list[dict[str, Any]]:
