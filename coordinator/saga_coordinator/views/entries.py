@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from pydantic import TypeAdapter
 
 from saga_coordinator.archive.entry import Entry
 from saga_coordinator.archive.port import ArchivedSaga
 from saga_coordinator.inbound.refused_replies import LOOKED_BACK_US, RefusedReply, refused_replies
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.store.port import AttentionRow, DefinitionRow, JournalRow, SagaRow, Store
+from saga_coordinator.store.port import AttentionRow, DefinitionRow, JournalRow, SagaRow, Store, StoreError
+from saga_coordinator.telemetry.log_fields import about_row
 from saga_coordinator.views.journal import RecordView, record_views
 from saga_coordinator.views.payloads import Payloads
 from saga_coordinator.views.saga import SagaView, archived_view
@@ -27,6 +30,7 @@ from saga_coordinator.views.trace_link import ended_badly, trace_url
 JOURNAL_PAGE: Final = 100
 """Records of one page of a journal, where nobody asks for another number."""
 _SAGA: Final = TypeAdapter(SagaView)
+_log = structlog.get_logger("archive")
 _RECORDS: Final = TypeAdapter(list[RecordView])
 
 
@@ -60,21 +64,11 @@ class EntryWriter:
     async def _entry(self, saga: ArchivedSaga, attention: list[AttentionRow], refused: list[RefusedReply], now_us: int) -> Entry:
         definition = await self._definition(saga.row.definition_id)
         pinned = definition.reader_schemas if definition is not None else {}
-        failed = self._failed_are_exported and ended_badly(saga.row)
-        view = await archived_view(
-            saga,
-            attention,
-            refused,
-            now_us=now_us,
-            definitions=self._definitions,
-            definition=definition,
-            trace_url=trace_url(saga.row, self._jaeger_url, failed=failed),
-        )
         known = [schema for id in sorted(set(pinned.values())) if (schema := self._definitions.catalog.by_id(id)) is not None]
         return Entry(
             saga=saga,
             attention=tuple(attention),
-            view=self._shown(view, saga.journal),
+            view=await self._view(saga, attention, refused, definition, now_us),
             definition_hash=definition.hash if definition is not None else "",
             document=definition.document.decode() if definition is not None else "",
             reader_schemas=pinned,
@@ -82,6 +76,32 @@ class EntryWriter:
             cluster_id=self._cluster_id,
             archived_at_us=now_us,
         )
+
+    async def _view(
+        self,
+        saga: ArchivedSaga,
+        attention: list[AttentionRow],
+        refused: list[RefusedReply],
+        definition: DefinitionRow | None,
+        now_us: int,
+    ) -> str:
+        failed = self._failed_are_exported and ended_badly(saga.row)
+        try:
+            view = await archived_view(
+                saga,
+                attention,
+                refused,
+                now_us=now_us,
+                definitions=self._definitions,
+                definition=definition,
+                trace_url=trace_url(saga.row, self._jaeger_url, failed=failed),
+            )
+            return self._shown(view, saga.journal)
+        except StoreError:
+            raise
+        except Exception as error:  # a bug of ours, or rows edited by hand: it must not hold up others
+            _log.error("archived_without_view", **about_row(saga.row, saga.definition), exc_info=error)
+            return _bare(saga, f"no view could be made when this was archived: {type(error).__name__}")
 
     async def stored(self, row: SagaRow) -> Entry:
         """The entry of a finished saga of the store. Raises StoreError."""
@@ -120,6 +140,14 @@ class EntryWriter:
         while page := await self._store.journal(saga_id, after=rows[-1].version if rows else 0, limit=JOURNAL_PAGE):
             rows += page
         return rows
+
+
+def _bare(saga: ArchivedSaga, note: str) -> str:
+    """A view that says little; the rows beside it say the rest."""
+    nothing: dict[str, Any] = {field.name: None for field in fields(SagaView)}
+    lists: dict[str, Any] = {name: [] for name in ("steps", "waiting", "attention", "exceptions", "journal")}
+    said = {"id": str(saga.row.id), "definition": saga.definition, "key": saga.business_key, "phase": saga.phase}
+    return json.dumps({**nothing, **lists, **said, "duration_ms": 0, "trace_id": saga.trace_id, "notes": [note]})
 
 
 def _pages(journal: tuple[JournalRow, ...]) -> Iterator[tuple[JournalRow, ...]]:

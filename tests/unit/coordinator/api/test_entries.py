@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from saga_coordinator.archive.container import read_container, write_container
 from saga_coordinator.engine.events import WakeUp
 from saga_coordinator.inbound.dead_letters import encode_headers
 from saga_coordinator.inbound.refused_replies import LOOKED_BACK_US
@@ -38,14 +39,16 @@ async def shown(stored: Stored) -> Any:
     return TypeAdapter(SagaView).dump_python(await stored.view(), mode="json")
 
 
-async def kept(stored: Stored) -> Any:
+async def kept(stored: Stored, journal: list[int] | None = None) -> Any:
     """The view that an archive keeps, without its journal."""
     store: Any = stored
     definitions = DefinitionCache(store, "default")
     await definitions.refresh_schemas()
     writer = EntryWriter(store=store, definitions=definitions, cluster_id="c", jaeger_url=None, failed_are_exported=False)
-    view = json.loads((await writer.stored(stored.row)).view)
-    assert [record["version"] for record in view.pop("journal")] == [record.version for record in stored.records]
+    (entry,) = read_container(write_container([await writer.stored(stored.row)]))
+    view = json.loads(entry.view)
+    expected = [record.version for record in stored.records] if journal is None else journal
+    assert [record["version"] for record in view.pop("journal")] == expected
     return view
 
 
