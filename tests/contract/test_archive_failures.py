@@ -195,8 +195,8 @@ import asyncio, sys, pathlib
 from saga_coordinator.archive.directory import Directory
 from saga_coordinator.archive.keeping import FileArchive
 from support.archived import archived, described
-async def describe(saga):
-    return described(saga, view='"' + saga.row.id.hex * 20_000 + '"')
+async def describe(sagas):
+    return [described(saga, view='"' + saga.row.id.hex * 20_000 + '"') for saga in sagas]
 async def main():
     archive = FileArchive(Directory(pathlib.Path(sys.argv[1])), describe)
     while True:

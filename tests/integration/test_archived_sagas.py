@@ -27,6 +27,7 @@ from saga_coordinator.server import serve
 from saga_coordinator.store.port import Store
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end_one
+from saga_messaging.errors import ConfigurationError
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
@@ -231,6 +232,16 @@ async def test_what_cannot_be_imported_is_one_clear_error(home: Home, other_envi
 
     known = await home.http.post("/v1/imports", content=content, headers=AVRO)
     assert (known.status_code, known.json()) == (201, {"imported": [], "known": [str(saga)]})
+
+
+async def test_an_archive_that_cannot_be_written_to_ends_the_start(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    settings = settings_for(sqlite_url, archive=(tmp_path / "file").as_uri(), token_keys=None)
+
+    with pytest.raises(ConfigurationError, match=r"^SAGA_ARCHIVE: .* cannot be written to"):
+        await serve(settings, broker=MemoryBroker())
+
+    assert not (tmp_path / "test.sqlite").exists(), "nothing was begun"
 
 
 async def test_a_saga_that_was_removed_says_where_it_is(home: Home) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from uuid import UUID
 
 from saga_coordinator.archive.entry import Entry
@@ -67,5 +68,5 @@ def described(saga: ArchivedSaga, *, view: str = '{"phase": "FORCED"}', archived
     )
 
 
-async def describe(saga: ArchivedSaga) -> Entry:
-    return described(saga)
+async def describe(sagas: Sequence[ArchivedSaga]) -> list[Entry]:
+    return [described(saga) for saga in sagas]

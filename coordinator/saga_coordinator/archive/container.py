@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -56,12 +57,10 @@ def read_container(content: bytes, most: int = MOST_BYTES) -> list[Entry]:
 
 def _entries(content: bytes) -> Iterator[Entry]:
     reader = fastavro.reader(io.BytesIO(content))
-    schema = reader.writer_schema
-    if not isinstance(schema, dict) or schema.get("name") != RECORD:
-        raise Damaged(f"its records are no {RECORD}")
+    _check_schema(_schema_of(reader))
     read = 0
     for found in reader:
-        if not isinstance(found, dict) or found.get("check") != digest(schema, found):
+        if not isinstance(found, dict) or found.get("check") != digest(found):
             raise Damaged(f"record {read + 1} is not as it was written: its checksum differs")
         yield from_avro(found)
         read += 1
@@ -69,12 +68,32 @@ def _entries(content: bytes) -> Iterator[Entry]:
         raise Damaged(f"it has {read} records, and should have {reader.metadata.get(COUNT, 'a count')}")
 
 
+def _schema_of(reader: Any) -> Any:
+    return json.loads(reader.metadata["avro.schema"])
+
+
+def _check_schema(schema: Any) -> None:
+    """Take no schema but our own, to the letter.
+
+    Any other may say that a list's items take no bytes; a few bytes then keep fastavro busy for
+    ever. A release that changes the schema keeps this one beside its own.
+    """
+    if not isinstance(schema, dict) or schema.get("name") != RECORD:
+        raise Damaged(f"its records are no {RECORD}")
+    if schema != _WRITTEN:
+        raise Damaged("its schema is none that this release knows: a later one wrote it, or it is damaged")
+
+
 def _with_check(found: dict[str, Any]) -> dict[str, Any]:
-    return {**found, "check": digest(SCHEMA, found)}
+    return {**found, "check": digest(found)}
 
 
-def digest(schema: Any, found: dict[str, Any]) -> bytes:
+def digest(found: dict[str, Any]) -> bytes:
     """The checksum of a record: its encoding with none in it, hashed."""
     written = io.BytesIO()
-    fastavro.schemaless_writer(written, schema, {**found, "check": b""})
+    fastavro.schemaless_writer(written, SCHEMA, {**found, "check": b""})
     return hashlib.sha256(written.getvalue()).digest()
+
+
+_WRITTEN: Final = _schema_of(fastavro.reader(io.BytesIO(write_container([]))))
+"""Our schema as it stands in a file."""

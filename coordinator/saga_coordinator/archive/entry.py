@@ -1,7 +1,7 @@
 """One archived saga with all that is needed to read it elsewhere, and its form as an Avro record.
 
 The record's schema is `saga.v1.ArchivedSaga.avsc` beside this module. A field that a later release
-adds has a default, and a reader leaves out what it does not know.
+adds has a default.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import fastavro
 from saga_coordinator.archive.port import ArchivedSaga
 from saga_coordinator.store.port import AttentionRow, JournalRow, SagaRow
 from saga_schemas.record_class import record
-from saga_schemas.times import from_datetime, to_datetime
+from saga_schemas.times import FIRST_US, LAST_US, from_datetime, to_datetime
 
 RECORD: Final = "saga.v1.ArchivedSaga"
 SCHEMA: Final[Any] = fastavro.parse_schema(
@@ -78,13 +78,13 @@ def to_avro(entry: Entry) -> dict[str, Any]:
         "definition_hash": entry.definition_hash,
         "key": row.business_key,
         "phase": row.phase,
-        "started_at": to_datetime(row.started_at_us),
-        "closed_at": to_datetime(entry.closed_at_us),
+        "started_at": _time(row.started_at_us),
+        "closed_at": _time(entry.closed_at_us),
         "version": row.version,
         "trace_id": row.trace_id,
         "attention": [_attention(one) for one in entry.attention],
         "cluster_id": entry.cluster_id,
-        "archived_at": to_datetime(entry.archived_at_us),
+        "archived_at": _time(entry.archived_at_us),
         "view": entry.view,
         "journal": [_transition(one) for one in entry.saga.journal],
         "row": {**{name: getattr(row, name) for name in _ROW}, "max_expiry": row.max_expiry_us},
@@ -125,7 +125,7 @@ def from_avro(found: Mapping[str, Any]) -> Entry:
 
 
 def _attention(row: AttentionRow) -> dict[str, Any]:
-    return {"step": row.step, "reason": row.reason, "since": to_datetime(row.since_us), "note": row.note}
+    return {"step": row.step, "reason": row.reason, "since": _time(row.since_us), "note": row.note}
 
 
 def _attention_row(saga_id: UUID, found: Mapping[str, Any]) -> AttentionRow:
@@ -136,7 +136,7 @@ def _attention_row(saga_id: UUID, found: Mapping[str, Any]) -> AttentionRow:
 def _transition(row: JournalRow) -> dict[str, Any]:
     return {
         "version": row.version,
-        "at": to_datetime(row.at_us),
+        "at": _time(row.at_us),
         "kind": row.kind,
         "actor": row.actor,
         "engine_rev": row.engine_rev,
@@ -174,6 +174,12 @@ def _saga_row(saga_id: UUID, found: Mapping[str, Any]) -> SagaRow:
         max_expiry_us=row["max_expiry"],
         **{name: row[name] for name in _ROW},
     )
+
+
+def _time(us: int) -> datetime:
+    """As Avro has it. A row edited by hand may say any number: it becomes the first time or the
+    last."""
+    return to_datetime(min(max(us, FIRST_US), LAST_US))
 
 
 def _us(value: object) -> int:

@@ -12,7 +12,7 @@ from saga_coordinator.archive.files import Files
 from saga_coordinator.archive.names import day_of, file_name
 from saga_coordinator.archive.port import ArchivedSaga
 
-Describe = Callable[[ArchivedSaga], Awaitable[Entry]]
+Describe = Callable[[Sequence[ArchivedSaga]], Awaitable[Sequence[Entry]]]
 
 
 class FileArchive:
@@ -24,8 +24,7 @@ class FileArchive:
 
     async def keep(self, sagas: Sequence[ArchivedSaga]) -> None:
         by_day: dict[str, list[Entry]] = {}
-        for saga in sagas:
-            entry = await self._describe(saga)
+        for entry in await self._describe(sagas):
             by_day.setdefault(day_of(entry.closed_at_us), []).append(entry)
         for day, entries in sorted(by_day.items()):
             await keep_entries(self._files, day, entries)

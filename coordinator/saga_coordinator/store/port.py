@@ -238,6 +238,10 @@ class Store(FinishedSagas, Protocol):
         """Return the reasons why a person must look at a saga."""
         ...
 
+    async def attentions(self, ids: Collection[UUID]) -> dict[UUID, list[AttentionRow]]:
+        """Return the same of many sagas; one without a reason is left out."""
+        ...
+
     async def definitions(self, tenant: str) -> list[DefinitionRow]:
         """Return all definitions, by name and version."""
         ...

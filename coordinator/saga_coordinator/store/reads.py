@@ -241,10 +241,16 @@ class SqlStore(FinishedReads):
         return [read(journal_row, row, "journal") for row in await self._rows(query)]
 
     async def attention_of(self, saga_id: UUID) -> list[AttentionRow]:
+        return (await self.attentions([saga_id])).get(saga_id, [])
+
+    async def attentions(self, ids: Collection[UUID]) -> dict[UUID, list[AttentionRow]]:
         t = schema.attention
-        query = select(t.c.saga_id, t.c.step, t.c.reason, t.c.since, t.c.note).where(t.c.saga_id == saga_id)
-        rows = await self._rows(query.order_by(t.c.step, t.c.reason))
-        return [read(attention_row, row, "attention") for row in rows]
+        query = select(t.c.saga_id, t.c.step, t.c.reason, t.c.since, t.c.note).where(among(self.dialect, t.c.saga_id, ids))
+        found: dict[UUID, list[AttentionRow]] = {}
+        for row in await self._rows(query.order_by(t.c.step, t.c.reason)) if ids else ():
+            one = read(attention_row, row, "attention")
+            found.setdefault(one.saga_id, []).append(one)
+        return found
 
     # -- definitions and schemas
 

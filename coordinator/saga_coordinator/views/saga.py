@@ -203,9 +203,9 @@ async def saga_view(
 async def archived_view(
     saga: ArchivedSaga,
     attention: Sequence[AttentionRow],
+    refused: list[RefusedReply],
     *,
     now_us: int,
-    store: Store,
     definitions: DefinitionCache,
     definition: DefinitionRow | None,
     trace_url: str | None,
@@ -225,9 +225,9 @@ async def archived_view(
         trace_url=trace_url,
         delivery=Delivery(),
         definition=definition,
+        refused=refused,
     )
     sources.notes += sources.history.notes
-    sources.refused = await refused_replies(store, row.id, sources.now)
     try:
         sources.saga = stored_saga(row, saga.journal[row.state_version :])
     except UnreadableState as unreadable:

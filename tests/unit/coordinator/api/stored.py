@@ -113,6 +113,12 @@ class Stored:
     async def attention_of(self, saga_id: UUID) -> list[AttentionRow]:
         return self.attention
 
+    async def attentions(self, ids: object) -> dict[UUID, list[AttentionRow]]:
+        return {SAGA: self.attention}
+
+    async def dead_letters(self, *, before: object, limit: int) -> list[DeadLetter]:
+        return self.letters[::-1][:limit]
+
     async def dead_letters_of(self, key: bytes, *, since_us: int, limit: int) -> list[DeadLetter]:
         assert key == str(SAGA).encode()
         return [letter for letter in reversed(self.letters) if letter.at_us >= since_us][:limit]

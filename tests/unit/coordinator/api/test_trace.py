@@ -43,6 +43,9 @@ class Kept:
         self.dead_letters_of = stored.dead_letters_of
         self.outbox_older_than = stored.outbox_older_than
 
+    async def imported(self, tenant: str, ids: object) -> dict[UUID, object]:
+        return {}
+
     async def saga(self, saga_id: UUID) -> SagaRow | None:
         row = self.stored.row
         return {SAGA: row, OTHER: replace(row, id=OTHER, tenant="another")}.get(saga_id)
