@@ -18,7 +18,6 @@ from saga_schemas.outcomes import Kind, Outcome
 
 OPEN = [UUID(int=number) for number in range(1, 6)]
 LOST = UUID("0190a000-0000-7000-8000-000000000001")
-NOW_US = time.time_ns() // 1000
 
 
 @pytest.fixture
@@ -41,7 +40,11 @@ def fill(path: Path) -> None:
             store.execute("INSERT INTO wakeup VALUES (?, 1)", (saga_id.bytes,))
         orphan = (b"o" * 16, LOST.bytes, 1, "saga.reply.payment", 0, 7, encode_headers(reply().encode()), b"")
         store.execute("INSERT INTO orphan_reply VALUES (?, ?, ?, ?, ?, ?, ?, ?)", orphan)
-        seen(store, NOW_US - 60_000_000)
+        seen(store, now_us() - 90_000_000)
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def seen(store: sqlite3.Connection, at_us: int) -> None:
@@ -89,7 +92,7 @@ def test_done_and_how_far_it_is(saga: Any, database: Path) -> None:
     assert "5 have not asked yet: their turn comes within" in told.out
     assert told.out.endswith("1 replies of lost sagas: saga recover orphans\n")
     with sqlite3.connect(database) as store:
-        store.execute("UPDATE wakeup SET due_at = ?", (NOW_US - 120_000_000,))
+        store.execute("UPDATE wakeup SET due_at = ?", (now_us() - 150_000_000,))
         for saga_id, waits_for in zip(OPEN, ["payment", "inventory,payment", "inventory"], strict=False):
             store.execute("UPDATE recovering SET waits_for = ? WHERE saga_id = ?", (waits_for, saga_id.bytes))
         store.execute("DELETE FROM recovering WHERE saga_id = ?", (OPEN[4].bytes,))
@@ -105,7 +108,7 @@ def test_done_and_how_far_it_is(saga: Any, database: Path) -> None:
 
 def test_a_coordinator_that_may_be_alive_refuses_it_unless_forced(saga: Any, database: Path) -> None:
     with sqlite3.connect(database) as store:
-        seen(store, time.time_ns() // 1000)
+        seen(store, now_us())
     refused = saga("recover", "--reason", "disk", "--yes")
     assert refused.code == 5
     assert "a coordinator was at work" in refused.err
