@@ -1,7 +1,7 @@
 """The restore drill on real Kafka and PostgreSQL: backups taken while orders flow, by each way that
 docs/operations.md tells; and all topics lost at the same time.
 
-`SAGA_DRILL_ORDERS` sets how many orders (300), `SAGA_DRILL_SEED` repeats a run.
+`SAGA_DRILL_ORDERS` sets how many orders (150), `SAGA_DRILL_SEED` repeats a run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from support.drill import Drill, Restorable, drill
 
 pytestmark = pytest.mark.e2e
 
-ORDERS = int(os.environ.get("SAGA_DRILL_ORDERS", "300"))
+ORDERS = int(os.environ.get("SAGA_DRILL_ORDERS", "150"))
 SEED = int(os.environ.get("SAGA_DRILL_SEED", "0"))
 
 
