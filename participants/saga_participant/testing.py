@@ -14,8 +14,10 @@ Look at the effect through `tester.engine`. Handlers on asyncpg need a PostgreSQ
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -150,6 +152,29 @@ class ParticipantTester:
         """
         return self._answered(await self._ask(Kind.ACTION, step, command, run, expired, incarnation))
 
+    async def actions(self, step: str, commands: Sequence[BaseModel]) -> list[Reply]:
+        """Ask for a step's action in several sagas at the same moment. A handler for many gets
+        these commands by one call, up to 32 of them.
+
+        Args:
+            step: The step's name, as in a definition.
+            commands: The commands, as in the handler's list. Each is of a new saga.
+
+        Returns:
+            The replies, in the order of the commands. The saga of each is `reply.to.saga_id`.
+
+        Raises:
+            NoReply: The participant was silent to one of them.
+        """
+        for handler in self._running.registry.handlers:
+            self._running.groups.times.take_for_quick(handler.name)
+        received = []
+        for command in commands:
+            self.new_saga()
+            received.append(self._received(Kind.ACTION, step, command))
+        replies = await asyncio.gather(*(self.deliver(each) for each in received))
+        return [self._answered(reply) for reply in replies]
+
     async def compensation(
         self, step: str, command: BaseModel, *, run: int = 1, expired: bool = False, incarnation: int = 1
     ) -> Reply:
@@ -201,6 +226,11 @@ class ParticipantTester:
     async def _ask(
         self, kind: Kind, step: str, command: BaseModel | None, run: int, expired: bool, incarnation: int
     ) -> Reply | None:
+        return await self.deliver(self._received(kind, step, command, run, expired, incarnation))
+
+    def _received(
+        self, kind: Kind, step: str, command: BaseModel | None, run: int = 1, expired: bool = False, incarnation: int = 1
+    ) -> ReceivedCommand:
         record, payload = Empty.avro_name, EMPTY_BYTES
         if command is not None:
             catalog = self._running.registry.catalog
@@ -224,7 +254,7 @@ class ParticipantTester:
             expiry_us=now_us + (-HOUR_US if expired else HOUR_US),
             token="tester",
         )
-        return await self.deliver(ReceivedCommand(headers=headers, payload=payload))
+        return ReceivedCommand(headers=headers, payload=payload)
 
     def _message_id(self, incarnation: int = 1) -> str:
         self._version += 1

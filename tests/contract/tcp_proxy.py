@@ -4,17 +4,21 @@ it, or before the client does."""
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Literal, Self
 
 Fault = Literal["none", "commit lost", "answer lost"]
 
 
 class CommitProxy:
-    """Forwards to `host:port`. `fault` is read at each COMMIT."""
+    """Forwards to `host:port`. `fault` is read at each COMMIT, and ends when it has struck `left`
+    of them.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._upstream = (host, port)
         self.fault: Fault = "none"
+        self.left = sys.maxsize
         self.breaks_statements = False
         """A prepared statement counts as a COMMIT too."""
 
@@ -32,9 +36,10 @@ class CommitProxy:
         try:
             while data := await reader.read(65536):
                 committing = (data.startswith(b"Q") and b"COMMIT" in data) or (self.breaks_statements and data.startswith(b"B"))
-                if committing and self.fault == "commit lost":
+                fault = self._strike() if committing else "none"
+                if fault == "commit lost":
                     return
-                if committing and self.fault == "answer lost":
+                if fault == "answer lost":
                     answers.cancel()
                     up_writer.write(data)
                     await up_reader.read(1)  # it has committed
@@ -46,6 +51,13 @@ class CommitProxy:
             answers.cancel()
             writer.close()
             up_writer.close()
+
+    def _strike(self) -> Fault:
+        fault = self.fault
+        if fault != "none":
+            self.left -= 1
+            self.fault = fault if self.left else "none"
+        return fault
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,13 +7,9 @@ The barrier's own suites run on groups too (`in-a-group`); here is what only man
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -28,54 +24,26 @@ from saga_messaging.broker import Outgoing
 from saga_messaging.memory import MemoryBroker
 from saga_participant import Participant, Step
 from saga_participant.delivery import group_transaction
-from saga_participant.service import Service
-from saga_schemas.headers import ReplyHeaders, decode_reply
 from saga_schemas.outcomes import Kind
-from support.till.groups import KnownToBeQuick
+from support.till.groups import PATIENCE_S, effects_of, outcomes_beside_kills, served, serving, taken_once
+from support.till.many import make_many
 from support.till.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects, make_till, past_the_guard
-from support.till.wire import REPLIES, command, new_saga, send, until
+from support.till.wire import command, new_saga, send
 
 MANY = 500
-PATIENCE_S = 240.0
+MakeTill = Callable[..., tuple[Participant, Any]]
 each_way = pytest.mark.parametrize("way", ALONE, indirect=True)
 each_on_postgresql = pytest.mark.parametrize("way", [way for way in ALONE if way.startswith("postgresql")], indirect=True)
+
+
+each_till = pytest.mark.parametrize(("till_of", "make"), [("one", make_till), ("many", make_many)], ids=["of one", "for many"])
+"""Whose handler takes one command, or many."""
 
 
 @pytest.fixture(autouse=True)
 def patience_with_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a handler in a group may take longer than its limit there."""
     monkeypatch.setattr(group_transaction, "RUN_LIMIT_S", PATIENCE_S)
-
-
-@asynccontextmanager
-async def serving(till: Participant, broker: MemoryBroker) -> AsyncIterator[Service]:
-    """The till at work, on groups from the first command on."""
-    async with till.served(broker):
-        await until(lambda: till._service is not None)
-        service = till._service
-        assert service is not None
-        service.execution.groups.times = KnownToBeQuick()
-        yield service
-
-
-async def served(broker: MemoryBroker, service: Service, commands: int) -> list[ReplyHeaders]:
-    """The replies once so many commands were served."""
-    async with asyncio.timeout(PATIENCE_S):
-        while service.metrics.commands < commands or service.workers.in_hand:  # noqa: ASYNC110  # nobody is told
-            await asyncio.sleep(0.02)
-    return [decode_reply(record.headers) for record in broker.records(REPLIES)]
-
-
-async def effects_of(engine: AsyncEngine, sagas: Iterable[UUID]) -> Counter[tuple[str, str]]:
-    """How often each effect of these sagas is there, by saga and kind."""
-    wanted = {str(saga) for saga in sagas}
-    async with engine.connect() as connection:
-        rows = await connection.execute(text("SELECT saga_id, kind FROM effects"))
-        return Counter((saga, kind) for saga, kind in rows if saga in wanted)
-
-
-def taken_once(sagas: Iterable[UUID]) -> Counter[tuple[str, str]]:
-    return Counter((str(saga), "take") for saga in sagas)
 
 
 OUTCOMES = {"": "SUCCEEDED", "reject": "REJECTED", "reject at once": "REJECTED", "fail": "FAILED", "break at once": "FAILED"}
@@ -99,11 +67,12 @@ async def test_a_no_in_the_middle_of_a_group_is_its_own_alone(way: Way, no: str)
 
 
 @each_way
-async def test_the_same_command_twice_and_its_compensation_in_one_poll(way: Way) -> None:
+@each_till
+async def test_the_same_command_twice_and_its_compensation_in_one_poll(way: Way, till_of: str, make: MakeTill) -> None:
     sagas = [new_saga() for _ in range(MANY)]
     firsts = [command(saga) for saga in sagas]
     undos = [command(saga, Kind.COMPENSATION) for saga in sagas]
-    broker, (till, _) = MemoryBroker(), make_till(way.url, handle=way.handle)
+    broker, (till, _) = MemoryBroker(), make(way.url, handle=way.handle)
     async with serving(till, broker) as service:
         in_one_poll: list[Outgoing] = [one for three in zip(firsts, firsts, undos, strict=True) for one in three]
         await send(broker, *in_one_poll)
@@ -210,21 +179,20 @@ async def test_groups_of_two_processes_that_wait_for_each_other_in_a_circle(way:
 
 
 @each_on_postgresql
-async def test_a_group_whose_commit_nobody_knows_the_fate_of(way: Way, database_url: str) -> None:
+@each_till
+async def test_a_group_whose_commit_nobody_knows_the_fate_of(way: Way, till_of: str, make: MakeTill, database_url: str) -> None:
     url, sagas = make_url(database_url), [new_saga() for _ in range(MANY)]
     async with CommitProxy(url.host or "", url.port or 5432) as proxy:
         behind = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
-        broker, (till, _) = MemoryBroker(), make_till(behind, handle=way.handle)
+        broker, (till, _) = MemoryBroker(), make(behind, handle=way.handle)
         async with serving(till, broker) as service:
             unanswered, sent = set(sagas), 0
             faults: list[Fault] = ["answer lost", "commit lost"]
             while unanswered:  # as the coordinator asks again
-                proxy.fault = faults.pop(0) if faults else "none"
-                stopped = asyncio.get_running_loop().call_later(0.5, setattr, proxy, "fault", "none")
+                proxy.fault, proxy.left = faults.pop(0) if faults else "none", 40
                 sent += len(unanswered)
                 await send(broker, *(command(saga) for saga in unanswered))
                 replies = await served(broker, service, sent)
-                stopped.cancel()
                 assert {reply.outcome.value for reply in replies} <= {"SUCCEEDED"}
                 unanswered -= {reply.saga_id for reply in replies}
             proxy.fault = "none"
@@ -233,17 +201,12 @@ async def test_a_group_whose_commit_nobody_knows_the_fate_of(way: Way, database_
 
 
 @each_on_postgresql
-async def test_a_process_killed_between_the_commit_of_a_group_and_its_replies(way: Way, database_url: str) -> None:
-    sagas = [str(new_saga()) for _ in range(MANY)]
-    for killed_group in (1, 3, 0):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "support.till.killed_in_a_group", database_url, way.handle, str(killed_group), *sagas),
-            cwd="tests",
-            stdout=asyncio.subprocess.PIPE,
-        )
-        said, _ = await process.communicate()
-        assert process.returncode == (-signal.SIGKILL if killed_group else 0)
-    assert json.loads(said) == dict.fromkeys(sagas, "SUCCEEDED")
-    till, _ = make_till(database_url)
+@each_till
+async def test_a_process_killed_between_the_commit_of_a_group_and_its_replies(
+    way: Way, till_of: str, make: MakeTill, database_url: str
+) -> None:
+    sagas = [new_saga() for _ in range(MANY)]
+    assert await outcomes_beside_kills(till_of, database_url, way.handle, sagas) == dict.fromkeys(sagas, "SUCCEEDED")
+    till, _ = make(database_url)
     async with till.on(database_url) as execution:
-        assert await effects_of(execution.database.engine, map(UUID, sagas)) == taken_once(map(UUID, sagas))
+        assert await effects_of(execution.database.engine, sagas) == taken_once(sagas)

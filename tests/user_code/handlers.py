@@ -77,6 +77,34 @@ async def answered_later(command: Take, db: AsyncConnection, step: Step) -> Take
     return InProgress("waiting for the clerk", lease=timedelta(hours=1))
 
 
+@till.action(many=True)
+async def for_many(commands: list[Take], db: asyncpg.Connection, steps: list[Step]) -> list[Taken | Rejected]:
+    assert_type(steps[0].ref, str)
+    return [
+        Taken(receipt=step.ref) if command.amount else Rejected("nothing") for command, step in zip(commands, steps, strict=True)
+    ]
+
+
+@till.action(many=True)
+async def for_many_who_may_fail(commands: list[Take], db: AsyncSession) -> list[Taken | Rejected | Failed]:
+    return [Failed("bank_down", retry_after=timedelta(seconds=30)) for _ in commands]
+
+
+@till.action(many=True)
+async def for_many_without_a_reply(commands: list[Take], db: AsyncConnection) -> list[None]:
+    return [None for _ in commands]
+
+
+@till.action(many=True)  # type: ignore[type-var]
+async def for_many_without_a_list(commands: list[Take]) -> Taken:
+    return Taken(receipt="r-1")
+
+
+@till.action(many=False)
+async def for_one(command: Take) -> Taken:
+    return Taken(receipt="r-1")
+
+
 @till.action  # type: ignore[type-var]
 def not_awaited(command: Take) -> Taken:
     return Taken(receipt="r-1")
@@ -104,15 +132,22 @@ async def undone_outside(command: GiveBack, taken: Taken, step: Step) -> None: .
 async def called_off(command: Take, db: AsyncConnection, step: Step) -> None: ...
 
 
+@till.withdrawn()
+async def without_an_option_too(command: Take) -> None: ...
+
+
 # --- a handler stays what it was ------------------------------------------------------------------
 
 
 async def handlers_are_called_like_any_function(db: AsyncConnection, step: Step) -> None:
     assert_type(await on_a_connection(Take(amount=1), db, step), Taken)
     assert_type(await outside(Take(amount=1), step), Taken)
+    assert_type(await for_many_who_may_fail([Take(amount=1)], AsyncSession(db)), list[Taken | Rejected | Failed])
+    assert_type(await for_many_without_a_reply([Take(amount=1)], db), list[None])
     assert_type(await answered_later(Take(amount=1), db, step), Taken | InProgress)
     await with_the_actions_reply(GiveBack(amount=1), Taken(receipt="r-1"), db, step)
     await called_off(Take(amount=1), db, step)
+    await without_an_option_too(Take(amount=1))
 
     await on_a_connection(GiveBack(amount=1), db, step)  # type: ignore[arg-type]
     await outside(Take(amount=1))  # type: ignore[call-arg]
@@ -121,7 +156,10 @@ async def handlers_are_called_like_any_function(db: AsyncConnection, step: Step)
 def what_the_kit_refuses_in_your_own_line() -> None:
     till.action(outside=True)  # type: ignore[call-overload]
     till.compensation(fenceable=True)  # type: ignore[call-overload]
-    till.withdrawn(external=True)  # type: ignore[call-arg]
+    till.action(many=True, external=True)  # type: ignore[call-overload]
+    till.compensation(many=True)  # type: ignore[call-overload]
+    till.withdrawn(many=True)  # type: ignore[call-overload]
+    till.withdrawn(external=True)  # type: ignore[call-overload]
     Rejected("over_limit", None)  # type: ignore[arg-type]
     Rejected(404)  # type: ignore[arg-type]
     Failed("bank_down", retry_after=30)  # type: ignore[arg-type]

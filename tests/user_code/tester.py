@@ -45,6 +45,7 @@ async def test_what_is_taken_is_given_back() -> None:
         assert resolved.failure is not None
         assert_type(resolved.failure.code, str)
         assert_type(tester.new_saga(), UUID)
+        assert_type(await tester.actions("take", [Take(amount=1), Take(amount=2)]), list[Reply])
 
 
 async def test_silence() -> None:

@@ -39,7 +39,8 @@ class BarrierTransaction:
     route: Route | None
     """The handler of the command's own record. RESOLVE has none."""
     known: Mapping[Task, HandlerResult] = field(default_factory=dict)
-    """Results of handlers that ran for this command in transactions that were rolled back."""
+    """Results of handlers that ran for this command: in transactions that were rolled back, or in
+    this one, for several commands at once."""
     handler_time: HandlerTime = field(default_factory=HandlerTime)
     compensate_alone: bool = False
     """A compensation that waits for the end of accepted work gets a transaction of its own."""

@@ -107,7 +107,9 @@ async def _act(tx: BarrierTransaction, before: Entry | None, claimed: Entry, fac
     base = claimed if before is None else replace(before, action=None, undo=None, progress_seq=0)
     if tx.route.handler.external and Task.ACT not in tx.known:
         return await external_calls.note_action(tx, before, base, facts, tx.route)
-    result = await tx.run(Task.ACT, tx.calls.action(tx.route, tx.command, facts.run, resumed=False))
+    result = tx.known.get(Task.ACT)
+    if result is None:
+        result = await tx.run(Task.ACT, tx.calls.action(tx.route, tx.command, facts.run, resumed=False))
     if result.ending is Ending.REJECTED and Task.ACT not in tx.known:
         tx.replay_with(Task.ACT, result)
     row, outcome = barrier.acted(None if before is None else before.row, facts, result.ending)

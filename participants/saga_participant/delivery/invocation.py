@@ -1,5 +1,9 @@
 """Calling a handler: its arguments by type, a time limit, and its end as a `HandlerResult`.
 
+A handler for many is called with lists: of one command where that is served alone, of all commands
+of its group else. Each item of the list that it returns ends as if a handler of one command had
+returned it.
+
 Nothing that a handler raises stops the participant: SystemExit from a library is a technical
 failure of one command. The text of an exception may hold personal data. So logs and replies do not
 repeat it: they name its class and the line it came from.
@@ -14,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 import re
 import traceback
 from collections.abc import Awaitable, Callable
@@ -35,7 +40,7 @@ from saga_participant.handling.handlers import Handle, Handler, Role
 from saga_participant.handling.registry import Route
 from saga_participant.outcomes import BarrierBroken, Failed, InProgress, Misused, Rejected
 from saga_participant.step import Step
-from saga_participant.telemetry.command_log import log_of
+from saga_participant.telemetry.command_log import CommandLog, log_of
 from saga_participant.telemetry.error_location import error_location
 from saga_schemas.codec import encode
 from saga_schemas.errors import EncodingFailed
@@ -45,6 +50,7 @@ from saga_schemas.record_class import record
 DEEPEST_CAUSE: Final = 8
 _RESUMABLE: Final = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LOG: Final = logging.getLogger("saga_participant")
 
 
 @record
@@ -70,6 +76,9 @@ class HandlerResult:
 
     It may be nobody's fault, so another run is worth it.
     """
+    each: tuple[HandlerResult, ...] = ()
+    """Of a call for several commands that ended well: the results of its commands, in their
+    order."""
 
 
 @record
@@ -85,6 +94,10 @@ class Call:
     runs: HandlerRuns = field(default_factory=HandlerRuns, compare=False, repr=False)
     context: Context | None = field(default=None, compare=False, repr=False)
     """The context that the handler runs in a copy of. None: the caller's."""
+    together: tuple[Call, ...] = field(default=(), compare=False, repr=False)
+    """Of a call for several commands at once: a call for each of them. Then route, limit and
+    context of this one count, and nothing else.
+    """
 
 
 async def invoke(call: Call, db: Any, time: HandlerTime, interrupt: Callable[[], Awaitable[None]] | None = None) -> HandlerResult:
@@ -93,16 +106,24 @@ async def invoke(call: Call, db: Any, time: HandlerTime, interrupt: Callable[[],
     arguments = _arguments(call, db)
     with time.counted():
         ran = await call.runs.run(handler.function, arguments, call.limit_s, interrupt, call.context)
-    error = ran.value if isinstance(ran.value, Rejected | Failed) else ran.error  # returned, as to `answer(…)`, it means the same
     if ran.left:
-        log_of(call.headers).error("%s goes on though it was cancelled and closed; nobody waits for it any more", handler.name)
+        _log(call).error("%s goes on though it was cancelled and closed; nobody waits for it any more", handler.name)
+    if handler.many and ran.error is None and not ran.late:
+        return _each_returned(call, ran.value)
+    error = ran.value if isinstance(ran.value, Rejected | Failed) else ran.error  # returned, as to `answer(…)`, it means the same
     definite = handler.external and not ran.left and (error is None or isinstance(error, Rejected | Failed | Misused))
     if ran.late and not definite:
         late = _failed(call, "handler_timeout", error or TimeoutError(), f"it took longer than its limit of {call.limit_s:g} s")
         return replace(late, late=True)
+    return _ended(call, ran.value, error)
+
+
+def _ended(call: Call, value: Any, error: BaseException | None) -> HandlerResult:
+    """What it means that the handler returned this value, or raised this error."""
+    handler = call.route.handler
     match error:
         case None:
-            return _returned(call, ran.value)
+            return _returned(call, value)
         case BarrierBroken():
             raise error
         case Rejected():
@@ -111,7 +132,7 @@ async def invoke(call: Call, db: Any, time: HandlerTime, interrupt: Callable[[],
             retry_ms = None if error.retry_after is None else int(error.retry_after.total_seconds() * 1000)
             return replace(_failed(call, error.code, error, error.message, retry_ms), definite=True)
         case Misused():  # a no that could not be said: the author has to see what is wrong with it
-            log_of(call.headers).error("%s: %s at %s", handler.name, error, error_location(error))
+            _log(call).error("%s: %s at %s", handler.name, error, error_location(error))
             return replace(_failed(call, "outcome_misused", error, str(error)), definite=error.without_effect)
         case asyncio.CancelledError():  # by itself: ours does not come out of the handler's task
             return _failed(call, "cancelled", error)
@@ -122,20 +143,41 @@ async def invoke(call: Call, db: Any, time: HandlerTime, interrupt: Callable[[],
 
 
 def _arguments(call: Call, db: Any) -> dict[str, Any]:
-    handler = call.route.handler
-    arguments: dict[str, Any] = {handler.command_parameter: call.command}
+    handler, asked = call.route.handler, call.together or (call,)
+    arguments: dict[str, Any] = {handler.command_parameter: [one.command for one in asked] if handler.many else call.command}
     if handler.reply_parameter is not None:
         arguments[handler.reply_parameter] = call.action_reply
     if handler.step_parameter is not None:
-        arguments[handler.step_parameter] = call.step
+        arguments[handler.step_parameter] = [one.step for one in asked] if handler.many else call.step
     if handler.db_parameter is not None:
         arguments[handler.db_parameter] = db
     return arguments
 
 
+def _each_returned(call: Call, returned: Any) -> HandlerResult:
+    """What a handler for many returned: the result of the one command, or of each of several.
+
+    A failure where the results of several cannot stand as they are.
+    """
+    asked = call.together or (call,)
+    if not isinstance(returned, list) or len(returned) != len(asked):
+        found = f"a list of {len(returned)}" if isinstance(returned, list) else type(returned).__name__
+        error = TypeError(f"{call.route.handler.name} was given {len(asked)} commands and returned {found}")
+        _log(call).error("%s", error)
+        return HandlerResult(ending=Ending.FAILED, content=failure("wrong_reply_count", str(error)), error=error)
+    results = tuple(
+        _ended(one, value, value if isinstance(value, Rejected | Failed) else None)
+        for one, value in zip(asked, returned, strict=True)
+    )
+    if not call.together:
+        return results[0]
+    wrong = [result for result in results if result.ending is Ending.FAILED and not result.definite]
+    return wrong[0] if wrong else HandlerResult(ending=Ending.DONE, each=results)
+
+
 def _returned(call: Call, result: Any) -> HandlerResult:
     handler, binding = call.route.handler, call.route.reply
-    if isinstance(result, InProgress) and handler.role is Role.ACTION:
+    if isinstance(result, InProgress) and handler.role is Role.ACTION and not handler.many:
         return HandlerResult(ending=Ending.ACCEPTED, progress=result)
     if binding is None and result is None:
         return HandlerResult(ending=Ending.DONE)
@@ -153,9 +195,15 @@ def _returned(call: Call, result: Any) -> HandlerResult:
 
 def _failed(call: Call, code: str, error: BaseException, message: str = "", retry_ms: int | None = None) -> HandlerResult:
     handler: Handler = call.route.handler
-    log_of(call.headers).warning("%s failed: %s at %s", handler.name, code, error_location(error))
+    several = f" for {len(call.together)} commands at once, each is served alone" if call.together else ""
+    _log(call).warning("%s failed%s: %s at %s", handler.name, several, code, error_location(error))
     _release_frames(error)
     return HandlerResult(ending=Ending.FAILED, content=failure(code, message or type(error).__name__, retry_ms), error=error)
+
+
+def _log(call: Call) -> logging.Logger | CommandLog:
+    """The log of the command. Of several, nobody knows here whose doing it is."""
+    return _LOG if call.together else log_of(call.headers)
 
 
 def _release_frames(error: BaseException) -> None:

@@ -27,5 +27,8 @@ class HandlerTime:
         try:
             yield
         finally:
-            took_us = round((self.clock.monotonic_s() - began_s) * 1_000_000)
-            self.us = (self.us or 0) + max(took_us, 0)
+            self.add(max(round((self.clock.monotonic_s() - began_s) * 1_000_000), 0))
+
+    def add(self, took_us: int) -> None:
+        """Count a run, or the command's share of one that was for several."""
+        self.us = (self.us or 0) + took_us

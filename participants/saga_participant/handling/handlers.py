@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from saga_messaging.errors import ConfigurationError
-from saga_participant.outcomes import InProgress
+from saga_participant.outcomes import Failed, InProgress, Rejected
 from saga_participant.step import Step
 
 HandlerFunction = Callable[..., Awaitable[Any]]
@@ -45,7 +45,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
-    """One handler."""
+    """One handler. That for many takes and returns lists of what stands here."""
 
     function: HandlerFunction
     name: str
@@ -63,6 +63,8 @@ class Handler:
     """What it returns; None: nothing, so the reply is empty."""
     external: bool = False
     fenceable: bool = False
+    many: bool = False
+    """One call does the work of several commands."""
 
     @property
     def bare(self) -> bool:
@@ -70,7 +72,9 @@ class Handler:
         return self.handle in (None, Handle.ASYNCPG)
 
 
-def read_handler(function: HandlerFunction, role: Role, *, external: bool, fenceable: bool) -> Handler:
+def read_handler(
+    function: HandlerFunction, role: Role, *, external: bool = False, fenceable: bool = False, many: bool = False
+) -> Handler:
     """ConfigurationError names the function and what is wrong with it."""
     if not callable(function):
         options = (
@@ -78,9 +82,7 @@ def read_handler(function: HandlerFunction, role: Role, *, external: bool, fence
         )
         raise ConfigurationError(f"@.{role.value} decorates a function; {options}")
     name = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
-    for option, value in (("external", external), ("fenceable", fenceable)):
-        if not isinstance(value, bool):
-            raise ConfigurationError(f"{name}: {option} is True or False")
+    _check_options(name, role, external=external, fenceable=fenceable, many=many)
     if not inspect.iscoroutinefunction(function):
         raise ConfigurationError(
             f"{name} is a plain def: it would block every other command of this participant; write async def and await what it does"
@@ -88,7 +90,7 @@ def read_handler(function: HandlerFunction, role: Role, *, external: bool, fence
     hints = _hints(function, name)
     returned = hints.pop("return", None)
     parameters = {each: hints.get(each) for each in inspect.signature(function).parameters}
-    roles = _Roles(name)
+    roles = _Roles(name, many=many)
     for parameter, annotation in parameters.items():
         roles.take(parameter, annotation)
     command, reply = roles.models(role)
@@ -105,17 +107,35 @@ def read_handler(function: HandlerFunction, role: Role, *, external: bool, fence
         step_parameter=roles.step,
         db_parameter=roles.db,
         handle=roles.handle,
-        reply=_reply_type(returned, role, name),
+        reply=_reply_type_of_many(returned, name) if many else _reply_type(returned, role, name),
         external=external,
         fenceable=fenceable,
+        many=many,
     )
+
+
+def _check_options(name: str, role: Role, *, external: bool, fenceable: bool, many: bool) -> None:
+    for option, value in (("external", external), ("fenceable", fenceable), ("many", many)):
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{name}: {option} is True or False")
+    if many and role is not Role.ACTION:
+        raise ConfigurationError(f"{name}: many=True is for actions; @.{role.value} is called for one command at a time")
+    if many and external:
+        raise ConfigurationError(
+            f"{name} is for many commands in one transaction: it cannot be external, which is outside any transaction"
+        )
+    if many and fenceable:
+        raise ConfigurationError(
+            f"{name} is for many commands, which it answers at once: there is no accepted work to be fenceable"
+        )
 
 
 class _Roles:
     """Which parameter is what."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, many: bool) -> None:
         self._name = name
+        self._many = many
         self._models: list[tuple[str, type[BaseModel]]] = []
         self.step: str | None = None
         self.db: str | None = None
@@ -123,18 +143,25 @@ class _Roles:
 
     def take(self, parameter: str, annotation: Any) -> None:
         handle = handle_of(annotation)
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            self._models.append((parameter, annotation))
-        elif annotation is Step:
+        wanted = _item_of(annotation) if self._many else annotation
+        if isinstance(wanted, type) and issubclass(wanted, BaseModel):
+            self._models.append((parameter, wanted))
+        elif wanted is Step:
             self.step = parameter
         elif handle is not None and self.db is None:
             self.db, self.handle = parameter, handle
         elif handle is not None:
             raise ConfigurationError(f"{self._name} asks for db twice; one transaction has one connection")
+        elif self._many:
+            raise ConfigurationError(
+                f"{self._name}: parameter {parameter} has no type the kit can give to a handler for many; it gives a list of the "
+                "command's model, list[Step], and AsyncConnection, AsyncSession or asyncpg.Connection"
+            )
         else:
             raise ConfigurationError(
                 f"{self._name}: parameter {parameter} has no type the kit can give; it gives the command's model, the action's reply "
-                "(to a compensation), AsyncConnection, AsyncSession, asyncpg.Connection and Step"
+                "(to a compensation), AsyncConnection, AsyncSession, asyncpg.Connection and Step; lists of commands and of Step "
+                "are for @.action(many=True)"
             )
 
     def models(self, role: Role) -> tuple[tuple[str, type[BaseModel]], tuple[str, type[BaseModel]] | None]:
@@ -142,8 +169,16 @@ class _Roles:
         most = 2 if role is Role.COMPENSATION else 1
         if not 1 <= len(self._models) <= most:
             wanted = "the command's model and at most the action's reply" if most == 2 else "one command model"
-            raise ConfigurationError(f"{self._name} takes {len(self._models)} models; @.{role.value} takes {wanted}")
+            found = f"{len(self._models)} {'lists of ' if self._many else ''}models"
+            wanted, decorator = ("one list of a command model", "action(many=True)") if self._many else (wanted, role.value)
+            raise ConfigurationError(f"{self._name} takes {found}; @.{decorator} takes {wanted}")
         return self._models[0], (self._models[1] if len(self._models) == 2 else None)
+
+
+def _item_of(annotation: Any) -> Any:
+    """`X` of `list[X]`; None where it is anything else."""
+    items = get_args(annotation)
+    return items[0] if get_origin(annotation) is list and items else None
 
 
 def _hints(function: HandlerFunction, name: str) -> dict[str, Any]:
@@ -169,13 +204,39 @@ def handle_of(annotation: Any) -> Handle | None:
 
 
 def _reply_type(annotation: Any, role: Role, name: str) -> type[BaseModel] | None:
-    members = get_args(annotation) if get_origin(annotation) in (typing.Union, types.UnionType) else (annotation,)
+    members = _members_of(annotation)
     if role is Role.WITHDRAWN and any(member not in (None, _NOTHING) for member in members):
         raise ConfigurationError(f"{name} has nothing to answer: it returns None, or raises where the work cannot be withdrawn")
     if InProgress in members and role is Role.COMPENSATION:
         raise ConfigurationError(f"{name}: a compensation answers at once; InProgress is for actions")
-    models = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
-    rest = [member for member in members if member not in (*models, InProgress, None, _NOTHING)]
-    if len(models) > 1 or rest:
+    models = _models_in(members, beside=(InProgress,))
+    if models is None:
         raise ConfigurationError(f"{name}: its return annotation is one reply model, or None, beside InProgress")
     return models[0] if models else None
+
+
+def _reply_type_of_many(annotation: Any, name: str) -> type[BaseModel] | None:
+    members = _members_of(_item_of(annotation))
+    if InProgress in members:
+        raise ConfigurationError(
+            f"{name} is for many commands, which it answers at once; InProgress is for a handler of one command"
+        )
+    models = _models_in(members, beside=(Rejected, Failed))
+    if get_origin(annotation) is not list or models is None:
+        raise ConfigurationError(
+            f"{name}: the return annotation of a handler for many is a list of one reply model, or list[None], "
+            "with Rejected and Failed beside it in the list"
+        )
+    return models[0] if models else None
+
+
+def _members_of(annotation: Any) -> tuple[Any, ...]:
+    """Of a union; of anything else, itself."""
+    return get_args(annotation) if get_origin(annotation) in (typing.Union, types.UnionType) else (annotation,)
+
+
+def _models_in(members: tuple[Any, ...], beside: tuple[type, ...]) -> list[type[BaseModel]] | None:
+    """The reply model among them, if there is one. None: there are two, or something else."""
+    models = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
+    rest = [member for member in members if member not in (*models, *beside, None, _NOTHING)]
+    return None if len(models) > 1 or rest else models

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_e
 
 import saga_participant
 from saga_messaging.errors import ConfigurationError
-from saga_participant import InProgress, Participant, Step, create_tables
+from saga_participant import Failed, InProgress, Participant, Rejected, Step, create_tables
+from saga_participant.handling.handlers import Handle
 from saga_participant.tables import table_exists, upgrade_sql
 from support.till.shop import SCHEMAS, GiveBack, Take, Taken, make_till
 
@@ -120,7 +121,148 @@ def test_a_withdrawn_handler_takes_the_command_and_answers_nothing() -> None:
         with refused("has nothing to answer: it returns None, or raises where the work cannot be withdrawn"):
             participant().withdrawn(handler)
     with refused("@.withdrawn decorates a function; it has no options"):
-        participant().withdrawn("pay")  # type: ignore[type-var]
+        participant().withdrawn("pay")  # type: ignore[call-overload]
+
+
+# --- handlers for many ----------------------------------------------------------------------------
+
+
+async def of_one(command: Take, db: AsyncConnection) -> list[Taken]:
+    raise AssertionError
+
+
+async def of_two_lists(commands: list[Take], others: list[Unknown]) -> list[Taken]:
+    raise AssertionError
+
+
+async def of_no_list(db: AsyncConnection) -> list[Taken]:
+    raise AssertionError
+
+
+async def with_one_step(commands: list[Take], step: Step) -> list[Taken]:
+    raise AssertionError
+
+
+async def with_numbers(commands: list[Take], numbers: list[int]) -> list[Taken]:
+    raise AssertionError
+
+
+async def with_a_bare_list(commands: list, db: AsyncConnection) -> list[Taken]:  # type: ignore[type-arg]
+    raise AssertionError
+
+
+async def with_two_connections(commands: list[Take], db: AsyncConnection, session: AsyncSession) -> list[Taken]:
+    raise AssertionError
+
+
+async def with_two_replies(commands: list[Take]) -> list[Taken | GiveBack]:
+    raise AssertionError
+
+
+async def with_texts(commands: list[Take]) -> list[str]:
+    raise AssertionError
+
+
+async def with_a_bare_list_of_replies(commands: list[Take]) -> list:  # type: ignore[type-arg]
+    raise AssertionError
+
+
+async def answered_later(commands: list[Take]) -> list[Taken | InProgress]:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("handler", "why"),
+    [
+        (of_one, "parameter command has no type the kit can give to a handler for many; it gives a list of the command's model"),
+        (with_one_step, r"parameter step has no type the kit can give to a handler for many; .* list\[Step\]"),
+        (with_numbers, "parameter numbers has no type the kit can give to a handler for many"),
+        (with_a_bare_list, "parameter commands has no type the kit can give to a handler for many"),
+        (of_two_lists, r"takes 2 lists of models; @.action\(many=True\) takes one list of a command model"),
+        (of_no_list, "takes 0 lists of models"),
+        (with_two_connections, "asks for db twice"),
+        (with_two_replies, r"a list of one reply model, or list\[None\], with Rejected and Failed beside it in the list"),
+        (with_texts, "a list of one reply model"),
+        (with_a_bare_list_of_replies, "a list of one reply model"),
+        (answered_later, "for many commands, which it answers at once; InProgress is for a handler of one command"),
+    ],
+)
+def test_a_signature_that_is_not_for_many_is_refused(handler: Any, why: str) -> None:
+    with refused(why):
+        participant().action(many=True)(handler)
+
+
+@pytest.mark.parametrize("annotation", [Taken, None, "list[Taken] | None", "tuple[Taken, ...]"])
+def test_a_handler_for_many_returns_a_list(annotation: Any) -> None:
+    async def take(commands: list[Take]) -> Any:
+        raise AssertionError
+
+    take.__annotations__["return"] = annotation
+    with refused("the return annotation of a handler for many is a list"):
+        participant().action(many=True)(take)
+
+
+def test_a_handler_for_many_is_of_an_action_and_answers_at_once_from_its_transaction() -> None:
+    async def take(commands: list[Take]) -> list[Taken]:
+        raise AssertionError
+
+    async def give_back(commands: list[GiveBack]) -> list[None]:
+        raise AssertionError
+
+    action, compensation, withdrawn = (getattr(participant(), name) for name in ("action", "compensation", "withdrawn"))
+    with refused("cannot be external, which is outside any transaction"):
+        action(many=True, external=True)(take)
+    with refused("answers at once: there is no accepted work to be fenceable"):
+        action(many=True, fenceable=True)(take)
+    with refused("many is True or False"):
+        action(many=2)(take)
+    with refused("many=True is for actions; @.compensation is called for one command at a time"):
+        compensation(many=True)(give_back)
+    with refused("many=True is for actions; @.withdrawn is called for one command at a time"):
+        withdrawn(many=True)(take)
+
+
+def test_a_list_is_for_a_handler_for_many() -> None:
+    async def take(commands: list[Take]) -> Taken:
+        raise AssertionError
+
+    async def with_steps(command: Take, steps: list[Step]) -> Taken:
+        raise AssertionError
+
+    made = participant()
+    register: list[Any] = [made.action, made.action(), made.compensation, made.withdrawn, made.withdrawn()]
+    for each in register:
+        for handler in (take, with_steps):
+            with refused(r"has no type the kit can give; .* lists of commands and of Step are for @.action\(many=True\)"):
+                each(handler)
+
+
+def test_what_a_handler_for_many_takes_and_gives_is_read_from_its_lists() -> None:
+    async def take(commands: list[Take], db: asyncpg.Connection, steps: list[Step]) -> list[Taken | Rejected | Failed]:
+        raise AssertionError
+
+    async def take_only(commands: list[Take]) -> list[Taken]:
+        raise AssertionError
+
+    async def answer_nothing(commands: list[Take], db: AsyncSession) -> list[None]:
+        raise AssertionError
+
+    async def answer_no(commands: list[Take], db: AsyncConnection) -> list[Rejected | None]:
+        raise AssertionError
+
+    made = participant()
+    for handler in (take, take_only, answer_nothing, answer_no):
+        made.action(many=True)(handler)
+    read = [(one.many, one.command, one.command_parameter, one.reply, one.step_parameter, one.handle) for one in made._handlers]
+    assert read == [
+        (True, Take, "commands", Taken, "steps", Handle.ASYNCPG),
+        (True, Take, "commands", Taken, None, None),
+        (True, Take, "commands", None, None, Handle.SESSION),
+        (True, Take, "commands", None, None, Handle.CONNECTION),
+    ]
+
+
+# --- with the schemas -----------------------------------------------------------------------------
 
 
 async def good(command: Take, db: AsyncConnection, step: Step) -> Taken:
@@ -165,6 +307,16 @@ async def test_a_command_without_a_schema_is_refused() -> None:
 async def test_a_reply_other_than_the_schema_says_is_refused() -> None:
     made = participant()
     made.action(nothing)
+    with refused("returns nothing; the schema of till.Take says its reply is till.Taken"):
+        await prepared(made)
+
+
+async def test_a_reply_of_a_handler_for_many_is_compared_too() -> None:
+    async def nothing_for_many(commands: list[Take]) -> list[None]:
+        raise AssertionError
+
+    made = participant()
+    made.action(many=True)(nothing_for_many)
     with refused("returns nothing; the schema of till.Take says its reply is till.Taken"):
         await prepared(made)
 
