@@ -23,6 +23,7 @@ from saga_coordinator.archive.container import read_container
 from saga_coordinator.archive.keeping import FileArchive, keep_entries
 from saga_coordinator.archive.names import day_of
 from saga_coordinator.archive.port import ArchivedSaga
+from saga_coordinator.archive.reading import ArchiveReader
 from saga_coordinator.server import serve
 from saga_coordinator.store.port import Store
 from saga_coordinator.wiring import Instance
@@ -33,6 +34,7 @@ from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.archived import handed_over
 from support.coordinators import closed, journal_of, opened, register, running, settings_for, start
+from support.orders import until
 from support.processes import SAGA
 from support.scripted import DONE, FENCED, UNDONE, Answer, ScriptedParticipant, catalog_of
 
@@ -298,3 +300,31 @@ async def test_a_saga_that_is_nowhere_is_unknown(home: Home) -> None:
 
     assert (answer.status_code, answer.json()["code"]) == (404, "saga_unknown")
     assert answer.json()["detail"] == f"It is neither here nor in the archive {home.address}."
+
+
+SHORT = dict.fromkeys(("retention_sagas", "retention_journals", "retention_keys", "retention_attention"), "3s")
+
+
+async def test_a_saga_that_retention_removed_is_in_the_archive(sqlite_url: str, tmp_path: Path) -> None:
+    address, answers, broker = (tmp_path / "archive").as_uri(), Answers(), MemoryBroker()
+    answering = asyncio.create_task(ScriptedParticipant(broker, "one", answers).run())
+    await check_archive(address)
+    settings = settings_for(sqlite_url, archive=address, **SHORT)
+    async with opened(sqlite_url) as store:
+        quick = DEFINITION.replace("command: t.Do,", "command: t.Do, timeout: {expiry: 1s, reask: 1s},")
+        await register(store, quick, CATALOG)
+        async with running(store, broker, settings) as instance:
+            transport = httpx.ASGITransport(create_app(instance.coordinator))
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as http:
+                saga = await start(instance, "kept", {"id": "gone"})
+                await closed(instance, saga)
+                shown = await Home(instance, store, answers, http, address, sqlite_url).shown(saga)
+
+                async def removed() -> bool:
+                    return (await http.get(f"/v1/sagas/{saga}")).status_code == 410
+
+                await until(removed, 60, "the saga is removed")
+                found = await ArchiveReader(open_files(address)).find(saga)
+    assert found is not None
+    assert json.loads(found.entry.view) == shown
+    await end_one(answering)

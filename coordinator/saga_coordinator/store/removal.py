@@ -23,6 +23,8 @@ from saga_coordinator.store.removal_port import REMOVED_SCOPE, FinishedSaga, Lea
 from saga_coordinator.store.statements import Statement, Write
 from saga_schemas.ids import uuid7_unix_ms
 
+_CLOCK_SET_BACK_US: Final = 3_600_000_000
+"""By so much the database's clock may have gone back while a saga was open."""
 _UP_TO: Final = "up_to"
 _DIGITS: Final = 20
 _TABLES: Final = {"dead_letter": schema.dead_letter, "orphan_reply": schema.orphan_reply, "audit": schema.audit}
@@ -85,8 +87,8 @@ class Removals(ABC):
         return set(free), {why: count for why, count in held.items() if count}
 
     async def _unpublished(self, rows: Iterable[SagaRow]) -> set[UUID]:
-        """A saga's messages are made by its transitions, the last at its end. What is younger in
-        the outbox is of others, and is not read.
+        """A saga's messages are made by its transitions, the last at its end. What is much younger
+        in the outbox is of others, and is not read.
         """
         o = schema.outbox.c
         by_shard: dict[int, list[SagaRow]] = {}
@@ -94,7 +96,7 @@ class Removals(ABC):
             by_shard.setdefault(shard_of(row.id), []).append(row)
         wanted: list[ColumnElement[bool]] = []
         for shard, of_shard in by_shard.items():
-            later = first_id(max(row.closed_at_us or 0 for row in of_shard) + 1_000)
+            later = first_id(max(row.closed_at_us or 0 for row in of_shard) + _CLOCK_SET_BACK_US)
             ids = [row.id for row in of_shard]
             wanted.append((o.shard == shard) & (o.id < later) & among(self._dialect, o.saga_id, ids))
         return {row[0] for row in await self.execute(select(o.saga_id).where(or_(*wanted)))} if wanted else set()
