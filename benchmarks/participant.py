@@ -9,8 +9,9 @@ done when its reply was read. Every one is a first one: claim, INSERT, reply.
         [--saga ../before/.venv/bin/saga --saga .venv/bin/saga]
 
 Several `--saga` are measured in turn, round by round, on the same Kafka and PostgreSQL: that is how
-two versions are compared. The last lines are the medians. `--idle` measures instead what a
-participant without any command costs.
+two versions are compared. With `--many` each is measured a second time, with a handler for many
+(many_handler.py). The last lines are the medians. `--idle` measures instead what a participant
+without any command costs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from measuring import cpu_s
@@ -44,6 +46,7 @@ from saga_schemas.ids import command_id, saga_key, uuid7
 from saga_schemas.outcomes import Kind
 
 SAGA = str(Path(sys.executable).parent / "saga")
+OF_ONE, FOR_MANY = "saga_demo.inventory:inventory", "many_handler:inventory"
 HOUR_US = 3_600_000_000
 WARM_UP_S = 5.0
 PATIENCE_S = 60.0
@@ -63,7 +66,7 @@ class Round:
 class Subject:
     """A participant under measure; its commands go by a topic prefix of its own."""
 
-    saga: str
+    name: str
     prefix: str
     pid: int
     rounds: list[Round] = field(default_factory=list)
@@ -177,11 +180,11 @@ class Bench:
 
 
 @contextmanager
-def bench(sagas: list[str]) -> Iterator[Bench]:
+def bench(sagas: list[str], participants: list[str]) -> Iterator[Bench]:
     with ExitStack() as stack:
         kafka, postgres = stack.enter_context(KafkaService()), stack.enter_context(PostgresService())
         subjects = []
-        for number, saga in enumerate(sagas):
+        for number, (saga, participant) in enumerate(product(sagas, participants)):
             over_tcp = postgres.create_database(f"inventory{number}")
             environ = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")} | {
                 "SAGA_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
@@ -189,10 +192,11 @@ def bench(sagas: list[str]) -> Iterator[Bench]:
                 "SAGA_INVENTORY_DATABASE_URL": postgres.socket_url(f"inventory{number}") or over_tcp,
                 "SAGA_LOG_LEVEL": "warning",
                 "SAGA_DEMO_LEAN": "1",
+                "PYTHONPATH": str(Path(__file__).parent),
             }
-            process = subprocess.Popen([saga, "participant", "run", "saga_demo.inventory:inventory"], env=environ)
+            process = subprocess.Popen([saga, "participant", "run", participant], env=environ)
             stack.callback(_end, process)
-            subjects.append(Subject(saga=saga, prefix=f"b{number}.", pid=process.pid))
+            subjects.append(Subject(name=f"{saga} {participant}", prefix=f"b{number}.", pid=process.pid))
         yield Bench(kafka=kafka, postgres=postgres, subjects=tuple(subjects))
 
 
@@ -210,30 +214,31 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--many", action="store_true")
     parser.add_argument("--idle", action="store_true")
     given = parser.parse_args()
-    with bench(given.saga or [SAGA]) as benched:
+    with bench(given.saga or [SAGA], [OF_ONE, FOR_MANY] if given.many else [OF_ONE]) as benched:
         for number in range(given.rounds):
             for subject in benched.subjects:
                 if given.idle:
                     asyncio.run(asyncio.sleep(WARM_UP_S))
                     print(
-                        f"{subject.saga}: idle {asyncio.run(benched.idle(subject, given.seconds)):.1f} thousandths of a core",
+                        f"{subject.name}: idle {asyncio.run(benched.idle(subject, given.seconds)):.1f} thousandths of a core",
                         flush=True,
                     )
                     continue
                 subject.rounds.append(found := asyncio.run(benched.measure(subject, given.in_flight, given.seconds)))
-                print(f"round {number + 1}: {_line(subject.saga, found)}", flush=True)
+                print(f"round {number + 1}: {_line(subject.name, found)}", flush=True)
     for subject in benched.subjects:
         if subject.rounds:
             medians = [statistics.median(values) for values in zip(*(vars(one).values() for one in subject.rounds), strict=True)]
-            print(_line(subject.saga, Round(*medians)))
+            print(_line(subject.name, Round(*medians)))
 
 
-def _line(saga: str, found: Round) -> str:
+def _line(name: str, found: Round) -> str:
     return (
         f"{found.commands_per_s:.0f} commands/s; CPU us a command: participant {found.participant_us:.0f}, "
-        f"PostgreSQL {found.postgres_us:.0f} (Kafka {found.kafka_us:.0f})  {saga}"
+        f"PostgreSQL {found.postgres_us:.0f} (Kafka {found.kafka_us:.0f})  {name}"
     )
 
 
