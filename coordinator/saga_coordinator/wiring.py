@@ -138,7 +138,8 @@ class _Parts:
         self.entries = self._entries()
         files = None if settings.archive is None else open_files(settings.archive)
         self.whereabouts = None if files is None else Whereabouts(files)
-        self.removal = Removal(store, FileArchive(files, self.entries.of) if archive is None and files is not None else archive)
+        own = None if files is None else FileArchive(files, self.entries.of)
+        self.removal = Removal(store, archive or own)
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
 
     def _recovery(self) -> RecoveryWatch:

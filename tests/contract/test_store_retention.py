@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from contract.store_rows import by_hand, claim, end, move, new_id, outbox, register, row_of, save, start, start_of
 from saga_coordinator.definitions.retention import FOREVER
+from saga_coordinator.store import recovering
 from saga_coordinator.store.finished import select_finished
 from saga_coordinator.store.identifiers import new_id as id_of
 from saga_coordinator.store.open import open_store
@@ -230,6 +231,23 @@ async def test_the_watermark_is_the_latest_start_that_was_removed_and_never_fall
         async with store.transaction() as tx:
             assert await tx.removed_until_ms("default") == uuid7_unix_ms(rows[1].id)
             assert await tx.removed_until_ms("another") == 0
+
+
+async def test_after_a_restore_the_watermark_stands_still(store: Store) -> None:
+    """Sagas that were lost began behind it: else their late replies would be taken for old ones."""
+    definition = await register(store)
+    now_us = await store.now_us()
+    before, lost_at_us, after = (now_us - 5_000_000 * age for age in (3, 2, 1))
+    rows = [row_of(definition, id=id_of(at_us)) for at_us in (before, after)]
+    await start(store, *rows)
+    await ended(store, *(row.id for row in rows))
+    by_id = {one.id: one for one in await finished(store)}
+    await remove(store, by_id[rows[0].id])
+    async with store.transaction() as tx:
+        await tx.set_control(scope=recovering.SCOPE, tenant="default", name="incarnation", value="2", who="test", why="restored")
+    assert (await remove(store, by_id[rows[1].id])).sagas == (rows[1].id,)
+    async with store.transaction() as tx:
+        assert await tx.removed_until_ms("default") == uuid7_unix_ms(rows[0].id) < lost_at_us // 1000
 
 
 async def test_a_removal_that_is_rolled_back_removes_nothing(store: Store, store_url: str) -> None:

@@ -201,7 +201,8 @@ class ReplyLoop:
         batch.inbox.extend(_inbox([*held, *unopened], replies, tx.now_us))
         if not all(self._is_old(saga_id) for saga_id in absent):
             # Removed sagas have ids of that time or before. No saga with such an id is lost: its
-            # start would have been under way for longer than anything is kept.
+            # start would have been under way for longer than anything is kept, and what a restore
+            # has lost began later.
             removed_until_ms = await tx.removed_until_ms(self._tenant)
             self._old_before_ms = max(self._old_before_ms, removed_until_ms + 1)
         lost = [reply for saga_id in absent if not self._is_old(saga_id) for reply in replies[saga_id]]

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Executable, delete, or_, select
 
-from saga_coordinator.store import schema
+from saga_coordinator.store import recovering, schema
 from saga_coordinator.store import statements as sql
 from saga_coordinator.store.dialect import AnyResult, AnySelect, among
 from saga_coordinator.store.identifiers import first_id
@@ -55,7 +55,7 @@ class Removals(ABC):
         going = [one for one in leaving if one.saga.id in free]
         if not going:
             return Removed(held=held)
-        counts = await self.counted([*_all_of(going), *self._watermark(going)])
+        counts = await self.counted([*_all_of(going), *await self._watermark(going)])
         return Removed(sagas=tuple(one.saga.id for one in going), rows=sum(counts), held=held)
 
     async def strip_sagas(self, stripped: Sequence[Stripped]) -> Removed:
@@ -109,15 +109,22 @@ class Removals(ABC):
             else set()
         )
 
-    def _watermark(self, going: Sequence[Leaving]) -> list[Write]:
+    async def _watermark(self, going: Sequence[Leaving]) -> list[Write]:
+        """After a restore from a backup it stands still: sagas that were lost began behind it, and
+        before those that are removed now.
+        """
+        c = schema.control.c
+        restored = {row[0] for row in await self.execute(select(c.tenant).where(c.scope == recovering.SCOPE))}
         latest: dict[str, int] = {}
         for one in going:
+            if one.saga.tenant in restored:
+                continue
             latest[one.saga.tenant] = max(latest.get(one.saga.tenant, 0), uuid7_unix_ms(one.saga.id))
         rows = [
             (REMOVED_SCOPE, tenant, _UP_TO, f"{up_to:0{_DIGITS}d}", "retention", "sagas that are not here and older were removed")
             for tenant, up_to in sorted(latest.items())
         ]
-        return [Write(sql.RAISE_REMOVED, rows)]
+        return _write(sql.RAISE_REMOVED, rows)
 
     async def remove_kept_keys(self, tenant: str, limit: int) -> int:
         t = schema.removed_saga
