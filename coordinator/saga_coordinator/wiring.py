@@ -134,7 +134,7 @@ class _Parts:
         self.preparation = StartPreparation(
             definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
-        self.execution = StartExecution(self.committer, context)
+        self.execution = StartExecution(self.committer, context, store, settings.tenant)
         self.entries = self._entries()
         files = None if settings.archive is None else open_files(settings.archive)
         self.whereabouts = None if files is None else Whereabouts(files)
