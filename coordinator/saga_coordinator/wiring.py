@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,15 +17,17 @@ from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.batch.relay import Relay
 from saga_coordinator.coordinator import Coordinator
-from saga_coordinator.definitions.document import Document
-from saga_coordinator.definitions.retention import too_short
+from saga_coordinator.horizon.announcing import Announcer
+from saga_coordinator.horizon.raising import Raising
+from saga_coordinator.inbound.announcement_answers import AnnouncementAnswers
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops import catch_up_loop, key_agreement, liveness, recovery_watch
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
-from saga_coordinator.loops.key_agreement import KeyAgreement
+from saga_coordinator.loops.horizon import HorizonLoop
+from saga_coordinator.loops.key_agreement import KeyAgreement, token_keys
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.projector import Projector
@@ -42,6 +43,7 @@ from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.registry.adoption import Adoption
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
+from saga_coordinator.retention.short import refuse_short_retention
 from saga_coordinator.sagas.messages import Outbound, Ticket
 from saga_coordinator.sagas.work import FoldContext
 from saga_coordinator.settings import Settings
@@ -57,10 +59,8 @@ from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock
-from saga_messaging.errors import ConfigurationError
 from saga_messaging.sender import Sender
 from saga_schemas.records import EMPTY_BYTES
-from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -134,7 +134,7 @@ class _Parts:
         self.preparation = StartPreparation(
             definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
-        self.execution = StartExecution(self.committer, context)
+        self.execution = StartExecution(self.committer, context, store, settings.tenant)
         self.entries = self._entries()
         files = None if settings.archive is None else open_files(settings.archive)
         self.whereabouts = None if files is None else Whereabouts(files)
@@ -200,6 +200,7 @@ class _Parts:
             definitions=self.definitions,
             envelopes=self.envelopes,
             payloads=self.payloads,
+            announced=AnnouncementAnswers(keys=self.keys, tenant=self.settings.tenant, topics=self.topics),
             loader=self.loader,
             events=self.events,
             topics=self.topics,
@@ -269,6 +270,30 @@ class _Parts:
             settings=self.settings,
             clock=self.clock,
             instruments=self.instruments,
+        )
+
+    def horizon(self) -> HorizonLoop:
+        settings = self.settings
+        return HorizonLoop(
+            store=self.store,
+            definitions=self.definitions,
+            raising=Raising(store=self.store, tenant=settings.tenant, terms=settings.horizon, clock=self.clock),
+            announcer=self._announcer(),
+            terms=settings.horizon,
+            tenant=settings.tenant,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+
+    def _announcer(self) -> Announcer:
+        return Announcer(
+            broker=self.broker,
+            topics=self.topics,
+            keys=self.keys.announcement_keys(),
+            tenant=self.settings.tenant,
+            cluster_id=self.meta.cluster_id,
+            incarnation=self.recovery.incarnation,
+            new_id=new_id,
         )
 
     def registry_loops(self) -> list[Loop]:
@@ -360,7 +385,7 @@ async def build(
         "replies": parts.reply_loops(await Origin(store, broker, settings).made_at_us()),
         "starts": [parts.start_loop().run],
         "timers": [parts.liveness.run, parts.timer_loop().run],
-        "sweeper": [parts.sweeper().run, parts.retention().run],
+        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run],
         "projector": parts.projector_loops(),
         "watchdog": [watchdog.run, parts.recovery.run, parts.schema_topic().run, *registry_loops, *parts.metric_loops()],
     }
@@ -371,30 +396,3 @@ async def build(
         relay=parts.relay,
         sender=parts.sender,
     )
-
-
-def refuse_short_retention(definitions: DefinitionCache, settings: Settings) -> None:
-    """A finished saga must be known for as long as one of its commands may still be accepted.
-
-    Raises ConfigurationError, for the first definition where it would not.
-    """
-    documents = []
-    for row in definitions.rows():
-        with suppress(ValueError):  # of another release: its sagas are kept for ever
-            documents.append(Document.parse(row.document))
-    if problem := too_short(documents, settings.retention):
-        raise ConfigurationError(f"SAGA_RETENTION_SAGAS: {problem}")
-
-
-def token_keys(settings: Settings, meta: Meta) -> TokenKeys:
-    """The given keys, or the one that an embedded store was made with.
-
-    Raises ConfigurationError.
-    """
-    if settings.token_keys is not None:
-        try:
-            return TokenKeys.parse(settings.token_keys.get_secret_value())
-        except ValueError as error:
-            raise ConfigurationError(f"SAGA_TOKEN_KEYS: {error}") from None
-    assert meta.token_key is not None, "SQLite stores are made with a key"
-    return TokenKeys(current="embedded", keys={"embedded": meta.token_key})

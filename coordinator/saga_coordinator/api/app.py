@@ -17,6 +17,7 @@ from saga_coordinator.api import (
     definition_routes,
     health_routes,
     import_routes,
+    participant_routes,
     registry_answers,
     registry_routes,
     retention_routes,
@@ -48,6 +49,7 @@ _ROUTES: Final = (
     asyncapi_routes,
     dead_letter_routes,
     import_routes,
+    participant_routes,
     retention_routes,
     health_routes,
 )

@@ -8,6 +8,7 @@ positions, and what could not be applied:
 - a reply for a saga that somebody else holds right now becomes an inbox event, which the timer loop
   picks up;
 - a reply for a saga that this database does not have becomes an orphan;
+- what a participant says of an announcement becomes the row that remembers it;
 - a reply for a saga that is older than this store (it is new, Kafka is not), or that was removed
   because it is no longer kept, is counted and passed over.
 
@@ -29,6 +30,7 @@ from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.parking import UNWRITABLE, Parking
 from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine.events import Env, Reply
+from saga_coordinator.inbound.announcement_answers import AnnouncementAnswers
 from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter, orphan
 from saga_coordinator.inbound.inbox import to_inbox
 from saga_coordinator.inbound.partition_reader import PartitionReader
@@ -37,6 +39,7 @@ from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.work import SagaWork
+from saga_coordinator.store.horizon_port import ParticipantMemory
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, LockFirst
 from saga_coordinator.telemetry.instruments import Instruments
@@ -61,8 +64,13 @@ class _Poll:
     replies: dict[UUID, list[IncomingReply]] = field(default_factory=dict)
     bad: list[Bad] = field(default_factory=list)
     unknown_schemas: set[int] = field(default_factory=set)
+    heard: dict[str, int] = field(default_factory=dict)
+    """By participant, the horizon that it says it remembers: the last of the poll."""
     old: int = 0
     """Replies to commands of an earlier store with other token keys."""
+
+    def memories(self, now_us: int) -> list[ParticipantMemory]:
+        return [ParticipantMemory(participant=name, below_ms=ms, heard_at_us=now_us) for name, ms in self.heard.items()]
 
 
 class ReplyLoop:
@@ -76,6 +84,7 @@ class ReplyLoop:
         definitions: DefinitionCache,
         envelopes: ReplyEnvelopes,
         payloads: ReplyPayloads,
+        announced: AnnouncementAnswers,
         loader: SagaLoader,
         events: EventFold,
         topics: Topics,
@@ -93,6 +102,7 @@ class ReplyLoop:
             definitions: Names the participants, and finds schemas.
             envelopes: The first stage of a reply.
             payloads: The second stage.
+            announced: Reads answers to announcements.
             loader: Opens sagas.
             events: Applies events.
             topics: Names topics.
@@ -108,6 +118,7 @@ class ReplyLoop:
         self._definitions = definitions
         self._envelopes = envelopes
         self._payloads = payloads
+        self._announced = announced
         self._loader = loader
         self._events = events
         self._topics = topics
@@ -152,6 +163,7 @@ class ReplyLoop:
 
         async def fold(batch: Batch) -> int:
             batch.advances = advances
+            batch.heard = poll.memories(batch.tx.now_us)
             return await self._fold(batch, poll.replies, poll.bad)
 
         try:
@@ -167,6 +179,10 @@ class ReplyLoop:
         poll = _Poll()
         for record in records:
             try:
+                if self._announced.is_one(record):
+                    participant, below_ms = self._announced.heard(record)
+                    poll.heard[participant] = below_ms
+                    continue
                 reply = self._envelopes.read(record)
             except Exception as error:
                 bad = as_bad_message(error)
@@ -248,6 +264,7 @@ class ReplyLoop:
                 bad += [(reply.record, unwritable) for reply in replies]
         async with self._committer.batch() as batch:
             batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, batch.tx.now_us) for record, problem in bad)
+            batch.heard = poll.memories(batch.tx.now_us)
             batch.advances = advances
         return old
 
