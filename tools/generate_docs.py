@@ -269,6 +269,8 @@ _MEANINGS = {
     "retention_dead_letters": "how long dead letters that are on their topic, and orphan replies, are kept",
     "retention_audit": "how long it is kept what operators did",
     "retention_rate": "most sagas, or rows of other tables, that are removed in a second",
+    "store_partitions": "how much time a [partition](#partitions) of the journal has on PostgreSQL: `week`, `month`, or `none`: "
+    "no more are made",
     "graceful_stop_s": "how long a stop waits for open requests and for what is queued to be sent",
 }
 

@@ -149,6 +149,8 @@ class Settings(BaseModel):
     """What operators did."""
     retention_rate: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Sagas, or rows of other tables, that are removed in a second at most."""
+    store_partitions: Literal["week", "month", "none"] = "month"
+    """How much time a partition of the journal has on PostgreSQL; none: no more are made."""
     kafka: kafka.KafkaSettings
 
     @property

@@ -29,6 +29,7 @@ from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
 from saga_coordinator.loops.key_agreement import KeyAgreement
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
+from saga_coordinator.loops.partitions import PartitionLoop
 from saga_coordinator.loops.projector import Projector
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.registry_copy import RegistryCopy
@@ -353,6 +354,7 @@ async def build(
     registry_loops = parts.registry_loops()
     await parts.definitions.refresh()
     refuse_short_retention(parts.definitions, settings)
+    partitions = PartitionLoop(store, settings.store_partitions, clock, parts.instruments)
     watchdog = parts.watchdog()
     await watchdog.ensure_topics_at_start()
     loops: dict[str, list[Loop]] = {
@@ -360,7 +362,7 @@ async def build(
         "replies": parts.reply_loops(await Origin(store, broker, settings).made_at_us()),
         "starts": [parts.start_loop().run],
         "timers": [parts.liveness.run, parts.timer_loop().run],
-        "sweeper": [parts.sweeper().run, parts.retention().run],
+        "sweeper": [parts.sweeper().run, parts.retention().run, partitions.run],
         "projector": parts.projector_loops(),
         "watchdog": [watchdog.run, parts.recovery.run, parts.schema_topic().run, *registry_loops, *parts.metric_loops()],
     }
@@ -387,10 +389,7 @@ def refuse_short_retention(definitions: DefinitionCache, settings: Settings) -> 
 
 
 def token_keys(settings: Settings, meta: Meta) -> TokenKeys:
-    """The given keys, or the one that an embedded store was made with.
-
-    Raises ConfigurationError.
-    """
+    """The given keys, or an embedded store's own. Raises ConfigurationError."""
     if settings.token_keys is not None:
         try:
             return TokenKeys.parse(settings.token_keys.get_secret_value())

@@ -21,6 +21,7 @@ from uuid import UUID
 
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
+from saga_coordinator.store.partition_port import Partitioned
 from saga_coordinator.store.records import (
     SHARDS,
     SPANS_DUE_MOST,
@@ -97,7 +98,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Protocol):
+class Store(FinishedSagas, Partitioned, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

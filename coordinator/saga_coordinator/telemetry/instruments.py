@@ -46,6 +46,7 @@ LOOPS: Final = (
     "watchdog",
     "relay",
     "retention",
+    "partitions",
 )
 RETENTION_CAUSES: Final = ("archive", "store", "bug")
 _CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dict.fromkeys(WAITING, "silence")}
@@ -112,6 +113,10 @@ class Instruments:
         self._retention_lag = self._made(Gauge, catalog.RETENTION_LAG)
         self._retention_held = self._gauges(catalog.RETENTION_HELD)
         self._retention_failures = self._counters(catalog.RETENTION_FAILURES)
+        self._partitions = self._made(Gauge, catalog.PARTITIONS)
+        self._partition_rest = self._made(Gauge, catalog.PARTITION_REST)
+        self._partitions_dropped = self._made(Counter, catalog.PARTITIONS_DROPPED)
+        self._partitions_overdue = self._made(Gauge, catalog.PARTITIONS_OVERDUE)
         self.retention_trouble: str | None = None
         """Why nothing is removed now; None: nothing stands in the way."""
         for cause in RETENTION_CAUSES:
@@ -296,6 +301,16 @@ class Instruments:
 
     def retention_waits(self, why: str | None) -> None:
         self.retention_trouble = why
+
+    def partitions(self, count: int, rest_bytes: int) -> None:
+        self._partitions.set(count)
+        self._partition_rest.set(rest_bytes)
+
+    def partition_dropped(self) -> None:
+        self._partitions_dropped.inc()
+
+    def partitions_overdue(self, seconds: float) -> None:
+        self._partitions_overdue.set(seconds)
 
     # --- a schema registry beside us --------------------------------------------------------------
 
