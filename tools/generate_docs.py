@@ -273,6 +273,8 @@ _MEANINGS = {
     "lags by it",
     "horizon_clock_skew": "how far the clocks of databases and machines differ at most",
     "horizon_interval": "how often the horizon is raised and announced, `1s` to `1d`",
+    "store_partitions": "how much time a [partition](#partitions) of the journal has on PostgreSQL: `week`, `month`, or `none`: "
+    "no more are made",
     "graceful_stop_s": "how long a stop waits for open requests and for what is queued to be sent",
 }
 

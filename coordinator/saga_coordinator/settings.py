@@ -173,6 +173,8 @@ class Settings(BaseModel):
     """How far the clocks of databases and services differ at most."""
     horizon_interval: IntervalText = "10m"
     """How often the horizon is raised and announced."""
+    store_partitions: Literal["week", "month", "none"] = "month"
+    """How much time a partition of the journal has on PostgreSQL; none: no more are made."""
     kafka: kafka.KafkaSettings
 
     @property

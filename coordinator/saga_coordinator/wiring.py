@@ -30,6 +30,7 @@ from saga_coordinator.loops.horizon import HorizonLoop
 from saga_coordinator.loops.key_agreement import KeyAgreement, token_keys
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
+from saga_coordinator.loops.partitions import PartitionLoop
 from saga_coordinator.loops.projector import Projector
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.registry_copy import RegistryCopy
@@ -378,6 +379,7 @@ async def build(
     registry_loops = parts.registry_loops()
     await parts.definitions.refresh()
     refuse_short_retention(parts.definitions, settings)
+    partitions = PartitionLoop(store, settings.store_partitions, clock, parts.instruments)
     watchdog = parts.watchdog()
     await watchdog.ensure_topics_at_start()
     loops: dict[str, list[Loop]] = {
@@ -385,7 +387,7 @@ async def build(
         "replies": parts.reply_loops(await Origin(store, broker, settings).made_at_us()),
         "starts": [parts.start_loop().run],
         "timers": [parts.liveness.run, parts.timer_loop().run],
-        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run],
+        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run],
         "projector": parts.projector_loops(),
         "watchdog": [watchdog.run, parts.recovery.run, parts.schema_topic().run, *registry_loops, *parts.metric_loops()],
     }

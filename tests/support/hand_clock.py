@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from saga_messaging.background import end
 
 
 class HandClock:
@@ -36,3 +41,14 @@ async def settle() -> None:
     """Let everything run that can run without time going on."""
     for _ in range(50):
         await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def going(loop: Coroutine[Any, Any, None], clock: HandClock) -> AsyncIterator[None]:
+    """A loop, until the block ends; at its beginning it has come to its first wait."""
+    task = asyncio.create_task(loop)
+    try:
+        await clock.move(0)
+        yield
+    finally:
+        await end([task])

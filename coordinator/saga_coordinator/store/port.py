@@ -22,6 +22,7 @@ from uuid import UUID
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
+from saga_coordinator.store.partition_port import Partitioned
 from saga_coordinator.store.records import (
     SHARDS,
     SPANS_DUE_MOST,
@@ -99,7 +100,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Protocol):
+class Store(FinishedSagas, Horizons, Partitioned, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

@@ -22,6 +22,8 @@ from saga_coordinator.store import postgres_statements as sql
 from saga_coordinator.store.clock_estimate import ClockEstimate
 from saga_coordinator.store.connections import Connected, Connections
 from saga_coordinator.store.faults import POOLER, translated
+from saga_coordinator.store.partition_port import Partitions
+from saga_coordinator.store.partitions import journal_partitions
 from saga_coordinator.store.port import First, StoreError
 from saga_coordinator.store.postgres_at_once import TransactionAtOnce, knows_enough
 from saga_coordinator.store.postgres_transaction import PostgresTransaction, end
@@ -129,6 +131,10 @@ class PostgresStore(SqlStore):
 
     def retention_lock(self) -> AbstractAsyncContextManager[bool]:
         return self._advisory_lock(_RETENTION_LOCK, 0)
+
+    def partitions(self) -> AbstractAsyncContextManager[Partitions | None]:
+        self._must_be_open()
+        return journal_partitions(self._engine.url)
 
     @asynccontextmanager
     async def _advisory_lock(self, purpose: int, number: int) -> AsyncIterator[bool]:

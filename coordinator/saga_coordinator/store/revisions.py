@@ -16,12 +16,13 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.dialect import insert_ignoring
 from saga_coordinator.store.port import SchemaTooOld
+from saga_coordinator.store.short_locks import LOCK_WAIT, tried_again
 from saga_messaging.sqlite import connect_args
 
 VERSION_TABLE: Final = "saga_schema_revision"
@@ -66,14 +67,22 @@ async def _check_level(connection: AsyncConnection) -> None:
 
 
 async def upgrade(url: URL) -> str:
-    """Bring the database to `head()`; the revision reached."""
+    """Bring the database to `head()`; the revision reached.
+
+    Coordinators may run meanwhile: whatever a migration locks is waited for briefly, and all of it
+    is tried again.
+    """
     engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connect_args(url))
     try:
-        async with engine.connect() as connection:
-            await connection.run_sync(_upgrade)
+        await tried_again(lambda: _attempt(engine))
     finally:
         await engine.dispose()
     return head()
+
+
+async def _attempt(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.run_sync(_upgrade)
 
 
 def _upgrade(connection: Connection) -> None:
@@ -84,6 +93,7 @@ def _upgrade(connection: Connection) -> None:
     try:
         if postgres:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+            connection.execute(text(LOCK_WAIT))
         found = stored(connection)
         if found is not None and found not in known():
             raise SchemaTooOld(f"this release is older than the database, whose schema {found[:40]!r} it does not know")

@@ -168,6 +168,9 @@ removed_saga = _table(
 # Serves the removal of what is kept of them.
 Index("removed_saga_due", removed_saga.c.tenant, removed_saga.c.keys_until)
 
+JOURNAL_REST: Final = "journal_rest"
+"""On PostgreSQL the journal is in partitions, by saga ids: this one has what no other has."""
+
 # Serves `journal`, `journals`, `journal_facts` and `has_journal`, all by its key.
 journal = _table(
     "journal",
@@ -181,6 +184,7 @@ journal = _table(
     _words("actor", nullable=True),
     PrimaryKeyConstraint("saga_id", "version"),
     CheckConstraint("version >= 1", name="version"),
+    ranges="saga_id",
 )
 
 # Serves `outbox_shards` and `outbox_older_than`, by its key: shard and time. Rows are inserted and

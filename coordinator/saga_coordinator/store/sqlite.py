@@ -158,6 +158,10 @@ class SqliteStore(SqlStore):
         yield True
 
     @asynccontextmanager
+    async def partitions(self) -> AsyncIterator[None]:
+        yield None
+
+    @asynccontextmanager
     async def retention_lock(self) -> AsyncIterator[bool]:
         yield True
 

@@ -45,11 +45,23 @@ def octets(name: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, Octets, nullable=nullable)
 
 
-def table(name: str, *items: Any, fill: int | None = None, busy: bool = False, by_key: bool = False) -> Table:
+def table(
+    name: str, *items: Any, fill: int | None = None, busy: bool = False, by_key: bool = False, ranges: str | None = None
+) -> Table:
+    # ranges: PostgreSQL keeps it in partitions, by ranges of this column.
     # fill: room on each page for the next versions of its rows.
     # by_key: SQLite keeps the row in the key's tree, not beside it.
     storage: dict[str, int] = ({"fillfactor": fill} if fill else {}) | (_BUSY if busy else {})
-    return Table(name, metadata, *items, postgresql_with=storage, sqlite_strict=True, sqlite_with_rowid=not by_key)
+    by_range = f"RANGE ({ranges})" if ranges else None
+    return Table(
+        name,
+        metadata,
+        *items,
+        postgresql_with=storage,
+        postgresql_partition_by=by_range,
+        sqlite_strict=True,
+        sqlite_with_rowid=not by_key,
+    )
 
 
 def where(condition: str) -> dict[str, Any]:

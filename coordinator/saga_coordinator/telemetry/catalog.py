@@ -275,6 +275,19 @@ HORIZON_SILENT = _gauge(
     ("participant",),
 )
 
+# --- partitions -----------------------------------------------------------------------------------
+
+PARTITIONS = _gauge("saga_partitions", "Partitions of the journal on PostgreSQL, with the rest.", "{partition}")
+PARTITION_REST = _gauge("saga_partition_rest_bytes", "Size of the rest: of sagas that no partition is for.", "By")
+PARTITIONS_DROPPED = _counter(
+    "saga_partitions_dropped_total",
+    "Partitions that were dropped or replaced because nearly nothing was left in them.",
+    "{partition}",
+)
+PARTITIONS_OVERDUE = _gauge(
+    "saga_partitions_overdue_seconds", "For how long partitions could be neither made nor dropped; tried again.", "s"
+)
+
 # --- a schema registry beside us ------------------------------------------------------------------
 
 REGISTRY_LACKS = _gauge(

@@ -47,6 +47,7 @@ LOOPS: Final = (
     "relay",
     "retention",
     "horizon",
+    "partitions",
 )
 RETENTION_CAUSES: Final = ("archive", "store", "bug")
 _CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dict.fromkeys(WAITING, "silence")}
@@ -114,6 +115,10 @@ class Instruments:
         self._retention_lag = self._made(Gauge, catalog.RETENTION_LAG)
         self._retention_held = self._gauges(catalog.RETENTION_HELD)
         self._retention_failures = self._counters(catalog.RETENTION_FAILURES)
+        self._partitions = self._made(Gauge, catalog.PARTITIONS)
+        self._partition_rest = self._made(Gauge, catalog.PARTITION_REST)
+        self._partitions_dropped = self._made(Counter, catalog.PARTITIONS_DROPPED)
+        self._partitions_overdue = self._made(Gauge, catalog.PARTITIONS_OVERDUE)
         self.retention_trouble: str | None = None
         """Why nothing is removed now; None: nothing stands in the way."""
         for cause in RETENTION_CAUSES:
@@ -321,6 +326,18 @@ class Instruments:
 
     def horizon_silent(self, participants: Mapping[str, bool]) -> None:
         show(self._horizon_silent, participants)
+
+    # --- partitions -------------------------------------------------------------------------------
+
+    def partitions(self, count: int, rest_bytes: int) -> None:
+        self._partitions.set(count)
+        self._partition_rest.set(rest_bytes)
+
+    def partition_dropped(self) -> None:
+        self._partitions_dropped.inc()
+
+    def partitions_overdue(self, seconds: float) -> None:
+        self._partitions_overdue.set(seconds)
 
     # --- a schema registry beside us --------------------------------------------------------------
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
 from typing import Any, cast
 from uuid import UUID
@@ -20,11 +19,10 @@ from saga_coordinator.store.horizon_port import StoredHorizon
 from saga_coordinator.store.port import DefinitionRow, StoreError
 from saga_coordinator.store.removal_port import FinishedOf, FinishedSaga, Removed
 from saga_coordinator.telemetry.instruments import Instruments
-from saga_messaging.background import end
 from saga_schemas.horizon import Horizon
 from support.coordinators import settings_for
 from support.definition_rows import definition_row
-from support.hand_clock import HandClock
+from support.hand_clock import HandClock, going
 from unit.coordinator.definitions.spoil import SOUND, trip_catalog
 
 DAY_US = 86_400_000_000
@@ -140,14 +138,8 @@ class Bench:
             instruments=self.instruments,
         )
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.loop.run())
-        try:
-            await self.clock.move(0)
-            yield
-        finally:
-            await end([task])
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return going(self.loop.run(), self.clock)
 
     def value(self, name: str, **labels: str) -> float:
         return self.instruments.registry.get_sample_value(name, labels) or 0.0
