@@ -37,13 +37,14 @@ from saga_cli.dev.postgres import PostgresService
 from saga_cli.signals import loop_factory, tune_garbage_collection
 from saga_demo.ledger import ASYNCPG_INSERT, metadata
 from saga_participant.barrier.entry import Entry, Stored
-from saga_participant.barrier.table import Row, RowState
+from saga_participant.barrier.table import Row
 from saga_participant.database.asyncpg_transaction import AsyncpgTransaction
 from saga_participant.database.database import Database
 from saga_participant.database.transactions import Transaction
 from saga_participant.handling.handlers import Handle
 from saga_participant.tables import create_tables
 from saga_schemas.ids import uuid7
+from saga_schemas.outcomes import RowState
 
 REPLY = Stored(record="shop.StockReserved", payload=secrets.token_bytes(64))
 WARM_UP_ROUNDS = 5

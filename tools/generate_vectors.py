@@ -27,7 +27,7 @@ from saga_schemas import gate
 from saga_schemas.codec import decode
 from saga_schemas.headers import names as h
 from saga_schemas.ids import uuid7
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import AnnouncementKind, Kind
 from saga_schemas.plain import to_plain
 from saga_schemas.schema import Schema, load_json
 from saga_schemas.token import TokenKeys
@@ -174,6 +174,28 @@ def tokens() -> dict[str, Any]:
                 (f"k9.{good.partition('.')[2]}", "No key has this id."),
                 (good.partition(".")[2], "The id of the key is missing."),
             )
+        ],
+        "announcements": _announcements(),
+    }
+
+
+def _announcements() -> dict[str, Any]:
+    """For a participant that verifies."""
+    keys, value = _KEYS.announcement_keys(), b"\0the framed value"
+    fields: dict[str, Any] = {"tenant": "default", "participant": "payment", "incarnation": 1}
+    return {
+        "about": "The key of announcements is HMAC-SHA256, under the token key, of the text `saga announcement key 1`, a zero byte "
+        "and the id of the key. A participant is given it, and not the token key. The signed message is `saga announcement 1`, a "
+        "zero byte, then tenant, participant, kind, incarnation (in decimal) and the SHA-256 of the value, each as above.",
+        "keys": [{"id": key_id, "hex": key.hex()} for key_id, key in keys.keys.items()],
+        "tokens": [
+            {
+                "key": keys.current,
+                "fields": fields | {"kind": kind.value},
+                "value": value.hex(),
+                "token": keys.sign(**fields, kind=kind, value=value),
+            }
+            for kind in AnnouncementKind
         ],
     }
 

@@ -24,6 +24,7 @@ from saga_cli.commands import (
     serve,
     start,
     steps,
+    token,
     trace,
     transfer,
 )
@@ -48,6 +49,7 @@ def application() -> typer.Typer:
     participant.register(app, _RUN)
     database.register(app, _RUN)
     recover.register(app, _RUN)
+    token.register(app, _RUN)
     dev.register(app, _RUN)
     start.register(app, _USE)
     sagas.register(app, _USE)

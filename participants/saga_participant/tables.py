@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Dialect, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.schema import CreateTable
 
-from saga_participant.barrier.table import RowState
+from saga_schemas.outcomes import RowState
 
 TABLE: Final = "saga_barrier"
 _STATES: Final = ", ".join(f"'{state.value}'" for state in RowState)

@@ -17,7 +17,8 @@ class BadMessage(Exception):
     `reason` is a stable snake_case code: `header_missing`, `header_duplicate`, `header_invalid`,
     `too_large`, `null_key`, `null_value`, `key_mismatch`, `key_invalid`, `bad_framing`,
     `unknown_schema`, `record_mismatch`, `truncated`, `trailing_bytes`, `not_canonical`,
-    `invalid_value`, `schema_mismatch`, `token_invalid`, `protocol_unsupported`, `kind_unsupported`.
+    `invalid_value`, `schema_mismatch`, `token_invalid`, `protocol_unsupported`, `kind_unsupported`,
+    `horizon_in_future`.
     `detail` says what was expected and where; it never repeats what was sent.
     """
 

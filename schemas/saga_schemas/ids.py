@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_schemas.limits import INT32_MAX, INT64_MAX, TEXT_CHARS
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import AnnouncementKind, Kind
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 """Definitions, steps, participants, tenants in topics."""
@@ -114,6 +114,11 @@ class CommandId:
 def command_id(saga_id: UUID, incarnation: int, version: int, ord: int) -> str:
     """`<saga id>.<incarnation>.<version>.<ord>`: asking again is a new version, so a new id."""
     return f"{saga_text(saga_id)}.{incarnation}.{version}.{ord}"
+
+
+def announcement_id(kind: AnnouncementKind, incarnation: int, random: UUID) -> str:
+    """`<kind>.<incarnation>.<uuid>`."""
+    return f"{kind.value}.{incarnation}.{random}"
 
 
 def parse_command_id(text: str) -> CommandId | None:

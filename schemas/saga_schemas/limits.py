@@ -48,5 +48,10 @@ NOTE_CHARS: Final = 1024
 RETRY_AFTER_MS: Final = 24 * 60 * 60 * 1000
 """A participant may put its next delivery off by at most a day."""
 
+HORIZON_EXCEPTIONS: Final = 5000
+"""Sagas that one horizon excepts: 37 bytes each, so that it stays below `PAYLOAD_BYTES`."""
+SWEEP_ROWS: Final = 500
+"""Rows in one answer to a sweep."""
+
 INT32_MAX: Final = 2**31 - 1
 INT64_MAX: Final = 2**63 - 1

@@ -1,4 +1,5 @@
-"""The words of the protocol: kinds of command and outcomes of one.
+"""The words of the protocol: kinds of command and of announcement, outcomes, states of a barrier's
+row.
 
 Truth: docs/wire.md (header values) and docs/ARCHITECTURE.md (what each outcome does to a step).
 """
@@ -14,6 +15,15 @@ class Kind(StrEnum):
     ACTION = "action"
     COMPENSATION = "compensation"
     RESOLVE = "resolve"
+
+
+class AnnouncementKind(StrEnum):
+    """What a record on a command topic says that is about no single saga (`ce_sagakind`)."""
+
+    HORIZON = "horizon"
+    """What may be forgotten."""
+    SWEEP = "sweep"
+    """Asks which rows there are."""
 
 
 class Outcome(StrEnum):
@@ -40,3 +50,21 @@ class Outcome(StrEnum):
     """Too old to be accepted: undecided."""
     UNSUPPORTED = "UNSUPPORTED"
     """Unknown kind, record or protocol version."""
+
+
+class RowState(StrEnum):
+    """What the barrier's row of one (saga, step) remembers.
+
+    No row at all means: nothing happened and nothing was forbidden.
+    """
+
+    ACCEPTED = "ACCEPTED"
+    """The action was accepted and will be answered later."""
+    DONE = "DONE"
+    """The action's effect is committed."""
+    REJECTED = "REJECTED"
+    """The action was refused by the business, without effect."""
+    FENCED = "FENCED"
+    """No action up to the row's run may ever run."""
+    UNDONE = "UNDONE"
+    """The effect was undone; no action up to the row's run may ever run."""

@@ -18,10 +18,9 @@ from sqlalchemy import text
 
 from contract.barrier_shop import Shop, Way
 from saga_participant import Participant, Step
-from saga_participant.barrier.table import RowState
 from saga_participant.outcomes import Unavailable
 from saga_participant.testing import Outcome, ParticipantTester, Reply
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import Kind, RowState
 from saga_schemas.times import FIRST_US, LAST_US
 from support.till.cells import TABLE, Cell, name_of
 from support.till.shop import (

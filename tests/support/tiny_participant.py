@@ -18,14 +18,14 @@ from saga_messaging.broker import Outgoing, Record
 from saga_messaging.dead_letters import cut, letter_record
 from saga_messaging.memory import MemoryBroker
 from saga_participant.barrier import table
-from saga_participant.barrier.table import CommandFacts, Ending, Memory, Row, RowState, Task
+from saga_participant.barrier.table import CommandFacts, Ending, Memory, Row, Task
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
 from saga_schemas.errors import BadMessage, SchemaRefused, UnknownSchema
 from saga_schemas.headers import CommandHeaders, ReplyHeaders, UnsupportedProtocol, answer
 from saga_schemas.ids import saga_key
 from saga_schemas.inbound import UnreadableCommand, read_command_envelope, read_command_payload
-from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.outcomes import Kind, Outcome, RowState
 from saga_schemas.published import read_published
 from saga_schemas.records import EMPTY_BYTES, OWN, Empty, Failure, Progress, encode_own
 from saga_schemas.schema import Schema

@@ -12,9 +12,9 @@ from dataclasses import asdict, field, replace
 from typing import Any
 from uuid import UUID
 
-from saga_participant.barrier.table import Row, RowState
+from saga_participant.barrier.table import Row
 from saga_schemas.headers import CommandHeaders
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import Kind, RowState
 from saga_schemas.record_class import record
 
 

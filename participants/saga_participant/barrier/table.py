@@ -15,26 +15,8 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.outcomes import Kind, Outcome, RowState
 from saga_schemas.record_class import record
-
-
-class RowState(StrEnum):
-    """What the row of one (saga, step) remembers.
-
-    No row at all means: nothing happened and nothing was forbidden.
-    """
-
-    ACCEPTED = "ACCEPTED"
-    """The action was accepted and will be answered later."""
-    DONE = "DONE"
-    """The action's effect is committed."""
-    REJECTED = "REJECTED"
-    """The action was refused by the business, without effect."""
-    FENCED = "FENCED"
-    """No action up to the row's run may ever run."""
-    UNDONE = "UNDONE"
-    """The effect was undone; no action up to the row's run may ever run."""
 
 
 @record

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from saga_participant.barrier.entry import Entry, Pending, Stored
-from saga_participant.barrier.table import Row, RowState
+from saga_participant.barrier.table import Row
+from saga_schemas.outcomes import RowState
 
 COLUMNS: Final = (
     "saga_id",

@@ -10,11 +10,11 @@ from datetime import timedelta
 from saga_participant.barrier import table as barrier
 from saga_participant.barrier.answers import progress as progress_content
 from saga_participant.barrier.entry import Entry, Pending, ReceivedCommand, Stored, decision_order
-from saga_participant.barrier.table import Ending, Row, RowState
+from saga_participant.barrier.table import Ending, Row
 from saga_participant.delivery.invocation import HandlerResult
 from saga_participant.outcomes import InProgress
 from saga_schemas.headers import CommandHeaders
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import Kind, RowState
 
 
 def accepted_before_call(base: Entry, facts: barrier.CommandFacts, command: ReceivedCommand) -> Entry:

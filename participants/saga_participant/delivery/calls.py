@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from saga_participant.barrier.answers import failure
 from saga_participant.barrier.entry import Entry, ReceivedCommand
-from saga_participant.barrier.table import Ending, RowState
+from saga_participant.barrier.table import Ending
 from saga_participant.database.transactions import HANDLER_LIMIT_S
 from saga_participant.delivery.invocation import Call, HandlerResult
 from saga_participant.handling.handler_run import HandlerRuns
@@ -20,7 +20,7 @@ from saga_schemas.binding import Binding
 from saga_schemas.codec import decode
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.ids import idempotency_key
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import Kind, RowState
 from saga_schemas.times import to_datetime
 
 LEASE_MARGIN_S: Final = 30.0

@@ -16,7 +16,7 @@ from typing import Final
 from saga_participant.barrier import table as barrier
 from saga_participant.barrier.answers import Answer
 from saga_participant.barrier.entry import Entry, provisional_entry
-from saga_participant.barrier.table import CommandFacts, Ending, Memory, Row, RowState, Task, Verdict
+from saga_participant.barrier.table import CommandFacts, Ending, Memory, Row, Task, Verdict
 from saga_participant.database.transactions import Claimed
 from saga_participant.delivery import external_calls
 from saga_participant.delivery.accepted_rows import with_asker
@@ -29,6 +29,7 @@ from saga_participant.delivery.transaction_result import SILENCE, ExternalCall, 
 from saga_participant.delivery.withdrawal import withdraw
 from saga_participant.outcomes import BarrierBroken
 from saga_participant.telemetry.command_log import log_of
+from saga_schemas.outcomes import RowState
 
 MAX_DECISIONS: Final = 5
 """Decisions in one transaction: withdraw, resume, undo at its end, the command itself, one to

@@ -13,7 +13,7 @@ from dataclasses import replace
 from saga_participant.barrier import table as barrier
 from saga_participant.barrier.answers import Answer, progress
 from saga_participant.barrier.entry import Entry, ReceivedCommand
-from saga_participant.barrier.table import CommandFacts, Ending, RowState, Task
+from saga_participant.barrier.table import CommandFacts, Ending, Task
 from saga_participant.database.transactions import Transaction
 from saga_participant.delivery.accepted_rows import accepted_before_call, with_asker
 from saga_participant.delivery.accepted_work import accepted_entry, end, still_accepted
@@ -23,7 +23,7 @@ from saga_participant.delivery.invocation import Call, HandlerResult, invoke
 from saga_participant.delivery.transaction_result import SILENCE, ExternalCall, TransactionResult
 from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.registry import Route
-from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.outcomes import Kind, Outcome, RowState
 
 # First transaction: the note
 

@@ -22,7 +22,7 @@ from typing import Final
 
 from saga_participant.barrier.answers import Answer
 from saga_participant.barrier.entry import Entry, ReceivedCommand, provisional_entry
-from saga_participant.barrier.table import Ending, RowState, Task
+from saga_participant.barrier.table import Ending, Task
 from saga_participant.database.transactions import Claimed, Transaction
 from saga_participant.delivery.barrier_transaction import BarrierTransaction
 from saga_participant.delivery.calls import Calls
@@ -32,6 +32,7 @@ from saga_participant.handling.handler_time import HandlerTime
 from saga_participant.handling.registry import Route
 from saga_participant.outcomes import BarrierBroken
 from saga_schemas.errors import BadMessage
+from saga_schemas.outcomes import RowState
 from saga_schemas.record_class import record
 
 RUN_LIMIT_S: Final = 0.5

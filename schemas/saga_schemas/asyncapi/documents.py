@@ -12,7 +12,7 @@ from typing import Any, Final
 from saga_schemas.asyncapi.contracts import CommandContract, StartContract, merged
 from saga_schemas.asyncapi.messages import BINDING_VERSION, Components, Json
 from saga_schemas.headers import names as h
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import AnnouncementKind, Kind
 from saga_schemas.topics import Topics
 
 ASYNCAPI: Final = "3.0.0"
@@ -87,7 +87,9 @@ class _Draft:
         }
 
     def work(self, participant: str, contracts: list[CommandContract], *, asks: str) -> None:
-        """The two topics of a participant, and one operation for each command with its answers."""
+        """The two topics of a participant, and one operation for each command or announcement, with
+        its answers.
+        """
         commands, replies = f"commands.{participant}", f"replies.{participant}"
         asked = {contract.name: self._components.command(contract) for contract in contracts}
         answers = {contract.name: self._components.answers(contract.kind, contract.carried) for contract in contracts}
@@ -95,6 +97,9 @@ class _Draft:
         if told:
             resolve = self._components.resolve()
             asked[resolve], answers[resolve] = resolve, self._components.answers(Kind.RESOLVE, told)
+        for kind in AnnouncementKind:
+            announced, answer = self._components.announcement(kind)
+            asked[announced], answers[announced] = announced, [answer]
         self._channel(commands, self._topics.command(participant), f"Commands to {participant}.", asked.values())
         self._channel(
             replies,

@@ -8,10 +8,10 @@ from typing import Any, Final
 from saga_schemas.asyncapi.avro_document import avro_document
 from saga_schemas.asyncapi.contracts import ANSWERS, CommandContract, StartContract
 from saga_schemas.headers import names as h
-from saga_schemas.headers.header_table import COMMAND, EVENT, REPLY, START, MessageKind, rows_of
+from saga_schemas.headers.header_table import ANNOUNCEMENT, ANSWER, COMMAND, EVENT, REPLY, START, MessageKind, rows_of
 from saga_schemas.inbound.payload import CARRIES
-from saga_schemas.outcomes import Kind, Outcome
-from saga_schemas.records import Empty, SagaEvent, own_schema
+from saga_schemas.outcomes import AnnouncementKind, Kind, Outcome
+from saga_schemas.records import Empty, HorizonHeard, HorizonRecord, SagaEvent, Sweep, SweptRows, own_schema
 from saga_schemas.schema import Schema
 
 Json = dict[str, Any]
@@ -87,6 +87,26 @@ class Components:
                 names += [self._reply(outcome, schema) for schema in carried]
         return names
 
+    def announcement(self, kind: AnnouncementKind) -> tuple[str, str]:
+        """The messages of an announcement and of its answer; their names."""
+        if kind is AnnouncementKind.HORIZON:
+            about, asked = (
+                "Sagas below this time, but for some, are settled: what is remembered of them may go.",
+                own_schema(HorizonRecord),
+            )
+            told, answer = "The horizon is remembered.", own_schema(HorizonHeard)
+        else:
+            about, asked = (
+                "Tell a page of the barrier's rows, and answer nothing of a lower incarnation from now on.",
+                own_schema(Sweep),
+            )
+            told, answer = "A page of the barrier's rows.", own_schema(SweptRows)
+        own = {h.KIND: _const(kind.value)}
+        return (
+            self._avro(kind.value, ANNOUNCEMENT, about, asked, own, key="the kind"),
+            self._avro(answer.full_name, ANSWER, told, answer, own, key="the kind"),
+        )
+
     def start(self, contract: StartContract) -> str:
         """The message that starts a saga of one definition; its name."""
         about = f"Start a saga of {contract.definition}. The record key is the business key."
@@ -147,7 +167,7 @@ class Components:
         }
         if schema is not None:
             message["payload"] = _to_schema(schema.full_name)
-        if kind is not START:
+        if kind in (COMMAND, REPLY, EVENT):
             message["correlationId"] = {"$ref": f"#/components/correlationIds/{CORRELATION}"}
         self.messages[name] = message
         return name

@@ -14,19 +14,22 @@ from typing import Any, Final
 from saga_schemas import limits
 from saga_schemas.headers import names as h
 from saga_schemas.ids import DECIMAL, NAME, SAGA_ID, STEP
-from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.outcomes import AnnouncementKind, Kind, Outcome
 
 
 class MessageKind(Enum):
-    """The four kinds of message, by the word for them in prose."""
+    """The kinds of message, by the word for them in prose."""
 
     START = "start"
     COMMAND = "command"
     REPLY = "reply"
     EVENT = "event"
+    ANNOUNCEMENT = "announcement"
+    ANSWER = "answer"
+    """To an announcement."""
 
 
-START, COMMAND, REPLY, EVENT = MessageKind
+START, COMMAND, REPLY, EVENT, ANNOUNCEMENT, ANSWER = MessageKind
 ALL: Final = frozenset(MessageKind)
 _NONE: Final[frozenset[MessageKind]] = frozenset()
 
@@ -65,14 +68,16 @@ class HeaderRow:
 
 _IN_WORK: Final = frozenset({COMMAND, REPLY})
 _ABOUT_A_SAGA: Final = frozenset({COMMAND, REPLY, EVENT})
+_OF_A_SAGA: Final = frozenset({START, *_ABOUT_A_SAGA})
+_ASKED_OR_ANSWERED: Final = frozenset({*_IN_WORK, ANNOUNCEMENT, ANSWER})
 
 ROWS: Final = (
     HeaderRow(name=h.SPECVERSION, required=ALL, schema={"const": h.SPECVERSION_1}, meaning="of CloudEvents"),
     HeaderRow(
         name=h.ID,
         required=ALL,
-        meaning="of a start the request id, unique within its `ce_source`; of a command or event its place in the journal; of a reply a "
-        "random UUID",
+        meaning="of a start the request id, unique within its `ce_source`; of a command or event its place in the journal; of a reply or "
+        "answer a random UUID; of an announcement its kind, its incarnation and a random UUID",
     ),
     HeaderRow(name=h.SOURCE, required=ALL, meaning="who wrote it"),
     HeaderRow(name=h.TYPE, required=ALL, meaning="full name of the Avro record in the value"),
@@ -96,18 +101,18 @@ ROWS: Final = (
     HeaderRow(name=h.CORRELATION, required=_ABOUT_A_SAGA, schema=_pattern(SAGA_ID.pattern), meaning="the saga id"),
     HeaderRow(
         name=h.CAUSATION,
-        required=frozenset({REPLY}),
+        required=frozenset({REPLY, ANSWER}),
         optional=frozenset({START, COMMAND, EVENT}),
-        meaning="the `ce_id` of the message that caused this one: of a reply the command's, of a command or event the start's or the "
-        "reply's; absent where a timer, a person or a restore caused it",
+        meaning="the `ce_id` of the message that caused this one: of a reply or answer of what it answers, of a command or event the "
+        "start's or the reply's; absent where a timer, a person or a restore caused it",
     ),
     HeaderRow(
         name=h.SUBJECT, required=_IN_WORK, schema=_pattern(f"{SAGA_ID.pattern}/{STEP.pattern}"), meaning="`<saga id>/<step>`"
     ),
     HeaderRow(
         name=h.KIND,
-        required=_IN_WORK,
-        schema={"enum": [kind.value for kind in Kind]},
+        required=_ASKED_OR_ANSWERED,
+        schema={"enum": [kind.value for kind in (*Kind, *AnnouncementKind)]},
         meaning="what is asked; a command with any other text is answered UNSUPPORTED",
     ),
     HeaderRow(name=h.STEP, required=_IN_WORK, schema=_pattern(STEP.pattern), meaning="the step"),
@@ -115,16 +120,16 @@ ROWS: Final = (
     HeaderRow(name=h.ATTEMPT, required=_IN_WORK, schema=_NUMBER, meaning="delivery number of this run and kind, from 1"),
     HeaderRow(
         name=h.INCARNATION,
-        required=_IN_WORK,
+        required=_ASKED_OR_ANSWERED,
         schema=_NUMBER,
         meaning="the incarnation of the coordinator's database; it rises after a restore from a backup",
     ),
     HeaderRow(name=h.VERSION, required=_IN_WORK, schema=_NUMBER, meaning="the saga's version when the command was decided"),
     HeaderRow(
         name=h.TOKEN,
-        required=_IN_WORK,
+        required=_ASKED_OR_ANSWERED,
         schema=_pattern(f"[ -~]{{1,{limits.TOKEN_BYTES}}}"),
-        meaning="proof that the coordinator issued the command; opaque",
+        meaning="proof that the coordinator issued the command or announcement; of a command opaque",
     ),
     HeaderRow(
         name=h.EXPIRY,
@@ -171,7 +176,7 @@ ROWS: Final = (
     HeaderRow(
         name=h.TRACEPARENT,
         also=h.TRACESTATE,
-        optional=ALL,
+        optional=_OF_A_SAGA,
         schema=_TRACEPARENT,
         meaning="W3C Trace Context of this hop: replaced, never appended. A command's is its attempt's span, an event's the saga's root",
     ),
@@ -183,7 +188,7 @@ ROWS: Final = (
     ),
     HeaderRow(
         name=h.ORIGIN,
-        optional=ALL,
+        optional=_OF_A_SAGA,
         schema=_TRACEPARENT,
         meaning="the saga's origin: its root span. A start's is the caller's, and counts where there is no valid `traceparent`",
     ),

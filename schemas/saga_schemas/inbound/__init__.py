@@ -9,10 +9,13 @@ Between the two the reader finds that schema. Each stage can only refuse, with o
 reads a clock, a database or the network. What follows (is this the current run, was it done before)
 is the engine's and the barrier's. Truth: docs/wire.md.
 
+Announcements and their answers carry records of ours, so both stages are one (`announcement`).
+
     envelope = read_reply_envelope(record, tenant="default", keys=keys)
     payload = read_reply_payload(envelope, catalog, pinned_schema)
 """
 
+from saga_schemas.inbound.announcement import Announcement, AnnouncementAnswer, read_announcement, read_announcement_answer
 from saga_schemas.inbound.envelope import (
     Envelope,
     Received,
@@ -33,12 +36,16 @@ from saga_schemas.inbound.payload import (
 )
 
 __all__ = [
+    "Announcement",
+    "AnnouncementAnswer",
     "CommandPayload",
     "Envelope",
     "Received",
     "ReplyPayload",
     "StartPayload",
     "UnreadableCommand",
+    "read_announcement",
+    "read_announcement_answer",
     "read_business_key",
     "read_command_envelope",
     "read_command_payload",

@@ -24,9 +24,9 @@ STAGES: Final = (
     "record: it is a real one, not a place-holder for bytes that cannot be read",
     "size: key, value and headers, before anything is copied",
     "headers: their number, sizes and UTF-8; one of each name, each in its own form",
-    "value and key: there is a value, and the key is the saga id; a RESOLVE has `saga.v1.Empty`",
-    "tenant, of a reply or start: the one that is served here",
-    "token, of a reply: we issued the command that it answers",
+    "value and key: there is a value, the key is saga id or kind; a RESOLVE has `saga.v1.Empty`",
+    "tenant, of a reply, start or answer: the one that is served here",
+    "token, of a reply or answer: we issued what it answers; of an announcement if there are keys",
 )
 """What `docs/wire.md` says of this stage."""
 
@@ -87,11 +87,11 @@ def read_reply_envelope(record: Received, *, tenant: str, keys: TokenKeys) -> En
         BadMessage: Something is wrong; `reason` is a row of the table of dead letters in
             docs/wire.md.
     """
-    _check_size(record)
+    check_size(record)
     headers = decode_reply(record.headers)
-    value = _present(record.value)
+    value = present(record.value)
     _check_saga_key(record.key, headers)
-    _check_tenant(headers, tenant)
+    check_tenant(headers.tenant, tenant)
     _check_token(headers, keys)
     return Envelope(headers=headers, key=record.key, value=value, raw_headers=record.headers)
 
@@ -107,10 +107,10 @@ def read_start_envelope(record: Received, *, tenant: str) -> Envelope[StartHeade
         BadMessage: Something is wrong; `reason` is a row of the table of dead letters in
             docs/wire.md.
     """
-    _check_size(record)
+    check_size(record)
     headers = decode_start(record.headers)
-    value = _present(record.value)
-    _check_tenant(headers, tenant)
+    value = present(record.value)
+    check_tenant(headers.tenant, tenant)
     return Envelope(headers=headers, key=record.key, value=value, raw_headers=record.headers)
 
 
@@ -125,19 +125,20 @@ def read_command_envelope(record: Received) -> Envelope[CommandHeaders]:
         UnreadableCommand: The headers are good, key or value is not: answer FAILED or UNSUPPORTED.
         BadMessage: It cannot be answered: dead-letter it.
     """
-    _check_size(record)
+    check_size(record)
     headers = decode_command(record.headers)
     try:
         _check_saga_key(record.key, headers)
         if headers.kind is Kind.RESOLVE and headers.record != Empty.avro_name:
             raise BadMessage("record_mismatch", f"a resolve carries {Empty.avro_name}")
-        value = _present(record.value)
+        value = present(record.value)
     except BadMessage as error:
         raise UnreadableCommand(error, headers) from None
     return Envelope(headers=headers, key=record.key, value=value, raw_headers=record.headers)
 
 
-def _check_size(record: Received) -> None:
+def check_size(record: Received) -> None:
+    """That it is a real record, and within bounds. Raises BadMessage."""
     record.check()
     if len(record.headers) > limits.HEADER_COUNT:
         raise BadMessage("too_large", f"more than {limits.HEADER_COUNT} headers")
@@ -147,7 +148,8 @@ def _check_size(record: Received) -> None:
         raise BadMessage("too_large", f"a value has at most {limits.PAYLOAD_BYTES} bytes")
 
 
-def _present(value: bytes | None) -> bytes:
+def present(value: bytes | None) -> bytes:
+    """The value. Raises BadMessage where there is none."""
     if value is None:
         raise BadMessage("null_value", f"a value is never null; {Empty.avro_name} stands for nothing")
     return value
@@ -161,8 +163,9 @@ def _check_saga_key(key: bytes | None, headers: CommandHeaders | ReplyHeaders) -
         raise BadMessage("key_mismatch", "the key is the saga id of the headers")
 
 
-def _check_tenant(headers: ReplyHeaders | StartHeaders, tenant: str) -> None:
-    if headers.tenant != tenant:
+def check_tenant(given: str, served: str) -> None:
+    """Raises BadMessage where they are not the same."""
+    if given != served:
         raise BadMessage("tenant_mismatch", "this coordinator does not serve that tenant")
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saga_participant.barrier.table import RowState
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import Kind, RowState
 
 A, C, Z = Kind.ACTION, Kind.COMPENSATION, Kind.RESOLVE
 ACCEPTED, DONE, REJECTED, FENCED, UNDONE = RowState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from saga_schemas.token import AnnouncementKeys, TokenKeys
 from support.paths import DEMO
 
 SHOP = DEMO
@@ -172,3 +174,22 @@ def test_an_object_that_is_no_definition_says_which_half_is_wrong(saga: Any, in_
 
     assert told.code == 2
     assert said.format(module=in_python) in told.err
+
+
+# --- token ----------------------------------------------------------------------------------------
+
+
+def test_announcement_keys_are_printed_as_a_participant_reads_them(saga: Any) -> None:
+    keys = "k1:" + base64.b64encode(b"1" * 32).decode()
+
+    told = saga("token", "announcement-keys", "--token-keys", keys)
+
+    assert told.code == 0
+    assert AnnouncementKeys.parse(told.out.strip()) == TokenKeys.parse(keys).announcement_keys()
+
+
+def test_token_keys_that_are_none_are_refused_by_name(saga: Any) -> None:
+    told = saga("token", "announcement-keys", "--token-keys", "k1")
+
+    assert told.code == 2
+    assert "expected id:base64" in told.err

@@ -7,9 +7,8 @@ from typing import Final
 
 import pytest
 
-from saga_participant.barrier.table import RowState
 from saga_schemas import limits
-from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.outcomes import Kind, Outcome, RowState
 from support.paths import ROOT
 from support.till.cells import TABLE, Cell, name_of
 

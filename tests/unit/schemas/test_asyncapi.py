@@ -110,7 +110,8 @@ def test_a_participant_sees_the_same_from_the_other_side() -> None:
         assert mine["bindings"]["kafka"]["groupId"]["enum"] == ["eu.saga.payment"]
         assert mine["messages"] == operation["messages"]
         assert mine["reply"] == operation["reply"]
-    assert set(asked) == {"payment.action.shop.Charge", "payment.compensation.shop.Refund", "payment.resolve"}
+    commands = {"payment.action.shop.Charge", "payment.compensation.shop.Refund", "payment.resolve"}
+    assert set(asked) == commands | {"payment.horizon", "payment.sweep"}
     assert document["operations"]["schema"]["action"] == "receive"
 
 
@@ -133,6 +134,15 @@ def test_what_a_success_carries_is_known_where_it_is_read() -> None:
     assert {"SUCCEEDED.saga.v1.Empty", "UNDONE"} <= answers(document, "payment.compensation.shop.Refund")
     assert "payload" not in document["components"]["messages"]["SUCCEEDED"], "nobody reads it"
     assert document["components"]["messages"]["REJECTED"]["payload"] == {"$ref": "#/components/schemas/saga.v1.Failure"}
+
+
+def test_an_announcement_has_its_own_answer_and_is_about_no_saga() -> None:
+    document = participant_document("payment", [CHARGE])
+
+    assert answers(document, "payment.horizon") == {"saga.v1.HorizonHeard"}
+    assert answers(document, "payment.sweep") == {"saga.v1.SweptRows"}
+    assert "correlationId" not in document["components"]["messages"]["sweep"]
+    assert "ce_correlationid" not in document["components"]["schemas"]["announcementHeaders"]["properties"]
 
 
 def test_two_steps_of_one_command_are_one_message() -> None:
@@ -184,8 +194,8 @@ def test_the_table_has_every_header_that_we_read() -> None:
 
 def test_the_page_and_the_table_give_each_header_to_the_same_messages() -> None:
     table = {row.name: tuple(row.mark(kind) for kind in MessageKind) for row in ROWS}
-    lines = re.findall(r"^\| `([a-z_-]+)`[^|]* \|((?: ?(?:✓|\(✓\))? ?\|){4})", PAGE, re.MULTILINE)
-    page = {name: tuple(mark.strip() for mark in marks.split("|")[:4]) for name, marks in lines}
+    lines = re.findall(r"^\| `([a-z_-]+)`[^|]* \|((?: ?(?:✓|\(✓\))? ?\|){6})", PAGE, re.MULTILINE)
+    page = {name: tuple(mark.strip() for mark in marks.split("|")[:6]) for name, marks in lines}
 
     assert len(page) >= 25
     assert {name: table.get(name) for name in page} == page

@@ -18,10 +18,10 @@ from hatchling.builders.wheel import WheelBuilder
 
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, encode
-from saga_schemas.outcomes import Kind
+from saga_schemas.outcomes import AnnouncementKind, Kind
 from saga_schemas.plain import from_plain, to_plain
 from saga_schemas.schema import Schema
-from saga_schemas.token import TokenKeys
+from saga_schemas.token import AnnouncementKeys, TokenKeys
 from support.paths import ROOT
 
 FILES = ("recorded-messages.json", "schema-id-vectors.json", "token-vectors.json")
@@ -218,6 +218,21 @@ def test_a_token_is_what_the_page_says(vector: dict[str, Any]) -> None:
 
 def test_no_two_tokens_are_alike() -> None:
     assert len({vector["token"] for vector in TOKENS["tokens"]}) == len(TOKENS["tokens"])
+
+
+@pytest.mark.parametrize("vector", TOKENS["announcements"]["tokens"], ids=lambda vector: vector["fields"]["kind"])
+def test_an_announcements_token_is_what_the_page_says(vector: dict[str, Any]) -> None:
+    said, key_id = vector["fields"], vector["key"]
+    key = hmac.new(KEYS[key_id], b"saga announcement key 1\0" + key_id.encode(), hashlib.sha256).digest()
+    parts = [str(said[name]).encode() for name in ("tenant", "participant", "kind", "incarnation")]
+    parts.append(hashlib.sha256(bytes.fromhex(vector["value"])).digest())
+    message = b"saga announcement 1\0" + b"".join(str(len(part)).encode() + b":" + part for part in parts)
+    mac = hmac.new(key, message, hashlib.sha256).digest()
+
+    assert {"id": key_id, "hex": key.hex()} in TOKENS["announcements"]["keys"]
+    assert vector["token"] == f"{key_id}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+    given = said | {"kind": AnnouncementKind(said["kind"])}
+    assert AnnouncementKeys(current=key_id, keys={key_id: key}).verify(vector["token"], **given, digest=parts[-1])
 
 
 @pytest.mark.parametrize("vector", TOKENS["refused"], ids=lambda vector: vector["because"])

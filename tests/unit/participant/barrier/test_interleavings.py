@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saga_participant.barrier import table as barrier
-from saga_participant.barrier.table import CommandFacts, Ending, Row, RowState, Task
-from saga_schemas.outcomes import Kind, Outcome
+from saga_participant.barrier.table import CommandFacts, Ending, Row, Task
+from saga_schemas.outcomes import Kind, Outcome, RowState
 
 RUNS = st.integers(1, 3)
 COMMANDS = st.builds(

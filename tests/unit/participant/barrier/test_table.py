@@ -13,7 +13,6 @@ from saga_participant.barrier.table import (
     Ending,
     Memory,
     Row,
-    RowState,
     Task,
     acted,
     decide,
@@ -23,7 +22,7 @@ from saga_participant.barrier.table import (
     row_run_of,
     undid,
 )
-from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.outcomes import Kind, Outcome, RowState
 from support.till.cells import ACCEPTED, DONE, FENCED, REJECTED, TABLE, UNDONE, A, C, Cell, Z, name_of
 
 TASKS = {Task.ACT: "run it", Task.UNDO: "undo it", Task.RESUME: "resume it"}

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saga_participant.barrier.entry import Entry, Stored
-from saga_participant.barrier.table import Row, RowState
+from saga_participant.barrier.table import Row
 from saga_participant.database.joined_statements import LARGEST_BYTES, claim_of, save_of
+from saga_schemas.outcomes import RowState
 
 FRESH = Entry(
     saga_id=UUID(int=7),
