@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from saga_messaging.broker import Broker, Outgoing, Record
 from saga_schemas.catalog import Catalog
-from saga_schemas.headers import CommandHeaders, answer, decode_command
+from saga_schemas.headers import CommandHeaders, announcement_kind, answer, decode_command
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.records import EMPTY_BYTES, Failure, Progress, encode_own
 from saga_schemas.topics import Topics
@@ -49,11 +49,21 @@ def obliging(command: CommandHeaders) -> Sequence[Answer]:
 class ScriptedParticipant:
     """Reads its command topic and answers; `seen` lists what it was asked."""
 
-    def __init__(self, broker: Broker, name: str, script: Script = obliging, *, topics: Topics | None = None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        name: str,
+        script: Script = obliging,
+        *,
+        topics: Topics | None = None,
+        announced: Callable[[Record], Sequence[Outgoing]] = lambda _: (),
+    ) -> None:
+        """`announced`: what it answers to an announcement."""
         self._broker = broker
         self._name = name
         self._topics = topics or Topics()
         self.script = script
+        self._announced = announced
         self.seen: list[tuple[CommandHeaders, bytes]] = []
         self.answering = True
         """False: commands are read and nothing is said."""
@@ -77,7 +87,9 @@ class ScriptedParticipant:
             await consumer.stop()
             await producer.stop()
 
-    def _replies(self, record: Record) -> list[Outgoing]:
+    def _replies(self, record: Record) -> Sequence[Outgoing]:
+        if announcement_kind(record.headers) is not None:
+            return self._announced(record)
         command = decode_command(record.headers)
         self.seen.append((command, record.value or b""))
         if not self.answering:

@@ -17,6 +17,7 @@ from saga_coordinator.api import (
     definition_routes,
     health_routes,
     import_routes,
+    lost_effect_routes,
     registry_answers,
     registry_routes,
     retention_routes,
@@ -49,6 +50,7 @@ _ROUTES: Final = (
     dead_letter_routes,
     import_routes,
     retention_routes,
+    lost_effect_routes,
     health_routes,
 )
 _log = structlog.get_logger("api")

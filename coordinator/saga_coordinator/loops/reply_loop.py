@@ -9,7 +9,11 @@ positions, and what could not be applied:
   picks up;
 - a reply for a saga that this database does not have becomes an orphan;
 - a reply for a saga that is older than this store (it is new, Kafka is not), or that was removed
-  because it is no longer kept, is counted and passed over.
+  because it is no longer kept, is counted and passed over;
+- the answer to the undo of a lost effect settles that.
+
+Answers to announcements stand in the same topics. Each is taken in before, in a transaction of its
+own (`inbound/announcement_answers.py`).
 
 One saga's error never fails the batch. A bug parks that saga with an alarm. When a saga's rows
 break the transaction, the sagas go one by one.
@@ -29,6 +33,7 @@ from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.parking import UNWRITABLE, Parking
 from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine.events import Env, Reply
+from saga_coordinator.inbound.announcement_answers import AnnouncementAnswers
 from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter, orphan
 from saga_coordinator.inbound.inbox import to_inbox
 from saga_coordinator.inbound.partition_reader import PartitionReader
@@ -38,7 +43,8 @@ from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.store.identifiers import new_id
-from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, LockFirst
+from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, LockFirst, StoreError
+from saga_coordinator.sweep.undone import UndoneEffects
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.telemetry.log_fields import about, about_reply
 from saga_messaging.broker import Record
@@ -60,13 +66,15 @@ class _Poll:
 
     replies: dict[UUID, list[IncomingReply]] = field(default_factory=dict)
     bad: list[Bad] = field(default_factory=list)
+    announced: list[Record] = field(default_factory=list)
+    """Answers to announcements."""
     unknown_schemas: set[int] = field(default_factory=set)
     old: int = 0
     """Replies to commands of an earlier store with other token keys."""
 
 
 class ReplyLoop:
-    """Reads the reply topics of all participants that open sagas or active definitions name."""
+    """Reads the reply topics of all participants that registered definitions name."""
 
     def __init__(
         self,
@@ -75,7 +83,9 @@ class ReplyLoop:
         committer: Committer,
         definitions: DefinitionCache,
         envelopes: ReplyEnvelopes,
+        announcements: AnnouncementAnswers,
         payloads: ReplyPayloads,
+        undone: UndoneEffects,
         loader: SagaLoader,
         events: EventFold,
         topics: Topics,
@@ -92,7 +102,9 @@ class ReplyLoop:
             committer: Opens and commits batches.
             definitions: Names the participants, and finds schemas.
             envelopes: The first stage of a reply.
+            announcements: Takes in answers to announcements.
             payloads: The second stage.
+            undone: Takes in answers to the undo of lost effects.
             loader: Opens sagas.
             events: Applies events.
             topics: Names topics.
@@ -107,7 +119,9 @@ class ReplyLoop:
         self._committer = committer
         self._definitions = definitions
         self._envelopes = envelopes
+        self._announcements = announcements
         self._payloads = payloads
+        self._undone = undone
         self._loader = loader
         self._events = events
         self._topics = topics
@@ -139,7 +153,7 @@ class ReplyLoop:
         generation = self._definitions.generation
         if generation == self._followed_generation and self._clock.monotonic_s() - self._followed_at_s < _REFRESH_S:
             return
-        participants = await self._definitions.participants()
+        participants = await self._definitions.participants() | self._definitions.registered_participants()
         await self._reader.follow(self._topics.reply(name) for name in participants)
         self._followed_at_s = self._clock.monotonic_s()
         self._followed_generation = generation
@@ -147,6 +161,7 @@ class ReplyLoop:
     async def apply(self, records: Sequence[Record]) -> None:
         """One transaction for all of them; should one saga break it, one for each saga."""
         poll = self._read_envelopes(records)
+        await self._take_announced(poll)
         await self._definitions.seek_schemas(poll.unknown_schemas)
         advances = self._reader.advances(records)
 
@@ -166,6 +181,9 @@ class ReplyLoop:
     def _read_envelopes(self, records: Sequence[Record]) -> _Poll:
         poll = _Poll()
         for record in records:
+            if self._announcements.is_one(record):
+                poll.announced.append(record)
+                continue
             try:
                 reply = self._envelopes.read(record)
             except Exception as error:
@@ -180,6 +198,17 @@ class ReplyLoop:
                 if (unknown := self._payloads.unknown_schema(reply)) is not None:
                     poll.unknown_schemas.add(unknown)
         return poll
+
+    async def _take_announced(self, poll: _Poll) -> None:
+        for record in poll.announced:
+            try:
+                await self._announcements.take(record)
+            except (StoreError, TimeoutError):
+                raise
+            except Exception as error:
+                bad = as_bad_message(error)
+                self._log.warning("bad_reply", **_where(record), reason=bad.reason)
+                poll.bad.append((record, bad))
 
     async def _fold(self, batch: Batch, replies: Replies, bad: Iterable[Bad]) -> int:
         """Apply the replies of the sagas that are locked, and find a place for all others.
@@ -198,18 +227,19 @@ class ReplyLoop:
         batch.works.extend(works.values())
         batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, tx.now_us) for record, problem in [*bad, *unread])
         unopened = [saga_id for saga_id in tx.locked if saga_id not in works]
+        nobodys = await self._undone.take(tx, {saga_id: replies[saga_id] for saga_id in absent})
         batch.inbox.extend(_inbox([*held, *unopened], replies, tx.now_us))
-        if not all(self._is_old(saga_id) for saga_id in absent):
+        if not all(map(self._is_old, nobodys)):
             # Removed sagas have ids of that time or before. No saga with such an id is lost: its
             # start would have been under way for longer than anything is kept, and what a restore
             # has lost began later.
             removed_until_ms = await tx.removed_until_ms(self._tenant)
             self._old_before_ms = max(self._old_before_ms, removed_until_ms + 1)
-        lost = [reply for saga_id in absent if not self._is_old(saga_id) for reply in replies[saga_id]]
+        lost = [reply for saga_id, of_saga in nobodys.items() if not self._is_old(saga_id) for reply in of_saga]
         if lost:
             self._log.warning("orphan_replies", **about_reply(lost[0].headers), count=len(lost))
         batch.orphans.extend(orphan(reply.record, reply.saga_id, tx.now_us) for reply in lost)
-        return sum(len(replies[saga_id]) for saga_id in absent if self._is_old(saga_id))
+        return sum(len(of_saga) for saga_id, of_saga in nobodys.items() if self._is_old(saga_id))
 
     def _read_payloads(
         self, works: Mapping[UUID, SagaWork], replies: Replies

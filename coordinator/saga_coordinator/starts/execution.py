@@ -100,6 +100,7 @@ class StartExecution:
             input=start.input,
             incarnation=row.incarnation,
             message_id=start.claim.request_id,
+            recovered=start.recovered,
         )
         work.apply(event, env)
         return work

@@ -56,6 +56,7 @@ from saga_coordinator.store.records import (
     shard_of,
 )
 from saga_coordinator.store.removal_port import FinishedSagas
+from saga_coordinator.store.sweep_records import LostEffect, ParticipantSweep, StartIds, SweptStore
 from saga_coordinator.store.transaction_port import Transaction
 
 __all__ = [
@@ -78,9 +79,11 @@ __all__ = [
     "ListFilter",
     "Listed",
     "LockFirst",
+    "LostEffect",
     "Meta",
     "OrphanReply",
     "OutboxRow",
+    "ParticipantSweep",
     "Position",
     "RowsMoved",
     "SagaRow",
@@ -89,6 +92,7 @@ __all__ = [
     "SchemaRow",
     "SchemaTooOld",
     "StartClaim",
+    "StartIds",
     "Store",
     "StoreBusy",
     "StoreError",
@@ -97,7 +101,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Protocol):
+class Store(FinishedSagas, SweptStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and
