@@ -212,6 +212,7 @@ class _Parts:
             loader=self.loader,
             events=self.events,
             topics=self.topics,
+            awaited=self.sweeping.sweeps.awaited,
             clock=self.clock,
             instruments=self.instruments,
             batch_records=self.settings.batch_records,

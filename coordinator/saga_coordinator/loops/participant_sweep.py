@@ -72,9 +72,14 @@ class ParticipantSweeps:
         self._swept: frozenset[str] = frozenset()
         """Participants of which a turn has seen that they are done."""
         self._undos_at_s = -UNDO_EVERY_S
+        self._undoing: frozenset[str] = frozenset()
         self.unswept: Mapping[str, int] = {}
         """Rows told so far, by participant that has not told all."""
         self._log = structlog.get_logger("sweep")
+
+    def awaited(self) -> frozenset[str]:
+        """The participants whose answers are waited for."""
+        return self._undoing | self.unswept.keys()
 
     def stir(self) -> None:
         """An undo may be asked for now, or a participant need not be asked any more."""
@@ -149,7 +154,9 @@ class ParticipantSweeps:
         await self._store.note_owned(self._tenant)
         self._instruments.lost_effects(await self._store.lost_counts(self._tenant))
         now_us = await self._store.now_us()
-        due = [one for one in await self._store.undoing(self._tenant, UNDOS) if is_due(one, now_us)]
+        undoing = await self._store.undoing(self._tenant, UNDOS)
+        self._undoing = frozenset(one.participant for one in undoing)
+        due = [one for one in undoing if is_due(one, now_us)]
         asked = [
             self._questions.undo(one, incarnation=incarnation, now_us=now_us) for one in due if await self._store.ask_undo(one)
         ]

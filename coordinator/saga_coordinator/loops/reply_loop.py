@@ -21,7 +21,7 @@ break the transaction, the sagas go one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -74,7 +74,8 @@ class _Poll:
 
 
 class ReplyLoop:
-    """Reads the reply topics of all participants that registered definitions name."""
+    """Reads the reply topics of all participants that open sagas or active definitions name, and of
+    those that are asked after a restore."""
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class ReplyLoop:
         loader: SagaLoader,
         events: EventFold,
         topics: Topics,
+        awaited: Callable[[], frozenset[str]],
         clock: Clock,
         instruments: Instruments,
         batch_records: int,
@@ -108,12 +110,12 @@ class ReplyLoop:
             loader: Opens sagas.
             events: Applies events.
             topics: Names topics.
+            awaited: Participants whose answers are read whatever definitions name.
             clock: Paces looks at the topics.
             instruments: What is counted.
             batch_records: The most records of a poll.
             tenant: Whose removed sagas are known.
-            made_at_us: When the store was made, if that is known; it has lost the row of no older
-                saga.
+            made_at_us: When the store was made, if known; it has lost the row of no older saga.
         """
         self._reader = reader
         self._committer = committer
@@ -125,6 +127,7 @@ class ReplyLoop:
         self._loader = loader
         self._events = events
         self._topics = topics
+        self._awaited = awaited
         self._clock = clock
         self._instruments = instruments
         self._batch_records = batch_records
@@ -132,8 +135,7 @@ class ReplyLoop:
         self._parking = Parking(committer, loader, instruments)
         self._old_before_ms = 0 if made_at_us is None else made_at_us // 1000
         self._old = 0
-        self._followed_at_s = -_REFRESH_S
-        self._followed_generation = -1
+        self._followed_at_s, self._followed_generation = -_REFRESH_S, -1
         self._log = structlog.get_logger(CONSUMER)
 
     async def run(self) -> None:
@@ -153,7 +155,7 @@ class ReplyLoop:
         generation = self._definitions.generation
         if generation == self._followed_generation and self._clock.monotonic_s() - self._followed_at_s < _REFRESH_S:
             return
-        participants = await self._definitions.participants() | self._definitions.registered_participants()
+        participants = await self._definitions.participants() | self._awaited()
         await self._reader.follow(self._topics.reply(name) for name in participants)
         self._followed_at_s = self._clock.monotonic_s()
         self._followed_generation = generation
