@@ -269,6 +269,10 @@ _MEANINGS = {
     "retention_dead_letters": "how long dead letters that are on their topic, and orphan replies, are kept",
     "retention_audit": "how long it is kept what operators did",
     "retention_rate": "most sagas, or rows of other tables, that are removed in a second",
+    "horizon_restore_window": "how old a backup of the coordinator's database is at most that may be restored: [the horizon](#the-horizon) "
+    "lags by it",
+    "horizon_clock_skew": "how far the clocks of databases and machines differ at most",
+    "horizon_interval": "how often the horizon is raised and announced, `1s` to `1d`",
     "graceful_stop_s": "how long a stop waits for open requests and for what is queued to be sent",
 }
 

@@ -72,7 +72,7 @@ class Coordinator:
         self._loader = loader
         self._events = events
         self._watchdog = watchdog
-        self._purge = Purge(store, removal, settings.tenant, settings.retention)
+        self._purge = Purge(store, removal, settings.tenant, settings.retention, settings.horizon)
         self.instruments = instruments
         self._clock = clock
         self._delivery = delivery

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from saga_coordinator.archive.address import checked_address
+from saga_coordinator.definitions.fields import parsed_duration
+from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import Terms, read_kept
 from saga_messaging import environment
 from saga_messaging import settings as kafka
@@ -25,6 +27,8 @@ from saga_messaging.settings import GroupName
 from saga_schemas.ids import TEXT_RULE, valid_tenant
 
 _LEAST_INTERVAL_S = 0.1
+_LEAST_INTERVAL_MS = 1_000
+_LONGEST_INTERVAL_MS = 86_400_000
 _BASE_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 
@@ -56,7 +60,21 @@ def _kept(text: str) -> str:
     return text
 
 
+def _duration(text: str) -> str:
+    if parsed_duration(text) is None:
+        raise ValueError("write a whole number with a unit: 7d, 12h, 5m, 1s")
+    return text
+
+
+def _interval(text: str) -> str:
+    if not _LEAST_INTERVAL_MS <= (parsed_duration(_duration(text)) or 0) <= _LONGEST_INTERVAL_MS:
+        raise ValueError("write at least 1s and at most 1d")
+    return text
+
+
 KeptText = Annotated[str, AfterValidator(_kept)]
+DurationText = Annotated[str, AfterValidator(_duration)]
+IntervalText = Annotated[str, AfterValidator(_interval)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]
 RegistryUrl = Annotated[str, AfterValidator(_registry_url)]
 
@@ -149,7 +167,22 @@ class Settings(BaseModel):
     """What operators did."""
     retention_rate: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Sagas, or rows of other tables, that are removed in a second at most."""
+    horizon_restore_window: DurationText = "7d"
+    """How old a backup of the coordinator's database is at most that may be restored."""
+    horizon_clock_skew: DurationText = "5m"
+    """How far the clocks of databases and services differ at most."""
+    horizon_interval: IntervalText = "10m"
+    """How often the horizon is raised and announced."""
     kafka: kafka.KafkaSettings
+
+    @property
+    def horizon(self) -> HorizonTerms:
+        """How far the horizon lags, and how often it is announced."""
+        return HorizonTerms(
+            restore_window_ms=parsed_duration(self.horizon_restore_window) or 0,
+            clock_skew_ms=parsed_duration(self.horizon_clock_skew) or 0,
+            interval_ms=parsed_duration(self.horizon_interval) or 0,
+        )
 
     @property
     def retention(self) -> Terms:

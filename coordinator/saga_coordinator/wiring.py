@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,8 +17,8 @@ from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.batch.relay import Relay
 from saga_coordinator.coordinator import Coordinator
-from saga_coordinator.definitions.document import Document
-from saga_coordinator.definitions.retention import too_short
+from saga_coordinator.horizon.announcing import Announcer
+from saga_coordinator.horizon.raising import Raising
 from saga_coordinator.inbound.announcement_answers import AnnouncementAnswers
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
@@ -27,7 +26,8 @@ from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops import catch_up_loop, key_agreement, liveness, recovery_watch
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
-from saga_coordinator.loops.key_agreement import KeyAgreement
+from saga_coordinator.loops.horizon import HorizonLoop
+from saga_coordinator.loops.key_agreement import KeyAgreement, token_keys
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.outside import Outside
@@ -42,6 +42,7 @@ from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
+from saga_coordinator.retention.short import refuse_short_retention
 from saga_coordinator.sagas.messages import Outbound, Ticket
 from saga_coordinator.sagas.work import FoldContext
 from saga_coordinator.settings import Settings
@@ -58,11 +59,8 @@ from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock
-from saga_messaging.errors import ConfigurationError
 from saga_messaging.sender import Sender
-from saga_schemas.outcomes import AnnouncementKind
 from saga_schemas.records import EMPTY_BYTES
-from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -136,7 +134,7 @@ class _Parts:
         self.preparation = StartPreparation(
             definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
-        self.execution = StartExecution(self.committer, context)
+        self.execution = StartExecution(self.committer, context, store, settings.tenant)
         self.sweeping = sweeping(self, tenant=settings.tenant, incarnation=self.recovery.incarnation)
         self.entries = self._entries()
         files = None if settings.archive is None else open_files(settings.archive)
@@ -193,10 +191,6 @@ class _Parts:
     def schema_topic(self) -> SchemaTopic:
         return SchemaTopic(broker=self.broker, topic=self.topics.schemas, definitions=self.definitions, clock=self.clock)
 
-    def announcement_answers(self) -> AnnouncementAnswers:
-        takers = {AnnouncementKind.SWEEP: self.sweeping.pages.take}
-        return AnnouncementAnswers(keys=self.keys, tenant=self.settings.tenant, topics=self.topics, takers=takers)
-
     def reply_loops(self, made_at_us: int | None) -> list[Loop]:
         """The loop that reads replies, and the loop that measures how far they are read, on the
         same partitions."""
@@ -206,13 +200,12 @@ class _Parts:
             committer=self.committer,
             definitions=self.definitions,
             envelopes=self.envelopes,
-            announcements=self.announcement_answers(),
             payloads=self.payloads,
-            undone=self.sweeping.undone,
+            announced=AnnouncementAnswers(keys=self.keys, tenant=self.settings.tenant, topics=self.topics),
+            sweeping=self.sweeping,
             loader=self.loader,
             events=self.events,
             topics=self.topics,
-            awaited=self.sweeping.sweeps.awaited,
             clock=self.clock,
             instruments=self.instruments,
             batch_records=self.settings.batch_records,
@@ -234,6 +227,7 @@ class _Parts:
             store=self.store,
             tenant=self.settings.tenant,
             incarnation=self.recovery.incarnation,
+            skew_ms=self.settings.horizon.clock_skew_ms,
             made_at_ms=0 if made_at_us is None else made_at_us // 1000,
         )
         return StartLoop(
@@ -286,6 +280,30 @@ class _Parts:
             settings=self.settings,
             clock=self.clock,
             instruments=self.instruments,
+        )
+
+    def horizon(self) -> HorizonLoop:
+        settings = self.settings
+        return HorizonLoop(
+            store=self.store,
+            definitions=self.definitions,
+            raising=Raising(store=self.store, tenant=settings.tenant, terms=settings.horizon, clock=self.clock),
+            announcer=self._announcer(),
+            terms=settings.horizon,
+            tenant=settings.tenant,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+
+    def _announcer(self) -> Announcer:
+        return Announcer(
+            broker=self.broker,
+            topics=self.topics,
+            keys=self.keys.announcement_keys(),
+            tenant=self.settings.tenant,
+            cluster_id=self.meta.cluster_id,
+            incarnation=self.recovery.incarnation,
+            new_id=new_id,
         )
 
     def outside(self) -> Outside:
@@ -348,7 +366,7 @@ async def build(
         "replies": parts.reply_loops(made_at_us),
         "starts": [parts.start_loop(made_at_us).run],
         "timers": [parts.liveness.run, parts.timer_loop().run],
-        "sweeper": [parts.sweeper().run, parts.retention().run],
+        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run],
         "projector": outside.spans(),
         "watchdog": [
             watchdog.run,
@@ -366,30 +384,3 @@ async def build(
         relay=parts.relay,
         sender=parts.sender,
     )
-
-
-def refuse_short_retention(definitions: DefinitionCache, settings: Settings) -> None:
-    """A finished saga must be known for as long as one of its commands may still be accepted.
-
-    Raises ConfigurationError, for the first definition where it would not.
-    """
-    documents = []
-    for row in definitions.rows():
-        with suppress(ValueError):  # of another release: its sagas are kept for ever
-            documents.append(Document.parse(row.document))
-    if problem := too_short(documents, settings.retention):
-        raise ConfigurationError(f"SAGA_RETENTION_SAGAS: {problem}")
-
-
-def token_keys(settings: Settings, meta: Meta) -> TokenKeys:
-    """The given keys, or the one that an embedded store was made with.
-
-    Raises ConfigurationError.
-    """
-    if settings.token_keys is not None:
-        try:
-            return TokenKeys.parse(settings.token_keys.get_secret_value())
-        except ValueError as error:
-            raise ConfigurationError(f"SAGA_TOKEN_KEYS: {error}") from None
-    assert meta.token_key is not None, "SQLite stores are made with a key"
-    return TokenKeys(current="embedded", keys={"embedded": meta.token_key})

@@ -34,6 +34,7 @@ from saga_schemas.headers import CommandHeaders
 from saga_schemas.outcomes import Kind, Outcome
 from support.archived import handed_over
 from support.coordinators import closed, journal_of, opened, register, running, settings_for, start
+from support.horizons import SECONDS
 from support.orders import until
 from support.processes import SAGA
 from support.scripted import DONE, FENCED, UNDONE, Answer, ScriptedParticipant, catalog_of
@@ -302,7 +303,9 @@ async def test_a_saga_that_is_nowhere_is_unknown(home: Home) -> None:
     assert answer.json()["detail"] == f"It is neither here nor in the archive {home.address}."
 
 
-SHORT = dict.fromkeys(("retention_sagas", "retention_journals", "retention_keys", "retention_attention"), "3s")
+SHORT: dict[str, object] = (
+    dict.fromkeys(("retention_sagas", "retention_journals", "retention_keys", "retention_attention"), "3s") | SECONDS
+)
 
 
 async def test_a_saga_that_retention_removed_is_in_the_archive(sqlite_url: str, tmp_path: Path) -> None:

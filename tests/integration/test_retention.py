@@ -29,17 +29,10 @@ from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.times import format_us
 from support.coordinators import closed, opened, register, running, settings_for, signed, start
-from support.scripted import ScriptedParticipant, catalog_of, eventually, obliging
+from support.horizons import SECONDS
+from support.quick_step import CATALOG, QUICK
+from support.scripted import ScriptedParticipant, eventually, obliging
 
-CATALOG = catalog_of("t.Input", "t.Do")
-QUICK = """
-saga: quick
-version: 1
-input: t.Input
-key: ${input.id}
-steps:
-  - {name: one, participant: one, command: t.Do, compensation: none, timeout: {reask: 1s, expiry: 1s}}
-"""
 LONG = QUICK.replace("quick", "long").replace("key:", "retention: {sagas: 90d}\nkey:")
 GROWING = (
     *("saga", "journal", "saga_listing", "saga_key", "start_request", "outbox", "wakeup"),
@@ -53,7 +46,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 def short(url: str, **more: object) -> Settings:
-    return settings_for(url, **{"retention_sagas": "1s", "retention_rate": 5_000, **more})
+    return settings_for(url, **{"retention_sagas": "1s", "retention_rate": 5_000, **SECONDS, **more})
 
 
 async def rows(url: str) -> dict[str, int]:
@@ -233,7 +226,7 @@ async def test_a_purge_removes_what_ended_before_and_is_audited(url: str) -> Non
     async with opened(url) as store, answering(broker) as participant:
         await register(store, QUICK, CATALOG)
         await register(store, LONG, CATALOG)
-        async with running(store, broker, settings_for(url)) as instance:
+        async with running(store, broker, settings_for(url, **SECONDS)) as instance:
             coordinator = instance.coordinator
             await finished(instance, "quick", *(f"k-{n}" for n in range(120)))
             await finished(instance, "long", "k-0")
@@ -244,9 +237,14 @@ async def test_a_purge_removes_what_ended_before_and_is_audited(url: str) -> Non
             assert await coordinator.purge("quick", 2, "1s", dry_run=True, who="me", why="test") is None
             await asyncio.sleep(2.5)
             before = format_us(await store.now_us() - 1_100_000)
-            dry = await coordinator.purge("quick", 1, before, dry_run=True, who="me", why="test")
-            assert dry is not None
-            assert (dry.found, dry.removed, len(dry.sample)) == (120, 0, 5)
+
+            async def let_go() -> bool:
+                dry = await coordinator.purge("quick", 1, before, dry_run=True, who="me", why="test")
+                assert dry is not None
+                assert (dry.found, dry.removed, len(dry.sample)) == (120, 0, 5)
+                return not dry.waiting
+
+            await eventually(let_go)
             assert (await rows(url))["saga"] == 122
 
             removed = []
@@ -264,6 +262,25 @@ async def test_a_purge_removes_what_ended_before_and_is_audited(url: str) -> Non
             assert [tuple(act) for act in acts] == [
                 ("me", "the trial is over", f"quick before {before}: {count} sagas") for count in (100, 20)
             ]
+
+
+async def test_a_purge_leaves_what_the_horizon_does_not_let_go_and_says_until_when(url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(url) as store, answering(broker):
+        await register(store, QUICK, CATALOG)
+        async with running(store, broker, settings_for(url)) as instance:
+            await finished(instance, "quick", "k-1", "k-2")
+            await asyncio.sleep(1.5)
+            before_us = await store.now_us() - 1_000_001
+            for dry_run in (True, False):
+                told = await instance.coordinator.purge(
+                    "quick", None, format_us(before_us), dry_run=dry_run, who="me", why="test"
+                )
+                assert told is not None
+                assert (told.found, told.removed, told.waiting, told.more) == (2 if dry_run else 0, 0, 2, False)
+                lag_us = (1 + 300 + 7 * 86_400 + 600) * 1_000_000  # expiry, skew, window, interval
+                assert told.waiting_until_us == before_us + lag_us
+            assert (await rows(url))["saga"] == 2
 
 
 @pytest.mark.parametrize("before", ["", "90", "soon", "2026-05-01", "2026-13-01T00:00:00Z", "2026-05-01T00:00:00"])

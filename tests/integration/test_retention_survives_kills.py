@@ -16,6 +16,7 @@ import pytest
 from contract.store_rows import by_hand, claim, end, register, row_of, save, start_of
 from saga_coordinator.store.port import ClaimFirst, Store
 from support.coordinators import opened
+from support.horizons import horizon_now
 from support.paths import ROOT
 
 SAGAS = 600
@@ -70,6 +71,7 @@ async def test_no_saga_is_torn_or_lost_by_a_kill(url: str, tmp_path: Path) -> No
     archive = tmp_path / "archive"
     async with opened(url) as store:
         every = await finished(store)
+        await horizon_now(store)
     chance = random.Random(7)
     kills = 0
     for _ in range(KILLS):

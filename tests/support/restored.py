@@ -18,7 +18,7 @@ from saga_messaging.broker import Outgoing, Record
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import CommandHeaders, answer_announcement
 from saga_schemas.inbound import read_announcement
-from saga_schemas.outcomes import AnnouncementKind, Kind, Outcome, RowState
+from saga_schemas.outcomes import Kind, Outcome, RowState
 from saga_schemas.records import Sweep, SweepPosition, SweptRow, SweptRows, encode_own
 from saga_schemas.topics import Topics
 from support.coordinators import opened, running, settings_for
@@ -96,14 +96,14 @@ class Bench:
     """It answers no sweep."""
 
     def __post_init__(self) -> None:
-        self.participant = ScriptedParticipant(self.broker, "one", self.books, announced=self.announced)
+        self.participant = ScriptedParticipant(self.broker, "one", self.books, swept=self.swept)
 
-    def announced(self, record: Record) -> Sequence[Outgoing]:
-        """What the participant answers to a sweep; nothing to a horizon."""
+    def swept(self, record: Record) -> Sequence[Outgoing]:
+        """What the participant answers to a sweep."""
         told = read_announcement(record, participant="one", keys=None)
-        if told.headers.kind is not AnnouncementKind.SWEEP or self.deaf:
-            return []
         assert isinstance(told.content, Sweep)
+        if self.deaf:
+            return []
         self.books.floor = max(self.books.floor, told.headers.incarnation)
         headers = answer_announcement(
             told.headers,

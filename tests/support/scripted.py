@@ -13,9 +13,11 @@ from uuid import uuid4
 
 from saga_messaging.broker import Broker, Outgoing, Record
 from saga_schemas.catalog import Catalog
-from saga_schemas.headers import CommandHeaders, announcement_kind, answer, decode_command
-from saga_schemas.outcomes import Kind, Outcome
-from saga_schemas.records import EMPTY_BYTES, Failure, Progress, encode_own
+from saga_schemas.headers import CommandHeaders, announcement_kind, answer, answer_announcement, decode_command
+from saga_schemas.horizon import Horizon, heard
+from saga_schemas.inbound import read_announcement
+from saga_schemas.outcomes import AnnouncementKind, Kind, Outcome
+from saga_schemas.records import EMPTY_BYTES, Failure, HorizonHeard, Progress, encode_own
 from saga_schemas.topics import Topics
 
 
@@ -56,17 +58,21 @@ class ScriptedParticipant:
         script: Script = obliging,
         *,
         topics: Topics | None = None,
-        announced: Callable[[Record], Sequence[Outgoing]] = lambda _: (),
+        swept: Callable[[Record], Sequence[Outgoing]] = lambda _: (),
     ) -> None:
-        """`announced`: what it answers to an announcement."""
+        """`swept`: what it answers to a sweep."""
         self._broker = broker
         self._name = name
         self._topics = topics or Topics()
         self.script = script
-        self._announced = announced
+        self._swept = swept
         self.seen: list[tuple[CommandHeaders, bytes]] = []
         self.answering = True
         """False: commands are read and nothing is said."""
+        self.hears = False
+        """True: announcements of the horizon are answered."""
+        self.remembered = Horizon()
+        self.announced: list[Record] = []
 
     async def run(self) -> None:
         await self._broker.ensure_topics([self._topics.command(self._name), self._topics.reply(self._name)])
@@ -87,9 +93,30 @@ class ScriptedParticipant:
             await consumer.stop()
             await producer.stop()
 
+    def heard(self, record: Record) -> Outgoing:
+        """The answer to an announced horizon, which is remembered."""
+        told = read_announcement(record, participant=self._name, keys=None)
+        assert isinstance(told.content, Horizon)
+        self.remembered = heard(self.remembered, told.content)
+        headers = answer_announcement(
+            told.headers,
+            message_id=str(uuid4()),
+            source=f"/scripted/{self._name}",
+            record=HorizonHeard.avro_name,
+            time_us=time.time_ns() // 1000,
+        )
+        value = encode_own(HorizonHeard.of(self.remembered, told.digest))
+        return Outgoing(topic=self._topics.reply(self._name), key=record.key, value=value, headers=headers.encode())
+
     def _replies(self, record: Record) -> Sequence[Outgoing]:
-        if announcement_kind(record.headers) is not None:
-            return self._announced(record)
+        match announcement_kind(record.headers):
+            case AnnouncementKind.HORIZON:
+                self.announced.append(record)
+                return [self.heard(record)] if self.hears else []
+            case AnnouncementKind.SWEEP:
+                return self._swept(record)
+            case None:
+                pass
         command = decode_command(record.headers)
         self.seen.append((command, record.value or b""))
         if not self.answering:

@@ -36,8 +36,9 @@ def purge(
 ) -> None:
     """Remove finished sagas with all that belongs to them: journals, request ids, business keys.
 
-    Open sagas stay, and those with messages to publish or spans to send. What is removed cannot be
-    brought back; where an archive is configured, it has them first.
+    Open sagas stay, and those with messages to publish or spans to send, and those that the horizon
+    does not let go yet. What is removed cannot be brought back; where an archive is configured, it
+    has them first.
     """
     from saga_cli.client import Client, actor
     from saga_cli.output import print_object
@@ -92,10 +93,18 @@ def _found(definition: str, found: dict[str, Any]) -> str:
     lines += [f"  {saga['id']}  {saga['key'] or ''}  {saga['phase']}  {saga['closed_at']}" for saga in found["sample"]]
     if count > len(found["sample"]):
         lines.append("  …")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_waiting(found)])
 
 
 def _done(definition: str, done: dict[str, Any]) -> str:
     line = f"removed {done['removed']} finished sagas of {definition} that ended before {done['before']}, {done['rows']} rows"
     held = ", ".join(f"{count} {why}" for why, count in sorted(done["held"].items()))
-    return f"{line}\nleft for now: {held}" if held else line
+    return "\n".join([line, *([f"left for now: {held}"] if held else []), *_waiting(done)])
+
+
+def _waiting(answer: dict[str, Any]) -> list[str]:
+    """A line about what the horizon does not let go yet."""
+    if not answer["waiting"]:
+        return []
+    until = f"until about {answer['waiting_until']}" if answer["waiting_until"] else "until it rises: `saga list participants`"
+    return [f"{answer['waiting']} of them wait for the horizon, {until}: a backup of before may still be restored"]

@@ -15,6 +15,13 @@ SagaReference = Annotated[
 ]
 
 
+class What(StrEnum):
+    """What is listed."""
+
+    SAGAS = "sagas"
+    PARTICIPANTS = "participants"
+
+
 class PhaseName(StrEnum):
     """Phases a saga may be in."""
 
@@ -33,7 +40,10 @@ def register(app: typer.Typer, panel: str) -> None:
         rich_help_panel=panel,
         context_settings=HELP_OPTIONS,
         epilog=examples(
-            "saga list --attention", "saga list --phase COMPENSATED --definition order -o ids", "saga list --key o-17 -o json"
+            "saga list --attention",
+            "saga list --phase COMPENSATED --definition order -o ids",
+            "saga list --key o-17 -o json",
+            "saga list participants",
         ),
     )(list_sagas)
     app.command(
@@ -51,6 +61,9 @@ def register(app: typer.Typer, panel: str) -> None:
 
 
 def list_sagas(
+    what: Annotated[
+        What, typer.Argument(metavar="[sagas|participants]", help="Sagas, or the participants and what each has heard.")
+    ] = What.SAGAS,
     phase: Annotated[PhaseName | None, typer.Option(case_sensitive=False, help="Only sagas in this phase.")] = None,
     attention: Annotated[bool, typer.Option("--attention", help="Only sagas that need a person.")] = False,
     definition: Annotated[str | None, typer.Option(metavar="NAME", help="Only sagas of this definition.")] = None,
@@ -59,17 +72,36 @@ def list_sagas(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """List sagas, newest first."""
+    """List sagas, newest first; or the participants, each with the horizon it remembers."""
+    asked = {"phase": phase.value if phase else None, "definition": definition, "key": key}
+    if what is What.PARTICIPANTS:
+        if attention or any(asked.values()):
+            raise typer.BadParameter("--phase, --attention, --definition and --key are for sagas", param_hint="participants")
+        _list_participants(output, server)
+        return
     from saga_cli.client import Client
     from saga_cli.output import print_table
     from saga_cli.show.listing import COLUMNS, row
 
-    asked = {"phase": phase.value if phase else None, "definition": definition, "key": key}
     with Client(server) as client:
         items = list(client.pages("/v1/sagas", limit=limit, attention="true" if attention else None, **asked))
     print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=[item["id"] for item in items], empty="no saga matches")
     if len(items) == limit and output is Format.TABLE:
         typer.echo(f"({limit} shown; --limit shows more)", err=True)
+
+
+def _list_participants(output: Format, server: str) -> None:
+    from saga_cli.client import Client
+    from saga_cli.output import print_table
+    from saga_cli.show.participants import COLUMNS, horizon, row
+
+    with Client(server) as client:
+        found = client.get("/v1/participants")
+    items = found["items"]
+    names = [item["name"] for item in items]
+    print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=names, empty="no definition names a participant")
+    if output is Format.TABLE:
+        typer.echo(horizon(found), err=True)
 
 
 def show(

@@ -164,9 +164,43 @@ class PurgeShown(BaseModel):
     removed: int
     rows: int
     held: dict[str, int]
-    """Sagas that stay for now, by why: `unpublished`, `untraced`, `unexpired`, `locked`."""
+    """Sagas that stay for now, by why: `unpublished`, `untraced`, `unexpired`, `locked`, `horizon`,
+    `recovery`."""
+    waiting: int
+    """Sagas that ended before then and that the horizon does not let go yet; 0 in an answer that
+    says `more`."""
+    waiting_until: str | None
+    """When it lets the last of them go, if nothing holds it back."""
     more: bool
     """Ask again: there may be others."""
+
+
+class ParticipantLine(BaseModel):
+    """A participant that a registered definition names, and what it has heard of the horizon."""
+
+    name: str
+    command_topic: str
+    reply_topic: str
+    definitions: list[str]
+    asked: bool
+    """An active definition names it, or one with open sagas. What others answer is not read."""
+    horizon: str | None
+    """The horizon that it says it remembers; none: it has never answered."""
+    heard_at: str | None
+    behind_s: float | None
+    """How far that is behind the stored horizon."""
+    note: str | None
+    """What is wrong, and what to do."""
+
+
+class ParticipantPage(BaseModel):
+    """The participants, and the horizon that they are told of."""
+
+    horizon: str | None
+    """Sagas that started before then are finished, but for the exceptions; none: not looked yet."""
+    exceptions: int
+    announced_at: str | None
+    items: list[ParticipantLine]
 
 
 class Alive(BaseModel):

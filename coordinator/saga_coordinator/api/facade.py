@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from saga_coordinator.archive.whereabouts import Whereabouts
+from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import Terms
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
@@ -37,6 +38,9 @@ class ApiSettings(Protocol):
 
     @property
     def retention(self) -> Terms: ...
+
+    @property
+    def horizon(self) -> HorizonTerms: ...
 
 
 class Facade(Protocol):

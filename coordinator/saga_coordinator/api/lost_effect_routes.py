@@ -81,7 +81,14 @@ async def undo_effect(coordinator: CoordinatorDep, saga_id: str, step: str, body
     "/lost-effects/{saga_id}/adopt",
     status_code=201,
     responses=problems(
-        "step_unknown", "input_invalid", "key_mismatch", "key_held", "definition_missing", *_BY_DEFINITION, *_ON_EFFECT
+        "step_unknown",
+        "input_invalid",
+        "key_mismatch",
+        "key_held",
+        "below_horizon",
+        "definition_missing",
+        *_BY_DEFINITION,
+        *_ON_EFFECT,
     ),
 )
 async def adopt_saga(coordinator: CoordinatorDep, saga_id: str, body: AdoptBody) -> Adopted:

@@ -46,6 +46,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "is_pivot": (409, "The pivot is never waived: it is asked until it answers."),
     "effect_settled": (409, "The lost effect is settled, or is being undone."),
     "effect_beside": (409, "The saga is here and has no such step: what it left is undone by hand."),
+    "below_horizon": (409, "The horizon has passed the saga: no saga begins there any more."),
     "sweep_not_open": (409, "No sweep of this participant is open."),
     "recovering": (409, "The saga was recovered from a backup and waits for definite answers first."),
     "unreadable": (409, "This instance cannot read the saga's state or definition: its log has more."),

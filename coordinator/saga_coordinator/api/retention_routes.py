@@ -54,5 +54,7 @@ def _shown(found: Purged) -> PurgeShown:
         removed=found.removed,
         rows=found.rows,
         held=found.held,
+        waiting=found.waiting,
+        waiting_until=None if found.waiting_until_us is None else format_us(found.waiting_until_us),
         more=found.more,
     )

@@ -154,5 +154,7 @@ async def _save(tx: Transaction, plan: Plan) -> None:
         await tx.put_inbox(plan.inbox)
     if plan.recovering:
         await tx.note_recovering(plan.recovering)
+    if plan.heard:
+        await tx.note_heard(plan.heard)
     if not await tx.save(plan.writes, acked=plan.acked, advances=plan.advances):
         raise PositionTaken("another instance has moved a position of this batch")

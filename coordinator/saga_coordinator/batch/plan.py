@@ -20,6 +20,7 @@ from saga_coordinator.sagas.messages import Ticket
 from saga_coordinator.sagas.stored_saga import facts_print, state_is_due
 from saga_coordinator.sagas.work import SagaWork, attention_of
 from saga_coordinator.store.columns import storable_text
+from saga_coordinator.store.horizon_port import ParticipantMemory
 from saga_coordinator.store.port import Advance, AttentionRow, DeadLetter, InboxEvent, OrphanReply, SagaWrite, Transaction
 from saga_schemas.record_class import record
 from saga_schemas.trace_context import SAMPLED
@@ -40,6 +41,8 @@ class Batch:
     """Events for sagas that this transaction could not lock or open."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     orphans: list[OrphanReply] = field(default_factory=list)
+    heard: Sequence[ParticipantMemory] = ()
+    """What participants say they remember of the horizon."""
     advances: Sequence[Advance] = ()
     """How far the positions move with all this."""
 
@@ -55,6 +58,7 @@ class Plan:
     orphans: Sequence[OrphanReply]
     acked: Sequence[Ticket]
     """Outbox rows to delete: their messages are acknowledged."""
+    heard: Sequence[ParticipantMemory]
     advances: Sequence[Advance]
     recovering: Mapping[UUID, str | None] = field(default_factory=dict)
     """Sagas whose recovery began, went on or ended: the participants that each waits for, by comma.
@@ -85,6 +89,7 @@ def plan_writes(batch: Batch, acked: Sequence[Ticket], now_us: int) -> Plan:
         dead_letters=batch.dead_letters,
         orphans=batch.orphans,
         acked=acked,
+        heard=batch.heard,
         advances=batch.advances,
         recovering=dict(_recovering(batch.works)),
     )

@@ -18,8 +18,9 @@ from typing import Final
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from saga_coordinator.settings import Settings
 from saga_coordinator.store.look import Look
-from saga_coordinator.store.port import Store
+from saga_coordinator.store.port import Meta, Store
 from saga_messaging.errors import ConfigurationError
 from saga_schemas.token import TokenKeys
 
@@ -85,3 +86,17 @@ class KeyAgreement:
                 yield f"another instance signs with token key {other_ids.get(other.signs, '?')}, which this one does not have"
             if self._prints[self._current] not in other_ids:
                 yield f"this instance signs with token key {self._current}, which another one does not have"
+
+
+def token_keys(settings: Settings, meta: Meta) -> TokenKeys:
+    """The given keys, or the one that an embedded store was made with.
+
+    Raises ConfigurationError.
+    """
+    if settings.token_keys is not None:
+        try:
+            return TokenKeys.parse(settings.token_keys.get_secret_value())
+        except ValueError as error:
+            raise ConfigurationError(f"SAGA_TOKEN_KEYS: {error}") from None
+    assert meta.token_key is not None, "SQLite stores are made with a key"
+    return TokenKeys(current="embedded", keys={"embedded": meta.token_key})

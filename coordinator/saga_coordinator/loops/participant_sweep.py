@@ -16,6 +16,7 @@ from uuid import uuid4
 import structlog
 
 from saga_coordinator.failures import error_fields, one_line
+from saga_coordinator.horizon.participants import named
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.store import recovering
@@ -69,6 +70,8 @@ class ParticipantSweeps:
         self._instruments = instruments
         self._stirred = asyncio.Event()
         self._producer: Producer | None = None
+        self._named: frozenset[str] = frozenset()
+        self._named_in = -1
         self._swept: frozenset[str] = frozenset()
         """Participants of which a turn has seen that they are done."""
         self._undos_at_s = -UNDO_EVERY_S
@@ -118,13 +121,20 @@ class ParticipantSweeps:
         incarnation = parse_number(told.get(recovering.INCARNATION, ""), INT32_MAX)
         if incarnation is None:
             return
-        participants = self._definitions.registered_participants()
+        participants = self._participants()
         if recovering.is_sweeping(told) or not participants <= self._swept:
             await self._sweep(incarnation, participants)
         now_s = self._clock.monotonic_s()
         if now_s - self._undos_at_s >= UNDO_EVERY_S:
             self._undos_at_s = now_s
             await self._undo(incarnation)
+
+    def _participants(self) -> frozenset[str]:
+        """All that any registered definition names: each may have rows."""
+        if self._definitions.generation != self._named_in:
+            self._named = frozenset(named(self._definitions.rows()))
+            self._named_in = self._definitions.generation
+        return self._named
 
     async def _sweep(self, incarnation: int, participants: Collection[str]) -> None:
         sweeps = await self._store.sweeps(self._tenant)
@@ -143,8 +153,9 @@ class ParticipantSweeps:
     async def _ask(self, due: Sequence[ParticipantSweep], now_us: int) -> None:
         if not due:
             return
+        below_ms = (await self._store.horizon(self._tenant)).horizon.below_ms
         asked = [
-            self._questions.sweep(one, random=uuid4(), now_us=now_us)
+            self._questions.sweep(one, above_ms=below_ms, random=uuid4(), now_us=now_us)
             for one in due
             if await self._store.ask_sweep(self._tenant, one)
         ]

@@ -8,12 +8,13 @@ positions, and what could not be applied:
 - a reply for a saga that somebody else holds right now becomes an inbox event, which the timer loop
   picks up;
 - a reply for a saga that this database does not have becomes an orphan;
+- what a participant says of an announcement becomes the row that remembers it;
 - a reply for a saga that is older than this store (it is new, Kafka is not), or that was removed
   because it is no longer kept, is counted and passed over;
 - the answer to the undo of a lost effect settles that.
 
-Answers to announcements stand in the same topics. Each is taken in before, in a transaction of its
-own (`inbound/announcement_answers.py`).
+What a participant tells of its rows after a restore is taken in before, in a transaction of its own
+(`sweep/pages.py`).
 
 One saga's error never fails the batch. A bug parks that saga with an alarm. When a saga's rows
 break the transaction, the sagas go one by one.
@@ -21,7 +22,7 @@ break the transaction, the sagas go one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -40,17 +41,20 @@ from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.inbound.reply_envelope import CONSUMER, IncomingReply, ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops.record_loop import RecordLoop
+from saga_coordinator.loops.sweeping import Sweeping
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.work import SagaWork
+from saga_coordinator.store.horizon_port import ParticipantMemory
 from saga_coordinator.store.identifiers import new_id
-from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, LockFirst, StoreError
-from saga_coordinator.sweep.undone import UndoneEffects
+from saga_coordinator.store.port import Advance, BadRow, CountMismatch, InboxEvent, LockFirst
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.telemetry.log_fields import about, about_reply
 from saga_messaging.broker import Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage
 from saga_schemas.ids import parse_saga_id, uuid7_unix_ms
+from saga_schemas.inbound import AnnouncementAnswer
+from saga_schemas.records import HorizonHeard
 from saga_schemas.topics import Topics
 
 _REFRESH_S = 2.0
@@ -66,11 +70,22 @@ class _Poll:
 
     replies: dict[UUID, list[IncomingReply]] = field(default_factory=dict)
     bad: list[Bad] = field(default_factory=list)
-    announced: list[Record] = field(default_factory=list)
-    """Answers to announcements."""
+    pages: list[tuple[Record, str, AnnouncementAnswer]] = field(default_factory=list)
+    """What participants tell of their rows."""
     unknown_schemas: set[int] = field(default_factory=set)
+    heard: dict[str, int] = field(default_factory=dict)
+    """By participant, the horizon that it says it remembers: the last of the poll."""
     old: int = 0
     """Replies to commands of an earlier store with other token keys."""
+
+    def note(self, record: Record, participant: str, answer: AnnouncementAnswer) -> None:
+        if isinstance(answer.content, HorizonHeard):
+            self.heard[participant] = answer.content.below_ms
+        else:
+            self.pages.append((record, participant, answer))
+
+    def memories(self, now_us: int) -> list[ParticipantMemory]:
+        return [ParticipantMemory(participant=name, below_ms=ms, heard_at_us=now_us) for name, ms in self.heard.items()]
 
 
 class ReplyLoop:
@@ -84,13 +99,12 @@ class ReplyLoop:
         committer: Committer,
         definitions: DefinitionCache,
         envelopes: ReplyEnvelopes,
-        announcements: AnnouncementAnswers,
         payloads: ReplyPayloads,
-        undone: UndoneEffects,
+        announced: AnnouncementAnswers,
+        sweeping: Sweeping,
         loader: SagaLoader,
         events: EventFold,
         topics: Topics,
-        awaited: Callable[[], frozenset[str]],
         clock: Clock,
         instruments: Instruments,
         batch_records: int,
@@ -104,13 +118,12 @@ class ReplyLoop:
             committer: Opens and commits batches.
             definitions: Names the participants, and finds schemas.
             envelopes: The first stage of a reply.
-            announcements: Takes in answers to announcements.
             payloads: The second stage.
-            undone: Takes in answers to the undo of lost effects.
+            announced: Reads answers to announcements.
+            sweeping: Takes in what participants say after a restore.
             loader: Opens sagas.
             events: Applies events.
             topics: Names topics.
-            awaited: Participants whose answers are read whatever definitions name.
             clock: Paces looks at the topics.
             instruments: What is counted.
             batch_records: The most records of a poll.
@@ -121,13 +134,12 @@ class ReplyLoop:
         self._committer = committer
         self._definitions = definitions
         self._envelopes = envelopes
-        self._announcements = announcements
         self._payloads = payloads
-        self._undone = undone
+        self._announced = announced
+        self._sweeping = sweeping
         self._loader = loader
         self._events = events
         self._topics = topics
-        self._awaited = awaited
         self._clock = clock
         self._instruments = instruments
         self._batch_records = batch_records
@@ -155,7 +167,7 @@ class ReplyLoop:
         generation = self._definitions.generation
         if generation == self._followed_generation and self._clock.monotonic_s() - self._followed_at_s < _REFRESH_S:
             return
-        participants = await self._definitions.participants() | self._awaited()
+        participants = await self._definitions.participants() | self._sweeping.sweeps.awaited()
         await self._reader.follow(self._topics.reply(name) for name in participants)
         self._followed_at_s = self._clock.monotonic_s()
         self._followed_generation = generation
@@ -163,12 +175,13 @@ class ReplyLoop:
     async def apply(self, records: Sequence[Record]) -> None:
         """One transaction for all of them; should one saga break it, one for each saga."""
         poll = self._read_envelopes(records)
-        await self._take_announced(poll)
+        await self._take_pages(poll)
         await self._definitions.seek_schemas(poll.unknown_schemas)
         advances = self._reader.advances(records)
 
         async def fold(batch: Batch) -> int:
             batch.advances = advances
+            batch.heard = poll.memories(batch.tx.now_us)
             return await self._fold(batch, poll.replies, poll.bad)
 
         try:
@@ -183,10 +196,10 @@ class ReplyLoop:
     def _read_envelopes(self, records: Sequence[Record]) -> _Poll:
         poll = _Poll()
         for record in records:
-            if self._announcements.is_one(record):
-                poll.announced.append(record)
-                continue
             try:
+                if self._announced.is_one(record):
+                    poll.note(record, *self._announced.read(record))
+                    continue
                 reply = self._envelopes.read(record)
             except Exception as error:
                 bad = as_bad_message(error)
@@ -201,14 +214,12 @@ class ReplyLoop:
                     poll.unknown_schemas.add(unknown)
         return poll
 
-    async def _take_announced(self, poll: _Poll) -> None:
-        for record in poll.announced:
+    async def _take_pages(self, poll: _Poll) -> None:
+        """Each in a transaction of its own. One that is read twice changes nothing."""
+        for record, participant, answer in poll.pages:
             try:
-                await self._announcements.take(record)
-            except (StoreError, TimeoutError):
-                raise
-            except Exception as error:
-                bad = as_bad_message(error)
+                await self._sweeping.pages.take(participant, answer)
+            except BadMessage as bad:
                 self._log.warning("bad_reply", **_where(record), reason=bad.reason)
                 poll.bad.append((record, bad))
 
@@ -229,7 +240,7 @@ class ReplyLoop:
         batch.works.extend(works.values())
         batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, tx.now_us) for record, problem in [*bad, *unread])
         unopened = [saga_id for saga_id in tx.locked if saga_id not in works]
-        nobodys = await self._undone.take(tx, {saga_id: replies[saga_id] for saga_id in absent})
+        nobodys = await self._sweeping.undone.take(tx, {saga_id: replies[saga_id] for saga_id in absent})
         batch.inbox.extend(_inbox([*held, *unopened], replies, tx.now_us))
         if not all(map(self._is_old, nobodys)):
             # Removed sagas have ids of that time or before. No saga with such an id is lost: its
@@ -280,6 +291,7 @@ class ReplyLoop:
                 bad += [(reply.record, unwritable) for reply in replies]
         async with self._committer.batch() as batch:
             batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, batch.tx.now_us) for record, problem in bad)
+            batch.heard = poll.memories(batch.tx.now_us)
             batch.advances = advances
         return old
 

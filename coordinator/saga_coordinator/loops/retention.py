@@ -22,7 +22,7 @@ from saga_coordinator.archive.port import ArchiveError
 from saga_coordinator.definitions.retention import FOREVER
 from saga_coordinator.failures import comes_again, error_fields, one_line
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.retention.lines import LOOK_AGAIN_US, Line, Lines
+from saga_coordinator.retention.lines import LEAST_US, LOOK_AGAIN_US, Line, Lines
 from saga_coordinator.retention.removal import BATCH_SAGAS, Removal, Taken
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store, StoreError
@@ -89,6 +89,8 @@ class RetentionLoop:
         }
         self._old = [_Old(table, kept_ms[table] * 1000) for table in OLD if kept_ms[table] < FOREVER]
         self._keys_look_at_us = 0
+        self._horizon_again_us = settings.horizon.interval_ms * 1000
+        self._waits: str | None = None
         shortest_ms = min(settings.retention.sagas_ms, settings.retention.journals_ms, *kept_ms.values())
         self._idle_us = int(max(LEAST_S, min(IDLE_S, shortest_ms / 1000)) * 1e6)
         self._trouble_s = 0.0
@@ -113,7 +115,7 @@ class RetentionLoop:
         if self._trouble_s:
             self._log.info("retention_goes_on")
         self._trouble_s = 0.0
-        self._instruments.retention_waits(None)
+        self._instruments.retention_waits(self._waits)
 
     def _trouble(self, cause: str, error: Exception, *, logged: bool = False) -> float:
         """Note why nothing is removed, once a trouble in the log; how long to wait."""
@@ -133,7 +135,7 @@ class RetentionLoop:
                 return ELSEWHERE_S
             until_s = self._clock.monotonic_s() + TURN_S
             while self._clock.monotonic_s() < until_s:
-                if await self._is_loaded():
+                if await self._is_loaded() or await self._is_recovering():
                     return LOADED_S
                 if not await self._round():
                     return await self._idle_s()
@@ -156,6 +158,12 @@ class RetentionLoop:
             self._show(now_us)
         return went
 
+    async def _is_recovering(self) -> bool:
+        """After a restore nothing goes, until all that was lost is known (S16)."""
+        recovering = (await self._store.horizon(self._tenant)).recovering
+        self._waits = "the database was restored: see `saga recover status`" if recovering else None
+        return recovering
+
     def _all_lines(self) -> list[Line]:
         return self._lines.of(self._definitions.rows())
 
@@ -172,12 +180,14 @@ class RetentionLoop:
         """One batch of a line: how many sagas were looked at, and how long it took."""
         began_s = self._clock.monotonic_s()
         now_us = await self._store.now_us()
-        found = await self._store.finished(line.due(self._tenant, now_us), after=line.after, limit=BATCH_SAGAS)
+        horizon = await self._store.horizon(self._tenant)
+        found = await self._store.finished(line.due(self._tenant, now_us, horizon), after=line.after, limit=BATCH_SAGAS)
         if line.after is None:
             line.due_since_us = found[0].closed_at_us + line.kept_us if found else None
         if not found:
-            first = await self._store.finished(line.all(self._tenant), after=None, limit=1)
-            line.ended(first[0] if first else None, now_us)
+            left = await self._store.finished(line.all(self._tenant), after=None, limit=1)
+            first = left[0] if left else None
+            line.ended(first, now_us, self._horizon_again_us if line.waits_for(horizon, first) else LEAST_US)
             return 0, 0.0
         looked_at = await self._take(line, found)
         return looked_at, self._clock.monotonic_s() - began_s

@@ -17,7 +17,7 @@ from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.starts.execution import StartExecution, claims_of
+from saga_coordinator.starts.execution import StartExecution
 from saga_coordinator.starts.identities import StartedBy, StartIdentities
 from saga_coordinator.starts.preparation import Identity, Prepared, StartPreparation, body_hash
 from saga_coordinator.starts.requests import StartRefused, StartRequest
@@ -97,15 +97,15 @@ class StartLoop:
         starts = [start for _, start in read.starts]
         advances = self._reader.advances(records)
 
-        async def fold(batch: Batch) -> Batch:
+        async def fold(batch: Batch, starts: Sequence[Prepared]) -> Batch:
             results = self._execution.begin(batch, starts)
             await self._own(batch, starts)
             if read.adopted:
                 await batch.tx.bind_starts(read.adopted)
             refused = [
                 (record, self._bad(record, result))
-                for record, start in read.starts
-                if isinstance(result := results[start.claim.saga_id], StartRefused)
+                for (record, _), result in zip(read.starts, results, strict=True)
+                if isinstance(result, StartRefused)
             ]
             batch.dead_letters.extend(
                 dead_letter(CONSUMER, record, problem, batch.tx.now_us) for record, problem in [*read.bad, *refused]
@@ -113,7 +113,7 @@ class StartLoop:
             batch.advances = advances
             return batch
 
-        batch = await self._committer.apply(claims_of(starts), fold)
+        batch = await self._execution.apply(starts, fold)
         self._instruments.start_batch(SOURCE, len(records))
         for letter in batch.dead_letters:
             self._instruments.start_refused(SOURCE, letter.reason)

@@ -68,8 +68,6 @@ class DefinitionCache:
         self._looks, self._schema_looks = _Looks(), _Looks()
         self._rows: dict[int, DefinitionRow] = {}
         self._compiled: dict[int, CompiledDefinition] = {}
-        self._named: dict[int, frozenset[str]] = {}
-        """Participants by the id of the definition that names them."""
         self._schema_ids: set[int] = set()
         self.schema_rows: tuple[SchemaRow, ...] = ()
         """Every stored schema, with its subject and version there."""
@@ -210,21 +208,6 @@ class DefinitionCache:
             if isinstance(found, CompiledDefinition)
             for step in found.definition.steps
         )
-
-    def registered_participants(self) -> frozenset[str]:
-        """Return the participants that any registered definition names: each may have rows."""
-        for row in self._rows.values():
-            if row.id not in self._named:
-                self._named[row.id] = _participants(row.document)
-        return frozenset[str]().union(*(self._named[id] for id in self._rows))
-
-
-def _participants(document: bytes) -> frozenset[str]:
-    """None in a document of another release: this one runs no saga of it."""
-    try:
-        return frozenset(step.participant for step in Document.parse(document).steps)
-    except ValueError:
-        return frozenset()
 
 
 __all__ = ["DefinitionCache", "DefinitionMissing"]

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from saga_coordinator.definitions.document import Document
 from saga_coordinator.definitions.retention import FOREVER, Action, Shelf, Terms
+from saga_coordinator.store.horizon_port import StoredHorizon
 from saga_coordinator.store.port import DefinitionRow
 from saga_coordinator.store.removal_port import FinishedOf, FinishedSaga
 
@@ -51,9 +52,14 @@ class Line:
     def kept_us(self) -> int:
         return self.terms.next_step(self.shelf)[1] * 1000
 
-    def due(self, tenant: str, now_us: int) -> FinishedOf:
-        """Which sagas are due now."""
-        return self._before(tenant, now_us - self.kept_us)
+    def due(self, tenant: str, now_us: int, horizon: StoredHorizon) -> FinishedOf:
+        """Which sagas are due now; none goes before the horizon lets it."""
+        before_us = now_us - self.kept_us
+        return self._before(tenant, before_us if self.action == "strip" else min(before_us, horizon.forgets_before_us))
+
+    def waits_for(self, horizon: StoredHorizon, saga: FinishedSaga | None) -> bool:
+        """Whether the horizon is not there yet."""
+        return self.action == "remove" and saga is not None and saga.closed_at_us >= horizon.forgets_before_us
 
     def all(self, tenant: str) -> FinishedOf:
         return self._before(tenant, FOREVER)
@@ -69,15 +75,17 @@ class Line:
         for why, count in held.items():
             self.held[why] = self.held.get(why, 0) + count
 
-    def ended(self, first: FinishedSaga | None, now_us: int) -> None:
-        """A pass is over; `first` is the first saga of the line that is left."""
+    def ended(self, first: FinishedSaga | None, now_us: int, again_us: int = LEAST_US) -> None:
+        """A pass is over; `first` is the first saga of the line that is left. It is not looked at
+        sooner than after `again_us`.
+        """
         if self.held:
             self.look_at_us = now_us + HELD_AGAIN_US
         elif first is None:
             self.look_at_us = now_us + max(LEAST_US, min(self.kept_us, LOOK_AGAIN_US))
         else:
             # Others may come before it: those that are brought from elsewhere.
-            self.look_at_us = min(max(first.closed_at_us + self.kept_us, now_us + LEAST_US), now_us + LOOK_AGAIN_US)
+            self.look_at_us = min(max(first.closed_at_us + self.kept_us, now_us + again_us), now_us + LOOK_AGAIN_US)
         if not self.held:
             self.due_since_us = None
         self.after, self.held, self.held_before = None, {}, self.held

@@ -15,9 +15,11 @@ from typing import Final
 
 from saga_coordinator.definitions.document import Document
 from saga_coordinator.definitions.fields import duration_text, parsed_duration
+from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import Shelf, Terms, longest_expiry_ms
 from saga_coordinator.retention.lines import terms_of
 from saga_coordinator.retention.removal import Audited, Removal
+from saga_coordinator.store.horizon_port import StoredHorizon
 from saga_coordinator.store.port import DefinitionRow, Store
 from saga_coordinator.store.removal_port import FinishedOf, FinishedSaga
 
@@ -46,6 +48,10 @@ class Purged:
     rows: int = 0
     held: dict[str, int]
     """Sagas that stay for now, by why."""
+    waiting: int = 0
+    """Those of `found` that the horizon does not let go yet; of a call that removed some, 0."""
+    waiting_until_us: int | None = None
+    """When it lets the last of them go, if nothing holds it back. None: nobody knows."""
     more: bool = False
     """Ask again: there may be others."""
 
@@ -66,11 +72,12 @@ def moment_us(text: str, now_us: int) -> int:
 class Purge:
     """Purges of one tenant."""
 
-    def __init__(self, store: Store, removal: Removal, tenant: str, terms: Terms) -> None:
+    def __init__(self, store: Store, removal: Removal, tenant: str, terms: Terms, horizon: HorizonTerms) -> None:
         self._store = store
         self._removal = removal
         self._tenant = tenant
         self._terms = terms
+        self._horizon = horizon
 
     async def look(self, rows: Sequence[DefinitionRow], before: str) -> Purged:
         """What there is to remove.
@@ -84,19 +91,39 @@ class Purge:
             StoreError: The store is away.
         """
         before_us = await self._checked(rows, before)
-        found = 0
+        found = await self._count(rows, before_us)
         sample: list[FinishedSaga] = []
         for which, _ in self._lines(rows, before_us):
-            found += await self._store.count_finished(which, COUNTED_MOST - found)
             sample += await self._store.finished(which, after=None, limit=SAMPLE)
         sample.sort(key=lambda saga: (saga.closed_at_us, saga.id))
-        return Purged(before_us=before_us, found=found, sample=sample[:SAMPLE], held={})
+        horizon = await self._store.horizon(self._tenant)
+        waiting = found - await self._count(rows, min(before_us, horizon.forgets_before_us))
+        until_us = await self._until_us(horizon, before_us) if waiting else None
+        return Purged(
+            before_us=before_us, found=found, sample=sample[:SAMPLE], held={}, waiting=waiting, waiting_until_us=until_us
+        )
+
+    async def _count(self, rows: Sequence[DefinitionRow], before_us: int) -> int:
+        count = 0
+        for which, _ in self._lines(rows, before_us):
+            count += await self._store.count_finished(which, COUNTED_MOST - count)
+        return count
+
+    async def _until_us(self, horizon: StoredHorizon, before_us: int) -> int | None:
+        """When the horizon lets go what ended before then: the lag later, and with the round after
+        that.
+        """
+        lag_ms = self._horizon.lag_ms(row.document for row in await self._store.definitions(self._tenant))
+        if horizon.recovering or lag_ms is None:
+            return None
+        return before_us + (lag_ms + self._horizon.interval_ms) * 1000
 
     async def run(self, rows: Sequence[DefinitionRow], before: str, *, who: str, why: str, target: str) -> Purged:
         """Remove one batch. Raises PurgeRefused, ArchiveError, StoreError."""
         before_us = await self._checked(rows, before)
+        horizon = await self._store.horizon(self._tenant)
         held: dict[str, int] = {}
-        for which, terms in self._lines(rows, before_us):
+        for which, terms in self._lines(rows, min(before_us, horizon.forgets_before_us)):
             after = None
             while sum(held.values()) < PASSED_OVER_MOST:
                 found = await self._store.finished(which, after=after, limit=_PAGE)
@@ -110,7 +137,9 @@ class Purge:
                     held[reason] = held.get(reason, 0) + number
                 last = taken.looked_at[-1]
                 after = (last.closed_at_us, last.id)
-        return Purged(before_us=before_us, found=sum(held.values()), held=held)
+        waiting = await self._count(rows, before_us) - await self._count(rows, min(before_us, horizon.forgets_before_us))
+        until_us = await self._until_us(horizon, before_us) if waiting else None
+        return Purged(before_us=before_us, found=sum(held.values()), held=held, waiting=waiting, waiting_until_us=until_us)
 
     def _lines(self, rows: Sequence[DefinitionRow], before_us: int) -> list[tuple[FinishedOf, Terms]]:
         return [

@@ -7,7 +7,7 @@ leaves it in both places, and the archive gets it once more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +21,9 @@ from saga_coordinator.store.removal_port import FinishedSaga, Leaving, Removed, 
 BATCH_SAGAS: Final = 100
 BATCH_RECORDS: Final = 2_000
 """Journal records of one batch; a saga with more goes alone."""
+HORIZON: Final = "horizon"
+RECOVERY: Final = "recovery"
+"""What holds a saga: the horizon does not cover it, or a restore is not yet dealt with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +53,26 @@ class Removal:
     async def take(self, action: Action, sagas: Sequence[FinishedSaga], terms: Terms, audited: Audited | None = None) -> Taken:
         """Remove the first of these sagas, as many as fit one batch, by one definition's terms.
 
+        One that the stored horizon does not cover stays: a participant may still be asked about
+        it, or a backup bring it back.
+
         Raises:
             ArchiveError: Nothing is removed.
             StoreError: Nothing is removed, or nobody knows; the same may be tried again.
         """
         rows = await self._store.sagas([saga.id for saga in sagas[:BATCH_SAGAS]])
         batch = _fitting(sagas[:BATCH_SAGAS], rows)
-        await self._keep(batch, rows)
+        horizon = await self._store.horizon(sagas[0].tenant)
+        if horizon.recovering:
+            return Taken(looked_at=batch, removed=Removed(held={RECOVERY: len(batch)}))
+        going = batch if action == "strip" else [saga for saga in batch if horizon.lets_go(saga.id)]
+        await self._keep(going, rows)
         if action == "strip":
-            removed = await self._strip([saga for saga in batch if saga.id in rows], rows)
+            removed = await self._strip([saga for saga in going if saga.id in rows], rows)
         else:
-            removed = await self._remove(batch, terms, audited)
-        return Taken(looked_at=batch, removed=removed)
+            removed = await self._remove(going, terms, audited)
+        covered = {} if len(going) == len(batch) else {HORIZON: len(batch) - len(going)}
+        return Taken(looked_at=batch, removed=replace(removed, held={**removed.held, **covered}))
 
     async def _keep(self, batch: Sequence[FinishedSaga], rows: Mapping[UUID, SagaRow]) -> None:
         """Archive them. One without its journal was archived when that was removed."""

@@ -7,8 +7,8 @@ instances that start the same thing meet at such a row, and one of them sees the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.plan import Batch
@@ -17,15 +17,23 @@ from saga_coordinator.failures import comes_again
 from saga_coordinator.sagas.work import FoldContext, SagaWork
 from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.starts.requests import KEY_HELD, REQUEST_REUSED, StartRefused, StartResult
-from saga_coordinator.store.port import ClaimFirst, ClaimResult
+from saga_coordinator.store.identifiers import new_id
+from saga_coordinator.store.port import BelowHorizon, ClaimFirst, ClaimResult, Store
+
+Result = TypeVar("Result")
+Outcomes = list[StartResult | StartRefused]
+
+_TRIES: Final = 3
 
 
 class StartExecution:
     """Carries prepared starts out."""
 
-    def __init__(self, committer: Committer, context: FoldContext) -> None:
+    def __init__(self, committer: Committer, context: FoldContext, store: Store, tenant: str) -> None:
         self._committer = committer
         self._context = context
+        self._store = store
+        self._tenant = tenant
 
     async def carry_out(self, starts: Sequence[Prepared]) -> list[StartResult | Exception]:
         """One transaction for all that cannot be refused by their claim, one for each of the
@@ -39,55 +47,87 @@ class StartExecution:
         Raises:
             StoreError: The store is away.
         """
-        results: dict[UUID, StartResult | Exception] = {}
-        together = [start for start in starts if not start.alone]
-        alone = [start for start in starts if start.alone]
+        results: dict[int, StartResult | Exception] = {}
+        together = [place for place, start in enumerate(starts) if not start.alone]
+        alone = [place for place, start in enumerate(starts) if start.alone]
         try:
-            results |= await self._run(together)
+            results |= zip(together, await self._run([starts[place] for place in together]), strict=True)
         except Exception as error:
             if not comes_again(error):
                 raise
             alone = [*together, *alone]
-        for start in alone:
-            results[start.claim.saga_id] = await self._alone(start)
-        return [results[start.claim.saga_id] for start in starts]
+        for place in alone:
+            results[place] = await self._alone(starts[place])
+        return [results[place] for place in range(len(starts))]
 
     async def _alone(self, start: Prepared) -> StartResult | Exception:
         try:
-            return (await self._run([start]))[start.claim.saga_id]
+            return (await self._run([start]))[0]
         except Exception as error:
             if not comes_again(error):
                 raise
             return error
 
-    async def _run(self, starts: Sequence[Prepared]) -> dict[UUID, StartResult | StartRefused]:
+    async def _run(self, starts: Sequence[Prepared]) -> Outcomes:
         if not starts:
-            return {}
+            return []
 
-        async def begin(batch: Batch) -> dict[UUID, StartResult | StartRefused]:
+        async def begin(batch: Batch, starts: Sequence[Prepared]) -> Outcomes:
             return self.begin(batch, starts)
+
+        return await self.apply(starts, begin)
+
+    async def apply(self, starts: Sequence[Prepared], fold: Callable[[Batch, Sequence[Prepared]], Awaitable[Result]]) -> Result:
+        """One transaction with this block, which begins these starts or what became of them.
+
+        A start that waited for so long that the horizon has passed its id takes a new one: below
+        the horizon no saga starts.
+
+        Raises:
+            StoreError: Nothing happened, or nobody knows.
+            StartRefused: As the block does.
+        """
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._apply_once(starts, fold)
+            except BelowHorizon:
+                starts = await self._renewed(starts)
+        return await self._apply_once(starts, fold)
+
+    async def _apply_once(
+        self, starts: Sequence[Prepared], fold: Callable[[Batch, Sequence[Prepared]], Awaitable[Result]]
+    ) -> Result:
+        async def begin(batch: Batch) -> Result:
+            return await fold(batch, starts)
 
         return await self._committer.apply(claims_of(starts), begin)
 
-    def begin(self, batch: Batch, starts: Sequence[Prepared]) -> dict[UUID, StartResult | StartRefused]:
+    async def _renewed(self, starts: Sequence[Prepared]) -> list[Prepared]:
+        """The same starts with ids of now, by the database's clock, or of the horizon where that
+        clock was set back."""
+        horizon = await self._store.horizon(self._tenant)
+        at_us = max(await self._store.now_us(), horizon.starts_from_ms * 1000)
+        return [start.with_id(new_id(at_us)) for start in starts]
+
+    def begin(self, batch: Batch, starts: Sequence[Prepared]) -> Outcomes:
         """Start the winners in this batch, whose transaction began with `claims_of(starts)`.
 
         Returns:
-            What became of each start, by the id of its saga.
+            What became of each start, in their order.
 
         Raises:
             StartRefused: The claim of one that is alone is refused: all is rolled back.
         """
         env = Env(now_us=batch.tx.now_us)
-        results: dict[UUID, StartResult | StartRefused] = {}
+        results: Outcomes = []
         for start in starts:
             saga_id = start.claim.saga_id
             claimed = batch.tx.claimed[saga_id]
             if claimed.won:
                 batch.works.append(self._begin(start, env))
-                results[saga_id] = StartResult(saga_id=saga_id, created=True)
+                results.append(StartResult(saga_id=saga_id, created=True))
             else:
-                results[saga_id] = _lost(start, claimed)
+                results.append(_lost(start, claimed))
         return results
 
     def _begin(self, start: Prepared, env: Env) -> SagaWork:

@@ -18,8 +18,6 @@ from saga_schemas.headers import StartHeaders
 from saga_schemas.ids import started_id
 from saga_schemas.record_class import record
 
-SKEW_MS: Final = 300_000
-"""By so much a producer's clock may be ahead of the database's."""
 _MS_MOST: Final = 2**48 - 1
 
 
@@ -44,18 +42,20 @@ class Identified:
 class StartIdentities:
     """Finds them for one poll of records."""
 
-    def __init__(self, *, store: Store, tenant: str, incarnation: Callable[[], int], made_at_ms: int) -> None:
+    def __init__(self, *, store: Store, tenant: str, incarnation: Callable[[], int], skew_ms: int, made_at_ms: int) -> None:
         """Prepare.
 
         Args:
             store: Knows which ids are taken.
             tenant: Whose starts they are.
             incarnation: The database's.
+            skew_ms: By so much a producer's clock may be ahead of the database's.
             made_at_ms: When the store was made: replies of no older saga are missed.
         """
         self._store = store
         self._tenant = tenant
         self._incarnation = incarnation
+        self._skew_ms = skew_ms
         self._made_at_ms = made_at_ms
 
     async def of(self, starts: Sequence[StartedBy]) -> list[Identified]:
@@ -65,10 +65,11 @@ class StartIdentities:
         if not wanted:
             return [Identified() for _ in starts]
         known = await self._store.start_ids(self._tenant, wanted)
+        horizon = await self._store.horizon(self._tenant)
         allowed = Allowed(
-            from_ms=max(known.removed_until_ms + 1, self._made_at_ms),
-            until_ms=known.now_us // 1000 + SKEW_MS,
-            again_until_ms=restored_at_ms(self._incarnation()) + SKEW_MS,
+            from_ms=max(horizon.starts_from_ms, known.removed_until_ms + 1, self._made_at_ms),
+            until_ms=known.now_us // 1000 + self._skew_ms,
+            again_until_ms=restored_at_ms(self._incarnation()) + self._skew_ms,
         )
         return identified(starts, ids, known, allowed)
 

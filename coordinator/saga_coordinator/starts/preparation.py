@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -63,6 +64,10 @@ class Prepared:
     def alone(self) -> bool:
         """A start that may be refused by its claim must be able to roll back by itself."""
         return self.on_open == "reject"
+
+    def with_id(self, saga_id: UUID) -> Prepared:
+        """The same start of a saga with another id. Its trace stays."""
+        return replace(self, claim=replace(self.claim, saga_id=saga_id), row=replace(self.row, id=saga_id))
 
 
 class StartPreparation:

@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.records import (
@@ -65,6 +66,7 @@ __all__ = [
     "Advance",
     "AttentionRow",
     "BadRow",
+    "BelowHorizon",
     "ClaimFirst",
     "ClaimResult",
     "CommitUnknown",
@@ -101,7 +103,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, SweptStore, Protocol):
+class Store(FinishedSagas, Horizons, SweptStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

@@ -118,6 +118,9 @@ class PostgresStore(SqlStore):
             finally:
                 await transaction.rollback()
 
+    async def starts_under_way(self) -> frozenset[str]:
+        return frozenset(row[0] for row in await self._rows(text(sql.UNDER_WAY)))
+
     def shard_lock(self, shard: int) -> AbstractAsyncContextManager[bool]:
         return self._advisory_lock(_SHARD_LOCK, shard)
 

@@ -39,6 +39,15 @@ PROBE_JOURNAL: Final = (
     " ON CONFLICT (saga_id, version) DO NOTHING"
 )
 
+# Transactions that may insert sagas and may not see what is committed by now. A statement locks its
+# tables before it takes its snapshot, and the locks stay until its transaction ends. So one that
+# has no lock yet will see it.
+UNDER_WAY: Final = (
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND relation = 'saga'::regclass"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND mode = 'RowExclusiveLock' AND granted"
+)
+
 READ_FACTS: Final = "SELECT facts FROM journal WHERE saga_id = $1 AND version = $2"
 
 CLOCK_TOLERANCE_US: Final = 1_000_000

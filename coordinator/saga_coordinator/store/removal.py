@@ -7,20 +7,21 @@ passed over.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, delete, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from saga_coordinator.store import recovering, schema
 from saga_coordinator.store import statements as sql
-from saga_coordinator.store.dialect import AnyResult, AnySelect, among
+from saga_coordinator.store.dialect import AnySelect, among
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.port import SagaRow, shard_of
 from saga_coordinator.store.removal_port import REMOVED_SCOPE, FinishedSaga, Leaving, OldRows, Removed, Stripped
 from saga_coordinator.store.statements import Statement, Write
+from saga_coordinator.store.transaction_part import TransactionPart
 from saga_schemas.ids import uuid7_unix_ms
 
 _CLOCK_SET_BACK_US: Final = 3_600_000_000
@@ -31,19 +32,8 @@ _DIGITS: Final = 20
 _TABLES: Final = {"dead_letter": schema.dead_letter, "orphan_reply": schema.orphan_reply, "audit": schema.audit}
 
 
-class Removals(ABC):
+class Removals(TransactionPart):
     """Half of the port's `Removing`; the lock is each database's own."""
-
-    @property
-    @abstractmethod
-    def now_us(self) -> int: ...
-
-    @property
-    @abstractmethod
-    def _dialect(self) -> str: ...
-
-    @abstractmethod
-    async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> AnyResult: ...
 
     @abstractmethod
     async def counted(self, writes: Sequence[Write]) -> list[int]: ...

@@ -16,6 +16,8 @@ from sqlalchemy import BigInteger, LargeBinary, Text
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.columns import Id
+from saga_coordinator.store.horizon_port import BelowHorizon
+from saga_coordinator.store.records import CountMismatch, StoreError
 from saga_coordinator.store.rows import JOURNAL_COLUMNS, SAGA_COLUMNS
 
 _POSTGRES_TYPES: Final = {Id: "uuid", BigInteger: "bigint", Text: "text", LargeBinary: "bytea"}
@@ -35,6 +37,14 @@ class Statement:
     """Another table that the text reads. What is to be written there is written first."""
     apart: bool = False
     """No other statement of the transaction touches the same rows."""
+
+    def wrong(self, rows: int, count: int) -> StoreError | None:
+        """What it means that the statement touched so many rows for so many that it was given."""
+        if not self.exact or rows == count:
+            return None
+        if self is INSERT_SAGA:  # nothing but the horizon leaves a row of it out
+            return BelowHorizon(f"{rows - count} sagas were to start with ids below the horizon")
+        return CountMismatch(f"{count} rows of {self.table} were written where {rows} must be")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +68,13 @@ def _insert(table: str, names: str, more: str = "", *, exact: bool = True) -> St
     return Statement(table, text, _columns(table, names), exact)
 
 
-# A new saga.
-INSERT_SAGA: Final = _insert("saga", ", ".join(SAGA_COLUMNS))
+# A new saga. None starts whose id is below the horizon (S16): the statement leaves its row out, and
+# the count is wrong.
+INSERT_SAGA: Final = _insert(
+    "saga",
+    ", ".join(SAGA_COLUMNS),
+    "AND NOT EXISTS (SELECT 1 FROM horizon AS h WHERE h.id = 1 AND h.starts_from > i.id)",
+)
 
 SAGA_CHANGES: Final = "version, facts_print, phase, incarnation, wake_at, max_expiry, closed_at"
 """The columns of a saga that change after its start, but for its state."""

@@ -12,7 +12,7 @@ from sqlalchemy import CompoundSelect, Executable, String, case, cast, exists, f
 
 from saga_coordinator.store import recovering, schema
 from saga_coordinator.store.columns import Id, Number, database_clock
-from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_ignoring, insert_into, insert_or
+from saga_coordinator.store.dialect import AnySelect, among, insert_ignoring, insert_into, insert_or
 from saga_coordinator.store.finished import FinishedReads
 from saga_coordinator.store.port import CountMismatch, StartClaim
 from saga_coordinator.store.removal import UP_TO as REMOVED_UP_TO
@@ -217,7 +217,7 @@ def _columns_of(effect: LostEffect) -> dict[str, Any]:
     return {column_of(name): getattr(effect, name) for name in _EFFECT_FIELDS}
 
 
-def swept_row(row: AnyRow) -> ParticipantSweep:
+def swept_row(row: Any) -> ParticipantSweep:
     return ParticipantSweep(
         participant=row.participant,
         incarnation=row.incarnation,

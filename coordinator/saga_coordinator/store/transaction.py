@@ -23,13 +23,13 @@ from saga_coordinator.store import statements as sql
 from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or, noting
 from saga_coordinator.store.faults import translated
+from saga_coordinator.store.horizon import HorizonWrites
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import journal_rows, select_journal, select_tails
 from saga_coordinator.store.port import (
     Advance,
     ClaimFirst,
     ClaimResult,
-    CountMismatch,
     DeadLetter,
     DefinitionRow,
     First,
@@ -51,7 +51,7 @@ from saga_coordinator.store.writes import first_positions, groups_of, moves, out
 from saga_schemas.ids import saga_key
 
 
-class SqlTransaction(SweepWrites):
+class SqlTransaction(SweepWrites, HorizonWrites):
     """The port's `Transaction`, but for locking and running hot statements."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -154,8 +154,8 @@ class SqlTransaction(SweepWrites):
     async def _counted(self, writes: Sequence[Write]) -> list[int]:
         counts = await self.run(writes)
         for write, count in zip(writes, counts, strict=True):
-            if write.statement.exact and count != len(write.rows):
-                raise CountMismatch(f"{count} rows of {write.statement.table} were written where {len(write.rows)} must be")
+            if (wrong := write.statement.wrong(len(write.rows), count)) is not None:
+                raise wrong
         return counts
 
     async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> AnyResult:

@@ -3,7 +3,7 @@ sweep moves on, in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 import structlog
@@ -79,14 +79,15 @@ class SweptPages:
     async def _read(self, tx: Transaction, participant: str, page: SweptRows) -> list[LostEffect]:
         ids = {row.saga_id for row in page.rows}
         owned = await self._owned(await tx.definitions_of(ids))
+        horizon = (await tx.horizon(self._tenant)).horizon
         removed_until_ms = await tx.removed_until_ms(self._tenant)
 
         def finished(saga_id: UUID) -> bool:
-            return uuid7_unix_ms(saga_id) <= removed_until_ms
+            return horizon.covers(saga_id) or uuid7_unix_ms(saga_id) <= removed_until_ms
 
         return [*lost_effects(page.rows, participant=participant, owned=owned, finished=finished, now_us=tx.now_us)]
 
-    async def _owned(self, definitions: dict[UUID, int]) -> Owned:
+    async def _owned(self, definitions: Mapping[UUID, int]) -> Owned:
         loaded = await self._definitions.load(definitions.values())
         steps = {
             definition_id: frozenset((step.name, step.participant) for step in compiled.definition.steps)

@@ -27,10 +27,10 @@ class Questions:
         self._outbound = outbound
         self._tenant = tenant
 
-    def sweep(self, one: ParticipantSweep, *, random: UUID, now_us: int) -> Outgoing:
-        """The question for the next page."""
+    def sweep(self, one: ParticipantSweep, *, above_ms: int, random: UUID, now_us: int) -> Outgoing:
+        """The question for the next page. Rows of sagas below `above_ms` need not be told."""
         after = None if one.after is None else SweepPosition(saga_id=one.after[0], step=one.after[1])
-        asked = Sweep.of(after=after, limit=SWEEP_ROWS, detail=True)
+        asked = Sweep.of(after=after, above_ms=above_ms, limit=SWEEP_ROWS, detail=True)
         return self._outbound.announcement(
             AnnouncementKind.SWEEP,
             one.participant,

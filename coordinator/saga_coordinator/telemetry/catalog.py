@@ -246,7 +246,8 @@ RETENTION_LAG = _gauge(
 )
 RETENTION_HELD = _gauge(
     "saga_retention_held_sagas",
-    "Sagas that are due and stay for now, by why: `unpublished`, `untraced`, `unexpired`, `locked`, `open`, `unreadable`.",
+    "Sagas that are due and stay for now, by why: `unpublished`, `untraced`, `unexpired`, `locked`, `open`, `unreadable`,"
+    " `horizon`.",
     "{saga}",
     ("why",),
 )
@@ -255,6 +256,36 @@ RETENTION_FAILURES = _counter(
     "Times that nothing could be removed, by cause: `archive`, `store` or `bug`. It is tried again.",
     "{attempt}",
     ("cause",),
+)
+
+# --- the horizon ----------------------------------------------------------------------------------
+
+HORIZON_LATE = _gauge(
+    "saga_horizon_late_seconds", "How far the horizon is behind where it could be: the clock less the lag.", "s"
+)
+HORIZON_EXCEPTIONS = _gauge(
+    "saga_horizon_excepted_sagas",
+    "Sagas below the horizon that nobody may forget: open, or ended no longer ago than the lag.",
+    "{saga}",
+)
+HORIZON_HELD = _gauge(
+    "saga_horizon_held",
+    "1 while something keeps the horizon lower than it could be: too many `exceptions`, a `recovery` after a restore,"
+    " `starts` that do not end, a `definition` of another release, no `store`, or a `bug`.",
+    "{problem}",
+    ("why",),
+)
+ANNOUNCEMENTS = _counter(
+    "saga_announcements_total",
+    "Announcements to participants by kind and what became of them: `sent`, or `failed`, and said again with the next.",
+    "{record}",
+    ("kind", "outcome"),
+)
+HORIZON_SILENT = _gauge(
+    "saga_participant_horizon_silent",
+    "1 while a participant has not said for long that it heard the horizon: it removes none of its barrier rows.",
+    "{participant}",
+    ("participant",),
 )
 
 # --- a schema registry beside us ------------------------------------------------------------------

@@ -46,6 +46,7 @@ LOOPS: Final = (
     "watchdog",
     "relay",
     "retention",
+    "horizon",
 )
 RETENTION_CAUSES: Final = ("archive", "store", "bug")
 _CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dict.fromkeys(WAITING, "silence")}
@@ -95,6 +96,7 @@ class Instruments:
         self._registry_lacks = self._made(Gauge, catalog.REGISTRY_LACKS)
         self._registry_failures = self._made(Counter, catalog.REGISTRY_FAILURES)
         self._make_retention()
+        self._make_horizon()
         self._make_figures()
         self._counted: dict[type[Fact], _Count] = {
             CommandSent: self._sent,
@@ -118,6 +120,13 @@ class Instruments:
         """Why nothing is removed now; None: nothing stands in the way."""
         for cause in RETENTION_CAUSES:
             self._retention_failures[cause]
+
+    def _make_horizon(self) -> None:
+        self._horizon_late = self._made(Gauge, catalog.HORIZON_LATE)
+        self._horizon_exceptions = self._made(Gauge, catalog.HORIZON_EXCEPTIONS)
+        self._horizon_held = self._gauges(catalog.HORIZON_HELD)
+        self._announcements = self._counters(catalog.ANNOUNCEMENTS)
+        self._horizon_silent = self._gauges(catalog.HORIZON_SILENT)
 
     def _make_figures(self) -> None:
         """Make the gauges whose values the watchdog reads from the database."""
@@ -300,6 +309,22 @@ class Instruments:
 
     def retention_waits(self, why: str | None) -> None:
         self.retention_trouble = why
+
+    # --- the horizon ------------------------------------------------------------------------------
+
+    def horizon(self, late_s: float, exceptions: int) -> None:
+        self._horizon_late.set(late_s)
+        self._horizon_exceptions.set(exceptions)
+
+    def horizon_held(self, why: str | None) -> None:
+        show(self._horizon_held, {} if why is None else {why: 1})
+
+    def announced(self, kind: str, sent: int, failed: int) -> None:
+        self._announcements[kind, "sent"].inc(sent)
+        self._announcements[kind, "failed"].inc(failed)
+
+    def horizon_silent(self, participants: Mapping[str, bool]) -> None:
+        show(self._horizon_silent, participants)
 
     # --- a schema registry beside us --------------------------------------------------------------
 

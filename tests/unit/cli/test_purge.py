@@ -21,7 +21,8 @@ SAGA = {
 
 
 def answer(**more: Any) -> dict[str, Any]:
-    return {"before": BEFORE, "found": 0, "sample": [], "removed": 0, "rows": 0, "held": {}, "more": False} | more
+    nothing = {"before": BEFORE, "found": 0, "sample": [], "removed": 0, "rows": 0, "held": {}, "more": False}
+    return nothing | {"waiting": 0, "waiting_until": None} | more
 
 
 def found(coordinator: Any, count: int = 1204) -> None:

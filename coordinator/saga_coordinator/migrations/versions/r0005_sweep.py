@@ -6,7 +6,7 @@ from alembic import op
 from saga_coordinator.store.columns import Flag, Id, Number, Octets, Words
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -12,6 +12,7 @@ import pytest
 
 from saga_coordinator.api import create_app
 from saga_coordinator.archive.whereabouts import Whereabouts
+from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import FOREVER, Terms
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
@@ -80,6 +81,9 @@ class Settings:
     jaeger_url: str | None = None
     trace_sample_on_failure: bool = False
     retention: Terms = KEPT_FOREVER
+    horizon: HorizonTerms = field(
+        default_factory=lambda: HorizonTerms(restore_window_ms=604_800_000, clock_skew_ms=300_000, interval_ms=600_000)
+    )
 
 
 class ScriptedCoordinator:

@@ -48,6 +48,8 @@ async def test_who_and_why_go_along_and_the_answer_says_what_happened(http: http
         "removed": 2,
         "rows": 9,
         "held": {"untraced": 1},
+        "waiting": 0,
+        "waiting_until": None,
         "more": True,
     }
     assert coordinator.acts == [("purge", "order", 1, "90d", False, "me", "the trial is over")]

@@ -8,15 +8,18 @@ from typing import Any, cast
 
 import pytest
 
+from saga_coordinator.definitions import lint
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.participant_sweep import ParticipantSweeps, is_due
 from saga_coordinator.sagas.messages import Outbound
+from saga_coordinator.store.horizon_port import StoredHorizon
 from saga_coordinator.store.look import Look
-from saga_coordinator.store.port import LostEffect, ParticipantSweep
+from saga_coordinator.store.port import DefinitionRow, LostEffect, ParticipantSweep
 from saga_coordinator.sweep.questions import Questions
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.headers import decode_command
+from saga_schemas.horizon import Horizon
 from saga_schemas.ids import uuid7
 from saga_schemas.inbound import read_announcement
 from saga_schemas.outcomes import Kind
@@ -25,6 +28,7 @@ from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 from support.coordinators import TOKEN_KEYS
 from support.hand_clock import HandClock
+from support.two_steps import CATALOG
 
 KEYS = TokenKeys.parse(TOKEN_KEYS)
 SAGA = uuid7(1_790_000_000_000_000, bytes(10))
@@ -43,6 +47,10 @@ class Store:
 
     async def now_us(self) -> int:
         return self.now
+
+    async def horizon(self, _: str) -> StoredHorizon:
+        nothing = Horizon()
+        return StoredHorizon(starts_from_ms=0, horizon=nothing, stored_at_us=0, announced_at_us=None, recovering=True)
 
     async def sweeps(self, _: str) -> list[ParticipantSweep]:
         return self.rows
@@ -73,10 +81,32 @@ class Store:
         return not self.elsewhere
 
 
+def definition_of(participant: str) -> DefinitionRow:
+    text = f"""
+saga: of-{participant}
+version: 1
+input: t.Input
+steps:
+  - {{name: one, participant: {participant}, command: t.Do, compensation: none}}
+"""
+    document = lint(text, "of", CATALOG).required()
+    return DefinitionRow(
+        id=1,
+        hash=document.hash,
+        tenant="default",
+        name=document.saga,
+        version=1,
+        document=document.canonical,
+        reader_schemas={},
+        active=False,
+        registered_at_us=1,
+    )
+
+
 class Bench:
     def __init__(self, *participants: str) -> None:
         self.store, self.broker, self.clock = Store(), MemoryBroker(partitions=1), HandClock()
-        self.named = frozenset(participants)
+        self.generation, self.named = 0, frozenset(participants)
         self.told = {"incarnation": "7"}
         outbound = Outbound(topics=Topics(), keys=KEYS, cluster_id="c")
         self.lookout = Lookout(cast(Any, self.store), "default", frozenset(), self.clock)
@@ -92,8 +122,9 @@ class Bench:
             instruments=Instruments(),
         )
 
-    def registered_participants(self) -> frozenset[str]:
-        return self.named
+    def rows(self) -> list[DefinitionRow]:
+        """A registered definition for each participant."""
+        return [definition_of(name) for name in sorted(self.named)]
 
     async def turn(self) -> None:
         self.lookout.latest = Look(
@@ -164,7 +195,7 @@ async def test_when_all_have_told_it_is_complete_and_a_new_participant_is_asked_
     bench.told["swept"] = "7"
     await bench.turn()
     assert len(bench.store.complete) == 1, "at rest it looks at nothing"
-    bench.named = frozenset({"payment", "shipping"})
+    bench.generation, bench.named = 1, frozenset({"payment", "shipping"})
     await bench.turn()
     assert len(await bench.asked("shipping")) == 1
 

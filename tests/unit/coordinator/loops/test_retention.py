@@ -16,16 +16,20 @@ from saga_coordinator.archive.port import ArchiveError
 from saga_coordinator.definitions import lint
 from saga_coordinator.loops.retention import ELSEWHERE_S, IDLE_S, LATE_ROWS, LOADED_S, TROUBLE_S, RetentionLoop
 from saga_coordinator.retention.removal import BATCH_SAGAS, Taken
+from saga_coordinator.store.horizon_port import StoredHorizon
 from saga_coordinator.store.port import DefinitionRow, StoreError
 from saga_coordinator.store.removal_port import FinishedOf, FinishedSaga, Removed
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.background import end
+from saga_schemas.horizon import Horizon
 from support.coordinators import settings_for
+from support.definition_rows import definition_row
 from support.hand_clock import HandClock
 from unit.coordinator.definitions.spoil import SOUND, trip_catalog
 
 DAY_US = 86_400_000_000
 NOW_US = 100 * DAY_US
+ALL_US = 10**18
 
 
 def saga(number: int, closed_at_us: int = 0) -> FinishedSaga:
@@ -49,6 +53,8 @@ class Database:
     def __init__(self, clock: HandClock) -> None:
         self.clock = clock
         self.mine = True
+        self.horizon_us = ALL_US
+        self.recovering = False
         self.late = 0
         self.sagas: list[FinishedSaga] = []
         self.looks = 0
@@ -63,6 +69,15 @@ class Database:
 
     async def now_us(self) -> int:
         return NOW_US + int((self.clock.now_s - 1_000.0) * 1e6)
+
+    async def horizon(self, tenant: str) -> StoredHorizon:
+        return StoredHorizon(
+            starts_from_ms=0,
+            horizon=Horizon(below_ms=self.horizon_us // 1000, exceptions=frozenset()),
+            stored_at_us=0,
+            announced_at_us=None,
+            recovering=self.recovering,
+        )
 
     async def outbox_shards(self, before_us: int) -> list[int]:
         return [3] if self.late else []
@@ -107,18 +122,7 @@ class Database:
 class Definitions:
     def rows(self) -> list[DefinitionRow]:
         document = lint(SOUND, "trip", trip_catalog()).required().canonical
-        row = DefinitionRow(
-            id=1,
-            hash="",
-            tenant="default",
-            name="order",
-            version=1,
-            document=document,
-            reader_schemas={},
-            active=True,
-            registered_at_us=0,
-        )
-        return [row]
+        return [definition_row("order", document)]
 
 
 class Bench:
@@ -254,3 +258,35 @@ async def test_sagas_that_are_held_are_passed_over_and_looked_at_again() -> None
         for _ in range(3):
             await bench.clock.move(IDLE_S)
         assert bench.database.sagas == []
+
+
+async def test_a_saga_that_is_due_waits_for_the_horizon_and_is_asked_for_no_more_than_that_rises() -> None:
+    bench = Bench(horizon_interval="1m")
+    bench.database.sagas = [saga(1, NOW_US - 40 * DAY_US)]
+    bench.database.horizon_us = NOW_US - 40 * DAY_US
+    async with bench.running():
+        asked = bench.database.looks
+        for _ in range(59):
+            await bench.clock.move(1.0)
+        assert bench.database.taken == []
+        assert bench.database.looks == asked
+        assert bench.value("saga_retention_lag_seconds") == 0, "it is kept for as long as the horizon says"
+        bench.database.horizon_us += 1_000
+        for _ in range(5):
+            await bench.clock.move(60.0)
+        assert len(bench.database.taken) == 1
+
+
+async def test_nothing_goes_while_a_restore_is_dealt_with_and_the_instance_says_why() -> None:
+    bench = Bench()
+    bench.database.sagas = [saga(1)]
+    bench.database.recovering = True
+    async with bench.running():
+        await bench.clock.move(LOADED_S)
+        assert bench.database.taken == []
+        assert "saga recover status" in (bench.instruments.retention_trouble or "")
+        bench.database.recovering = False
+        for _ in range(3):
+            await bench.clock.move(LOADED_S)
+        assert len(bench.database.taken) == 1
+        assert bench.instruments.retention_trouble is None

@@ -1,0 +1,1 @@
+"""The horizon: what may be forgotten is found, stored, and announced to participants."""
