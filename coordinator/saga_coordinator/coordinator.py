@@ -20,6 +20,7 @@ from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import SagaUnknown, StartRequest, StartResult
 from saga_coordinator.store.port import LockFirst, SagaRow, Store, StoreError
 from saga_coordinator.store.recovering import Recovering
+from saga_coordinator.sweep.acts import LostEffectActs
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
@@ -56,6 +57,8 @@ class Coordinator:
         entries: EntryWriter,
         whereabouts: Whereabouts | None,
         recovering: Callable[[], Recovering | None],
+        unswept: Callable[[], Mapping[str, int]],
+        lost_effects: LostEffectActs,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -74,6 +77,8 @@ class Coordinator:
         self._clock = clock
         self._delivery = delivery
         self._recovering = recovering
+        self._unswept = unswept
+        self.lost_effects = lost_effects
 
     async def start(self, request: StartRequest) -> StartResult:
         """Start a saga.
@@ -182,6 +187,10 @@ class Coordinator:
     def recovering(self) -> Recovering | None:
         """How far the recovery after a restore is; None: none goes on."""
         return self._recovering()
+
+    def unswept(self) -> Mapping[str, int]:
+        """Participants whose rows were not all read since the restore, each with how many were."""
+        return self._unswept()
 
     def trace_ignored(self) -> None:
         self.instruments.bad_trace_context("http")

@@ -30,18 +30,17 @@ from saga_coordinator.loops.horizon import HorizonLoop
 from saga_coordinator.loops.key_agreement import KeyAgreement, token_keys
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
+from saga_coordinator.loops.outside import Outside
 from saga_coordinator.loops.partitions import PartitionLoop
-from saga_coordinator.loops.projector import Projector
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
-from saga_coordinator.loops.registry_copy import RegistryCopy
 from saga_coordinator.loops.reply_loop import ReplyLoop
 from saga_coordinator.loops.retention import RetentionLoop
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
 from saga_coordinator.loops.sweeper import Sweeper
+from saga_coordinator.loops.sweeping import sweeping
 from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.watchdog import Watchdog
-from saga_coordinator.registry.adoption import Adoption
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.retention.short import refuse_short_retention
@@ -49,6 +48,7 @@ from saga_coordinator.sagas.messages import Outbound, Ticket
 from saga_coordinator.sagas.work import FoldContext
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.execution import StartExecution
+from saga_coordinator.starts.identities import StartIdentities
 from saga_coordinator.starts.preparation import StartPreparation
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.store.identifiers import new_id
@@ -136,6 +136,7 @@ class _Parts:
             definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
         self.execution = StartExecution(self.committer, context, store, settings.tenant)
+        self.sweeping = sweeping(self, tenant=settings.tenant, incarnation=self.recovery.incarnation)
         self.entries = self._entries()
         files = None if settings.archive is None else open_files(settings.archive)
         self.whereabouts = None if files is None else Whereabouts(files)
@@ -202,6 +203,7 @@ class _Parts:
             envelopes=self.envelopes,
             payloads=self.payloads,
             announced=AnnouncementAnswers(keys=self.keys, tenant=self.settings.tenant, topics=self.topics),
+            sweeping=self.sweeping,
             loader=self.loader,
             events=self.events,
             topics=self.topics,
@@ -221,12 +223,20 @@ class _Parts:
         )
         return [replies.run, catch_up.run]
 
-    def start_loop(self) -> StartLoop:
+    def start_loop(self, made_at_us: int | None) -> StartLoop:
+        identities = StartIdentities(
+            store=self.store,
+            tenant=self.settings.tenant,
+            incarnation=self.recovery.incarnation,
+            skew_ms=self.settings.horizon.clock_skew_ms,
+            made_at_ms=0 if made_at_us is None else made_at_us // 1000,
+        )
         return StartLoop(
             reader=self.reader(self.settings.start_group),
             committer=self.committer,
             definitions=self.definitions,
             preparation=self.preparation,
+            identities=identities,
             execution=self.execution,
             topics=self.topics,
             clock=self.clock,
@@ -297,50 +307,17 @@ class _Parts:
             new_id=new_id,
         )
 
-    def registry_loops(self) -> list[Loop]:
-        """None without a registry: the coordinator needs no other than itself."""
-        settings = self.settings
-        if settings.schema_registry_url is None:
-            return []
-        from saga_coordinator.registry.confluent_registry import ConfluentRegistry  # only who has one pays for the library
-
-        password = settings.schema_registry_password
-        registry = ConfluentRegistry(
-            settings.schema_registry_url,
-            user=settings.schema_registry_user,
-            password=None if password is None else password.get_secret_value(),
-            timeout_s=settings.schema_registry_timeout_s,
-        )
-        self.definitions.elsewhere = Adoption(
-            registry=registry, store=self.store, definitions=self.definitions, clock=self.clock, tenant=settings.tenant
-        )
-        copy = RegistryCopy(registry=registry, definitions=self.definitions, clock=self.clock, instruments=self.instruments)
-        return [copy.run]
-
-    def projector_loops(self) -> list[Loop]:
-        """None without a collector: then nothing is sampled either."""
-        if self.settings.otlp_endpoint is None:
-            return []
-        from saga_coordinator.traces.export import OtlpCollector  # only who sends spans pays for the libraries
-
-        collector = OtlpCollector(self.settings.otlp_endpoint, self.settings.otlp_protocol, cluster_id=self.meta.cluster_id)
-        projector = Projector(
+    def outside(self) -> Outside:
+        return Outside(
+            settings=self.settings,
             store=self.store,
             lookout=self.lookout,
             definitions=self.definitions,
-            collector=collector,
             topics=self.topics,
+            cluster_id=self.meta.cluster_id,
             clock=self.clock,
             instruments=self.instruments,
         )
-        return [projector.run]
-
-    def metric_loops(self) -> list[Loop]:
-        if not self.settings.exports_metrics:
-            return []
-        from saga_coordinator.loops.metric_export import metric_export  # as above
-
-        return [metric_export(self.settings, self.instruments, self.clock).run]
 
     def delivery(self, watchdog: Watchdog) -> Delivery:
         """What this instance knows now of its way to the broker."""
@@ -365,6 +342,8 @@ class _Parts:
             entries=self.entries,
             whereabouts=self.whereabouts,
             recovering=lambda: self.recovery.recovering,
+            unswept=lambda: self.sweeping.sweeps.unswept,
+            lost_effects=self.sweeping.acts,
         )
 
 
@@ -376,20 +355,29 @@ async def build(
     Raises ConfigurationError, StoreError.
     """
     parts = _Parts(settings, store, broker, meta, clock, archive)
-    registry_loops = parts.registry_loops()
+    outside = parts.outside()
+    registry_loops = outside.registry()
     await parts.definitions.refresh()
     refuse_short_retention(parts.definitions, settings)
     partitions = PartitionLoop(store, settings.store_partitions, clock, parts.instruments)
     watchdog = parts.watchdog()
     await watchdog.ensure_topics_at_start()
+    made_at_us = await Origin(store, broker, settings).made_at_us()
     loops: dict[str, list[Loop]] = {
         "api": [parts.queue.run],
-        "replies": parts.reply_loops(await Origin(store, broker, settings).made_at_us()),
-        "starts": [parts.start_loop().run],
+        "replies": parts.reply_loops(made_at_us),
+        "starts": [parts.start_loop(made_at_us).run],
         "timers": [parts.liveness.run, parts.timer_loop().run],
         "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run],
-        "projector": parts.projector_loops(),
-        "watchdog": [watchdog.run, parts.recovery.run, parts.schema_topic().run, *registry_loops, *parts.metric_loops()],
+        "projector": outside.spans(),
+        "watchdog": [
+            watchdog.run,
+            parts.recovery.run,
+            parts.sweeping.sweeps.run,
+            parts.schema_topic().run,
+            *registry_loops,
+            *outside.metrics(),
+        ],
     }
     return Instance(
         coordinator=parts.coordinator(watchdog),

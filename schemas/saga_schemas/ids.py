@@ -46,6 +46,27 @@ def uuid7(unix_us: int, entropy: bytes) -> UUID:
     return UUID(int=(ms << 80) | (7 << 76) | (fraction << 64) | (0b10 << 62) | tail)
 
 
+def started_id(unix_ms: int, tenant: str, source: str, message_id: str) -> UUID:
+    """The id of a saga that a message asks for: the same message, read again, gives the same id.
+
+    A UUIDv7 whose time is the message's, and whose other 74 bits are of a hash of who asks, and by
+    which id.
+
+    Args:
+        unix_ms: Milliseconds since 1970.
+        tenant: The message's tenant.
+        source: Its source.
+        message_id: Its id.
+    """
+    if not 0 <= unix_ms < _MAX_MS:
+        raise ValueError("time is outside the range of a UUIDv7")
+    digest = hashlib.sha256(b"saga start")
+    for part in (tenant.encode(), source.encode(), message_id.encode()):
+        digest.update(b"%d:" % len(part) + part)
+    bits = int.from_bytes(digest.digest()[:10], "big")
+    return UUID(int=(unix_ms << 80) | (7 << 76) | (bits >> 62 & 0xFFF) << 64 | (0b10 << 62) | bits & ((1 << 62) - 1))
+
+
 def uuid7_unix_ms(value: UUID) -> int:
     """The milliseconds since 1970 that a UUIDv7 starts with."""
     return value.int >> 80

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from saga_coordinator.store import recovering
 from saga_coordinator.store.horizon_port import BelowHorizon, ParticipantMemory
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.identifiers import new_id as id_of
-from saga_coordinator.store.port import ClaimFirst, RowsMoved, SagaRow, Store
+from saga_coordinator.store.port import ClaimFirst, LostEffect, RowsMoved, SagaRow, Store
 from saga_coordinator.store.removal_port import FinishedOf
 from saga_messaging.clock import SystemClock
 from support.hand_clock import HandClock
@@ -183,6 +184,27 @@ async def test_neither_number_ever_falls(store: Store) -> None:
     assert (found.starts_from_ms, found.horizon.below_ms) == (T_MS, T_MS)
 
 
+async def test_a_lost_effect_is_one_until_it_was_settled_longer_ago_than_the_lag(store: Store) -> None:
+    lost, settled, long_ago, above = at(T_MS - 4), at(T_MS - 3), at(T_MS - 2), at(T_MS)
+    effect = LostEffect(
+        saga_id=lost, step="charge", participant="payment", run=1, state="DONE", beside=False, found_at_us=1, status="open"
+    )
+    kept = replace(effect, status="kept", settled_at_us=10)
+    async with store.transaction() as tx:
+        others = (
+            replace(kept, saga_id=settled),
+            replace(kept, saga_id=long_ago, settled_at_us=9),
+            replace(effect, saga_id=above),
+        )
+        await tx.add_lost("default", (effect, *others))
+    await horizon_at(store, T_MS, ended_before_us=10)
+    assert await exceptions(store) == [lost, settled]
+    async with store.transaction() as tx:
+        await tx.settle_lost(effect, kept)
+    await horizon_at(store, T_MS, ended_before_us=11)
+    assert await exceptions(store) == []
+
+
 async def test_more_exceptions_than_the_limit_keep_it_lower(store: Store) -> None:
     rows = await begun(store, *(at(T_MS - 10 + n) for n in range(5)))
     raised = await horizon_at(store, T_MS, limit=3)
@@ -306,6 +328,8 @@ async def test_nothing_is_raised_or_let_go_while_a_restore_is_dealt_with(store: 
     assert (found.recovering, found.forgets_before_us, found.lets_go(at(3))) == (True, 0, False)
     assert (found.starts_from_ms, found.horizon) == (before.starts_from_ms, before.horizon)
     await store.end_recovery("default", 9)
+    assert (await store.horizon("default")).recovering, "participants have not told their rows"
+    assert await store.sweeps_done("default", 9, set())
     assert (await store.horizon("default")).lets_go(at(3))
 
 
@@ -327,6 +351,7 @@ async def test_a_saga_is_removed_only_where_the_horizon_covers_it(store: Store) 
         taken = await removal.take(action, found, terms)  # type: ignore[arg-type]
         assert (taken.removed.sagas, taken.removed.held) == ((), {RECOVERY: 3})
     await store.end_recovery("default", 9)
+    await store.sweeps_done("default", 9, set())
     taken = await removal.take("remove", found, terms)
     assert (taken.removed.sagas, taken.removed.held) == ((covered.id,), {"horizon": 2})
     assert await store.sagas([covered.id, excepted.id, above.id]) == await store.sagas([excepted.id, above.id])

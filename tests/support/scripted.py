@@ -16,7 +16,7 @@ from saga_schemas.catalog import Catalog
 from saga_schemas.headers import CommandHeaders, announcement_kind, answer, answer_announcement, decode_command
 from saga_schemas.horizon import Horizon, heard
 from saga_schemas.inbound import read_announcement
-from saga_schemas.outcomes import Kind, Outcome
+from saga_schemas.outcomes import AnnouncementKind, Kind, Outcome
 from saga_schemas.records import EMPTY_BYTES, Failure, HorizonHeard, Progress, encode_own
 from saga_schemas.topics import Topics
 
@@ -51,11 +51,21 @@ def obliging(command: CommandHeaders) -> Sequence[Answer]:
 class ScriptedParticipant:
     """Reads its command topic and answers; `seen` lists what it was asked."""
 
-    def __init__(self, broker: Broker, name: str, script: Script = obliging, *, topics: Topics | None = None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        name: str,
+        script: Script = obliging,
+        *,
+        topics: Topics | None = None,
+        swept: Callable[[Record], Sequence[Outgoing]] = lambda _: (),
+    ) -> None:
+        """`swept`: what it answers to a sweep."""
         self._broker = broker
         self._name = name
         self._topics = topics or Topics()
         self.script = script
+        self._swept = swept
         self.seen: list[tuple[CommandHeaders, bytes]] = []
         self.answering = True
         """False: commands are read and nothing is said."""
@@ -98,10 +108,15 @@ class ScriptedParticipant:
         value = encode_own(HorizonHeard.of(self.remembered, told.digest))
         return Outgoing(topic=self._topics.reply(self._name), key=record.key, value=value, headers=headers.encode())
 
-    def _replies(self, record: Record) -> list[Outgoing]:
-        if announcement_kind(record.headers) is not None:
-            self.announced.append(record)
-            return [self.heard(record)] if self.hears else []
+    def _replies(self, record: Record) -> Sequence[Outgoing]:
+        match announcement_kind(record.headers):
+            case AnnouncementKind.HORIZON:
+                self.announced.append(record)
+                return [self.heard(record)] if self.hears else []
+            case AnnouncementKind.SWEEP:
+                return self._swept(record)
+            case None:
+                pass
         command = decode_command(record.headers)
         self.seen.append((command, record.value or b""))
         if not self.answering:

@@ -101,40 +101,42 @@ def start(
             _stay(client, str(started["id"]), wait, output)
 
 
-def read_input(given: str) -> dict[str, Any]:
-    """Parse the input of a start.
+def read_input(given: str, option: str = "--input", fields: str = "the fields of the input record") -> dict[str, Any]:
+    """Parse an object, such as the input of a start.
 
     Args:
         given: JSON, `@file`, or `-` for standard input.
+        option: Where it was given, for the message.
+        fields: What it holds, for the message.
 
     Raises:
         typer.BadParameter: The message says what is wrong and where.
     """
     from saga_schemas import strict_json
 
-    text = _text(given)
+    text = _text(given, option)
     if len(text) > MAX_INPUT_BYTES:
-        raise typer.BadParameter(f"larger than {MAX_INPUT_BYTES} bytes", param_hint="--input")
+        raise typer.BadParameter(f"larger than {MAX_INPUT_BYTES} bytes", param_hint=option)
     try:
         value = strict_json.parse(text)
     except strict_json.JsonMalformed as malformed:
-        raise typer.BadParameter(f"{malformed}; a file is given as @FILE", param_hint="--input") from None
+        raise typer.BadParameter(f"{malformed}; a file is given as @FILE", param_hint=option) from None
     except strict_json.JsonInvalid as invalid:
-        raise typer.BadParameter(str(invalid), param_hint="--input") from None
+        raise typer.BadParameter(str(invalid), param_hint=option) from None
     if not isinstance(value, dict):
-        raise typer.BadParameter("a JSON object is wanted: the fields of the input record", param_hint="--input")
+        raise typer.BadParameter(f"a JSON object is wanted: {fields}", param_hint=option)
     return value
 
 
-def _text(given: str) -> str:
+def _text(given: str, option: str) -> str:
     try:
         if given == "-":
             return sys.stdin.read(MAX_INPUT_BYTES + 1).removeprefix(_BYTE_ORDER_MARK)
         return Path(given[1:]).read_text(encoding="utf-8-sig") if given.startswith("@") else given
     except UnicodeDecodeError:
-        raise typer.BadParameter("not UTF-8", param_hint="--input") from None
+        raise typer.BadParameter("not UTF-8", param_hint=option) from None
     except OSError as error:
-        raise typer.BadParameter(f"{error.filename}: {error.strerror}", param_hint="--input") from None
+        raise typer.BadParameter(f"{error.filename}: {error.strerror}", param_hint=option) from None
 
 
 def _told(started: dict[str, Any], *, created: bool, output: Format, waiting: bool) -> None:

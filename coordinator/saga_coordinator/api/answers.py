@@ -208,13 +208,16 @@ class Alive(BaseModel):
 
 
 class RecoveringShown(BaseModel):
-    """Sagas that ask again after a restore of the database; all else is served meanwhile."""
+    """Sagas that ask again, and participants that are asked for their rows, after a restore of the
+    database; all else is served meanwhile."""
 
     sagas: int
     to_ask: int
     """Those that have not asked yet."""
     unanswered: dict[str, int]
     """Sagas by participant that has not answered."""
+    unswept: dict[str, int]
+    """Participants that have not told all their rows, each with how many it has told."""
 
 
 class Ready(BaseModel):

@@ -17,6 +17,7 @@ from saga_coordinator.api import (
     definition_routes,
     health_routes,
     import_routes,
+    lost_effect_routes,
     participant_routes,
     registry_answers,
     registry_routes,
@@ -51,6 +52,7 @@ _ROUTES: Final = (
     import_routes,
     participant_routes,
     retention_routes,
+    lost_effect_routes,
     health_routes,
 )
 _log = structlog.get_logger("api")

@@ -73,6 +73,22 @@ class WaiveBody(_Body):
     unsafe: bool = Field(False, description="do not ask the participant first")
 
 
+class UndoBody(ActBody):
+    """By which definition an effect is undone."""
+
+    definition: Name
+    version: Version | None = Field(None, description="the active one when absent")
+    command: dict[str, Any] = Field(default={}, description="fields of the compensation, before what the participant's row holds")
+
+
+class AdoptBody(ActBody):
+    """What a lost saga was started with."""
+
+    definition: Name
+    version: Version | None = Field(None, description="the active one when absent")
+    input: dict[str, Any] = Field(description="plain JSON of the definition's input record")
+
+
 class PurgeBody(_Body):
     """Which finished sagas are removed, who says so, and why."""
 
@@ -135,6 +151,13 @@ class ImportQuery(_Query):
 
     reason: Reason | None = None
     actor: Key = "anonymous"
+
+
+class LostEffectQuery(_Query):
+    """Which lost effects."""
+
+    settled: bool = Field(False, description="also those that are settled")
+    limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = PAGE_MOST
 
 
 class WaitQuery(_Query):

@@ -17,6 +17,7 @@ from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
 from saga_coordinator.store.port import SagaRow, Store
 from saga_coordinator.store.recovering import Recovering
+from saga_coordinator.sweep.acts import LostEffectActs
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
@@ -106,6 +107,15 @@ class Facade(Protocol):
 
     def recovering(self) -> Recovering | None:
         """How far the recovery after a restore is; None: none goes on."""
+        ...
+
+    def unswept(self) -> Mapping[str, int]:
+        """Participants whose rows were not all read since the restore, each with how many were."""
+        ...
+
+    @property
+    def lost_effects(self) -> LostEffectActs:
+        """What a person may do about effects that no saga owns."""
         ...
 
     def delivery(self) -> Delivery:

@@ -8,8 +8,9 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from saga_coordinator.api.answers import Alive, Ready, RecoveringShown
-from saga_coordinator.api.facade import CoordinatorDep
+from saga_coordinator.api.facade import CoordinatorDep, Facade
 from saga_coordinator.api.problems import Problem, problems
+from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.exposition import OPENMETRICS, exposition
 
 router = APIRouter(tags=["health"])
@@ -28,9 +29,15 @@ async def readyz(coordinator: CoordinatorDep) -> Ready:
     reasons = await coordinator.ready()
     if reasons:
         raise Problem("not_ready", reasons=reasons[:20])
-    left = coordinator.recovering()
-    shown = None if left is None else RecoveringShown(sagas=left.sagas, to_ask=left.to_ask, unanswered=dict(left.unanswered))
-    return Ready(notes=coordinator.notes() or None, recovering=shown)
+    return Ready(notes=coordinator.notes() or None, recovering=_recovering(coordinator))
+
+
+def _recovering(coordinator: Facade) -> RecoveringShown | None:
+    left, unswept = coordinator.recovering(), coordinator.unswept()
+    if left is None and not unswept:
+        return None
+    left = left or Recovering.of({})
+    return RecoveringShown(sagas=left.sagas, to_ask=left.to_ask, unanswered=dict(left.unanswered), unswept=dict(unswept))
 
 
 @router.get("/metrics", response_class=Response, responses=_TEXT | problems())

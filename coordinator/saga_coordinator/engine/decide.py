@@ -115,6 +115,7 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draf
             steps=tuple(definition.by_name),
             at_us=env.now_us,
             deadline_at_us=env.now_us + definition.deadline_ms * 1000 if definition.deadline_ms is not None else None,
+            recovered=event.recovered,
         )
     )
     draft.announce("started")

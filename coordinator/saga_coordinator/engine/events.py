@@ -22,6 +22,8 @@ class Start:
     incarnation: int
     message_id: str | None = None
     """Id of the message or request that asks for it."""
+    recovered: bool = False
+    """It may have begun before, in a database that was lost: "never asked" is not trusted."""
 
 
 @record

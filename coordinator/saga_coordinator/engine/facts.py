@@ -26,6 +26,8 @@ class Started:
     steps: tuple[str, ...]
     at_us: int
     deadline_at_us: int | None
+    recovered: bool = False
+    """It may have begun before, in a database that was lost."""
 
 
 @copyable
@@ -241,6 +243,7 @@ def _begun(fact: Started) -> Saga:
         version=0,
         phase=Phase.RUNNING,
         incarnation=fact.incarnation,
+        recovered=fact.recovered,
         input=fact.input,
         steps=dict.fromkeys(fact.steps, _FRESH),
         started_at_us=fact.at_us,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from saga_messaging.broker import Record
 from saga_schemas.errors import BadMessage
 from saga_schemas.headers import announcement_kind
-from saga_schemas.inbound import read_announcement_answer
-from saga_schemas.records import HorizonHeard
+from saga_schemas.inbound import AnnouncementAnswer, read_announcement_answer
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 
@@ -23,16 +22,14 @@ class AnnouncementAnswers:
         """Whether the record says that it is one, and no reply of a saga's step."""
         return announcement_kind(record.headers) is not None
 
-    def heard(self, record: Record) -> tuple[str, int]:
-        """Its participant, and the horizon that it says it remembers, in milliseconds since 1970.
+    def read(self, record: Record) -> tuple[str, AnnouncementAnswer]:
+        """Its participant, and what it says.
 
         Raises:
             BadMessage: It is no answer to an announcement of ours to that participant.
         """
+        record.check()
         participant = self._topics.participant_of_reply(record.topic)
         if participant is None:
             raise BadMessage("header_invalid", "an answer to an announcement belongs on a participant's reply topic")
-        answer = read_announcement_answer(record, tenant=self._tenant, keys=self._keys, participant=participant)
-        if not isinstance(answer.content, HorizonHeard):
-            raise BadMessage("header_invalid", "ce_sagakind: nobody has asked that")
-        return participant, answer.content.below_ms
+        return participant, read_announcement_answer(record, tenant=self._tenant, keys=self._keys, participant=participant)

@@ -10,7 +10,11 @@ positions, and what could not be applied:
 - a reply for a saga that this database does not have becomes an orphan;
 - what a participant says of an announcement becomes the row that remembers it;
 - a reply for a saga that is older than this store (it is new, Kafka is not), or that was removed
-  because it is no longer kept, is counted and passed over.
+  because it is no longer kept, is counted and passed over;
+- the answer to the undo of a lost effect settles that.
+
+What a participant tells of its rows after a restore is taken in before, in a transaction of its own
+(`sweep/pages.py`).
 
 One saga's error never fails the batch. A bug parks that saga with an alarm. When a saga's rows
 break the transaction, the sagas go one by one.
@@ -37,6 +41,7 @@ from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.inbound.reply_envelope import CONSUMER, IncomingReply, ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops.record_loop import RecordLoop
+from saga_coordinator.loops.sweeping import Sweeping
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.store.horizon_port import ParticipantMemory
@@ -48,6 +53,8 @@ from saga_messaging.broker import Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage
 from saga_schemas.ids import parse_saga_id, uuid7_unix_ms
+from saga_schemas.inbound import AnnouncementAnswer
+from saga_schemas.records import HorizonHeard
 from saga_schemas.topics import Topics
 
 _REFRESH_S = 2.0
@@ -63,18 +70,27 @@ class _Poll:
 
     replies: dict[UUID, list[IncomingReply]] = field(default_factory=dict)
     bad: list[Bad] = field(default_factory=list)
+    pages: list[tuple[Record, str, AnnouncementAnswer]] = field(default_factory=list)
+    """What participants tell of their rows."""
     unknown_schemas: set[int] = field(default_factory=set)
     heard: dict[str, int] = field(default_factory=dict)
     """By participant, the horizon that it says it remembers: the last of the poll."""
     old: int = 0
     """Replies to commands of an earlier store with other token keys."""
 
+    def note(self, record: Record, participant: str, answer: AnnouncementAnswer) -> None:
+        if isinstance(answer.content, HorizonHeard):
+            self.heard[participant] = answer.content.below_ms
+        else:
+            self.pages.append((record, participant, answer))
+
     def memories(self, now_us: int) -> list[ParticipantMemory]:
         return [ParticipantMemory(participant=name, below_ms=ms, heard_at_us=now_us) for name, ms in self.heard.items()]
 
 
 class ReplyLoop:
-    """Reads the reply topics of all participants that open sagas or active definitions name."""
+    """Reads the reply topics of all participants that open sagas or active definitions name, and of
+    those that are asked after a restore."""
 
     def __init__(
         self,
@@ -85,6 +101,7 @@ class ReplyLoop:
         envelopes: ReplyEnvelopes,
         payloads: ReplyPayloads,
         announced: AnnouncementAnswers,
+        sweeping: Sweeping,
         loader: SagaLoader,
         events: EventFold,
         topics: Topics,
@@ -103,6 +120,7 @@ class ReplyLoop:
             envelopes: The first stage of a reply.
             payloads: The second stage.
             announced: Reads answers to announcements.
+            sweeping: Takes in what participants say after a restore.
             loader: Opens sagas.
             events: Applies events.
             topics: Names topics.
@@ -110,8 +128,7 @@ class ReplyLoop:
             instruments: What is counted.
             batch_records: The most records of a poll.
             tenant: Whose removed sagas are known.
-            made_at_us: When the store was made, if that is known; it has lost the row of no older
-                saga.
+            made_at_us: When the store was made, if known; it has lost the row of no older saga.
         """
         self._reader = reader
         self._committer = committer
@@ -119,6 +136,7 @@ class ReplyLoop:
         self._envelopes = envelopes
         self._payloads = payloads
         self._announced = announced
+        self._sweeping = sweeping
         self._loader = loader
         self._events = events
         self._topics = topics
@@ -129,8 +147,7 @@ class ReplyLoop:
         self._parking = Parking(committer, loader, instruments)
         self._old_before_ms = 0 if made_at_us is None else made_at_us // 1000
         self._old = 0
-        self._followed_at_s = -_REFRESH_S
-        self._followed_generation = -1
+        self._followed_at_s, self._followed_generation = -_REFRESH_S, -1
         self._log = structlog.get_logger(CONSUMER)
 
     async def run(self) -> None:
@@ -150,7 +167,7 @@ class ReplyLoop:
         generation = self._definitions.generation
         if generation == self._followed_generation and self._clock.monotonic_s() - self._followed_at_s < _REFRESH_S:
             return
-        participants = await self._definitions.participants()
+        participants = await self._definitions.participants() | self._sweeping.sweeps.awaited()
         await self._reader.follow(self._topics.reply(name) for name in participants)
         self._followed_at_s = self._clock.monotonic_s()
         self._followed_generation = generation
@@ -158,6 +175,7 @@ class ReplyLoop:
     async def apply(self, records: Sequence[Record]) -> None:
         """One transaction for all of them; should one saga break it, one for each saga."""
         poll = self._read_envelopes(records)
+        await self._take_pages(poll)
         await self._definitions.seek_schemas(poll.unknown_schemas)
         advances = self._reader.advances(records)
 
@@ -180,8 +198,7 @@ class ReplyLoop:
         for record in records:
             try:
                 if self._announced.is_one(record):
-                    participant, below_ms = self._announced.heard(record)
-                    poll.heard[participant] = below_ms
+                    poll.note(record, *self._announced.read(record))
                     continue
                 reply = self._envelopes.read(record)
             except Exception as error:
@@ -196,6 +213,15 @@ class ReplyLoop:
                 if (unknown := self._payloads.unknown_schema(reply)) is not None:
                     poll.unknown_schemas.add(unknown)
         return poll
+
+    async def _take_pages(self, poll: _Poll) -> None:
+        """Each in a transaction of its own. One that is read twice changes nothing."""
+        for record, participant, answer in poll.pages:
+            try:
+                await self._sweeping.pages.take(participant, answer)
+            except BadMessage as bad:
+                self._log.warning("bad_reply", **_where(record), reason=bad.reason)
+                poll.bad.append((record, bad))
 
     async def _fold(self, batch: Batch, replies: Replies, bad: Iterable[Bad]) -> int:
         """Apply the replies of the sagas that are locked, and find a place for all others.
@@ -214,18 +240,19 @@ class ReplyLoop:
         batch.works.extend(works.values())
         batch.dead_letters.extend(dead_letter(CONSUMER, record, problem, tx.now_us) for record, problem in [*bad, *unread])
         unopened = [saga_id for saga_id in tx.locked if saga_id not in works]
+        nobodys = await self._sweeping.undone.take(tx, {saga_id: replies[saga_id] for saga_id in absent})
         batch.inbox.extend(_inbox([*held, *unopened], replies, tx.now_us))
-        if not all(self._is_old(saga_id) for saga_id in absent):
+        if not all(map(self._is_old, nobodys)):
             # Removed sagas have ids of that time or before. No saga with such an id is lost: its
             # start would have been under way for longer than anything is kept, and what a restore
             # has lost began later.
             removed_until_ms = await tx.removed_until_ms(self._tenant)
             self._old_before_ms = max(self._old_before_ms, removed_until_ms + 1)
-        lost = [reply for saga_id in absent if not self._is_old(saga_id) for reply in replies[saga_id]]
+        lost = [reply for saga_id, of_saga in nobodys.items() if not self._is_old(saga_id) for reply in of_saga]
         if lost:
             self._log.warning("orphan_replies", **about_reply(lost[0].headers), count=len(lost))
         batch.orphans.extend(orphan(reply.record, reply.saga_id, tx.now_us) for reply in lost)
-        return sum(len(replies[saga_id]) for saga_id in absent if self._is_old(saga_id))
+        return sum(len(of_saga) for saga_id, of_saga in nobodys.items() if self._is_old(saga_id))
 
     def _read_payloads(
         self, works: Mapping[UUID, SagaWork], replies: Replies

@@ -1,12 +1,13 @@
 """The start loop: one poll of `saga.start`, one transaction.
 
-A start that is refused becomes a dead letter, and the offset moves on.
+A start that is refused becomes a dead letter, and the offset moves on. A record gives its saga the
+same id whenever it is read (`starts/identities.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -17,9 +18,10 @@ from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.starts.execution import StartExecution
-from saga_coordinator.starts.preparation import Prepared, StartPreparation, body_hash
+from saga_coordinator.starts.identities import StartedBy, StartIdentities
+from saga_coordinator.starts.preparation import Identity, Prepared, StartPreparation, body_hash
 from saga_coordinator.starts.requests import StartRefused, StartRequest
-from saga_coordinator.store.port import StoreError
+from saga_coordinator.store.port import StartClaim, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
@@ -38,6 +40,8 @@ SOURCE = "kafka"
 @dataclass(slots=True)
 class _Read:
     starts: list[tuple[Record, Prepared]] = field(default_factory=list)
+    adopted: list[StartClaim] = field(default_factory=list)
+    """Request ids of sagas that a person has adopted."""
     bad: list[tuple[Record, BadMessage]] = field(default_factory=list)
 
 
@@ -51,6 +55,7 @@ class StartLoop:
         committer: Committer,
         definitions: DefinitionCache,
         preparation: StartPreparation,
+        identities: StartIdentities,
         execution: StartExecution,
         topics: Topics,
         clock: Clock,
@@ -62,6 +67,7 @@ class StartLoop:
         self._committer = committer
         self._definitions = definitions
         self._preparation = preparation
+        self._identities = identities
         self._execution = execution
         self._topics = topics
         self._clock = clock
@@ -93,6 +99,9 @@ class StartLoop:
 
         async def fold(batch: Batch, starts: Sequence[Prepared]) -> Batch:
             results = self._execution.begin(batch, starts)
+            await self._own(batch, starts)
+            if read.adopted:
+                await batch.tx.bind_starts(read.adopted)
             refused = [
                 (record, self._bad(record, result))
                 for (record, _), result in zip(read.starts, results, strict=True)
@@ -110,16 +119,38 @@ class StartLoop:
             self._instruments.start_refused(SOURCE, letter.reason)
         await self._reader.applied(advances)
 
+    @staticmethod
+    async def _own(batch: Batch, starts: Sequence[Prepared]) -> None:
+        """What sagas that begin again left at participants is theirs.
+
+        Raises StoreError where somebody undid it: read again, the start takes a new id.
+        """
+        again = [start.claim.saga_id for start in starts if start.recovered and batch.tx.claimed[start.claim.saga_id].won]
+        if again and await batch.tx.own_lost(again):
+            raise StoreError("effects of a saga that was to begin again are being undone")
+
     async def _read(self, records: Sequence[Record]) -> _Read:
         read = _Read()
         polled_at_s = self._clock.monotonic_s()
+        envelopes: list[tuple[Record, Envelope[StartHeaders]]] = []
         for record in records:
             try:
-                read.starts.append((record, await self._prepared(record, polled_at_s)))
+                envelopes.append((record, read_start_envelope(record, tenant=self._tenant)))
+            except Exception as problem:
+                read.bad.append((record, self._bad(record, problem)))
+        asked = [StartedBy(timestamp_ms=record.timestamp_ms, headers=envelope.headers) for record, envelope in envelopes]
+        for (record, envelope), known in zip(envelopes, await self._identities.of(asked), strict=True):
+            try:
+                start = await self._prepared(envelope, polled_at_s, known.identity)
             except (StoreError, BrokerError):
                 raise
             except Exception as problem:
                 read.bad.append((record, self._bad(record, problem)))
+            else:
+                if known.adopted is not None:
+                    read.adopted.append(replace(start.claim, saga_id=known.adopted))
+                else:
+                    read.starts.append((record, start))
         return read
 
     def _bad(self, record: Record, problem: Exception) -> BadMessage:
@@ -127,8 +158,7 @@ class StartLoop:
         self._log.warning("bad_start", reason=bad.reason, partition=record.partition, offset=record.offset)
         return bad
 
-    async def _prepared(self, record: Record, polled_at_s: float) -> Prepared:
-        envelope = read_start_envelope(record, tenant=self._tenant)
+    async def _prepared(self, envelope: Envelope[StartHeaders], polled_at_s: float, identity: Identity | None) -> Prepared:
         headers = envelope.headers
         definition_id, compiled = await self._preparation.definition(
             headers.definition, headers.definition_version, asked_at_s=polled_at_s
@@ -150,7 +180,7 @@ class StartLoop:
             baggage=headers.baggage,
             body_hash=body_hash(_asked(headers), envelope.value),
         )
-        return self._preparation.prepare_framed(request, definition_id, compiled, payload.framed)
+        return self._preparation.prepare_framed(request, definition_id, compiled, payload.framed, identity)
 
     def _trace(self, envelope: Envelope[StartHeaders]) -> TraceContext | None:
         context = parse_context(envelope.headers.traceparent, envelope.headers.tracestate)

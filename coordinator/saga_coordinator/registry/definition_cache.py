@@ -199,8 +199,7 @@ class DefinitionCache:
         return sorted(self._rows.values(), key=lambda row: (row.name, row.version))
 
     async def participants(self) -> frozenset[str]:
-        """Return the participants whose reply topics must be read: those of active definitions, and
-        of definitions with open sagas."""
+        """Return the participants of active definitions, and of definitions with open sagas."""
         wanted = [row.id for row in self._rows.values() if row.active or row.id in self._in_use]
         loaded = await self.load(wanted)
         return frozenset(

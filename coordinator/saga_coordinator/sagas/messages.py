@@ -1,4 +1,5 @@
-"""From facts to messages: the record for Kafka of a command or a lifecycle event.
+"""From facts to messages: the record for Kafka of a command or a lifecycle event. And what is
+announced to participants about no single saga.
 
 A message is made right after its commit, and made again by the sweeper from the stored journal.
 Both give the same bytes: everything comes from the journal record, the saga's row and the
@@ -15,8 +16,9 @@ from saga_coordinator.engine.facts import MESSAGES, Announced, CommandSent, Fact
 from saga_coordinator.store.port import SagaRow
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.broker import Outgoing
-from saga_schemas.headers import CommandHeaders, EventHeaders
-from saga_schemas.ids import command_id, saga_key
+from saga_schemas.headers import AnnouncementHeaders, CommandHeaders, EventHeaders
+from saga_schemas.ids import announcement_id, command_id, saga_key
+from saga_schemas.outcomes import AnnouncementKind
 from saga_schemas.record_class import record
 from saga_schemas.records import encode_event
 from saga_schemas.token import TokenKeys
@@ -85,6 +87,7 @@ class Outbound:
     def __init__(self, *, topics: Topics, keys: TokenKeys, cluster_id: str) -> None:
         self._topics = topics
         self._keys = keys
+        self._announcement_keys = keys.announcement_keys()
         self._source = f"/saga-coordinator/{cluster_id}"
 
     def message(self, saga: SagaIdentity, fact: Fact, *, version: int, ord: int, at_us: int) -> Outgoing:
@@ -94,6 +97,31 @@ class Outbound:
             return self._command(saga, fact, message_id, version, at_us)
         assert isinstance(fact, Announced), f"{type(fact).__name__} is not one of {MESSAGES}"
         return self._event(saga, fact, message_id, at_us)
+
+    def announcement(
+        self,
+        kind: AnnouncementKind,
+        participant: str,
+        *,
+        tenant: str,
+        incarnation: int,
+        record: str,
+        value: bytes,
+        random: UUID,
+        at_us: int,
+    ) -> Outgoing:
+        """What is said to a participant about no single saga. `value`: the framed record."""
+        headers = AnnouncementHeaders(
+            message_id=announcement_id(kind, incarnation, random),
+            source=self._source,
+            record=record,
+            time_us=at_us,
+            tenant=tenant,
+            kind=kind,
+            incarnation=incarnation,
+            token=self._announcement_keys.sign(tenant, participant, kind, incarnation, value),
+        )
+        return Outgoing(topic=self._topics.command(participant), key=kind.encode(), value=value, headers=headers.encode())
 
     def _command(self, saga: SagaIdentity, sent: CommandSent, message_id: str, version: int, at_us: int) -> Outgoing:
         headers = CommandHeaders(

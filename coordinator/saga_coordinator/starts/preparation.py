@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from saga_coordinator.definitions.compile import CompiledDefinition
@@ -39,6 +39,14 @@ from saga_schemas.record_class import record
 LOOK_AGAIN_S: Final = 0.2
 
 
+class Identity(NamedTuple):
+    """Which saga a start begins."""
+
+    saga_id: UUID
+    recovered: bool = False
+    """It may have begun before, in a database that was lost."""
+
+
 @record
 class Prepared:
     """A start that makes sense: only its claims can still be lost."""
@@ -49,6 +57,8 @@ class Prepared:
     input: bytes
     on_open: str
     on_closed: str
+    recovered: bool = False
+    """The saga may have begun before, in a database that was lost."""
 
     @property
     def alone(self) -> bool:
@@ -56,8 +66,9 @@ class Prepared:
         return self.on_open == "reject"
 
     def with_id(self, saga_id: UUID) -> Prepared:
-        """The same start of a saga with another id. Its trace stays."""
-        return replace(self, claim=replace(self.claim, saga_id=saga_id), row=replace(self.row, id=saga_id))
+        """The same start of a new saga, with another id. Its trace stays."""
+        claim, row = replace(self.claim, saga_id=saga_id), replace(self.row, id=saga_id)
+        return replace(self, claim=claim, row=row, recovered=False)
 
 
 class StartPreparation:
@@ -72,8 +83,10 @@ class StartPreparation:
         self._looked_at_s = -LOOK_AGAIN_S
         """When the last look that succeeded began."""
 
-    async def prepare(self, request: StartRequest) -> Prepared:
+    async def prepare(self, request: StartRequest, identity: Identity | None = None) -> Prepared:
         """Find the definition, and check the request's input and key against it.
+
+        `identity`: of the saga; None: a new one.
 
         Raises:
             StartRefused: The start makes no sense.
@@ -86,7 +99,7 @@ class StartPreparation:
             raise StartRefused(INPUT_INVALID, _detail(wrong), _where(wrong)) from None
         except EncodingFailed as wrong:
             raise StartRefused(INPUT_INVALID, wrong.detail, {"field": wrong.path}) from None
-        return self.prepare_framed(request, definition_id, compiled, framed)
+        return self.prepare_framed(request, definition_id, compiled, framed, identity)
 
     async def definition(
         self, name: str, version: int | None, *, asked_at_s: float | None = None
@@ -135,7 +148,14 @@ class StartPreparation:
             await self._definitions.refresh()
             self._looked_at_s = began_s
 
-    def prepare_framed(self, request: StartRequest, definition_id: int, compiled: CompiledDefinition, framed: bytes) -> Prepared:
+    def prepare_framed(
+        self,
+        request: StartRequest,
+        definition_id: int,
+        compiled: CompiledDefinition,
+        framed: bytes,
+        identity: Identity | None = None,
+    ) -> Prepared:
         """Check a request whose input is framed already, under the schema that the definition pins.
 
         Raises:
@@ -143,7 +163,7 @@ class StartPreparation:
         """
         key = _business_key(compiled, framed, request.key)
         now_us = self._clock.unix_us()
-        saga_id = new_id(now_us)
+        saga_id, recovered = identity or Identity(new_id(now_us))
         trace = self._sampling.begin(saga_id, request.trace, request.baggage)
         name = compiled.definition.name
         return Prepared(
@@ -183,6 +203,7 @@ class StartPreparation:
             input=framed,
             on_open=request.on_open,
             on_closed=request.on_closed,
+            recovered=recovered,
         )
 
 

@@ -20,9 +20,12 @@ AnySelect = Select[*tuple[Any, ...]]
 
 def insert_or(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:
     """An insert that can be given an ON CONFLICT."""
-    if dialect == "postgresql":
-        return postgresql.insert(table).values(**values)
-    return sqlite.insert(table).values(**values)
+    return insert_into(dialect, table).values(**values)
+
+
+def insert_into(dialect: str, table: Table) -> Insert:
+    """The same, without its values yet."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def insert_ignoring(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:

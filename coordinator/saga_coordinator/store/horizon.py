@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, Executable, PrimaryKeyConstraint, or_, select, union, update
+from sqlalchemy import CheckConstraint, ColumnElement, Executable, PrimaryKeyConstraint, and_, or_, select, union, update
 
 from saga_coordinator.store import recovering, schema
 from saga_coordinator.store.columns import database_clock
@@ -20,6 +20,7 @@ from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or
 from saga_coordinator.store.horizon_choice import choose
 from saga_coordinator.store.horizon_port import ParticipantMemory, Raise, Raised, StoredHorizon
 from saga_coordinator.store.identifiers import first_id
+from saga_coordinator.store.sweep_tables import lost_effect
 from saga_coordinator.store.table_parts import id_, number, octets, table, words
 from saga_coordinator.store.transaction_part import TransactionPart
 from saga_schemas.horizon import Horizon
@@ -136,7 +137,7 @@ class HorizonWrites(TransactionPart):
 
 
 def _stored(found: Sequence[AnyRow], recovery: Sequence[AnyRow]) -> StoredHorizon:
-    held = recovering.is_going_on({row[0]: row[1] for row in recovery})
+    held = recovering.is_open({row[0]: row[1] for row in recovery})
     if not found:
         nothing = Horizon(below_ms=0, exceptions=frozenset())
         return StoredHorizon(starts_from_ms=0, horizon=nothing, stored_at_us=0, announced_at_us=None, recovering=held)
@@ -192,7 +193,17 @@ def _unfinished(ended_before_us: int) -> ColumnElement[bool]:
     return or_(s.closed_at.is_(None), s.closed_at >= ended_before_us)
 
 
-_SOURCES: Final = (_old_exceptions, _sagas_between)
+def _lost_effects(dialect: str, before: Horizon, to_ms: int, ended_before_us: int) -> AnySelect:
+    """Sagas that are not here, of whose effects one is not settled, or was no longer ago than the
+    lag.
+    """
+    e = lost_effect.c
+    left = or_(e.settled_at.is_(None), e.settled_at >= ended_before_us)
+    near = or_(among(dialect, e.saga_id, sorted(before.exceptions)), and_(*_between(e.saga_id, before.below_ms, to_ms)))
+    return select(e.saga_id.label("id")).where(near, left)
+
+
+_SOURCES: Final = (_old_exceptions, _sagas_between, _lost_effects)
 """What nobody may forget yet, each as a statement of its own."""
 
 

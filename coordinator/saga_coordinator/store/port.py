@@ -58,6 +58,7 @@ from saga_coordinator.store.records import (
     shard_of,
 )
 from saga_coordinator.store.removal_port import FinishedSagas
+from saga_coordinator.store.sweep_records import LostEffect, ParticipantSweep, StartIds, SweptStore
 from saga_coordinator.store.transaction_port import Transaction
 
 __all__ = [
@@ -81,9 +82,11 @@ __all__ = [
     "ListFilter",
     "Listed",
     "LockFirst",
+    "LostEffect",
     "Meta",
     "OrphanReply",
     "OutboxRow",
+    "ParticipantSweep",
     "Position",
     "RowsMoved",
     "SagaRow",
@@ -92,6 +95,7 @@ __all__ = [
     "SchemaRow",
     "SchemaTooOld",
     "StartClaim",
+    "StartIds",
     "Store",
     "StoreBusy",
     "StoreError",
@@ -100,7 +104,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, Protocol):
+class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

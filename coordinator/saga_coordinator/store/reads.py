@@ -18,7 +18,6 @@ from saga_coordinator.store import imported, listing, recovering, revisions, sch
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or, noting
 from saga_coordinator.store.faults import CLOSED, translated
-from saga_coordinator.store.finished import FinishedReads
 from saga_coordinator.store.horizon import HorizonReads
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import COLUMNS as JOURNAL
@@ -55,11 +54,12 @@ from saga_coordinator.store.rows import (
     saga_row,
     schema_row,
 )
+from saga_coordinator.store.sweeps import SweepReads
 
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
-class SqlStore(FinishedReads, HorizonReads):
+class SqlStore(SweepReads, HorizonReads):
     """The port's `Store`, but for opening, transactions and locks."""
 
     dialect: str

@@ -20,6 +20,8 @@ INCARNATION: Final = "incarnation"
 """The incarnation that open sagas are recovered to."""
 ANSWERED: Final = "answered"
 """The latest incarnation in which all have answered."""
+SWEPT: Final = "swept"
+"""The latest incarnation in which all participants' rows were read."""
 SAGAS: Final = "sagas"
 """How many sagas were open when it began."""
 WHO: Final = "coordinator"
@@ -49,6 +51,16 @@ def is_going_on(control: Mapping[str, str]) -> bool:
     return INCARNATION in control and control[INCARNATION] != control.get(ANSWERED)
 
 
+def is_sweeping(control: Mapping[str, str]) -> bool:
+    """Participants may have rows that were not read since the restore."""
+    return INCARNATION in control and control[INCARNATION] != control.get(SWEPT)
+
+
+def is_open(control: Mapping[str, str]) -> bool:
+    """The recovery is: nothing new may be announced, and no saga removed."""
+    return is_going_on(control) or is_sweeping(control)
+
+
 def counts() -> AnySelect:
     """Only open sagas count: each has a wake-up."""
     t = schema.recovering
@@ -58,8 +70,17 @@ def counts() -> AnySelect:
 
 def ending(dialect: str, tenant: str, incarnation: int) -> Insert:
     """Of several instances one touches a row."""
+    return _noting(dialect, tenant, ANSWERED, incarnation, "all have answered")
+
+
+def swept(dialect: str, tenant: str, incarnation: int) -> Insert:
+    """The same, of the sweep. 0: it goes on."""
+    return _noting(dialect, tenant, SWEPT, incarnation, "which participants have told all their rows")
+
+
+def _noting(dialect: str, tenant: str, name: str, incarnation: int, why: str) -> Insert:
     t = schema.control
-    row = {"scope": SCOPE, "tenant": tenant, "name": ANSWERED, "value": str(incarnation), "who": WHO, "why": "all have answered"}
+    row = {"scope": SCOPE, "tenant": tenant, "name": name, "value": str(incarnation), "who": WHO, "why": why}
     new = insert_or(dialect, t, row)
     changed = {column: new.excluded[column] for column in ("value", "who", "why")}
     return new.on_conflict_do_update(

@@ -8,7 +8,7 @@ after the other.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -22,7 +22,9 @@ from saga_coordinator.store.dialect import noting
 from saga_coordinator.store.direct import coordinators_connected, engine_of, file_locked, file_of
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.open import open_store
-from saga_coordinator.store.port import OrphanReply, StoreError
+from saga_coordinator.store.port import LostEffect, OrphanReply, ParticipantSweep, StoreError
+from saga_coordinator.store.sweep_tables import UNDONE, lost_effect, sweep
+from saga_coordinator.store.sweeps import effect_row, effects_of, sweeps_of, swept_row, unsettled_of
 from saga_schemas.record_class import record
 
 ALIVE_S: Final = 25
@@ -78,6 +80,12 @@ class Status:
     last_ask_s: float | None
     """Until the last of them is asked."""
     orphans: int
+    sweeping: bool
+    """Participants may have rows that were not read since."""
+    sweeps: Sequence[ParticipantSweep]
+    """How far each is; one that is not in it has not been asked yet."""
+    lost: Mapping[str, int]
+    """Effects that no saga owns and that are not settled, by status."""
 
 
 async def survey(url: str) -> Survey:
@@ -87,7 +95,15 @@ async def survey(url: str) -> Survey:
 
 
 async def recover(
-    url: str, *, tenant: str, who: str, why: str, sagas_per_s: float, force: bool = False, expected: int | None = None
+    url: str,
+    *,
+    tenant: str,
+    who: str,
+    why: str,
+    sagas_per_s: float,
+    force: bool = False,
+    expected: int | None = None,
+    participant: str | None = None,
 ) -> Recovered:
     """Raise the incarnation, and let every open saga ask again every step it ever dispatched.
 
@@ -99,6 +115,8 @@ async def recover(
         sagas_per_s: How many sagas are asked a second.
         force: Also while a coordinator may be alive.
         expected: The incarnation that was shown to whoever decided.
+        participant: Only this participant's database was restored, and only it is asked for its
+            rows. None: the coordinator's was.
 
     Raises:
         RecoverRefused: A coordinator is alive, or somebody else has recovered meanwhile.
@@ -119,7 +137,8 @@ async def recover(
                         f"the database is at incarnation {found.incarnation} meanwhile: somebody else recovered it"
                     )
                 done = await _recover(connection, found, sagas_per_s)
-                await _note(connection, done, tenant, who, why)
+                await _ask_for_rows(connection, tenant, participant)
+                await _note(connection, done, tenant, who, why, participant)
                 await connection.commit()
     return done
 
@@ -135,6 +154,9 @@ async def status(url: str, tenant: str) -> Status:
             first, last = (await connection.execute(unasked.where(r.waits_for == ""))).one()
             now_us = await _now_us(connection)
             return Status(
+                sweeping=recovering.is_sweeping(control),
+                sweeps=[swept_row(row) for row in await connection.execute(sweeps_of(tenant))],
+                lost={row[0]: row[1] for row in await connection.execute(unsettled_of(tenant))},
                 incarnation=await _incarnation(connection),
                 sagas=int(control.get(recovering.SAGAS, "0")),
                 going_on=recovering.is_going_on(control),
@@ -167,6 +189,13 @@ async def orphans(url: str) -> AsyncIterator[OrphanReply]:
                 )
 
 
+async def lost_effects(url: str, tenant: str) -> list[LostEffect]:
+    """Effects that no saga owns, the settled ones too. Raises StoreError, ValueError."""
+    async with _connected(url) as connection:
+        with translated():
+            return [effect_row(row) for row in await connection.execute(effects_of(tenant, settled=True))]
+
+
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
     """In a transaction, at a database of this release."""
@@ -193,7 +222,7 @@ async def _lock(connection: AsyncConnection) -> None:
     """Nobody starts, moves or ends a saga until the end; on SQLite the file is locked."""
     if connection.dialect.name == "postgresql":
         await connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'"))
-        await connection.execute(text("LOCK TABLE meta, saga, wakeup, recovering IN EXCLUSIVE MODE"))
+        await connection.execute(text("LOCK TABLE meta, saga, wakeup, recovering, sweep IN EXCLUSIVE MODE"))
 
 
 # --- looking --------------------------------------------------------------------------------------
@@ -273,12 +302,25 @@ def _open_sagas() -> Select[tuple[Any, ...]]:
     return select(schema.wakeup.c.saga_id, literal(""))
 
 
-async def _note(connection: AsyncConnection, done: Recovered, tenant: str, who: str, why: str) -> None:
+async def _ask_for_rows(connection: AsyncConnection, tenant: str, participant: str | None) -> None:
+    """Participants are swept from their beginning. What a restored one had undone may stand
+    again."""
+    s, e = sweep.c, lost_effect.c
+    if participant is None:
+        await connection.execute(delete(sweep).where(s.tenant == tenant))
+        return
+    await connection.execute(delete(sweep).where(s.tenant == tenant, s.participant == participant))
+    undone = (e.tenant == tenant, e.participant == participant, e.status == UNDONE)
+    await connection.execute(delete(lost_effect).where(*undone))
+
+
+async def _note(connection: AsyncConnection, done: Recovered, tenant: str, who: str, why: str, participant: str | None) -> None:
     values = {recovering.INCARNATION: str(done.incarnation), recovering.SAGAS: str(done.open_sagas)}
     rows = [
         {"scope": recovering.SCOPE, "tenant": tenant, "name": name, "value": value, "who": who, "why": why}
         for name, value in values.items()
     ]
     await connection.execute(noting(connection.dialect.name), rows)
-    audited = {"tenant": tenant, "act": "recover", "target": f"incarnation {done.incarnation}", "who": who, "why": why}
+    act = "recover" if participant is None else f"recover participant {participant}"
+    audited = {"tenant": tenant, "act": act, "target": f"incarnation {done.incarnation}", "who": who, "why": why}
     await connection.execute(insert(schema.audit).values(**audited, at=await _now_us(connection)))

@@ -26,7 +26,8 @@ from saga_schemas.ids import uuid7_unix_ms
 
 _CLOCK_SET_BACK_US: Final = 3_600_000_000
 """By so much the database's clock may have gone back while a saga was open."""
-_UP_TO: Final = "up_to"
+UP_TO: Final = "up_to"
+"""The name in `REMOVED_SCOPE`."""
 _DIGITS: Final = 20
 _TABLES: Final = {"dead_letter": schema.dead_letter, "orphan_reply": schema.orphan_reply, "audit": schema.audit}
 
@@ -111,7 +112,7 @@ class Removals(TransactionPart):
                 continue
             latest[one.saga.tenant] = max(latest.get(one.saga.tenant, 0), uuid7_unix_ms(one.saga.id))
         rows = [
-            (REMOVED_SCOPE, tenant, _UP_TO, f"{up_to:0{_DIGITS}d}", "retention", "sagas that are not here and older were removed")
+            (REMOVED_SCOPE, tenant, UP_TO, f"{up_to:0{_DIGITS}d}", "retention", "sagas that are not here and older were removed")
             for tenant, up_to in sorted(latest.items())
         ]
         return _write(sql.RAISE_REMOVED, rows)
@@ -140,7 +141,7 @@ class Removals(TransactionPart):
 
     async def removed_until_ms(self, tenant: str) -> int:
         c = schema.control.c
-        query = select(c.value).where(c.scope == REMOVED_SCOPE, c.tenant == tenant, c.name == _UP_TO)
+        query = select(c.value).where(c.scope == REMOVED_SCOPE, c.tenant == tenant, c.name == UP_TO)
         found = (await self.execute(query)).scalar_one_or_none()
         return int(found) if found is not None and found.isascii() and found.isdecimal() else 0
 

@@ -177,6 +177,19 @@ RECOVERING_UNANSWERED = _gauge(
     "saga_recovering_unanswered_sagas", "Recovering sagas that wait for this participant.", "{saga}", ("participant",)
 )
 RECOVERED = _counter("saga_recovered_total", "Sagas that went on after a restore: all had answered.", "{saga}", ("definition",))
+UNSWEPT = _gauge(
+    "saga_unswept_participants",
+    "1 while this participant has not told all its rows since the database was restored.",
+    "{participant}",
+    ("participant",),
+)
+TOLD_ROWS = _counter("saga_told_rows_total", "Rows that participants told after a restore.", "{row}", ("participant",))
+LOST_EFFECTS_FOUND = _counter(
+    "saga_lost_effects_total", "Effects that no saga owns, found among those rows.", "{effect}", ("participant",)
+)
+LOST_EFFECTS = _gauge(
+    "saga_lost_effect_rows", "Effects that no saga owns and nobody has settled: `open` or `undoing`.", "{effect}", ("status",)
+)
 OLD_REPLIES = _counter(
     "saga_old_replies_total",
     "Replies for sagas that are removed, or of an earlier store on the same Kafka; passed over.",

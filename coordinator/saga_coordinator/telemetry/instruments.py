@@ -7,7 +7,7 @@ prometheus_client holds the values: counting costs 0.4 µs here and 6 µs with O
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -83,6 +83,8 @@ class Instruments:
         self._orphans = self._made(Counter, catalog.ORPHANS)
         self._old_replies = self._made(Counter, catalog.OLD_REPLIES)
         self._recovered = self._counters(catalog.RECOVERED)
+        self._told_rows = self._counters(catalog.TOLD_ROWS)
+        self._effects_found = self._counters(catalog.LOST_EFFECTS_FOUND)
         self._unread = self._gauges(catalog.UNREAD)
         self._timer_batch = self._made(Histogram, catalog.TIMER_BATCH)
         self._timer_lateness = self._made(Histogram, catalog.TIMER_LATENESS)
@@ -141,6 +143,8 @@ class Instruments:
         self._outbox = self._made(Gauge, catalog.OUTBOX)
         self._outbox_oldest = self._made(Gauge, catalog.OUTBOX_OLDEST)
         self._recovering = self._gauges(catalog.RECOVERING)
+        self._unswept = self._gauges(catalog.UNSWEPT)
+        self._lost_effects = self._gauges(catalog.LOST_EFFECTS)
         self._unanswered = self._gauges(catalog.RECOVERING_UNANSWERED)
         self._spans_due = self._made(Gauge, catalog.SPANS_DUE)
         self._spans_oldest = self._made(Gauge, catalog.SPANS_OLDEST)
@@ -374,6 +378,16 @@ class Instruments:
     def recovering(self, left: Recovering) -> None:
         show(self._recovering, {"to_ask": left.to_ask, "asked": left.sagas - left.to_ask})
         show(self._unanswered, left.unanswered)
+
+    def unswept(self, participants: Collection[str]) -> None:
+        show(self._unswept, dict.fromkeys(participants, 1))
+
+    def told(self, participant: str, rows: int, lost: int) -> None:
+        self._told_rows[participant].inc(rows)
+        self._effects_found[participant].inc(lost)
+
+    def lost_effects(self, by_status: Mapping[str, int]) -> None:
+        show(self._lost_effects, by_status)
 
 
 def exemplar(row: SagaRow, span_id: str) -> dict[str, str]:

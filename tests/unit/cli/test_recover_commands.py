@@ -129,10 +129,70 @@ def test_lost_sagas_and_what_can_be_done(saga: Any, database: Path) -> None:
     told = saga("recover", "orphans")
     assert told.code == 0
     line = told.out.splitlines()[1]
-    assert line.startswith(f"{LOST}  charge  payment      action  SUCCEEDED  2023-11-14T22:13:20.000000Z  it took effect:")
+    assert line.startswith(f"{LOST}  charge  payment      action SUCCEEDED  2023-11-14T22:13:20.000000Z  it took effect:")
     assert saga("recover", "orphans", "-o", "ids").out == f"{LOST}\n"
     (lost,) = saga("recover", "orphans", "-o", "json").json
     assert (lost["saga"], lost["steps"][0]["effect"]) == (str(LOST), "stands")
+
+
+def listed(store: sqlite3.Connection, step: str, status: str = "open", settled_at: int | None = None, note: str = "") -> None:
+    row = ("default", LOST.bytes, step, "payment", 1, "DONE", 0, 1, status, settled_at, b"v", 0, 0, note or None)
+    columns = (
+        "tenant, saga_id, step, participant, run, state, beside, found_at, status, settled_at, undo_value, asked_at, asks, note"
+    )
+    store.execute(f"INSERT INTO lost_effect ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+
+
+def test_effects_are_listed_with_their_ways_out_until_they_are_settled(saga: Any, database: Path) -> None:
+    with sqlite3.connect(database) as store:
+        listed(store, "hold")
+        listed(store, "tell", "undoing", note="REJECTED")
+        listed(store, "charge", "kept", 5)
+    lines = saga("recover", "orphans").out.splitlines()[1:]
+    assert [line.split("  ")[1] for line in lines] == ["hold", "tell"], "its reply is no news of an effect that is settled"
+    assert lines[0].rstrip().endswith("adopt its saga, undo it, or keep it")
+    assert "row DONE, undoing" in lines[1]
+    assert lines[1].rstrip().endswith("its participant answered REJECTED, and is asked again; else undo it by hand, then keep it")
+    assert saga("recover", "status").out.endswith(
+        "1 effects of lost sagas are undoing: saga recover orphans\n1 replies of lost sagas: saga recover orphans\n"
+    )
+    (lost,) = saga("recover", "orphans", "-o", "json").json
+    assert [(one["step"], one["status"]) for one in lost["effects"]] == [("hold", "open"), ("tell", "undoing")]
+
+
+def test_status_says_which_participants_have_not_told_their_rows_and_what_moves_it(saga: Any, database: Path) -> None:
+    assert saga("recover", "--reason", "disk", "--yes").code == 0
+    assert "participants are asked for their rows once a coordinator runs" in saga("recover", "status").out
+    with sqlite3.connect(database) as store:
+        columns = "tenant, participant, incarnation, told, asked_at, asks, done_at, skipped"
+        for row in (("payment", 500, None, None), ("fax", 3, 9, "shut down"), ("inventory", 7, 9, None)):
+            store.execute(f"INSERT INTO sweep ({columns}) VALUES ('default', ?, 2, ?, 0, 0, ?, ?)", row)
+    told = saga("recover", "status").out
+    assert "payment has told 500 of its rows, and is asked again by itself" in told
+    assert "saga recover skip-participant payment" in told
+    assert "fax was skipped: shut down" in told
+    assert "inventory" not in told
+    assert saga("recover", "status", "-o", "json").json["participants"] == [
+        {"participant": "fax", "rows": 3, "swept": True, "skipped": "shut down"},
+        {"participant": "inventory", "rows": 7, "swept": True, "skipped": None},
+        {"participant": "payment", "rows": 500, "swept": False, "skipped": None},
+    ]
+
+
+def test_a_restored_participant_is_asked_again_alone(saga: Any, database: Path) -> None:
+    with sqlite3.connect(database) as store:
+        for name in ("payment", "inventory"):
+            columns = "tenant, participant, incarnation, told, asked_at, asks, done_at"
+            store.execute(f"INSERT INTO sweep ({columns}) VALUES ('default', ?, 1, 3, 0, 0, 9)", (name,))
+        listed(store, "charge", "undone", 5)
+    told = saga("recover", "participant", "payment", "--reason", "its dump", "--yes")
+    assert told.code == 0
+    assert "payment is asked for its rows" in told.err
+    with sqlite3.connect(database) as store:
+        assert store.execute("SELECT participant FROM sweep").fetchall() == [("inventory",)]
+        assert store.execute("SELECT step FROM lost_effect").fetchall() == [], "it may stand again"
+        assert store.execute("SELECT act FROM audit").fetchall() == [("recover participant payment",)]
+    assert "small letters" in saga("recover", "participant", "Payment!", "--reason", "x", "--yes").err
 
 
 @pytest.mark.parametrize("words", [("recover", "--reason", "disk"), ("recover", "status"), ("recover", "orphans")], ids=str)

@@ -44,6 +44,31 @@ def test_a_uuid7_with_too_little_entropy_or_before_1970_is_a_programming_error()
         ids.uuid7(-1, b"0123456789")
 
 
+@given(st.integers(0, 2**48 - 1), st.text(max_size=9), st.text(max_size=9), st.text(max_size=9))
+def test_a_start_gives_one_id_whenever_it_is_read(at_ms: int, tenant: str, source: str, message: str) -> None:
+    value = ids.started_id(at_ms, tenant, source, message)
+    assert value == ids.started_id(at_ms, tenant, source, message)
+    assert ids.parse_saga_id(str(value)) == value
+    assert ids.uuid7_unix_ms(value) == at_ms
+    others = [
+        (at_ms, tenant + "x", source, message),
+        (at_ms, tenant, source + "x", message),
+        (at_ms, tenant, source, message + "x"),
+    ]
+    assert value not in {ids.started_id(*other) for other in others}
+
+
+def test_the_parts_of_a_start_cannot_run_into_each_other() -> None:
+    assert ids.started_id(1, "ab", "c", "d") != ids.started_id(1, "a", "bc", "d")
+    assert str(ids.started_id(1_762_179_906_000, "default", "/shop", "o-17")) == "019a4a1b-79d0-749b-8de2-e1b1121b7567"
+
+
+@pytest.mark.parametrize("at_ms", [-1, 2**48])
+def test_a_start_without_a_time_of_this_era_is_a_programming_error(at_ms: int) -> None:
+    with pytest.raises(ValueError, match="range"):
+        ids.started_id(at_ms, "default", "/shop", "o-17")
+
+
 @given(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1), st.integers(0, 1000))
 def test_a_command_id_names_its_journal_record_and_reads_back(incarnation: int, version: int, ord_: int) -> None:
     text = ids.command_id(SAGA, incarnation, version, ord_)

@@ -17,7 +17,7 @@ from saga_coordinator.definitions.retention import FOREVER, Terms
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
-from saga_coordinator.store.port import SagaRow
+from saga_coordinator.store.port import LostEffect, SagaRow
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
@@ -34,6 +34,7 @@ class ScriptedStore:
     """Holds the sagas a test puts in; `raises` is what reading does instead."""
 
     sagas: dict[UUID, SagaRow] = field(default_factory=lambda: {SAGA: saga_row(), OTHER: saga_row(OTHER, tenant="another")})
+    lost: list[LostEffect] = field(default_factory=list)
     raises: Exception | None = None
 
     async def saga(self, saga_id: UUID) -> SagaRow | None:
@@ -58,6 +59,10 @@ class ScriptedStore:
 
     async def open_definition_ids(self) -> set[int]:
         return set()
+
+    async def lost_effects(self, tenant: str, *, settled: bool) -> list[LostEffect]:
+        self._fail()
+        return [one for one in self.lost if settled or one.settled_at_us is None]
 
     async def dead_letter(self, letter: UUID) -> None:
         self._fail()
@@ -104,6 +109,8 @@ class ScriptedCoordinator:
         self.noted: list[str] = []
         self.purged: Purged | None = None
         self.recovery: Recovering | None = None
+        self.left: Mapping[str, int] = {}
+        self.lost_effects: Any = ScriptedActs(self)
 
     async def start(self, request: StartRequest) -> StartResult:
         self._fail()
@@ -148,12 +155,30 @@ class ScriptedCoordinator:
     def recovering(self) -> Recovering | None:
         return self.recovery
 
+    def unswept(self) -> Mapping[str, int]:
+        return self.left
+
     async def no_consumer(self) -> Mapping[str, str]:
         return {}
 
     def _fail(self) -> None:
         if self.raises is not None:
             raise self.raises
+
+
+class ScriptedActs:
+    """What is done about lost effects, in the same way."""
+
+    def __init__(self, coordinator: ScriptedCoordinator) -> None:
+        self._coordinator = coordinator
+
+    def __getattr__(self, act: str) -> Any:
+        async def noted(*effect: object, **how: object) -> None:
+            if self._coordinator.raises is not None:
+                raise self._coordinator.raises
+            self._coordinator.acts.append((act, *effect, how))
+
+        return noted
 
 
 @pytest.fixture

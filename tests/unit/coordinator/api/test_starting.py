@@ -111,9 +111,17 @@ async def test_alive_and_ready(http: httpx.AsyncClient) -> None:
 
 async def test_while_sagas_recover_it_is_ready_and_says_so(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
     coordinator.recovery = Recovering.of({"": 2, "payment": 3, "inventory,payment": 1})
+    coordinator.left = {"shipping": 500}
     answer = await http.get("/readyz")
     assert answer.status_code == 200
     assert answer.json() == {
         "ready": True,
-        "recovering": {"sagas": 6, "to_ask": 2, "unanswered": {"inventory": 1, "payment": 4}},
+        "recovering": {"sagas": 6, "to_ask": 2, "unanswered": {"inventory": 1, "payment": 4}, "unswept": {"shipping": 500}},
+    }
+    coordinator.recovery = None
+    assert (await http.get("/readyz")).json()["recovering"] == {
+        "sagas": 0,
+        "to_ask": 0,
+        "unanswered": {},
+        "unswept": {"shipping": 500},
     }

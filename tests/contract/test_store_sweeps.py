@@ -1,0 +1,180 @@
+"""How far each participant's rows are read, the effects without a saga, and which ids starts may
+take."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contract.store_rows import claim, new_id, register, row_of, start
+from saga_coordinator.store.port import CountMismatch, LostEffect, ParticipantSweep, Store
+from saga_coordinator.store.recovering import is_sweeping
+
+OF = "default"
+
+
+async def sweep_of(store: Store, name: str = "payment") -> ParticipantSweep:
+    return next(one for one in await store.sweeps(OF) if one.participant == name)
+
+
+async def move(store: Store, before: ParticipantSweep, **how: Any) -> bool:
+    async with store.transaction() as tx:
+        return await tx.move_sweep(OF, before, **how)
+
+
+async def test_a_sweep_begins_once_and_only_under_the_databases_incarnation(store: Store) -> None:
+    await store.begin_sweeps(OF, 1, {"payment", "inventory"})
+    before = await sweep_of(store)
+    assert before == ParticipantSweep(participant="payment", incarnation=1)
+    assert await store.ask_sweep(OF, before)
+    await store.begin_sweeps(OF, 1, {"payment"})
+    await store.begin_sweeps(OF, 9, {"shipping"})
+    assert [one.participant for one in await store.sweeps(OF)] == ["inventory", "payment"]
+    assert (await sweep_of(store)).asks == 1
+
+
+async def test_of_two_that_ask_or_read_one_does(store: Store) -> None:
+    await store.begin_sweeps(OF, 1, {"payment"})
+    before = await sweep_of(store)
+    assert [await store.ask_sweep(OF, before) for _ in range(2)] == [True, False]
+    at = (new_id(), "charge")
+    assert [await move(store, before, after=at, told=500) for _ in range(2)] == [True, False]
+    further = await sweep_of(store)
+    assert (further.after, further.told, further.asked_at_us, further.asks) == (at, 500, 0, 0)
+    assert not await move(store, before, after=None, told=0), "a page of the beginning comes late"
+    assert await move(store, further, after=None, told=3)
+    done = await sweep_of(store)
+    assert (done.told, done.done_at_us is not None) == (503, True)
+    assert not await store.ask_sweep(OF, done)
+
+
+async def test_it_is_complete_when_all_are_done_or_skipped_and_goes_on_for_a_new_one(store: Store) -> None:
+    await store.note("recovery", OF, {"incarnation": "1"}, who="me", why="restored")
+    await store.begin_sweeps(OF, 1, {"payment", "fax"})
+    await move(store, await sweep_of(store), after=None, told=0)
+    assert not await store.sweeps_done(OF, 1, {"payment", "fax"})
+    async with store.transaction() as tx:
+        assert await tx.skip_sweep(OF, "fax", "shut down")
+        assert not await tx.skip_sweep(OF, "fax", "again")
+        assert not await tx.skip_sweep(OF, "payment", "done")
+    assert (await sweep_of(store, "fax")).skipped == "shut down"
+    assert [await store.sweeps_done(OF, 1, {"payment", "fax"}) for _ in range(2)] == [True, False]
+    assert not is_sweeping(await store.control("recovery", OF))
+    await store.begin_sweeps(OF, 1, {"shipping"})
+    assert is_sweeping(await store.control("recovery", OF))
+
+
+def effect(saga_id: UUID, step: str = "charge", **more: Any) -> LostEffect:
+    made = LostEffect(
+        saga_id=saga_id, step=step, participant="payment", run=1, state="DONE", beside=False, found_at_us=7, status="open"
+    )
+    return replace(made, **more)
+
+
+async def add(store: Store, *effects: LostEffect) -> None:
+    async with store.transaction() as tx:
+        await tx.add_lost(OF, effects)
+
+
+async def test_an_effect_is_listed_once_and_says_what_its_row_said_last(store: Store) -> None:
+    saga_id = new_id()
+    await add(store, effect(saga_id, state="ACCEPTED", command=b"c"), effect(saga_id, "hold"))
+    await add(store, effect(saga_id, reply_record="t.Done", reply=b"r", found_at_us=8))
+    charged = effect(saga_id, reply_record="t.Done", reply=b"r")
+    assert await store.lost_effects(OF, settled=False) == [charged, effect(saga_id, "hold")]
+    assert await store.lost_counts(OF) == {"open": 2}
+
+
+async def test_of_two_acts_the_second_finds_it_settled(store: Store) -> None:
+    saga_id = new_id()
+    await add(store, effect(saga_id))
+    async with store.transaction() as tx:
+        (before,) = await tx.lost_of(OF, saga_id)
+        kept = replace(before, status="kept", settled_at_us=tx.now_us, who="me", why="it has left")
+        await tx.settle_lost(before, kept)
+    with pytest.raises(CountMismatch):
+        async with store.transaction() as tx:
+            await tx.settle_lost(before, replace(before, status="kept", settled_at_us=1))
+    await add(store, effect(saga_id, run=4))
+    assert await store.lost_effects(OF, settled=True) == [kept], "what is settled does not change"
+    assert await store.lost_effects(OF, settled=False) == []
+
+
+async def test_an_undo_is_asked_for_by_one_and_found_by_its_saga(store: Store) -> None:
+    saga_id, other = new_id(), new_id()
+    asked = effect(saga_id, status="undoing", undo_record="t.Undo", undo_value=b"u")
+    await add(store, asked, effect(other))
+    (due,) = await store.undoing(OF, 10)
+    assert [await store.ask_undo(due) for _ in range(2)] == [True, False]
+    async with store.transaction() as tx:
+        assert [(one.step, one.asks) for one in await tx.undoing_of(OF, [saga_id, other])] == [("charge", 1)]
+
+
+async def test_an_open_effect_whose_saga_is_here_is_the_sagas(store: Store) -> None:
+    here = row_of(await register(store))
+    await start(store, here)
+    await add(store, effect(here.id), effect(here.id, "odd", beside=True), effect(new_id()))
+    assert [await store.note_owned(OF) for _ in range(2)] == [1, 0]
+    assert [(one.step, one.status) for one in await store.lost_effects(OF, settled=True) if one.saga_id == here.id] == [
+        ("charge", "adopted"),
+        ("odd", "open"),
+    ]
+
+
+async def test_a_saga_that_begins_again_owns_its_effects_but_not_those_that_are_undone(store: Store) -> None:
+    again, undone = new_id(), new_id()
+    await add(store, effect(again), effect(again, "hold", status="kept", settled_at_us=1))
+    await add(store, effect(undone, status="undoing", undo_record="t.Undo", undo_value=b"u"))
+    async with store.transaction() as tx:
+        assert await tx.own_lost([again]) == set()
+    async with store.transaction() as tx:
+        assert await tx.own_lost([undone]) == {undone}
+    assert {one.status for one in await store.lost_effects(OF, settled=True) if one.saga_id == again} == {"adopted"}
+
+
+async def test_which_ids_a_start_may_take(store: Store) -> None:
+    definition = await register(store)
+    asked_for, adopted, undone, free = row_of(definition), row_of(definition), new_id(), new_id()
+    await start(store, asked_for, adopted)
+    async with store.transaction() as tx:
+        await tx.bind_starts(
+            [claim("o-17", saga=asked_for.id), replace(claim("a", saga=adopted.id), source="saga recover adopt")]
+        )
+        await tx.bind_starts([claim("o-17", saga=free)])
+    await add(store, effect(undone, status="undone", settled_at_us=1))
+    found = await store.start_ids(OF, [asked_for.id, adopted.id, undone, free])
+    assert found.taken == {asked_for.id, undone}
+    assert found.adopted == {adopted.id}
+    assert abs(found.now_us - await store.now_us()) < 60_000_000
+    await by_hand_removed(store)
+    assert (await store.start_ids(OF, [free])).removed_until_ms == 17
+
+
+async def by_hand_removed(store: Store) -> None:
+    await store.note("removed", OF, {"up_to": f"{17:020d}"}, who="retention", why="removed")
+
+
+async def test_an_undo_waits_for_the_starts_that_are_under_way(store: Store) -> None:
+    """On SQLite there is one transaction at a time anyway."""
+    if store.dialect == "sqlite":
+        return
+    begun, order = asyncio.Event(), list[str]()
+
+    async def a_start() -> None:
+        async with store.transaction() as tx:
+            await tx.bind_starts([claim("o-17", saga=new_id())])
+            begun.set()
+            await asyncio.sleep(0.3)
+            order.append("started")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(a_start())
+        await begun.wait()
+        async with store.transaction() as tx:
+            await tx.hold_starts()
+            order.append("held")
+    assert order == ["started", "held"]
