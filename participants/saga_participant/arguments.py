@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saga_messaging.errors import ConfigurationError
 from saga_schemas.ids import valid_name
+from saga_schemas.token import AnnouncementKeys
 
 
 def check_name(name: object) -> str:
@@ -33,6 +34,18 @@ def read_directories(schemas: object) -> list[Path]:
     if not several or not all(isinstance(each, str | Path) and str(each) for each in several):
         raise ConfigurationError('schemas is a directory of .avsc files, or a list of such: write schemas="schemas/"')
     return [Path(each) for each in several if isinstance(each, str | Path)]
+
+
+def read_keys(name: str, text: object) -> AnnouncementKeys | None:
+    """`id:base64,…`, or None where there are none."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ConfigurationError(f"{name} is what `saga token announcement-keys` prints, not {type(text).__name__}")
+    try:
+        return AnnouncementKeys.parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}; `saga token announcement-keys` prints them") from None
 
 
 def check_limit_s(seconds: object) -> None:

@@ -1,5 +1,5 @@
 """A participant served beside an application: begun before its block, left gracefully, and heard of
-when it ends by itself.
+when it ends by itself. And one that is the whole process: left by a signal.
 """
 
 from __future__ import annotations
@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Final
 
 from saga_participant.telemetry.health import end_reason
@@ -38,6 +39,19 @@ async def in_background(name: str, serve: Serve) -> AsyncIterator[None]:
         beginning.cancel()
         stop.set()
         await serving
+
+
+@contextlib.contextmanager
+def set_by_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set, for as long as the block runs."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 def _say_ended(name: str, serving: asyncio.Future[None]) -> None:

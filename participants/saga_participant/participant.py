@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -29,8 +28,16 @@ from saga_messaging.errors import ConfigurationError
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.patience import START_PATIENCE_S, Patience, StoppedWaiting, kafka_may_come
 from saga_participant.answering import Answering
-from saga_participant.arguments import check_callback, check_database, check_group, check_limit_s, check_name, read_directories
-from saga_participant.background_serving import in_background
+from saga_participant.arguments import (
+    check_callback,
+    check_database,
+    check_group,
+    check_limit_s,
+    check_name,
+    read_directories,
+    read_keys,
+)
+from saga_participant.background_serving import in_background, set_by_signals
 from saga_participant.database.database import Database
 from saga_participant.database.tables_at_start import OnStart, check_driver, see_to_tables
 from saga_participant.database.transactions import HANDLER_LIMIT_S, LARGEST_GROUP
@@ -49,7 +56,6 @@ ASIDE_PATIENCE_S: Final = 8.0
 """For a database that is away when an answer is given by a process that serves nothing."""
 
 _LOG: Final = logging.getLogger("saga_participant")
-
 D = TypeVar("D")
 
 
@@ -61,8 +67,8 @@ class Participant(Answering):
         database: An `AsyncEngine` of the service, or a SQLAlchemy URL. PostgreSQL (asyncpg) or
             SQLite (aiosqlite).
         schemas: One directory of `.avsc` files, or several.
-        create_table: Whether to make `saga_barrier` at the start where it is missing. With False a
-            missing table is a ConfigurationError.
+        create_table: Whether to make `saga_barrier` and `saga_horizon` at the start where they are
+            missing. With False a missing table is a ConfigurationError.
         on_start: Called with the engine before anything else is done with it, for the service's own
             tables.
         on_stop: Called at the end.
@@ -70,6 +76,8 @@ class Participant(Answering):
         group: The most commands that share a transaction, 1 to 32. They are of different sagas or
             steps, and wait at the same time. 1: each command has a transaction of its own.
         tracer_provider: OpenTelemetry's, for the `process` spans. None is the process's own.
+        announcement_keys: What `saga token announcement-keys` prints: announcements that are not
+            signed are refused then. `SAGA_ANNOUNCEMENT_KEYS` goes before it.
 
     Raises:
         ConfigurationError: An argument is of the wrong kind. The text says what to write.
@@ -97,6 +105,7 @@ class Participant(Answering):
         handler_limit_s: float = HANDLER_LIMIT_S,
         group: int = LARGEST_GROUP,
         tracer_provider: TracerProvider | None = None,
+        announcement_keys: str | None = None,
     ) -> None:
         check_database(database)
         check_limit_s(handler_limit_s)
@@ -112,6 +121,7 @@ class Participant(Answering):
         self._limit_s = handler_limit_s
         self._group = group
         self._tracer_provider = tracer_provider
+        self._announcement_keys = read_keys("announcement_keys", announcement_keys)
         self._execution: Execution | None = None
         self._health = Health(name)
 
@@ -142,7 +152,7 @@ class Participant(Answering):
             create_table=self._create_table,
             patience=patience or Patience(ASIDE_PATIENCE_S, clock=SystemClock()),
         )
-        if self._execution is not None:  # somebody else was preparing meanwhile: an answer given while a start waits
+        if self._execution is not None:  # prepared meanwhile: by an answer given while a start waits
             await database.close()
         else:
             self._execution = Execution(registry, database, Calls(registry, self._limit_s), largest_group=self._group)
@@ -166,8 +176,7 @@ class Participant(Answering):
         Args:
             broker: Where commands come from and replies go.
             stop: When it is set, commands in hand are finished first.
-            health_port: Serve `/healthz`, `/readyz` and `/metrics` on this port of 127.0.0.1. 0 is
-                any free port.
+            health_port: For `/healthz`, `/readyz`, `/metrics` on 127.0.0.1. 0 is any free port.
             instance: Static group membership under this name.
             topic_prefix: Before the name of every topic.
             clock: Time; for tests.
@@ -225,6 +234,7 @@ class Participant(Answering):
             instance=instance,
             metrics=metrics,
             tracer_provider=self._tracer_provider,
+            announcement_keys=self._announcement_keys,
         )
         return self._service
 
@@ -245,18 +255,12 @@ class Participant(Answering):
         environ = os.environ if environ is None else environ
         settings = ParticipantSettings.from_env(environ, instance=instance)
         settings.configure_logs(environ, alone=True)
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        try:
+        with set_by_signals() as stop:
             await self.serve_as(settings, stop=stop, health_port=health_port)
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
 
     async def serve_as(self, settings: ParticipantSettings, *, stop: asyncio.Event, health_port: int | None = None) -> None:
         """Serve on Kafka as the settings say, until `stop` is set."""
-        broker = KafkaBroker(settings.kafka)
+        broker, self._announcement_keys = KafkaBroker(settings.kafka), settings.announcement_keys or self._announcement_keys
         try:
             await self.serve(broker, stop=stop, health_port=health_port, **settings.serving)
         finally:
@@ -323,7 +327,7 @@ class Participant(Answering):
         """
         settings = ParticipantSettings.from_env(os.environ)
         settings.configure_logs(os.environ, alone=False)
-        broker = KafkaBroker(settings.kafka)
+        broker, self._announcement_keys = KafkaBroker(settings.kafka), settings.announcement_keys or self._announcement_keys
         try:
             async with self.served(broker, **settings.serving):
                 yield

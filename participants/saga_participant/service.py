@@ -14,6 +14,8 @@ from opentelemetry.trace import TracerProvider
 from saga_messaging.background import end
 from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock
+from saga_participant.announcements.collector import Collector
+from saga_participant.announcements.listener import Listener
 from saga_participant.consuming.command_loop import DRAIN_MARGIN_S, CommandLoop
 from saga_participant.consuming.command_processor import CommandProcessor
 from saga_participant.consuming.dead_letters import DeadLetters
@@ -21,11 +23,13 @@ from saga_participant.consuming.keyed_workers import KeyedWorkers
 from saga_participant.consuming.reply_sender import ReplySender
 from saga_participant.consuming.schema_topic import SchemaTopic
 from saga_participant.consuming.topic_watch import TopicWatch
+from saga_participant.database.memory import AnnouncedMemory
 from saga_participant.delivery.execution import Execution
 from saga_participant.handling.containment import contained
 from saga_participant.telemetry.metrics import Metrics
 from saga_participant.telemetry.pulse import watch_pulse
 from saga_participant.telemetry.tracing import Tracing
+from saga_schemas.token import AnnouncementKeys
 from saga_schemas.topics import Topics
 
 LARGEST_IN_HAND: Final = 512
@@ -47,6 +51,7 @@ class Service:
     workers: KeyedWorkers
     loop: CommandLoop
     watch: TopicWatch
+    collector: Collector
 
     @classmethod
     def assemble(
@@ -60,9 +65,12 @@ class Service:
         instance: str | None,
         metrics: Metrics,
         tracer_provider: TracerProvider | None = None,
+        announcement_keys: AnnouncementKeys | None = None,
     ) -> Service:
         """All parts, nothing started."""
-        group = f"{topics.prefix}saga.{name}"
+        group = topics.command_group(name)
+        memory, reply_topic = AnnouncedMemory(execution.database, clock), topics.reply(name)
+        source = f"{name}/{instance or f'{socket.gethostname()}-{os.getpid()}'}"
         sender = ReplySender(broker, clock, metrics)
         schemas = SchemaTopic(broker=broker, topic=topics.schemas, registry=execution.registry, metrics=metrics, clock=clock)
         execution.missing = schemas.expect
@@ -74,16 +82,12 @@ class Service:
             tracing=Tracing(name, group, tracer_provider),
             metrics=metrics,
             clock=clock,
-            reply_topic=topics.reply(name),
-            source=f"{name}/{instance or f'{socket.gethostname()}-{os.getpid()}'}",
+            reply_topic=reply_topic,
+            source=source,
+            listener=Listener(name, memory, announcement_keys, clock=clock, reply_topic=reply_topic, source=source),
         )
         workers = KeyedWorkers(processor.serve, workers=execution.at_once, capacity=LARGEST_IN_HAND)
-        sender.at_work = lambda: workers.in_hand
-        runs, stalled_s = execution.calls.runs, 2 * execution.calls.transaction_limit_s
-        metrics.at_work, metrics.workers_replaced = lambda: workers.at_work, lambda: workers.replaced
-        metrics.groups = execution.groups.counts
-        metrics.handlers_left = lambda: (runs.left_behind, len(runs.left))
-        metrics.unready = lambda: metrics.serves_nobody(clock.monotonic_s(), stalled_s)
+        _connect(metrics, execution, sender, workers, clock)
         loop = CommandLoop(
             broker=broker,
             topic=topics.command(name),
@@ -94,7 +98,7 @@ class Service:
             metrics=metrics,
             drain_s=execution.calls.limit_s + DRAIN_MARGIN_S,
         )
-        own = (topics.command(name), topics.reply(name), topics.dlq(name))
+        own = (topics.command(name), reply_topic, topics.dlq(name))
         watch = TopicWatch(broker=broker, topics=own, sender=sender, loop=loop, clock=clock)
         return cls(
             name=name,
@@ -108,6 +112,7 @@ class Service:
             workers=workers,
             loop=loop,
             watch=watch,
+            collector=Collector(memory=memory, metrics=metrics, clock=clock),
         )
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None]) -> None:
@@ -125,6 +130,17 @@ class Service:
             await self.processor.schemas.look()  # before the first command: most that are unknown to the files are known then
             background.append(group.create_task(self.processor.schemas.run()))
             background.append(group.create_task(watch_pulse(self.clock, self.metrics)))
+            background.append(group.create_task(self.collector.run()))
             ready()
             await self.loop.run(stop)
             await end(background)
+
+
+def _connect(metrics: Metrics, execution: Execution, sender: ReplySender, workers: KeyedWorkers, clock: Clock) -> None:
+    """What the metrics and the sender read of the other parts when they are asked."""
+    sender.at_work = lambda: workers.in_hand
+    runs, stalled_s = execution.calls.runs, 2 * execution.calls.transaction_limit_s
+    metrics.at_work, metrics.workers_replaced = lambda: workers.at_work, lambda: workers.replaced
+    metrics.groups, metrics.now_s = execution.groups.counts, clock.monotonic_s
+    metrics.handlers_left = lambda: (runs.left_behind, len(runs.left))
+    metrics.unready = lambda: metrics.serves_nobody(clock.monotonic_s(), stalled_s)

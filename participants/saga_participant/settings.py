@@ -15,6 +15,8 @@ from saga_messaging.errors import ConfigurationError
 from saga_messaging.logs import LogFormat, LogLevel
 from saga_messaging.patience import START_PATIENCE_S, PatienceS
 from saga_messaging.settings import GroupName, KafkaSettings
+from saga_participant.arguments import read_keys
+from saga_schemas.token import AnnouncementKeys
 
 
 class ParticipantSettings(BaseModel):
@@ -23,7 +25,7 @@ class ParticipantSettings(BaseModel):
     The service's database is told to its `Participant`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     instance: GroupName | None = None
     """Static group membership under this name."""
@@ -32,6 +34,8 @@ class ParticipantSettings(BaseModel):
     """json, console, or auto: console on a terminal."""
     start_patience_s: PatienceS = START_PATIENCE_S
     """How long a start waits for a database or a Kafka that is not up yet."""
+    announcement_keys: AnnouncementKeys | None = None
+    """What announcements are verified with; None: nothing is."""
     kafka: KafkaSettings
 
     @property
@@ -64,6 +68,7 @@ class ParticipantSettings(BaseModel):
         found: dict[str, Any] = {
             named[variable]: text for variable, text in environment.given(environ).items() if variable in named
         }
+        found["announcement_keys"] = read_keys("SAGA_ANNOUNCEMENT_KEYS", found.get("announcement_keys"))
         found |= {name: value for name, value in given.items() if value is not None}
         try:
             return cls(**found, kafka=KafkaSettings.from_env(environ))

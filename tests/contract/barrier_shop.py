@@ -16,6 +16,7 @@ from saga_participant import Rejected
 from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.testing import HOUR_US, ParticipantTester, Reply
 from saga_schemas.ids import uuid7
+from saga_schemas.limits import INT32_MAX
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.records import EMPTY_BYTES, Empty
 from support.till.groups import KnownToBeQuick
@@ -52,6 +53,7 @@ class BesideOthers(ParticipantTester):
             saga_id=uuid7(time.time_ns() // 1000, os.urandom(10)),
             kind=Kind.RESOLVE,
             record=Empty.avro_name,
+            incarnation=INT32_MAX,  # answered whatever a sweep has told
             expiry_us=time.time_ns() // 1000 + HOUR_US,
         )
         beside = ReceivedCommand(headers=other, payload=EMPTY_BYTES)

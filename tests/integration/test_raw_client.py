@@ -758,7 +758,6 @@ UNREADABLE: dict[str, tuple[Spoil, str]] = {
 UNSERVED: dict[str, Spoil] = {
     "another protocol": said(ce_sagaprotocol="2"),
     "another protocol, and what we cannot know of it": said(ce_sagaprotocol="9", ce_expirytime=None, ce_sagadef=None),
-    "a reserved kind": said(ce_sagakind="horizon"),
     "an unknown kind": said(ce_sagakind="audit"),
     "another saga's key": keyed(uuid7().encode()),
     "no key": keyed(None),

@@ -104,6 +104,7 @@ class Entry:
     tenant: str
     row: Row
     action_command: bytes | None = None
+    """While ACCEPTED: for its handler. While DONE: what a sweep tells of a lost effect."""
     action: Stored | None = None
     """The remembered reply to the action."""
     undo: Stored | None = None
@@ -112,6 +113,8 @@ class Entry:
     lease_until_us: int | None = None
     pending: Pending | None = None
     expires_at_us: int = 0
+    definition_hash: str | None = None
+    """While DONE: of the action's command."""
 
     @property
     def called_elsewhere(self) -> bool:
@@ -128,6 +131,14 @@ class Entry:
     def forget_work(self) -> Entry:
         """The entry without what is kept while work is accepted."""
         return replace(self, action_command=None, lease_until_us=None, pending=None)
+
+    def effect_of(self, action: ReceivedCommand) -> Entry:
+        """The entry with the command that made the effect."""
+        return replace(self, action_command=action.payload, definition_hash=action.headers.definition_hash)
+
+    def without_effect(self) -> Entry:
+        """The entry without the command that made the effect: it is undone."""
+        return replace(self, action_command=None, definition_hash=None)
 
 
 def provisional_entry(headers: CommandHeaders) -> Entry:

@@ -1,6 +1,7 @@
 """One command from its Kafka record to its acknowledged replies. Whatever is wrong with it, the
 next one is served.
 
+An announcement is no command: the listener answers it.
 Unreadable with readable headers: UNSUPPORTED, or FAILED where only its schema is unknown.
 Unreadable at all: the dead-letter topic. A database that is away: wait here, with the partition
 waiting behind, rather than spend the coordinator's attempts. No reply where nothing may be said.
@@ -19,6 +20,7 @@ from typing import Final
 from saga_messaging.background import backoff
 from saga_messaging.broker import Outgoing, Record
 from saga_messaging.clock import Clock
+from saga_participant.announcements.listener import Listener
 from saga_participant.barrier.answers import Answer, unreadable
 from saga_participant.barrier.entry import ReceivedCommand
 from saga_participant.consuming.dead_letters import DeadLetters
@@ -33,7 +35,7 @@ from saga_participant.telemetry.error_location import one_line
 from saga_participant.telemetry.metrics import Metrics
 from saga_participant.telemetry.tracing import TraceContext, Tracing
 from saga_schemas.errors import BadMessage, UnknownSchema
-from saga_schemas.headers import CommandHeaders, UnsupportedProtocol
+from saga_schemas.headers import CommandHeaders, UnsupportedProtocol, announcement_kind
 from saga_schemas.ids import saga_key
 from saga_schemas.inbound import UnreadableCommand, read_command_envelope, read_command_payload
 from saga_schemas.outcomes import Outcome
@@ -61,6 +63,8 @@ class CommandProcessor:
     clock: Clock
     reply_topic: str
     source: str
+    listener: Listener
+    """For what is no command."""
 
     async def serve(self, record: Record) -> Acknowledged | Deferred | None:
         """The record's offset may move on when what it gives is done, or at once."""
@@ -78,6 +82,8 @@ class CommandProcessor:
         return sent
 
     async def _serve(self, record: Record, taken_at_us: int) -> Acknowledged | Deferred | None:
+        if announcement_kind(record.headers) is not None:
+            return await self._hear(record)
         try:
             envelope = read_command_envelope(record)
             headers = envelope.headers
@@ -97,6 +103,18 @@ class CommandProcessor:
         except Exception as error:
             self._no_reply(log_of(headers), record, error)
             return None
+
+    async def _hear(self, record: Record) -> Acknowledged | None:
+        """An announcement. Nobody waits for a database that is away: it is announced again."""
+        try:
+            answer = await self.listener.answer(record)
+        except BadMessage as bad:
+            await self.dead_letters.send(record, bad)
+            return None
+        except Unavailable as away:
+            _LOG.warning("an announcement was not heard: %s", away)
+            return None
+        return None if answer is None else self.sender.send([answer])
 
     def _unreadable(self, bad: UnreadableCommand, taken_at_us: int) -> Acknowledged | Deferred | None:
         handled = self._reader(bad.headers) is not None

@@ -21,11 +21,26 @@ from saga_participant.database.bare_connection import BareConnection
 from saga_participant.database.errors import out_of_reach, refused, unsent
 from saga_participant.database.guard import Guard
 from saga_participant.database.guarded import GuardedAsyncpg, Savepoint
-from saga_participant.database.joined_statements import NOT_ONE_ROW, NOW, XID, claim_of, save_of
-from saga_participant.database.row_mapping import COLUMNS, entry_of, values_of
+from saga_participant.database.joined_statements import (
+    BELOW,
+    FLOOR,
+    NOT_ONE_ROW,
+    NOW,
+    XID,
+    claim_of,
+    save_of,
+    unless_announced,
+)
+from saga_participant.database.row_mapping import (
+    COLUMNS,
+    REMEMBERED_COLUMNS,
+    entry_of,
+    may_cover,
+    remembered_of,
+    values_of,
+)
 from saga_participant.database.transactions import (
     COMMIT_LIMIT_S,
-    EXPIRED,
     NO_ROW,
     SHARED_LOCK_LIMIT_S,
     Claimed,
@@ -34,6 +49,7 @@ from saga_participant.database.transactions import (
 )
 from saga_participant.handling.handlers import Handle
 from saga_participant.outcomes import BarrierBroken, Unavailable
+from saga_schemas.ids import uuid7_unix_ms
 
 _KEY: Final = ("saga_id", "step")
 _CHANGING: Final = tuple(name for name in COLUMNS if name not in _KEY)
@@ -43,7 +59,8 @@ SAVEPOINT: Final = "saga_handler"
 
 CLAIM: Final = (
     "INSERT INTO saga_barrier (saga_id, step, tenant, incarnation, run, state, expires_at, at) "
-    f"VALUES ($1, $2, $3, $4, $5, $6, $7, {NOW}) ON CONFLICT (saga_id, step) DO NOTHING RETURNING at, {XID}::text AS xid"
+    f"VALUES ($1, $2, $3, $4, $5, $6, $7, {NOW}) ON CONFLICT (saga_id, step) DO NOTHING "
+    f"RETURNING at, {XID}::text AS xid, {BELOW} AS below, {FLOOR} AS floor"
 )
 """Makes the row, provisionally; no row comes back when it exists.
 
@@ -51,17 +68,19 @@ Waits for whoever is making the same one.
 """
 CLAIM_ALL: Final = (
     "INSERT INTO saga_barrier (saga_id, step, tenant, incarnation, run, state, expires_at, at) "
-    f"SELECT i.*, {NOW} FROM (SELECT unnest($1::uuid[]) AS saga_id, unnest($2::text[]) AS step, unnest($3::text[]), "
-    "unnest($4::integer[]), unnest($5::integer[]), unnest($6::text[]), unnest($7::bigint[]) AS expires_at) AS i "
-    f"WHERE {NOW} < expires_at ORDER BY saga_id, step ON CONFLICT (saga_id, step) DO NOTHING "
-    f"RETURNING saga_id, step, at, {XID}::text AS xid"
+    f"SELECT i.saga_id, i.step, i.tenant, i.incarnation, i.run, i.state, i.expires_at, {NOW} FROM unnest("
+    "$1::uuid[], $2::text[], $3::text[], $4::integer[], $5::integer[], $6::text[], $7::bigint[], $8::bigint[]"
+    ") AS i (saga_id, step, tenant, incarnation, run, state, expires_at, unix_ms) "
+    f"WHERE {NOW} < i.expires_at AND {unless_announced('i.tenant', 'i.incarnation', 'i.unix_ms')} "
+    f"ORDER BY i.saga_id, i.step ON CONFLICT (saga_id, step) DO NOTHING RETURNING saga_id, step, at, {XID}::text AS xid"
 )
 """Makes the rows of many commands, and gives those it made: not those that exist, and none for a
-command that has expired.
+command that has expired, or that a horizon or a sweep may forbid.
 """
 BEGIN_SHARED: Final = f"BEGIN; SET LOCAL lock_timeout = {SHARED_LOCK_LIMIT_S * 1000:.0f}"
 LOCK: Final = (
-    f"SELECT {', '.join(COLUMNS)}, {NOW} AS now, {XID}::text AS xid FROM saga_barrier WHERE saga_id = $1 AND step = $2 FOR UPDATE"
+    f"SELECT {', '.join(COLUMNS)}, {NOW} AS now, {XID}::text AS xid, {FLOOR} AS floor FROM saga_barrier "
+    "WHERE saga_id = $1 AND step = $2 FOR UPDATE"
 )
 """Reads the row and keeps it from everybody else until the end of the transaction."""
 SAVE: Final = (
@@ -69,6 +88,7 @@ SAVE: Final = (
     f"WHERE saga_id = $1 AND step = $2 AND {XID}::text = ${len(_CHANGING) + 3}"
 )
 """Writes the row, in the transaction that claimed it and in no other."""
+REMEMBERED: Final = f"SELECT {', '.join(REMEMBERED_COLUMNS)} FROM saga_horizon WHERE tenant = $1"
 FORGET: Final = "DELETE FROM saga_barrier WHERE saga_id = $1 AND step = $2"
 MADE_HERE: Final = f"SELECT {XID}::text FROM saga_barrier WHERE saga_id = $1 AND step = $2 AND xmin = {XID}::xid"
 """The id of the transaction that asks, if it is the one that made the row."""
@@ -129,26 +149,51 @@ class AsyncpgTransaction:
             self._rows[fresh.saga_id, fresh.step] = fresh
             return NO_ROW
         await self._begin()
+        return await self._claim_again(fresh, tried=made is not None)
+
+    async def _claim_again(self, fresh: Entry, *, tried: bool) -> Claimed:
+        """With parameters. `tried`: no row was made at the first try: there is one, or something
+        forbids the command.
+        """
         row = fresh.row
         for turn in range(3):  # a row that was there and is gone again (collected) is made by the next turn
-            if turn or made is None:
+            if turn or not tried:
                 found = await self._connection.fetchrow(
                     CLAIM, fresh.saga_id, fresh.step, fresh.tenant, row.incarnation, row.run, row.state.value, fresh.expires_at_us
                 )
                 if found is not None:
                     self._is_made(fresh, found)
-                    return Claimed(entry=None, expired=fresh.expires_at_us <= found["at"])
+                    expired = fresh.expires_at_us <= found["at"] or await self._is_covered(fresh, found["below"])
+                    return Claimed(entry=None, expired=expired, floor=found["floor"] or 0)
             claimed = await self.lock(fresh.saga_id, fresh.step)
             if claimed.entry is not None:
                 return claimed
         raise BarrierBroken("the barrier row comes and goes")
+
+    async def _is_covered(self, fresh: Entry, below_ms: int | None) -> bool:
+        if not may_cover(below_ms, fresh.saga_id):
+            return False
+        found = await self._connection.fetchrow(REMEMBERED, fresh.tenant)
+        return found is not None and remembered_of(found).horizon.covers(fresh.saga_id)
 
     async def claim_all(self, fresh: Sequence[Entry]) -> list[Claimed]:
         self._guard.shared = True
         await self._bare.prepare()
         await self._begin(BEGIN_SHARED)
         columns = zip(
-            *((e.saga_id, e.step, e.tenant, e.row.incarnation, e.row.run, e.row.state.value, e.expires_at_us) for e in fresh),
+            *(
+                (
+                    e.saga_id,
+                    e.step,
+                    e.tenant,
+                    e.row.incarnation,
+                    e.row.run,
+                    e.row.state.value,
+                    e.expires_at_us,
+                    uuid7_unix_ms(e.saga_id),
+                )
+                for e in fresh
+            ),
             strict=True,
         )
         made = {(found["saga_id"], found["step"]): found for found in await self._connection.fetch(CLAIM_ALL, *columns)}
@@ -161,12 +206,10 @@ class AsyncpgTransaction:
         return claimed
 
     async def _not_made(self, fresh: Entry) -> Claimed:
-        there = await self.lock(fresh.saga_id, fresh.step)
-        if there.entry is not None:
-            return there
-        if await self.clock() < fresh.expires_at_us:
-            raise BarrierBroken("the barrier row comes and goes")
-        return EXPIRED
+        claimed = await self._claim_again(fresh, tried=True)
+        if claimed.entry is None and not claimed.is_made(fresh):
+            await self.forget(fresh)
+        return claimed
 
     def _is_made(self, fresh: Entry, found: Any) -> None:
         self._rows[fresh.saga_id, fresh.step] = fresh
@@ -197,7 +240,7 @@ class AsyncpgTransaction:
             return NO_ROW
         self._xid, self._now_us = found["xid"], found["now"]
         self._rows[saga_id, step] = entry = entry_of(found, found["now"])
-        return Claimed(entry=entry)
+        return Claimed(entry=entry, floor=found["floor"] or 0)
 
     async def _begin(self, statements: str = "BEGIN") -> None:
         if self._begun:

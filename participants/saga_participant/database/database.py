@@ -110,6 +110,28 @@ class Database:
                 if not self._kept(pooled, transaction):
                     await asyncio.shield(self._put_back(pooled, transaction))
 
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is about no single command: committed at the block's end, rolled back
+        when it raises.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        async with self._single if self.dialect == "sqlite" else contextlib.nullcontext():
+            try:
+                async with self.engine.connect() as connection:
+                    if self.dialect == "sqlite":
+                        async with _immediate(connection):
+                            yield connection
+                    else:
+                        async with connection.begin():
+                            yield connection
+            except Exception as error:
+                if out_of_reach(error):
+                    raise Unavailable(f"the database is away ({type(error).__name__})") from error
+                raise
+
     async def close(self) -> None:
         """Close idle connections, and the engine where it is the kit's own."""
         self._watch.stop()
@@ -198,6 +220,19 @@ class Database:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLEANUP_S):
                     await self.engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def _immediate(connection: AsyncConnection) -> AsyncIterator[None]:
+    """A transaction on SQLite that is a writer from its beginning."""
+    await connection.execution_options(isolation_level="AUTOCOMMIT")
+    await connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        await connection.exec_driver_sql("ROLLBACK")
+        raise
+    await connection.exec_driver_sql("COMMIT")
 
 
 async def _discard(connection: AsyncConnection) -> None:

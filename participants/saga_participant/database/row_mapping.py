@@ -1,12 +1,17 @@
-"""Between a database row of `saga_barrier` and an `Entry`: rows never leave the transactions."""
+"""Between a database row of `saga_barrier` and an `Entry`, and one of `saga_horizon` and what is
+remembered: rows never leave the transactions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from uuid import UUID
 
 from saga_participant.barrier.entry import Entry, Pending, Stored
+from saga_participant.barrier.remembered import Remembered
 from saga_participant.barrier.table import Row
+from saga_schemas.ids import uuid7_unix_ms
 from saga_schemas.outcomes import RowState
 
 COLUMNS: Final = (
@@ -26,8 +31,11 @@ COLUMNS: Final = (
     "lease_until",
     "reply_ctx",
     "expires_at",
+    "definition_hash",
 )
 """All but `at`, which every write sets from the database's clock."""
+
+REMEMBERED_COLUMNS: Final = ("below", "exceptions", "incarnation", "heard_at")
 
 
 def entry_of(found: Mapping[str, Any], now_us: int) -> Entry:
@@ -52,6 +60,7 @@ def entry_of(found: Mapping[str, Any], now_us: int) -> Entry:
         lease_until_us=lease,
         pending=None if found["reply_ctx"] is None else Pending.from_json(found["reply_ctx"]),
         expires_at_us=found["expires_at"],
+        definition_hash=None if found["definition_hash"] is None else bytes(found["definition_hash"]).hex(),
     )
 
 
@@ -75,7 +84,23 @@ def values_of(entry: Entry) -> dict[str, Any]:
         "lease_until": entry.lease_until_us,
         "reply_ctx": None if entry.pending is None else entry.pending.to_json(),
         "expires_at": entry.expires_at_us,
+        "definition_hash": None if entry.definition_hash is None else bytes.fromhex(entry.definition_hash),
     }
+
+
+def may_cover(below_ms: int | None, saga_id: UUID) -> bool:
+    """Whether a horizon may cover the saga: its exceptions decide. None: no horizon was heard."""
+    return below_ms is not None and uuid7_unix_ms(saga_id) < below_ms
+
+
+def remembered_of(found: Mapping[str, Any]) -> Remembered:
+    """What a row of `saga_horizon` remembers."""
+    return Remembered(
+        below_ms=found["below"],
+        exceptions=bytes(found["exceptions"]),
+        incarnation=found["incarnation"],
+        heard_at_us=found["heard_at"],
+    )
 
 
 def _stored(record: str | None, payload: bytes | None) -> Stored | None:

@@ -13,22 +13,21 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Delete, Select, Update, bindparam, delete, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_participant.barrier.entry import Entry
+from saga_participant.database import sql_statements as statements
 from saga_participant.database.asyncpg_transaction import SAVEPOINT, asyncpg_intact
 from saga_participant.database.errors import refused
 from saga_participant.database.guard import Guard
 from saga_participant.database.guarded import GuardedAsyncpg, GuardedConnection, GuardedSession
 from saga_participant.database.joined_statements import NOW, XID
-from saga_participant.database.row_mapping import COLUMNS, entry_of, values_of
+from saga_participant.database.row_mapping import entry_of, may_cover, remembered_of, values_of
 from saga_participant.database.transactions import (
     CLEANUP_S,
     COMMIT_LIMIT_S,
-    EXPIRED,
     NO_ROW,
     SHARED_LOCK_LIMIT_S,
     Claimed,
@@ -37,67 +36,12 @@ from saga_participant.database.transactions import (
 )
 from saga_participant.handling.handlers import Handle
 from saga_participant.outcomes import BarrierBroken
-from saga_participant.tables import saga_barrier
 
 _PG_XID: Final = f"{XID}::text"
-_SQLITE_NOW: Final = (
+SQLITE_NOW: Final = (
     "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000)"
 )
 _INTERRUPT_AGAIN_S: Final = 0.05
-_GIVEN: Final = ("saga_id", "step", "tenant", "incarnation", "run", "state", "expires_at")
-_CHANGING: Final = tuple(name for name in COLUMNS if name not in ("saga_id", "step"))
-
-
-def _claim(insert: Any, now: str, xid: str) -> Any:
-    """Makes the row, provisionally; no row comes back when it exists.
-
-    Waits for whoever is making the same one.
-    """
-    values = {name: bindparam(name, type_=saga_barrier.c[name].type) for name in _GIVEN}
-    statement = insert(saga_barrier).values(**values, at=literal_column(now)).on_conflict_do_nothing()
-    key = (saga_barrier.c.saga_id, saga_barrier.c.step)
-    return statement.returning(*key, saga_barrier.c.at, literal_column(xid).label("xid"))
-
-
-def _given(fresh: Entry) -> dict[str, Any]:
-    """What the claim is given."""
-    row = fresh.row
-    return {
-        "saga_id": fresh.saga_id,
-        "step": fresh.step,
-        "tenant": fresh.tenant,
-        "incarnation": row.incarnation,
-        "run": row.run,
-        "state": row.state.value,
-        "expires_at": fresh.expires_at_us,
-    }
-
-
-def _lock(now: str, xid: str) -> Select[Any]:
-    """Reads the row and keeps it from everybody else until the end of the transaction (on SQLite
-    there is nobody else).
-    """
-    columns = [saga_barrier.c[name] for name in COLUMNS]
-    found = select(*columns, literal_column(now).label("now"), literal_column(xid).label("xid"))
-    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
-    return found.where(saga_barrier.c.saga_id == key, saga_barrier.c.step == bindparam("key_step")).with_for_update()
-
-
-def _save(now: str, xid: str) -> Update:
-    """Writes the row, in the transaction that claimed it and in no other."""
-    values = {name: bindparam(name, type_=saga_barrier.c[name].type) for name in _CHANGING}
-    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
-    where = (
-        saga_barrier.c.saga_id == key,
-        saga_barrier.c.step == bindparam("key_step"),
-        literal_column(xid) == bindparam("key_xid"),
-    )
-    return update(saga_barrier).where(*where).values(**values, at=literal_column(now))
-
-
-def _forget() -> Delete:
-    key = bindparam("key_saga", type_=saga_barrier.c.saga_id.type)
-    return delete(saga_barrier).where(saga_barrier.c.saga_id == key, saga_barrier.c.step == bindparam("key_step"))
 
 
 class SqlTransaction:
@@ -106,7 +50,8 @@ class SqlTransaction:
     CLAIM: Any
     LOCK: Any
     SAVE: Any
-    FORGET = _forget()
+    FORGET = statements.forget()
+    REMEMBERED = statements.remembered()
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -132,12 +77,11 @@ class SqlTransaction:
         return self._guard.unshareable
 
     async def claim(self, fresh: Entry) -> Claimed:
-        given = _given(fresh)
+        given = statements.given(fresh)
         for _ in range(2):  # a row that was there and is gone again (collected) is made by the second turn
             made = (await self._connection.execute(self.CLAIM, given)).mappings().one_or_none()
             if made is not None:
-                self._xid, self._now_us = made["xid"], made["at"]
-                return Claimed(entry=None, expired=fresh.expires_at_us <= self._now_us)
+                return await self._made(fresh, made)
             claimed = await self.lock(fresh.saga_id, fresh.step)
             if claimed.entry is not None:
                 return claimed
@@ -146,7 +90,7 @@ class SqlTransaction:
     async def claim_all(self, fresh: Sequence[Entry]) -> list[Claimed]:
         self._guard.shared = True
         await self._share()
-        rows = (await self._connection.execute(self.CLAIM, [_given(entry) for entry in fresh])).mappings()
+        rows = (await self._connection.execute(self.CLAIM, [statements.given(entry) for entry in fresh])).mappings()
         made = {(row["saga_id"], row["step"]): row for row in rows}
         return [await self._claimed(entry, made.get((entry.saga_id, entry.step))) for entry in fresh]
 
@@ -159,18 +103,28 @@ class SqlTransaction:
             if claimed.entry is None:
                 raise BarrierBroken("the barrier row comes and goes")
             return claimed
+        claimed = await self._made(fresh, made)
+        if not claimed.is_made(fresh):
+            await self.forget(fresh)
+        return claimed
+
+    async def _made(self, fresh: Entry, made: Any) -> Claimed:
         self._xid, self._now_us = made["xid"], made["at"]
-        if fresh.expires_at_us > self._now_us:
-            return NO_ROW
-        await self.forget(fresh)
-        return EXPIRED
+        expired = fresh.expires_at_us <= self._now_us or await self._is_covered(fresh, made["below"])
+        return Claimed(entry=None, expired=expired, floor=made["floor"] or 0)
+
+    async def _is_covered(self, fresh: Entry, below_ms: int | None) -> bool:
+        if not may_cover(below_ms, fresh.saga_id):
+            return False
+        found = (await self._connection.execute(self.REMEMBERED, {"key_tenant": fresh.tenant})).mappings().one_or_none()
+        return found is not None and remembered_of(dict(found)).horizon.covers(fresh.saga_id)
 
     async def lock(self, saga_id: UUID, step: str) -> Claimed:
         found = (await self._connection.execute(self.LOCK, {"key_saga": saga_id, "key_step": step})).mappings().one_or_none()
         if found is None:
             return NO_ROW
         self._xid, self._now_us = found["xid"], found["now"]
-        return Claimed(entry=entry_of(dict(found), self._now_us))
+        return Claimed(entry=entry_of(dict(found), self._now_us), floor=found["floor"] or 0)
 
     async def clock(self) -> int:
         return self._now_us
@@ -181,7 +135,7 @@ class SqlTransaction:
 
     async def save(self, entry: Entry) -> None:
         values = values_of(entry)
-        given = {name: values[name] for name in _CHANGING}
+        given = {name: values[name] for name in statements.CHANGING}
         done = await self._connection.execute(
             self.SAVE, given | {"key_saga": entry.saga_id, "key_step": entry.step, "key_xid": self._xid}
         )
@@ -242,9 +196,9 @@ class SqlTransaction:
 class PostgresTransaction(SqlTransaction):
     """PostgreSQL, with any asyncio driver SQLAlchemy knows."""
 
-    CLAIM = _claim(postgresql.insert, NOW, _PG_XID)
-    LOCK = _lock(NOW, _PG_XID)
-    SAVE = _save(NOW, _PG_XID)
+    CLAIM = statements.claim(postgresql.insert, NOW, _PG_XID)
+    LOCK = statements.lock(NOW, _PG_XID)
+    SAVE = statements.save(NOW, _PG_XID)
     _inside: str | None = None
     """The savepoint that a handler runs in."""
 
@@ -326,9 +280,9 @@ class SqliteTransaction(SqlTransaction):
 
     _ended_before: bool | None = None
     """Whether somebody had ended it before it was interrupted; None: it was not."""
-    CLAIM = _claim(sqlite.insert, _SQLITE_NOW, "''")
-    LOCK = _lock(_SQLITE_NOW, "''")
-    SAVE = _save(_SQLITE_NOW, "''")
+    CLAIM = statements.claim(sqlite.insert, SQLITE_NOW, "''")
+    LOCK = statements.lock(SQLITE_NOW, "''")
+    SAVE = statements.save(SQLITE_NOW, "''")
 
     async def start(self) -> None:
         await self._connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -1,4 +1,4 @@
-"""The driver, the service's own tables and `saga_barrier`, seen to before the first command."""
+"""The driver, the service's own tables and the kit's, seen to before the first command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from saga_messaging.patience import Patience
 from saga_participant.database.database import Database
 from saga_participant.handling.handlers import Handle
 from saga_participant.handling.registry import Registry
-from saga_participant.tables import create_tables, table_exists
+from saga_participant.tables import create_tables, missing_tables
 
 MADE_MEANWHILE_S: Final = (0.2, 0.5, 1.0, 2.0)
 """Pauses before tables that another instance is making at the same moment are looked at again."""
@@ -37,10 +37,10 @@ async def check_driver(database: Database, registry: Registry) -> None:
 async def see_to_tables(
     name: str, database: Database, *, on_start: OnStart | None, create_table: bool, patience: Patience
 ) -> None:
-    """Wait for the database as `patience` says, call `on_start`, and make `saga_barrier` where it
-    is missing.
+    """Wait for the database as `patience` says, call `on_start`, and make the kit's tables where
+    they are missing, and what those of an earlier release lack.
 
-    Raises ConfigurationError, with the database closed, where it cannot be used, or where the table
+    Raises ConfigurationError, with the database closed, where it cannot be used, or where something
     is missing and not ours to make.
     """
     try:
@@ -59,10 +59,10 @@ async def _tables_made(engine: AsyncEngine, on_start: OnStart | None, create_tab
         try:
             if on_start is not None:
                 await on_start(engine)
-            if not await table_exists(engine):
+            if missing := await missing_tables(engine):
                 if not create_table:
                     raise ConfigurationError(
-                        "table saga_barrier is missing: add saga_participant.tables.upgrade(op) to a migration, or call create_tables"
+                        f"{' and '.join(missing)} is missing: add saga_participant.tables.upgrade(op) to a migration, or call create_tables"
                     )
                 await create_tables(engine)
         except SQLAlchemyError as error:

@@ -38,11 +38,18 @@ class Claimed:
     (`lock`).
     """
     expired: bool = False
-    """`claim`, where there was no row: the expiry given is over by the database's clock."""
+    """`claim`, where there was no row: the expiry given is over by the database's clock, or the
+    remembered horizon covers the saga.
+    """
+    floor: int = 0
+    """Commands of a lower incarnation get no answer, as a sweep has told. 0: of none."""
+
+    def is_made(self, fresh: Entry) -> bool:
+        """Whether the row given was made, and nothing forbids its command."""
+        return self.entry is None and not self.expired and self.floor <= fresh.row.incarnation
 
 
 NO_ROW: Final = Claimed(entry=None)
-EXPIRED: Final = Claimed(entry=None, expired=True)
 
 
 class CommitRefused(Exception):  # reads like the fact it is

@@ -7,7 +7,7 @@ from dataclasses import replace
 from saga_participant.barrier import table as barrier
 from saga_participant.barrier.answers import Answer
 from saga_participant.barrier.entry import Entry, ReceivedCommand
-from saga_participant.barrier.table import CommandFacts, Row, Task
+from saga_participant.barrier.table import CommandFacts, Ending, Row, Task
 from saga_participant.delivery.accepted_rows import accepted_by_handler, progress_reply, with_asker
 from saga_participant.delivery.barrier_transaction import BarrierTransaction, kept_row, remembered_answer
 from saga_participant.delivery.compensation import compensated, run_compensation
@@ -53,6 +53,8 @@ async def end(tx: BarrierTransaction, entry: Entry, result: HandlerResult) -> En
     pending = entry.pending
     row = replace(barrier.ended(entry.row, result.ending), wish=None)
     new = replace(entry.forget_work(), row=row, action=result.content)
+    if result.ending is Ending.DONE and entry.work is not None:
+        new = new.effect_of(entry.work)
     undo = pending.undo if pending is not None and entry.row.wish is not None else None
     return new if undo is None else await _compensate(tx, new, undo)
 

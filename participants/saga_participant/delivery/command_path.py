@@ -46,6 +46,9 @@ async def serve(tx: BarrierTransaction) -> TransactionResult:
 async def serve_claimed(tx: BarrierTransaction, claimed: Claimed, provisional: Entry) -> TransactionResult:
     """Serve a command whose row was claimed. `provisional`: the row made where there was none."""
     tx.expired = claimed.expired
+    if claimed.floor > tx.command.headers.incarnation:
+        log_of(tx.command.headers).info("no reply: a sweep was heard, and the command is of an older incarnation")
+        return SILENCE
     if claimed.entry is not None and claimed.entry.tenant != tx.command.headers.tenant:
         log_of(tx.command.headers).warning("command of another tenant refused")
         return SILENCE
@@ -120,7 +123,8 @@ async def _act(tx: BarrierTransaction, before: Entry | None, claimed: Entry, fac
     if result.ending is Ending.ACCEPTED:
         return await accept(tx, base, row, result)
     tx.answers.append(answer)
-    return await tx.save(replace(base, row=row, action=result.content))
+    new = replace(base, row=row, action=result.content)
+    return await tx.save(new.effect_of(tx.command) if result.ending is Ending.DONE else new)
 
 
 async def _undo(tx: BarrierTransaction, found: Entry, seen: Entry, facts: CommandFacts) -> TransactionResult:

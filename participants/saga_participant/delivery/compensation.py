@@ -43,5 +43,6 @@ async def _in_savepoint(tx: BarrierTransaction, call: Call) -> HandlerResult:
 def compensated(entry: Entry, facts: CommandFacts, command: ReceivedCommand, result: HandlerResult) -> tuple[Entry, Answer]:
     """The row after a compensation's handler, and the answer to its command."""
     row, outcome = barrier.undid(entry.row, facts, result.ending)
-    undo = result.content if result.ending is Ending.DONE else entry.undo
-    return replace(entry, row=row, undo=undo), Answer(to=command.headers, outcome=outcome, content=result.content)
+    if result.ending is Ending.DONE:
+        entry = replace(entry.without_effect(), undo=result.content)
+    return replace(entry, row=row), Answer(to=command.headers, outcome=outcome, content=result.content)

@@ -115,7 +115,7 @@ class _Row:
     @property
     def is_made(self) -> bool:
         """It was made here."""
-        return self.claimed.entry is None and not self.claimed.expired
+        return self.claimed.is_made(self.provisional)
 
 
 @dataclass(slots=True, kw_only=True)

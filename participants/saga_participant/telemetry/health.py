@@ -65,7 +65,10 @@ class Health:
         if self._failed:
             return Page(503, f"{self._why_not}\n")
         trouble = "" if path == "/healthz" else self._why_not or self.metrics.trouble()
-        return Page(503, f"{trouble}\n") if trouble else Page(200, "ok\n")
+        if trouble:
+            return Page(503, f"{trouble}\n")
+        remark = "" if path == "/healthz" else self.metrics.remark()
+        return Page(200, f"ok; {remark}\n" if remark else "ok\n")
 
 
 def end_reason(error: BaseException) -> str:

@@ -8,8 +8,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from saga_schemas.outcomes import Outcome
+
+HORIZON_LATE_S: Final = 24 * 3600.0
+"""A horizon that was heard so long ago is told of by `/readyz`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HorizonHeardOf:
+    """The horizon that this participant remembers."""
+
+    below_ms: int
+    heard_at_s: float
+    """When one was heard last, on the clock that `Metrics.now_s` reads."""
 
 
 @dataclass(slots=True)
@@ -52,6 +65,12 @@ class Metrics:
     """
     handlers_left: Callable[[], tuple[int, int]] = lambda: (0, 0)
     """Handlers that could not be ended: how many there were, how many go on."""
+    rows_removed: int = 0
+    """Rows of the barrier that the horizon covered."""
+    horizon: HorizonHeardOf | None = None
+    """None: none was heard."""
+    now_s: Callable[[], float] = lambda: 0.0
+    """Monotonic."""
 
     def trouble(self) -> str:
         """Why commands are not served now, in one line; empty: they are."""
@@ -72,12 +91,25 @@ class Metrics:
             return f"{at_work} commands are at work and none was finished for {now_s - self.finished_at_s:.0f} s"
         return ""
 
+    def horizon_age_s(self) -> float | None:
+        """How long ago a horizon was heard last; None: none was."""
+        return None if self.horizon is None else max(0.0, self.now_s() - self.horizon.heard_at_s)
+
+    def remark(self) -> str:
+        """What is worth knowing though commands are served; empty: nothing."""
+        age_s = self.horizon_age_s()
+        late = age_s is not None and age_s > HORIZON_LATE_S
+        return f"no horizon was heard for {age_s:.0f} s: rows of saga_barrier stay" if late else ""
+
     def answered(self, outcome: Outcome) -> None:
         self.outcomes[outcome.value] += 1
 
     def text(self) -> str:
         """Prometheus text format 0.0.4."""
         committed, grouped, rolled_back = self.groups()
+        age_s, horizon = self.horizon_age_s(), self.horizon
+        ages = {} if age_s is None else {"": round(age_s, 3)}
+        below = {} if horizon is None else {"": horizon.below_ms / 1000}
         lines = [
             *self._one("commands_total", "counter", "Commands taken.", {"": self.commands}),
             *self._one("duplicate_commands_total", "counter", "Commands that were asked again.", {"": self.duplicates}),
@@ -105,6 +137,9 @@ class Metrics:
             *self._one("handlers_going_on", "gauge", "Handlers that go on after their end.", {"": self.handlers_left()[1]}),
             *self._one("database_waiting", "gauge", "Commands that wait for the database now.", {"": self.waiting}),
             *self._one("in_hand", "gauge", "Commands in hand.", {"": self.in_hand}),
+            *self._one("rows_removed_total", "counter", "Rows of saga_barrier that were removed.", {"": self.rows_removed}),
+            *self._one("horizon_age_seconds", "gauge", "Time since a horizon was heard; absent where none was.", ages),
+            *self._one("horizon_timestamp_seconds", "gauge", "The horizon that is remembered, in Unix time.", below),
             *self._one("reading", "gauge", "1 while commands are being read.", {"": int(self.reading)}),
         ]
         return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 from saga_schemas.errors import BadMessage
 from saga_schemas.headers import AnnouncementAnswerHeaders, AnnouncementHeaders, decode_announcement, decode_announcement_answer
@@ -13,6 +13,7 @@ from saga_schemas.record_class import record
 from saga_schemas.records import HorizonHeard, HorizonRecord, Sweep, SweptRows, read_own
 from saga_schemas.token import AnnouncementKeys, TokenKeys, announcement_digest
 
+M = TypeVar("M", HorizonRecord, HorizonHeard, Sweep, SweptRows)
 _BAD_TOKEN: Final = "not the token of an announcement issued here"
 
 
@@ -54,11 +55,12 @@ def read_announcement(received: Received, *, participant: str, keys: Announcemen
         headers.token, headers.tenant, participant, headers.kind, headers.incarnation, digest
     ):
         raise BadMessage("token_invalid", _BAD_TOKEN)
-    model = HorizonRecord if headers.kind is AnnouncementKind.HORIZON else Sweep
-    _check_record(headers.record, model.avro_name)
-    content = read_own(value, model, received.headers)
-    told = content.horizon() if isinstance(content, HorizonRecord) else content
-    return Announcement(headers=headers, content=told, digest=digest)
+    content: Horizon | Sweep
+    if headers.kind is AnnouncementKind.HORIZON:
+        content = _read(received, headers.record, value, HorizonRecord).horizon()
+    else:
+        content = _read(received, headers.record, value, Sweep)
+    return Announcement(headers=headers, content=content, digest=digest)
 
 
 def read_announcement_answer(received: Received, *, tenant: str, keys: TokenKeys, participant: str) -> AnnouncementAnswer:
@@ -79,9 +81,11 @@ def read_announcement_answer(received: Received, *, tenant: str, keys: TokenKeys
     value = present(received.value)
     _check_key(received.key, headers.kind)
     check_tenant(headers.tenant, tenant)
-    model = HorizonHeard if headers.kind is AnnouncementKind.HORIZON else SweptRows
-    _check_record(headers.record, model.avro_name)
-    content = read_own(value, model, received.headers)
+    content: HorizonHeard | SweptRows
+    if headers.kind is AnnouncementKind.HORIZON:
+        content = _read(received, headers.record, value, HorizonHeard)
+    else:
+        content = _read(received, headers.record, value, SweptRows)
     signed = keys.announcement_keys()
     if not signed.verify(headers.token, headers.tenant, participant, headers.kind, headers.incarnation, content.asked):
         raise BadMessage("token_invalid", _BAD_TOKEN)
@@ -95,6 +99,7 @@ def _check_key(key: bytes | None, kind: AnnouncementKind) -> None:
         raise BadMessage("key_mismatch", "the key is the kind of the headers")
 
 
-def _check_record(given: str, expected: str) -> None:
-    if given != expected:
-        raise BadMessage("record_mismatch", f"this message carries {expected}")
+def _read(received: Received, named: str, value: bytes, model: type[M]) -> M:
+    if named != model.avro_name:
+        raise BadMessage("record_mismatch", f"this message carries {model.avro_name}")
+    return read_own(value, model, received.headers)

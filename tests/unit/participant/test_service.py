@@ -114,7 +114,7 @@ async def test_unreadable_with_readable_headers_is_unsupported(broker: MemoryBro
         replace(command(), value=None),
         replace(command(), key=b"somebody else's"),
         with_header(command(), "ce_sagaprotocol", b"2"),
-        with_header(command(), "ce_sagakind", b"horizon"),
+        with_header(command(), "ce_sagakind", b"signal"),
         with_header(command(), "ce_sagakind", b"COMPENSATION"),
         with_header(command(), "ce_type", b"till.Nothing"),
         with_header(command(kind=Kind.COMPENSATION), "ce_sagakind", b"action"),
@@ -125,7 +125,7 @@ async def test_unreadable_with_readable_headers_is_unsupported(broker: MemoryBro
     kinds = [dict(record.headers)["ce_sagaoutcome"] for record in found]
     assert sorted(kinds) == [b"SUCCEEDED"] + [b"UNSUPPORTED"] * len(bad)
     echoed = {dict(record.headers)["ce_sagakind"] for record in found}
-    assert {b"horizon", b"COMPENSATION"} <= echoed, "the kind is echoed as it was sent"
+    assert {b"signal", b"COMPENSATION"} <= echoed, "the kind is echoed as it was sent"
     assert broker.records(DEAD) == []
 
 

@@ -149,7 +149,9 @@ def test_every_wait_and_every_code_of_a_mapping_has_a_way_out() -> None:
 
 
 def test_every_reason_of_a_dead_letter_has_its_row() -> None:
-    found = sources("schemas/saga_schemas/**/*.py", "coordinator/saga_coordinator/**/*.py")
+    found = sources(
+        "schemas/saga_schemas/**/*.py", "coordinator/saga_coordinator/**/*.py", "participants/saga_participant/**/*.py"
+    )
     raised = set(re.findall(r'(?:BadMessage|UnsupportedProtocol)\(\s*"([a-z_]+)"', found)) - {"kind_unsupported"}
     raised |= {UNREADABLE_RECORD, UNREADABLE_BATCH, "unknown_schema"}
     raised |= {DEFINITION_UNKNOWN, DEFINITION_INACTIVE, INPUT_INVALID, KEY_MISMATCH, REQUEST_REUSED}

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -263,13 +262,19 @@ def test_announcement_keys_are_others_than_those_of_commands_and_read_back() -> 
 
 
 def test_old_announcement_keys_verify_while_the_first_one_signs() -> None:
-    signed: Sequence[Any] = ("default", "payment", AnnouncementKind.SWEEP, 1)
+    signed: dict[str, Any] = {
+        "tenant": "default",
+        "participant": "payment",
+        "kind": AnnouncementKind.SWEEP,
+        "incarnation": 1,
+    }
+    digest = announcement_digest(b"v")
     older = TokenKeys(current="k0", keys={"k0": b"0" * 32}).announcement_keys()
 
-    assert ANNOUNCED.verify(older.sign(*signed, b"v"), *signed, announcement_digest(b"v"))
-    assert not older.verify(ANNOUNCED.sign(*signed, b"v"), *signed, announcement_digest(b"v"))
-    assert not ANNOUNCED.verify("k1.é", *signed, announcement_digest(b"v"))
-    assert not ANNOUNCED.verify("x" * 129, *signed, announcement_digest(b"v"))
+    assert ANNOUNCED.verify(older.sign(**signed, value=b"v"), **signed, digest=digest)
+    assert not older.verify(ANNOUNCED.sign(**signed, value=b"v"), **signed, digest=digest)
+    assert not ANNOUNCED.verify("k1.é", **signed, digest=digest)
+    assert not ANNOUNCED.verify("x" * 129, **signed, digest=digest)
 
 
 @pytest.mark.parametrize("text", ["", "k1", "k1:!", "k1:QUJD", "k 1:" + "A" * 44])

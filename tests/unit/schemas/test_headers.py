@@ -140,7 +140,7 @@ def test_a_header_out_of_form_is_refused_without_repeating_it(name: str, value: 
 
 
 def test_an_unknown_outcome_kind_or_protocol_of_a_reply_is_refused() -> None:
-    for name, value in (("ce_sagaoutcome", b"MAYBE"), ("ce_sagakind", b"horizon"), ("ce_sagaprotocol", b"2")):
+    for name, value in (("ce_sagaoutcome", b"MAYBE"), ("ce_sagakind", b"signal"), ("ce_sagaprotocol", b"2")):
         with pytest.raises(BadMessage):
             decode_reply(changed(REPLY, name, value))
 
@@ -150,7 +150,7 @@ def test_an_unknown_outcome_kind_or_protocol_of_a_reply_is_refused() -> None:
     [("ce_sagaprotocol", b"2"), ("ce_sagaprotocol", "2.0 — draft".encode())]
     + [
         ("ce_sagakind", kind)
-        for kind in (b"horizon", b"COMPENSATION", b"Action", b"undo_it", "zurück".encode(), b"do it", b"k" * 256)
+        for kind in (b"signal", b"COMPENSATION", b"Action", b"undo_it", "zurück".encode(), b"do it", b"k" * 256)
     ],
 )
 def test_a_command_of_another_protocol_or_kind_can_be_answered_unsupported(name: str, value: bytes) -> None:

@@ -278,7 +278,7 @@ def test_a_command_with_good_headers_and_anything_else_bad_can_be_answered(
 
 
 def test_a_command_of_an_unknown_kind_can_be_answered_and_one_without_headers_cannot() -> None:
-    headers = [(name, b"horizon" if name == "ce_sagakind" else value) for name, value in COMMAND.encode()]
+    headers = [(name, b"signal" if name == "ce_sagakind" else value) for name, value in COMMAND.encode()]
     with pytest.raises(UnsupportedProtocol):
         read_command(KEY, PLACED, headers)
     with pytest.raises(BadMessage) as caught:

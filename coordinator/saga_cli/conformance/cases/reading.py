@@ -42,7 +42,6 @@ def _unhandled(command: Command) -> Command:
 UNSERVED: Final[dict[str, Spoil]] = {
     "another-protocol": lambda c: c.but(ce_sagaprotocol="2"),
     "another-protocol-of-other-headers": lambda c: c.but(ce_sagaprotocol="9", drop=("ce_expirytime", "ce_sagadef", "ce_time")),
-    "a-reserved-kind": lambda c: c.but(ce_sagakind="horizon"),
     "an-unknown-kind": lambda c: c.but(ce_sagakind="audit"),
     "a-kind-in-capitals": lambda c: c.but(ce_sagakind="ACTION"),
     "the-key-of-another-saga": lambda c: c.keyed(b"0198c1a2-0000-7000-8000-000000000000"),

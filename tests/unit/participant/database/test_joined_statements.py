@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from saga_participant.barrier.entry import Entry, Stored
 from saga_participant.barrier.table import Row
-from saga_participant.database.joined_statements import LARGEST_BYTES, claim_of, save_of
+from saga_participant.database.joined_statements import LARGEST_BYTES, LOCK_TABLE, claim_of, save_of
 from saga_schemas.outcomes import RowState
 
 FRESH = Entry(
@@ -22,8 +22,8 @@ FRESH = Entry(
     expires_at_us=1_790_000_000_000_000,
 )
 LITERAL = r"(?:NULL|\d+|'[A-Za-z0-9_.\[\]-]*'|E'\\\\x[0-9a-f]*')"
-CLAIM = re.compile(rf"BEGIN; EXECUTE saga_claim_[0-9a-f]{{12}}\({LITERAL}(, {LITERAL}){{6}}\)")
-SAVE = re.compile(rf"EXECUTE saga_save_[0-9a-f]{{12}}\({LITERAL}(, {LITERAL}){{9}}\)")
+CLAIM = re.compile(rf"BEGIN; {LOCK_TABLE}; EXECUTE saga_claim_[0-9a-f]{{12}}\({LITERAL}(, {LITERAL}){{7}}\)")
+SAVE = re.compile(rf"EXECUTE saga_save_[0-9a-f]{{12}}\({LITERAL}(, {LITERAL}){{11}}\)")
 
 
 @given(st.text(), st.text())
@@ -42,9 +42,10 @@ def test_a_saving_is_literals_or_nothing(step: str, record: str, payload: bytes,
 def test_usual_values_are_written() -> None:
     assert claim_of(replace(FRESH, step="pay[3]", tenant="shop.eu-1")) is not None
     reply = Stored(record="shop.v1.CardCharged", payload=b"\0\xff")
-    statements = save_of(replace(FRESH, action=reply), FRESH, None)
+    done = replace(FRESH, action=reply, action_command=b"\1", definition_hash="ab" * 32)
+    statements = save_of(done, FRESH, None)
     assert statements is not None
-    assert r"'shop.v1.CardCharged', E'\\x00ff', NULL, NULL, NULL)" in statements
+    assert rf"'shop.v1.CardCharged', E'\\x00ff', NULL, NULL, E'\\x01', E'\\x{'ab' * 32}', NULL)" in statements
 
 
 def test_what_is_not_written_there_may_not_have_changed() -> None:
@@ -52,7 +53,6 @@ def test_what_is_not_written_there_may_not_have_changed() -> None:
     for changed in (
         replace(FRESH, progress_seq=1),
         replace(FRESH, lease_until_us=5),
-        replace(FRESH, action_command=b"\0"),
         replace(FRESH, expires_at_us=5),
         replace(FRESH, tenant="other"),
         replace(FRESH, row=replace(FRESH.row, wish=1)),
@@ -61,6 +61,7 @@ def test_what_is_not_written_there_may_not_have_changed() -> None:
     assert save_of(replace(FRESH, action=reply), FRESH, None) is not None
 
 
-def test_a_long_reply_is_not_written_in_hexadecimal() -> None:
+def test_a_long_reply_or_command_is_not_written_in_hexadecimal() -> None:
     long = Stored(record="shop.v1.CardCharged", payload=bytes(LARGEST_BYTES + 1))
     assert save_of(replace(FRESH, action=long), FRESH, None) is None
+    assert save_of(replace(FRESH, action_command=long.payload), FRESH, None) is None

@@ -15,7 +15,7 @@ import saga_participant
 from saga_messaging.errors import ConfigurationError
 from saga_participant import Failed, InProgress, Participant, Rejected, Step, create_tables
 from saga_participant.handling.handlers import Handle
-from saga_participant.tables import table_exists, upgrade_sql
+from saga_participant.tables import missing_tables, upgrade_sql
 from support.till.shop import SCHEMAS, GiveBack, Take, Taken, make_till
 
 
@@ -402,24 +402,38 @@ async def test_asyncpg_handlers_need_postgresql() -> None:
 async def test_a_missing_table_is_told_when_the_service_makes_its_own() -> None:
     made = participant(create_table=False)
     made.action(good)
-    with refused("saga_barrier is missing"):
+    with refused("saga_barrier and saga_horizon is missing"):
         await prepared(made)
 
 
-async def test_the_table_is_made_by_a_function_and_by_a_migrations_text() -> None:
+async def test_the_tables_are_made_by_a_function_and_by_a_migrations_text() -> None:
     engine = create_async_engine("sqlite+aiosqlite://")
-    assert not await table_exists(engine)
+    assert await missing_tables(engine) == ["saga_barrier", "saga_horizon"]
     await create_tables(engine)
     await create_tables(engine)
-    assert await table_exists(engine)
+    assert await missing_tables(engine) == []
     async with engine.begin() as connection:
         await connection.execute(text("DROP TABLE saga_barrier"))
         await create_tables(connection)
         await connection.execute(text("DROP TABLE saga_barrier"))
-        await connection.exec_driver_sql(upgrade_sql("sqlite"))
-    assert await table_exists(engine)
+        for statement in upgrade_sql("sqlite").split(";"):
+            await connection.exec_driver_sql(statement)
+    assert await missing_tables(engine) == []
     await engine.dispose()
     assert "fillfactor" in upgrade_sql("postgresql")
+
+
+async def test_tables_of_an_earlier_release_are_brought_up_to_date() -> None:
+    engine = create_async_engine("sqlite+aiosqlite://")
+    await create_tables(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP TABLE saga_horizon"))
+        await connection.execute(text("ALTER TABLE saga_barrier DROP COLUMN definition_hash"))
+    assert await missing_tables(engine) == ["saga_barrier.definition_hash", "saga_horizon"]
+    await create_tables(engine)
+    assert await missing_tables(engine) == []
+    await engine.dispose()
+    assert "ADD COLUMN IF NOT EXISTS definition_hash" in upgrade_sql("postgresql")
 
 
 async def test_handlers_are_registered_before_it_is_served() -> None:
