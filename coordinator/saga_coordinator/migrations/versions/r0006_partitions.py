@@ -7,7 +7,7 @@ or moved, and all of it is one moment of an exclusive lock. Statements stay as t
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
