@@ -271,6 +271,15 @@ async def test_one_instance_sees_to_them_at_a_time_and_sqlite_has_none(store: St
         assert none is None
 
 
+async def test_a_server_that_ends_the_connection_is_said_and_the_next_time_goes_well(store: Store, database_url: str) -> None:
+    ours = "datname = current_database() AND application_name = 'saga-partitions'"
+    async with mine(database_url) as taken:
+        await by_hand(database_url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
+        with pytest.raises(StoreError):
+            await taken.add([FIRST])
+    await add(database_url, FIRST)
+
+
 # --- dropping them --------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_coordinator.store.direct import engine_of
-from saga_coordinator.store.faults import DRIVER_ERRORS, translated
+from saga_coordinator.store.faults import DRIVER_ERRORS, closed, translated
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.partition_port import Left, Partition, Partitions, Period
 from saga_coordinator.store.port import StoreError
@@ -163,7 +163,7 @@ async def journal_partitions(url: URL) -> AsyncIterator[Partitions | None]:
                 await partitions.clear()
             yield partitions if mine else None
         finally:
-            await connection.close()  # and with it its lock
+            await closed(connection)  # and with it its lock
     finally:
         await engine.dispose()
 
