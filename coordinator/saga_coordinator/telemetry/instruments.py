@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.facts import CommandSent, Fact, PhaseChanged, ReplySeen, SagaChanged, Started
@@ -20,10 +20,10 @@ from saga_coordinator.sagas.work import Moved, SagaWork
 from saga_coordinator.store.port import Figures, SagaRow
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry import catalog
-from saga_coordinator.telemetry.catalog import Metric
 from saga_coordinator.telemetry.log_fields import span_of
 from saga_coordinator.telemetry.sender_collector import SenderCollector
-from saga_coordinator.telemetry.series import Series, show
+from saga_coordinator.telemetry.series import show
+from saga_coordinator.telemetry.upkeep_instruments import UpkeepInstruments
 from saga_coordinator.traces.attempt_parts import split
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
 from saga_messaging.sender import Sender
@@ -49,15 +49,14 @@ LOOPS: Final = (
     "horizon",
     "partitions",
 )
-RETENTION_CAUSES: Final = ("archive", "store", "bug")
 _CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dict.fromkeys(WAITING, "silence")}
 
 
-class Instruments:
+class Instruments(UpkeepInstruments):
     """The metrics of one process, in a registry of its own, and the health of its loops."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        super().__init__()
         self.loops = LoopHealth()
         self._started = self._counters(catalog.STARTED)
         self._finished = self._counters(catalog.FINISHED)
@@ -96,8 +95,6 @@ class Instruments:
         self._metric_failures = self._made(Counter, catalog.METRIC_FAILURES)
         self._registry_lacks = self._made(Gauge, catalog.REGISTRY_LACKS)
         self._registry_failures = self._made(Counter, catalog.REGISTRY_FAILURES)
-        self._make_retention()
-        self._make_horizon()
         self._make_figures()
         self._counted: dict[type[Fact], _Count] = {
             CommandSent: self._sent,
@@ -110,28 +107,6 @@ class Instruments:
             self._parked[reason]  # made at once: a rate does not see the first increase of a series that begins with 1
         for loop in LOOPS:
             self._loop_failures[loop]
-
-    def _make_retention(self) -> None:
-        self._retention_removed = self._counters(catalog.RETENTION_REMOVED)
-        self._retention_rows = self._made(Counter, catalog.RETENTION_ROWS)
-        self._retention_lag = self._made(Gauge, catalog.RETENTION_LAG)
-        self._retention_held = self._gauges(catalog.RETENTION_HELD)
-        self._retention_failures = self._counters(catalog.RETENTION_FAILURES)
-        self._partitions = self._made(Gauge, catalog.PARTITIONS)
-        self._partition_rest = self._made(Gauge, catalog.PARTITION_REST)
-        self._partitions_dropped = self._made(Counter, catalog.PARTITIONS_DROPPED)
-        self._partitions_overdue = self._made(Gauge, catalog.PARTITIONS_OVERDUE)
-        self.retention_trouble: str | None = None
-        """Why nothing is removed now; None: nothing stands in the way."""
-        for cause in RETENTION_CAUSES:
-            self._retention_failures[cause]
-
-    def _make_horizon(self) -> None:
-        self._horizon_late = self._made(Gauge, catalog.HORIZON_LATE)
-        self._horizon_exceptions = self._made(Gauge, catalog.HORIZON_EXCEPTIONS)
-        self._horizon_held = self._gauges(catalog.HORIZON_HELD)
-        self._announcements = self._counters(catalog.ANNOUNCEMENTS)
-        self._horizon_silent = self._gauges(catalog.HORIZON_SILENT)
 
     def _make_figures(self) -> None:
         """Make the gauges whose values the watchdog reads from the database."""
@@ -148,19 +123,6 @@ class Instruments:
         self._unanswered = self._gauges(catalog.RECOVERING_UNANSWERED)
         self._spans_due = self._made(Gauge, catalog.SPANS_DUE)
         self._spans_oldest = self._made(Gauge, catalog.SPANS_OLDEST)
-
-    def _made(self, kind: Any, metric: Metric) -> Any:
-        buckets = {"buckets": metric.buckets} if metric.buckets else {}
-        return kind(metric.name, metric.meaning, metric.labels, unit=metric.unit_word, registry=self.registry, **buckets)
-
-    def _counters(self, metric: Metric) -> Series[Counter]:
-        return Series(self._made(Counter, metric), len(metric.labels))
-
-    def _gauges(self, metric: Metric) -> Series[Gauge]:
-        return Series(self._made(Gauge, metric), len(metric.labels))
-
-    def _histograms(self, metric: Metric) -> Series[Histogram]:
-        return Series(self._made(Histogram, metric), len(metric.labels))
 
     # --- sagas and steps, once their transitions are committed ------------------------------------
 
@@ -295,53 +257,6 @@ class Instruments:
 
     def sender_batch(self, records: int) -> None:
         self._sender_batch.observe(records)
-
-    # --- removing what is no longer kept ----------------------------------------------------------
-
-    def removed(self, kind: str, items: int, rows: int) -> None:
-        if items:
-            self._retention_removed[kind].inc(items)
-            self._retention_rows.inc(rows)
-
-    def retention_lag(self, seconds: float) -> None:
-        self._retention_lag.set(seconds)
-
-    def retention_held(self, by_why: Mapping[str, int]) -> None:
-        show(self._retention_held, by_why)
-
-    def retention_failed(self, cause: str) -> None:
-        self._retention_failures[cause].inc()
-
-    def retention_waits(self, why: str | None) -> None:
-        self.retention_trouble = why
-
-    # --- the horizon ------------------------------------------------------------------------------
-
-    def horizon(self, late_s: float, exceptions: int) -> None:
-        self._horizon_late.set(late_s)
-        self._horizon_exceptions.set(exceptions)
-
-    def horizon_held(self, why: str | None) -> None:
-        show(self._horizon_held, {} if why is None else {why: 1})
-
-    def announced(self, kind: str, sent: int, failed: int) -> None:
-        self._announcements[kind, "sent"].inc(sent)
-        self._announcements[kind, "failed"].inc(failed)
-
-    def horizon_silent(self, participants: Mapping[str, bool]) -> None:
-        show(self._horizon_silent, participants)
-
-    # --- partitions -------------------------------------------------------------------------------
-
-    def partitions(self, count: int, rest_bytes: int) -> None:
-        self._partitions.set(count)
-        self._partition_rest.set(rest_bytes)
-
-    def partition_dropped(self) -> None:
-        self._partitions_dropped.inc()
-
-    def partitions_overdue(self, seconds: float) -> None:
-        self._partitions_overdue.set(seconds)
 
     # --- a schema registry beside us --------------------------------------------------------------
 
