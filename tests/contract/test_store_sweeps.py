@@ -150,12 +150,12 @@ async def test_which_ids_a_start_may_take(store: Store) -> None:
     assert found.taken == {asked_for.id, undone}
     assert found.adopted == {adopted.id}
     assert abs(found.now_us - await store.now_us()) < 60_000_000
-    await by_hand_removed(store)
-    assert (await store.start_ids(OF, [free])).removed_until_ms == 17
-
-
-async def by_hand_removed(store: Store) -> None:
+    assert (found.removed_until_ms, found.starts_from_ms) == (0, 0)
     await store.note("removed", OF, {"up_to": f"{17:020d}"}, who="retention", why="removed")
+    async with store.transaction() as tx:
+        await tx.refuse_starts_below(19)
+    found = await store.start_ids(OF, [free])
+    assert (found.removed_until_ms, found.starts_from_ms) == (17, 19)
 
 
 async def test_an_undo_waits_for_the_starts_that_are_under_way(store: Store) -> None:

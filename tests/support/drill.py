@@ -77,6 +77,7 @@ async def drill(shop: Shop, run: Drill, back_up: Callable[[], Awaitable[Restorab
     await shop.start(*shop.coordinators)
     await _send_shuffled(shop, commands * 2, chance)
     ended = await all_final(shop.database, 120)
+    await until(lambda: _swept(shop), 90, "all participants have told their rows")
     await until(lambda: _quiet(shop), 90, "the ledgers and the list of lost sagas stand still")
     await _check(shop, ended, lost)
 
@@ -178,6 +179,10 @@ async def _standing(shop: Shop) -> tuple[int, str]:
     return len(await ledger.read(shop.ledgers.values())), await shop.command("recover", "orphans", "-o", "json")
 
 
+async def _swept(shop: Shop) -> bool:
+    return not json.loads(await shop.command("recover", "status", "-o", "json"))["sweeping"]
+
+
 async def _quiet(shop: Shop) -> bool:
     before = await _standing(shop)
     await asyncio.sleep(STILL_S)
@@ -198,6 +203,7 @@ async def _check(shop: Shop, ended: Ended, lost: set[str]) -> None:
     for effect in effects:
         net[effect.saga, effect.step] += 1 if effect.kind == "action" else -1
     told: dict[tuple[str, str], Any] = {(saga, step["step"]): step for saga, one in listed.items() for step in one["steps"]}
+    told |= {(saga, one["step"]): {"effect": "stands"} for saga, lost_one in listed.items() for one in lost_one["effects"]}
     untrue = {at: step for at, step in told.items() if {"stands": 1, "none": 0}.get(step["effect"]) != net[at]}
     assert not untrue, f"the list of lost sagas is wrong {len(untrue)} times: {dict(list(untrue.items())[:3])}"
     missing = {at for at, count in net.items() if count and at[0] in lost and at not in told}

@@ -65,9 +65,8 @@ class StartIdentities:
         if not wanted:
             return [Identified() for _ in starts]
         known = await self._store.start_ids(self._tenant, wanted)
-        horizon = await self._store.horizon(self._tenant)
         allowed = Allowed(
-            from_ms=max(horizon.starts_from_ms, known.removed_until_ms + 1, self._made_at_ms),
+            from_ms=max(known.starts_from_ms, known.removed_until_ms + 1, self._made_at_ms),
             until_ms=known.now_us // 1000 + self._skew_ms,
             again_until_ms=restored_at_ms(self._incarnation()) + self._skew_ms,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,7 +30,7 @@ class FinishedReads(ABC):
     """The port's `FinishedSagas`."""
 
     @abstractmethod
-    async def _rows(self, statement: Executable) -> list[AnyRow]: ...
+    async def _rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> list[AnyRow]: ...
 
     async def finished(self, which: FinishedOf, *, after: tuple[int, UUID] | None, limit: int) -> list[FinishedSaga]:
         query = select_finished(which, after).limit(limit)

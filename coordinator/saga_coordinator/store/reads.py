@@ -114,10 +114,10 @@ class SqlStore(SweepReads, HorizonReads):
         finally:
             await connecting.__aexit__(None, None, None)  # shielded: a cancelled task still gives it back
 
-    async def _rows(self, statement: Executable) -> list[AnyRow]:
+    async def _rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> list[AnyRow]:
         with translated():
             async with self._connected() as connection:
-                return list(await connection.execute(statement))
+                return list(await connection.execute(statement, values))
 
     async def _write(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
         """One small statement of its own, such as a heartbeat; how many rows it touched."""

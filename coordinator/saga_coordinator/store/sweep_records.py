@@ -75,6 +75,8 @@ class StartIds:
 
     now_us: int
     """Its clock."""
+    starts_from_ms: int
+    """No saga with an earlier id starts."""
     removed_until_ms: int
     """The time in the latest id of any saga that was removed; 0: none was."""
     taken: frozenset[UUID]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,8 +13,9 @@ from sqlalchemy import CompoundSelect, Executable, String, case, cast, exists, f
 
 from saga_coordinator.store import recovering, schema
 from saga_coordinator.store.columns import Id, Number, database_clock
-from saga_coordinator.store.dialect import AnySelect, among, insert_ignoring, insert_into, insert_or
+from saga_coordinator.store.dialect import AnySelect, among, among_given, insert_ignoring, insert_into, insert_or
 from saga_coordinator.store.finished import FinishedReads
+from saga_coordinator.store.horizon import HORIZON
 from saga_coordinator.store.port import CountMismatch, StartClaim
 from saga_coordinator.store.removal import UP_TO as REMOVED_UP_TO
 from saga_coordinator.store.removal import Removals
@@ -21,6 +23,7 @@ from saga_coordinator.store.removal_port import REMOVED_SCOPE
 from saga_coordinator.store.rows import column_of, read
 from saga_coordinator.store.sweep_records import ADOPTING, LostEffect, ParticipantSweep, Place, StartIds
 from saga_coordinator.store.sweep_tables import ADOPTED, KEPT, OPEN, UNDOING, UNDONE, UNSETTLED, lost_effect, sweep
+from saga_schemas.ids import uuid7_unix_ms
 
 _S: Final = sweep.c
 _L: Final = lost_effect.c
@@ -34,6 +37,8 @@ _NOW: Final = "now"
 _REMOVED: Final = "removed"
 _TAKEN: Final = "taken"
 _ADOPTED: Final = "adopted"
+_FROM: Final = "from"
+_IDS: Final = "ids"
 _WHO: Final = "coordinator"
 
 
@@ -85,9 +90,9 @@ class SweepReads(FinishedReads, ABC):
         return await self._write(update(lost_effect).where(*owned).values(**_owned()))
 
     async def start_ids(self, tenant: str, ids: Collection[UUID]) -> StartIds:
-        found: dict[str, set[UUID]] = {_TAKEN: set(), _ADOPTED: set()}
+        found: dict[str, set[UUID]] = {_TAKEN: set(), _ADOPTED: set(), _FROM: set()}
         texts: dict[str, str] = {}
-        for id, what, value in await self._rows(_start_ids(self.dialect, tenant, ids)):
+        for id, what, value in await self._rows(_start_ids(self.dialect, tenant), {_IDS: list(ids)}):
             if what in found:
                 found[what].add(id)
             else:
@@ -95,6 +100,7 @@ class SweepReads(FinishedReads, ABC):
         removed = texts.get(_REMOVED, "")
         return StartIds(
             now_us=int(texts[_NOW]),
+            starts_from_ms=max(map(uuid7_unix_ms, found[_FROM]), default=0),
             removed_until_ms=int(removed) if removed.isascii() and removed.isdecimal() else 0,
             taken=frozenset(found[_TAKEN]),
             adopted=frozenset(found[_ADOPTED]),
@@ -117,19 +123,21 @@ def unsettled_of(tenant: str) -> AnySelect:
     return select(_L.status, func.count()).where(_L.tenant == tenant, _L.status.in_(UNSETTLED)).group_by(_L.status)
 
 
-def _start_ids(dialect: str, tenant: str, ids: Collection[UUID]) -> CompoundSelect[*tuple[Any, ...]]:
+@cache  # every poll of starts asks it
+def _start_ids(dialect: str, tenant: str) -> CompoundSelect[*tuple[Any, ...]]:
     """Rows of (id, what, text)."""
     s, r, c = schema.saga.c, schema.start_request.c, schema.control.c
-    nobody = literal(UUID(int=0), Id())
+    nobody, nothing = literal(UUID(int=0), Id()), literal("")
     asked_for = exists().where(r.saga_id == s.id, r.source != ADOPTING)
     here = case((asked_for, literal(_TAKEN)), else_=literal(_ADOPTED))
     undone = _L.status.in_((UNDOING, UNDONE))
     removed = (c.scope == REMOVED_SCOPE, c.tenant == tenant, c.name == REMOVED_UP_TO)
     return union_all(
         select(nobody, literal(_NOW), cast(database_clock(), String)),
+        select(HORIZON.c.starts_from, literal(_FROM), nothing),
         select(nobody, literal(_REMOVED), c.value).where(*removed),
-        select(s.id, here, literal("")).where(among(dialect, s.id, ids)),
-        select(_L.saga_id, literal(_TAKEN), literal("")).where(among(dialect, _L.saga_id, ids), undone),
+        select(s.id, here, nothing).where(among_given(dialect, s.id, _IDS)),
+        select(_L.saga_id, literal(_TAKEN), nothing).where(among_given(dialect, _L.saga_id, _IDS), undone),
     )
 
 

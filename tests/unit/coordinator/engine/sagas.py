@@ -166,9 +166,10 @@ class Player:
         check_waits(self.definition, self.state, self.now)
         return self.facts
 
-    def start(self) -> Player:
+    def start(self, *, incarnation: int = 1, recovered: bool = False) -> Player:
         saga_id = "0190a000-0000-7000-8000-000000000001"
-        self.tell(Start(id=saga_id, tenant="default", key="o-17", input=b"in", incarnation=1, message_id="start"))
+        begins = {"incarnation": incarnation, "message_id": "start", "recovered": recovered}
+        self.tell(Start(id=saga_id, tenant="default", key="o-17", input=b"in", **begins))  # type: ignore[arg-type]
         return self
 
     def play(self, script: str) -> Player:

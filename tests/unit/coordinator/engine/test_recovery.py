@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.engine.facts import Announced
 from saga_coordinator.engine.recovery import unanswered
@@ -45,6 +46,30 @@ def test_every_dispatched_step_is_asked_again(given: str, asked: list[str]) -> N
     assert sorted(player.commands) == asked
     assert player.state.recovering
     assert player.state.incarnation == 2
+
+
+@pytest.mark.parametrize("shape", [LINE, NONE, READS, MAYBE])
+@pytest.mark.parametrize("then", ["", "b:SUCCEEDED", "b:REJECTED", "b:FENCED", "cancel", "cancel p:FENCED", "cancel p:SUCCEEDED"])
+def test_a_lost_saga_that_begins_again_is_as_if_the_backup_had_been_taken_right_after_its_start(
+    shape: Definition, then: str
+) -> None:
+    """What participants answer from memory is the same, whether its start was lost or not."""
+
+    def outcome(player: Player) -> tuple[str, list[str]]:
+        try:
+            player.play(" ".join(word for word in then.split() if word == "cancel" or word[0] in shape.by_name))
+        except Refused as refused:
+            return states(player), [refused.code]
+        return states(player), player.commands
+
+    known = play(shape, "recover " + " ".join(f"{name}:SUCCEEDED" for name in roots(shape)))
+    again = Player(shape).start(incarnation=2, recovered=True).play(" ".join(f"{name}:SUCCEEDED" for name in roots(shape)))
+    assert outcome(again) == outcome(known)
+
+
+def roots(shape: Definition) -> list[str]:
+    """The steps that a start asks at once."""
+    return [one.name for one in shape.steps if not one.after]
 
 
 def test_nothing_moves_until_all_have_answered() -> None:

@@ -16,7 +16,7 @@ from saga_schemas.ids import started_id
 
 NOON_MS = 1_790_000_000_000
 ALLOWED = Allowed(from_ms=NOON_MS - 1000, until_ms=NOON_MS + 1000, again_until_ms=NOON_MS - 500)
-NOTHING = StartIds(now_us=NOON_MS * 1000, removed_until_ms=0, taken=frozenset(), adopted=frozenset())
+NOTHING = StartIds(now_us=NOON_MS * 1000, starts_from_ms=0, removed_until_ms=0, taken=frozenset(), adopted=frozenset())
 
 
 def start(at_ms: int = NOON_MS, message_id: str = "o-17") -> StartedBy:
@@ -33,7 +33,10 @@ def id_of(one: StartedBy) -> UUID:
 def found(*starts: StartedBy, **known: Any) -> list[Identified]:
     ids = [id_of(one) if one.timestamp_ms > 0 else None for one in starts]
     held = StartIds(
-        **{name: known.get(name, getattr(NOTHING, name)) for name in ("now_us", "removed_until_ms", "taken", "adopted")}
+        **{
+            name: known.get(name, getattr(NOTHING, name))
+            for name in ("now_us", "starts_from_ms", "removed_until_ms", "taken", "adopted")
+        }
     )
     return identified(starts, ids, held, ALLOWED)
 
