@@ -348,7 +348,7 @@ async def test_a_saga_is_removed_only_where_the_horizon_covers_it(store: Store) 
     removal, terms = Removal(store, None), Terms.of(1, None, None, 1)
     await store.note(recovering.SCOPE, "default", {recovering.INCARNATION: "9"}, who="me", why="restored")
     for action in ("remove", "strip"):
-        taken = await removal.take(action, found, terms)  # type: ignore[arg-type]
+        taken = await removal.take(action, found, terms)
         assert (taken.removed.sagas, taken.removed.held) == ((), {RECOVERY: 3})
     await store.end_recovery("default", 9)
     await store.sweeps_done("default", 9, set())
