@@ -4,15 +4,20 @@ say wrongly is a dead letter; no start commits below it."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
+from contract.store_rows import by_hand
 from saga_coordinator.api.app import create_app
 from saga_coordinator.starts.requests import StartRequest
 from saga_coordinator.store.port import Store
@@ -22,8 +27,9 @@ from saga_messaging.broker import Broker, Outgoing
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.memory import MemoryBroker
 from saga_messaging.settings import KafkaSettings
+from saga_participant import InProgress, Participant
+from saga_schemas.horizon import Horizon
 from saga_schemas.ids import uuid7_unix_ms
-from saga_schemas.inbound import read_announcement
 from saga_schemas.token import TokenKeys
 from saga_schemas.topics import Topics
 from support.coordinators import TOKEN_KEYS, closed, opened, register, running, settings_for, start
@@ -41,13 +47,6 @@ class Bench:
     participant: ScriptedParticipant
     topics: Topics
 
-    async def listed(self) -> dict[str, Any]:
-        transport = httpx.ASGITransport(create_app(self.instance.coordinator))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as http:
-            found = (await http.get("/v1/participants")).json()
-        assert isinstance(found, dict)
-        return found
-
     async def send(self, *records: Outgoing) -> None:
         producer = self.broker.producer()
         await producer.start()
@@ -56,13 +55,13 @@ class Bench:
 
 
 @asynccontextmanager
-async def serving(url: str, broker: Broker, topics: Topics, **settings: object) -> AsyncIterator[Bench]:
+async def serving(url: str, broker: Broker, topics: Topics) -> AsyncIterator[Bench]:
     participant = ScriptedParticipant(broker, "one", topics=topics)
     participant.hears = True
     task = asyncio.create_task(participant.run())
     async with opened(url) as store:
         await register(store, QUICK, CATALOG)
-        async with running(store, broker, settings_for(url, **{**SECONDS, **settings})) as instance:
+        async with running(store, broker, settings_for(url, **SECONDS)) as instance:
             yield Bench(store, broker, instance, participant, topics)
     await end([task])
 
@@ -74,50 +73,79 @@ async def bench(sqlite_url: str) -> AsyncIterator[Bench]:
         yield made
 
 
-async def test_it_is_announced_on_kafka_heard_and_listed_and_retention_goes_by_it(database_url: str, kafka_address: str) -> None:
-    prefix = f"h{uuid4().hex[:12]}."
-    kafka = KafkaSettings(bootstrap_servers=kafka_address, topic_prefix=prefix)
-    broker = KafkaBroker(kafka)
+class Do(BaseModel):
+    id: str
+
+
+def service(folder: Path) -> Participant:
+    """A real participant, which takes only announcements that are signed for it."""
+    (folder / "t.Do.avsc").write_text(json.dumps(next(one for one in CATALOG if one.full_name == "t.Do").document))
+    keys = TokenKeys.parse(TOKEN_KEYS).announcement_keys().text()
+    made = Participant("one", database=f"sqlite+aiosqlite:///{folder}/one.sqlite", schemas=folder, announcement_keys=keys)
+
+    @made.action
+    async def one(command: Do) -> InProgress | None:
+        return InProgress(lease=timedelta(minutes=5)) if command.id == "later" else None
+
+    return made
+
+
+async def remembered(folder: Path) -> Horizon:
+    """What stands in the participant's database."""
+    rows = await by_hand(f"sqlite+aiosqlite:///{folder}/one.sqlite", "SELECT below, exceptions FROM saga_horizon")
+    if not rows:
+        return Horizon()
+    ((below_ms, exceptions),) = rows
+    ids = [UUID(bytes=exceptions[at : at + 16]) for at in range(0, len(exceptions), 16)]
+    return Horizon(below_ms=below_ms, exceptions=frozenset(ids))
+
+
+async def test_it_is_announced_on_kafka_heard_and_listed_and_retention_goes_by_it(
+    database_url: str, kafka_address: str, tmp_path: Path
+) -> None:
+    kafka = KafkaSettings(bootstrap_servers=kafka_address, topic_prefix=f"h{uuid4().hex[:12]}.")
+    broker, settings = KafkaBroker(kafka), settings_for(database_url, kafka=kafka, retention_sagas="1s", **SECONDS)
     await broker.start()
-    async with serving(database_url, broker, Topics(prefix), kafka=kafka, retention_sagas="1s") as bench:
-        finished = await start(bench.instance, "quick", {"id": "k-1"})
-        assert await closed(bench.instance, finished) == "COMPLETED"
-        bench.participant.answering = False
-        still_open = await start(bench.instance, "quick", {"id": "k-2"})
+    participant = service(tmp_path)
+    async with opened(database_url) as store:
+        await register(store, QUICK, CATALOG)
+        async with running(store, broker, settings) as instance, participant.served(broker, topic_prefix=kafka.topic_prefix):
+            finished = await start(instance, "quick", {"id": "now"})
+            assert await closed(instance, finished) == "COMPLETED"
+            still_open = await start(instance, "quick", {"id": "later"})
 
-        async def excepted() -> bool:
-            return still_open in bench.participant.remembered.exceptions
+            async def excepted() -> bool:
+                return still_open in (await remembered(tmp_path)).exceptions
 
-        await until(excepted, 60, "the participant hears of the open saga, which is no longer young")
-        assert bench.participant.remembered.covers(finished)
+            await until(excepted, 60, "the participant hears of the open saga, which is no longer young")
+            assert (await remembered(tmp_path)).covers(finished)
 
-        async def gone() -> bool:
-            return await bench.store.saga(finished) is None
+            async def gone() -> bool:
+                return await store.saga(finished) is None
 
-        await until(gone, 60, "retention removes what is covered")
-        assert await bench.store.saga(still_open) is not None
+            await until(gone, 60, "retention removes what is covered")
+            assert await store.saga(still_open) is not None
 
-        async def heard() -> bool:
-            line = (await bench.listed())["items"][0]
-            return line["horizon"] is not None and line["behind_s"] < 30 and line["note"] is None
+            async def heard() -> bool:
+                line = (await listed(instance))["items"][0]
+                return line["horizon"] is not None and line["behind_s"] < 30 and line["note"] is None
 
-        await until(heard, 60, "it is listed that the participant heard it")
-        found = await bench.listed()
-        assert found["exceptions"] == 1
-        assert found["announced_at"] is not None
-        assert {name: found["items"][0][name] for name in ("name", "command_topic", "reply_topic", "definitions", "asked")} == {
-            "name": "one",
-            "command_topic": f"{prefix}saga.cmd.one",
-            "reply_topic": f"{prefix}saga.reply.one",
-            "definitions": ["quick"],
-            "asked": True,
-        }
-        announced = bench.participant.announced[-1]
-        keys = TokenKeys.parse(TOKEN_KEYS).announcement_keys()
-        told = read_announcement(announced, participant="one", keys=keys)  # signed for this participant
-        assert told.headers.message_id.startswith("horizon.1.")
-        bench.participant.answering = True
+            await until(heard, 60, "it is listed that the participant heard it")
+            found = await listed(instance)
+            assert (found["exceptions"], found["announced_at"] is not None) == (1, True)
+            (line,) = found["items"]
+            assert (line["name"], line["definitions"], line["asked"]) == ("one", ["quick"], True)
+            assert line["command_topic"] == f"{kafka.topic_prefix}saga.cmd.one"
+            assert line["reply_topic"] == f"{kafka.topic_prefix}saga.reply.one"
     await broker.stop()
+
+
+async def listed(instance: Instance) -> dict[str, Any]:
+    transport = httpx.ASGITransport(create_app(instance.coordinator))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as http:
+        found = (await http.get("/v1/participants")).json()
+    assert isinstance(found, dict)
+    return found
 
 
 async def test_what_is_no_answer_of_that_participant_is_a_dead_letter_and_stops_no_other(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from saga_coordinator.failures import comes_again
 from saga_coordinator.sagas.work import FoldContext, SagaWork
 from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.starts.requests import KEY_HELD, REQUEST_REUSED, StartRefused, StartResult
-from saga_coordinator.store.identifiers import new_id
+from saga_coordinator.store.identifiers import first_id, new_id
 from saga_coordinator.store.port import BelowHorizon, ClaimFirst, ClaimResult, Store
 
 Result = TypeVar("Result")
@@ -103,11 +103,12 @@ class StartExecution:
         return await self._committer.apply(claims_of(starts), begin)
 
     async def _renewed(self, starts: Sequence[Prepared]) -> list[Prepared]:
-        """The same starts with ids of now, by the database's clock, or of the horizon where that
-        clock was set back."""
-        horizon = await self._store.horizon(self._tenant)
-        at_us = max(await self._store.now_us(), horizon.starts_from_ms * 1000)
-        return [start.with_id(new_id(at_us)) for start in starts]
+        """The same starts. Those below the horizon have ids of now, by the database's clock, or of
+        the horizon where that clock was set back.
+        """
+        from_us = (await self._store.horizon(self._tenant)).starts_from_ms * 1000
+        at_us = max(await self._store.now_us(), from_us)
+        return [start if start.claim.saga_id >= first_id(from_us) else start.with_id(new_id(at_us)) for start in starts]
 
     def begin(self, batch: Batch, starts: Sequence[Prepared]) -> Outcomes:
         """Start the winners in this batch, whose transaction began with `claims_of(starts)`.

@@ -66,8 +66,9 @@ class Prepared:
         return self.on_open == "reject"
 
     def with_id(self, saga_id: UUID) -> Prepared:
-        """The same start of a saga with another id. Its trace stays."""
-        return replace(self, claim=replace(self.claim, saga_id=saga_id), row=replace(self.row, id=saga_id))
+        """The same start of a new saga, with another id. Its trace stays."""
+        claim, row = replace(self.claim, saga_id=saga_id), replace(self.row, id=saga_id)
+        return replace(self, claim=claim, row=row, recovered=False)
 
 
 class StartPreparation:

@@ -149,6 +149,9 @@ func (p *Participant) readAnew(ctx context.Context, err error) {
 
 // serve brings a command from its record to its acknowledged reply. It tells whether the offset may move on.
 func (p *Participant) serve(ctx context.Context, record *kgo.Record) bool {
+	if wire.IsAnnouncement(record) { // passed over: rows are kept for ever here, and no sweep is answered
+		return true
+	}
 	takenAt := time.Now()
 	command, err := wire.ReadCommand(record)
 	bad, _ := errors.AsType[*wire.Bad](err)

@@ -92,6 +92,16 @@ type Command struct {
 	Headers                              map[string]string // as they came, as far as they are of a command
 }
 
+// IsAnnouncement tells whether a record is about no single saga: docs/wire.md#announcements.
+func IsAnnouncement(record *kgo.Record) bool {
+	for _, header := range record.Headers {
+		if header.Key == "ce_sagakind" {
+			return string(header.Value) == "horizon" || string(header.Value) == "sweep"
+		}
+	}
+	return false
+}
+
 // ReadCommand reads a record of a command topic. The error is a *Bad; of the value only a RESOLVE's is looked at.
 func ReadCommand(record *kgo.Record) (Command, error) {
 	h, err := readHeaders(record)

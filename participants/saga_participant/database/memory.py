@@ -32,8 +32,9 @@ from saga_schemas.horizon import Horizon, heard
 from saga_schemas.record_class import record
 from saga_schemas.records import SweepPosition
 
-SETTLED_LOOK_S: Final = 0.02
-"""Between two looks at the transactions that are waited for."""
+FIRST_LOOK_S: Final = 0.02
+LONGEST_LOOK_S: Final = 1.0
+"""Between two looks at the transactions that are waited for: twice as long each time."""
 _HOLDERS: Final = text(
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND relation = 'saga_barrier'::regclass AND granted "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'RowExclusiveLock'"
@@ -110,12 +111,13 @@ class AnnouncedMemory:
         """
         if self.database.dialect == "sqlite":
             return True
-        until_s = self.clock.monotonic_s() + limit_s
+        until_s, pause_s = self.clock.monotonic_s() + limit_s, FIRST_LOOK_S
         at_work = await self._holders()
         while at_work:
             if self.clock.monotonic_s() >= until_s:
                 return False
-            await self.clock.sleep(SETTLED_LOOK_S)
+            await self.clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_LOOK_S)
             at_work &= await self._holders()
         return True
 
