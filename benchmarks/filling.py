@@ -2,8 +2,8 @@
 keys.
 
 A copy differs from what the system writes only in what payloads quote: they name the template's id
-and key, which are as long. Ids are of this moment, as those of new sagas are; keys are random, as
-long as the template's.
+and key, which are as long. Ids are of this moment, as those of new sagas are, or older by an age;
+keys are random, as long as the template's.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import asyncpg
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 AT_ONCE: Final = 20_000
+DAY_US: Final = 86_400_000_000
 _COPIES: Final = """
     CREATE TEMPORARY TABLE copies AS
-    SELECT uuidv7() AS id, left(md5(random()::text) || md5(random()::text), $1::integer) AS key
+    SELECT uuidv7(make_interval(days => -$3)) AS id, left(md5(random()::text) || md5(random()::text), $1::integer) AS key
     FROM generate_series(1, $2::integer)"""
 _COLUMNS: Final = """
     SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1
@@ -36,34 +37,37 @@ class Kept:
     keys: tuple[str, ...] = ()
     text_id: bool = False
     """The id is kept as text."""
+    times: tuple[str, ...] = ()
+    """Columns that are as old as the saga, in microseconds."""
 
 
 COORDINATOR: Final = (
-    Kept("saga", id="id", keys=("business_key",)),
+    Kept("saga", id="id", keys=("business_key",), times=("started_at", "closed_at", "max_expiry")),
     Kept("saga_key", keys=("business_key",)),
     Kept("start_request", keys=("request_id",)),
     Kept("journal"),
-    Kept("saga_listing", keys=("business_key",)),
+    Kept("saga_listing", keys=("business_key",), times=("started_at", "closed_at")),
     Kept("wakeup"),
 )
 PARTICIPANT: Final = (Kept("saga_barrier"), Kept("effect_ledger", text_id=True))
 
 
-def statement(kept: Kept, columns: Sequence[str]) -> str:
+def statement(kept: Kept, columns: Sequence[str], age_days: int = 0) -> str:
     """Copies the template's rows ($1: its id) once for each of `copies`."""
     cast = "::text" if kept.text_id else ""
     new = {kept.id: f"copies.id{cast}"} | dict.fromkeys(kept.keys, "copies.key")
+    new |= {name: f't."{name}" - {age_days * DAY_US}' for name in kept.times if age_days}
     values = ", ".join(new.get(name, f't."{name}"') for name in columns)
     names = ", ".join(f'"{name}"' for name in columns)
     return f"INSERT INTO {kept.table} ({names}) SELECT {values} FROM {kept.table} AS t, copies WHERE t.{kept.id} = $1::uuid{cast}"
 
 
-async def fill(urls: Mapping[str, tuple[Kept, ...]], template: UUID, key_chars: int, count: int) -> None:
+async def fill(urls: Mapping[str, tuple[Kept, ...]], template: UUID, key_chars: int, count: int, age_days: int = 0) -> None:
     """So many copies in each of these databases, under the same ids, and clean ones afterwards."""
     connections = {url: await asyncpg.connect(url) for url in urls}
     try:
         for start in range(0, count, AT_ONCE):
-            await _fill(connections, urls, template, key_chars, min(AT_ONCE, count - start))
+            await _fill(connections, urls, template, key_chars, min(AT_ONCE, count - start), age_days)
         for connection in connections.values():
             await connection.execute("VACUUM (ANALYZE)")
         await next(iter(connections.values())).execute("CHECKPOINT")
@@ -73,11 +77,16 @@ async def fill(urls: Mapping[str, tuple[Kept, ...]], template: UUID, key_chars: 
 
 
 async def _fill(
-    connections: Mapping[str, Connection], urls: Mapping[str, tuple[Kept, ...]], template: UUID, key_chars: int, count: int
+    connections: Mapping[str, Connection],
+    urls: Mapping[str, tuple[Kept, ...]],
+    template: UUID,
+    key_chars: int,
+    count: int,
+    age_days: int,
 ) -> None:
     first, *others = connections.values()
     await first.execute("DROP TABLE IF EXISTS copies")
-    await first.execute(_COPIES.replace("$1", str(key_chars)).replace("$2", str(count)))
+    await first.execute(_COPIES.replace("$1", str(key_chars)).replace("$2", str(count)).replace("$3", str(age_days)))
     copies = await first.fetch("SELECT id, key FROM copies")
     for other in others:
         await other.execute("DROP TABLE IF EXISTS copies")
@@ -87,7 +96,7 @@ async def _fill(
         for kept in urls[url]:
             columns = [row[0] for row in await connection.fetch(_COLUMNS, kept.table)]
             if columns:
-                await connection.execute(statement(kept, columns), template)
+                await connection.execute(statement(kept, columns, age_days), template)
 
 
 async def bytes_of(urls: Sequence[str]) -> int:

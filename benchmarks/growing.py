@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -87,7 +88,7 @@ class Growing:
     def __init__(self, bench: Bench, watcher: Any, plan: Plan) -> None:
         self._bench = bench
         self._plan = plan
-        self._small, self._large = (_subject(bench, watcher, name) for name in (_SMALL, _LARGE))
+        self._small, self._large = (subject_of(bench, watcher, name) for name in (_SMALL, _LARGE))
         self.cells: list[dict[str, Any]] = []
         self.bars: list[Held] = []
 
@@ -114,7 +115,7 @@ class Growing:
         before = await bytes_of(list(subject.databases))
         undone = count // 10
         for phase, number in (("COMPLETED", count - undone), ("COMPENSATED", undone)):
-            await _copied(subject, "order", phase, number)
+            await copied(subject, "order", phase, number)
         return (await bytes_of(list(subject.databases)) - before) / count
 
     async def _waiting(self, subject: Subject, count: int) -> None:
@@ -127,32 +128,58 @@ class Growing:
         await asyncio.sleep(5.0)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await _copied(subject, "waiting", "RUNNING", count)
+        await copied(subject, "waiting", "RUNNING", count)
 
     async def _compare(self, what: str) -> None:
-        pairs: list[tuple[Cell, Cell]] = []
-        for turn in range(self._plan.rounds):
-            subjects = (self._small, self._large) if turn % 2 == 0 else (self._large, self._small)
-            found = {subject.measured.name: await self._cell(what, subject, IN_FLIGHT) for subject in subjects}
-            pairs.append((found[_LARGE], found[_SMALL]))
-        for figure, most, of in (("CPU a saga", COST, _cpu_ms), ("p99", P99, _p99_ms)):
-            large, small = (statistics.median(of(pair[at]) for pair in pairs) for at in (0, 1))
-            self.bars.append(ratio(f"{what}: {figure}, of that at {self._plan.finished[0]}", large, small, most))
-
-    async def _cell(self, what: str, subject: Subject, in_flight: int) -> Cell:
-        for left in range(AGAIN, -1, -1):
-            cell = await measure(subject.measured, ClosedLoop(in_flight), self._plan.seconds, AGAIN_WARM_UP_S)
-            print(f"{what:24} {line(cell)}", flush=True)
-            if not cell.spoilt or not left:
-                break
-        self.cells.append(asdict(cell) | {"what": what})
-        return cell
+        found = await compared(what, self._large, self._small, self._plan)
+        self.cells += found.cells
+        self.bars += found.bars(f"that at {self._plan.finished[0]}")
 
     async def _memory(self) -> None:
-        cell = await self._cell("memory", self._large, MANY_IN_FLIGHT)
+        cell = await measured_cell("memory", self._large, MANY_IN_FLIGHT, self._plan.seconds)
+        self.cells.append(asdict(cell) | {"what": "memory"})
         what = f"at {MANY_IN_FLIGHT} in flight with {self._plan.waiting} open"
         self.bars.append(Held(f"coordinator {what}: RSS", cell.rss_mb["coordinator"], 150.0, "MB"))
         self.bars.append(Held(f"participant {what}: RSS", cell.rss_mb["participants"], 80.0, "MB"))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rounds of the two systems in turn: the cells of the one that carries more stand first."""
+
+    what: str
+    pairs: Sequence[tuple[Cell, Cell]]
+
+    @property
+    def cells(self) -> list[dict[str, Any]]:
+        return [asdict(cell) | {"what": self.what} for pair in self.pairs for cell in pair]
+
+    def bars(self, base: str) -> list[Held]:
+        found: list[Held] = []
+        for figure, most, of in (("CPU a saga", COST, _cpu_ms), ("p99", P99, _p99_ms)):
+            large, small = (statistics.median(of(pair[at]) for pair in self.pairs) for at in (0, 1))
+            found.append(ratio(f"{self.what}: {figure}, of {base}", large, small, most))
+        return found
+
+
+async def compared(what: str, large: Subject, small: Subject, plan: Plan) -> Comparison:
+    """Both are loaded in turn."""
+    pairs: list[tuple[Cell, Cell]] = []
+    for turn in range(plan.rounds):
+        order = (small, large) if turn % 2 == 0 else (large, small)
+        found = {one.measured.name: await measured_cell(what, one, IN_FLIGHT, plan.seconds) for one in order}
+        pairs.append((found[large.measured.name], found[small.measured.name]))
+    return Comparison(what, pairs)
+
+
+async def measured_cell(what: str, subject: Subject, in_flight: int, seconds: float) -> Cell:
+    """Again where it was spoilt, some times."""
+    for left in range(AGAIN, -1, -1):
+        cell = await measure(subject.measured, ClosedLoop(in_flight), seconds, AGAIN_WARM_UP_S)
+        print(f"{what:24} {line(cell)}", flush=True)
+        if not cell.spoilt or not left:
+            break
+    return cell
 
 
 def _cpu_ms(cell: Cell) -> float:
@@ -163,8 +190,8 @@ def _p99_ms(cell: Cell) -> float:
     return cell.p99_ms
 
 
-def _subject(bench: Bench, watcher: Any, name: str) -> Subject:
-    system = bench.system(name=name)
+def subject_of(bench: Bench, watcher: Any, name: str, settings: Mapping[str, str] = MappingProxyType({})) -> Subject:
+    system = bench.system(name=name, settings=settings)
     plain = {each: bench.postgres.database_url(name + each).replace("+asyncpg", "") for each in ("coordinator", *PARTICIPANTS)}
     groups = {"coordinator": (system.coordinator,), "participants": system.participants} | bench.services
     return Subject(
@@ -174,7 +201,7 @@ def _subject(bench: Bench, watcher: Any, name: str) -> Subject:
     )
 
 
-async def _copied(subject: Subject, definition: str, phase: str, count: int) -> None:
+async def copied(subject: Subject, definition: str, phase: str, count: int, age_days: int = 0) -> None:
     connection = await asyncpg.connect(subject.store)
     try:
         found = await connection.fetchrow(_TEMPLATE, definition, phase)
@@ -183,7 +210,7 @@ async def _copied(subject: Subject, definition: str, phase: str, count: int) -> 
     if found is None:
         raise SystemExit(f"no saga of {definition} is {phase}: nothing to copy")
     template, key_chars = found
-    await fill(subject.databases, UUID(bytes=template.bytes), key_chars, count)
+    await fill(subject.databases, UUID(bytes=template.bytes), key_chars, count, age_days)
 
 
 @asynccontextmanager

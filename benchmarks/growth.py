@@ -1,5 +1,5 @@
-"""How the coordinator carries what grows: finished and waiting sagas, wide definitions, several
-instances, a crash; and what it costs at rest.
+"""How the coordinator carries what grows: finished and waiting sagas, those that are removed, wide
+definitions, several instances, a crash; and what it costs at rest.
 
 Real Kafka and PostgreSQL with fsync. Each bar is printed with its figure, met or not; it exits 0
 only if all are met.
@@ -25,12 +25,13 @@ import asyncpg
 import growing
 import idle
 import recovery
+import retiring
 import scale
 import width
 from holding import Held, report
 from system import Bench
 
-PARTS: Final = ("idle", "growth", "width", "scale", "recovery")
+PARTS: Final = ("idle", "growth", "retention", "width", "scale", "recovery")
 
 
 class Run:
@@ -55,6 +56,13 @@ class Run:
             await part.run()
         self.bars += part.bars
         self.figures["growth"] = part.cells
+
+    async def retention(self) -> None:
+        async with _services() as (bench, watcher):
+            part = retiring.Retiring(bench, watcher, retiring.Plan(old=self.plan.finished[-1], growth=self.plan))
+            await part.run()
+        self.bars += part.bars
+        self.figures["retention"] = part.cells
 
     async def width(self) -> None:
         shapes = tuple(shape for shape in width.SHAPES if not self.short or shape.parallel)
