@@ -24,10 +24,11 @@ from saga_schemas.codec import decode
 from saga_schemas.errors import BadMessage
 from saga_schemas.horizon import Horizon
 from saga_schemas.ids import uuid7
-from saga_schemas.outcomes import Kind, RowState
+from saga_schemas.outcomes import Kind, Outcome, RowState
 from saga_schemas.records import HorizonRecord, Sweep, SweepPosition, SweptRow, SweptRows
 from support.till.announced import Announcer, announcement, received
-from support.till.shop import Taken
+from support.till.groups import KnownToBeQuick
+from support.till.shop import GiveBack, Take, Taken
 
 ROADS = ["sqlite connection", "postgresql connection", "postgresql asyncpg", "postgresql asyncpg in-a-group"]
 by_each_road = pytest.mark.parametrize("way", ROADS, indirect=True)
@@ -270,6 +271,40 @@ async def test_a_claim_that_waits_for_the_removal_sees_the_horizon(shop: Shop, a
         await connection.commit()
     assert await asking == "EXPIRED"
     assert await shop.effects() == ["take 1"]
+
+
+@on_postgresql
+async def test_commands_that_race_with_the_removal_never_make_a_second_effect(shop: Shop, announcer: Announcer) -> None:
+    start_ms = now_ms() - 2 * HOUR_MS
+    sagas = [saga_of(start_ms + place) for place in range(40)]
+    shop.tester._running.groups.times = KnownToBeQuick()
+    assert {outcome for saga in sagas for outcome in await delivered(shop, saga, Kind.ACTION)} == {Outcome.SUCCEEDED}
+
+    async def replay() -> set[Outcome]:
+        said: set[Outcome] = set()
+        for saga in random.sample(sagas, len(sagas)):
+            said.update(await delivered(shop, saga, random.choice(list(Kind))))
+        return said
+
+    replaying = [asyncio.create_task(replay()) for _ in range(4)]
+    for below_ms in range(start_ms + 4, start_ms + 41, 4):
+        await announcer.hears(below_ms)
+        await announcer.collector.look()
+    said = {outcome for outcomes in await asyncio.gather(*replaying) for outcome in outcomes}
+    await announcer.hears(start_ms + 41)
+    await announcer.collector.look()
+
+    assert await rows(shop) == []
+    assert {outcome for saga in sagas for outcome in await delivered(shop, saga, Kind.ACTION)} == {Outcome.EXPIRED}
+    assert Outcome.NOTHING_TO_UNDO not in said
+    for saga in sagas:
+        assert await ledger(shop, saga) in (["take 1"], ["take 1", "give back 1"])
+
+
+async def delivered(shop: Shop, saga: UUID, kind: Kind) -> list[Outcome]:
+    shop.tester.saga_id = saga
+    body = {Kind.ACTION: Take(amount=1), Kind.COMPENSATION: GiveBack(amount=1)}.get(kind)
+    return [answer.outcome for answer in await shop.tester._running.deliver(shop.tester._received(kind, "pay", body))]
 
 
 # --- the sweep ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ take."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from contract.store_rows import claim, new_id, register, row_of, start
-from saga_coordinator.store.port import CountMismatch, LostEffect, ParticipantSweep, Store
+from saga_coordinator.store.port import CountMismatch, LostEffect, ParticipantSweep, Store, Transaction
 from saga_coordinator.store.recovering import is_sweeping
 
 OF = "default"
@@ -114,26 +115,54 @@ async def test_an_undo_is_asked_for_by_one_and_found_by_its_saga(store: Store) -
         assert [(one.step, one.asks) for one in await tx.undoing_of(OF, [saga_id, other])] == [("charge", 1)]
 
 
-async def test_an_open_effect_whose_saga_is_here_is_the_sagas(store: Store) -> None:
+async def test_open_effects_whose_sagas_are_here_are_found_with_their_definitions(store: Store) -> None:
     here = row_of(await register(store))
     await start(store, here)
     await add(store, effect(here.id), effect(here.id, "odd", beside=True), effect(new_id()))
-    assert [await store.note_owned(OF) for _ in range(2)] == [1, 0]
-    assert [(one.step, one.status) for one in await store.lost_effects(OF, settled=True) if one.saga_id == here.id] == [
-        ("charge", "adopted"),
-        ("odd", "open"),
-    ]
+    await add(store, effect(here.id, "hold", status="kept", settled_at_us=1))
+    assert await store.open_beside_sagas(OF) == [(effect(here.id), here.definition_id)]
 
 
-async def test_a_saga_that_begins_again_owns_its_effects_but_not_those_that_are_undone(store: Store) -> None:
+async def test_a_saga_may_not_begin_again_once_somebody_undoes_what_it_did(store: Store) -> None:
     again, undone = new_id(), new_id()
     await add(store, effect(again), effect(again, "hold", status="kept", settled_at_us=1))
     await add(store, effect(undone, status="undoing", undo_record="t.Undo", undo_value=b"u"))
     async with store.transaction() as tx:
-        assert await tx.own_lost([again]) == set()
-    async with store.transaction() as tx:
-        assert await tx.own_lost([undone]) == {undone}
-    assert {one.status for one in await store.lost_effects(OF, settled=True) if one.saga_id == again} == {"adopted"}
+        assert await tx.undone_of([again, undone]) == {undone}
+
+
+Step = Callable[[Transaction], Awaitable[object]]
+
+
+async def order_of(store: Store, start: Step, act: Step) -> list[str]:
+    """A start takes its step and commits later; an act takes its own meanwhile."""
+    begun, order = asyncio.Event(), list[str]()
+
+    async def a_start() -> None:
+        async with store.transaction() as tx:
+            await start(tx)
+            begun.set()
+            await asyncio.sleep(0.3)
+            order.append("start")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(a_start())
+        await begun.wait()
+        async with store.transaction() as tx:
+            await act(tx)
+            order.append("act")
+    return order
+
+
+async def test_while_a_saga_begins_again_nobody_acts_on_what_it_did(store: Store) -> None:
+    saga_id = new_id()
+    await add(store, effect(saga_id))
+    assert await order_of(store, lambda tx: tx.undone_of([saga_id]), lambda tx: tx.lost_of(OF, saga_id)) == ["start", "act"]
+
+
+async def test_an_undo_waits_for_the_starts_that_are_under_way(store: Store) -> None:
+    begins = [claim("o-17", saga=new_id())]
+    assert await order_of(store, lambda tx: tx.bind_starts(begins), lambda tx: tx.hold_starts()) == ["start", "act"]
 
 
 async def test_which_ids_a_start_may_take(store: Store) -> None:
@@ -156,25 +185,3 @@ async def test_which_ids_a_start_may_take(store: Store) -> None:
         await tx.refuse_starts_below(19)
     found = await store.start_ids(OF, [free])
     assert (found.removed_until_ms, found.starts_from_ms) == (17, 19)
-
-
-async def test_an_undo_waits_for_the_starts_that_are_under_way(store: Store) -> None:
-    """On SQLite there is one transaction at a time anyway."""
-    if store.dialect == "sqlite":
-        return
-    begun, order = asyncio.Event(), list[str]()
-
-    async def a_start() -> None:
-        async with store.transaction() as tx:
-            await tx.bind_starts([claim("o-17", saga=new_id())])
-            begun.set()
-            await asyncio.sleep(0.3)
-            order.append("started")
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(a_start())
-        await begun.wait()
-        async with store.transaction() as tx:
-            await tx.hold_starts()
-            order.append("held")
-    assert order == ["started", "held"]

@@ -21,12 +21,13 @@ from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.store import recovering
 from saga_coordinator.store.port import LostEffect, ParticipantSweep, Store, StoreError
+from saga_coordinator.sweep.owned import OwnedEffects
 from saga_coordinator.sweep.questions import Questions
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.background import happened
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer
 from saga_messaging.clock import Clock
-from saga_schemas.ids import parse_number
+from saga_schemas.ids import parse_number, uuid7_unix_ms
 from saga_schemas.limits import INT32_MAX
 from saga_schemas.topics import Topics
 
@@ -54,6 +55,7 @@ class ParticipantSweeps:
         broker: Broker,
         definitions: DefinitionCache,
         questions: Questions,
+        owned: OwnedEffects,
         topics: Topics,
         tenant: str,
         clock: Clock,
@@ -64,6 +66,7 @@ class ParticipantSweeps:
         self._broker = broker
         self._definitions = definitions
         self._questions = questions
+        self._owned = owned
         self._topics = topics
         self._tenant = tenant
         self._clock = clock
@@ -153,16 +156,17 @@ class ParticipantSweeps:
     async def _ask(self, due: Sequence[ParticipantSweep], now_us: int) -> None:
         if not due:
             return
-        below_ms = (await self._store.horizon(self._tenant)).horizon.below_ms
+        horizon = (await self._store.horizon(self._tenant)).horizon
+        above_ms = min([horizon.below_ms, *map(uuid7_unix_ms, horizon.exceptions)])
         asked = [
-            self._questions.sweep(one, above_ms=below_ms, random=uuid4(), now_us=now_us)
+            self._questions.sweep(one, above_ms=above_ms, random=uuid4(), now_us=now_us)
             for one in due
             if await self._store.ask_sweep(self._tenant, one)
         ]
         await self._send(asked, {one.participant for one in due})
 
     async def _undo(self, incarnation: int) -> None:
-        await self._store.note_owned(self._tenant)
+        await self._owned.note()
         self._instruments.lost_effects(await self._store.lost_counts(self._tenant))
         now_us = await self._store.now_us()
         undoing = await self._store.undoing(self._tenant, UNDOS)

@@ -121,12 +121,12 @@ class StartLoop:
 
     @staticmethod
     async def _own(batch: Batch, starts: Sequence[Prepared]) -> None:
-        """What sagas that begin again left at participants is theirs.
+        """What sagas that begin again left at participants is theirs from now on.
 
         Raises StoreError where somebody undid it: read again, the start takes a new id.
         """
         again = [start.claim.saga_id for start in starts if start.recovered and batch.tx.claimed[start.claim.saga_id].won]
-        if again and await batch.tx.own_lost(again):
+        if again and await batch.tx.undone_of(again):
             raise StoreError("effects of a saga that was to begin again are being undone")
 
     async def _read(self, records: Sequence[Record]) -> _Read:

@@ -15,6 +15,7 @@ from saga_coordinator.starts.execution import StartExecution
 from saga_coordinator.starts.preparation import StartPreparation
 from saga_coordinator.store.port import Store
 from saga_coordinator.sweep.acts import LostEffectActs
+from saga_coordinator.sweep.owned import OwnedEffects
 from saga_coordinator.sweep.pages import SweptPages
 from saga_coordinator.sweep.questions import Questions
 from saga_coordinator.sweep.undone import UndoneEffects
@@ -58,6 +59,7 @@ def sweeping(parts: Parts, *, tenant: str, incarnation: Callable[[], int]) -> Sw
         broker=parts.broker,
         definitions=parts.definitions,
         questions=Questions(parts.outbound, tenant),
+        owned=OwnedEffects(parts.store, parts.definitions, tenant),
         topics=parts.topics,
         tenant=tenant,
         clock=parts.clock,

@@ -126,8 +126,10 @@ class SweptStore(Protocol):
         """Return how many lost effects are not settled, by status."""
         ...
 
-    async def note_owned(self, tenant: str) -> int:
-        """Settle the open effects whose sagas are here by now. Return how many there were."""
+    async def open_beside_sagas(self, tenant: str) -> list[tuple[LostEffect, int]]:
+        """Return the open effects whose sagas are here, each with the id of its saga's definition;
+        not those that are known to stand beside them.
+        """
         ...
 
     async def start_ids(self, tenant: str, ids: Collection[UUID]) -> StartIds:
@@ -180,11 +182,11 @@ class Sweeping(Protocol):
         transaction."""
         ...
 
-    async def own_lost(self, ids: Collection[UUID]) -> set[UUID]:
-        """Give the lost effects of sagas that start now to them.
+    async def undone_of(self, ids: Collection[UUID]) -> set[UUID]:
+        """Hold the lost effects of sagas that start now, so that nobody undoes one meanwhile.
 
         Returns:
-            Sagas whose effects are being undone, or were: they may not start under these ids.
+            Sagas of whose effects one is being undone, or was: they may not start.
         """
         ...
 

@@ -9,7 +9,21 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Executable, String, case, cast, exists, func, literal, select, text, union_all, update
+from sqlalchemy import (
+    CompoundSelect,
+    Executable,
+    String,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+    update,
+)
 
 from saga_coordinator.store import recovering, schema
 from saga_coordinator.store.columns import Id, Number, database_clock
@@ -22,7 +36,7 @@ from saga_coordinator.store.removal import Removals
 from saga_coordinator.store.removal_port import REMOVED_SCOPE
 from saga_coordinator.store.rows import column_of, read
 from saga_coordinator.store.sweep_records import ADOPTING, LostEffect, ParticipantSweep, Place, StartIds
-from saga_coordinator.store.sweep_tables import ADOPTED, KEPT, OPEN, UNDOING, UNDONE, UNSETTLED, lost_effect, sweep
+from saga_coordinator.store.sweep_tables import OPEN, UNDOING, UNDONE, UNSETTLED, lost_effect, sweep
 from saga_schemas.ids import uuid7_unix_ms
 
 _S: Final = sweep.c
@@ -32,14 +46,12 @@ _EFFECT: Final = [_L[column_of(name)] for name in _EFFECT_FIELDS]
 _OF_ROW: Final = ("run", "state", "definition_hash", "command", "reply_record", "reply")
 """What an effect has of its participant's row."""
 _KEY: Final = ("saga_id", "step", "participant")
-_STARTED_AGAIN: Final = "its saga began again"
 _NOW: Final = "now"
 _REMOVED: Final = "removed"
 _TAKEN: Final = "taken"
 _ADOPTED: Final = "adopted"
 _FROM: Final = "from"
 _IDS: Final = "ids"
-_WHO: Final = "coordinator"
 
 
 class SweepReads(FinishedReads, ABC):
@@ -84,10 +96,11 @@ class SweepReads(FinishedReads, ABC):
     async def lost_counts(self, tenant: str) -> Mapping[str, int]:
         return {row[0]: row[1] for row in await self._rows(unsettled_of(tenant))}
 
-    async def note_owned(self, tenant: str) -> int:
-        is_here = exists().where(schema.saga.c.id == _L.saga_id)
-        owned = (_L.tenant == tenant, _L.status == OPEN, ~_L.beside, is_here)
-        return await self._write(update(lost_effect).where(*owned).values(**_owned()))
+    async def open_beside_sagas(self, tenant: str) -> list[tuple[LostEffect, int]]:
+        s = schema.saga.c
+        unowned = (_L.tenant == tenant, _L.status == OPEN, _L.beside == false())
+        query = select(*_EFFECT, s.definition_id).join(schema.saga, s.id == _L.saga_id).where(*unowned)
+        return [(read(effect_row, row[:-1], "lost_effect"), row[-1]) for row in await self._rows(query)]
 
     async def start_ids(self, tenant: str, ids: Collection[UUID]) -> StartIds:
         found: dict[str, set[UUID]] = {_TAKEN: set(), _ADOPTED: set(), _FROM: set()}
@@ -187,21 +200,16 @@ class SweepWrites(Removals, ABC):
         if self._dialect == "postgresql":  # every start claims its request id before it does anything else
             await self.execute(text("LOCK TABLE start_request IN SHARE MODE"))
 
-    async def own_lost(self, ids: Collection[UUID]) -> set[UUID]:
-        of_these = among(self._dialect, _L.saga_id, sorted(ids))
-        await self.execute(update(lost_effect).where(of_these, _L.status.in_((OPEN, KEPT)), ~_L.beside).values(**_owned()))
-        undone = select(_L.saga_id).where(of_these, _L.status.in_((UNDOING, UNDONE)))
-        return {row[0] for row in await self.execute(undone)}
+    async def undone_of(self, ids: Collection[UUID]) -> set[UUID]:
+        query = select(_L.saga_id, _L.status).where(among(self._dialect, _L.saga_id, sorted(ids))).order_by(_L.saga_id, _L.step)
+        rows = await self.execute(query.with_for_update(read=True))
+        return {saga_id for saga_id, status in rows if status in (UNDOING, UNDONE)}
 
     async def bind_starts(self, claims: Sequence[StartClaim]) -> None:
         for claim in claims:
             row = {"tenant": claim.tenant, "source": claim.source, "request_id": claim.request_id}
             bound = {**row, "saga_id": claim.saga_id, "body_hash": claim.body_hash}
             await self.execute(insert_ignoring(self._dialect, schema.start_request, bound))
-
-
-def _owned() -> dict[str, Any]:
-    return {"status": ADOPTED, "settled_at": database_clock(), "who": _WHO, "why": _STARTED_AGAIN}
 
 
 def _is(tenant: str, one: ParticipantSweep) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from saga_coordinator.sagas.messages import Outbound
 from saga_coordinator.store.horizon_port import StoredHorizon
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import DefinitionRow, LostEffect, ParticipantSweep
+from saga_coordinator.sweep.owned import OwnedEffects
 from saga_coordinator.sweep.questions import Questions
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.memory import MemoryBroker
@@ -68,8 +69,8 @@ class Store:
         self.complete.append(set(participants))
         return True
 
-    async def note_owned(self, _: str) -> int:
-        return 0
+    async def open_beside_sagas(self, _: str) -> list[Any]:
+        return []
 
     async def lost_counts(self, _: str) -> dict[str, int]:
         return {"undoing": len(self.effects)}
@@ -116,6 +117,7 @@ class Bench:
             broker=self.broker,
             definitions=cast(Any, self),
             questions=Questions(outbound, "default"),
+            owned=OwnedEffects(cast(Any, self.store), cast(Any, self), "default"),
             topics=Topics(),
             tenant="default",
             clock=self.clock,
