@@ -45,8 +45,12 @@ NAMES = [
     "saga.events-value",
     "saga.v1.Empty",
     "saga.v1.Failure",
+    "saga.v1.Horizon",
+    "saga.v1.HorizonHeard",
     "saga.v1.Progress",
     "saga.v1.SagaEvent",
+    "saga.v1.Sweep",
+    "saga.v1.SweptRows",
     "shop.Card",
 ]
 SENT = {"content-type": MEDIA_TYPE}
