@@ -7,6 +7,7 @@ stops gracefully.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 
@@ -44,6 +45,7 @@ async def serve(
     ready: Callable[[int], None] | None = None,
     stop: asyncio.Event | None = None,
     broker: Broker | None = None,
+    listens: socket.socket | None = None,
 ) -> None:
     """Run one instance until `stop` is set.
 
@@ -55,6 +57,7 @@ async def serve(
         ready: Called once, with the HTTP port (0 without the role `api`), when the instance serves.
         stop: Set it to stop the instance gracefully.
         broker: The broker to use; by default the Kafka of the settings.
+        listens: A socket that listens, to be used in place of the settings' address.
 
     Raises:
         ConfigurationError: Something is configured wrongly, or did not come up within
@@ -66,7 +69,7 @@ async def serve(
     with suppress(StoppedWaiting):
         async with AsyncExitStack() as stack:
             gate = StartupGate(lambda: patience.reason)
-            http = await stack.enter_async_context(listening(settings, gate)) if "api" in settings.role_set else None
+            http = await stack.enter_async_context(listening(settings, gate, listens)) if "api" in settings.role_set else None
             store = await stack.enter_async_context(_store(settings, patience))
             kafka = await stack.enter_async_context(_broker(settings, broker, patience))
             await stack.enter_async_context(_instance_name(settings, store, patience))

@@ -17,7 +17,7 @@ from saga_coordinator.definitions.retention import Terms
 from saga_coordinator.horizon.raising import RECOVERY, STARTS, UNDER_WAY_S, Raising
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.store import recovering
-from saga_coordinator.store.horizon_port import BelowHorizon, ParticipantMemory
+from saga_coordinator.store.horizon_port import BelowHorizon, ParticipantMemory, Raise
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.identifiers import new_id as id_of
 from saga_coordinator.store.port import ClaimFirst, LostEffect, RowsMoved, SagaRow, Store
@@ -203,6 +203,19 @@ async def test_a_lost_effect_is_one_until_it_was_settled_longer_ago_than_the_lag
         await tx.settle_lost(effect, kept)
     await horizon_at(store, T_MS, ended_before_us=11)
     assert await exceptions(store) == []
+
+
+async def test_a_step_goes_no_further_than_starts_were_waited_for(store: Store) -> None:
+    async with store.transaction() as tx:
+        up_to_ms = await tx.refuse_starts_below(T_MS)
+    async with store.transaction() as tx:  # another instance, which has not waited yet
+        await tx.refuse_starts_below(T_MS + 10)
+    async with store.transaction() as tx:
+        by = Raise(up_to_ms=up_to_ms, ended_before_us=0, limit=9, sagas=9)
+        raised = await tx.raise_horizon(await tx.horizon("default"), by)
+    assert (raised.below_ms, raised.complete) == (T_MS, True)
+    found = await store.horizon("default")
+    assert (found.starts_from_ms, found.horizon.below_ms) == (T_MS + 10, T_MS)
 
 
 async def test_more_exceptions_than_the_limit_keep_it_lower(store: Store) -> None:

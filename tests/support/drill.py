@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from saga_messaging.background import end_one
-from saga_messaging.broker import Outgoing, Record, TopicPartition
+from saga_messaging.broker import TopicPartition
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 from support import ledger
 from support.chaos import ends_of
 from support.orders import Ended, OpenCount, Placing, all_final, how_they_stand, some_orders, until
 from support.shop import PARTICIPANTS, Shop
+from support.topic_records import records_of, send_again
 
-READ_LIMIT_S = 60.0
 RECOVER_LIMIT_S = 60.0
 STILL_S = 3.0
 DELAY_MS = 500
@@ -64,7 +64,8 @@ async def drill(shop: Shop, run: Drill, back_up: Callable[[], Awaitable[Restorab
         await end_one(looking)
     await shop.kill(*shop.coordinators)
     lived = await how_they_stand(shop.database)
-    commands = await _commands_since(shop, ends)
+    commands = await records_of(shop.kafka, sorted({at.topic for at in ends}), since=ends)
+    assert commands, "nothing was asked since the backup"
     await asyncio.to_thread(backup.restore)
     restored = await how_they_stand(shop.database)
     lost = set(lived.phases) - set(restored.phases)
@@ -75,7 +76,9 @@ async def drill(shop: Shop, run: Drill, back_up: Callable[[], Awaitable[Restorab
         await _delete_topics(shop)
     await _recover(shop, len(restored.open))
     await shop.start(*shop.coordinators)
-    await _send_shuffled(shop, commands * 2, chance)
+    again = commands * 2
+    chance.shuffle(again)
+    await send_again(shop.kafka, again)
     ended = await all_final(shop.database, 120)
     await until(lambda: _swept(shop), 90, "all participants have told their rows")
     await until(lambda: _quiet(shop), 90, "the ledgers and the list of lost sagas stand still")
@@ -109,30 +112,6 @@ async def _orders_and_a_backup(
     return backup, ends
 
 
-async def _commands_since(shop: Shop, ends: Mapping[TopicPartition, int]) -> list[Record]:
-    """What the command topics hold from these offsets on."""
-    now = await ends_of(shop, sorted({at.topic for at in ends}))
-    left = {at: end for at, end in now.items() if end > ends.get(at, 0)}
-    broker = KafkaBroker(KafkaSettings(bootstrap_servers=shop.kafka))
-    found: list[Record] = []
-    try:
-        for at, end in left.items():
-            found += await _read(broker, at, ends.get(at, 0), end)
-    finally:
-        await broker.stop()
-    return found
-
-
-async def _read(broker: KafkaBroker, at: TopicPartition, first: int, end: int) -> list[Record]:
-    consumer = broker.consumer(group="drill")
-    await consumer.start()
-    try:
-        found = [await consumer.read_one(at, offset) for offset in range(first, end)]
-    finally:
-        await consumer.stop()
-    return [record for record in found if record is not None]
-
-
 async def _delete_topics(shop: Shop) -> None:
     """The participants may make theirs again at once."""
     names = [f"{shop.topic_prefix}saga.{kind}.{name}" for kind in ("cmd", "reply") for name in PARTICIPANTS]
@@ -159,20 +138,6 @@ async def _recover(shop: Shop, sagas: int) -> None:
         return True
 
     await until(done, RECOVER_LIMIT_S, "saga recover")
-
-
-async def _send_shuffled(shop: Shop, commands: list[Record], chance: random.Random) -> None:
-    chance.shuffle(commands)
-    again = [Outgoing(topic=c.topic, key=(c.key or b""), value=c.value, headers=c.headers) for c in commands]
-    broker = KafkaBroker(KafkaSettings(bootstrap_servers=shop.kafka))
-    producer = broker.producer()
-    try:
-        await producer.start()
-        for start in range(0, len(again), 200):
-            await producer.send_all(again[start : start + 200], timeout_s=30)
-        await producer.stop()
-    finally:
-        await broker.stop()
 
 
 async def _standing(shop: Shop) -> tuple[int, str]:

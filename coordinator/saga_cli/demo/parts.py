@@ -13,6 +13,7 @@ import base64
 import importlib.util
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from saga_cli.demo.plan import PORT, Plan, database_name
 from saga_cli.demo.services import participant_of
 from saga_cli.demo.traces import participant_spans_of
-from saga_cli.dev.process import is_free
+from saga_coordinator.api.http_server import listening_socket
 from saga_coordinator.server import serve
 from saga_coordinator.settings import Settings
 from saga_messaging.background import end
@@ -93,14 +94,26 @@ def _coordinator(
     """Start the coordinator. Returns its port, known once it listens, and its task."""
     settings = Settings.checked(
         database_url=plan.coordinator_url,
-        port=PORT if is_free(PORT) else 0,
         token_keys=os.environ.get("SAGA_TOKEN_KEYS") or (None if plan.embedded else _token_key()),
         kafka=kafka,
         start_patience_s=START_PATIENCE_S,
         **_trace_settings(plan),
     )
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    return listening, group.create_task(serve(settings, ready=listening.set_result, stop=stop))
+    return listening, group.create_task(_serve_coordinator(settings, stop, listening))
+
+
+async def _serve_coordinator(settings: Settings, stop: asyncio.Event, listening: asyncio.Future[int]) -> None:
+    with coordinator_socket(settings.host) as sock:
+        await serve(settings, ready=listening.set_result, stop=stop, listens=sock)
+
+
+def coordinator_socket(host: str) -> socket.socket:
+    """A socket on the usual port, or on a free one where another process has that."""
+    try:
+        return listening_socket(host, PORT)
+    except ConfigurationError:
+        return listening_socket(host, 0)
 
 
 def _trace_settings(plan: Plan) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from saga_messaging.errors import ConfigurationError
 
 RECEIVE_LIMIT_S: Final = 15.0
 """A request is received within once to twice this time, or its connection is closed."""
+_BACKLOG: Final = 2048
+"""Connections that wait to be accepted."""
 
 
 class _Server(uvicorn.Server):
@@ -86,8 +88,8 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(settings: Settings, app: ASGIApp) -> AsyncIterator[Listening]:
-    """Listen while the block runs.
+async def listening(settings: Settings, app: ASGIApp, listens: socket.socket | None = None) -> AsyncIterator[Listening]:
+    """Listen while the block runs: on the socket that `listens`, or else where the settings say.
 
     Raises ConfigurationError when the address is taken or not ours.
     """
@@ -100,8 +102,9 @@ async def listening(settings: Settings, app: ASGIApp) -> AsyncIterator[Listening
         access_log=False,
         timeout_graceful_shutdown=int(settings.graceful_stop_s) or 1,
         lifespan="off",
+        backlog=_BACKLOG,
     )
-    server, sock = _Server(config), _bound(config)
+    server, sock = _Server(config), listens or listening_socket(settings.host, settings.port)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     http = Listening(server, serving)
     try:
@@ -113,13 +116,20 @@ async def listening(settings: Settings, app: ASGIApp) -> AsyncIterator[Listening
         await serving
 
 
-def _bound(config: uvicorn.Config) -> socket.socket:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one.
+
+    One that is only bound does not have the address yet: others may bind it, too.
+
+    Raises ConfigurationError when the address is taken or not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        sock.bind((config.host, config.port))
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()
-        raise ConfigurationError(f"cannot listen on {config.host}:{config.port}: {error.strerror}; give another --port") from None
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}; give another --port") from None
     return sock
