@@ -375,5 +375,8 @@ async def test_pages_are_complete_and_in_order(shop: Shop, announcer: Announcer)
             break
 
     assert told == expected
+    detailed = await announcer.sweeps(detail=True, limit=100)
+    assert [(row.saga_id, row.step) for row in detailed.rows] == expected[: len(detailed.rows)]
+    assert detailed.next is not None
     later = await announcer.sweeps(above_ms=start_ms + 745, limit=9)
     assert [(row.saga_id, row.step) for row in later.rows] == expected[1490:1499]

@@ -23,6 +23,8 @@ from saga_schemas.token import AnnouncementKeys
 
 SETTLED_LIMIT_S: Final = 20.0
 """How long a sweep waits for commands that are at work."""
+DETAILED_ROWS: Final = 16
+"""Rows that are read at once with their payloads: each may have half a mebibyte."""
 
 _LOG: Final = logging.getLogger("saga_participant")
 
@@ -81,5 +83,8 @@ class Listener:
                 _LOG.warning("a sweep is not answered yet: a transaction on saga_barrier has not ended for %g s", SETTLED_LIMIT_S)
                 return None
             self._settled = {tenant: incarnation}
-        entries = await self.memory.rows(tenant, after=sweep.after, above_ms=sweep.above_ms, limit=sweep.limit + 1)
-        return page(entries, sweep, told.digest)
+        limit = min(sweep.limit, DETAILED_ROWS) if sweep.detail else sweep.limit
+        entries = await self.memory.rows(
+            tenant, after=sweep.after, above_ms=sweep.above_ms, limit=limit + 1, payloads=sweep.detail
+        )
+        return page(entries, sweep, limit=limit, asked=told.digest)

@@ -15,17 +15,18 @@ _PAGE_BYTES: Final = PAYLOAD_BYTES - 1024
 """What its rows may take together: the rest is for what stands beside them."""
 
 
-def page(entries: Sequence[Entry], sweep: Sweep, asked: bytes) -> SweptRows:
+def page(entries: Sequence[Entry], sweep: Sweep, *, limit: int, asked: bytes) -> SweptRows:
     """The answer to a sweep.
 
     Args:
-        entries: One row more than it asks for, where there is one.
+        entries: One row more than the limit, where there is one.
         sweep: What is asked.
+        limit: The most rows of the page.
         asked: The digest of the value that is answered.
     """
     rows: list[SweptRow] = []
     room = _PAGE_BYTES
-    for entry in entries[: sweep.limit]:
+    for entry in entries[:limit]:
         row = _row(entry, detail=sweep.detail)
         size = _size(row)
         if rows and size > room:

@@ -35,6 +35,7 @@ from saga_schemas.records import SweepPosition
 FIRST_LOOK_S: Final = 0.02
 LONGEST_LOOK_S: Final = 1.0
 """Between two looks at the transactions that are waited for: twice as long each time."""
+_LARGE: Final = frozenset({"action_command", "action_reply", "undo_reply", "reply_ctx"})
 _HOLDERS: Final = text(
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND relation = 'saga_barrier'::regclass AND granted "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'RowExclusiveLock'"
@@ -138,11 +139,17 @@ class AnnouncedMemory:
             removed = (await connection.execute(gone)).scalars().all()
         return Removed(rows=len(removed), last=max(removed) if len(removed) == limit else None)
 
-    async def rows(self, tenant: str, *, after: SweepPosition | None, above_ms: int, limit: int) -> list[Entry]:
-        """Rows of the barrier, in the order of saga and step."""
+    async def rows(self, tenant: str, *, after: SweepPosition | None, above_ms: int, limit: int, payloads: bool) -> list[Entry]:
+        """Rows of the barrier, in the order of saga and step.
+
+        Without `payloads` what may be large is left out.
+        """
         keys = saga_barrier.c.saga_id, saga_barrier.c.step
-        page = select(*(saga_barrier.c[name] for name in COLUMNS)).where(saga_barrier.c.tenant == tenant)
-        if above_ms:
+        columns = [
+            saga_barrier.c[name] if payloads or name not in _LARGE else literal_column("NULL").label(name) for name in COLUMNS
+        ]
+        page = select(*columns).where(saga_barrier.c.tenant == tenant)
+        if above_ms > 0:
             page = page.where(saga_barrier.c.saga_id >= first_of(above_ms))
         if after is not None:
             same = and_(saga_barrier.c.saga_id == after.saga_id, saga_barrier.c.step > after.step)

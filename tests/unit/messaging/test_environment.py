@@ -121,7 +121,13 @@ def test_what_another_process_of_ours_reads_is_no_error() -> None:
         **PARTICIPANT,
     }
     read = ParticipantSettings.from_env(
-        {**everything, "SAGA_LOG_LEVEL": "INFO", "SAGA_LOG_FORMAT": "json", "SAGA_START_PATIENCE_S": "1"}
+        {
+            **everything,
+            "SAGA_LOG_LEVEL": "INFO",
+            "SAGA_LOG_FORMAT": "json",
+            "SAGA_START_PATIENCE_S": "1",
+            "SAGA_ANNOUNCEMENT_KEYS": "",
+        }
     )
     assert (read.instance, read.log_level, read.log_format) == ("x", "info", "json")
 

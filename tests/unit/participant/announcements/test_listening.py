@@ -13,6 +13,7 @@ from saga_messaging.memory import MemoryBroker
 from saga_participant import Participant
 from saga_participant.service import Service
 from saga_participant.settings import ParticipantSettings
+from saga_participant.telemetry.health import Health
 from saga_participant.telemetry.metrics import HORIZON_LATE_S, HorizonHeardOf, Metrics
 from saga_schemas.horizon import Horizon
 from saga_schemas.inbound import read_announcement_answer
@@ -104,7 +105,11 @@ def test_a_horizon_that_is_long_ago_is_seen_and_makes_nobody_unready() -> None:
     metrics.horizon = HorizonHeardOf(below_ms=1_762_179_906_000, heard_at_s=99.0)
 
     assert "rows of saga_barrier stay" in metrics.remark()
-    assert metrics.trouble() == ""
+    health = Health("till")
+    health.begun(metrics)
+    assert health.page("/readyz").status == 200
+    assert "rows of saga_barrier stay" in health.page("/readyz").text
+    assert health.page("/healthz").text == "ok\n"
     assert 'saga_participant_horizon_timestamp_seconds{participant="till"} 1762179906.0' in metrics.text()
     assert 'saga_participant_horizon_age_seconds{participant="till"} 86401.0' in metrics.text()
 

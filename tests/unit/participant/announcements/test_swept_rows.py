@@ -38,7 +38,7 @@ def test_every_row_comes_in_some_page_that_fits(size: int) -> None:
     after: SweepPosition | None = None
     while True:
         sweep = Sweep.of(after=after, limit=SWEEP_ROWS, detail=True)
-        made = page(waiting[: sweep.limit + 1], sweep, ASKED)
+        made = page(waiting[: sweep.limit + 1], sweep, limit=sweep.limit, asked=ASKED)
         assert read_own(encode_own(made), SweptRows) == made
         told += made.rows
         if made.next is None:
@@ -57,6 +57,6 @@ def test_every_row_comes_in_some_page_that_fits(size: int) -> None:
 def test_a_page_says_where_the_next_one_begins_only_if_there_is_more() -> None:
     sweep = Sweep.of(limit=2)
 
-    assert page(entries(3, 0), sweep, ASKED).next == SweepPosition(saga_id=entries(2, 0)[1].saga_id, step=STEP)
-    assert page(entries(2, 0), sweep, ASKED).next is None
-    assert page([], sweep, ASKED) == SweptRows(rows=(), asked=ASKED)
+    assert page(entries(3, 0), sweep, limit=2, asked=ASKED).next == SweepPosition(saga_id=entries(2, 0)[1].saga_id, step=STEP)
+    assert page(entries(2, 0), sweep, limit=2, asked=ASKED).next is None
+    assert page([], sweep, limit=2, asked=ASKED) == SweptRows(rows=(), asked=ASKED)
