@@ -4,7 +4,7 @@ owned by its saga again."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from uuid import UUID
 
@@ -13,13 +13,15 @@ import pytest
 from contract.store_rows import by_hand
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.store import recovery
-from saga_coordinator.store.port import LostEffect, Store
+from saga_coordinator.store.port import ListFilter, LostEffect, Store
 from saga_coordinator.store.recovering import is_open
 from saga_coordinator.sweep.acts import EffectRefused
 from saga_coordinator.sweep.undoing import UndoIncomplete
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end
+from saga_messaging.clock import SystemClock
 from saga_schemas.outcomes import Kind
+from support import start_records
 from support.backups import backed_up
 from support.coordinators import closed, opened, register, saga_of, start
 from support.orders import until
@@ -166,3 +168,52 @@ async def test_a_restored_participant_is_asked_again_and_what_stands_there_again
         await swept(store)
         assert told(await store.lost_effects(OF, settled=True)) == {(lost, step, "DONE", "open") for step in ("one", "two")}
     assert bench.books.floor == done.incarnation
+
+
+class Stopped(SystemClock):
+    """Kafka's clock stands still, so that a record that is written again has its time."""
+
+    def __init__(self) -> None:
+        self._at_us = super().unix_us()
+
+    def unix_us(self) -> int:
+        return self._at_us
+
+
+async def test_a_start_that_is_read_after_its_saga_was_adopted_is_known_as_its_start(bench: Bench) -> None:
+    async with opened(bench.url) as store:
+        await register(store, start_records.DEFINITION.replace("key: ${input.id}\n", ""), start_records.CATALOG)
+    bench.broker.clock = Stopped()
+    record = start_records.start_record("r-1", "kafka")
+
+    async def sagas(store: Store) -> list[UUID]:
+        return [one.id for one in (await store.list_sagas(ListFilter(tenant=OF)))[0]]
+
+    async with bench.serving() as (store, instance):
+        backup = await backed_up(bench.url, bench.folder)
+        await start_records.send(bench.broker, record)
+        await until(lambda: _one(sagas(store)), 20, "it began")
+        (lost,) = await sagas(store)
+        assert await closed(instance, lost) == "COMPLETED"
+    backup.restore()
+    await bench.recover()
+    await bench.broker.delete_topics(["saga.start"])
+    async with bench.serving() as (store, instance):
+        await swept(store)
+        await instance.coordinator.lost_effects.adopt(
+            lost, definition="asked", version=1, input={"id": "kafka"}, who="me", why="why"
+        )
+        await start_records.send(bench.broker, record)
+
+        async def bound() -> bool:
+            rows = await by_hand(bench.url, "SELECT source, saga_id FROM start_request ORDER BY source")
+            return [str(row[0]) for row in rows] == ["/test", "saga recover adopt"]
+
+        await until(bound, 20, "the request id is its")
+        assert await sagas(store) == [lost]
+        assert await closed(instance, lost) == "COMPLETED"
+    assert set(bench.books.effects.values()) == {1}
+
+
+async def _one(found: Awaitable[list[UUID]]) -> bool:
+    return len(await found) == 1
