@@ -13,12 +13,12 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from saga_messaging.background import end_one
-from saga_messaging.broker import Record
+from saga_messaging.broker import Record, TopicPartition
 from saga_messaging.kafka import KafkaBroker
 from saga_messaging.settings import KafkaSettings
 from saga_schemas.headers import ReplyHeaders, announcement_kind, decode_reply
@@ -45,8 +45,7 @@ RUNS_S = (0.1, 1.0)
 STOPPED_S = (0.2, 2.0)
 COORDINATOR_TABLES = ("saga", "journal", "saga_listing", "saga_key", "start_request", "outbox", "attention")
 EMPTY_LIMIT_S = 180.0
-STILL_S = 3.0
-STILL_LIMIT_S = 300.0
+READ_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,35 +137,36 @@ def _phases(events: list[Record]) -> dict[str, str]:
 
 
 async def _everything_again(shop: Shop, chance: random.Random) -> list[ReplyHeaders]:
-    """All that the command topics hold is sent once more, shuffled; what is answered to it."""
-    topics = {kind: [f"{shop.topic_prefix}saga.{kind}.{name}" for name in PARTICIPANTS] for kind in ("cmd", "reply")}
-    commands = await records_of(shop.kafka, topics["cmd"])
+    """All that the command topics hold is sent once more, shuffled; what is answered meanwhile."""
+    asked, answered = ([f"{shop.topic_prefix}saga.{kind}.{name}" for name in PARTICIPANTS] for kind in ("cmd", "reply"))
+    commands = await records_of(shop.kafka, asked)
     chance.shuffle(commands)
-    before = await ends_of(shop, topics["reply"])
+    before = await ends_of(shop, answered)
     await send_again(shop.kafka, commands)
-    await until(lambda: _still(shop, topics["reply"]), STILL_LIMIT_S, "no reply comes any more")
-    replies = await records_of(shop.kafka, topics["reply"], since=before)
-    return [decode_reply(reply.headers) for reply in replies if announcement_kind(reply.headers) is None]
+    sent = await ends_of(shop, asked)
+    await until(lambda: _read_up_to(shop, sent), READ_LIMIT_S, "all of it is read")
+    return await _replies(shop, answered, before)
 
 
-async def _still(shop: Shop, topics: list[str]) -> bool:
-    before = await ends_of(shop, topics)
-    await asyncio.sleep(STILL_S)
-    if before != await ends_of(shop, topics):
-        return False
-    return await _read_to_the_end(shop)
-
-
-async def _read_to_the_end(shop: Shop) -> bool:
+async def _read_up_to(shop: Shop, sent: Mapping[TopicPartition, int]) -> bool:
+    """Horizons are announced meanwhile: nobody is ever at the end."""
     broker = KafkaBroker(KafkaSettings(bootstrap_servers=shop.kafka))
     try:
-        lags = [
-            await broker.group_lag(f"{shop.topic_prefix}saga.{name}", [f"{shop.topic_prefix}saga.cmd.{name}"])
-            for name in PARTICIPANTS
-        ]
+        read: dict[TopicPartition, int] = {}
+        for name in PARTICIPANTS:
+            topic = f"{shop.topic_prefix}saga.cmd.{name}"
+            ends = await ends_of(shop, [topic])  # before the lags: rather too little than too much is read
+            lags = await broker.group_lag(f"{shop.topic_prefix}saga.{name}", [topic])
+            read |= {at: ends[at] - lag for at, lag in lags.items()}
     finally:
         await broker.stop()
-    return not any(count for lag in lags for count in lag.values())
+    return all(read.get(at, 0) >= end for at, end in sent.items())
+
+
+async def _replies(shop: Shop, topics: list[str], since: Mapping[TopicPartition, int]) -> list[ReplyHeaders]:
+    """Those to commands: an offset is committed when its reply is acknowledged."""
+    replies = await records_of(shop.kafka, topics, since=since)
+    return [decode_reply(reply.headers) for reply in replies if announcement_kind(reply.headers) is None]
 
 
 def _lies(replies: list[ReplyHeaders], effects: list[ledger.Effect]) -> Iterator[str]:
