@@ -30,6 +30,7 @@ from saga_cli.dev.process import ServiceFailed, free_port
 from saga_cli.dev.services import Jaeger, Kafka, Postgres, resolve_jaeger, resolve_kafka, resolve_postgres
 from saga_cli.dev.sql import ask
 from support.hangs import told_after
+from support.kafka_classes import java_options
 
 # How long an example takes says nothing about the code: with hypothesis' own limit of 200 ms a busy
 # machine fails tests by chance.
@@ -41,9 +42,7 @@ settings.load_profile("without a clock")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A broker of the tests lives for minutes. Java's second compiler costs more than half of the CPU of
-# its start, and gains that back only over hours.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+os.environ.setdefault("JDK_JAVA_OPTIONS", java_options())
 
 # Workers look for free ports in different places: a port that one has found, and does not listen on
 # yet, is free for another.
