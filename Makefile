@@ -1,8 +1,8 @@
 # Everything a newcomer or the CI runs. Each target makes its own environment in .venv first: only Python >= 3.11, make and git are
 # needed. The environments are marked by stamps that are newer than pyproject.toml, so a second run does not look again.
 
-# Much of a test is waiting for real parts: three at a time keep two cores busy. Each worker has a Kafka and a PostgreSQL of its own.
-WORKERS ?= 3
+# Much of a test is waiting for real parts: four at a time keep two cores busy. Each worker has a Kafka and a PostgreSQL of its own.
+WORKERS ?= 4
 # Files are handed out in this order: those that take long first, and the many short ones fill what is left at the end.
 SUITES := $(wildcard tests/integration tests/contract tests/simulation tests/unit)
 # A worker that a hanging test ends is not replaced: where it was at its last file, the run would wait for its successor for ever.
@@ -15,7 +15,7 @@ OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment
 # JSON=FILE keeps what a benchmark found.
 KEPT := $(if $(JSON),--json '$(JSON)')
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs bench-growth lint types env jaeger compiled payment-go
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs bench-growth lint types env jaeger compiled payment-go kafka-classes
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -47,15 +47,15 @@ wheel: .venv/.made-demo
 docs: .venv/.made-docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
-test: .venv/.made-test jaeger payment-go compiled
+test: .venv/.made-test jaeger payment-go compiled kafka-classes
 	.venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) $(SUITES)
 
 # Apart from `test`: coverage's tracer costs most of the time again before Python 3.12, whose monitoring is what sysmon uses.
-coverage: .venv/.made-test jaeger payment-go compiled
+coverage: .venv/.made-test jaeger payment-go compiled kafka-classes
 	COVERAGE_CORE=sysmon .venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) --cov --cov-report= $(SUITES)
 	@.venv/bin/python tools/coverage_by_package.py
 
-test-e2e: .venv/.made-test jaeger compiled
+test-e2e: .venv/.made-test jaeger compiled kafka-classes
 	.venv/bin/python -m pytest --nothing-skipped --timeout 1800 -s tests/e2e
 
 test-first-day: .venv/.made-test
@@ -108,6 +108,10 @@ payment-go: .venv/.made-test
 # The tests start some hundred processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile our modules again.
 compiled: .venv/.made-test
 	@.venv/bin/python -m compileall -q schemas messaging coordinator participants
+
+# Likewise, in ten seconds, once an environment: some twenty Kafkas of the tests start with half of the CPU then.
+kafka-classes: .venv/.made-test
+	@[ -e .venv/kafka-classes.aot ] || (cd tests && ../.venv/bin/python -m support.kafka_classes)
 
 .venv/.made-%: pyproject.toml tools/environment.sh $(OTHER_PYTHON)
 	@tools/environment.sh $*

@@ -10,6 +10,7 @@ fails the tests that need it. Tests that restart or wipe a service start their o
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import uuid
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 
+from saga_cli.dev import process
 from saga_cli.dev.jaeger import JaegerService
 from saga_cli.dev.kafka import KafkaService
 from saga_cli.dev.postgres import PostgresService
@@ -28,6 +30,7 @@ from saga_cli.dev.process import ServiceFailed, free_port
 from saga_cli.dev.services import Jaeger, Kafka, Postgres, resolve_jaeger, resolve_kafka, resolve_postgres
 from saga_cli.dev.sql import ask
 from support.hangs import told_after
+from support.kafka_classes import java_options
 
 # How long an example takes says nothing about the code: with hypothesis' own limit of 200 ms a busy
 # machine fails tests by chance.
@@ -39,9 +42,12 @@ settings.load_profile("without a clock")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A broker of the tests lives for minutes. Java's second compiler costs more than half of the CPU of
-# its start, and gains that back only over hours.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+os.environ.setdefault("JDK_JAVA_OPTIONS", java_options())
+
+# Workers look for free ports in different places: a port that one has found, and does not listen on
+# yet, is free for another.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+process.PORTS = process.PORTS[_WORKER % 8 :: 8]
 
 _TOLD_AT = 0.9
 """Of the time limit of a test: what hangs is told before its process is ended."""
@@ -173,6 +179,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_used_services] = {}
     config.stash[_deselected] = 0
     config.stash[_stderr] = os.dup(2)  # captured later; a worker that dies hands on nothing that was captured
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage while thousands of tests are collected, and leave them and all modules
+    out of every later look: they stay until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

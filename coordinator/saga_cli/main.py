@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from saga_cli.exits import CommandFailed, ExitCode
+from saga_cli.garbage import collect_less_often
 from saga_cli.output_encoding import replace_unencodable
 
 _NEEDED = ("typer", "rich", "httpx")
@@ -36,6 +37,7 @@ _SERVER_PACKAGES = frozenset(
 
 def run() -> None:
     """Run the command line of this process and exit."""
+    collect_less_often()
     replace_unencodable()
     sys.exit(main(sys.argv[1:]))
 

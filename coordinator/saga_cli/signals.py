@@ -11,6 +11,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from saga_cli.exits import ExitCode
+from saga_cli.garbage import collect_less_often
 from saga_messaging.logs import hear_the_loop
 
 
@@ -34,12 +35,11 @@ def run_until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 def tune_garbage_collection() -> None:
     """Let the garbage collector run less often, and leave out what is already loaded.
 
-    Imported modules stay for ever, and records make few cycles. Python's defaults would walk both
-    again and again.
+    Imported modules stay for ever: the collector would walk them again and again.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    collect_less_often()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -24,6 +24,7 @@ from saga_coordinator.archive.keeping import FileArchive, keep_entries
 from saga_coordinator.archive.names import day_of
 from saga_coordinator.archive.port import ArchivedSaga
 from saga_coordinator.archive.reading import ArchiveReader
+from saga_coordinator.loops import timer_loop
 from saga_coordinator.server import serve
 from saga_coordinator.store.port import Store
 from saga_coordinator.wiring import Instance
@@ -134,7 +135,8 @@ def read_plainly(address: str) -> list[dict[str, Any]]:
     return [dict(record) for file in files for record in fastavro.reader(BytesIO(file.read_bytes())) if isinstance(record, dict)]
 
 
-async def test_what_is_archived_is_what_show_said(home: Home) -> None:
+async def test_what_is_archived_is_what_show_said(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timer_loop, "IDLE_S", 0.01)  # a try follows the other at once
     sagas = [await home.run("good"), await home.run("bad", refuse=True), await home.run("long", busy_for=130)]
     shown = [await home.shown(saga) for saga in sagas]
 

@@ -29,7 +29,10 @@ from saga_schemas.topics import Topics
 from support.wire_services import SAGA, ParticipantProcesses, WireServices
 
 BOOKING: Final = Path(__file__).parents[1] / "support" / "booking"
-PATIENCE: Final = Patience(start_s=120, reply_s=120, later_s=120, quiet_s=0.2)
+PATIENCE: Final = Patience(start_s=120, reply_s=120, later_s=120, quiet_s=0.2, stray_s=120)
+"""They name the command that they answer. What comes twice on a busy machine, and names an earlier
+one, is no answer to a later one.
+"""
 BOOK: Final = {"room": "{{unique}}", "resumed": "LATER", "lease_ms": 600_000}
 BODIES: Final = {
     Part.ACTION: Body(record="booking.Book", fields=BOOK | {"how": "DONE"}),

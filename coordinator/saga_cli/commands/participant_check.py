@@ -6,13 +6,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from saga_cli.commands.groups import HELP_OPTIONS, examples
-from saga_cli.conformance.report import ReportFormat
 from saga_cli.exits import ExitCode
 
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from saga_messaging.settings import KafkaSettings
 
 _BODY = "[RECORD=]@FILE"
+
+
+class ReportFormat(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
 
 
 def register(participant: typer.Typer) -> None:

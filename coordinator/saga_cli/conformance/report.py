@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any
 from xml.etree import ElementTree
 
 from saga_cli.conformance.case import Result, Status
 
 PAGE = "docs/wire.md"
-
-
-class ReportFormat(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-    JUNIT = "junit"
 
 
 def summary(results: Sequence[Result]) -> str:

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +25,10 @@ _WAIT_OVER_GRACE_S = 5.0
 _PORT_TRIES = 200
 # Below Linux's ephemeral range (32768 up). A client that dials the port of a stopped server could
 # otherwise be given that port as its source, connect to itself, and keep a restart from its port.
-_FIRST_PORT, _LAST_PORT = 20_000, 31_999
+PORTS = range(20_000, 32_000)
+"""Where `free_port` looks."""
+_given: deque[int] = deque(maxlen=500)
+"""Ports that this process was given lately: whoever asked for one may not listen on it yet."""
 
 
 class ServiceFailed(RuntimeError):
@@ -143,13 +147,19 @@ def as_user(command: Sequence[str], user: str | None) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on, outside the range of outgoing connections."""
+    """Return a loopback port that nobody listens on, outside the range of outgoing connections.
+
+    It is none that was returned lately.
+    """
     for _ in range(_PORT_TRIES):
-        port = random.randint(_FIRST_PORT, _LAST_PORT)
+        port = random.choice(PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.append(port)
             return port
-    raise ServiceFailed(f"no free port between {_FIRST_PORT} and {_LAST_PORT} on 127.0.0.1")
+    raise ServiceFailed(f"no free port between {PORTS[0]} and {PORTS[-1]} on 127.0.0.1")
 
 
 def is_free(port: int) -> bool:
@@ -165,10 +175,7 @@ def is_free(port: int) -> bool:
 
 def free_ports(count: int) -> list[int]:
     """Return `count` different free ports."""
-    found: set[int] = set()
-    while len(found) < count:
-        found.add(free_port())
-    return list(found)
+    return [free_port() for _ in range(count)]
 
 
 def answers(port: int, host: str = "127.0.0.1", *, timeout_s: float = 0.5) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from saga_cli.dev.process import ServerProcess, ServiceFailed
+from saga_cli.dev import process
+from saga_cli.dev.process import ServerProcess, ServiceFailed, free_port, free_ports
 
 
 def program(tmp_path: Path, script: str) -> ServerProcess:
@@ -36,3 +37,12 @@ def test_one_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_port_that_was_given_is_not_given_again_though_nobody_listens_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "PORTS", process.PORTS[:60])
+
+    given = [free_port() for _ in range(10)]
+    given += free_ports(10)
+
+    assert len(set(given)) == 20
