@@ -30,7 +30,7 @@ from support.till.many import make_many
 from support.till.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects, make_till, past_the_guard
 from support.till.wire import command, new_saga, send
 
-MANY = 200
+MANY = 500
 MakeTill = Callable[..., tuple[Participant, Any]]
 each_way = pytest.mark.parametrize("way", ALONE, indirect=True)
 each_on_postgresql = pytest.mark.parametrize("way", [way for way in ALONE if way.startswith("postgresql")], indirect=True)
@@ -87,7 +87,7 @@ async def test_the_same_command_twice_and_its_compensation_in_one_poll(way: Way,
 @each_way
 @pytest.mark.parametrize("mode", ["commit past the guard", "rollback past the guard"])
 async def test_a_handler_that_ends_the_transaction_of_its_group_harms_those_at_most_that_ran_before(way: Way, mode: str) -> None:
-    sagas = {new_saga(): mode if number % 20 == 10 else "" for number in range(MANY)}
+    sagas = {new_saga(): mode if number % 50 == 20 else "" for number in range(MANY)}
     broker, (till, _) = MemoryBroker(), make_till(way.url, handle=way.handle)
     async with serving(till, broker) as service:
         await send(broker, *(command(saga, mode=mode) for saga, mode in sagas.items()))
