@@ -55,8 +55,9 @@ coverage: .venv/.made-test jaeger payment-go compiled kafka-classes
 	COVERAGE_CORE=sysmon .venv/bin/python -m pytest --nothing-skipped $(AT_ONCE) --cov --cov-report= $(SUITES)
 	@.venv/bin/python tools/coverage_by_package.py
 
+# In two groups side by side: what keeps two cores busy, one test after the other, and what mostly waits. All say at the end what they saw.
 test-e2e: .venv/.made-test jaeger compiled kafka-classes
-	.venv/bin/python -m pytest --nothing-skipped --timeout 1800 -s tests/e2e
+	.venv/bin/python -m pytest --nothing-skipped --timeout 1800 -n 2 --dist loadgroup --max-worker-restart 0 -raP tests/e2e
 
 test-first-day: .venv/.made-test
 	.venv/bin/python -m pytest --nothing-skipped --timeout 1800 -s tests/first_day

@@ -20,11 +20,11 @@ from support.orders import Placing, all_final, some_orders, until, view
 from support.shop import DEMO, Shop
 from support.survival import assert_all_is_well
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("waiting")]
 
 SAGAS = 100
 LIMIT_S, REASK_S = 20, 2
-DOWN_S = 60.0
+DOWN_S = 30.0
 SHORT_LIMIT_S = 8
 BOUND_S = SHORT_LIMIT_S + 2 * REASK_S + 6
 """Limit, grace of the probe, catch-up that is measured once a second, the timers' quarter of a

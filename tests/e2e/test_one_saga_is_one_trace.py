@@ -29,7 +29,7 @@ from support.orders import Fault, OpenCount, Order, Placing, all_final, some_ord
 from support.processes import SagaProcess
 from support.traces import Told
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("busy")]
 
 ORDERS = 500
 SEEN_WITHIN_S = 30.0

@@ -13,7 +13,7 @@ from saga_cli.dev.postgres import PostgresService
 from support import shop
 from support.survival import Run, survive
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("busy")]
 
 RUN = Run(
     orders=2_000,

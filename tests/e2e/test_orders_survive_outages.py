@@ -16,7 +16,7 @@ from support import ledger, outages, shop
 from support.orders import OpenCount, Placing, all_final, some_orders, until
 from support.survival import assert_all_is_well
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("waiting")]
 
 ORDERS, REJECTED = 200, 20
 PER_S = 8.0

@@ -20,7 +20,7 @@ from support import shop
 from support.backups import ARCHIVING, PointInTime, backed_up
 from support.drill import Drill, Restorable, drill
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("waiting")]
 
 ORDERS = int(os.environ.get("SAGA_DRILL_ORDERS", "150"))
 SEED = int(os.environ.get("SAGA_DRILL_SEED", "0"))

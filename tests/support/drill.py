@@ -24,6 +24,7 @@ from support.shop import PARTICIPANTS, Shop
 from support.topic_records import records_of, send_again
 
 RECOVER_LIMIT_S = 60.0
+AGAIN_S = 2.0
 STILL_S = 3.0
 DELAY_MS = 500
 PER_S = 8.0
@@ -133,6 +134,7 @@ async def _recover(shop: Shop, sagas: int) -> None:
         except AssertionError as refused:
             if " s ago" not in str(refused):
                 raise
+            await asyncio.sleep(AGAIN_S)
             return False  # the backup is so young that it says a coordinator lives
         assert said["open_sagas"] == sagas
         return True
