@@ -25,7 +25,7 @@ from support.till.many import Calls, make_many
 from support.till.shop import past_the_guard
 from support.till.wire import command, new_saga, send
 
-MANY = 500
+MANY = 200
 each_way = pytest.mark.parametrize("way", ALONE, indirect=True)
 each_on_postgresql = pytest.mark.parametrize("way", [way for way in ALONE if way.startswith("postgresql")], indirect=True)
 
@@ -95,7 +95,7 @@ async def test_one_guilty_command_takes_no_other_with_it(way: Way, mode: str, co
 @each_way
 async def test_a_call_that_takes_too_long_is_made_again_for_each_alone(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_transaction, "RUN_LIMIT_S", 0.5)
-    sagas = one_of(40, "hang", guilty=20)
+    sagas = one_of(40, "hang", guilty=40)
     said, effects, _ = await outcomes(way, sagas, handler_limit_s=3.0)
     assert said == {saga: "FAILED" if mode else "SUCCEEDED" for saga, mode in sagas.items()}
     assert effects == taken_once(saga for saga, mode in sagas.items() if not mode)
@@ -103,7 +103,7 @@ async def test_a_call_that_takes_too_long_is_made_again_for_each_alone(way: Way,
 
 @each_way
 async def test_a_call_that_ends_the_transaction_of_its_group_is_answered_to_nobody_it_was_for(way: Way) -> None:
-    sagas = one_of(MANY, "commit past the guard", guilty=100)
+    sagas = one_of(MANY, "commit past the guard", guilty=40)
     said, effects, calls = await outcomes(way, sagas)
     assert set(said.values()) == {"SUCCEEDED"}
     assert set(effects.values()) == {1}
