@@ -17,7 +17,7 @@ import pytest
 from support import shop
 from support.soak import SETTINGS, Soak, hurried_definition, soak
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("busy")]
 
 ORDERS = int(os.environ.get("SAGA_SOAK_ORDERS", "400"))
 STOPS = int(os.environ.get("SAGA_SOAK_STOPS", "10"))
