@@ -21,9 +21,11 @@ from typing import Any, Final
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from saga_demo.messages import Fault, FaultKind
+from saga_messaging.database_errors import made_meanwhile
 from saga_messaging.sqlite import connect_args
 from saga_participant import Failed, Rejected, Step
 
@@ -105,8 +107,7 @@ class Faults:
         async with self._opening:
             if self._engine is None:
                 engine = create_async_engine(self._url, hide_parameters=True, connect_args=connect_args(self._url))
-                async with engine.begin() as connection:
-                    await connection.run_sync(metadata.create_all)
+                await _create_tables(engine)
                 self._engine = engine
             return self._engine
 
@@ -117,3 +118,13 @@ def _beside(database_url: str) -> str:
         return database_url
     path = Path(url.database)
     return url.set(database=str(path.with_name(f"{path.stem}.faults.sqlite"))).render_as_string(hide_password=False)
+
+
+async def _create_tables(engine: AsyncEngine) -> None:
+    """Another instance may make them at the same moment."""
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+    except SQLAlchemyError as error:
+        if not made_meanwhile(error):
+            raise

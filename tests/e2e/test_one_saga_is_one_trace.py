@@ -36,11 +36,13 @@ SEEN_WITHIN_S = 30.0
 DOWN_S = 20.0
 KILLS = 10
 KILL_EVERY_S = 2.5
+ALWAYS = 1_000
+"""A rejection whose group is rolled back is asked for again, and counted once more."""
 WAYS_TO_FAIL: Sequence[tuple[Fault, ...]] = (
-    ({"step": "reserve", "kind": "reject", "times": 1, "ms": 0},),
-    ({"step": "charge", "kind": "reject", "times": 1, "ms": 0},),
-    ({"step": "ship", "kind": "reject", "times": 1, "ms": 0},),
-    ({"step": "charge", "kind": "fail", "times": 2, "ms": 0}, {"step": "ship", "kind": "reject", "times": 1, "ms": 0}),
+    ({"step": "reserve", "kind": "reject", "times": ALWAYS, "ms": 0},),
+    ({"step": "charge", "kind": "reject", "times": ALWAYS, "ms": 0},),
+    ({"step": "ship", "kind": "reject", "times": ALWAYS, "ms": 0},),
+    ({"step": "charge", "kind": "fail", "times": 2, "ms": 0}, {"step": "ship", "kind": "reject", "times": ALWAYS, "ms": 0}),
 )
 SLOW: tuple[Fault, ...] = tuple({"step": step, "kind": "delay", "times": 1, "ms": 1_200} for step in ("reserve", "charge"))
 

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from saga_demo import fraud, inventory, mail, payment, shipping
+from saga_demo import faults, fraud, inventory, mail, payment, shipping
 from saga_demo.faults import CRASH_EXIT_CODE
 from saga_demo.ledger import effect_ledger, net_effects
 from saga_demo.messages import (
@@ -155,6 +156,22 @@ async def test_a_fault_counted_before_a_restart_is_not_counted_again(tmp_path: P
     again = ParticipantTester(payment.make_payment(settings), database=settings.database_url)
     again.saga_id = first.saga_id
     async with again as tester:
+        reply = await tester.action("charge", order)
+        assert reply is not None
+        assert reply.outcome is Outcome.SUCCEEDED
+
+
+async def test_another_instance_may_make_the_table_of_faults_meanwhile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    create_all = faults.metadata.create_all
+
+    def twice(bind: Any) -> None:
+        create_all(bind)
+        create_all(bind, checkfirst=False)
+
+    monkeypatch.setattr(faults.metadata, "create_all", twice)
+    settings = ServiceSettings(database_url=f"sqlite+aiosqlite:///{tmp_path / 'payment.sqlite'}")
+    order = CHARGE.model_copy(update={"faults": [Fault(step="charge", kind=FaultKind.DELAY, ms=0)]})
+    async with ParticipantTester(payment.make_payment(settings), database=settings.database_url) as tester:
         reply = await tester.action("charge", order)
         assert reply is not None
         assert reply.outcome is Outcome.SUCCEEDED
