@@ -1,9 +1,10 @@
 """The retention loop: what is finished and no longer kept is removed, a small batch at a time.
 
 Finished sagas stand in lines, by version and shelf, and an index gives those that ended first
-(`retention/lines.py`). Dead letters, orphans, acts of operators, and keys that outlived their sagas
-go by their own age. Nothing waits for this loop. So it makes way: it goes at a settable rate, never
-takes more than a quarter of its time for work, and rests while messages pile up unsent.
+(`retention/lines.py`). Dead letters, orphans, acts of operators, lost effects that were settled,
+and keys that outlived their sagas go by their own age. Nothing waits for this loop. So it makes
+way: it goes at a settable rate, never takes more than a quarter of its time for work, and rests
+while messages pile up unsent.
 
 One instance at a time removes, by an advisory lock. The lock keeps the rate; nothing else depends
 on it.
@@ -89,6 +90,9 @@ class RetentionLoop:
         }
         self._old = [_Old(table, kept_ms[table] * 1000) for table in OLD if kept_ms[table] < FOREVER]
         self._keys_look_at_us = 0
+        self._settled_kept_us = settings.audit_kept_ms * 1000
+        """Lost effects are kept like the acts that settled them."""
+        self._settled_look_at_us = 0 if settings.audit_kept_ms < FOREVER else FOREVER
         self._horizon_again_us = settings.horizon.interval_ms * 1000
         self._waits: str | None = None
         shortest_ms = min(settings.retention.sagas_ms, settings.retention.journals_ms, *kept_ms.values())
@@ -154,6 +158,8 @@ class RetentionLoop:
                     went |= await self._paced(await self._rows(old, now_us))
             if self._keys_look_at_us <= now_us:
                 went |= await self._paced(await self._keys(now_us))
+            if self._settled_look_at_us <= now_us:
+                went |= await self._paced(await self._settled(now_us))
         finally:
             self._show(now_us)
         return went
@@ -248,6 +254,20 @@ class RetentionLoop:
         self._instruments.removed("keys", count, count)
         if count < BATCH_SAGAS:
             self._keys_look_at_us = now_us + self._idle_us
+        return count, self._clock.monotonic_s() - began_s
+
+    async def _settled(self, now_us: int) -> tuple[int, float]:
+        """Lost effects, once the horizon has passed their sagas. Before, one may be an exception, a
+        participant may tell it again, and a start that is read again must know what was undone.
+        """
+        began_s = self._clock.monotonic_s()
+        horizon = await self._store.horizon(self._tenant)
+        before_us = min(now_us - self._settled_kept_us, horizon.forgets_before_us)
+        async with self._store.transaction() as tx:
+            count = await tx.remove_settled(self._tenant, horizon.horizon, before_us, BATCH_ROWS)
+        self._instruments.removed("lost_effect", count, count)
+        if count < BATCH_ROWS:
+            self._settled_look_at_us = now_us + self._idle_us
         return count, self._clock.monotonic_s() - began_s
 
     # --- pace -------------------------------------------------------------------------------------
