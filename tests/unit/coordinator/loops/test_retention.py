@@ -57,7 +57,6 @@ class Database:
         self.sagas: list[FinishedSaga] = []
         self.looks = 0
         self.raises: Exception | None = None
-        self.guilty: set[UUID] = set()
         self.held: set[UUID] = set()
         self.taken: list[tuple[float, int]] = []
         self.settled = 0
@@ -115,8 +114,6 @@ class Database:
     async def take(self, action: str, sagas: Sequence[FinishedSaga], terms: object) -> Taken:
         if self.raises is not None:
             raise self.raises
-        if self.guilty & {one.id for one in sagas}:
-            raise AssertionError("a bug")
         gone = [one for one in sagas if one.id not in self.held]
         self.sagas = [one for one in self.sagas if one not in gone]
         self.taken.append((self.clock.now_s, len(gone)))
@@ -229,19 +226,6 @@ async def test_trouble_is_told_once_and_tried_again_ever_later(error: Exception,
             assert bench.instruments.retention_trouble is None
             assert bench.value("saga_retention_lag_seconds") == 0
     assert [line["event"] for line in told] == ["retention_waits", "retention_goes_on"]
-
-
-async def test_a_saga_that_cannot_be_removed_keeps_no_other() -> None:
-    bench = Bench()
-    bench.database.sagas = [saga(n) for n in range(5)]
-    bench.database.guilty = {UUID(int=2)}
-    with capture_logs() as told:
-        async with bench.running():
-            await bench.clock.move(IDLE_S)
-            await bench.clock.move(IDLE_S)
-    assert [one.id.int for one in bench.database.sagas] == [2]
-    assert {line["saga"] for line in told if line["event"] == "saga_not_removed"} == {str(UUID(int=2))}
-    assert bench.value("saga_retention_held_sagas", why="unreadable") == 1
 
 
 async def test_sagas_that_are_held_are_passed_over_and_looked_at_again() -> None:
