@@ -10,11 +10,12 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import delete, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contract.barrier_shop import Shop, Way, accepted, give
 from saga_participant.announcements import collector
@@ -26,6 +27,7 @@ from saga_schemas.horizon import Horizon
 from saga_schemas.ids import uuid7
 from saga_schemas.outcomes import Kind, Outcome, RowState
 from saga_schemas.records import HorizonRecord, Sweep, SweepPosition, SweptRow, SweptRows
+from support.orders import until
 from support.till.announced import Announcer, announcement, received
 from support.till.groups import KnownToBeQuick
 from support.till.shop import GiveBack, Take, Taken
@@ -271,6 +273,36 @@ async def test_a_claim_that_waits_for_the_removal_sees_the_horizon(shop: Shop, a
         await connection.commit()
     assert await asking == "EXPIRED"
     assert await shop.effects() == ["take 1"]
+
+
+@pytest.mark.parametrize("tenant", ["t", "by parameters "])
+@pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
+@on_postgresql
+async def test_a_command_that_waits_for_the_table_sees_the_horizon_under_every_isolation(
+    way: Way, level: str, tenant: str
+) -> None:
+    """Its snapshot is not taken before it holds the lock by which the remover knows of it."""
+    engine = create_async_engine(way.url, connect_args={"server_settings": {"default_transaction_isolation": level}})
+    database: Any = engine
+    shop = Shop(database, way.handle, way.tester)
+    shop.tester._tenant = f"{tenant}{uuid.uuid4().hex[:12]}"
+    async with shop.tester, engine.connect() as connection:
+        announcer = Announcer(shop.tester._running.database, shop.tester._tenant)
+        assert await shop.says(Kind.ACTION) == "SUCCEEDED"
+        old_saga(shop)
+        await connection.execute(text("LOCK TABLE saga_barrier IN SHARE MODE"))
+        asking = asyncio.create_task(shop.says(Kind.ACTION))
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'saga_barrier'::regclass")
+
+        async def waits() -> bool:
+            return bool((await connection.execute(waiting)).scalar_one())
+
+        await until(waits, 30, "the command waits for the table")
+        await announcer.hears(now_ms() - HOUR_MS)
+        assert await announcer.memory.settled(0)
+        await connection.commit()
+        assert (await asking, await shop.row()) == ("EXPIRED", None)
+    await engine.dispose()
 
 
 @on_postgresql

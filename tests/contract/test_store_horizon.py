@@ -205,6 +205,39 @@ async def test_a_lost_effect_is_one_until_it_was_settled_longer_ago_than_the_lag
     assert await exceptions(store) == []
 
 
+async def test_a_lost_saga_that_is_an_exception_may_be_adopted_and_stays_one_and_no_other_starts(store: Store) -> None:
+    lost, early, above = at(T_MS - 4), at(T_MS - 3), at(T_MS + 5)
+    definition = await register(store)
+    effect = LostEffect(
+        saga_id=lost, step="charge", participant="payment", run=1, state="DONE", beside=False, found_at_us=1, status="open"
+    )
+    async with store.transaction() as tx:
+        await tx.add_lost("default", (effect, replace(effect, saga_id=above)))
+    await horizon_at(store, T_MS, ended_before_us=10)
+    async with store.transaction() as tx:  # the horizon will follow
+        await tx.refuse_starts_below(T_MS + 9)
+    with pytest.raises(BelowHorizon):
+        await begun(store, lost)
+    async with store.transaction() as tx:
+        assert not await tx.let_adopt("default", early)
+        assert [await tx.let_adopt("default", id) for id in (lost, above)] == [True, True]
+        for one in (effect, replace(effect, saga_id=above)):
+            await tx.settle_lost(one, replace(one, status="adopted", settled_at_us=11))
+        await tx.save([start_of(row_of(definition, id=id)) for id in (lost, above)])
+    for adopted in (lost, above):
+        assert await store.saga(adopted) is not None
+    await horizon_at(store, T_MS + 9, ended_before_us=100)
+    assert await exceptions(store) == [lost, above]
+
+    async def adopts_early() -> None:
+        async with store.transaction() as tx:
+            await tx.let_adopt("default", early)
+            await tx.save([start_of(row_of(definition, id=early))])
+
+    with pytest.raises(BelowHorizon):
+        await adopts_early()
+
+
 async def test_a_step_goes_no_further_than_starts_were_waited_for(store: Store) -> None:
     async with store.transaction() as tx:
         up_to_ms = await tx.refuse_starts_below(T_MS)

@@ -4,16 +4,19 @@ keys that outlive them, old rows; whoever starts, answers or acts at the same mo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy.dialects import postgresql, sqlite
+from structlog.testing import capture_logs
 
 from contract.store_rows import by_hand, claim, end, move, new_id, outbox, register, row_of, save, start, start_of
-from saga_coordinator.definitions.retention import FOREVER
+from saga_coordinator.archive.port import ArchivedSaga, ArchiveError
+from saga_coordinator.definitions.retention import FOREVER, Terms
+from saga_coordinator.retention.removal import Audited, Removal
 from saga_coordinator.store import recovering
 from saga_coordinator.store.finished import select_finished
 from saga_coordinator.store.identifiers import new_id as id_of
@@ -32,6 +35,7 @@ from saga_coordinator.store.port import (
 from saga_coordinator.store.removal_port import FinishedOf, FinishedSaga, Leaving, OldRows, Removed, Stripped
 from saga_coordinator.store.sqlite import FREE_PAGES_KEPT
 from saga_schemas.ids import uuid7_unix_ms
+from support.horizons import horizon_now
 
 WON = ClaimResult(won=True)
 ALL_US = 10**18
@@ -316,6 +320,42 @@ async def test_a_kept_key_may_be_taken_over_and_then_belongs_to_the_new_saga(sto
         "saga_key": 1,
         "start_request": 2,
     }
+
+
+# --- a saga that cannot be removed ----------------------------------------------------------------
+
+
+class PickyArchive:
+    """Has a bug for one saga, or is away."""
+
+    def __init__(self, guilty: UUID) -> None:
+        self.guilty: UUID | None = guilty
+
+    async def keep(self, sagas: Sequence[ArchivedSaga]) -> None:
+        if self.guilty is None:
+            raise ArchiveError("it is away")
+        if self.guilty in [saga.row.id for saga in sagas]:
+            raise AssertionError("a bug")
+
+
+async def test_a_saga_that_cannot_be_removed_keeps_no_other_and_is_told_of(store: Store) -> None:
+    definition = await register(store)
+    rows = [row_of(definition, max_expiry_us=0 if n < 3 else ALL_US) for n in range(4)]
+    await start(store, *rows)
+    await ended(store, *(row.id for row in rows))
+    await horizon_now(store)
+    one, guilty, other, unexpired = (row.id for row in rows)
+    archive, by_hand = PickyArchive(guilty), Audited(who="me", why="the trial is over", target="order@1")
+    removal, terms = Removal(store, archive), Terms.of(1, None, None, 1)
+    with capture_logs() as told:
+        taken = await removal.take("remove", await finished(store), terms, by_hand)
+    assert (len(taken.looked_at), taken.removed.held) == (4, {"unreadable": 1, "unexpired": 1})
+    assert set(taken.removed.sagas) == {one, other}
+    assert [line["saga"] for line in told if line["event"] == "saga_not_removed"] == [str(guilty)]
+    assert set(await store.sagas([row.id for row in rows])) == {guilty, unexpired}
+    archive.guilty = None
+    with pytest.raises(ArchiveError):
+        await removal.take("remove", await finished(store), terms, by_hand)
 
 
 # --- journals before their sagas ------------------------------------------------------------------

@@ -12,8 +12,10 @@ from uuid import UUID
 import pytest
 
 from contract.store_rows import claim, new_id, register, row_of, start
+from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.port import CountMismatch, LostEffect, ParticipantSweep, Store, Transaction
 from saga_coordinator.store.recovering import is_sweeping
+from saga_schemas.horizon import Horizon
 
 OF = "default"
 
@@ -103,6 +105,22 @@ async def test_of_two_acts_the_second_finds_it_settled(store: Store) -> None:
     await add(store, effect(saga_id, run=4))
     assert await store.lost_effects(OF, settled=True) == [kept], "what is settled does not change"
     assert await store.lost_effects(OF, settled=False) == []
+
+
+async def test_a_settled_effect_goes_by_its_age_once_a_horizon_covers_its_saga(store: Store) -> None:
+    spared, covered, half, late, above = (UUID(int=first_id(ms * 1000).int) for ms in (1, 2, 3, 4, 9))
+    done: dict[str, Any] = {"status": "kept", "settled_at_us": 5}
+    await add(store, *(effect(saga_id, **done) for saga_id in (spared, covered, above)), effect(covered, "hold", **done))
+    await add(store, effect(half, **done), effect(half, "hold"), effect(late, status="undone", settled_at_us=6))
+    horizon = Horizon(below_ms=9, exceptions=frozenset({spared, half}))
+    async with store.transaction() as tx:
+        assert await tx.remove_settled("another", horizon, 6, 9) == 0
+        assert [await tx.remove_settled(OF, horizon, 6, 1) for _ in range(3)] == [1, 1, 0]
+    left = [one.saga_id for one in await store.lost_effects(OF, settled=True)]
+    assert left == [spared, half, half, late, above]
+    async with store.transaction() as tx:
+        assert await tx.remove_settled(OF, Horizon(below_ms=9, exceptions=frozenset()), 6, 9) == 2
+    assert [one.step for one in await store.lost_effects(OF, settled=False)] == ["hold"], "what is open stays"
 
 
 async def test_an_undo_is_asked_for_by_one_and_found_by_its_saga(store: Store) -> None:

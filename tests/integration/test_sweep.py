@@ -24,6 +24,7 @@ from saga_schemas.outcomes import Kind
 from support import start_records
 from support.backups import backed_up
 from support.coordinators import closed, opened, register, saga_of, start
+from support.horizons import horizon_now
 from support.orders import until
 from support.restored import Bench
 from support.scripted import UNDONE
@@ -112,13 +113,14 @@ async def _is(store: Store, saga_id: UUID, step: str, wanted: str) -> bool:
     return await status(store, saga_id, step) == wanted
 
 
-async def test_an_adopted_saga_goes_back_where_a_participant_has_undone_it(bench: Bench) -> None:
+async def test_an_adopted_saga_goes_back_where_a_participant_has_undone_it_though_the_horizon_passed_it(bench: Bench) -> None:
     (lost,) = await lose(bench, "lost")
     bench.books.done[lost, "two"] = UNDONE
     bench.books.effects[lost, "two"] -= 1
     async with bench.serving() as (store, instance):
         await swept(store)
         assert [one.step for one in await store.lost_effects(OF, settled=False)] == ["one"]
+        assert lost in (await horizon_now(store)).horizon.exceptions
         await instance.coordinator.lost_effects.adopt(
             lost, definition="moved", version=None, input={"id": "lost"}, who="me", why="why"
         )

@@ -9,8 +9,8 @@ from collections import namedtuple
 
 from explore import main
 
-UNBORN, MINTED, IDLE, ASKED, UNDO, COMPLETED, COMPENSATED, FORCED, LOST = range(9)
-PHASE = "unborn minted idle asked undo_asked COMPLETED COMPENSATED FORCED lost".split()
+UNBORN, MINTED, IDLE, ASKED, UNDO, COMPLETED, COMPENSATED, FORCED, LOST, LISTED = range(10)
+PHASE = "unborn minted idle asked undo_asked COMPLETED COMPENSATED FORCED lost listed".split()
 OPEN = (IDLE, ASKED, UNDO)
 ABSENT, ACCEPTED, DONE, FENCED, UNDONE = range(5)
 ROW = "absent ACCEPTED DONE FENCED UNDONE".split()
@@ -33,7 +33,7 @@ class Shape:
     flags |= {"end": 4, "mut": ""}
     mutants = (
         "noexpiry noskew nowindow sametick noexceptions exceptatclose stuckforgotten announcefirst unchecked nohold "
-        "removefirst lower comesback split exceptionsforgotten exceptionsremoved rowignored coveredrow readfirst"
+        "removefirst lower comesback split listedforgotten exceptionsforgotten exceptionsremoved rowignored coveredrow readfirst"
     ).split()
 
     def __init__(self, **flags):
@@ -48,6 +48,8 @@ class Shape:
         phase, at = s.co.phase, s.co.id
         if at < 0 or at >= t or phase == MINTED or self.mut == "noexceptions":
             return False
+        if phase == LISTED:
+            return self.mut != "listedforgotten"
         if phase in OPEN:
             return not (self.mut == "stuckforgotten" and phase == UNDO)
         since = s.now - self.lag + (self.mut == "sametick")
@@ -88,7 +90,9 @@ class Shape:
             if s.replies & (UNDID | NOTHING):
                 yield "UNDONE or NOTHING_TO_UNDO: COMPENSATED", become(COMPENSATED), True
         elif phase == LOST:
-            yield "the lost saga is found by the sweep and adopted, compensation sent", become(UNDO, **ask(COMPENSATION)), True
+            yield "the lost saga is found by the sweep and listed", become(LISTED), True
+        elif phase == LISTED:  # below the stored T, too: it is an exception, and stays one
+            yield "the lost saga is adopted, compensation sent", become(UNDO, **ask(COMPENSATION)), True
         if self.force and phase in OPEN:
             yield "forced to its end", become(FORCED), False
         if phase != LOST or self.mut == "nohold":
@@ -225,7 +229,7 @@ class Shape:
 
     @staticmethod
     def owned(s):
-        return s.co.phase in OPEN or s.co.phase == LOST
+        return s.co.phase in OPEN or s.co.phase in (LOST, LISTED)
 
     def wrong(self, s):
         pa, phase = s.pa, s.co.phase

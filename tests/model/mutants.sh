@@ -54,6 +54,7 @@ python3 horizon.py expiry=1 old mut=exceptatclose
 python3 horizon.py window=1 lie restore mut=nowindow
 python3 horizon.py window=1 lie restore mut=sametick
 python3 horizon.py window=1 lie restore mut=nohold
+python3 horizon.py window=1 lie restore mut=listedforgotten
 python3 horizon.py expiry=2 mut=noexpiry      # ok: the memory is enough
 python3 horizon.py expiry=2 old mut=noexpiry
 python3 horizon.py expiry=1 skew=2 old end=5 mut=noskew

@@ -1,9 +1,10 @@
 """The retention loop: what is finished and no longer kept is removed, a small batch at a time.
 
 Finished sagas stand in lines, by version and shelf, and an index gives those that ended first
-(`retention/lines.py`). Dead letters, orphans, acts of operators, and keys that outlived their sagas
-go by their own age. Nothing waits for this loop. So it makes way: it goes at a settable rate, never
-takes more than a quarter of its time for work, and rests while messages pile up unsent.
+(`retention/lines.py`). Dead letters, orphans, acts of operators, lost effects that were settled,
+and keys that outlived their sagas go by their own age. Nothing waits for this loop. So it makes
+way: it goes at a settable rate, never takes more than a quarter of its time for work, and rests
+while messages pile up unsent.
 
 One instance at a time removes, by an advisory lock. The lock keeps the rate; nothing else depends
 on it.
@@ -11,22 +12,20 @@ on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 import structlog
 
 from saga_coordinator.archive.port import ArchiveError
 from saga_coordinator.definitions.retention import FOREVER
-from saga_coordinator.failures import comes_again, error_fields, one_line
+from saga_coordinator.failures import error_fields, one_line
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.lines import LEAST_US, LOOK_AGAIN_US, Line, Lines
-from saga_coordinator.retention.removal import BATCH_SAGAS, Removal, Taken
+from saga_coordinator.retention.removal import BATCH_SAGAS, Removal
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store, StoreError
-from saga_coordinator.store.removal_port import FinishedSaga, OldRows, Removed
+from saga_coordinator.store.removal_port import OldRows
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.clock import Clock
 
@@ -89,6 +88,9 @@ class RetentionLoop:
         }
         self._old = [_Old(table, kept_ms[table] * 1000) for table in OLD if kept_ms[table] < FOREVER]
         self._keys_look_at_us = 0
+        self._settled_kept_us = settings.audit_kept_ms * 1000
+        """Lost effects are kept like the acts that settled them."""
+        self._settled_look_at_us = 0 if settings.audit_kept_ms < FOREVER else FOREVER
         self._horizon_again_us = settings.horizon.interval_ms * 1000
         self._waits: str | None = None
         shortest_ms = min(settings.retention.sagas_ms, settings.retention.journals_ms, *kept_ms.values())
@@ -154,6 +156,8 @@ class RetentionLoop:
                     went |= await self._paced(await self._rows(old, now_us))
             if self._keys_look_at_us <= now_us:
                 went |= await self._paced(await self._keys(now_us))
+            if self._settled_look_at_us <= now_us:
+                went |= await self._paced(await self._settled(now_us))
         finally:
             self._show(now_us)
         return went
@@ -189,40 +193,10 @@ class RetentionLoop:
             first = left[0] if left else None
             line.ended(first, now_us, self._horizon_again_us if line.waits_for(horizon, first) else LEAST_US)
             return 0, 0.0
-        looked_at = await self._take(line, found)
-        return looked_at, self._clock.monotonic_s() - began_s
-
-    async def _take(self, line: Line, found: Sequence[FinishedSaga]) -> int:
-        try:
-            taken = await self._removal.take(line.action, found, line.terms)
-        except Exception as error:
-            if not comes_again(error) or isinstance(error, ArchiveError):
-                raise
-            taken = await self._one_by_one(line, found[:BATCH_SAGAS])
-        self._done(line, taken)
-        return len(taken.looked_at)
-
-    async def _one_by_one(self, line: Line, found: Sequence[FinishedSaga]) -> Taken:
-        """Each alone. One that cannot be removed is passed over, and keeps no other."""
-        sagas: list[UUID] = []
-        rows = held = 0
-        for saga in found:
-            try:
-                one = (await self._removal.take(line.action, [saga], line.terms)).removed
-                sagas += one.sagas
-                rows += one.rows
-                held += sum(one.held.values())
-            except Exception as error:
-                if not comes_again(error) or isinstance(error, ArchiveError):
-                    raise
-                held += 1
-                self._log.error("saga_not_removed", **_about(saga), **error_fields(error))
-        return Taken(looked_at=found, removed=Removed(sagas=tuple(sagas), rows=rows, held={"unreadable": held} if held else {}))
-
-    def _done(self, line: Line, taken: Taken) -> None:
-        removed = taken.removed
-        line.seen(taken.looked_at, removed.held)
-        self._instruments.removed("journal" if line.action == "strip" else "saga", len(removed.sagas), removed.rows)
+        taken = await self._removal.take(line.action, found, line.terms)
+        line.seen(taken.looked_at, taken.removed.held)
+        self._instruments.removed("journal" if line.action == "strip" else "saga", len(taken.removed.sagas), taken.removed.rows)
+        return len(taken.looked_at), self._clock.monotonic_s() - began_s
 
     # --- rows that go by their own age ------------------------------------------------------------
 
@@ -248,6 +222,20 @@ class RetentionLoop:
         self._instruments.removed("keys", count, count)
         if count < BATCH_SAGAS:
             self._keys_look_at_us = now_us + self._idle_us
+        return count, self._clock.monotonic_s() - began_s
+
+    async def _settled(self, now_us: int) -> tuple[int, float]:
+        """Lost effects, once the horizon has passed their sagas. Before, one may be an exception, a
+        participant may tell it again, and a start that is read again must know what was undone.
+        """
+        began_s = self._clock.monotonic_s()
+        horizon = await self._store.horizon(self._tenant)
+        before_us = min(now_us - self._settled_kept_us, horizon.forgets_before_us)
+        async with self._store.transaction() as tx:
+            count = await tx.remove_settled(self._tenant, horizon.horizon, before_us, BATCH_ROWS)
+        self._instruments.removed("lost_effect", count, count)
+        if count < BATCH_ROWS:
+            self._settled_look_at_us = now_us + self._idle_us
         return count, self._clock.monotonic_s() - began_s
 
     # --- pace -------------------------------------------------------------------------------------
@@ -280,7 +268,3 @@ class RetentionLoop:
         queues: list[Line | _Old] = [*lines, *self._old]
         due = [each.due_since_us for each in queues if each.due_since_us is not None]
         self._instruments.retention_lag(max(0, now_us - min(due)) / 1e6 if due else 0.0)
-
-
-def _about(saga: FinishedSaga) -> dict[str, str]:
-    return {"saga": str(saga.id), "definition": saga.definition, "trace_id": saga.trace_id}

@@ -6,14 +6,18 @@ leaves it in both places, and the archive gets it once more.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from saga_coordinator.archive.port import Archive, ArchivedSaga
+import structlog
+
+from saga_coordinator.archive.port import Archive, ArchivedSaga, ArchiveError
 from saga_coordinator.definitions.retention import Action, Shelf, Terms
 from saga_coordinator.engine.encoding import FORMAT, encode_saga
+from saga_coordinator.failures import comes_again, error_fields
 from saga_coordinator.sagas.stored_saga import read_saga
 from saga_coordinator.store.port import SagaRow, Store
 from saga_coordinator.store.removal_port import FinishedSaga, Leaving, Removed, Stripped
@@ -23,7 +27,10 @@ BATCH_RECORDS: Final = 2_000
 """Journal records of one batch; a saga with more goes alone."""
 HORIZON: Final = "horizon"
 RECOVERY: Final = "recovery"
-"""What holds a saga: the horizon does not cover it, or a restore is not yet dealt with."""
+UNREADABLE: Final = "unreadable"
+"""What holds a saga: the horizon does not cover it, a restore is not yet dealt with, or an error
+that comes again, which is in the log.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +56,45 @@ class Removal:
     def __init__(self, store: Store, archive: Archive | None) -> None:
         self._store = store
         self._archive = archive
+        self._log = structlog.get_logger("retention")
 
     async def take(self, action: Action, sagas: Sequence[FinishedSaga], terms: Terms, audited: Audited | None = None) -> Taken:
         """Remove the first of these sagas, as many as fit one batch, by one definition's terms.
 
         One that the stored horizon does not cover stays: a participant may still be asked about
-        it, or a backup bring it back.
+        it, or a backup bring it back. One that cannot be removed stays, too, and keeps no other:
+        where they do not go together, each is tried alone.
 
         Raises:
-            ArchiveError: Nothing is removed.
-            StoreError: Nothing is removed, or nobody knows; the same may be tried again.
+            ArchiveError: Nothing is removed, or the first few.
+            StoreError: The same, or nobody knows; the same may be tried again.
         """
+        try:
+            return await self._take(action, sagas, terms, audited)
+        except Exception as error:
+            if not _is_of_a_saga(error):
+                raise
+        looked_at = sagas[:BATCH_SAGAS]
+        gone: list[UUID] = []
+        rows, held = 0, Counter[str]()
+        for saga in looked_at:
+            one = await self._take_alone(action, saga, terms, audited)
+            gone += one.sagas
+            rows += one.rows
+            held.update(one.held)
+        return Taken(looked_at=looked_at, removed=Removed(sagas=tuple(gone), rows=rows, held=held))
+
+    async def _take_alone(self, action: Action, saga: FinishedSaga, terms: Terms, audited: Audited | None) -> Removed:
+        try:
+            return (await self._take(action, [saga], terms, audited)).removed
+        except Exception as error:
+            if not _is_of_a_saga(error):
+                raise
+            about = {"saga": str(saga.id), "definition": saga.definition, "trace_id": saga.trace_id}
+            self._log.error("saga_not_removed", **about, **error_fields(error))
+            return Removed(held={UNREADABLE: 1})
+
+    async def _take(self, action: Action, sagas: Sequence[FinishedSaga], terms: Terms, audited: Audited | None) -> Taken:
         rows = await self._store.sagas([saga.id for saga in sagas[:BATCH_SAGAS]])
         batch = _fitting(sagas[:BATCH_SAGAS], rows)
         horizon = await self._store.horizon(sagas[0].tenant)
@@ -119,6 +154,11 @@ class Removal:
         ]
         async with self._store.transaction() as tx:
             return await tx.strip_sagas(stripped)
+
+
+def _is_of_a_saga(error: Exception) -> bool:
+    """Whether a saga is to blame, and no service that is away."""
+    return comes_again(error) and not isinstance(error, ArchiveError)
 
 
 def _fitting(sagas: Sequence[FinishedSaga], rows: Mapping[UUID, SagaRow]) -> Sequence[FinishedSaga]:

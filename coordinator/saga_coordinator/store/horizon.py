@@ -85,6 +85,9 @@ class HorizonReads(ABC):
 class HorizonWrites(TransactionPart):
     """The port's `RaisingHorizon`."""
 
+    _adopted: set[UUID]
+    """Sagas that may begin although no other starts there."""
+
     async def horizon(self, tenant: str) -> StoredHorizon:
         found = list(await self.execute(select(HORIZON).with_for_update()))
         return _stored(found, list(await self.execute(_recovery(tenant))))
@@ -127,6 +130,12 @@ class HorizonWrites(TransactionPart):
         behind = select(s).where(*_between(s, from_ms, to_ms)).order_by(s).offset(sagas).limit(1)
         last = (await self.execute(behind)).scalar_one_or_none()
         return to_ms if last is None else max(uuid7_unix_ms(last), from_ms + 1)
+
+    async def let_adopt(self, tenant: str, saga_id: UUID) -> bool:
+        if (await self.horizon(tenant)).horizon.covers(saga_id):
+            return False
+        self._adopted.add(saga_id)
+        return True
 
     async def note_heard(self, heard: Sequence[ParticipantMemory]) -> None:
         for one in heard:

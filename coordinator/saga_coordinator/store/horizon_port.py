@@ -103,6 +103,13 @@ class RaisingHorizon(Protocol):
         """
         ...
 
+    async def let_adopt(self, tenant: str, saga_id: UUID) -> bool:
+        """Let a lost saga begin in this transaction, also where no other starts any more.
+
+        The horizon is locked until its end. False: it covers the saga, which is no exception.
+        """
+        ...
+
     async def note_heard(self, heard: Sequence[ParticipantMemory]) -> None:
         """Write what participants say they remember; of each the last."""
         ...

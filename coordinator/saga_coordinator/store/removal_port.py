@@ -77,7 +77,7 @@ class Removed:
     """Of all tables."""
     held: Mapping[str, int]
     """Sagas that stay for now, by what holds them: `locked`, `open`, `unexpired`, `unpublished`,
-    `untraced`; of a batch also `horizon` and `recovery`."""
+    `untraced`; of a batch also `horizon`, `recovery` and `unreadable`."""
 
 
 class Removing(Protocol):

@@ -76,6 +76,9 @@ INSERT_SAGA: Final = _insert(
     "AND NOT EXISTS (SELECT 1 FROM horizon AS h WHERE h.id = 1 AND h.starts_from > i.id)",
 )
 
+# A lost saga that is adopted: an exception of the horizon, or above it.
+ADOPT_SAGA: Final = _insert("saga", ", ".join(SAGA_COLUMNS))
+
 SAGA_CHANGES: Final = "version, facts_print, phase, incarnation, wake_at, max_expiry, closed_at"
 """The columns of a saga that change after its start, but for its state."""
 STATE_CHANGES: Final = f"{SAGA_CHANGES}, state_version, state_format, state"

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from saga_coordinator.store.records import StartClaim
+from saga_schemas.horizon import Horizon
 from saga_schemas.record_class import record
 
 ADOPTING: Final = "saga recover adopt"
@@ -174,6 +175,13 @@ class Sweeping(Protocol):
     async def settle_lost(self, before: LostEffect, after: LostEffect) -> None:
         """Write what changed of a lost effect that this transaction has locked. Raises
         CountMismatch.
+        """
+        ...
+
+    async def remove_settled(self, tenant: str, horizon: Horizon, before_us: int, limit: int) -> int:
+        """Remove effects that were settled before then and whose sagas a stored horizon covers.
+
+        Returns how many there were.
         """
         ...
 

@@ -15,12 +15,14 @@ from sqlalchemy import (
     String,
     case,
     cast,
+    delete,
     exists,
     false,
     func,
     literal,
     select,
     text,
+    tuple_,
     union_all,
     update,
 )
@@ -30,6 +32,7 @@ from saga_coordinator.store.columns import Id, Number, database_clock
 from saga_coordinator.store.dialect import AnySelect, among, among_given, insert_ignoring, insert_into, insert_or
 from saga_coordinator.store.finished import FinishedReads
 from saga_coordinator.store.horizon import HORIZON
+from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.port import CountMismatch, StartClaim
 from saga_coordinator.store.removal import UP_TO as REMOVED_UP_TO
 from saga_coordinator.store.removal import Removals
@@ -37,6 +40,7 @@ from saga_coordinator.store.removal_port import REMOVED_SCOPE
 from saga_coordinator.store.rows import column_of, read
 from saga_coordinator.store.sweep_records import ADOPTING, LostEffect, ParticipantSweep, Place, StartIds
 from saga_coordinator.store.sweep_tables import OPEN, UNDOING, UNDONE, UNSETTLED, lost_effect, sweep
+from saga_schemas.horizon import Horizon
 from saga_schemas.ids import uuid7_unix_ms
 
 _S: Final = sweep.c
@@ -195,6 +199,14 @@ class SweepWrites(Removals, ABC):
         written = await self.execute(update(lost_effect).where(*_key_is(before), _L.status == before.status).values(**changes))
         if written.rowcount != 1:
             raise CountMismatch("a lost effect is not as it was when it was locked")
+
+    async def remove_settled(self, tenant: str, horizon: Horizon, before_us: int, limit: int) -> int:
+        """Along the primary key, which begins with the saga's id."""
+        covered = (_L.saga_id < first_id(horizon.below_ms * 1000), _L.saga_id.not_in(sorted(horizon.exceptions)))
+        of_these = (_L.tenant == tenant, _L.settled_at < before_us, *covered)
+        key = [_L[name] for name in _KEY]
+        due = select(*key).where(*of_these).order_by(*key).limit(limit)
+        return (await self.execute(delete(lost_effect).where(tuple_(*key).in_(due)))).rowcount
 
     async def hold_starts(self) -> None:
         if self._dialect == "postgresql":  # every start claims its request id before it does anything else

@@ -60,6 +60,7 @@ class SqlTransaction(SweepWrites, HorizonWrites):
         self._locked: dict[UUID, SagaRow] = {}
         self._claimed: dict[UUID, ClaimResult] = {}
         self._pending: list[Write] = []
+        self._adopted: set[UUID] = set()
         self._failed = False
 
     @property
@@ -187,7 +188,7 @@ class SqlTransaction(SweepWrites, HorizonWrites):
     async def save(
         self, writes: Sequence[SagaWrite], *, acked: Collection[tuple[int, UUID]] = (), advances: Sequence[Advance] = ()
     ) -> bool:
-        for group in groups_of(writes, self._locked):
+        for group in groups_of(writes, self._locked, self._adopted):
             await self._later(group)
         self._locked.update({write.row.id: write.row for write in writes})
         await self.delete_outbox(acked)

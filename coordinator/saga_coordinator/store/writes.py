@@ -19,13 +19,19 @@ from saga_coordinator.store.statements import Statement, Write
 Group = list[Write]
 
 
-def groups_of(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> list[Group]:
-    """The statements of a save. `locked`: the rows as this transaction locked them."""
+def groups_of(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow], adopted: Collection[UUID] = ()) -> list[Group]:
+    """The statements of a save.
+
+    Args:
+        writes: What is saved.
+        locked: The rows as this transaction locked them.
+        adopted: New sagas that may begin although no other starts there.
+    """
     ordered = sorted(writes, key=lambda write: write.row.id)
     _check(ordered, locked)
     touched = [write for write in ordered if _touches_attention(write)]
     relist = [write for write in ordered if _touches_attention(write) or (write.relist and write.expected_version is not None)]
-    main = [*_sagas(ordered, locked), *_journal(ordered), *_wakeups(ordered, locked)]
+    main = [*_sagas(ordered, locked, adopted), *_journal(ordered), *_wakeups(ordered, locked)]
     listing = _write(sql.UPDATE_LISTING, [(w.row.tenant, w.row.id, w.row.phase, w.row.closed_at_us) for w in relist])
     if not touched:
         return [[*main, *listing]]
@@ -58,9 +64,10 @@ def _write(statement: Statement, rows: Sequence[tuple[Any, ...]]) -> Group:
     return [Write(statement, rows)] if rows else []
 
 
-def _sagas(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow]) -> Iterator[Write]:
+def _sagas(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow], adopted: Collection[UUID]) -> Iterator[Write]:
     new = [write.row for write in writes if write.expected_version is None]
-    yield from _write(sql.INSERT_SAGA, [_inserted(row) for row in new])
+    yield from _write(sql.INSERT_SAGA, [_inserted(row) for row in new if row.id not in adopted])
+    yield from _write(sql.ADOPT_SAGA, [_inserted(row) for row in new if row.id in adopted])
     yield from _write(
         sql.INSERT_LISTING,
         [(r.tenant, r.id, r.business_key, r.trace_id, r.started_at_us, r.phase, r.closed_at_us, r.definition_id) for r in new],

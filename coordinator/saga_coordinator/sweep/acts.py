@@ -16,7 +16,7 @@ from saga_coordinator.registry.definition_cache import DefinitionCache, Definiti
 from saga_coordinator.starts.execution import StartExecution, claims_of
 from saga_coordinator.starts.preparation import Identity, Prepared, StartPreparation, body_hash
 from saga_coordinator.starts.requests import KEY_HELD, StartRefused, StartRequest
-from saga_coordinator.store.port import BelowHorizon, LostEffect, Store, Transaction
+from saga_coordinator.store.port import LostEffect, Store, Transaction
 from saga_coordinator.store.sweep_records import ADOPTING
 from saga_coordinator.store.sweep_tables import ADOPTED, KEPT, OPEN, UNDOING
 from saga_coordinator.sweep.undoing import compensation
@@ -128,15 +128,15 @@ class LostEffectActs:
             body_hash=body_hash(saga_id.bytes),
         )
         start = await self._preparation.prepare(request, Identity(saga_id, recovered=True))
-        try:
-            await self._adopt(saga_id, start, who=who, why=why)
-        except BelowHorizon:
-            raise EffectRefused("below_horizon", "the horizon has passed its id: undo its effects, or keep them") from None
+        await self._adopt(saga_id, start, who=who, why=why)
 
     async def _adopt(self, saga_id: UUID, start: Prepared, *, who: str, why: str) -> None:
         async with self._committer.batch(claims_of([start])) as batch:
+            is_let = await batch.tx.let_adopt(self._tenant, saga_id)
             effects = await self._effects(batch.tx, saga_id, (OPEN,))
             await self._check_absent(batch.tx, saga_id)
+            if not is_let:
+                raise EffectRefused("below_horizon", "its saga had ended and was removed: undo its effects, or keep them")
             await self._check_steps(effects, start.row.definition_id)
             claimed = batch.tx.claimed[saga_id]
             if not claimed.won:

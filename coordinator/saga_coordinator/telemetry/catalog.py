@@ -234,7 +234,7 @@ REPLACED = _counter("saga_sender_replaced_total", "Producers replaced by a fresh
 RETENTION_REMOVED = _counter(
     "saga_retention_removed_total",
     "What was removed because it is no longer kept: sagas (`saga`), journals before their sagas (`journal`), keys after"
-    " them (`keys`), and rows of the tables `dead_letter`, `orphan_reply` and `audit`.",
+    " them (`keys`), and rows of the tables `dead_letter`, `orphan_reply`, `audit` and `lost_effect`.",
     "{item}",
     ("kind",),
 )

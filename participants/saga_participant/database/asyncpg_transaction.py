@@ -24,6 +24,7 @@ from saga_participant.database.guarded import GuardedAsyncpg, Savepoint
 from saga_participant.database.joined_statements import (
     BELOW,
     FLOOR,
+    LOCK_TABLE,
     NOT_ONE_ROW,
     NOW,
     XID,
@@ -77,7 +78,8 @@ CLAIM_ALL: Final = (
 """Makes the rows of many commands, and gives those it made: not those that exist, and none for a
 command that has expired, or that a horizon or a sweep may forbid.
 """
-BEGIN_SHARED: Final = f"BEGIN; SET LOCAL lock_timeout = {SHARED_LOCK_LIMIT_S * 1000:.0f}"
+BEGIN: Final = f"BEGIN; {LOCK_TABLE}"
+BEGIN_SHARED: Final = f"BEGIN; SET LOCAL lock_timeout = {SHARED_LOCK_LIMIT_S * 1000:.0f}; {LOCK_TABLE}"
 LOCK: Final = (
     f"SELECT {', '.join(COLUMNS)}, {NOW} AS now, {XID}::text AS xid, {FLOOR} AS floor FROM saga_barrier "
     "WHERE saga_id = $1 AND step = $2 FOR UPDATE"
@@ -242,7 +244,7 @@ class AsyncpgTransaction:
         self._rows[saga_id, step] = entry = entry_of(found, found["now"])
         return Claimed(entry=entry, floor=found["floor"] or 0)
 
-    async def _begin(self, statements: str = "BEGIN") -> None:
+    async def _begin(self, statements: str = BEGIN) -> None:
         if self._begun:
             return
         try:

@@ -17,8 +17,8 @@ COMMIT behind it is not reached.
 What is remembered of the horizon is read by the claim's own statement, in whose snapshot it may
 have changed by the time that the row is made. That is safe, because who removes rows first waits
 for every transaction that held the table's lock before the horizon was committed (memory.py). So
-the snapshot must not be older than that lock. An EXECUTE takes its snapshot first: hence LOCK
-TABLE, which takes none.
+the snapshot must not be older than that lock. An EXECUTE takes its snapshot first, and so does any
+query under REPEATABLE READ: hence LOCK TABLE, which takes none.
 """
 
 from __future__ import annotations

@@ -5,8 +5,10 @@ Remember first, act later. On PostgreSQL a command reads what is remembered in t
 statement that claims its row, so it may miss what is committed meanwhile. That is made harmless
 here, at no cost to commands: whoever removes or reads rows first waits until every transaction has
 ended that held the table's lock, as each does from its claim on, when that was committed
-(`settled`). Whoever comes later has read it. That holds under every isolation level. SQLite has one
-writer, and nothing to wait for.
+(`settled`). Whoever comes later has read it: no snapshot is older than the lock. A statement takes
+its own after its locks. Where one snapshot is that of all (REPEATABLE READ, SERIALIZABLE), and with
+EXECUTE, a transaction begins with LOCK TABLE, which takes none. SQLite has one writer, and nothing
+to wait for.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from saga_participant.database.asyncpg_transaction import SAVEPOINT, asyncpg_int
 from saga_participant.database.errors import refused
 from saga_participant.database.guard import Guard
 from saga_participant.database.guarded import GuardedAsyncpg, GuardedConnection, GuardedSession
-from saga_participant.database.joined_statements import NOW, XID
+from saga_participant.database.joined_statements import LOCK_TABLE, NOW, XID
 from saga_participant.database.row_mapping import entry_of, may_cover, remembered_of, values_of
 from saga_participant.database.transactions import (
     CLEANUP_S,
@@ -42,6 +42,9 @@ SQLITE_NOW: Final = (
     "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000)"
 )
 _INTERRUPT_AGAIN_S: Final = 0.05
+_ISOLATION: Final = "transaction_isolation"
+_SNAPSHOT_A_STATEMENT: Final = ("read committed", "read uncommitted")
+"""Levels at which each statement takes its snapshot after its locks."""
 
 
 class SqlTransaction:
@@ -205,7 +208,20 @@ class PostgresTransaction(SqlTransaction):
     async def start(self) -> None:
         await self._connection.begin()
         self._open = True
+        if await self._keeps_a_snapshot():
+            await self._connection.exec_driver_sql(LOCK_TABLE)
         self._driver: Any = (await self._connection.get_raw_connection()).driver_connection
+
+    async def _keeps_a_snapshot(self) -> bool:
+        """Whether its first query's snapshot is that of all: then the table is locked before it
+        (joined_statements.py). It is asked once a connection.
+        """
+        asked = self._connection.sync_connection
+        assert asked is not None, "it was begun"
+        known, name = asked.info, (_ISOLATION, asked.get_execution_options().get("isolation_level"))
+        if name not in known:
+            known[name] = str((await self._connection.exec_driver_sql(f"SHOW {_ISOLATION}")).scalar_one())
+        return known[name] not in _SNAPSHOT_A_STATEMENT
 
     @property
     def ended(self) -> bool:

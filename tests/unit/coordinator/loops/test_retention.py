@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from saga_coordinator.archive.port import ArchiveError
 from saga_coordinator.definitions import lint
-from saga_coordinator.loops.retention import ELSEWHERE_S, IDLE_S, LATE_ROWS, LOADED_S, TROUBLE_S, RetentionLoop
+from saga_coordinator.loops.retention import BATCH_ROWS, ELSEWHERE_S, IDLE_S, LATE_ROWS, LOADED_S, TROUBLE_S, RetentionLoop
 from saga_coordinator.retention.removal import BATCH_SAGAS, Taken
 from saga_coordinator.store.horizon_port import StoredHorizon
 from saga_coordinator.store.port import DefinitionRow, StoreError
@@ -57,9 +57,10 @@ class Database:
         self.sagas: list[FinishedSaga] = []
         self.looks = 0
         self.raises: Exception | None = None
-        self.guilty: set[UUID] = set()
         self.held: set[UUID] = set()
         self.taken: list[tuple[float, int]] = []
+        self.settled = 0
+        self.settled_before_us: list[int] = []
 
     @asynccontextmanager
     async def retention_lock(self) -> AsyncIterator[bool]:
@@ -101,14 +102,18 @@ class Database:
     async def remove_kept_keys(self, tenant: str, limit: int) -> int:
         return 0
 
+    async def remove_settled(self, tenant: str, horizon: Horizon, before_us: int, limit: int) -> int:
+        self.settled_before_us.append(before_us)
+        count = min(self.settled, limit)
+        self.settled -= count
+        return count
+
     async def oldest(self, table: str, tenant: str) -> int | None:
         return None
 
     async def take(self, action: str, sagas: Sequence[FinishedSaga], terms: object) -> Taken:
         if self.raises is not None:
             raise self.raises
-        if self.guilty & {one.id for one in sagas}:
-            raise AssertionError("a bug")
         gone = [one for one in sagas if one.id not in self.held]
         self.sagas = [one for one in self.sagas if one not in gone]
         self.taken.append((self.clock.now_s, len(gone)))
@@ -223,19 +228,6 @@ async def test_trouble_is_told_once_and_tried_again_ever_later(error: Exception,
     assert [line["event"] for line in told] == ["retention_waits", "retention_goes_on"]
 
 
-async def test_a_saga_that_cannot_be_removed_keeps_no_other() -> None:
-    bench = Bench()
-    bench.database.sagas = [saga(n) for n in range(5)]
-    bench.database.guilty = {UUID(int=2)}
-    with capture_logs() as told:
-        async with bench.running():
-            await bench.clock.move(IDLE_S)
-            await bench.clock.move(IDLE_S)
-    assert [one.id.int for one in bench.database.sagas] == [2]
-    assert {line["saga"] for line in told if line["event"] == "saga_not_removed"} == {str(UUID(int=2))}
-    assert bench.value("saga_retention_held_sagas", why="unreadable") == 1
-
-
 async def test_sagas_that_are_held_are_passed_over_and_looked_at_again() -> None:
     bench = Bench()
     bench.database.sagas = [saga(n, n) for n in range(BATCH_SAGAS + 3)]
@@ -250,6 +242,29 @@ async def test_sagas_that_are_held_are_passed_over_and_looked_at_again() -> None
         for _ in range(3):
             await bench.clock.move(IDLE_S)
         assert bench.database.sagas == []
+
+
+@pytest.mark.parametrize(("horizon_us", "before_us"), [(90 * DAY_US, 70 * DAY_US), (60 * DAY_US, 60 * DAY_US)])
+async def test_settled_effects_go_as_the_audit_does_and_none_before_the_horizon_lets_it(horizon_us: int, before_us: int) -> None:
+    bench = Bench(retention_audit="30d")
+    bench.database.horizon_us = horizon_us
+    bench.database.settled = BATCH_ROWS + 7
+    async with bench.running():
+        for _ in range(3):
+            await bench.clock.move(BATCH_ROWS / 100)
+        assert bench.database.settled_before_us[0] == before_us
+        assert len(bench.database.settled_before_us) == 2, "nobody looks again at once"
+        assert bench.value("saga_retention_removed_total", kind="lost_effect") == BATCH_ROWS + 7
+        await bench.clock.move(IDLE_S)
+        assert len(bench.database.settled_before_us) == 3
+
+
+async def test_settled_effects_are_kept_for_ever_where_the_audit_is() -> None:
+    bench = Bench(retention_audit="never")
+    bench.database.settled = 1
+    async with bench.running():
+        await bench.clock.move(IDLE_S)
+    assert bench.database.settled == 1
 
 
 async def test_a_saga_that_is_due_waits_for_the_horizon_and_is_asked_for_no_more_than_that_rises() -> None:
