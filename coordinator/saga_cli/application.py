@@ -16,6 +16,7 @@ from saga_cli.commands import (
     definitions,
     demo,
     dev,
+    doctor,
     participant,
     purge,
     recover,
@@ -49,6 +50,7 @@ def application() -> typer.Typer:
     participant.register(app, _RUN)
     database.register(app, _RUN)
     recover.register(app, _RUN)
+    doctor.register(app, _RUN)
     token.register(app, _RUN)
     dev.register(app, _RUN)
     start.register(app, _USE)

@@ -313,6 +313,10 @@ class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
         """Return these sagas; a saga that is absent is left out."""
         ...
 
+    async def saga_ids(self, tenant: str, definitions: Collection[int], *, after: UUID | None, limit: int) -> list[UUID]:
+        """Return a page of the ids of these definitions' sagas, in order."""
+        ...
+
     async def journals(self, ids: Collection[UUID]) -> dict[UUID, list[JournalRow]]:
         """Return whole journals, in order of version.
 

@@ -60,8 +60,8 @@ _RETENTION_LOCK: Final = 0x5A6C
 class PostgresStore(SqlStore):
     dialect = "postgresql"
 
-    def __init__(self, url: URL, *, pool_size: int) -> None:
-        super().__init__(_engine(url, pool_size))
+    def __init__(self, url: URL, *, pool_size: int, reader: str | None = None) -> None:
+        super().__init__(_engine(url, pool_size, SESSION if reader is None else _reading(reader)))
         self._connections = Connections(self._engine, pool_size, POOL_WAIT_S)
         self._clock = ClockEstimate()
 
@@ -148,9 +148,13 @@ class PostgresStore(SqlStore):
                     await end(connected, f"SELECT pg_advisory_unlock({purpose:d}, {number:d})")
 
 
-def _engine(url: URL, pool_size: int) -> AsyncEngine:
+def _reading(name: str) -> Mapping[str, str]:
+    return {**SESSION, "application_name": name, "default_transaction_read_only": "on"}
+
+
+def _engine(url: URL, pool_size: int, session: Mapping[str, str]) -> AsyncEngine:
     settings: Mapping[str, Any] = {
-        "server_settings": dict(SESSION),
+        "server_settings": dict(session),
         "statement_cache_size": _KEPT_STATEMENTS,
         "command_timeout": COMMAND_LIMIT_S,
         "timeout": CONNECT_LIMIT_S,

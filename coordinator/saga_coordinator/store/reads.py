@@ -352,6 +352,12 @@ class SqlStore(SweepReads, HorizonReads):
         rows = [read(saga_row, row, "saga") for row in found]
         return {row.id: row for row in rows}
 
+    async def saga_ids(self, tenant: str, definitions: Collection[int], *, after: UUID | None, limit: int) -> list[UUID]:
+        s = schema.saga.c
+        of_these = (s.tenant == tenant, among(self.dialect, s.definition_id, definitions))
+        query = select(s.id).where(*of_these).order_by(s.id).limit(limit)
+        return [row[0] for row in await self._rows(query if after is None else query.where(s.id > after))]
+
     async def journals(self, ids: Collection[UUID]) -> dict[UUID, list[JournalRow]]:
         t = schema.journal
         journals: dict[UUID, list[JournalRow]] = {id: [] for id in ids}

@@ -52,6 +52,7 @@ _SETTINGS: Final = (
     f"PRAGMA busy_timeout = {BUSY_WAIT_S * 1000}",
     "PRAGMA cache_size = -16000",
 )
+_READING: Final = ("PRAGMA query_only = ON", f"PRAGMA busy_timeout = {BUSY_WAIT_S * 1000}")
 
 
 Answer = TypeVar("Answer")
@@ -60,16 +61,18 @@ Answer = TypeVar("Answer")
 class SqliteStore(SqlStore):
     dialect = "sqlite"
 
-    def __init__(self, url: URL) -> None:
-        super().__init__(_engine(url))
+    def __init__(self, url: URL, *, only_read: bool = False) -> None:
+        super().__init__(_engine(url, only_read))
+        self._only_read = only_read
         self._path = Path(url.database or "")
         self._file_lock: int | None = None
         self._turn = asyncio.Lock()
         self._writer: AsyncConnection | None = None
 
     async def _open(self) -> None:
-        self._file_lock = lock_file(self._path)
-        await super().upgrade()
+        if not self._only_read:
+            self._file_lock = lock_file(self._path)
+            await super().upgrade()
 
     async def stop(self) -> None:
         self._stopped = True
@@ -321,7 +324,7 @@ async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:
     return driver
 
 
-def _engine(url: URL) -> AsyncEngine:
+def _engine(url: URL, only_read: bool) -> AsyncEngine:
     engine = create_async_engine(
         url,
         isolation_level="AUTOCOMMIT",
@@ -331,12 +334,17 @@ def _engine(url: URL) -> AsyncEngine:
         pool_reset_on_return=None,
         connect_args=connect_args(url),
     )
-    event.listen(engine.sync_engine, "connect", _configure)
+    settings = _READING if only_read else _SETTINGS
+
+    def configure(connection: Any, _record: Any) -> None:
+        _configure(connection, settings)
+
+    event.listen(engine.sync_engine, "connect", configure)
     return engine
 
 
-def _configure(connection: Any, _record: Any) -> None:
+def _configure(connection: Any, settings: Sequence[str]) -> None:
     cursor = connection.cursor()
-    for setting in _SETTINGS:
+    for setting in settings:
         cursor.execute(setting)
     cursor.close()

@@ -47,6 +47,7 @@ COMMANDS = [
     ("recover",),
     ("recover", "status"),
     ("recover", "orphans"),
+    ("doctor", "participant"),
 ]
 BAD = [
     ("bogus",),
@@ -90,6 +91,8 @@ BAD = [
     ("recover", "--reason", " "),
     ("recover", "--reason", "why", "--sagas-per-s", "0"),
     ("recover", "adopt"),
+    ("doctor", "participant", "payment"),
+    ("doctor", "participant", "payment", "--database", "sqlite+aiosqlite:///x.db", "--limit", "0"),
     ("recover", "--database", "sqlite+aiosqlite:///x.db", "status"),
     ("list", "--server", "not an address"),
     ("list", "--server", "ftp://127.0.0.1"),

@@ -1,0 +1,3 @@
+"""Whether a participant's rows say what its sagas say: after its database was restored, some say
+less.
+"""
