@@ -19,6 +19,11 @@ from saga_participant.telemetry.error_location import one_line
 from saga_participant.telemetry.metrics import HorizonHeardOf, Metrics
 
 BATCH_ROWS: Final = 500
+LARGEST_BATCH: Final = 4_000
+"""A batch is twice the one before while more rows are due, up to here. On a busy machine most of a
+batch's time is waiting, so a larger one removes several times as many rows in the same share of the
+time, and the removal keeps up with more commands.
+"""
 REST: Final = 20
 """It sleeps so many times as long as a batch took: so it works for less than 5 % of the time."""
 SHORTEST_REST_S: Final = 0.05
@@ -81,12 +86,13 @@ class Collector:
 
     async def _remove(self, tenant: str, remembered: Remembered) -> None:
         start: UUID | None = None
+        limit = BATCH_ROWS
         while True:
             began_s = self.clock.monotonic_s()
-            removed = await self.memory.remove(tenant, remembered.horizon, start=start, limit=BATCH_ROWS)
+            removed = await self.memory.remove(tenant, remembered.horizon, start=start, limit=limit)
             self.metrics.rows_removed += removed.rows
             if removed.last is None:
                 return
-            start = removed.last
+            start, limit = removed.last, min(2 * limit, LARGEST_BATCH)
             took_s = self.clock.monotonic_s() - began_s
             await self.clock.sleep(max(SHORTEST_REST_S, REST * took_s))

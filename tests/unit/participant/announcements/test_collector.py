@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from saga_messaging.clock import SystemClock
-from saga_participant.announcements.collector import BATCH_ROWS, LOOK_EVERY_S, REST, Collector
+from saga_participant.announcements.collector import BATCH_ROWS, LARGEST_BATCH, LOOK_EVERY_S, REST, Collector
 from saga_participant.barrier.remembered import Remembered
 from saga_participant.database.memory import AnnouncedMemory, Known, Removed
 from saga_participant.outcomes import Unavailable
@@ -40,6 +40,7 @@ class Rows:
     def __init__(self, clock: Clock, rows: int) -> None:
         self.clock, self.left = clock, rows
         self.away, self.at_work = False, False
+        self.batches: list[int] = []
 
     async def known(self) -> Known:
         if self.away:
@@ -51,6 +52,7 @@ class Rows:
 
     async def remove(self, tenant: str, horizon: Any, *, start: Any, limit: int) -> Removed:
         self.clock.now_s += 0.1
+        self.batches.append(limit)
         gone = min(limit, self.left)
         self.left -= gone
         return Removed(rows=gone, last=LAST if gone == limit else None)
@@ -63,14 +65,27 @@ def collector_of(rows: int) -> tuple[Collector, Rows, Clock]:
 
 
 async def test_it_works_for_less_than_a_twentieth_of_the_time() -> None:
-    collector, memory, clock = collector_of(3 * BATCH_ROWS + 1)
+    collector, memory, clock = collector_of(7 * BATCH_ROWS + 1)
 
     await collector.look()
 
-    assert (memory.left, collector.metrics.rows_removed) == (0, 3 * BATCH_ROWS + 1)
+    assert (memory.left, collector.metrics.rows_removed) == (0, 7 * BATCH_ROWS + 1)
     assert clock.rests == pytest.approx([0.1 * REST] * 3)
     assert collector.metrics.horizon is not None
     assert collector.metrics.horizon.heard_at_s == -2.0
+
+
+async def test_a_batch_grows_up_to_a_bound_while_more_rows_are_due_and_begins_small_again() -> None:
+    collector, memory, clock = collector_of(5 * LARGEST_BATCH)
+
+    await collector.look()
+
+    assert memory.batches == [BATCH_ROWS << n for n in range(3)] + [LARGEST_BATCH] * 5
+    assert clock.now_s == pytest.approx(0.1 * (8 + 7 * REST)), "the share of the time is the same"
+    collector._finished.clear()
+    memory.left = 1
+    await collector.look()
+    assert memory.batches[-1] == BATCH_ROWS
 
 
 async def test_while_somebody_at_work_may_not_know_nothing_goes() -> None:
