@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 _UNLIMITED_WIDTH = 1_000
+_LEAST_WIDTHS = {"ID": 36, "KEY": 12, "WAY OUT": 24}
+"""An id or a key is typed into the next command, so it is never cut. A way out goes on below."""
 
 
 class Format(StrEnum):
@@ -85,8 +87,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> 
 
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for column in columns:
-        # An id or a key is typed into the next command, so it is never cut.
-        table.add_column(column, no_wrap=True, min_width=36 if column == "ID" else 12 if column == "KEY" else None)
+        table.add_column(column, no_wrap=column != "WAY OUT", min_width=_LEAST_WIDTHS.get(column))
     for row in rows:
         table.add_row(*row)
     return table

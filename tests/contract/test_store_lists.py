@@ -20,6 +20,7 @@ from saga_coordinator.store.port import (
     SagaRow,
     SchemaCollision,
     Store,
+    StoreError,
 )
 from saga_schemas.ids import uuid7
 
@@ -43,6 +44,30 @@ async def seven_sagas(store: Store) -> list[SagaRow]:
 
 
 # -- lists
+
+
+async def test_the_sagas_of_some_definitions_come_in_pages(store: Store) -> None:
+    rows = await seven_sagas(store)
+    ids, order = [row.id for row in rows], rows[0].definition_id
+    assert await store.saga_ids("default", [order], after=None, limit=3) == ids[:3]
+    assert await store.saga_ids("default", [order], after=ids[2], limit=3) == ids[3:5]
+    assert await store.saga_ids("default", [order, rows[6].definition_id], after=ids[4], limit=3) == ids[5:]
+    assert await store.saga_ids("default", [], after=None, limit=3) == []
+    assert await store.saga_ids("other", [order], after=None, limit=3) == []
+
+
+async def test_a_reader_reads_beside_whoever_serves_and_writes_nothing(store: Store, store_url: str) -> None:
+    rows = await seven_sagas(store)
+    reader = open_store(store_url, reader="a-reader")
+    await reader.start()
+    try:
+        assert set(await reader.sagas([row.id for row in rows])) == {row.id for row in rows}
+        with pytest.raises(StoreError, match=r"read.?only"):
+            await reader.note("scope", "default", {"name": "value"}, who="me", why="to see")
+        await store.note("scope", "default", {"name": "value"}, who="me", why="to see")
+        assert await reader.control("scope", "default") == {"name": "value"}
+    finally:
+        await reader.stop()
 
 
 async def test_lists_are_newest_first_and_filter(store: Store) -> None:

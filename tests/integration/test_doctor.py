@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
@@ -99,6 +99,21 @@ class ReadTooEarly:
         return await self._rows.remembered()
 
 
+class Between:
+    """Rows, before each reading of which something happens."""
+
+    def __init__(self, rows: OpenParticipant, happens: Callable[[], Awaitable[object]]) -> None:
+        self._rows = rows
+        self._happens = happens
+
+    async def of(self, ids: Sequence[UUID]) -> Rows:
+        await self._happens()
+        return await self._rows.of(ids)
+
+    async def remembered(self) -> Horizon:
+        return await self._rows.remembered()
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_what_was_set_back_is_found_and_nothing_else(
     kind: str,
@@ -109,6 +124,7 @@ async def test_what_was_set_back_is_found_and_nothing_else(
 ) -> None:
     url, theirs = _urls(kind, tmp_path, request)
     monkeypatch.setenv("SAGA_DATABASE_URL", url)
+    monkeypatch.setenv("COLUMNS", "200")
 
     async def doctor(*more: str) -> tuple[int, str, str]:
         code = await asyncio.to_thread(main, ["doctor", "participant", "bank", "--database", theirs, *more])
@@ -120,7 +136,7 @@ async def test_what_was_set_back_is_found_and_nothing_else(
         await register(store, DEFINITION, Catalog(map(Schema.parse, RECORDS)))
         with capture_logs():  # nothing but the command's own words stands on stdout then
             async with running(store, broker, settings_for(url)) as instance:
-                orders = [f"{'no' if n % 3 == 0 else 'o'}-{n}" for n in range(60)]
+                orders = [f"{'no' if n % 3 == 0 else 'o'}-{n}" for n in range(36)]
                 sagas = [await start(instance, "sale", {"order": order}) for order in orders]
                 ends = asyncio.gather(*(closed(instance, saga_id) for saga_id in sagas))
                 looks = 0
@@ -128,7 +144,7 @@ async def test_what_was_set_back_is_found_and_nothing_else(
                     assert await _found(url, theirs) == [], "sagas run, and their bank is healthy"
                     looks += 1
                 assert await ends == ["COMPENSATED" if order.startswith("no") else "COMPLETED" for order in orders]
-                assert await doctor() == (0, "", "all rows of bank fit what the coordinator has recorded, of 60 sagas\n")
+                assert await doctor() == (0, "", "all rows of bank fit what the coordinator has recorded, of 36 sagas\n")
                 async with opened_participant(theirs, "default") as rows:
                     assert await _found(url, theirs, ReadTooEarly(rows)) == [], "what does not fit is read again"
 
@@ -139,7 +155,7 @@ async def test_what_was_set_back_is_found_and_nothing_else(
                     f"UPDATE saga_barrier SET state = 'DONE' WHERE saga_id = '{_id(kind, again)}' AND step = 'charge'",
                 )
                 code, out, err = await doctor("-o", "json")
-    assert (code, err) == (1, "3 rows of bank do not fit, of 60 sagas\n")
+    assert (code, err) == (1, "3 rows of bank do not fit, of 36 sagas\n")
     assert [(one["saga"], one["step"], one["trouble"], one["coordinator"], one["participant"]) for one in json.loads(out)] == [
         (str(again), "charge", "stands_again", "COMPENSATED, undone", "DONE"),
         (str(gone), "charge", "gone", "COMPLETED, done", "no row"),
@@ -148,18 +164,27 @@ async def test_what_was_set_back_is_found_and_nothing_else(
     code, out, err = await doctor("--limit", "1")
     assert (code, err) == (1, "stopped at 1 rows that do not fit: --limit has it go on\n")
     assert f"{again}  no-0" in out
+
+    moves = f"UPDATE saga SET version = version + 1 WHERE id = {_key(kind, again)}"  # it cannot be read any more
+    async with opened_participant(theirs, "default") as rows:
+        found = await _found(url, theirs, Between(rows, lambda: by_hand(url, moves)), moving=1)
+    assert found == [(gone, "charge"), (gone, "ship")], "what moves with every look is not judged"
+    assert await _found(url, theirs) == [(again, ""), (gone, "charge"), (gone, "ship")]
+    raised = "UPDATE meta SET incarnation = incarnation + 1"
+    await by_hand(url, raised)
+    assert await _found(url, theirs) == [(again, ""), (gone, "charge"), (gone, "ship")], "finished sagas ask nothing again"
     await by_hand(theirs, _covering(kind, gone))
-    assert [one[0] for one in await _found(url, theirs)] == [], "what the participant has forgotten, it may have removed"
+    assert await _found(url, theirs) == [], "what the participant has forgotten, it may have removed"
 
 
-async def _found(url: str, theirs: str, rows: Any = None) -> list[tuple[UUID, str]]:
+async def _found(url: str, theirs: str, rows: Any = None, moving: int = 0) -> list[tuple[UUID, str]]:
     store = open_store(url, pool_size=2, reader="saga-doctor")
     await store.start()
     try:
         async with opened_participant(theirs, "default") as real:
             examination = Examination(store, rows or real, tenant="default", participant="bank")
             found = [(one.saga_id, one.step) async for one in examination.findings()]
-            assert (examination.moving, examination.unread) == (0, ())
+            assert (examination.moving, examination.unread) == (moving, ())
             return found
     finally:
         await store.stop()
@@ -175,6 +200,11 @@ def _urls(kind: str, folder: Path, request: pytest.FixtureRequest) -> tuple[str,
 
 def _id(kind: str, saga_id: UUID) -> str:
     return saga_id.hex if kind == "sqlite" else str(saga_id)
+
+
+def _key(kind: str, saga_id: UUID) -> str:
+    """In the coordinator's own table."""
+    return f"x'{saga_id.hex}'" if kind == "sqlite" else f"'{saga_id}'"
 
 
 def _covering(kind: str, saga_id: UUID) -> str:

@@ -53,7 +53,6 @@ def participant(
     from saga_cli.output import print_table
     from saga_cli.show.doctor import COLUMNS, finding_plain, finding_row, summary
     from saga_coordinator.doctor.examination import NoSuchParticipant
-    from saga_messaging.errors import ConfigurationError
     from saga_schemas.ids import saga_text, valid_name
 
     if not valid_name(name):
@@ -62,8 +61,6 @@ def participant(
         found, examined = asyncio.run(_examine(name, database, limit))
     except NoSuchParticipant as unknown:
         raise CommandFailed(str(unknown), ExitCode.NOT_FOUND) from None
-    except ValueError as wrong:
-        raise ConfigurationError(str(wrong)) from None
     *others, last = summary(examined, len(found), limit, name)
     for line in others:
         typer.echo(line, err=True)
@@ -72,7 +69,7 @@ def participant(
         output,
         columns=COLUMNS,
         rows=[finding_row(one) for one in found],
-        ids=[saga_text(one.saga_id) for one in found],
+        ids=list(dict.fromkeys(saga_text(one.saga_id) for one in found)),
         empty=last,
     )
     if found or output is not Format.TABLE:
@@ -90,7 +87,10 @@ async def _examine(name: str, database: str, limit: int) -> tuple[list[Finding],
     url = os.environ.get("SAGA_DATABASE_URL")
     if not url:
         raise ConfigurationError("SAGA_DATABASE_URL is not set: it names the coordinator's database")
-    store = open_store(url, pool_size=2, reader="saga-doctor")
+    try:
+        store = open_store(url, pool_size=2, reader="saga-doctor")
+    except ValueError as wrong:
+        raise ConfigurationError(str(wrong)) from None
     tenant = os.environ.get("SAGA_TENANT") or "default"
     found: list[Finding] = []
     async with opened_participant(database, tenant) as rows:
