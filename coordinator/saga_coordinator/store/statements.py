@@ -77,7 +77,7 @@ INSERT_SAGA: Final = _insert(
 )
 
 # A lost saga that is adopted: an exception of the horizon, or above it.
-ADOPT_SAGA: Final = _insert("saga", ", ".join(SAGA_COLUMNS))
+INSERT_ADOPTED_SAGA: Final = _insert("saga", ", ".join(SAGA_COLUMNS))
 
 SAGA_CHANGES: Final = "version, facts_print, phase, incarnation, wake_at, max_expiry, closed_at"
 """The columns of a saga that change after its start, but for its state."""

@@ -67,7 +67,7 @@ def _write(statement: Statement, rows: Sequence[tuple[Any, ...]]) -> Group:
 def _sagas(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow], adopted: Collection[UUID]) -> Iterator[Write]:
     new = [write.row for write in writes if write.expected_version is None]
     yield from _write(sql.INSERT_SAGA, [_inserted(row) for row in new if row.id not in adopted])
-    yield from _write(sql.ADOPT_SAGA, [_inserted(row) for row in new if row.id in adopted])
+    yield from _write(sql.INSERT_ADOPTED_SAGA, [_inserted(row) for row in new if row.id in adopted])
     yield from _write(
         sql.INSERT_LISTING,
         [(r.tenant, r.id, r.business_key, r.trace_id, r.started_at_us, r.phase, r.closed_at_us, r.definition_id) for r in new],

@@ -41,7 +41,7 @@ def test_what_is_copied_is_there(kept: object) -> None:
 
 def test_every_table_that_names_a_finished_saga_is_copied() -> None:
     """Of those that a saga without trouble, without a trace, leaves rows in while it is kept."""
-    left_by_trouble = {"attention", "inbox_event", "orphan_reply", "saga_key_former", "span_due", "outbox"}
+    left_by_trouble = {"attention", "inbox_event", "lost_effect", "orphan_reply", "saga_key_former", "span_due", "outbox"}
     after_it = {"removed_saga"}
     of_other_stores = {"imported", "recovering"}
     naming = {table.name for table in schema.metadata.tables.values() if "saga_id" in table.columns or table.name == "saga"}
