@@ -20,6 +20,7 @@ from saga_coordinator.store.port import (
     InboxEvent,
     LockFirst,
     SagaRow,
+    SagaWrite,
     Store,
     StoreError,
     shard_of,
@@ -349,6 +350,18 @@ async def test_an_inbox_event_makes_its_saga_due_until_it_is_applied(store: Stor
     assert await store.due(10) == []
     async with store.transaction() as transaction:
         assert await transaction.inbox_of([row.id]) == []
+
+
+async def test_an_inbox_event_of_a_finished_saga_is_taken_off(store: Store) -> None:
+    row = await one_started(store)
+    ended, left = end(row), event(row.id)
+    await save(store, ended)
+    async with store.transaction() as transaction:
+        await transaction.put_inbox([left])
+    read = SagaWrite(expected_version=ended.row.version, row=ended.row, journal=(), inbox_done=(left.id,))
+    await save(store, read)
+    assert await store.due(10) == []
+    assert await store.saga(row.id) == ended.row
 
 
 async def test_an_inbox_event_is_applied_once(store: Store) -> None:

@@ -10,7 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from contract.store_rows import LATER, by_hand, claim, journal, move, new_id, outbox, register, row_of, start, start_of, step_to
+from contract.store_rows import (
+    LATER,
+    by_hand,
+    claim,
+    end,
+    journal,
+    move,
+    new_id,
+    outbox,
+    register,
+    row_of,
+    start,
+    start_of,
+    step_to,
+)
 from contract.tcp_proxy import CommitProxy
 from saga_coordinator.store.clock_estimate import TRUSTED_FOR_S, ClockEstimate
 from saga_coordinator.store.open import open_store
@@ -68,6 +82,15 @@ async def test_what_is_as_it_is_known_is_written_and_positions_move(store: Store
     moved = move(first).row
     await go(store, [moved], [move(moved)], acked=[(pointer.shard, pointer.id)])
     assert await store.outbox_older_than(shard_of(first.id), LATER, 5) == []
+
+
+async def test_a_finished_saga_is_as_it_is_known(store: Store) -> None:
+    """It has no wake-up, which is no time to compare."""
+    (row,) = await begun(store)
+    ended = end(row).row
+    await go(store, [row], [end(row)])
+    await go(store, [ended], [SagaWrite(expected_version=ended.version, row=ended, journal=())])
+    assert await store.saga(row.id) == ended
 
 
 @pytest.mark.parametrize(

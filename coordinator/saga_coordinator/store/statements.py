@@ -90,13 +90,14 @@ def _update_saga(changes: str) -> Statement:
         "saga",
         f"UPDATE saga SET {', '.join(f'{name} = i.{name}' for name in changes.split(', '))}"
         " FROM {rows} WHERE saga.id = i.id AND saga.version = i.known_version AND saga.facts_print = i.known_print"
-        " AND saga.wake_at = i.known_wake_at",
+        " AND coalesce(saga.wake_at, 0) = coalesce(i.known_wake_at, 0)",
         _columns("saga", f"id, {changes}", known_version="bigint", known_print="bigint", known_wake_at="bigint"),
     )
 
 
 # A saga's next version. The saga must still be as it was read (S12): its version, the facts that
-# led there, and its wake-up, which moves without a new version.
+# led there, and its wake-up, which moves without a new version. A finished one has none: it is
+# written where a reply was left for it.
 UPDATE_SAGA: Final = _update_saga(SAGA_CHANGES)
 
 # The same, where its state is written too.
