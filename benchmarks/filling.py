@@ -23,6 +23,10 @@ _COPIES: Final = """
     CREATE TEMPORARY TABLE copies AS
     SELECT uuidv7(make_interval(days => -$3)) AS id, left(md5(random()::text) || md5(random()::text), $1::integer) AS key
     FROM generate_series(1, $2::integer)"""
+_KEPT_BYTES: Final = """
+    SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+        AND (EXISTS (SELECT 1 FROM pg_class AS journal WHERE journal.relname = 'journal') OR relname LIKE 'saga\\_%')"""
 _COLUMNS: Final = """
     SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1
     ORDER BY ordinal_position"""
@@ -68,8 +72,7 @@ async def fill(urls: Mapping[str, tuple[Kept, ...]], template: UUID, key_chars: 
     try:
         for start in range(0, count, AT_ONCE):
             await _fill(connections, urls, template, key_chars, min(AT_ONCE, count - start), age_days)
-        for connection in connections.values():
-            await connection.execute("VACUUM (ANALYZE)")
+        await vacuum(list(connections))
         await next(iter(connections.values())).execute("CHECKPOINT")
     finally:
         for connection in connections.values():
@@ -107,3 +110,21 @@ async def bytes_of(urls: Sequence[str]) -> int:
         found += await connection.fetchval("SELECT pg_database_size(current_database())")
         await connection.close()
     return found
+
+
+async def kept_bytes_of(urls: Sequence[str]) -> int:
+    """What the tables of coordinator and kit take in these databases: all but a service's own."""
+    found = 0
+    for url in urls:
+        connection = await asyncpg.connect(url)
+        found += await connection.fetchval(_KEPT_BYTES)
+        await connection.close()
+    return found
+
+
+async def vacuum(urls: Sequence[str]) -> None:
+    """At once what autovacuum does within minutes."""
+    for url in urls:
+        connection = await asyncpg.connect(url)
+        await connection.execute("VACUUM (ANALYZE)")
+        await connection.close()

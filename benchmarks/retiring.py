@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import asyncpg
 from cells import measure
-from filling import bytes_of
+from filling import kept_bytes_of, vacuum
 from growing import COST, IN_FLIGHT, Subject, compared, copied, subject_of
 from growing import Plan as Growth
 from holding import Held, ratio
@@ -26,10 +26,11 @@ from system import Bench
 
 AGE_DAYS: Final = 60
 """Longer than finished sagas are kept, and than a backup may be old."""
-SETTINGS: Final = {"SAGA_RETENTION_RATE": "5000", "SAGA_HORIZON_INTERVAL": "5s"}
+SETTINGS: Final = {"SAGA_RETENTION_RATE": "2000", "SAGA_HORIZON_INTERVAL": "5s"}
 MOST_CPU_SHARE: Final = 0.05
 """Of a participant, while it removes rows and nobody asks it for anything."""
 LOOK_S: Final = 15.0
+BEGUN_LOOK_S: Final = 2.0
 PATIENCE_S: Final = 3600.0
 _OLD: Final = "SELECT count(*) FROM {} WHERE {} < uuidv7(make_interval(days => -1))"
 
@@ -54,6 +55,7 @@ class Retiring:
         for subject in (self._empty, self._full):
             await measure(subject.measured, ClosedLoop(IN_FLIGHT), 1.0, self._plan.growth.warm_up_s)
         first = await self._filled()
+        await self._until_begun()
         what = f"while {self._plan.old} finished sagas are removed"
         found = await compared(what, self._full, self._empty, self._plan.growth)
         left = await _old_rows(self._full)
@@ -61,17 +63,26 @@ class Retiring:
         self.cells += found.cells
         self.bars += found.bars("that of an empty store")
         await self._until_removed()
+        await vacuum(list(self._full.databases))
         again = await self._filled()
-        self.bars.append(ratio("as many once more: bytes of all databases, of the first time", again, first, COST))
+        self.bars.append(ratio("as many once more: bytes of our tables, of the first time", again, first, COST))
 
     async def _filled(self) -> float:
         """Returns bytes on disk."""
         undone = self._plan.old // 10
         for phase, number in (("COMPLETED", self._plan.old - undone), ("COMPENSATED", undone)):
             await copied(self._full, "order", phase, number, AGE_DAYS)
-        size = await bytes_of(list(self._full.databases))
-        print(f"{self._plan.old} old sagas: {size / 1e6:.0f} MB in all databases", flush=True)
+        size = await kept_bytes_of(list(self._full.databases))
+        print(f"{self._plan.old} old sagas: {size / 1e6:.0f} MB in the tables of coordinator and kit", flush=True)
         return size
+
+    async def _until_begun(self) -> None:
+        """A coordinator that had nothing to remove looks again after five minutes."""
+        began_s = time.perf_counter()
+        while (await _old_rows(self._full))[0] >= self._plan.old:
+            if time.perf_counter() - began_s > PATIENCE_S:
+                raise SystemExit(f"nothing was removed within {PATIENCE_S:.0f} s")
+            await asyncio.sleep(BEGUN_LOOK_S)
 
     async def _until_removed(self) -> None:
         """And the share of its time that a participant takes for it."""
