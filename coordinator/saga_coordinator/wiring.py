@@ -289,22 +289,13 @@ class _Parts:
             store=self.store,
             definitions=self.definitions,
             raising=Raising(store=self.store, tenant=settings.tenant, terms=settings.horizon, clock=self.clock),
-            announcer=self._announcer(),
+            announcer=Announcer(
+                broker=self.broker, outbound=self.outbound, tenant=settings.tenant, incarnation=self.recovery.incarnation
+            ),
             terms=settings.horizon,
             tenant=settings.tenant,
             clock=self.clock,
             instruments=self.instruments,
-        )
-
-    def _announcer(self) -> Announcer:
-        return Announcer(
-            broker=self.broker,
-            topics=self.topics,
-            keys=self.keys.announcement_keys(),
-            tenant=self.settings.tenant,
-            cluster_id=self.meta.cluster_id,
-            incarnation=self.recovery.incarnation,
-            new_id=new_id,
         )
 
     def outside(self) -> Outside:

@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 from saga_schemas.limits import TOKEN_BYTES
@@ -34,23 +34,42 @@ _ANNOUNCEMENT: Final = b"saga announcement 1\0"
 
 
 @dataclass(frozen=True, slots=True)
-class TokenKeys:
-    """The signing key and those that still verify. Never printed."""
+class _Keys:
+    """The signing key and those that still verify. Never printed unasked."""
 
     current: str
     keys: Mapping[str, bytes] = field(repr=False)
 
     def __post_init__(self) -> None:
-        _check(self.current, self.keys)
+        if self.current not in self.keys:
+            raise ValueError("the current token key is not among the keys")
+        for key_id, key in self.keys.items():
+            if not _KEY_ID.fullmatch(key_id):
+                raise ValueError("a token key's id has 1 to 32 letters, digits, '_' or '-'")
+            if len(key) < _SHORTEST_KEY:
+                raise ValueError(f"token key {key_id} has fewer than {_SHORTEST_KEY} bytes")
 
     @classmethod
-    def parse(cls, text: str) -> TokenKeys:
+    def parse(cls, text: str) -> Self:
         """Reads `id:base64,id:base64`: the first key signs, all verify.
 
         Raises ValueError, which names the entry by its position and never its content.
         """
         keys = _parsed(text)
         return cls(current=next(iter(keys)), keys=keys)
+
+    def _key_of(self, token: str) -> str | None:
+        """The id of ours that the token names; None: it names none, or is no token."""
+        if len(token) > TOKEN_BYTES or not token.isascii():
+            return None
+        key_id = token.partition(".")[0]
+        return key_id if key_id in self.keys else None
+
+
+class TokenKeys(_Keys):
+    """Those of commands."""
+
+    __slots__ = ()
 
     def fingerprints(self) -> dict[str, str]:
         """By key id, 16 hex digits that are the same for whoever holds the same key.
@@ -70,34 +89,17 @@ class TokenKeys:
 
     def verify(self, token: str, tenant: str, saga_id: UUID, step: str, kind: Kind, run: int, incarnation: int) -> bool:
         """Whether one of our keys signed exactly this; in constant time for a known key id."""
-        if len(token) > TOKEN_BYTES or not token.isascii():
+        key_id = self._key_of(token)
+        if key_id is None:
             return False
-        key_id = token.partition(".")[0]
-        key = self.keys.get(key_id)
-        if key is None:
-            return False
-        expected = _signed(key_id, key, tenant, saga_id.int, step, kind, run, incarnation)
+        expected = _signed(key_id, self.keys[key_id], tenant, saga_id.int, step, kind, run, incarnation)
         return hmac.compare_digest(expected, token)
 
 
-@dataclass(frozen=True, slots=True)
-class AnnouncementKeys:
-    """The key that signs announcements and those that still verify. Never printed unasked."""
+class AnnouncementKeys(_Keys):
+    """Those of announcements."""
 
-    current: str
-    keys: Mapping[str, bytes] = field(repr=False)
-
-    def __post_init__(self) -> None:
-        _check(self.current, self.keys)
-
-    @classmethod
-    def parse(cls, text: str) -> AnnouncementKeys:
-        """Reads what `text` gives: `id:base64,id:base64`.
-
-        Raises ValueError, which names the entry by its position and never its content.
-        """
-        keys = _parsed(text)
-        return cls(current=next(iter(keys)), keys=keys)
+    __slots__ = ()
 
     def text(self) -> str:
         """All keys, for who is to verify."""
@@ -112,10 +114,8 @@ class AnnouncementKeys:
         """Whether one of these keys signed an announcement of this digest; in constant time for a
         known key id.
         """
-        if len(token) > TOKEN_BYTES or not token.isascii():
-            return False
-        key_id = token.partition(".")[0]
-        if key_id not in self.keys:
+        key_id = self._key_of(token)
+        if key_id is None:
             return False
         return hmac.compare_digest(self._token(key_id, tenant, participant, kind, incarnation, digest), token)
 
@@ -127,16 +127,6 @@ class AnnouncementKeys:
 def announcement_digest(value: bytes) -> bytes:
     """What an announcement's token signs of its value, and its answer carries back."""
     return hashlib.sha256(value).digest()
-
-
-def _check(current: str, keys: Mapping[str, bytes]) -> None:
-    if current not in keys:
-        raise ValueError("the current token key is not among the keys")
-    for key_id, key in keys.items():
-        if not _KEY_ID.fullmatch(key_id):
-            raise ValueError("a token key's id has 1 to 32 letters, digits, '_' or '-'")
-        if len(key) < _SHORTEST_KEY:
-            raise ValueError(f"token key {key_id} has fewer than {_SHORTEST_KEY} bytes")
 
 
 def _parsed(text: str) -> dict[str, bytes]:

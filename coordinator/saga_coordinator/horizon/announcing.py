@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-from uuid import UUID
+from uuid import uuid4
 
 from saga_coordinator.failures import one_line
+from saga_coordinator.sagas.messages import Outbound
 from saga_messaging.broker import Broker, Outgoing, RecordRefused
-from saga_schemas.headers import AnnouncementHeaders
 from saga_schemas.horizon import Horizon
 from saga_schemas.outcomes import AnnouncementKind
 from saga_schemas.records import HorizonRecord, encode_own
-from saga_schemas.token import AnnouncementKeys
-from saga_schemas.topics import Topics
 
 SEND_LIMIT_S: Final = 10.0
 AT_ONCE: Final = 20
@@ -27,20 +25,14 @@ class Announcer:
         self,
         *,
         broker: Broker,
-        topics: Topics,
-        keys: AnnouncementKeys,
+        outbound: Outbound,
         tenant: str,
-        cluster_id: str,
         incarnation: Callable[[], int],
-        new_id: Callable[[int], UUID],
     ) -> None:
         self._broker = broker
-        self._topics = topics
-        self._keys = keys
+        self._outbound = outbound
         self._tenant = tenant
-        self._source = f"/saga-coordinator/{cluster_id}"
         self._incarnation = incarnation
-        self._new_id = new_id
 
     async def announce(self, horizon: Horizon, participants: Sequence[str], now_us: int) -> Mapping[str, str]:
         """Tell each of them.
@@ -71,15 +63,13 @@ class Announcer:
         return failed
 
     def _record(self, value: bytes, participant: str, now_us: int) -> Outgoing:
-        kind, incarnation = AnnouncementKind.HORIZON, self._incarnation()
-        headers = AnnouncementHeaders(
-            message_id=f"{kind}.{incarnation}.{self._new_id(now_us)}",
-            source=self._source,
-            record=HorizonRecord.avro_name,
-            time_us=now_us,
+        return self._outbound.announcement(
+            AnnouncementKind.HORIZON,
+            participant,
             tenant=self._tenant,
-            kind=kind,
-            incarnation=incarnation,
-            token=self._keys.sign(self._tenant, participant, kind, incarnation, value),
+            incarnation=self._incarnation(),
+            record=HorizonRecord.avro_name,
+            value=value,
+            random=uuid4(),
+            at_us=now_us,
         )
-        return Outgoing(topic=self._topics.command(participant), key=kind.encode(), value=value, headers=headers.encode())

@@ -9,7 +9,7 @@ position moves by comparing. So what is asked twice does no harm.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
@@ -25,7 +25,7 @@ from saga_coordinator.sweep.owned import OwnedEffects
 from saga_coordinator.sweep.questions import Questions
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.background import happened
-from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer
+from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer, RecordRefused, TopicForbidden
 from saga_messaging.clock import Clock
 from saga_schemas.ids import parse_number, uuid7_unix_ms
 from saga_schemas.limits import INT32_MAX
@@ -159,45 +159,63 @@ class ParticipantSweeps:
         horizon = (await self._store.horizon(self._tenant)).horizon
         above_ms = min([horizon.below_ms, *map(uuid7_unix_ms, horizon.exceptions)])
         asked = [
-            self._questions.sweep(one, above_ms=above_ms, random=uuid4(), now_us=now_us)
+            (one.participant, self._questions.sweep(one, above_ms=above_ms, random=uuid4(), now_us=now_us))
             for one in due
             if await self._store.ask_sweep(self._tenant, one)
         ]
-        await self._send(asked, {one.participant for one in due})
+        await self._send(asked)
 
     async def _undo(self, incarnation: int) -> None:
+        """Nothing is looked for, once all is settled: that is one statement."""
+        counts = await self._store.lost_counts(self._tenant)
+        self._instruments.lost_effects(counts)
+        self._undoing = frozenset()
+        if not any(counts.values()):
+            return
         await self._owned.note()
-        self._instruments.lost_effects(await self._store.lost_counts(self._tenant))
         now_us = await self._store.now_us()
         undoing = await self._store.undoing(self._tenant, UNDOS)
         self._undoing = frozenset(one.participant for one in undoing)
-        due = [one for one in undoing if is_due(one, now_us)]
         asked = [
-            self._questions.undo(one, incarnation=incarnation, now_us=now_us) for one in due if await self._store.ask_undo(one)
+            (one.participant, self._questions.undo(one, incarnation=incarnation, now_us=now_us))
+            for one in undoing
+            if is_due(one, now_us) and await self._store.ask_undo(one)
         ]
-        await self._send(asked, {one.participant for one in due})
+        await self._send(asked)
 
     def _show(self, left: Mapping[str, int]) -> None:
         self.unswept = left
         self._instruments.unswept(left)
 
-    async def _send(self, records: Sequence[Outgoing], participants: Collection[str]) -> None:
-        """What is not sent is asked again after the silence."""
-        if not records:
+    async def _send(self, asked: Sequence[tuple[str, Outgoing]]) -> None:
+        """Ask each of these participants. What is not sent is asked again after the silence, and a
+        participant whose topics are not to be had keeps no other.
+        """
+        reached = {name for name in sorted({name for name, _ in asked}) if await self._has_topics(name)}
+        sent = [(name, record) for name, record in asked if name in reached]
+        if not sent:
             return
-        await self._broker.ensure_topics(sorted(self._topics_of(participants)))
         if self._producer is None or not self._producer.usable:
             await self._close()
             self._producer = self._broker.producer()
             await self._producer.start()
-        for error in await self._producer.send_all(records, timeout_s=SEND_LIMIT_S):
-            if error is not None:
+        errors = await self._producer.send_all([record for _, record in sent], timeout_s=SEND_LIMIT_S)
+        for (name, _), error in zip(sent, errors, strict=True):
+            if isinstance(error, RecordRefused):
+                self._not_asked(name, error)
+            elif error is not None:
                 raise error
 
-    def _topics_of(self, participants: Collection[str]) -> Iterator[str]:
-        for name in participants:
-            yield self._topics.command(name)
-            yield self._topics.reply(name)
+    async def _has_topics(self, participant: str) -> bool:
+        try:
+            await self._broker.ensure_topics([self._topics.command(participant), self._topics.reply(participant)])
+        except TopicForbidden as forbidden:
+            self._not_asked(participant, forbidden)
+            return False
+        return True
+
+    def _not_asked(self, participant: str, error: BrokerError) -> None:
+        self._log.warning("participants_not_asked", participant=participant, error=one_line(error))
 
     async def _close(self) -> None:
         producer, self._producer = self._producer, None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from saga_coordinator.definitions import lint
 from saga_coordinator.loops.lookout import Lookout
@@ -45,6 +46,8 @@ class Store:
     elsewhere: bool = False
     """Another instance asks first."""
     complete: list[set[str]] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
+    """What was asked about lost effects."""
 
     async def now_us(self) -> int:
         return self.now
@@ -70,12 +73,15 @@ class Store:
         return True
 
     async def open_beside_sagas(self, _: str) -> list[Any]:
+        self.looks.append("open_beside_sagas")
         return []
 
     async def lost_counts(self, _: str) -> dict[str, int]:
+        self.looks.append("lost_counts")
         return {"undoing": len(self.effects)}
 
     async def undoing(self, _: str, limit: int) -> list[LostEffect]:
+        self.looks.append("undoing")
         return self.effects[:limit]
 
     async def ask_undo(self, _: LostEffect) -> bool:
@@ -177,6 +183,28 @@ async def test_each_participant_is_asked_from_its_beginning_and_then_behind_what
     last = (await bench.asked("payment"))[-1]
     assert question(last, "payment") == (7, SweepPosition(saga_id=SAGA, step="charge"), True)
     assert dict(bench.loop.unswept) == {"fax": 500, "payment": 500}
+
+
+async def test_a_participant_whose_topics_may_not_be_made_keeps_no_other_from_being_asked() -> None:
+    bench = Bench("fax", "payment")
+    await bench.broker.ensure_topics([Topics().command("payment"), Topics().reply("payment")])
+    bench.broker.faults.forbid_topics = True
+    with capture_logs() as logs:
+        await bench.turn()
+    assert [question(record, "payment") for record in await bench.asked("payment")] == [(7, None, True)]
+    assert [(line["event"], line["participant"]) for line in logs] == [("participants_not_asked", "fax")]
+    assert bench.loop.awaited() == {"fax", "payment"}, "it is asked again"
+
+
+async def test_once_all_effects_are_settled_one_statement_looks_for_more() -> None:
+    bench = Bench("payment")
+    bench.told["swept"] = "7"
+    bench.store.rows = [ParticipantSweep(participant="payment", incarnation=7, done_at_us=1)]
+    await bench.turn()
+    bench.store.looks.clear()
+    bench.loop.stir()
+    await bench.turn()
+    assert bench.store.looks == ["lost_counts"]
 
 
 async def test_one_page_is_in_flight_and_what_another_instance_asks_is_not_asked() -> None:
