@@ -93,4 +93,8 @@ def _explained(error: Exception) -> tuple[int, str, str | None]:
         code = "not_found" if error.status_code == 404 else "method_not_allowed" if error.status_code == 405 else "bad_request"
         return error.status_code, CODES[code][1], None
     _log.warning("store_unavailable", error=type(error).__name__)
-    return 503, "The database does not answer.", "Sagas are safe and go on once it does. See /readyz of this instance, and try again."
+    return (
+        503,
+        "The database does not answer.",
+        "Sagas are safe and go on once it does. See /readyz of this instance, and try again.",
+    )

@@ -1,4 +1,5 @@
-"""Styles, scripts and fonts. Their addresses bear a hash of what they hold, so browsers keep them."""
+"""Styles, scripts and fonts. Their addresses bear a hash of what they hold, so browsers keep
+them."""
 
 from __future__ import annotations
 
@@ -47,9 +48,7 @@ class Assets:
 
     def _add(self, path: Path, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()[:_HASH_CHARS]
-        self._by_name[path.name] = Asset(
-            address=f"/static/{digest}/{path.name}", content=content, media_type=_TYPES[path.suffix]
-        )
+        self._by_name[path.name] = Asset(address=f"/static/{digest}/{path.name}", content=content, media_type=_TYPES[path.suffix])
 
     def _with_addresses(self, text: str, root: str) -> bytes:
         """A stylesheet names a font as `asset(NAME)`."""

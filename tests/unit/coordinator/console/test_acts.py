@@ -135,7 +135,7 @@ def test_a_cookie_that_somebody_else_wrote_shows_at_most_a_sentence(cookie: str)
     assert told is None or len(told.text) <= 600
 
 
-@pytest.mark.parametrize("text", ["It is done.", "a + b; c=d, \"e\" – é\n", "x" * 5000])
+@pytest.mark.parametrize("text", ["It is done.", 'a + b; c=d, "e" – é\n', "x" * 5000])
 def test_a_sentence_survives_its_cookie(text: str) -> None:
     written = write_told(Told(text=text, good=True))
 

@@ -29,9 +29,7 @@ def test_relative_times(us: int, words: str) -> None:
 def test_a_time_has_the_absolute_one_beside_it() -> None:
     shown = formatting.ago("2026-11-29T14:02:11.118Z", formatting.moment_us("2026-11-29T14:14:12Z"))
 
-    assert shown == (
-        '<time datetime="2026-11-29T14:02:11.118+00:00" title="2026-11-29 14:02:11.118 UTC">12 min ago</time>'
-    )
+    assert shown == ('<time datetime="2026-11-29T14:02:11.118+00:00" title="2026-11-29 14:02:11.118 UTC">12 min ago</time>')
     assert formatting.ago(None) == "–"
 
 
