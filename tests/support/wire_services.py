@@ -182,7 +182,7 @@ class WireServices:
         )
 
     def shop(self, prefix: str, *names: str) -> dict[str, ParticipantProcesses]:
-        """These of the demo's participants by name, one instance each, on a coordinator's topics."""
+        """These of the demo's participants by name, one instance each on a coordinator's topics."""
         started = {}
         for name in names:
             port, database = free_port(), self._database()
