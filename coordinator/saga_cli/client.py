@@ -130,15 +130,18 @@ class Client:
         return self._answer("POST", path, content=content, headers=headers, params=dict(query), retry=True)[1]
 
     def pages(self, path: str, *, limit: int, **query: object) -> Iterator[Json]:
-        """Yield the items of a paged list, at most `limit`."""
+        """Yield the items of a paged list, at most `limit`.
+
+        A page may be empty where the list looks for few lines among many; it then leads further.
+        """
         cursor, left = None, limit
         while left > 0:
             page = self.get(path, {**query, "limit": min(left, PAGE), "cursor": cursor})
-            items = page["items"]
+            items, before = page["items"], cursor
             yield from items[:left]
             left -= len(items)
             cursor = page.get("next")
-            if not cursor or not items:
+            if not cursor or cursor == before:
                 return
 
     def saga(self, reference: str, *, wait_s: int = 0) -> Json:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from saga_coordinator.api import (
     asyncapi_routes,
+    audit_routes,
     dead_letter_routes,
     definition_routes,
     health_routes,
@@ -49,6 +50,7 @@ _ROUTES: Final = (
     registry_routes,
     asyncapi_routes,
     dead_letter_routes,
+    audit_routes,
     import_routes,
     participant_routes,
     retention_routes,

@@ -189,6 +189,14 @@ class DefinitionQuery(Page):
     name: Name | None = None
 
 
+class AuditQuery(Page):
+    """Which acts of operators."""
+
+    act: Key | None = Field(None, description="what it begins with, as `retry`")
+    target: Key | None = Field(None, description="what it begins with: a saga's id, `order@3`, a subject")
+    who: Key | None = None
+
+
 class SchemaQuery(Page):
     """Which schemas."""
 

@@ -22,6 +22,7 @@ from uuid import UUID
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
+from saga_coordinator.store.oversight_port import AlikeAttention, AuditFilter, AuditPage, AuditRow, Oversight
 from saga_coordinator.store.partition_port import Partitioned
 from saga_coordinator.store.records import (
     SHARDS,
@@ -65,7 +66,11 @@ __all__ = [
     "SHARDS",
     "SPANS_DUE_MOST",
     "Advance",
+    "AlikeAttention",
     "AttentionRow",
+    "AuditFilter",
+    "AuditPage",
+    "AuditRow",
     "BadRow",
     "BelowHorizon",
     "ClaimFirst",
@@ -104,7 +109,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
+class Store(FinishedSagas, Horizons, Oversight, Partitioned, SweptStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

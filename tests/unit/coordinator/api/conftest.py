@@ -86,6 +86,9 @@ class Settings:
         default_factory=lambda: HorizonTerms(restore_window_ms=604_800_000, clock_skew_ms=300_000, interval_ms=600_000)
     )
 
+    def shown(self) -> list[tuple[str, str]]:
+        return []
+
 
 class ScriptedCoordinator:
     """Every act does what the test says: raises, or is noted."""

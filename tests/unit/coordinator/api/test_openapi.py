@@ -31,6 +31,7 @@ ROUTES = {
     "GET /v1/schemas/{schema_id}",
     "GET /v1/asyncapi",
     "GET /v1/asyncapi/{participant}",
+    "GET /v1/audit",
     "GET /v1/dead-letters",
     "GET /v1/dead-letters/{letter_id}",
     "GET /v1/participants",
