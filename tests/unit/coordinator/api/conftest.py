@@ -36,6 +36,8 @@ class ScriptedStore:
     sagas: dict[UUID, SagaRow] = field(default_factory=lambda: {SAGA: saga_row(), OTHER: saga_row(OTHER, tenant="another")})
     lost: list[LostEffect] = field(default_factory=list)
     raises: Exception | None = None
+    wanted: list[object] = field(default_factory=list)
+    count: int = 0
 
     async def saga(self, saga_id: UUID) -> SagaRow | None:
         self._fail()
@@ -47,7 +49,13 @@ class ScriptedStore:
 
     async def list_sagas(self, wanted: object) -> tuple[list[Any], str | None]:
         self._fail()
+        self.wanted.append(wanted)
         return [], None
+
+    async def count_sagas(self, tenant: str, query: object, most: int) -> int:
+        self._fail()
+        self.wanted.append(query)
+        return min(self.count, most + 1)
 
     async def definitions(self, tenant: str) -> list[Any]:
         self._fail()

@@ -14,6 +14,7 @@ from saga_coordinator.api.problems import CODES
 ROUTES = {
     "POST /v1/sagas",
     "GET /v1/sagas",
+    "GET /v1/sagas/count",
     "GET /v1/sagas/{saga_id}",
     "GET /v1/sagas/{saga_id}/export",
     "GET /v1/sagas/{saga_id}/journal",
