@@ -11,6 +11,7 @@ import typer
 
 from saga_cli.commands import (
     archive,
+    audit,
     database,
     dead_letters,
     definitions,
@@ -61,6 +62,7 @@ def application() -> typer.Typer:
     archive.register(app, _USE)
     transfer.register(app, _USE)
     dead_letters.register(app, _USE)
+    audit.register(app, _USE)
     definitions.register(app, _DESIGN)
     schemas.register(app, _DESIGN)
     return app

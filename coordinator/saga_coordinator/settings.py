@@ -214,6 +214,13 @@ class Settings(BaseModel):
     def audit_kept_ms(self) -> int:
         return read_kept(self.retention_audit)
 
+    def shown(self) -> list[tuple[str, str]]:
+        """What matters to those who watch an instance, by variable. No secrets, and of an address
+        neither user nor password."""
+        told = [(f"SAGA_{name.upper()}", getattr(self, name)) for name in _SHOWN]
+        told += [("SAGA_KAFKA_BOOTSTRAP_SERVERS", self.kafka.bootstrap_servers), ("SAGA_TOPIC_PREFIX", self.kafka.topic_prefix)]
+        return [(name, _without_login(str(value))) for name, value in told if value not in (None, "")]
+
     @property
     def embedded(self) -> bool:
         return self.database_url.startswith("sqlite")
@@ -295,6 +302,35 @@ class Settings(BaseModel):
             raise ConfigurationError(
                 "SAGA_RETENTION_KEYS is shorter than SAGA_RETENTION_SAGAS: keys are kept as long as their saga"
             )
+
+
+_SHOWN = (
+    "instance",
+    "roles",
+    "tenant",
+    "host",
+    "port",
+    "database_url",
+    "archive",
+    "otlp_endpoint",
+    "trace_sampling",
+    "schema_registry_url",
+    "retention_sagas",
+    "retention_journals",
+    "retention_keys",
+    "retention_attention",
+    "retention_dead_letters",
+    "retention_audit",
+    "horizon_restore_window",
+    "horizon_clock_skew",
+    "horizon_interval",
+    "store_partitions",
+)
+_LOGIN = re.compile(r"(?<=://)[^/@]*@")
+
+
+def _without_login(text: str) -> str:
+    return _LOGIN.sub("", text).partition("?")[0]
 
 
 ROLES = frozenset({"api", "replies", "starts", "timers", "sweeper", "projector", "watchdog"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,16 +11,13 @@ import typer
 from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Output, Server, examples
 from saga_cli.output import Format
 
+SAGAS = "sagas"
+PARTICIPANTS = "participants"
+"""What can be listed by its name; any other word is a query."""
+
 SagaReference = Annotated[
     str, typer.Argument(metavar="SAGA", help="Its UUID, its business key, or definition/key.", show_default=False)
 ]
-
-
-class What(StrEnum):
-    """What is listed."""
-
-    SAGAS = "sagas"
-    PARTICIPANTS = "participants"
 
 
 class PhaseName(StrEnum):
@@ -41,6 +39,8 @@ def register(app: typer.Typer, panel: str) -> None:
         context_settings=HELP_OPTIONS,
         epilog=examples(
             "saga list --attention",
+            """saga list 'phase = COMPENSATING and started > -1h and label.customer = "c-1"'""",
+            "saga list 'open and duration > 10m' --count",
             "saga list --phase COMPENSATED --definition order -o ids",
             "saga list --key o-17 -o json",
             "saga list participants",
@@ -62,32 +62,58 @@ def register(app: typer.Typer, panel: str) -> None:
 
 def list_sagas(
     what: Annotated[
-        What, typer.Argument(metavar="[sagas|participants]", help="Sagas, or the participants and what each has heard.")
-    ] = What.SAGAS,
+        str,
+        typer.Argument(
+            metavar="[QUERY|participants]",
+            help="Which sagas, in the query language (docs/queries.md); or the participants and what each has heard.",
+            show_default=False,
+        ),
+    ] = SAGAS,
     phase: Annotated[PhaseName | None, typer.Option(case_sensitive=False, help="Only sagas in this phase.")] = None,
     attention: Annotated[bool, typer.Option("--attention", help="Only sagas that need a person.")] = False,
     definition: Annotated[str | None, typer.Option(metavar="NAME", help="Only sagas of this definition.")] = None,
     key: Annotated[str | None, typer.Option(help="Only sagas of this business key.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many, newest first.")] = 50,
+    count: Annotated[bool, typer.Option("--count", help="Only how many there are; the count ends at 10,000.")] = False,
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """List sagas, newest first; or the participants, each with the horizon it remembers."""
-    asked = {"phase": phase.value if phase else None, "definition": definition, "key": key}
-    if what is What.PARTICIPANTS:
-        if attention or any(asked.values()):
-            raise typer.BadParameter("--phase, --attention, --definition and --key are for sagas", param_hint="participants")
+    asked = {
+        "phase": phase.value if phase else None,
+        "definition": definition,
+        "key": key,
+        "attention": "true" if attention else None,
+    }
+    if what == PARTICIPANTS:
+        if count or any(asked.values()):
+            raise typer.BadParameter("--phase, --attention, --definition, --key and --count are for sagas", param_hint=what)
         _list_participants(output, server)
+        return
+    if what != SAGAS:
+        asked["query"] = what
+    if count:
+        _count(asked, output, server)
         return
     from saga_cli.client import Client
     from saga_cli.output import print_table
     from saga_cli.show.listing import COLUMNS, row
 
     with Client(server) as client:
-        items = list(client.pages("/v1/sagas", limit=limit, attention="true" if attention else None, **asked))
+        items = list(client.pages("/v1/sagas", limit=limit, **asked))
     print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=[item["id"] for item in items], empty="no saga matches")
     if len(items) == limit and output is Format.TABLE:
         typer.echo(f"({limit} shown; --limit shows more)", err=True)
+
+
+def _count(asked: Mapping[str, str | None], output: Format, server: str) -> None:
+    from saga_cli.client import Client
+    from saga_cli.output import print_object
+
+    with Client(server) as client:
+        found = client.get("/v1/sagas/count", asked)
+    line = f"{'more than ' if found['more'] else ''}{found['count']}"
+    print_object(found, output, line=line, ids=[line])
 
 
 def _list_participants(output: Format, server: str) -> None:

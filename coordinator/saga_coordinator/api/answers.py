@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from saga_coordinator.api.problems import FindingShown
 from saga_coordinator.definitions import Finding
-from saga_coordinator.store.port import DeadLetter, DefinitionRow, SchemaRow
+from saga_coordinator.store.port import AuditRow, DeadLetter, DefinitionRow, SchemaRow
 from saga_coordinator.views.journal import RecordView
 from saga_coordinator.views.listed import ListedView
 from saga_schemas.times import format_us
@@ -139,6 +139,26 @@ class DeadLetterShown(DeadLetterLine):
 
 class DeadLetterPage(BaseModel):
     items: list[DeadLetterLine]
+    next: str | None
+
+
+class AuditLine(BaseModel):
+    """One act of an operator."""
+
+    id: int
+    at: str
+    act: str
+    target: str
+    who: str
+    why: str
+
+    @classmethod
+    def of(cls, row: AuditRow) -> AuditLine:
+        return cls(id=row.id, at=format_us(row.at_us), act=row.act, target=row.target, who=row.who, why=row.why)
+
+
+class AuditLines(BaseModel):
+    items: list[AuditLine]
     next: str | None
 
 

@@ -13,12 +13,14 @@ from starlette.exceptions import HTTPException
 
 from saga_coordinator.api import (
     asyncapi_routes,
+    audit_routes,
     dead_letter_routes,
     definition_routes,
     health_routes,
     import_routes,
     lost_effect_routes,
     participant_routes,
+    query_routes,
     registry_answers,
     registry_routes,
     retention_routes,
@@ -30,10 +32,11 @@ from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.guard import Guard
 from saga_coordinator.api.problems import CODES, Problem, ProblemDocument, of_status, problem_response
 from saga_coordinator.engine.events import Refused
+from saga_coordinator.query import QueryRefused
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.registry.registration import RegistrationRefused
 from saga_coordinator.starts.requests import SagaUnknown, StartRefused
-from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
+from saga_coordinator.store.port import BadRow, CountMismatch, QueryTooSlow, StoreError
 from saga_coordinator.views.imported import UnreadableImport
 
 _ERRORS_SHOWN: Final = 10
@@ -43,12 +46,14 @@ _DESCRIPTION: Final = (
     "Bodies are plain JSON; errors are problem documents (RFC 9457) with a stable `code`."
 )
 _ROUTES: Final = (
+    query_routes,  # before the others of /v1/sagas: there is no saga named count
     saga_routes,
     definition_routes,
     schema_routes,
     registry_routes,
     asyncapi_routes,
     dead_letter_routes,
+    audit_routes,
     import_routes,
     participant_routes,
     retention_routes,
@@ -130,6 +135,15 @@ async def _refused(_: Request, error: Exception) -> Response:
     return problem_response(Problem(error.code, None if error.code == "step_unknown" else error.detail))
 
 
+async def _query_refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, QueryRefused)
+    return problem_response(Problem("query_invalid", error.message, position=error.position, hint=error.hint or None))
+
+
+async def _query_too_slow(_: Request, error: Exception) -> Response:
+    return problem_response(Problem("query_too_slow"))
+
+
 async def _saga_unknown(_: Request, error: Exception) -> Response:
     return problem_response(Problem("saga_unknown"))
 
@@ -157,6 +171,8 @@ _ANSWERS: Final = {
     StartRefused: _start_refused,
     RegistrationRefused: _registration_refused,
     Refused: _refused,
+    QueryRefused: _query_refused,
+    QueryTooSlow: _query_too_slow,
     SagaUnknown: _saga_unknown,
     DefinitionMissing: _definition_missing,
     UnreadableImport: _unreadable_import,

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from saga_coordinator.definitions.document import MAX_RECORD_NAME, MAX_VERSION, NAME_PATTERN, RECORD_PATTERN
 from saga_coordinator.engine.state import Phase
+from saga_coordinator.query.parsing import MAX_CHARS
 from saga_coordinator.registry.registration import MAX_SCHEMAS
 from saga_coordinator.starts.requests import OnClosed, OnOpen
 from saga_schemas.ids import TEXT_RULE, valid_business_key
@@ -137,13 +138,20 @@ class Page(_Query):
     cursor: Annotated[str, Field(max_length=CURSOR_CHARS)] | None = Field(None, description="`next` of the page before")
 
 
-class SagaQuery(Page):
-    """Which sagas."""
+class SagaFilter(_Query):
+    """Which sagas: those that all of it agrees to."""
 
+    query: Annotated[str, Field(max_length=MAX_CHARS)] | None = Field(
+        None, description="as docs/queries.md has it; blank for all"
+    )
     definition: Name | None = None
     phase: Phase | None = None
     attention: bool | None = None
     key: Key | None = None
+
+
+class SagaQuery(SagaFilter, Page):
+    """Which page of them."""
 
 
 class ImportQuery(_Query):
@@ -187,6 +195,14 @@ class DefinitionQuery(Page):
 
     limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = PAGE_MOST
     name: Name | None = None
+
+
+class AuditQuery(Page):
+    """Which acts of operators."""
+
+    act: Key | None = Field(None, description="what it begins with, as `retry`")
+    target: Key | None = Field(None, description="what it begins with: a saga's id, `order@3`, a subject")
+    who: Key | None = None
 
 
 class SchemaQuery(Page):

@@ -45,6 +45,10 @@ class ApiSettings(Protocol):
     @property
     def horizon(self) -> HorizonTerms: ...
 
+    def shown(self) -> list[tuple[str, str]]:
+        """What matters to those who watch an instance, by variable; no secrets."""
+        ...
+
 
 class Facade(Protocol):
     """The coordinator as the API sees it."""

@@ -55,6 +55,8 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "container_expected": (415, "The body is an Avro object container file, application/avro."),
     "media_type_unsupported": (415, "Bodies are application/json in UTF-8."),
     "request_invalid": (422, "A field of the request is not as it must be."),
+    "query_invalid": (422, "The query cannot be read."),
+    "query_too_slow": (422, "The query took too long and was given up: ask for less, or for what is indexed."),
     "input_invalid": (422, "The input does not fit the definition's input record."),
     "key_mismatch": (422, "The key given is not the one the definition computes from the input."),
     "undo_incomplete": (422, "The compensation cannot be made of what is known and was given."),
@@ -110,6 +112,8 @@ class ProblemDocument(BaseModel):
     field: str | None = Field(None, description="request_invalid, input_invalid: where")
     expected: str | None = Field(None, description="request_invalid, input_invalid: what belongs there")
     errors: list[FieldProblem] | None = Field(None, description="request_invalid, input_invalid: the first ten fields")
+    position: int | None = Field(None, description="query_invalid: where, in characters of the query from 0")
+    hint: str | None = Field(None, description="query_invalid: what to write instead")
     findings: list[FindingShown] | None = Field(None, description="definition_invalid: all findings")
     saga_id: str | None = Field(None, description="key_held: by which saga; import_conflict: which one")
     archive: str | None = Field(None, description="saga_archived: the file that it stands in")

@@ -12,6 +12,7 @@ from saga_coordinator.api.answers import Accepted, JournalPage, SagaPage, Starte
 from saga_coordinator.api.bodies import ActBody, JournalQuery, SagaQuery, StartBody, TraceQuery, WaitQuery, WaiveBody
 from saga_coordinator.api.facade import CoordinatorDep, Facade
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
+from saga_coordinator.api.query_routes import asked
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
@@ -105,13 +106,15 @@ async def start_saga(
     return Started(id=str(result.saga_id), created=result.created, request_id=request_id)
 
 
-@router.get("", responses=problems())
+@router.get("", responses=problems("query_invalid", "query_too_slow"))
 async def list_sagas(coordinator: CoordinatorDep, wanted: Annotated[SagaQuery, Query()]) -> SagaPage:
     """Newest first."""
+    query = asked(wanted.query)
     try:
         found, following = await coordinator.store.list_sagas(
             ListFilter(
                 tenant=coordinator.settings.tenant,
+                query=query,
                 definition=wanted.definition,
                 phase=wanted.phase.value if wanted.phase else None,
                 attention=wanted.attention,

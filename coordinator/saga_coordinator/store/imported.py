@@ -16,7 +16,8 @@ from saga_coordinator.store import listing
 from saga_coordinator.store.columns import Id, Number, Octets, Words, plain_uuid
 from saga_coordinator.store.dialect import AnySelect
 from saga_coordinator.store.imported_record import ImportedSaga
-from saga_coordinator.store.records import Listed, ListFilter
+from saga_coordinator.store.query_conditions import matching
+from saga_coordinator.store.query_records import Listed, ListFilter
 from saga_coordinator.store.schema import FINAL_PHASES, metadata
 
 TABLE: Final = Table(
@@ -46,13 +47,13 @@ _LINE: Final = 10
 """Its first columns are the line of a list."""
 
 
-def page(wanted: ListFilter) -> AnySelect:
+def page(wanted: ListFilter, dialect: str) -> AnySelect:
     """One page of a list and one line more, as `listing.page` has it."""
-    query = select(*list(_T)[:_LINE]).where(*_conditions(wanted))
+    query = select(*list(_T)[:_LINE]).where(*_conditions(wanted, dialect))
     return query.order_by(_T.saga_id.desc()).limit(min(wanted.limit, listing.MOST) + 1)
 
 
-def _conditions(wanted: ListFilter) -> list[ColumnElement[bool]]:
+def _conditions(wanted: ListFilter, dialect: str) -> list[ColumnElement[bool]]:
     found = [_T.tenant == wanted.tenant]
     for column, value in (
         (_T.definition_name, wanted.definition),
@@ -61,6 +62,8 @@ def _conditions(wanted: ListFilter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             found.append(column == value)
+    if wanted.query is not None:
+        found.append(matching(wanted.query, TABLE, dialect, wanted.tenant))
     if wanted.cursor is not None:
         found.append(_T.saga_id < listing.read_cursor(wanted.cursor))
     return found

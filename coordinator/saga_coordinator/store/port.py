@@ -22,7 +22,10 @@ from uuid import UUID
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
+from saga_coordinator.store.oversight_port import AlikeAttention, AuditFilter, AuditPage, AuditRow, Oversight
 from saga_coordinator.store.partition_port import Partitioned
+from saga_coordinator.store.query_port import Queried
+from saga_coordinator.store.query_records import Listed, ListFilter, QueryTooSlow
 from saga_coordinator.store.records import (
     SHARDS,
     SPANS_DUE_MOST,
@@ -39,8 +42,6 @@ from saga_coordinator.store.records import (
     First,
     InboxEvent,
     JournalRow,
-    Listed,
-    ListFilter,
     LockFirst,
     Meta,
     OrphanReply,
@@ -65,7 +66,11 @@ __all__ = [
     "SHARDS",
     "SPANS_DUE_MOST",
     "Advance",
+    "AlikeAttention",
     "AttentionRow",
+    "AuditFilter",
+    "AuditPage",
+    "AuditRow",
     "BadRow",
     "BelowHorizon",
     "ClaimFirst",
@@ -88,6 +93,7 @@ __all__ = [
     "OutboxRow",
     "ParticipantSweep",
     "Position",
+    "QueryTooSlow",
     "RowsMoved",
     "SagaRow",
     "SagaWrite",
@@ -104,7 +110,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
+class Store(FinishedSagas, Horizons, Oversight, Partitioned, Queried, SweptStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and
@@ -231,10 +237,6 @@ class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
 
     async def imported(self, tenant: str, ids: Collection[UUID]) -> dict[UUID, ImportedSaga]:
         """Return those of these sagas that were imported."""
-        ...
-
-    async def list_sagas(self, wanted: ListFilter) -> tuple[list[Listed], str | None]:
-        """Return one page of a list, and the cursor of the next page or None."""
         ...
 
     async def journal(self, saga_id: UUID, *, after: int, limit: int) -> list[JournalRow]:

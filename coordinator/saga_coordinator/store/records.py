@@ -350,37 +350,6 @@ class Meta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """One line of a list of sagas."""
-
-    id: UUID
-    tenant: str
-    definition: str
-    definition_version: int
-    business_key: str | None
-    phase: str
-    attention: tuple[str, ...]
-    """Reasons, `step: reason` or `reason`."""
-    started_at_us: int
-    closed_at_us: int | None
-    version: int
-    trace_id: str
-    imported: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListFilter:
-    tenant: str
-    definition: str | None = None
-    phase: str | None = None
-    attention: bool | None = None
-    key: str | None = None
-    limit: int = 50
-    cursor: str | None = None
-    """Opaque: as given by the page before. Newest first. A bad one raises ValueError."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What the gauges show; cheap enough for every few seconds."""
 

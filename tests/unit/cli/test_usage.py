@@ -59,7 +59,7 @@ BAD = [
     ("list", "--phase", "DONE"),
     ("list", "--limit", "0"),
     ("list", "-o", "xml"),
-    ("list", "extra"),
+    ("list", "open", "extra"),
     ("show",),
     ("start", "order"),
     ("start", "order", "--input", "{"),

@@ -313,7 +313,8 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
         shell = re.findall(r"^(?:\$ )?(saga [a-z].*)$", "\n".join(blocks(page, "")), re.MULTILINE)
         inline = re.findall(r"`(saga [a-z][^`\n]*)`", content)
         for line in [*shell, *inline]:
-            words = re.split(r"\s{2,}|\s#|…|\||>", line, maxsplit=1)[0]
+            unquoted = re.sub(r"'[^']*'", "''", line)  # a query has signs of the shell's
+            words = re.split(r"\s{2,}|\s#|…|\||>", unquoted, maxsplit=1)[0]
             if "saga demo   embedded" not in line:
                 yield f"{name}: {line}", shlex.split(words)[1:]
 

@@ -36,6 +36,8 @@ class ScriptedStore:
     sagas: dict[UUID, SagaRow] = field(default_factory=lambda: {SAGA: saga_row(), OTHER: saga_row(OTHER, tenant="another")})
     lost: list[LostEffect] = field(default_factory=list)
     raises: Exception | None = None
+    wanted: list[object] = field(default_factory=list)
+    count: int = 0
 
     async def saga(self, saga_id: UUID) -> SagaRow | None:
         self._fail()
@@ -47,7 +49,13 @@ class ScriptedStore:
 
     async def list_sagas(self, wanted: object) -> tuple[list[Any], str | None]:
         self._fail()
+        self.wanted.append(wanted)
         return [], None
+
+    async def count_sagas(self, tenant: str, query: object, most: int) -> int:
+        self._fail()
+        self.wanted.append(query)
+        return min(self.count, most + 1)
 
     async def definitions(self, tenant: str) -> list[Any]:
         self._fail()
@@ -85,6 +93,9 @@ class Settings:
     horizon: HorizonTerms = field(
         default_factory=lambda: HorizonTerms(restore_window_ms=604_800_000, clock_skew_ms=300_000, interval_ms=600_000)
     )
+
+    def shown(self) -> list[tuple[str, str]]:
+        return []
 
 
 class ScriptedCoordinator:

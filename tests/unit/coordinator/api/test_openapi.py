@@ -14,6 +14,7 @@ from saga_coordinator.api.problems import CODES
 ROUTES = {
     "POST /v1/sagas",
     "GET /v1/sagas",
+    "GET /v1/sagas/count",
     "GET /v1/sagas/{saga_id}",
     "GET /v1/sagas/{saga_id}/export",
     "GET /v1/sagas/{saga_id}/journal",
@@ -31,6 +32,7 @@ ROUTES = {
     "GET /v1/schemas/{schema_id}",
     "GET /v1/asyncapi",
     "GET /v1/asyncapi/{participant}",
+    "GET /v1/audit",
     "GET /v1/dead-letters",
     "GET /v1/dead-letters/{letter_id}",
     "GET /v1/participants",
