@@ -22,6 +22,7 @@ from uuid import UUID
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
+from saga_coordinator.store.overview_port import Overviews
 from saga_coordinator.store.partition_port import Partitioned
 from saga_coordinator.store.records import (
     SHARDS,
@@ -104,7 +105,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
+class Store(FinishedSagas, Horizons, Overviews, Partitioned, SweptStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and
