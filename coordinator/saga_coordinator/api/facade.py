@@ -36,6 +36,9 @@ class ApiSettings(Protocol):
     def jaeger_url(self) -> str | None: ...
 
     @property
+    def console_prefix(self) -> str: ...
+
+    @property
     def trace_sample_on_failure(self) -> bool: ...
 
     @property

@@ -82,6 +82,7 @@ KEPT_FOREVER = Terms.of(FOREVER, None, None, FOREVER)
 class Settings:
     tenant: str = "default"
     jaeger_url: str | None = None
+    console_prefix: str = ""
     trace_sample_on_failure: bool = False
     retention: Terms = KEPT_FOREVER
     horizon: HorizonTerms = field(
