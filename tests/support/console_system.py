@@ -148,6 +148,12 @@ class ConsoleSystem:
         )
         self.produce("saga.start", encode(schema, dict(order)), headers.encode())
 
+    def ids(self) -> Json:
+        """What the paths of pages name: sagas by what they show, a dead letter, a schema."""
+        letters = self.request("GET", "/v1/dead-letters?limit=1")["items"]
+        schemas = self.request("GET", "/v1/schemas?limit=1")["items"]
+        return {**self.sagas, "letter": letters[0]["id"], "schema": schemas[0]["id"]}
+
     def refunds_break(self) -> None:
         """What a migration does that was not thought through: charges may no longer be refunded."""
         self._sql("payment", "ALTER TABLE charges ADD CONSTRAINT always_charged CHECK (state = 'charged') NOT VALID")

@@ -112,7 +112,8 @@ def watched(browser: Browser, server: str) -> Iterator[Visits]:
         yield visits
     finally:
         visits.close()
-    assert visits.unwanted == []
+    if visits.unwanted:
+        raise AssertionError("must not happen on any page: " + "\n".join(visits.unwanted))
 
 
 def go(page: Page, path: str) -> None:

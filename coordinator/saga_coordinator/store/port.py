@@ -23,6 +23,7 @@ from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.oversight_port import AlikeAttention, AuditFilter, AuditPage, AuditRow, Oversight
+from saga_coordinator.store.overview_port import Overviews
 from saga_coordinator.store.partition_port import Partitioned
 from saga_coordinator.store.query_port import Queried
 from saga_coordinator.store.query_records import Listed, ListFilter, QueryTooSlow
@@ -110,7 +111,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Oversight, Partitioned, Queried, SweptStore, Protocol):
+class Store(FinishedSagas, Horizons, Oversight, Overviews, Partitioned, Queried, SweptStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

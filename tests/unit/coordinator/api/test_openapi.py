@@ -35,6 +35,7 @@ ROUTES = {
     "GET /v1/audit",
     "GET /v1/dead-letters",
     "GET /v1/dead-letters/{letter_id}",
+    "GET /v1/overview",
     "GET /v1/participants",
     "POST /v1/retention/purge",
     "GET /v1/lost-effects",
