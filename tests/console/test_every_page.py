@@ -82,6 +82,7 @@ def test_keys_lead_through_the_console(visits: Visits) -> None:
     name = chosen.inner_text()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text(name)
+    page.wait_for_load_state()  # keys work once the script has run
     page.keyboard.press("g")
     page.keyboard.press("a")
     expect(page).to_have_url(f"{visits.server}/console/attention")

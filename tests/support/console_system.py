@@ -194,7 +194,7 @@ def console_system(services: WireServices) -> ConsoleSystem:
     completed = [system.start(order(f"o-{number}")) for number in range(1, 6)]
     system.sagas["completed"] = completed[-1]
     system.sagas["compensated"] = system.start(order("o-6", carrier=None))
-    system.sagas["stuck"] = system.start(order("o-7", faults=[fault("confirm", "reject")]))
+    system.sagas["stuck"] = system.start(order("o-7", faults=[fault("confirm", "reject", times=1_000)]))
     system.register(order_definition("waiting", deadline="1h", first_retry="10m", mail=False))
     system.sagas["waiting"] = system.start(order("o-8", faults=[fault("charge", "fail")]), "waiting")
     system.produce("saga.reply.payment", b"not a reply", [("ce_id", b"7")], key=b"o-9")
