@@ -6,7 +6,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from support.console_system import ConsoleSystem, order, order_definition
-from support.visits import Visits
+from support.visits import Visits, act
 
 
 def test_the_second_version_is_compared_and_activated(visits: Visits, system: ConsoleSystem) -> None:
@@ -19,15 +19,12 @@ def test_the_second_version_is_compared_and_activated(visits: Visits, system: Co
     page.get_by_role("link", name="What changed").click()
     expect(page.locator("main")).to_contain_text("20m (before: 10m)")
     page.get_by_role("link", name="Version 2").click()
-    page.get_by_text("Activate 2…").click()
-    page.get_by_label("Why").fill("customers wait longer before Christmas")
-    page.get_by_label("Who you are").fill("ada")
-    page.get_by_role("button", name="Activate version 2").click()
+    why = "customers wait longer before Christmas"
+    act(page, page.locator("main"), "Activate 2…", "Activate version 2", why=why, who="ada")
 
-    expect(page.get_by_role("status")).to_be_visible()
     expect(page.locator(".top")).to_contain_text("active")
     saga = system.start(order("o-subscription-1"), "subscription")
     assert system.saga(saga)["definition_version"] == 2
     system.ended(saga, "COMPLETED")
     page.goto("/console/audit?who=ada")
-    expect(page.locator("main")).to_contain_text("customers wait longer before Christmas")
+    expect(page.locator("main")).to_contain_text(why)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from support.console_system import ConsoleSystem, order
-from support.visits import Visits
+from support.visits import Visits, act
 
 
 @pytest.fixture
@@ -34,12 +34,7 @@ def test_a_stuck_saga_is_found_in_the_inbox_and_once_its_participant_is_mended_r
 
     system.refunds_mended()
     panel = page.locator("section.panel").filter(has=row)
-    panel.get_by_text("Retry charge").click()
-    panel.get_by_label("Why").fill("the constraint is dropped")
-    panel.get_by_label("Who you are").fill("grace")
-    panel.get_by_role("button", name="Ask again now").click()
-
-    expect(page.get_by_role("status")).to_be_visible()
+    act(page, panel, "Retry charge", "Ask again now", why="the constraint is dropped")
     system.ended(stuck, "COMPENSATED")
     page.reload()
     expect(page.get_by_role("row").filter(has_text="o-refund-1")).to_have_count(0)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, Route
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Locator, Page, Request, Response, Route, expect
 
 PATIENCE_MS: Final = 60_000
 """A machine may be busy: a wait ends when what is waited for is there."""
@@ -120,6 +120,16 @@ def go(page: Page, path: str) -> None:
     """Open a page of the console, `/sagas` for example. A live page never falls silent, so its load
     is what is waited for."""
     page.goto(f"/console{path}", wait_until="load", timeout=PATIENCE_MS)
+
+
+def act(page: Page, within: Locator, words: str, button: str, *, why: str, who: str = "grace") -> None:
+    """Open the act of these words, say why and who, press its button, and wait for what is told."""
+    form = within.locator("details.act").filter(has=page.locator("summary").filter(has_text=words))
+    form.locator("summary").click()
+    form.get_by_label("Why").fill(why)
+    form.get_by_label("Who you are").fill(who)
+    form.get_by_role("button", name=button).click()
+    expect(page.locator(".told.good")).to_be_visible()
 
 
 def shifted(page: Page) -> float:

@@ -64,7 +64,7 @@ class Console:
             context: What the template reads.
         """
         token = remembered_token(request) or secrets.token_urlsafe(24)
-        told = read_told(request.cookies.get(TOLD_COOKIE))
+        told = read_told(request.cookies.get(TOLD_COOKIE)) if _is_opened(request) else None
         html = self._templates.render(
             template,
             section=section,
@@ -105,6 +105,12 @@ class Console:
 
     def _set(self, response: Response, name: str, value: str, age_s: int) -> None:
         response.set_cookie(name, value, max_age=age_s, path=self.root, httponly=True, samesite="strict")
+
+
+def _is_opened(request: Request) -> bool:
+    """Whether somebody opens the page. A live page that draws itself anew, perhaps in another tab,
+    must not take away what is told behind an act."""
+    return "hx-request" not in request.headers and request.headers.get("sec-fetch-mode", "navigate") == "navigate"
 
 
 def refusal(error: Exception) -> str:
