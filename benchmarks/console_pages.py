@@ -60,7 +60,7 @@ PAGES: Final = (
     "/audit",
     "/machine",
 )
-_QUERY: Final = 'phase = COMPENSATED and started > -1h'
+_QUERY: Final = "phase = COMPENSATED and started > -1h"
 _WAITING: Final = """\
 saga: waiting
 version: 1
@@ -96,7 +96,11 @@ def ended(server: str, saga_id: str) -> str:
 
 def filled(bench: Bench, system: System, finished: int, open_sagas: int) -> dict[str, str]:
     """Carry out some sagas, and copy them. Returns ids of pages' sagas."""
-    done = {phase: saga for saga in (start(system.server, number) for number in range(1, 21)) for phase in [ended(system.server, saga)]}
+    done = {
+        phase: saga
+        for saga in (start(system.server, number) for number in range(1, 21))
+        for phase in [ended(system.server, saga)]
+    }
     with tempfile.TemporaryDirectory(prefix="saga-console-") as folder:
         file = Path(folder) / "waiting.saga.yaml"
         file.write_text(_WAITING)
@@ -108,7 +112,11 @@ def filled(bench: Bench, system: System, finished: int, open_sagas: int) -> dict
         began = time.monotonic()
         asyncio.run(fill({url: COORDINATOR}, UUID(template), len("order-00000001"), count))
         print(f"{count} sagas filled in {time.monotonic() - began:.0f} s", flush=True)
-    return {"completed": done["COMPLETED"], "waiting": waiting, "cursorless": _QUERY.replace(" ", "%20").replace("=", "%3D").replace(">", "%3E")}
+    return {
+        "completed": done["COMPLETED"],
+        "waiting": waiting,
+        "cursorless": _QUERY.replace(" ", "%20").replace("=", "%3D").replace(">", "%3E"),
+    }
 
 
 def counted(system: System) -> int:
@@ -135,7 +143,10 @@ def made(server: str, paths: list[str], figures: dict[str, Any]) -> Iterator[Hel
                 raise SystemExit(f"{path} answers {answer.status_code}")
             figures[path] = {"html_ms": took_ms, "bytes": len(answer.content)}
             longest = max(took_ms[1:])
-            print(f"{path[:60]:60} {statistics.median(took_ms):7.1f} ms, longest {longest:7.1f}, {len(answer.content):7} bytes", flush=True)
+            print(
+                f"{path[:60]:60} {statistics.median(took_ms):7.1f} ms, longest {longest:7.1f}, {len(answer.content):7} bytes",
+                flush=True,
+            )
             yield Held(f"{path[:50]}: HTML, the longest of {LOOKS - 1}", longest, HTML_MS, "ms")
 
 

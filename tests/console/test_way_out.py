@@ -1,4 +1,5 @@
-"""The way of a person at 3 a.m.: a saga is stuck, is found, understood, and helped out."""
+"""The way of a person at 3 a.m.: a saga is stuck, is found, understood, and helped out; another is
+held for a while."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from support.console_system import ConsoleSystem, order
+from support.console_system import ConsoleSystem, fault, order
 from support.visits import Visits, act
 
 
@@ -31,10 +32,41 @@ def test_a_stuck_saga_is_found_in_the_inbox_and_once_its_participant_is_mended_r
     row = page.get_by_role("row").filter(has_text="o-refund-1")
     expect(row).to_contain_text("charge")
     expect(row).to_contain_text("undo_failed")
+    row.get_by_role("link", name="o-refund-1").click()
+    expect(page.locator(".why")).to_contain_text("charge")
+    expect(page.locator("main")).to_contain_text("CheckViolation")
 
     system.refunds_mended()
-    panel = page.locator("section.panel").filter(has=row)
-    act(page, panel, "Retry charge", "Ask again now", why="the constraint is dropped")
+    act(page, page.locator(".why"), "Retry", "Ask again now", why="the constraint is dropped")
+
     system.ended(stuck, "COMPENSATED")
-    page.reload()
+    expect(page.locator(".top")).to_contain_text("COMPENSATED")
+    expect(page.locator(".why")).to_have_count(0)
+    page.goto("/console/attention")
     expect(page.get_by_role("row").filter(has_text="o-refund-1")).to_have_count(0)
+
+
+def test_a_saga_is_paused_and_resumed(visits: Visits, system: ConsoleSystem) -> None:
+    saga = system.start(order("o-paused-1", faults=[fault("charge", "fail")]), "waiting")
+    system.step_is(saga, "charge", "backoff")
+    page = visits.page(f"/sagas/{saga}")
+
+    act(page, page.locator(".top"), "Pause…", "Pause it", why="the bank closes at noon")
+    expect(page.locator(".top")).to_contain_text("paused")
+    expect(page.locator("main")).to_contain_text("the bank closes at noon")
+    assert system.saga(saga)["paused"]
+    act(page, page.locator(".top"), "Resume…", "Resume it", why="it is open again")
+
+    expect(page.locator(".top")).not_to_contain_text("paused")
+    assert not system.saga(saga)["paused"]
+
+
+def test_what_a_cancel_would_undo_is_shown_before_it_is_done(visits: Visits, system: ConsoleSystem) -> None:
+    saga = system.start(order("o-cancel-1", faults=[fault("charge", "fail")]), "waiting")
+    system.step_is(saga, "charge", "backoff")
+    page = visits.page(f"/sagas/{saga}?preview=cancel")
+
+    expect(page.locator("#preview")).to_contain_text("reserve")
+    act(page, page.locator(".top"), "Cancel…", "Cancel it", why="the customer has changed their mind")
+
+    system.ended(saga, "COMPENSATED")
