@@ -17,13 +17,14 @@ from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.problems import CODES, Problem
 from saga_coordinator.console.assets import Assets
 from saga_coordinator.console.console import Console, guarded
-from saga_coordinator.console.pages import attention, audit, dead_letters, definitions, machine, overview, schemas
+from saga_coordinator.console.pages import attention, audit, dead_letters, definitions, machine, overview, sagas, schemas
 from saga_coordinator.console.routing import PageRoute
 from saga_coordinator.starts.requests import SagaUnknown
 from saga_coordinator.store.port import StoreError
 
 _PAGES: Final[Sequence[Sequence[PageRoute]]] = (
     overview.ROUTES,
+    sagas.ROUTES,
     attention.ROUTES,
     definitions.ROUTES,
     dead_letters.ROUTES,
