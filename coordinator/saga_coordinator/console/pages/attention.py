@@ -36,7 +36,10 @@ async def show(console: Console, request: Request) -> Response:
         section="attention",
         title="Attention",
         live="list",
-        groups=[(group, address("/sagas", query=group_query(group))) for group in groups],
+        groups=[
+            (group, address("/sagas", query=query), address("/batches/new", act="retry", query=query))
+            for group, query in ((group, group_query(group)) for group in groups)
+        ],
         total=sum(group.count for group in groups),
         most=ATTENTION_LOOKED_AT,
     )

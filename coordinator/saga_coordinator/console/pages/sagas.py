@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from saga_coordinator.api.problems import CODES, Problem
+from saga_coordinator.batches.acts import ACTS as BATCH_ACTS
 from saga_coordinator.console import parameters
 from saga_coordinator.console.console import Console
 from saga_coordinator.console.downloads import MOST_LINES, PAGE_LINES, csv_file, json_file
@@ -67,6 +68,7 @@ async def show(console: Console, request: Request) -> Response:
         live="list" if asked.cursor is None and asked.refused is None else None,
         status=422 if asked.refused is not None or slow else 200,
         asked=asked,
+        acts=BATCH_ACTS.values(),
         columns=as_parameter(asked.columns),
         address=parameters.address,
         slow=slow,
