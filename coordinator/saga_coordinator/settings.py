@@ -326,7 +326,8 @@ _SHOWN = (
     "horizon_interval",
     "store_partitions",
 )
-_LOGIN = re.compile(r"(?<=://)[^/@]*@")
+_LOGIN = re.compile(r"(?<=://).*@")
+"""Up to the last `@`: a password may have one, or a slash."""
 
 
 def _without_login(text: str) -> str:

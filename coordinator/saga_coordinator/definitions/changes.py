@@ -196,8 +196,8 @@ def readable(value: Mapping[str, Any], indent: str = "") -> Iterator[str]:
         if isinstance(each, Mapping) and each:
             yield f"{indent}{name}:"
             yield from readable(each, indent + "  ")
-        elif name.endswith(_MS) and isinstance(each, int):
-            yield f"{indent}{name.removesuffix(_MS)}: {duration_text(each)}"
+        elif name.endswith(_MS):
+            yield f"{indent}{name.removesuffix(_MS)}: {'none' if each is None else duration_text(each)}"
         else:
             yield f"{indent}{name}: {each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)}"
 
