@@ -131,27 +131,19 @@ async def list_sagas(coordinator: CoordinatorDep, wanted: Annotated[SagaQuery, Q
 @router.get("/{saga_id}", responses=problems("saga_unknown", "saga_archived", "unreadable"))
 async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[WaitQuery, Query()]) -> SagaView:
     """One saga, at once or when it has finished or the time is over."""
-    row = await _looked_up(coordinator, saga_id)
+    row = await looked_up(coordinator, saga_id)
     if isinstance(row, ImportedSaga):
         return await asyncio.to_thread(imported_view, row)
     if wanted.wait_s > 0 and row.closed_at_us is None and not _waiting.locked():
         async with _waiting:
             row = await coordinator.wait_closed(row.id, wanted.wait_s) or row
-    no_consumer = {} if row.closed_at_us is not None else await coordinator.no_consumer()
-    return await saga_view(
-        row,
-        store=coordinator.store,
-        definitions=coordinator.definitions,
-        no_consumer=no_consumer,
-        trace_url=await _trace_url(coordinator, row),
-        delivery=coordinator.delivery(),
-    )
+    return await view_of(coordinator, row)
 
 
 @router.get("/{saga_id}/export", response_class=Response, responses=_EXPORTED)
 async def export_saga(coordinator: CoordinatorDep, saga_id: str) -> Response:
     """A finished saga as an Avro object container file with one record: docs/archive.md."""
-    row = await _looked_up(coordinator, saga_id)
+    row = await looked_up(coordinator, saga_id)
     if isinstance(row, ImportedSaga):
         return Response(row.content, media_type=CONTAINER_TYPE)
     if row.closed_at_us is None:
@@ -163,7 +155,7 @@ async def export_saga(coordinator: CoordinatorDep, saga_id: str) -> Response:
 @router.get("/{saga_id}/journal", responses=problems("saga_unknown", "saga_archived", "unreadable"))
 async def show_journal(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[JournalQuery, Query()]) -> JournalPage:
     """Its transitions in order, facts readable."""
-    row = await _looked_up(coordinator, saga_id)
+    row = await looked_up(coordinator, saga_id)
     if isinstance(row, ImportedSaga):
         items = await asyncio.to_thread(imported_journal, row, after=wanted.after, limit=wanted.limit)
     else:
@@ -228,14 +220,30 @@ def bad_cursor() -> Problem:
 
 async def _row(coordinator: Facade, text: str) -> SagaRow:
     """The saga of a path, one of this store."""
-    row = await _looked_up(coordinator, text)
+    row = await looked_up(coordinator, text)
     if isinstance(row, ImportedSaga):
         raise Problem("saga_imported")
     return row
 
 
-async def _looked_up(coordinator: Facade, text: str) -> SagaRow | ImportedSaga:
-    """The saga of a path. A path that is no UUID names none: `?key=` looks up business keys."""
+async def view_of(coordinator: Facade, row: SagaRow) -> SagaView:
+    """All that there is to show of a saga of this store. Raises StoreError."""
+    no_consumer = {} if row.closed_at_us is not None else await coordinator.no_consumer()
+    return await saga_view(
+        row,
+        store=coordinator.store,
+        definitions=coordinator.definitions,
+        no_consumer=no_consumer,
+        trace_url=await _trace_url(coordinator, row),
+        delivery=coordinator.delivery(),
+    )
+
+
+async def looked_up(coordinator: Facade, text: str) -> SagaRow | ImportedSaga:
+    """The saga of a path. Raises Problem.
+
+    A path that is no UUID names none: `?key=` looks up business keys.
+    """
     row = await coordinator.store.saga(saga_id) if (saga_id := _uuid(text)) is not None else None
     if row is None and saga_id is not None:
         imported = (await coordinator.store.imported(coordinator.settings.tenant, [saga_id])).get(saga_id)

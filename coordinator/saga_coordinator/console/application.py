@@ -26,6 +26,7 @@ from saga_coordinator.console.pages import (
     definitions,
     machine,
     overview,
+    saga,
     sagas,
     schemas,
 )
@@ -36,6 +37,7 @@ from saga_coordinator.store.port import StoreError
 _PAGES: Final[Sequence[Sequence[PageRoute]]] = (
     overview.ROUTES,
     sagas.ROUTES,
+    saga.ROUTES,
     attention.ROUTES,
     definitions.ROUTES,
     dead_letters.ROUTES,

@@ -58,6 +58,20 @@ STATUSES: Final[Mapping[str, Look]] = {
 }
 
 
+OUTCOME_TONES: Final[Mapping[str, str]] = {
+    "SUCCEEDED": "done",
+    "UNDONE": "back",
+    "NOTHING_TO_UNDO": "back",
+    "REJECTED": "hot",
+    "FAILED": "hot",
+    "UNSUPPORTED": "hot",
+    "EXPIRED": "wait",
+    "FENCED": "wait",
+    "IN_PROGRESS": "fwd",
+}
+"""The colour of what a participant answers."""
+
+
 def moment_us(value: str | int) -> int:
     """Microseconds since 1970 of a time as views have it: such a number, or RFC 3339."""
     if isinstance(value, int):
@@ -69,6 +83,11 @@ def absolute(value: str | int) -> str:
     """`2026-11-29 14:02:11.118 UTC`."""
     moment = datetime.fromtimestamp(moment_us(value) / 1e6, tz=UTC)
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03} UTC"
+
+
+def clock(value: str | int) -> str:
+    """`14:02:11.118`, in UTC."""
+    return absolute(value)[11:23]
 
 
 def ago(value: str | int | None, now_us: int | None = None) -> str | Markup:

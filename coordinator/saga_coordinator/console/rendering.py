@@ -40,6 +40,7 @@ class Templates:
         self._environment.filters |= {
             "ago": formatting.ago,
             "absolute": formatting.absolute,
+            "clock": formatting.clock,
             "duration": formatting.duration,
             "number": formatting.number,
             "rate": formatting.rate,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from saga_coordinator.api.problems import Problem
 from saga_coordinator.console import parameters
 from saga_coordinator.console.console import Console
+from saga_coordinator.console.definition_drawing import drawn
 from saga_coordinator.console.forms import ActForm
 from saga_coordinator.console.rendering import path_part
 from saga_coordinator.console.routing import ACTS, PageRoute
@@ -56,6 +57,7 @@ async def show(console: Console, request: Request) -> Response:
         live="list",
         row=row,
         document=document,
+        drawing=None if document is None else await asyncio.to_thread(drawn, document, "#steps"),
         text=text[:_SHOWN_LINES],
         lines_left_out=max(0, len(text) - _SHOWN_LINES),
         versions=version_views(rows, (await store.audit(wanted)).rows, await store.open_by_version(tenant, row.name)),

@@ -74,6 +74,15 @@ document.addEventListener("toggle", () => {
   if (missed && !busy()) { missed = false; htmx.trigger("#page", "sse:changed"); }
 }, true);
 
+// --- what was unfolded stays so when the page is drawn anew
+let unfolded = new Map();
+document.addEventListener("htmx:beforeSwap", () => {
+  unfolded = new Map([...document.querySelectorAll("#page details[id]")].map((one) => [one.id, one.open]));
+});
+document.addEventListener("htmx:afterSwap", () => {
+  document.querySelectorAll("#page details[id]").forEach((one) => { if (unfolded.has(one.id)) one.open = unfolded.get(one.id); });
+});
+
 // --- times grow old while a page is open: formatting.relative, in the browser
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 function relative(moment) {

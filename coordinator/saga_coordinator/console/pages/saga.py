@@ -1,0 +1,184 @@
+"""The page of one saga, and what a person may do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from saga_coordinator.api.problems import Problem
+from saga_coordinator.api.saga_routes import CONTAINER_TYPE
+from saga_coordinator.archive.container import write_container
+from saga_coordinator.console.console import Console
+from saga_coordinator.console.forms import ActForm
+from saga_coordinator.console.rendering import path_part
+from saga_coordinator.console.routing import ACTS, PageRoute
+from saga_coordinator.console.saga.exchanges import chosen, exchanges
+from saga_coordinator.console.saga.journal_words import journal_words
+from saga_coordinator.console.saga.page import Wanted, all_sides, attempts_context, chosen_step, page_context
+from saga_coordinator.console.saga.reading import dead_letters, journal_page, read_story, records_of, whole
+from saga_schemas.ids import parse_saga_id, valid_business_key, valid_step
+
+_JOURNAL_PAGE: Final = 25
+Doing = Callable[[UUID, ActForm], Awaitable[str]]
+_DIRECTIONS: Final = frozenset({"action", "compensation", "resolve"})
+
+
+async def show(console: Console, request: Request) -> Response:
+    """All there is to say of one saga."""
+    text = request.path_params["id"]
+    wanted = _wanted(request)
+    story = await read_story(console.coordinator, text)
+    sides = all_sides(story)
+    step = chosen_step(sides, story, wanted)
+    found = exchanges(step.view, records_of(console.coordinator, story, step.view)) if step is not None else []
+    latest = chosen(found, wanted.direction or ("compensation" if step is not None and step.undo is not None else "action"))
+    before = story.version + 1 if wanted.before is None else min(wanted.before, story.version + 1)
+    records = await journal_page(console.coordinator, story, before=before, limit=_JOURNAL_PAGE)
+    base = console.url(f"/sagas/{path_part(story.id)}")
+    view = story.view
+    return await console.page(
+        request,
+        "saga.html",
+        section="sagas",
+        title=f"{view.key or view.id} · {view.definition or 'saga'}",
+        live=None if view.closed_at is not None else f"saga/{story.id}",
+        **page_context(story, sides, step, wanted, base),
+        **attempts_context(found, latest, step),
+        journal=journal_words(records, story.plans, story.asked_us),
+        journal_older=before - _JOURNAL_PAGE if before - _JOURNAL_PAGE > 1 else None,
+        journal_newest=wanted.before is None,
+        letters=await dead_letters(console.coordinator, story),
+    )
+
+
+def _wanted(request: Request) -> Wanted:
+    asked = request.query_params
+    step, direction, before = asked.get("step"), asked.get("direction"), asked.get("before", "")
+    return Wanted(
+        step=step if step and len(step) <= 64 else None,
+        direction=direction if direction in _DIRECTIONS else None,
+        before=int(before) if before.isascii() and before.isdigit() and 0 < len(before) <= 18 else None,
+        all_steps=asked.get("steps") == "all",
+    )
+
+
+async def find(console: Console, request: Request) -> Response:
+    """An id, a key or `definition/key` leads to its saga; all else to the list, as a query."""
+    asked = request.query_params.get("q", "").strip()[:2_000]
+    saga_id = parse_saga_id(asked.lower())
+    if saga_id is not None:
+        return _to(console, f"/sagas/{saga_id}")
+    definition, slash, key = asked.partition("/")
+    tries = [(None, asked), *([(definition, key)] if slash and definition else [])]
+    for name, wanted in tries:
+        if not valid_business_key(wanted):
+            continue
+        found = await console.coordinator.store.sagas_by_key(console.coordinator.settings.tenant, wanted, name)
+        if len(found) == 1:
+            return _to(console, f"/sagas/{found[0].id}")
+        if found:
+            of = "" if name is None else f" and definition = {json.dumps(name)}"
+            return _to(console, f"/sagas?{urlencode({'query': f'key = {json.dumps(wanted, ensure_ascii=False)}{of}'})}")
+    return _to(console, f"/sagas?{urlencode({'query': asked})}" if asked else "/sagas")
+
+
+def _to(console: Console, path: str) -> Response:
+    return RedirectResponse(console.url(path), status_code=303)
+
+
+async def download(console: Console, request: Request) -> Response:
+    """What `saga show -o json` prints, as a file."""
+    story = await read_story(console.coordinator, request.path_params["id"])
+    content = json.dumps(await whole(console.coordinator, story), ensure_ascii=False, indent=1)
+    return _file(content.encode("utf-8", "replace"), "application/json", f"saga-{story.id}.json")
+
+
+async def export(console: Console, request: Request) -> Response:
+    """A finished saga as an Avro file, to be imported elsewhere."""
+    saga_id = parse_saga_id(request.path_params["id"])
+    row = None if saga_id is None else await console.coordinator.store.saga(saga_id)
+    if row is None or row.tenant != console.coordinator.settings.tenant:
+        raise Problem("saga_unknown", "Only a saga of this store is exported.")
+    if row.closed_at_us is None:
+        raise Problem("not_finished")
+    content = await asyncio.to_thread(write_container, [await console.coordinator.entries.stored(row)])
+    return _file(content, CONTAINER_TYPE, f"saga-{row.id}.avro")
+
+
+def _file(content: bytes, media_type: str, name: str) -> Response:
+    return Response(content, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+
+# --- acts -----------------------------------------------------------------------------------------
+
+
+async def cancel(console: Console, request: Request) -> Response:
+    """Go back."""
+
+    async def doing(saga_id: UUID, form: ActForm) -> str:
+        await console.coordinator.cancel(saga_id, form.reason, form.actor)
+        return "It goes back: what was done is undone."
+
+    return await _act(console, request, doing)
+
+
+async def retry(console: Console, request: Request) -> Response:
+    """Ask again now."""
+
+    async def doing(saga_id: UUID, form: ActForm) -> str:
+        step = _step(request)
+        await console.coordinator.retry_step(saga_id, step, form.reason, form.actor)
+        return f"{step} is asked again now."
+
+    return await _act(console, request, doing)
+
+
+async def waive(console: Console, request: Request) -> Response:
+    """Go on without a step."""
+
+    async def doing(saga_id: UUID, form: ActForm) -> str:
+        step, unsafe = _step(request), form.get("unsafe") == "yes"
+        await console.coordinator.waive_step(saga_id, step, form.reason, form.actor, unsafe)
+        if unsafe:
+            return f"{step} is waived. The saga goes on without it, and ends FORCED."
+        return f"The participant is asked what became of {step}; then the saga goes on without it, and ends FORCED."
+
+    return await _act(console, request, doing)
+
+
+async def _act(console: Console, request: Request, doing: Doing) -> Response:
+    text = request.path_params["id"]
+
+    async def done(form: ActForm) -> str:
+        saga_id = parse_saga_id(text)
+        row = None if saga_id is None else await console.coordinator.store.saga(saga_id)
+        if row is None or row.tenant != console.coordinator.settings.tenant:
+            raise Problem("saga_unknown")
+        return await doing(row.id, form)
+
+    return await console.act(request, f"/sagas/{path_part(text)}", done)
+
+
+def _step(request: Request) -> str:
+    name: str = request.path_params["step"]
+    if not valid_step(name):
+        raise Problem("step_unknown")
+    return name
+
+
+ROUTES = [
+    PageRoute(path="/find", handler=find),
+    PageRoute(path="/sagas/{id}", handler=show),
+    PageRoute(path="/sagas/{id}/saga.json", handler=download),
+    PageRoute(path="/sagas/{id}/saga.avro", handler=export),
+    PageRoute(path="/sagas/{id}/cancel", handler=cancel, methods=ACTS),
+    PageRoute(path="/sagas/{id}/steps/{step}/retry", handler=retry, methods=ACTS),
+    PageRoute(path="/sagas/{id}/steps/{step}/waive", handler=waive, methods=ACTS),
+]

@@ -1,0 +1,1 @@
+"""What the page of one saga says, made of its view in pure functions."""
