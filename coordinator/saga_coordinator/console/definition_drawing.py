@@ -9,7 +9,6 @@ from saga_coordinator.console.formatting import Look
 from saga_coordinator.definitions.document import Document, StepDocument
 
 _FORWARD: Final = Look(shape="run", tone="soft", words="asked once what it waits for is done")
-_PIVOT: Final = Look(shape="commit", tone="soft", words="the pivot: past it there is no way back")
 _UNDO: Final = Look(shape="back", tone="back", words="undone when the saga goes back")
 
 
@@ -28,7 +27,7 @@ def _step(step: StepDocument, href: str) -> GraphStep:
     return GraphStep(
         name=step.name,
         after=step.after,
-        forward=Side(look=_PIVOT if step.kind == "pivot" else _FORWARD, detail=step.participant, reached=True),
+        forward=Side(look=_FORWARD, detail=step.participant, reached=True),
         undo=None if undo is None else Side(look=_UNDO, detail=undo.command.rpartition(".")[2], reached=True),
         pivot=step.kind == "pivot",
         href=href,
