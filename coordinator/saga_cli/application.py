@@ -12,6 +12,7 @@ import typer
 from saga_cli.commands import (
     archive,
     audit,
+    control,
     database,
     dead_letters,
     definitions,
@@ -56,6 +57,7 @@ def application() -> typer.Typer:
     dev.register(app, _RUN)
     start.register(app, _USE)
     sagas.register(app, _USE)
+    control.register(app, _USE)
     steps.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)

@@ -10,7 +10,7 @@ from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.fold import EventFold
 from saga_coordinator.batch.loader import SagaLoader
-from saga_coordinator.engine.events import Cancel, Env, Event, Refused, RetryStep, WaiveStep
+from saga_coordinator.engine.events import Cancel, Env, Event, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purge, Purged
@@ -103,6 +103,18 @@ class Coordinator:
         event = WaiveStep(step=step, evidence=evidence, actor=actor, unsafe=unsafe)
         act = f"waive {step}" + (" --unsafe" if unsafe else "")
         await self._act(saga_id, event, act=act, why=evidence, actor=actor)
+
+    async def pause(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """Hold what is due of the saga. Raises Refused (finished), SagaUnknown, StoreError."""
+        await self._act(saga_id, Pause(reason=reason, actor=actor), act="pause", why=reason, actor=actor)
+
+    async def resume(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """End its own pause. Raises Refused (not_paused, finished), SagaUnknown, StoreError."""
+        await self._act(saga_id, Resume(reason=reason, actor=actor), act="resume", why=reason, actor=actor)
+
+    async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """End the saga as it is. Raises Refused (finished), SagaUnknown, StoreError."""
+        await self._act(saga_id, Terminate(reason=reason, actor=actor), act="terminate", why=reason, actor=actor)
 
     async def _act(self, saga_id: UUID, event: Event, *, act: str, why: str, actor: str) -> None:
         async with self._committer.batch(LockFirst([saga_id], wait=True)) as batch:

@@ -268,6 +268,36 @@ async def test_a_saga_that_waits_says_for_what_and_is_cancelled_through_its_form
     assert "cancel: the bank is back" in words(await home.page(saga_id))
 
 
+async def test_a_saga_is_paused_and_resumed_through_its_forms(home: Home) -> None:
+    home.answers.said = {("screen", Kind.ACTION): Answer(outcome=Outcome.IN_PROGRESS)}
+    saga_id = await home.start("paused")
+    await home.page(saga_id)
+
+    assert (await home.act(f"{saga_id}/pause", reason=SCRIPT)).startswith("It is paused")
+
+    said = words(await home.page(saga_id))
+    assert "RUNNING paused" in said and "Paused since" in said and "by ada : &lt;script&gt;" in said
+    assert "Resume…" in said and "Pause…" not in said
+    assert (await home.act(f"{saga_id}/resume")).startswith("It goes on")
+    assert "Paused since" not in words(await home.page(saga_id))
+
+
+async def test_what_would_happen_is_said_before_and_a_saga_is_ended_as_it_is(home: Home) -> None:
+    saga_id = await home.stuck("ended")
+
+    on_cancel = words(await home.page(saga_id, preview="cancel"))
+    on_terminate = words(await home.page(saga_id, preview="terminate"))
+
+    assert "2 effects would be undone, in this order: charge, reserve." in on_cancel
+    assert "1 charge shop t.Refund 2 reserve shop t.Release" in on_cancel
+    assert "Nobody would be asked any more" in on_terminate or "would end FORCED" in on_terminate
+    assert "What would happen on cancel" not in words(await home.page(saga_id, preview="explode"))
+    assert (await home.act(f"{saga_id}/terminate")).startswith("It is ended as it was")
+    assert await closed(home.instance, saga_id) == "FORCED"
+    said = words(await home.page(saga_id, preview="cancel"))
+    assert "It was ended as it was. The effect of" in said and "It would be refused: the saga is finished." in said
+
+
 async def test_a_long_journal_is_read_page_by_page(home: Home) -> None:
     saga_id = await home.stuck("long")
     newest = await home.page(saga_id)

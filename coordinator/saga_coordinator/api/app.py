@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from saga_coordinator.api import (
     asyncapi_routes,
     audit_routes,
+    control_routes,
     dead_letter_routes,
     definition_routes,
     health_routes,
@@ -48,6 +49,7 @@ _DESCRIPTION: Final = (
 _ROUTES: Final = (
     query_routes,  # before the others of /v1/sagas: there is no saga named count
     saga_routes,
+    control_routes,
     definition_routes,
     schema_routes,
     registry_routes,

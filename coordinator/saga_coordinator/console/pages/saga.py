@@ -22,7 +22,8 @@ from saga_coordinator.console.routing import ACTS, PageRoute
 from saga_coordinator.console.saga.exchanges import chosen, exchanges
 from saga_coordinator.console.saga.journal_words import journal_words
 from saga_coordinator.console.saga.page import Wanted, all_sides, attempts_context, chosen_step, page_context
-from saga_coordinator.console.saga.reading import dead_letters, journal_page, read_story, records_of, whole
+from saga_coordinator.console.saga.reading import dead_letters, journal_page, read_story, records_of, what_would_happen, whole
+from saga_coordinator.views.preview import PreviewedAct
 from saga_schemas.ids import parse_saga_id, valid_business_key, valid_step
 
 _JOURNAL_PAGE: Final = 25
@@ -55,6 +56,8 @@ async def show(console: Console, request: Request) -> Response:
         journal_older=before - _JOURNAL_PAGE if before - _JOURNAL_PAGE > 1 else None,
         journal_newest=wanted.before is None,
         letters=await dead_letters(console.coordinator, story),
+        preview=await what_would_happen(console.coordinator, story, wanted.preview) if wanted.preview is not None else None,
+        preview_act=wanted.preview,
     )
 
 
@@ -66,6 +69,7 @@ def _wanted(request: Request) -> Wanted:
         direction=direction if direction in _DIRECTIONS else None,
         before=int(before) if before.isascii() and before.isdigit() and 0 < len(before) <= 18 else None,
         all_steps=asked.get("steps") == "all",
+        preview=PreviewedAct(act) if (act := asked.get("preview")) in {*PreviewedAct} else None,
     )
 
 
@@ -129,6 +133,36 @@ async def cancel(console: Console, request: Request) -> Response:
     return await _act(console, request, doing)
 
 
+async def pause(console: Console, request: Request) -> Response:
+    """Hold what is due."""
+
+    async def doing(saga_id: UUID, form: ActForm) -> str:
+        await console.coordinator.pause(saga_id, form.reason, form.actor)
+        return "It is paused: answers are taken in, nobody is asked, and no limit counts the time."
+
+    return await _act(console, request, doing)
+
+
+async def resume(console: Console, request: Request) -> Response:
+    """End the saga's own pause."""
+
+    async def doing(saga_id: UUID, form: ActForm) -> str:
+        await console.coordinator.resume(saga_id, form.reason, form.actor)
+        return "It goes on: what was due goes out at once."
+
+    return await _act(console, request, doing)
+
+
+async def terminate(console: Console, request: Request) -> Response:
+    """End it as it is."""
+
+    async def doing(saga_id: UUID, form: ActForm) -> str:
+        await console.coordinator.terminate(saga_id, form.reason, form.actor)
+        return "It is ended as it was: nobody is asked any more. What stays of it is listed below."
+
+    return await _act(console, request, doing)
+
+
 async def retry(console: Console, request: Request) -> Response:
     """Ask again now."""
 
@@ -179,6 +213,9 @@ ROUTES = [
     PageRoute(path="/sagas/{id}/saga.json", handler=download),
     PageRoute(path="/sagas/{id}/saga.avro", handler=export),
     PageRoute(path="/sagas/{id}/cancel", handler=cancel, methods=ACTS),
+    PageRoute(path="/sagas/{id}/pause", handler=pause, methods=ACTS),
+    PageRoute(path="/sagas/{id}/resume", handler=resume, methods=ACTS),
+    PageRoute(path="/sagas/{id}/terminate", handler=terminate, methods=ACTS),
     PageRoute(path="/sagas/{id}/steps/{step}/retry", handler=retry, methods=ACTS),
     PageRoute(path="/sagas/{id}/steps/{step}/waive", handler=waive, methods=ACTS),
 ]

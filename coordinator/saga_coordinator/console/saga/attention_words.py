@@ -7,6 +7,7 @@ from typing import Final
 
 from saga_coordinator.console.formatting import moment_us
 from saga_coordinator.console.saga.step_sides import SETTLED, StepSides, is_undoing, last_word
+from saga_coordinator.engine.waiting import PAUSED
 from saga_coordinator.views.saga import AttentionView, SagaView, WaitingView
 from saga_schemas.record_class import record
 
@@ -144,7 +145,6 @@ _WAITS: Final = {
     "reply_unreadable": "gave an answer that cannot be read",
     "publish": "has not been asked: the command has not left",
     "kafka_away": "cannot be asked: Kafka does not answer",
-    "paused": "is paused",
     "slot": "is held back",
     "turn": "has its turn next",
     "definition_missing": "its definition cannot be loaded",
@@ -152,9 +152,9 @@ _WAITS: Final = {
 
 
 def calm(view: SagaView, sides: Sequence[StepSides]) -> list[Calm]:
-    """What the saga waits for besides what needs a person."""
+    """What the saga waits for besides what needs a person. Pauses are told by who made them."""
     by_name = {one.view.name: one for one in sides}
-    waits = [waiting for waiting in view.waiting if not waiting.name.startswith("attention:")]
+    waits = [waiting for waiting in view.waiting if not waiting.name.startswith("attention:") and waiting.name != PAUSED]
     return [
         Calm(what=_what(waiting, by_name), since=waiting.since, until=waiting.until, mover=_moves(waiting.mover))
         for waiting in waits

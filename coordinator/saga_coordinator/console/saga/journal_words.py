@@ -64,6 +64,7 @@ class _Teller:
             "command": self._command,
             "reply": self._reply,
             "acted": self._acted,
+            "left": self._left,
         }
 
     def tell(self, fact: Fact) -> Iterator[Said]:
@@ -143,6 +144,10 @@ class _Teller:
         act, step = str(fact.get("act")), fact.get("step")
         text = _ACTS.get(act, act) + (f" {step}" if step else "")
         yield self._said(text, tone="fwd", who=str(fact.get("actor") or "somebody"), quote=str(fact.get("reason") or ""))
+
+    def _left(self, fact: Fact) -> Iterator[Said]:
+        words = "the effect of {} stays" if fact.get("effect") == "stays" else "the effect of {} may stay: nobody knows of it"
+        yield self._said(words.format(fact.get("step")), tone="wait", who="engine")
 
     def _engine(self, fact: Fact) -> str:
         return f"engine, row {fact['row']}" if fact.get("row") else "engine"

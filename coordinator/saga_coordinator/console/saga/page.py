@@ -17,6 +17,7 @@ from saga_coordinator.console.saga.plan import StepPlan
 from saga_coordinator.console.saga.reading import Story
 from saga_coordinator.console.saga.step_sides import UNKNOWN_SIDE, StepSides, step_sides
 from saga_coordinator.console.saga.timeline import timeline
+from saga_coordinator.views.preview import PreviewedAct
 from saga_coordinator.views.saga import StepView
 from saga_schemas.record_class import record
 
@@ -35,6 +36,8 @@ class Wanted:
     before: int | None = None
     """Of the journal: records before this version."""
     all_steps: bool = False
+    preview: PreviewedAct | None = None
+    """The act of which the page says what it would do."""
 
 
 def chosen_step(sides: Sequence[StepSides], story: Story, wanted: Wanted) -> StepSides | None:
@@ -87,6 +90,7 @@ def page_context(story: Story, sides: Sequence[StepSides], chosen: StepSides | N
         "effects": effects(sides),
         "input": payload_text(view.input) if view.input is not None else None,
         "may_cancel": view.closed_at is None and view.imported is None and view.phase in _MAY_CANCEL,
+        "own_pause": any(one.scope == "saga" for one in view.paused),
         "may_act": view.closed_at is None and view.imported is None,
         "is_forward": view.phase in ("COMMITTED", "COMPLETED"),
         "version": story.version,

@@ -11,17 +11,21 @@ from pydantic import TypeAdapter
 
 from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.problems import Problem
-from saga_coordinator.api.saga_routes import looked_up, view_of
+from saga_coordinator.api.saga_paths import looked_up
+from saga_coordinator.api.saga_routes import view_of
 from saga_coordinator.archive.importing import entry_of
 from saga_coordinator.console.formatting import moment_us
 from saga_coordinator.console.saga.exchanges import Identity, rows_about, wanted_of
 from saga_coordinator.console.saga.plan import StepPlan, read_plan
 from saga_coordinator.engine.encoding import UnreadableState, read_facts
 from saga_coordinator.engine.facts import CommandSent
+from saga_coordinator.registry.definition_cache import DefinitionMissing
+from saga_coordinator.sagas.stored_saga import read_saga
 from saga_coordinator.store.port import DeadLetter, ImportedSaga, JournalRow, SagaRow
 from saga_coordinator.views.imported import UnreadableImport, imported_journal, imported_view
 from saga_coordinator.views.journal import RecordView, record_views
 from saga_coordinator.views.payloads import Payloads
+from saga_coordinator.views.preview import PreviewedAct, PreviewView, preview
 from saga_coordinator.views.saga import SagaView, StepView
 from saga_coordinator.views.step_history import read_journal
 from saga_schemas.ids import saga_key
@@ -139,6 +143,18 @@ def records_of(coordinator: Facade, story: Story, step: StepView) -> Sequence[Re
     if story.row is None:
         return story.records
     return record_views(rows_about(story.rows, wanted_of(step)), Payloads(coordinator.definitions.catalog))
+
+
+async def what_would_happen(coordinator: Facade, story: Story, act: PreviewedAct) -> PreviewView | None:
+    """What the act would do if it came now; None: nobody can say. Raises StoreError."""
+    if story.row is None:
+        return None
+    try:
+        definition = (await coordinator.definitions.get(story.row.definition_id)).definition
+        saga = await read_saga(coordinator.store, story.row)
+    except (DefinitionMissing, UnreadableState):
+        return None
+    return preview(act, definition, saga, await coordinator.store.now_us())
 
 
 async def dead_letters(coordinator: Facade, story: Story) -> list[DeadLetter]:

@@ -141,6 +141,18 @@ class ScriptedCoordinator:
         self._fail()
         self.acts.append(("waive", saga_id, step, evidence, actor, unsafe))
 
+    async def pause(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("pause", saga_id, reason, actor))
+
+    async def resume(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("resume", saga_id, reason, actor))
+
+    async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("terminate", saga_id, reason, actor))
+
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         self._fail()
         return await self.store.saga(saga_id)  # type: ignore[no-any-return]
