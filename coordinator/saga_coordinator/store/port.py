@@ -23,6 +23,7 @@ from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.partition_port import Partitioned
+from saga_coordinator.store.pause_port import PausedScopes
 from saga_coordinator.store.records import (
     SHARDS,
     SPANS_DUE_MOST,
@@ -104,7 +105,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
+class Store(FinishedSagas, Horizons, Partitioned, PausedScopes, SweptStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and
