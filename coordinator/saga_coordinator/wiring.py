@@ -34,6 +34,7 @@ from saga_coordinator.loops.outside import Outside
 from saga_coordinator.loops.partitions import PartitionLoop
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.reply_loop import ReplyLoop
+from saga_coordinator.loops.resuming import ResumeLoop
 from saga_coordinator.loops.retention import RetentionLoop
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
@@ -41,6 +42,9 @@ from saga_coordinator.loops.sweeper import Sweeper
 from saga_coordinator.loops.sweeping import sweeping
 from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.pauses import known
+from saga_coordinator.pauses.acts import PauseActs
+from saga_coordinator.pauses.known import KnownPauses
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.retention.short import refuse_short_retention
@@ -65,7 +69,7 @@ from saga_schemas.records import EMPTY_BYTES
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
-_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE})
+_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE}) | known.SCOPES
 """What loops read of the control table."""
 
 
@@ -78,6 +82,7 @@ class Instance:
     loops: dict[str, list[Loop]]
     relay: Relay
     sender: Sender[Ticket]
+    pauses: KnownPauses
 
 
 class _Parts:
@@ -107,8 +112,9 @@ class _Parts:
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
         self.lookout = Lookout(store, settings.tenant, _NOTED, clock)
+        self.pauses = KnownPauses(lambda: self.lookout.latest)
         self.recovery = self._recovery()
-        self.events = EventFold(self.instruments, self.recovery.incarnation)
+        self.events = EventFold(self.instruments, self.recovery.incarnation, self.pauses)
         self.waiters = CompletionWaiters()
         self.committer = Committer(
             store=store,
@@ -135,13 +141,12 @@ class _Parts:
         self.preparation = StartPreparation(
             definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
-        self.execution = StartExecution(self.committer, context, store, settings.tenant)
+        self.execution = StartExecution(self.committer, context, store, settings.tenant, self.pauses)
         self.sweeping = sweeping(self, tenant=settings.tenant, incarnation=self.recovery.incarnation)
         self.entries = self._entries()
         files = None if settings.archive is None else open_files(settings.archive)
         self.whereabouts = None if files is None else Whereabouts(files)
-        own = None if files is None else FileArchive(files, self.entries.of)
-        self.removal = Removal(store, archive or own)
+        self.removal = Removal(store, archive or (None if files is None else FileArchive(files, self.entries.of)))
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
 
     def _recovery(self) -> RecoveryWatch:
@@ -261,6 +266,18 @@ class _Parts:
             batch_sagas=self.settings.batch_sagas,
         )
 
+    def resuming(self) -> ResumeLoop:
+        return ResumeLoop(
+            store=self.store,
+            lookout=self.lookout,
+            committer=self.committer,
+            loader=self.loader,
+            definitions=self.definitions,
+            tenant=self.settings.tenant,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+
     def sweeper(self) -> Sweeper:
         return Sweeper(
             store=self.store,
@@ -335,6 +352,7 @@ class _Parts:
             recovering=lambda: self.recovery.recovering,
             unswept=lambda: self.sweeping.sweeps.unswept,
             lost_effects=self.sweeping.acts,
+            pauses=PauseActs(self.store, self.definitions, self.settings.tenant, self.lookout.stir),
         )
 
 
@@ -349,6 +367,7 @@ async def build(
     outside = parts.outside()
     registry_loops = outside.registry()
     await parts.definitions.refresh()
+    await parts.pauses.begin(store, settings.tenant)
     refuse_short_retention(parts.definitions, settings)
     partitions = PartitionLoop(store, settings.store_partitions, clock, parts.instruments)
     watchdog = parts.watchdog()
@@ -358,7 +377,7 @@ async def build(
         "api": [parts.queue.run],
         "replies": parts.reply_loops(made_at_us),
         "starts": [parts.start_loop(made_at_us).run],
-        "timers": [parts.liveness.run, parts.timer_loop().run],
+        "timers": [parts.liveness.run, parts.timer_loop().run, parts.resuming().run],
         "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run],
         "projector": outside.spans(),
         "watchdog": [
@@ -376,4 +395,5 @@ async def build(
         loops=loops,
         relay=parts.relay,
         sender=parts.sender,
+        pauses=parts.pauses,
     )

@@ -15,8 +15,8 @@ from saga_coordinator.batches.jobs import FOUND_MOST, RATE, RATE_MOST, BatchPrev
 from saga_coordinator.batches.outcomes import Outcomes, Reason
 from saga_coordinator.console import parameters
 from saga_coordinator.console.console import Console
-from saga_coordinator.console.forms import ActForm, FormRefused
 from saga_coordinator.console.formatting import PHASES, STATUSES
+from saga_coordinator.console.forms import ActForm, FormRefused
 from saga_coordinator.console.parameters import uuid_of
 from saga_coordinator.console.routing import ACTS, PageRoute
 from saga_coordinator.console.saga_columns import QueryTrouble, trouble
