@@ -241,3 +241,31 @@ async def test_the_api_tells_the_same_acts(home: ConsoleHome) -> None:
     assert second["next"] is None
     bad = await home.browser.get("/v1/audit", params={"cursor": "x"})
     assert (bad.status_code, bad.json()["code"]) == (422, "request_invalid")
+
+
+async def test_a_definition_is_paused_and_goes_on(home: ConsoleHome) -> None:
+    assert "No definition and no participant is paused." in await home.page("/pauses")
+
+    assert "The definition order is paused." in await home.act(
+        "/pauses/pause", scope="definition", name="order", back="definition"
+    )
+    assert f"by ada: because {SHOWN}" in await home.page("/definitions/order")
+    page = await home.page("/pauses")
+    assert 'href="/console/definitions/order">order' in page and f"because {SHOWN}" in page
+    assert "goes on" in await home.act("/pauses/resume", scope="definition", name="order")
+    assert "Not done" in await home.act("/pauses/resume", of="definition order")
+    assert "The participant payment is paused." in await home.act("/pauses/pause", of="participant payment")
+    assert "goes on" in await home.act("/pauses/resume", of="participant payment")
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"of": ""}, "say whether"),
+        ({"of": "saga x"}, "say whether"),
+        ({"of": f"definition {SCRIPT}"}, "There is no such definition"),
+        ({"of": "participant none"}, "No"),
+    ],
+)
+async def test_what_is_not_there_is_not_paused(home: ConsoleHome, fields: dict[str, str], says: str) -> None:
+    assert says in await home.act("/pauses/pause", **fields)

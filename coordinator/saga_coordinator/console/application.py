@@ -26,6 +26,7 @@ from saga_coordinator.console.pages import (
     definitions,
     machine,
     overview,
+    pauses,
     saga,
     sagas,
     schemas,
@@ -44,6 +45,7 @@ _PAGES: Final[Sequence[Sequence[PageRoute]]] = (
     schemas.ROUTES,
     batches.ROUTES,
     confirmations.ROUTES,
+    pauses.ROUTES,
     audit.ROUTES,
     machine.ROUTES,
 )
