@@ -11,6 +11,8 @@ import typer
 
 from saga_cli.commands import (
     archive,
+    batches,
+    confirmations,
     database,
     dead_letters,
     definitions,
@@ -56,6 +58,8 @@ def application() -> typer.Typer:
     start.register(app, _USE)
     sagas.register(app, _USE)
     steps.register(app, _USE)
+    batches.register(app, _USE)
+    confirmations.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)
     archive.register(app, _USE)

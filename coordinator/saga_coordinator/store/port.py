@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.batch_records import BatchRow, BatchStep, BatchStore, ConfirmationRow, RedriveRow
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
@@ -67,10 +68,13 @@ __all__ = [
     "Advance",
     "AttentionRow",
     "BadRow",
+    "BatchRow",
+    "BatchStep",
     "BelowHorizon",
     "ClaimFirst",
     "ClaimResult",
     "CommitUnknown",
+    "ConfirmationRow",
     "CountMismatch",
     "DeadLetter",
     "DefinitionRow",
@@ -89,6 +93,7 @@ __all__ = [
     "ParticipantSweep",
     "Position",
     "QueryTooSlow",
+    "RedriveRow",
     "RowsMoved",
     "SagaRow",
     "SagaWrite",
@@ -105,7 +110,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, Queried, SweptStore, Protocol):
+class Store(FinishedSagas, Horizons, Partitioned, Queried, SweptStore, BatchStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and
@@ -323,6 +328,10 @@ class Store(FinishedSagas, Horizons, Partitioned, Queried, SweptStore, Protocol)
 
     def retention_lock(self) -> AbstractAsyncContextManager[bool]:
         """Try to be the one instance that removes what is no longer kept, in the same way."""
+        ...
+
+    def batches_lock(self) -> AbstractAsyncContextManager[bool]:
+        """Try to be the one instance that works on batches of acts, in the same way."""
         ...
 
     def projector_lock(self) -> AbstractAsyncContextManager[bool]:
