@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from saga_coordinator.archive.address import open_files
@@ -22,9 +23,11 @@ from saga_coordinator.horizon.raising import Raising
 from saga_coordinator.inbound.announcement_answers import AnnouncementAnswers
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
+from saga_coordinator.inbound.redriving import Redriving
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops import catch_up_loop, key_agreement, liveness, recovery_watch
+from saga_coordinator.loops.batching import Batching, batching
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
 from saga_coordinator.loops.horizon import HorizonLoop
 from saga_coordinator.loops.key_agreement import KeyAgreement, token_keys
@@ -148,6 +151,10 @@ class _Parts:
         self.whereabouts = None if files is None else Whereabouts(files)
         self.removal = Removal(store, archive or (None if files is None else FileArchive(files, self.entries.of)))
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
+
+    @cached_property
+    def batches(self) -> Batching:
+        return batching(self, self.settings)
 
     def _recovery(self) -> RecoveryWatch:
         return RecoveryWatch(
@@ -338,10 +345,11 @@ class _Parts:
             store=self.store,
             definitions=self.definitions,
             starts=self.queue,
-            committer=self.committer,
             waiters=self.waiters,
-            loader=self.loader,
-            events=self.events,
+            operating=self.batches.operating,
+            jobs=self.batches.jobs,
+            gate=self.batches.gate,
+            redriving=Redriving(self.store, self.broker, self.settings.tenant, self.instruments.redriven),
             watchdog=watchdog,
             removal=self.removal,
             instruments=self.instruments,
@@ -378,7 +386,7 @@ async def build(
         "replies": parts.reply_loops(made_at_us),
         "starts": [parts.start_loop(made_at_us).run],
         "timers": [parts.liveness.run, parts.timer_loop().run, parts.resuming().run],
-        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run],
+        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run, parts.batches.loop.run],
         "projector": outside.spans(),
         "watchdog": [
             watchdog.run,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from saga_coordinator.api.batch_facade import ManyActs
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import Terms
@@ -52,7 +53,7 @@ class ApiSettings(Protocol):
         ...
 
 
-class Facade(Protocol):
+class Facade(ManyActs, Protocol):
     """The coordinator as the API sees it."""
 
     @property
@@ -85,7 +86,7 @@ class Facade(Protocol):
         ...
 
     async def cancel(self, saga_id: UUID, reason: str, actor: str) -> None:
-        """Raises Refused, SagaUnknown; so do the next five."""
+        """Raises Refused, SagaUnknown; so do the next five. Waiving also ConfirmationNeeded."""
         ...
 
     async def retry_step(self, saga_id: UUID, step: str, reason: str, actor: str) -> None: ...

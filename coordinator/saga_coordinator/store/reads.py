@@ -15,6 +15,7 @@ from sqlalchemy import Executable, exists, literal, or_, select, union_all, upda
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import imported, listing, recovering, revisions, schema
+from saga_coordinator.store.batches import BatchReads
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or, noting
 from saga_coordinator.store.faults import CLOSED, translated
@@ -60,7 +61,7 @@ from saga_coordinator.store.sweeps import SweepReads
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
-class SqlStore(SweepReads, HorizonReads, OversightReads, QueryReads, PauseReads):
+class SqlStore(SweepReads, HorizonReads, OversightReads, QueryReads, PauseReads, BatchReads):
     """The port's `Store`, but for opening, transactions and locks."""
 
     dialect: str

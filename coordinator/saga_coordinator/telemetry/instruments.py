@@ -46,6 +46,7 @@ LOOPS: Final = (
     "watchdog",
     "relay",
     "retention",
+    "batches",
     "horizon",
     "partitions",
 )

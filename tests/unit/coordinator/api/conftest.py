@@ -26,6 +26,7 @@ from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_schemas.topics import Topics
 from support.saga_rows import SAGA, saga_row
+from unit.coordinator.api.many_acts import AT_US, ScriptedManyActs
 
 OTHER = UUID("019b0000-0000-7000-8000-000000000002")
 UNKNOWN = UUID("019b0000-0000-7000-8000-00000000ffff")
@@ -77,6 +78,10 @@ class ScriptedStore:
     async def dead_letter(self, letter: UUID) -> None:
         self._fail()
 
+    async def now_us(self) -> int:
+        self._fail()
+        return AT_US
+
     def _fail(self) -> None:
         if self.raises is not None:
             raise self.raises
@@ -100,7 +105,7 @@ class Settings:
         return []
 
 
-class ScriptedCoordinator:
+class ScriptedCoordinator(ScriptedManyActs):
     """Every act does what the test says: raises, or is noted."""
 
     def __init__(self) -> None:
