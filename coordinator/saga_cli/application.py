@@ -12,6 +12,8 @@ import typer
 from saga_cli.commands import (
     archive,
     audit,
+    batches,
+    confirmations,
     control,
     database,
     dead_letters,
@@ -59,6 +61,8 @@ def application() -> typer.Typer:
     sagas.register(app, _USE)
     control.register(app, _USE)
     steps.register(app, _USE)
+    batches.register(app, _USE)
+    confirmations.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)
     archive.register(app, _USE)

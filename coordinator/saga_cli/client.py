@@ -26,6 +26,7 @@ LONG_POLL_S: Final = 60
 """Longest wait of one request at the coordinator."""
 PAGE: Final = 500
 FILE_TYPE: Final = "application/avro"
+_ACCEPTED: Final = 202
 _PAUSE_S: Final = 0.2
 _SHOWN_BEFORE: Final = 60
 """Characters of a query beside the place where it is wrong."""
@@ -118,9 +119,13 @@ class Client:
                 may be repeated.
 
         Raises:
-            CommandFailed: The coordinator refused, or none answered.
+            CommandFailed: The coordinator refused, or none answered; or the act waits for a second
+                person.
         """
-        return self._answer("POST", path, json=body, headers=headers, retry=retry)
+        status, answer = self._answer("POST", path, json=body, headers=headers, retry=retry)
+        if status == _ACCEPTED and "confirmation" in answer:
+            raise _not_yet(answer["confirmation"])
+        return status, answer
 
     def upload(self, path: str, content: bytes, query: Mapping[str, object]) -> Json:
         """Send a file and return the answer.
@@ -279,6 +284,13 @@ def actor() -> str:
 def segment(text: str) -> str:
     """Quote a person's text as one segment of a path."""
     return quote(text, safe="")
+
+
+def _not_yet(confirmation: Json) -> CommandFailed:
+    """An act that waits for a second person is not done, and a script must not take it for done."""
+    id, until = confirmation.get("id"), confirmation.get("expires_at")
+    text = f"not done yet: it needs a second person. Until {until} somebody else may run `saga confirm yes {id} --reason …`"
+    return CommandFailed(_printable(text), ExitCode.REFUSED)
 
 
 def _refusal(status: int, problem: Json, query: str | None = None) -> CommandFailed:

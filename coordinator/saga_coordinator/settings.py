@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -79,6 +79,21 @@ def _path_prefix(text: str) -> str:
     return text
 
 
+def _confirmable(text: str) -> str:
+    unknown = sorted(read_list(text) - CONFIRMABLE)
+    if unknown:
+        raise ValueError(
+            f"unknown {', '.join(unknown)}; acts that a second person may confirm are {', '.join(sorted(CONFIRMABLE))}"
+        )
+    return text
+
+
+def read_list(text: str) -> frozenset[str]:
+    """The words of a list by commas."""
+    return frozenset(word.strip() for word in text.split(",") if word.strip())
+
+
+CONFIRMABLE: Final = frozenset({"waive", "terminate", "batch"})
 KeptText = Annotated[str, AfterValidator(_kept)]
 DurationText = Annotated[str, AfterValidator(_duration)]
 IntervalText = Annotated[str, AfterValidator(_interval)]
@@ -182,6 +197,10 @@ class Settings(BaseModel):
     """How often the horizon is raised and announced."""
     console_prefix: Annotated[str, AfterValidator(_path_prefix)] = ""
     """What a proxy puts before `/console`, as /ops; the links of the pages begin with it."""
+    confirm_acts: Annotated[str, AfterValidator(_confirmable)] = ""
+    """Acts that a second person confirms, by commas: waive, terminate, batch."""
+    confirm_within: IntervalText = "1d"
+    """How long such an act waits for a second person."""
     store_partitions: Literal["week", "month", "none"] = "month"
     """How much time a partition of the journal has on PostgreSQL; none: no more are made."""
     kafka: kafka.KafkaSettings
@@ -227,7 +246,16 @@ class Settings(BaseModel):
 
     @property
     def role_set(self) -> frozenset[str]:
-        return frozenset(role.strip() for role in self.roles.split(",") if role.strip())
+        return read_list(self.roles)
+
+    @property
+    def confirmed_acts(self) -> frozenset[str]:
+        """Acts that a second person confirms."""
+        return read_list(self.confirm_acts)
+
+    @property
+    def confirmed_within_ms(self) -> int:
+        return parsed_duration(self.confirm_within) or 0
 
     @property
     def exports_metrics(self) -> bool:
@@ -326,7 +354,8 @@ _SHOWN = (
     "horizon_interval",
     "store_partitions",
 )
-_LOGIN = re.compile(r"(?<=://)[^/@]*@")
+_LOGIN = re.compile(r"(?<=://).*@")
+"""Up to the last `@`: a password may have one, or a slash."""
 
 
 def _without_login(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from saga_coordinator.archive.address import open_files
@@ -22,9 +23,11 @@ from saga_coordinator.horizon.raising import Raising
 from saga_coordinator.inbound.announcement_answers import AnnouncementAnswers
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
+from saga_coordinator.inbound.redriving import Redriving
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops import catch_up_loop, key_agreement, liveness, recovery_watch
+from saga_coordinator.loops.batching import Batching, batching
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
 from saga_coordinator.loops.horizon import HorizonLoop
 from saga_coordinator.loops.key_agreement import KeyAgreement, token_keys
@@ -34,6 +37,7 @@ from saga_coordinator.loops.outside import Outside
 from saga_coordinator.loops.partitions import PartitionLoop
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.reply_loop import ReplyLoop
+from saga_coordinator.loops.resuming import ResumeLoop
 from saga_coordinator.loops.retention import RetentionLoop
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
@@ -43,6 +47,9 @@ from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.traffic import TrafficLoop
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.overview.assembly import overviews
+from saga_coordinator.pauses import known
+from saga_coordinator.pauses.acts import PauseActs
+from saga_coordinator.pauses.known import KnownPauses
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.retention.short import refuse_short_retention
@@ -67,7 +74,7 @@ from saga_schemas.records import EMPTY_BYTES
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
-_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE})
+_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE}) | known.SCOPES
 """What loops read of the control table."""
 
 
@@ -80,6 +87,7 @@ class Instance:
     loops: dict[str, list[Loop]]
     relay: Relay
     sender: Sender[Ticket]
+    pauses: KnownPauses
 
 
 class _Parts:
@@ -110,8 +118,9 @@ class _Parts:
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
         self.lookout = Lookout(store, settings.tenant, _NOTED, clock)
+        self.pauses = KnownPauses(lambda: self.lookout.latest)
         self.recovery = self._recovery()
-        self.events = EventFold(self.instruments, self.recovery.incarnation)
+        self.events = EventFold(self.instruments, self.recovery.incarnation, self.pauses)
         self.waiters = CompletionWaiters()
         self.committer = Committer(
             store=store,
@@ -138,7 +147,7 @@ class _Parts:
         self.preparation = StartPreparation(
             definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
-        self.execution = StartExecution(self.committer, context, store, settings.tenant)
+        self.execution = StartExecution(self.committer, context, store, settings.tenant, self.pauses)
         self.sweeping = sweeping(self, tenant=settings.tenant, incarnation=self.recovery.incarnation)
         self.entries = self._entries()
         self.whereabouts, self.removal = self._archived(archive)
@@ -149,6 +158,10 @@ class _Parts:
         files = None if self.settings.archive is None else open_files(self.settings.archive)
         own = None if files is None else FileArchive(files, self.entries.of)
         return None if files is None else Whereabouts(files), Removal(self.store, archive or own)
+
+    @cached_property
+    def batches(self) -> Batching:
+        return batching(self, self.settings)
 
     def _recovery(self) -> RecoveryWatch:
         return RecoveryWatch(
@@ -267,6 +280,18 @@ class _Parts:
             batch_sagas=self.settings.batch_sagas,
         )
 
+    def resuming(self) -> ResumeLoop:
+        return ResumeLoop(
+            store=self.store,
+            lookout=self.lookout,
+            committer=self.committer,
+            loader=self.loader,
+            definitions=self.definitions,
+            tenant=self.settings.tenant,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+
     def sweeper(self) -> Sweeper:
         return Sweeper(
             store=self.store,
@@ -327,10 +352,11 @@ class _Parts:
             store=self.store,
             definitions=self.definitions,
             starts=self.queue,
-            committer=self.committer,
             waiters=self.waiters,
-            loader=self.loader,
-            events=self.events,
+            operating=self.batches.operating,
+            jobs=self.batches.jobs,
+            gate=self.batches.gate,
+            redriving=Redriving(self.store, self.broker, self.settings.tenant, self.instruments.redriven),
             watchdog=watchdog,
             removal=self.removal,
             instruments=self.instruments,
@@ -342,6 +368,7 @@ class _Parts:
             unswept=lambda: self.sweeping.sweeps.unswept,
             lost_effects=self.sweeping.acts,
             overviews=overviews(self, watchdog),
+            pauses=PauseActs(self.store, self.definitions, self.settings.tenant, self.lookout.stir),
         )
 
 
@@ -356,6 +383,7 @@ async def build(
     outside = parts.outside()
     registry_loops = outside.registry()
     await parts.definitions.refresh()
+    await parts.pauses.begin(store, settings.tenant)
     refuse_short_retention(parts.definitions, settings)
     partitions = PartitionLoop(store, settings.store_partitions, clock, parts.instruments)
     watchdog = parts.watchdog()
@@ -365,8 +393,8 @@ async def build(
         "api": [parts.queue.run],
         "replies": parts.reply_loops(made_at_us),
         "starts": [parts.start_loop(made_at_us).run],
-        "timers": [parts.liveness.run, parts.timer_loop().run],
-        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run],
+        "timers": [parts.liveness.run, parts.timer_loop().run, parts.resuming().run],
+        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run, parts.batches.loop.run],
         "projector": outside.spans(),
         "watchdog": [
             watchdog.run,
@@ -384,4 +412,5 @@ async def build(
         loops=loops,
         relay=parts.relay,
         sender=parts.sender,
+        pauses=parts.pauses,
     )

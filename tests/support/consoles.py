@@ -92,7 +92,7 @@ class ConsoleHome:
 
 
 @asynccontextmanager
-async def console_home(url: str) -> AsyncIterator[ConsoleHome]:
+async def console_home(url: str, **settings: object) -> AsyncIterator[ConsoleHome]:
     """All of it; the definition `order` 1 is active."""
     broker, outcomes = MemoryBroker(), dict[str, Outcome]()
 
@@ -106,7 +106,7 @@ async def console_home(url: str) -> AsyncIterator[ConsoleHome]:
     answering = [asyncio.create_task(one.run()) for one in participants]
     async with opened(url) as store:
         await register(store, ORDER.format(version=1), CATALOG)
-        async with running(store, broker, settings_for(url)) as instance:
+        async with running(store, broker, settings_for(url, **settings)) as instance:
             app = with_console(create_app(instance.coordinator), instance.coordinator)
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as browser:

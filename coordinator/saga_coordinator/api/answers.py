@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from saga_coordinator.api.problems import FindingShown
 from saga_coordinator.definitions import Finding
-from saga_coordinator.store.port import AuditRow, DeadLetter, DefinitionRow, SchemaRow
+from saga_coordinator.store.port import AuditRow, DeadLetter, DefinitionRow, RedriveRow, SchemaRow
+from saga_coordinator.views.batches import RedriveView, redrive_view
 from saga_coordinator.views.journal import RecordView
 from saga_coordinator.views.listed import ListedView
 from saga_schemas.times import format_us
@@ -121,6 +122,8 @@ class DeadLetterLine(BaseModel):
     detail: str
     relayed: bool
     """A copy is in the dead-letter topic."""
+    redriven: RedriveView | None
+    """null: it was never sent again."""
 
 
 class HeaderShown(BaseModel):
@@ -264,7 +267,7 @@ def schema_line(row: SchemaRow) -> SchemaLine:
     return SchemaLine(id=row.id, subject=row.subject, version=row.version)
 
 
-def letter_line(letter: DeadLetter) -> dict[str, Any]:
+def letter_line(letter: DeadLetter, redriven: RedriveRow | None) -> dict[str, Any]:
     """The fields of a DeadLetterLine."""
     return {
         "id": str(letter.id),
@@ -276,4 +279,5 @@ def letter_line(letter: DeadLetter) -> dict[str, Any]:
         "reason": letter.reason,
         "detail": letter.detail,
         "relayed": letter.relayed,
+        "redriven": None if redriven is None else redrive_view(redriven),
     }

@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from saga_coordinator.api import (
     asyncapi_routes,
     audit_routes,
+    batch_routes,
+    confirmation_routes,
     control_routes,
     dead_letter_routes,
     definition_routes,
@@ -33,13 +35,17 @@ from saga_coordinator.api.answers import finding_shown
 from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.guard import Guard
 from saga_coordinator.api.problems import CODES, Problem, ProblemDocument, of_status, problem_response
+from saga_coordinator.api.waiting import waits
+from saga_coordinator.confirmations.gate import ConfirmationNeeded
 from saga_coordinator.engine.events import Refused
+from saga_coordinator.inbound.redriving import RedriveUnknown
 from saga_coordinator.query import QueryRefused
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.registry.registration import RegistrationRefused
 from saga_coordinator.starts.requests import SagaUnknown, StartRefused
 from saga_coordinator.store.port import BadRow, CountMismatch, QueryTooSlow, StoreError
 from saga_coordinator.views.imported import UnreadableImport
+from saga_messaging.broker import BrokerError
 
 _ERRORS_SHOWN: Final = 10
 _FIELD_CHARS: Final = 200
@@ -62,6 +68,8 @@ _ROUTES: Final = (
     participant_routes,
     retention_routes,
     lost_effect_routes,
+    batch_routes,
+    confirmation_routes,
     health_routes,
 )
 _log = structlog.get_logger("api")
@@ -169,6 +177,15 @@ async def _store_failed(_: Request, error: Exception) -> Response:
     return problem_response(Problem("store_unavailable"))
 
 
+async def _broker_failed(_: Request, error: Exception) -> Response:
+    _log.warning("broker_unavailable", error=type(error).__name__)
+    return problem_response(Problem("broker_unavailable"))
+
+
+async def _redrive_unknown(_: Request, error: Exception) -> Response:
+    return problem_response(Problem("redrive_unknown"))
+
+
 _ANSWERS: Final = {
     HTTPException: _http,
     RequestValidationError: _invalid,
@@ -182,6 +199,9 @@ _ANSWERS: Final = {
     UnreadableImport: _unreadable_import,
     StoreError: _store_failed,
     TimeoutError: _store_failed,
+    BrokerError: _broker_failed,
+    RedriveUnknown: _redrive_unknown,
+    ConfirmationNeeded: waits,
 }
 
 

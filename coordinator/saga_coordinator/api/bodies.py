@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from saga_coordinator.batches.jobs import RATE, RATE_MOST
 from saga_coordinator.definitions.document import MAX_RECORD_NAME, MAX_VERSION, NAME_PATTERN, RECORD_PATTERN
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.query.parsing import MAX_CHARS
@@ -102,6 +103,21 @@ class PurgeBody(_Body):
     actor: Key = "anonymous"
 
 
+class BatchBody(ActBody):
+    """Which sagas, what is done to each, and how fast."""
+
+    act: Annotated[str, Field(max_length=40)]
+    query: Annotated[str, Field(max_length=MAX_CHARS)] = Field(description="as lists take it: docs/queries.md")
+    rate: Annotated[int, Field(ge=1, le=RATE_MOST)] = Field(RATE, description="sagas a second, at most")
+    dry_run: bool = Field(False, description="only say what there is, and what the act would do to some of it")
+
+
+class RedriveBody(ActBody):
+    """Why, and who says so."""
+
+    again: bool = Field(False, description="also a letter that was sent again before, or may have been")
+
+
 class ActivateBody(_Body):
     """Who and why, for the audit; may be absent."""
 
@@ -160,6 +176,12 @@ class ImportQuery(_Query):
 
     reason: Reason | None = None
     actor: Key = "anonymous"
+
+
+class ConfirmationQuery(Page):
+    """Which confirmations."""
+
+    pending: bool = Field(True, description="only those that may still be confirmed")
 
 
 class LostEffectQuery(_Query):

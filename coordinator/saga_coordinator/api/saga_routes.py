@@ -15,6 +15,7 @@ from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.query_routes import asked
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_paths import ON_SAGA, accepted, looked_up, step_name, stored_row
+from saga_coordinator.api.waiting import Waiting
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
 from saga_coordinator.starts.preparation import body_hash
@@ -48,6 +49,11 @@ _EXPORTED: Final[dict[int | str, dict[str, Any]]] = {
     **problems("saga_unknown", "saga_archived", "not_finished", "unreadable"),
 }
 _STARTED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Started, "description": "known before"}}
+
+_OF_TWO: Final = ("actor_needed", "confirmations_full")
+_WAIVED: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": Accepted | Waiting, "description": "it is recorded; or it waits for a second person"}
+}
 
 router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
 
@@ -192,7 +198,7 @@ async def retry_step(coordinator: CoordinatorDep, saga_id: str, step: str, body:
     return await accepted(coordinator, row)
 
 
-@router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=problems(*_REFUSALS, *_ON_STEP))
+@router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=_WAIVED | problems(*_REFUSALS, *_ON_STEP, *_OF_TWO))
 async def waive_step(coordinator: CoordinatorDep, saga_id: str, step: str, body: WaiveBody) -> Accepted:
     """Go on without a step, on evidence.
 

@@ -179,8 +179,8 @@ def _flat(value: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def _value(path: str, value: Any) -> str:
     """Short, as people write it."""
-    if path.endswith(_MS) and isinstance(value, int):
-        return duration_text(value)
+    if path.endswith(_MS) and _WITH not in path:
+        return _duration(value)
     if path.endswith("attempts") and value is None:
         return "without end"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -190,16 +190,23 @@ def _value(path: str, value: Any) -> str:
 # --- line by line ---------------------------------------------------------------------------------
 
 
-def readable(value: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """A document's part as indented lines, durations in their units."""
+def readable(value: Mapping[str, Any], indent: str = "", *, ours: bool = True) -> Iterator[str]:
+    """A document's part as indented lines.
+
+    Durations are in their units, where the names are `ours`: those of a mapping are the user's.
+    """
     for name, each in value.items():
         if isinstance(each, Mapping) and each:
             yield f"{indent}{name}:"
-            yield from readable(each, indent + "  ")
-        elif name.endswith(_MS) and isinstance(each, int):
-            yield f"{indent}{name.removesuffix(_MS)}: {duration_text(each)}"
+            yield from readable(each, indent + "  ", ours=ours and name != "with")
+        elif ours and name.endswith(_MS):
+            yield f"{indent}{name.removesuffix(_MS)}: {_duration(each)}"
         else:
             yield f"{indent}{name}: {each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)}"
+
+
+def _duration(milliseconds: int | None) -> str:
+    return "none" if milliseconds is None else duration_text(milliseconds)
 
 
 def _lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Line]:

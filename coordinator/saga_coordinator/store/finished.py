@@ -45,7 +45,7 @@ class FinishedReads(ABC):
             a = schema.audit.c
             rows = await self._rows(select(a.at).where(a.tenant == tenant).order_by(a.id).limit(1))
             return rows[0][0] if rows else None
-        rows = await self._rows(old(table, _YEAR_9999_US).limit(1))
+        rows = await self._rows(old(table, tenant, _YEAR_9999_US).limit(1))
         return (rows[0][0].int >> _LEADING_MS) * 1000 if rows else None
 
     async def give_back(self) -> int:

@@ -19,12 +19,14 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.batch_records import BatchRow, BatchStep, BatchStore, ConfirmationRow, RedriveRow
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.oversight_port import AlikeAttention, AuditFilter, AuditPage, AuditRow, Oversight
 from saga_coordinator.store.overview_port import Overviews
 from saga_coordinator.store.partition_port import Partitioned
+from saga_coordinator.store.pause_port import PausedScopes
 from saga_coordinator.store.query_port import Queried
 from saga_coordinator.store.query_records import Listed, ListFilter, QueryTooSlow
 from saga_coordinator.store.records import (
@@ -73,10 +75,13 @@ __all__ = [
     "AuditPage",
     "AuditRow",
     "BadRow",
+    "BatchRow",
+    "BatchStep",
     "BelowHorizon",
     "ClaimFirst",
     "ClaimResult",
     "CommitUnknown",
+    "ConfirmationRow",
     "CountMismatch",
     "DeadLetter",
     "DefinitionRow",
@@ -95,6 +100,7 @@ __all__ = [
     "ParticipantSweep",
     "Position",
     "QueryTooSlow",
+    "RedriveRow",
     "RowsMoved",
     "SagaRow",
     "SagaWrite",
@@ -111,7 +117,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Oversight, Overviews, Partitioned, Queried, SweptStore, Protocol):
+class Store(FinishedSagas, Horizons, Oversight, Overviews, Partitioned, PausedScopes, Queried, SweptStore, BatchStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and
@@ -329,6 +335,10 @@ class Store(FinishedSagas, Horizons, Oversight, Overviews, Partitioned, Queried,
 
     def retention_lock(self) -> AbstractAsyncContextManager[bool]:
         """Try to be the one instance that removes what is no longer kept, in the same way."""
+        ...
+
+    def batches_lock(self) -> AbstractAsyncContextManager[bool]:
+        """Try to be the one instance that works on batches of acts, in the same way."""
         ...
 
     def projector_lock(self) -> AbstractAsyncContextManager[bool]:

@@ -61,6 +61,7 @@ _KEPT_STATEMENTS: Final = 300
 _SHARD_LOCK: Final = 0x5A6A
 _PROJECTOR_LOCK: Final = 0x5A6B
 _RETENTION_LOCK: Final = 0x5A6C
+_BATCHES_LOCK: Final = 0x5A6F
 
 
 class PostgresStore(SqlStore):
@@ -147,6 +148,9 @@ class PostgresStore(SqlStore):
 
     def retention_lock(self) -> AbstractAsyncContextManager[bool]:
         return self._advisory_lock(_RETENTION_LOCK, 0)
+
+    def batches_lock(self) -> AbstractAsyncContextManager[bool]:
+        return self._advisory_lock(_BATCHES_LOCK, 0)
 
     def partitions(self) -> AbstractAsyncContextManager[Partitions | None]:
         self._must_be_open()

@@ -15,6 +15,7 @@ from sqlalchemy import Executable, exists, literal, or_, select, union_all, upda
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import imported, listing, recovering, revisions, schema
+from saga_coordinator.store.batches import BatchReads
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or, noting
 from saga_coordinator.store.faults import CLOSED, translated
@@ -25,6 +26,7 @@ from saga_coordinator.store.journal import journal_rows, select_journal
 from saga_coordinator.store.look import Look, look, seen
 from saga_coordinator.store.oversight import OversightReads
 from saga_coordinator.store.overview import OverviewReads
+from saga_coordinator.store.pausing import PauseReads
 from saga_coordinator.store.port import (
     SHARDS,
     AttentionRow,
@@ -60,7 +62,7 @@ from saga_coordinator.store.sweeps import SweepReads
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
-class SqlStore(SweepReads, HorizonReads, OversightReads, OverviewReads, QueryReads):
+class SqlStore(SweepReads, HorizonReads, OversightReads, OverviewReads, QueryReads, PauseReads, BatchReads):
     """The port's `Store`, but for opening, transactions and locks."""
 
     dialect: str

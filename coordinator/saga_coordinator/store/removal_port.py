@@ -17,7 +17,7 @@ from saga_schemas.record_class import record
 
 REMOVED_SCOPE: Final = "removed"
 """Of the control table: up to when removed sagas had started."""
-OldRows = Literal["dead_letter", "orphan_reply", "audit"]
+OldRows = Literal["dead_letter", "orphan_reply", "audit", "batch", "confirmation"]
 """Tables whose rows go by their own age."""
 
 
@@ -112,7 +112,7 @@ class Removing(Protocol):
 
     async def remove_old(self, table: OldRows, tenant: str, before_us: int, limit: int) -> int:
         """Remove the oldest rows that were made before then; of dead letters those that are on
-        their topic.
+        their topic, of batches those that have ended.
 
         Returns how many there were.
         """

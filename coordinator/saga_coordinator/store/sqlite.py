@@ -178,6 +178,10 @@ class SqliteStore(SqlStore):
     async def retention_lock(self) -> AsyncIterator[bool]:
         yield True
 
+    @asynccontextmanager
+    async def batches_lock(self) -> AsyncIterator[bool]:
+        yield True
+
     async def give_back(self) -> int:
         async with self._writing() as connection:
             with translated():

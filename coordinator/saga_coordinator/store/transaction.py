@@ -20,12 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_coordinator.store import imported, recovering, schema
 from saga_coordinator.store import statements as sql
+from saga_coordinator.store.batches import BatchWrites
 from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or, noting
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.horizon import HorizonWrites
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import journal_rows, select_journal, select_tails
+from saga_coordinator.store.pausing import PauseWrites
 from saga_coordinator.store.port import (
     Advance,
     ClaimFirst,
@@ -51,7 +53,7 @@ from saga_coordinator.store.writes import first_positions, groups_of, moves, out
 from saga_schemas.ids import saga_key
 
 
-class SqlTransaction(SweepWrites, HorizonWrites):
+class SqlTransaction(SweepWrites, HorizonWrites, PauseWrites, BatchWrites):
     """The port's `Transaction`, but for locking and running hot statements."""
 
     def __init__(self, connection: AsyncConnection) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from saga_coordinator.inbound.dead_letters import decode_headers
 from saga_coordinator.inbound.reply_envelope import CONSUMER
 from saga_coordinator.store.port import DeadLetter
+from saga_coordinator.views.payloads import maskings, without_masked
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import decode, unframe
 from saga_schemas.direct_reader import reader_of
@@ -101,6 +102,8 @@ class PayloadView:
     """Why not all of it."""
     trouble_at: int | None = None
     """Where in the value, in bytes."""
+    hides: bool = False
+    """Its schema masks fields: its bytes are not for people either."""
 
 
 @record
@@ -134,7 +137,7 @@ class LetterView:
     payload: PayloadView
     hex: Sequence[HexLine]
     hex_left_out: int
-    """Bytes that are kept and not shown."""
+    """Bytes that are kept and not shown here."""
 
 
 def reason_words(reason: str) -> tuple[str, str]:
@@ -154,7 +157,8 @@ def letter_view(letter: DeadLetter, catalog: Catalog, writer: str) -> LetterView
     is_reply = letter.consumer == CONSUMER
     says, trouble = _envelope(headers, is_reply)
     what, way_out = reason_words(letter.reason)
-    value = letter.value or b""
+    payload = payload_view(letter.value, catalog, headers)
+    value = b"" if letter.value is None or payload.hides else letter.value
     named = {name: content for name, content in headers if content is not None}
     return LetterView(
         what=what,
@@ -167,7 +171,7 @@ def letter_view(letter: DeadLetter, catalog: Catalog, writer: str) -> LetterView
         step=_text(named.get(STEP, b"")),
         headers=[HeaderView(name=name, text=_text(content or b""), meaning=_MEANINGS.get(name, "")) for name, content in headers],
         headers_trouble=trouble,
-        payload=payload_view(letter.value, catalog, headers),
+        payload=payload,
         hex=list(hex_lines(value[:HEX_BYTES])),
         hex_left_out=max(0, len(value) - HEX_BYTES),
     )
@@ -181,19 +185,28 @@ def payload_view(value: bytes | None, catalog: Catalog, headers: RawHeaders = ()
         schema, body = unframe(value, catalog, headers)
     except BadMessage as bad:
         return PayloadView(size=len(value), trouble=bad.detail or bad.reason)
-    found = PayloadView(size=len(value), record=schema.full_name, schema_id=schema.id)
+    hides = bool(maskings(catalog, schema))
+    found = PayloadView(size=len(value), record=schema.full_name, schema_id=schema.id, hides=hides)
     try:
-        return _with(found, to_plain(schema, decode(value, catalog, headers=headers).value), "", None)
+        decoded = decode(value, catalog, headers=headers)
+        return _with(found, to_plain(schema, without_masked(catalog, schema, decoded.value)), "", None)
     except BadMessage as bad:
         fields, end, stopped = _as_far_as_it_goes(schema, body)
         why = bad.detail or bad.reason
         trouble = f"{why}; field {stopped} cannot be read" if stopped else why
-        return _with(found, to_plain(schema, fields), trouble, len(value) - len(body) + end)
+        shown = to_plain(schema, without_masked(catalog, schema, fields))
+        return _with(found, shown, trouble, len(value) - len(body) + end)
 
 
 def _with(found: PayloadView, value: Mapping[str, Any], trouble: str, at: int | None) -> PayloadView:
     return PayloadView(
-        size=found.size, record=found.record, schema_id=found.schema_id, value=value, trouble=trouble, trouble_at=at
+        size=found.size,
+        record=found.record,
+        schema_id=found.schema_id,
+        value=value,
+        trouble=trouble,
+        trouble_at=at,
+        hides=found.hides,
     )
 
 

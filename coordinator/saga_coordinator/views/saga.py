@@ -19,6 +19,7 @@ from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.engine.state import Saga, StepState
 from saga_coordinator.engine.waiting import Held, Waiting, waiting_for
 from saga_coordinator.inbound.refused_replies import RefusedReply, answer_to, refused_replies, with_refusal
+from saga_coordinator.pauses.stored import held
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.stored_saga import read_saga, stored_saga
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, SagaRow, Store
@@ -187,6 +188,7 @@ async def saga_view(
     sources.notes += sources.history.notes
     sources.refused = await refused_replies(store, row.id, sources.now)
     if row.closed_at_us is None:
+        sources.pauses = held(await store.pause_rows(row.tenant))
         sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
     try:

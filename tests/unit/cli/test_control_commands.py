@@ -22,6 +22,27 @@ def test_who_and_why_go_with_the_act(saga: Any, coordinator: Any, monkeypatch: p
     assert ID in told.out
 
 
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [(("--definition", "order"), "definitions/order"), (("--participant", "../x"), "participants/..%2Fx")],
+)
+def test_a_definition_or_a_participant_is_paused(saga: Any, coordinator: Any, option: tuple[str, str], path: str) -> None:
+    coordinator.answer("POST", f"/v1/{path}/pause", {"paused": True}, 202)
+
+    told = saga("pause", *option, "--reason", "the bank is down")
+
+    assert (told.code, coordinator.asked[-1].path) == (0, f"/v1/{path}/pause")
+    assert f"{path.split('s/')[0]} {option[1]} is paused" in told.out
+
+
+@pytest.mark.parametrize("named", [(), (ID, "--definition", "order"), ("--definition", "order", "--participant", "payment")])
+def test_one_thing_is_paused_at_a_time(saga: Any, coordinator: Any, named: tuple[str, ...]) -> None:
+    told = saga("pause", *named, "--reason", "r")
+
+    assert (told.code, coordinator.asked) == (2, [])
+    assert "name one" in told.err
+
+
 def test_resuming_what_is_not_paused_is_refused(saga: Any, coordinator: Any) -> None:
     coordinator.refuse("POST", f"{SAGA}/resume", 409, "not_paused", detail="the saga itself is not paused")
 

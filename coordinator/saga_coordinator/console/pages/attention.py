@@ -12,12 +12,12 @@ from starlette.responses import Response
 from saga_coordinator.api.problems import Problem
 from saga_coordinator.console.console import Console
 from saga_coordinator.console.forms import ActForm
-from saga_coordinator.console.parameters import uuid_of
+from saga_coordinator.console.parameters import address, uuid_of
 from saga_coordinator.console.routing import ACTS, PageRoute
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.store.oversight_port import ATTENTION_LOOKED_AT
 from saga_coordinator.store.port import AlikeAttention
-from saga_coordinator.views.inbox import inbox
+from saga_coordinator.views.inbox import InboxGroup, inbox
 from saga_schemas.ids import valid_step
 
 LINES: Final = 200
@@ -36,7 +36,10 @@ async def show(console: Console, request: Request) -> Response:
         section="attention",
         title="Attention",
         live="list",
-        groups=groups,
+        groups=[
+            (group, address("/sagas", query=query), address("/batches/new", act="retry", query=query))
+            for group, query in ((group, group_query(group)) for group in groups)
+        ],
         total=sum(group.count for group in groups),
         most=ATTENTION_LOOKED_AT,
     )
@@ -62,6 +65,17 @@ async def waive(console: Console, request: Request) -> Response:
         return f"{step} is waived." if unsafe else f"{step} is waived, once its participant has said whether it happened."
 
     return await console.act(request, _PATH, doing)
+
+
+def group_query(group: InboxGroup) -> str:
+    """The query that finds a group's sagas, and maybe more: it tells no steps apart."""
+    definitions = ", ".join(quoted(name) for name in group.definitions)
+    return f"reason = {quoted(group.reason)} and definition in ({definitions})"
+
+
+def quoted(text: str) -> str:
+    """A text as the query language writes it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _saga(request: Request) -> UUID:

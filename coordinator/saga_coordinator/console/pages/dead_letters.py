@@ -12,8 +12,10 @@ from starlette.responses import Response
 from saga_coordinator.api.problems import Problem
 from saga_coordinator.console import parameters
 from saga_coordinator.console.console import Console
+from saga_coordinator.console.forms import ActForm
 from saga_coordinator.console.parameters import uuid_of
-from saga_coordinator.console.routing import PageRoute
+from saga_coordinator.console.routing import ACTS, PageRoute
+from saga_coordinator.inbound.redriving import NO_MESSAGES
 from saga_coordinator.store.port import DeadLetter
 from saga_coordinator.views.dead_letters import letter_view, reason_words
 
@@ -26,13 +28,14 @@ async def show_all(console: Console, request: Request) -> Response:
     before = parameters.identifier(request, "before")
     letters = await console.coordinator.store.dead_letters(before=before, limit=LINES + 1)
     shown = letters[:LINES]
+    sent = await console.coordinator.store.redrives([letter.id for letter in shown])
     return await console.page(
         request,
         "dead_letters.html",
         section=_SECTION,
         title="Dead letters",
         live="list" if before is None else None,
-        lines=[(letter, reason_words(letter.reason)[0], _writer(console, letter)) for letter in shown],
+        lines=[(letter, reason_words(letter.reason)[0], _writer(console, letter), letter.id in sent) for letter in shown],
         newest="/dead-letters" if before is not None else None,
         older=parameters.address("/dead-letters", before=shown[-1].id) if len(letters) > LINES else None,
     )
@@ -55,9 +58,25 @@ async def show(console: Console, request: Request) -> Response:
         section=_SECTION,
         title=f"Dead letter {letter.reason}",
         letter=letter,
+        redrive=(await console.coordinator.store.redrives([letter.id])).get(letter.id),
+        may_redrive=letter.reason not in NO_MESSAGES and letter.value is not None,
         view=view,
         value=None if value is None else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode("utf-8", "replace"),
     )
+
+
+async def redrive(console: Console, request: Request) -> Response:
+    """Send its very bytes again to where they came from."""
+
+    async def doing(form: ActForm) -> str:
+        known = uuid_of(request.path_params["letter_id"])
+        if known is None:
+            raise Problem("dead_letter_unknown")
+        again = form.get("again") == "yes"
+        await console.coordinator.redrive_dead_letter(known, form.reason, form.actor, again=again)
+        return "It is sent again to where it came from. If it cannot be read yet, it comes back as another letter."
+
+    return await console.act(request, f"/dead-letters/{request.path_params['letter_id']}", doing)
 
 
 def _writer(console: Console, letter: DeadLetter) -> str:
@@ -72,4 +91,5 @@ def _writer(console: Console, letter: DeadLetter) -> str:
 ROUTES = [
     PageRoute(path="/dead-letters", handler=show_all),
     PageRoute(path="/dead-letters/{letter_id}", handler=show),
+    PageRoute(path="/dead-letters/{letter_id}/redrive", handler=redrive, methods=ACTS),
 ]

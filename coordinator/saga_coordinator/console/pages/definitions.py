@@ -12,11 +12,13 @@ from starlette.responses import Response
 from saga_coordinator.api.problems import Problem
 from saga_coordinator.console import parameters
 from saga_coordinator.console.console import Console
+from saga_coordinator.console.definition_drawing import drawn
 from saga_coordinator.console.forms import ActForm
 from saga_coordinator.console.rendering import path_part
 from saga_coordinator.console.routing import ACTS, PageRoute
 from saga_coordinator.definitions.changes import PartChange, changes, readable
 from saga_coordinator.definitions.document import Document, DocumentInvalid
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.registry.registration import Act, RegistrationRefused, activate
 from saga_coordinator.store.port import AuditFilter, DefinitionRow
@@ -55,7 +57,9 @@ async def show(console: Console, request: Request) -> Response:
         title=f"{row.name} {row.version}",
         live="list",
         row=row,
+        paused=await _paused(console, row.name),
         document=document,
+        drawing=None if document is None else await asyncio.to_thread(drawn, document, "#steps"),
         text=text[:_SHOWN_LINES],
         lines_left_out=max(0, len(text) - _SHOWN_LINES),
         versions=version_views(rows, (await store.audit(wanted)).rows, await store.open_by_version(tenant, row.name)),
@@ -112,6 +116,11 @@ async def make_active(console: Console, request: Request) -> Response:
         return f"{row.name} {row.version} is active: new sagas run it. Those that are open stay on their version."
 
     return await console.act(request, parameters.address(f"/definitions/{path_part(name)}", version=version), doing)
+
+
+async def _paused(console: Console, name: str) -> Held | None:
+    held = await console.coordinator.pauses()
+    return next((one for one in held if (one.scope, one.name) == ("definition", name)), None)
 
 
 async def _versions(console: Console, request: Request) -> list[DefinitionRow]:

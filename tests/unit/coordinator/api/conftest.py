@@ -14,9 +14,11 @@ from saga_coordinator.api import create_app
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import FOREVER, Terms
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
+from saga_coordinator.store.pause_port import PauseScope
 from saga_coordinator.store.port import LostEffect, SagaRow
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
@@ -27,6 +29,7 @@ from saga_coordinator.views.situation import Window
 from saga_schemas.topics import Topics
 from support.saga_rows import SAGA, saga_row
 from support.situations import situation
+from unit.coordinator.api.many_acts import AT_US, ScriptedManyActs
 
 OTHER = UUID("019b0000-0000-7000-8000-000000000002")
 UNKNOWN = UUID("019b0000-0000-7000-8000-00000000ffff")
@@ -78,6 +81,10 @@ class ScriptedStore:
     async def dead_letter(self, letter: UUID) -> None:
         self._fail()
 
+    async def now_us(self) -> int:
+        self._fail()
+        return AT_US
+
     def _fail(self) -> None:
         if self.raises is not None:
             raise self.raises
@@ -101,7 +108,7 @@ class Settings:
         return []
 
 
-class ScriptedCoordinator:
+class ScriptedCoordinator(ScriptedManyActs):
     """Every act does what the test says: raises, or is noted."""
 
     def __init__(self) -> None:
@@ -155,6 +162,17 @@ class ScriptedCoordinator:
     async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None:
         self._fail()
         self.acts.append(("terminate", saga_id, reason, actor))
+
+    async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("pause", scope, name, reason, actor))
+
+    async def resume_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("resume", scope, name, reason, actor))
+
+    async def pauses(self) -> list[Held]:
+        return [Held(scope="participant", name="payment", since_us=1, who="ada", why="the bank is down")]
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         self._fail()

@@ -76,6 +76,16 @@ def test_each_change_is_a_sentence(old: str, new: str, part: str, words: list[st
     assert set(found) == {part}
 
 
+def test_fields_of_the_user_are_told_as_they_are() -> None:
+    made = document()
+    step = made.steps[0].model_copy(update={"mapping": {"cap_ms": 5, "a": {"b_ms": "x"}}})
+
+    (part,) = changes(made, made.model_copy(update={"steps": (step, *made.steps[1:])}))
+
+    assert list(part.words) == ["cap_ms in its command: now 5; not set before", "a.b_ms in its command: now x; not set before"]
+    assert {"  cap_ms: 5", "    b_ms: x"} <= {line.text for line in part.lines}
+
+
 def test_steps_that_come_go_and_wait_for_others() -> None:
     screen = "{name: screen, participant: fraud, after: [], command: t.Do, compensation: none}"
     charge = "{name: charge, after: [reserve, screen], participant: payment"

@@ -104,6 +104,18 @@ def test_what_no_schema_is_known_for_is_said(value: bytes | None, trouble: str) 
     assert view.value is None and trouble in view.trouble
 
 
+def test_what_a_schema_masks_is_shown_neither_as_a_value_nor_as_bytes() -> None:
+    card = {"name": "card", "type": "string", "x-mask": True}
+    fields = [{"name": "id", "type": "string"}, card, {"name": "n", "type": "long"}]
+    schema = Schema.parse({"type": "record", "name": "shop.Card", "fields": fields})
+    framed = encode(schema, {"id": "c-1", "card": "4111", "n": 7})
+
+    for value in (framed, framed[:-1]):
+        view = letter_view(letter(value=value), Catalog([schema]), "payment")
+        assert view.payload.value is not None and view.payload.value["id"] == "c-1" and view.payload.value["card"] != "4111"
+        assert view.payload.hides and list(view.hex) == []
+
+
 def test_records_of_the_protocol_are_read_too() -> None:
     view = payload_view(encode_own(Failure.of("no_carrier", "none", None)), Catalog(OWN))
 

@@ -1,0 +1,56 @@
+"""The parts that act on one saga and on many, put together for one instance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from saga_coordinator.batch.committer import Committer
+from saga_coordinator.batch.fold import EventFold
+from saga_coordinator.batch.loader import SagaLoader
+from saga_coordinator.batches.jobs import BatchJobs
+from saga_coordinator.batches.members import BatchMembers
+from saga_coordinator.batches.operating import Operating
+from saga_coordinator.confirmations.gate import Confirmations
+from saga_coordinator.loops.batches import BatchLoop
+from saga_coordinator.settings import Settings
+from saga_coordinator.store.port import Store
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_messaging.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """All of them."""
+
+    operating: Operating
+    jobs: BatchJobs
+    gate: Confirmations
+    loop: BatchLoop
+
+
+class Parts(Protocol):
+    """What they are made of: `saga_coordinator.wiring` has it."""
+
+    store: Store
+    committer: Committer
+    loader: SagaLoader
+    events: EventFold
+    clock: Clock
+    instruments: Instruments
+
+
+def batching(parts: Parts, settings: Settings) -> Batching:
+    """Make them."""
+    operating = Operating(parts.committer, parts.loader, parts.events)
+    jobs = BatchJobs(parts.store, operating, settings.tenant)
+    loop = BatchLoop(
+        store=parts.store,
+        jobs=jobs,
+        members=BatchMembers(parts.store, operating),
+        tenant=settings.tenant,
+        clock=parts.clock,
+        instruments=parts.instruments,
+    )
+    gate = Confirmations(parts.store, settings.tenant, settings.confirmed_acts, settings.confirmed_within_ms * 1000)
+    return Batching(operating=operating, jobs=jobs, gate=gate, loop=loop)
