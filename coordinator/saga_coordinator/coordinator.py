@@ -33,6 +33,7 @@ from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_coordinator.views.overview import Overview
+from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_messaging.background import happened
 from saga_messaging.clock import Clock
@@ -234,6 +235,15 @@ class Coordinator(BatchFacade):
     async def overview(self, window: Window) -> Overview:
         """What all sagas do now and over time, and what is wrong. Raises StoreError."""
         return await self._overviews.overview(window)
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        """One participant over time; None: there is none of this name. Raises StoreError."""
+        return await self._overviews.participant(name, window)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this instance is about to stop."""
+        return self._waiters.over
 
     def delivery(self) -> Delivery:
         """What this instance knows of its way to the broker."""

@@ -15,6 +15,8 @@ PAGES = (
     "/definitions",
     "/definitions/order",
     "/definitions/order/diff?from=1&to=2",
+    "/participants",
+    "/participants/payment",
     "/sagas",
     "/sagas?query=phase+%3D+COMPLETED&columns=id&columns=phase",
     "/sagas?query=phase+%3D",

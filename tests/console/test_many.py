@@ -63,7 +63,7 @@ def test_a_dead_letter_is_sent_again_once_its_cause_is_mended(visits: Visits, sy
     page.locator(f'a[href$="{new()[0]}"]').click()
     expect(page.locator("main")).to_contain_text("o-early-1")
 
-    act(page, page.locator(".top"), "Send it again…", "Send it again", why="early is registered now")
+    act(page, page.locator("main"), "Send it again…", "Send it again", why="early is registered now")
 
     def started() -> list[str]:
         return [one["id"] for one in system.request("GET", "/v1/sagas?key=o-early-1")["items"]]

@@ -34,7 +34,7 @@ def test_a_stuck_saga_is_found_in_the_inbox_and_once_its_participant_is_mended_r
     expect(row).to_contain_text("undo_failed")
     row.get_by_role("link", name="o-refund-1").click()
     expect(page.locator(".why")).to_contain_text("charge")
-    expect(page.locator("main")).to_contain_text("CheckViolation")
+    expect(page.locator("main")).to_contain_text("integrity_error")
 
     system.refunds_mended()
     act(page, page.locator(".why"), "Retry", "Ask again now", why="the constraint is dropped")

@@ -25,6 +25,7 @@ from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_coordinator.views.overview import Overview
+from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_schemas.topics import Topics
 
@@ -152,6 +153,15 @@ class Facade(ManyActs, Protocol):
 
     async def overview(self, window: Window) -> Overview:
         """What all sagas do now and over time. Raises StoreError."""
+        ...
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        """One participant over time; None: there is none of this name. Raises StoreError."""
+        ...
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this instance is about to stop: what goes on for long ends now."""
         ...
 
     async def no_consumer(self) -> Mapping[str, str]:

@@ -24,8 +24,10 @@ from saga_coordinator.console.pages import (
     confirmations,
     dead_letters,
     definitions,
+    live,
     machine,
     overview,
+    participants,
     pauses,
     saga,
     sagas,
@@ -37,6 +39,7 @@ from saga_coordinator.store.port import StoreError
 
 _PAGES: Final[Sequence[Sequence[PageRoute]]] = (
     overview.ROUTES,
+    participants.ROUTES,
     sagas.ROUTES,
     saga.ROUTES,
     attention.ROUTES,
@@ -48,6 +51,7 @@ _PAGES: Final[Sequence[Sequence[PageRoute]]] = (
     pauses.ROUTES,
     audit.ROUTES,
     machine.ROUTES,
+    live.ROUTES,
 )
 _log = structlog.get_logger("console")
 

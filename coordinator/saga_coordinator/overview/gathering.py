@@ -20,6 +20,7 @@ from saga_coordinator.store.port import DefinitionRow, Figures, Store, StoreErro
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.traffic import COARSE, FINE, MINUTE_US
 from saga_coordinator.views.overview import Overview, overview
+from saga_coordinator.views.participant_detail import ParticipantDetail, participant_detail
 from saga_coordinator.views.situation import OLDEST_SHOWN, Line, Situation, Window
 from saga_coordinator.views.traffic_periods import Period
 from saga_messaging.broker import Broker, BrokerError
@@ -106,7 +107,7 @@ class Overviews:
         self._clock = clock
         self._history = History(store, tenant, clock)
         self._turn = asyncio.Lock()
-        self._made: dict[Window, tuple[float, Overview]] = {}
+        self._made: dict[Window, tuple[float, Situation, Overview]] = {}
         self._size = Kept(clock, SIZE_EVERY_S)
         self._unread = Kept(clock, UNREAD_EVERY_S)
         self._lines: tuple[Sequence[DefinitionRow], tuple[Line, ...]] = ((), ())
@@ -117,12 +118,21 @@ class Overviews:
         Raises:
             StoreError: The database does not answer.
         """
+        return (await self._latest(window))[1]
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        """One participant over time; None: there is none of this name. Raises StoreError."""
+        situation, whole = await self._latest(window)
+        return participant_detail(situation, whole, name)
+
+    async def _latest(self, window: Window) -> tuple[Situation, Overview]:
         async with self._turn:
             made = self._made.get(window)
             if made is None or self._clock.monotonic_s() - made[0] >= GOOD_FOR_S:
-                made = self._clock.monotonic_s(), overview(await self._situation(window))
+                situation = await self._situation(window)
+                made = self._clock.monotonic_s(), situation, overview(situation)
                 self._made[window] = made
-            return made[1]
+            return made[1:]
 
     async def _situation(self, window: Window) -> Situation:
         await self._store_own()

@@ -7,7 +7,7 @@ shares between 0 and 1, percentiles within five percent. "Usual" is the day befo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -267,9 +267,15 @@ def _definition(now: Situation, line: Line, wrong: Sequence[Trouble], periods: S
         open=sum(count for (name, _), count in now.figures.sagas_by_phase.items() if name == line.name),
         over_time=_ended(own, _seconds(now.periods, now.now_us)),
         usual=_ended(before, DAY_S),
-        waits_for=tuple(name for name in line.participants if name in subjects),
+        waits_for=tuple(name for name in line.participants if name in subjects and line.name in _waiting(now, name)),
         started_per_s=tuple(per_second(periods, begun, now.now_us)),
     )
+
+
+def _waiting(now: Situation, participant: str) -> Collection[str]:
+    """The definitions that have sagas which wait for it."""
+    wait = now.waits.of.get(participant)
+    return () if wait is None else wait.definitions
 
 
 def _participants(now: Situation) -> list[str]:

@@ -80,7 +80,7 @@ def outbox(now: Situation) -> Iterator[Trouble]:
         sentence=f"messages do not leave: the oldest of {now.figures.outbox_depth:,} has waited for {for_so_long(now, oldest_us)}",
         detail=f"{why} None is lost; they leave by themselves.",
         since=format_us(oldest_us),
-        links=(Link(text="Open the instances", page="instances"),),
+        links=(Link(text="Open the machine", page="machine"),),
     )
 
 
@@ -94,7 +94,7 @@ def kafka_away(now: Situation) -> Iterator[Trouble]:
             sentence="Kafka does not answer",
             detail=f"{now.kafka_away}. Sagas wait, and go on by themselves once it is back.",
             since=None,
-            links=(Link(text="Open the instances", page="instances"),),
+            links=(Link(text="Open the machine", page="machine"),),
         )
 
 
@@ -108,7 +108,7 @@ def unread_replies(now: Situation) -> Iterator[Trouble]:
             sentence=f"{sum(behind.values()):,} records are not read: {listed(sorted(behind))}",
             detail="See that an instance with the roles replies and starts runs, and whether the database is slow.",
             since=None,
-            links=(Link(text="Open the instances", page="instances"),),
+            links=(Link(text="Open the machine", page="machine"),),
         )
 
 
@@ -133,7 +133,7 @@ def timers(now: Situation) -> Iterator[Trouble]:
         sentence=sentence,
         detail=detail,
         since=None,
-        links=(Link(text="Open the instances", page="instances"),),
+        links=(Link(text="Open the machine", page="machine"),),
     )
 
 
@@ -162,7 +162,7 @@ def problems(now: Situation) -> Iterator[Trouble]:
             sentence=f"{now.own_name or 'this instance'} cannot do all of its work: {what.replace('_', ' ')}",
             detail=text,
             since=None,
-            links=(Link(text="Open the instances", page="instances"),),
+            links=(Link(text="Open the machine", page="machine"),),
         )
 
 
@@ -206,5 +206,5 @@ def retention(now: Situation) -> Iterator[Trouble]:
             sentence="what is finished is not removed",
             detail=f"{now.retention}. Nothing is lost; the database grows meanwhile.",
             since=None,
-            links=(Link(text="Open the instances", page="instances"),),
+            links=(Link(text="Open the machine", page="machine"),),
         )

@@ -25,6 +25,7 @@ from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_coordinator.views.overview import Overview, overview
+from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_schemas.topics import Topics
 from support.saga_rows import SAGA, saga_row
@@ -206,6 +207,14 @@ class ScriptedCoordinator(ScriptedManyActs):
     async def overview(self, window: Window) -> Overview:
         self._fail()
         return overview(replace(situation(), window=window))
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        self._fail()
+        return None
+
+    @property
+    def stopping(self) -> bool:
+        return False
 
     async def no_consumer(self) -> Mapping[str, str]:
         return {}
