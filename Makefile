@@ -15,7 +15,7 @@ OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment
 # JSON=FILE keeps what a benchmark found.
 KEPT := $(if $(JSON),--json '$(JSON)')
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-console test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs bench-growth lint types env jaeger compiled payment-go kafka-classes
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-console test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs bench-growth bench-console screenshots lint types env jaeger compiled payment-go kafka-classes
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -33,6 +33,8 @@ help:
 	@echo "make bench-short  two cells of it, with generous limits; two minutes"
 	@echo "make bench-docs the tables and plots of docs/performance.md, from benchmarks/performance.json"
 	@echo "make bench-growth  what it costs at rest, and as sagas, steps and instances grow; half an hour"
+	@echo "make bench-console  the console's pages over 110,000 sagas; some minutes"
+	@echo "make screenshots  the pictures of the docs, from a running system; some minutes"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"
@@ -91,6 +93,12 @@ bench-docs: .venv/.made-test
 
 bench-growth: .venv/.made-test compiled
 	.venv/bin/python benchmarks/growth.py
+
+bench-console: .venv/.made-test compiled kafka-classes
+	.venv/bin/python benchmarks/console_pages.py $(KEPT)
+
+screenshots: .venv/.made-test compiled kafka-classes
+	.venv/bin/python tools/screenshots.py
 
 lint: .venv/.made-test
 	.venv/bin/ruff check

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import UUID
 
 import asyncpg
@@ -46,7 +47,7 @@ _WAIT_S: Final = 30
 PAGES: Final = (
     "/",
     "/sagas",
-    "/sagas?query={cursorless}",
+    "/sagas?query={query}",
     "/sagas/{completed}",
     "/sagas/{waiting}",
     "/attention",
@@ -112,11 +113,7 @@ def filled(bench: Bench, system: System, finished: int, open_sagas: int) -> dict
         began = time.monotonic()
         asyncio.run(fill({url: COORDINATOR}, UUID(template), len("order-00000001"), count))
         print(f"{count} sagas filled in {time.monotonic() - began:.0f} s", flush=True)
-    return {
-        "completed": done["COMPLETED"],
-        "waiting": waiting,
-        "cursorless": _QUERY.replace(" ", "%20").replace("=", "%3D").replace(">", "%3E"),
-    }
+    return {"completed": done["COMPLETED"], "waiting": waiting, "query": quote(_QUERY)}
 
 
 def counted(system: System) -> int:
