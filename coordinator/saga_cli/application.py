@@ -13,6 +13,7 @@ from saga_cli.commands import (
     archive,
     batches,
     confirmations,
+    control,
     database,
     dead_letters,
     definitions,
@@ -57,6 +58,7 @@ def application() -> typer.Typer:
     dev.register(app, _RUN)
     start.register(app, _USE)
     sagas.register(app, _USE)
+    control.register(app, _USE)
     steps.register(app, _USE)
     batches.register(app, _USE)
     confirmations.register(app, _USE)

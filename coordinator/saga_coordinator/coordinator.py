@@ -9,19 +9,20 @@ import orjson
 
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.batch.completion import CompletionWaiters
-from saga_coordinator.batches.facade import BatchFacade
-from saga_coordinator.batches.jobs import BatchJobs
-from saga_coordinator.batches.operating import Audited, Operating
-from saga_coordinator.confirmations.gate import Confirmations, Settle
-from saga_coordinator.engine.events import Cancel, Event, Refused, RetryStep, WaiveStep
-from saga_coordinator.inbound.redriving import Redriving
+from saga_coordinator.batches.facade import ActParts, BatchFacade
+from saga_coordinator.batches.operating import Audited
+from saga_coordinator.confirmations.gate import Settle
+from saga_coordinator.engine.events import Cancel, Event, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.pauses.acts import PauseActs
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purge, Purged
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import StartRequest, StartResult
+from saga_coordinator.store.pause_port import PauseScope
 from saga_coordinator.store.port import ConfirmationRow, SagaRow, Store, StoreError
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.sweep.acts import LostEffectActs
@@ -50,10 +51,7 @@ class Coordinator(BatchFacade):
         definitions: DefinitionCache,
         starts: StartQueue,
         waiters: CompletionWaiters,
-        operating: Operating,
-        jobs: BatchJobs,
-        gate: Confirmations,
-        redriving: Redriving,
+        acts: ActParts,
         watchdog: Watchdog,
         removal: Removal,
         instruments: Instruments,
@@ -64,8 +62,9 @@ class Coordinator(BatchFacade):
         recovering: Callable[[], Recovering | None],
         unswept: Callable[[], Mapping[str, int]],
         lost_effects: LostEffectActs,
+        pauses: PauseActs,
     ) -> None:
-        super().__init__(jobs, gate, redriving)
+        super().__init__(acts)
         self.settings = settings
         self.store = store
         self.definitions = definitions
@@ -74,7 +73,6 @@ class Coordinator(BatchFacade):
         self.whereabouts = whereabouts
         self._starts = starts
         self._waiters = waiters
-        self._operating = operating
         self._watchdog = watchdog
         self._purge = Purge(store, removal, settings.tenant, settings.retention, settings.horizon)
         self.instruments = instruments
@@ -83,6 +81,7 @@ class Coordinator(BatchFacade):
         self._recovering = recovering
         self._unswept = unswept
         self.lost_effects = lost_effects
+        self._pauses = pauses
 
     async def start(self, request: StartRequest) -> StartResult:
         """Start a saga.
@@ -112,6 +111,43 @@ class Coordinator(BatchFacade):
             await self._gate.ask("waive", f"step {step} of {saga_id}", arguments, who=actor, why=evidence)
         await self._waive(saga_id, waive)
 
+    async def pause(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """Hold what is due of the saga. Raises Refused (finished), SagaUnknown, StoreError."""
+        await self._act(saga_id, Pause(reason=reason, actor=actor), act="pause", why=reason, actor=actor)
+
+    async def resume(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """End its own pause. Raises Refused (not_paused, finished), SagaUnknown, StoreError."""
+        await self._act(saga_id, Resume(reason=reason, actor=actor), act="resume", why=reason, actor=actor)
+
+    async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """End the saga as it is.
+
+        Raises Refused (finished), SagaUnknown, StoreError, ConfirmationNeeded.
+        """
+        terminate = Terminate(reason=reason, actor=actor)
+        if self._gate.needed("terminate"):
+            await self._operating.rehearse(saga_id, lambda _: [terminate], actor)
+            await self._gate.ask("terminate", str(saga_id), {"saga": str(saga_id)}, who=actor, why=reason)
+        await self._terminate(saga_id, terminate)
+
+    async def _terminate(self, saga_id: UUID, terminate: Terminate, settle: Settle | None = None) -> None:
+        await self._act(saga_id, terminate, act="terminate", why=terminate.reason, actor=terminate.actor, along=settle)
+
+    async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        """Hold what is due of every saga of a definition, or of a participant's steps.
+
+        Raises Refused (definition_unknown, participant_unknown), StoreError.
+        """
+        await self._pauses.pause(scope, name, reason, actor)
+
+    async def resume_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        """What it held is woken in the background. Raises Refused (not_paused), StoreError."""
+        await self._pauses.resume(scope, name, reason, actor)
+
+    async def pauses(self) -> list[Held]:
+        """The definitions and participants that are paused. Raises StoreError."""
+        return await self._pauses.going_on()
+
     async def _waive(self, saga_id: UUID, waive: WaiveStep, settle: Settle | None = None) -> None:
         act = f"waive {waive.step}" + (" --unsafe" if waive.unsafe else "")
         await self._act(saga_id, waive, act=act, why=waive.evidence, actor=waive.actor, along=settle)
@@ -122,6 +158,8 @@ class Coordinator(BatchFacade):
             case "waive":
                 waive = WaiveStep(step=given["step"], evidence=why, actor=who, unsafe=given["unsafe"])
                 await self._waive(UUID(given["saga"]), waive, settle)
+            case "terminate":
+                await self._terminate(UUID(given["saga"]), Terminate(reason=why, actor=who), settle)
             case "batch":
                 query, act, rate = given["query"], given["act"], given["rate"]
                 await self._jobs.create(query, act, rate=rate, who=who, why=why, id=confirmation.id, along=settle)

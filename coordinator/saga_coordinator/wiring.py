@@ -18,18 +18,14 @@ from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.batch.relay import Relay
 from saga_coordinator.coordinator import Coordinator
-from saga_coordinator.horizon.announcing import Announcer
-from saga_coordinator.horizon.raising import Raising
 from saga_coordinator.inbound.announcement_answers import AnnouncementAnswers
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.inbound.redriving import Redriving
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops import catch_up_loop, key_agreement, liveness, recovery_watch
 from saga_coordinator.loops.batching import Batching, batching
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
-from saga_coordinator.loops.horizon import HorizonLoop
 from saga_coordinator.loops.key_agreement import KeyAgreement, token_keys
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
@@ -37,13 +33,17 @@ from saga_coordinator.loops.outside import Outside
 from saga_coordinator.loops.partitions import PartitionLoop
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.reply_loop import ReplyLoop
-from saga_coordinator.loops.retention import RetentionLoop
+from saga_coordinator.loops.resuming import ResumeLoop
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
 from saga_coordinator.loops.sweeper import Sweeper
 from saga_coordinator.loops.sweeping import sweeping
 from saga_coordinator.loops.timer_loop import TimerLoop
+from saga_coordinator.loops.upkeep import horizon, retention
 from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.pauses import known
+from saga_coordinator.pauses.acts import PauseActs
+from saga_coordinator.pauses.known import KnownPauses
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.retention.short import refuse_short_retention
@@ -68,7 +68,7 @@ from saga_schemas.records import EMPTY_BYTES
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
-_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE})
+_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE}) | known.SCOPES
 """What loops read of the control table."""
 
 
@@ -81,6 +81,7 @@ class Instance:
     loops: dict[str, list[Loop]]
     relay: Relay
     sender: Sender[Ticket]
+    pauses: KnownPauses
 
 
 class _Parts:
@@ -110,8 +111,9 @@ class _Parts:
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
         self.lookout = Lookout(store, settings.tenant, _NOTED, clock)
+        self.pauses = KnownPauses(lambda: self.lookout.latest)
         self.recovery = self._recovery()
-        self.events = EventFold(self.instruments, self.recovery.incarnation)
+        self.events = EventFold(self.instruments, self.recovery.incarnation, self.pauses)
         self.waiters = CompletionWaiters()
         self.committer = Committer(
             store=store,
@@ -138,13 +140,12 @@ class _Parts:
         self.preparation = StartPreparation(
             definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
-        self.execution = StartExecution(self.committer, context, store, settings.tenant)
+        self.execution = StartExecution(self.committer, context, store, settings.tenant, self.pauses)
         self.sweeping = sweeping(self, tenant=settings.tenant, incarnation=self.recovery.incarnation)
         self.entries = self._entries()
         files = None if settings.archive is None else open_files(settings.archive)
         self.whereabouts = None if files is None else Whereabouts(files)
-        own = None if files is None else FileArchive(files, self.entries.of)
-        self.removal = Removal(store, archive or own)
+        self.removal = Removal(store, archive or (None if files is None else FileArchive(files, self.entries.of)))
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
 
     @cached_property
@@ -268,6 +269,18 @@ class _Parts:
             batch_sagas=self.settings.batch_sagas,
         )
 
+    def resuming(self) -> ResumeLoop:
+        return ResumeLoop(
+            store=self.store,
+            lookout=self.lookout,
+            committer=self.committer,
+            loader=self.loader,
+            definitions=self.definitions,
+            tenant=self.settings.tenant,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+
     def sweeper(self) -> Sweeper:
         return Sweeper(
             store=self.store,
@@ -278,31 +291,6 @@ class _Parts:
             clock=self.clock,
             instruments=self.instruments,
             refusals=self.refusals,
-        )
-
-    def retention(self) -> RetentionLoop:
-        return RetentionLoop(
-            store=self.store,
-            definitions=self.definitions,
-            removal=self.removal,
-            settings=self.settings,
-            clock=self.clock,
-            instruments=self.instruments,
-        )
-
-    def horizon(self) -> HorizonLoop:
-        settings = self.settings
-        return HorizonLoop(
-            store=self.store,
-            definitions=self.definitions,
-            raising=Raising(store=self.store, tenant=settings.tenant, terms=settings.horizon, clock=self.clock),
-            announcer=Announcer(
-                broker=self.broker, outbound=self.outbound, tenant=settings.tenant, incarnation=self.recovery.incarnation
-            ),
-            terms=settings.horizon,
-            tenant=settings.tenant,
-            clock=self.clock,
-            instruments=self.instruments,
         )
 
     def outside(self) -> Outside:
@@ -329,10 +317,7 @@ class _Parts:
             definitions=self.definitions,
             starts=self.queue,
             waiters=self.waiters,
-            operating=self.batches.operating,
-            jobs=self.batches.jobs,
-            gate=self.batches.gate,
-            redriving=Redriving(self.store, self.broker, self.settings.tenant, self.instruments.redriven),
+            acts=self.batches.acts,
             watchdog=watchdog,
             removal=self.removal,
             instruments=self.instruments,
@@ -343,6 +328,7 @@ class _Parts:
             recovering=lambda: self.recovery.recovering,
             unswept=lambda: self.sweeping.sweeps.unswept,
             lost_effects=self.sweeping.acts,
+            pauses=PauseActs(self.store, self.definitions, self.settings.tenant, self.lookout.stir),
         )
 
 
@@ -357,6 +343,7 @@ async def build(
     outside = parts.outside()
     registry_loops = outside.registry()
     await parts.definitions.refresh()
+    await parts.pauses.begin(store, settings.tenant)
     refuse_short_retention(parts.definitions, settings)
     partitions = PartitionLoop(store, settings.store_partitions, clock, parts.instruments)
     watchdog = parts.watchdog()
@@ -366,8 +353,8 @@ async def build(
         "api": [parts.queue.run],
         "replies": parts.reply_loops(made_at_us),
         "starts": [parts.start_loop(made_at_us).run],
-        "timers": [parts.liveness.run, parts.timer_loop().run],
-        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run, parts.batches.loop.run],
+        "timers": [parts.liveness.run, parts.timer_loop().run, parts.resuming().run],
+        "sweeper": [parts.sweeper().run, retention(parts).run, horizon(parts).run, partitions.run, parts.batches.loop.run],
         "projector": outside.spans(),
         "watchdog": [
             watchdog.run,
@@ -384,4 +371,5 @@ async def build(
         loops=loops,
         relay=parts.relay,
         sender=parts.sender,
+        pauses=parts.pauses,
     )

@@ -15,6 +15,7 @@ from saga_coordinator.api import (
     asyncapi_routes,
     batch_routes,
     confirmation_routes,
+    control_routes,
     dead_letter_routes,
     definition_routes,
     health_routes,
@@ -53,6 +54,7 @@ _DESCRIPTION: Final = (
 _ROUTES: Final = (
     query_routes,  # before the others of /v1/sagas: there is no saga named count
     saga_routes,
+    control_routes,
     definition_routes,
     schema_routes,
     registry_routes,

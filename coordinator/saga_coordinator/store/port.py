@@ -24,6 +24,7 @@ from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.partition_port import Partitioned
+from saga_coordinator.store.pause_port import PausedScopes
 from saga_coordinator.store.query_port import Queried
 from saga_coordinator.store.query_records import Listed, ListFilter, QueryTooSlow
 from saga_coordinator.store.records import (
@@ -110,7 +111,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, Queried, SweptStore, BatchStore, Protocol):
+class Store(FinishedSagas, Horizons, Partitioned, PausedScopes, Queried, SweptStore, BatchStore, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

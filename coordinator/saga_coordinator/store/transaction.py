@@ -20,11 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_coordinator.store import imported, recovering, schema
 from saga_coordinator.store import statements as sql
-from saga_coordinator.store.batches import BatchWrites
 from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or, noting
 from saga_coordinator.store.faults import translated
-from saga_coordinator.store.horizon import HorizonWrites
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import journal_rows, select_journal, select_tails
 from saga_coordinator.store.port import (
@@ -47,12 +45,12 @@ from saga_coordinator.store.port import (
 )
 from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, journal_row, read
 from saga_coordinator.store.statements import Statement, Write
-from saga_coordinator.store.sweeps import SweepWrites
+from saga_coordinator.store.transaction_parts import TransactionParts
 from saga_coordinator.store.writes import first_positions, groups_of, moves, outbox_deletions, restarts
 from saga_schemas.ids import saga_key
 
 
-class SqlTransaction(SweepWrites, HorizonWrites, BatchWrites):
+class SqlTransaction(TransactionParts):
     """The port's `Transaction`, but for locking and running hot statements."""
 
     def __init__(self, connection: AsyncConnection) -> None:
