@@ -29,6 +29,7 @@ from saga_coordinator.views.saga import SagaView, saga_view
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
 from saga_schemas.files import read_schemas
+from saga_schemas.labels import LabelValue
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.plain import from_plain
 from saga_schemas.records import EMPTY_BYTES
@@ -62,6 +63,7 @@ class Stored:
     saga: Saga | None = None
     records: list[JournalRow] = field(default_factory=list)
     attention: list[AttentionRow] = field(default_factory=list)
+    labels: dict[str, LabelValue] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     without_definition: bool = False
@@ -115,6 +117,9 @@ class Stored:
 
     async def attentions(self, ids: object) -> dict[UUID, list[AttentionRow]]:
         return {SAGA: self.attention}
+
+    async def labels_of(self, ids: object) -> dict[UUID, dict[str, LabelValue]]:
+        return {SAGA: self.labels} if self.labels else {}
 
     async def dead_letters(self, *, before: object, limit: int) -> list[DeadLetter]:
         return self.letters[::-1][:limit]
