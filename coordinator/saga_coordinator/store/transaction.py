@@ -290,8 +290,8 @@ class SqlTransaction(TransactionParts):
             await self.execute(insert(schema.orphan_reply), [_orphan(orphan) for orphan in orphans])
 
     async def add_imported(self, sagas: Sequence[ImportedSaga]) -> None:
-        if sagas:
-            await self.execute(insert(imported.TABLE), [imported.columns_of(saga) for saga in sagas])
+        for statement, rows in imported.insertions(sagas):
+            await self.execute(statement, rows)
 
     # -- definitions, schemas, control
 
