@@ -97,11 +97,13 @@ def list_sagas(
         return
     from saga_cli.client import Client
     from saga_cli.output import print_table
-    from saga_cli.show.listing import COLUMNS, row
+    from saga_cli.show.listing import columns, rows
 
     with Client(server) as client:
         items = list(client.pages("/v1/sagas", limit=limit, **asked))
-    print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=[item["id"] for item in items], empty="no saga matches")
+    print_table(
+        items, output, columns=columns(items), rows=rows(items), ids=[item["id"] for item in items], empty="no saga matches"
+    )
     if len(items) == limit and output is Format.TABLE:
         typer.echo(f"({limit} shown; --limit shows more)", err=True)
 

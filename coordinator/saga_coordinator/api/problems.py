@@ -77,6 +77,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "query_too_slow": (422, "The query took too long and was given up: ask for less, or for what is indexed."),
     "input_invalid": (422, "The input does not fit the definition's input record."),
     "key_mismatch": (422, "The key given is not the one the definition computes from the input."),
+    "labels_invalid": (422, "The labels are none, are too many, or are not those the definition computes from the input."),
     "undo_incomplete": (422, "The compensation cannot be made of what is known and was given."),
     "import_invalid": (422, "The file is no whole export of sagas."),
     "definition_invalid": (422, "The definition has errors."),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 from uuid import UUID
 
 from saga_coordinator.query import Query
 from saga_coordinator.store.query_records import Listed, ListFilter
+from saga_schemas.labels import LabelValue
 
 
 class Queried(Protocol):
@@ -35,4 +37,8 @@ class Queried(Protocol):
 
         Imported sagas are left out: nothing can be done to them.
         """
+        ...
+
+    async def labels_of(self, ids: Collection[UUID]) -> dict[UUID, dict[str, LabelValue]]:
+        """Return the labels of these sagas, by name; a saga without any is left out."""
         ...

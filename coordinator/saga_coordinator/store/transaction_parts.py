@@ -1,0 +1,12 @@
+"""All parts of a transaction that have files of their own."""
+
+from __future__ import annotations
+
+from saga_coordinator.store.batches import BatchWrites
+from saga_coordinator.store.horizon import HorizonWrites
+from saga_coordinator.store.pausing import PauseWrites
+from saga_coordinator.store.sweeps import SweepWrites
+
+
+class TransactionParts(SweepWrites, HorizonWrites, PauseWrites, BatchWrites):
+    """What a transaction does about sweeps, horizons, pauses and batches."""
