@@ -135,15 +135,7 @@ async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated
     if wanted.wait_s > 0 and row.closed_at_us is None and not _waiting.locked():
         async with _waiting:
             row = await coordinator.wait_closed(row.id, wanted.wait_s) or row
-    no_consumer = {} if row.closed_at_us is not None else await coordinator.no_consumer()
-    return await saga_view(
-        row,
-        store=coordinator.store,
-        definitions=coordinator.definitions,
-        no_consumer=no_consumer,
-        trace_url=await _trace_url(coordinator, row),
-        delivery=coordinator.delivery(),
-    )
+    return await view_of(coordinator, row)
 
 
 @router.get("/{saga_id}/export", response_class=Response, responses=_EXPORTED)
@@ -229,6 +221,19 @@ def _labels(given: Mapping[str, Any]) -> dict[str, LabelValue]:
 def bad_cursor() -> Problem:
     expected = "`next` of the page before"
     return Problem("request_invalid", f"cursor: {expected}", field="cursor", expected=expected)
+
+
+async def view_of(coordinator: Facade, row: SagaRow) -> SagaView:
+    """All that there is to show of a saga of this store. Raises StoreError."""
+    no_consumer = {} if row.closed_at_us is not None else await coordinator.no_consumer()
+    return await saga_view(
+        row,
+        store=coordinator.store,
+        definitions=coordinator.definitions,
+        no_consumer=no_consumer,
+        trace_url=await _trace_url(coordinator, row),
+        delivery=coordinator.delivery(),
+    )
 
 
 def _request_id(request: Request, given: str | None) -> str:
