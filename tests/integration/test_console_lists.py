@@ -78,7 +78,8 @@ async def test_columns_are_chosen_in_the_address_and_kept(home: ConsoleHome) -> 
 
     page = await home.page("/sagas?columns=id&columns=trace&columns=labels&query=input.customer+%3D+%22c-1%22")
 
-    assert "customer = c-1</span>" in page
+    assert "customer = c-1</span>" in page and 'value="label.customer"' in page
+    assert ">customer</th>" in await home.page("/sagas?columns=label.customer,label.none")
     assert f'data-copy="{saga}"' in page and ">phase</th>" not in page and ">trace</th>" in page
     assert "columns=labels%2Cid%2Ctrace" in page, "the quick filters keep them"
 
