@@ -28,6 +28,7 @@ from saga_cli.commands import (
     token,
     trace,
     transfer,
+    views,
 )
 
 _RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
@@ -55,6 +56,7 @@ def application() -> typer.Typer:
     dev.register(app, _RUN)
     start.register(app, _USE)
     sagas.register(app, _USE)
+    views.register(app, _USE)
     steps.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)

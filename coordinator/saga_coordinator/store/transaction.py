@@ -45,13 +45,14 @@ from saga_coordinator.store.port import (
     StoreError,
 )
 from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, journal_row, read
+from saga_coordinator.store.saved_views import SavedViewWrites
 from saga_coordinator.store.statements import Statement, Write
 from saga_coordinator.store.sweeps import SweepWrites
 from saga_coordinator.store.writes import first_positions, groups_of, moves, outbox_deletions, restarts
 from saga_schemas.ids import saga_key
 
 
-class SqlTransaction(SweepWrites, HorizonWrites):
+class SqlTransaction(SweepWrites, HorizonWrites, SavedViewWrites):
     """The port's `Transaction`, but for locking and running hot statements."""
 
     def __init__(self, connection: AsyncConnection) -> None:
