@@ -122,6 +122,15 @@ class RedriveBody(ActBody):
     again: bool = Field(False, description="also a letter that was sent again before, or may have been")
 
 
+class ViewBody(_Body):
+    """What a saved view asks for and shows, and who saves it."""
+
+    query: Annotated[str, Field(max_length=MAX_CHARS)] = ""
+    columns: Annotated[list[str], Field(max_length=20)] = []
+    reason: Reason | None = None
+    actor: Key = "anonymous"
+
+
 class ActivateBody(_Body):
     """Who and why, for the audit; may be absent."""
 

@@ -7,13 +7,13 @@ anything, and no other work must suffer for it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Executable, func, literal, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_coordinator.query import Query
@@ -23,20 +23,18 @@ from saga_coordinator.store.faults import translated
 from saga_coordinator.store.labels import NO_LABELS, read_labels, select_labels
 from saga_coordinator.store.port import Listed, ListFilter, QueryTooSlow, StoreError
 from saga_coordinator.store.query_conditions import matching
+from saga_coordinator.store.saved_views import SavedViewReads
 from saga_schemas.labels import LabelValue
 
 QUERY_LIMIT_S: Final = 5.0
 """A query that takes longer is given up."""
 
 
-class QueryReads(ABC):
+class QueryReads(SavedViewReads, ABC):
     """Reads that may hold a query."""
 
     dialect: str
     query_limit_s: float = QUERY_LIMIT_S
-
-    @abstractmethod
-    async def _rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> list[AnyRow]: ...
 
     @abstractmethod
     def _bounded(self) -> AbstractAsyncContextManager[AsyncConnection]:

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from saga_coordinator.query import Query
 from saga_coordinator.store.query_records import Listed, ListFilter
+from saga_coordinator.store.saved_view_port import SavedViews
 from saga_schemas.labels import LabelValue
 
 
-class Queried(Protocol):
+class Queried(SavedViews, Protocol):
     """Lists, counts and pages of ids.
 
     Those with a query raise QueryTooSlow when they take longer than a query may.
