@@ -32,6 +32,7 @@ from saga_cli.commands import (
     token,
     trace,
     transfer,
+    views,
 )
 
 _RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
@@ -60,6 +61,7 @@ def application() -> typer.Typer:
     start.register(app, _USE)
     sagas.register(app, _USE)
     control.register(app, _USE)
+    views.register(app, _USE)
     steps.register(app, _USE)
     batches.register(app, _USE)
     confirmations.register(app, _USE)

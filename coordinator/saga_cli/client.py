@@ -127,6 +127,22 @@ class Client:
             raise _not_yet(answer["confirmation"])
         return status, answer
 
+    def put(self, path: str, body: object) -> Json:
+        """Send a PUT, once more when the connection broke, and return the answer.
+
+        Raises:
+            CommandFailed: The coordinator refused, or none answered.
+        """
+        return self._answer("PUT", path, json=body, retry=True)[1]
+
+    def delete(self, path: str, query: Mapping[str, object]) -> Json:
+        """Send a DELETE and return the answer.
+
+        Raises:
+            CommandFailed: The coordinator refused, or none answered.
+        """
+        return self._answer("DELETE", path, params=dict(query), retry=False)[1]
+
     def upload(self, path: str, content: bytes, query: Mapping[str, object]) -> Json:
         """Send a file and return the answer.
 

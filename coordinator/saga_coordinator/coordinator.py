@@ -9,13 +9,11 @@ import orjson
 
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.batch.completion import CompletionWaiters
-from saga_coordinator.batches.facade import BatchFacade
-from saga_coordinator.batches.jobs import BatchJobs
-from saga_coordinator.batches.operating import Audited, Operating
-from saga_coordinator.confirmations.gate import Confirmations, Settle
+from saga_coordinator.batches.facade import ActParts, BatchFacade
+from saga_coordinator.batches.operating import Audited
+from saga_coordinator.confirmations.gate import Settle
 from saga_coordinator.engine.events import Cancel, Event, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
 from saga_coordinator.engine.waiting import Held
-from saga_coordinator.inbound.redriving import Redriving
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.overview.gathering import Overviews
 from saga_coordinator.pauses.acts import PauseActs
@@ -57,10 +55,7 @@ class Coordinator(BatchFacade):
         definitions: DefinitionCache,
         starts: StartQueue,
         waiters: CompletionWaiters,
-        operating: Operating,
-        jobs: BatchJobs,
-        gate: Confirmations,
-        redriving: Redriving,
+        acts: ActParts,
         watchdog: Watchdog,
         removal: Removal,
         instruments: Instruments,
@@ -74,7 +69,7 @@ class Coordinator(BatchFacade):
         overviews: Overviews,
         pauses: PauseActs,
     ) -> None:
-        super().__init__(jobs, gate, redriving)
+        super().__init__(acts)
         self.settings = settings
         self.store = store
         self.definitions = definitions
@@ -83,7 +78,6 @@ class Coordinator(BatchFacade):
         self.whereabouts = whereabouts
         self._starts = starts
         self._waiters = waiters
-        self._operating = operating
         self._watchdog = watchdog
         self._purge = Purge(store, removal, settings.tenant, settings.retention, settings.horizon)
         self.instruments = instruments
@@ -132,8 +126,18 @@ class Coordinator(BatchFacade):
         await self._act(saga_id, Resume(reason=reason, actor=actor), act="resume", why=reason, actor=actor)
 
     async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None:
-        """End the saga as it is. Raises Refused (finished), SagaUnknown, StoreError."""
-        await self._act(saga_id, Terminate(reason=reason, actor=actor), act="terminate", why=reason, actor=actor)
+        """End the saga as it is.
+
+        Raises Refused (finished), SagaUnknown, StoreError, ConfirmationNeeded.
+        """
+        terminate = Terminate(reason=reason, actor=actor)
+        if self._gate.needed("terminate"):
+            await self._operating.rehearse(saga_id, lambda _: [terminate], actor)
+            await self._gate.ask("terminate", str(saga_id), {"saga": str(saga_id)}, who=actor, why=reason)
+        await self._terminate(saga_id, terminate)
+
+    async def _terminate(self, saga_id: UUID, terminate: Terminate, settle: Settle | None = None) -> None:
+        await self._act(saga_id, terminate, act="terminate", why=terminate.reason, actor=terminate.actor, along=settle)
 
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         """Hold what is due of every saga of a definition, or of a participant's steps.
@@ -160,6 +164,8 @@ class Coordinator(BatchFacade):
             case "waive":
                 waive = WaiveStep(step=given["step"], evidence=why, actor=who, unsafe=given["unsafe"])
                 await self._waive(UUID(given["saga"]), waive, settle)
+            case "terminate":
+                await self._terminate(UUID(given["saga"]), Terminate(reason=why, actor=who), settle)
             case "batch":
                 query, act, rate = given["query"], given["act"], given["rate"]
                 await self._jobs.create(query, act, rate=rate, who=who, why=why, id=confirmation.id, along=settle)

@@ -18,18 +18,14 @@ from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.batch.relay import Relay
 from saga_coordinator.coordinator import Coordinator
-from saga_coordinator.horizon.announcing import Announcer
-from saga_coordinator.horizon.raising import Raising
 from saga_coordinator.inbound.announcement_answers import AnnouncementAnswers
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
-from saga_coordinator.inbound.redriving import Redriving
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops import catch_up_loop, key_agreement, liveness, recovery_watch
 from saga_coordinator.loops.batching import Batching, batching
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
-from saga_coordinator.loops.horizon import HorizonLoop
 from saga_coordinator.loops.key_agreement import KeyAgreement, token_keys
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
@@ -38,13 +34,13 @@ from saga_coordinator.loops.partitions import PartitionLoop
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.reply_loop import ReplyLoop
 from saga_coordinator.loops.resuming import ResumeLoop
-from saga_coordinator.loops.retention import RetentionLoop
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
 from saga_coordinator.loops.sweeper import Sweeper
 from saga_coordinator.loops.sweeping import sweeping
 from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.traffic import TrafficLoop
+from saga_coordinator.loops.upkeep import horizon, retention
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.overview.assembly import overviews
 from saga_coordinator.pauses import known
@@ -304,31 +300,6 @@ class _Parts:
             refusals=self.refusals,
         )
 
-    def retention(self) -> RetentionLoop:
-        return RetentionLoop(
-            store=self.store,
-            definitions=self.definitions,
-            removal=self.removal,
-            settings=self.settings,
-            clock=self.clock,
-            instruments=self.instruments,
-        )
-
-    def horizon(self) -> HorizonLoop:
-        settings = self.settings
-        return HorizonLoop(
-            store=self.store,
-            definitions=self.definitions,
-            raising=Raising(store=self.store, tenant=settings.tenant, terms=settings.horizon, clock=self.clock),
-            announcer=Announcer(
-                broker=self.broker, outbound=self.outbound, tenant=settings.tenant, incarnation=self.recovery.incarnation
-            ),
-            terms=settings.horizon,
-            tenant=settings.tenant,
-            clock=self.clock,
-            instruments=self.instruments,
-        )
-
     def outside(self) -> Outside:
         return Outside(
             settings=self.settings,
@@ -353,10 +324,7 @@ class _Parts:
             definitions=self.definitions,
             starts=self.queue,
             waiters=self.waiters,
-            operating=self.batches.operating,
-            jobs=self.batches.jobs,
-            gate=self.batches.gate,
-            redriving=Redriving(self.store, self.broker, self.settings.tenant, self.instruments.redriven),
+            acts=self.batches.acts,
             watchdog=watchdog,
             removal=self.removal,
             instruments=self.instruments,
@@ -394,7 +362,7 @@ async def build(
         "replies": parts.reply_loops(made_at_us),
         "starts": [parts.start_loop(made_at_us).run],
         "timers": [parts.liveness.run, parts.timer_loop().run, parts.resuming().run],
-        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run, parts.batches.loop.run],
+        "sweeper": [parts.sweeper().run, retention(parts).run, horizon(parts).run, partitions.run, parts.batches.loop.run],
         "projector": outside.spans(),
         "watchdog": [
             watchdog.run,

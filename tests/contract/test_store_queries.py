@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -10,18 +11,19 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as property_of
-from sqlalchemy import func, insert, select, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import func, select, text
 
 from contract.store_rows import by_hand, claim, move, register, row_of, save, start_of
 from saga_coordinator.archive.container import read_container, write_container
 from saga_coordinator.archive.importing import import_entries
 from saga_coordinator.query import Query, parse
 from saga_coordinator.query.tree import Condition, FromNow, Instant, Lasting, Value
-from saga_coordinator.store.label_tables import saga_label
 from saga_coordinator.store.port import AttentionRow, ListFilter, QueryTooSlow, SagaRow, Store
 from saga_coordinator.store.queries import QueryReads
+from saga_coordinator.store.removal_port import FinishedOf, Leaving
 from saga_schemas.ids import uuid7
+from saga_schemas.labels import LabelValue
+from saga_schemas.times import parse_us, to_datetime
 from support.archived import NOON_US, archived, described
 from support.queries import DAY_US, Line, conditions, holds, written
 
@@ -74,11 +76,12 @@ async def stored(store: Store, store_url: str) -> Stored:
     for n in range(24):
         definition, name, version = definitions[n % 4]
         row = row_of(definition, business_key=key(n), started_at_us=NOON_US + n % 5, phase="COMPENSATING" if n % 3 else "RUNNING")
-        await begun(store, row, name)
-        lines.append(await brought_on(store, row, line_of(row, name, version, n), n))
+        line = line_of(row, name, version, n)
+        await begun(store, row, line)
+        lines.append(await brought_on(store, row, line, n))
     lines += [await imported(store, n) for n in range(2)]
-    await label(store_url, lines)
-    await begun(store, row_of(await register(store, tenant="another"), tenant="another"), "order")
+    stranger = row_of(await register(store, tenant="another"), tenant="another")
+    await begun(store, stranger, replace(lines[0], definition="order", labels={"customer": "c-1", "vip": True}))
     return Stored(store, lines)
 
 
@@ -102,11 +105,11 @@ def line_of(row: SagaRow, definition: str, version: int, n: int) -> Line:
     )
 
 
-async def begun(store: Store, row: SagaRow, definition: str) -> None:
-    wanted = replace(claim(str(row.id), row.business_key, saga=row.id, definition=definition), tenant=row.tenant)
+async def begun(store: Store, row: SagaRow, line: Line) -> None:
+    wanted = replace(claim(str(row.id), row.business_key, saga=row.id, definition=line.definition), tenant=row.tenant)
     async with store.transaction() as transaction:
         assert (await transaction.claim_starts([wanted]))[row.id].won
-        await transaction.save([start_of(row)])
+        await transaction.save([start_of(row, labels=tuple(stored_labels(line).items()))])
 
 
 async def brought_on(store: Store, row: SagaRow, line: Line, n: int) -> Line:
@@ -124,7 +127,8 @@ async def brought_on(store: Store, row: SagaRow, line: Line, n: int) -> Line:
 
 
 async def imported(store: Store, n: int) -> Line:
-    entry = described(archived(NOON_US + n, key=f"i-{n}", id=IDS[24 + n]))
+    view = json.dumps({"labels": {"customer": "c-1", "due": "2026-11-01T00:00:00Z"}})
+    entry = described(archived(NOON_US + n, key=f"i-{n}", id=IDS[24 + n]), view=view)
     await import_entries(store, read_container(write_container([entry])), tenant=MINE, who="ada", why="test")
     saga = entry.saga
     return Line(
@@ -137,28 +141,12 @@ async def imported(store: Store, n: int) -> Line:
         closed=saga.closed_at_us,
         trace=saga.trace_id,
         imported=True,
-        labels={"customer": "c-1"},
+        labels={"customer": "c-1", "due": Instant(parse_us("2026-11-01T00:00:00Z"))},
     )
 
 
-async def label(url: str, lines: list[Line]) -> None:
-    rows = [
-        {
-            "tenant": MINE,
-            "name": name,
-            "saga_id": line.id,
-            "text_value": value if isinstance(value, str) else None,
-            "number_value": value if isinstance(value, float) else None,
-            "flag_value": value if isinstance(value, bool) else None,
-            "time_value": value.us if isinstance(value, Instant) else None,
-        }
-        for line in lines
-        for name, value in line.labels.items()
-    ]
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.execute(insert(saga_label), rows)
-    await engine.dispose()
+def stored_labels(line: Line) -> dict[str, LabelValue]:
+    return {name: to_datetime(value.us) if isinstance(value, Instant) else value for name, value in line.labels.items()}
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -190,6 +178,28 @@ async def test_a_condition_is_never_more_than_a_value(stored: Stored, store_url:
             found = await stored.listed(parse(asked.format(quoted)))
             assert found == ([] if "order" not in asked else await stored.listed(parse("definition = order")))
     assert (await by_hand(store_url, "SELECT count(*) FROM saga_listing"))[0][0] == 25
+
+
+async def test_lines_have_the_labels_that_they_were_started_with(stored: Stored) -> None:
+    lines, _ = await stored.store.list_sagas(ListFilter(tenant=MINE, limit=100))
+    assert {line.id: line.labels for line in lines} == {line.id: stored_labels(line) for line in stored.lines}
+    some = [line for line in stored.lines if line.labels][:3]
+    assert await stored.store.labels_of([line.id for line in some]) == {line.id: stored_labels(line) for line in some}
+    assert await stored.store.labels_of([]) == {}
+
+
+async def test_labels_go_with_their_saga(stored: Stored, store_url: str) -> None:
+    saga = next(line for line in stored.lines if line.closed is not None and line.labels and not line.imported)
+    shelf = int(saga.phase == "FORCED")
+    which = FinishedOf(tenant=MINE, definition=saga.definition, version=saga.version, shelf=shelf, before_us=10**18)
+    found = await stored.store.finished(which, after=None, limit=100)
+    (finished,) = [one for one in found if one.id == saga.id]
+    async with stored.store.transaction() as transaction:
+        removed = await transaction.remove_sagas([Leaving(saga=finished, keys_until_us=None)])
+    assert removed.sagas == (saga.id,)
+    assert await stored.store.labels_of([saga.id]) == {}
+    others = sum(len(line.labels) for line in stored.lines if line.id != saga.id)
+    assert await by_hand(store_url, "SELECT count(*) FROM saga_label WHERE tenant = 'default'") == [(others,)]
 
 
 async def test_a_page_of_ids_follows_the_one_before(stored: Stored) -> None:

@@ -76,10 +76,12 @@ async def test_sagas_are_found_by_a_query_page_by_page(home: ConsoleHome, monkey
 async def test_columns_are_chosen_in_the_address_and_kept(home: ConsoleHome) -> None:
     saga = await home.run("c-1")
 
-    page = await home.page("/sagas?columns=id&columns=trace&query=key+%3D+%22c-1%22")
+    page = await home.page("/sagas?columns=id&columns=trace&columns=labels&query=input.customer+%3D+%22c-1%22")
 
+    assert "customer = c-1</span>" in page and 'value="label.customer"' in page
+    assert ">customer</th>" in await home.page("/sagas?columns=label.customer,label.none")
     assert f'data-copy="{saga}"' in page and ">phase</th>" not in page and ">trace</th>" in page
-    assert "columns=id%2Ctrace" in page, "the quick filters keep them"
+    assert "columns=labels%2Cid%2Ctrace" in page, "the quick filters keep them"
 
 
 async def test_a_query_that_cannot_be_read_shows_where(home: ConsoleHome) -> None:

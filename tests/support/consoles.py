@@ -30,6 +30,7 @@ saga: order
 version: {version}
 input: t.Input
 key: ${{input.id}}
+labels: {{customer: "${{input.id}}"}}
 steps:
   - {{name: reserve, participant: inventory, command: t.Do, compensation: t.Do}}
   - {{name: charge, participant: payment, command: t.Do, compensation: {{command: t.Do, retry: {{attempts: 1, first: 1ms}}}}}}

@@ -23,6 +23,9 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 ACTS = {
     "cancel": "Cancel all sagas that match: what was done is undone.",
     "retry": "Ask all stuck and silent steps of the sagas that match again, now.",
+    "pause": "Pause all sagas that match: replies are applied, and nobody is asked.",
+    "resume": "Resume all sagas that match and are paused themselves.",
+    "terminate": "End all sagas that match as they are: what was done stays, and each ends FORCED.",
 }
 """The acts that a coordinator has, each with its help."""
 

@@ -69,6 +69,7 @@ def list_sagas(
             show_default=False,
         ),
     ] = SAGAS,
+    view: Annotated[str | None, typer.Option(metavar="NAME", help="Only sagas of this saved view (`saga view list`).")] = None,
     phase: Annotated[PhaseName | None, typer.Option(case_sensitive=False, help="Only sagas in this phase.")] = None,
     attention: Annotated[bool, typer.Option("--attention", help="Only sagas that need a person.")] = False,
     definition: Annotated[str | None, typer.Option(metavar="NAME", help="Only sagas of this definition.")] = None,
@@ -86,24 +87,43 @@ def list_sagas(
         "attention": "true" if attention else None,
     }
     if what == PARTICIPANTS:
-        if count or any(asked.values()):
-            raise typer.BadParameter("--phase, --attention, --definition, --key and --count are for sagas", param_hint=what)
+        if count or view or any(asked.values()):
+            raise typer.BadParameter(
+                "--view, --phase, --attention, --definition, --key and --count are for sagas", param_hint=what
+            )
         _list_participants(output, server)
         return
     if what != SAGAS:
         asked["query"] = what
+    if view is not None:
+        asked["query"] = _of_view(view, asked.get("query"), server)
     if count:
         _count(asked, output, server)
         return
     from saga_cli.client import Client
     from saga_cli.output import print_table
-    from saga_cli.show.listing import COLUMNS, row
+    from saga_cli.show.listing import columns, rows
 
     with Client(server) as client:
         items = list(client.pages("/v1/sagas", limit=limit, **asked))
-    print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=[item["id"] for item in items], empty="no saga matches")
+    print_table(
+        items, output, columns=columns(items), rows=rows(items), ids=[item["id"] for item in items], empty="no saga matches"
+    )
     if len(items) == limit and output is Format.TABLE:
         typer.echo(f"({limit} shown; --limit shows more)", err=True)
+
+
+def _of_view(name: str, query: str | None, server: str) -> str | None:
+    """Return the query of a view, and of another one beside it."""
+    from saga_cli.client import Client
+    from saga_cli.exits import CommandFailed, ExitCode
+
+    with Client(server) as client:
+        found = next((view for view in client.get("/v1/views")["items"] if view["name"] == name), None)
+    if found is None:
+        raise CommandFailed("there is no saved view of this name; `saga view list` shows them", ExitCode.NOT_FOUND)
+    both = [one for one in (found["query"], query) if one]
+    return " and ".join(f"({one})" for one in both) if len(both) > 1 else (both or [None])[0]
 
 
 def _count(asked: Mapping[str, str | None], output: Format, server: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from saga_cli.output import Format, console, print_ids, print_json
-from saga_cli.show.formatting import ago, at, clock, duration, made_of, phase, plain, until
+from saga_cli.show.formatting import ago, at, clock, duration, labels_text, made_of, phase, plain, until
 
 Json = dict[str, Any]
 
@@ -55,6 +55,8 @@ def saga_lines(saga: Json) -> Iterator[Text]:
     """Yield the lines of the whole view."""
     yield head(saga)
     yield identity(saga)
+    if saga.get("labels"):
+        yield plain("labels " + labels_text(saga["labels"]), "dim")
     steps = saga["steps"]
     cells = [(step["name"], status_word(step), step.get("participant") or "?") for step in steps]
     widths = [max(map(len, column), default=0) for column in zip(*cells, strict=True)]

@@ -30,6 +30,7 @@ from saga_coordinator.api import (
     retention_routes,
     saga_routes,
     schema_routes,
+    view_routes,
 )
 from saga_coordinator.api.answers import finding_shown
 from saga_coordinator.api.facade import Facade
@@ -59,6 +60,7 @@ _ROUTES: Final = (
     control_routes,
     definition_routes,
     schema_routes,
+    view_routes,
     registry_routes,
     asyncapi_routes,
     dead_letter_routes,

@@ -13,13 +13,13 @@ from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_routes import bad_cursor
-from saga_coordinator.api.waiting import WAITS
-from saga_coordinator.views.batches import BatchView, PreviewView, batch_view, preview_view
+from saga_coordinator.api.waiting import OF_TWO, WAITS
+from saga_coordinator.views.batches import BatchPreviewView, BatchView, batch_view, preview_view
 from saga_schemas.ids import parse_saga_id
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"], route_class=StrictRoute)
 
-_MADE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": PreviewView, "description": "with `dry_run`"}, **WAITS}
+_MADE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": BatchPreviewView, "description": "with `dry_run`"}, **WAITS}
 
 
 class BatchPage(BaseModel):
@@ -37,12 +37,11 @@ class BatchPage(BaseModel):
         "nothing_matches",
         "batch_too_large",
         "batches_full",
-        "actor_needed",
-        "confirmations_full",
+        *OF_TWO,
         *WITH_BODY,
     ),
 )
-async def make_batch(coordinator: CoordinatorDep, body: BatchBody, response: Response) -> BatchView | PreviewView:
+async def make_batch(coordinator: CoordinatorDep, body: BatchBody, response: Response) -> BatchView | BatchPreviewView:
     """Begin a batch: it goes on by itself, and `GET` says how far it is."""
     if body.dry_run:
         response.status_code = 200

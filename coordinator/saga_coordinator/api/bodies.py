@@ -15,6 +15,7 @@ from saga_coordinator.registry.registration import MAX_SCHEMAS
 from saga_coordinator.starts.requests import OnClosed, OnOpen
 from saga_coordinator.views.preview import PreviewedAct
 from saga_schemas.ids import TEXT_RULE, valid_business_key
+from saga_schemas.limits import LABELS
 
 REASON_CHARS: Final = 1_000
 PAGE_MOST: Final = 500
@@ -56,6 +57,9 @@ class StartBody(_Body):
     version: Version | None = Field(None, description="the active one when absent")
     input: dict[str, Any] = Field(description="plain JSON of the definition's input record")
     key: Key | None = Field(None, description="business key; a definition with `key:` computes it")
+    labels: Annotated[dict[str, Any], Field(max_length=LABELS)] = Field(
+        {}, description="what the saga is found by: texts, numbers, true, false; docs/queries.md"
+    )
     on_open: OnOpen = "return_existing"
     on_closed: OnClosed = "reject"
 
@@ -116,6 +120,15 @@ class RedriveBody(ActBody):
     """Why, and who says so."""
 
     again: bool = Field(False, description="also a letter that was sent again before, or may have been")
+
+
+class ViewBody(_Body):
+    """What a saved view asks for and shows, and who saves it."""
+
+    query: Annotated[str, Field(max_length=MAX_CHARS)] = ""
+    columns: Annotated[list[str], Field(max_length=20)] = []
+    reason: Reason | None = None
+    actor: Key = "anonymous"
 
 
 class ActivateBody(_Body):

@@ -13,6 +13,7 @@ from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_paths import ON_SAGA, accepted, stored_row
+from saga_coordinator.api.waiting import ACCEPTED, OF_TWO
 from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.sagas.stored_saga import read_saga
 from saga_coordinator.store.pause_port import PauseScope
@@ -53,7 +54,7 @@ async def resume_saga(coordinator: CoordinatorDep, saga_id: str, body: ActBody) 
     return await accepted(coordinator, row)
 
 
-@router.post("/sagas/{saga_id}/terminate", status_code=202, responses=problems(*ON_SAGA))
+@router.post("/sagas/{saga_id}/terminate", status_code=202, responses=ACCEPTED | problems(*ON_SAGA, *OF_TWO))
 async def terminate_saga(coordinator: CoordinatorDep, saga_id: str, body: ActBody) -> Accepted:
     """End the saga as it is, FORCED: nobody is asked any more, and nothing is undone.
 

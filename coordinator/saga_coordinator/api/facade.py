@@ -89,7 +89,8 @@ class Facade(ManyActs, Protocol):
         ...
 
     async def cancel(self, saga_id: UUID, reason: str, actor: str) -> None:
-        """Raises Refused, SagaUnknown; so do the next five. Waiving also ConfirmationNeeded."""
+        """Raises Refused, SagaUnknown; so do the next five. waive_step and terminate also raise
+        ConfirmationNeeded."""
         ...
 
     async def retry_step(self, saga_id: UUID, step: str, reason: str, actor: str) -> None: ...

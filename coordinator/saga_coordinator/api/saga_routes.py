@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.query_routes import asked
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_paths import ON_SAGA, accepted, looked_up, step_name, stored_row
-from saga_coordinator.api.waiting import Waiting
+from saga_coordinator.api.waiting import ACCEPTED, OF_TWO
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
 from saga_coordinator.starts.preparation import body_hash
@@ -32,6 +33,7 @@ from saga_coordinator.views.payloads import Payloads
 from saga_coordinator.views.saga import SagaView, saga_view
 from saga_coordinator.views.trace_link import ended_badly, trace_url
 from saga_schemas.ids import valid_request_id
+from saga_schemas.labels import LabelInvalid, LabelValue, labels_of
 from saga_schemas.limits import TEXT_CHARS
 from saga_schemas.trace_context import SAMPLED, TraceContext
 
@@ -50,10 +52,6 @@ _EXPORTED: Final[dict[int | str, dict[str, Any]]] = {
 }
 _STARTED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Started, "description": "known before"}}
 
-_OF_TWO: Final = ("actor_needed", "confirmations_full")
-_WAIVED: Final[dict[int | str, dict[str, Any]]] = {
-    202: {"model": Accepted | Waiting, "description": "it is recorded; or it waits for a second person"}
-}
 
 router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
 
@@ -69,6 +67,7 @@ router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
         "definition_inactive",
         "input_invalid",
         "key_mismatch",
+        "labels_invalid",
         "overloaded",
         *WITH_BODY,
     ),
@@ -88,13 +87,15 @@ async def start_saga(
         version=body.version,
         input=body.input,
         key=body.key,
+        labels=_labels(body.labels),
         request_id=request_id,
         source=SOURCE,
         on_open=body.on_open,
         on_closed=body.on_closed,
         trace=_trace(request, coordinator),
         baggage=",".join(request.headers.getlist("baggage")) or None,
-        body_hash=body_hash(canonical_json(body.model_dump(mode="json"))),
+        # Without labels as before there were any: a repeat of an older start is the same start.
+        body_hash=body_hash(canonical_json(body.model_dump(mode="json", exclude=None if body.labels else {"labels"}))),
     )
     result = await coordinator.start(asked)
     response.status_code = 201 if result.created else 200
@@ -198,7 +199,7 @@ async def retry_step(coordinator: CoordinatorDep, saga_id: str, step: str, body:
     return await accepted(coordinator, row)
 
 
-@router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=_WAIVED | problems(*_REFUSALS, *_ON_STEP, *_OF_TWO))
+@router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=ACCEPTED | problems(*_REFUSALS, *_ON_STEP, *OF_TWO))
 async def waive_step(coordinator: CoordinatorDep, saga_id: str, step: str, body: WaiveBody) -> Accepted:
     """Go on without a step, on evidence.
 
@@ -208,6 +209,13 @@ async def waive_step(coordinator: CoordinatorDep, saga_id: str, step: str, body:
     evidence = body.evidence if body.reason in (None, body.evidence) else f"{body.reason}: {body.evidence}"
     await coordinator.waive_step(row.id, step_name(step), evidence, body.actor, body.unsafe)
     return await accepted(coordinator, row)
+
+
+def _labels(given: Mapping[str, Any]) -> dict[str, LabelValue]:
+    try:
+        return labels_of(given)
+    except LabelInvalid as wrong:
+        raise Problem("labels_invalid", str(wrong)) from None
 
 
 def bad_cursor() -> Problem:

@@ -8,6 +8,7 @@ import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, TypeAdapter
 
+from saga_coordinator.api.answers import Accepted
 from saga_coordinator.confirmations.gate import ConfirmationNeeded
 from saga_coordinator.views.batches import ConfirmationView, confirmation_view
 
@@ -21,6 +22,12 @@ class Waiting(BaseModel):
 _SHOWN: Final = TypeAdapter(ConfirmationView)
 WAITS: Final[dict[int | str, dict[str, Any]]] = {202: {"model": Waiting, "description": "it waits for a second person"}}
 """What a route may answer whose act may need one."""
+ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": Accepted | Waiting, "description": "it is recorded; or it waits for a second person"}
+}
+"""The same of an act on one saga."""
+OF_TWO: Final = ("actor_needed", "confirmations_full")
+"""What asking for a second person is refused with."""
 
 
 async def waits(_: Request, error: Exception) -> Response:

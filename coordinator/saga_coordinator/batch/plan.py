@@ -138,6 +138,7 @@ def saga_write(work: SagaWork, now_us: int) -> SagaWrite | None:
         attention_cleared=cleared,
         spans_due=_spans_due(work, saga, bool(added)),
         inbox_done=tuple(work.inbox_done),
+        labels=work.labels if work.fresh else (),
     )
 
 

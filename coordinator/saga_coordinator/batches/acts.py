@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from saga_coordinator.engine.definition import Definition
-from saga_coordinator.engine.events import Cancel, Event, Refused, RetryStep
+from saga_coordinator.engine.events import Cancel, Event, Pause, Refused, Resume, RetryStep, Terminate
 from saga_coordinator.engine.state import Saga, Status, StepState
 from saga_schemas.record_class import record
 
@@ -38,9 +38,7 @@ class Act:
     events: Events
 
 
-def _cancel(_definition: Definition, saga: Saga, by: By) -> Sequence[Event]:
-    if saga.final:
-        raise Refused("finished", "the saga is finished")
+def _cancel(_definition: Definition, _saga: Saga, by: By) -> Sequence[Event]:
     return [Cancel(reason=by.reason, actor=by.actor)]
 
 
@@ -51,6 +49,18 @@ def _retry(definition: Definition, saga: Saga, by: By) -> Sequence[Event]:
     if not steps:
         raise Refused("not_stuck", "no step is stuck or silent: there is nothing to retry")
     return [RetryStep(step=step, reason=by.reason, actor=by.actor) for step in steps]
+
+
+def _pause(_definition: Definition, _saga: Saga, by: By) -> Sequence[Event]:
+    return [Pause(reason=by.reason, actor=by.actor)]
+
+
+def _resume(_definition: Definition, _saga: Saga, by: By) -> Sequence[Event]:
+    return [Resume(reason=by.reason, actor=by.actor)]
+
+
+def _terminate(_definition: Definition, _saga: Saga, by: By) -> Sequence[Event]:
+    return [Terminate(reason=by.reason, actor=by.actor)]
 
 
 _STUCK: Final = frozenset({Status.STUCK_FORWARD, Status.STUCK_BACK})
@@ -68,6 +78,9 @@ ACTS: Final[Mapping[str, Act]] = {
     for act in (
         Act(name="cancel", means="go back: undo what was done", events=_cancel),
         Act(name="retry", means="ask all its stuck and silent steps again", events=_retry),
+        Act(name="pause", means="hold what is due, and apply replies", events=_pause),
+        Act(name="resume", means="end the saga's own pause", events=_resume),
+        Act(name="terminate", means="end it as it is: what was done stays", events=_terminate),
     )
 }
 

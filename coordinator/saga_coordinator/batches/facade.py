@@ -4,10 +4,12 @@ are sent again."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from saga_coordinator.batches.jobs import RATE, BatchJobs, BatchPreview
+from saga_coordinator.batches.operating import Operating
 from saga_coordinator.confirmations.gate import Confirmations, Settle
 from saga_coordinator.inbound.redriving import Redriving
 from saga_coordinator.store.port import BatchRow, ConfirmationRow, RedriveRow
@@ -16,13 +18,24 @@ BATCH: Final = "batch"
 """The act of two people that any batch is."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActParts:
+    """What acts are done by."""
+
+    operating: Operating
+    jobs: BatchJobs
+    gate: Confirmations
+    redriving: Redriving
+
+
 class BatchFacade(ABC):
     """What a coordinator does about them. Each act is audited with who and why."""
 
-    def __init__(self, jobs: BatchJobs, gate: Confirmations, redriving: Redriving) -> None:
-        self._jobs = jobs
-        self._gate = gate
-        self._redriving = redriving
+    def __init__(self, parts: ActParts) -> None:
+        self._operating = parts.operating
+        self._jobs = parts.jobs
+        self._gate = parts.gate
+        self._redriving = parts.redriving
 
     @abstractmethod
     async def _do_confirmed(self, confirmation: ConfirmationRow, settle: Settle) -> None:

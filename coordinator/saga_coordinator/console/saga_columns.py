@@ -9,12 +9,14 @@ from typing import Any, Final
 from saga_coordinator.query import QueryRefused
 from saga_coordinator.store.port import Listed
 from saga_coordinator.views.listed import listed_view
+from saga_schemas.labels import valid_label_name
 from saga_schemas.record_class import record
 
 COLUMNS: Final[Mapping[str, str]] = {
     "definition": "definition",
     "phase": "phase",
     "attention": "needs a person for",
+    "labels": "labels",
     "started": "started",
     "closed": "ended",
     "duration": "took",
@@ -33,6 +35,7 @@ FILE_COLUMNS: Final = (
     "definition_version",
     "phase",
     "attention",
+    "labels",
     "started_at",
     "closed_at",
     "duration_ms",
@@ -40,6 +43,9 @@ FILE_COLUMNS: Final = (
     "trace_id",
     "imported",
 )
+LABEL: Final = "label."
+"""What stands before the name of a label that has a column of its own."""
+LABELS_MOST: Final = 12
 _AROUND_CHARS: Final = 60
 
 
@@ -73,10 +79,18 @@ class QueryTrouble:
 
 
 def chosen(asked: Iterable[str]) -> Sequence[str]:
-    """The columns of an address, in the order of the table; those of the start where it names
-    none."""
-    names = {name.strip() for part in asked for name in part.split(",")}
-    return [name for name in COLUMNS if name in names] or list(DEFAULT)
+    """The columns of an address, in the order of the table, then labels; those of the start where
+    it names none."""
+    names = dict.fromkeys(name.strip() for part in asked for name in part.split(","))
+    labels = [name for name in names if name.startswith(LABEL) and valid_label_name(name.removeprefix(LABEL))]
+    return [*(name for name in COLUMNS if name in names), *labels[:LABELS_MOST]] or list(DEFAULT)
+
+
+def offered(columns: Sequence[str], lines: Iterable[Listed]) -> dict[str, str]:
+    """What may be chosen, with the head of each: the columns, and the labels of these sagas."""
+    labels = dict.fromkeys(f"{LABEL}{name}" for line in lines for name in line.labels)
+    names = [*(name for name in columns if name not in COLUMNS), *sorted(labels)[:LABELS_MOST]]
+    return {**COLUMNS, **{name: name.removeprefix(LABEL) for name in names}}
 
 
 def as_parameter(columns: Sequence[str]) -> str:
@@ -113,6 +127,7 @@ def file_line(listed: Listed, now_us: int) -> dict[str, Any]:
         "definition_version": view.definition_version,
         "phase": view.phase,
         "attention": "; ".join(view.attention),
+        "labels": "; ".join(f"{name}={value}" for name, value in view.labels.items()),
         "started_at": view.started_at,
         "closed_at": view.closed_at,
         "duration_ms": duration_ms(listed, now_us),

@@ -8,14 +8,17 @@ from typing import Protocol
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.fold import EventFold
 from saga_coordinator.batch.loader import SagaLoader
+from saga_coordinator.batches.facade import ActParts
 from saga_coordinator.batches.jobs import BatchJobs
 from saga_coordinator.batches.members import BatchMembers
 from saga_coordinator.batches.operating import Operating
 from saga_coordinator.confirmations.gate import Confirmations
+from saga_coordinator.inbound.redriving import Redriving
 from saga_coordinator.loops.batches import BatchLoop
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.port import Store
 from saga_coordinator.telemetry.instruments import Instruments
+from saga_messaging.broker import Broker
 from saga_messaging.clock import Clock
 
 
@@ -23,9 +26,7 @@ from saga_messaging.clock import Clock
 class Batching:
     """All of them."""
 
-    operating: Operating
-    jobs: BatchJobs
-    gate: Confirmations
+    acts: ActParts
     loop: BatchLoop
 
 
@@ -33,6 +34,7 @@ class Parts(Protocol):
     """What they are made of: `saga_coordinator.wiring` has it."""
 
     store: Store
+    broker: Broker
     committer: Committer
     loader: SagaLoader
     events: EventFold
@@ -53,4 +55,5 @@ def batching(parts: Parts, settings: Settings) -> Batching:
         instruments=parts.instruments,
     )
     gate = Confirmations(parts.store, settings.tenant, settings.confirmed_acts, settings.confirmed_within_ms * 1000)
-    return Batching(operating=operating, jobs=jobs, gate=gate, loop=loop)
+    redriving = Redriving(parts.store, parts.broker, settings.tenant, parts.instruments.redriven)
+    return Batching(acts=ActParts(operating=operating, jobs=jobs, gate=gate, redriving=redriving), loop=loop)

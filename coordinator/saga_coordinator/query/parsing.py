@@ -7,7 +7,6 @@ MAX_DEPTH.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from functools import cache
 from typing import Final, NoReturn
@@ -30,6 +29,7 @@ from saga_coordinator.query.tree import (
     Value,
 )
 from saga_coordinator.query.values import WrongValue, value_of
+from saga_schemas.labels import LABEL_RULE, valid_label_name
 
 MAX_CHARS: Final = 4_000
 MAX_DEPTH: Final = 12
@@ -38,8 +38,6 @@ MAX_TERMS: Final = 40
 """Comparisons of one query."""
 MAX_VALUES: Final = 100
 """Values of one `in`."""
-MAX_LABEL_CHARS: Final = 63
-_LABEL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
 _EXAMPLE: Final = 'phase = COMPENSATING and started > -1h and label.customer = "c-1"'
 _INSTEAD: Final = {"&": "and", "|": "or", "!": "not, or !=", "*": "starts with", "%": "starts with", "~": "starts with"}
 _CURLY: Final = "“”‘’«»„`"
@@ -171,9 +169,8 @@ class _Reader:
         for prefix in LABEL_PREFIXES:
             if word.startswith(prefix):
                 label = name.value[len(prefix) :]
-                if not _LABEL_NAME.fullmatch(label) or len(label) > MAX_LABEL_CHARS:
-                    rule = f"letters, digits, _ and -, parts joined by dots, at most {MAX_LABEL_CHARS} characters"
-                    self._refuse("this is no name of a label", name, rule)
+                if not valid_label_name(label):
+                    self._refuse("this is no name of a label", name, LABEL_RULE)
                 return LABEL, label, LABELS
         field = ALIASES.get(word, word)
         if field not in FIELDS:

@@ -15,8 +15,9 @@ from saga_coordinator.engine.state import Phase
 from saga_coordinator.query.fields import Kind
 from saga_coordinator.query.refused import did_you_mean
 from saga_coordinator.query.tree import FromNow, Instant, Lasting, Value
+from saga_schemas.labels import label_time
 from saga_schemas.limits import INT64_MAX
-from saga_schemas.times import parse_us
+from saga_schemas.times import from_datetime, parse_us
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -138,7 +139,9 @@ def _label(token: Token) -> Value:
         return _time(token)
     if token.type == "DURATION":
         raise WrongValue("no label is a duration", "-1h is a time; a text stands in quotes")
-    return _text(token)
+    text = _text(token)
+    time = label_time(text)  # as where it is given
+    return text if time is None else Instant(from_datetime(time))
 
 
 _READERS: Final[Mapping[Kind, Callable[[Token], Value]]] = {

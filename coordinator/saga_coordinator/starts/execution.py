@@ -143,7 +143,7 @@ class StartExecution:
 
     def _begin(self, start: Prepared, env: Env) -> SagaWork:
         row = start.row
-        work = SagaWork.begin(row, start.compiled, self._context, started_at_us=env.now_us)
+        work = SagaWork.begin(row, start.compiled, self._context, started_at_us=env.now_us, labels=start.labels)
         event = Start(
             id=str(row.id),
             tenant=row.tenant,

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, ColumnElement, PrimaryKeyConstraint, Table, select
+from sqlalchemy import CheckConstraint, Column, ColumnElement, Insert, PrimaryKeyConstraint, Table, insert, select
 
 from saga_coordinator.store import listing
 from saga_coordinator.store.columns import Id, Number, Octets, Words, plain_uuid
 from saga_coordinator.store.dialect import AnySelect
 from saga_coordinator.store.imported_record import ImportedSaga
+from saga_coordinator.store.label_tables import saga_label
+from saga_coordinator.store.labels import label_columns
 from saga_coordinator.store.query_conditions import matching
 from saga_coordinator.store.query_records import Listed, ListFilter
 from saga_coordinator.store.schema import FINAL_PHASES, metadata
@@ -95,6 +97,13 @@ def of(tenant: str, saga_ids: list[UUID]) -> AnySelect:
 def imported_saga(row: Sequence[Any]) -> ImportedSaga:
     at, who, cluster_id, content = row[_LINE:]
     return ImportedSaga(line=listed(row), at_us=at, who=who, cluster_id=cluster_id, content=content)
+
+
+def insertions(sagas: Sequence[ImportedSaga]) -> list[tuple[Insert, list[dict[str, Any]]]]:
+    """The statements that take them in, with the rows of each."""
+    lines = [columns_of(saga) for saga in sagas]
+    found = [label for saga in sagas for label in label_columns(saga.line.tenant, saga.line.id, saga.line.labels)]
+    return [(insert(table), rows) for table, rows in ((TABLE, lines), (saga_label, found)) if rows]
 
 
 def columns_of(saga: ImportedSaga) -> dict[str, Any]:

@@ -7,33 +7,34 @@ anything, and no other work must suffer for it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Executable, func, literal, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_coordinator.query import Query
 from saga_coordinator.store import imported, listing, schema
 from saga_coordinator.store.dialect import AnyRow, AnySelect
 from saga_coordinator.store.faults import translated
+from saga_coordinator.store.labels import NO_LABELS, read_labels, select_labels
 from saga_coordinator.store.port import Listed, ListFilter, QueryTooSlow, StoreError
 from saga_coordinator.store.query_conditions import matching
+from saga_coordinator.store.saved_views import SavedViewReads
+from saga_schemas.labels import LabelValue
 
 QUERY_LIMIT_S: Final = 5.0
 """A query that takes longer is given up."""
 
 
-class QueryReads(ABC):
+class QueryReads(SavedViewReads, ABC):
     """Reads that may hold a query."""
 
     dialect: str
     query_limit_s: float = QUERY_LIMIT_S
-
-    @abstractmethod
-    async def _rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> list[AnyRow]: ...
 
     @abstractmethod
     def _bounded(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -50,7 +51,12 @@ class QueryReads(ABC):
         rows, *others = await self._answers(pages, wanted.query)
         need = [row.saga_id for row in rows[: wanted.limit] if row.attention]
         own = listing.listed(rows, await self._rows(listing.reasons(self.dialect, need)) if need else [])
-        return listing.one_page([*own, *(imported.listed(row) for page in others for row in page)], wanted.limit)
+        lines, cursor = listing.one_page([*own, *(imported.listed(row) for page in others for row in page)], wanted.limit)
+        labels = await self.labels_of([line.id for line in lines])
+        return [replace(line, labels=labels.get(line.id, NO_LABELS)) for line in lines], cursor
+
+    async def labels_of(self, ids: Collection[UUID]) -> dict[UUID, dict[str, LabelValue]]:
+        return read_labels(await self._rows(select_labels(self.dialect, ids))) if ids else {}
 
     async def count_sagas(self, tenant: str, query: Query | None, most: int, *, imported: bool = True) -> int:
         tables = (schema.saga_listing, _IMPORTED) if imported else (schema.saga_listing,)

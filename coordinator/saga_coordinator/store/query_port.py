@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 from uuid import UUID
 
 from saga_coordinator.query import Query
 from saga_coordinator.store.query_records import Listed, ListFilter
+from saga_coordinator.store.saved_view_port import SavedViews
+from saga_schemas.labels import LabelValue
 
 
-class Queried(Protocol):
+class Queried(SavedViews, Protocol):
     """Lists, counts and pages of ids.
 
     Those with a query raise QueryTooSlow when they take longer than a query may.
@@ -35,4 +38,8 @@ class Queried(Protocol):
 
         Imported sagas are left out: nothing can be done to them.
         """
+        ...
+
+    async def labels_of(self, ids: Collection[UUID]) -> dict[UUID, dict[str, LabelValue]]:
+        """Return the labels of these sagas, by name; a saga without any is left out."""
         ...

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from saga_coordinator.query import Query
 from saga_coordinator.store.records import StoreError
+from saga_schemas.labels import LabelValue
 
 
 class QueryTooSlow(StoreError):
@@ -30,6 +32,7 @@ class Listed:
     version: int
     trace_id: str
     imported: bool = False
+    labels: Mapping[str, LabelValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

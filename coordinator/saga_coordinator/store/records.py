@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_coordinator.engine.copying import copyable
+from saga_schemas.labels import LabelValue
 from saga_schemas.record_class import record
 
 
@@ -172,6 +173,8 @@ class SagaWrite:
     """Versions whose spans are owed (sampled sagas only)."""
     inbox_done: tuple[UUID, ...] = ()
     """Inbox events this write applied."""
+    labels: tuple[tuple[str, LabelValue], ...] = ()
+    """Of a new saga, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

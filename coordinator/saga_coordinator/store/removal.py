@@ -190,7 +190,7 @@ def _all_of(going: Sequence[Leaving]) -> list[Write]:
     return [
         Write(sql.REMOVE_SAGA, ids),
         Write(sql.REMOVE_LISTING, [(one.saga.tenant, one.saga.id) for one in going]),
-        *(Write(statement, ids) for statement in (sql.REMOVE_JOURNAL, sql.REMOVE_ATTENTION, sql.REMOVE_INBOX)),
+        *(Write(statement, ids) for statement in (sql.REMOVE_JOURNAL, sql.REMOVE_ATTENTION, sql.REMOVE_LABELS, sql.REMOVE_INBOX)),
         *_of_keys(last),
         *_write(sql.INSERT_REMOVED, [_outlived(one) for one in outlived]),
     ]

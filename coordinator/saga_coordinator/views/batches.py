@@ -70,7 +70,7 @@ class TriedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewView:
+class BatchPreviewView:
     """What a batch would do. Nothing was changed."""
 
     act: str
@@ -141,8 +141,8 @@ def batch_view(row: BatchRow) -> BatchView:
     )
 
 
-def preview_view(query: str, preview: BatchPreview) -> PreviewView:
-    return PreviewView(
+def preview_view(query: str, preview: BatchPreview) -> BatchPreviewView:
+    return BatchPreviewView(
         act=preview.act.name,
         means=preview.act.means,
         query=query,

@@ -27,6 +27,7 @@ from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands,
 from saga_coordinator.views.operated import ExceptionView, LeftView, PausedView, effects_left, exceptions, paused
 from saga_coordinator.views.payloads import Payloads, Shown
 from saga_coordinator.views.step_history import AttemptView, StepHistory, read_journal, shown_part, step_history
+from saga_schemas.labels import PlainLabel, plain_labels
 from saga_schemas.times import format_us
 
 _MOST_ATTENTION: Final = 1_000
@@ -124,6 +125,7 @@ class SagaView:
     """What this view lacks, and common mistakes such as `no consumer on saga.cmd.payment`."""
     imported: ImportedView | None = None
     """It ran elsewhere, and is only shown."""
+    labels: Mapping[str, PlainLabel] = field(default_factory=dict)
     paused: tuple[PausedView, ...] = ()
     """The pauses that are on."""
     left: tuple[LeftView, ...] = ()
@@ -196,7 +198,8 @@ async def saga_view(
     except UnreadableState as unreadable:
         sources.notes.append(str(unreadable))
     await _compile(sources, definitions)
-    return _view(sources, Payloads(definitions.catalog))
+    labels = (await store.labels_of([row.id])).get(row.id, {})
+    return replace(_view(sources, Payloads(definitions.catalog)), labels=plain_labels(labels))
 
 
 async def archived_view(

@@ -27,7 +27,14 @@ from saga_coordinator.engine.waiting import _WAY_OUT
 from saga_coordinator.inbound import refused_replies
 from saga_coordinator.loops import catch_up_loop, liveness, timer_loop
 from saga_coordinator.loops.watchdog import READING
-from saga_coordinator.starts.requests import DEFINITION_INACTIVE, DEFINITION_UNKNOWN, INPUT_INVALID, KEY_MISMATCH, REQUEST_REUSED
+from saga_coordinator.starts.requests import (
+    DEFINITION_INACTIVE,
+    DEFINITION_UNKNOWN,
+    INPUT_INVALID,
+    KEY_MISMATCH,
+    LABELS_INVALID,
+    REQUEST_REUSED,
+)
 from saga_coordinator.store.schema import metadata
 from saga_coordinator.views import deliveries
 from saga_messaging.kafka.record_sets import UNREADABLE_BATCH
@@ -154,7 +161,7 @@ def test_every_reason_of_a_dead_letter_has_its_row() -> None:
     )
     raised = set(re.findall(r'(?:BadMessage|UnsupportedProtocol)\(\s*"([a-z_]+)"', found)) - {"kind_unsupported"}
     raised |= {UNREADABLE_RECORD, UNREADABLE_BATCH, "unknown_schema"}
-    raised |= {DEFINITION_UNKNOWN, DEFINITION_INACTIVE, INPUT_INVALID, KEY_MISMATCH, REQUEST_REUSED}
+    raised |= {DEFINITION_UNKNOWN, DEFINITION_INACTIVE, INPUT_INVALID, KEY_MISMATCH, LABELS_INVALID, REQUEST_REUSED}
 
     assert len(raised) >= 25
     assert sorted(raised ^ rows_of("wire.md", "### Dead letters")) == []

@@ -18,7 +18,6 @@ from saga_coordinator.console.downloads import MOST_LINES, PAGE_LINES, csv_file,
 from saga_coordinator.console.formatting import PHASES
 from saga_coordinator.console.routing import PageRoute
 from saga_coordinator.console.saga_columns import (
-    COLUMNS,
     FILE_COLUMNS,
     NUMBERS,
     QUICK,
@@ -27,6 +26,7 @@ from saga_coordinator.console.saga_columns import (
     chosen,
     duration_ms,
     file_line,
+    offered,
     trouble,
 )
 from saga_coordinator.query import Query, QueryRefused, parse
@@ -73,7 +73,7 @@ async def show(console: Console, request: Request) -> Response:
         address=parameters.address,
         slow=slow,
         quick=QUICK,
-        all_columns=COLUMNS,
+        all_columns=offered(asked.columns, lines),
         numbers=NUMBERS,
         phases=PHASES,
         lines=[(line, duration_ms(line, now_us)) for line in lines],

@@ -1,4 +1,4 @@
-"""Labels: typed search attributes of sagas."""
+"""Labels, typed search attributes of sagas; and saved views."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -40,3 +40,15 @@ def upgrade() -> None:
             postgresql_where=condition,
             sqlite_where=condition,
         )
+    op.create_table(
+        "saved_view",
+        sa.Column("tenant", Words, nullable=False),
+        sa.Column("name", Words, nullable=False),
+        sa.Column("query", Words, nullable=False),
+        sa.Column("shown", Words, nullable=False),
+        sa.Column("who", Words, nullable=False),
+        sa.Column("saved_at", Number, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "name", name="saved_view_pkey"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )

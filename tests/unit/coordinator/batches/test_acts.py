@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from saga_coordinator.batches.acts import ACTS, By, act_named, is_stuck
-from saga_coordinator.engine.events import Cancel, Refused, RetryStep
+from saga_coordinator.engine.events import Cancel, Pause, Refused, Resume, RetryStep, Terminate
 from saga_coordinator.engine.state import Phase, Saga, Status, StepState
 from unit.coordinator.api.stored import COMPILED, started
 
@@ -21,8 +21,9 @@ def saga(**steps: StepState) -> Saga:
     return replace(begun, steps={**begun.steps, **steps})
 
 
-def test_cancel_is_one_event_in_the_name_of_whoever_made_the_batch() -> None:
-    assert ACTS["cancel"].events(DEFINITION, saga(), BY) == [Cancel(reason="wrong prices", actor="ada")]
+@pytest.mark.parametrize(("act", "event"), [("cancel", Cancel), ("pause", Pause), ("resume", Resume), ("terminate", Terminate)])
+def test_acts_on_a_whole_saga_are_one_event_in_the_name_of_whoever_made_the_batch(act: str, event: type) -> None:
+    assert ACTS[act].events(DEFINITION, saga(), BY) == [event(reason="wrong prices", actor="ada")]
 
 
 def test_retry_asks_every_step_that_is_stuck_or_silent_and_no_other() -> None:
@@ -42,10 +43,9 @@ def test_retry_of_a_saga_in_which_nothing_is_stuck_is_refused() -> None:
     assert refused.value.code == "not_stuck"
 
 
-@pytest.mark.parametrize("act", ACTS)
-def test_a_finished_saga_is_given_nothing(act: str) -> None:
+def test_of_a_finished_saga_nothing_is_stuck() -> None:
     with pytest.raises(Refused) as refused:
-        ACTS[act].events(DEFINITION, replace(saga(), phase=Phase.COMPLETED), BY)
+        ACTS["retry"].events(DEFINITION, replace(saga(), phase=Phase.COMPLETED), BY)
     assert refused.value.code == "finished"
 
 

@@ -17,6 +17,7 @@ from saga_coordinator.query import QueryRefused, parse
         (["trace,id"], ["id", "trace"]),
         (["id", "phase"], ["phase", "id"]),
         ([",".join(COLUMNS)] * 3, list(COLUMNS)),
+        (["label.total,id", "label.<b>", "label."], ["id", "label.total"]),
     ],
 )
 def test_columns_stand_in_one_order(asked: list[str], columns: list[str]) -> None:

@@ -70,6 +70,7 @@ MEANT = {
     "label.vip = TRUE": Comparison("label", "=", (True,), "vip"),
     "label.due < +2d": Comparison("label", "<", (FromNow(48 * HOUR_US),), "due"),
     "label.due in (2026-11-01, now)": Comparison("label", "in", (Instant(parse_us("2026-11-01T00:00:00Z")), FromNow(0)), "due"),
+    "label.due = '2026-11-01T00:00:00Z'": Comparison("label", "=", (Instant(parse_us("2026-11-01T00:00:00Z")),), "due"),
     "label.x is not null": Not(Comparison("label", "is null", (), "x")),
     "open and phase = RUNNING or not open": Some((All((OPEN, RUNNING)), Not(OPEN))),
     "open and (phase = RUNNING or open)": All((OPEN, Some((RUNNING, OPEN)))),
