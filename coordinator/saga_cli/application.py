@@ -11,6 +11,7 @@ import typer
 
 from saga_cli.commands import (
     archive,
+    control,
     database,
     dead_letters,
     definitions,
@@ -55,6 +56,7 @@ def application() -> typer.Typer:
     dev.register(app, _RUN)
     start.register(app, _USE)
     sagas.register(app, _USE)
+    control.register(app, _USE)
     steps.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)

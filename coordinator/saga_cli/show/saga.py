@@ -197,6 +197,9 @@ def _of_the_whole(saga: Json) -> Iterator[Text]:
             yield from _attention_lines(one)
     for one in saga["exceptions"]:
         yield plain(f"waived: {one['step']} by {one['actor'] or 'somebody'}: {one['evidence'] or 'no evidence kept'}", "magenta")
+    for one in saga.get("left", ()):
+        word = "stays" if one["effect"] == "stays" else "may stay: nobody knows whether it was done"
+        yield plain(f"left: the effect of {one['step']} ({one['participant'] or '?'}) {word}", "magenta")
     movers = " ".join(waiting["mover"] for waiting in saga["waiting"])
     if imported := saga.get("imported"):
         yield plain(

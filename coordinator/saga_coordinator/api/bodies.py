@@ -11,6 +11,7 @@ from saga_coordinator.definitions.document import MAX_RECORD_NAME, MAX_VERSION, 
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.registry.registration import MAX_SCHEMAS
 from saga_coordinator.starts.requests import OnClosed, OnOpen
+from saga_coordinator.views.preview import PreviewedAct
 from saga_schemas.ids import TEXT_RULE, valid_business_key
 
 REASON_CHARS: Final = 1_000
@@ -164,6 +165,12 @@ class WaitQuery(_Query):
     """How long to wait for the end."""
 
     wait_s: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0
+
+
+class PreviewQuery(_Query):
+    """Of which act."""
+
+    act: PreviewedAct = PreviewedAct.CANCEL
 
 
 class JournalQuery(_Query):

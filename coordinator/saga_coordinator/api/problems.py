@@ -43,6 +43,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "saga_imported": (409, "The saga ran elsewhere and was imported: it is only shown."),
     "import_conflict": (409, "A saga of this id is here with other content, or is not finished."),
     "not_stuck": (409, "The step is not in a state in which this can be done."),
+    "not_paused": (409, "It is not paused."),
     "is_pivot": (409, "The pivot is never waived: it is asked until it answers."),
     "effect_settled": (409, "The lost effect is settled, or is being undone."),
     "effect_beside": (409, "The saga is here and has no such step: what it left is undone by hand."),

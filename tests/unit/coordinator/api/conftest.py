@@ -14,9 +14,11 @@ from saga_coordinator.api import create_app
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import FOREVER, Terms
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
+from saga_coordinator.store.pause_port import PauseScope
 from saga_coordinator.store.port import LostEffect, SagaRow
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
@@ -133,6 +135,29 @@ class ScriptedCoordinator:
     async def waive_step(self, saga_id: UUID, step: str, evidence: str, actor: str, unsafe: bool) -> None:
         self._fail()
         self.acts.append(("waive", saga_id, step, evidence, actor, unsafe))
+
+    async def pause(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("pause", saga_id, reason, actor))
+
+    async def resume(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("resume", saga_id, reason, actor))
+
+    async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("terminate", saga_id, reason, actor))
+
+    async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("pause", scope, name, reason, actor))
+
+    async def resume_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("resume", scope, name, reason, actor))
+
+    async def pauses(self) -> list[Held]:
+        return [Held(scope="participant", name="payment", since_us=1, who="ada", why="the bank is down")]
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         self._fail()

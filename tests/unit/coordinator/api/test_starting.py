@@ -97,6 +97,27 @@ async def test_acts_carry_who_and_why(http: httpx.AsyncClient, coordinator: Scri
     ]
 
 
+@pytest.mark.parametrize(("noun", "scope"), [("definitions", "definition"), ("participants", "participant")])
+async def test_definitions_and_participants_are_paused_too(
+    http: httpx.AsyncClient, coordinator: ScriptedCoordinator, noun: str, scope: str
+) -> None:
+    why = {"reason": "the bank is down", "actor": "ada"}
+    for act, paused in [("pause", True), ("resume", False)]:
+        response = await http.post(f"/v1/{noun}/payment/{act}", json=why)
+        assert (response.status_code, response.json()) == (202, {"scope": scope, "name": "payment", "paused": paused})
+    assert coordinator.acts == [(act, scope, "payment", "the bank is down", "ada") for act in ("pause", "resume")]
+    assert (await http.post(f"/v1/{noun}/No%20Name/pause", json=why)).json()["code"] == f"{scope}_unknown"
+    assert (await http.get("/v1/pauses")).json()["items"] == [
+        {
+            "scope": "participant",
+            "name": "payment",
+            "since": "1970-01-01T00:00:00.000001Z",
+            "by": "ada",
+            "why": "the bank is down",
+        }
+    ]
+
+
 async def test_metrics_are_the_coordinators_and_the_apis(http: httpx.AsyncClient) -> None:
     await http.get(f"/v1/sagas/{'x' * 10}")
     text = (await http.get("/metrics")).text
