@@ -190,7 +190,7 @@ class Overviews:
         )
 
     async def _figures(self, known: Figures | None, now_us: int) -> Figures:
-        """Those of the watchdog, unless they are old and few sagas are open: reading is cheap then."""
+        """Those of the watchdog, or new ones where these are old and few sagas are open."""
         if known is not None and (now_us - known.now_us < FIGURES_OLD_US or sum(known.sagas_by_phase.values()) > FEW_OPEN):
             return known
         return await self._store.figures()
