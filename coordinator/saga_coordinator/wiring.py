@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from saga_coordinator.archive.address import open_files
-from saga_coordinator.archive.keeping import FileArchive
+from saga_coordinator.archive.keeping import archived
 from saga_coordinator.archive.port import Archive
-from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.fold import EventFold
@@ -105,13 +103,7 @@ class _Parts:
         context = FoldContext(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
         self.states = context.states
         self.loader = SagaLoader(self.definitions, context, self.instruments)
-        self.sender: Sender[Ticket] = Sender(
-            broker,
-            clock,
-            max_rows=settings.sender_rows,
-            max_bytes=settings.sender_bytes,
-            batch_sent=self.instruments.sender_batch,
-        )
+        self.sender = self._sender()
         self.instruments.watch(self.sender)
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
@@ -147,14 +139,14 @@ class _Parts:
         self.execution = StartExecution(self.committer, context, store, settings.tenant, self.pauses)
         self.sweeping = sweeping(self, tenant=settings.tenant, incarnation=self.recovery.incarnation)
         self.entries = self._entries()
-        self.whereabouts, self.removal = self._archived(archive)
+        self.whereabouts, own = archived(settings.archive, self.entries.of)
+        self.removal = Removal(store, archive or own)
         self.traffic = TrafficLoop(store=store, tenant=settings.tenant, instruments=self.instruments, clock=clock)
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
 
-    def _archived(self, archive: Archive | None) -> tuple[Whereabouts | None, Removal]:
-        files = None if self.settings.archive is None else open_files(self.settings.archive)
-        own = None if files is None else FileArchive(files, self.entries.of)
-        return None if files is None else Whereabouts(files), Removal(self.store, archive or own)
+    def _sender(self) -> Sender[Ticket]:
+        rows, size = self.settings.sender_rows, self.settings.sender_bytes
+        return Sender(self.broker, self.clock, max_rows=rows, max_bytes=size, batch_sent=self.instruments.sender_batch)
 
     @cached_property
     def restarts(self) -> Restarts:
@@ -306,16 +298,7 @@ class _Parts:
         )
 
     def outside(self) -> Outside:
-        return Outside(
-            settings=self.settings,
-            store=self.store,
-            lookout=self.lookout,
-            definitions=self.definitions,
-            topics=self.topics,
-            cluster_id=self.meta.cluster_id,
-            clock=self.clock,
-            instruments=self.instruments,
-        )
+        return Outside.of(self, cluster_id=self.meta.cluster_id)
 
     def delivery(self, watchdog: Watchdog) -> Delivery:
         """What this instance knows now of its way to the broker."""
@@ -323,6 +306,7 @@ class _Parts:
         return Delivery(kafka_away=silent, refusals=self.refusals)
 
     def coordinator(self, watchdog: Watchdog) -> Coordinator:
+        pauses = PauseActs(self.store, self.definitions, self.settings.tenant, self.lookout.stir)
         return Coordinator(
             settings=self.settings,
             store=self.store,
@@ -340,8 +324,8 @@ class _Parts:
             recovering=lambda: self.recovery.recovering,
             unswept=lambda: self.sweeping.sweeps.unswept,
             lost_effects=self.sweeping.acts,
-            overviews=overviews(self, watchdog),
-            pauses=PauseActs(self.store, self.definitions, self.settings.tenant, self.lookout.stir),
+            overviews=overviews(self, watchdog, pauses.going_on),
+            pauses=pauses,
             restarts=self.restarts,
         )
 

@@ -260,14 +260,14 @@ def _definition(now: Situation, line: Line, wrong: Sequence[Trouble], periods: S
 
     own = {name: one for name, one in now.total.definitions.items() if name == line.name}
     before = {name: one for name, one in now.usual.definitions.items() if name == line.name}
-    subjects = {trouble.subject for trouble in wrong if trouble.code != COMPENSATED_MORE}
+    of_participants = {one.subject for one in wrong if one.code != COMPENSATED_MORE}
     return DefinitionOverview(
         name=line.name,
         version=line.version if line.active else None,
         open=sum(count for (name, _), count in now.figures.sagas_by_phase.items() if name == line.name),
         over_time=_ended(own, _seconds(now.periods, now.now_us)),
         usual=_ended(before, DAY_S),
-        waits_for=tuple(name for name in line.participants if name in subjects and line.name in _waiting(now, name)),
+        waits_for=tuple(name for name in line.participants if name in of_participants and line.name in _waiting(now, name)),
         started_per_s=tuple(per_second(periods, begun, now.now_us)),
     )
 

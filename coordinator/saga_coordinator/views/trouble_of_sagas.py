@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from saga_coordinator.views.situation import Situation
 from saga_coordinator.views.traffic_periods import Total
@@ -38,6 +38,26 @@ def attention(now: Situation) -> Iterator[Trouble]:
         since=None if first is None else format_us(first.since_us),
         links=(Link(text=f"Open the {now.attention:,}" if now.attention > 1 else "Open it", page="attention"),),
     )
+
+
+def paused(now: Situation) -> Iterator[Trouble]:
+    for held in now.pauses:
+        yield Trouble(
+            code="paused",
+            severity=WATCH,
+            subject=held.name,
+            sentence=f"the {held.scope} {held.name} is paused, for {for_so_long(now, held.since_us)}: {held.why}",
+            detail=f"By {held.who}. Answers are taken in; nothing new is asked until it is resumed.",
+            since=format_us(held.since_us),
+            links=(Link(text=f"Open {held.name}", page=f"{held.scope}s/{quote(held.name, safe='')}"),),
+            acts=(
+                WayOut(
+                    text=f"Resume {held.name}…",
+                    command=f"saga resume --{held.scope} {held.name} --reason WHY",
+                    page=f"{held.scope}s/{quote(held.name, safe='')}#pause",
+                ),
+            ),
+        )
 
 
 def goes_back(now: Situation) -> Iterator[Trouble]:

@@ -8,9 +8,12 @@ from starlette.responses import Response
 from saga_coordinator.api.problems import Problem
 from saga_coordinator.console.console import Console
 from saga_coordinator.console.drawing.chart import chart, legend, table
+from saga_coordinator.console.forms import ActForm
 from saga_coordinator.console.overview_figures import answers_chart, code_sparks, latency_chart, sparks
 from saga_coordinator.console.pages.overview import WINDOWS, window_of
-from saga_coordinator.console.routing import PageRoute
+from saga_coordinator.console.rendering import path_part
+from saga_coordinator.console.routing import ACTS, PageRoute
+from saga_coordinator.engine.waiting import Held
 from saga_schemas.ids import valid_name
 
 
@@ -47,6 +50,7 @@ async def show_one(console: Console, request: Request) -> Response:
         live=f"overview/{window}",
         one=detail.participant,
         troubles=detail.troubles,
+        paused=await _pause_of(console, name),
         waits_exact=detail.overview.waits_exact,
         answers=(chart(answers), legend(answers), table(answers)),
         latency=(chart(latency), legend(latency), table(latency)),
@@ -58,4 +62,40 @@ async def show_one(console: Console, request: Request) -> Response:
     )
 
 
-ROUTES = [PageRoute(path="/participants", handler=show_all), PageRoute(path="/participants/{name}", handler=show_one)]
+async def _pause_of(console: Console, name: str) -> Held | None:
+    held = await console.coordinator.pauses()
+    return next((one for one in held if (one.scope, one.name) == ("participant", name)), None)
+
+
+async def pause(console: Console, request: Request) -> Response:
+    """Ask nothing more of a participant until it is resumed."""
+    name = request.path_params["name"]
+
+    async def doing(form: ActForm) -> str:
+        await console.coordinator.pause_scope("participant", name, form.reason, form.actor)
+        return f"{name} is paused: its answers are taken in, and nothing new is asked of it."
+
+    return await console.act(request, _page(name), doing)
+
+
+async def resume(console: Console, request: Request) -> Response:
+    """End the pause of a participant."""
+    name = request.path_params["name"]
+
+    async def doing(form: ActForm) -> str:
+        await console.coordinator.resume_scope("participant", name, form.reason, form.actor)
+        return f"{name} is resumed: what the pause has held is asked now."
+
+    return await console.act(request, _page(name), doing)
+
+
+def _page(name: str) -> str:
+    return f"/participants/{path_part(name)}"
+
+
+ROUTES = [
+    PageRoute(path="/participants", handler=show_all),
+    PageRoute(path="/participants/{name}", handler=show_one),
+    PageRoute(path="/participants/{name}/pause", handler=pause, methods=ACTS),
+    PageRoute(path="/participants/{name}/resume", handler=resume, methods=ACTS),
+]

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from saga_coordinator.console.application import with_console
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.views.overview import Overview, overview
 from saga_coordinator.views.participant_detail import ParticipantDetail, participant_detail
 from saga_coordinator.views.situation import Line, Situation, Window
@@ -48,12 +49,22 @@ class Scripted:
     situation: Situation = field(default_factory=lambda: situation(lines=(ORDER,), figures=FIGURES))
     stopping: bool = False
     asked: list[Window] = field(default_factory=list)
+    acts: list[tuple[str, ...]] = field(default_factory=list)
 
     async def overview(self, window: Window) -> Overview:
         self.asked.append(window)
         if self.store.raises is not None:
             raise self.store.raises
         return overview(replace(self.situation, window=window))
+
+    async def pauses(self) -> list[Held]:
+        return list(self.situation.pauses)
+
+    async def pause_scope(self, scope: str, name: str, reason: str, actor: str) -> None:
+        self.acts.append(("pause", scope, name, reason, actor))
+
+    async def resume_scope(self, scope: str, name: str, reason: str, actor: str) -> None:
+        self.acts.append(("resume", scope, name, reason, actor))
 
     async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
         return participant_detail(self.situation, await self.overview(window), name)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.store.overview_port import LongestAttention
 from saga_coordinator.views.situation import Line, Window
 from saga_schemas.topics import Topics
@@ -144,3 +145,24 @@ async def test_what_others_named_is_text_on_every_page(browser: httpx.AsyncClien
     assert "<script>" not in shown.text
     assert "&lt;script&gt;" in shown.text
     assert (await browser.get("/console/participants/%22%3E%3Cscript%3Ealert(1)")).status_code == 404
+
+
+async def test_a_participant_is_paused_and_resumed_from_its_page(browser: httpx.AsyncClient, scripted: Any) -> None:
+    async def act(what: str) -> httpx.Response:
+        page = await browser.get("/console/participants/payment")
+        token = re.findall(r'name="token" value="([^"]+)"', page.text)[0]
+        form = {"reason": "the bank is down", "actor": "ana", "token": token}
+        assert f'action="/console/participants/payment/{what}"' in page.text
+        return await browser.post(f"/console/participants/payment/{what}", data=form, follow_redirects=True)
+
+    scripted.situation = situation(busy())
+    assert "payment is paused: its answers are taken in" in (await act("pause")).text
+    held = Held(scope="participant", name="payment", since_us=NOW_US - 60_000_000, who="ana", why="the bank is down")
+    scripted.situation = situation(busy(), pauses=(held,))
+    assert "paused by ana" in (await browser.get("/console/participants/payment")).text
+    assert "the participant payment is paused, for 1 min: the bank is down" in (await browser.get("/console/")).text
+    await act("resume")
+    assert scripted.acts == [
+        ("pause", "participant", "payment", "the bank is down", "ana"),
+        ("resume", "participant", "payment", "the bank is down", "ana"),
+    ]
