@@ -16,6 +16,7 @@ from saga_cli.commands import (
     definitions,
     demo,
     dev,
+    diagnose,
     doctor,
     participant,
     purge,
@@ -55,6 +56,7 @@ def application() -> typer.Typer:
     dev.register(app, _RUN)
     start.register(app, _USE)
     sagas.register(app, _USE)
+    diagnose.register(app, _USE)
     steps.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)

@@ -40,7 +40,7 @@ from saga_coordinator.loops.start_loop import StartLoop
 from saga_coordinator.loops.sweeper import Sweeper
 from saga_coordinator.loops.sweeping import sweeping
 from saga_coordinator.loops.timer_loop import TimerLoop
-from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.loops.watchdog import Presence, Watchdog
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.retention.short import refuse_short_retention
@@ -75,6 +75,7 @@ class Instance:
 
     coordinator: Coordinator
     key_agreement: KeyAgreement
+    presence: Presence
     loops: dict[str, list[Loop]]
     relay: Relay
     sender: Sender[Ticket]
@@ -182,7 +183,7 @@ class _Parts:
             instruments=self.instruments,
             sampling=self.sampling,
             clock=self.clock,
-            instance=self.settings.instance,
+            presence=Presence.of(self.settings),
             reply_group=self.group(self.settings.reply_group),
             start_group=self.group(self.settings.start_group),
             readers=self.readers,
@@ -373,6 +374,7 @@ async def build(
     return Instance(
         coordinator=parts.coordinator(watchdog),
         key_agreement=parts.key_agreement,
+        presence=watchdog.presence,
         loops=loops,
         relay=parts.relay,
         sender=parts.sender,

@@ -122,6 +122,10 @@ class Facade(Protocol):
         """What this instance knows of its way to the broker."""
         ...
 
+    def lag(self) -> Mapping[str, int]:
+        """By topic that coordinators read: records behind its end, when Kafka was asked last."""
+        ...
+
     async def no_consumer(self) -> Mapping[str, str]:
         """By participant: the sentence that nobody reads its command topic."""
         ...

@@ -158,6 +158,9 @@ class ScriptedCoordinator:
     def unswept(self) -> Mapping[str, int]:
         return self.left
 
+    def lag(self) -> Mapping[str, int]:
+        return {}
+
     async def no_consumer(self) -> Mapping[str, str]:
         return {}
 
