@@ -29,6 +29,7 @@ from saga_cli.commands import (
     token,
     trace,
     transfer,
+    watch,
 )
 
 _RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
@@ -57,6 +58,7 @@ def application() -> typer.Typer:
     start.register(app, _USE)
     sagas.register(app, _USE)
     diagnose.register(app, _USE)
+    watch.register(app, _USE)
     steps.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)

@@ -4,24 +4,33 @@ are."""
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from saga_cli.commands import watch
+from saga_cli.main import main
 from saga_coordinator.api import create_app
 from saga_coordinator.loops import watchdog
+from saga_coordinator.server import serve
+from saga_coordinator.settings import Settings
 from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, settings_for, start
-from support.scripted import ScriptedParticipant, catalog_of, eventually
+from support.scripted import ScriptedParticipant, catalog_of, eventually, until
 
 DEFINITION = """
 saga: plain
 version: 1
 input: t.Input
 steps:
-  - {name: one, participant: one, command: t.Do, compensation: none}
+  - {name: one, participant: one, command: t.Do, compensation: none, timeout: {reask: 200ms}}
 """
 
 
@@ -63,3 +72,53 @@ async def test_it_says_what_keeps_a_saga_and_nothing_once_it_has_ended(sqlite_ur
                 await end([answering])
                 unknown = await http.get("/v1/sagas/019b0000-0000-7000-8000-000000000001/diagnosis")
                 assert (unknown.status_code, unknown.json()["code"]) == (404, "saga_unknown")
+
+
+async def test_saga_watch_follows_a_saga_through_a_restart_of_the_coordinator(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(watch, "_RETRY_S", 0.05)
+    broker, events = MemoryBroker(), list[dict[str, Any]]()
+    participant = ScriptedParticipant(broker, "one")
+    participant.answering = False
+
+    def seen(event: str) -> bool:
+        events.extend(json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{"))
+        return any(one["event"] == event for one in events)
+
+    with capture_logs(), socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    settings = settings_for(sqlite_url, port=port)
+    async with opened(sqlite_url) as store:
+        await register(store, DEFINITION, catalog_of("t.Input", "t.Do"))
+    answering = asyncio.create_task(participant.run())
+    with capture_logs():
+        async with serving(settings, broker) as base:
+            async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
+                started = await http.post("/v1/sagas", json={"definition": "plain", "input": {"id": "x"}})
+            watching = asyncio.create_task(
+                asyncio.to_thread(main, ["watch", started.json()["id"], "--server", base, "-o", "json"])
+            )
+            await until(lambda: seen("waiting"))
+        await until(lambda: seen("away"))
+        participant.answering = True
+        async with serving(settings, broker):
+            assert await asyncio.wait_for(watching, 30) == 0
+    assert seen("end")
+    await end([answering])
+    told = [one["event"] for one in events]
+    assert [name for name in told if name != "waiting" and name != "record"] == ["saga", "away", "back", "end"]
+    assert events[-1]["phase"] == "COMPLETED"
+    assert "one: SUCCEEDED" in [sentence for one in events if one["event"] == "record" for sentence in one["words"]]
+
+
+@asynccontextmanager
+async def serving(settings: Settings, broker: MemoryBroker) -> AsyncIterator[str]:
+    """A coordinator with its HTTP API, stopped gracefully."""
+    up, stop = asyncio.get_running_loop().create_future(), asyncio.Event()
+    task = asyncio.create_task(serve(settings, ready=up.set_result, stop=stop, broker=broker))
+    try:
+        yield f"http://127.0.0.1:{await asyncio.wait_for(up, 30)}"
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 30)

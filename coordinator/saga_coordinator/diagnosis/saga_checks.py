@@ -168,7 +168,7 @@ def state(s: Situation) -> list[Finding]:
         found(
             s.state_error,
             cause="a later release wrote it, rows were edited by hand, or a part of the journal is lost",
-            way_out="upgrade this instance; `saga doctor --saga ID` says what is damaged",
+            way_out="upgrade this instance; `saga doctor --saga=ID` says what is damaged",
             anchor=Anchor.UNREADABLE,
         )
     ]

@@ -24,7 +24,7 @@ def timers(s: Situation) -> list[Finding]:
             found(
                 "it is open and has no wake-up",
                 cause="its row of the table wakeup is gone: rows were deleted by hand",
-                way_out="`saga step retry` of a step that is asked writes a new one; `saga doctor --saga ID` says how to mend it",
+                way_out="`saga step retry` of a step that is asked writes a new one; `saga doctor --saga=ID` says how to mend it",
                 anchor=Anchor.LOST_WAKE_UP,
             )
         ]
@@ -143,7 +143,7 @@ def listing(s: Situation) -> list[Finding]:
         found(
             said,
             cause="it changed while it was read, or rows were edited by hand",
-            way_out="ask again; if it stays so, `saga doctor --saga ID` says how to mend it",
+            way_out="ask again; if it stays so, `saga doctor --saga=ID` says how to mend it",
             anchor=Anchor.LISTING,
         )
     ]

@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.auditing_port import Audited
 from saga_coordinator.store.examining_port import Examined, InstanceRow, InstanceState, Standing
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
@@ -108,7 +109,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Examined, Protocol):
+class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Examined, Audited, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

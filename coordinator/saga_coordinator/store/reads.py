@@ -15,6 +15,7 @@ from sqlalchemy import Executable, exists, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import imported, listing, recovering, revisions, schema
+from saga_coordinator.store.auditing import AuditingReads
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, noting
 from saga_coordinator.store.examining import ExaminingReads
@@ -60,7 +61,7 @@ from saga_coordinator.store.sweeps import SweepReads
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
-class SqlStore(SweepReads, HorizonReads, ExaminingReads):
+class SqlStore(SweepReads, HorizonReads, ExaminingReads, AuditingReads):
     """The port's `Store`, but for opening, transactions and locks."""
 
     dialect: str
