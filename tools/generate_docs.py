@@ -273,6 +273,7 @@ _MEANINGS = {
     "lags by it",
     "horizon_clock_skew": "how far the clocks of databases and machines differ at most",
     "horizon_interval": "how often the horizon is raised and announced, `1s` to `1d`",
+    "console_prefix": "what a proxy puts before `/console`, as `/ops`: the console's links begin with it",
     "store_partitions": "how much time a [partition](#partitions) of the journal has on PostgreSQL: `week`, `month`, or `none`: "
     "no more are made",
     "graceful_stop_s": "how long a stop waits for open requests and for what is queued to be sent",

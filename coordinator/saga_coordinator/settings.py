@@ -29,6 +29,7 @@ from saga_schemas.ids import TEXT_RULE, valid_tenant
 _LEAST_INTERVAL_S = 0.1
 _LEAST_INTERVAL_MS = 1_000
 _LONGEST_INTERVAL_MS = 86_400_000
+_PATH_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _BASE_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 
@@ -69,6 +70,12 @@ def _duration(text: str) -> str:
 def _interval(text: str) -> str:
     if not _LEAST_INTERVAL_MS <= (parsed_duration(_duration(text)) or 0) <= _LONGEST_INTERVAL_MS:
         raise ValueError("write at least 1s and at most 1d")
+    return text
+
+
+def _path_prefix(text: str) -> str:
+    if _PATH_PREFIX.fullmatch(text) is None:
+        raise ValueError("write a path without a slash at its end, as /ops")
     return text
 
 
@@ -173,6 +180,8 @@ class Settings(BaseModel):
     """How far the clocks of databases and services differ at most."""
     horizon_interval: IntervalText = "10m"
     """How often the horizon is raised and announced."""
+    console_prefix: Annotated[str, AfterValidator(_path_prefix)] = ""
+    """What a proxy puts before `/console`, as /ops; the links of the pages begin with it."""
     store_partitions: Literal["week", "month", "none"] = "month"
     """How much time a partition of the journal has on PostgreSQL; none: no more are made."""
     kafka: kafka.KafkaSettings

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from saga_cli.output import Format, console
 from saga_cli.show.formatting import clock, phase, plain, until
 from saga_cli.show.saga import head, identity
-from saga_coordinator.views.words import record_words
+from saga_coordinator.views.record_words import record_words
 
 Json = dict[str, Any]
 

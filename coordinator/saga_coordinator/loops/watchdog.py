@@ -26,7 +26,7 @@ from saga_coordinator.loops.start_loop import CONSUMER as STARTS
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.settings import Settings
 from saga_coordinator.store.identifiers import made_name
-from saga_coordinator.store.port import InstanceState, Store, StoreError
+from saga_coordinator.store.port import Figures, InstanceState, Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.broker import Broker, BrokerError, TopicForbidden
@@ -109,10 +109,14 @@ class Watchdog:
         self._problems: dict[str, str] = {}
         self.kafka_away: str | None = None
         """Why the broker did not answer when it was asked who reads; None: it did."""
-        self.lag: Mapping[str, int] = {}
-        """By topic that we read: records behind its end, when Kafka was asked last."""
         self._letters = DeadLetterRelay(store, broker, topics, clock)
         self._figures_after_s = -math.inf
+        self.figures: Figures | None = None
+        """As they were read last; None: not yet."""
+        self.lag: Mapping[str, int] = {}
+        """By topic that this coordinator reads: records not read yet."""
+        self.members: Mapping[str, int | None] = {}
+        """By participant: how many read its command topic; None: nobody knows."""
         self._log = structlog.get_logger("watchdog")
 
     @property
@@ -129,12 +133,16 @@ class Watchdog:
 
     def unread(self) -> dict[str, str]:
         """Participants whose command topic nobody has read for half a minute, as a sentence."""
-        now_s = self._clock.monotonic_s()
         return {
             name: f"no consumer on {self._topics.command(name)}: is the participant {name} running?"
-            for name, since_s in self._unread_since_s.items()
-            if now_s - since_s >= UNREAD_AFTER_S
+            for name in self.unread_for_s()
         }
+
+    def unread_for_s(self) -> dict[str, float]:
+        """The same participants, and for how long nobody has read."""
+        now_s = self._clock.monotonic_s()
+        waited_s = {name: now_s - since_s for name, since_s in self._unread_since_s.items()}
+        return {name: for_s for name, for_s in waited_s.items() if for_s >= UNREAD_AFTER_S}
 
     def _unread_partitions(self) -> str:
         return "; ".join(problem for reader in self._readers for problem in reader.problems)
@@ -265,7 +273,7 @@ class Watchdog:
         began_s = self._clock.monotonic_s()
         if began_s < self._figures_after_s:
             return
-        figures = await self._store.figures()
+        self.figures = figures = await self._store.figures()
         self._sampling.owed(figures.spans_due)
         self._instruments.figures(figures)
         ended_s = self._clock.monotonic_s()
@@ -280,12 +288,14 @@ class Watchdog:
             self.kafka_away = one_line(error)
             raise
         self.kafka_away = None
+        members: dict[str, int | None] = {}
         for name in participants:
-            readers = await self._broker.readers(self._topics.command_group(name))
+            members[name] = readers = await self._broker.readers(self._topics.command_group(name))
             if readers == 0:
                 self._unread_since_s.setdefault(name, now_s)
             else:
                 self._unread_since_s.pop(name, None)
+        self.members = members
         self._instruments.unread({name: name in self.unread() for name in participants})
         await self._lag(participants)
 

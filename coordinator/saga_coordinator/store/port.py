@@ -24,6 +24,7 @@ from saga_coordinator.store.examining_port import Examined, InstanceRow, Instanc
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
+from saga_coordinator.store.overview_port import Overviews
 from saga_coordinator.store.partition_port import Partitioned
 from saga_coordinator.store.records import (
     SHARDS,
@@ -109,7 +110,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Examined, Audited, Protocol):
+class Store(FinishedSagas, Horizons, Overviews, Partitioned, SweptStore, Examined, Audited, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

@@ -1,89 +1,53 @@
-"""A journal record in words: a sentence for each fact that people care about. Pure.
-
-It reads facts as `views/journal.py` shows them, so a client of the API says the same.
-"""
+"""How figures are written for people, in sentences and tables. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
 
-Fact = Mapping[str, Any]
-_TEXT_CHARS: Final = 300
-_UNDO: Final = "compensation"
-_TOLD: Final = {
-    "done": "is done",
-    "no_effect": "has no effect",
-    "undone": "is undone",
-    "kept": "is kept: it has no compensation",
-    "waived": "is waived",
-    "accepted": "is accepted; its answer comes later",
-    "backoff": "is tried again later",
-    "undo_backoff": "is undone later: the undo failed",
-    "stuck_forward": "is stuck, and the saga can only go forward",
-    "stuck_back": "is stuck on the way back",
-    "conflict": "has two answers that contradict each other",
-}
-"""Of a step, by its new status; the others only lead there."""
+def number(count: float) -> str:
+    """`1,284`; what is small and no whole number has one digit more."""
+    return f"{count:,.0f}" if count >= 100 or count == int(count) else f"{count:,.1f}"
 
 
-def record_words(facts: Iterable[Fact]) -> tuple[str, ...]:
-    """The sentences of one record, in order; none where nothing is worth a word."""
-    return tuple(sentence for fact in facts for sentence in _sentences(fact))
+def many(count: int, one: str, more: str = "") -> str:
+    """`1 saga`, `148 sagas`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
-def _sentences(fact: Fact) -> Iterator[str]:
-    match fact.get("fact"):
-        case "started":
-            yield "began again after a restore" if fact.get("recovered") else "started"
-        case "command":
-            yield _command(fact)
-        case "reply":
-            yield _reply(fact)
-        case "phase":
-            yield f"the saga is {fact.get('phase')}{_because(fact.get('reason'))}"
-        case "acted":
-            step = f" {fact['step']}" if fact.get("step") else ""
-            yield f"{_short(fact.get('actor'))}: {fact.get('act')}{step}{_because(fact.get('reason'))}"
-        case "step":
-            yield from _changes(str(fact.get("step")), fact.get("changes") or {})
-        case "saga":
-            yield from _changes("the saga", fact.get("changes") or {})
+def percent(share: float) -> str:
+    """`61 %`, `3.8 %`; `0` and `100 %` only where that is exact."""
+    if share in (0.0, 1.0):
+        return "100 %" if share else "0"
+    if share < 0.0005:
+        return "< 0.1 %"
+    if share > 0.9995:
+        return "> 99.9 %"
+    return f"{share * 100:.0f} %" if 0.1 <= share <= 0.9 else f"{share * 100:.1f} %"
 
 
-def _command(fact: Fact) -> str:
-    step, participant, attempt = fact.get("step"), fact.get("participant"), fact.get("attempt", 1)
-    again = f" again (attempt {attempt})" if isinstance(attempt, int) and attempt > 1 else ""
-    if fact.get("kind") == _UNDO:
-        return f"{step}: {participant} is asked{again} to undo it ({fact.get('record')})"
-    if fact.get("kind") == "resolve":
-        return f"{step}: {participant} is asked{again} whether it happened"
-    return f"{step}: {participant} is asked{again} ({fact.get('record')})"
+def duration(us: float) -> str:
+    """In its largest unit that fits, with two or three digits: `41 ms`, `1.4 s`, `12 min`."""
+    for size, unit in ((1, "µs"), (1_000, "ms"), (1_000_000, "s"), (60_000_000, "min"), (3_600_000_000, "h")):
+        limit = {"µs": 1_000, "ms": 1_000_000, "s": 60_000_000, "min": 3_600_000_000, "h": 172_800_000_000}[unit]
+        if us < limit:
+            value = us / size
+            return f"{value:.1f} {unit}" if value < 10 and unit not in ("µs", "min") else f"{value:.0f} {unit}"
+    return f"{us / 86_400_000_000:.0f} d"
 
 
-def _reply(fact: Fact) -> str:
-    why = ": ".join(_short(fact[name]) for name in ("code", "message") if fact.get(name))
-    return f"{fact.get('step')}: {fact.get('outcome')}{f' ({why})' if why else ''}"
+def size(count: int) -> str:
+    """`4.2 GB`, in powers of ten."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
 
 
-def _changes(of: str, changes: Fact) -> Iterator[str]:
-    if (told := _TOLD.get(str(changes.get("status")))) is not None:
-        yield f"{of} {told}"
-    if "attention" in changes:
-        reason = changes["attention"]
-        yield f"{of} needs a person: {reason}" if reason else f"{of} needs nobody any more"
-    if "recovering" in changes:
-        yield (
-            "the saga asks its participants again after a restore"
-            if changes["recovering"]
-            else "all have answered after the restore"
-        )
-
-
-def _because(reason: object) -> str:
-    return f": {_short(reason)}" if reason else ""
-
-
-def _short(text: object) -> str:
-    said = str(text)
-    return said if len(said) <= _TEXT_CHARS else f"{said[:_TEXT_CHARS]}…"
+def listed(names: list[str], most: int = 3) -> str:
+    """`a`, `a and b`, `a, b and 4 more`."""
+    if len(names) <= 1:
+        return "".join(names)
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -34,6 +34,7 @@ ROUTES = {
     "GET /v1/asyncapi/{participant}",
     "GET /v1/dead-letters",
     "GET /v1/dead-letters/{letter_id}",
+    "GET /v1/overview",
     "GET /v1/participants",
     "GET /v1/instances",
     "POST /v1/retention/purge",

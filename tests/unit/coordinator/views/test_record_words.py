@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from saga_coordinator.views.words import record_words
+from saga_coordinator.views.record_words import record_words
 
 COMMAND = {"fact": "command", "step": "charge", "kind": "action", "attempt": 1, "participant": "payment", "record": "shop.Charge"}
 
