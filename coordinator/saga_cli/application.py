@@ -27,6 +27,7 @@ from saga_cli.commands import (
     start,
     steps,
     token,
+    top,
     trace,
     transfer,
     watch,
@@ -59,6 +60,7 @@ def application() -> typer.Typer:
     sagas.register(app, _USE)
     diagnose.register(app, _USE)
     watch.register(app, _USE)
+    top.register(app, _USE)
     steps.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)
