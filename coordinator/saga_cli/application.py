@@ -20,6 +20,7 @@ from saga_cli.commands import (
     definitions,
     demo,
     dev,
+    diagnose,
     doctor,
     participant,
     purge,
@@ -30,9 +31,11 @@ from saga_cli.commands import (
     start,
     steps,
     token,
+    top,
     trace,
     transfer,
     views,
+    watch,
 )
 
 _RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
@@ -62,6 +65,9 @@ def application() -> typer.Typer:
     sagas.register(app, _USE)
     control.register(app, _USE)
     views.register(app, _USE)
+    diagnose.register(app, _USE)
+    watch.register(app, _USE)
+    top.register(app, _USE)
     steps.register(app, _USE)
     batches.register(app, _USE)
     confirmations.register(app, _USE)

@@ -242,8 +242,7 @@ class Coordinator(BatchFacade):
 
     async def ready(self) -> list[str]:
         """The reasons why this instance should get no requests now; none when it should."""
-        found = {**self.instruments.loops.stuck(), **self._watchdog.problems}
-        problems = [f"{what}: {text}" for what, text in sorted(found.items())]
+        problems = self._watchdog.troubles()
         try:
             await self.store.now_us()
         except StoreError as error:
@@ -253,6 +252,10 @@ class Coordinator(BatchFacade):
     async def no_consumer(self) -> Mapping[str, str]:
         """The participants whose command topic nobody reads, each with a sentence that says so."""
         return self._watchdog.unread()
+
+    def lag(self) -> Mapping[str, int]:
+        """By topic that coordinators read: records behind its end, when Kafka was asked last."""
+        return self._watchdog.lag
 
     async def overview(self, window: Window) -> Overview:
         """What all sagas do now and over time, and what is wrong. Raises StoreError."""

@@ -39,7 +39,7 @@ from saga_coordinator.loops.sweeping import sweeping
 from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.traffic import TrafficLoop
 from saga_coordinator.loops.upkeep import horizon, retention
-from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.loops.watchdog import Presence, Watchdog
 from saga_coordinator.overview.assembly import overviews
 from saga_coordinator.pauses import known
 from saga_coordinator.pauses.acts import PauseActs
@@ -80,6 +80,7 @@ class Instance:
 
     coordinator: Coordinator
     key_agreement: KeyAgreement
+    presence: Presence
     loops: dict[str, list[Loop]]
     relay: Relay
     sender: Sender[Ticket]
@@ -194,7 +195,7 @@ class _Parts:
             instruments=self.instruments,
             sampling=self.sampling,
             clock=self.clock,
-            instance=self.settings.instance,
+            presence=Presence.of(self.settings),
             reply_group=self.group(self.settings.reply_group),
             start_group=self.group(self.settings.start_group),
             readers=self.readers,
@@ -367,6 +368,7 @@ async def build(
     return Instance(
         coordinator=parts.coordinator(watchdog),
         key_agreement=parts.key_agreement,
+        presence=watchdog.presence,
         loops=loops,
         relay=parts.relay,
         sender=parts.sender,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,6 +13,7 @@ from saga_cli.output import Format
 
 SAGAS = "sagas"
 PARTICIPANTS = "participants"
+INSTANCES = "instances"
 """What can be listed by its name; any other word is a query."""
 
 SagaReference = Annotated[
@@ -44,6 +45,7 @@ def register(app: typer.Typer, panel: str) -> None:
             "saga list --phase COMPENSATED --definition order -o ids",
             "saga list --key o-17 -o json",
             "saga list participants",
+            "saga list instances",
         ),
     )(list_sagas)
     app.command(
@@ -64,8 +66,9 @@ def list_sagas(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[QUERY|participants]",
-            help="Which sagas, in the query language (docs/queries.md); or the participants and what each has heard.",
+            metavar="[QUERY|participants|instances]",
+            help="Which sagas, in the query language (docs/queries.md); or the participants and what each has heard; "
+            "or the coordinators and how they are.",
             show_default=False,
         ),
     ] = SAGAS,
@@ -79,19 +82,20 @@ def list_sagas(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """List sagas, newest first; or the participants, each with the horizon it remembers."""
+    """List sagas, newest first; or the participants, each with the horizon it remembers; or the
+    coordinators, each with its roles and what it does not do well."""
     asked = {
         "phase": phase.value if phase else None,
         "definition": definition,
         "key": key,
         "attention": "true" if attention else None,
     }
-    if what == PARTICIPANTS:
+    if what in _OTHERS:
         if count or view or any(asked.values()):
             raise typer.BadParameter(
                 "--view, --phase, --attention, --definition, --key and --count are for sagas", param_hint=what
             )
-        _list_participants(output, server)
+        _OTHERS[what](output, server)
         return
     if what != SAGAS:
         asked["query"] = what
@@ -148,6 +152,20 @@ def _list_participants(output: Format, server: str) -> None:
     print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=names, empty="no definition names a participant")
     if output is Format.TABLE:
         typer.echo(horizon(found), err=True)
+
+
+def _list_instances(output: Format, server: str) -> None:
+    from saga_cli.client import Client
+    from saga_cli.output import print_table
+    from saga_cli.show.instances import COLUMNS, row
+
+    with Client(server) as client:
+        items = client.get("/v1/instances")["items"]
+    names = [item["name"] for item in items]
+    print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=names, empty="no instance is registered")
+
+
+_OTHERS: Final = {PARTICIPANTS: _list_participants, INSTANCES: _list_instances}
 
 
 def show(

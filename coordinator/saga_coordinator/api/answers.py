@@ -10,6 +10,7 @@ from saga_coordinator.api.problems import FindingShown
 from saga_coordinator.definitions import Finding
 from saga_coordinator.store.port import AuditRow, DeadLetter, DefinitionRow, RedriveRow, SchemaRow
 from saga_coordinator.views.batches import RedriveView, redrive_view
+from saga_coordinator.views.instances import InstanceView
 from saga_coordinator.views.journal import RecordView
 from saga_coordinator.views.listed import ListedView
 from saga_schemas.times import format_us
@@ -224,6 +225,10 @@ class ParticipantPage(BaseModel):
     exceptions: int
     announced_at: str | None
     items: list[ParticipantLine]
+
+
+class InstancePage(BaseModel):
+    items: list[InstanceView]
 
 
 class Alive(BaseModel):

@@ -160,6 +160,10 @@ class Facade(ManyActs, Protocol):
         """What this instance knows of its way to the broker."""
         ...
 
+    def lag(self) -> Mapping[str, int]:
+        """By topic that coordinators read: records behind its end, when Kafka was asked last."""
+        ...
+
     async def overview(self, window: Window) -> Overview:
         """What all sagas do now and over time. Raises StoreError."""
         ...

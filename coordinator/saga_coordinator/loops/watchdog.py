@@ -24,12 +24,15 @@ from saga_coordinator.loops.key_agreement import KeyAgreement, KeysDiffer
 from saga_coordinator.loops.lookout import Lookout, Looks
 from saga_coordinator.loops.start_loop import CONSUMER as STARTS
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.store.port import Figures, Store, StoreError
+from saga_coordinator.settings import Settings
+from saga_coordinator.store.identifiers import made_name
+from saga_coordinator.store.port import Figures, InstanceState, Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.broker import Broker, BrokerError, TopicForbidden
 from saga_messaging.clock import Clock
 from saga_messaging.errors import ConfigurationError
+from saga_schemas.record_class import record
 from saga_schemas.topics import Topics
 
 DEFINITIONS_EVERY_S = 2.0
@@ -50,6 +53,22 @@ its work.
 """
 
 
+@record
+class Presence:
+    """Under which name an instance is registered, and what it does."""
+
+    name: str
+    given: bool
+    """Somebody chose the name: no other live instance may have it."""
+    roles: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Presence:
+        """With a name of its own making where it was given none."""
+        roles = tuple(sorted(settings.role_set | {"watchdog"}))
+        return cls(name=settings.instance or made_name(), given=settings.instance is not None, roles=roles)
+
+
 class Watchdog:
     """The small loops of one instance."""
 
@@ -64,7 +83,7 @@ class Watchdog:
         instruments: Instruments,
         sampling: Sampling,
         clock: Clock,
-        instance: str | None,
+        presence: Presence,
         reply_group: str,
         start_group: str,
         readers: Sequence[PartitionReader],
@@ -80,7 +99,7 @@ class Watchdog:
         self._instruments = instruments
         self._sampling = sampling
         self._clock = clock
-        self._instance = instance
+        self.presence = presence
         self._groups = {reply_group: REPLIES, start_group: STARTS}
         self._reply_group = reply_group
         self._start_group = start_group
@@ -106,6 +125,11 @@ class Watchdog:
         unread = self._unread_partitions()
         found = {what: text for what, text in self._problems.items() if what != LETTERS}
         return {**found, READING: unread} if unread else found
+
+    def troubles(self) -> list[str]:
+        """What this instance does not do well, each with its name."""
+        found = {**self._instruments.loops.stuck(), **self.problems}
+        return [f"{what}: {text}" for what, text in sorted(found.items())]
 
     def unread(self) -> dict[str, str]:
         """Participants whose command topic nobody has read for half a minute, as a sentence."""
@@ -170,9 +194,11 @@ class Watchdog:
         instances must not take us for dead then.
         """
         looks, renewed_at_s = self._lookout.looks(), -math.inf
+        every_s = EVERY_S if self.presence.given else EVERY_S * REST_FACTOR
+        await self._try("instance", self._store.forget_instances)
         while True:
             await self._try("token_keys", lambda: self._agree_on_keys(looks))
-            if self._clock.monotonic_s() - renewed_at_s >= EVERY_S:
+            if self._clock.monotonic_s() - renewed_at_s >= every_s:
                 renewed_at_s = self._clock.monotonic_s()
                 await self._try("instance", self._renew_instance)
 
@@ -235,8 +261,10 @@ class Watchdog:
             raise BrokerError(f"topic_missing: {forbidden}") from forbidden
 
     async def _renew_instance(self) -> None:
-        if self._instance is not None and not await self._store.claim_instance(self._instance, stale_s=INSTANCE_STALE_S):
-            raise ConfigurationError(f"another live coordinator is called {self._instance}: give each its own --instance")
+        name = self.presence.name
+        state = InstanceState(roles=self.presence.roles, problems=tuple(self.troubles()))
+        if not await self._store.claim_instance(name, stale_s=INSTANCE_STALE_S, state=state):
+            raise ConfigurationError(f"another live coordinator is called {name}: give each its own --instance")
 
     async def _figures(self) -> None:
         """Read the gauges, then pause: counting takes longer the more sagas are open, and must stay

@@ -213,6 +213,9 @@ class ScriptedCoordinator(ScriptedManyActs):
     def unswept(self) -> Mapping[str, int]:
         return self.left
 
+    def lag(self) -> Mapping[str, int]:
+        return {}
+
     async def overview(self, window: Window) -> Overview:
         self._fail()
         return overview(replace(situation(), window=window))
