@@ -52,7 +52,7 @@ async def show(console: Console, request: Request) -> Response:
         live=None if view.closed_at is not None else f"saga/{story.id}",
         **page_context(story, sides, step, wanted, base),
         **attempts_context(found, latest, step),
-        journal=journal_words(records, story.plans, story.asked_us),
+        journal=journal_words(records, view, story.plans),
         journal_older=before - _JOURNAL_PAGE if before - _JOURNAL_PAGE > 1 else None,
         journal_newest=wanted.before is None,
         letters=await dead_letters(console.coordinator, story),
