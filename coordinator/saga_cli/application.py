@@ -17,6 +17,7 @@ from saga_cli.commands import (
     definitions,
     demo,
     dev,
+    diagnose,
     doctor,
     participant,
     purge,
@@ -27,8 +28,10 @@ from saga_cli.commands import (
     start,
     steps,
     token,
+    top,
     trace,
     transfer,
+    watch,
 )
 
 _RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
@@ -57,6 +60,9 @@ def application() -> typer.Typer:
     start.register(app, _USE)
     sagas.register(app, _USE)
     control.register(app, _USE)
+    diagnose.register(app, _USE)
+    watch.register(app, _USE)
+    top.register(app, _USE)
     steps.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Executable, inspect, select, text
+from sqlalchemy import Executable, and_, inspect, or_, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -47,6 +47,13 @@ class OpenParticipant:
         c = saga_barrier.c
         found = await self._read(select(c.saga_id, c.step, c.state, c.run).where(c.saga_id.in_(ids))) if ids else []
         return {(saga_id, step): _row(state, run) for saga_id, step, state, run in found}
+
+    async def page(self, *, after: tuple[UUID, str] | None, limit: int) -> Rows:
+        c = saga_barrier.c
+        query = select(c.saga_id, c.step, c.state, c.run).where(c.tenant == self._tenant).order_by(c.saga_id, c.step).limit(limit)
+        if after is not None:
+            query = query.where(or_(c.saga_id > after[0], and_(c.saga_id == after[0], c.step > after[1])))
+        return {(saga_id, step): _row(state, run) for saga_id, step, state, run in await self._read(query)}
 
     async def remembered(self) -> Horizon:
         h = saga_horizon.c

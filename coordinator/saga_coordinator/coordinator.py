@@ -12,6 +12,7 @@ from saga_coordinator.batch.fold import EventFold
 from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.engine.events import Cancel, Env, Event, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
 from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.overview.gathering import Overviews
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purge, Purged
 from saga_coordinator.retention.removal import Removal
@@ -24,6 +25,8 @@ from saga_coordinator.sweep.acts import LostEffectActs
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
+from saga_coordinator.views.overview import Overview
+from saga_coordinator.views.situation import Window
 from saga_messaging.background import happened
 from saga_messaging.clock import Clock
 from saga_schemas.topics import Topics
@@ -59,6 +62,7 @@ class Coordinator:
         recovering: Callable[[], Recovering | None],
         unswept: Callable[[], Mapping[str, int]],
         lost_effects: LostEffectActs,
+        overviews: Overviews,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -79,6 +83,7 @@ class Coordinator:
         self._recovering = recovering
         self._unswept = unswept
         self.lost_effects = lost_effects
+        self._overviews = overviews
 
     async def start(self, request: StartRequest) -> StartResult:
         """Start a saga.
@@ -180,8 +185,7 @@ class Coordinator:
 
     async def ready(self) -> list[str]:
         """The reasons why this instance should get no requests now; none when it should."""
-        found = {**self.instruments.loops.stuck(), **self._watchdog.problems}
-        problems = [f"{what}: {text}" for what, text in sorted(found.items())]
+        problems = self._watchdog.troubles()
         try:
             await self.store.now_us()
         except StoreError as error:
@@ -191,6 +195,14 @@ class Coordinator:
     async def no_consumer(self) -> Mapping[str, str]:
         """The participants whose command topic nobody reads, each with a sentence that says so."""
         return self._watchdog.unread()
+
+    def lag(self) -> Mapping[str, int]:
+        """By topic that coordinators read: records behind its end, when Kafka was asked last."""
+        return self._watchdog.lag
+
+    async def overview(self, window: Window) -> Overview:
+        """What all sagas do now and over time, and what is wrong. Raises StoreError."""
+        return await self._overviews.overview(window)
 
     def delivery(self) -> Delivery:
         """What this instance knows of its way to the broker."""

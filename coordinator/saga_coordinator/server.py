@@ -75,6 +75,8 @@ async def serve(
             kafka = await stack.enter_async_context(_broker(settings, broker, patience))
             await stack.enter_async_context(_instance_name(settings, store, patience))
             instance = await _built(settings, store, kafka, patience)
+            if not instance.presence.given:
+                stack.push_async_callback(_release, store, instance.presence.name)
             await _agreed(settings, instance, patience)
             gate.app = with_console(create_app(instance.coordinator), instance.coordinator)
             await _run(settings, instance, http, ready, stop)
@@ -172,10 +174,14 @@ async def _instance_name(settings: Settings, store: Store, patience: Patience) -
     try:
         yield
     finally:
-        try:
-            await store.release_instance(name)
-        except StoreError as error:
-            structlog.get_logger("app").warning("name_not_released", instance=name, error=str(error), free_in_s=INSTANCE_STALE_S)
+        await _release(store, name)
+
+
+async def _release(store: Store, name: str) -> None:
+    try:
+        await store.release_instance(name)
+    except StoreError as error:
+        structlog.get_logger("app").warning("name_not_released", instance=name, error=str(error), free_in_s=INSTANCE_STALE_S)
 
 
 class _NameHeld(ConfigurationError):

@@ -40,7 +40,9 @@ from saga_coordinator.loops.start_loop import StartLoop
 from saga_coordinator.loops.sweeper import Sweeper
 from saga_coordinator.loops.sweeping import sweeping
 from saga_coordinator.loops.timer_loop import TimerLoop
-from saga_coordinator.loops.watchdog import Watchdog
+from saga_coordinator.loops.traffic import TrafficLoop
+from saga_coordinator.loops.watchdog import Presence, Watchdog
+from saga_coordinator.overview.assembly import overviews
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.retention.short import refuse_short_retention
@@ -75,6 +77,7 @@ class Instance:
 
     coordinator: Coordinator
     key_agreement: KeyAgreement
+    presence: Presence
     loops: dict[str, list[Loop]]
     relay: Relay
     sender: Sender[Ticket]
@@ -95,6 +98,7 @@ class _Parts:
         self.outbound = Outbound(topics=self.topics, keys=self.keys, cluster_id=meta.cluster_id)
         self.sampling = Sampling.of(settings)
         context = FoldContext(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
+        self.states = context.states
         self.loader = SagaLoader(self.definitions, context, self.instruments)
         self.sender: Sender[Ticket] = Sender(
             broker,
@@ -113,7 +117,7 @@ class _Parts:
         self.committer = Committer(
             store=store,
             relay=self.relay,
-            states=context.states,
+            states=self.states,
             waiters=self.waiters,
             telemetry=CommitTelemetry(self.instruments),
             clock=clock,
@@ -138,11 +142,14 @@ class _Parts:
         self.execution = StartExecution(self.committer, context, store, settings.tenant)
         self.sweeping = sweeping(self, tenant=settings.tenant, incarnation=self.recovery.incarnation)
         self.entries = self._entries()
-        files = None if settings.archive is None else open_files(settings.archive)
-        self.whereabouts = None if files is None else Whereabouts(files)
-        own = None if files is None else FileArchive(files, self.entries.of)
-        self.removal = Removal(store, archive or own)
+        self.whereabouts, self.removal = self._archived(archive)
+        self.traffic = TrafficLoop(store=store, tenant=settings.tenant, instruments=self.instruments, clock=clock)
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
+
+    def _archived(self, archive: Archive | None) -> tuple[Whereabouts | None, Removal]:
+        files = None if self.settings.archive is None else open_files(self.settings.archive)
+        own = None if files is None else FileArchive(files, self.entries.of)
+        return None if files is None else Whereabouts(files), Removal(self.store, archive or own)
 
     def _recovery(self) -> RecoveryWatch:
         return RecoveryWatch(
@@ -182,7 +189,7 @@ class _Parts:
             instruments=self.instruments,
             sampling=self.sampling,
             clock=self.clock,
-            instance=self.settings.instance,
+            presence=Presence.of(self.settings),
             reply_group=self.group(self.settings.reply_group),
             start_group=self.group(self.settings.start_group),
             readers=self.readers,
@@ -335,6 +342,7 @@ class _Parts:
             recovering=lambda: self.recovery.recovering,
             unswept=lambda: self.sweeping.sweeps.unswept,
             lost_effects=self.sweeping.acts,
+            overviews=overviews(self, watchdog),
         )
 
 
@@ -366,6 +374,7 @@ async def build(
             parts.recovery.run,
             parts.sweeping.sweeps.run,
             parts.schema_topic().run,
+            parts.traffic.run,
             *registry_loops,
             *outside.metrics(),
         ],
@@ -373,6 +382,7 @@ async def build(
     return Instance(
         coordinator=parts.coordinator(watchdog),
         key_agreement=parts.key_agreement,
+        presence=watchdog.presence,
         loops=loops,
         relay=parts.relay,
         sender=parts.sender,

@@ -15,6 +15,8 @@ from saga_coordinator.store.port import (
     AttentionRow,
     DeadLetter,
     Figures,
+    InboxEvent,
+    InstanceState,
     ListFilter,
     OrphanReply,
     SagaRow,
@@ -348,3 +350,46 @@ async def test_a_live_instance_keeps_its_name_and_a_stale_one_loses_it(store: St
     assert await store.claim_instance("a", stale_s=60)
     await store.release_instance("a")
     assert await by_hand(store_url, "SELECT name FROM instance") == []
+
+
+async def test_an_instance_says_what_it_does_and_since_when(store: Store, store_url: str) -> None:
+    await store.claim_instance("a", stale_s=60)
+    (seen,) = await store.instances()
+    assert (seen.name, seen.state, seen.feature_level) == ("a", None, 1)
+    since = seen.since_us
+    assert since is not None
+    said = InstanceState(roles=("api", "timers"), problems=("timers: failed", "x" * 9_000))
+    await by_hand(store_url, "UPDATE instance SET seen_at = seen_at - 1000000")
+    assert await store.claim_instance("a", stale_s=60, state=said)
+    (seen,) = await store.instances()
+    assert seen.state == InstanceState(roles=("api", "timers"), problems=("timers: failed", "x" * 500))
+    assert seen.since_us == since, "the process is the same"
+    await by_hand(store_url, "UPDATE instance SET token = 'another', seen_at = 1, since = 1")
+    assert await store.claim_instance("a", stale_s=60)
+    (seen,) = await store.instances()
+    assert seen.since_us is not None and seen.since_us >= since, "another process has taken the name over"
+    assert seen.state is None
+    await by_hand(store_url, "UPDATE instance SET since = NULL")
+    assert (await store.instances())[0].since_us is None, "of a release that does not say so"
+
+
+async def test_made_names_are_forgotten_an_hour_after_their_process_was_seen(store: Store, store_url: str) -> None:
+    for name in ("a", "~old", "~young"):
+        await store.claim_instance(name, stale_s=60)
+    await by_hand(store_url, "UPDATE instance SET seen_at = seen_at - 3601000000 WHERE name <> '~young'")
+    await store.forget_instances()
+    assert [one.name for one in await store.instances()] == ["a", "~young"]
+
+
+async def test_what_stands_beside_a_saga_is_read_at_once(store: Store, store_url: str) -> None:
+    row = row_of(await register(store))
+    await start(store, row)
+    event = InboxEvent(id=new_id(), saga_id=row.id, kind="reply", body=b"{}")
+    async with store.transaction() as transaction:
+        await transaction.put_inbox([event])
+    standing = await store.standing(row.id)
+    assert (standing.due_at_us, standing.listed_phase, standing.inbox) == (LATER, "RUNNING", 1)
+    assert standing.inbox_oldest_us == (event.id.int >> 80) * 1000
+    assert (standing.attention, standing.listed_attention) == (0, 0)
+    nothing = await store.standing(new_id())
+    assert (nothing.due_at_us, nothing.listed_phase, nothing.inbox, nothing.inbox_oldest_us) == (None, None, 0, None)

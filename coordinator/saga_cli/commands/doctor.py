@@ -1,5 +1,5 @@
-"""`saga doctor participant`: after its database was restored, which of its rows say less than the
-coordinator has recorded.
+"""`saga doctor`, and `saga doctor participant`: after its database was restored, which of its rows
+say less than the coordinator has recorded.
 
 It reads both databases itself. Coordinators and the participant may run meanwhile.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from saga_cli.commands.doctor_system import opened_coordinators, system
 from saga_cli.commands.groups import HELP_OPTIONS, Output, examples, group
 from saga_cli.exits import ExitCode
 from saga_cli.output import Format
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    made = group(app, "doctor", "Compare what was restored with what the coordinator knows.", panel)
+    made = group(app, "doctor", "Look whether what is stored fits together.", panel)
+    made.callback(
+        invoke_without_command=True,
+        no_args_is_help=False,
+        epilog=examples(
+            "saga doctor",
+            "saga doctor --saga o-17",
+            "saga doctor --participant payment --database postgresql+asyncpg://reader:…@db/payment -o json",
+        ),
+    )(system)
     made.command(
         "participant",
         context_settings=HELP_OPTIONS,
@@ -81,26 +91,13 @@ def participant(
 async def _examine(name: str, database: str, limit: int) -> tuple[list[Finding], Examination]:
     from saga_cli.participant_rows import opened_participant
     from saga_coordinator.doctor.examination import Examination
-    from saga_coordinator.store.open import open_store
-    from saga_messaging.errors import ConfigurationError
 
-    url = os.environ.get("SAGA_DATABASE_URL")
-    if not url:
-        raise ConfigurationError("SAGA_DATABASE_URL is not set: it names the coordinator's database")
-    try:
-        store = open_store(url, pool_size=2, reader="saga-doctor")
-    except ValueError as wrong:
-        raise ConfigurationError(str(wrong)) from None
     tenant = os.environ.get("SAGA_TENANT") or "default"
     found: list[Finding] = []
-    async with opened_participant(database, tenant) as rows:
-        await store.start()
-        try:
-            examination = Examination(store, rows, tenant=tenant, participant=name)
-            async for finding in examination.findings():
-                found.append(finding)
-                if len(found) == limit:
-                    break
-        finally:
-            await store.stop()
+    async with opened_participant(database, tenant) as rows, opened_coordinators() as store:
+        examination = Examination(store, rows, tenant=tenant, participant=name)
+        async for finding in examination.findings():
+            found.append(finding)
+            if len(found) == limit:
+                break
     return found, examination

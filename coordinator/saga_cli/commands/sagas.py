@@ -20,6 +20,7 @@ class What(StrEnum):
 
     SAGAS = "sagas"
     PARTICIPANTS = "participants"
+    INSTANCES = "instances"
 
 
 class PhaseName(StrEnum):
@@ -44,6 +45,7 @@ def register(app: typer.Typer, panel: str) -> None:
             "saga list --phase COMPENSATED --definition order -o ids",
             "saga list --key o-17 -o json",
             "saga list participants",
+            "saga list instances",
         ),
     )(list_sagas)
     app.command(
@@ -62,7 +64,11 @@ def register(app: typer.Typer, panel: str) -> None:
 
 def list_sagas(
     what: Annotated[
-        What, typer.Argument(metavar="[sagas|participants]", help="Sagas, or the participants and what each has heard.")
+        What,
+        typer.Argument(
+            metavar="[sagas|participants|instances]",
+            help="Sagas, the participants and what each has heard, or the coordinators and how they are.",
+        ),
     ] = What.SAGAS,
     phase: Annotated[PhaseName | None, typer.Option(case_sensitive=False, help="Only sagas in this phase.")] = None,
     attention: Annotated[bool, typer.Option("--attention", help="Only sagas that need a person.")] = False,
@@ -72,12 +78,13 @@ def list_sagas(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """List sagas, newest first; or the participants, each with the horizon it remembers."""
+    """List sagas, newest first; or the participants, each with the horizon it remembers; or the
+    coordinators, each with its roles and what it does not do well."""
     asked = {"phase": phase.value if phase else None, "definition": definition, "key": key}
-    if what is What.PARTICIPANTS:
+    if what is not What.SAGAS:
         if attention or any(asked.values()):
-            raise typer.BadParameter("--phase, --attention, --definition and --key are for sagas", param_hint="participants")
-        _list_participants(output, server)
+            raise typer.BadParameter("--phase, --attention, --definition and --key are for sagas", param_hint=what.value)
+        {What.PARTICIPANTS: _list_participants, What.INSTANCES: _list_instances}[what](output, server)
         return
     from saga_cli.client import Client
     from saga_cli.output import print_table
@@ -102,6 +109,17 @@ def _list_participants(output: Format, server: str) -> None:
     print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=names, empty="no definition names a participant")
     if output is Format.TABLE:
         typer.echo(horizon(found), err=True)
+
+
+def _list_instances(output: Format, server: str) -> None:
+    from saga_cli.client import Client
+    from saga_cli.output import print_table
+    from saga_cli.show.instances import COLUMNS, row
+
+    with Client(server) as client:
+        items = client.get("/v1/instances")["items"]
+    names = [item["name"] for item in items]
+    print_table(items, output, columns=COLUMNS, rows=map(row, items), ids=names, empty="no instance is registered")
 
 
 def show(

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from saga_coordinator.api.problems import FindingShown
 from saga_coordinator.definitions import Finding
 from saga_coordinator.store.port import DeadLetter, DefinitionRow, SchemaRow
+from saga_coordinator.views.instances import InstanceView
 from saga_coordinator.views.journal import RecordView
 from saga_coordinator.views.listed import ListedView
 from saga_schemas.times import format_us
@@ -201,6 +202,10 @@ class ParticipantPage(BaseModel):
     exceptions: int
     announced_at: str | None
     items: list[ParticipantLine]
+
+
+class InstancePage(BaseModel):
+    items: list[InstanceView]
 
 
 class Alive(BaseModel):

@@ -21,6 +21,8 @@ from saga_coordinator.sweep.acts import LostEffectActs
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
+from saga_coordinator.views.overview import Overview
+from saga_coordinator.views.situation import Window
 from saga_schemas.topics import Topics
 
 
@@ -129,6 +131,14 @@ class Facade(Protocol):
 
     def delivery(self) -> Delivery:
         """What this instance knows of its way to the broker."""
+        ...
+
+    def lag(self) -> Mapping[str, int]:
+        """By topic that coordinators read: records behind its end, when Kafka was asked last."""
+        ...
+
+    async def overview(self, window: Window) -> Overview:
+        """What all sagas do now and over time. Raises StoreError."""
         ...
 
     async def no_consumer(self) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_paths import ON_SAGA, accepted, looked_up, step_name, stored_row
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
+from saga_coordinator.diagnosis.view import Diagnosis, diagnosis_of
 from saga_coordinator.starts.preparation import body_hash
 from saga_coordinator.starts.requests import StartRequest
 from saga_coordinator.store.port import ImportedSaga, ListFilter, SagaRow
@@ -151,6 +152,15 @@ async def show_journal(coordinator: CoordinatorDep, saga_id: str, wanted: Annota
         records = await coordinator.store.journal(row.id, after=wanted.after, limit=wanted.limit)
         items = record_views(records, Payloads(coordinator.definitions.catalog))
     return JournalPage(items=items, next=items[-1].version if len(items) == wanted.limit else None)
+
+
+@router.get("/{saga_id}/diagnosis", responses=problems("saga_unknown", "saga_archived", "saga_imported"))
+async def show_diagnosis(coordinator: CoordinatorDep, saga_id: str) -> Diagnosis:
+    """Why it does not move, or looks wrong: named checks, each with its verdict and evidence.
+
+    Where something was found, with the cause, the way out, and the section of the runbook.
+    """
+    return await diagnosis_of(coordinator, await stored_row(coordinator, saga_id))
 
 
 @router.get("/{saga_id}/trace", responses=problems("saga_unknown", "saga_archived", "saga_imported", "definition_missing"))

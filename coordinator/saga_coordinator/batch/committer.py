@@ -106,17 +106,20 @@ class Committer:
             StoreError: Nothing happened.
         """
         plan: Plan | None = None
+        saving_s = 0.0
         with self._relay.deleting_acked() as acked:
             try:
                 async with self._store.transaction(first) as tx:
                     batch = Batch(tx)
                     yield batch
                     plan = plan_writes(batch, acked, tx.now_us)
+                    saving_s = self._clock.monotonic_s()
                     await _save(tx, plan)
             except CommitUnknown:
                 if plan is None or not await self._took_effect(plan):
                     raise
         assert plan is not None
+        self._telemetry.saved(self._clock.monotonic_s() - saving_s, batch.tx.now_us)
         self._publish(batch, plan)
 
     async def _took_effect(self, plan: Plan) -> bool:

@@ -1,3 +1,3 @@
-"""Whether a participant's rows say what its sagas say: after its database was restored, some say
-less.
+"""Whether what is stored fits together: tables, journals and states of the coordinator, its
+positions in Kafka, and the rows of its participants. After a restore some say less.
 """

@@ -52,10 +52,13 @@ class RefusedReply:
         """What stands beside the attempt that it answers."""
         return f"answered, refused: {self.reason} (saga dlq show {self.id})"
 
+    @property
+    def way_out(self) -> str:
+        return _WAY_OUT.get(self.reason, f"`saga dlq show {self.id}` has it")
+
     def __str__(self) -> str:
-        way_out = _WAY_OUT.get(self.reason, f"`saga dlq show {self.id}` has it")
         why = f"{self.reason}: {self.detail}" if self.detail else self.reason
-        return f"a reply came at {format_us(self.at_us)} and could not be read ({why}): {way_out}"
+        return f"a reply came at {format_us(self.at_us)} and could not be read ({why}): {self.way_out}"
 
 
 async def refused_replies(store: Store, saga_id: UUID, now_us: int) -> list[RefusedReply]:

@@ -32,7 +32,8 @@ SCOPE: Final = "life"
 LOOP: Final = "life"
 LAPSE_US: Final = 5_000_000
 REACH_S: Final = 3.0
-_SEEN, _SINCE = "seen_at", "alive_since"
+SEEN: Final = "seen_at"
+_SINCE: Final = "alive_since"
 _TROUBLE = (StoreError, BrokerError, TimeoutError)
 
 
@@ -109,9 +110,9 @@ class Liveness:
                 raise BrokerError("commands do not leave")
             await self._reach()
             rows = look.control.get(SCOPE, {})
-            seen_us, since_us = (parse_number(rows.get(name, "")) for name in (_SEEN, _SINCE))
+            seen_us, since_us = (parse_number(rows.get(name, "")) for name in (SEEN, _SINCE))
             lapsed = not _goes_on(seen_us, since_us, at_us)
-            beat = {_SEEN: at_us} | ({_SINCE: at_us} if lapsed else {})
+            beat = {SEEN: at_us} | ({_SINCE: at_us} if lapsed else {})
             values = {name: str(value) for name, value in beat.items()}
             await self._store.note(SCOPE, self._tenant, values, who=self._who, why="timers are fired")
         self._seen_at_us, self._since_us = at_us, at_us if lapsed or since_us is None else since_us

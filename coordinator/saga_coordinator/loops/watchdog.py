@@ -24,12 +24,15 @@ from saga_coordinator.loops.key_agreement import KeyAgreement, KeysDiffer
 from saga_coordinator.loops.lookout import Lookout, Looks
 from saga_coordinator.loops.start_loop import CONSUMER as STARTS
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.store.port import Store, StoreError
+from saga_coordinator.settings import Settings
+from saga_coordinator.store.identifiers import made_name
+from saga_coordinator.store.port import Figures, InstanceState, Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.broker import Broker, BrokerError, TopicForbidden
 from saga_messaging.clock import Clock
 from saga_messaging.errors import ConfigurationError
+from saga_schemas.record_class import record
 from saga_schemas.topics import Topics
 
 DEFINITIONS_EVERY_S = 2.0
@@ -50,6 +53,22 @@ its work.
 """
 
 
+@record
+class Presence:
+    """Under which name an instance is registered, and what it does."""
+
+    name: str
+    given: bool
+    """Somebody chose the name: no other live instance may have it."""
+    roles: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Presence:
+        """With a name of its own making where it was given none."""
+        roles = tuple(sorted(settings.role_set | {"watchdog"}))
+        return cls(name=settings.instance or made_name(), given=settings.instance is not None, roles=roles)
+
+
 class Watchdog:
     """The small loops of one instance."""
 
@@ -64,7 +83,7 @@ class Watchdog:
         instruments: Instruments,
         sampling: Sampling,
         clock: Clock,
-        instance: str | None,
+        presence: Presence,
         reply_group: str,
         start_group: str,
         readers: Sequence[PartitionReader],
@@ -80,7 +99,7 @@ class Watchdog:
         self._instruments = instruments
         self._sampling = sampling
         self._clock = clock
-        self._instance = instance
+        self.presence = presence
         self._groups = {reply_group: REPLIES, start_group: STARTS}
         self._reply_group = reply_group
         self._start_group = start_group
@@ -92,6 +111,12 @@ class Watchdog:
         """Why the broker did not answer when it was asked who reads; None: it did."""
         self._letters = DeadLetterRelay(store, broker, topics, clock)
         self._figures_after_s = -math.inf
+        self.figures: Figures | None = None
+        """As they were read last; None: not yet."""
+        self.lag: Mapping[str, int] = {}
+        """By topic that this coordinator reads: records not read yet."""
+        self.members: Mapping[str, int | None] = {}
+        """By participant: how many read its command topic; None: nobody knows."""
         self._log = structlog.get_logger("watchdog")
 
     @property
@@ -101,14 +126,23 @@ class Watchdog:
         found = {what: text for what, text in self._problems.items() if what != LETTERS}
         return {**found, READING: unread} if unread else found
 
+    def troubles(self) -> list[str]:
+        """What this instance does not do well, each with its name."""
+        found = {**self._instruments.loops.stuck(), **self.problems}
+        return [f"{what}: {text}" for what, text in sorted(found.items())]
+
     def unread(self) -> dict[str, str]:
         """Participants whose command topic nobody has read for half a minute, as a sentence."""
-        now_s = self._clock.monotonic_s()
         return {
             name: f"no consumer on {self._topics.command(name)}: is the participant {name} running?"
-            for name, since_s in self._unread_since_s.items()
-            if now_s - since_s >= UNREAD_AFTER_S
+            for name in self.unread_for_s()
         }
+
+    def unread_for_s(self) -> dict[str, float]:
+        """The same participants, and for how long nobody has read."""
+        now_s = self._clock.monotonic_s()
+        waited_s = {name: now_s - since_s for name, since_s in self._unread_since_s.items()}
+        return {name: for_s for name, for_s in waited_s.items() if for_s >= UNREAD_AFTER_S}
 
     def _unread_partitions(self) -> str:
         return "; ".join(problem for reader in self._readers for problem in reader.problems)
@@ -160,9 +194,11 @@ class Watchdog:
         instances must not take us for dead then.
         """
         looks, renewed_at_s = self._lookout.looks(), -math.inf
+        every_s = EVERY_S if self.presence.given else EVERY_S * REST_FACTOR
+        await self._try("instance", self._store.forget_instances)
         while True:
             await self._try("token_keys", lambda: self._agree_on_keys(looks))
-            if self._clock.monotonic_s() - renewed_at_s >= EVERY_S:
+            if self._clock.monotonic_s() - renewed_at_s >= every_s:
                 renewed_at_s = self._clock.monotonic_s()
                 await self._try("instance", self._renew_instance)
 
@@ -225,8 +261,10 @@ class Watchdog:
             raise BrokerError(f"topic_missing: {forbidden}") from forbidden
 
     async def _renew_instance(self) -> None:
-        if self._instance is not None and not await self._store.claim_instance(self._instance, stale_s=INSTANCE_STALE_S):
-            raise ConfigurationError(f"another live coordinator is called {self._instance}: give each its own --instance")
+        name = self.presence.name
+        state = InstanceState(roles=self.presence.roles, problems=tuple(self.troubles()))
+        if not await self._store.claim_instance(name, stale_s=INSTANCE_STALE_S, state=state):
+            raise ConfigurationError(f"another live coordinator is called {name}: give each its own --instance")
 
     async def _figures(self) -> None:
         """Read the gauges, then pause: counting takes longer the more sagas are open, and must stay
@@ -235,7 +273,7 @@ class Watchdog:
         began_s = self._clock.monotonic_s()
         if began_s < self._figures_after_s:
             return
-        figures = await self._store.figures()
+        self.figures = figures = await self._store.figures()
         self._sampling.owed(figures.spans_due)
         self._instruments.figures(figures)
         ended_s = self._clock.monotonic_s()
@@ -250,12 +288,14 @@ class Watchdog:
             self.kafka_away = one_line(error)
             raise
         self.kafka_away = None
+        members: dict[str, int | None] = {}
         for name in participants:
-            readers = await self._broker.readers(self._topics.command_group(name))
+            members[name] = readers = await self._broker.readers(self._topics.command_group(name))
             if readers == 0:
                 self._unread_since_s.setdefault(name, now_s)
             else:
                 self._unread_since_s.pop(name, None)
+        self.members = members
         self._instruments.unread({name: name in self.unread() for name in participants})
         await self._lag(participants)
 
@@ -265,4 +305,5 @@ class Watchdog:
         for group, topics in groups.items():
             for at, lag in (await self._broker.group_lag(group, topics)).items():
                 found[at.topic] = found.get(at.topic, 0) + lag
+        self.lag = found
         self._instruments.lag(found)

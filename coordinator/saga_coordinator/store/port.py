@@ -19,9 +19,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.auditing_port import Audited
+from saga_coordinator.store.examining_port import Examined, InstanceRow, InstanceState, Standing
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
+from saga_coordinator.store.overview_port import Overviews
 from saga_coordinator.store.partition_port import Partitioned
 from saga_coordinator.store.records import (
     SHARDS,
@@ -78,6 +81,8 @@ __all__ = [
     "First",
     "ImportedSaga",
     "InboxEvent",
+    "InstanceRow",
+    "InstanceState",
     "JournalRow",
     "ListFilter",
     "Listed",
@@ -94,6 +99,7 @@ __all__ = [
     "SchemaCollision",
     "SchemaRow",
     "SchemaTooOld",
+    "Standing",
     "StartClaim",
     "StartIds",
     "Store",
@@ -104,7 +110,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
+class Store(FinishedSagas, Horizons, Overviews, Partitioned, SweptStore, Examined, Audited, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and
@@ -288,12 +294,13 @@ class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
         """Return what the gauges show."""
         ...
 
-    async def claim_instance(self, name: str, *, stale_s: float) -> bool:
+    async def claim_instance(self, name: str, *, stale_s: float, state: InstanceState | None = None) -> bool:
         """Register this process under an instance's name, or refresh its entry.
 
         Args:
             name: The instance's name.
             stale_s: An entry that was not refreshed for so long may be taken over.
+            state: What it says of itself.
 
         Returns:
             False when another live process has the name: each process makes a token at its start.
@@ -302,6 +309,10 @@ class Store(FinishedSagas, Horizons, Partitioned, SweptStore, Protocol):
 
     async def release_instance(self, name: str) -> None:
         """Delete this process's entry."""
+        ...
+
+    async def forget_instances(self) -> None:
+        """Delete entries under made names that were seen long ago."""
         ...
 
     async def spans_due(self, *, after: UUID | None, limit: int) -> list[tuple[UUID, int]]:

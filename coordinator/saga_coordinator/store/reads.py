@@ -11,18 +11,21 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Executable, exists, literal, or_, select, union_all, update
+from sqlalchemy import Executable, exists, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import imported, listing, recovering, revisions, schema
+from saga_coordinator.store.auditing import AuditingReads
 from saga_coordinator.store.columns import database_clock
-from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_or, noting
+from saga_coordinator.store.dialect import AnyRow, AnySelect, among, noting
+from saga_coordinator.store.examining import ExaminingReads
 from saga_coordinator.store.faults import CLOSED, translated
 from saga_coordinator.store.horizon import HorizonReads
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import COLUMNS as JOURNAL
 from saga_coordinator.store.journal import journal_rows, select_journal
 from saga_coordinator.store.look import Look, look, seen
+from saga_coordinator.store.overview import OverviewReads
 from saga_coordinator.store.port import (
     SHARDS,
     AttentionRow,
@@ -59,7 +62,7 @@ from saga_coordinator.store.sweeps import SweepReads
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
-class SqlStore(SweepReads, HorizonReads):
+class SqlStore(SweepReads, HorizonReads, OverviewReads, ExaminingReads, AuditingReads):
     """The port's `Store`, but for opening, transactions and locks."""
 
     dialect: str
@@ -318,24 +321,6 @@ class SqlStore(SweepReads, HorizonReads):
         reasons = await self._rows(listing.attention_by_reason()) if counts.attention else []
         owed = (await self._rows(listing.oldest_owed_span()))[0][0] if counts.span_due else None
         return listing.figures(phases, counts, reasons, oldest, owed)
-
-    # -- instances
-
-    async def claim_instance(self, name: str, *, stale_s: float) -> bool:
-        t = schema.instance
-        seen = {"name": name, "token": self._token, "seen_at": database_clock(), "feature_level": schema.FEATURE_LEVEL}
-        new = insert_or(self.dialect, t, seen)
-        stale = t.c.seen_at < database_clock() - int(stale_s * 1_000_000)
-        claim = new.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"token": new.excluded.token, "seen_at": new.excluded.seen_at, "feature_level": new.excluded.feature_level},
-            where=or_(t.c.token == self._token, stale),
-        )
-        return await self._write(claim) == 1
-
-    async def release_instance(self, name: str) -> None:
-        t = schema.instance
-        await self._write(t.delete().where(t.c.name == name, t.c.token == self._token))
 
     # -- spans
 

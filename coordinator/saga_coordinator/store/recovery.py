@@ -20,6 +20,7 @@ from saga_coordinator.store import recovering, revisions, schema
 from saga_coordinator.store.columns import Number, database_clock
 from saga_coordinator.store.dialect import noting
 from saga_coordinator.store.direct import coordinators_connected, engine_of, file_locked, file_of
+from saga_coordinator.store.examining_port import MADE_NAME
 from saga_coordinator.store.faults import translated
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import LostEffect, OrphanReply, ParticipantSweep, StoreError
@@ -246,7 +247,9 @@ async def _signs_of_life(connection: AsyncConnection, now_us: int, seen_s: float
     if serving := await coordinators_connected(connection):
         yield f"coordinators are connected to the database ({serving} connections)"
     t = schema.instance
-    for name, at in await connection.execute(select(t.c.name, t.c.seen_at).where(t.c.seen_at > now_us - ALIVE_S * 1_000_000)):
+    given = ~t.c.name.startswith(MADE_NAME)  # of the others their connections and their work tell
+    young = select(t.c.name, t.c.seen_at).where(t.c.seen_at > now_us - ALIVE_S * 1_000_000, given)
+    for name, at in await connection.execute(young):
         yield f"coordinator {name} was seen {(now_us - at) / 1e6:.0f} s ago{_MAYBE}"
     if seen_s is not None and seen_s < ALIVE_S:
         yield f"a coordinator was at work {seen_s:.0f} s ago{_MAYBE}"

@@ -383,6 +383,9 @@ instance = _table(
     _words("token"),
     _number("seen_at"),
     _number("feature_level"),
+    _number("since", nullable=True),
+    _words("roles", nullable=True),
+    _words("problems", nullable=True),
     PrimaryKeyConstraint("name"),
     by_key=True,
 )

@@ -57,8 +57,13 @@ class CommitTelemetry:
             self._log.warning("attention_raised", **about(work, step=row.step), reason=row.reason)
         for letter in letters:
             self._instruments.dead_letter(letter.consumer, letter.reason)
+            self._instruments.traffic.letter(letter.reason, letter.at_us)
         if orphans:
             self._instruments.orphans(orphans)
+
+    def saved(self, took_s: float, at_us: int) -> None:
+        """Count how long saving and committing a batch took; `at_us` is its time."""
+        self._instruments.traffic.saved(round(took_s * 1e6), at_us)
 
     def _log_replies(self, work: SagaWork) -> None:
         for moved in work.moved:

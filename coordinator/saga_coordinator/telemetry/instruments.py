@@ -23,6 +23,7 @@ from saga_coordinator.telemetry import catalog
 from saga_coordinator.telemetry.log_fields import span_of
 from saga_coordinator.telemetry.sender_collector import SenderCollector
 from saga_coordinator.telemetry.series import show
+from saga_coordinator.telemetry.traffic import Traffic
 from saga_coordinator.telemetry.upkeep_instruments import UpkeepInstruments
 from saga_coordinator.traces.attempt_parts import split
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id
@@ -48,6 +49,7 @@ LOOPS: Final = (
     "retention",
     "horizon",
     "partitions",
+    "traffic",
 )
 _CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dict.fromkeys(WAITING, "silence")}
 
@@ -58,6 +60,7 @@ class Instruments(UpkeepInstruments):
     def __init__(self) -> None:
         super().__init__()
         self.loops = LoopHealth()
+        self.traffic = Traffic()
         self._started = self._counters(catalog.STARTED)
         self._finished = self._counters(catalog.FINISHED)
         self._duration = self._histograms(catalog.DURATION)
@@ -144,6 +147,7 @@ class Instruments(UpkeepInstruments):
 
     def _sent(self, moved: Moved, ord: int, sent: CommandSent, definition: Definition, sampled: SagaRow | None) -> None:
         self._commands[definition.name, sent.step, sent.kind].inc()
+        self.traffic.sent(sent.participant, moved.at_us)
         if sent.attempt == 1:
             return
         assert moved.before is not None, "a first transition asks for the first time"
@@ -158,7 +162,8 @@ class Instruments(UpkeepInstruments):
     def _answered(self, moved: Moved, _: int, reply: ReplySeen, definition: Definition, sampled: SagaRow | None) -> None:
         self._replies[definition.name, reply.outcome].inc()
         assert moved.before is not None, "a reply is to a saga that has begun"
-        step = moved.before.steps[reply.step]
+        step, participant = moved.before.steps[reply.step], definition.by_name[reply.step].participant
+        self.traffic.answered(participant, reply.outcome, reply.code, moved.at_us)
         since = asked_since(step, reply)
         if since is None:
             return
@@ -167,23 +172,27 @@ class Instruments(UpkeepInstruments):
         if reply.taken_at_us is None or reply.handler_us is None:
             return
         if step.silent_since_us is not None and reply.kind is step.asking:  # accepted work was split when it was accepted
-            self._split(definition.by_name[reply.step].participant, step.silent_since_us, reply, moved.at_us, ids)
+            self._split(participant, step.silent_since_us, reply, moved.at_us, ids)
 
     def _split(self, participant: str, since_us: int, reply: ReplySeen, at_us: int, ids: dict[str, str] | None) -> None:
         parts = split(asked_at_us=since_us, seen_at_us=at_us, taken_at_us=reply.taken_at_us, handler_us=reply.handler_us)
         for part, us in (("queue", parts.queue_us), ("handler", parts.handler_us), ("wire", parts.wire_us)):
             assert us is not None, "both are known, so all three are"
             self._attempt_parts[participant, part].observe(us / 1e6, ids)
+            self.traffic.took(participant, part, us, at_us)
 
     def _entered(self, moved: Moved, _: int, entered: PhaseChanged, definition: Definition, sampled: SagaRow | None) -> None:
         if entered.phase not in FINAL:
             return
         ids = exemplar(sampled, root_span_id(sampled.id)) if sampled is not None else None
         self._finished[definition.name, entered.phase].inc(exemplar=ids)
-        self._duration[definition.name, entered.phase].observe((moved.at_us - moved.after.started_at_us) / 1e6, ids)
+        took_us = moved.at_us - moved.after.started_at_us
+        self._duration[definition.name, entered.phase].observe(took_us / 1e6, ids)
+        self.traffic.ended(definition.name, entered.phase, took_us, moved.at_us)
 
-    def _began(self, _moved: Moved, _ord: int, _fact: Started, definition: Definition, _sampled: SagaRow | None) -> None:
+    def _began(self, moved: Moved, _ord: int, _fact: Started, definition: Definition, _sampled: SagaRow | None) -> None:
         self._started[definition.name].inc()
+        self.traffic.started(definition.name, moved.at_us)
 
     def _changed(self, _moved: Moved, _ord: int, fact: SagaChanged, definition: Definition, _sampled: SagaRow | None) -> None:
         if fact.changes.get("recovering") is False:
@@ -241,6 +250,8 @@ class Instruments(UpkeepInstruments):
 
         `late_us` holds, for each wake-up that was due, by how much it was late.
         """
+        late_us = list(late_us)
+        self.traffic.late(late_us)
         self._timer_batch.observe(sagas)
         for late in late_us:
             self._timer_lateness.observe(late / 1e6)

@@ -16,6 +16,7 @@ from saga_coordinator.api.saga_routes import view_of
 from saga_coordinator.archive.importing import entry_of
 from saga_coordinator.console.saga.exchanges import rows_about
 from saga_coordinator.console.saga.plan import StepPlan, read_plan
+from saga_coordinator.diagnosis.view import Diagnosis, diagnosis_of
 from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.sagas.stored_saga import read_saga
@@ -132,6 +133,13 @@ async def what_would_happen(coordinator: Facade, story: Story, act: PreviewedAct
     except (DefinitionMissing, UnreadableState):
         return None
     return preview(act, definition, saga, await coordinator.store.now_us())
+
+
+async def diagnosed(coordinator: Facade, story: Story) -> Diagnosis | None:
+    """Why an open saga does not move; None of one that is finished. Raises StoreError."""
+    if story.row is None or story.row.closed_at_us is not None:
+        return None
+    return await diagnosis_of(coordinator, story.row)
 
 
 async def dead_letters(coordinator: Facade, story: Story) -> list[DeadLetter]:

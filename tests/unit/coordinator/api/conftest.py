@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +22,11 @@ from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
+from saga_coordinator.views.overview import Overview, overview
+from saga_coordinator.views.situation import Window
 from saga_schemas.topics import Topics
 from support.saga_rows import SAGA, saga_row
+from support.situations import situation
 
 OTHER = UUID("019b0000-0000-7000-8000-000000000002")
 UNKNOWN = UUID("019b0000-0000-7000-8000-00000000ffff")
@@ -170,6 +173,13 @@ class ScriptedCoordinator:
 
     def unswept(self) -> Mapping[str, int]:
         return self.left
+
+    def lag(self) -> Mapping[str, int]:
+        return {}
+
+    async def overview(self, window: Window) -> Overview:
+        self._fail()
+        return overview(replace(situation(), window=window))
 
     async def no_consumer(self) -> Mapping[str, str]:
         return {}

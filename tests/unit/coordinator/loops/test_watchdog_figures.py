@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from saga_coordinator.loops.lookout import Lookout
-from saga_coordinator.loops.watchdog import EVERY_S, FIGURES_PAUSE, Watchdog
+from saga_coordinator.loops.watchdog import EVERY_S, FIGURES_PAUSE, Presence, Watchdog
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import Figures, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
@@ -31,6 +31,8 @@ class SlowFigures:
 
     async def look(self, _tenant: str, _scopes: frozenset[str]) -> Look:
         return AT_REST
+
+    async def forget_instances(self) -> None: ...
 
     async def figures(self) -> Figures:
         self.asked += 1
@@ -55,7 +57,7 @@ class Bench:
             instruments=self.instruments,
             sampling=Sampling(0.0),
             clock=self.clock,
-            instance=None,
+            presence=Presence(name="~test", given=False, roles=()),
             reply_group="r",
             start_group="s",
             readers=cast(Any, self.readers),
