@@ -217,6 +217,7 @@ async def test_a_stuck_saga_says_why_and_is_retried_through_its_form(home: Home)
     graph = texts(parsed(drawings(page)[0]))
     assert graph[-4:] == ["undo reserve", "waits for undo charge", "undo charge", "14 × FAILED bank_down"]
     assert f"live?topic=saga%2F{saga_id}" in page
+    assert "Diagnosis" in said and "docs/operations.md#" in said
     home.answers.said.pop(("charge", Kind.COMPENSATION))
 
     assert await home.act(f"{saga_id}/steps/charge/retry") == "charge is asked again now."
