@@ -36,11 +36,14 @@ class Alert:
 class Calm:
     """One thing that the saga waits for, which needs nobody."""
 
+    step: str | None
     what: str
     since: str | None
     until: str | None
     """When it is looked at again; None: nobody knows, or at any moment."""
     mover: str
+    may_retry: bool
+    """It may be asked again at once."""
 
 
 def alerts(view: SagaView, sides: Sequence[StepSides]) -> list[Alert]:
@@ -157,7 +160,14 @@ def calm(view: SagaView, sides: Sequence[StepSides]) -> list[Calm]:
     by_name = {one.view.name: one for one in sides}
     waits = [waiting for waiting in view.waiting if not waiting.name.startswith("attention:") and waiting.name != PAUSED]
     return [
-        Calm(what=_what(waiting, by_name), since=waiting.since, until=_ahead(waiting.until, view), mover=_moves(waiting.mover))
+        Calm(
+            step=waiting.step,
+            what=_what(waiting, by_name),
+            since=waiting.since,
+            until=_ahead(waiting.until, view),
+            mover=_moves(waiting.mover),
+            may_retry=waiting.step in by_name and by_name[waiting.step].view.status in _RETRIED and view.closed_at is None,
+        )
         for waiting in waits
     ]
 

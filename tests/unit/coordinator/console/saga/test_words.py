@@ -85,12 +85,12 @@ def test_what_is_waited_for_without_need_of_anybody() -> None:
         ),
     )
 
-    said = [(one.what, one.mover) for one in calm(shown, step_sides(shown, PLANS))]
+    said = [(one.what, one.mover, one.may_retry) for one in calm(shown, step_sides(shown, PLANS))]
 
     assert said == [
-        ("payment has not answered yet (charge)", "It moves with the reply of payment."),
-        ("mail failed, and is asked again", "It moves with the retry's time."),
-        ("it new wait", "X."),
+        ("payment has not answered yet (charge)", "It moves with the reply of payment.", True),
+        ("mail failed, and is asked again", "It moves with the retry's time.", False),
+        ("it new wait", "X.", False),
     ]
 
 
