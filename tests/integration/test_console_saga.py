@@ -217,6 +217,7 @@ async def test_a_stuck_saga_says_why_and_is_retried_through_its_form(home: Home)
     graph = texts(parsed(drawings(page)[0]))
     assert graph[-4:] == ["undo reserve", "waits for undo charge", "undo charge", "14 × FAILED bank_down"]
     assert f"live?topic=saga%2F{saga_id}" in page
+    assert "Diagnosis" in said and "docs/operations.md#" in said
     home.answers.said.pop(("charge", Kind.COMPENSATION))
 
     assert await home.act(f"{saga_id}/steps/charge/retry") == "charge is asked again now."
@@ -266,6 +267,22 @@ async def test_a_saga_that_waits_says_for_what_and_is_cancelled_through_its_form
 
     assert await closed(home.instance, saga_id) == "COMPENSATED"
     assert "cancel: the bank is back" in words(await home.page(saga_id))
+
+
+async def test_an_answer_that_could_not_be_read_is_told_with_its_dead_letter(home: Home) -> None:
+    unread = Answer(outcome=Outcome.SUCCEEDED, payload=b"\0\0\0\0\7" + SCRIPT.encode(), record="t.Charged")
+    home.answers.said = {("charge", Kind.ACTION): unread}
+    saga_id = await home.start("unread")
+
+    async def refused() -> bool:
+        return "gave an answer that cannot be read (charge)" in words(await home.page(saga_id))
+
+    await eventually(refused)
+    said = words(await home.page(saga_id))
+    assert "Ask again now…" in said and "Dead letters of the last day" in said and "unknown_schema" in said
+    home.answers.said = {}
+    assert await home.act(f"{saga_id}/steps/charge/retry") == "charge is asked again now."
+    assert await closed(home.instance, saga_id) == "COMPLETED"
 
 
 async def test_a_saga_is_paused_and_resumed_through_its_forms(home: Home) -> None:

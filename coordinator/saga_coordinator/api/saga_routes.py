@@ -32,6 +32,7 @@ from saga_coordinator.views.journal import record_views
 from saga_coordinator.views.listed import listed_view
 from saga_coordinator.views.payloads import Payloads
 from saga_coordinator.views.saga import SagaView, saga_view
+from saga_coordinator.views.step_history import Journal
 from saga_coordinator.views.trace_link import ended_badly, trace_url
 from saga_schemas.ids import valid_request_id
 from saga_schemas.labels import LabelInvalid, LabelValue, labels_of
@@ -169,7 +170,7 @@ async def show_diagnosis(coordinator: CoordinatorDep, saga_id: str) -> Diagnosis
 
     Where something was found, with the cause, the way out, and the section of the runbook.
     """
-    return await diagnosis_of(coordinator, await _row(coordinator, saga_id))
+    return await diagnosis_of(coordinator, await stored_row(coordinator, saga_id))
 
 
 @router.get("/{saga_id}/trace", responses=problems("saga_unknown", "saga_archived", "saga_imported", "definition_missing"))
@@ -233,7 +234,7 @@ def bad_cursor() -> Problem:
     return Problem("request_invalid", f"cursor: {expected}", field="cursor", expected=expected)
 
 
-async def view_of(coordinator: Facade, row: SagaRow) -> SagaView:
+async def view_of(coordinator: Facade, row: SagaRow, journal: Journal | None = None) -> SagaView:
     """All that there is to show of a saga of this store. Raises StoreError."""
     no_consumer = {} if row.closed_at_us is not None else await coordinator.no_consumer()
     return await saga_view(
@@ -243,6 +244,7 @@ async def view_of(coordinator: Facade, row: SagaRow) -> SagaView:
         no_consumer=no_consumer,
         trace_url=await _trace_url(coordinator, row),
         delivery=coordinator.delivery(),
+        journal=journal,
     )
 
 

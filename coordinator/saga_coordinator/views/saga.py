@@ -27,8 +27,8 @@ from saga_coordinator.store.port import AttentionRow, DefinitionRow, SagaRow, St
 from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
 from saga_coordinator.views.operated import ExceptionView, LeftView, PausedView, effects_left, exceptions, paused
 from saga_coordinator.views.payloads import Payloads, Shown
-from saga_coordinator.views.step_history import AttemptView, StepHistory, read_journal, shown_part, step_history
 from saga_schemas.labels import PlainLabel, plain_labels
+from saga_coordinator.views.step_history import AttemptView, Journal, StepHistory, read_journal, shown_part, step_history
 from saga_schemas.times import format_us
 
 _MOST_ATTENTION: Final = 1_000
@@ -171,6 +171,7 @@ async def saga_view(
     no_consumer: Mapping[str, str] | None = None,
     trace_url: str | None = None,
     delivery: Delivery | None = None,
+    journal: Journal | None = None,
 ) -> SagaView:
     """Read all that there is to show of a saga.
 
@@ -181,11 +182,12 @@ async def saga_view(
         no_consumer: By participant: the sentence that nobody reads its command topic.
         trace_url: Where Jaeger shows the trace.
         delivery: What this instance knows of its way to the broker.
+        journal: What `read_journal` gave, where it was read before.
 
     Raises:
         StoreError: The database cannot be read.
     """
-    journal = await read_journal(store, row)
+    journal = journal or await read_journal(store, row)
     sources = _Sources(
         row=row,
         now=await store.now_us(),

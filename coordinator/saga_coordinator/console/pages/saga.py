@@ -22,7 +22,15 @@ from saga_coordinator.console.routing import ACTS, PageRoute
 from saga_coordinator.console.saga.exchanges import chosen, exchanges
 from saga_coordinator.console.saga.journal_words import journal_words
 from saga_coordinator.console.saga.page import Wanted, all_sides, attempts_context, chosen_step, page_context
-from saga_coordinator.console.saga.reading import dead_letters, journal_page, read_story, records_of, what_would_happen, whole
+from saga_coordinator.console.saga.reading import (
+    dead_letters,
+    diagnosed,
+    journal_page,
+    read_story,
+    records_of,
+    what_would_happen,
+    whole,
+)
 from saga_coordinator.views.preview import PreviewedAct
 from saga_schemas.ids import parse_saga_id, valid_business_key, valid_step
 
@@ -52,10 +60,11 @@ async def show(console: Console, request: Request) -> Response:
         live=None if view.closed_at is not None else f"saga/{story.id}",
         **page_context(story, sides, step, wanted, base),
         **attempts_context(found, latest, step),
-        journal=journal_words(records, story.plans, story.asked_us),
+        journal=journal_words(records, view, story.plans),
         journal_older=before - _JOURNAL_PAGE if before - _JOURNAL_PAGE > 1 else None,
         journal_newest=wanted.before is None,
         letters=await dead_letters(console.coordinator, story),
+        diagnosis=await diagnosed(console.coordinator, story),
         preview=await what_would_happen(console.coordinator, story, wanted.preview) if wanted.preview is not None else None,
         preview_act=wanted.preview,
     )

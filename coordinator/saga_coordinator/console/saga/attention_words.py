@@ -36,10 +36,14 @@ class Alert:
 class Calm:
     """One thing that the saga waits for, which needs nobody."""
 
+    step: str | None
     what: str
     since: str | None
     until: str | None
+    """When it is looked at again; None: nobody knows, or at any moment."""
     mover: str
+    may_retry: bool
+    """It may be asked again at once."""
 
 
 def alerts(view: SagaView, sides: Sequence[StepSides]) -> list[Alert]:
@@ -156,7 +160,14 @@ def calm(view: SagaView, sides: Sequence[StepSides]) -> list[Calm]:
     by_name = {one.view.name: one for one in sides}
     waits = [waiting for waiting in view.waiting if not waiting.name.startswith("attention:") and waiting.name != PAUSED]
     return [
-        Calm(what=_what(waiting, by_name), since=waiting.since, until=waiting.until, mover=_moves(waiting.mover))
+        Calm(
+            step=waiting.step,
+            what=_what(waiting, by_name),
+            since=waiting.since,
+            until=_ahead(waiting.until, view),
+            mover=_moves(waiting.mover),
+            may_retry=waiting.step in by_name and by_name[waiting.step].view.status in _RETRIED and view.closed_at is None,
+        )
         for waiting in waits
     ]
 
@@ -171,6 +182,11 @@ def _what(waiting: WaitingView, sides: Mapping[str, StepSides]) -> str:
     if not speaks:
         return f"{what} {words}"
     return f"{one.plan.participant or 'its participant'} {words} ({what})"
+
+
+def _ahead(until: str | None, view: SagaView) -> str | None:
+    now_us = moment_us(view.started_at) + view.duration_ms * 1000
+    return until if until is not None and moment_us(until) > now_us else None
 
 
 def _moves(mover: str) -> str:

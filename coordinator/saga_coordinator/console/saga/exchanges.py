@@ -39,14 +39,11 @@ def identity(step: str, attempt: AttemptView) -> Identity:
     return step, str(attempt.direction), attempt.run, attempt.attempt
 
 
-def wanted_of(step: StepView) -> frozenset[Identity]:
-    """The attempts of a step that are shown."""
-    return frozenset(identity(step.name, attempt) for attempt in step.attempts)
-
-
-def rows_about(rows: Iterable[JournalRow], wanted: frozenset[Identity]) -> list[JournalRow]:
-    """The records that have these commands, or answers to them."""
-    return [row for row in rows if any(key in wanted for key in _identities(row))]
+def rows_about(rows: Iterable[JournalRow], step: StepView) -> list[JournalRow]:
+    """The records that have the commands of a step's shown attempts, or answers to them."""
+    wanted = frozenset(identity(step.name, attempt) for attempt in step.attempts)
+    named = step.name.encode()  # most records do not name it, and need not be read for that
+    return [row for row in rows if named in row.facts and any(key in wanted for key in _identities(row))]
 
 
 def _identities(row: JournalRow) -> list[Identity]:
@@ -66,7 +63,7 @@ def exchanges(step: StepView, records: Iterable[RecordView]) -> list[Exchange]:
         for fact in one.facts:
             found = {"command": commands, "reply": replies}.get(str(fact.get("fact")))
             if found is not None and fact.get("step") == step.name:
-                found[_key(fact)] = fact
+                found[identity_of(fact)] = fact
     return [
         _exchange(step.name, one, commands.get(identity(step.name, one)), replies.get(identity(step.name, one)))
         for one in step.attempts
@@ -80,7 +77,8 @@ def chosen(found: Sequence[Exchange], direction: str) -> Exchange | None:
     return last[-1] if last else None
 
 
-def _key(fact: Mapping[str, Any]) -> Identity:
+def identity_of(fact: Mapping[str, Any]) -> Identity:
+    """Of the command that a fact of a journal view sends or answers."""
     return str(fact.get("step")), str(fact.get("kind")), fact.get("run") or 0, fact.get("attempt") or 0
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from saga_coordinator.console.formatting import moment_us
-from saga_coordinator.console.saga.exchanges import Identity
+from saga_coordinator.console.saga.exchanges import Identity, identity, identity_of
 from saga_coordinator.console.saga.plan import StepPlan
 from saga_coordinator.views.journal import RecordView
+from saga_coordinator.views.saga import SagaView
 from saga_schemas.record_class import record
 
 Fact = Mapping[str, Any]
@@ -28,14 +29,17 @@ class Said:
     took_ms: float | None = None
 
 
-def journal_words(records: Iterable[RecordView], plans: Mapping[str, StepPlan], asked_us: Mapping[Identity, int]) -> list[Said]:
+def journal_words(records: Sequence[RecordView], view: SagaView, plans: Mapping[str, StepPlan]) -> list[Said]:
     """The sentences, newest first.
 
     Args:
         records: Newest last.
+        view: It has when commands were sent, besides the records themselves.
         plans: What is known of the steps.
-        asked_us: When commands were sent, as far as it is known.
     """
+    asked_us = {identity(step.name, attempt): moment_us(attempt.asked_at) for step in view.steps for attempt in step.attempts}
+    sent = [fact for one in records for fact in one.facts if fact.get("fact") == "command" and isinstance(fact.get("at"), str)]
+    asked_us |= {identity_of(fact): moment_us(fact["at"]) for fact in sent}
     found = [said for one in records for said in _record(one, plans, asked_us)]
     return found[::-1]
 
@@ -136,7 +140,7 @@ class _Teller:
         attempt = fact.get("attempt") or 1
         place = f", attempt {attempt}" + (f" of {most}" if most else "") if attempt > 1 or outcome == "FAILED" else ""
         text = f"{who} answered {outcome}{f' {code}' if code else ''} to {_OBJECTS.get(kind, '{}').format(step)}{place}"
-        asked = self._asked_us.get((step, kind, fact.get("run") or 0, attempt))
+        asked = self._asked_us.get(identity_of(fact))
         took = None if asked is None else max(moment_us(self._record.at) - asked, 0) / 1000
         yield self._said(text, tone=_OUTCOMES.get(outcome, ""), who=who, quote=str(fact.get("message") or ""), took_ms=took)
 

@@ -43,16 +43,12 @@ class Wanted:
 def chosen_step(sides: Sequence[StepSides], story: Story, wanted: Wanted) -> StepSides | None:
     """The step whose attempts are shown.
 
-    It is the one that was asked for, one that needs a person, the one that turned the saga back,
-    one that it waits for, or the one that was asked last.
+    It is the one that was asked for, one that needs a person, one that is waited for, the one that
+    turned the saga back, or the one that was asked last.
     """
     by_name = {one.view.name: one for one in sides}
-    names = [
-        wanted.step,
-        *(one.step for one in story.view.attention),
-        turned_at(story),
-        *(one.step for one in story.view.waiting),
-    ]
+    needs = [*story.view.attention, *story.view.waiting]
+    names = [wanted.step, *(one.step for one in needs), turned_at(story)]
     for name in names:
         if name is not None and name in by_name and (by_name[name].view.attempts or name == wanted.step):
             return by_name[name]

@@ -14,11 +14,10 @@ from saga_coordinator.api.problems import Problem
 from saga_coordinator.api.saga_paths import looked_up
 from saga_coordinator.api.saga_routes import view_of
 from saga_coordinator.archive.importing import entry_of
-from saga_coordinator.console.formatting import moment_us
-from saga_coordinator.console.saga.exchanges import Identity, rows_about, wanted_of
+from saga_coordinator.console.saga.exchanges import rows_about
 from saga_coordinator.console.saga.plan import StepPlan, read_plan
-from saga_coordinator.engine.encoding import UnreadableState, read_facts
-from saga_coordinator.engine.facts import CommandSent
+from saga_coordinator.diagnosis.view import Diagnosis, diagnosis_of
+from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.sagas.stored_saga import read_saga
 from saga_coordinator.store.port import DeadLetter, ImportedSaga, JournalRow, SagaRow
@@ -49,8 +48,6 @@ class Story:
     plans: Mapping[str, StepPlan]
     row: SagaRow | None
     """None: it was imported."""
-    asked_us: Mapping[Identity, int]
-    """When its commands were sent, as far as the journal was read."""
     rows: tuple[JournalRow, ...]
     """The journal of a saga of this store, as far as it was read."""
     records: tuple[RecordView, ...]
@@ -76,8 +73,8 @@ async def read_story(coordinator: Facade, text: str) -> Story:
         except UnreadableImport:
             detail = "It was imported from a release that this one cannot read, or its row was edited: import its file again."
             raise Problem("unreadable", detail) from None
-    view = await view_of(coordinator, found)
-    rows = (await read_journal(coordinator.store, found)).rows
+    journal = await read_journal(coordinator.store, found)
+    view = await view_of(coordinator, found, journal)
     definition = next(iter(await coordinator.store.definition_rows([found.definition_id])), None)
     plans = read_plan(definition.document if definition is not None else None, view)
     return Story(
@@ -85,8 +82,7 @@ async def read_story(coordinator: Facade, text: str) -> Story:
         view=view,
         plans=plans,
         row=found,
-        asked_us=dict(_asked(rows)),
-        rows=rows,
+        rows=journal.rows,
         records=(),
     )
 
@@ -107,26 +103,8 @@ async def _found(coordinator: Facade, text: str) -> SagaRow | ImportedSaga:
 def _imported(found: ImportedSaga) -> Story:
     view = imported_view(found)
     records = tuple(imported_journal(found, after=0, limit=1_000_000))
-    sent = (fact for one in records for fact in one.facts if fact.get("fact") == "command")
-    asked = {(str(f["step"]), str(f["kind"]), f["run"], f["attempt"]): moment_us(f["at"]) for f in sent if _is_whole(f)}
     plans = read_plan(entry_of(found).document, view)
-    return Story(id=UUID(view.id), view=view, plans=plans, row=None, asked_us=asked, rows=(), records=records)
-
-
-def _is_whole(fact: Mapping[str, Any]) -> bool:
-    return isinstance(fact.get("at"), str) and {"step", "kind", "run", "attempt"} <= set(fact)
-
-
-def _asked(rows: Sequence[JournalRow]) -> list[tuple[Identity, int]]:
-    found: list[tuple[Identity, int]] = []
-    for row in rows:
-        try:
-            facts = read_facts(row)
-        except UnreadableState:
-            continue
-        sent = [fact for fact in facts if isinstance(fact, CommandSent)]
-        found += [((fact.step, fact.kind.value, fact.run, fact.attempt), fact.at_us) for fact in sent]
-    return found
+    return Story(id=UUID(view.id), view=view, plans=plans, row=None, rows=(), records=records)
 
 
 async def journal_page(coordinator: Facade, story: Story, *, before: int, limit: int) -> list[RecordView]:
@@ -142,7 +120,7 @@ def records_of(coordinator: Facade, story: Story, step: StepView) -> Sequence[Re
     """The records with the commands and replies of a step that its view shows."""
     if story.row is None:
         return story.records
-    return record_views(rows_about(story.rows, wanted_of(step)), Payloads(coordinator.definitions.catalog))
+    return record_views(rows_about(story.rows, step), Payloads(coordinator.definitions.catalog))
 
 
 async def what_would_happen(coordinator: Facade, story: Story, act: PreviewedAct) -> PreviewView | None:
@@ -155,6 +133,13 @@ async def what_would_happen(coordinator: Facade, story: Story, act: PreviewedAct
     except (DefinitionMissing, UnreadableState):
         return None
     return preview(act, definition, saga, await coordinator.store.now_us())
+
+
+async def diagnosed(coordinator: Facade, story: Story) -> Diagnosis | None:
+    """Why an open saga does not move; None of one that is finished. Raises StoreError."""
+    if story.row is None or story.row.closed_at_us is not None:
+        return None
+    return await diagnosis_of(coordinator, story.row)
 
 
 async def dead_letters(coordinator: Facade, story: Story) -> list[DeadLetter]:

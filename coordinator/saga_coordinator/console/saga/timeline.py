@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from saga_coordinator.console.drawing.graph import Side
 from saga_coordinator.console.drawing.waterfall import Bar, Line, attempt_words
 from saga_coordinator.console.formatting import OUTCOME_TONES, duration, moment_us
 from saga_coordinator.console.saga.step_sides import StepSides, attempts_of
 from saga_coordinator.views.saga import SagaView, WaitingView
 from saga_coordinator.views.step_history import FIRST_SHOWN, AttemptView
 from saga_schemas.outcomes import Outcome
+from saga_schemas.record_class import record
 
 LINES_MOST: Final = 30
 _PREFIX: Final = {"action": "", "compensation": "undo ", "resolve": "ask about "}
@@ -21,43 +23,70 @@ def timeline(view: SagaView, sides: Sequence[StepSides], href: Callable[[str, st
 
     `href` gives the address of a step's attempts in one direction.
     """
-    made = [_line(view, one, way, href(one.view.name, way)) for one in sides for way in ("action", "resolve", "compensation")]
-    found = [line for line in made if line is not None]
-    found.sort(key=lambda line: line.bars[0].from_us if line.bars else line.waits_from_us or 0)
-    if len(found) <= LINES_MOST:
-        return found, 0
-    first = [line for line in found if line.look.tone == "hot" or line.waits_from_us is not None][:LINES_MOST]
-    kept = {id(line) for line in first}
-    rest = [line for line in found if id(line) not in kept][: LINES_MOST - len(first)]
-    kept |= {id(line) for line in rest}
-    return [line for line in found if id(line) in kept], len(found) - len(kept)
+    waits = {waiting.step: waiting for waiting in reversed(view.waiting)}
+    found = [track for one in sides for track in _tracks(view, one, waits.get(one.view.name))]
+    found.sort(key=lambda track: track.begins)
+    if len(found) > LINES_MOST:
+        first = sorted(range(len(found)), key=lambda number: (not found[number].is_told_first, number))[:LINES_MOST]
+        shown = [found[number] for number in sorted(first)]
+    else:
+        shown = found
+    return [_line(track, href(track.one.view.name, track.direction)) for track in shown], len(found) - len(shown)
 
 
-def _line(view: SagaView, one: StepSides, direction: str, href: str) -> Line | None:
-    made = attempts_of(one.view, direction)
-    waiting = _waiting(view, one, direction)
-    if not made and waiting is None:
-        return None
-    side = one.undo if direction == "compensation" and one.undo is not None else one.forward
-    begun = None if waiting is None else _waits_from(waiting, made, view)
+@record
+class _Track:
+    """What a line is made of."""
+
+    one: StepSides
+    direction: str
+    made: Sequence[AttemptView]
+    waiting: WaitingView | None
+    started_at: str
+
+    @property
+    def begins(self) -> str:
+        return self.made[0].asked_at if self.made else self.waits_from
+
+    @property
+    def is_told_first(self) -> bool:
+        return self.waiting is not None or self.side.alarm
+
+    @property
+    def side(self) -> Side:
+        return self.one.undo if self.direction == "compensation" and self.one.undo is not None else self.one.forward
+
+    @property
+    def waits_from(self) -> str:
+        """Since when it waits: since its last answer, or since it was asked."""
+        answered = [one.answered_at for one in self.made if one.answered_at is not None]
+        if answered and len(answered) == len(self.made):
+            return max(answered)
+        since = self.waiting.since if self.waiting is not None else None
+        return since or (self.made[-1].asked_at if self.made else self.started_at)
+
+
+def _tracks(view: SagaView, one: StepSides, waiting: WaitingView | None) -> Iterator[_Track]:
+    now = _direction_now(one)
+    for direction in ("action", "resolve", "compensation"):
+        made, here = attempts_of(one.view, direction), waiting if direction == now else None
+        if made or here is not None:
+            yield _Track(one=one, direction=direction, made=made, waiting=here, started_at=view.started_at)
+
+
+def _line(track: _Track, href: str) -> Line:
+    made, name = track.made, f"{_PREFIX[track.direction]}{track.one.view.name}"
     return Line(
-        name=f"{_PREFIX[direction]}{one.view.name}",
-        look=side.look,
+        name=name,
+        look=track.side.look,
         href=href,
-        bars=tuple(_bar(f"{_PREFIX[direction]}{one.view.name}", attempt) for attempt in made),
-        note=_note(made, one, direction),
+        bars=tuple(_bar(name, attempt) for attempt in made),
+        note=_note(made, track.one, track.direction),
         note_tone=_tone(made[-1]) if made and made[-1].outcome is not None else "soft",
-        omitted=_omitted(made, one.view.attempts_omitted),
-        waits_from_us=begun,
-        waits="" if waiting is None else f"waits: {waiting.mover}",
+        omitted=_omitted(made, track.one.view.attempts_omitted),
+        waits_from_us=None if track.waiting is None else moment_us(track.waits_from),
+        waits="" if track.waiting is None else f"waits: {track.waiting.mover}",
     )
-
-
-def _waiting(view: SagaView, one: StepSides, direction: str) -> WaitingView | None:
-    """What the step waits for, if that is about this direction."""
-    if direction != _direction_now(one):
-        return None
-    return next((waiting for waiting in view.waiting if waiting.step == one.view.name), None)
 
 
 def _direction_now(one: StepSides) -> str:
@@ -66,13 +95,6 @@ def _direction_now(one: StepSides) -> str:
     ):
         return "compensation"
     return "resolve" if one.view.status == "resolving" else "action"
-
-
-def _waits_from(waiting: WaitingView, made: Sequence[AttemptView], view: SagaView) -> int:
-    answered = [moment_us(one.answered_at) for one in made if one.answered_at is not None]
-    if answered and len(answered) == len(made):
-        return max(answered)
-    return moment_us(waiting.since or (made[-1].asked_at if made else view.started_at))
 
 
 def _omitted(made: Sequence[AttemptView], omitted: int) -> int:
