@@ -27,8 +27,8 @@ from saga_coordinator.store.port import AttentionRow, DefinitionRow, SagaRow, St
 from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
 from saga_coordinator.views.operated import ExceptionView, LeftView, PausedView, effects_left, exceptions, paused
 from saga_coordinator.views.payloads import Payloads, Shown
-from saga_schemas.labels import PlainLabel, plain_labels
 from saga_coordinator.views.step_history import AttemptView, Journal, StepHistory, read_journal, shown_part, step_history
+from saga_schemas.labels import PlainLabel, plain_labels
 from saga_schemas.times import format_us
 
 _MOST_ATTENTION: Final = 1_000
