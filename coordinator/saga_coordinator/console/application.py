@@ -29,6 +29,7 @@ from saga_coordinator.console.pages import (
     pauses,
     saga,
     sagas,
+    saved_views,
     schemas,
 )
 from saga_coordinator.console.routing import PageRoute
@@ -38,6 +39,7 @@ from saga_coordinator.store.port import StoreError
 _PAGES: Final[Sequence[Sequence[PageRoute]]] = (
     overview.ROUTES,
     sagas.ROUTES,
+    saved_views.ROUTES,
     saga.ROUTES,
     attention.ROUTES,
     definitions.ROUTES,
