@@ -12,7 +12,7 @@ from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batches.facade import ActParts, BatchFacade
 from saga_coordinator.batches.operating import Audited
 from saga_coordinator.confirmations.gate import Settle
-from saga_coordinator.engine.events import Cancel, Event, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
+from saga_coordinator.engine.events import Cancel, ChangeLimits, Event, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
 from saga_coordinator.engine.waiting import Held
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.pauses.acts import PauseActs
@@ -22,6 +22,7 @@ from saga_coordinator.retention.removal import Removal
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import StartRequest, StartResult
+from saga_coordinator.starts.restarting import Restarts
 from saga_coordinator.store.pause_port import PauseScope
 from saga_coordinator.store.port import ConfirmationRow, SagaRow, Store, StoreError
 from saga_coordinator.store.recovering import Recovering
@@ -63,6 +64,7 @@ class Coordinator(BatchFacade):
         unswept: Callable[[], Mapping[str, int]],
         lost_effects: LostEffectActs,
         pauses: PauseActs,
+        restarts: Restarts,
     ) -> None:
         super().__init__(acts)
         self.settings = settings
@@ -82,6 +84,7 @@ class Coordinator(BatchFacade):
         self._unswept = unswept
         self.lost_effects = lost_effects
         self._pauses = pauses
+        self._restarts = restarts
 
     async def start(self, request: StartRequest) -> StartResult:
         """Start a saga.
@@ -132,6 +135,19 @@ class Coordinator(BatchFacade):
 
     async def _terminate(self, saga_id: UUID, terminate: Terminate, settle: Settle | None = None) -> None:
         await self._act(saga_id, terminate, act="terminate", why=terminate.reason, actor=terminate.actor, along=settle)
+
+    async def restart(self, saga_id: UUID, reason: str, actor: str) -> StartResult:
+        """Start a finished saga anew, with its input. Raises as `Restarts.restart` does."""
+        return await self._restarts.restart(saga_id, reason, actor)
+
+    async def change_limits(self, saga_id: UUID, step: str, changes: Mapping[str, int], reason: str, actor: str) -> None:
+        """Change a step's limits for this saga. `changes`: by the names of `engine/limits.py`.
+
+        Raises Refused (limit_refused, not_stuck, finished, step_unknown), SagaUnknown, StoreError.
+        """
+        event = ChangeLimits(step=step, changes=changes, reason=reason, actor=actor)
+        said = ", ".join(f"{name}={value}" for name, value in sorted(changes.items()))
+        await self._act(saga_id, event, act=f"limits {step}: {said}", why=reason, actor=actor)
 
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         """Hold what is due of every saga of a definition, or of a participant's steps.

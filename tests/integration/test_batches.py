@@ -17,7 +17,7 @@ import pytest
 from contract.store_rows import by_hand
 from saga_coordinator.api.app import create_app
 from saga_coordinator.engine.events import Refused
-from saga_coordinator.store.port import BatchRow, Store
+from saga_coordinator.store.port import BatchRow, ListFilter, Store
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
@@ -168,6 +168,30 @@ async def test_silent_steps_are_asked_again_by_a_retry_of_many(sqlite_url: str) 
             assert (await over(store, made)).done == 5
             assert {target for target, _, _ in await audited(sqlite_url, "retry")} == {str(id) for id in ids}
             assert max(command.attempt for command, _ in participant.seen) >= 2
+
+
+async def test_finished_sagas_are_restarted_once_each_however_often_it_is_asked(sqlite_url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(sqlite_url) as store, silent(broker) as participant:
+        await register(store, DEFINITION, CATALOG)
+        async with running(store, broker, settings_for(sqlite_url)) as instance:
+            participant.script = obliging
+            ids = await started(instance, 3)
+
+            async def ended() -> bool:
+                return await phases(store, ids) == {"COMPLETED"}
+
+            await eventually(ended)
+            participant.script = only_resolves
+            going = (await started(instance, 1, "going"))[0]
+            preview = await instance.coordinator.dry_run_batch(QUERY, "restart")
+            assert {tried.saga.id: tried.refused for tried in preview.sample} == {**dict.fromkeys(ids), going: "not_finished"}
+            for _ in range(2):
+                made = await instance.coordinator.create_batch("phase = COMPLETED", "restart", "mended", "ada", rate=200)
+                assert (await over(store, made)).done == 3
+                assert len((await store.list_sagas(ListFilter(tenant="default")))[0]) == 7
+            restarted = await by_hand(sqlite_url, "SELECT target FROM audit WHERE act LIKE 'restart as %'")
+            assert sorted(target for (target,) in restarted) == sorted(map(str, ids))
 
 
 async def test_a_stop_is_the_end_at_once(sqlite_url: str) -> None:

@@ -25,6 +25,7 @@ ACTS = {
     "retry": "Ask all stuck and silent steps of the sagas that match again, now.",
     "pause": "Pause all sagas that match: replies are applied, and nobody is asked.",
     "resume": "Resume all sagas that match and are paused themselves.",
+    "restart": "Start all finished sagas that match anew, each once, with the same input.",
     "terminate": "End all sagas that match as they are: what was done stays, and each ends FORCED.",
 }
 """The acts that a coordinator has, each with its help."""

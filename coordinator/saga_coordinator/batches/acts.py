@@ -35,7 +35,8 @@ class Act:
     name: str
     means: str
     """What it does to each saga."""
-    events: Events
+    events: Events | None
+    """None: the saga is given nothing, for a new one begins (`restart`)."""
 
 
 def _cancel(_definition: Definition, _saga: Saga, by: By) -> Sequence[Event]:
@@ -80,6 +81,7 @@ ACTS: Final[Mapping[str, Act]] = {
         Act(name="retry", means="ask all its stuck and silent steps again", events=_retry),
         Act(name="pause", means="hold what is due, and apply replies", events=_pause),
         Act(name="resume", means="end the saga's own pause", events=_resume),
+        Act(name="restart", means="begin a new saga with the input of this finished one", events=None),
         Act(name="terminate", means="end it as it is: what was done stays", events=_terminate),
     )
 }

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from saga_coordinator.batches.acts import Act, By, act_named
+from saga_coordinator.batches.acts import Act, By, Events, act_named
 from saga_coordinator.batches.operating import Along, Changes, EventsOf, Operating
 from saga_coordinator.batches.pinning import pinned
 from saga_coordinator.engine.events import Event, Refused
 from saga_coordinator.query import Query
 from saga_coordinator.sagas.work import SagaWork
-from saga_coordinator.starts.requests import SagaUnknown
+from saga_coordinator.starts.requests import SagaUnknown, StartRefused
+from saga_coordinator.starts.restarting import Restarts
 from saga_coordinator.store.identifiers import first_id, new_id
 from saga_coordinator.store.port import BatchRow, SagaRow, Store
 from saga_schemas.record_class import record
@@ -64,9 +65,10 @@ class BatchPreview:
 class BatchJobs:
     """Batches of one tenant."""
 
-    def __init__(self, store: Store, operating: Operating, tenant: str) -> None:
+    def __init__(self, store: Store, operating: Operating, restarts: Restarts, tenant: str) -> None:
         self._store = store
         self._operating = operating
+        self._restarts = restarts
         self._tenant = tenant
         self.stirred = asyncio.Event()
         """Set when a batch was made here: the loop need not wait until it looks again."""
@@ -93,12 +95,18 @@ class BatchJobs:
 
     async def _tried(self, row: SagaRow, definition: str, version: int, act: Act, by: By) -> Tried:
         try:
-            changes = await self._operating.rehearse(row.id, events_of(act, by), by.actor)
-        except Refused as refused:
+            changes = await self._changes(row, act, by)
+        except (Refused, StartRefused) as refused:
             return Tried(saga=row, definition=definition, version=version, refused=refused.code, detail=refused.detail)
         except SagaUnknown:
             return Tried(saga=row, definition=definition, version=version, refused="saga_unknown", detail="it was removed")
         return Tried(saga=row, definition=definition, version=version, changes=changes)
+
+    async def _changes(self, row: SagaRow, act: Act, by: By) -> Changes:
+        if act.events is not None:
+            return await self._operating.rehearse(row.id, events_of(act.events, by), by.actor)
+        await self._restarts.prepared(row.id)
+        return Changes(phase=(row.phase, row.phase), steps={})
 
     async def checked(self, query: str, act: str) -> int:
         """How many sagas a batch would come to.
@@ -191,11 +199,11 @@ def above(now_us: int) -> UUID:
     return first_id(now_us + _MS_US)
 
 
-def events_of(act: Act, by: By) -> EventsOf:
+def events_of(given: Events, by: By) -> EventsOf:
     """What an act gives to a saga, as `Operating` asks for it."""
 
     def events(work: SagaWork) -> Sequence[Event]:
         assert work.saga is not None, "a saga that is acted on has begun"
-        return act.events(work.compiled.definition, work.saga, by)
+        return given(work.compiled.definition, work.saga, by)
 
     return events

@@ -21,7 +21,8 @@ from saga_coordinator.batches.outcomes import Outcomes
 from saga_coordinator.batches.pinning import pinned
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.failures import comes_again, error_fields
-from saga_coordinator.starts.requests import SagaUnknown
+from saga_coordinator.starts.requests import SagaUnknown, StartRefused
+from saga_coordinator.starts.restarting import Restarts
 from saga_coordinator.store.port import BatchRow, BatchStep, Store, StoreError, Transaction
 from saga_coordinator.telemetry.log_fields import about_id
 
@@ -35,9 +36,10 @@ class BatchMoved(Exception):
 class BatchMembers:
     """Works on batches, a saga at a time."""
 
-    def __init__(self, store: Store, operating: Operating) -> None:
+    def __init__(self, store: Store, operating: Operating, restarts: Restarts) -> None:
         self._store = store
         self._operating = operating
+        self._restarts = restarts
         self._log = structlog.get_logger("batches")
 
     async def page(self, batch: BatchRow, limit: int) -> Sequence[UUID]:
@@ -62,9 +64,12 @@ class BatchMembers:
             await _step(tx, batch, done)
 
         try:
-            events = events_of(act, By(actor=batch.who, reason=why))
-            await self._operating.act(saga_id, events, Audited(act=act.name, who=batch.who, why=why), along)
-        except Refused as refused:
+            if act.events is None:
+                await self._restarts.restart(saga_id, why, batch.who, along)
+            else:
+                events = events_of(act.events, By(actor=batch.who, reason=why))
+                await self._operating.act(saga_id, events, Audited(act=act.name, who=batch.who, why=why), along)
+        except (Refused, StartRefused) as refused:
             return await self._refused(batch, saga_id, refused.code), "refused"
         except SagaUnknown:
             return await self._refused(batch, saga_id, "saga_unknown"), "refused"

@@ -16,6 +16,7 @@ from saga_coordinator.confirmations.gate import Confirmations
 from saga_coordinator.inbound.redriving import Redriving
 from saga_coordinator.loops.batches import BatchLoop
 from saga_coordinator.settings import Settings
+from saga_coordinator.starts.restarting import Restarts
 from saga_coordinator.store.port import Store
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import Broker
@@ -41,15 +42,18 @@ class Parts(Protocol):
     clock: Clock
     instruments: Instruments
 
+    @property
+    def restarts(self) -> Restarts: ...
+
 
 def batching(parts: Parts, settings: Settings) -> Batching:
     """Make them."""
     operating = Operating(parts.committer, parts.loader, parts.events)
-    jobs = BatchJobs(parts.store, operating, settings.tenant)
+    jobs = BatchJobs(parts.store, operating, parts.restarts, settings.tenant)
     loop = BatchLoop(
         store=parts.store,
         jobs=jobs,
-        members=BatchMembers(parts.store, operating),
+        members=BatchMembers(parts.store, operating, parts.restarts),
         tenant=settings.tenant,
         clock=parts.clock,
         instruments=parts.instruments,

@@ -63,6 +63,8 @@ class Prepared:
     recovered: bool = False
     """The saga may have begun before, in a database that was lost."""
     labels: tuple[tuple[str, LabelValue], ...] = ()
+    restarted_from: str | None = None
+    """Id of the finished saga that a person restarts."""
 
     @property
     def alone(self) -> bool:

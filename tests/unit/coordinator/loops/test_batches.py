@@ -81,7 +81,7 @@ class Bench:
         self.clock = HandClock()
         self.instruments = Instruments()
         store: Any = database
-        self.jobs = BatchJobs(store, cast(Any, None), "default")
+        self.jobs = BatchJobs(store, cast(Any, None), cast(Any, None), "default")
         self.loop = BatchLoop(
             store=store, jobs=self.jobs, members=store, tenant="default", clock=self.clock, instruments=self.instruments
         )
