@@ -43,6 +43,7 @@ class Kept:
         self.labels_of, self.pause_rows = stored.labels_of, stored.pause_rows
         self.dead_letters_of = stored.dead_letters_of
         self.outbox_older_than = stored.outbox_older_than
+        self.pause_rows, self.restarted_as = stored.pause_rows, stored.restarted_as
 
     async def imported(self, tenant: str, ids: object) -> dict[UUID, object]:
         return {}
