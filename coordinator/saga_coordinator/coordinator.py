@@ -10,7 +10,18 @@ from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.fold import EventFold
 from saga_coordinator.batch.loader import SagaLoader
-from saga_coordinator.engine.events import Cancel, Env, Event, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
+from saga_coordinator.engine.events import (
+    Cancel,
+    ChangeLimits,
+    Env,
+    Event,
+    Pause,
+    Refused,
+    Resume,
+    RetryStep,
+    Terminate,
+    WaiveStep,
+)
 from saga_coordinator.engine.waiting import Held
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.overview.gathering import Overviews
@@ -21,6 +32,7 @@ from saga_coordinator.retention.removal import Removal
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import SagaUnknown, StartRequest, StartResult
+from saga_coordinator.starts.restarting import Restarts
 from saga_coordinator.store.pause_port import PauseScope
 from saga_coordinator.store.port import LockFirst, SagaRow, Store, StoreError
 from saga_coordinator.store.recovering import Recovering
@@ -68,6 +80,7 @@ class Coordinator:
         lost_effects: LostEffectActs,
         overviews: Overviews,
         pauses: PauseActs,
+        restarts: Restarts,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -90,6 +103,7 @@ class Coordinator:
         self.lost_effects = lost_effects
         self._overviews = overviews
         self._pauses = pauses
+        self._restarts = restarts
 
     async def start(self, request: StartRequest) -> StartResult:
         """Start a saga.
@@ -126,6 +140,19 @@ class Coordinator:
     async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None:
         """End the saga as it is. Raises Refused (finished), SagaUnknown, StoreError."""
         await self._act(saga_id, Terminate(reason=reason, actor=actor), act="terminate", why=reason, actor=actor)
+
+    async def restart(self, saga_id: UUID, reason: str, actor: str) -> StartResult:
+        """Start a finished saga anew, with its input. Raises as `Restarts.restart` does."""
+        return await self._restarts.restart(saga_id, reason, actor)
+
+    async def change_limits(self, saga_id: UUID, step: str, changes: Mapping[str, int], reason: str, actor: str) -> None:
+        """Change a step's limits for this saga. `changes`: by the names of `engine/limits.py`.
+
+        Raises Refused (limit_refused, not_stuck, finished, step_unknown), SagaUnknown, StoreError.
+        """
+        event = ChangeLimits(step=step, changes=changes, reason=reason, actor=actor)
+        said = ", ".join(f"{name}={value}" for name, value in sorted(changes.items()))
+        await self._act(saga_id, event, act=f"limits {step}: {said}", why=reason, actor=actor)
 
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         """Hold what is due of every saga of a definition, or of a participant's steps.

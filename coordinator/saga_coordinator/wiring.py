@@ -42,8 +42,8 @@ from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.traffic import TrafficLoop
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.overview.assembly import overviews
-from saga_coordinator.pauses import known
 from saga_coordinator.pauses.acts import PauseActs
+from saga_coordinator.pauses.known import SCOPES as PAUSED
 from saga_coordinator.pauses.known import KnownPauses
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
@@ -55,6 +55,7 @@ from saga_coordinator.starts.execution import StartExecution
 from saga_coordinator.starts.identities import StartIdentities
 from saga_coordinator.starts.preparation import StartPreparation
 from saga_coordinator.starts.queue import StartQueue
+from saga_coordinator.starts.restarting import Restarts
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import Meta, Store
 from saga_coordinator.telemetry.committed import CommitTelemetry
@@ -69,7 +70,7 @@ from saga_schemas.records import EMPTY_BYTES
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
-_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE}) | known.SCOPES
+_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE}) | PAUSED
 """What loops read of the control table."""
 
 
@@ -107,8 +108,7 @@ class _Parts:
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
         self.lookout = Lookout(store, settings.tenant, _NOTED, clock)
-        self.pauses = KnownPauses(lambda: self.lookout.latest)
-        self.recovery = self._recovery()
+        self.pauses, self.recovery = KnownPauses(lambda: self.lookout.latest), self._recovery()
         self.events = EventFold(self.instruments, self.recovery.incarnation, self.pauses)
         self.waiters = CompletionWaiters()
         self.committer = Committer(
@@ -345,6 +345,7 @@ class _Parts:
             lost_effects=self.sweeping.acts,
             overviews=overviews(self, watchdog, pauses.going_on),
             pauses=pauses,
+            restarts=Restarts(self.store, self.definitions, self.preparation, self.execution, self.settings.tenant),
         )
 
 

@@ -61,7 +61,7 @@ async def test_a_saga_is_paused_and_resumed_by_http(sqlite_url: str) -> None:
             tasks = [asyncio.create_task(one.run()) for one in (hotel, flight)]
 
             async def held() -> bool:
-                return (await shown(http, saga_id))["steps"][1]["status"] == "ready"
+                return bool((await shown(http, saga_id))["steps"][1]["status"] == "ready")
 
             await eventually(held)
             saga = await shown(http, saga_id)
@@ -80,7 +80,7 @@ async def test_a_saga_is_paused_and_resumed_by_http(sqlite_url: str) -> None:
             await end(tasks)
 
 
-async def test_a_saga_is_terminated_by_http_and_says_what_is_left(sqlite_url: str) -> None:
+async def test_a_saga_is_terminated_says_what_is_left_and_is_restarted_once(sqlite_url: str) -> None:
     broker = MemoryBroker()
     hotel = ScriptedParticipant(broker, "hotel", lambda _: [DONE])
     async with opened(sqlite_url) as store:
@@ -90,7 +90,7 @@ async def test_a_saga_is_terminated_by_http_and_says_what_is_left(sqlite_url: st
             saga_id = await start(instance, "trip", {"id": "o-1"})
 
             async def at_flight() -> bool:
-                return (await shown(http, saga_id))["steps"][1]["status"] == "asked"
+                return bool((await shown(http, saga_id))["steps"][1]["status"] == "asked")
 
             await eventually(at_flight)
             assert (await answered(http, f"/v1/sagas/{saga_id}/terminate"))["phase"] == "FORCED"
@@ -103,6 +103,19 @@ async def test_a_saga_is_terminated_by_http_and_says_what_is_left(sqlite_url: st
             last = (await http.get(f"/v1/sagas/{saga_id}/journal")).json()["items"][-1]
             assert (last["kind"], last["actor"]) == ("terminate", "ada")
             assert {"fact": "left", "step": "flight", "effect": "may_stay"} in last["facts"]
+
+            response = await http.post(f"/v1/sagas/{saga_id}/restart", json=WHY)
+            assert response.status_code == 201, response.text
+            anew = response.json()["id"]
+            again = await http.post(f"/v1/sagas/{saga_id}/restart", json=WHY)
+            assert (again.status_code, again.json()["id"]) == (200, anew)
+            assert (await shown(http, saga_id))["restarted_as"] == anew
+            assert ((await shown(http, anew))["restarted_from"], (await shown(http, anew))["input"]) == (
+                str(saga_id),
+                {"id": "o-1"},
+            )
+            early = await http.post(f"/v1/sagas/{anew}/restart", json=WHY)
+            assert (early.status_code, early.json()["code"]) == (409, "not_finished")
             await end(tasks)
 
 

@@ -29,6 +29,7 @@ def register(app: typer.Typer, panel: str) -> None:
         'saga pause --definition order --reason "prices are wrong"',
     )
     _command(app, panel, resume, 'saga resume --participant payment --reason "the bank is back"')
+    _command(app, panel, restart, 'saga restart o-17 --reason "the carrier is back"')
     _command(app, panel, terminate, 'saga terminate o-17 --reason "the warehouse burnt down, all is settled by hand"')
 
 
@@ -91,6 +92,19 @@ def terminate(
             typer.echo("\n".join([f"saga {saga_id}:", *(f"  {plain(line).plain}" for line in said)]), err=True)
             typer.confirm("End it as it is?", abort=True, err=True)
     _act(server, saga_id, None, "terminate", reason, output, "has ended as it was; `saga show` lists what is left")
+
+
+def restart(saga: SagaReference, reason: Reason, output: Output = Format.TABLE, server: Server = DEFAULT_SERVER) -> None:
+    """Start a finished saga anew: the active version, the same input and key. Asked again, it names
+    the saga that the first restart began."""
+    from saga_cli.client import Client, actor
+    from saga_cli.output import print_object
+
+    with Client(server) as client:
+        saga_id = client.saga_id(saga)
+        _, answer = client.post(f"/v1/sagas/{saga_id}/restart", {"reason": reason, "actor": actor()}, retry=True)
+    word = "is restarted" if answer["created"] else "was restarted before"
+    print_object(answer, output, line=f"saga {saga_id} {word} as {answer['id']}", ids=[answer["id"]])
 
 
 def _act(server: str, saga: str | None, path: str | None, act: str, reason: str, output: Format, word: str) -> None:

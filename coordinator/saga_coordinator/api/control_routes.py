@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from saga_coordinator.api.answers import Accepted
-from saga_coordinator.api.bodies import ActBody, PreviewQuery
+from saga_coordinator.api.answers import Accepted, Started
+from saga_coordinator.api.bodies import ActBody, LimitsBody, PreviewQuery
 from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.request_body import StrictRoute
-from saga_coordinator.api.saga_paths import ON_SAGA, accepted, stored_row
+from saga_coordinator.api.saga_paths import ON_SAGA, accepted, step_name, stored_row
 from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.sagas.stored_saga import read_saga
 from saga_coordinator.store.pause_port import PauseScope
@@ -61,6 +61,48 @@ async def terminate_saga(coordinator: CoordinatorDep, saga_id: str, body: ActBod
     """
     row = await stored_row(coordinator, saga_id)
     await coordinator.terminate(row.id, body.reason, body.actor)
+    return await accepted(coordinator, row)
+
+
+@router.post(
+    "/sagas/{saga_id}/restart",
+    status_code=201,
+    responses=problems(
+        "saga_unknown",
+        "saga_archived",
+        "saga_imported",
+        "not_finished",
+        "unreadable",
+        "definition_missing",
+        "definition_inactive",
+        "definition_unknown",
+        "input_invalid",
+        "key_held",
+        "key_mismatch",
+        *WITH_BODY,
+    ),
+)
+async def restart_saga(coordinator: CoordinatorDep, saga_id: str, body: ActBody, response: Response) -> Started:
+    """Start a finished saga anew: the active version, the same input, once."""
+    row = await stored_row(coordinator, saga_id)
+    result = await coordinator.restart(row.id, body.reason, body.actor)
+    response.status_code = 201 if result.created else 200
+    response.headers["Location"] = f"/v1/sagas/{result.saga_id}"
+    return Started(id=str(result.saga_id), created=result.created, request_id=str(row.id))
+
+
+@router.post(
+    "/sagas/{saga_id}/steps/{step}/limits",
+    status_code=202,
+    responses=problems(*ON_SAGA, "not_stuck", "step_unknown", "limit_refused"),
+)
+async def change_limits(coordinator: CoordinatorDep, saga_id: str, step: str, body: LimitsBody) -> Accepted:
+    """Change retries and times of a step that is not settled, for this saga alone."""
+    row = await stored_row(coordinator, saga_id)
+    if not body.changes:
+        expected = "at least one limit"
+        raise Problem("request_invalid", f"body: expected {expected}", field="body", expected=expected)
+    await coordinator.change_limits(row.id, step_name(step), body.changes, body.reason, body.actor)
     return await accepted(coordinator, row)
 
 

@@ -97,6 +97,14 @@ class Facade(Protocol):
 
     async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None: ...
 
+    async def restart(self, saga_id: UUID, reason: str, actor: str) -> StartResult:
+        """Raises Refused, StartRefused, SagaUnknown, StoreError."""
+        ...
+
+    async def change_limits(self, saga_id: UUID, step: str, changes: Mapping[str, int], reason: str, actor: str) -> None:
+        """Raises Refused, SagaUnknown."""
+        ...
+
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         """Raises Refused, StoreError; so does the next."""
         ...

@@ -152,6 +152,7 @@ class StartExecution:
             incarnation=row.incarnation,
             message_id=start.claim.request_id,
             recovered=start.recovered,
+            restarted_from=start.restarted_from,
         )
         work.apply(event, env)
         return work

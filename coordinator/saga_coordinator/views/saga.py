@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from uuid import UUID
 
 from saga_coordinator.archive.port import ArchivedSaga
 from saga_coordinator.definitions.compile import CompiledDefinition
@@ -57,6 +58,8 @@ class StepView:
     reply_note: str | None
     attempts: tuple[AttemptView, ...]
     attempts_omitted: int
+    limits: dict[str, int] | None = None
+    """Those that an operator has changed, by name; milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +131,10 @@ class SagaView:
     """The pauses that are on."""
     left: tuple[LeftView, ...] = ()
     """What stays or may stay of it, where an operator terminated it."""
+    restarted_from: str | None = None
+    """The finished saga that an operator restarted as this one."""
+    restarted_as: str | None = None
+    """The saga that an operator restarted this one as."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,6 +158,7 @@ class _Sources:
     notes: list[str] = field(default_factory=list)
     pauses: list[Held] = field(default_factory=list)
     """Of definitions and participants, those that are on."""
+    restarted_as: UUID | None = None
 
 
 async def saga_view(
@@ -187,7 +195,9 @@ async def saga_view(
     )
     sources.notes += sources.history.notes
     sources.refused = await refused_replies(store, row.id, sources.now)
-    if row.closed_at_us is None:
+    if row.closed_at_us is not None:
+        sources.restarted_as = await store.restarted_as(row.tenant, row.id)
+    else:
         sources.pauses = held(await store.pause_rows(row.tenant))
         sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
@@ -271,6 +281,8 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         notes=tuple(sources.notes + _unread(sources, waiting)),
         paused=paused(sources.saga, sources.compiled, sources.pauses),
         left=effects_left(sources.history, sources.compiled),
+        restarted_from=saga.restarted_from if saga else None,
+        restarted_as=None if sources.restarted_as is None else str(sources.restarted_as),
     )
 
 
@@ -305,6 +317,7 @@ def _step(name: str, state: StepState, step: Step | None, sources: _Sources, pay
         reply_note=reply.note,
         attempts=attempts,
         attempts_omitted=omitted,
+        limits=dict(limits) if (limits := (sources.saga.limits or {}).get(name) if sources.saga else None) else None,
     )
 
 

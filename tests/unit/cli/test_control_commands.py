@@ -76,3 +76,29 @@ def test_terminating_names_the_effects_and_asks_first(
 def test_with_yes_it_does_not_ask(saga: Any, previewed: Any) -> None:
     assert saga("terminate", ID, "--reason", "burnt down", "--yes", "-o", "ids").out == f"{ID}\n"
     assert f"{SAGA}/preview" not in [asked.path for asked in previewed.asked]
+
+
+def test_a_restart_names_the_saga_that_it_began(saga: Any, coordinator: Any) -> None:
+    other = ID[:-1] + "2"
+    coordinator.answer("POST", f"{SAGA}/restart", {"id": other, "created": True, "request_id": ID}, 201)
+    coordinator.answer("POST", f"{SAGA}/restart", {"id": other, "created": False, "request_id": ID}, 200)
+
+    assert f"is restarted as {other}" in saga("restart", ID, "--reason", "again").out
+    assert f"was restarted before as {other}" in saga("restart", ID, "--reason", "again").out
+
+
+def test_limits_are_durations_and_numbers(saga: Any, coordinator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    coordinator.answer("POST", f"{SAGA}/steps/charge/limits", {"id": ID, "phase": "RUNNING"}, 202)
+
+    told = saga("step", "limits", ID, "charge", "--attempts", "20", "--time", "2h", "--cap", "500ms", "--reason", "slow")
+
+    assert told.code == 0
+    assert coordinator.asked[-1].body == {"attempts": 20, "step_ms": 7_200_000, "cap_ms": 500, "reason": "slow", "actor": "ada"}
+
+
+@pytest.mark.parametrize("given", [(), ("--time", "soon"), ("--attempts", "-1")])
+def test_limits_that_are_none_are_refused_here(saga: Any, coordinator: Any, given: tuple[str, ...]) -> None:
+    told = saga("step", "limits", ID, "charge", *given, "--reason", "slow")
+
+    assert (told.code, coordinator.asked) == (2, [])

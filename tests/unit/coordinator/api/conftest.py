@@ -148,6 +148,15 @@ class ScriptedCoordinator:
         self._fail()
         self.acts.append(("terminate", saga_id, reason, actor))
 
+    async def restart(self, saga_id: UUID, reason: str, actor: str) -> StartResult:
+        self._fail()
+        self.acts.append(("restart", saga_id, reason, actor))
+        return StartResult(saga_id=SAGA, created=self.created)
+
+    async def change_limits(self, saga_id: UUID, step: str, changes: Mapping[str, int], reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("limits", saga_id, step, dict(changes), reason, actor))
+
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         self._fail()
         self.acts.append(("pause", scope, name, reason, actor))

@@ -118,6 +118,9 @@ class Stored:
     async def attentions(self, ids: object) -> dict[UUID, list[AttentionRow]]:
         return {SAGA: self.attention}
 
+    async def restarted_as(self, tenant: str, saga_id: UUID) -> UUID | None:
+        return None
+
     async def pause_rows(self, tenant: str) -> list[PauseRow]:
         return self.pauses
 

@@ -24,6 +24,8 @@ ROUTES = {
     "POST /v1/sagas/{saga_id}/resume",
     "POST /v1/sagas/{saga_id}/terminate",
     "GET /v1/sagas/{saga_id}/preview",
+    "POST /v1/sagas/{saga_id}/restart",
+    "POST /v1/sagas/{saga_id}/steps/{step}/limits",
     "GET /v1/pauses",
     "POST /v1/definitions/{name}/pause",
     "POST /v1/definitions/{name}/resume",

@@ -97,6 +97,22 @@ async def test_acts_carry_who_and_why(http: httpx.AsyncClient, coordinator: Scri
     ]
 
 
+async def test_limits_of_a_step_are_changed(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
+    path, why = f"/v1/sagas/{SAGA}/steps/charge/limits", {"reason": "slow", "actor": "ada"}
+    assert (await http.post(path, json={**why, "attempts": 20, "step_ms": 0})).status_code == 202
+    assert coordinator.acts == [("limits", SAGA, "charge", {"attempts": 20, "step_ms": 0}, "slow", "ada")]
+    for wrong in ({}, {"attempts": -1}, {"reask_ms": 0}, {"attempts": True}, {"hurry": 1}):
+        assert (await http.post(path, json={**why, **wrong})).status_code == 422
+
+
+async def test_a_restart_names_the_new_saga(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
+    response = await http.post(f"/v1/sagas/{SAGA}/restart", json={"reason": "again", "actor": "ada"})
+    assert (response.status_code, response.headers["location"]) == (201, f"/v1/sagas/{SAGA}")
+    assert coordinator.acts == [("restart", SAGA, "again", "ada")]
+    coordinator.created = False
+    assert (await http.post(f"/v1/sagas/{SAGA}/restart", json={"reason": "again"})).status_code == 200
+
+
 @pytest.mark.parametrize(("noun", "scope"), [("definitions", "definition"), ("participants", "participant")])
 async def test_definitions_and_participants_are_paused_too(
     http: httpx.AsyncClient, coordinator: ScriptedCoordinator, noun: str, scope: str

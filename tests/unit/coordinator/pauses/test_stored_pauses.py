@@ -69,9 +69,9 @@ def test_an_instance_knows_what_its_latest_look_says() -> None:
     looks[0] = look({})
     assert known() is NO_PAUSES
     looks[0] = look({"order": ScopePauses().begun(10)})
-    assert (known().paused_definitions, known().as_of_us, known().last_end_us) == ({"order"}, 99, 0)
+    assert (known().paused_definitions, known().as_of_us, known().last_end_us) == (frozenset({"order"}), 99, 0)
     looks[0] = look({"order": ScopePauses().begun(10).ended(20)})
-    assert (known().paused_definitions, known().last_end_us) == (set(), 20)
+    assert (known().paused_definitions, known().last_end_us) == (frozenset(), 20)
 
 
 def look(rows: dict[str, ScopePauses]) -> Look:
