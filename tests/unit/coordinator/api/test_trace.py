@@ -42,6 +42,7 @@ class Kept:
         self.attention_of, self.definition_rows = stored.attention_of, stored.definition_rows
         self.dead_letters_of = stored.dead_letters_of
         self.outbox_older_than = stored.outbox_older_than
+        self.pause_rows, self.restarted_as = stored.pause_rows, stored.restarted_as
 
     async def imported(self, tenant: str, ids: object) -> dict[UUID, object]:
         return {}
