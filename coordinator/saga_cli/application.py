@@ -11,6 +11,7 @@ import typer
 
 from saga_cli.commands import (
     archive,
+    control,
     database,
     dead_letters,
     definitions,
@@ -61,6 +62,7 @@ def application() -> typer.Typer:
     diagnose.register(app, _USE)
     watch.register(app, _USE)
     top.register(app, _USE)
+    control.register(app, _USE)
     steps.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)

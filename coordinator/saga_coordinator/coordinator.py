@@ -10,15 +10,30 @@ from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.fold import EventFold
 from saga_coordinator.batch.loader import SagaLoader
-from saga_coordinator.engine.events import Cancel, Env, Event, Refused, RetryStep, WaiveStep
+from saga_coordinator.engine.events import (
+    Cancel,
+    ChangeLimits,
+    Env,
+    Event,
+    Pause,
+    Refused,
+    Resume,
+    RetryStep,
+    Terminate,
+    WaiveStep,
+)
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.overview.gathering import Overviews
+from saga_coordinator.pauses.acts import PauseActs
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purge, Purged
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import SagaUnknown, StartRequest, StartResult
+from saga_coordinator.starts.restarting import Restarts
+from saga_coordinator.store.pause_port import PauseScope
 from saga_coordinator.store.port import LockFirst, SagaRow, Store, StoreError
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.sweep.acts import LostEffectActs
@@ -26,6 +41,7 @@ from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_coordinator.views.overview import Overview
+from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_messaging.background import happened
 from saga_messaging.clock import Clock
@@ -63,6 +79,8 @@ class Coordinator:
         unswept: Callable[[], Mapping[str, int]],
         lost_effects: LostEffectActs,
         overviews: Overviews,
+        pauses: PauseActs,
+        restarts: Restarts,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -84,6 +102,8 @@ class Coordinator:
         self._unswept = unswept
         self.lost_effects = lost_effects
         self._overviews = overviews
+        self._pauses = pauses
+        self._restarts = restarts
 
     async def start(self, request: StartRequest) -> StartResult:
         """Start a saga.
@@ -108,6 +128,46 @@ class Coordinator:
         event = WaiveStep(step=step, evidence=evidence, actor=actor, unsafe=unsafe)
         act = f"waive {step}" + (" --unsafe" if unsafe else "")
         await self._act(saga_id, event, act=act, why=evidence, actor=actor)
+
+    async def pause(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """Hold what is due of the saga. Raises Refused (finished), SagaUnknown, StoreError."""
+        await self._act(saga_id, Pause(reason=reason, actor=actor), act="pause", why=reason, actor=actor)
+
+    async def resume(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """End its own pause. Raises Refused (not_paused, finished), SagaUnknown, StoreError."""
+        await self._act(saga_id, Resume(reason=reason, actor=actor), act="resume", why=reason, actor=actor)
+
+    async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None:
+        """End the saga as it is. Raises Refused (finished), SagaUnknown, StoreError."""
+        await self._act(saga_id, Terminate(reason=reason, actor=actor), act="terminate", why=reason, actor=actor)
+
+    async def restart(self, saga_id: UUID, reason: str, actor: str) -> StartResult:
+        """Start a finished saga anew, with its input. Raises as `Restarts.restart` does."""
+        return await self._restarts.restart(saga_id, reason, actor)
+
+    async def change_limits(self, saga_id: UUID, step: str, changes: Mapping[str, int], reason: str, actor: str) -> None:
+        """Change a step's limits for this saga. `changes`: by the names of `engine/limits.py`.
+
+        Raises Refused (limit_refused, not_stuck, finished, step_unknown), SagaUnknown, StoreError.
+        """
+        event = ChangeLimits(step=step, changes=changes, reason=reason, actor=actor)
+        said = ", ".join(f"{name}={value}" for name, value in sorted(changes.items()))
+        await self._act(saga_id, event, act=f"limits {step}: {said}", why=reason, actor=actor)
+
+    async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        """Hold what is due of every saga of a definition, or of a participant's steps.
+
+        Raises Refused (definition_unknown, participant_unknown), StoreError.
+        """
+        await self._pauses.pause(scope, name, reason, actor)
+
+    async def resume_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        """What it held is woken in the background. Raises Refused (not_paused), StoreError."""
+        await self._pauses.resume(scope, name, reason, actor)
+
+    async def pauses(self) -> list[Held]:
+        """The definitions and participants that are paused. Raises StoreError."""
+        return await self._pauses.going_on()
 
     async def _act(self, saga_id: UUID, event: Event, *, act: str, why: str, actor: str) -> None:
         async with self._committer.batch(LockFirst([saga_id], wait=True)) as batch:
@@ -191,6 +251,15 @@ class Coordinator:
     async def overview(self, window: Window) -> Overview:
         """What all sagas do now and over time, and what is wrong. Raises StoreError."""
         return await self._overviews.overview(window)
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        """One participant over time; None: there is none of this name. Raises StoreError."""
+        return await self._overviews.participant(name, window)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this instance is about to stop."""
+        return self._waiters.over
 
     def delivery(self) -> Delivery:
         """What this instance knows of its way to the broker."""

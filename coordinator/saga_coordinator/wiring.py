@@ -6,10 +6,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from saga_coordinator.archive.address import open_files
-from saga_coordinator.archive.keeping import FileArchive
+from saga_coordinator.archive.keeping import archived
 from saga_coordinator.archive.port import Archive
-from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.fold import EventFold
@@ -34,6 +32,7 @@ from saga_coordinator.loops.outside import Outside
 from saga_coordinator.loops.partitions import PartitionLoop
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.reply_loop import ReplyLoop
+from saga_coordinator.loops.resuming import ResumeLoop
 from saga_coordinator.loops.retention import RetentionLoop
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
@@ -43,6 +42,9 @@ from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.traffic import TrafficLoop
 from saga_coordinator.loops.watchdog import Presence, Watchdog
 from saga_coordinator.overview.assembly import overviews
+from saga_coordinator.pauses.acts import PauseActs
+from saga_coordinator.pauses.known import SCOPES as PAUSED
+from saga_coordinator.pauses.known import KnownPauses
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.retention.short import refuse_short_retention
@@ -53,6 +55,7 @@ from saga_coordinator.starts.execution import StartExecution
 from saga_coordinator.starts.identities import StartIdentities
 from saga_coordinator.starts.preparation import StartPreparation
 from saga_coordinator.starts.queue import StartQueue
+from saga_coordinator.starts.restarting import Restarts
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import Meta, Store
 from saga_coordinator.telemetry.committed import CommitTelemetry
@@ -67,7 +70,7 @@ from saga_schemas.records import EMPTY_BYTES
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
-_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE})
+_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE}) | PAUSED
 """What loops read of the control table."""
 
 
@@ -81,6 +84,7 @@ class Instance:
     loops: dict[str, list[Loop]]
     relay: Relay
     sender: Sender[Ticket]
+    pauses: KnownPauses
 
 
 class _Parts:
@@ -100,19 +104,13 @@ class _Parts:
         context = FoldContext(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
         self.states = context.states
         self.loader = SagaLoader(self.definitions, context, self.instruments)
-        self.sender: Sender[Ticket] = Sender(
-            broker,
-            clock,
-            max_rows=settings.sender_rows,
-            max_bytes=settings.sender_bytes,
-            batch_sent=self.instruments.sender_batch,
-        )
+        self.sender = self._sender()
         self.instruments.watch(self.sender)
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
         self.lookout = Lookout(store, settings.tenant, _NOTED, clock)
-        self.recovery = self._recovery()
-        self.events = EventFold(self.instruments, self.recovery.incarnation)
+        self.pauses, self.recovery = KnownPauses(lambda: self.lookout.latest), self._recovery()
+        self.events = EventFold(self.instruments, self.recovery.incarnation, self.pauses)
         self.waiters = CompletionWaiters()
         self.committer = Committer(
             store=store,
@@ -139,17 +137,17 @@ class _Parts:
         self.preparation = StartPreparation(
             definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
-        self.execution = StartExecution(self.committer, context, store, settings.tenant)
+        self.execution = StartExecution(self.committer, context, store, settings.tenant, self.pauses)
         self.sweeping = sweeping(self, tenant=settings.tenant, incarnation=self.recovery.incarnation)
         self.entries = self._entries()
-        self.whereabouts, self.removal = self._archived(archive)
+        self.whereabouts, own = archived(settings.archive, self.entries.of)
+        self.removal = Removal(store, archive or own)
         self.traffic = TrafficLoop(store=store, tenant=settings.tenant, instruments=self.instruments, clock=clock)
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
 
-    def _archived(self, archive: Archive | None) -> tuple[Whereabouts | None, Removal]:
-        files = None if self.settings.archive is None else open_files(self.settings.archive)
-        own = None if files is None else FileArchive(files, self.entries.of)
-        return None if files is None else Whereabouts(files), Removal(self.store, archive or own)
+    def _sender(self) -> Sender[Ticket]:
+        rows, size = self.settings.sender_rows, self.settings.sender_bytes
+        return Sender(self.broker, self.clock, max_rows=rows, max_bytes=size, batch_sent=self.instruments.sender_batch)
 
     def _recovery(self) -> RecoveryWatch:
         return RecoveryWatch(
@@ -268,6 +266,18 @@ class _Parts:
             batch_sagas=self.settings.batch_sagas,
         )
 
+    def resuming(self) -> ResumeLoop:
+        return ResumeLoop(
+            store=self.store,
+            lookout=self.lookout,
+            committer=self.committer,
+            loader=self.loader,
+            definitions=self.definitions,
+            tenant=self.settings.tenant,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+
     def sweeper(self) -> Sweeper:
         return Sweeper(
             store=self.store,
@@ -306,16 +316,7 @@ class _Parts:
         )
 
     def outside(self) -> Outside:
-        return Outside(
-            settings=self.settings,
-            store=self.store,
-            lookout=self.lookout,
-            definitions=self.definitions,
-            topics=self.topics,
-            cluster_id=self.meta.cluster_id,
-            clock=self.clock,
-            instruments=self.instruments,
-        )
+        return Outside.of(self, cluster_id=self.meta.cluster_id)
 
     def delivery(self, watchdog: Watchdog) -> Delivery:
         """What this instance knows now of its way to the broker."""
@@ -323,6 +324,7 @@ class _Parts:
         return Delivery(kafka_away=silent, refusals=self.refusals)
 
     def coordinator(self, watchdog: Watchdog) -> Coordinator:
+        pauses = PauseActs(self.store, self.definitions, self.settings.tenant, self.lookout.stir)
         return Coordinator(
             settings=self.settings,
             store=self.store,
@@ -342,7 +344,9 @@ class _Parts:
             recovering=lambda: self.recovery.recovering,
             unswept=lambda: self.sweeping.sweeps.unswept,
             lost_effects=self.sweeping.acts,
-            overviews=overviews(self, watchdog),
+            overviews=overviews(self, watchdog, pauses.going_on),
+            pauses=pauses,
+            restarts=Restarts(self.store, self.definitions, self.preparation, self.execution, self.settings.tenant),
         )
 
 
@@ -357,6 +361,7 @@ async def build(
     outside = parts.outside()
     registry_loops = outside.registry()
     await parts.definitions.refresh()
+    await parts.pauses.begin(store, settings.tenant)
     refuse_short_retention(parts.definitions, settings)
     partitions = PartitionLoop(store, settings.store_partitions, clock, parts.instruments)
     watchdog = parts.watchdog()
@@ -366,7 +371,7 @@ async def build(
         "api": [parts.queue.run],
         "replies": parts.reply_loops(made_at_us),
         "starts": [parts.start_loop(made_at_us).run],
-        "timers": [parts.liveness.run, parts.timer_loop().run],
+        "timers": [parts.liveness.run, parts.timer_loop().run, parts.resuming().run],
         "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run],
         "projector": outside.spans(),
         "watchdog": [
@@ -386,4 +391,5 @@ async def build(
         loops=loops,
         relay=parts.relay,
         sender=parts.sender,
+        pauses=parts.pauses,
     )

@@ -149,6 +149,8 @@ def _below(saga: Json, step: Json) -> Iterator[Text]:
         yield from map(_attempt_line, step["attempts"])
         if step["attempts_omitted"]:
             yield plain(f"({step['attempts_omitted']} attempts in between are not shown)", "dim")
+    if step.get("limits"):
+        yield plain("changed limits: " + ", ".join(f"{name} {value}" for name, value in step["limits"].items()), "magenta")
     attention = [one for one in saga["attention"] if one["step"] == step["name"]]
     for waiting in saga["waiting"]:
         if waiting["step"] == step["name"] and not waiting["name"].startswith("attention:"):
@@ -197,6 +199,12 @@ def _of_the_whole(saga: Json) -> Iterator[Text]:
             yield from _attention_lines(one)
     for one in saga["exceptions"]:
         yield plain(f"waived: {one['step']} by {one['actor'] or 'somebody'}: {one['evidence'] or 'no evidence kept'}", "magenta")
+    for word, other in (("restarted from", saga.get("restarted_from")), ("restarted as", saga.get("restarted_as"))):
+        if other:
+            yield plain(f"{word} {other}", "magenta")
+    for one in saga.get("left", ()):
+        word = "stays" if one["effect"] == "stays" else "may stay: nobody knows whether it was done"
+        yield plain(f"left: the effect of {one['step']} ({one['participant'] or '?'}) {word}", "magenta")
     movers = " ".join(waiting["mover"] for waiting in saga["waiting"])
     if imported := saga.get("imported"):
         yield plain(

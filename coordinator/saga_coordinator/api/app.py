@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from saga_coordinator.api import (
     asyncapi_routes,
+    control_routes,
     dead_letter_routes,
     definition_routes,
     health_routes,
@@ -46,6 +47,7 @@ _DESCRIPTION: Final = (
 )
 _ROUTES: Final = (
     saga_routes,
+    control_routes,
     definition_routes,
     schema_routes,
     registry_routes,

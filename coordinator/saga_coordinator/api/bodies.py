@@ -7,10 +7,18 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from saga_coordinator.definitions.document import MAX_RECORD_NAME, MAX_VERSION, NAME_PATTERN, RECORD_PATTERN
+from saga_coordinator.definitions.document import (
+    MAX_ATTEMPTS,
+    MAX_DURATION_MS,
+    MAX_RECORD_NAME,
+    MAX_VERSION,
+    NAME_PATTERN,
+    RECORD_PATTERN,
+)
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.registry.registration import MAX_SCHEMAS
 from saga_coordinator.starts.requests import OnClosed, OnOpen
+from saga_coordinator.views.preview import PreviewedAct
 from saga_schemas.ids import TEXT_RULE, valid_business_key
 
 REASON_CHARS: Final = 1_000
@@ -62,6 +70,32 @@ class ActBody(_Body):
 
     reason: Reason
     actor: Key = "anonymous"
+
+
+_Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
+_Attempts = Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)]
+
+
+class LimitsBody(ActBody):
+    """Limits of one step of one saga; those that are absent stay."""
+
+    attempts: Annotated[int, Field(ge=0, le=MAX_ATTEMPTS)] | None = Field(
+        None, description="FAILED answers that spend the retries; 0: without end, past the pivot only"
+    )
+    undo_attempts: _Attempts | None = Field(None, description="the same of its compensation")
+    cap_ms: _Duration | None = Field(None, description="longest wait between two attempts")
+    step_ms: Annotated[int, Field(ge=0, le=MAX_DURATION_MS)] | None = Field(
+        None, description="from first asked to answered; 0: no limit"
+    )
+    reask_ms: _Duration | None = Field(None, description="when it is asked again for the first time")
+    reask_cap_ms: _Duration | None = Field(None, description="longest wait between two questions")
+    attention_ms: _Duration | None = Field(None, description="silence after which a person is asked for")
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """By name, those that are given."""
+        given = self.model_dump(exclude={"reason", "actor"})
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class WaiveBody(_Body):
@@ -164,6 +198,12 @@ class WaitQuery(_Query):
     """How long to wait for the end."""
 
     wait_s: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0
+
+
+class PreviewQuery(_Query):
+    """Of which act."""
+
+    act: PreviewedAct = PreviewedAct.CANCEL
 
 
 class JournalQuery(_Query):

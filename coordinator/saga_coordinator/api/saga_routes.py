@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
@@ -13,6 +13,7 @@ from saga_coordinator.api.bodies import ActBody, JournalQuery, SagaQuery, StartB
 from saga_coordinator.api.facade import CoordinatorDep, Facade
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.request_body import StrictRoute
+from saga_coordinator.api.saga_paths import ON_SAGA, accepted, looked_up, step_name, stored_row
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
 from saga_coordinator.diagnosis.view import Diagnosis, diagnosis_of
@@ -29,7 +30,7 @@ from saga_coordinator.views.listed import listed_view
 from saga_coordinator.views.payloads import Payloads
 from saga_coordinator.views.saga import SagaView, saga_view
 from saga_coordinator.views.trace_link import ended_badly, trace_url
-from saga_schemas.ids import valid_request_id, valid_step
+from saga_schemas.ids import valid_request_id
 from saga_schemas.limits import TEXT_CHARS
 from saga_schemas.trace_context import SAMPLED, TraceContext
 
@@ -39,17 +40,7 @@ _WAITERS: Final = 1_000
 """How many requests may wait for the end of a saga. One more is answered at once with the saga as
 it is."""
 _waiting = asyncio.Semaphore(_WAITERS)
-_REFUSALS: Final = (
-    "saga_unknown",
-    "saga_archived",
-    "saga_imported",
-    "past_pivot",
-    "finished",
-    "not_stuck",
-    "recovering",
-    "unreadable",
-    *WITH_BODY,
-)
+_REFUSALS: Final = (*ON_SAGA, "past_pivot", "not_stuck", "recovering")
 _ON_STEP: Final = ("step_unknown", "is_pivot")
 CONTAINER_TYPE: Final = "application/avro"
 _EXPORTED: Final[dict[int | str, dict[str, Any]]] = {
@@ -129,7 +120,7 @@ async def list_sagas(coordinator: CoordinatorDep, wanted: Annotated[SagaQuery, Q
 @router.get("/{saga_id}", responses=problems("saga_unknown", "saga_archived", "unreadable"))
 async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[WaitQuery, Query()]) -> SagaView:
     """One saga, at once or when it has finished or the time is over."""
-    row = await _looked_up(coordinator, saga_id)
+    row = await looked_up(coordinator, saga_id)
     if isinstance(row, ImportedSaga):
         return await asyncio.to_thread(imported_view, row)
     if wanted.wait_s > 0 and row.closed_at_us is None and not _waiting.locked():
@@ -149,7 +140,7 @@ async def show_saga(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated
 @router.get("/{saga_id}/export", response_class=Response, responses=_EXPORTED)
 async def export_saga(coordinator: CoordinatorDep, saga_id: str) -> Response:
     """A finished saga as an Avro object container file with one record: docs/archive.md."""
-    row = await _looked_up(coordinator, saga_id)
+    row = await looked_up(coordinator, saga_id)
     if isinstance(row, ImportedSaga):
         return Response(row.content, media_type=CONTAINER_TYPE)
     if row.closed_at_us is None:
@@ -161,7 +152,7 @@ async def export_saga(coordinator: CoordinatorDep, saga_id: str) -> Response:
 @router.get("/{saga_id}/journal", responses=problems("saga_unknown", "saga_archived", "unreadable"))
 async def show_journal(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[JournalQuery, Query()]) -> JournalPage:
     """Its transitions in order, facts readable."""
-    row = await _looked_up(coordinator, saga_id)
+    row = await looked_up(coordinator, saga_id)
     if isinstance(row, ImportedSaga):
         items = await asyncio.to_thread(imported_journal, row, after=wanted.after, limit=wanted.limit)
     else:
@@ -176,14 +167,14 @@ async def show_diagnosis(coordinator: CoordinatorDep, saga_id: str) -> Diagnosis
 
     Where something was found, with the cause, the way out, and the section of the runbook.
     """
-    return await diagnosis_of(coordinator, await _row(coordinator, saga_id))
+    return await diagnosis_of(coordinator, await stored_row(coordinator, saga_id))
 
 
 @router.get("/{saga_id}/trace", responses=problems("saga_unknown", "saga_archived", "saga_imported", "definition_missing"))
 async def show_trace(coordinator: CoordinatorDep, saga_id: str, wanted: Annotated[TraceQuery, Query()]) -> PlainTrace:
     """The coordinator's spans of the saga, made from its journal: the very ones that are exported
     when it is sampled."""
-    row = await _row(coordinator, saga_id)
+    row = await stored_row(coordinator, saga_id)
     traced = traced_saga(row, await coordinator.definitions.get(row.definition_id), coordinator.topics)
     page = await read_page(coordinator.store, traced, after=wanted.after, limit=wanted.limit)
     return PlainTrace(
@@ -203,17 +194,17 @@ async def show_trace(coordinator: CoordinatorDep, saga_id: str, wanted: Annotate
 @router.post("/{saga_id}/cancel", status_code=202, responses=problems(*_REFUSALS))
 async def cancel_saga(coordinator: CoordinatorDep, saga_id: str, body: ActBody) -> Accepted:
     """Go back: undo what was done. Refused past the point of no return."""
-    row = await _row(coordinator, saga_id)
+    row = await stored_row(coordinator, saga_id)
     await coordinator.cancel(row.id, body.reason, body.actor)
-    return await _accepted(coordinator, row)
+    return await accepted(coordinator, row)
 
 
 @router.post("/{saga_id}/steps/{step}/retry", status_code=202, responses=problems(*_REFUSALS, *_ON_STEP))
 async def retry_step(coordinator: CoordinatorDep, saga_id: str, step: str, body: ActBody) -> Accepted:
     """Ask a stuck or silent step again now."""
-    row = await _row(coordinator, saga_id)
-    await coordinator.retry_step(row.id, _step_name(step), body.reason, body.actor)
-    return await _accepted(coordinator, row)
+    row = await stored_row(coordinator, saga_id)
+    await coordinator.retry_step(row.id, step_name(step), body.reason, body.actor)
+    return await accepted(coordinator, row)
 
 
 @router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=problems(*_REFUSALS, *_ON_STEP))
@@ -222,67 +213,15 @@ async def waive_step(coordinator: CoordinatorDep, saga_id: str, step: str, body:
 
     The participant is asked first unless `unsafe`; the saga ends FORCED.
     """
-    row = await _row(coordinator, saga_id)
+    row = await stored_row(coordinator, saga_id)
     evidence = body.evidence if body.reason in (None, body.evidence) else f"{body.reason}: {body.evidence}"
-    await coordinator.waive_step(row.id, _step_name(step), evidence, body.actor, body.unsafe)
-    return await _accepted(coordinator, row)
+    await coordinator.waive_step(row.id, step_name(step), evidence, body.actor, body.unsafe)
+    return await accepted(coordinator, row)
 
 
 def bad_cursor() -> Problem:
     expected = "`next` of the page before"
     return Problem("request_invalid", f"cursor: {expected}", field="cursor", expected=expected)
-
-
-async def _row(coordinator: Facade, text: str) -> SagaRow:
-    """The saga of a path, one of this store."""
-    row = await _looked_up(coordinator, text)
-    if isinstance(row, ImportedSaga):
-        raise Problem("saga_imported")
-    return row
-
-
-async def _looked_up(coordinator: Facade, text: str) -> SagaRow | ImportedSaga:
-    """The saga of a path. A path that is no UUID names none: `?key=` looks up business keys."""
-    row = await coordinator.store.saga(saga_id) if (saga_id := _uuid(text)) is not None else None
-    if row is None and saga_id is not None:
-        imported = (await coordinator.store.imported(coordinator.settings.tenant, [saga_id])).get(saga_id)
-        if imported is None:
-            raise await _elsewhere(coordinator, saga_id)
-        return imported
-    if row is None or row.tenant != coordinator.settings.tenant:
-        raise Problem("saga_unknown")
-    return row
-
-
-async def _elsewhere(coordinator: Facade, saga_id: UUID) -> Problem:
-    """What is known of a saga that the store does not have."""
-    if coordinator.whereabouts is None:
-        return Problem("saga_unknown")
-    look = await coordinator.whereabouts.of(saga_id)
-    if look.file is None:
-        return Problem("saga_unknown", look.text)
-    return Problem("saga_archived", look.text, archive=look.file)
-
-
-def _uuid(text: str) -> UUID | None:
-    if len(text) != 36 or not text.isascii():
-        return None
-    try:
-        value = UUID(text)
-    except ValueError:
-        return None
-    return value if str(value) == text.lower() else None
-
-
-def _step_name(text: str) -> str:
-    if not valid_step(text):
-        raise Problem("step_unknown")
-    return text
-
-
-async def _accepted(coordinator: Facade, before: SagaRow) -> Accepted:
-    row = await coordinator.store.saga(before.id) or before
-    return Accepted(id=str(row.id), phase=row.phase)
 
 
 def _request_id(request: Request, given: str | None) -> str:

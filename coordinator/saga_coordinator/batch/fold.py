@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +18,7 @@ import structlog
 from saga_coordinator.engine.encoding import UnreadableState, read_facts
 from saga_coordinator.engine.events import Env, Event, Recover, Refused, Reply
 from saga_coordinator.engine.facts import Fact, payload_in
+from saga_coordinator.engine.pauses import NO_PAUSES, Pauses
 from saga_coordinator.engine.payloads import PayloadLost, PayloadsWanted
 from saga_coordinator.engine.state import Wanted
 from saga_coordinator.sagas.work import PARKED, SagaWork
@@ -31,10 +33,22 @@ _RECORDS_AT_ONCE: Final = 8
 class EventFold:
     """Applies events to works."""
 
-    def __init__(self, instruments: Instruments, incarnation: Callable[[], int] = lambda: 0) -> None:
-        """`incarnation`: the database's. A saga of an older one is recovered before all else."""
+    def __init__(
+        self,
+        instruments: Instruments,
+        incarnation: Callable[[], int] = lambda: 0,
+        pauses: Callable[[], Pauses] = lambda: NO_PAUSES,
+    ) -> None:
+        """Prepare to fold.
+
+        Args:
+            instruments: Where what could not be applied is counted.
+            incarnation: The database's. A saga of an older one is recovered before all else.
+            pauses: Of definitions and participants, as this instance knows them.
+        """
         self._instruments = instruments
         self._incarnation = incarnation
+        self._pauses = pauses
         self._log = structlog.get_logger("sagas")
 
     async def fold(self, tx: Transaction, events: Iterable[tuple[SagaWork, Sequence[Event]]], env: Env) -> None:
@@ -45,6 +59,7 @@ class EventFold:
         Raises:
             StoreError: The journal could not be read.
         """
+        env = with_pauses(env, self._pauses())
         incarnation = self._incarnation()
         left = [(work, deque(_recovered_first(work, of_saga, incarnation))) for work, of_saga in events]
         while left:
@@ -75,6 +90,7 @@ class EventFold:
             Refused: The engine says no, or a payload that the decision reads is lost.
             StoreError: The journal could not be read.
         """
+        env = with_pauses(env, self._pauses())
         for one in _recovered_first(work, (event,), self._incarnation()):
             await _apply_with_payloads(tx, work, one, env, actor)
 
@@ -96,6 +112,11 @@ class EventFold:
         if not facts and isinstance(event, Reply):
             work.stale_replies += 1
         return facts
+
+
+def with_pauses(env: Env, pauses: Pauses) -> Env:
+    """The same, with what an instance knows of pauses."""
+    return env if pauses is NO_PAUSES else replace(env, pauses=pauses)
 
 
 def _recovered_first(work: SagaWork, events: Sequence[Event], incarnation: int) -> Sequence[Event]:

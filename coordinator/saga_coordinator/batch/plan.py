@@ -28,6 +28,11 @@ from saga_schemas.trace_context import SAMPLED
 LOOK_AGAIN_US: Final = 1_000_000
 """How soon a saga is looked at again whose due work had to wait, as for replies to be read."""
 
+PAUSES_AGE_US: Final = 5_000_000
+"""What was decided by an older knowledge of pauses is looked at again as soon: the pause that held
+it may be over, and its sagas woken already (`loops/resuming.py`).
+"""
+
 AttentionCleared = tuple[tuple[str, str], ...]
 
 
@@ -157,10 +162,14 @@ def _wake_up(work: SagaWork, saga: Saga, now_us: int) -> tuple[int | None, bool]
 
     The row moves only earlier, until it has fired; then it is set anew.
     """
-    due_us = timing.next_wake_up_us(work.compiled.definition, saga, now_us, work.lived_since_us)
+    due_us = timing.next_wake_up_us(work.compiled.definition, saga, now_us, work.lived_since_us, work.pauses)
     current_us = work.row.wake_at_us
     if due_us is None:
         return None, current_us is not None
+    if work.wake_now:
+        return now_us, True
+    if work.pauses.holds_any and now_us - (work.pauses.as_of_us or now_us) > PAUSES_AGE_US:
+        due_us = min(due_us, now_us + PAUSES_AGE_US)
     if due_us <= now_us:
         due_us = now_us + LOOK_AGAIN_US
     if work.woken or current_us is None or due_us < current_us:

@@ -17,12 +17,12 @@ from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.problems import CODES, Problem
 from saga_coordinator.console.assets import Assets
 from saga_coordinator.console.console import Console, guarded
-from saga_coordinator.console.pages import overview
+from saga_coordinator.console.pages import live, overview, participants
 from saga_coordinator.console.routing import PageRoute
 from saga_coordinator.starts.requests import SagaUnknown
 from saga_coordinator.store.port import StoreError
 
-_PAGES: Final[Sequence[Sequence[PageRoute]]] = (overview.ROUTES,)
+_PAGES: Final[Sequence[Sequence[PageRoute]]] = (overview.ROUTES, participants.ROUTES, live.ROUTES)
 _log = structlog.get_logger("console")
 
 

@@ -14,6 +14,7 @@ from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.problems import CODES, Problem
 from saga_coordinator.console.badges import Badges
 from saga_coordinator.console.forms import ActForm, FormRefused, read_form
+from saga_coordinator.console.live import Live
 from saga_coordinator.console.rendering import Templates
 from saga_coordinator.console.told import Told, read_told, write_told
 from saga_coordinator.console.who import ACTOR_COOKIE, CSRF_COOKIE, YEAR_S, remembered_actor, remembered_token
@@ -36,6 +37,7 @@ class Console:
         self._templates = Templates(self.root)
         self.assets = self._templates.assets
         self._badges = Badges(coordinator)
+        self.live = Live(coordinator)
 
     def url(self, path: str) -> str:
         """The path as the browser sees it; `path` begins with a slash."""

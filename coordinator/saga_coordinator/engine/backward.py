@@ -32,7 +32,7 @@ def send_compensation(draft: Draft, step: Step, row: str) -> None:
 
 def ask_again(draft: Draft, step: Step, _: Reply | None) -> None:
     """Rows 16b and 17: for ever, at the cap."""
-    if draft.env.paused:
+    if draft.is_held(step):
         return
     if _KIND_WHILE[draft.step(step.name).status] is Kind.COMPENSATION:
         send_compensation(draft, step, "16b" if draft.step(step.name).status is Status.UNDO_BACKOFF else "17")
@@ -57,7 +57,7 @@ def in_progress(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 def heartbeat_over(draft: Draft, step: Step, reply: Reply | None) -> None:
     """Row 8c, going back."""
-    if draft.env.paused:
+    if draft.is_held(step):
         return
     draft.change(step.name, "8c", heartbeat_at_us=None)
     ask_again(draft, step, reply)
@@ -85,7 +85,7 @@ def newer_run(draft: Draft, step: Step, reply: Reply | None) -> None:
     assert reply is not None and reply.row_run is not None
     changes = next_run(draft.step(step.name)) | {"run": reply.row_run}
     draft.move(step.name, "15b", Status.UNDO_DUE, **changes)
-    if not draft.env.paused:
+    if not draft.is_held(step):
         send_compensation(draft, step, "15b")
 
 

@@ -1,18 +1,20 @@
 """decide(definition, saga, event, env) -> facts: the whole behaviour of a saga, as a pure function.
 
 An empty answer means that nothing changed: the event was stale, a duplicate or early. Operators'
-acts that the state does not allow raise `Refused`. What one step does stands in `table.py`; here
-stands what concerns the saga: identity of replies (S11), conflict (row 20), cancel and deadline
-(11), the end (21, 21b), and the loop that lets one change cause the next within one transition.
+acts that the state does not allow raise `Refused` (`operating.py`). What one step does stands in
+`table.py`; here stands what concerns the saga: identity of replies (S11), conflict (row 20), the
+deadline (11), the end (21, 21b), and the loop that lets one change cause the next within one
+transition.
 """
 
 from __future__ import annotations
 
-from saga_coordinator.engine import recovery, timing
-from saga_coordinator.engine.definition import Definition, Step, StepKind
+from saga_coordinator.engine import operating, pausing, recovery, timing
+from saga_coordinator.engine.definition import Definition, Step
 from saga_coordinator.engine.draft import Draft
-from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
-from saga_coordinator.engine.facts import Acted, Fact, Started, evolve
+from saga_coordinator.engine.events import Act, Env, Event, Recover, Refused, Reply, Resume, Start, WakeUp
+from saga_coordinator.engine.facts import Fact, Started, evolve
+from saga_coordinator.engine.limited import limited
 from saga_coordinator.engine.payloads import NO_PAYLOADS, Payloads, PayloadsWanted
 from saga_coordinator.engine.progress import is_news
 from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, contradicts, is_open
@@ -77,26 +79,30 @@ def transition(
         if saga.final:
             _refuse_if_asked(event, "finished")
             return (), saga
-        draft = _decided(definition, saga, event, env, empty, payloads)
+        draft = _decided(limited(definition, saga), saga, event, env, empty, payloads)
         if draft.reading.wanted:
             raise PayloadsWanted(draft.reading.wanted)
     return tuple(draft.facts), draft.result()
 
 
-def _decided(definition: Definition, saga: Saga, event: Event, env: Env, empty: bytes, payloads: Payloads) -> Draft:
+def _decided(
+    definition: Definition, saga: Saga, event: Reply | WakeUp | Act | Recover, env: Env, empty: bytes, payloads: Payloads
+) -> Draft:
     causation_id = event.message_id if isinstance(event, Reply) else None
     draft = Draft(definition, saga, env, empty=empty, payloads=payloads, causation_id=causation_id)
+    pausing.count(draft, resuming=isinstance(event, Resume) and saga.paused_at_us is not None)
     match event:
         case Reply():
             _reply(draft, event)
         case WakeUp():
             _wake_up(draft)
-        case Cancel():
-            _cancel(draft, event)
-        case RetryStep() | WaiveStep():
-            _operate(draft, event)
         case Recover():
             recovery.begin(draft, event)
+        case Resume():
+            operating.act(draft, event)
+            _wake_up(draft)
+        case _:
+            operating.act(draft, event)
     if draft.facts or isinstance(event, WakeUp):
         _settle(draft)
     return draft
@@ -116,6 +122,7 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draf
             at_us=env.now_us,
             deadline_at_us=env.now_us + definition.deadline_ms * 1000 if definition.deadline_ms is not None else None,
             recovered=event.recovered,
+            restarted_from=event.restarted_from,
         )
     )
     draft.announce("started")
@@ -209,7 +216,7 @@ def _wake_up(draft: Draft) -> None:
 
     While paused nothing is due; while recovering only questions are repeated.
     """
-    if draft.env.paused:
+    if draft.paused:
         return
     if draft.recovering:
         recovery.ask_again(draft)
@@ -218,7 +225,8 @@ def _wake_up(draft: Draft) -> None:
     for step in draft.definition.steps:
         if draft.reading.full:
             return  # the others are due still
-        _step_due(draft, step)
+        if not draft.is_held(step):
+            _step_due(draft, step)
 
 
 def _step_due(draft: Draft, step: Step) -> None:
@@ -245,54 +253,23 @@ def _is_due(draft: Draft, step: Step, state: StepState) -> bool:
 
 
 def _deadline(draft: Draft) -> None:
-    """Row 11, saga deadline: every open step was asked again after it, and its replies are read."""
+    """Row 11, saga deadline: every open step was asked again after it, and its replies are read.
+
+    So it waits for a participant that is paused.
+    """
     deadline = draft.saga.deadline_at_us
     if deadline is None or deadline > draft.env.now_us or draft.limiting_phase is not Phase.RUNNING:
         return
     still_open = [(step, state) for step, state in draft.steps() if is_open(state)]
-    if all(timing.turns_back(step, state, deadline, draft.env) for step, state in still_open):
+    held = any(draft.is_held(step) for step, _ in still_open)
+    if not held and all(timing.turns_back(step, state, deadline, draft.env) for step, state in still_open):
         draft.go_back("11", "deadline")
-
-
-# --- operators ------------------------------------------------------------------------------------
 
 
 def _refuse_if_asked(event: Event, code: str) -> None:
     """Row 25: a finished saga never changes again; a person is told so."""
-    if isinstance(event, Cancel | RetryStep | WaiveStep):
+    if isinstance(event, Act):
         raise Refused(code, "the saga is finished")
-
-
-def _cancel(draft: Draft, event: Cancel) -> None:
-    """Row 11. Cancelling what is going back already is fine and changes nothing."""
-    if draft.phase is Phase.COMMITTED:
-        raise Refused("past_pivot", "the saga is past its point of no return: it can only go forward")
-    if draft.recovering:
-        raise Refused("recovering", "the saga waits for every participant's answer after a restore")
-    if draft.only_evidence_turns_back:
-        raise Refused("recovering", "the saga was restored and may be past its pivot: cancel it once the pivot has been asked")
-    if draft.phase is Phase.RUNNING:
-        draft.add(Acted(act="cancel", actor=event.actor, reason=event.reason))
-        draft.go_back("11", f"cancel: {event.reason}")
-
-
-def _operate(draft: Draft, event: RetryStep | WaiveStep) -> None:
-    step = draft.definition.by_name.get(event.step)
-    if step is None:
-        raise Refused("step_unknown", f"the definition has no step {event.step}")
-    if draft.recovering:
-        raise Refused("recovering", "the saga waits for every participant's answer after a restore")
-    if isinstance(event, RetryStep):
-        draft.add(Acted(act="retry", actor=event.actor, reason=event.reason, step=step.name))
-        acted = fire(draft, step, Trigger.RETRY)
-    else:
-        if step.kind is StepKind.PIVOT:
-            raise Refused("is_pivot", f"step {step.name} is the pivot: whether it was done is never waived")
-        draft.add(Acted(act="waive", actor=event.actor, reason=event.evidence, step=step.name))
-        acted = fire(draft, step, Trigger.WAIVE_UNSAFE if event.unsafe else Trigger.WAIVE)
-    if not acted:
-        wish = "retry" if isinstance(event, RetryStep) else "waive"
-        raise Refused("not_stuck", f"step {step.name} is {draft.step(step.name).status}: there is nothing to {wish}")
 
 
 # --- what follows within the same transition ------------------------------------------------------
@@ -334,10 +311,10 @@ def _go_forward(draft: Draft) -> None:
 
 
 def _go_back(draft: Draft) -> None:
-    if draft.phase is not Phase.COMPENSATING or draft.env.paused:
+    if draft.phase is not Phase.COMPENSATING:
         return
     for step in reversed(draft.steps_in(Status.UNDO_DUE)):
-        if draft.all_in(draft.definition.dependents[step.name], SETTLED):
+        if not draft.is_held(step) and draft.all_in(draft.definition.dependents[step.name], SETTLED):
             if draft.reading.full:
                 _next_time(draft, step, "14")
                 return
@@ -346,7 +323,7 @@ def _go_back(draft: Draft) -> None:
 
 def _next_time(draft: Draft, step: Step, row: str) -> None:
     """This transition has sent and read its share: the saga is looked at again at once."""
-    if not draft.env.paused:
+    if not draft.is_held(step):
         draft.change(step.name, row, due_at_us=draft.env.now_us)
 
 

@@ -49,6 +49,7 @@ class Draft:
         self.env = env
         self.facts: list[Fact] = []
         self._fold = Fold(saga)
+        self._paused_with_others = definition.name in env.pauses.paused_definitions
         self._empty = empty
         self._causation_id = causation_id
         """Id of the message that is decided on."""
@@ -69,6 +70,15 @@ class Draft:
     def phase(self) -> Phase:
         phase: Phase = self._fold.fields["phase"]
         return phase
+
+    @property
+    def paused(self) -> bool:
+        """The saga itself or its definition is."""
+        return self._paused_with_others or self._fold.fields["paused_at_us"] is not None
+
+    def is_held(self, step: Step) -> bool:
+        """A pause keeps this step's participant from being asked (row 24)."""
+        return self.paused or step.participant in self.env.pauses.paused_participants
 
     @property
     def recovering(self) -> bool:
@@ -144,6 +154,10 @@ class Draft:
     def add(self, fact: Fact) -> None:
         self.facts.append(fact)
         self._fold.apply(fact)
+
+    def take_as_given(self) -> None:
+        """What was decided so far becomes the saga before this decision."""
+        self._fold.rebase()
 
     def change(self, name: str, row: str, **changes: Any) -> None:
         self._change(name, row, changes)
@@ -253,13 +267,13 @@ class Draft:
     # --- sending ----------------------------------------------------------------------------------
 
     def send(self, name: str, kind: Kind, row: str, *, status: Status | None = None) -> None:
-        """Send a command of this kind (again), or, while paused, make it due at once.
+        """Send a command of this kind (again), or, while a pause holds it, make it due at once.
 
         MappingFailed leaves the draft as it was.
         """
         step, state = self.definition.by_name[name], self.step(name)
         becomes = status or _STATUS_WHILE_ASKING[kind]
-        if self.env.paused and (state.sent or becomes is Status.RESOLVING):
+        if self.is_held(step) and (state.sent or becomes is Status.RESOLVING):
             self.move(name, row, becomes, due_at_us=self.env.now_us)
             return
         try:

@@ -22,6 +22,7 @@ from saga_coordinator.engine.facts import (
     Acted,
     Announced,
     CommandSent,
+    EffectLeft,
     Fact,
     PhaseChanged,
     ReplySeen,
@@ -56,6 +57,7 @@ _FACTS: dict[str, type[Fact]] = {
     "reply": ReplySeen,
     "announced": Announced,
     "acted": Acted,
+    "left": EffectLeft,
 }
 _TAGS = {fact: tag for tag, fact in _FACTS.items()}
 
@@ -125,6 +127,8 @@ _STORED_KEYS: Final[Mapping[str, str]] = {
     "due_at_us": "due_at",
     "expiry_at_us": "expiry_at",
     "heartbeat_at_us": "heartbeat_at",
+    "paused_at_us": "paused_at",
+    "pauses_counted_us": "pauses_counted",
     "probed_at_us": "probed_at",
     "silent_since_us": "silent_since",
     "started_at_us": "started_at",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Final
 
+from saga_coordinator.engine.pauses import NO_PAUSES, Pauses
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.record_class import record
 
@@ -24,6 +25,8 @@ class Start:
     """Id of the message or request that asks for it."""
     recovered: bool = False
     """It may have begun before, in a database that was lost: "never asked" is not trusted."""
+    restarted_from: str | None = None
+    """Id of the finished saga that a person restarted."""
 
 
 @record
@@ -102,13 +105,48 @@ class WaiveStep:
 
 
 @record
+class Pause:
+    """Hold what is due of this saga, until it is resumed."""
+
+    reason: str
+    actor: str
+
+
+@record
+class Resume:
+    reason: str
+    actor: str
+
+
+@record
+class Terminate:
+    """End it as it is, whatever is left of it."""
+
+    reason: str
+    actor: str
+
+
+@record
+class ChangeLimits:
+    """Change retries and times of a step that is not settled, for this saga."""
+
+    step: str
+    changes: Mapping[str, int]
+    """By the names of `limits.py`."""
+    reason: str
+    actor: str
+
+
+@record
 class Recover:
     """The database was restored from a backup under a new incarnation (row 22)."""
 
     incarnation: int
 
 
-Event = Start | Reply | WakeUp | Cancel | RetryStep | WaiveStep | Recover
+Act = Cancel | RetryStep | WaiveStep | Pause | Resume | Terminate | ChangeLimits
+"""What a person does; one that the state does not allow is refused."""
+Event = Start | Reply | WakeUp | Act | Recover
 
 
 @record
@@ -129,7 +167,8 @@ class Env:
     """
     holds: Mapping[str, str] = field(default_factory=dict)
     """Admission: steps that may not be asked now, with the named reason."""
-    paused: bool = False
+    pauses: Pauses = NO_PAUSES
+    """Of definitions and participants; a saga's own is in its state."""
     alive_since_us: int | None = 0
     """Since when, without a lapse, some coordinator has fired timers and reached the broker.
 
@@ -145,7 +184,8 @@ class Env:
 class Refused(Exception):
     """An operator's act that the saga's state does not allow.
 
-    `code` is one of the API's: past_pivot, finished, not_stuck, step_unknown, is_pivot, recovering.
+    `code` is one of the API's: past_pivot, finished, not_stuck, not_paused, limit_refused,
+    step_unknown, is_pivot, recovering.
     """
 
     def __init__(self, code: str, detail: str) -> None:

@@ -28,6 +28,8 @@ class Started:
     deadline_at_us: int | None
     recovered: bool = False
     """It may have begun before, in a database that was lost."""
+    restarted_from: str | None = None
+    """Id of the finished saga that a person restarted."""
 
 
 @copyable
@@ -124,7 +126,17 @@ class Acted:
     step: str | None = None
 
 
-Fact = Started | PhaseChanged | StepChanged | SagaChanged | CommandSent | ReplySeen | Announced | Acted
+@copyable
+class EffectLeft:
+    """The saga was ended as it was, and this step's effect `stays` or `may_stay`
+    (`termination.py`).
+    """
+
+    step: str
+    effect: str
+
+
+Fact = Started | PhaseChanged | StepChanged | SagaChanged | CommandSent | ReplySeen | Announced | Acted | EffectLeft
 MESSAGES = (CommandSent, Announced)
 """The facts that leave through the outbox."""
 
@@ -170,7 +182,7 @@ class Fold:
             case Started():
                 self.saga = _begun(fact)
                 self._open(self.saga)
-            case Acted():
+            case Acted() | EffectLeft():
                 pass
 
     def _remembered(self, payload: bytes | None) -> bytes | Kept | None:
@@ -197,6 +209,11 @@ class Fold:
             "command": self._remembered(sent.payload) if is_action and step.command is None else step.command,
         }
         return changed(step, changes)
+
+    def rebase(self) -> None:
+        """What was applied so far becomes the saga as it was before."""
+        assert self.saga is not None, "a saga that starts has nothing before it"
+        self.saga = changed(self.saga, {**self.fields, "steps": dict(self.steps)})
 
     def result(self) -> Saga:
         """The saga one version on."""
@@ -248,4 +265,5 @@ def _begun(fact: Started) -> Saga:
         steps=dict.fromkeys(fact.steps, _FRESH),
         started_at_us=fact.at_us,
         deadline_at_us=fact.deadline_at_us,
+        restarted_from=fact.restarted_from,
     )

@@ -30,7 +30,7 @@ def admitted(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 2: the first dispatch of a retriable step passes the point of no return, also where the
     pivot was skipped.
     """
-    hold = "paused" if draft.env.paused else draft.env.holds.get(step.name)
+    hold = "paused" if draft.is_held(step) else draft.env.holds.get(step.name)
     if hold is not None:
         draft.change(step.name, "2", hold=hold, due_at_us=None)
         return
@@ -157,7 +157,7 @@ def fenced(draft: Draft, step: Step, _: Reply | None) -> None:
 
 def ask_again(draft: Draft, step: Step, _: Reply | None) -> None:
     """Row 8: the answer is missing."""
-    if not draft.env.paused:
+    if not draft.is_held(step):
         draft.send(step.name, Kind.ACTION, "8", status=draft.step(step.name).status)
 
 
@@ -172,7 +172,7 @@ def expired(draft: Draft, step: Step, reply: Reply | None) -> None:
 
 def heartbeat_over(draft: Draft, step: Step, reply: Reply | None) -> None:
     """Row 8c."""
-    if draft.env.paused:
+    if draft.is_held(step):
         return
     draft.change(step.name, "8c", status=Status.ASKED, heartbeat_at_us=None)
     draft.send(step.name, Kind.ACTION, "8c")

@@ -68,7 +68,7 @@ def _question(state: StepState) -> Kind:
 
 
 def _ask(draft: Draft, step: Step, kind: Kind, status: Status) -> None:
-    if draft.env.paused:
+    if draft.is_held(step):
         draft.change(step.name, "22", status=status, asking=kind, due_at_us=draft.env.now_us)
         return
     try:
@@ -79,7 +79,8 @@ def _ask(draft: Draft, step: Step, kind: Kind, status: Status) -> None:
 
 def ask_again(draft: Draft) -> None:
     for step, state in draft.steps():
-        if not state.answered and state.due_at_us is not None and state.due_at_us <= draft.env.now_us:
+        due = not state.answered and state.due_at_us is not None and state.due_at_us <= draft.env.now_us
+        if due and not draft.is_held(step):
             _ask(draft, step, state.asking or Kind.RESOLVE, state.status)
 
 

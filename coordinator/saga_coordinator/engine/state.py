@@ -27,7 +27,7 @@ class Phase(StrEnum):
     COMPLETED = "COMPLETED"
     COMPENSATED = "COMPENSATED"
     FORCED = "FORCED"
-    """An operator waived something; the exceptions are listed."""
+    """An operator waived something, or ended it as it was; what is left is listed."""
 
 
 FINAL = frozenset({Phase.COMPLETED, Phase.COMPENSATED, Phase.FORCED})
@@ -198,6 +198,18 @@ class Saga:
     """Sequence of the last lifecycle event."""
     attention: str | None = None
     """A reason that concerns the saga as a whole."""
+    paused_at_us: int | None = None
+    """Since when the saga itself is paused. Pauses of its definition or of participants are none of
+    its state.
+    """
+    paused_by: str | None = None
+    paused_why: str | None = None
+    limits: Mapping[str, Mapping[str, int]] | None = None
+    """By step: the limits that a person has changed (`limits.py`)."""
+    restarted_from: str | None = None
+    """Id of the finished saga whose input it has, where a person restarted that."""
+    pauses_counted_us: int = 0
+    """Up to when pauses have moved its limits (`pausing.py`)."""
 
     @property
     def final(self) -> bool:

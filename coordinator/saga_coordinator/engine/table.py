@@ -4,8 +4,8 @@ Theory of operation. `decide` turns whatever happened into (step, trigger) pairs
 status and the trigger the first row whose guard holds acts; where no row does, the event is stale
 (row 26). Before any row stands the test for conflict (row 20), before that the tests for a final
 saga (25) and for evidence of another run (S11). Rows about the whole saga (11 to 13b, 20 to 22, 24
-to 26) stand in `decide.py`, `draft.py` and `recovery.py`; they are listed in `SAGA_ROWS` so that
-the generated docs hold them too.
+to 28) stand in `decide.py`, `draft.py`, `recovery.py`, `pausing.py` and `termination.py`; they are
+listed in `SAGA_ROWS` so that the generated docs hold them too.
 
 This table and the participants' barrier table were explored exhaustively together: a row changes
 only with that model.
@@ -250,9 +250,19 @@ SAGA_ROWS: tuple[SagaRow, ...] = (
     _saga_row(
         "22", "recovered under a new incarnation: every dispatched step is asked again; nothing moves until all have answered"
     ),
-    _saga_row("24", "paused: replies are applied, due work is held"),
+    _saga_row(
+        "24",
+        "paused (the saga or its definition; or the step's participant): replies are applied; commands, due work, limits and the "
+        "deadline are held; afterwards they move by the pause, and silence is counted anew",
+    ),
     _saga_row("25", "final: nothing changes"),
     _saga_row("26", "every other pair: stale, counted"),
+    _saga_row(
+        "27", "not final, terminate: FORCED as it is; nobody is asked any more, and the effects that stay or may stay are listed"
+    ),
+    _saga_row(
+        "28", "not settled, an operator changes a step's limits: they hold for this saga, and what is due later is due by them"
+    ),
 )
 
 _LOOKUP: dict[tuple[Status, Trigger], tuple[Row, ...]] = {}

@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping
 
 from saga_coordinator.engine.definition import Definition, Retry, Step
 from saga_coordinator.engine.events import Env
+from saga_coordinator.engine.limited import limited
+from saga_coordinator.engine.pauses import NO_PAUSES, Pauses
 from saga_coordinator.engine.state import WAITING, Phase, Saga, Status, StepState, is_open
 
 NO_ANSWER = "no_answer"
@@ -183,13 +185,25 @@ def turns_back(step: Step, state: StepState, limit_us: int, env: Env) -> bool:
     return step.name not in env.unread and is_over(step, state, limit_us, env)
 
 
-def due_times_us(definition: Definition, saga: Saga, lived_since_us: int = 0) -> Iterator[int]:
-    """Every time at which this saga wants to be looked at."""
+def is_paused(definition: Definition, saga: Saga, pauses: Pauses) -> bool:
+    """The saga itself or its definition is: nothing of it is due."""
+    return saga.paused_at_us is not None or definition.name in pauses.paused_definitions
+
+
+def due_times_us(definition: Definition, saga: Saga, lived_since_us: int = 0, pauses: Pauses = NO_PAUSES) -> Iterator[int]:
+    """Every time at which this saga wants to be looked at. What a pause holds wants none."""
+    if is_paused(definition, saga, pauses):
+        return
+    definition = limited(definition, saga)
     phase = limiting_phase(definition, saga)
-    if phase is Phase.RUNNING and saga.deadline_at_us is not None and not saga.recovering:
+    held = pauses.paused_participants
+    waits = bool(held) and any(step.participant in held and is_open(saga.steps[step.name]) for step in definition.steps)
+    if phase is Phase.RUNNING and saga.deadline_at_us is not None and not saga.recovering and not waits:
         yield from _deadline_look_us(definition, saga, saga.deadline_at_us, lived_since_us)
     for step in definition.steps:
         state = saga.steps[step.name]
+        if step.participant in held:
+            continue
         if state.due_at_us is not None:
             yield state.due_at_us
         if (heartbeat := heartbeat_end_us(step, state, lived_since_us)) is not None:
@@ -215,30 +229,38 @@ def _deadline_look_us(definition: Definition, saga: Saga, deadline_us: int, live
         yield max(_settled_at_us(step, state, deadline_us) for step, state in still_open) + 1
 
 
-def next_wake_up_us(definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0) -> int | None:
+def next_wake_up_us(
+    definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0, pauses: Pauses = NO_PAUSES
+) -> int | None:
     """The earliest of them: what the wake-up row must hold at the latest.
 
     None only for a finished saga.
 
-    A saga that waits only for an operator is looked at once an hour all the same (promise 6).
+    A saga that waits only for an operator, or for the end of a pause, is looked at once an hour all
+    the same (promise 6).
     """
     if saga.final:
         return None
-    return min(due_times_us(definition, saga, lived_since_us), default=now_us + _LOOK_AT_LEAST_US)
+    return min(due_times_us(definition, saga, lived_since_us, pauses), default=now_us + _LOOK_AT_LEAST_US)
 
 
 _LOOK_AT_LEAST_US = 3_600_000_000
 
 
-def catch_up_wanted(definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0) -> frozenset[str]:
+def catch_up_wanted(
+    definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0, pauses: Pauses = NO_PAUSES
+) -> frozenset[str]:
     """Participants whose replies must be read up to now before a passed limit of this saga may
     act."""
-    if saga.final or saga.recovering:
+    if saga.final or saga.recovering or is_paused(definition, saga, pauses):
         return frozenset()
+    definition = limited(definition, saga)
     phase = limiting_phase(definition, saga)
     wanted = set()
     for step in definition.steps:
         state = saga.steps[step.name]
+        if step.participant in pauses.paused_participants:
+            continue
         if any(limit_us <= now_us for limit_us in limits_us(saga, phase, step, state, lived_since_us)):
             wanted.add(step.participant)
     return frozenset(wanted)
@@ -261,8 +283,10 @@ __all__ = [
     "TIME_OVER",
     "backoff_us",
     "catch_up_wanted",
+    "has_limits",
     "heartbeat_is_over",
     "is_over",
+    "is_paused",
     "is_probe",
     "limiting_phase",
     "needs_probe",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.definition import Definition, Step
+from saga_coordinator.engine.limited import limited
 from saga_coordinator.engine.state import SETTLED, Saga, Status, StepState, is_open
 
 
@@ -24,7 +26,28 @@ class Waiting:
     """What will move it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A pause that holds a saga, or steps of it."""
+
+    scope: str
+    """`saga`, `definition` or `participant`."""
+    name: str
+    """Of the definition or participant; a saga's id."""
+    since_us: int
+    who: str
+    why: str
+
+    @property
+    def end(self) -> str:
+        """What ends it, and who began it."""
+        what = self.name if self.scope == "saga" else f"--{self.scope} {self.name}"
+        return f"`saga resume {what}` ends the pause by {self.who}: {self.why}"
+
+
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+PAUSED = "paused"
+_NOT_ASKED = frozenset({PAUSED, "retry", "turn", "slot"})
 _WAY_OUT = {
     "conflict": "two definite answers contradict each other: compare the participant's saga_barrier row;"
     " then `saga step waive --unsafe` with the evidence",
@@ -38,14 +61,55 @@ _WAY_OUT = {
 }
 
 
-def waiting_for(definition: Definition, saga: Saga, now_us: int) -> list[Waiting]:
-    """Everything it waits for, in the definition's order; empty for a finished saga."""
+def waiting_for(definition: Definition, saga: Saga, now_us: int, pauses: Sequence[Held] = ()) -> list[Waiting]:
+    """Everything it waits for, in the definition's order; empty for a finished saga.
+
+    Args:
+        definition: The saga's.
+        saga: The saga.
+        now_us: The time.
+        pauses: Those that are on of its definition and of participants.
+    """
     if saga.final:
         return []
-    found = [w for step in definition.steps if (w := _of_step(definition, saga, step, saga.steps[step.name], now_us)) is not None]
+    definition = limited(definition, saga)
+    whole, of_participant = held_by(definition, saga, pauses)
+    found = []
+    for step in definition.steps:
+        waiting = _of_step(definition, saga, step, saga.steps[step.name], now_us)
+        if waiting is not None:
+            held = whole[0] if whole else of_participant.get(step.participant)
+            found.append(waiting if held is None else _held(waiting, held))
     if saga.attention is not None:
         found.insert(0, _attention(None, saga.attention, None, None))
-    return found
+    return [*(_paused(None, held) for held in whole), *found]
+
+
+def held_by(definition: Definition, saga: Saga, pauses: Iterable[Held]) -> tuple[list[Held], Mapping[str, Held]]:
+    """The pauses that hold the whole saga, and by participant those that hold steps of it which are
+    not settled.
+    """
+    whole = []
+    if saga.paused_at_us is not None:
+        who, why = saga.paused_by or "somebody", saga.paused_why or ""
+        whole.append(Held(scope="saga", name=saga.id, since_us=saga.paused_at_us, who=who, why=why))
+    left = {step.participant for step in definition.steps if saga.steps[step.name].status not in SETTLED | {Status.DONE}}
+    known = [held for held in pauses if not saga.final]
+    whole += [held for held in known if held.scope == "definition" and held.name == definition.name]
+    return whole, {held.name: held for held in known if held.scope == "participant" and held.name in left}
+
+
+def _paused(step: str | None, held: Held) -> Waiting:
+    return Waiting(step=step, name=PAUSED, since_us=held.since_us, until_us=None, mover=held.end)
+
+
+def _held(waiting: Waiting, held: Held) -> Waiting:
+    """The wait of a step whose participant is not asked for now."""
+    if waiting.name in _NOT_ASKED:
+        return _paused(waiting.step, held)
+    if waiting.until_us is None:
+        return waiting
+    return replace(waiting, until_us=None, mover=f"{waiting.mover}; not before the pause has ended")
 
 
 def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, now_us: int) -> Waiting | None:
@@ -66,7 +130,7 @@ def _of_step(definition: Definition, saga: Saga, step: Step, state: StepState, n
         case Status.READY:
             return Waiting(step=step.name, name=state.hold or "slot", since_us=None, until_us=None, mover="admission")
         case Status.UNDO_DUE if all(saga.steps[name].status in SETTLED for name in definition.dependents[step.name]):
-            return Waiting(step=step.name, name="paused", since_us=None, until_us=None, mover="the end of the pause")
+            return Waiting(step=step.name, name=PAUSED, since_us=None, until_us=None, mover="the end of the pause")
         case _:
             return None
 
@@ -121,4 +185,4 @@ def _attention(step: str | None, reason: str, since_us: int | None, until_us: in
     )
 
 
-__all__ = ["Waiting", "about", "waiting_for"]
+__all__ = ["PAUSED", "Held", "Waiting", "about", "held_by", "waiting_for"]

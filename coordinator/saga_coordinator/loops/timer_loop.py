@@ -223,7 +223,7 @@ class TimerLoop:
             saga_id: work.compiled.definition
             for saga_id, work in works.items()
             if work.saga is not None
-            and timing.catch_up_wanted(work.compiled.definition, work.saga, env.now_us, env.lived_since_us)
+            and timing.catch_up_wanted(work.compiled.definition, work.saga, env.now_us, env.lived_since_us, work.pauses)
         }
         since_us = look_back_to_us(env.now_us, limited.values())
         stored = await tx.unread_replies(list(limited), since_us=since_us) if limited else []
@@ -252,6 +252,7 @@ class TimerLoop:
         wanted: set[str] = set()
         for work in works:
             if work.saga is not None:
-                wanted |= timing.catch_up_wanted(work.compiled.definition, work.saga, work.looked_at_us, work.lived_since_us)
+                definition, looked_us = work.compiled.definition, work.looked_at_us
+                wanted |= timing.catch_up_wanted(definition, work.saga, looked_us, work.lived_since_us, work.pauses)
         if wanted:
             await self._catch_up_requests.request(wanted)

@@ -19,6 +19,7 @@ from saga_coordinator.engine.copying import changed
 from saga_coordinator.engine.encoding import FACTS_FORMAT, encode_facts
 from saga_coordinator.engine.events import Env, Event, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
+from saga_coordinator.engine.pauses import NO_PAUSES, Pauses
 from saga_coordinator.engine.payloads import brought
 from saga_coordinator.engine.recovery import unanswered
 from saga_coordinator.engine.state import Saga, Wanted
@@ -78,6 +79,10 @@ class SagaWork:
     """The database's time when the engine last looked."""
     lived_since_us: int = 0
     """Since when somebody had lived then, as the engine took it."""
+    pauses: Pauses = NO_PAUSES
+    """As the engine knew them then."""
+    wake_now: bool = False
+    """It is to be looked at again at once: what held it may be over."""
     attention_before: frozenset[tuple[str, str]] = frozenset()
     unanswered_before: frozenset[str] = frozenset()
     """The participants that it waited for, if it was recovering."""
@@ -132,7 +137,7 @@ class SagaWork:
             self.compiled.definition, self.saga, event, env, empty=self.context.empty, payloads=self.payloads
         )
         self.woken = self.woken or isinstance(event, WakeUp)
-        self.looked_at_us, self.lived_since_us = env.now_us, env.lived_since_us
+        self.looked_at_us, self.lived_since_us, self.pauses = env.now_us, env.lived_since_us, env.pauses
         if not facts:
             return facts
         assert saga is not None

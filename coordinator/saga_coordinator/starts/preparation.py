@@ -59,6 +59,8 @@ class Prepared:
     on_closed: str
     recovered: bool = False
     """The saga may have begun before, in a database that was lost."""
+    restarted_from: str | None = None
+    """Id of the finished saga that a person restarts."""
 
     @property
     def alone(self) -> bool:

@@ -26,6 +26,7 @@ from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
 from saga_coordinator.store.overview_port import Overviews
 from saga_coordinator.store.partition_port import Partitioned
+from saga_coordinator.store.pause_port import PausedScopes
 from saga_coordinator.store.records import (
     SHARDS,
     SPANS_DUE_MOST,
@@ -110,7 +111,7 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Overviews, Partitioned, SweptStore, Examined, Audited, Protocol):
+class Store(FinishedSagas, Horizons, Overviews, Partitioned, PausedScopes, SweptStore, Examined, Audited, Protocol):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and

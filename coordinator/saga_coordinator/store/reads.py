@@ -26,6 +26,7 @@ from saga_coordinator.store.journal import COLUMNS as JOURNAL
 from saga_coordinator.store.journal import journal_rows, select_journal
 from saga_coordinator.store.look import Look, look, seen
 from saga_coordinator.store.overview import OverviewReads
+from saga_coordinator.store.pausing import PauseReads
 from saga_coordinator.store.port import (
     SHARDS,
     AttentionRow,
@@ -62,7 +63,7 @@ from saga_coordinator.store.sweeps import SweepReads
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
-class SqlStore(SweepReads, HorizonReads, OverviewReads, ExaminingReads, AuditingReads):
+class SqlStore(SweepReads, HorizonReads, OverviewReads, PauseReads, ExaminingReads, AuditingReads):
     """The port's `Store`, but for opening, transactions and locks."""
 
     dialect: str

@@ -26,6 +26,7 @@ from saga_coordinator.store.faults import translated
 from saga_coordinator.store.horizon import HorizonWrites
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import journal_rows, select_journal, select_tails
+from saga_coordinator.store.pausing import PauseWrites
 from saga_coordinator.store.port import (
     Advance,
     ClaimFirst,
@@ -51,7 +52,7 @@ from saga_coordinator.store.writes import first_positions, groups_of, moves, out
 from saga_schemas.ids import saga_key
 
 
-class SqlTransaction(SweepWrites, HorizonWrites):
+class SqlTransaction(SweepWrites, HorizonWrites, PauseWrites):
     """The port's `Transaction`, but for locking and running hot statements."""
 
     def __init__(self, connection: AsyncConnection) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from saga_coordinator.store.horizon_port import RaisingHorizon
 from saga_coordinator.store.imported_record import ImportedSaga
+from saga_coordinator.store.pause_port import Pausing
 from saga_coordinator.store.records import (
     Advance,
     ClaimResult,
@@ -27,7 +28,7 @@ from saga_coordinator.store.removal_port import Removing
 from saga_coordinator.store.sweep_records import Sweeping
 
 
-class Transaction(Removing, RaisingHorizon, Sweeping, Protocol):
+class Transaction(Removing, RaisingHorizon, Sweeping, Pausing, Protocol):
     """One database transaction. Leaving its context commits it; an exception rolls it back.
 
     Every method raises StoreError when the database does not do as asked. The transaction is then

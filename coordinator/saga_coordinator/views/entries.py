@@ -145,7 +145,7 @@ class EntryWriter:
 def _bare(saga: ArchivedSaga, note: str) -> str:
     """A view that says little; the rows beside it say the rest."""
     nothing: dict[str, Any] = {field.name: None for field in fields(SagaView)}
-    lists: dict[str, Any] = {name: [] for name in ("steps", "waiting", "attention", "exceptions", "journal")}
+    lists: dict[str, Any] = {name: [] for name in ("steps", "waiting", "attention", "exceptions", "paused", "left", "journal")}
     said = {"id": str(saga.row.id), "definition": saga.definition, "key": saga.business_key, "phase": saga.phase}
     return json.dumps({**nothing, **lists, **said, "duration_ms": 0, "trace_id": saga.trace_id, "notes": [note]})
 

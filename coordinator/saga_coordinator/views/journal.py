@@ -11,6 +11,7 @@ from saga_coordinator.engine.facts import (
     Acted,
     Announced,
     CommandSent,
+    EffectLeft,
     Fact,
     PhaseChanged,
     ReplySeen,
@@ -31,8 +32,9 @@ _WORDS: Final[Mapping[type[Fact], str]] = {
     ReplySeen: "reply",
     Announced: "announced",
     Acted: "acted",
+    EffectLeft: "left",
 }
-_TIMES: Final = frozenset({"at", "silent_since"})
+_TIMES: Final = frozenset({"at", "silent_since", "pauses_counted"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,8 @@ class RecordView:
     version: int
     at: str
     kind: str
-    """The kind of event that caused it: start, reply, wakeup, cancel, retrystep, waivestep,
-    recover."""
+    """The kind of event that caused it: start, reply, wakeup, cancel, retrystep, waivestep, pause,
+    resume, terminate, recover."""
     actor: str | None
     facts: tuple[dict[str, Any], ...]
     """`fact` says which kind; times are RFC 3339, payloads plain JSON."""

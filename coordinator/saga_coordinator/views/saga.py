@@ -11,18 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from uuid import UUID
 
 from saga_coordinator.archive.port import ArchivedSaga
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine.definition import Step
 from saga_coordinator.engine.encoding import UnreadableState
-from saga_coordinator.engine.state import Saga, Status, StepState
-from saga_coordinator.engine.waiting import Waiting, waiting_for
+from saga_coordinator.engine.state import Saga, StepState
+from saga_coordinator.engine.waiting import Held, Waiting, waiting_for
 from saga_coordinator.inbound.refused_replies import RefusedReply, answer_to, refused_replies, with_refusal
+from saga_coordinator.pauses.stored import held
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.stored_saga import read_saga, stored_saga
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, SagaRow, Store
 from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
+from saga_coordinator.views.operated import ExceptionView, LeftView, PausedView, effects_left, exceptions, paused
 from saga_coordinator.views.payloads import Payloads, Shown
 from saga_coordinator.views.step_history import AttemptView, StepHistory, read_journal, shown_part, step_history
 from saga_schemas.times import format_us
@@ -55,6 +58,8 @@ class StepView:
     reply_note: str | None
     attempts: tuple[AttemptView, ...]
     attempts_omitted: int
+    limits: dict[str, int] | None = None
+    """Those that an operator has changed, by name; milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +82,6 @@ class AttentionView:
     since: str
     note: str
     way_out: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExceptionView:
-    """A step that an operator waived. It makes the saga FORCED."""
-
-    step: str
-    evidence: str | None
-    actor: str | None
-    at: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +127,14 @@ class SagaView:
     """What this view lacks, and common mistakes such as `no consumer on saga.cmd.payment`."""
     imported: ImportedView | None = None
     """It ran elsewhere, and is only shown."""
+    paused: tuple[PausedView, ...] = ()
+    """The pauses that are on."""
+    left: tuple[LeftView, ...] = ()
+    """What stays or may stay of it, where an operator terminated it."""
+    restarted_from: str | None = None
+    """The finished saga that an operator restarted as this one."""
+    restarted_as: str | None = None
+    """The saga that an operator restarted this one as."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,6 +156,9 @@ class _Sources:
     refused: list[RefusedReply] = field(default_factory=list)
     """Replies of the last minutes that could not be read, latest first."""
     notes: list[str] = field(default_factory=list)
+    pauses: list[Held] = field(default_factory=list)
+    """Of definitions and participants, those that are on."""
+    restarted_as: UUID | None = None
 
 
 async def saga_view(
@@ -189,7 +195,10 @@ async def saga_view(
     )
     sources.notes += sources.history.notes
     sources.refused = await refused_replies(store, row.id, sources.now)
-    if row.closed_at_us is None:
+    if row.closed_at_us is not None:
+        sources.restarted_as = await store.restarted_as(row.tenant, row.id)
+    else:
+        sources.pauses = held(await store.pause_rows(row.tenant))
         sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
     try:
@@ -268,8 +277,12 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         steps=_steps(sources, payloads),
         waiting=tuple(_waiting_view(one) for one in waiting),
         attention=tuple(_attention(one, waiting) for one in sources.attention),
-        exceptions=tuple(_exceptions(sources)),
+        exceptions=exceptions(sources.saga, sources.history),
         notes=tuple(sources.notes + _unread(sources, waiting)),
+        paused=paused(sources.saga, sources.compiled, sources.pauses),
+        left=effects_left(sources.history, sources.compiled),
+        restarted_from=saga.restarted_from if saga else None,
+        restarted_as=None if sources.restarted_as is None else str(sources.restarted_as),
     )
 
 
@@ -304,6 +317,7 @@ def _step(name: str, state: StepState, step: Step | None, sources: _Sources, pay
         reply_note=reply.note,
         attempts=attempts,
         attempts_omitted=omitted,
+        limits=dict(limits) if (limits := (sources.saga.limits or {}).get(name) if sources.saga else None) else None,
     )
 
 
@@ -321,21 +335,6 @@ def _not_sent(attempt: AttemptView, state: StepState) -> AttemptView:
     return replace(attempt, message=NOT_SENT) if latest and attempt.outcome is None else attempt
 
 
-def _exceptions(sources: _Sources) -> Iterable[ExceptionView]:
-    """The waived steps, with who waived them and on what evidence."""
-    if sources.saga is None:
-        return
-    for name, state in sources.saga.steps.items():
-        if state.status is Status.WAIVED:
-            act = sources.history.waives.get(name)
-            yield ExceptionView(
-                step=name,
-                evidence=act.evidence if act else None,
-                actor=act.actor if act else None,
-                at=format_us(act.at) if act else None,
-            )
-
-
 # --- waiting and attention ------------------------------------------------------------------------
 
 
@@ -346,7 +345,7 @@ def _waiting(sources: _Sources) -> list[Waiting]:
     if sources.saga is None or sources.compiled is None:
         name = "attention:state_unreadable" if sources.saga is None else "definition_missing"
         return [Waiting(step=None, name=name, since_us=None, until_us=sources.row.wake_at_us, mover=_PARKED_WAY_OUT)]
-    found = waiting_for(sources.compiled.definition, sources.saga, sources.now)
+    found = waiting_for(sources.compiled.definition, sources.saga, sources.now, sources.pauses)
     by_name = sources.compiled.definition.by_name
     known = [with_refusal(_with_consumer(one, by_name, sources.no_consumer), sources.refused) for one in found]
     return [with_delivery(one, sources.unsent, sources.delivery) for one in known]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from saga_coordinator.engine.encoding import UnreadableState, read_facts
-from saga_coordinator.engine.facts import Acted, CommandSent, Fact, ReplySeen
+from saga_coordinator.engine.facts import Acted, CommandSent, EffectLeft, Fact, ReplySeen
 from saga_coordinator.store.port import JournalRow, SagaRow, Store
 from saga_coordinator.traces.attempt_parts import UNKNOWN, AttemptParts, parts_after
 from saga_schemas.outcomes import Kind, Outcome
@@ -68,6 +68,8 @@ class StepHistory:
     replies: dict[str, bytes | None] = field(default_factory=dict)
     """By step: the payload of the action's latest SUCCEEDED."""
     waives: dict[str, Waive] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    """By step of a saga that was terminated: whether its effect `stays` or `may_stay`."""
     notes: list[str] = field(default_factory=list)
     _asked: dict[tuple[str, Kind, int, int], tuple[int, int]] = field(default_factory=dict)
     """By identity of a command: its place in its list, and when it was decided."""
@@ -93,6 +95,8 @@ class StepHistory:
                 self._reply(fact, at)
             case Acted(act="waive", step=str(step)):
                 self.waives[step] = Waive(evidence=fact.reason, actor=fact.actor, at=at)
+            case EffectLeft():
+                self.left[fact.step] = fact.effect
             case _:
                 pass
 

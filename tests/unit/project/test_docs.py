@@ -140,7 +140,7 @@ def rows_of(page: str, heading: str) -> set[str]:
 def test_every_wait_and_every_code_of_a_mapping_has_a_way_out() -> None:
     package = "coordinator/saga_coordinator"
     waits = set(re.findall(r'name="([a-z_]+)"', sources(f"{package}/engine/waiting.py")))
-    waits |= {"slot", "definition_missing", deliveries.PUBLISH, deliveries.KAFKA_AWAY, refused_replies.UNREADABLE}
+    waits |= {"slot", "paused", "definition_missing", deliveries.PUBLISH, deliveries.KAFKA_AWAY, refused_replies.UNREADABLE}
     codes = set(re.findall(r'MappingFailed\("([a-z_]+)"', sources(f"{package}/**/*.py"))) | {"wrong_type"}
 
     assert len(waits) >= 12

@@ -14,15 +14,18 @@ from saga_coordinator.api import create_app
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import FOREVER, Terms
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
+from saga_coordinator.store.pause_port import PauseScope
 from saga_coordinator.store.port import LostEffect, SagaRow
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_coordinator.views.overview import Overview, overview
+from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_schemas.topics import Topics
 from support.saga_rows import SAGA, saga_row
@@ -133,6 +136,38 @@ class ScriptedCoordinator:
         self._fail()
         self.acts.append(("waive", saga_id, step, evidence, actor, unsafe))
 
+    async def pause(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("pause", saga_id, reason, actor))
+
+    async def resume(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("resume", saga_id, reason, actor))
+
+    async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("terminate", saga_id, reason, actor))
+
+    async def restart(self, saga_id: UUID, reason: str, actor: str) -> StartResult:
+        self._fail()
+        self.acts.append(("restart", saga_id, reason, actor))
+        return StartResult(saga_id=SAGA, created=self.created)
+
+    async def change_limits(self, saga_id: UUID, step: str, changes: Mapping[str, int], reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("limits", saga_id, step, dict(changes), reason, actor))
+
+    async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("pause", scope, name, reason, actor))
+
+    async def resume_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("resume", scope, name, reason, actor))
+
+    async def pauses(self) -> list[Held]:
+        return [Held(scope="participant", name="payment", since_us=1, who="ada", why="the bank is down")]
+
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         self._fail()
         return await self.store.saga(saga_id)  # type: ignore[no-any-return]
@@ -168,6 +203,14 @@ class ScriptedCoordinator:
     async def overview(self, window: Window) -> Overview:
         self._fail()
         return overview(replace(situation(), window=window))
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        self._fail()
+        return None
+
+    @property
+    def stopping(self) -> bool:
+        return False
 
     async def no_consumer(self) -> Mapping[str, str]:
         return {}

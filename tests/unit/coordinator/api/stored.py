@@ -14,6 +14,7 @@ from saga_coordinator.engine.events import Env, Reply, Start
 from saga_coordinator.engine.facts import evolve
 from saga_coordinator.engine.state import Saga
 from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.store.pause_port import PauseRow
 from saga_coordinator.store.port import (
     AttentionRow,
     DeadLetter,
@@ -64,6 +65,7 @@ class Stored:
     attention: list[AttentionRow] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
+    pauses: list[PauseRow] = field(default_factory=list)
     without_definition: bool = False
     clock_us: int = T0
 
@@ -115,6 +117,12 @@ class Stored:
 
     async def attentions(self, ids: object) -> dict[UUID, list[AttentionRow]]:
         return {SAGA: self.attention}
+
+    async def restarted_as(self, tenant: str, saga_id: UUID) -> UUID | None:
+        return None
+
+    async def pause_rows(self, tenant: str) -> list[PauseRow]:
+        return self.pauses
 
     async def dead_letters(self, *, before: object, limit: int) -> list[DeadLetter]:
         return self.letters[::-1][:limit]

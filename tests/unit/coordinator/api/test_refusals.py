@@ -54,7 +54,7 @@ async def test_a_held_key_names_the_saga_that_holds_it(http: httpx.AsyncClient, 
     assert problem(await http.post("/v1/sagas", json=START), "key_held")["saga_id"] == str(OTHER)
 
 
-@pytest.mark.parametrize("path", ["cancel", "steps/charge/retry", "steps/charge/waive"])
+@pytest.mark.parametrize("path", ["cancel", "pause", "resume", "terminate", "steps/charge/retry", "steps/charge/waive"])
 @pytest.mark.parametrize("code", ["past_pivot", "finished", "not_stuck", "is_pivot", "recovering", "unreadable", "step_unknown"])
 async def test_a_refused_act_keeps_its_code(
     http: httpx.AsyncClient, coordinator: ScriptedCoordinator, path: str, code: str

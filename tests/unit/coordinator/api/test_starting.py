@@ -97,6 +97,43 @@ async def test_acts_carry_who_and_why(http: httpx.AsyncClient, coordinator: Scri
     ]
 
 
+async def test_limits_of_a_step_are_changed(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
+    path, why = f"/v1/sagas/{SAGA}/steps/charge/limits", {"reason": "slow", "actor": "ada"}
+    assert (await http.post(path, json={**why, "attempts": 20, "step_ms": 0})).status_code == 202
+    assert coordinator.acts == [("limits", SAGA, "charge", {"attempts": 20, "step_ms": 0}, "slow", "ada")]
+    for wrong in ({}, {"attempts": -1}, {"reask_ms": 0}, {"attempts": True}, {"hurry": 1}):
+        assert (await http.post(path, json={**why, **wrong})).status_code == 422
+
+
+async def test_a_restart_names_the_new_saga(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
+    response = await http.post(f"/v1/sagas/{SAGA}/restart", json={"reason": "again", "actor": "ada"})
+    assert (response.status_code, response.headers["location"]) == (201, f"/v1/sagas/{SAGA}")
+    assert coordinator.acts == [("restart", SAGA, "again", "ada")]
+    coordinator.created = False
+    assert (await http.post(f"/v1/sagas/{SAGA}/restart", json={"reason": "again"})).status_code == 200
+
+
+@pytest.mark.parametrize(("noun", "scope"), [("definitions", "definition"), ("participants", "participant")])
+async def test_definitions_and_participants_are_paused_too(
+    http: httpx.AsyncClient, coordinator: ScriptedCoordinator, noun: str, scope: str
+) -> None:
+    why = {"reason": "the bank is down", "actor": "ada"}
+    for act, paused in [("pause", True), ("resume", False)]:
+        response = await http.post(f"/v1/{noun}/payment/{act}", json=why)
+        assert (response.status_code, response.json()) == (202, {"scope": scope, "name": "payment", "paused": paused})
+    assert coordinator.acts == [(act, scope, "payment", "the bank is down", "ada") for act in ("pause", "resume")]
+    assert (await http.post(f"/v1/{noun}/No%20Name/pause", json=why)).json()["code"] == f"{scope}_unknown"
+    assert (await http.get("/v1/pauses")).json()["items"] == [
+        {
+            "scope": "participant",
+            "name": "payment",
+            "since": "1970-01-01T00:00:00.000001Z",
+            "by": "ada",
+            "why": "the bank is down",
+        }
+    ]
+
+
 async def test_metrics_are_the_coordinators_and_the_apis(http: httpx.AsyncClient) -> None:
     await http.get(f"/v1/sagas/{'x' * 10}")
     text = (await http.get("/metrics")).text

@@ -4,8 +4,9 @@ in words.
 A script is what happens, one word each: `a:SUCCEEDED` is the answer to the last command of step a,
 `a:action:SUCCEEDED` to its last command of that kind, `newer:a` is row 15b's answer, `wait:30`
 moves the clock by seconds and lets the timer fire, `down:30` moves it while nobody lives, `cancel`,
-`retry:a`, `waive:a`, `waive!:a` are the operator's, `recover` is a restore from a backup, `pause`
-and `resume`, `backlog` and `drained`, `hold:a` and `admit:a` set what the engine is told of the
+`retry:a`, `waive:a`, `waive!:a`, `terminate`, `pause!` and `resume!` are the operator's, `recover`
+is a restore from a backup, `pause` and `resume` (of the definition), `pause:a` and `resume:a` (of
+a's participant), `backlog` and `drained`, `hold:a` and `admit:a` set what the engine is told of the
 world. After `took:2,0.5` participants say that they began two seconds after the command was sent,
 and that their handler took half a second; after `took:` they say nothing again. Every transition is
 checked for what holds always: one version on, the encoded facts fold to the same state, state and
@@ -24,10 +25,25 @@ from saga_coordinator.engine import decide, evolve, timing, transition
 from saga_coordinator.engine.definition import CommandSpec, Context, Definition, MappingFailed, Retry, Step, StepKind, Timing
 from saga_coordinator.engine.diagram import arrows
 from saga_coordinator.engine.encoding import decode_facts, decode_saga, encode_facts, encode_saga
-from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Reply, RetryStep, Start, WaiveStep, WakeUp
+from saga_coordinator.engine.events import (
+    Cancel,
+    ChangeLimits,
+    Env,
+    Event,
+    Pause,
+    Recover,
+    Reply,
+    Resume,
+    RetryStep,
+    Start,
+    Terminate,
+    WaiveStep,
+    WakeUp,
+)
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, Fold
+from saga_coordinator.engine.pauses import NO_PAUSES, Interval, Pauses
 from saga_coordinator.engine.state import Phase, Saga, Status
-from saga_coordinator.engine.waiting import waiting_for
+from saga_coordinator.engine.waiting import Held, waiting_for
 from saga_schemas.outcomes import Kind, Outcome
 
 SECOND = 1_000_000
@@ -110,7 +126,8 @@ class Player:
 
     definition: Definition
     now: int = 1_700_000_000 * SECOND
-    paused: bool = False
+    pauses: dict[str, list[Interval]] = field(default_factory=dict)
+    """Of the definition and of participants, by name."""
     drained: bool = True
     alive_since: int | None = 0
     held: dict[str, str] = field(default_factory=dict)
@@ -132,9 +149,32 @@ class Player:
             caught_up_at_us=caught_up,
             unread=self.unread,
             holds=self.held,
-            paused=self.paused,
+            pauses=self.known_pauses,
             alive_since_us=self.alive_since,
         )
+
+    @property
+    def known_pauses(self) -> Pauses:
+        own = self.definition.name
+        definitions, participants = ({n: p for n, p in self.pauses.items() if (n == own) is whole} for whole in (True, False))
+        return Pauses.of(self.now, definitions, participants)
+
+    @property
+    def paused(self) -> bool:
+        """Its definition is."""
+        return self.definition.name in self.known_pauses.paused_definitions
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        if paused is not self.paused:
+            (self.begin_pause if paused else self.end_pause)(self.definition.name)
+
+    def begin_pause(self, name: str) -> None:
+        self.pauses = {**self.pauses, name: [*self.pauses.get(name, []), Interval(self.now)]}
+
+    def end_pause(self, name: str) -> None:
+        *before, last = self.pauses[name]
+        self.pauses = {**self.pauses, name: [*before, last._replace(until_us=self.now)]}
 
     @property
     def state(self) -> Saga:
@@ -163,7 +203,7 @@ class Player:
             self.journal.append((self.now, self.facts))
             self.sent = self.sent + [fact for fact in self.facts if isinstance(fact, CommandSent)]
             check_transition(before, self.saga, self.facts)
-        check_waits(self.definition, self.state, self.now)
+        check_waits(self.definition, self.state, self.now, self.known_pauses)
         return self.facts
 
     def start(self, *, incarnation: int = 1, recovered: bool = False) -> Player:
@@ -220,6 +260,12 @@ class Player:
         queue, _, handler = seconds.partition(",")
         self.took = (int(float(queue) * SECOND), int(float(handler) * SECOND)) if seconds else None
 
+    def _limits(self, argument: str) -> None:
+        """`limits:a,attempts=5,step_ms=0`"""
+        name, *given = argument.split(",")
+        changes = {limit: int(value) for limit, _, value in (one.partition("=") for one in given)}
+        self.tell(ChangeLimits(step=name, changes=changes, reason="it is slow today", actor="ann"))
+
     def _newer(self, name: str) -> None:
         """The participant answers a compensation that it holds a newer run (row 15b)."""
         newer = self.state.steps[name].run + 1
@@ -241,8 +287,12 @@ _ACTS: dict[str, Callable[[Player, str], object]] = {
     "took": Player._took,
     "newer": Player._newer,
     "recover": lambda p, _: p.tell(Recover(incarnation=p.state.incarnation + 1)),
-    "pause": lambda p, _: p._set(paused=True),
-    "resume": lambda p, _: p._set(paused=False),
+    "pause": lambda p, name: p.begin_pause(f"{name}-service" if name else p.definition.name),
+    "resume": lambda p, name: p.end_pause(f"{name}-service" if name else p.definition.name),
+    "pause!": lambda p, _: p.tell(Pause(reason="the bank is down", actor="ann")),
+    "resume!": lambda p, _: p.tell(Resume(reason="the bank is back", actor="ann")),
+    "limits": Player._limits,
+    "terminate": lambda p, _: p.tell(Terminate(reason="enough", actor="ann")),
     "backlog": lambda p, _: p._set(drained=False),
     "drained": lambda p, _: p._set(drained=True),
     "hold": lambda p, name: p.held.update({name: "slot"}),
@@ -290,12 +340,16 @@ def check_arrows(before: Saga | None, facts: tuple[Fact, ...]) -> set[tuple[str,
 FROM_ANYWHERE = {"20", "22"}
 
 
-def check_waits(shape: Definition, saga: Saga, now: int) -> None:
+def check_waits(shape: Definition, saga: Saga, now: int, pauses: Pauses = NO_PAUSES) -> None:
     """No silent saga: a due wake-up and a named wait for each that is not finished (promise 6)."""
-    wake_at = timing.next_wake_up_us(shape, saga, now)
+    wake_at = timing.next_wake_up_us(shape, saga, now, pauses=pauses)
+    going_on = [("definition", name) for name in pauses.paused_definitions]
+    going_on += [("participant", name) for name in pauses.paused_participants]
+    held = [Held(scope=scope, name=name, since_us=now, who="ann", why="the bank is down") for scope, name in going_on]
+    waits = waiting_for(shape, saga, now, held)
     if saga.final:
         assert wake_at is None
-        assert waiting_for(shape, saga, now) == []
+        assert waits == []
     else:
         assert wake_at is not None
-        assert waiting_for(shape, saga, now), f"a silent saga: {saga}"
+        assert waits, f"a silent saga: {saga}"

@@ -13,15 +13,32 @@ import random
 from dataclasses import dataclass, replace
 
 from saga_coordinator.engine import evolve, timing, transition
-from saga_coordinator.engine.definition import Definition, StepKind
+from saga_coordinator.engine.definition import Definition, Step, StepKind
 from saga_coordinator.engine.encoding import decode_facts, encode_facts
-from saga_coordinator.engine.events import Cancel, Env, Event, Recover, Refused, Reply, RetryStep, Start, WaiveStep, WakeUp
-from saga_coordinator.engine.facts import Acted, Announced, CommandSent, Fact, PhaseChanged, StepChanged
+from saga_coordinator.engine.events import (
+    Cancel,
+    Env,
+    Event,
+    Pause,
+    Recover,
+    Refused,
+    Reply,
+    Resume,
+    RetryStep,
+    Start,
+    Terminate,
+    WaiveStep,
+    WakeUp,
+)
+from saga_coordinator.engine.facts import Acted, Announced, CommandSent, EffectLeft, Fact, Fold, PhaseChanged, StepChanged
+from saga_coordinator.engine.pauses import NO_PAUSES, Interval, Pauses, known_until, paused_us
 from saga_coordinator.engine.state import SETTLED, Phase, Saga, Status, is_open
 from saga_schemas.outcomes import Kind, Outcome
 from unit.coordinator.engine.participants import Answer, Participant, Will
 from unit.coordinator.engine.sagas import EMPTY, SECOND, check_transition, check_waits
 
+HEARD_WITHIN = 2 * SECOND
+"""How late, at most, an instance hears of a pause."""
 CALM_ROUNDS = 400
 """Wake-ups within which a saga must end or ask for attention once faults have stopped (L1)."""
 
@@ -40,6 +57,7 @@ class Troubles:
     operator: float = 0.05
     unsafe: bool = False
     restore: bool = False
+    terminate: float = 0.03
     steps: int = 70
 
 
@@ -67,7 +85,12 @@ class World:
         self.participants = {step.name: Participant() for step in shape.steps}
         self.commands: list[InFlight] = []
         self.replies: list[InFlight] = []
-        self.paused = False
+        self.pauses: dict[str, list[Interval]] = {}
+        """Of the definition, of participants and, under its id, of the saga itself, as they are."""
+        self.known = NO_PAUSES
+        """The first two as the instance that decides has heard of them."""
+        self.asked: dict[tuple[str, int], int] = {}
+        """When each run of a step was first asked."""
         self.held: dict[str, str] = {}
         self.backup: tuple[Saga, int] | None = None
         self.restored = self.forced_hand = self.calm = False
@@ -135,8 +158,11 @@ class World:
                     self._publish(fact)
             self._check_truth()
             self._check_alarms(before, facts)
-        check_waits(self.shape, self.state, self.now)
+        check_waits(self.shape, self.state, self.now, self.known)
         return facts
+
+    def _wake_up_at(self) -> int | None:
+        return timing.next_wake_up_us(self.shape, self.state, self.now, self.lived_since, self.known)
 
     def _env(self, event: Event) -> Env:
         """Truthful: a participant's replies are read up to the time of the measurement, or up to
@@ -146,8 +172,16 @@ class World:
             if self.calm or self.dice.random() < 0.7:
                 self.measured[step.participant] = min(unread, default=self.now + 1) - 1
         alive_since = self.alive_since if isinstance(event, WakeUp) else 0
+        if self.calm or self.dice.random() < 0.5 or self.now - (self.known.as_of_us or 0) > HEARD_WITHIN:
+            names = {step.participant for step in self.shape.steps}
+            of = [{name: row for name, row in self.pauses.items() if name in known} for known in ({self.shape.name}, names)]
+            self.known = Pauses.of(self.now, *of)
         return Env(
-            now_us=self.now, caught_up_at_us=dict(self.measured), holds=self.held, paused=self.paused, alive_since_us=alive_since
+            now_us=self.now,
+            caught_up_at_us=dict(self.measured),
+            holds=self.held,
+            pauses=self.known,
+            alive_since_us=alive_since,
         )
 
     def _publish(self, command: CommandSent) -> None:
@@ -157,7 +191,9 @@ class World:
             assert b"null" not in command.payload, "row 13: the reply it reads was not asked for"
         if command.kind is Kind.ACTION:
             participant.highest_sent = max(participant.highest_sent, command.run)
-        assert not self.paused, "row 24: sent while paused"
+            self.asked.setdefault((command.step, command.run), self.now)
+        assert not timing.is_paused(self.shape, self.state, self.known), "row 24: sent while paused"
+        assert command.participant not in self.known.paused_participants, "row 24: sent to a paused participant"
         if self.calm or self.dice.random() >= self.troubles.lose:
             message = InFlight(command.step, self.now, command, self.state.incarnation, self.state.version)
             self.commands.append(message)
@@ -245,7 +281,7 @@ class World:
     def _time_passes(self) -> None:
         if self.dice.random() < 0.1:
             self._nobody_lives()
-        wake_at = timing.next_wake_up_us(self.shape, self.state, self.now, self.lived_since)
+        wake_at = self._wake_up_at()
         if wake_at is not None and self.dice.random() < 0.7:
             self.now = max(self.now, min(wake_at, self.now + 3600 * SECOND))
         else:
@@ -260,12 +296,12 @@ class World:
 
     def _wake(self) -> None:
         self.tell(WakeUp())
-        if self.state.final or self.paused:
+        if self.state.final:
             return
-        wake_at = timing.next_wake_up_us(self.shape, self.state, self.now, self.lived_since)
+        wake_at = self._wake_up_at()
         assert wake_at is not None
         if wake_at <= self.now:  # it would be woken again at once: only because replies have to be read first, or nobody lives
-            wanted = timing.catch_up_wanted(self.shape, self.state, self.now, self.lived_since)
+            wanted = timing.catch_up_wanted(self.shape, self.state, self.now, self.lived_since, self.known)
             unread = any(self.measured.get(name, 0) < self.now for name in wanted)
             assert unread or self.alive_since is None or self.restored, f"the timer spins: {self.state}"
 
@@ -278,6 +314,10 @@ class World:
             RetryStep(step=name, reason="x", actor="ann"),
             WaiveStep(step=name, evidence="x", actor="ann", unsafe=unsafe),
         ]
+        if self.dice.random() < 0.2:
+            acts = [Pause(reason="x", actor="ann"), Resume(reason="x", actor="ann")]
+        if self.dice.random() < self.troubles.terminate:
+            acts = [Terminate(reason="x", actor="ann")]
         self._try(self.dice.choice(acts))
 
     def _try(self, act: Event) -> bool:
@@ -288,14 +328,26 @@ class World:
             assert self.saga is before
             return False
         self.forced_hand = self.forced_hand or (isinstance(act, WaiveStep) and act.unsafe)
+        if (own := self.state.paused_at_us) is not None and not isinstance(act, Resume):
+            self.pauses[self.state.id] = [*self._over(self.state.id, self.now), Interval(own)]
+        else:
+            self.pauses[self.state.id] = self._over(self.state.id, self.now)
         return True
 
     def _admission_changes(self) -> None:
         name = self.dice.choice(list(self.participants))
         if self.held.pop(name, None) is None and self.dice.random() < 0.3:
             self.held[name] = "slot"
-        self.paused = not self.paused if self.dice.random() < 0.3 else self.paused
+        if self.dice.random() < 0.4:
+            scope = self.dice.choice([self.shape.name, self.shape.by_name[name].participant])
+            goes_on = any(one.until_us is None for one in self.pauses.get(scope, ()))
+            self.pauses[scope] = self._over(scope, self.now) + ([] if goes_on else [Interval(self.now)])
         self._wake()
+
+    def _over(self, scope: str, now: int) -> list[Interval]:
+        """Its pauses, the last of which ends now if it goes on."""
+        ended = [one if one.until_us is not None else one._replace(until_us=now) for one in self.pauses.get(scope, ())]
+        return [one for one in ended if one.since_us < (one.until_us or 0)]
 
     def _backup_or_restore(self) -> None:
         if self.backup is None:
@@ -329,7 +381,10 @@ class World:
     def _calm_down(self) -> None:
         """Faults stop: nothing is lost or doubled any more, handlers succeed, nobody holds
         anything."""
-        self.calm, self.paused = True, False
+        self.calm = True
+        self.pauses = {scope: self._over(scope, self.now) for scope in self.pauses}
+        if self.state.paused_at_us is not None:
+            self._try(Resume(reason="x", actor="ann"))
         self.alive_since = self.now if self.alive_since is None else self.alive_since
         self.held.clear()
 
@@ -339,10 +394,10 @@ class World:
                 return
             self._wake()
             self._drain_all()
-            wake_at = timing.next_wake_up_us(self.shape, self.state, self.now, self.lived_since)
+            wake_at = self._wake_up_at()
             if self.state.final or wake_at is None:
                 return
-            if self._asks_for_attention() and not any(timing.due_times_us(self.shape, self.state, self.lived_since)):
+            if self._asks_for_attention() and not any(timing.due_times_us(self.shape, self.state, self.lived_since, self.known)):
                 return  # nothing but a person moves it
             self.now = max(self.now + 1, wake_at)
         assert self.state.final or self._asks_for_attention(), f"L1: neither ended nor asked for attention: {self.state}"
@@ -393,7 +448,13 @@ class World:
         assert folded == self.state, "S8"
         assert self.state.version == len(self.journal), "S8: one journal record a version"
         nets = {name: p.net for name, p in self.participants.items()}
+        left = {fact.step: fact.effect for fact in decode_facts(self.journal[-1]) if isinstance(fact, EffectLeft)}
+        terminated = any(isinstance(fact, Acted) and fact.act == "terminate" for fact in decode_facts(self.journal[-1]))
         self._drain_all()
+        for name, participant in self.participants.items() if terminated else ():
+            if left.get(name) != "may_stay":
+                stays = int(left.get(name) == "stays")
+                assert nets[name] == participant.net == stays, f"row 27: {name} is not on the list as it is"
         if self.state.phase in (Phase.COMPLETED, Phase.COMPENSATED):
             assert nets == {name: p.net for name, p in self.participants.items()}, "S22"
 
@@ -447,10 +508,16 @@ class World:
         if before is None or not (deadline or "9" in rows):
             return
         moved = {fact.step for fact in facts if isinstance(fact, StepChanged) and fact.row == "9"}
+        fold = Fold(before)
+        for fact in facts:  # pauses are counted first
+            if getattr(fact, "row", "") == "24":
+                fold.apply(fact)
+        deadline_at: int | None = fold.fields["deadline_at_us"]
         for step in self.shape.steps:
-            state = before.steps[step.name]
+            state = fold.steps[step.name]
             if is_open(state) and (deadline or step.name in moved):
-                limit = before.deadline_at_us if deadline else timing.step_limit_at_us(step, state, before.phase)
+                limit = deadline_at if deadline else timing.step_limit_at_us(step, state, before.phase)
+                self._check_pauses(step, state.run, before, deadline=deadline)
                 assert limit is not None and limit <= self.now, "S13: before its time"
                 assert state.probed_at_us is not None and state.probed_at_us >= limit, (
                     "S13: it was not asked again after its time"
@@ -461,6 +528,16 @@ class World:
                 settled = state.probed_at_us + 2 * step.timing.reask_ms * 1000
                 assert settled < self.now, "S13: within the grace of the question"
                 assert env.caught_up_at_us.get(step.participant, 0) > settled, "S13: before its replies are read"
+
+    def _check_pauses(self, step: Step, run: int, before: Saga, *, deadline: bool) -> None:
+        """Row 24: a limit that acts has passed without the time of the pauses."""
+        began = before.started_at_us if deadline else self.asked[step.name, run]
+        length_ms = self.shape.deadline_ms if deadline else step.timing.step_ms
+        scopes = {self.shape.name, before.id, step.participant}
+        held = [one for scope in scopes for one in self.pauses.get(scope, ())]
+        assert length_ms is not None
+        passed = self.now - began - paused_us(known_until(held, self.now), began)
+        assert self.restored or passed >= length_ms * 1000, "row 24: a pause was held against a limit"
 
     def _check_alarms(self, before: Saga | None, facts: tuple[Fact, ...]) -> None:
         """Attention is announced when it is raised, not again and again."""

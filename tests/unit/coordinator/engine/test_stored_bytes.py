@@ -3,12 +3,15 @@ them."""
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from saga_coordinator.engine.copying import values_of
 from saga_coordinator.engine.encoding import BITS, decode_facts, decode_saga, encode_facts, encode_saga
 from saga_coordinator.engine.facts import (
     Acted,
     Announced,
     CommandSent,
+    EffectLeft,
     Fact,
     PhaseChanged,
     ReplySeen,
@@ -66,6 +69,12 @@ SAGA = Saga(
     closed_at_us=19,
     announced=20,
     attention="reply_from_the_future",
+    paused_at_us=21,
+    paused_by="ann",
+    paused_why="the bank is down",
+    limits={"a": {"attempts": 5}},
+    restarted_from="s0",
+    pauses_counted_us=22,
 )
 FACTS: list[Fact] = [
     Started(
@@ -109,6 +118,7 @@ FACTS: list[Fact] = [
     ),
     Announced(event="attention", sequence=1, phase=Phase.RUNNING, step="a", reason="no_answer", causation_id="reply-1"),
     Acted(act="waive", actor="me", reason="because", step="a"),
+    EffectLeft(step="a", effect="may_stay"),
 ]
 
 STORED_FACTS = (
@@ -122,17 +132,23 @@ STORED_FACTS = (
     b'"command":"Y29tbWFuZA==","reply":{"version":14,"size":15}}],'
     b'["saga","22",{"tenant":"t","definition":"hash","key":"k","version":16,"phase":"COMPENSATED",'
     b'"incarnation":2,"recovered":true,"recovering":true,"reason":"deadline","started_at":17,"deadline_at":18,'
-    b'"closed_at":19,"announced":20,"attention":"reply_from_the_future"}],'
+    b'"closed_at":19,"announced":20,"attention":"reply_from_the_future",'
+    b'"paused_at":21,"paused_by":"ann","paused_why":"the bank is down",'
+    b'"limits":{"a":{"attempts":5}},"restarted_from":"s0","pauses_counted":22}],'
     b'["command","a","1","action",1,2,"p","r.v1.R","cGF5bG9hZA==",4,5,6,"asked",true,"start-1"],'
     b'["reply","a","action",1,2,"SUCCEEDED","C","m","cmVwbHk=",true,"s/1/0",7,8],'
     b'["announced","attention",1,"RUNNING","a","no_answer","reply-1"],'
-    b'["acted","waive","me","because","a"]'
+    b'["acted","waive","me","because","a"],'
+    b'["left","a","may_stay"]'
     b"]"
 )
 STORED_SAGA = (
     b'{"tenant":"t","definition":"hash","key":"k","version":16,"phase":"COMPENSATED","incarnation":2,'
     b'"recovered":true,"recovering":true,"input":"aW5wdXQ=","reason":"deadline","started_at":17,"deadline_at":18,'
-    b'"closed_at":19,"announced":20,"attention":"reply_from_the_future","steps":{"a":{"status":"stuck_back","run":2,'
+    b'"closed_at":19,"announced":20,"attention":"reply_from_the_future",'
+    b'"paused_at":21,"paused_by":"ann","paused_why":"the bank is down",'
+    b'"limits":{"a":{"attempts":5}},"restarted_from":"s0","pauses_counted":22,'
+    b'"steps":{"a":{"status":"stuck_back","run":2,'
     b'"asking":"compensation","attempt":3,"sent":7,"dispatched":true,"known":true,"evidence":31,"spent":4,'
     b'"undo_spent":5,"reasks":6,"progress":7,"asked_at":8,"silent_since":9,"probed_at":10,"skew_us":11,"due_at":12,'
     b'"heartbeat_at":13,"stuck_from":"undo","waiving":true,"answered":false,"hold":"paused",'
@@ -160,6 +176,7 @@ def test_a_state_is_stored_under_the_keys_of_format_1() -> None:
 
 def test_every_field_stands_in_the_documents_above() -> None:
     """A field that had its default would not be stored, and its key not be pinned."""
-    fresh = values_of(StepState())
+    fresh, begun = values_of(StepState()), {field.name: field.default for field in fields(Saga)}
     assert [name for name, value in values_of(STEP).items() if value == fresh[name]] == []
+    assert [name for name, value in values_of(SAGA).items() if value == begun[name]] == []
     assert {type(fact) for fact in FACTS} == set(Fact.__args__)
