@@ -78,7 +78,7 @@ def _wanted(request: Request) -> Wanted:
         direction=direction if direction in _DIRECTIONS else None,
         before=int(before) if before.isascii() and before.isdigit() and 0 < len(before) <= 18 else None,
         all_steps=asked.get("steps") == "all",
-        preview=PreviewedAct(act) if (act := asked.get("preview")) in {*PreviewedAct} else None,
+        preview=next((act for act in PreviewedAct if act == asked.get("preview")), None),
     )
 
 
