@@ -15,15 +15,16 @@ OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment
 # JSON=FILE keeps what a benchmark found.
 KEPT := $(if $(JSON),--json '$(JSON)')
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs bench-growth lint types env jaeger compiled payment-go kafka-classes
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-console test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs bench-growth bench-console screenshots lint types env jaeger compiled payment-go kafka-classes
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
 	@echo "make wheel      a wheel in dist/, for projects of your own"
 	@echo "make docs       the docs as a site, with the reference of the API, in site/"
-	@echo "make test       all tests but e2e, on a real Kafka, PostgreSQL and Jaeger; some minutes"
+	@echo "make test       all tests but e2e and the console, on a real Kafka, PostgreSQL and Jaeger; some minutes"
 	@echo "make coverage   the same tests, and how much of each folder they have run; best on Python 3.12 or newer"
 	@echo "make test-e2e   whole processes, killed in the middle of the work; some minutes"
+	@echo "make test-console  the console in the system's Chromium, over whole processes; some minutes"
 	@echo "make test-first-day   docs/first-day.md, typed from a fresh clone; some minutes"
 	@echo "make test-apicurio   a real Apicurio as the schema registry, from Maven; a minute"
 	@echo "make test-go-mutants  what the check of participants finds in payment-go with a mistake; some minutes"
@@ -32,6 +33,8 @@ help:
 	@echo "make bench-short  two cells of it, with generous limits; two minutes"
 	@echo "make bench-docs the tables and plots of docs/performance.md, from benchmarks/performance.json"
 	@echo "make bench-growth  what it costs at rest, and as sagas, steps and instances grow; half an hour"
+	@echo "make bench-console  the console's pages over 110,000 sagas; some minutes"
+	@echo "make screenshots  the pictures of the docs, from a running system; some minutes"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
 	@echo "make env        only the environment, in .venv; PYTHON=python3.13 names its Python, here and with every other target"
@@ -58,6 +61,10 @@ coverage: .venv/.made-test jaeger payment-go compiled kafka-classes
 # In two groups side by side: what keeps two cores busy, one test after the other, and what mostly waits. All say at the end what they saw.
 test-e2e: .venv/.made-test jaeger compiled kafka-classes
 	.venv/bin/python -m pytest --nothing-skipped --timeout 1800 -n 2 --dist loadgroup --max-worker-restart 0 -raP tests/e2e
+
+# Apart from `test`: it needs a Chromium, which comes with the system and not by pip. One system serves all: one file after the other.
+test-console: .venv/.made-test compiled kafka-classes
+	.venv/bin/python -m pytest --nothing-skipped tests/console
 
 test-first-day: .venv/.made-test
 	.venv/bin/python -m pytest --nothing-skipped --timeout 1800 -s tests/first_day
@@ -86,6 +93,12 @@ bench-docs: .venv/.made-test
 
 bench-growth: .venv/.made-test compiled
 	.venv/bin/python benchmarks/growth.py
+
+bench-console: .venv/.made-test compiled kafka-classes
+	.venv/bin/python benchmarks/console_pages.py $(KEPT)
+
+screenshots: .venv/.made-test compiled kafka-classes
+	.venv/bin/python tools/screenshots.py
 
 lint: .venv/.made-test
 	.venv/bin/ruff check

@@ -35,7 +35,7 @@ _COORDINATOR: Final = "an idle coordinator"
 
 
 def demo(seconds: float) -> list[Held]:
-    """Of `saga demo --keep` and its stand-in."""
+    """Of `saga demo --keep --every 0` and its stand-in."""
     with _demo_kept() as root:
         time.sleep(SETTLE_S)
         children = tree(root)[1:]
@@ -57,7 +57,7 @@ def _demo_kept() -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="saga-idle-") as folder:
         said = Path(folder) / "demo.out"
         with said.open("wb") as out:
-            process = subprocess.Popen([SAGA, "demo", "--keep"], cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+            process = subprocess.Popen([SAGA, "demo", "--keep", "--every", "0"], cwd=folder, stdout=out, stderr=subprocess.STDOUT)
         try:
             until_s = time.monotonic() + DEMO_START_S
             while "until Ctrl-C" not in said.read_text():

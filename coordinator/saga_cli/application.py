@@ -11,6 +11,9 @@ import typer
 
 from saga_cli.commands import (
     archive,
+    audit,
+    batches,
+    confirmations,
     control,
     database,
     dead_letters,
@@ -31,6 +34,7 @@ from saga_cli.commands import (
     top,
     trace,
     transfer,
+    views,
     watch,
 )
 
@@ -60,15 +64,19 @@ def application() -> typer.Typer:
     start.register(app, _USE)
     sagas.register(app, _USE)
     control.register(app, _USE)
+    views.register(app, _USE)
     diagnose.register(app, _USE)
     watch.register(app, _USE)
     top.register(app, _USE)
     steps.register(app, _USE)
+    batches.register(app, _USE)
+    confirmations.register(app, _USE)
     purge.register(app, _USE)
     trace.register(app, _USE)
     archive.register(app, _USE)
     transfer.register(app, _USE)
     dead_letters.register(app, _USE)
+    audit.register(app, _USE)
     definitions.register(app, _DESIGN)
     schemas.register(app, _DESIGN)
     return app

@@ -26,7 +26,10 @@ LONG_POLL_S: Final = 60
 """Longest wait of one request at the coordinator."""
 PAGE: Final = 500
 FILE_TYPE: Final = "application/avro"
+_ACCEPTED: Final = 202
 _PAUSE_S: Final = 0.2
+_SHOWN_BEFORE: Final = 60
+"""Characters of a query beside the place where it is wrong."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 FINAL_PHASES: Final = frozenset({"COMPLETED", "COMPENSATED", "FORCED"})
@@ -116,9 +119,29 @@ class Client:
                 may be repeated.
 
         Raises:
+            CommandFailed: The coordinator refused, or none answered; or the act waits for a second
+                person.
+        """
+        status, answer = self._answer("POST", path, json=body, headers=headers, retry=retry)
+        if status == _ACCEPTED and "confirmation" in answer:
+            raise _not_yet(answer["confirmation"])
+        return status, answer
+
+    def put(self, path: str, body: object) -> Json:
+        """Send a PUT, once more when the connection broke, and return the answer.
+
+        Raises:
             CommandFailed: The coordinator refused, or none answered.
         """
-        return self._answer("POST", path, json=body, headers=headers, retry=retry)
+        return self._answer("PUT", path, json=body, retry=True)[1]
+
+    def delete(self, path: str, query: Mapping[str, object]) -> Json:
+        """Send a DELETE and return the answer.
+
+        Raises:
+            CommandFailed: The coordinator refused, or none answered.
+        """
+        return self._answer("DELETE", path, params=dict(query), retry=False)[1]
 
     def upload(self, path: str, content: bytes, query: Mapping[str, object]) -> Json:
         """Send a file and return the answer.
@@ -130,15 +153,18 @@ class Client:
         return self._answer("POST", path, content=content, headers=headers, params=dict(query), retry=True)[1]
 
     def pages(self, path: str, *, limit: int, **query: object) -> Iterator[Json]:
-        """Yield the items of a paged list, at most `limit`."""
+        """Yield the items of a paged list, at most `limit`.
+
+        A page may be empty where the list looks for few lines among many; it then leads further.
+        """
         cursor, left = None, limit
         while left > 0:
             page = self.get(path, {**query, "limit": min(left, PAGE), "cursor": cursor})
-            items = page["items"]
+            items, before = page["items"], cursor
             yield from items[:left]
             left -= len(items)
             cursor = page.get("next")
-            if not cursor or not items:
+            if not cursor or cursor == before:
                 return
 
     def saga(self, reference: str, *, wait_s: int = 0) -> Json:
@@ -256,7 +282,7 @@ class Client:
             raise self._stranger(response)
         if response.is_success:
             return body
-        raise _refusal(response.status_code, body)
+        raise _refusal(response.status_code, body, response.request.url.params.get("query"))
 
     def _stranger(self, response: httpx.Response) -> CommandFailed:
         message = f"what answers at {self.server} is not a saga coordinator (HTTP {response.status_code})"
@@ -276,20 +302,36 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _refusal(status: int, problem: Json) -> CommandFailed:
+def _not_yet(confirmation: Json) -> CommandFailed:
+    """An act that waits for a second person is not done, and a script must not take it for done."""
+    id, until = confirmation.get("id"), confirmation.get("expires_at")
+    text = f"not done yet: it needs a second person. Until {until} somebody else may run `saga confirm yes {id} --reason …`"
+    return CommandFailed(_printable(text), ExitCode.REFUSED)
+
+
+def _refusal(status: int, problem: Json, query: str | None = None) -> CommandFailed:
     """Build the error of a problem document: one line, then its findings, fields or reasons, one a
-    line."""
+    line; of a query that was refused, the place in it."""
     code = str(problem.get("code") or status)
     message = str(problem.get("detail") or problem.get("title") or "refused")
     lines = [_printable(f"{code}: {message}{'; try again later' if status == 503 else ''}")]
     lines += [finding_line(finding) for finding in problem.get("findings") or ()]
     lines += [_printable(f"  {wrong.get('said') or _expected(wrong)}") for wrong in problem.get("errors") or ()]
     lines += [_printable(f"  {reason}") for reason in problem.get("reasons") or ()]
+    if query is not None and problem.get("position") is not None:
+        lines += _place(query, int(problem["position"]), str(problem.get("hint") or ""))
     field, expected = problem.get("field"), problem.get("expected")
     if len(lines) == 1 and field and expected and str(expected) not in message:
         lines[0] += _printable(f" ({field}: expected {expected})")
     exit_code = ExitCode.FINDINGS if code in _FINDINGS else _CODE_BY_STATUS.get(status, ExitCode.NO_SERVER)
     return CommandFailed("\n".join(lines), exit_code)
+
+
+def _place(query: str, position: int, hint: str) -> list[str]:
+    """Return the part of a query around a position, a mark below it, and what to write instead."""
+    first = max(0, min(position, len(query)) - _SHOWN_BEFORE)
+    shown = _printable(query[first : position + _SHOWN_BEFORE])
+    return [f"  {shown}", f"  {' ' * (min(position, len(query)) - first)}^", *([_printable(f"  {hint}")] if hint else [])]
 
 
 def _expected(wrong: Json) -> str:

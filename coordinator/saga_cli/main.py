@@ -26,6 +26,7 @@ _SERVER_PACKAGES = frozenset(
         "backports",
         "cel",
         "fastapi",
+        "lark",
         "orjson",
         "prometheus_client",
         "structlog",

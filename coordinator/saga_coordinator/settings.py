@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -79,6 +79,21 @@ def _path_prefix(text: str) -> str:
     return text
 
 
+def _confirmable(text: str) -> str:
+    unknown = sorted(read_list(text) - CONFIRMABLE)
+    if unknown:
+        raise ValueError(
+            f"unknown {', '.join(unknown)}; acts that a second person may confirm are {', '.join(sorted(CONFIRMABLE))}"
+        )
+    return text
+
+
+def read_list(text: str) -> frozenset[str]:
+    """The words of a list by commas."""
+    return frozenset(word.strip() for word in text.split(",") if word.strip())
+
+
+CONFIRMABLE: Final = frozenset({"waive", "terminate", "batch"})
 KeptText = Annotated[str, AfterValidator(_kept)]
 DurationText = Annotated[str, AfterValidator(_duration)]
 IntervalText = Annotated[str, AfterValidator(_interval)]
@@ -182,6 +197,10 @@ class Settings(BaseModel):
     """How often the horizon is raised and announced."""
     console_prefix: Annotated[str, AfterValidator(_path_prefix)] = ""
     """What a proxy puts before `/console`, as /ops; the links of the pages begin with it."""
+    confirm_acts: Annotated[str, AfterValidator(_confirmable)] = ""
+    """Acts that a second person confirms, by commas: waive, terminate, batch."""
+    confirm_within: IntervalText = "1d"
+    """How long such an act waits for a second person."""
     store_partitions: Literal["week", "month", "none"] = "month"
     """How much time a partition of the journal has on PostgreSQL; none: no more are made."""
     kafka: kafka.KafkaSettings
@@ -214,13 +233,29 @@ class Settings(BaseModel):
     def audit_kept_ms(self) -> int:
         return read_kept(self.retention_audit)
 
+    def shown(self) -> list[tuple[str, str]]:
+        """What matters to those who watch an instance, by variable. No secrets, and of an address
+        neither user nor password."""
+        told = [(f"SAGA_{name.upper()}", getattr(self, name)) for name in _SHOWN]
+        told += [("SAGA_KAFKA_BOOTSTRAP_SERVERS", self.kafka.bootstrap_servers), ("SAGA_TOPIC_PREFIX", self.kafka.topic_prefix)]
+        return [(name, _without_login(str(value))) for name, value in told if value not in (None, "")]
+
     @property
     def embedded(self) -> bool:
         return self.database_url.startswith("sqlite")
 
     @property
     def role_set(self) -> frozenset[str]:
-        return frozenset(role.strip() for role in self.roles.split(",") if role.strip())
+        return read_list(self.roles)
+
+    @property
+    def confirmed_acts(self) -> frozenset[str]:
+        """Acts that a second person confirms."""
+        return read_list(self.confirm_acts)
+
+    @property
+    def confirmed_within_ms(self) -> int:
+        return parsed_duration(self.confirm_within) or 0
 
     @property
     def exports_metrics(self) -> bool:
@@ -295,6 +330,36 @@ class Settings(BaseModel):
             raise ConfigurationError(
                 "SAGA_RETENTION_KEYS is shorter than SAGA_RETENTION_SAGAS: keys are kept as long as their saga"
             )
+
+
+_SHOWN = (
+    "instance",
+    "roles",
+    "tenant",
+    "host",
+    "port",
+    "database_url",
+    "archive",
+    "otlp_endpoint",
+    "trace_sampling",
+    "schema_registry_url",
+    "retention_sagas",
+    "retention_journals",
+    "retention_keys",
+    "retention_attention",
+    "retention_dead_letters",
+    "retention_audit",
+    "horizon_restore_window",
+    "horizon_clock_skew",
+    "horizon_interval",
+    "store_partitions",
+)
+_LOGIN = re.compile(r"(?<=://).*@")
+"""Up to the last `@`: a password may have one, or a slash."""
+
+
+def _without_login(text: str) -> str:
+    return _LOGIN.sub("", text).partition("?")[0]
 
 
 ROLES = frozenset({"api", "replies", "starts", "timers", "sweeper", "projector", "watchdog"})

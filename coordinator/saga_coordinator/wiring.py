@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
-from saga_coordinator.archive.address import open_files
-from saga_coordinator.archive.keeping import FileArchive
+from saga_coordinator.archive.keeping import archived
 from saga_coordinator.archive.port import Archive
-from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batch.fold import EventFold
@@ -17,16 +16,14 @@ from saga_coordinator.batch.loader import SagaLoader
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.batch.relay import Relay
 from saga_coordinator.coordinator import Coordinator
-from saga_coordinator.horizon.announcing import Announcer
-from saga_coordinator.horizon.raising import Raising
 from saga_coordinator.inbound.announcement_answers import AnnouncementAnswers
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.inbound.reply_envelope import ReplyEnvelopes
 from saga_coordinator.inbound.reply_payload import ReplyPayloads
 from saga_coordinator.loops import catch_up_loop, key_agreement, liveness, recovery_watch
+from saga_coordinator.loops.batching import Batching, batching
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop, CatchUpRequests
-from saga_coordinator.loops.horizon import HorizonLoop
 from saga_coordinator.loops.key_agreement import KeyAgreement, token_keys
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
@@ -34,15 +31,20 @@ from saga_coordinator.loops.outside import Outside
 from saga_coordinator.loops.partitions import PartitionLoop
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.reply_loop import ReplyLoop
-from saga_coordinator.loops.retention import RetentionLoop
+from saga_coordinator.loops.resuming import ResumeLoop
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
 from saga_coordinator.loops.sweeper import Sweeper
 from saga_coordinator.loops.sweeping import sweeping
 from saga_coordinator.loops.timer_loop import TimerLoop
 from saga_coordinator.loops.traffic import TrafficLoop
+from saga_coordinator.loops.upkeep import horizon, retention
 from saga_coordinator.loops.watchdog import Presence, Watchdog
 from saga_coordinator.overview.assembly import overviews
+from saga_coordinator.pauses import known
+from saga_coordinator.pauses.acts import PauseActs
+from saga_coordinator.pauses.known import SCOPES as PAUSED
+from saga_coordinator.pauses.known import KnownPauses
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.removal import Removal
 from saga_coordinator.retention.short import refuse_short_retention
@@ -53,6 +55,7 @@ from saga_coordinator.starts.execution import StartExecution
 from saga_coordinator.starts.identities import StartIdentities
 from saga_coordinator.starts.preparation import StartPreparation
 from saga_coordinator.starts.queue import StartQueue
+from saga_coordinator.starts.restarting import Restarts
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import Meta, Store
 from saga_coordinator.telemetry.committed import CommitTelemetry
@@ -67,7 +70,7 @@ from saga_schemas.records import EMPTY_BYTES
 from saga_schemas.topics import Topics
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
-_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE})
+_NOTED: Final = frozenset({liveness.SCOPE, catch_up_loop.SCOPE, key_agreement.SCOPE, recovery_watch.SCOPE}) | PAUSED
 """What loops read of the control table."""
 
 
@@ -81,6 +84,7 @@ class Instance:
     loops: dict[str, list[Loop]]
     relay: Relay
     sender: Sender[Ticket]
+    pauses: KnownPauses
 
 
 class _Parts:
@@ -100,19 +104,13 @@ class _Parts:
         context = FoldContext(outbound=self.outbound, empty=EMPTY_BYTES, new_id=new_id, sampling=self.sampling)
         self.states = context.states
         self.loader = SagaLoader(self.definitions, context, self.instruments)
-        self.sender: Sender[Ticket] = Sender(
-            broker,
-            clock,
-            max_rows=settings.sender_rows,
-            max_bytes=settings.sender_bytes,
-            batch_sent=self.instruments.sender_batch,
-        )
+        self.sender = self._sender()
         self.instruments.watch(self.sender)
         self.refusals = Refusals()
         self.relay = Relay(store, self.sender, clock, self.refusals)
         self.lookout = Lookout(store, settings.tenant, _NOTED, clock)
-        self.recovery = self._recovery()
-        self.events = EventFold(self.instruments, self.recovery.incarnation)
+        self.pauses, self.recovery = KnownPauses(lambda: self.lookout.latest), self._recovery()
+        self.events = EventFold(self.instruments, self.recovery.incarnation, self.pauses)
         self.waiters = CompletionWaiters()
         self.committer = Committer(
             store=store,
@@ -139,17 +137,25 @@ class _Parts:
         self.preparation = StartPreparation(
             definitions=self.definitions, clock=clock, incarnation=self.recovery.incarnation, sampling=self.sampling
         )
-        self.execution = StartExecution(self.committer, context, store, settings.tenant)
+        self.execution = StartExecution(self.committer, context, store, settings.tenant, self.pauses)
         self.sweeping = sweeping(self, tenant=settings.tenant, incarnation=self.recovery.incarnation)
         self.entries = self._entries()
-        self.whereabouts, self.removal = self._archived(archive)
+        self.whereabouts, own = archived(settings.archive, self.entries.of)
+        self.removal = Removal(store, archive or own)
         self.traffic = TrafficLoop(store=store, tenant=settings.tenant, instruments=self.instruments, clock=clock)
         self.queue = StartQueue(self.preparation, self.execution, self.instruments, limit=settings.start_queue)
 
-    def _archived(self, archive: Archive | None) -> tuple[Whereabouts | None, Removal]:
-        files = None if self.settings.archive is None else open_files(self.settings.archive)
-        own = None if files is None else FileArchive(files, self.entries.of)
-        return None if files is None else Whereabouts(files), Removal(self.store, archive or own)
+    def _sender(self) -> Sender[Ticket]:
+        rows, size = self.settings.sender_rows, self.settings.sender_bytes
+        return Sender(self.broker, self.clock, max_rows=rows, max_bytes=size, batch_sent=self.instruments.sender_batch)
+
+    @cached_property
+    def restarts(self) -> Restarts:
+        return Restarts(self.store, self.definitions, self.preparation, self.execution, self.settings.tenant)
+
+    @cached_property
+    def batches(self) -> Batching:
+        return batching(self, self.settings)
 
     def _recovery(self) -> RecoveryWatch:
         return RecoveryWatch(
@@ -268,6 +274,18 @@ class _Parts:
             batch_sagas=self.settings.batch_sagas,
         )
 
+    def resuming(self) -> ResumeLoop:
+        return ResumeLoop(
+            store=self.store,
+            lookout=self.lookout,
+            committer=self.committer,
+            loader=self.loader,
+            definitions=self.definitions,
+            tenant=self.settings.tenant,
+            clock=self.clock,
+            instruments=self.instruments,
+        )
+
     def sweeper(self) -> Sweeper:
         return Sweeper(
             store=self.store,
@@ -280,42 +298,8 @@ class _Parts:
             refusals=self.refusals,
         )
 
-    def retention(self) -> RetentionLoop:
-        return RetentionLoop(
-            store=self.store,
-            definitions=self.definitions,
-            removal=self.removal,
-            settings=self.settings,
-            clock=self.clock,
-            instruments=self.instruments,
-        )
-
-    def horizon(self) -> HorizonLoop:
-        settings = self.settings
-        return HorizonLoop(
-            store=self.store,
-            definitions=self.definitions,
-            raising=Raising(store=self.store, tenant=settings.tenant, terms=settings.horizon, clock=self.clock),
-            announcer=Announcer(
-                broker=self.broker, outbound=self.outbound, tenant=settings.tenant, incarnation=self.recovery.incarnation
-            ),
-            terms=settings.horizon,
-            tenant=settings.tenant,
-            clock=self.clock,
-            instruments=self.instruments,
-        )
-
     def outside(self) -> Outside:
-        return Outside(
-            settings=self.settings,
-            store=self.store,
-            lookout=self.lookout,
-            definitions=self.definitions,
-            topics=self.topics,
-            cluster_id=self.meta.cluster_id,
-            clock=self.clock,
-            instruments=self.instruments,
-        )
+        return Outside.of(self, cluster_id=self.meta.cluster_id)
 
     def delivery(self, watchdog: Watchdog) -> Delivery:
         """What this instance knows now of its way to the broker."""
@@ -323,15 +307,14 @@ class _Parts:
         return Delivery(kafka_away=silent, refusals=self.refusals)
 
     def coordinator(self, watchdog: Watchdog) -> Coordinator:
+        pauses = PauseActs(self.store, self.definitions, self.settings.tenant, self.lookout.stir)
         return Coordinator(
             settings=self.settings,
             store=self.store,
             definitions=self.definitions,
             starts=self.queue,
-            committer=self.committer,
             waiters=self.waiters,
-            loader=self.loader,
-            events=self.events,
+            acts=self.batches.acts,
             watchdog=watchdog,
             removal=self.removal,
             instruments=self.instruments,
@@ -342,7 +325,9 @@ class _Parts:
             recovering=lambda: self.recovery.recovering,
             unswept=lambda: self.sweeping.sweeps.unswept,
             lost_effects=self.sweeping.acts,
-            overviews=overviews(self, watchdog),
+            overviews=overviews(self, watchdog, pauses.going_on),
+            pauses=pauses,
+            restarts=self.restarts,
         )
 
 
@@ -357,6 +342,7 @@ async def build(
     outside = parts.outside()
     registry_loops = outside.registry()
     await parts.definitions.refresh()
+    await parts.pauses.begin(store, settings.tenant)
     refuse_short_retention(parts.definitions, settings)
     partitions = PartitionLoop(store, settings.store_partitions, clock, parts.instruments)
     watchdog = parts.watchdog()
@@ -366,8 +352,8 @@ async def build(
         "api": [parts.queue.run],
         "replies": parts.reply_loops(made_at_us),
         "starts": [parts.start_loop(made_at_us).run],
-        "timers": [parts.liveness.run, parts.timer_loop().run],
-        "sweeper": [parts.sweeper().run, parts.retention().run, parts.horizon().run, partitions.run],
+        "timers": [parts.liveness.run, parts.timer_loop().run, parts.resuming().run],
+        "sweeper": [parts.sweeper().run, retention(parts).run, horizon(parts).run, partitions.run, parts.batches.loop.run],
         "projector": outside.spans(),
         "watchdog": [
             watchdog.run,
@@ -386,4 +372,5 @@ async def build(
         loops=loops,
         relay=parts.relay,
         sender=parts.sender,
+        pauses=parts.pauses,
     )

@@ -7,6 +7,7 @@ No adapter commits offsets, retries or dead-letters by itself: the loops own tha
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -83,6 +84,16 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    partition: int | None = None
+    """None: as its key is hashed."""
+    timestamp_ms: int | None = None
+    """None: the time at which it is sent. A topic with LogAppendTime takes no other."""
+
+    def partition_among(self, numbers: Sequence[int], turn: int) -> int:
+        """The partition that it goes to, of a topic that has these. Without a key, in turns."""
+        if self.partition is not None:
+            return self.partition
+        return numbers[(turn if self.key is None else zlib.crc32(self.key)) % len(numbers)]
 
 
 class BrokerError(Exception):

@@ -10,7 +10,6 @@ replication, expiry.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -202,7 +201,9 @@ class MemoryBroker:
             return RecordRefused(f"larger than {self.max_message_bytes} bytes")
         if faults.unreachable or _spent(faults, "lose"):
             return BrokerError("not acknowledged")
-        number = zlib.crc32(record.key) % len(logs) if record.key is not None else turn % len(logs)
+        number = record.partition_among(range(len(logs)), turn)
+        if number >= len(logs):
+            return RecordRefused(f"topic {record.topic} has no partition {number}")
         for _ in range(2 if _spent(faults, "duplicate") else 1):
             logs[number].append(self._stored(record, number, logs[number].end))
         self._arrived()
@@ -256,7 +257,7 @@ class MemoryBroker:
             topic=record.topic,
             partition=partition,
             offset=offset,
-            timestamp_ms=self.clock.unix_us() // 1000,
+            timestamp_ms=self.clock.unix_us() // 1000 if record.timestamp_ms is None else record.timestamp_ms,
             key=record.key,
             value=record.value,
             headers=record.headers,

@@ -21,6 +21,9 @@ HEADERS_BYTES: Final = 32 * 1024
 
 TEXT_CHARS: Final = 256
 """Business keys, tenants, request ids, sources, message ids."""
+LABELS: Final = 16
+"""Labels of one saga, those included that its definition computes."""
+LABEL_NAME_CHARS: Final = 63
 TOKEN_BYTES: Final = 128
 TRACESTATE_CHARS: Final = 512
 BAGGAGE_CHARS: Final = 1024

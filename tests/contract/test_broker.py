@@ -191,6 +191,22 @@ async def test_headers_key_and_value_are_kept_byte_for_byte(broker: Any, topic: 
 
 
 @every_broker
+async def test_a_record_goes_to_the_partition_and_with_the_time_that_it_is_given(broker: Any, topic: str) -> None:
+    await broker.ensure_topics([topic])
+    plain = Outgoing(topic=topic, key=b"k", value=b"v", headers=())
+    at_ms = 1_600_000_000_000
+    await send(broker, [replace(plain, partition=number, timestamp_ms=at_ms + number) for number in (2, 0)])
+    async with consuming(broker, topic) as consumer:
+        records = await read(consumer, 2)
+    assert sorted((record.partition, record.timestamp_ms) for record in records) == [(0, at_ms), (2, at_ms + 2)]
+    producer = broker.producer()
+    await producer.start()
+    (error,) = await producer.send_all([replace(plain, partition=400)], timeout_s=PATIENCE_S)
+    await producer.stop()
+    assert isinstance(error, RecordRefused)
+
+
+@every_broker
 async def test_key_and_value_may_be_null(broker: Any, topic: str) -> None:
     await broker.ensure_topics([topic])
     sent = [Outgoing(topic=topic, key=key, value=value, headers=()) for key, value in ((None, b"v"), (b"k", None), (None, None))]

@@ -25,8 +25,10 @@ from saga_coordinator.doctor.examination import Rows
 from saga_coordinator.doctor.judging import literal
 from saga_coordinator.doctor.pace import Pace
 from saga_coordinator.doctor.system import SystemExamination
+from saga_coordinator.engine.encoding import FORMAT, encode_saga
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import shard_of
+from saga_coordinator.store.removal_port import FinishedOf, Leaving, Stripped
 from saga_messaging.background import end
 from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
@@ -195,6 +197,24 @@ DAMAGES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
 
 
 async def test_of_a_healthy_system_nothing_is_said(system: System) -> None:
+    assert await system.examined() == []
+
+
+async def test_what_retention_leaves_fits(system: System) -> None:
+    """A finished saga without its journal, and the keys of one that was removed."""
+    await by_hand(system.url, "UPDATE saga SET max_expiry = 0", "DELETE FROM outbox")
+    async with opened(system.url) as store:
+        (good,), (back,) = [
+            await store.finished(
+                FinishedOf(tenant="default", definition=name, version=1, shelf=0, before_us=10**17), after=None, limit=2
+            )
+            for name in ("good", "back")
+        ]
+        saga = await saga_of(store, good.id)
+        stripped = Stripped(saga=good, version=saga.version, state_format=FORMAT, state=encode_saga(saga))
+        async with store.transaction() as transaction:
+            assert (await transaction.strip_sagas([stripped])).sagas == (good.id,)
+            assert (await transaction.remove_sagas([Leaving(saga=back, keys_until_us=10**17)])).sagas == (back.id,)
     assert await system.examined() == []
 
 

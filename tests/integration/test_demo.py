@@ -40,11 +40,11 @@ def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def kept_in(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A demo that stays up, and where its coordinator is."""
+def kept_in(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """A demo that stays up, where its coordinator is, and what it said."""
     with ExitStack() as stack:
         process = subprocess.Popen(
-            [SAGA, "demo", "--keep", "--orders", "5"],
+            [SAGA, "demo", "--keep", "--orders", "5", *options],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -59,17 +59,18 @@ def kept_in(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         for line in process.stdout:
             said.append(line)
             if found := re.match(r"  up at (http://\S+)", line):
-                yield process, found[1]
+                yield process, found[1], "".join(said)
                 return
         pytest.fail("".join(said))
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """The folder of a demo that stays up, and where its coordinator is."""
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
+    """The folder of a demo that stays up and goes on, where its coordinator is, and what it
+    said."""
     folder = tmp_path_factory.mktemp("kept")
-    with kept_in(folder) as (_, server):
-        yield folder, server
+    with kept_in(folder, "--every", "0.5") as (_, server, said):
+        yield folder, server, said
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,9 @@ def test_the_demo_ends_well_and_shows_what_the_tour_shows(ended: tuple[Path, sub
     hint = r"no collector on :4317; start Jaeger and run again with --otlp|one listens on :4317; run again with --otlp \S+"
     assert re.fullmatch(rf"  trace [0-9a-f]{{32}}   \(({hint}) to look at it there\)", lines[-2])
     key = r"o-\d+-\w{3}"
-    assert re.fullmatch(rf"  next: saga demo --keep     \(then: saga list, saga show {key}, saga trace show {key}\)", lines[-1])
+    assert re.fullmatch(
+        rf"  next: saga demo --keep     \(then: the console, saga list, saga show {key}, saga trace show {key}\)", lines[-1]
+    )
 
 
 async def test_one_effect_removed_or_doubled_in_the_databases_turns_the_check_red(
@@ -195,17 +198,56 @@ def test_a_taken_port_makes_the_demo_take_a_free_one_and_say_so(
     assert found[1] != "8700"
 
 
-def test_a_kept_demo_answers_the_other_commands(kept: tuple[Path, str]) -> None:
-    _, server = kept
+def commanded(server: str, *words: str) -> str:
+    """What the command `saga` prints of that coordinator."""
+    return subprocess.run([SAGA, *words, "--server", server], capture_output=True, text=True, check=True).stdout
 
-    listed = subprocess.run([SAGA, "list", "--server", server, "-o", "ids"], capture_output=True, text=True, check=True)
-    undone = subprocess.run(
-        [SAGA, "list", "--server", server, "--phase", "COMPENSATED", "-o", "ids"], capture_output=True, text=True, check=True
-    )
-    shown = subprocess.run([SAGA, "show", undone.stdout.strip(), "--server", server], capture_output=True, text=True, check=True)
 
-    assert len(listed.stdout.split()) == 5
-    assert "COMPENSATED   ship: REJECTED no_carrier" in shown.stdout
+def test_a_kept_demo_answers_the_other_commands(kept: tuple[Path, str, str]) -> None:
+    _, server, _ = kept
+
+    undone = commanded(server, "list", "--phase", "COMPENSATED", "-o", "ids").split()[-1]
+
+    assert "COMPENSATED   ship: REJECTED no_carrier" in commanded(server, "show", undone)
+
+
+def test_a_kept_demo_says_where_its_console_is_before_its_orders_and_after_them(kept: tuple[Path, str, str]) -> None:
+    _, server, said = kept
+
+    assert said.index(f"  console       {server}/console/\n") < said.index("5/5")
+    assert f"look at all of it in the console:   {server}/console/\n" in said
+    assert httpx.get(f"{server}/console/", timeout=30).status_code == 200
+
+
+def test_a_kept_demo_has_an_order_that_needs_a_person_and_the_way_out_ends_it(kept: tuple[Path, str, str]) -> None:
+    _, server, said = kept
+    (key,) = re.findall(r"^  (o-\d+-\w{3}) needs you", said, re.MULTILINE)
+    (saga,) = httpx.get(f"{server}/v1/sagas", params={"key": key}, timeout=30).json()["items"]
+
+    assert saga["attention"] == ["confirm: rejected"]
+    commanded(server, "step", "retry", saga["id"], "confirm", "--reason", "the customer gave another address")
+    ended = httpx.get(f"{server}/v1/sagas/{saga['id']}", params={"wait_s": 30}, timeout=60).json()
+    assert ended["phase"] == "COMPLETED"
+
+
+def test_a_kept_demo_has_an_order_that_waits_for_a_slow_participant(kept: tuple[Path, str, str]) -> None:
+    _, server, said = kept
+    (key,) = re.findall(r"^  (o-\d+-\w{3}) waits", said, re.MULTILINE)
+    (line,) = httpx.get(f"{server}/v1/sagas", params={"key": key}, timeout=30).json()["items"]
+    saga = httpx.get(f"{server}/v1/sagas/{line['id']}", timeout=30).json()
+
+    assert [step["attempts"][0]["asked_at"] is not None for step in saga["steps"] if step["name"] == "screen"] == [True]
+
+
+def test_orders_go_on_in_a_kept_demo_and_some_are_rejected(kept: tuple[Path, str, str]) -> None:
+    _, server, _ = kept
+
+    def how_many(phase: str) -> int:
+        listed = httpx.get(f"{server}/v1/sagas", params={"phase": phase, "definition": "order", "limit": 500}, timeout=30)
+        return len(listed.json()["items"])
+
+    assert gone_in_time(lambda: how_many("COMPENSATED") > 1)
+    assert gone_in_time(lambda: how_many("COMPLETED") > 6)
 
 
 def test_where_the_shell_does_not_find_saga_the_demo_says_how_it_would(
@@ -223,7 +265,7 @@ def test_where_the_shell_does_not_find_saga_the_demo_says_how_it_would(
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_nothing_outlives_a_demo_however_it_ends(tmp_path: Path, number: signal.Signals) -> None:
-    with kept_in(tmp_path) as (process, server):
+    with kept_in(tmp_path) as (process, server, _):
         children = children_of(process.pid)
         assert children, "the stand-in is a child"
 
@@ -236,7 +278,7 @@ def test_nothing_outlives_a_demo_however_it_ends(tmp_path: Path, number: signal.
             httpx.get(f"{server}/healthz", timeout=2)
 
 
-def test_a_second_demo_in_a_kept_ones_folder_is_refused(kept: tuple[Path, str]) -> None:
+def test_a_second_demo_in_a_kept_ones_folder_is_refused(kept: tuple[Path, str, str]) -> None:
     done = demo(kept[0])
 
     assert done.returncode == 78

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from contract.store_rows import by_hand
+from contract.store_rows import by_hand, new_id
 from saga_cli.main import main
 from saga_cli.participant_rows import OpenParticipant, opened_participant
 from saga_coordinator.doctor.examination import Examination, Rows
@@ -145,6 +145,14 @@ async def test_what_was_set_back_is_found_and_nothing_else(
                     looks += 1
                 assert await ends == ["COMPENSATED" if order.startswith("no") else "COMPLETED" for order in orders]
                 assert await doctor() == (0, "", "all rows of bank fit what the coordinator has recorded, of 36 sagas\n")
+                whole = ("doctor", "--participant", "bank", "--database", theirs, "--fast", "-o", "json")
+                assert await _run(whole, capsys) == (0, [])
+                lost, other = _id(kind, sagas[2]), _id(kind, new_id())
+                moved = "UPDATE saga_barrier SET saga_id = '{}' WHERE saga_id = '{}' AND step = 'ship'"
+                await by_hand(theirs, moved.format(other, lost))
+                code, damages = await _run(whole, capsys)
+                assert (code, [one["kind"] for one in damages]) == (1, ["row_differs", "row_without_saga"])
+                await by_hand(theirs, moved.format(lost, other))
                 async with opened_participant(theirs, "default") as rows:
                     assert await _found(url, theirs, ReadTooEarly(rows)) == [], "what does not fit is read again"
 
@@ -175,6 +183,11 @@ async def test_what_was_set_back_is_found_and_nothing_else(
     assert await _found(url, theirs) == [(again, ""), (gone, "charge"), (gone, "ship")], "finished sagas ask nothing again"
     await by_hand(theirs, _covering(kind, gone))
     assert await _found(url, theirs) == [], "what the participant has forgotten, it may have removed"
+
+
+async def _run(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    code = await asyncio.to_thread(main, list(arguments))
+    return code, json.loads(capsys.readouterr().out)
 
 
 async def _found(url: str, theirs: str, rows: Any = None, moving: int = 0) -> list[tuple[UUID, str]]:

@@ -83,7 +83,8 @@ async def until_shown(http: httpx.AsyncClient, shows: Callable[[dict[str, Any]],
             await asyncio.sleep(0.1)
 
 
-async def test_figures_appear_trouble_is_told_and_a_restart_keeps_them(sqlite_url: str) -> None:
+async def test_figures_appear_trouble_is_told_and_a_restart_keeps_them(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("saga_coordinator.overview.gathering.GOOD_FOR_S", 0.05)
     async with watched(sqlite_url) as system:
         async with system.instance(sqlite_url) as (instance, http):
             for _ in range(3):

@@ -34,6 +34,16 @@
 ./saga one workers mut=nolock
 ./saga one park runs=2 acc mut=failabs
 ./saga one restore mut=failkeepinc      # ok: harmless here, the coordinator of a higher incarnation asks again
+# pauses and termination
+./saga a pause mut=pausesends
+./saga a pause mut=pauseundo
+./saga one pause mut=pauselimit
+./saga cp pause mut=pauselost      # ok: the late answer to the action settles it
+./saga a restore pause mut=pauselost
+./saga one term mut=termforget
+./saga one term mut=termfailed
+./saga one term mut=termundo
+./saga one term mut=termasks
 # the horizon. The second kit of a rolling upgrade (`old`) has no memory: only the lag protects it
 python3 horizon.py window=1 lie mut=removefirst
 python3 horizon.py window=1 lie mut=lower

@@ -24,34 +24,34 @@ enum {eS=1,eU=2,eR=4,eN=8,eZ=16};
 enum {COMP,PIV,RETR};
 // edge classes: 1 good (delivery, handler succeeds, timers), 2 operator retry, 4 everything adversarial
 struct Cfg{ string name; int n=2; int dep[3]={0,0,0}; int kind[3]={0,0,0}; bool none[3]={0,0,0},reads[3]={0,0,0},when[3]={0,0,0};
- int maxRun=1; bool cancel=1,timeout=1,restore=0,wipe=0,fail=1,acc=0,rej=1,compfail=0,comprej=0,unsup=0,waive=0,unsafe=0,park=0,mapf=0,workers=0,opretry=1;
+ int maxRun=1; bool cancel=1,timeout=1,restore=0,wipe=0,fail=1,acc=0,rej=1,compfail=0,comprej=0,unsup=0,waive=0,unsafe=0,park=0,mapf=0,workers=0,opretry=1,pause=0,term=0;
  // readings: default = the proposed text; lit_* = the text read literally
  bool lit_acc=0,lit_fence=0,lit_undo=0,lit_done=0,lit_direct=0,lit_conf=0,lit_uback=0,lit_noadopt=0,lit_hdr=0,lit_cancel=0,lit_skip=0,lit_r12=0,lit_ev=0,lit_stb=0,lit_rz=0,lose=0,lit_resume=0,lit_whenpiv=0,lit_rpiv=0,lit_comprej=0,strictconf=0;
  // mutants
  int mut=0; u64 limit=60000000; bool live=1; int maxviol=1;
 } K;
-enum {M0,M_FAILREM,M_FAILREM2,M_REPLAY,M_NOINC,M_NOINC_C,M_NODEP,M_NOFENCE_UNK,M_PIVSPENT,M_NO13B,M_NORUN_P,M_NORUN_C,M_CASRUN,M_NOLOCK,M_GUESS,M_ACCNOTHING,M_NOWAIT,M_UNDOTWICE,M_CANCELCOM,M_COMPFENCEFORGET,M_NOREASK,M_NORUN_U,M_RZFORGET,M_EARLY,M_AMBFAIL,M_FAILKEEPINC,M_FAILABS};
+enum {M0,M_FAILREM,M_FAILREM2,M_REPLAY,M_NOINC,M_NOINC_C,M_NODEP,M_NOFENCE_UNK,M_PIVSPENT,M_NO13B,M_NORUN_P,M_NORUN_C,M_CASRUN,M_NOLOCK,M_GUESS,M_ACCNOTHING,M_NOWAIT,M_UNDOTWICE,M_CANCELCOM,M_COMPFENCEFORGET,M_NOREASK,M_NORUN_U,M_RZFORGET,M_EARLY,M_AMBFAIL,M_FAILKEEPINC,M_FAILABS,M_PAUSESENDS,M_PAUSEUNDO,M_PAUSELIMIT,M_PAUSELOST,M_TERMFORGET,M_TERMUNDO,M_TERMFAILED,M_TERMASKS};
 struct Cs{u8 cs,run,asked,known,comp,ev,wv,prev;};
 struct Rw{u8 st,run,inc,wish,ost,orun;};
-struct S{ u8 phase,inc,recov,wiped,restored,snapT,sphase,ans,viol,sre; Cs c[3],sn[3]; Rw r[3]; struct{u8 acted,undone,fence,sent,pend,wvd,sent2;} g[3]; uint16_t cmd[3]; u64 rep[3]; struct{u8 m;Rw s;} w[2][2]; };
+struct S{ u8 phase,inc,recov,wiped,restored,snapT,sphase,ans,viol,sre,ps,held,tm,lf[3]; Cs c[3],sn[3]; Rw r[3]; struct{u8 acted,undone,fence,sent,pend,wvd,sent2;} g[3]; uint16_t cmd[3]; u64 rep[3]; struct{u8 m;Rw s;} w[2][2]; };
 typedef array<u64,9> PK;
 static u64 pc(const Cs&c){return c.cs|(u64)c.run<<4|(u64)c.asked<<6|(u64)c.known<<7|(u64)c.comp<<8|(u64)c.ev<<9|(u64)c.wv<<14|(u64)c.prev<<15;}
 static Cs uc(u64 x){Cs c;c.cs=x&15;c.run=x>>4&3;c.asked=x>>6&1;c.known=x>>7&1;c.comp=x>>8&1;c.ev=x>>9&31;c.wv=x>>14&1;c.prev=x>>15&3;return c;}
 static u64 pr(const Rw&r){return r.st|(u64)r.run<<3|(u64)r.inc<<5|(u64)r.wish<<6|(u64)r.ost<<7|(u64)r.orun<<10;}
 static Rw ur(u64 x){Rw r;r.st=x&7;r.run=x>>3&3;r.inc=x>>5&1;r.wish=x>>6&1;r.ost=x>>7&7;r.orun=x>>10&3;return r;}
 static void pack(const S&s,PK&p){ p.fill(0);
- p[0]=s.phase|(u64)s.inc<<3|(u64)s.recov<<4|(u64)s.wiped<<5|(u64)s.restored<<6|(u64)s.snapT<<7|(u64)s.sphase<<8|(u64)s.ans<<11|(u64)s.viol<<14;
+ p[0]=s.phase|(u64)s.inc<<3|(u64)s.recov<<4|(u64)s.wiped<<5|(u64)s.restored<<6|(u64)s.snapT<<7|(u64)s.sphase<<8|(u64)s.ans<<11|(u64)s.viol<<14|(u64)s.ps<<20|(u64)s.held<<21|(u64)s.tm<<22; for(int i=0;i<K.n;i++)p[0]|=(u64)s.lf[i]<<(23+2*i);
  for(int i=0;i<K.n;i++){ if(s.snapT)p[1]|=pc(s.sn[i])<<(17*i);
   p[3+2*i]=s.rep[i];
   p[4+2*i]=pc(s.c[i])|(pr(s.r[i])&127)<<17|(pr(s.r[i])>>7)<<49|(u64)s.g[i].acted<<24|(u64)s.g[i].undone<<26|(u64)s.g[i].fence<<28|(u64)s.g[i].sent<<30|(u64)s.g[i].pend<<32|(u64)s.cmd[i]<<34|(u64)s.g[i].wvd<<46|(u64)s.g[i].sent2<<47;}
  if(K.workers)for(int i=0;i<2&&i<K.n;i++)for(int j=0;j<2;j++)p[2]|=((u64)s.w[i][j].m|pr(s.w[i][j].s)<<4)<<(16*(2*i+j));
 }
-static void unpack(const PK&p,S&s){ memset(&s,0,sizeof s); s.phase=p[0]&7;s.inc=p[0]>>3&1;s.recov=p[0]>>4&1;s.wiped=p[0]>>5&1;s.restored=p[0]>>6&1;s.snapT=p[0]>>7&1;s.sphase=p[0]>>8&7;s.ans=p[0]>>11&7;s.viol=p[0]>>14&63;
+static void unpack(const PK&p,S&s){ memset(&s,0,sizeof s); s.phase=p[0]&7;s.inc=p[0]>>3&1;s.recov=p[0]>>4&1;s.wiped=p[0]>>5&1;s.restored=p[0]>>6&1;s.snapT=p[0]>>7&1;s.sphase=p[0]>>8&7;s.ans=p[0]>>11&7;s.viol=p[0]>>14&63;s.ps=p[0]>>20&1;s.held=p[0]>>21&1;s.tm=p[0]>>22&1; for(int i=0;i<K.n;i++)s.lf[i]=p[0]>>(23+2*i)&3;
  for(int i=0;i<K.n;i++){ if(s.snapT)s.sn[i]=uc(p[1]>>(17*i)&0x1ffff); s.rep[i]=p[3+2*i]; u64 x=p[4+2*i]; s.c[i]=uc(x&0x1ffff);s.r[i]=ur((x>>17&127)|(x>>49&31)<<7);s.g[i].acted=x>>24&3;s.g[i].undone=x>>26&3;s.g[i].fence=x>>28&3;s.g[i].sent=x>>30&3;s.g[i].pend=x>>32&3;s.cmd[i]=x>>34&0xfff;s.g[i].wvd=x>>46&1;s.g[i].sent2=x>>47&3;}
  if(K.workers)for(int i=0;i<2&&i<K.n;i++)for(int j=0;j<2;j++){u64 x=p[2]>>(16*(2*i+j))&0xffff;s.w[i][j].m=x&15;s.w[i][j].s=ur(x>>4);}
 }
-enum{V0,V_NET,V_S3,V_S4,V_S5,V_S6C,V_S6F,V_COMPL,V_COMPD,V_S21,V_CONF,V_Q,V_UNDONE,V_DONE,V_FINAL,V_RET,V_LAST};
-const char*VN[]={"","S2 net effect not in {0,1}","S3 effect twice for one run / undo without effect","S4 action committed after a fence of its run","S5 compensation sent before a dependent was settled","S6 COMPENSATING while the pivot is done","S6/S2 COMMITTED while the pivot is not done","S2 COMPLETED with a dispatched step at net 0","S2 COMPENSATED with a step at net 1","S21 COMPENSATED without covering evidence","row 20 conflict raised without restore/forgery","finished saga: an effect changed afterwards","step is undone/no_effect but its net effect is 1","step is done but its net effect is 0","S1/S7 a final or back phase changed","a retriable step was compensated or cancelled after dispatch"};
+enum{V0,V_NET,V_S3,V_S4,V_S5,V_S6C,V_S6F,V_COMPL,V_COMPD,V_S21,V_CONF,V_Q,V_UNDONE,V_DONE,V_FINAL,V_RET,V_PSENT,V_PLIMIT,V_TLIST,V_TSENT,V_LAST};
+const char*VN[]={"","S2 net effect not in {0,1}","S3 effect twice for one run / undo without effect","S4 action committed after a fence of its run","S5 compensation sent before a dependent was settled","S6 COMPENSATING while the pivot is done","S6/S2 COMMITTED while the pivot is not done","S2 COMPLETED with a dispatched step at net 0","S2 COMPENSATED with a step at net 1","S21 COMPENSATED without covering evidence","row 20 conflict raised without restore/forgery","finished saga: an effect changed afterwards","step is undone/no_effect but its net effect is 1","step is done but its net effect is 0","S1/S7 a final or back phase changed","a retriable step was compensated or cancelled after dispatch","row 24 something was sent while paused","row 24 a pause was held against a limit","row 27 an effect is not on the list as it is","row 27 something was sent after the end"};
 static int popc(int x){return __builtin_popcount(x);}
 static int net(const S&s,int i){return popc(s.g[i].acted)-popc(s.g[i].undone);}
 static bool fin(const S&s){return s.phase>=COMPLETED;}
@@ -66,7 +66,8 @@ static int cb(int k,int r,int inc){return k*4+(r-1)*2+inc;}
 static void addRep(S&s,int i,int code,int r,int inc){ if(fin(s)&&!(K.restore&&!s.restored)) return; s.rep[i]|=1ull<<(code*4+(r-1)*2+inc); }
 // nothing dispatched can act any more: the row covers every run sent that its incarnation does not refuse
 static bool covered(const S&s,int j){ const Rw&r=s.r[j]; int need=(r.inc?s.g[j].sent2:s.g[j].sent); return (r.st==FEN||r.st==UND||r.st==REJ)&&r.run>=need&&net(s,j)==0; }
-static void send(S&s,int i,int k){ Cs&c=s.c[i]; s.cmd[i]|=1<<cb(k,c.run,s.inc);
+// while paused a command is due at the end of the pause: the state is entered, and the re-ask sends it
+static void send(S&s,int i,int k){ Cs&c=s.c[i]; if(s.ps&&K.mut!=M_PAUSESENDS&&!(K.mut==M_PAUSEUNDO&&k==C))return; if(s.ps)V(s,V_PSENT); if(s.tm)V(s,V_TSENT); s.cmd[i]|=1<<cb(k,c.run,s.inc);
  if(k==A){c.asked=1; if(s.inc){if(s.g[i].sent2<c.run)s.g[i].sent2=c.run;} if(s.g[i].sent<c.run)s.g[i].sent=c.run;}
  if(k==C){c.comp=1;
   for(int j=0;j<K.n;j++)if((desc_[i]>>j&1)&&s.g[j].sent&&!K.none[j]&&!s.g[j].wvd){ if(!covered(s,j)) V(s,V_S5);} }
@@ -89,6 +90,21 @@ static void goBack(S&s,bool evid=false){ // wish (or evidence) to go back from R
   if(s.inc>0&&!K.lit_r12&&K.when[pivot]&&!K.lit_whenpiv&&(rec||p.cs==NOEFF)){ if(evid)enterComp(s); return; } // proposed: only evidence turns back a recovered saga whose pivot may have been skipped
   if(open_(p)||rec){ s.phase=SET; if(rec||!K.lit_cancel){p.cs=RESOLV;p.asked=1;send(s,pivot,Z);} return; } }
  enterComp(s); }
+enum {NOTHING,STAYS,MAY_STAY};
+static int left_(const S&s,int i){ const Cs&c=s.c[i]; // row 27: what is left of the step if nobody is asked any more
+ if(s.recov&&!(s.ans>>i&1)) return MAY_STAY;
+ if(!c.asked) return s.inc>0&&(c.cs==IDLE||c.cs==READY)?MAY_STAY:NOTHING;
+ if(K.mut==M_TERMFORGET&&c.cs==ASKED) return NOTHING;
+ if(K.mut==M_TERMFAILED&&c.cs==BACKOFF) return NOTHING;
+ if(K.mut==M_TERMUNDO&&c.cs==UASK&&c.known) return STAYS;
+ if(c.cs==NOEFF&&K.none[i]) return c.known?STAYS:NOTHING;
+ if(c.cs==UNDONE||c.cs==NOEFF) return NOTHING;
+ if(c.cs==DONE) return STAYS;
+ if(c.cs==CONFL) return MAY_STAY;
+ if(c.comp) return c.ev&(eU|eN)?NOTHING:MAY_STAY;
+ if(c.known) return STAYS;
+ return c.ev&(eR|eZ)?NOTHING:MAY_STAY; }
+static void terminate_(S&s){ for(int i=0;i<K.n;i++)s.lf[i]=left_(s,i); s.phase=FORCED;s.recov=0;s.ps=s.held=0;s.tm=1; }
 static bool keepR(const S&s){return K.restore&&!s.restored;}
 static void post(S&s){ if(fin(s)){ if(!keepR(s))for(int i=0;i<K.n;i++)s.rep[i]=0; return; } if(s.recov)return;
  if(s.phase==RUN||s.phase==COM) for(int rep=0;rep<K.n;rep++) for(int i=0;i<K.n;i++) if(s.c[i].cs==IDLE&&!K.when[i]){ bool ok=1; for(int j=0;j<K.n;j++)if(K.dep[i]>>j&1){u8 x=s.c[j].cs; if(!(x==DONE||x==NOEFF||x==WAIVED))ok=0;} if(ok)s.c[i].cs=READY; }
@@ -190,8 +206,9 @@ static char buf[400];
 #define L(...) do{ if(tracing){snprintf(buf,sizeof buf,__VA_ARGS__);lab=buf;} }while(0)
 static void check(S&t){ if(t.viol)return;
  for(int i=0;i<K.n;i++){ int e=net(t,i); if(e<0||e>1)V(t,V_NET);
+  if(t.tm&&((t.lf[i]==NOTHING&&e)||(t.lf[i]==STAYS&&!e)))V(t,V_TLIST);
   u8 x=t.c[i].cs; bool strict=!t.restored;
-  if((strict||fin(t))&&!t.recov){ if((x==UNDONE||(x==NOEFF&&!K.none[i]))&&e) V(t,V_UNDONE); if(x==DONE&&!e)V(t,V_DONE); }
+  if((strict||fin(t))&&!t.recov&&!t.tm){ if((x==UNDONE||(x==NOEFF&&!K.none[i]))&&e) V(t,V_UNDONE); if(x==DONE&&!e)V(t,V_DONE); }
   if(t.phase==COMPENSATED&&e&&!K.none[i])V(t,V_COMPD);
   if(t.phase==COMPLETED&&t.g[i].sent&&!e)V(t,V_COMPL); }
  if(pivot>=0){ if((t.phase==BACK||t.phase==COMPENSATED)&&net(t,pivot)==1)V(t,V_S6C); if((t.phase==COM||t.phase==COMPLETED)&&!t.recov&&t.g[pivot].sent&&t.c[pivot].cs!=WAIVED&&net(t,pivot)==0)V(t,V_S6F); } }
@@ -222,31 +239,36 @@ static void succ(const S&s,const Emit&E){
  if(K.wipe&&!s.wiped){ S t=s;t.wiped=1; for(int i=0;i<K.n;i++){t.cmd[i]=0;t.rep[i]=0;} L("all topics wiped"); out(t,4,false); }
  // ---- backup and restore of the coordinator
  if(K.restore&&!s.snapT&&!F){ S t=s;t.snapT=1;t.sphase=s.phase; for(int i=0;i<K.n;i++)t.sn[i]=s.c[i]; L("(backup taken here)"); out(t,4,false); }
- if(K.restore&&s.snapT&&!s.restored){ S t=s; t.restored=1;t.inc=1;t.phase=s.sphase;t.recov=1;t.ans=0; for(int i=0;i<K.n;i++){ Cs&c=t.c[i]; c=s.sn[i]; if(!K.lit_ev)c.ev=0; }
+ if(K.restore&&s.snapT&&!s.restored){ S t=s; t.restored=1;t.inc=1;t.phase=s.sphase;t.recov=1;t.ans=0;t.tm=t.ps=t.held=0;for(int i=0;i<3;i++)t.lf[i]=0; for(int i=0;i<K.n;i++){ Cs&c=t.c[i]; c=s.sn[i]; if(!K.lit_ev)c.ev=0; }
    for(int i=0;i<K.n;i++){Cs&c=t.c[i]; memset(&t.sn[i],0,sizeof(Cs)); if(!c.asked){t.ans|=1<<i;continue;}
      bool cp=c.comp&&(c.cs==UASK||c.cs==UBACK||c.cs==STB||c.cs==UNDONE);
      if(open_(c)||c.cs==DONE||c.cs==STF){ if(c.cs!=DONE&&c.cs!=STF)c.cs=ASKED; send(t,i,A);} else if(cp) send(t,i,C); else send(t,i,Z); }
    t.snapT=1; t.sphase=0; if(K.mut==M_NOWAIT)t.ans=7; if((t.ans&((1<<K.n)-1))==(1<<K.n)-1)recovered(t); L("coordinator restored to %s, incarnation 2, asks all dispatched again",PH[s.sphase]); out(t,4); }
+ if(F&&K.mut==M_TERMASKS&&s.tm)for(int i=0;i<K.n;i++)if(s.c[i].cs==UASK){ S t=s;send(t,i,C);L("re-ask compensation %d after the end",i+1);out(t,1,false); }
  if(F)return;
+ // ---- a pause may begin and end at any time; what it held counts for nothing before its time is counted
+ if(K.pause){ S t=s; if(s.ps){t.ps=0;t.held=1;L("the pause ends");out(t,1);} else {t.ps=1;L("paused");out(t,4);} if(!s.ps&&s.held){ S t=s;t.held=0;L("the pause is counted");out(t,1);} }
+ if(K.term){ S t=s; terminate_(t); L("operator terminates: %d %d %d",t.lf[0],t.lf[1],t.lf[2]); out(t,4); }
  // ---- replies to the coordinator
  for(int i=0;i<K.n;i++){ u64 m=s.rep[i]; while(m){ int b=__builtin_ctzll(m); m&=m-1; int code=b/4,r=(b/2&1)+1,inc=b&1;
    for(int v=0;v<2;v++){ S t=s; if(!reply(t,i,code,r,inc,v))continue; if(t.recov&&(t.ans&((1<<K.n)-1))==(1<<K.n)-1)recovered(t);
      if(!memcmp(&t,&s,sizeof t))continue; L("coordinator gets step %d %s run %d%s -> step %s, %s",i+1,RN[code],r,v?" (spent/limit)":"",CS[t.c[i].cs],PH[t.phase]); out(t,(code==AF||code==CF||code==CR)&&v?4:1);} } }
  // ---- timers, re-asks
- for(int i=0;i<K.n;i++){ const Cs&c=s.c[i];
-  if(s.recov){ if(!(s.ans>>i&1)){ S t=s; const Cs&d=c; bool cp=d.comp&&(d.cs==UASK||d.cs==UBACK||d.cs==STB||d.cs==UNDONE); if(open_(d)||d.cs==DONE||d.cs==STF)send(t,i,A); else if(cp)send(t,i,C); else send(t,i,Z); if(memcmp(&t,&s,sizeof t)){L("coordinator asks step %d again",i+1);out(t,1);} } continue; }
-  if(K.mut!=M_NOREASK){
-  if(c.cs==ASKED){ S t=s; send(t,i,A); if(memcmp(&t,&s,sizeof t)){L("re-ask action %d",i+1);out(t,1);} }
-  if(c.cs==UASK){ S t=s; send(t,i,C); if(memcmp(&t,&s,sizeof t)){L("re-ask compensation %d",i+1);out(t,1);} }
-  if(c.cs==RESOLV){ S t=s; send(t,i,Z); if(memcmp(&t,&s,sizeof t)){L("re-ask RESOLVE %d",i+1);out(t,1);} } }
-  if(c.cs==BACKOFF){ S t=s; t.c[i].cs=READY; L("backoff of %d due",i+1); out(t,1); }
-  if(c.cs==UBACK&&!K.lit_uback){ S t=s; t.c[i].cs=UASK; send(t,i,C); L("undo_backoff of %d due, compensation sent again",i+1); out(t,1); }
-  if(c.cs==READY&&(s.phase==RUN||s.phase==COM||(s.phase==SET&&i==pivot))){ S t=s; t.c[i].cs=ASKED; send(t,i,A); if(K.kind[i]==RETR&&s.phase==RUN&&!K.lit_skip)t.phase=COM; L("action %d sent (run %d)",i+1,c.run); out(t,1); }
+ for(int i=0;i<K.n;i++){ const Cs&c=s.c[i]; bool hold=s.ps&&K.mut!=M_PAUSESENDS;
+  auto lost=[&](int k){ return K.mut==M_PAUSELOST&&!(s.cmd[i]>>cb(k,c.run,s.inc)&1); };
+  if(s.recov){ if(!(s.ans>>i&1)&&!hold){ S t=s; const Cs&d=c; bool cp=d.comp&&(d.cs==UASK||d.cs==UBACK||d.cs==STB||d.cs==UNDONE); if(open_(d)||d.cs==DONE||d.cs==STF)send(t,i,A); else if(cp)send(t,i,C); else send(t,i,Z); if(memcmp(&t,&s,sizeof t)){L("coordinator asks step %d again",i+1);out(t,1);} } continue; }
+  if(K.mut!=M_NOREASK&&!hold){
+  if(c.cs==ASKED&&!lost(A)){ S t=s; send(t,i,A); if(memcmp(&t,&s,sizeof t)){L("re-ask action %d",i+1);out(t,1);} }
+  if(c.cs==UASK&&!lost(C)){ S t=s; send(t,i,C); if(memcmp(&t,&s,sizeof t)){L("re-ask compensation %d",i+1);out(t,1);} }
+  if(c.cs==RESOLV&&!lost(Z)){ S t=s; send(t,i,Z); if(memcmp(&t,&s,sizeof t)){L("re-ask RESOLVE %d",i+1);out(t,1);} } }
+  if(c.cs==BACKOFF&&!hold){ S t=s; t.c[i].cs=READY; L("backoff of %d due",i+1); out(t,1); }
+  if(c.cs==UBACK&&!K.lit_uback&&!hold){ S t=s; t.c[i].cs=UASK; send(t,i,C); L("undo_backoff of %d due, compensation sent again",i+1); out(t,1); }
+  if(c.cs==READY&&!hold&&(s.phase==RUN||s.phase==COM||(s.phase==SET&&i==pivot))){ S t=s; t.c[i].cs=ASKED; send(t,i,A); if(K.kind[i]==RETR&&s.phase==RUN&&!K.lit_skip)t.phase=COM; L("action %d sent (run %d)",i+1,c.run); out(t,1); }
   if(c.cs==IDLE&&K.when[i]&&(s.phase==RUN||s.phase==COM)){ bool ok=1; for(int j=0;j<K.n;j++)if(K.dep[i]>>j&1){u8 x=s.c[j].cs; if(!(x==DONE||x==NOEFF||x==WAIVED))ok=0;} if(ok){ S t=s;t.c[i].cs=READY;L("when of %d true",i+1); if(whenv!=0)out(t,1); t=s;t.c[i].cs=NOEFF;L("when of %d false: skipped",i+1); if(whenv!=1)out(t,1);} }
-  if(c.cs==UDUE){ bool ok=1; int dd=K.lit_direct?ddesc[i]:desc_[i]; for(int j=0;j<K.n;j++)if((dd>>j&1)&&!settled(s.c[j]))ok=0; if(K.mut==M_NODEP)ok=1; if(K.none[i])ok=0; if(ok){ S t=s;t.c[i].cs=UASK;send(t,i,C);L("compensation %d sent (run %d)",i+1,c.run);out(t,1);} 
+  if(c.cs==UDUE&&(!hold||K.mut==M_PAUSEUNDO)){ bool ok=1; int dd=K.lit_direct?ddesc[i]:desc_[i]; for(int j=0;j<K.n;j++)if((dd>>j&1)&&!settled(s.c[j]))ok=0; if(K.mut==M_NODEP)ok=1; if(K.none[i])ok=0; if(ok){ S t=s;t.c[i].cs=UASK;send(t,i,C);L("compensation %d sent (run %d)",i+1,c.run);out(t,1);} 
      if(K.mapf){S t=s;t.c[i].cs=STB;t.c[i].prev=2;L("mapping of compensation %d fails",i+1);out(t,4);} }
-  if(K.mapf&&c.cs==READY&&!c.asked){ S t=s; if(s.phase==COM){t.c[i].cs=STF;} else if(s.phase==RUN){t.c[i].cs=NOEFF; goBack(t);} L("mapping of action %d fails",i+1); out(t,4); }
-  if(K.timeout&&open_(c)){ if(K.kind[i]==COMP&&s.phase==RUN){S t=s;goBack(t);L("step time of %d over, drained -> %s",i+1,PH[t.phase]);out(t,4);} if(i==pivot&&(s.phase==RUN||s.phase==SET)){ S t=s; if(K.mut==M_GUESS){t.c[i].cs=NOEFF;enterComp(t);} else {t.c[i].cs=RESOLV;t.phase=SET;send(t,i,Z);} L("step time of pivot %d over -> %s",i+1,PH[t.phase]);out(t,4);} }
+  if(K.mapf&&c.cs==READY&&!c.asked&&!hold){ S t=s; if(s.phase==COM){t.c[i].cs=STF;} else if(s.phase==RUN){t.c[i].cs=NOEFF; goBack(t);} L("mapping of action %d fails",i+1); out(t,4); }
+  if(K.timeout&&open_(c)&&((!s.ps&&!s.held)||K.mut==M_PAUSELIMIT)){ bool early=s.ps||s.held; if(K.kind[i]==COMP&&s.phase==RUN){S t=s;if(early)V(t,V_PLIMIT);goBack(t);L("step time of %d over, drained -> %s",i+1,PH[t.phase]);out(t,4);} if(i==pivot&&(s.phase==RUN||s.phase==SET)){ S t=s; if(early)V(t,V_PLIMIT); if(K.mut==M_GUESS){t.c[i].cs=NOEFF;enterComp(t);} else {t.c[i].cs=RESOLV;t.phase=SET;send(t,i,Z);} L("step time of pivot %d over -> %s",i+1,PH[t.phase]);out(t,4);} }
   // operator
   if(c.cs==STF&&K.opretry){ bool raise=c.ev&(eR|eZ); if(!raise||c.run<K.maxRun){ S t=s; Cs&d=t.c[i]; if(raise){d.run++;d.ev=0;d.comp=0;d.known=0;} d.cs=READY; L("operator retries step %d, run %d",i+1,d.run); out(t,2);} }
   if(c.cs==STB&&K.opretry){ S t=s; Cs&d=t.c[i]; if(d.prev==0){d.cs=UASK;send(t,i,C);} else if(d.prev==1){d.cs=RESOLV;send(t,i,Z);} else d.cs=UDUE; L("operator retries the undo of step %d",i+1); out(t,2); }
@@ -281,9 +303,9 @@ int main(int ac,char**av){
  shapes["gp"]=[&]{seq(2);K.kind[1]=PIV;K.when[1]=1;};
  if(ac<2){printf("usage: saga SHAPE [flag=value]...\n");return 2;}
  if(!shapes.count(av[1]))return 2; shapes[av[1]]();
- map<string,bool*> fl={{"cancel",&K.cancel},{"timeout",&K.timeout},{"restore",&K.restore},{"wipe",&K.wipe},{"fail",&K.fail},{"acc",&K.acc},{"rej",&K.rej},{"compfail",&K.compfail},{"comprej",&K.comprej},{"unsup",&K.unsup},{"waive",&K.waive},{"unsafe",&K.unsafe},{"park",&K.park},{"mapf",&K.mapf},{"workers",&K.workers},{"opretry",&K.opretry},
+ map<string,bool*> fl={{"cancel",&K.cancel},{"timeout",&K.timeout},{"restore",&K.restore},{"wipe",&K.wipe},{"fail",&K.fail},{"acc",&K.acc},{"rej",&K.rej},{"compfail",&K.compfail},{"comprej",&K.comprej},{"unsup",&K.unsup},{"waive",&K.waive},{"unsafe",&K.unsafe},{"park",&K.park},{"mapf",&K.mapf},{"workers",&K.workers},{"opretry",&K.opretry},{"pause",&K.pause},{"term",&K.term},
   {"lit_acc",&K.lit_acc},{"lit_fence",&K.lit_fence},{"lit_undo",&K.lit_undo},{"lit_done",&K.lit_done},{"lit_direct",&K.lit_direct},{"lit_conf",&K.lit_conf},{"lit_uback",&K.lit_uback},{"lit_noadopt",&K.lit_noadopt},{"lit_hdr",&K.lit_hdr},{"lit_cancel",&K.lit_cancel},{"lit_skip",&K.lit_skip},{"lit_r12",&K.lit_r12},{"lit_ev",&K.lit_ev},{"lit_stb",&K.lit_stb},{"lit_rz",&K.lit_rz},{"lose",&K.lose},{"lit_rpiv",&K.lit_rpiv},{"lit_comprej",&K.lit_comprej},{"strictconf",&K.strictconf},{"lit_whenpiv",&K.lit_whenpiv},{"lit_resume",&K.lit_resume},{"live",&K.live}};
- map<string,int> mu={{"failkeepinc",M_FAILKEEPINC},{"failabs",M_FAILABS},{"failrem",M_FAILREM},{"failrem2",M_FAILREM2},{"replay",M_REPLAY},{"noinc",M_NOINC},{"noinc_c",M_NOINC_C},{"nodep",M_NODEP},{"nofence_unk",M_NOFENCE_UNK},{"pivspent",M_PIVSPENT},{"no13b",M_NO13B},{"norun_p",M_NORUN_P},{"norun_c",M_NORUN_C},{"casrun",M_CASRUN},{"nolock",M_NOLOCK},{"guess",M_GUESS},{"accnothing",M_ACCNOTHING},{"nowait",M_NOWAIT},{"undotwice",M_UNDOTWICE},{"cancelcom",M_CANCELCOM},{"compforget",M_COMPFENCEFORGET},{"noreask",M_NOREASK},{"norun_u",M_NORUN_U},{"rzforget",M_RZFORGET},{"early",M_EARLY},{"ambfail",M_AMBFAIL}};
+ map<string,int> mu={{"failkeepinc",M_FAILKEEPINC},{"failabs",M_FAILABS},{"failrem",M_FAILREM},{"failrem2",M_FAILREM2},{"replay",M_REPLAY},{"noinc",M_NOINC},{"noinc_c",M_NOINC_C},{"nodep",M_NODEP},{"nofence_unk",M_NOFENCE_UNK},{"pivspent",M_PIVSPENT},{"no13b",M_NO13B},{"norun_p",M_NORUN_P},{"norun_c",M_NORUN_C},{"casrun",M_CASRUN},{"nolock",M_NOLOCK},{"guess",M_GUESS},{"accnothing",M_ACCNOTHING},{"nowait",M_NOWAIT},{"undotwice",M_UNDOTWICE},{"cancelcom",M_CANCELCOM},{"compforget",M_COMPFENCEFORGET},{"noreask",M_NOREASK},{"norun_u",M_NORUN_U},{"rzforget",M_RZFORGET},{"early",M_EARLY},{"ambfail",M_AMBFAIL},{"pausesends",M_PAUSESENDS},{"pauseundo",M_PAUSEUNDO},{"pauselimit",M_PAUSELIMIT},{"pauselost",M_PAUSELOST},{"termforget",M_TERMFORGET},{"termundo",M_TERMUNDO},{"termfailed",M_TERMFAILED},{"termasks",M_TERMASKS}};
  string args=av[1];
  for(int i=2;i<ac;i++){ string a=av[i]; args+=" "+a; size_t q=a.find('='); string k=a.substr(0,q),v=q==string::npos?"1":a.substr(q+1);
   if(k=="mut"){ if(!mu.count(v)){printf("no mutant %s\n",v.c_str());return 2;} K.mut=mu[v]; } else if(k=="runs")K.maxRun=atoi(v.c_str()); else if(k=="whenval")whenv=atoi(v.c_str()); else if(k=="limit")K.limit=strtoull(v.c_str(),0,10); else if(fl.count(k))*fl[k]=v!="0"; else {printf("no flag %s\n",k.c_str());return 2;} }

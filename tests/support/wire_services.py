@@ -61,6 +61,14 @@ class Coordinator:
     kafka: str
     token_keys: Mapping[str, bytes]
     process: ServerProcess
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it was started with."""
+
+    def restart(self) -> None:
+        """Stop it gracefully, and start it again at the same address."""
+        self.process.stop(grace_s=STOP_LIMIT_S)
+        self.process.start(environment=self.environment)
+        _until_ready(self.process, f"{self.server}/readyz")
 
     def request(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
@@ -136,7 +144,13 @@ class WireServices:
         server = f"http://127.0.0.1:{port}"
         _until_ready(process, f"{server}/readyz")
         return Coordinator(
-            server=server, database=database, prefix=prefix, kafka=self.kafka, token_keys=TOKEN_KEYS, process=process
+            server=server,
+            database=database,
+            prefix=prefix,
+            kafka=self.kafka,
+            token_keys=TOKEN_KEYS,
+            process=process,
+            environment=environment,
         )
 
     def participants(self, count: int = 1, *, prefix: str = "", static: bool = False) -> ParticipantProcesses:
@@ -166,6 +180,30 @@ class WireServices:
         return ParticipantProcesses(
             database=database, prefix=prefix, kafka=self.kafka, instances=instances, health=health, environment=environment
         )
+
+    def shop(self, prefix: str, *names: str) -> dict[str, ParticipantProcesses]:
+        """These of the demo's participants by name, one instance each on a coordinator's topics."""
+        started = {}
+        for name in names:
+            port, database = free_port(), self._database()
+            variables = {
+                f"SAGA_{name.upper()}_DATABASE_URL": database.url,
+                "SAGA_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+                "SAGA_TOPIC_PREFIX": prefix,
+            }
+            environment = _environment(variables)
+            target = ["participant", "run", f"saga_demo.{name}:{name}", "--health-port", str(port)]
+            started[name] = ParticipantProcesses(
+                database=database,
+                prefix=prefix,
+                kafka=self.kafka,
+                instances=(self._process(name, target, environment),),
+                health=(f"http://127.0.0.1:{port}",),
+                environment=environment,
+            )
+        for one in started.values():
+            _until_ready(one.instances[0], f"{one.health[0]}/readyz")
+        return started
 
     def _database(self) -> Database:
         name = f"wire_{uuid.uuid4().hex[:16]}"

@@ -1,4 +1,4 @@
-"""`saga dlq list|show`: messages that could not be read."""
+"""`saga dlq list|show|redrive`: messages that could not be read."""
 
 from __future__ import annotations
 
@@ -16,6 +16,32 @@ def register(app: typer.Typer, panel: str) -> None:
     dlq.command(
         "show", context_settings=HELP_OPTIONS, epilog=examples("saga dlq show 0198c1a2-…", "saga dlq show 0198c1a2-… -o json")
     )(show_letter)
+    dlq.command(
+        "redrive",
+        context_settings=HELP_OPTIONS,
+        epilog=examples('saga dlq redrive 0198c1a2-… --reason "the definition is registered now"'),
+    )(redrive)
+
+
+def redrive(
+    letters: Annotated[list[str], typer.Argument(metavar="ID…", help="As `saga dlq list` shows them.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit with your login name.")],
+    again: Annotated[bool, typer.Option("--again", help="Also a letter that was sent again before, or may have been.")] = False,
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Send dead letters again to where they came from: their very bytes, each once.
+
+    First mend what made them unreadable: register the definition or the schema, or upgrade.
+    """
+    from saga_cli.client import Client, actor, segment
+    from saga_cli.output import print_object
+
+    with Client(server) as client:
+        for letter in letters:
+            body = {"reason": reason, "actor": actor(), "again": again}
+            _, sent = client.post(f"/v1/dead-letters/{segment(letter)}/redrive", body)
+            print_object(sent, output, line=f"{letter} was sent again at {sent['sent_at']}", ids=[letter])
 
 
 def list_letters(

@@ -27,7 +27,15 @@ def register(app: typer.Typer, panel: str) -> None:
 
 def demo(
     orders: Annotated[int, typer.Option(min=1, max=10_000, help="How many orders; every fifth has no carrier.")] = 20,
-    keep: Annotated[bool, typer.Option("--keep", help="Stay up until Ctrl-C, to look around with the other commands.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Stay up until Ctrl-C, to look around in the console and with the other commands.")
+    ] = False,
+    every: Annotated[
+        float,
+        typer.Option(
+            min=0, max=3_600, metavar="SECONDS", help="With --keep: an order goes on being placed so often; 0: none is."
+        ),
+    ] = 2.0,
     bootstrap_servers: Annotated[
         str | None, typer.Option(metavar="HOST:PORT,…", help="A real Kafka instead of the stand-in.")
     ] = None,
@@ -58,6 +66,7 @@ def demo(
     plan = planned(
         orders=orders,
         keep=keep,
+        every_s=every,
         bootstrap_servers=bootstrap_servers,
         database=database,
         otlp=collector(otlp, otlp_protocol, environ),

@@ -59,6 +59,7 @@ def register(app: typer.Typer, panel: str) -> None:
         context_settings=HELP_OPTIONS,
         epilog=examples(
             "saga start order --input @order.json",
+            "saga start order --input @order.json --label customer=c-1 --label vip=true",
             "cat order.json | saga start order --input - --wait",
             """saga start order --input '{"order_id": "o-17", …}' --wait=5 -o json""",
         ),
@@ -79,6 +80,12 @@ def start(
         ),
     ] = None,
     version: Annotated[int | None, typer.Option(min=1, help="A registered version; without it the active one.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="What it is found by later; may be given again. A number, true and false are meant so."
+        ),
+    ] = None,
     on_open: Annotated[OnOpen | None, typer.Option(help="When an open saga holds the key.")] = None,
     on_closed: Annotated[OnClosed | None, typer.Option(help="When a finished saga holds the key.")] = None,
     output: Output = Format.TABLE,
@@ -92,6 +99,7 @@ def start(
 
     body: dict[str, Any] = {"definition": definition, "version": version, "input": read_input(input), "key": key}
     body |= {"on_open": on_open and on_open.value, "on_closed": on_closed and on_closed.value}
+    body["labels"] = read_labels(label) if label else None
     body = {name: value for name, value in body.items() if value is not None}
     headers = {"Idempotency-Key": request_id or str(uuid4())}
     with Client(server) as client:
@@ -126,6 +134,31 @@ def read_input(given: str, option: str = "--input", fields: str = "the fields of
     if not isinstance(value, dict):
         raise typer.BadParameter(f"a JSON object is wanted: {fields}", param_hint=option)
     return value
+
+
+def read_labels(given: Sequence[str]) -> dict[str, Any]:
+    """Parse labels, each `NAME=VALUE`: a value that is JSON of a number, a flag or a text is that.
+
+    Raises:
+        typer.BadParameter: The message says which is none.
+    """
+    from saga_schemas import strict_json
+    from saga_schemas.labels import LabelInvalid, labels_of, plain_labels
+
+    found: dict[str, Any] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals or name in found:
+            raise typer.BadParameter("each is NAME=VALUE, and has another name", param_hint="--label")
+        try:
+            value = strict_json.parse(text)
+        except strict_json.JsonInvalid:
+            value = text
+        found[name] = value if isinstance(value, str | int | float) else text
+    try:
+        return plain_labels(labels_of(found))
+    except LabelInvalid as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--label") from None
 
 
 def _text(given: str, option: str) -> str:

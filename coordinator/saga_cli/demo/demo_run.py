@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import httpx
 
+from saga_cli.demo import going_on
 from saga_cli.demo.directory import locked_directory
 from saga_cli.demo.drawing import order_lines
 from saga_cli.demo.ledger_check import Order, check
 from saga_cli.demo.orders import LIMIT_S, place_all, register
 from saga_cli.demo.parts import Parts, running
-from saga_cli.demo.plan import PORT, SERVICES, Plan
+from saga_cli.demo.plan import PORT, Plan
 from saga_cli.demo.traces import USUAL_PORT, all_exported, collector_listens, require_collector
 from saga_cli.exits import ExitCode
 from saga_cli.output import console
@@ -50,11 +51,11 @@ async def _run(plan: Plan) -> int:
             await register(http)
             with _progress(plan) as ended:
                 sagas = await place_all(http, plan, ended)
-        drawn = _draw_order(sagas)
-        agreed = await _print_totals(plan, sagas)
-        await _print_next_steps(plan, parts, drawn)
-        if plan.keep:
-            await _wait_for_end(parts)
+            drawn = _draw_order(sagas)
+            agreed = await _print_totals(plan, sagas)
+            await _print_next_steps(plan, parts, drawn)
+            if plan.keep:
+                await _stay_up(http, plan, parts)
     return ExitCode.OK if agreed else ExitCode.FINDINGS
 
 
@@ -64,7 +65,9 @@ def _print_parts(plan: Plan, parts: Parts) -> None:
     warning = " (not for production)" if plan.embedded or not plan.bootstrap_servers else ""
     out = console()
     out.print(f"[bold]saga demo[/bold]   {stores}, {kafka}{warning}")
-    out.print(f"  coordinator   {parts.server}        participants   {'  '.join(SERVICES)}")
+    out.print(f"  coordinator   {parts.server}        participants   {'  '.join(plan.service_urls)}")
+    if plan.keep:
+        out.print(f"  console       {parts.console}")
     if parts.port != PORT:
         out.print(f"  port {PORT} is taken, perhaps by another demo whose sagas `saga list` would show; for this one's:")
         out.print(f"    export SAGA_SERVER={parts.server}")
@@ -128,7 +131,9 @@ async def _print_next_steps(plan: Plan, parts: Parts, drawn: dict[str, Any]) -> 
         out.print(plain(f"  so that your shell finds `saga`:   {activate}"))
     if not plan.keep:
         traced = "" if plan.otlp is None else f" {plan.otlp.options}"
-        out.print(plain(f"  next: saga demo --keep{traced}     (then: saga list, saga show {key}, saga trace show {key})"))
+        out.print(
+            plain(f"  next: saga demo --keep{traced}     (then: the console, saga list, saga show {key}, saga trace show {key})")
+        )
 
 
 def _order(saga: dict[str, Any]) -> Order:
@@ -148,7 +153,22 @@ def _unfinished(sagas: list[dict[str, Any]]) -> Iterator[str]:
             yield f"order {saga['key']} is {saga['phase']} after {LIMIT_S:.0f} s: {waits}"
 
 
-async def _wait_for_end(parts: Parts) -> None:
+async def _stay_up(http: httpx.AsyncClient, plan: Plan, parts: Parts) -> None:
+    """Until Ctrl-C, with orders that go on unless the demo rests."""
+    if plan.goes_on:
+        scenes, out = await going_on.set_scenes(http, plan), console()
+        out.print(
+            plain(f"  {scenes.needs_person} needs you: its mail was refused after the parcel had gone. Its page has the way out")
+        )
+        out.print(plain(f"  {scenes.waits} waits for a slow screening"))
+        out.print(f"  an order goes on being placed every {plan.every_s:g} s, every fifth without a carrier")
+        out.print(f"  look at all of it in the console:   {parts.console}")
+    _say_up(parts)
+    if plan.goes_on:
+        await going_on.trickle(http, plan)
+    await asyncio.Event().wait()
+
+
+def _say_up(parts: Parts) -> None:
     there = "" if parts.port == PORT else f"export SAGA_SERVER={parts.server}, then "
     console().print(f"  up at {parts.server} until Ctrl-C   (try: {there}saga list, saga show …)")
-    await asyncio.Event().wait()

@@ -34,13 +34,13 @@ _CUSTOMERS: Final = ("ada", "grace", "edsger", "barbara")
 Json = dict[str, Any]
 
 
-async def register(http: httpx.AsyncClient) -> None:
-    """Register the demo's definition with its schemas, and activate it."""
+async def register(http: httpx.AsyncClient, name: str = DEFINITION) -> None:
+    """Register a definition of the demo with its schemas, and activate it."""
     with as_file(files("saga_demo")) as package:
         catalog = Catalog(read_schemas(package / "schemas"))
-        document = lint((package / DEFINITION).read_bytes(), DEFINITION, catalog).required()
-    _answer(await http.post("/v1/definitions", json=registration(document, catalog)))
-    _answer(await http.post(f"/v1/definitions/{document.saga}/{document.version}/activate", json={"actor": actor()}))
+        document = lint((package / name).read_bytes(), name, catalog).required()
+    answer_of(await http.post("/v1/definitions", json=registration(document, catalog)))
+    answer_of(await http.post(f"/v1/definitions/{document.saga}/{document.version}/activate", json={"actor": actor()}))
 
 
 async def place_all(http: httpx.AsyncClient, plan: Plan, ended: Callable[[], None]) -> list[Json]:
@@ -87,15 +87,16 @@ def order_input(plan: Plan, number: int) -> Json:
 
 async def _placed(http: httpx.AsyncClient, plan: Plan, number: int) -> Json:
     body = {"definition": "order", "input": order_input(plan, number)}
-    started = _answer(await http.post("/v1/sagas", json=body, headers={"Idempotency-Key": plan.key(number)}))
+    started = answer_of(await http.post("/v1/sagas", json=body, headers={"Idempotency-Key": plan.key(number)}))
     deadline = asyncio.get_running_loop().time() + LIMIT_S
     while True:
-        saga = _answer(await http.get(f"/v1/sagas/{started['id']}", params={"wait_s": _WAIT_S}))
+        saga = answer_of(await http.get(f"/v1/sagas/{started['id']}", params={"wait_s": _WAIT_S}))
         if saga["phase"] in FINAL_PHASES or asyncio.get_running_loop().time() > deadline:
             return saga
 
 
-def _answer(response: httpx.Response) -> Json:
+def answer_of(response: httpx.Response) -> Json:
+    """Return what the coordinator answered. Raises CommandFailed when it refused."""
     if response.is_success:
         body: Json = response.json()
         return body

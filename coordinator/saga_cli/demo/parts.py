@@ -58,6 +58,10 @@ class Parts:
     def server(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def console(self) -> str:
+        return f"{self.server}/console/"
+
 
 @asynccontextmanager
 async def running(plan: Plan) -> AsyncIterator[Parts]:

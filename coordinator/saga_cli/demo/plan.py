@@ -18,6 +18,8 @@ DIRECTORY = Path(".saga-demo")
 PORT = 8700
 JAEGER_URL = "http://127.0.0.1:16686"
 SERVICES = ("inventory", "payment", "shipping")
+MORE_SERVICES = ("fraud", "mail")
+"""Run where the demo stays up and goes on."""
 EVERY_FIFTH = 5
 """Every fifth order has no carrier. Shipping rejects it, and its earlier steps are undone."""
 
@@ -28,6 +30,8 @@ class Plan:
 
     orders: int
     keep: bool
+    every_s: float
+    """While the demo stays up, the time from one order to the next; 0: it rests."""
     directory: Path
     bootstrap_servers: str | None
     """The Kafka to use. None: the stand-in."""
@@ -43,6 +47,11 @@ class Plan:
     def embedded(self) -> bool:
         return self.coordinator_url.startswith("sqlite")
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether orders go on being placed while the demo stays up."""
+        return self.keep and self.every_s > 0
+
     def key(self, number: int) -> str:
         return f"o-{number}-{self.suffix}"
 
@@ -56,6 +65,7 @@ def planned(
     keep: bool,
     bootstrap_servers: str | None,
     database: str | None,
+    every_s: float = 0,
     otlp: Otlp | None = None,
     jaeger_url: str = JAEGER_URL,
 ) -> Plan:
@@ -72,13 +82,15 @@ def planned(
         raise ConfigurationError(
             "--database must end in a database name of letters, digits and _: postgresql+asyncpg://user@host/name"
         )
+    names = (*SERVICES, *MORE_SERVICES) if keep and every_s > 0 else SERVICES
     return Plan(
         orders=orders,
         keep=keep,
+        every_s=every_s,
         directory=DIRECTORY,
         bootstrap_servers=bootstrap_servers,
         coordinator_url=database or _file(DIRECTORY, "coordinator"),
-        service_urls={name: _beside(database, name) if database else _file(DIRECTORY, name) for name in SERVICES},
+        service_urls={name: _beside(database, name) if database else _file(DIRECTORY, name) for name in names},
         suffix=_suffix(),
         otlp=otlp,
         jaeger_url=jaeger_url,

@@ -7,7 +7,9 @@ from typing import Final
 
 from opentelemetry.trace import TracerProvider
 
+from saga_demo.fraud import make_fraud
 from saga_demo.inventory import make_inventory
+from saga_demo.mail import make_mail
 from saga_demo.payment import make_payment
 from saga_demo.settings import ServiceSettings
 from saga_demo.shipping import make_shipping
@@ -17,6 +19,8 @@ _MAKE: Final[Mapping[str, Callable[[ServiceSettings], Participant]]] = {
     "inventory": make_inventory,
     "payment": make_payment,
     "shipping": make_shipping,
+    "fraud": make_fraud,
+    "mail": make_mail,
 }
 
 

@@ -28,11 +28,24 @@ def whole(letter: dict[str, Any]) -> Group:
         plain(f"{letter['reason']}: {letter['detail']}", "bold red"),
         plain(f"id {letter['id']}   read by {letter['consumer']} at {letter['at']}; {copied}", "dim"),
         plain(f"from {letter['topic']}, partition {letter['partition']}, offset {letter['offset']}"),
+        *_redriven(letter["redriven"]),
         *(plain(f"  {header['name']}: {header['value']}") for header in letter["headers"]),
         *_bytes("key", letter["key"]),
         *_bytes("value", letter["value"]),
     ]
     return Group(*lines)
+
+
+def _redriven(redriven: dict[str, Any] | None) -> list[Text]:
+    """Return what is known of its having been sent again."""
+    if redriven is None:
+        return []
+    by = f"by {redriven['actor']}: {redriven['reason']}"
+    if redriven["sent_at"] is not None:
+        return [plain(f"sent again at {redriven['sent_at']} {by}")]
+    if redriven["note"] is not None:
+        return [plain(f"not sent again at {redriven['asked_at']} ({redriven['note']}) {by}", "yellow")]
+    return [plain(f"may have been sent again at {redriven['asked_at']} {by}", "yellow")]
 
 
 def _bytes(what: str, encoded: str | None) -> list[Text]:

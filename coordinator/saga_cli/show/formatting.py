@@ -26,6 +26,11 @@ def plain(value: object, style: str = "") -> Text:
     return Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text), style=style)
 
 
+def labels_text(labels: Mapping[str, Any]) -> str:
+    """Return a saga's labels in one line."""
+    return "  ".join(f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in labels.items())
+
+
 def phase(name: str) -> Text:
     return plain(name, PHASE_STYLES.get(name, ""))
 

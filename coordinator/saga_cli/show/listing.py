@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.text import Text
 
-from saga_cli.show.formatting import ago, between, phase, plain
+from saga_cli.show.formatting import ago, between, labels_text, phase, plain
 
 COLUMNS = ("KEY", "DEFINITION", "PHASE", "STARTED", "TOOK", "ATTENTION", "ID")
+
+
+def columns(items: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the columns: labels only where a saga has some."""
+    return (*COLUMNS, "LABELS") if any(item.get("labels") for item in items) else COLUMNS
+
+
+def rows(items: Sequence[dict[str, Any]]) -> Iterator[list[Text]]:
+    labelled = "LABELS" in columns(items)
+    for item in items:
+        yield [*row(item), *([plain(labels_text(item.get("labels") or {}))] if labelled else [])]
 
 
 def row(item: dict[str, Any]) -> list[Text]:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from saga_cli.output import Format, console, print_ids, print_json
-from saga_cli.show.formatting import ago, at, clock, duration, made_of, phase, plain, until
+from saga_cli.show.formatting import ago, at, clock, duration, labels_text, made_of, phase, plain, until
 
 Json = dict[str, Any]
 
@@ -55,6 +55,8 @@ def saga_lines(saga: Json) -> Iterator[Text]:
     """Yield the lines of the whole view."""
     yield head(saga)
     yield identity(saga)
+    if saga.get("labels"):
+        yield plain("labels " + labels_text(saga["labels"]), "dim")
     steps = saga["steps"]
     cells = [(step["name"], status_word(step), step.get("participant") or "?") for step in steps]
     widths = [max(map(len, column), default=0) for column in zip(*cells, strict=True)]
@@ -149,6 +151,8 @@ def _below(saga: Json, step: Json) -> Iterator[Text]:
         yield from map(_attempt_line, step["attempts"])
         if step["attempts_omitted"]:
             yield plain(f"({step['attempts_omitted']} attempts in between are not shown)", "dim")
+    if step.get("limits"):
+        yield plain("changed limits: " + ", ".join(f"{name} {value}" for name, value in step["limits"].items()), "magenta")
     attention = [one for one in saga["attention"] if one["step"] == step["name"]]
     for waiting in saga["waiting"]:
         if waiting["step"] == step["name"] and not waiting["name"].startswith("attention:"):
@@ -197,6 +201,9 @@ def _of_the_whole(saga: Json) -> Iterator[Text]:
             yield from _attention_lines(one)
     for one in saga["exceptions"]:
         yield plain(f"waived: {one['step']} by {one['actor'] or 'somebody'}: {one['evidence'] or 'no evidence kept'}", "magenta")
+    for word, other in (("restarted from", saga.get("restarted_from")), ("restarted as", saga.get("restarted_as"))):
+        if other:
+            yield plain(f"{word} {other}", "magenta")
     for one in saga.get("left", ()):
         word = "stays" if one["effect"] == "stays" else "may stay: nobody knows whether it was done"
         yield plain(f"left: the effect of {one['step']} ({one['participant'] or '?'}) {word}", "magenta")

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from saga_coordinator.api.problems import FindingShown
 from saga_coordinator.definitions import Finding
-from saga_coordinator.store.port import DeadLetter, DefinitionRow, SchemaRow
+from saga_coordinator.store.port import AuditRow, DeadLetter, DefinitionRow, RedriveRow, SchemaRow
+from saga_coordinator.views.batches import RedriveView, redrive_view
 from saga_coordinator.views.instances import InstanceView
 from saga_coordinator.views.journal import RecordView
 from saga_coordinator.views.listed import ListedView
@@ -122,6 +123,8 @@ class DeadLetterLine(BaseModel):
     detail: str
     relayed: bool
     """A copy is in the dead-letter topic."""
+    redriven: RedriveView | None
+    """null: it was never sent again."""
 
 
 class HeaderShown(BaseModel):
@@ -140,6 +143,26 @@ class DeadLetterShown(DeadLetterLine):
 
 class DeadLetterPage(BaseModel):
     items: list[DeadLetterLine]
+    next: str | None
+
+
+class AuditLine(BaseModel):
+    """One act of an operator."""
+
+    id: int
+    at: str
+    act: str
+    target: str
+    who: str
+    why: str
+
+    @classmethod
+    def of(cls, row: AuditRow) -> AuditLine:
+        return cls(id=row.id, at=format_us(row.at_us), act=row.act, target=row.target, who=row.who, why=row.why)
+
+
+class AuditLines(BaseModel):
+    items: list[AuditLine]
     next: str | None
 
 
@@ -249,7 +272,7 @@ def schema_line(row: SchemaRow) -> SchemaLine:
     return SchemaLine(id=row.id, subject=row.subject, version=row.version)
 
 
-def letter_line(letter: DeadLetter) -> dict[str, Any]:
+def letter_line(letter: DeadLetter, redriven: RedriveRow | None) -> dict[str, Any]:
     """The fields of a DeadLetterLine."""
     return {
         "id": str(letter.id),
@@ -261,4 +284,5 @@ def letter_line(letter: DeadLetter) -> dict[str, Any]:
         "reason": letter.reason,
         "detail": letter.detail,
         "relayed": letter.relayed,
+        "redriven": None if redriven is None else redrive_view(redriven),
     }

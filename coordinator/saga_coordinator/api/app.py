@@ -13,6 +13,9 @@ from starlette.exceptions import HTTPException
 
 from saga_coordinator.api import (
     asyncapi_routes,
+    audit_routes,
+    batch_routes,
+    confirmation_routes,
     control_routes,
     dead_letter_routes,
     definition_routes,
@@ -22,22 +25,29 @@ from saga_coordinator.api import (
     lost_effect_routes,
     overview_routes,
     participant_routes,
+    query_routes,
     registry_answers,
     registry_routes,
     retention_routes,
     saga_routes,
     schema_routes,
+    view_routes,
 )
 from saga_coordinator.api.answers import finding_shown
 from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.guard import Guard
 from saga_coordinator.api.problems import CODES, Problem, ProblemDocument, of_status, problem_response
+from saga_coordinator.api.waiting import waits
+from saga_coordinator.confirmations.gate import ConfirmationNeeded
 from saga_coordinator.engine.events import Refused
+from saga_coordinator.inbound.redriving import RedriveUnknown
+from saga_coordinator.query import QueryRefused
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.registry.registration import RegistrationRefused
 from saga_coordinator.starts.requests import SagaUnknown, StartRefused
-from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
+from saga_coordinator.store.port import BadRow, CountMismatch, QueryTooSlow, StoreError
 from saga_coordinator.views.imported import UnreadableImport
+from saga_messaging.broker import BrokerError
 
 _ERRORS_SHOWN: Final = 10
 _FIELD_CHARS: Final = 200
@@ -46,19 +56,24 @@ _DESCRIPTION: Final = (
     "Bodies are plain JSON; errors are problem documents (RFC 9457) with a stable `code`."
 )
 _ROUTES: Final = (
+    query_routes,  # before the others of /v1/sagas: there is no saga named count
     saga_routes,
     control_routes,
     definition_routes,
     schema_routes,
+    view_routes,
     registry_routes,
     asyncapi_routes,
     dead_letter_routes,
+    audit_routes,
     import_routes,
     overview_routes,
     participant_routes,
     instance_routes,
     retention_routes,
     lost_effect_routes,
+    batch_routes,
+    confirmation_routes,
     health_routes,
 )
 _log = structlog.get_logger("api")
@@ -136,6 +151,15 @@ async def _refused(_: Request, error: Exception) -> Response:
     return problem_response(Problem(error.code, None if error.code == "step_unknown" else error.detail))
 
 
+async def _query_refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, QueryRefused)
+    return problem_response(Problem("query_invalid", error.message, position=error.position, hint=error.hint or None))
+
+
+async def _query_too_slow(_: Request, error: Exception) -> Response:
+    return problem_response(Problem("query_too_slow"))
+
+
 async def _saga_unknown(_: Request, error: Exception) -> Response:
     return problem_response(Problem("saga_unknown"))
 
@@ -157,17 +181,31 @@ async def _store_failed(_: Request, error: Exception) -> Response:
     return problem_response(Problem("store_unavailable"))
 
 
+async def _broker_failed(_: Request, error: Exception) -> Response:
+    _log.warning("broker_unavailable", error=type(error).__name__)
+    return problem_response(Problem("broker_unavailable"))
+
+
+async def _redrive_unknown(_: Request, error: Exception) -> Response:
+    return problem_response(Problem("redrive_unknown"))
+
+
 _ANSWERS: Final = {
     HTTPException: _http,
     RequestValidationError: _invalid,
     StartRefused: _start_refused,
     RegistrationRefused: _registration_refused,
     Refused: _refused,
+    QueryRefused: _query_refused,
+    QueryTooSlow: _query_too_slow,
     SagaUnknown: _saga_unknown,
     DefinitionMissing: _definition_missing,
     UnreadableImport: _unreadable_import,
     StoreError: _store_failed,
     TimeoutError: _store_failed,
+    BrokerError: _broker_failed,
+    RedriveUnknown: _redrive_unknown,
+    ConfirmationNeeded: waits,
 }
 
 

@@ -7,12 +7,22 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from saga_coordinator.definitions.document import MAX_RECORD_NAME, MAX_VERSION, NAME_PATTERN, RECORD_PATTERN
+from saga_coordinator.batches.jobs import RATE, RATE_MOST
+from saga_coordinator.definitions.document import (
+    MAX_ATTEMPTS,
+    MAX_DURATION_MS,
+    MAX_RECORD_NAME,
+    MAX_VERSION,
+    NAME_PATTERN,
+    RECORD_PATTERN,
+)
 from saga_coordinator.engine.state import Phase
+from saga_coordinator.query.parsing import MAX_CHARS
 from saga_coordinator.registry.registration import MAX_SCHEMAS
 from saga_coordinator.starts.requests import OnClosed, OnOpen
 from saga_coordinator.views.preview import PreviewedAct
 from saga_schemas.ids import TEXT_RULE, valid_business_key
+from saga_schemas.limits import LABELS
 
 REASON_CHARS: Final = 1_000
 PAGE_MOST: Final = 500
@@ -54,6 +64,9 @@ class StartBody(_Body):
     version: Version | None = Field(None, description="the active one when absent")
     input: dict[str, Any] = Field(description="plain JSON of the definition's input record")
     key: Key | None = Field(None, description="business key; a definition with `key:` computes it")
+    labels: Annotated[dict[str, Any], Field(max_length=LABELS)] = Field(
+        {}, description="what the saga is found by: texts, numbers, true, false; docs/queries.md"
+    )
     on_open: OnOpen = "return_existing"
     on_closed: OnClosed = "reject"
 
@@ -63,6 +76,32 @@ class ActBody(_Body):
 
     reason: Reason
     actor: Key = "anonymous"
+
+
+_Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MS)]
+_Attempts = Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)]
+
+
+class LimitsBody(ActBody):
+    """Limits of one step of one saga; those that are absent stay."""
+
+    attempts: Annotated[int, Field(ge=0, le=MAX_ATTEMPTS)] | None = Field(
+        None, description="FAILED answers that spend the retries; 0: without end, past the pivot only"
+    )
+    undo_attempts: _Attempts | None = Field(None, description="the same of its compensation")
+    cap_ms: _Duration | None = Field(None, description="longest wait between two attempts")
+    step_ms: Annotated[int, Field(ge=0, le=MAX_DURATION_MS)] | None = Field(
+        None, description="from first asked to answered; 0: no limit"
+    )
+    reask_ms: _Duration | None = Field(None, description="when it is asked again for the first time")
+    reask_cap_ms: _Duration | None = Field(None, description="longest wait between two questions")
+    attention_ms: _Duration | None = Field(None, description="silence after which a person is asked for")
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """By name, those that are given."""
+        given = self.model_dump(exclude={"reason", "actor"})
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class WaiveBody(_Body):
@@ -98,6 +137,30 @@ class PurgeBody(_Body):
     before: Annotated[str, Field(max_length=40)] = Field(description="sagas that ended before then: a time or an age, as 90d")
     dry_run: bool = Field(False, description="only say what there is")
     reason: Reason
+    actor: Key = "anonymous"
+
+
+class BatchBody(ActBody):
+    """Which sagas, what is done to each, and how fast."""
+
+    act: Annotated[str, Field(max_length=40)]
+    query: Annotated[str, Field(max_length=MAX_CHARS)] = Field(description="as lists take it: docs/queries.md")
+    rate: Annotated[int, Field(ge=1, le=RATE_MOST)] = Field(RATE, description="sagas a second, at most")
+    dry_run: bool = Field(False, description="only say what there is, and what the act would do to some of it")
+
+
+class RedriveBody(ActBody):
+    """Why, and who says so."""
+
+    again: bool = Field(False, description="also a letter that was sent again before, or may have been")
+
+
+class ViewBody(_Body):
+    """What a saved view asks for and shows, and who saves it."""
+
+    query: Annotated[str, Field(max_length=MAX_CHARS)] = ""
+    columns: Annotated[list[str], Field(max_length=20)] = []
+    reason: Reason | None = None
     actor: Key = "anonymous"
 
 
@@ -138,13 +201,20 @@ class Page(_Query):
     cursor: Annotated[str, Field(max_length=CURSOR_CHARS)] | None = Field(None, description="`next` of the page before")
 
 
-class SagaQuery(Page):
-    """Which sagas."""
+class SagaFilter(_Query):
+    """Which sagas: those that all of it agrees to."""
 
+    query: Annotated[str, Field(max_length=MAX_CHARS)] | None = Field(
+        None, description="as docs/queries.md has it; blank for all"
+    )
     definition: Name | None = None
     phase: Phase | None = None
     attention: bool | None = None
     key: Key | None = None
+
+
+class SagaQuery(SagaFilter, Page):
+    """Which page of them."""
 
 
 class ImportQuery(_Query):
@@ -152,6 +222,12 @@ class ImportQuery(_Query):
 
     reason: Reason | None = None
     actor: Key = "anonymous"
+
+
+class ConfirmationQuery(Page):
+    """Which confirmations."""
+
+    pending: bool = Field(True, description="only those that may still be confirmed")
 
 
 class LostEffectQuery(_Query):
@@ -194,6 +270,14 @@ class DefinitionQuery(Page):
 
     limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = PAGE_MOST
     name: Name | None = None
+
+
+class AuditQuery(Page):
+    """Which acts of operators."""
+
+    act: Key | None = Field(None, description="what it begins with, as `retry`")
+    target: Key | None = Field(None, description="what it begins with: a saga's id, `order@3`, a subject")
+    who: Key | None = None
 
 
 class SchemaQuery(Page):

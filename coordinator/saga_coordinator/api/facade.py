@@ -9,12 +9,15 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from saga_coordinator.api.batch_facade import ManyActs
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import Terms
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
+from saga_coordinator.store.pause_port import PauseScope
 from saga_coordinator.store.port import SagaRow, Store
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.sweep.acts import LostEffectActs
@@ -22,6 +25,7 @@ from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_coordinator.views.overview import Overview
+from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_schemas.topics import Topics
 
@@ -47,8 +51,12 @@ class ApiSettings(Protocol):
     @property
     def horizon(self) -> HorizonTerms: ...
 
+    def shown(self) -> list[tuple[str, str]]:
+        """What matters to those who watch an instance, by variable; no secrets."""
+        ...
 
-class Facade(Protocol):
+
+class Facade(ManyActs, Protocol):
     """The coordinator as the API sees it."""
 
     @property
@@ -81,7 +89,8 @@ class Facade(Protocol):
         ...
 
     async def cancel(self, saga_id: UUID, reason: str, actor: str) -> None:
-        """Raises Refused, SagaUnknown; so do the next five."""
+        """Raises Refused, SagaUnknown; so do the next five. waive_step and terminate also raise
+        ConfirmationNeeded."""
         ...
 
     async def retry_step(self, saga_id: UUID, step: str, reason: str, actor: str) -> None: ...
@@ -93,6 +102,24 @@ class Facade(Protocol):
     async def resume(self, saga_id: UUID, reason: str, actor: str) -> None: ...
 
     async def terminate(self, saga_id: UUID, reason: str, actor: str) -> None: ...
+
+    async def restart(self, saga_id: UUID, reason: str, actor: str) -> StartResult:
+        """Raises Refused, StartRefused, SagaUnknown, StoreError."""
+        ...
+
+    async def change_limits(self, saga_id: UUID, step: str, changes: Mapping[str, int], reason: str, actor: str) -> None:
+        """Raises Refused, SagaUnknown."""
+        ...
+
+    async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        """Raises Refused, StoreError; so does the next."""
+        ...
+
+    async def resume_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None: ...
+
+    async def pauses(self) -> list[Held]:
+        """The definitions and participants that are paused. Raises StoreError."""
+        ...
 
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         """The row when the saga is closed, or as it is when the time is over."""
@@ -139,6 +166,15 @@ class Facade(Protocol):
 
     async def overview(self, window: Window) -> Overview:
         """What all sagas do now and over time. Raises StoreError."""
+        ...
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        """One participant over time; None: there is none of this name. Raises StoreError."""
+        ...
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this instance is about to stop: what goes on for long ends now."""
         ...
 
     async def no_consumer(self) -> Mapping[str, str]:

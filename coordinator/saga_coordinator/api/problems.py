@@ -29,7 +29,10 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "schema_unknown": (404, "There is no such schema."),
     "participant_unknown": (404, "No definition that is active or in use has a step of this participant."),
     "effect_unknown": (404, "No such lost effect is listed."),
+    "view_unknown": (404, "There is no saved view of this name."),
     "dead_letter_unknown": (404, "There is no such dead letter."),
+    "batch_unknown": (404, "There is no such batch."),
+    "confirmation_unknown": (404, "There is no such confirmation."),
     "method_not_allowed": (405, "This path does not take this method."),
     "key_held": (409, "The business key is held by another saga."),
     "request_reused": (409, "The request id was used before with another body."),
@@ -37,18 +40,33 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "version_exists": (409, "This version is registered with other content: give the definition a new version."),
     "schema_incompatible": (409, "The schema cannot be read together with versions that are in use."),
     "schema_collision": (409, "Another schema has this schema's id: change a default or an alias."),
+    "views_full": (409, "There are as many saved views as there may be: remove one first."),
     "past_pivot": (409, "The saga is past its point of no return: it only goes forward."),
     "finished": (409, "The saga is finished and never changes again."),
-    "not_finished": (409, "The saga goes on; only finished ones are exported."),
+    "not_finished": (409, "The saga goes on; this is for finished ones."),
     "saga_imported": (409, "The saga ran elsewhere and was imported: it is only shown."),
     "import_conflict": (409, "A saga of this id is here with other content, or is not finished."),
     "not_stuck": (409, "The step is not in a state in which this can be done."),
+    "limit_refused": (409, "The limit is not one that this step may have."),
     "not_paused": (409, "It is not paused."),
     "is_pivot": (409, "The pivot is never waived: it is asked until it answers."),
     "effect_settled": (409, "The lost effect is settled, or is being undone."),
     "effect_beside": (409, "The saga is here and has no such step: what it left is undone by hand."),
     "below_horizon": (409, "The horizon has passed the saga: no saga begins there any more."),
     "sweep_not_open": (409, "No sweep of this participant is open."),
+    "nothing_matches": (409, "No saga matches the query."),
+    "batch_too_large": (409, "More sagas match than one batch may have: narrow the query."),
+    "batches_full": (409, "So many batches run already: wait for one, or stop one."),
+    "batch_over": (409, "The batch has ended, or was stopped."),
+    "confirmation_over": (409, "The confirmation is settled, or its time is over."),
+    "confirmations_full": (409, "So many acts wait for a second person: confirm or refuse some."),
+    "same_actor": (409, "Whoever asked for an act does not confirm it: somebody else does."),
+    "not_redrivable": (409, "The dead letter is no message that could ever be read."),
+    "dead_letter_cut": (409, "The record is gone from its topic, and what is kept of it may be cut."),
+    "topic_gone": (409, "The topic that the dead letter came from is not there any more."),
+    "redriven": (409, "The dead letter was sent again before, or may have been: say `again` to send it once more."),
+    "redrive_under_way": (409, "The dead letter is being sent at this moment."),
+    "redrive_refused": (409, "The broker does not take the dead letter as it is."),
     "recovering": (409, "The saga was recovered from a backup and waits for definite answers first."),
     "unreadable": (409, "This instance cannot read the saga's state or definition: its log has more."),
     "body_too_large": (413, "The body is larger than 1 MiB."),
@@ -56,8 +74,13 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "container_expected": (415, "The body is an Avro object container file, application/avro."),
     "media_type_unsupported": (415, "Bodies are application/json in UTF-8."),
     "request_invalid": (422, "A field of the request is not as it must be."),
+    "act_unknown": (422, "There is no such act."),
+    "actor_needed": (422, "An act of two people needs to know who each is: give `actor`."),
+    "query_invalid": (422, "The query cannot be read."),
+    "query_too_slow": (422, "The query took too long and was given up: ask for less, or for what is indexed."),
     "input_invalid": (422, "The input does not fit the definition's input record."),
     "key_mismatch": (422, "The key given is not the one the definition computes from the input."),
+    "labels_invalid": (422, "The labels are none, are too many, or are not those the definition computes from the input."),
     "undo_incomplete": (422, "The compensation cannot be made of what is known and was given."),
     "import_invalid": (422, "The file is no whole export of sagas."),
     "definition_invalid": (422, "The definition has errors."),
@@ -65,9 +88,11 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "internal": (500, "The coordinator failed while it answered this request; its log has more."),
     "overloaded": (503, "Too many starts are waiting: try again later with the same request id."),
     "store_unavailable": (503, "The database does not answer: try again later. Repeat a start with the same request id."),
+    "broker_unavailable": (503, "Kafka does not answer: try again later."),
     "archive_unavailable": (503, "The archive does not take the sagas; nothing was removed."),
     "definition_missing": (503, "The saga's definition cannot be loaded."),
     "not_ready": (503, "The coordinator is not ready."),
+    "redrive_unknown": (504, "The broker did not confirm the dead letter: it may have been sent again."),
 }
 EVERYWHERE: Final = ("cross_site", "request_invalid", "internal", "store_unavailable")
 """The codes that any route can answer with."""
@@ -111,6 +136,8 @@ class ProblemDocument(BaseModel):
     field: str | None = Field(None, description="request_invalid, input_invalid: where")
     expected: str | None = Field(None, description="request_invalid, input_invalid: what belongs there")
     errors: list[FieldProblem] | None = Field(None, description="request_invalid, input_invalid: the first ten fields")
+    position: int | None = Field(None, description="query_invalid: where, in characters of the query from 0")
+    hint: str | None = Field(None, description="query_invalid: what to write instead")
     findings: list[FindingShown] | None = Field(None, description="definition_invalid: all findings")
     saga_id: str | None = Field(None, description="key_held: by which saga; import_conflict: which one")
     archive: str | None = Field(None, description="saga_archived: the file that it stands in")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
@@ -12,8 +13,10 @@ from saga_coordinator.api.answers import Accepted, JournalPage, SagaPage, Starte
 from saga_coordinator.api.bodies import ActBody, JournalQuery, SagaQuery, StartBody, TraceQuery, WaitQuery, WaiveBody
 from saga_coordinator.api.facade import CoordinatorDep, Facade
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
+from saga_coordinator.api.query_routes import asked
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_paths import ON_SAGA, accepted, looked_up, step_name, stored_row
+from saga_coordinator.api.waiting import ACCEPTED, OF_TWO
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
 from saga_coordinator.diagnosis.view import Diagnosis, diagnosis_of
@@ -32,6 +35,7 @@ from saga_coordinator.views.saga import SagaView, saga_view
 from saga_coordinator.views.step_history import Journal
 from saga_coordinator.views.trace_link import ended_badly, trace_url
 from saga_schemas.ids import valid_request_id
+from saga_schemas.labels import LabelInvalid, LabelValue, labels_of
 from saga_schemas.limits import TEXT_CHARS
 from saga_schemas.trace_context import SAMPLED, TraceContext
 
@@ -50,6 +54,7 @@ _EXPORTED: Final[dict[int | str, dict[str, Any]]] = {
 }
 _STARTED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Started, "description": "known before"}}
 
+
 router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
 
 
@@ -64,6 +69,7 @@ router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
         "definition_inactive",
         "input_invalid",
         "key_mismatch",
+        "labels_invalid",
         "overloaded",
         *WITH_BODY,
     ),
@@ -83,13 +89,15 @@ async def start_saga(
         version=body.version,
         input=body.input,
         key=body.key,
+        labels=_labels(body.labels),
         request_id=request_id,
         source=SOURCE,
         on_open=body.on_open,
         on_closed=body.on_closed,
         trace=_trace(request, coordinator),
         baggage=",".join(request.headers.getlist("baggage")) or None,
-        body_hash=body_hash(canonical_json(body.model_dump(mode="json"))),
+        # Without labels as before there were any: a repeat of an older start is the same start.
+        body_hash=body_hash(canonical_json(body.model_dump(mode="json", exclude=None if body.labels else {"labels"}))),
     )
     result = await coordinator.start(asked)
     response.status_code = 201 if result.created else 200
@@ -98,13 +106,15 @@ async def start_saga(
     return Started(id=str(result.saga_id), created=result.created, request_id=request_id)
 
 
-@router.get("", responses=problems())
+@router.get("", responses=problems("query_invalid", "query_too_slow"))
 async def list_sagas(coordinator: CoordinatorDep, wanted: Annotated[SagaQuery, Query()]) -> SagaPage:
     """Newest first."""
+    query = asked(wanted.query)
     try:
         found, following = await coordinator.store.list_sagas(
             ListFilter(
                 tenant=coordinator.settings.tenant,
+                query=query,
                 definition=wanted.definition,
                 phase=wanted.phase.value if wanted.phase else None,
                 attention=wanted.attention,
@@ -200,7 +210,7 @@ async def retry_step(coordinator: CoordinatorDep, saga_id: str, step: str, body:
     return await accepted(coordinator, row)
 
 
-@router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=problems(*_REFUSALS, *_ON_STEP))
+@router.post("/{saga_id}/steps/{step}/waive", status_code=202, responses=ACCEPTED | problems(*_REFUSALS, *_ON_STEP, *OF_TWO))
 async def waive_step(coordinator: CoordinatorDep, saga_id: str, step: str, body: WaiveBody) -> Accepted:
     """Go on without a step, on evidence.
 
@@ -210,6 +220,13 @@ async def waive_step(coordinator: CoordinatorDep, saga_id: str, step: str, body:
     evidence = body.evidence if body.reason in (None, body.evidence) else f"{body.reason}: {body.evidence}"
     await coordinator.waive_step(row.id, step_name(step), evidence, body.actor, body.unsafe)
     return await accepted(coordinator, row)
+
+
+def _labels(given: Mapping[str, Any]) -> dict[str, LabelValue]:
+    try:
+        return labels_of(given)
+    except LabelInvalid as wrong:
+        raise Problem("labels_invalid", str(wrong)) from None
 
 
 def bad_cursor() -> Problem:

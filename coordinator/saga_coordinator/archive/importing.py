@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from saga_coordinator.archive.container import read_container, write_container
 from saga_coordinator.archive.entry import Entry
 from saga_coordinator.store.port import ImportedSaga, Listed, SagaRow, Store
 from saga_coordinator.store.schema import FINAL_PHASES
+from saga_schemas.labels import LabelValue, labels_of
 from saga_schemas.record_class import record
 
 
@@ -99,5 +101,14 @@ def _imported(entry: Entry, tenant: str, who: str, now_us: int) -> ImportedSaga:
         version=row.version,
         trace_id=row.trace_id,
         imported=True,
+        labels=_labels(entry),
     )
     return ImportedSaga(line=line, at_us=now_us, who=who, cluster_id=entry.cluster_id, content=write_container([entry]))
+
+
+def _labels(entry: Entry) -> dict[str, LabelValue]:
+    """As its view has them: one of a release that knew none, or that cannot be read, has none."""
+    try:
+        return labels_of(json.loads(entry.view)["labels"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}

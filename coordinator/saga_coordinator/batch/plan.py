@@ -138,6 +138,7 @@ def saga_write(work: SagaWork, now_us: int) -> SagaWrite | None:
         attention_cleared=cleared,
         spans_due=_spans_due(work, saga, bool(added)),
         inbox_done=tuple(work.inbox_done),
+        labels=work.labels if work.fresh else (),
     )
 
 
@@ -168,7 +169,7 @@ def _wake_up(work: SagaWork, saga: Saga, now_us: int) -> tuple[int | None, bool]
         return None, current_us is not None
     if work.wake_now:
         return now_us, True
-    if now_us - (work.pauses.as_of_us or now_us) > PAUSES_AGE_US:
+    if work.pauses.holds_any and now_us - (work.pauses.as_of_us or now_us) > PAUSES_AGE_US:
         due_us = min(due_us, now_us + PAUSES_AGE_US)
     if due_us <= now_us:
         due_us = now_us + LOOK_AGAIN_US

@@ -17,12 +17,42 @@ from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.problems import CODES, Problem
 from saga_coordinator.console.assets import Assets
 from saga_coordinator.console.console import Console, guarded
-from saga_coordinator.console.pages import overview, saga
+from saga_coordinator.console.pages import (
+    attention,
+    audit,
+    batches,
+    confirmations,
+    dead_letters,
+    definitions,
+    live,
+    machine,
+    overview,
+    participants,
+    pauses,
+    saga,
+    sagas,
+    schemas,
+)
 from saga_coordinator.console.routing import PageRoute
 from saga_coordinator.starts.requests import SagaUnknown
 from saga_coordinator.store.port import StoreError
 
-_PAGES: Final[Sequence[Sequence[PageRoute]]] = (overview.ROUTES, saga.ROUTES)
+_PAGES: Final[Sequence[Sequence[PageRoute]]] = (
+    overview.ROUTES,
+    participants.ROUTES,
+    sagas.ROUTES,
+    saga.ROUTES,
+    attention.ROUTES,
+    definitions.ROUTES,
+    dead_letters.ROUTES,
+    schemas.ROUTES,
+    batches.ROUTES,
+    confirmations.ROUTES,
+    pauses.ROUTES,
+    audit.ROUTES,
+    machine.ROUTES,
+    live.ROUTES,
+)
 _log = structlog.get_logger("console")
 
 

@@ -12,14 +12,18 @@ from starlette.responses import RedirectResponse, Response
 
 from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.problems import CODES, Problem
+from saga_coordinator.confirmations.gate import ConfirmationNeeded
 from saga_coordinator.console.badges import Badges
 from saga_coordinator.console.forms import ActForm, FormRefused, read_form
+from saga_coordinator.console.live import Live
 from saga_coordinator.console.rendering import Templates
 from saga_coordinator.console.told import Told, read_told, write_told
 from saga_coordinator.console.who import ACTOR_COOKIE, CSRF_COOKIE, YEAR_S, remembered_actor, remembered_token
 from saga_coordinator.engine.events import Refused
+from saga_coordinator.query import QueryRefused
 from saga_coordinator.starts.requests import SagaUnknown, StartRefused
 from saga_coordinator.store.port import StoreError
+from saga_messaging.broker import BrokerError
 
 TOLD_COOKIE: Final = "saga_told"
 _TOLD_S: Final = 60
@@ -36,6 +40,7 @@ class Console:
         self._templates = Templates(self.root)
         self.assets = self._templates.assets
         self._badges = Badges(coordinator)
+        self.live = Live(coordinator)
 
     def url(self, path: str) -> str:
         """The path as the browser sees it; `path` begins with a slash."""
@@ -64,7 +69,7 @@ class Console:
             context: What the template reads.
         """
         token = remembered_token(request) or secrets.token_urlsafe(24)
-        told = read_told(request.cookies.get(TOLD_COOKIE))
+        told = read_told(request.cookies.get(TOLD_COOKIE)) if _is_opened(request) else None
         html = self._templates.render(
             template,
             section=section,
@@ -84,20 +89,23 @@ class Console:
             response.delete_cookie(TOLD_COOKIE, path=self.root)
         return response
 
-    async def act(self, request: Request, back: str, doing: Doing) -> Response:
+    async def act(self, request: Request, back: str | Callable[[], str], doing: Doing) -> Response:
         """Do what a form asks for, and send the browser back to the page `back`.
 
-        What the coordinator refuses is told on that page, in its words.
+        What the coordinator refuses is told on that page, in its words. Where the page is what was
+        made, `back` is asked for it afterwards.
         """
         form: ActForm | None = None
         try:
             form = await read_form(request)
             told = Told(text=await doing(form), good=True)
-        except (FormRefused, Refused, StartRefused, Problem, SagaUnknown) as error:
+        except ConfirmationNeeded:
+            told = Told(text="Not done yet: it waits for a second person, under Batches, Confirmations.", good=True)
+        except (FormRefused, Refused, StartRefused, Problem, SagaUnknown, QueryRefused, BrokerError) as error:
             told = Told(text=refusal(error), good=False)
         except (StoreError, TimeoutError):
             told = Told(text="The database does not answer: nothing is known to be done. Look, and try again.", good=False)
-        response = RedirectResponse(self.url(back), status_code=303)
+        response = RedirectResponse(self.url(back if isinstance(back, str) else back()), status_code=303)
         self._set(response, TOLD_COOKIE, write_told(told), _TOLD_S)
         if form is not None:
             self._set(response, ACTOR_COOKIE, form.actor_as_cookie, YEAR_S)
@@ -105,6 +113,12 @@ class Console:
 
     def _set(self, response: Response, name: str, value: str, age_s: int) -> None:
         response.set_cookie(name, value, max_age=age_s, path=self.root, httponly=True, samesite="strict")
+
+
+def _is_opened(request: Request) -> bool:
+    """Whether somebody opens the page. A live page that draws itself anew, perhaps in another tab,
+    must not take away what is told behind an act."""
+    return "hx-request" not in request.headers and request.headers.get("sec-fetch-mode", "navigate") == "navigate"
 
 
 def refusal(error: Exception) -> str:

@@ -88,6 +88,7 @@ class Saga:
         show_key: bool | None = None,
         deadline: Duration | None = None,
         retention: Retention | None = None,
+        labels: Mapping[str, str | float | bool] | None = None,
     ) -> None:
         """Begin a definition.
 
@@ -100,6 +101,7 @@ class Saga:
             deadline: When a saga that is not past its pivot turns back.
             retention: How long its finished sagas are kept. None: as the coordinator's settings
                 say.
+            labels: What sagas are found by: values or expressions over the input, by name.
         """
         self._name = name
         self._head = _without_none(
@@ -111,6 +113,7 @@ class Saga:
                 "show_key": show_key,
                 "deadline": _duration(deadline),
                 "retention": _retention(retention),
+                "labels": None if labels is None else dict(labels),
             }
         )
         self._steps: list[dict[str, Any]] = []

@@ -37,6 +37,7 @@ def document_of(draft: Draft, graph: Graph, replies: Mapping[int, str | None]) -
         show_key=draft.show_key,
         deadline_ms=None if draft.deadline is None else draft.deadline.value,
         retention=_retention(draft.retention),
+        labels={name: entry.node.plain for name, entry in draft.labels.items()} or None,
         steps=tuple(_step(step, draft, graph, replies[step.index]) for step in draft.steps),
     )
 
@@ -101,6 +102,8 @@ def source_of(document: Document) -> dict[str, Any]:
     if document.retention is not None:
         said = document.retention.model_dump(exclude_none=True)
         source["retention"] = {key: kept if kept == NEVER else duration_text(kept) for key, kept in said.items()}
+    if document.labels is not None:
+        source["labels"] = document.labels
     return source
 
 

@@ -68,7 +68,7 @@ CODES: Final[Mapping[str, Code]] = {
     "S213": Code("the value may be null, the field may not", "give a default in an expression, or let the field be null"),
     "S214": Code("`${` inside a longer text", "make the whole value one expression, or write $${ to mean the text", True),
     "S215": Code("an expression that is too large", "compute it in a participant"),
-    "S216": Code("the key reads more than the input", "use `input` only: the business key is needed before there is a saga"),
+    "S216": Code("the key or a label reads more than the input", "use `input` only: both are needed before there is a saga"),
     "S217": Code("a skipped step's reply is read as if it were there", "test it for null, or give the step the same `when`"),
     "S218": Code("a schema breaks open sagas, or the version before", "make the change compatible, or use a new record"),
     "S219": Code("the definition's records changed since the version before", "check who reads them", True),

@@ -24,9 +24,11 @@ from saga_schemas.catalog import Catalog
 from saga_schemas.headers import StartHeaders
 from saga_schemas.ids import TEXT_RULE, valid_business_key
 from saga_schemas.inbound import Envelope, StartPayload
+from saga_schemas.labels import LabelInvalid, LabelValue, labels_of
 from saga_schemas.schema import Schema
 
 KEY_INVALID: Final = "key_invalid"
+LABEL_INVALID: Final = "label_invalid"
 
 
 class CompileFailed(ValueError):
@@ -47,6 +49,7 @@ class CompiledDefinition:
     """By full name: every record the definition reaches, as pinned."""
     _replies: Mapping[str, str | None]
     _key: Value | None
+    _labels: Mapping[str, Value]
     _catalog: Catalog = dataclass_field(repr=False, compare=False)
 
     @property
@@ -76,10 +79,23 @@ class CompiledDefinition:
         """
         if self._key is None:
             return None
-        value: Any = input_value
-        if isinstance(input_value, bytes):
-            value = read_input(input_value, self._catalog, self.input_schema)
-        return _key_text(self._key.make({"input": value, "steps": {}, "saga": {}}))
+        return _key_text(self._key.make({"input": self._input(input_value), "steps": {}, "saga": {}}))
+
+    def labels(self, input_value: bytes | Mapping[str, Any]) -> dict[str, LabelValue]:
+        """The labels that the definition computes of an input, framed or decoded.
+
+        Raises MappingFailed.
+        """
+        if not self._labels:
+            return {}
+        scope = {"input": self._input(input_value), "steps": {}, "saga": {}}
+        try:
+            return labels_of({name: value.make(scope) for name, value in self._labels.items()})
+        except LabelInvalid as wrong:
+            raise MappingFailed(LABEL_INVALID, f"labels: {wrong}") from None
+
+    def _input(self, value: bytes | Mapping[str, Any]) -> Any:
+        return read_input(value, self._catalog, self.input_schema) if isinstance(value, bytes) else value
 
 
 def compile_definition(document: Document, catalog: Catalog, *, pinned: Mapping[str, Schema] | None = None) -> CompiledDefinition:
@@ -135,6 +151,7 @@ class _Compiler:
             reader_schemas=self._schemas,
             _replies={step.name: step.reply for step in document.steps},
             _key=None if document.key is None else compile_value(document.key),
+            _labels={name: compile_value(value) for name, value in (document.labels or {}).items()},
             _catalog=self._catalog,
         )
 

@@ -1,22 +1,31 @@
-"""`when:` and `key:` against the schemas: a truth, and a text that only the input gives."""
+"""`when:`, `key:` and `labels:` against the schemas: a truth, and what only the input gives, a text
+and values that one can search for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from saga_coordinator.definitions.avro_types import AvroType
-from saga_coordinator.definitions.cel_check import known_where
+from saga_coordinator.definitions.cel_check import check_expression, known_where
 from saga_coordinator.definitions.cel_facts import NOTHING, Facts
 from saga_coordinator.definitions.cel_syntax import NotRead, parse_tree
 from saga_coordinator.definitions.cel_tree import Logic
 from saga_coordinator.definitions.cel_tree import Node as Tree
-from saga_coordinator.definitions.expressions import Expression, ExpressionInvalid, Path, is_expression, parse
+from saga_coordinator.definitions.expressions import Expression, ExpressionInvalid, Path, is_expression, literal, parse
 from saga_coordinator.definitions.finding import Report
 from saga_coordinator.definitions.scope_types import Sight, Wrong
 from saga_coordinator.definitions.tree import Node
 from saga_coordinator.definitions.value_check import ValueCheck
 from saga_coordinator.engine.definition import MappingFailed
+from saga_schemas.labels import LabelInvalid, label_value
 
 _KEY_KINDS = ("string", "int", "long", "enum")
 _COMPUTED_KINDS = ("string", "int", "uint")
+_LABEL_KINDS = ("string", "int", "long", "float", "double", "boolean", "enum")
+_LABEL_LOGICAL = ("decimal", "timestamp-millis", "timestamp-micros")
+_COMPUTED_LABELS = (*_COMPUTED_KINDS, "double", "bool", "timestamp")
+_LABEL_IS = "a label is a text, a number, true or false, or a time"
 
 
 def check_when(node: Node, sight: Sight, report: Report, step: str) -> None:
@@ -116,6 +125,50 @@ def _computed_key(source: Expression, node: Node, check: ValueCheck) -> None:
         check.add("S211", node, f"a key is text or a whole number, this is {made}")
     elif not made.unknown and made.null is not None:
         check.add("S213", node, "a key may not be null, this may; give a default, or use a field that is always there")
+
+
+def check_label(name: str, node: Node, sight: Sight, report: Report) -> None:
+    """A label: a constant, or what the input gives. Where that is null the saga goes without it."""
+    check = ValueCheck(sight, report, None)
+    check.value(node, None, f"labels.{name}")
+    if isinstance(node.value, Mapping | tuple):
+        check.add("S212", node, f"{_LABEL_IS}, {name} is {node.kind}")
+    elif not is_expression(node.value):
+        _constant_label(name, node, check)
+    elif (source := _parsed(node)) is not None:
+        _computed_label(name, source, node, check)
+
+
+def _parsed(node: Node) -> Path | Expression | None:
+    try:
+        return parse(str(node.value))
+    except ExpressionInvalid:  # that was found before
+        return None
+
+
+def _constant_label(name: str, node: Node, check: ValueCheck) -> None:
+    try:
+        label_value(literal(node.value))
+    except LabelInvalid as wrong:
+        check.add("S212", node, f"labels.{name}: {wrong}")
+
+
+def _computed_label(name: str, source: Path | Expression, node: Node, check: ValueCheck) -> None:
+    if isinstance(source, Expression):
+        made, found = check_expression(source.tree, source.text, check.sight)
+        if not found and not made.unknown and any(option.name not in _COMPUTED_LABELS for option in made.values):
+            check.add("S211", node, f"{_LABEL_IS}, {name} is {made}")
+        return
+    try:
+        end = check.sight.path_type(source)
+    except Wrong:  # that was found before
+        return
+    if end is not None and not all(_is_label(option) for option in end.options):
+        check.add("S211", node, f"{_LABEL_IS}, ${{{source.text}}} is {end.described}")
+
+
+def _is_label(option: AvroType) -> bool:
+    return option.logical in _LABEL_LOGICAL if option.logical not in (None, "uuid", "date") else option.kind in _LABEL_KINDS
 
 
 def _path_end(source: Path | Expression | None, node: Node, check: ValueCheck) -> AvroType | None:

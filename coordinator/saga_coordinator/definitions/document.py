@@ -112,13 +112,15 @@ class Document(_Part):
     deadline_ms: Duration | None
     retention: RetentionPolicy | None = None
     """None: the definition says nothing of it, and neither does the canonical form."""
+    labels: dict[str, JsonValue] | None = None
+    """Values by name; None as with `retention`."""
     steps: tuple[StepDocument, ...] = Field(min_length=1, max_length=MAX_STEPS)
 
     @property
     def canonical(self) -> bytes:
         """The bytes that are stored and hashed."""
-        said = self.model_dump(mode="json", by_alias=True, exclude={"retention"} if self.retention is None else None)
-        return canonical_json(said)
+        unsaid = {name for name in ("retention", "labels") if getattr(self, name) is None}
+        return canonical_json(self.model_dump(mode="json", by_alias=True, exclude=unsaid))
 
     @property
     def hash(self) -> str:

@@ -96,4 +96,6 @@ class Draft:
     deadline: Given[int] | None = None
     retention: dict[str, Given[Kept]] | None = None
     """What `retention:` says; None: nothing."""
+    labels: Mapping[str, Entry] = field(default_factory=dict)
+    """What `labels:` says."""
     steps: list[DraftStep] = field(default_factory=list)

@@ -20,6 +20,8 @@ from saga_coordinator.definitions.document import (
 )
 from saga_coordinator.definitions.fields import NEVER
 from saga_coordinator.definitions.structure import MAX_NEVER, UNLIMITED
+from saga_schemas.labels import LABEL_PATTERN
+from saga_schemas.limits import LABEL_NAME_CHARS, LABELS
 
 _DURATION: Final = {
     "type": "string",
@@ -49,6 +51,13 @@ def definition_json_schema() -> dict[str, Any]:
                 "show_key": {"type": "boolean", "description": "The key may be shown in traces.", "default": False},
                 "deadline": {**_DURATION, "description": "The saga goes back when it has not passed the pivot by then."},
                 "retention": _retention(),
+                "labels": {
+                    "type": "object",
+                    "description": "What sagas are found by: a literal, or ${…} over input and saga.",
+                    "maxProperties": LABELS,
+                    "propertyNames": {"pattern": f"^{LABEL_PATTERN}$", "maxLength": LABEL_NAME_CHARS},
+                    "additionalProperties": {"type": ["string", "number", "boolean"]},
+                },
                 "steps": {
                     "type": "array",
                     "minItems": 1,

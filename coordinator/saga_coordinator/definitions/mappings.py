@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from saga_coordinator.definitions.avro_types import AvroType, TypeUnknown, type_of
-from saga_coordinator.definitions.conditions import check_key, check_when, implies, shown_by
+from saga_coordinator.definitions.conditions import check_key, check_label, check_when, implies, shown_by
 from saga_coordinator.definitions.draft import Draft, DraftCommand, DraftStep, Given
 from saga_coordinator.definitions.finding import Report, shown
 from saga_coordinator.definitions.graph import Graph
@@ -42,8 +42,11 @@ class _Mappings:
     def check(self) -> dict[int, str | None]:
         draft = self._draft
         input_type = self._record(draft.input, None)
+        at_start = Sight(input=input_type, replies={}, has_key=True, input_only=True)
         if draft.key is not None:
-            check_key(draft.key, Sight(input=input_type, replies={}, has_key=True, input_only=True), self._report)
+            check_key(draft.key, at_start, self._report)
+        for name, entry in draft.labels.items():
+            check_label(name, entry.node, at_start, self._report)
         for step in draft.steps:
             self._resolve_reply(step)
         for step in draft.steps:

@@ -94,7 +94,7 @@ class Sight:
     def saga_type(self, name: str, text: str) -> AvroType:
         """A field of `saga`. Raises Wrong."""
         if self.input_only:
-            raise Wrong("S216", f"the key is made before the saga is and can read input only, not `{shown(text)}`")
+            raise Wrong("S216", f"key and labels are made before the saga is and can read input only, not `{shown(text)}`")
         if name not in SAGA_FIELDS:
             raise Wrong("S205", f"saga has no `{shown(name)}`{close_to(name, SAGA_FIELDS)}")
         if name == "version":
@@ -107,7 +107,7 @@ class Sight:
         Raises Wrong.
         """
         if self.input_only:
-            raise Wrong("S216", f"the key is made before the saga is and can read input only, not `{shown(text)}`")
+            raise Wrong("S216", f"key and labels are made before the saga is and can read input only, not `{shown(text)}`")
         reply = self.replies.get(step)
         if reply is None:
             raise Wrong("S205", f"`{shown(text)}`: there is no step {shown(step)}{close_to(step, self.replies)}")

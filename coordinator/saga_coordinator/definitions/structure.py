@@ -13,9 +13,11 @@ from saga_coordinator.definitions.document import MAX_ATTEMPTS, MAX_FACTOR, MAX_
 from saga_coordinator.definitions.draft import Draft, DraftCommand, DraftRetry, DraftStep, Given
 from saga_coordinator.definitions.fields import Fields
 from saga_coordinator.definitions.finding import Report, shown
-from saga_coordinator.definitions.tree import Node
+from saga_coordinator.definitions.tree import Entry, Node
+from saga_schemas.labels import LABEL_RULE, valid_label_name
+from saga_schemas.limits import LABELS
 
-SAGA_KEYS: Final = ("saga", "version", "input", "key", "show_key", "deadline", "retention", "steps")
+SAGA_KEYS: Final = ("saga", "version", "input", "key", "show_key", "deadline", "retention", "labels", "steps")
 STEP_KEYS: Final = (
     *("name", "participant", "command", "with", "reply", "after", "when"),
     *("pivot", "compensation", "retry", "timeout"),
@@ -44,6 +46,7 @@ def read_draft(root: Node, report: Report) -> Draft:
     draft.show_key = shown_key is not None and shown_key.value
     draft.deadline = fields.duration("deadline")
     draft.retention = _retention(fields, report)
+    draft.labels = _labels(fields)
     steps = fields.need("steps", "`steps:` with a list below it")
     if steps is not None:
         draft.steps = _steps(steps, fields, report)
@@ -57,6 +60,22 @@ def _retention(parent: Fields, report: Report) -> dict[str, Given[Kept]] | None:
     fields = Fields(report, node, RETENTION_KEYS, "retention")
     read = {key: fields.kept(key) for key in RETENTION_KEYS}
     return {key: given for key, given in read.items() if given is not None}
+
+
+def _labels(fields: Fields) -> Mapping[str, Entry]:
+    node = fields.get("labels")
+    if node is None:
+        return {}
+    if not isinstance(node.value, Mapping):
+        fields.wrong(node, f"labels must be a map from name to value, this is {node.kind}; write `customer: ${{input.customer}}`")
+        return {}
+    if len(node.value) > LABELS:
+        fields.wrong(node, f"{len(node.value)} labels, at most {LABELS} are allowed")
+        return {}
+    for name, entry in node.value.items():
+        if not valid_label_name(name):
+            fields.wrong(entry.key, f"a label's name has {LABEL_RULE}")
+    return node.value
 
 
 def _steps(node: Node, fields: Fields, report: Report) -> list[DraftStep]:

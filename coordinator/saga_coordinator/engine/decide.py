@@ -14,6 +14,7 @@ from saga_coordinator.engine.definition import Definition, Step
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Act, Env, Event, Recover, Refused, Reply, Resume, Start, WakeUp
 from saga_coordinator.engine.facts import Fact, Started, evolve
+from saga_coordinator.engine.limited import limited
 from saga_coordinator.engine.payloads import NO_PAYLOADS, Payloads, PayloadsWanted
 from saga_coordinator.engine.progress import is_news
 from saga_coordinator.engine.state import PASSED, SETTLED, Phase, Saga, Status, StepState, contradicts, is_open
@@ -78,7 +79,7 @@ def transition(
         if saga.final:
             _refuse_if_asked(event, "finished")
             return (), saga
-        draft = _decided(definition, saga, event, env, empty, payloads)
+        draft = _decided(limited(definition, saga), saga, event, env, empty, payloads)
         if draft.reading.wanted:
             raise PayloadsWanted(draft.reading.wanted)
     return tuple(draft.facts), draft.result()
@@ -121,6 +122,7 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draf
             at_us=env.now_us,
             deadline_at_us=env.now_us + definition.deadline_ms * 1000 if definition.deadline_ms is not None else None,
             recovered=event.recovered,
+            restarted_from=event.restarted_from,
         )
     )
     draft.announce("started")

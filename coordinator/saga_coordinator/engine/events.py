@@ -25,6 +25,8 @@ class Start:
     """Id of the message or request that asks for it."""
     recovered: bool = False
     """It may have begun before, in a database that was lost: "never asked" is not trusted."""
+    restarted_from: str | None = None
+    """Id of the finished saga that a person restarted."""
 
 
 @record
@@ -125,13 +127,24 @@ class Terminate:
 
 
 @record
+class ChangeLimits:
+    """Change retries and times of a step that is not settled, for this saga."""
+
+    step: str
+    changes: Mapping[str, int]
+    """By the names of `limits.py`."""
+    reason: str
+    actor: str
+
+
+@record
 class Recover:
     """The database was restored from a backup under a new incarnation (row 22)."""
 
     incarnation: int
 
 
-Act = Cancel | RetryStep | WaiveStep | Pause | Resume | Terminate
+Act = Cancel | RetryStep | WaiveStep | Pause | Resume | Terminate | ChangeLimits
 """What a person does; one that the state does not allow is refused."""
 Event = Start | Reply | WakeUp | Act | Recover
 
@@ -171,8 +184,8 @@ class Env:
 class Refused(Exception):
     """An operator's act that the saga's state does not allow.
 
-    `code` is one of the API's: past_pivot, finished, not_stuck, not_paused, step_unknown, is_pivot,
-    recovering.
+    `code` is one of the API's: past_pivot, finished, not_stuck, not_paused, limit_refused,
+    step_unknown, is_pivot, recovering.
     """
 
     def __init__(self, code: str, detail: str) -> None:

@@ -28,6 +28,8 @@ class Started:
     deadline_at_us: int | None
     recovered: bool = False
     """It may have begun before, in a database that was lost."""
+    restarted_from: str | None = None
+    """Id of the finished saga that a person restarted."""
 
 
 @copyable
@@ -263,4 +265,5 @@ def _begun(fact: Started) -> Saga:
         steps=dict.fromkeys(fact.steps, _FRESH),
         started_at_us=fact.at_us,
         deadline_at_us=fact.deadline_at_us,
+        restarted_from=fact.restarted_from,
     )

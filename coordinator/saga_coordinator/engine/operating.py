@@ -6,10 +6,10 @@ stands in the table (`operator_actions.py`), what it does to the saga beside it.
 
 from __future__ import annotations
 
-from saga_coordinator.engine import pausing, termination
+from saga_coordinator.engine import limits, pausing, termination
 from saga_coordinator.engine.definition import StepKind
 from saga_coordinator.engine.draft import Draft
-from saga_coordinator.engine.events import Act, Cancel, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
+from saga_coordinator.engine.events import Act, Cancel, ChangeLimits, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
 from saga_coordinator.engine.facts import Acted
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.engine.table import Trigger, fire
@@ -26,6 +26,8 @@ def act(draft: Draft, event: Act) -> None:
             pausing.pause(draft, event)
         case Resume():
             pausing.resume(draft, event)
+        case ChangeLimits():
+            limits.change(draft, event)
         case Terminate():
             termination.terminate(draft, event)
 

@@ -51,6 +51,10 @@ class Pauses:
             last_end_us=max((end for end in ends if end is not None), default=0),
         )
 
+    @property
+    def holds_any(self) -> bool:
+        return bool(self.paused_definitions or self.paused_participants)
+
 
 NO_PAUSES = Pauses()
 

@@ -204,6 +204,10 @@ class Saga:
     """
     paused_by: str | None = None
     paused_why: str | None = None
+    limits: Mapping[str, Mapping[str, int]] | None = None
+    """By step: the limits that a person has changed (`limits.py`)."""
+    restarted_from: str | None = None
+    """Id of the finished saga whose input it has, where a person restarted that."""
     pauses_counted_us: int = 0
     """Up to when pauses have moved its limits (`pausing.py`)."""
 

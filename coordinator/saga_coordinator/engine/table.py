@@ -4,7 +4,7 @@ Theory of operation. `decide` turns whatever happened into (step, trigger) pairs
 status and the trigger the first row whose guard holds acts; where no row does, the event is stale
 (row 26). Before any row stands the test for conflict (row 20), before that the tests for a final
 saga (25) and for evidence of another run (S11). Rows about the whole saga (11 to 13b, 20 to 22, 24
-to 27) stand in `decide.py`, `draft.py`, `recovery.py`, `pausing.py` and `termination.py`; they are
+to 28) stand in `decide.py`, `draft.py`, `recovery.py`, `pausing.py` and `termination.py`; they are
 listed in `SAGA_ROWS` so that the generated docs hold them too.
 
 This table and the participants' barrier table were explored exhaustively together: a row changes
@@ -259,6 +259,9 @@ SAGA_ROWS: tuple[SagaRow, ...] = (
     _saga_row("26", "every other pair: stale, counted"),
     _saga_row(
         "27", "not final, terminate: FORCED as it is; nobody is asked any more, and the effects that stay or may stay are listed"
+    ),
+    _saga_row(
+        "28", "not settled, an operator changes a step's limits: they hold for this saga, and what is due later is due by them"
     ),
 )
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 
 from saga_coordinator.engine.definition import Definition, Retry, Step
 from saga_coordinator.engine.events import Env
+from saga_coordinator.engine.limited import limited
 from saga_coordinator.engine.pauses import NO_PAUSES, Pauses
 from saga_coordinator.engine.state import WAITING, Phase, Saga, Status, StepState, is_open
 
@@ -193,6 +194,7 @@ def due_times_us(definition: Definition, saga: Saga, lived_since_us: int = 0, pa
     """Every time at which this saga wants to be looked at. What a pause holds wants none."""
     if is_paused(definition, saga, pauses):
         return
+    definition = limited(definition, saga)
     phase = limiting_phase(definition, saga)
     held = pauses.paused_participants
     waits = bool(held) and any(step.participant in held and is_open(saga.steps[step.name]) for step in definition.steps)
@@ -252,6 +254,7 @@ def catch_up_wanted(
     act."""
     if saga.final or saga.recovering or is_paused(definition, saga, pauses):
         return frozenset()
+    definition = limited(definition, saga)
     phase = limiting_phase(definition, saga)
     wanted = set()
     for step in definition.steps:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.definition import Definition, Step
+from saga_coordinator.engine.limited import limited
 from saga_coordinator.engine.state import SETTLED, Saga, Status, StepState, is_open
 
 
@@ -71,6 +72,7 @@ def waiting_for(definition: Definition, saga: Saga, now_us: int, pauses: Sequenc
     """
     if saga.final:
         return []
+    definition = limited(definition, saga)
     whole, of_participant = held_by(definition, saga, pauses)
     found = []
     for step in definition.steps:

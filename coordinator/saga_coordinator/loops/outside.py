@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.projector import Projector
@@ -21,6 +21,18 @@ from saga_schemas.topics import Topics
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
+class Parts(Protocol):
+    """What they are made of: `saga_coordinator.wiring` has it."""
+
+    settings: Settings
+    store: Store
+    lookout: Lookout
+    definitions: DefinitionCache
+    topics: Topics
+    clock: Clock
+    instruments: Instruments
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """Makes them."""
@@ -33,6 +45,20 @@ class Outside:
     cluster_id: str
     clock: Clock
     instruments: Instruments
+
+    @classmethod
+    def of(cls, parts: Parts, *, cluster_id: str) -> Outside:
+        """Those of one instance."""
+        return cls(
+            settings=parts.settings,
+            store=parts.store,
+            lookout=parts.lookout,
+            definitions=parts.definitions,
+            topics=parts.topics,
+            cluster_id=cluster_id,
+            clock=parts.clock,
+            instruments=parts.instruments,
+        )
 
     def registry(self) -> list[Loop]:
         """None without a registry: the coordinator needs no other than itself."""

@@ -13,6 +13,7 @@ import structlog
 
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.plan import Batch
+from saga_coordinator.definitions.document import canonical_json
 from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.loops.record_loop import RecordLoop
@@ -29,6 +30,7 @@ from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.headers import StartHeaders
 from saga_schemas.headers.names import ORIGIN, TRACEPARENT
 from saga_schemas.inbound import Envelope, read_start_envelope
+from saga_schemas.labels import plain_labels
 from saga_schemas.topics import Topics
 from saga_schemas.trace_context import TraceContext, parse_context
 
@@ -174,11 +176,12 @@ class StartLoop:
             version=headers.definition_version,
             input={},
             key=payload.key,
+            labels=dict(headers.labels),
             request_id=headers.message_id,
             source=headers.source,
             trace=self._trace(envelope),
             baggage=headers.baggage,
-            body_hash=body_hash(_asked(headers), envelope.value),
+            body_hash=body_hash(*_asked(headers), envelope.value),
         )
         return self._preparation.prepare_framed(request, definition_id, compiled, payload.framed, identity)
 
@@ -189,7 +192,9 @@ class StartLoop:
         return context
 
 
-def _asked(headers: StartHeaders) -> bytes:
-    """`name` or `name@version`, as it was asked for."""
+def _asked(headers: StartHeaders) -> list[bytes]:
+    """`name` or `name@version`, as it was asked for, and the labels where there are any."""
     version = headers.definition_version
-    return (headers.definition if version is None else f"{headers.definition}@{version}").encode()
+    name = headers.definition if version is None else f"{headers.definition}@{version}"
+    labels = [canonical_json(plain_labels(dict(headers.labels)))] if headers.labels else []
+    return [name.encode(), *labels]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.loops import liveness
 from saga_coordinator.loops.liveness import Liveness
 from saga_coordinator.loops.lookout import Lookout
@@ -45,8 +47,8 @@ class Parts(Protocol):
     def delivery(self, watchdog: Watchdog) -> Delivery: ...
 
 
-def overviews(parts: Parts, watchdog: Watchdog) -> Overviews:
-    """Make it."""
+def overviews(parts: Parts, watchdog: Watchdog, pauses: Callable[[], Awaitable[Sequence[Held]]]) -> Overviews:
+    """Make it. `pauses`: the definitions and participants that are paused."""
 
     def around() -> Around:
         look = parts.lookout.latest
@@ -75,5 +77,6 @@ def overviews(parts: Parts, watchdog: Watchdog) -> Overviews:
         sagas=OpenSagas(store=parts.store, tenant=tenant, definitions=parts.definitions, states=parts.states, clock=parts.clock),
         around=around,
         store_own=parts.traffic.store_changes,
+        pauses=pauses,
         clock=parts.clock,
     )

@@ -12,6 +12,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.horizon.participants import named
 from saga_coordinator.overview.history import History
 from saga_coordinator.overview.sampling import OpenSagas
@@ -20,6 +21,7 @@ from saga_coordinator.store.port import DefinitionRow, Figures, Store, StoreErro
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.traffic import COARSE, FINE, MINUTE_US
 from saga_coordinator.views.overview import Overview, overview
+from saga_coordinator.views.participant_detail import ParticipantDetail, participant_detail
 from saga_coordinator.views.situation import OLDEST_SHOWN, Line, Situation, Window
 from saga_coordinator.views.traffic_periods import Period
 from saga_messaging.broker import Broker, BrokerError
@@ -37,6 +39,8 @@ UNREAD_LIMIT_S: Final = 1.0
 """How long Kafka is asked for unread commands; what it has not answered then is asked later."""
 SIZE_EVERY_S: Final = 60.0
 INSTANCE_STALE_S: Final = 20.0
+FIGURES_OLD_US: Final = 3_000_000
+FEW_OPEN: Final = 1_000
 _DAY_US: Final = 86_400_000_000
 
 Result = TypeVar("Result")
@@ -91,9 +95,24 @@ class Overviews:
         sagas: OpenSagas,
         around: Callable[[], Around],
         store_own: Callable[[], Awaitable[None]],
+        pauses: Callable[[], Awaitable[Sequence[Held]]],
         clock: Clock,
     ) -> None:
-        """`around`: what this instance knows. `store_own`: stores what it has counted."""
+        """Prepare to gather.
+
+        Args:
+            store: Read, as the next two.
+            broker: Asked for unread commands.
+            definitions: Those known.
+            topics: The names of participants' topics.
+            tenant: Whose sagas.
+            instance: The name of this instance.
+            sagas: Tells whom open sagas wait for.
+            around: What this instance knows without asking.
+            store_own: Stores what this instance has counted.
+            pauses: The definitions and participants that are paused.
+            clock: For how long what is kept is good.
+        """
         self._store = store
         self._broker = broker
         self._definitions = definitions
@@ -103,10 +122,11 @@ class Overviews:
         self._sagas = sagas
         self._around = around
         self._store_own = store_own
+        self._pauses = pauses
         self._clock = clock
         self._history = History(store, tenant, clock)
         self._turn = asyncio.Lock()
-        self._made: dict[Window, tuple[float, Overview]] = {}
+        self._made: dict[Window, tuple[float, Situation, Overview]] = {}
         self._size = Kept(clock, SIZE_EVERY_S)
         self._unread = Kept(clock, UNREAD_EVERY_S)
         self._lines: tuple[Sequence[DefinitionRow], tuple[Line, ...]] = ((), ())
@@ -117,18 +137,27 @@ class Overviews:
         Raises:
             StoreError: The database does not answer.
         """
+        return (await self._latest(window))[1]
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        """One participant over time; None: there is none of this name. Raises StoreError."""
+        situation, whole = await self._latest(window)
+        return participant_detail(situation, whole, name)
+
+    async def _latest(self, window: Window) -> tuple[Situation, Overview]:
         async with self._turn:
             made = self._made.get(window)
             if made is None or self._clock.monotonic_s() - made[0] >= GOOD_FOR_S:
-                made = self._clock.monotonic_s(), overview(await self._situation(window))
+                situation = await self._situation(window)
+                made = self._clock.monotonic_s(), situation, overview(situation)
                 self._made[window] = made
-            return made[1]
+            return made[1:]
 
     async def _situation(self, window: Window) -> Situation:
         await self._store_own()
         around = self._around()
-        figures = around.figures or await self._store.figures()
         now_us = await self._store.now_us()
+        figures = await self._figures(around.figures, now_us)
         recent, coarse = await self._read(now_us // MINUTE_US)
         periods, before = _of_window(window, recent, coarse)
         return Situation(
@@ -152,12 +181,19 @@ class Overviews:
             retention=around.retention,
             recovering=around.recovering,
             unswept=around.unswept,
+            pauses=await self._pauses(),
             dead_letters_today=await self._store.dead_letters_since(now_us - _DAY_US) if figures.dead_letters else 0,
             instances=await self._store.live_instances(stale_s=INSTANCE_STALE_S),
             own_name=self._instance,
             timers_seen_us=around.timers_seen_us,
             size_bytes=await self._size.of(self._store.size_bytes),
         )
+
+    async def _figures(self, known: Figures | None, now_us: int) -> Figures:
+        """Those of the watchdog, or new ones where these are old and few sagas are open."""
+        if known is not None and (now_us - known.now_us < FIGURES_OLD_US or sum(known.sagas_by_phase.values()) > FEW_OPEN):
+            return known
+        return await self._store.figures()
 
     async def _read(self, minute: int) -> tuple[list[Period], list[Period]]:
         """The last hour minute by minute, and the last two days coarsely."""

@@ -28,6 +28,7 @@ from saga_coordinator.sagas.state_cache import KnownState, StateCache
 from saga_coordinator.store.port import JournalRow, OutboxRow, SagaRow, shard_of
 from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.sender import Dispatch
+from saga_schemas.labels import LabelValue
 
 PARKED: Final = "engine_error"
 
@@ -67,6 +68,8 @@ class SagaWork:
     facts_bytes: int = 0
     """Facts that stand in the journal since the stored state."""
     fresh: bool = False
+    labels: tuple[tuple[str, LabelValue], ...] = ()
+    """Of a start."""
     journal: list[JournalRow] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     """Pointers to the messages, one each, in their order."""
@@ -108,9 +111,18 @@ class SagaWork:
         )
 
     @classmethod
-    def begin(cls, row: SagaRow, compiled: CompiledDefinition, context: FoldContext, *, started_at_us: int) -> SagaWork:
+    def begin(
+        cls,
+        row: SagaRow,
+        compiled: CompiledDefinition,
+        context: FoldContext,
+        *,
+        started_at_us: int,
+        labels: tuple[tuple[str, LabelValue], ...] = (),
+    ) -> SagaWork:
         """A saga that is about to start."""
-        return cls(context=context, compiled=compiled, row=changed(row, {"started_at_us": started_at_us}), saga=None, fresh=True)
+        begun = changed(row, {"started_at_us": started_at_us})
+        return cls(context=context, compiled=compiled, row=begun, saga=None, fresh=True, labels=labels)
 
     @property
     def changed(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine.events import Env, Start
+from saga_coordinator.engine.pauses import NO_PAUSES, Pauses
 from saga_coordinator.failures import comes_again
 from saga_coordinator.sagas.work import FoldContext, SagaWork
 from saga_coordinator.starts.preparation import Prepared
@@ -29,7 +30,16 @@ _TRIES: Final = 3
 class StartExecution:
     """Carries prepared starts out."""
 
-    def __init__(self, committer: Committer, context: FoldContext, store: Store, tenant: str) -> None:
+    def __init__(
+        self,
+        committer: Committer,
+        context: FoldContext,
+        store: Store,
+        tenant: str,
+        pauses: Callable[[], Pauses] = lambda: NO_PAUSES,
+    ) -> None:
+        """`pauses`: of definitions and participants, as this instance knows them."""
+        self._pauses = pauses
         self._committer = committer
         self._context = context
         self._store = store
@@ -119,7 +129,7 @@ class StartExecution:
         Raises:
             StartRefused: The claim of one that is alone is refused: all is rolled back.
         """
-        env = Env(now_us=batch.tx.now_us)
+        env = Env(now_us=batch.tx.now_us, pauses=self._pauses())
         results: Outcomes = []
         for start in starts:
             saga_id = start.claim.saga_id
@@ -133,7 +143,7 @@ class StartExecution:
 
     def _begin(self, start: Prepared, env: Env) -> SagaWork:
         row = start.row
-        work = SagaWork.begin(row, start.compiled, self._context, started_at_us=env.now_us)
+        work = SagaWork.begin(row, start.compiled, self._context, started_at_us=env.now_us, labels=start.labels)
         event = Start(
             id=str(row.id),
             tenant=row.tenant,
@@ -142,6 +152,7 @@ class StartExecution:
             incarnation=row.incarnation,
             message_id=start.claim.request_id,
             recovered=start.recovered,
+            restarted_from=start.restarted_from,
         )
         work.apply(event, env)
         return work

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -24,6 +24,7 @@ from saga_coordinator.starts.requests import (
     DEFINITION_UNKNOWN,
     INPUT_INVALID,
     KEY_MISMATCH,
+    LABELS_INVALID,
     StartRefused,
     StartRequest,
 )
@@ -33,6 +34,8 @@ from saga_coordinator.traces.sampling import Sampling
 from saga_messaging.clock import Clock
 from saga_schemas.codec import encode
 from saga_schemas.errors import EncodingFailed, PlainInvalid
+from saga_schemas.labels import LabelValue
+from saga_schemas.limits import LABELS
 from saga_schemas.plain import from_plain
 from saga_schemas.record_class import record
 
@@ -59,6 +62,9 @@ class Prepared:
     on_closed: str
     recovered: bool = False
     """The saga may have begun before, in a database that was lost."""
+    labels: tuple[tuple[str, LabelValue], ...] = ()
+    restarted_from: str | None = None
+    """Id of the finished saga that a person restarts."""
 
     @property
     def alone(self) -> bool:
@@ -159,9 +165,10 @@ class StartPreparation:
         """Check a request whose input is framed already, under the schema that the definition pins.
 
         Raises:
-            StartRefused: The business key is wrong.
+            StartRefused: The business key or a label is wrong.
         """
         key = _business_key(compiled, framed, request.key)
+        labels = _labels(compiled, framed, request.labels)
         now_us = self._clock.unix_us()
         saga_id, recovered = identity or Identity(new_id(now_us))
         trace = self._sampling.begin(saga_id, request.trace, request.baggage)
@@ -204,6 +211,7 @@ class StartPreparation:
             on_open=request.on_open,
             on_closed=request.on_closed,
             recovered=recovered,
+            labels=labels,
         )
 
 
@@ -217,6 +225,22 @@ def _business_key(compiled: CompiledDefinition, framed: bytes, given: str | None
     if given is not None and given != computed:
         raise StartRefused(KEY_MISMATCH, "the given key is not the one the definition computes from this input")
     return computed
+
+
+def _labels(compiled: CompiledDefinition, framed: bytes, given: Mapping[str, LabelValue]) -> tuple[tuple[str, LabelValue], ...]:
+    """Those that the definition computes, and those given beside them."""
+    if not given and not compiled.document.labels:
+        return ()
+    try:
+        computed = compiled.labels(framed)
+    except MappingFailed as failure:
+        raise StartRefused(LABELS_INVALID, f"the definition's labels give no values: {failure.detail}") from None
+    for name in compiled.document.labels or ():
+        if name in given and given[name] != computed.get(name):
+            raise StartRefused(LABELS_INVALID, f"{name}: the label given is not the one the definition computes from this input")
+    if len(found := {**computed, **given}) > LABELS:
+        raise StartRefused(LABELS_INVALID, f"a saga has at most {LABELS} labels, those included that its definition computes")
+    return tuple(sorted(found.items()))
 
 
 def body_hash(*parts: bytes) -> bytes:

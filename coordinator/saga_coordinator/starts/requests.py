@@ -7,9 +7,11 @@ Details name fields and types, never values: what somebody sent is repeated to n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from saga_schemas.labels import LabelValue
 from saga_schemas.record_class import record
 from saga_schemas.trace_context import TraceContext
 
@@ -26,6 +28,7 @@ DEFINITION_UNKNOWN: Final = "definition_unknown"
 DEFINITION_INACTIVE: Final = "definition_inactive"
 INPUT_INVALID: Final = "input_invalid"
 KEY_MISMATCH: Final = "key_mismatch"
+LABELS_INVALID: Final = "labels_invalid"
 OVERLOADED: Final = "overloaded"
 
 
@@ -40,6 +43,8 @@ class StartRequest:
     input: Mapping[str, Any]
     """Plain JSON: unions untagged, decimals as strings, bytes base64, times RFC 3339."""
     key: str | None = None
+    labels: Mapping[str, LabelValue] = field(default_factory=dict)
+    """What the saga is found by, beside what its definition computes."""
     request_id: str
     """Starting twice under one (tenant, source, request id) is starting once."""
     source: str

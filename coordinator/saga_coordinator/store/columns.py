@@ -10,7 +10,7 @@ import re
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, Dialect, Integer, LargeBinary, Text
+from sqlalchemy import REAL, BigInteger, Boolean, Dialect, Double, Integer, LargeBinary, Text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -50,6 +50,9 @@ Number = BigInteger().with_variant(Integer(), "sqlite")
 """Times in microseconds, versions, offsets."""
 Flag = Boolean(create_constraint=False).with_variant(Integer(), "sqlite")
 Words = Text()
+BytewiseWords = Text(collation="C").with_variant(Text(), "sqlite")
+"""Compared as SQLite compares all texts: byte by byte, whatever the database's language."""
+Real: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
 Octets = LargeBinary()
 
 

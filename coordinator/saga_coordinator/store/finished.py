@@ -13,7 +13,7 @@ from saga_coordinator.store import schema
 from saga_coordinator.store.columns import Id, Number
 from saga_coordinator.store.dialect import AnyRow, AnySelect
 from saga_coordinator.store.removal import old
-from saga_coordinator.store.removal_port import FinishedOf, FinishedSaga, OldRows
+from saga_coordinator.store.removal_port import RESTART_SOURCE, FinishedOf, FinishedSaga, OldRows
 from saga_coordinator.store.rows import read
 
 _T: Final = schema.saga_listing.c
@@ -36,6 +36,12 @@ class FinishedReads(ABC):
         query = select_finished(which, after).limit(limit)
         return [read(_finished, row, "saga_listing") for row in await self._rows(query)]
 
+    async def restarted_as(self, tenant: str, saga_id: UUID) -> UUID | None:
+        r = schema.start_request.c
+        known = (r.tenant == tenant, r.source == RESTART_SOURCE, r.request_id == str(saga_id))
+        rows = await self._rows(select(r.saga_id).where(*known))
+        return rows[0][0] if rows else None
+
     async def count_finished(self, which: FinishedOf, most: int) -> int:
         some = select(literal(1)).select_from(schema.saga_listing).where(*_conditions(which)).limit(most).subquery()
         return int((await self._rows(select(func.count()).select_from(some)))[0][0])
@@ -45,7 +51,7 @@ class FinishedReads(ABC):
             a = schema.audit.c
             rows = await self._rows(select(a.at).where(a.tenant == tenant).order_by(a.id).limit(1))
             return rows[0][0] if rows else None
-        rows = await self._rows(old(table, _YEAR_9999_US).limit(1))
+        rows = await self._rows(old(table, tenant, _YEAR_9999_US).limit(1))
         return (rows[0][0].int >> _LEADING_MS) * 1000 if rows else None
 
     async def give_back(self) -> int:

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, ColumnElement, PrimaryKeyConstraint, Table, select
+from sqlalchemy import CheckConstraint, Column, ColumnElement, Insert, PrimaryKeyConstraint, Table, insert, select
 
 from saga_coordinator.store import listing
 from saga_coordinator.store.columns import Id, Number, Octets, Words, plain_uuid
 from saga_coordinator.store.dialect import AnySelect
 from saga_coordinator.store.imported_record import ImportedSaga
-from saga_coordinator.store.records import Listed, ListFilter
+from saga_coordinator.store.label_tables import saga_label
+from saga_coordinator.store.labels import label_columns
+from saga_coordinator.store.query_conditions import matching
+from saga_coordinator.store.query_records import Listed, ListFilter
 from saga_coordinator.store.schema import FINAL_PHASES, metadata
 
 TABLE: Final = Table(
@@ -46,13 +49,13 @@ _LINE: Final = 10
 """Its first columns are the line of a list."""
 
 
-def page(wanted: ListFilter) -> AnySelect:
+def page(wanted: ListFilter, dialect: str) -> AnySelect:
     """One page of a list and one line more, as `listing.page` has it."""
-    query = select(*list(_T)[:_LINE]).where(*_conditions(wanted))
+    query = select(*list(_T)[:_LINE]).where(*_conditions(wanted, dialect))
     return query.order_by(_T.saga_id.desc()).limit(min(wanted.limit, listing.MOST) + 1)
 
 
-def _conditions(wanted: ListFilter) -> list[ColumnElement[bool]]:
+def _conditions(wanted: ListFilter, dialect: str) -> list[ColumnElement[bool]]:
     found = [_T.tenant == wanted.tenant]
     for column, value in (
         (_T.definition_name, wanted.definition),
@@ -61,6 +64,8 @@ def _conditions(wanted: ListFilter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             found.append(column == value)
+    if wanted.query is not None:
+        found.append(matching(wanted.query, TABLE, dialect, wanted.tenant))
     if wanted.cursor is not None:
         found.append(_T.saga_id < listing.read_cursor(wanted.cursor))
     return found
@@ -92,6 +97,13 @@ def of(tenant: str, saga_ids: list[UUID]) -> AnySelect:
 def imported_saga(row: Sequence[Any]) -> ImportedSaga:
     at, who, cluster_id, content = row[_LINE:]
     return ImportedSaga(line=listed(row), at_us=at, who=who, cluster_id=cluster_id, content=content)
+
+
+def insertions(sagas: Sequence[ImportedSaga]) -> list[tuple[Insert, list[dict[str, Any]]]]:
+    """The statements that take them in, with the rows of each."""
+    lines = [columns_of(saga) for saga in sagas]
+    found = [label for saga in sagas for label in label_columns(saga.line.tenant, saga.line.id, saga.line.labels)]
+    return [(insert(table), rows) for table, rows in ((TABLE, lines), (saga_label, found)) if rows]
 
 
 def columns_of(saga: ImportedSaga) -> dict[str, Any]:

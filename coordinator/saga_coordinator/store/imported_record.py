@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saga_coordinator.store.records import Listed
+from saga_coordinator.store.query_records import Listed
 from saga_schemas.record_class import record
 
 

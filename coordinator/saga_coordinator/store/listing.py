@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal, select, union
+from sqlalchemy import ColumnElement, func, literal, select
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among
 from saga_coordinator.store.port import SHARDS, SPANS_DUE_MOST, Figures, Listed, ListFilter
+from saga_coordinator.store.query_conditions import holders, matching, needs_attention, of_phase
 
 MOST: Final = 500
 """Lines of one page."""
@@ -29,47 +30,30 @@ OWED_LOOKED_AT: Final = 200
 _T: Final = schema.saga_listing.c
 
 
-def page(wanted: ListFilter) -> AnySelect:
+def page(wanted: ListFilter, dialect: str) -> AnySelect:
     """One page and one line more, which tells whether there is another page."""
     t, s = schema.saga_listing, schema.saga
     # The version is the saga's own, which the listing does not follow.
     version = select(s.c.version).where(s.c.id == t.c.saga_id).scalar_subquery().label("version")
-    query = select(t, version).where(*_conditions(wanted))
+    query = select(t, version).where(*_conditions(wanted, dialect))
     return query.order_by(t.c.tenant.desc(), t.c.saga_id.desc()).limit(min(wanted.limit, MOST) + 1)
 
 
-def _conditions(wanted: ListFilter) -> list[ColumnElement[bool]]:
+def _conditions(wanted: ListFilter, dialect: str) -> list[ColumnElement[bool]]:
     found = [_T.tenant == wanted.tenant]
     if wanted.definition is not None:
         found.append(_T.definition_name == wanted.definition)
     if wanted.phase is not None:
-        found.append(_of_phase(wanted.phase))
+        found.append(of_phase(wanted.phase))
     if wanted.attention is not None:
-        found.append(_T.attention > literal(0, literal_execute=True) if wanted.attention else _T.attention == 0)
+        found.append(needs_attention() if wanted.attention else _T.attention == 0)
     if wanted.key is not None:
-        found.append(_T.saga_id.in_(_holders(wanted)))
+        found.append(_T.saga_id.in_(holders(wanted.tenant, [wanted.key], wanted.definition)))
+    if wanted.query is not None:
+        found.append(matching(wanted.query, schema.saga_listing, dialect, wanted.tenant))
     if wanted.cursor is not None:
         found.append(_T.saga_id < read_cursor(wanted.cursor))
     return found
-
-
-def _of_phase(phase: str) -> ColumnElement[bool]:
-    """With the partial index's own condition, spelt out so that the planner sees it."""
-    if phase in schema.OPEN_PHASES:
-        return (_T.phase == phase) & _T.closed_at.is_(None)
-    if phase in schema.FINAL_PHASES:
-        return _T.phase == literal(phase, literal_execute=True)
-    raise ValueError("no such phase")
-
-
-def _holders(wanted: ListFilter) -> AnySelect:
-    """The sagas that hold or held the key."""
-    found = []
-    for t in (schema.saga_key, schema.saga_key_former):
-        query = select(t.c.saga_id).where(t.c.tenant == wanted.tenant, t.c.business_key == wanted.key)
-        found.append(query if wanted.definition is None else query.where(t.c.definition_name == wanted.definition))
-    both = union(*found).subquery()
-    return select(both.c.saga_id)
 
 
 def cursor_after(saga_id: UUID) -> str:

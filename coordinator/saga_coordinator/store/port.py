@@ -19,13 +19,18 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.batch_records import BatchRow, BatchStep, BatchStore, ConfirmationRow, RedriveRow
 from saga_coordinator.store.auditing_port import Audited
 from saga_coordinator.store.examining_port import Examined, InstanceRow, InstanceState, Standing
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga
 from saga_coordinator.store.look import Look
+from saga_coordinator.store.oversight_port import AlikeAttention, AuditFilter, AuditPage, AuditRow, Oversight
 from saga_coordinator.store.overview_port import Overviews
 from saga_coordinator.store.partition_port import Partitioned
+from saga_coordinator.store.pause_port import PausedScopes
+from saga_coordinator.store.query_port import Queried
+from saga_coordinator.store.query_records import Listed, ListFilter, QueryTooSlow
 from saga_coordinator.store.records import (
     SHARDS,
     SPANS_DUE_MOST,
@@ -42,8 +47,6 @@ from saga_coordinator.store.records import (
     First,
     InboxEvent,
     JournalRow,
-    Listed,
-    ListFilter,
     LockFirst,
     Meta,
     OrphanReply,
@@ -68,12 +71,19 @@ __all__ = [
     "SHARDS",
     "SPANS_DUE_MOST",
     "Advance",
+    "AlikeAttention",
     "AttentionRow",
+    "AuditFilter",
+    "AuditPage",
+    "AuditRow",
     "BadRow",
+    "BatchRow",
+    "BatchStep",
     "BelowHorizon",
     "ClaimFirst",
     "ClaimResult",
     "CommitUnknown",
+    "ConfirmationRow",
     "CountMismatch",
     "DeadLetter",
     "DefinitionRow",
@@ -93,6 +103,8 @@ __all__ = [
     "OutboxRow",
     "ParticipantSweep",
     "Position",
+    "QueryTooSlow",
+    "RedriveRow",
     "RowsMoved",
     "SagaRow",
     "SagaWrite",
@@ -110,7 +122,20 @@ __all__ = [
 ]
 
 
-class Store(FinishedSagas, Horizons, Overviews, Partitioned, SweptStore, Examined, Audited, Protocol):
+class Store(
+    FinishedSagas,
+    Horizons,
+    Oversight,
+    Overviews,
+    Partitioned,
+    PausedScopes,
+    Queried,
+    SweptStore,
+    BatchStore,
+    Examined,
+    Audited,
+    Protocol,
+):
     """One coordinator database.
 
     Every method that reads or writes raises StoreError when the database does not do as asked, and
@@ -239,10 +264,6 @@ class Store(FinishedSagas, Horizons, Overviews, Partitioned, SweptStore, Examine
         """Return those of these sagas that were imported."""
         ...
 
-    async def list_sagas(self, wanted: ListFilter) -> tuple[list[Listed], str | None]:
-        """Return one page of a list, and the cursor of the next page or None."""
-        ...
-
     async def journal(self, saga_id: UUID, *, after: int, limit: int) -> list[JournalRow]:
         """Return journal records of versions above `after`, in order."""
         ...
@@ -337,6 +358,10 @@ class Store(FinishedSagas, Horizons, Overviews, Partitioned, SweptStore, Examine
 
     def retention_lock(self) -> AbstractAsyncContextManager[bool]:
         """Try to be the one instance that removes what is no longer kept, in the same way."""
+        ...
+
+    def batches_lock(self) -> AbstractAsyncContextManager[bool]:
+        """Try to be the one instance that works on batches of acts, in the same way."""
         ...
 
     def projector_lock(self) -> AbstractAsyncContextManager[bool]:

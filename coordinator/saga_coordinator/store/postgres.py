@@ -51,10 +51,17 @@ COMMAND_LIMIT_S: Final = 40.0
 """For a server that has vanished: longer than its own statement_timeout."""
 CONNECT_LIMIT_S: Final = 10.0
 POOL_WAIT_S: Final = 10.0
+# Queries are planned for their values, by what the tables hold: no two are alike, and what one of
+# them costs depends on how rare its values are.
+_QUERYING: Final = (
+    "BEGIN READ ONLY; SET LOCAL statement_timeout = {limit_ms}; SET LOCAL plan_cache_mode = force_custom_plan;"
+    " SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL enable_memoize = on"
+)
 _KEPT_STATEMENTS: Final = 300
 _SHARD_LOCK: Final = 0x5A6A
 _PROJECTOR_LOCK: Final = 0x5A6B
 _RETENTION_LOCK: Final = 0x5A6C
+_BATCHES_LOCK: Final = 0x5A6F
 
 
 class PostgresStore(SqlStore):
@@ -120,6 +127,16 @@ class PostgresStore(SqlStore):
             finally:
                 await transaction.rollback()
 
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[AsyncConnection]:
+        async with self._connections.taken() as connected:
+            try:
+                with translated():
+                    await connected.driver.execute(_QUERYING.format(limit_ms=max(1, round(self.query_limit_s * 1000))))
+                yield connected.core
+            finally:
+                await end(connected, "ROLLBACK")
+
     async def starts_under_way(self) -> frozenset[str]:
         return frozenset(row[0] for row in await self._rows(text(sql.UNDER_WAY)))
 
@@ -131,6 +148,9 @@ class PostgresStore(SqlStore):
 
     def retention_lock(self) -> AbstractAsyncContextManager[bool]:
         return self._advisory_lock(_RETENTION_LOCK, 0)
+
+    def batches_lock(self) -> AbstractAsyncContextManager[bool]:
+        return self._advisory_lock(_BATCHES_LOCK, 0)
 
     def partitions(self) -> AbstractAsyncContextManager[Partitions | None]:
         self._must_be_open()

@@ -15,6 +15,7 @@ from sqlalchemy import Executable, exists, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import imported, listing, recovering, revisions, schema
+from saga_coordinator.store.batches import BatchReads
 from saga_coordinator.store.auditing import AuditingReads
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, noting
@@ -25,7 +26,9 @@ from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import COLUMNS as JOURNAL
 from saga_coordinator.store.journal import journal_rows, select_journal
 from saga_coordinator.store.look import Look, look, seen
+from saga_coordinator.store.oversight import OversightReads
 from saga_coordinator.store.overview import OverviewReads
+from saga_coordinator.store.pausing import PauseReads
 from saga_coordinator.store.port import (
     SHARDS,
     AttentionRow,
@@ -35,8 +38,6 @@ from saga_coordinator.store.port import (
     First,
     ImportedSaga,
     JournalRow,
-    Listed,
-    ListFilter,
     Meta,
     OutboxRow,
     Position,
@@ -45,6 +46,7 @@ from saga_coordinator.store.port import (
     StoreError,
     Transaction,
 )
+from saga_coordinator.store.queries import QueryReads
 from saga_coordinator.store.rows import (
     SAGA_COLUMNS,
     attention_row,
@@ -62,7 +64,9 @@ from saga_coordinator.store.sweeps import SweepReads
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
-class SqlStore(SweepReads, HorizonReads, OverviewReads, ExaminingReads, AuditingReads):
+class SqlStore(
+    SweepReads, HorizonReads, OversightReads, OverviewReads, QueryReads, PauseReads, BatchReads, ExaminingReads, AuditingReads
+):
     """The port's `Store`, but for opening, transactions and locks."""
 
     dialect: str
@@ -222,17 +226,6 @@ class SqlStore(SweepReads, HorizonReads, OverviewReads, ExaminingReads, Auditing
     async def saga(self, saga_id: UUID) -> SagaRow | None:
         rows = await self._rows(select(*_SAGA).where(schema.saga.c.id == saga_id))
         return read(saga_row, rows[0], "saga") if rows else None
-
-    async def sagas_by_key(self, tenant: str, key: str, definition: str | None) -> list[Listed]:
-        wanted = ListFilter(tenant=tenant, key=key, definition=definition, limit=listing.MOST)
-        return (await self.list_sagas(wanted))[0]
-
-    async def list_sagas(self, wanted: ListFilter) -> tuple[list[Listed], str | None]:
-        rows = await self._rows(listing.page(wanted))
-        need = [row.saga_id for row in rows[: wanted.limit] if row.attention]
-        own = listing.listed(rows, await self._rows(listing.reasons(self.dialect, need)) if rows else [])
-        others = await self._rows(imported.page(wanted)) if not wanted.attention else []
-        return listing.one_page([*own, *map(imported.listed, others)], wanted.limit)
 
     async def imported(self, tenant: str, ids: Collection[UUID]) -> dict[UUID, ImportedSaga]:
         rows = await self._rows(imported.of(tenant, list(ids))) if ids else []

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_coordinator.engine.copying import copyable
+from saga_schemas.labels import LabelValue
 from saga_schemas.record_class import record
 
 
@@ -172,6 +173,8 @@ class SagaWrite:
     """Versions whose spans are owed (sampled sagas only)."""
     inbox_done: tuple[UUID, ...] = ()
     """Inbox events this write applied."""
+    labels: tuple[tuple[str, LabelValue], ...] = ()
+    """Of a new saga, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,37 +350,6 @@ class Meta:
     schema_rev: str
     token_key: bytes | None
     """SQLite only: the token key made with the store."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """One line of a list of sagas."""
-
-    id: UUID
-    tenant: str
-    definition: str
-    definition_version: int
-    business_key: str | None
-    phase: str
-    attention: tuple[str, ...]
-    """Reasons, `step: reason` or `reason`."""
-    started_at_us: int
-    closed_at_us: int | None
-    version: int
-    trace_id: str
-    imported: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListFilter:
-    tenant: str
-    definition: str | None = None
-    phase: str | None = None
-    attention: bool | None = None
-    key: str | None = None
-    limit: int = 50
-    cursor: str | None = None
-    """Opaque: as given by the page before. Newest first. A bad one raises ValueError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ from sqlalchemy import ColumnElement, delete, or_, select
 
 from saga_coordinator.store import recovering, schema
 from saga_coordinator.store import statements as sql
+from saga_coordinator.store.batch_records import RUNNING
+from saga_coordinator.store.batch_tables import batch, confirmation, redrive
 from saga_coordinator.store.dialect import AnySelect, among
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.port import SagaRow, shard_of
@@ -29,7 +31,13 @@ _CLOCK_SET_BACK_US: Final = 3_600_000_000
 UP_TO: Final = "up_to"
 """The name in `REMOVED_SCOPE`."""
 _DIGITS: Final = 20
-_TABLES: Final = {"dead_letter": schema.dead_letter, "orphan_reply": schema.orphan_reply, "audit": schema.audit}
+_TABLES: Final = {
+    "dead_letter": schema.dead_letter,
+    "orphan_reply": schema.orphan_reply,
+    "audit": schema.audit,
+    "batch": batch,
+    "confirmation": confirmation,
+}
 
 
 class Removals(TransactionPart):
@@ -134,9 +142,11 @@ class Removals(TransactionPart):
             first = select(t.c.id, t.c.at).where(t.c.tenant == tenant).order_by(t.c.id).limit(limit)
             ids = [id for id, at in await self.execute(first) if at < before_us]
         else:
-            ids = [row[0] for row in await self.execute(old(table, before_us).limit(limit))]
+            ids = [row[0] for row in await self.execute(old(table, tenant, before_us).limit(limit))]
         if ids:
             await self.execute(delete(t).where(among(self._dialect, t.c.id, ids)))
+        if ids and table == "dead_letter":
+            await self.execute(delete(redrive).where(among(self._dialect, redrive.c.letter_id, ids)))
         return len(ids)
 
     async def removed_until_ms(self, tenant: str) -> int:
@@ -156,13 +166,21 @@ class Removals(TransactionPart):
         return {row[0] for row in await self.execute(query.with_for_update(read=True, key_share=True))}
 
 
-def old(table: OldRows, before_us: int) -> AnySelect:
-    """The ids of letters or orphans that were made before then, oldest first: they begin with their
-    time.
+def old(table: OldRows, tenant: str, before_us: int) -> AnySelect:
+    """The ids of rows that were made before then and are no longer needed, oldest first: they begin
+    with their time. Letters and orphans are nobody's own.
     """
     t = _TABLES[table]
     query = select(t.c.id).where(t.c.id < first_id(before_us)).order_by(t.c.id)
-    return query.where(t.c.relayed) if table == "dead_letter" else query
+    match table:
+        case "dead_letter":
+            return query.where(t.c.relayed)
+        case "batch":
+            return query.where(t.c.tenant == tenant, t.c.status != RUNNING)
+        case "confirmation":
+            return query.where(t.c.tenant == tenant)
+        case _:
+            return query
 
 
 def _all_of(going: Sequence[Leaving]) -> list[Write]:
@@ -172,7 +190,7 @@ def _all_of(going: Sequence[Leaving]) -> list[Write]:
     return [
         Write(sql.REMOVE_SAGA, ids),
         Write(sql.REMOVE_LISTING, [(one.saga.tenant, one.saga.id) for one in going]),
-        *(Write(statement, ids) for statement in (sql.REMOVE_JOURNAL, sql.REMOVE_ATTENTION, sql.REMOVE_INBOX)),
+        *(Write(statement, ids) for statement in (sql.REMOVE_JOURNAL, sql.REMOVE_ATTENTION, sql.REMOVE_LABELS, sql.REMOVE_INBOX)),
         *_of_keys(last),
         *_write(sql.INSERT_REMOVED, [_outlived(one) for one in outlived]),
     ]

@@ -15,9 +15,11 @@ from uuid import UUID
 from saga_coordinator.store.records import SagaRow
 from saga_schemas.record_class import record
 
+RESTART_SOURCE: Final = "restart"
+"""The scope of the request ids of restarts: each is the id of the saga that was restarted."""
 REMOVED_SCOPE: Final = "removed"
 """Of the control table: up to when removed sagas had started."""
-OldRows = Literal["dead_letter", "orphan_reply", "audit"]
+OldRows = Literal["dead_letter", "orphan_reply", "audit", "batch", "confirmation"]
 """Tables whose rows go by their own age."""
 
 
@@ -112,7 +114,7 @@ class Removing(Protocol):
 
     async def remove_old(self, table: OldRows, tenant: str, before_us: int, limit: int) -> int:
         """Remove the oldest rows that were made before then; of dead letters those that are on
-        their topic.
+        their topic, of batches those that have ended.
 
         Returns how many there were.
         """
@@ -137,6 +139,10 @@ class Removing(Protocol):
 
 class FinishedSagas(Protocol):
     """What a store says of finished sagas."""
+
+    async def restarted_as(self, tenant: str, saga_id: UUID) -> UUID | None:
+        """Return the saga that a person's restart of this one began; None: there was none."""
+        ...
 
     async def finished(self, which: FinishedOf, *, after: tuple[int, UUID] | None, limit: int) -> list[FinishedSaga]:
         """Return finished sagas in order of their end, behind `after` (end, id)."""

@@ -143,6 +143,16 @@ class SqliteStore(SqlStore):
                     await closed(connection)
                 raise
 
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[AsyncConnection]:
+        async with self._connected() as connection:
+            driver = await _driver(connection)
+            given_up = asyncio.get_running_loop().call_later(self.query_limit_s, driver._conn.interrupt)
+            try:
+                yield connection
+            finally:
+                given_up.cancel()
+
     async def _write(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
         async with self.transaction() as transaction:
             return (await transaction.execute(statement, rows)).rowcount
@@ -166,6 +176,10 @@ class SqliteStore(SqlStore):
 
     @asynccontextmanager
     async def retention_lock(self) -> AsyncIterator[bool]:
+        yield True
+
+    @asynccontextmanager
+    async def batches_lock(self) -> AsyncIterator[bool]:
         yield True
 
     async def give_back(self) -> int:

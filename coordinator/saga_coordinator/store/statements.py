@@ -12,15 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, LargeBinary, Text
+from sqlalchemy import BigInteger, Boolean, Double, LargeBinary, Text
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.columns import Id
 from saga_coordinator.store.horizon_port import BelowHorizon
+from saga_coordinator.store.label_tables import VALUES as LABEL_VALUES
 from saga_coordinator.store.records import CountMismatch, StoreError
 from saga_coordinator.store.rows import JOURNAL_COLUMNS, SAGA_COLUMNS
 
-_POSTGRES_TYPES: Final = {Id: "uuid", BigInteger: "bigint", Text: "text", LargeBinary: "bytea"}
+_POSTGRES_TYPES: Final = {
+    Id: "uuid",
+    BigInteger: "bigint",
+    Text: "text",
+    LargeBinary: "bytea",
+    Boolean: "boolean",
+    Double: "double precision",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,9 @@ INSERT_LISTING: Final = Statement(
     _columns("saga_listing", "tenant, saga_id, business_key, trace_id, started_at, phase, closed_at", definition_id="bigint"),
 )
 
+# A new saga's labels.
+INSERT_LABEL: Final = _insert("saga_label", f"tenant, name, saga_id, {', '.join(LABEL_VALUES)}")
+
 # The line of a saga whose phase, end or attention has changed. Its shelf: 1 from the time when it
 # first needs a person or ends FORCED, which is kept longer than others.
 UPDATE_LISTING: Final = Statement(
@@ -295,6 +306,7 @@ REMOVE_LISTING: Final = _removal("saga_listing", "tenant, saga_id", exact=True)
 # Whatever else there is of them.
 REMOVE_JOURNAL: Final = _removal("journal", "saga_id")
 REMOVE_ATTENTION: Final = _removal("attention", "saga_id")
+REMOVE_LABELS: Final = _removal("saga_label", "saga_id")
 REMOVE_INBOX: Final = _removal("inbox_event", "saga_id")
 REMOVE_REQUESTS: Final = _removal("start_request", "saga_id")
 

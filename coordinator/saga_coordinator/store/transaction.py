@@ -23,7 +23,6 @@ from saga_coordinator.store import statements as sql
 from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or, noting
 from saga_coordinator.store.faults import translated
-from saga_coordinator.store.horizon import HorizonWrites
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import journal_rows, select_journal, select_tails
 from saga_coordinator.store.port import (
@@ -46,12 +45,12 @@ from saga_coordinator.store.port import (
 )
 from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, journal_row, read
 from saga_coordinator.store.statements import Statement, Write
-from saga_coordinator.store.sweeps import SweepWrites
+from saga_coordinator.store.transaction_parts import TransactionParts
 from saga_coordinator.store.writes import first_positions, groups_of, moves, outbox_deletions, restarts
 from saga_schemas.ids import saga_key
 
 
-class SqlTransaction(SweepWrites, HorizonWrites):
+class SqlTransaction(TransactionParts):
     """The port's `Transaction`, but for locking and running hot statements."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -291,8 +290,8 @@ class SqlTransaction(SweepWrites, HorizonWrites):
             await self.execute(insert(schema.orphan_reply), [_orphan(orphan) for orphan in orphans])
 
     async def add_imported(self, sagas: Sequence[ImportedSaga]) -> None:
-        if sagas:
-            await self.execute(insert(imported.TABLE), [imported.columns_of(saga) for saga in sagas])
+        for statement, rows in imported.insertions(sagas):
+            await self.execute(statement, rows)
 
     # -- definitions, schemas, control
 

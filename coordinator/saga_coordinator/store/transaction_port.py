@@ -9,8 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from saga_coordinator.store.batch_records import Batching
 from saga_coordinator.store.horizon_port import RaisingHorizon
 from saga_coordinator.store.imported_record import ImportedSaga
+from saga_coordinator.store.pause_port import Pausing
 from saga_coordinator.store.records import (
     Advance,
     ClaimResult,
@@ -24,10 +26,11 @@ from saga_coordinator.store.records import (
     StartClaim,
 )
 from saga_coordinator.store.removal_port import Removing
+from saga_coordinator.store.saved_view_port import SavingViews
 from saga_coordinator.store.sweep_records import Sweeping
 
 
-class Transaction(Removing, RaisingHorizon, Sweeping, Protocol):
+class Transaction(Removing, RaisingHorizon, SavingViews, Sweeping, Pausing, Batching, Protocol):
     """One database transaction. Leaving its context commits it; an exception rolls it back.
 
     Every method raises StoreError when the database does not do as asked. The transaction is then

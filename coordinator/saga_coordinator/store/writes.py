@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from saga_coordinator.store import statements as sql
+from saga_coordinator.store.labels import label_row
 from saga_coordinator.store.port import Advance, CountMismatch, JournalRow, SagaRow, SagaWrite
 from saga_coordinator.store.rows import JOURNAL_FIELDS, SAGA_COLUMNS, SAGA_FIELDS
 from saga_coordinator.store.statements import Statement, Write
@@ -72,6 +73,8 @@ def _sagas(writes: Sequence[SagaWrite], locked: Mapping[UUID, SagaRow], adopted:
         sql.INSERT_LISTING,
         [(r.tenant, r.id, r.business_key, r.trace_id, r.started_at_us, r.phase, r.closed_at_us, r.definition_id) for r in new],
     )
+    labels = [label_row(w.row.tenant, w.row.id, name, value) for w in writes for name, value in w.labels]
+    yield from _write(sql.INSERT_LABEL, labels)
     moved: list[tuple[Any, ...]] = []
     stated: list[tuple[Any, ...]] = []
     for write in writes:

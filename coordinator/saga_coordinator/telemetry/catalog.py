@@ -234,7 +234,7 @@ REPLACED = _counter("saga_sender_replaced_total", "Producers replaced by a fresh
 RETENTION_REMOVED = _counter(
     "saga_retention_removed_total",
     "What was removed because it is no longer kept: sagas (`saga`), journals before their sagas (`journal`), keys after"
-    " them (`keys`), and rows of the tables `dead_letter`, `orphan_reply`, `audit` and `lost_effect`.",
+    " them (`keys`), and rows of the tables `dead_letter`, `orphan_reply`, `audit`, `batch`, `confirmation` and `lost_effect`.",
     "{item}",
     ("kind",),
 )
@@ -256,6 +256,20 @@ RETENTION_FAILURES = _counter(
     "Times that nothing could be removed, by cause: `archive`, `store` or `bug`. It is tried again.",
     "{attempt}",
     ("cause",),
+)
+
+# --- acts on many sagas, letters sent again -------------------------------------------------------
+
+BATCH_SAGAS = _counter(
+    "saga_batch_sagas_total", "Sagas that batches came to: `done`, `refused` or `failed`.", "{saga}", ("act", "outcome")
+)
+BATCHES_OPEN = _gauge("saga_batches_open", "Batches of acts that run.", "{batch}")
+BATCH_IDLE = _gauge("saga_batch_idle_seconds", "For how long that batch has done nothing that has done nothing for longest.", "s")
+REDRIVES = _counter(
+    "saga_redrives_total",
+    "Dead letters sent again, by what the broker said: `sent`, `refused`, or `unknown` where it did not answer.",
+    "{record}",
+    ("consumer", "outcome"),
 )
 
 # --- the horizon ----------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ LOOPS: Final = (
     "watchdog",
     "relay",
     "retention",
+    "batches",
     "horizon",
     "partitions",
     "traffic",

@@ -7,6 +7,8 @@ log line never has a payload or a business key (S17).
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from saga_coordinator.engine.facts import ReplySeen
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.store.port import SagaRow
@@ -33,6 +35,11 @@ def about_row(row: SagaRow, definition: str | None = None) -> Fields:
     """The fields of a saga of which only the row is known."""
     known = {"saga": str(row.id), "trace_id": row.trace_id, "span_id": root_span_id(row.id)}
     return known if definition is None else known | {"definition": definition}
+
+
+def about_id(saga_id: UUID) -> Fields:
+    """The fields of a saga of which only the id is known."""
+    return {"saga": str(saga_id), "span_id": root_span_id(saga_id)}
 
 
 def about_reply(headers: ReplyHeaders) -> Fields:

@@ -1,5 +1,5 @@
-"""The instruments of the house: what is removed, forgotten and dropped; and how an instrument is
-made."""
+"""The instruments of the house: what is removed, forgotten and dropped, and acts on many sagas; and
+how an instrument is made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RETENTION_CAUSES: Final = ("archive", "store", "bug")
 
 
 class UpkeepInstruments:
-    """Those of retention, the horizon and partitions, in the registry of the process."""
+    """Those of retention, the horizon, partitions and batches, in the registry of the process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -34,6 +34,12 @@ class UpkeepInstruments:
         self._horizon_held = self._gauges(catalog.HORIZON_HELD)
         self._announcements = self._counters(catalog.ANNOUNCEMENTS)
         self._horizon_silent = self._gauges(catalog.HORIZON_SILENT)
+        self._batch_sagas = self._counters(catalog.BATCH_SAGAS)
+        self._batches_open = self._made(Gauge, catalog.BATCHES_OPEN)
+        self._batch_idle = self._made(Gauge, catalog.BATCH_IDLE)
+        self._redrives = self._counters(catalog.REDRIVES)
+        self.batch_trouble: str | None = None
+        """Why no batch of acts goes on now; None: nothing stands in the way."""
         self.retention_trouble: str | None = None
         """Why nothing is removed now; None: nothing stands in the way."""
         for cause in RETENTION_CAUSES:
@@ -70,6 +76,21 @@ class UpkeepInstruments:
 
     def retention_waits(self, why: str | None) -> None:
         self.retention_trouble = why
+
+    # --- acts on many sagas, letters sent again ---------------------------------------------------
+
+    def batches(self, count: int, idle_s: float) -> None:
+        self._batches_open.set(count)
+        self._batch_idle.set(idle_s)
+
+    def batch_saga(self, act: str, outcome: str) -> None:
+        self._batch_sagas[act, outcome].inc()
+
+    def batches_wait(self, why: str | None) -> None:
+        self.batch_trouble = why
+
+    def redriven(self, consumer: str, outcome: str) -> None:
+        self._redrives[consumer, outcome].inc()
 
     # --- the horizon ------------------------------------------------------------------------------
 

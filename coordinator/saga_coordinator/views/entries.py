@@ -26,6 +26,7 @@ from saga_coordinator.views.journal import RecordView, record_views
 from saga_coordinator.views.payloads import Payloads
 from saga_coordinator.views.saga import SagaView, archived_view
 from saga_coordinator.views.trace_link import ended_badly, trace_url
+from saga_schemas.labels import PlainLabel, plain_labels
 
 JOURNAL_PAGE: Final = 100
 """Records of one page of a journal, where nobody asks for another number."""
@@ -51,24 +52,34 @@ class EntryWriter:
         """The entries of sagas as the retention loop hands them over. Raises StoreError."""
         now_us = await self._store.now_us()
         attention = await self._store.attentions([saga.row.id for saga in sagas])
+        labels = await self._store.labels_of([saga.row.id for saga in sagas])
         newest = await self._store.dead_letters(before=None, limit=1)
         may_be_refused = bool(newest) and newest[0].at_us >= now_us - LOOKED_BACK_US
         made: list[Entry] = []
         for saga in sagas:
             id = saga.row.id
             refused = await refused_replies(self._store, id, now_us) if may_be_refused else []
-            made.append(await self._entry(saga, attention.get(id, []), refused, now_us))
+            made.append(await self._entry(saga, attention.get(id, []), refused, plain_labels(labels.get(id, {})), now_us))
             await asyncio.sleep(0)  # a batch of them takes long enough for others to notice
         return made
 
-    async def _entry(self, saga: ArchivedSaga, attention: list[AttentionRow], refused: list[RefusedReply], now_us: int) -> Entry:
+    async def _entry(
+        self,
+        saga: ArchivedSaga,
+        attention: list[AttentionRow],
+        refused: list[RefusedReply],
+        labels: dict[str, PlainLabel],
+        now_us: int,
+    ) -> Entry:
         definition = await self._definition(saga.row.definition_id)
         pinned = definition.reader_schemas if definition is not None else {}
         known = [schema for id in sorted(set(pinned.values())) if (schema := self._definitions.catalog.by_id(id)) is not None]
         return Entry(
             saga=saga,
             attention=tuple(attention),
-            view=await self._view(saga, attention, refused, definition, now_us),
+            view=json.dumps(
+                await self._view(saga, attention, refused, definition, now_us) | {"labels": labels}, ensure_ascii=False
+            ),
             definition_hash=definition.hash if definition is not None else "",
             document=definition.document.decode() if definition is not None else "",
             reader_schemas=pinned,
@@ -84,7 +95,7 @@ class EntryWriter:
         refused: list[RefusedReply],
         definition: DefinitionRow | None,
         now_us: int,
-    ) -> str:
+    ) -> dict[str, Any]:
         failed = self._failed_are_exported and ended_badly(saga.row)
         try:
             view = await archived_view(
@@ -121,10 +132,10 @@ class EntryWriter:
         (entry,) = await self.of([saga])
         return entry
 
-    def _shown(self, view: SagaView, journal: tuple[JournalRow, ...]) -> str:
+    def _shown(self, view: SagaView, journal: tuple[JournalRow, ...]) -> dict[str, Any]:
         shown: dict[str, Any] = _SAGA.dump_python(view, mode="json")
         shown["journal"] = [record for page in _pages(journal) for record in self._records(page)]
-        return json.dumps(shown, ensure_ascii=False)
+        return shown
 
     def _records(self, page: tuple[JournalRow, ...]) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = _RECORDS.dump_python(record_views(page, Payloads(self._definitions.catalog)), mode="json")
@@ -142,12 +153,12 @@ class EntryWriter:
         return rows
 
 
-def _bare(saga: ArchivedSaga, note: str) -> str:
+def _bare(saga: ArchivedSaga, note: str) -> dict[str, Any]:
     """A view that says little; the rows beside it say the rest."""
     nothing: dict[str, Any] = {field.name: None for field in fields(SagaView)}
     lists: dict[str, Any] = {name: [] for name in ("steps", "waiting", "attention", "exceptions", "paused", "left", "journal")}
     said = {"id": str(saga.row.id), "definition": saga.definition, "key": saga.business_key, "phase": saga.phase}
-    return json.dumps({**nothing, **lists, **said, "duration_ms": 0, "trace_id": saga.trace_id, "notes": [note]})
+    return {**nothing, **lists, **said, "duration_ms": 0, "trace_id": saga.trace_id, "notes": [note]}
 
 
 def _pages(journal: tuple[JournalRow, ...]) -> Iterator[tuple[JournalRow, ...]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from saga_coordinator.store.port import Listed
+from saga_schemas.labels import PlainLabel, plain_labels
 from saga_schemas.times import format_us
 
 
@@ -24,6 +26,7 @@ class ListedView:
     trace_id: str
     imported: bool = False
     """It ran elsewhere, and is only shown."""
+    labels: Mapping[str, PlainLabel] = field(default_factory=dict)
 
 
 def listed_view(listed: Listed) -> ListedView:
@@ -40,4 +43,5 @@ def listed_view(listed: Listed) -> ListedView:
         version=listed.version,
         trace_id=listed.trace_id,
         imported=listed.imported,
+        labels=plain_labels(listed.labels),
     )

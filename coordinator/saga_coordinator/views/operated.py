@@ -35,6 +35,10 @@ class PausedView:
     by: str
     why: str
 
+    @classmethod
+    def of(cls, held: Held) -> PausedView:
+        return cls(scope=held.scope, name=held.name, since=format_us(held.since_us), by=held.who, why=held.why)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftView:
@@ -65,10 +69,7 @@ def paused(saga: Saga | None, compiled: CompiledDefinition | None, pauses: Itera
     if saga is None or compiled is None:
         return ()
     whole, of_participant = held_by(compiled.definition, saga, pauses)
-    return tuple(
-        PausedView(scope=one.scope, name=one.name, since=format_us(one.since_us), by=one.who, why=one.why)
-        for one in [*whole, *of_participant.values()]
-    )
+    return tuple(PausedView.of(one) for one in [*whole, *of_participant.values()])
 
 
 def effects_left(history: StepHistory, compiled: CompiledDefinition | None) -> tuple[LeftView, ...]:

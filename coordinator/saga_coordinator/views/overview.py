@@ -7,7 +7,7 @@ shares between 0 and 1, percentiles within five percent. "Usual" is the day befo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -260,16 +260,22 @@ def _definition(now: Situation, line: Line, wrong: Sequence[Trouble], periods: S
 
     own = {name: one for name, one in now.total.definitions.items() if name == line.name}
     before = {name: one for name, one in now.usual.definitions.items() if name == line.name}
-    subjects = {trouble.subject for trouble in wrong if trouble.code != COMPENSATED_MORE}
+    of_participants = {one.subject for one in wrong if one.code != COMPENSATED_MORE}
     return DefinitionOverview(
         name=line.name,
         version=line.version if line.active else None,
         open=sum(count for (name, _), count in now.figures.sagas_by_phase.items() if name == line.name),
         over_time=_ended(own, _seconds(now.periods, now.now_us)),
         usual=_ended(before, DAY_S),
-        waits_for=tuple(name for name in line.participants if name in subjects),
+        waits_for=tuple(name for name in line.participants if name in of_participants and line.name in _waiting(now, name)),
         started_per_s=tuple(per_second(periods, begun, now.now_us)),
     )
+
+
+def _waiting(now: Situation, participant: str) -> Collection[str]:
+    """The definitions that have sagas which wait for it."""
+    wait = now.waits.of.get(participant)
+    return () if wait is None else wait.definitions
 
 
 def _participants(now: Situation) -> list[str]:

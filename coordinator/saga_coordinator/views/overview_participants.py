@@ -18,6 +18,8 @@ from saga_schemas.times import format_us
 
 PARTS: Final = ("wire", "queue", "handler")
 CODES_SHOWN: Final = 10
+GOOD: Final = (Outcome.SUCCEEDED, Outcome.UNDONE, Outcome.NOTHING_TO_UNDO)
+"""What was asked is done, or there was nothing to do."""
 _WITH_CODES: Final = (Outcome.FAILED, Outcome.REJECTED)
 
 
@@ -101,7 +103,7 @@ def participant_overview(now: Situation, name: str, wrong: Sequence[Trouble], pe
     usual = now.usual.participants.get(name, ParticipantFigures())
     wait = now.waits.of.get(name, Wait())
     since_us = now.nobody_reads.get(name)
-    good = sum(figures.replies.get(outcome, {}).get("", 0) for outcome in _GOOD)
+    good = sum(figures.replies.get(outcome, {}).get("", 0) for outcome in GOOD)
     answers = answered(figures)
     seconds = sum(passed_s(period, now.now_us) for period in now.periods)
     return ParticipantOverview(
@@ -122,15 +124,15 @@ def participant_overview(now: Situation, name: str, wrong: Sequence[Trouble], pe
         waiting_since=_at(wait.oldest_us),
         longest=tuple(_waiting(one) for one in wait.longest),
         troubles=tuple(one.code for one in wrong if one.subject == name),
-        per_s=tuple(per_second(periods, lambda total: _of(total, name).commands, now.now_us)),
+        per_s=tuple(per_second(periods, lambda total: of_participant(total, name).commands, now.now_us)),
     )
 
 
-_GOOD: Final = (Outcome.SUCCEEDED, Outcome.UNDONE, Outcome.NOTHING_TO_UNDO)
 _NOTHING: Final = ParticipantFigures()
 
 
-def _of(total: Total, name: str) -> ParticipantFigures:
+def of_participant(total: Total, name: str) -> ParticipantFigures:
+    """Its figures in a total."""
     return total.participants.get(name, _NOTHING)
 
 
@@ -160,7 +162,7 @@ def _codes(
 
 
 def _code_count(name: str, outcome: str, code: str) -> Callable[[Total], int]:
-    return lambda total: _of(total, name).replies.get(outcome, {}).get(code, 0)
+    return lambda total: of_participant(total, name).replies.get(outcome, {}).get(code, 0)
 
 
 def _latency(part: str, figures: ParticipantFigures, usual: ParticipantFigures) -> Latency:

@@ -54,14 +54,24 @@ class Payloads:
             decoded = decode(framed, self._catalog)
         except BadMessage as bad:
             return Shown(note=f"{len(framed)} bytes that cannot be read: {bad.reason}")
-        return Shown(record=decoded.writer.full_name, value=to_plain(decoded.writer, self._masked(decoded.writer, decoded.value)))
+        return Shown(
+            record=decoded.writer.full_name,
+            value=to_plain(decoded.writer, without_masked(self._catalog, decoded.writer, decoded.value)),
+        )
 
-    def _masked(self, writer: Schema, value: dict[str, Any]) -> dict[str, Any]:
-        """Without what the writer's schema masks, or the latest one.
 
-        So a field that is masked today is masked in what was written before.
-        """
-        for schema in {one.id: one for one in (writer, self._catalog.latest(writer.full_name)) if one is not None}.values():
-            if has_masks(schema):
-                value = masked(schema, value)
-        return value
+def maskings(catalog: Catalog, writer: Schema) -> list[Schema]:
+    """The schemas by which a value is masked: the writer's and the latest one, where they mask
+    anything.
+
+    So a field that is masked today is masked in what was written before.
+    """
+    both = {one.id: one for one in (writer, catalog.latest(writer.full_name)) if one is not None}
+    return [schema for schema in both.values() if has_masks(schema)]
+
+
+def without_masked(catalog: Catalog, writer: Schema, value: dict[str, Any]) -> dict[str, Any]:
+    """The value as people are shown it."""
+    for schema in maskings(catalog, writer):
+        value = masked(schema, value)
+    return value

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from uuid import UUID
 
 from saga_coordinator.archive.port import ArchivedSaga
 from saga_coordinator.definitions.compile import CompiledDefinition
@@ -19,6 +20,7 @@ from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.engine.state import Saga, StepState
 from saga_coordinator.engine.waiting import Held, Waiting, waiting_for
 from saga_coordinator.inbound.refused_replies import RefusedReply, answer_to, refused_replies, with_refusal
+from saga_coordinator.pauses.stored import held
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.stored_saga import read_saga, stored_saga
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, SagaRow, Store
@@ -26,6 +28,7 @@ from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands,
 from saga_coordinator.views.operated import ExceptionView, LeftView, PausedView, effects_left, exceptions, paused
 from saga_coordinator.views.payloads import Payloads, Shown
 from saga_coordinator.views.step_history import AttemptView, Journal, StepHistory, read_journal, shown_part, step_history
+from saga_schemas.labels import PlainLabel, plain_labels
 from saga_schemas.times import format_us
 
 _MOST_ATTENTION: Final = 1_000
@@ -56,6 +59,8 @@ class StepView:
     reply_note: str | None
     attempts: tuple[AttemptView, ...]
     attempts_omitted: int
+    limits: dict[str, int] | None = None
+    """Those that an operator has changed, by name; milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +128,15 @@ class SagaView:
     """What this view lacks, and common mistakes such as `no consumer on saga.cmd.payment`."""
     imported: ImportedView | None = None
     """It ran elsewhere, and is only shown."""
+    labels: Mapping[str, PlainLabel] = field(default_factory=dict)
     paused: tuple[PausedView, ...] = ()
     """The pauses that are on."""
     left: tuple[LeftView, ...] = ()
     """What stays or may stay of it, where an operator terminated it."""
+    restarted_from: str | None = None
+    """The finished saga that an operator restarted as this one."""
+    restarted_as: str | None = None
+    """The saga that an operator restarted this one as."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -150,6 +160,7 @@ class _Sources:
     notes: list[str] = field(default_factory=list)
     pauses: list[Held] = field(default_factory=list)
     """Of definitions and participants, those that are on."""
+    restarted_as: UUID | None = None
 
 
 async def saga_view(
@@ -188,7 +199,10 @@ async def saga_view(
     )
     sources.notes += sources.history.notes
     sources.refused = await refused_replies(store, row.id, sources.now)
-    if row.closed_at_us is None:
+    if row.closed_at_us is not None:
+        sources.restarted_as = await store.restarted_as(row.tenant, row.id)
+    else:
+        sources.pauses = held(await store.pause_rows(row.tenant))
         sources.unsent = await unsent_commands(store, row.id, journal.rows, sources.delivery, sources.now)
     sources.definition = next(iter(await store.definition_rows([row.definition_id])), None)
     try:
@@ -196,7 +210,8 @@ async def saga_view(
     except UnreadableState as unreadable:
         sources.notes.append(str(unreadable))
     await _compile(sources, definitions)
-    return _view(sources, Payloads(definitions.catalog))
+    labels = (await store.labels_of([row.id])).get(row.id, {})
+    return replace(_view(sources, Payloads(definitions.catalog)), labels=plain_labels(labels))
 
 
 async def archived_view(
@@ -271,6 +286,8 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         notes=tuple(sources.notes + _unread(sources, waiting)),
         paused=paused(sources.saga, sources.compiled, sources.pauses),
         left=effects_left(sources.history, sources.compiled),
+        restarted_from=saga.restarted_from if saga else None,
+        restarted_as=None if sources.restarted_as is None else str(sources.restarted_as),
     )
 
 
@@ -305,6 +322,7 @@ def _step(name: str, state: StepState, step: Step | None, sources: _Sources, pay
         reply_note=reply.note,
         attempts=attempts,
         attempts_omitted=omitted,
+        limits=dict(limits) if (limits := (sources.saga.limits or {}).get(name) if sources.saga else None) else None,
     )
 
 

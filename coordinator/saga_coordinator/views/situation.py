@@ -8,6 +8,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.store.overview_port import LiveInstance, LongestAttention
 from saga_coordinator.store.port import Figures
 from saga_coordinator.store.recovering import Recovering
@@ -73,6 +74,8 @@ class Situation:
     """Why nothing is removed."""
     recovering: Recovering | None = None
     unswept: Mapping[str, int] = field(default_factory=dict)
+    pauses: Sequence[Held] = ()
+    """Definitions and participants that are paused."""
     dead_letters_today: int = 0
     """In the last 24 hours."""
     instances: Sequence[LiveInstance] = ()
@@ -81,6 +84,10 @@ class Situation:
     timers_seen_us: int | None = None
     """When some instance last said that it fires timers; None: never."""
     size_bytes: int | None = None
+
+    def is_paused(self, participant: str) -> bool:
+        """Whether nothing new is asked of it."""
+        return any((held.scope, held.name) == ("participant", participant) for held in self.pauses)
 
     @property
     def attention(self) -> int:

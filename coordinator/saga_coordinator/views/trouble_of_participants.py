@@ -73,13 +73,13 @@ def fails(now: Situation) -> Iterator[Trouble]:
             detail=f"{who_waits(now, name)} Each is tried again by itself. What {code or 'it'} means only {name} knows: ask who runs it.",
             since=None if since is None else format_us(since),
             links=(participant_page(now, name),),
-            acts=(pausing(name),),
+            acts=() if now.is_paused(name) else (pausing(name),),
         )
 
 
 def silent(now: Situation) -> Iterator[Trouble]:
     for name, wait in now.waits.of.items():
-        if not wait.oldest_us or name in now.nobody_reads or now.now_us - wait.oldest_us < SILENT_US:
+        if not wait.oldest_us or name in now.nobody_reads or now.is_paused(name) or now.now_us - wait.oldest_us < SILENT_US:
             continue
         known = now.total.participants.get(name)
         heard_us = known.heard_at_us if known is not None else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from saga_coordinator.views.situation import Situation
 from saga_coordinator.views.traffic_periods import Total
@@ -38,6 +38,26 @@ def attention(now: Situation) -> Iterator[Trouble]:
         since=None if first is None else format_us(first.since_us),
         links=(Link(text=f"Open the {now.attention:,}" if now.attention > 1 else "Open it", page="attention"),),
     )
+
+
+def paused(now: Situation) -> Iterator[Trouble]:
+    for held in now.pauses:
+        yield Trouble(
+            code="paused",
+            severity=WATCH,
+            subject=held.name,
+            sentence=f"the {held.scope} {held.name} is paused, for {for_so_long(now, held.since_us)}: {held.why}",
+            detail=f"By {held.who}. Answers are taken in; nothing new is asked until it is resumed.",
+            since=format_us(held.since_us),
+            links=(Link(text=f"Open {held.name}", page=f"{held.scope}s/{quote(held.name, safe='')}"),),
+            acts=(
+                WayOut(
+                    text=f"Resume {held.name}…",
+                    command=f"saga resume --{held.scope} {held.name} --reason WHY",
+                    page=f"{held.scope}s/{quote(held.name, safe='')}#pause",
+                ),
+            ),
+        )
 
 
 def goes_back(now: Situation) -> Iterator[Trouble]:
@@ -80,7 +100,7 @@ def outbox(now: Situation) -> Iterator[Trouble]:
         sentence=f"messages do not leave: the oldest of {now.figures.outbox_depth:,} has waited for {for_so_long(now, oldest_us)}",
         detail=f"{why} None is lost; they leave by themselves.",
         since=format_us(oldest_us),
-        links=(Link(text="Open the instances", page="instances"),),
+        links=(Link(text="Open the machine", page="machine"),),
     )
 
 
@@ -94,7 +114,7 @@ def kafka_away(now: Situation) -> Iterator[Trouble]:
             sentence="Kafka does not answer",
             detail=f"{now.kafka_away}. Sagas wait, and go on by themselves once it is back.",
             since=None,
-            links=(Link(text="Open the instances", page="instances"),),
+            links=(Link(text="Open the machine", page="machine"),),
         )
 
 
@@ -108,7 +128,7 @@ def unread_replies(now: Situation) -> Iterator[Trouble]:
             sentence=f"{sum(behind.values()):,} records are not read: {listed(sorted(behind))}",
             detail="See that an instance with the roles replies and starts runs, and whether the database is slow.",
             since=None,
-            links=(Link(text="Open the instances", page="instances"),),
+            links=(Link(text="Open the machine", page="machine"),),
         )
 
 
@@ -133,7 +153,7 @@ def timers(now: Situation) -> Iterator[Trouble]:
         sentence=sentence,
         detail=detail,
         since=None,
-        links=(Link(text="Open the instances", page="instances"),),
+        links=(Link(text="Open the machine", page="machine"),),
     )
 
 
@@ -162,7 +182,7 @@ def problems(now: Situation) -> Iterator[Trouble]:
             sentence=f"{now.own_name or 'this instance'} cannot do all of its work: {what.replace('_', ' ')}",
             detail=text,
             since=None,
-            links=(Link(text="Open the instances", page="instances"),),
+            links=(Link(text="Open the machine", page="machine"),),
         )
 
 
@@ -206,5 +226,5 @@ def retention(now: Situation) -> Iterator[Trouble]:
             sentence="what is finished is not removed",
             detail=f"{now.retention}. Nothing is lost; the database grows meanwhile.",
             since=None,
-            links=(Link(text="Open the instances", page="instances"),),
+            links=(Link(text="Open the machine", page="machine"),),
         )

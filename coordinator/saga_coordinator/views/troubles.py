@@ -28,6 +28,7 @@ RULES: Final[tuple[Callable[[Situation], Iterator[Trouble]], ...]] = (
     sagas.unread_replies,
     sagas.dead_letters,
     sagas.retention,
+    sagas.paused,
     participants.behind,
     participants.rejects,
     sagas.goes_back,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import zlib
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -171,8 +170,10 @@ class KafkaProducer:
             return
         by_partition: dict[int, list[int]] = {}
         for index in indexes:
-            key = records[index].key
-            chosen = numbers[zlib.crc32(key) % len(numbers)] if key is not None else numbers[index % len(numbers)]
+            chosen = records[index].partition_among(numbers, index)
+            if records[index].partition is not None and chosen not in numbers:
+                results[index] = RecordRefused(f"topic {topic} has no partition {chosen}")
+                continue
             by_partition.setdefault(chosen, []).append(index)
         sent: list[_Sent] = []
         busy: list[tuple[KafkaPartition, list[int]]] = []
@@ -285,7 +286,8 @@ def _give_up(accumulator: Any) -> None:
 
 
 def _append(batch: Any, record: Outgoing) -> bool:
-    return batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers)) is not None
+    headers = list(record.headers)
+    return batch.append(timestamp=record.timestamp_ms, key=record.key, value=record.value, headers=headers) is not None
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:

@@ -136,6 +136,10 @@ class HeaderFields:
         except KeyError:
             raise BadMessage("header_missing", name) from None
 
+    def optional(self, name: str) -> str | None:
+        """A value as it came; None where the header is absent."""
+        return self._fields.get(name)
+
     def trace(self) -> tuple[str | None, str | None, str | None]:
         """`traceparent`, `tracestate` and the saga's origin.
 

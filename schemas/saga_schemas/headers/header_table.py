@@ -98,6 +98,12 @@ ROWS: Final = (
         schema=_pattern(rf"{NAME.pattern}(@[1-9][0-9]{{0,9}})?"),
         meaning="`name` (its active version) or `name@version` (any that is registered)",
     ),
+    HeaderRow(
+        name=h.LABELS,
+        optional=frozenset({START}),
+        schema={"type": "string", "contentMediaType": "application/json"},
+        meaning="labels to find the saga by, as a JSON object",
+    ),
     HeaderRow(name=h.CORRELATION, required=_ABOUT_A_SAGA, schema=_pattern(SAGA_ID.pattern), meaning="the saga id"),
     HeaderRow(
         name=h.CAUSATION,

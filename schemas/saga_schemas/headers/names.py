@@ -29,6 +29,7 @@ INCARNATION: Final = "ce_sagaincarnation"
 VERSION: Final = "ce_sagaversion"
 DEFINITION_HASH: Final = "ce_sagadef"
 DEFINITION: Final = "ce_sagadefinition"
+LABELS: Final = "ce_sagalabels"
 ROW_RUN: Final = "ce_sagarowrun"
 OUTCOME: Final = "ce_sagaoutcome"
 SEQ: Final = "ce_sagaseq"
@@ -47,7 +48,7 @@ SCHEMA_ID: Final = "__value_schema_id"
 
 KNOWN: Final = frozenset(
     {SPECVERSION, ID, SOURCE, TYPE, TIME, SUBJECT, CORRELATION, CAUSATION, EXPIRY, SEQUENCE, PROTOCOL, TENANT, KIND, STEP, RUN}
-    | {ATTEMPT, INCARNATION, VERSION, DEFINITION_HASH, DEFINITION, ROW_RUN, OUTCOME, SEQ, TOKEN, CONTENT_TYPE}
+    | {ATTEMPT, INCARNATION, VERSION, DEFINITION_HASH, DEFINITION, ROW_RUN, OUTCOME, SEQ, TOKEN, LABELS, CONTENT_TYPE}
 )
 """What a bad value refuses the message for."""
 TRACE: Final = frozenset({ORIGIN, ORIGIN_TRACESTATE, TRACEPARENT, TRACESTATE, BAGGAGE})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from saga_schemas.errors import BadMessage
 from saga_schemas.headers import names as h
 from saga_schemas.headers.fields import HeaderFields, optional_header, trace_headers
 from saga_schemas.headers.names import Header, RawHeaders
 from saga_schemas.ids import valid_definition_ref
+from saga_schemas.labels import LabelInvalid, LabelValue, labels_of_json, plain_labels
 from saga_schemas.record_class import record
 from saga_schemas.times import format_us
 
@@ -31,6 +34,8 @@ class StartHeaders:
     traceparent: str | None = None
     tracestate: str | None = None
     baggage: str | None = None
+    labels: tuple[tuple[str, LabelValue], ...] = ()
+    """By name, in its order."""
 
     def encode(self) -> tuple[Header, ...]:
         """The start as Kafka headers."""
@@ -46,6 +51,7 @@ class StartHeaders:
             *optional_header(h.CAUSATION, self.causation_id),
             *trace_headers(self.traceparent, self.tracestate, None),
             *optional_header(h.BAGGAGE, self.baggage),
+            *optional_header(h.LABELS, json.dumps(plain_labels(dict(self.labels))) if self.labels else None),
         )
 
 
@@ -68,4 +74,12 @@ def decode_start(headers: RawHeaders) -> StartHeaders:
         traceparent=traceparent,
         tracestate=tracestate,
         baggage=fields.baggage(),
+        labels=_labels(fields.optional(h.LABELS)),
     )
+
+
+def _labels(text: str | None) -> tuple[tuple[str, LabelValue], ...]:
+    try:
+        return () if text is None else tuple(labels_of_json(text).items())
+    except LabelInvalid as wrong:
+        raise BadMessage("header_invalid", f"{h.LABELS}: {wrong}") from None

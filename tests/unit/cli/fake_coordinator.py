@@ -72,7 +72,7 @@ def _handler(fake: FakeCoordinator) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = _take
+        do_GET = do_POST = do_PUT = do_DELETE = _take
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -60,3 +60,14 @@ def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
         locked_directory(tmp_path, keep=False),
     ):
         pass
+
+
+def test_a_demo_that_stays_up_and_goes_on_has_more_services_than_one_that_rests() -> None:
+    goes_on, rests, ends = (
+        planned(orders=1, keep=keep, every_s=every_s, bootstrap_servers=None, database=None)
+        for keep, every_s in ((True, 2.0), (True, 0.0), (False, 2.0))
+    )
+
+    assert [plan.goes_on for plan in (goes_on, rests, ends)] == [True, False, False]
+    assert list(goes_on.service_urls) == ["inventory", "payment", "shipping", "fraud", "mail"]
+    assert list(rests.service_urls) == list(ends.service_urls) == ["inventory", "payment", "shipping"]

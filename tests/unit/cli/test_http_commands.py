@@ -672,3 +672,29 @@ def test_dead_letters_are_listed_and_shown_whole(saga: Any, coordinator: Any) ->
     assert "framing: no magic byte" in told.out
     assert "ce_id: x" in told.out
     assert "de ad be ef" in told.out
+
+
+# --- audit ----------------------------------------------------------------------------------------
+
+
+def test_the_audit_is_searched_until_its_end_though_pages_are_empty(saga: Any, coordinator: Any) -> None:
+    act = {"id": 7, "at": "2026-11-29T14:02:11Z", "act": "waive ship", "target": "order@3", "who": "ada", "why": "\x1b[31mwhy"}
+    coordinator.answer("GET", "/v1/audit", page(following="90"))
+    coordinator.answer("GET", "/v1/audit", page(act))
+
+    told = saga("audit", "--act", "waive", "--who", "ada", "--target", "order")
+
+    first, second = coordinator.asked
+    assert first.query == {"act": "waive", "who": "ada", "target": "order", "limit": "50"}
+    assert second.query["cursor"] == "90"
+    header, row = told.out.splitlines()
+    assert header.split() == ["AT", "WHO", "ACT", "TARGET", "WHY"]
+    assert "waive ship" in row and "order@3" in row and "\x1b[31m" not in row
+
+
+def test_a_list_that_leads_to_itself_ends(saga: Any, coordinator: Any) -> None:
+    coordinator.answer("GET", "/v1/audit", page(following="90"))
+
+    told = saga("audit")
+
+    assert len(coordinator.asked) == 2 and "no act matches" in told.err

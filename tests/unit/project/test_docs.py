@@ -27,7 +27,14 @@ from saga_coordinator.engine.waiting import _WAY_OUT
 from saga_coordinator.inbound import refused_replies
 from saga_coordinator.loops import catch_up_loop, liveness, timer_loop
 from saga_coordinator.loops.watchdog import READING
-from saga_coordinator.starts.requests import DEFINITION_INACTIVE, DEFINITION_UNKNOWN, INPUT_INVALID, KEY_MISMATCH, REQUEST_REUSED
+from saga_coordinator.starts.requests import (
+    DEFINITION_INACTIVE,
+    DEFINITION_UNKNOWN,
+    INPUT_INVALID,
+    KEY_MISMATCH,
+    LABELS_INVALID,
+    REQUEST_REUSED,
+)
 from saga_coordinator.store.schema import metadata
 from saga_coordinator.views import deliveries
 from saga_messaging.kafka.record_sets import UNREADABLE_BATCH
@@ -140,7 +147,7 @@ def rows_of(page: str, heading: str) -> set[str]:
 def test_every_wait_and_every_code_of_a_mapping_has_a_way_out() -> None:
     package = "coordinator/saga_coordinator"
     waits = set(re.findall(r'name="([a-z_]+)"', sources(f"{package}/engine/waiting.py")))
-    waits |= {"slot", "definition_missing", deliveries.PUBLISH, deliveries.KAFKA_AWAY, refused_replies.UNREADABLE}
+    waits |= {"slot", "paused", "definition_missing", deliveries.PUBLISH, deliveries.KAFKA_AWAY, refused_replies.UNREADABLE}
     codes = set(re.findall(r'MappingFailed\("([a-z_]+)"', sources(f"{package}/**/*.py"))) | {"wrong_type"}
 
     assert len(waits) >= 12
@@ -154,7 +161,7 @@ def test_every_reason_of_a_dead_letter_has_its_row() -> None:
     )
     raised = set(re.findall(r'(?:BadMessage|UnsupportedProtocol)\(\s*"([a-z_]+)"', found)) - {"kind_unsupported"}
     raised |= {UNREADABLE_RECORD, UNREADABLE_BATCH, "unknown_schema"}
-    raised |= {DEFINITION_UNKNOWN, DEFINITION_INACTIVE, INPUT_INVALID, KEY_MISMATCH, REQUEST_REUSED}
+    raised |= {DEFINITION_UNKNOWN, DEFINITION_INACTIVE, INPUT_INVALID, KEY_MISMATCH, LABELS_INVALID, REQUEST_REUSED}
 
     assert len(raised) >= 25
     assert sorted(raised ^ rows_of("wire.md", "### Dead letters")) == []
@@ -313,7 +320,8 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
         shell = re.findall(r"^(?:\$ )?(saga [a-z].*)$", "\n".join(blocks(page, "")), re.MULTILINE)
         inline = re.findall(r"`(saga [a-z][^`\n]*)`", content)
         for line in [*shell, *inline]:
-            words = re.split(r"\s{2,}|\s#|…|\||>", line, maxsplit=1)[0]
+            unquoted = re.sub(r"'[^']*'", "''", line)  # a query has signs of the shell's
+            words = re.split(r"\s{2,}|\s#|…|\||>", unquoted, maxsplit=1)[0]
             if "saga demo   embedded" not in line:
                 yield f"{name}: {line}", shlex.split(words)[1:]
 

@@ -14,19 +14,23 @@ from saga_coordinator.api import create_app
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import FOREVER, Terms
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purged
 from saga_coordinator.starts.requests import StartRequest, StartResult
+from saga_coordinator.store.pause_port import PauseScope
 from saga_coordinator.store.port import LostEffect, SagaRow
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
 from saga_coordinator.views.entries import EntryWriter
 from saga_coordinator.views.overview import Overview, overview
+from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_schemas.topics import Topics
 from support.saga_rows import SAGA, saga_row
 from support.situations import situation
+from unit.coordinator.api.many_acts import AT_US, ScriptedManyActs
 
 OTHER = UUID("019b0000-0000-7000-8000-000000000002")
 UNKNOWN = UUID("019b0000-0000-7000-8000-00000000ffff")
@@ -39,6 +43,8 @@ class ScriptedStore:
     sagas: dict[UUID, SagaRow] = field(default_factory=lambda: {SAGA: saga_row(), OTHER: saga_row(OTHER, tenant="another")})
     lost: list[LostEffect] = field(default_factory=list)
     raises: Exception | None = None
+    wanted: list[object] = field(default_factory=list)
+    count: int = 0
 
     async def saga(self, saga_id: UUID) -> SagaRow | None:
         self._fail()
@@ -50,7 +56,13 @@ class ScriptedStore:
 
     async def list_sagas(self, wanted: object) -> tuple[list[Any], str | None]:
         self._fail()
+        self.wanted.append(wanted)
         return [], None
+
+    async def count_sagas(self, tenant: str, query: object, most: int) -> int:
+        self._fail()
+        self.wanted.append(query)
+        return min(self.count, most + 1)
 
     async def definitions(self, tenant: str) -> list[Any]:
         self._fail()
@@ -69,6 +81,10 @@ class ScriptedStore:
 
     async def dead_letter(self, letter: UUID) -> None:
         self._fail()
+
+    async def now_us(self) -> int:
+        self._fail()
+        return AT_US
 
     def _fail(self) -> None:
         if self.raises is not None:
@@ -89,8 +105,11 @@ class Settings:
         default_factory=lambda: HorizonTerms(restore_window_ms=604_800_000, clock_skew_ms=300_000, interval_ms=600_000)
     )
 
+    def shown(self) -> list[tuple[str, str]]:
+        return []
 
-class ScriptedCoordinator:
+
+class ScriptedCoordinator(ScriptedManyActs):
     """Every act does what the test says: raises, or is noted."""
 
     def __init__(self) -> None:
@@ -145,6 +164,26 @@ class ScriptedCoordinator:
         self._fail()
         self.acts.append(("terminate", saga_id, reason, actor))
 
+    async def restart(self, saga_id: UUID, reason: str, actor: str) -> StartResult:
+        self._fail()
+        self.acts.append(("restart", saga_id, reason, actor))
+        return StartResult(saga_id=SAGA, created=self.created)
+
+    async def change_limits(self, saga_id: UUID, step: str, changes: Mapping[str, int], reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("limits", saga_id, step, dict(changes), reason, actor))
+
+    async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("pause", scope, name, reason, actor))
+
+    async def resume_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("resume", scope, name, reason, actor))
+
+    async def pauses(self) -> list[Held]:
+        return [Held(scope="participant", name="payment", since_us=1, who="ada", why="the bank is down")]
+
     async def wait_closed(self, saga_id: UUID, timeout_s: float) -> SagaRow | None:
         self._fail()
         return await self.store.saga(saga_id)  # type: ignore[no-any-return]
@@ -180,6 +219,14 @@ class ScriptedCoordinator:
     async def overview(self, window: Window) -> Overview:
         self._fail()
         return overview(replace(situation(), window=window))
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        self._fail()
+        return None
+
+    @property
+    def stopping(self) -> bool:
+        return False
 
     async def no_consumer(self) -> Mapping[str, str]:
         return {}

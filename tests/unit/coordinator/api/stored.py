@@ -14,6 +14,7 @@ from saga_coordinator.engine.events import Env, Reply, Start
 from saga_coordinator.engine.facts import evolve
 from saga_coordinator.engine.state import Saga
 from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.store.pause_port import PauseRow
 from saga_coordinator.store.port import (
     AttentionRow,
     DeadLetter,
@@ -29,6 +30,7 @@ from saga_coordinator.views.saga import SagaView, saga_view
 from saga_schemas.catalog import Catalog
 from saga_schemas.codec import encode
 from saga_schemas.files import read_schemas
+from saga_schemas.labels import LabelValue
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.plain import from_plain
 from saga_schemas.records import EMPTY_BYTES
@@ -62,8 +64,10 @@ class Stored:
     saga: Saga | None = None
     records: list[JournalRow] = field(default_factory=list)
     attention: list[AttentionRow] = field(default_factory=list)
+    labels: dict[str, LabelValue] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
+    pauses: list[PauseRow] = field(default_factory=list)
     without_definition: bool = False
     clock_us: int = T0
 
@@ -115,6 +119,15 @@ class Stored:
 
     async def attentions(self, ids: object) -> dict[UUID, list[AttentionRow]]:
         return {SAGA: self.attention}
+
+    async def restarted_as(self, tenant: str, saga_id: UUID) -> UUID | None:
+        return None
+
+    async def pause_rows(self, tenant: str) -> list[PauseRow]:
+        return self.pauses
+
+    async def labels_of(self, ids: object) -> dict[UUID, dict[str, LabelValue]]:
+        return {SAGA: self.labels} if self.labels else {}
 
     async def dead_letters(self, *, before: object, limit: int) -> list[DeadLetter]:
         return self.letters[::-1][:limit]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -59,7 +60,11 @@ async def test_the_view_is_the_one_of_the_stored_saga() -> None:
         AttentionRow(saga_id=SAGA, step="reserve", reason="stuck", since_us=2, note=""),
     ]
 
-    assert await kept(stored) == await shown(stored)
+    stored.labels = {"customer": "c-1", "due": datetime(2026, 11, 1, tzinfo=UTC), "count": 3.0, "vip": True}
+
+    kept_view = await kept(stored)
+    assert kept_view == await shown(stored)
+    assert kept_view["labels"] == {"customer": "c-1", "due": "2026-11-01T00:00:00.000000Z", "count": 3, "vip": True}
 
 
 @pytest.mark.parametrize("age_us", [0, LOOKED_BACK_US - 1, LOOKED_BACK_US + 1])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 
+from saga_coordinator.definitions.document import canonical_json
+from saga_coordinator.starts.preparation import body_hash
 from saga_coordinator.store.recovering import Recovering
 from saga_schemas.trace_context import parse_context
 from support.saga_rows import SAGA
@@ -29,6 +33,35 @@ async def test_a_start_is_handed_on_as_it_was_asked(http: httpx.AsyncClient, coo
     assert response.headers["location"] == f"/v1/sagas/{SAGA}"
     assert response.headers["idempotency-key"] == "req-1"
     assert response.json() == {"id": str(SAGA), "created": True, "request_id": "req-1"}
+
+
+async def test_labels_are_handed_on_by_their_kind(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
+    given = {"customer": "c-1", "total": 12, "vip": True, "due": "2026-11-01T00:00:00Z", "none": None}
+    assert (await http.post("/v1/sagas", json=START | {"labels": given})).status_code == 201
+    time = datetime(2026, 11, 1, tzinfo=UTC)
+    assert coordinator.starts[0].labels == {"customer": "c-1", "due": time, "total": 12.0, "vip": True}
+
+
+@pytest.mark.parametrize("labels", [{"a b": 1}, {"a": []}, {"a": {"b": 1}}, {"a": "x" * 300}, {"a": 2**60}])
+async def test_labels_that_are_none_are_refused(
+    http: httpx.AsyncClient, coordinator: ScriptedCoordinator, labels: object
+) -> None:
+    said = (await http.post("/v1/sagas", json=START | {"labels": labels})).json()
+    assert (said["status"], said["code"]) == (422, "labels_invalid")
+    assert coordinator.starts == []
+
+
+async def test_labels_are_part_of_the_request_and_their_absence_is_as_it_was(
+    http: httpx.AsyncClient, coordinator: ScriptedCoordinator
+) -> None:
+    given: tuple[dict[str, object], ...] = ({}, {"labels": {}}, {"labels": {"a": 1}}, {"labels": {"a": 2}})
+    for labels in given:
+        await http.post("/v1/sagas", json=START | labels)
+    none, empty, one, two = (start.body_hash for start in coordinator.starts)
+    assert none == empty
+    assert len({none, one, two}) == 3
+    asked = {"key": None, "on_closed": "reject", "on_open": "return_existing", "version": None} | START
+    assert none == body_hash(canonical_json(asked)), "what earlier releases stored of the same request"
 
 
 async def test_a_start_known_before_is_answered_200(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
@@ -94,6 +127,43 @@ async def test_acts_carry_who_and_why(http: httpx.AsyncClient, coordinator: Scri
         ("waive", SAGA, "charge", "receipt 12", "ada", True),
         ("waive", SAGA, "charge", "bank closed: receipt 12", "anonymous", False),
         ("waive", SAGA, "charge", "receipt 12", "anonymous", False),
+    ]
+
+
+async def test_limits_of_a_step_are_changed(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
+    path, why = f"/v1/sagas/{SAGA}/steps/charge/limits", {"reason": "slow", "actor": "ada"}
+    assert (await http.post(path, json={**why, "attempts": 20, "step_ms": 0})).status_code == 202
+    assert coordinator.acts == [("limits", SAGA, "charge", {"attempts": 20, "step_ms": 0}, "slow", "ada")]
+    for wrong in ({}, {"attempts": -1}, {"reask_ms": 0}, {"attempts": True}, {"hurry": 1}):
+        assert (await http.post(path, json={**why, **wrong})).status_code == 422
+
+
+async def test_a_restart_names_the_new_saga(http: httpx.AsyncClient, coordinator: ScriptedCoordinator) -> None:
+    response = await http.post(f"/v1/sagas/{SAGA}/restart", json={"reason": "again", "actor": "ada"})
+    assert (response.status_code, response.headers["location"]) == (201, f"/v1/sagas/{SAGA}")
+    assert coordinator.acts == [("restart", SAGA, "again", "ada")]
+    coordinator.created = False
+    assert (await http.post(f"/v1/sagas/{SAGA}/restart", json={"reason": "again"})).status_code == 200
+
+
+@pytest.mark.parametrize(("noun", "scope"), [("definitions", "definition"), ("participants", "participant")])
+async def test_definitions_and_participants_are_paused_too(
+    http: httpx.AsyncClient, coordinator: ScriptedCoordinator, noun: str, scope: str
+) -> None:
+    why = {"reason": "the bank is down", "actor": "ada"}
+    for act, paused in [("pause", True), ("resume", False)]:
+        response = await http.post(f"/v1/{noun}/payment/{act}", json=why)
+        assert (response.status_code, response.json()) == (202, {"scope": scope, "name": "payment", "paused": paused})
+    assert coordinator.acts == [(act, scope, "payment", "the bank is down", "ada") for act in ("pause", "resume")]
+    assert (await http.post(f"/v1/{noun}/No%20Name/pause", json=why)).json()["code"] == f"{scope}_unknown"
+    assert (await http.get("/v1/pauses")).json()["items"] == [
+        {
+            "scope": "participant",
+            "name": "payment",
+            "since": "1970-01-01T00:00:00.000001Z",
+            "by": "ada",
+            "why": "the bank is down",
+        }
     ]
 
 

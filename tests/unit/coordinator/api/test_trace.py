@@ -40,6 +40,7 @@ class Kept:
         self.stored = stored
         self.journal, self.schemas, self.now_us = stored.journal, stored.schemas, stored.now_us
         self.attention_of, self.definition_rows = stored.attention_of, stored.definition_rows
+        self.labels_of = stored.labels_of
         self.dead_letters_of = stored.dead_letters_of
         self.outbox_older_than = stored.outbox_older_than
 

@@ -6,14 +6,17 @@ from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
-from saga_coordinator.batch.plan import Batch, facts_bytes_after, plan_writes, saga_write
+from saga_coordinator.batch.plan import PAUSES_AGE_US, Batch, facts_bytes_after, plan_writes, saga_write
 from saga_coordinator.engine.encoding import decode_saga
-from saga_coordinator.engine.events import Env, WakeUp
+from saga_coordinator.engine.events import Env, Pause, WakeUp
+from saga_coordinator.engine.pauses import Interval, Pauses
 from saga_coordinator.sagas.state_cache import KnownState, read_state
 from saga_coordinator.sagas.stored_saga import STATE_AFTER_BYTES
 from saga_coordinator.sagas.work import PARKED, SagaWork
 from saga_coordinator.store.port import InboxEvent
 from support.works import COMPILED, NOW, a_context, done, started
+
+HOUR_US = 3_600_000_000
 
 
 def stored() -> SagaWork:
@@ -65,6 +68,35 @@ def test_a_saga_that_nothing_happened_to_is_not_written() -> None:
     work.apply(done("two"), Env(now_us=NOW))  # nobody asked: it is stale
     batch = Batch(cast(Any, None), works=[work])
     assert plan_writes(batch, [], NOW).sagas == []
+
+
+def test_a_paused_saga_is_woken_once_more_and_then_every_hour() -> None:
+    work = stored()
+    work.apply(Pause(reason="r", actor="ann"), Env(now_us=NOW + 1))
+    write = saga_write(work, NOW + 1)
+    assert write is not None and write.row.wake_at_us == work.row.wake_at_us, "a wake-up moves only earlier"
+    assert work.saga is not None and work.row.wake_at_us is not None
+    work = SagaWork.of(write.row, COMPILED, work.context, KnownState(row=write.row, saga=work.saga, facts_bytes=0))
+    due_us = write.row.wake_at_us or 0
+    work.apply(WakeUp(), Env(now_us=due_us))
+    write = saga_write(work, due_us)
+    assert write is not None and (write.journal, write.row.wake_at_us) == ((), due_us + HOUR_US)
+
+
+def test_a_saga_that_an_old_look_holds_is_looked_at_again_soon() -> None:
+    pauses = Pauses.of(NOW, {"two": [Interval(NOW)]}, {})
+    for age_us, wake_us in ((PAUSES_AGE_US, HOUR_US), (PAUSES_AGE_US + 1, PAUSES_AGE_US)):
+        work = stored()
+        work.apply(WakeUp(), Env(now_us=NOW + age_us, pauses=pauses))
+        write = saga_write(work, NOW + age_us)
+        assert write is not None and write.row.wake_at_us == NOW + age_us + wake_us
+
+
+def test_what_is_to_be_woken_is_due_at_once() -> None:
+    work = stored()
+    work.wake_now = True
+    write = saga_write(work, NOW + 1)
+    assert write is not None and (write.rewake, write.row.wake_at_us, write.journal) == (True, NOW + 1, ())
 
 
 def test_a_wake_up_that_fired_too_early_is_set_anew() -> None:

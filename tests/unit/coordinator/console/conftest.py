@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -11,25 +11,20 @@ import pytest
 from fastapi import FastAPI
 
 from saga_coordinator.console.application import with_console
-from saga_coordinator.store.port import Figures
+from saga_coordinator.engine.waiting import Held
+from saga_coordinator.views.overview import Overview, overview
+from saga_coordinator.views.participant_detail import ParticipantDetail, participant_detail
+from saga_coordinator.views.situation import Line, Situation, Window
+from saga_schemas.topics import Topics
+from support.situations import figures, situation
 
-FIGURES = Figures(
-    sagas_by_phase={("order<b>", "RUNNING"): 1284},
-    outbox_depth=0,
-    outbox_oldest_at_us=None,
-    wakeup_earliest_due_us=None,
-    attention_by_reason={},
-    dead_letters=0,
-    inbox=0,
-    spans_due=0,
-    spans_oldest_at_us=None,
-    now_us=0,
-)
+FIGURES = figures(sagas_by_phase={("order<b>", "RUNNING"): 1284})
+ORDER = Line(name="order<b>", version=3, active=True, participants=("payment",))
 
 
 @dataclass
 class Store:
-    """Lists of so many sagas that need a person, and figures."""
+    """Lists of so many sagas that need a person."""
 
     attention: int = 0
     asked: int = 0
@@ -38,11 +33,6 @@ class Store:
     async def list_sagas(self, wanted: object) -> tuple[list[object], None]:
         self.asked += 1
         return [object()] * self.attention, None
-
-    async def figures(self) -> Figures:
-        if self.raises is not None:
-            raise self.raises
-        return FIGURES
 
 
 @dataclass
@@ -55,6 +45,29 @@ class Settings:
 class Scripted:
     store: Any = field(default_factory=Store)
     settings: Settings = field(default_factory=Settings)
+    topics: Topics = field(default_factory=Topics)
+    situation: Situation = field(default_factory=lambda: situation(lines=(ORDER,), figures=FIGURES))
+    stopping: bool = False
+    asked: list[Window] = field(default_factory=list)
+    acts: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def overview(self, window: Window) -> Overview:
+        self.asked.append(window)
+        if self.store.raises is not None:
+            raise self.store.raises
+        return overview(replace(self.situation, window=window))
+
+    async def pauses(self) -> list[Held]:
+        return list(self.situation.pauses)
+
+    async def pause_scope(self, scope: str, name: str, reason: str, actor: str) -> None:
+        self.acts.append(("pause", scope, name, reason, actor))
+
+    async def resume_scope(self, scope: str, name: str, reason: str, actor: str) -> None:
+        self.acts.append(("resume", scope, name, reason, actor))
+
+    async def participant(self, name: str, window: Window) -> ParticipantDetail | None:
+        return participant_detail(self.situation, await self.overview(window), name)
 
 
 @pytest.fixture

@@ -79,6 +79,14 @@ async def test_it_is_done_told_once_and_who_acts_is_remembered(home: Home) -> No
     assert "You act as <b>Žofie</b>" in (await home.browser.get("/console/")).text
 
 
+@pytest.mark.parametrize("headers", [{"HX-Request": "true"}, {"Sec-Fetch-Mode": "cors"}])
+async def test_a_live_page_in_another_tab_does_not_take_away_what_is_told(home: Home, headers: dict[str, str]) -> None:
+    await home.send(reason="ok", actor="ada")
+
+    assert "It is" not in (await home.browser.get("/console/", headers=headers)).text
+    assert await home.told() == "It is &lt;done&gt;."
+
+
 @pytest.mark.parametrize(
     ("fields", "told"),
     [

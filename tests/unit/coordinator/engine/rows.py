@@ -372,6 +372,9 @@ ROWS: list[Row] = [
     ("27", "while it settles", LINE, TO_P + " cancel", "terminate", "p=resolving FORCED"),
     ("27", "while paused, and nothing is sent", LINE, "pause! a:SUCCEEDED", "terminate", "a=done b=ready FORCED"),
     ("27", "while it recovers", LINE, "a:SUCCEEDED recover", "terminate", "a=done b=asked FORCED"),
+    # --- limits
+    ("28", "more attempts", LINE, "limits:a,attempts=4 a:FAILED wait:1 a:FAILED wait:2", "a:FAILED", "a=backoff RUNNING"),
+    ("28", "a shorter wait", LINE, "wait:5 limits:a,reask_ms=1000,reask_cap_ms=1000", "wait:1", "a=asked RUNNING +action:a"),
     # --- final, stale
     ("25", "a finished saga ignores replies", CHAIN, "a:REJECTED", "a:SUCCEEDED", "same"),
     ("25", "a late answer to what was terminated", LINE, "terminate", "a:SUCCEEDED", "same"),

@@ -27,6 +27,7 @@ from saga_coordinator.engine.diagram import arrows
 from saga_coordinator.engine.encoding import decode_facts, decode_saga, encode_facts, encode_saga
 from saga_coordinator.engine.events import (
     Cancel,
+    ChangeLimits,
     Env,
     Event,
     Pause,
@@ -259,6 +260,12 @@ class Player:
         queue, _, handler = seconds.partition(",")
         self.took = (int(float(queue) * SECOND), int(float(handler) * SECOND)) if seconds else None
 
+    def _limits(self, argument: str) -> None:
+        """`limits:a,attempts=5,step_ms=0`"""
+        name, *given = argument.split(",")
+        changes = {limit: int(value) for limit, _, value in (one.partition("=") for one in given)}
+        self.tell(ChangeLimits(step=name, changes=changes, reason="it is slow today", actor="ann"))
+
     def _newer(self, name: str) -> None:
         """The participant answers a compensation that it holds a newer run (row 15b)."""
         newer = self.state.steps[name].run + 1
@@ -284,6 +291,7 @@ _ACTS: dict[str, Callable[[Player, str], object]] = {
     "resume": lambda p, name: p.end_pause(f"{name}-service" if name else p.definition.name),
     "pause!": lambda p, _: p.tell(Pause(reason="the bank is down", actor="ann")),
     "resume!": lambda p, _: p.tell(Resume(reason="the bank is back", actor="ann")),
+    "limits": Player._limits,
     "terminate": lambda p, _: p.tell(Terminate(reason="enough", actor="ann")),
     "backlog": lambda p, _: p._set(drained=False),
     "drained": lambda p, _: p._set(drained=True),

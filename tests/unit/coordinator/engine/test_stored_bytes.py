@@ -72,6 +72,8 @@ SAGA = Saga(
     paused_at_us=21,
     paused_by="ann",
     paused_why="the bank is down",
+    limits={"a": {"attempts": 5}},
+    restarted_from="s0",
     pauses_counted_us=22,
 )
 FACTS: list[Fact] = [
@@ -131,7 +133,8 @@ STORED_FACTS = (
     b'["saga","22",{"tenant":"t","definition":"hash","key":"k","version":16,"phase":"COMPENSATED",'
     b'"incarnation":2,"recovered":true,"recovering":true,"reason":"deadline","started_at":17,"deadline_at":18,'
     b'"closed_at":19,"announced":20,"attention":"reply_from_the_future",'
-    b'"paused_at":21,"paused_by":"ann","paused_why":"the bank is down","pauses_counted":22}],'
+    b'"paused_at":21,"paused_by":"ann","paused_why":"the bank is down",'
+    b'"limits":{"a":{"attempts":5}},"restarted_from":"s0","pauses_counted":22}],'
     b'["command","a","1","action",1,2,"p","r.v1.R","cGF5bG9hZA==",4,5,6,"asked",true,"start-1"],'
     b'["reply","a","action",1,2,"SUCCEEDED","C","m","cmVwbHk=",true,"s/1/0",7,8],'
     b'["announced","attention",1,"RUNNING","a","no_answer","reply-1"],'
@@ -143,7 +146,8 @@ STORED_SAGA = (
     b'{"tenant":"t","definition":"hash","key":"k","version":16,"phase":"COMPENSATED","incarnation":2,'
     b'"recovered":true,"recovering":true,"input":"aW5wdXQ=","reason":"deadline","started_at":17,"deadline_at":18,'
     b'"closed_at":19,"announced":20,"attention":"reply_from_the_future",'
-    b'"paused_at":21,"paused_by":"ann","paused_why":"the bank is down","pauses_counted":22,'
+    b'"paused_at":21,"paused_by":"ann","paused_why":"the bank is down",'
+    b'"limits":{"a":{"attempts":5}},"restarted_from":"s0","pauses_counted":22,'
     b'"steps":{"a":{"status":"stuck_back","run":2,'
     b'"asking":"compensation","attempt":3,"sent":7,"dispatched":true,"known":true,"evidence":31,"spent":4,'
     b'"undo_spent":5,"reasks":6,"progress":7,"asked_at":8,"silent_since":9,"probed_at":10,"skew_us":11,"due_at":12,'

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from saga_coordinator.engine.waiting import Held
 from saga_coordinator.store.overview_port import LongestAttention
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.views.situation import Situation
@@ -128,6 +129,15 @@ def test_one_that_says_no_more_often_than_usual_is_told() -> None:
     assert troubles(situation(no)) == (), "nothing is usual yet"
 
 
+def test_of_a_paused_participant_no_answer_is_expected_and_no_pause_offered() -> None:
+    held = Held(scope="participant", name="payment", since_us=NOW_US - 60 * SECOND, who="ana", why="the bank is down")
+    failing = Counting().answered("FAILED", "bank_down", 9)
+    found = troubles(situation(failing, waits=waiting(seconds=240), pauses=(held,)))
+    assert [(one.code, len(one.acts)) for one in found] == [("participant_fails", 0), ("paused", 1)]
+    long_silent = situation(waits=waiting(seconds=240), pauses=(held,))
+    assert [one.code for one in troubles(long_silent)] == ["paused"]
+
+
 # --- sagas and the coordinator --------------------------------------------------------------------
 
 
@@ -193,6 +203,12 @@ def test_more_compensations_than_usual_are_told() -> None:
             "a recovery goes on: 12 sagas ask again what they ever asked",
         ),
         ({"unswept": {"payment": 7}}, "unswept", "warn", "payment has not told all rows since the restore"),
+        (
+            {"pauses": (Held(scope="definition", name="order", since_us=NOW_US - 120 * SECOND, who="ana", why="a bad release"),)},
+            "paused",
+            "watch",
+            "the definition order is paused, for 2 min: a bad release",
+        ),
         ({"retention": "the archive does not answer"}, "retention", "warn", "what is finished is not removed"),
     ],
 )

@@ -1,0 +1,143 @@
+"""Live pages: a browser listens by server-sent events, and is told when what it shows has changed.
+
+The browser then asks for the page again, so what is drawn is always the page itself. What a topic
+shows is looked at every few seconds, once for all who listen to it, and only while somebody does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from saga_coordinator.api.facade import Facade
+from saga_coordinator.store.port import StoreError
+from saga_coordinator.views.situation import Window
+
+MOST_LISTENERS: Final = 64
+"""Of one instance. Who comes later reads pages that are not live."""
+TICK_S: Final = 1.0
+"""How soon a listener sees that the instance stops."""
+SAID_EVERY_S: Final = 15.0
+"""A proxy must not take a silent connection for a dead one."""
+LISTENS_MOST_S: Final = 3600.0
+"""The browser then connects again."""
+_RETRY_MS: Final = 4_000
+_TO_THE_MINUTE: Final = len("2026-11-29T14:05")
+
+Look = Callable[[Facade, str], Awaitable[str]]
+"""Says in a text what a topic shows now: another text, another page."""
+
+
+async def _whole(coordinator: Facade, window: str) -> str:
+    """The counts of the overview, and its minute: rates and ages move with the time alone."""
+    found = await coordinator.overview(Window(window or Window.HOUR))
+    shown = (
+        found.at[:_TO_THE_MINUTE],
+        found.open,
+        found.attention,
+        (found.over_time.started, found.over_time.ended),
+        [(one.code, one.subject, one.severity) for one in found.troubles],
+        [(one.name, one.version) for one in found.definitions],
+        [(one.commands, one.answers, one.waiting, one.unread, one.readers) for one in found.participants],
+        (found.machine.dead_letters_today, [one.name for one in found.machine.instances]),
+    )
+    return hashlib.blake2b(orjson.dumps(shown), digest_size=12).hexdigest()
+
+
+async def _saga(coordinator: Facade, id: str) -> str:
+    row = await coordinator.store.saga(UUID(id))
+    return "" if row is None else f"{row.version}"
+
+
+TOPICS: Final[Mapping[str, tuple[Look, float]]] = {
+    "overview": (_whole, 5.0),
+    "list": (_whole, 5.0),
+    "saga": (_saga, 1.0),
+}
+"""By the part of a topic before its slash: what looks, and how often at most, in seconds."""
+
+
+class Topic:
+    """What one topic shows, looked at once for all who listen."""
+
+    def __init__(self, look: Callable[[], Awaitable[str]], every_s: float) -> None:
+        self._look = look
+        self._every_s = every_s
+        self._turn = asyncio.Lock()
+        self._looked_at_s = -math.inf
+        self._shown = ""
+        self.listeners = 0
+
+    async def shown(self) -> str:
+        """What it showed at the latest look. Nobody knows while the database is away: no change."""
+        async with self._turn:
+            now_s = asyncio.get_running_loop().time()
+            if now_s - self._looked_at_s >= self._every_s:
+                with suppress(StoreError, TimeoutError):
+                    self._shown = await self._look()
+                self._looked_at_s = now_s
+            return self._shown
+
+
+class Live:
+    """All topics that somebody listens to, in one instance."""
+
+    def __init__(self, coordinator: Facade) -> None:
+        self._coordinator = coordinator
+        self._topics: dict[str, Topic] = {}
+        self.listeners = 0
+
+    def topic(self, name: str) -> Topic | None:
+        """A topic by its name, `overview` or `saga/ID`; None: there is none."""
+        known = self._topics.get(name)
+        return known if known is not None else self._made(name)
+
+    def _made(self, name: str) -> Topic | None:
+        kind, _, of = name.partition("/")
+        found = TOPICS.get(kind)
+        if found is None or not _is_good(kind, of):
+            return None
+        look, every_s = found
+        return Topic(lambda: look(self._coordinator, of), every_s)
+
+    async def events(self, name: str, topic: Topic) -> AsyncIterator[bytes]:
+        """What a listener is sent, until it leaves or the instance stops."""
+        topic = self._topics.setdefault(name, topic)
+        topic.listeners += 1
+        self.listeners += 1
+        try:
+            yield b"retry: %d\n\n" % _RETRY_MS
+            shown = await topic.shown()
+            ends_s = asyncio.get_running_loop().time() + LISTENS_MOST_S
+            quiet_s = 0.0
+            while not self._coordinator.stopping and asyncio.get_running_loop().time() < ends_s:
+                await asyncio.sleep(TICK_S)
+                quiet_s += TICK_S
+                now = await topic.shown()
+                if now != shown:
+                    shown, quiet_s = now, 0.0
+                    yield b"event: changed\ndata: \n\n"
+                elif quiet_s >= SAID_EVERY_S:
+                    quiet_s = 0.0
+                    yield b": still here\n\n"
+        finally:
+            self.listeners -= 1
+            topic.listeners -= 1
+            if not topic.listeners:
+                self._topics.pop(name, None)
+
+
+def _is_good(kind: str, of: str) -> bool:
+    if kind == "saga":
+        try:
+            return str(UUID(of)) == of
+        except ValueError:
+            return False
+    return of in ("", *Window)

@@ -1,0 +1,115 @@
+"""What needs a person: each cause once, with its sagas and the ways out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from saga_coordinator.api.problems import Problem
+from saga_coordinator.console.console import Console
+from saga_coordinator.console.forms import ActForm
+from saga_coordinator.console.parameters import address, uuid_of
+from saga_coordinator.console.routing import ACTS, PageRoute
+from saga_coordinator.registry.definition_cache import DefinitionMissing
+from saga_coordinator.store.oversight_port import ATTENTION_LOOKED_AT
+from saga_coordinator.store.port import AlikeAttention
+from saga_coordinator.views.inbox import InboxGroup, inbox
+from saga_schemas.ids import valid_step
+
+LINES: Final = 200
+OF_EACH: Final = 10
+_PATH: Final = "/attention"
+
+
+async def show(console: Console, request: Request) -> Response:
+    """The inbox."""
+    coordinator = console.coordinator
+    found = await coordinator.store.alike_attention(coordinator.settings.tenant, of_each=OF_EACH, limit=LINES)
+    groups = inbox(found, await _participants(console, found), OF_EACH)
+    return await console.page(
+        request,
+        "attention.html",
+        section="attention",
+        title="Attention",
+        live="list",
+        groups=[
+            (group, address("/sagas", query=query), address("/batches/new", act="retry", query=query))
+            for group, query in ((group, group_query(group)) for group in groups)
+        ],
+        total=sum(group.count for group in groups),
+        most=ATTENTION_LOOKED_AT,
+    )
+
+
+async def retry(console: Console, request: Request) -> Response:
+    """Ask a step again now."""
+
+    async def doing(form: ActForm) -> str:
+        step = _step(form)
+        await console.coordinator.retry_step(_saga(request), step, form.reason, form.actor)
+        return f"{step} is asked again."
+
+    return await console.act(request, _PATH, doing)
+
+
+async def waive(console: Console, request: Request) -> Response:
+    """Go on without a step. The reason is the evidence."""
+
+    async def doing(form: ActForm) -> str:
+        step, unsafe = _step(form), form.get("unsafe") == "yes"
+        await console.coordinator.waive_step(_saga(request), step, form.reason, form.actor, unsafe)
+        return f"{step} is waived." if unsafe else f"{step} is waived, once its participant has said whether it happened."
+
+    return await console.act(request, _PATH, doing)
+
+
+def group_query(group: InboxGroup) -> str:
+    """The query that finds a group's sagas, and maybe more: it tells no steps apart."""
+    definitions = ", ".join(quoted(name) for name in group.definitions)
+    return f"reason = {quoted(group.reason)} and definition in ({definitions})"
+
+
+def quoted(text: str) -> str:
+    """A text as the query language writes it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _saga(request: Request) -> UUID:
+    found = uuid_of(request.path_params["saga_id"])
+    if found is None:
+        raise Problem("saga_unknown")
+    return found
+
+
+def _step(form: ActForm) -> str:
+    step = form.get("step")
+    if not valid_step(step):
+        raise Problem("step_unknown")
+    return step
+
+
+async def _participants(console: Console, found: list[AlikeAttention]) -> Callable[[AlikeAttention], str | None]:
+    """Who has which step, by the definitions that this instance knows."""
+    definitions = console.coordinator.definitions
+    known: dict[tuple[str, int], dict[str, str]] = {}
+    for name, version in {(one.definition, one.definition_version) for one in found}:
+        row = definitions.find(name, version)
+        if row is None:
+            continue
+        try:
+            compiled = await definitions.get(row.id)
+        except DefinitionMissing:
+            continue
+        known[name, version] = {step.name: step.participant for step in compiled.definition.steps}
+    return lambda one: known.get((one.definition, one.definition_version), {}).get(one.step.partition("[")[0])
+
+
+ROUTES = [
+    PageRoute(path=_PATH, handler=show),
+    PageRoute(path="/attention/{saga_id}/retry", handler=retry, methods=ACTS),
+    PageRoute(path="/attention/{saga_id}/waive", handler=waive, methods=ACTS),
+]

@@ -1,0 +1,13 @@
+"""All parts of a transaction that have files of their own."""
+
+from __future__ import annotations
+
+from saga_coordinator.store.batches import BatchWrites
+from saga_coordinator.store.horizon import HorizonWrites
+from saga_coordinator.store.pausing import PauseWrites
+from saga_coordinator.store.saved_views import SavedViewWrites
+from saga_coordinator.store.sweeps import SweepWrites
+
+
+class TransactionParts(SweepWrites, HorizonWrites, PauseWrites, BatchWrites, SavedViewWrites):
+    """What a transaction does about sweeps, horizons, pauses and batches."""

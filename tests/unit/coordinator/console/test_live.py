@@ -1,0 +1,104 @@
+"""Live pages: one look for all who listen, a word when something changed, and an end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from saga_coordinator.console import live as module
+from saga_coordinator.console.live import Live, Topic
+from saga_coordinator.store.port import StoreError
+from support.situations import Counting, situation
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK_S", 0.005)
+    monkeypatch.setattr(module, "TOPICS", {kind: (look, 0.0) for kind, (look, _) in module.TOPICS.items()})
+
+
+async def heard(events: AsyncIterator[bytes], word: bytes) -> None:
+    async with asyncio.timeout(10):
+        async for event in events:
+            if word in event:
+                return
+    raise AssertionError("it ended without a word")
+
+
+def listening(live: Live, name: str = "overview/1h") -> AsyncIterator[bytes]:
+    topic = live.topic(name)
+    assert topic is not None
+    return live.events(name, topic)
+
+
+async def test_a_change_is_told_to_all_who_listen_and_nothing_else_is(scripted: Any) -> None:
+    scripted.situation = situation(Counting().started())
+    live = Live(scripted)
+    first, second = listening(live), listening(live)
+    await heard(first, b"retry")
+    await heard(second, b"retry")
+    changes = asyncio.gather(heard(first, b"changed"), heard(second, b"changed"))
+    await asyncio.sleep(0.05)
+    assert not changes.done(), "nothing has changed yet"
+    scripted.situation = situation(Counting().started(2))
+    await changes
+
+
+async def test_it_ends_when_the_instance_stops_and_is_forgotten(scripted: Any) -> None:
+    live = Live(scripted)
+    events = listening(live)
+    await heard(events, b"retry")
+    assert live.listeners == 1
+    scripted.stopping = True
+    async with asyncio.timeout(10):
+        assert [event async for event in events] == []
+    assert live.listeners == 0
+    assert live._topics == {}
+
+
+async def test_a_silent_connection_says_that_it_is_there(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SAID_EVERY_S", 0.01)
+    await heard(listening(Live(scripted)), b": still here")
+
+
+async def test_a_look_serves_all_until_it_is_too_old_and_a_database_that_is_away_changes_nothing() -> None:
+    looks: list[str] = []
+    away = False
+
+    async def look() -> str:
+        looks.append("look")
+        if away:
+            raise StoreError("no route")
+        return str(len(looks))
+
+    kept, at_once = Topic(look, 60.0), Topic(look, 0.0)
+    assert {await kept.shown() for _ in range(5)} == {"1"}
+    assert looks == ["look"]
+    assert await at_once.shown() == "2"
+    away = True
+    assert await at_once.shown() == "2"
+
+
+@pytest.mark.parametrize(
+    "topic", ["", "weather", "overview/1w", "saga/", "saga/1", "list/<script>", "x" * 200, f"saga/{uuid4()}x"]
+)
+async def test_a_topic_that_there_is_none_of_is_not_listened_to(browser: httpx.AsyncClient, topic: str) -> None:
+    assert (await browser.get("/console/live", params={"topic": topic})).status_code == 204
+
+
+@pytest.mark.parametrize("topic", ["overview", "overview/1d", "list", f"saga/{uuid4()}"])
+def test_topics_of_pages_are_known(scripted: Any, topic: str) -> None:
+    assert Live(scripted).topic(topic) is not None
+
+
+async def test_so_many_listen_and_no_more(browser: httpx.AsyncClient, scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted.stopping = True
+    answer = await browser.get("/console/live", params={"topic": "overview"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    monkeypatch.setattr("saga_coordinator.console.pages.live.MOST_LISTENERS", 0)
+    assert (await browser.get("/console/live", params={"topic": "overview"})).status_code == 204
