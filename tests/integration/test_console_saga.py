@@ -185,7 +185,8 @@ async def test_a_finished_saga(home: Home) -> None:
     graph, waterfall = drawings(page)
     assert texts(parsed(graph))[::2] == ["reserve", "screen", "charge", "ship", "notify"]
     assert {"reserve", "screen", "charge", "ship", "notify"} <= set(texts(parsed(waterfall)))
-    assert 'action="' not in page.split("<main", 1)[1], "nothing can be done to it"
+    acts = re.findall(r'action="([^"]*)"', page.split("<main", 1)[1])
+    assert acts == [f"/console/sagas/{saga_id}/restart"], "nothing else can be done to it"
 
 
 async def test_what_its_schema_masks_is_hidden_and_what_users_wrote_is_text(home: Home) -> None:
@@ -313,6 +314,20 @@ async def test_what_would_happen_is_said_before_and_a_saga_is_ended_as_it_is(hom
     assert await closed(home.instance, saga_id) == "FORCED"
     said = words(await home.page(saga_id, preview="cancel"))
     assert "It was ended as it was. The effect of" in said and "It would be refused: the saga is finished." in said
+
+
+async def test_a_finished_saga_is_started_anew_through_its_form(home: Home) -> None:
+    saga_id = await home.start("again")
+    await closed(home.instance, saga_id)
+    await home.page(saga_id)
+
+    told = await home.act(f"{saga_id}/restart")
+
+    assert told == f"This is the new saga; {saga_id} stays as it ended."
+    found = await home.store.sagas_by_key("default", "again", None)
+    assert len(found) == 2 and found[0].id != saga_id
+    assert await closed(home.instance, found[0].id) == "COMPLETED"
+    assert await home.act(f"{saga_id}/restart") == "It was restarted before: as this saga."
 
 
 async def test_a_long_journal_is_read_page_by_page(home: Home) -> None:

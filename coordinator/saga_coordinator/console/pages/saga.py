@@ -78,7 +78,7 @@ def _wanted(request: Request) -> Wanted:
         direction=direction if direction in _DIRECTIONS else None,
         before=int(before) if before.isascii() and before.isdigit() and 0 < len(before) <= 18 else None,
         all_steps=asked.get("steps") == "all",
-        preview=PreviewedAct(act) if (act := asked.get("preview")) in {*PreviewedAct} else None,
+        preview=next((act for act in PreviewedAct if act == asked.get("preview")), None),
     )
 
 
@@ -172,6 +172,23 @@ async def terminate(console: Console, request: Request) -> Response:
     return await _act(console, request, doing)
 
 
+async def restart(console: Console, request: Request) -> Response:
+    """Start a finished saga anew; the browser goes on to the new one."""
+    began: list[UUID] = []
+
+    async def doing(saga_id: UUID, form: ActForm) -> str:
+        result = await console.coordinator.restart(saga_id, form.reason, form.actor)
+        began.append(result.saga_id)
+        return (
+            f"This is the new saga; {saga_id} stays as it ended." if result.created else "It was restarted before: as this saga."
+        )
+
+    response = await _act(console, request, doing)
+    if began:
+        response.headers["location"] = console.url(f"/sagas/{began[0]}")
+    return response
+
+
 async def retry(console: Console, request: Request) -> Response:
     """Ask again now."""
 
@@ -225,6 +242,7 @@ ROUTES = [
     PageRoute(path="/sagas/{id}/pause", handler=pause, methods=ACTS),
     PageRoute(path="/sagas/{id}/resume", handler=resume, methods=ACTS),
     PageRoute(path="/sagas/{id}/terminate", handler=terminate, methods=ACTS),
+    PageRoute(path="/sagas/{id}/restart", handler=restart, methods=ACTS),
     PageRoute(path="/sagas/{id}/steps/{step}/retry", handler=retry, methods=ACTS),
     PageRoute(path="/sagas/{id}/steps/{step}/waive", handler=waive, methods=ACTS),
 ]

@@ -18,7 +18,7 @@ from saga_coordinator.console.saga.reading import Story
 from saga_coordinator.console.saga.step_sides import UNKNOWN_SIDE, StepSides, step_sides
 from saga_coordinator.console.saga.timeline import timeline
 from saga_coordinator.views.preview import PreviewedAct
-from saga_coordinator.views.saga import StepView
+from saga_coordinator.views.saga import AttentionView, StepView, WaitingView
 from saga_schemas.record_class import record
 
 LISTED_MOST: Final = 100
@@ -47,7 +47,7 @@ def chosen_step(sides: Sequence[StepSides], story: Story, wanted: Wanted) -> Ste
     turned the saga back, or the one that was asked last.
     """
     by_name = {one.view.name: one for one in sides}
-    needs = [*story.view.attention, *story.view.waiting]
+    needs: list[AttentionView | WaitingView] = [*story.view.attention, *story.view.waiting]
     names = [wanted.step, *(one.step for one in needs), turned_at(story)]
     for name in names:
         if name is not None and name in by_name and (by_name[name].view.attempts or name == wanted.step):
