@@ -29,8 +29,8 @@ from support.wire_services import wire_services
 
 IMAGES: Final = DOCS / "images"
 COLOURS: Final = 96
-ORDERS: Final = 150
-EVERY_S: Final = 0.6
+ORDERS: Final = 120
+EVERY_S: Final = 0.5
 """Figures over time are by the minute: orders go on for more than one."""
 SETTLE_MS: Final = 500
 

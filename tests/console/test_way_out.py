@@ -47,7 +47,7 @@ def test_a_stuck_saga_is_found_in_the_inbox_and_once_its_participant_is_mended_r
 
 
 def test_a_saga_is_paused_and_resumed(visits: Visits, system: ConsoleSystem) -> None:
-    saga = system.start(order("o-paused-1", faults=[fault("charge", "fail")]), "waiting")
+    saga = system.start(order("o-held-1", faults=[fault("charge", "fail")]), "waiting")
     system.step_is(saga, "charge", "backoff")
     page = visits.page(f"/sagas/{saga}")
 

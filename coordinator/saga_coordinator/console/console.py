@@ -54,6 +54,7 @@ class Console:
         section: str,
         title: str,
         live: str | None = None,
+        seen: str = "",
         status: int = 200,
         **context: Any,
     ) -> Response:
@@ -65,6 +66,7 @@ class Console:
             section: Which entry of the navigation is lit.
             title: What stands in the window's title.
             live: The topic whose changes draw the page anew; None: it is drawn once.
+            seen: What that topic shows on this page, where it is known: no change is missed then.
             status: The HTTP status.
             context: What the template reads.
         """
@@ -75,6 +77,7 @@ class Console:
             section=section,
             title=title,
             live=live,
+            seen=seen,
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             actor=remembered_actor(request),
             csrf=token,

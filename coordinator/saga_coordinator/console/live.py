@@ -107,14 +107,18 @@ class Live:
         look, every_s = found
         return Topic(lambda: look(self._coordinator, of), every_s)
 
-    async def events(self, name: str, topic: Topic) -> AsyncIterator[bytes]:
-        """What a listener is sent, until it leaves or the instance stops."""
+    async def events(self, name: str, topic: Topic, seen: str = "") -> AsyncIterator[bytes]:
+        """What a listener is sent, until it leaves or the instance stops.
+
+        `seen`: what it showed when the page was drawn, or by the last event that this browser heard
+        before the connection broke. A change since then is told at once; empty: nobody knows.
+        """
         topic = self._topics.setdefault(name, topic)
         topic.listeners += 1
         self.listeners += 1
         try:
-            yield b"retry: %d\n\n" % _RETRY_MS
-            shown = await topic.shown()
+            shown = seen or await topic.shown()
+            yield b"retry: %d\nid: %s\n\n" % (_RETRY_MS, shown.encode())
             ends_s = asyncio.get_running_loop().time() + LISTENS_MOST_S
             quiet_s = 0.0
             while not self._coordinator.stopping and asyncio.get_running_loop().time() < ends_s:
@@ -123,7 +127,7 @@ class Live:
                 now = await topic.shown()
                 if now != shown:
                     shown, quiet_s = now, 0.0
-                    yield b"event: changed\ndata: \n\n"
+                    yield b"id: %s\nevent: changed\ndata: \n\n" % now.encode()
                 elif quiet_s >= SAID_EVERY_S:
                     quiet_s = 0.0
                     yield b": still here\n\n"

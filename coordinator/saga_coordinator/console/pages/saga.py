@@ -58,6 +58,7 @@ async def show(console: Console, request: Request) -> Response:
         section="sagas",
         title=f"{view.key or view.id} · {view.definition or 'saga'}",
         live=None if view.closed_at is not None else f"saga/{story.id}",
+        seen=str(view.version),
         **page_context(story, sides, step, wanted, base),
         **attempts_context(found, latest, step),
         journal=journal_words(records, view, story.plans),

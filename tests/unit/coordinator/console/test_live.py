@@ -49,6 +49,22 @@ async def test_a_change_is_told_to_all_who_listen_and_nothing_else_is(scripted: 
     await changes
 
 
+async def test_what_has_changed_since_the_page_was_drawn_or_the_connection_broke_is_told_at_once(scripted: Any) -> None:
+    live = Live(scripted)
+    topic = live.topic("overview/1h")
+    assert topic is not None
+    shown = await topic.shown()
+    await heard(live.events("overview/1h", topic, seen="0"), b"changed")
+    kept_up = live.events("overview/1h", topic, seen=shown)
+    await heard(kept_up, b"id: " + shown.encode())
+    waiting = asyncio.create_task(heard(kept_up, b"changed"))
+    await asyncio.sleep(0.05)
+    assert not waiting.done(), "it shows what it showed"
+    scripted.stopping = True
+    with pytest.raises(AssertionError, match="ended without"):
+        await waiting
+
+
 async def test_it_ends_when_the_instance_stops_and_is_forgotten(scripted: Any) -> None:
     live = Live(scripted)
     events = listening(live)
