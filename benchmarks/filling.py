@@ -21,8 +21,11 @@ AT_ONCE: Final = 20_000
 DAY_US: Final = 86_400_000_000
 _COPIES: Final = """
     CREATE TEMPORARY TABLE copies AS
-    SELECT uuidv7(make_interval(days => -$3)) AS id, left(md5(random()::text) || md5(random()::text), $1::integer) AS key
+    SELECT uuidv7(make_interval(days => -$3)) AS id,
+        lpad(to_hex(nextval('copied_keys') * 668265263 % (16::numeric ^ least($1, 12))::bigint), $1, '0') AS key
     FROM generate_series(1, $2::integer)"""
+"""Keys lie as if by chance, and never come twice: multiplying by an odd number permutes them."""
+_KEYS: Final = "CREATE SEQUENCE IF NOT EXISTS copied_keys"
 _KEPT_BYTES: Final = """
     SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
@@ -89,6 +92,7 @@ async def _fill(
 ) -> None:
     first, *others = connections.values()
     await first.execute("DROP TABLE IF EXISTS copies")
+    await first.execute(_KEYS)
     await first.execute(_COPIES.replace("$1", str(key_chars)).replace("$2", str(count)).replace("$3", str(age_days)))
     copies = await first.fetch("SELECT id, key FROM copies")
     for other in others:

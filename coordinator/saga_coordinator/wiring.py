@@ -41,7 +41,6 @@ from saga_coordinator.loops.traffic import TrafficLoop
 from saga_coordinator.loops.upkeep import horizon, retention
 from saga_coordinator.loops.watchdog import Presence, Watchdog
 from saga_coordinator.overview.assembly import overviews
-from saga_coordinator.pauses import known
 from saga_coordinator.pauses.acts import PauseActs
 from saga_coordinator.pauses.known import SCOPES as PAUSED
 from saga_coordinator.pauses.known import KnownPauses

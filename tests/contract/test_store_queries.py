@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,12 @@ from saga_coordinator.archive.container import read_container, write_container
 from saga_coordinator.archive.importing import import_entries
 from saga_coordinator.query import Query, parse
 from saga_coordinator.query.tree import Condition, FromNow, Instant, Lasting, Value
+from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import AttentionRow, ListFilter, QueryTooSlow, SagaRow, Store
 from saga_coordinator.store.queries import QueryReads
 from saga_coordinator.store.removal_port import FinishedOf, Leaving
+from saga_coordinator.store.store_copy import copy_store
+from saga_coordinator.store.writes import groups_of
 from saga_schemas.ids import uuid7
 from saga_schemas.labels import LabelValue
 from saga_schemas.times import parse_us, to_datetime
@@ -200,6 +204,37 @@ async def test_labels_go_with_their_saga(stored: Stored, store_url: str) -> None
     assert await stored.store.labels_of([saga.id]) == {}
     others = sum(len(line.labels) for line in stored.lines if line.id != saga.id)
     assert await by_hand(store_url, "SELECT count(*) FROM saga_label WHERE tenant = 'default'") == [(others,)]
+
+
+async def test_a_copy_of_the_store_answers_the_same(stored: Stored, store_url: str, database_url: str, tmp_path: Path) -> None:
+    to_postgres = stored.store.dialect == "sqlite"
+    target = database_url if to_postgres else f"sqlite+aiosqlite:///{tmp_path / 'copy.sqlite'}"
+    await stored.store.stop()
+    copied = await copy_store(store_url, target)
+    assert copied.rows["saga_label"] == sum(len(line.labels) for line in stored.lines) + 2
+    copy = open_store(target)
+    await copy.start()
+    try:
+        lines, _ = await copy.list_sagas(ListFilter(tenant=MINE, limit=100))
+        assert {line.id: line.labels for line in lines} == {line.id: stored_labels(line) for line in stored.lines}
+        for asked in ("label.vip = true", "label.total < 5", "label.due < now", 'label.customer starts with "c"'):
+            query = parse(asked)
+            expected = stored.expected(query.condition, await copy.now_us())
+            assert [line.id for line in (await copy.list_sagas(ListFilter(tenant=MINE, query=query, limit=100)))[0]] == expected
+    finally:
+        await copy.stop()
+
+
+def test_labels_are_written_with_their_saga_at_once_and_cost_nothing_where_there_are_none() -> None:
+    plain, labelled = (start_of(row_of(1), labels=labels) for labels in ((), (("a", "x"), ("b", True))))
+    (group,) = groups_of([plain], {})
+    assert "saga_label" not in {write.statement.table for write in group}
+    (group,) = groups_of([plain, labelled], {})
+    (labels,) = (write.rows for write in group if write.statement.table == "saga_label")
+    assert labels == [
+        ("default", "a", labelled.row.id, "x", None, None, None),
+        ("default", "b", labelled.row.id, None, None, True, None),
+    ]
 
 
 async def test_a_page_of_ids_follows_the_one_before(stored: Stored) -> None:

@@ -1,7 +1,8 @@
 """The restore drill on real Kafka and PostgreSQL: backups taken while orders flow, by each way that
 docs/operations.md tells; and all topics lost at the same time.
 
-`SAGA_DRILL_ORDERS` sets how many orders (150), `SAGA_DRILL_SEED` repeats a run.
+`SAGA_DRILL_ORDERS` sets how many orders (150), `SAGA_DRILL_PER_S` how many are placed in a second
+(8), `SAGA_DRILL_TIMES` how often a dump is restored (once); `SAGA_DRILL_SEED` repeats a run.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from support.drill import Drill, Restorable, drill
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("waiting")]
 
 ORDERS = int(os.environ.get("SAGA_DRILL_ORDERS", "150"))
+PER_S = float(os.environ.get("SAGA_DRILL_PER_S", "8"))
+TIMES = int(os.environ.get("SAGA_DRILL_TIMES", "1"))
 SEED = int(os.environ.get("SAGA_DRILL_SEED", "0"))
 
 
@@ -38,15 +41,16 @@ async def open_shop(folder: Path, kafka: str, new_database: Callable[[str], str]
 
 
 @pytest.mark.parametrize("topics_too", [False, True], ids=["topics stay", "topics are lost too"])
+@pytest.mark.parametrize("time", range(TIMES))
 async def test_a_dump_is_restored_while_orders_flow(
-    tmp_path: Path, kafka_address: str, postgres_url: Callable[[], str], topics_too: bool
+    tmp_path: Path, kafka_address: str, postgres_url: Callable[[], str], topics_too: bool, time: int
 ) -> None:
     async with open_shop(tmp_path, kafka_address, lambda _: postgres_url()) as fleet:
 
         async def dump() -> Restorable:
             return await backed_up(fleet.database, tmp_path)
 
-        await drill(fleet, Drill(orders=ORDERS, rejected=ORDERS // 5, topics_too=topics_too, seed=SEED), dump)
+        await drill(fleet, Drill(orders=ORDERS, per_s=PER_S, rejected=ORDERS // 5, topics_too=topics_too, seed=SEED), dump)
 
 
 async def test_a_base_backup_and_its_log_are_restored_while_orders_flow(
@@ -65,4 +69,4 @@ async def test_a_base_backup_and_its_log_are_restored_while_orders_flow(
                 return kept
 
             moment: Callable[[], Awaitable[Restorable]] = now
-            await drill(fleet, Drill(orders=ORDERS, rejected=ORDERS // 5, seed=SEED), moment)
+            await drill(fleet, Drill(orders=ORDERS, per_s=PER_S, rejected=ORDERS // 5, seed=SEED), moment)

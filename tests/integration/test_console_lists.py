@@ -271,3 +271,21 @@ async def test_a_definition_is_paused_and_goes_on(home: ConsoleHome) -> None:
 )
 async def test_what_is_not_there_is_not_paused(home: ConsoleHome, fields: dict[str, str], says: str) -> None:
     assert says in await home.act("/pauses/pause", **fields)
+
+
+async def test_a_query_is_kept_under_a_name(home: ConsoleHome) -> None:
+    await home.run("kept")
+    asked = {"query": f'key in (kept, "{SCRIPT}")', "columns": "id,phase"}
+    assert "Save as…" in await home.page('/sagas?query=key+%3D+"x"')
+
+    assert await home.act("/saved-views", name="my <b> view", **asked) == "Saved as my &lt;b&gt; view."
+    page = await home.page("/sagas")
+    assert "my &lt;b&gt; view" in page
+    where = re.search(r'href="/console(/sagas\?[^"]+)" title="saved by ada"', page)
+    assert where is not None
+    shown = await home.page(html.unescape(where[1]))
+    assert "Remove view…" in shown and ">phase</th>" in shown and ">definition</th>" not in shown
+    assert "Not done" in await home.act("/saved-views", name="bad", query="fase = 1")
+    assert "name: expected" in await home.act("/saved-views", name="a/b", query="open")
+    assert "is removed" in await home.act("/saved-views/remove", name="my <b> view")
+    assert "no view of this name" in await home.act("/saved-views/remove", name="my <b> view")

@@ -34,8 +34,8 @@ def resuming(instance: Instance, store: Store) -> ResumeLoop:
     return ResumeLoop(
         store=store,
         lookout=Lookout(store, "default", SCOPES, SystemClock()),
-        committer=coordinator._committer,
-        loader=coordinator._loader,
+        committer=coordinator._operating._committer,
+        loader=coordinator._operating._loader,
         definitions=coordinator.definitions,
         tenant="default",
         clock=SystemClock(),
@@ -70,7 +70,7 @@ async def test_pages_are_woken_once_each_and_again_when_all_have_heard(
             await acts.resume_scope(scope, name, "it is back", "ada")
 
             with monkeypatch.context() as patch:  # a crash before the page is committed
-                patch.setattr(type(acts._loader), "open", _breaks)
+                patch.setattr(type(acts._operating._loader), "open", _breaks)
                 with pytest.raises(StoreError):
                     await loop.wake_page(scope, name)
             assert await due(store) == set()

@@ -28,7 +28,7 @@ def whole(letter: dict[str, Any]) -> Group:
         plain(f"{letter['reason']}: {letter['detail']}", "bold red"),
         plain(f"id {letter['id']}   read by {letter['consumer']} at {letter['at']}; {copied}", "dim"),
         plain(f"from {letter['topic']}, partition {letter['partition']}, offset {letter['offset']}"),
-        *_redriven(letter["redriven"]),
+        *_redriven(letter.get("redriven")),
         *(plain(f"  {header['name']}: {header['value']}") for header in letter["headers"]),
         *_bytes("key", letter["key"]),
         *_bytes("value", letter["value"]),

@@ -31,6 +31,7 @@ from saga_coordinator.console.pages import (
     pauses,
     saga,
     sagas,
+    saved_views,
     schemas,
 )
 from saga_coordinator.console.routing import PageRoute
@@ -41,6 +42,7 @@ _PAGES: Final[Sequence[Sequence[PageRoute]]] = (
     overview.ROUTES,
     participants.ROUTES,
     sagas.ROUTES,
+    saved_views.ROUTES,
     saga.ROUTES,
     attention.ROUTES,
     definitions.ROUTES,

@@ -5,15 +5,16 @@ asked knows of the broker, of itself and of the others.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.diagnosis.situation import Situation
 from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.engine.state import Saga
-from saga_coordinator.engine.waiting import Waiting, waiting_for
+from saga_coordinator.engine.waiting import Held, Waiting, waiting_for
 from saga_coordinator.inbound.refused_replies import RefusedReply, refused_replies, with_refusal
+from saga_coordinator.pauses.stored import held
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.stored_saga import read_saga
 from saga_coordinator.store.port import SagaRow, Store
@@ -57,6 +58,7 @@ async def situation_of(asked: Asked, row: SagaRow) -> Situation:
     compiled, definition_error = await _definition(asked.definitions, row)
     refused = await refused_replies(store, row.id, now_us)
     delivery, unsent = asked.delivery(), await _unsent(asked, row, now_us)
+    pauses = [] if row.closed_at_us is not None else held(await store.pause_rows(row.tenant))
     return Situation(
         now_us=now_us,
         row=row,
@@ -65,7 +67,7 @@ async def situation_of(asked: Asked, row: SagaRow) -> Situation:
         definition=compiled.definition if compiled else None,
         definition_error=definition_error,
         standing=await store.standing(row.id),
-        waits=_waits(compiled, saga, refused, unsent, delivery, now_us),
+        waits=_waits(compiled, saga, pauses, refused, unsent, delivery, now_us),
         attention=await store.attention_of(row.id),
         refused=refused,
         unsent=unsent,
@@ -103,6 +105,7 @@ async def _unsent(asked: Asked, row: SagaRow, now_us: int) -> Mapping[str, Unsen
 def _waits(
     compiled: CompiledDefinition | None,
     saga: Saga | None,
+    pauses: Sequence[Held],
     refused: list[RefusedReply],
     unsent: Mapping[str, Unsent],
     delivery: Delivery,
@@ -111,7 +114,7 @@ def _waits(
     """What it waits for, each under its true name."""
     if compiled is None or saga is None:
         return []
-    found = [with_refusal(one, refused) for one in waiting_for(compiled.definition, saga, now_us)]
+    found = [with_refusal(one, refused) for one in waiting_for(compiled.definition, saga, now_us, pauses)]
     return [with_delivery(one, unsent, delivery) for one in found]
 
 

@@ -10,10 +10,9 @@ from saga_coordinator.diagnosis.runbook import Anchor
 from saga_coordinator.diagnosis.situation import Situation
 from saga_coordinator.engine.recovery import unanswered
 from saga_coordinator.engine.state import Phase, Status
-from saga_coordinator.engine.waiting import about
+from saga_coordinator.engine.waiting import PAUSED, about
 from saga_coordinator.store.port import AttentionRow
 
-_PAUSED: Final = "paused"
 _RETRY: Final = "then `saga step retry`"
 _REASONS: Final[Mapping[str, tuple[str, str, Anchor]]] = {
     "no_answer": (
@@ -132,8 +131,8 @@ def end(s: Situation) -> list[Finding]:
         waived = sorted(name for name, state in s.saga.steps.items() if state.status is Status.WAIVED) if s.saga else []
         return [
             found(
-                f"it is FORCED: waived were {', '.join(waived)}" if waived else "it is FORCED",
-                cause="a person had it go on without steps that were not settled",
+                f"it is FORCED: waived were {', '.join(waived)}" if waived else f"it is FORCED: {why}",
+                cause="a person had it go on without steps that were not settled, or ended it",
                 way_out="see the evidence that was given (`saga show`), and what these steps have left",
                 anchor=Anchor.FORCED,
             )
@@ -197,14 +196,14 @@ def _recovering(evidence: str, names: str | None) -> Finding:
 
 
 def paused(s: Situation) -> list[Finding]:
+    pauses = {wait.mover: wait for wait in reversed(s.waits) if wait.name == PAUSED}
     return [
         found(
-            f"it is paused: {wait.mover} will move it",
+            f"it is paused for {about(max(0, s.now_us - wait.since_us))}" if wait.since_us is not None else "it is paused",
             step=wait.step,
-            cause="somebody paused it: answers are applied, and nothing is sent",
-            way_out="resume it once the reason is gone",
+            cause="somebody paused it, its definition or a participant: answers are applied, and nothing is sent",
+            way_out=mover,
             anchor=Anchor.PAUSED,
         )
-        for wait in s.waits
-        if wait.name == _PAUSED
+        for mover, wait in reversed(pauses.items())
     ] or ok("it is not paused")

@@ -39,9 +39,11 @@ class Parts(Protocol):
     committer: Committer
     loader: SagaLoader
     events: EventFold
-    restarts: Restarts
     clock: Clock
     instruments: Instruments
+
+    @property
+    def restarts(self) -> Restarts: ...
 
 
 def batching(parts: Parts, settings: Settings) -> Batching:

@@ -19,8 +19,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
-from saga_coordinator.store.batch_records import BatchRow, BatchStep, BatchStore, ConfirmationRow, RedriveRow
 from saga_coordinator.store.auditing_port import Audited
+from saga_coordinator.store.batch_records import BatchRow, BatchStep, BatchStore, ConfirmationRow, RedriveRow
 from saga_coordinator.store.examining_port import Examined, InstanceRow, InstanceState, Standing
 from saga_coordinator.store.horizon_port import BelowHorizon, Horizons
 from saga_coordinator.store.imported_record import ImportedSaga

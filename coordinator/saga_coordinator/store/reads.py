@@ -15,8 +15,8 @@ from sqlalchemy import Executable, exists, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from saga_coordinator.store import imported, listing, recovering, revisions, schema
-from saga_coordinator.store.batches import BatchReads
 from saga_coordinator.store.auditing import AuditingReads
+from saga_coordinator.store.batches import BatchReads
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among, noting
 from saga_coordinator.store.examining import ExaminingReads

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from saga_coordinator.console import parameters
 from saga_coordinator.console.console import Console
+from saga_coordinator.console.parameters import uuid_of
 from saga_coordinator.console.routing import PageRoute
 from saga_coordinator.store.port import AuditFilter
 from saga_schemas.ids import parse_saga_id, valid_definition_ref
@@ -47,10 +48,14 @@ async def show(console: Console, request: Request) -> Response:
 def target_path(act: str, target: str) -> str | None:
     """The page of what an act was done to, where there is one."""
     if parse_saga_id(target) is not None:
-        return f"/sagas/{target}"
+        return f"/{'batches' if act.startswith('batch ') else 'sagas'}/{target}"
     reference = valid_definition_ref(target)
     if act.startswith("definition.") and reference is not None:
         return parameters.address(f"/definitions/{reference[0]}", version=reference[1])
+    if act.startswith("batch ") and (batch := uuid_of(target.partition(":")[0])) is not None:
+        return f"/batches/{batch}"
+    if act.startswith("redrive") and (letter := uuid_of(target.removeprefix("dead letter ").partition(" ")[0])) is not None:
+        return f"/dead-letters/{letter}"
     if act == "schema.add":
         return parameters.address("/schemas", subject=target)
     return None

@@ -16,6 +16,7 @@ from saga_coordinator.console import parameters
 from saga_coordinator.console.console import Console
 from saga_coordinator.console.downloads import MOST_LINES, PAGE_LINES, csv_file, json_file
 from saga_coordinator.console.formatting import PHASES
+from saga_coordinator.console.pages.saved_views import address_of
 from saga_coordinator.console.routing import PageRoute
 from saga_coordinator.console.saga_columns import (
     FILE_COLUMNS,
@@ -60,6 +61,8 @@ async def show(console: Console, request: Request) -> Response:
     asked = _asked(request)
     lines, following, count, slow = await _found(console, asked)
     now_us = time.time_ns() // 1000
+    views = await console.coordinator.store.saved_views(console.coordinator.settings.tenant)
+    here = asked.address()
     return await console.page(
         request,
         "sagas.html",
@@ -73,6 +76,8 @@ async def show(console: Console, request: Request) -> Response:
         address=parameters.address,
         slow=slow,
         quick=QUICK,
+        views=[(view, address_of(view)) for view in views],
+        view=next((view for view in views if address_of(view) == here), None),
         all_columns=offered(asked.columns, lines),
         numbers=NUMBERS,
         phases=PHASES,

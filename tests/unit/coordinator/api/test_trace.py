@@ -40,9 +40,10 @@ class Kept:
         self.stored = stored
         self.journal, self.schemas, self.now_us = stored.journal, stored.schemas, stored.now_us
         self.attention_of, self.definition_rows = stored.attention_of, stored.definition_rows
-        self.labels_of = stored.labels_of
+        self.labels_of, self.pause_rows = stored.labels_of, stored.pause_rows
         self.dead_letters_of = stored.dead_letters_of
         self.outbox_older_than = stored.outbox_older_than
+        self.pause_rows, self.restarted_as = stored.pause_rows, stored.restarted_as
 
     async def imported(self, tenant: str, ids: object) -> dict[UUID, object]:
         return {}

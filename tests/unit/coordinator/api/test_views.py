@@ -11,6 +11,8 @@ import pytest
 
 from saga_coordinator.engine.events import WakeUp
 from saga_coordinator.inbound.dead_letters import encode_headers
+from saga_coordinator.pauses.stored import ScopePauses, write
+from saga_coordinator.store.pause_port import PauseRow, PauseScope
 from saga_coordinator.store.port import (
     AttentionRow,
     DeadLetter,
@@ -174,6 +176,24 @@ async def test_a_journal_record_that_cannot_be_read_hides_no_other() -> None:
     assert [bool(view.facts) for view in views] == [False, True, False]
     assert views[0].note and "format 7" in str(views[2].note)
     assert (await stored.view()).steps
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "holds"),
+    [
+        ("definition", "order", True),
+        ("definition", "other", False),
+        ("participant", "inventory", True),
+        ("participant", "mail", False),
+    ],
+)
+async def test_the_pauses_that_hold_it_are_shown_and_no_others(scope: PauseScope, name: str, holds: bool) -> None:
+    stored = started()
+    value = write(ScopePauses().begun(stored.clock_us))
+    stored.pauses = [PauseRow(scope=scope, name=name, value=value, who="ada", why="the bank is down")]
+    view = await stored.view()
+    assert [(one.scope, one.name, one.by, one.why) for one in view.paused] == [(scope, name, "ada", "the bank is down")] * holds
+    assert ("paused" in {one.name for one in view.waiting}) == (holds and scope == "definition")
 
 
 def test_payloads_are_bounded_one_by_one_and_together() -> None:

@@ -16,9 +16,11 @@ from saga_coordinator.diagnosis.finding import Finding, Verdict
 from saga_coordinator.diagnosis.runbook import PAGE, Anchor
 from saga_coordinator.diagnosis.situation import Situation
 from saga_coordinator.diagnosis.view import diagnosis
+from saga_coordinator.engine.waiting import Held, waiting_for
 from saga_coordinator.store.port import InstanceState
 from support.paths import ROOT
 from unit.coordinator.diagnosis.situations import (
+    LINE,
     MINUTE,
     ROLES,
     SECOND,
@@ -170,6 +172,16 @@ def test_an_unsent_command_names_the_missing_sweeper() -> None:
         one for check, one in said(situation(unsent={"a": unsent()}, instances=without("sweeper"))) if check == "commands-sent"
     ]
     assert "no live instance has the role sweeper" in found.cause
+
+
+def test_a_pause_says_who_began_it_and_what_ends_it() -> None:
+    tried = situation("a:FAILED")
+    assert tried.saga is not None
+    pause = Held(scope="participant", name="a-service", since_us=tried.now_us - MINUTE, who="ada", why="bank is away")
+    waits = waiting_for(LINE, tried.saga, tried.now_us, [pause])
+    (found,) = [one for check, one in said(replace(tried, waits=waits)) if check == "pause"]
+    assert (found.step, found.evidence) == ("a", "it is paused for 1 min")
+    assert found.way_out == "`saga resume --participant a-service` ends the pause by ada: bank is away"
 
 
 def test_silence_that_is_explained_is_told_once() -> None:
