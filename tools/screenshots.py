@@ -19,8 +19,7 @@ from playwright.sync_api import Page
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from saga_cli.dev.kafka import KafkaService
-from saga_cli.dev.postgres import PostgresService
+from saga_cli.dev.services import resolve_kafka, resolve_postgres
 from support.chromium import chromium, chromium_program
 from support.console_system import ConsoleSystem, console_system, order
 from support.paths import DOCS
@@ -93,8 +92,8 @@ def main() -> None:
     program = chromium_program()
     with (
         tempfile.TemporaryDirectory(prefix="saga-screenshots-") as folder,
-        KafkaService() as kafka,
-        PostgresService() as postgres,
+        resolve_kafka(None) as kafka,
+        resolve_postgres(None) as postgres,
         wire_services(kafka.bootstrap_servers, postgres, Path(folder)) as services,
     ):
         system = console_system(services)
