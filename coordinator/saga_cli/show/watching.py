@@ -5,14 +5,48 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from saga_cli.output import Format, console
 from saga_cli.show.formatting import clock, phase, plain, until
 from saga_cli.show.saga import head, identity
-from saga_coordinator.views.record_words import record_words
+from saga_coordinator.views.journal import RecordView
+from saga_coordinator.views.journal_words import Said, journal_words
+from saga_schemas.record_class import record
 
 Json = dict[str, Any]
+_QUOTED_CHARS: Final = 300
+
+
+@record
+class _Step:
+    """What is known of one."""
+
+    participant: str | None
+
+    def asked(self, _direction: str, /) -> int | None:
+        return None
+
+
+class _Teller:
+    """Tells records in the words of the console."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, _Step] = {}
+
+    def meet(self, saga: Json) -> None:
+        """Learn who does its steps."""
+        self._steps = {one["name"]: _Step(participant=one["participant"]) for one in saga.get("steps", ())}
+
+    def tell(self, one: Json) -> list[str]:
+        found = {name: one.get(name) for name in ("version", "at", "kind", "actor", "note")}
+        view = RecordView(**found, facts=tuple(one["facts"]))  # type: ignore[arg-type]  # as the API answers
+        return [_sentence(said) for said in journal_words([view], self._steps)]
+
+
+def _sentence(said: Said) -> str:
+    quote = said.quote if len(said.quote) <= _QUOTED_CHARS else f"{said.quote[:_QUOTED_CHARS]}…"
+    return f"{said.text}{f' “{quote}”' if quote else ''} ({said.who})"
 
 
 class Watched(Protocol):
@@ -58,14 +92,15 @@ class _Lines:
 
     def __init__(self) -> None:
         self._changes = _Changes()
+        self._teller = _Teller()
 
     def begin(self, saga: Json) -> None:
+        self._teller.meet(saga)
         console().print(head(saga))
         console().print(identity(saga))
 
     def record(self, record: Json) -> None:
-        said = record_words(record["facts"]) or ((str(record["note"]),) if record.get("note") else ())
-        for place, sentence in enumerate(said):
+        for place, sentence in enumerate(self._teller.tell(record)):
             time = clock(record["at"]) if place == 0 else ""
             number = record["version"] if place == 0 else ""
             console().print(plain(f"{number:>5}  {time:<8}  {sentence}"))
@@ -91,13 +126,15 @@ class _Objects:
 
     def __init__(self) -> None:
         self._changes = _Changes()
+        self._teller = _Teller()
 
     def begin(self, saga: Json) -> None:
+        self._teller.meet(saga)
         names = ("id", "key", "definition", "phase", "version", "started_at")
         _print("saga", {name: saga.get(name) for name in names})
 
     def record(self, record: Json) -> None:
-        _print("record", {**record, "words": list(record_words(record["facts"]))})
+        _print("record", {**record, "words": self._teller.tell(record)})
 
     def waits(self, saga: Json) -> None:
         if waits := self._changes.new(saga):

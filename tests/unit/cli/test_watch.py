@@ -24,10 +24,11 @@ OPEN: dict[str, Any] = {
     "closed_at": None,
     "deadline_at": None,
     "duration_ms": 1,
+    "steps": [{"name": "charge", "participant": "payment"}],
     "waiting": [WAIT],
 }
 DONE = OPEN | {"phase": "COMPLETED", "version": 2, "closed_at": "2026-03-01T10:00:09.000000Z", "waiting": []}
-FACT = {"fact": "reply", "step": "charge", "outcome": "SUCCEEDED"}
+FACT = {"fact": "reply", "step": "charge", "kind": "action", "outcome": "SUCCEEDED"}
 RECORD = {"version": 2, "at": "2026-03-01T10:00:09.000000Z", "kind": "reply", "actor": None, "facts": [FACT], "note": None}
 
 
@@ -52,7 +53,7 @@ def test_it_tells_what_happens_until_the_end(saga: Any, coordinator: Any) -> Non
     assert identity.startswith(f"id {ID}")
     assert waits.split("waits")[1].strip() == "charge reply: the reply of payment", "told once, as long as it stays so"
     assert happened.split()[0] == "2"
-    assert happened.endswith("charge: SUCCEEDED")
+    assert happened.endswith("payment answered SUCCEEDED to charge (payment)")
     assert end.split() == ["ended", "COMPLETED"]
     asked = [one.query for one in coordinator.asked if one.path.endswith("/journal") and "after" in one.query]
     assert [one["after"] for one in asked] == ["1", "1", "1"]
@@ -61,7 +62,7 @@ def test_it_tells_what_happens_until_the_end(saga: Any, coordinator: Any) -> Non
 def test_all_begins_with_the_first_record(saga: Any, coordinator: Any) -> None:
     coordinator.answer("GET", PATH, DONE)
     coordinator.answer("GET", f"{PATH}/journal", page(RECORD))
-    assert "charge: SUCCEEDED" in saga("watch", ID, "--all").out
+    assert "payment answered SUCCEEDED to charge" in saga("watch", ID, "--all").out
     assert {one.query.get("after") for one in coordinator.asked if one.path.endswith("/journal")} <= {"0", None}
 
 
@@ -76,7 +77,7 @@ def test_programs_get_an_object_a_line_and_the_exit_code_says_how_it_ended(saga:
     events = [json.loads(line) for line in told.out.splitlines()]
     assert [one["event"] for one in events] == ["saga", "waiting", "record", "end"]
     assert events[1]["waiting"] == [WAIT]
-    assert (events[2]["version"], events[2]["words"]) == (2, ["charge: SUCCEEDED"])
+    assert (events[2]["version"], events[2]["words"]) == (2, ["payment answered SUCCEEDED to charge (payment)"])
     assert (events[3]["phase"], events[3]["reason"]) == ("COMPENSATED", "charge: REJECTED")
 
 

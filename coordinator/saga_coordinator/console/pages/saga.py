@@ -19,8 +19,7 @@ from saga_coordinator.console.console import Console
 from saga_coordinator.console.forms import ActForm
 from saga_coordinator.console.rendering import path_part
 from saga_coordinator.console.routing import ACTS, PageRoute
-from saga_coordinator.console.saga.exchanges import chosen, exchanges
-from saga_coordinator.console.saga.journal_words import journal_words
+from saga_coordinator.console.saga.exchanges import asked_at, chosen, exchanges
 from saga_coordinator.console.saga.page import Wanted, all_sides, attempts_context, chosen_step, page_context
 from saga_coordinator.console.saga.reading import (
     dead_letters,
@@ -31,6 +30,7 @@ from saga_coordinator.console.saga.reading import (
     what_would_happen,
     whole,
 )
+from saga_coordinator.views.journal_words import journal_words
 from saga_coordinator.views.preview import PreviewedAct
 from saga_schemas.ids import parse_saga_id, valid_business_key, valid_step
 
@@ -61,7 +61,7 @@ async def show(console: Console, request: Request) -> Response:
         seen=str(view.version),
         **page_context(story, sides, step, wanted, base),
         **attempts_context(found, latest, step),
-        journal=journal_words(records, view, story.plans),
+        journal=journal_words(records, story.plans, asked_at(view))[::-1],
         journal_older=before - _JOURNAL_PAGE if before - _JOURNAL_PAGE > 1 else None,
         journal_newest=wanted.before is None,
         letters=await dead_letters(console.coordinator, story),

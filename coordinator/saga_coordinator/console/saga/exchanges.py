@@ -10,13 +10,12 @@ from saga_coordinator.engine.encoding import UnreadableState, read_facts
 from saga_coordinator.engine.facts import CommandSent, ReplySeen
 from saga_coordinator.store.port import JournalRow
 from saga_coordinator.views.journal import RecordView
-from saga_coordinator.views.saga import StepView
+from saga_coordinator.views.journal_words import Identity, identity_of
+from saga_coordinator.views.saga import SagaView, StepView
 from saga_coordinator.views.step_history import AttemptView
 from saga_schemas.record_class import record
 
 _WHAT: Final = {"action": "", "compensation": "undo ", "resolve": "ask about "}
-Identity = tuple[str, str, int, int]
-"""Of a command: step, kind, run, attempt."""
 
 
 @record
@@ -37,6 +36,11 @@ class Exchange:
 
 def identity(step: str, attempt: AttemptView) -> Identity:
     return step, str(attempt.direction), attempt.run, attempt.attempt
+
+
+def asked_at(view: SagaView) -> Mapping[Identity, str]:
+    """When the commands of the attempts that the view shows were sent."""
+    return {identity(step.name, attempt): attempt.asked_at for step in view.steps for attempt in step.attempts}
 
 
 def rows_about(rows: Iterable[JournalRow], step: StepView) -> list[JournalRow]:
@@ -75,11 +79,6 @@ def chosen(found: Sequence[Exchange], direction: str) -> Exchange | None:
     of_direction = [one for one in found if one.attempt.direction == direction]
     last = of_direction or list(found)
     return last[-1] if last else None
-
-
-def identity_of(fact: Mapping[str, Any]) -> Identity:
-    """Of the command that a fact of a journal view sends or answers."""
-    return str(fact.get("step")), str(fact.get("kind")), fact.get("run") or 0, fact.get("attempt") or 0
 
 
 def _exchange(step: str, attempt: AttemptView, command: Mapping[str, Any] | None, reply: Mapping[str, Any] | None) -> Exchange:

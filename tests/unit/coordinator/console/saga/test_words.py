@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from saga_coordinator.console.saga.attention_words import alerts, calm
-from saga_coordinator.console.saga.journal_words import journal_words
 from saga_coordinator.console.saga.payload_text import LINES_MOST, payload_text
 from saga_coordinator.console.saga.plan import StepPlan
 from saga_coordinator.console.saga.step_sides import step_sides
 from saga_coordinator.console.saga.timeline import LINES_MOST as MOST_LINES
 from saga_coordinator.console.saga.timeline import timeline
 from saga_coordinator.views.journal import RecordView
+from saga_coordinator.views.journal_words import journal_words
 from saga_coordinator.views.saga import SagaView
 from saga_schemas.masking import MASK
 from saga_schemas.outcomes import Kind, Outcome
@@ -115,7 +115,7 @@ def test_the_journal_newest_first_with_who_and_how_long_it_took() -> None:
         record(6, "reply", note="format 9", ms=960),
     ]
 
-    said = [(one.version, one.text, one.quote, one.who, one.took_ms) for one in journal_words(records, view(), PLANS)]
+    said = [(one.version, one.text, one.quote, one.who, one.took_ms) for one in journal_words(records, PLANS)[::-1]]
 
     assert said == [
         (6, "a record that cannot be read: format 9", "", "engine", None),
@@ -132,7 +132,7 @@ def test_the_journal_newest_first_with_who_and_how_long_it_took() -> None:
     "fact", [{}, {"fact": "step"}, {"fact": "reply", "outcome": 7}, {"fact": "phase"}, {"fact": "saga"}, {"fact": 1}]
 )
 def test_facts_of_an_edited_record_are_told_as_far_as_they_go(fact: dict[str, Any]) -> None:
-    assert journal_words([record(1, "unheard_of", fact)], view(), PLANS)
+    assert journal_words([record(1, "unheard_of", fact)], PLANS)
 
 
 def test_a_payload_is_aligned_cut_and_masked() -> None:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
-from saga_coordinator.console.formatting import moment_us
-from saga_coordinator.console.saga.exchanges import Identity, identity, identity_of
-from saga_coordinator.console.saga.plan import StepPlan
 from saga_coordinator.views.journal import RecordView
-from saga_coordinator.views.saga import SagaView
 from saga_schemas.record_class import record
+from saga_schemas.times import parse_us
 
 Fact = Mapping[str, Any]
+Identity = tuple[str, str, int, int]
+"""Of a command: step, kind, run, attempt."""
+
+
+class Planned(Protocol):
+    """What is known of a step besides its records."""
+
+    @property
+    def participant(self) -> str | None: ...
+
+    def asked(self, direction: str, /) -> int | None:
+        """How many attempts a direction has, if there is an end."""
+        ...
 
 
 @record
@@ -29,22 +40,28 @@ class Said:
     took_ms: float | None = None
 
 
-def journal_words(records: Sequence[RecordView], view: SagaView, plans: Mapping[str, StepPlan]) -> list[Said]:
-    """The sentences, newest first.
+def identity_of(fact: Fact) -> Identity:
+    """Of the command that a fact sends or answers."""
+    return str(fact.get("step")), str(fact.get("kind")), fact.get("run") or 0, fact.get("attempt") or 0
+
+
+def journal_words(
+    records: Sequence[RecordView], plans: Mapping[str, Planned], asked: Mapping[Identity, str] = MappingProxyType({})
+) -> list[Said]:
+    """The sentences, in the order of the records.
 
     Args:
-        records: Newest last.
-        view: It has when commands were sent, besides the records themselves.
-        plans: What is known of the steps.
+        records: As views show them, so clients of the API say the same.
+        plans: What is known of the steps, by name.
+        asked: When commands were sent that other records hold.
     """
-    asked_us = {identity(step.name, attempt): moment_us(attempt.asked_at) for step in view.steps for attempt in step.attempts}
+    asked_us = {command: parse_us(at) for command, at in asked.items()}
     sent = [fact for one in records for fact in one.facts if fact.get("fact") == "command" and isinstance(fact.get("at"), str)]
-    asked_us |= {identity_of(fact): moment_us(fact["at"]) for fact in sent}
-    found = [said for one in records for said in _record(one, plans, asked_us)]
-    return found[::-1]
+    asked_us |= {identity_of(fact): parse_us(fact["at"]) for fact in sent}
+    return [said for one in records for said in _record(one, plans, asked_us)]
 
 
-def _record(one: RecordView, plans: Mapping[str, StepPlan], asked_us: Mapping[Identity, int]) -> list[Said]:
+def _record(one: RecordView, plans: Mapping[str, Planned], asked_us: Mapping[Identity, int]) -> list[Said]:
     cause = _WHO.get(one.kind, one.kind)
     if one.note is not None:
         return [Said(version=one.version, at=one.at, text=f"a record that cannot be read: {one.note}", tone="wait", who=cause)]
@@ -56,7 +73,7 @@ def _record(one: RecordView, plans: Mapping[str, StepPlan], asked_us: Mapping[Id
 class _Teller:
     """The facts of one record, told."""
 
-    def __init__(self, one: RecordView, plans: Mapping[str, StepPlan], asked_us: Mapping[Identity, int]) -> None:
+    def __init__(self, one: RecordView, plans: Mapping[str, Planned], asked_us: Mapping[Identity, int]) -> None:
         self._record = one
         self._plans = plans
         self._asked_us = asked_us
@@ -96,7 +113,8 @@ class _Teller:
 
     def _started(self, fact: Fact) -> Iterator[Said]:
         key = f" with the key {fact['key']}" if fact.get("key") else ""
-        yield self._said(f"started{key}", tone="fwd", who=self._record.actor or "start")
+        words = "began again after a restore" if fact.get("recovered") else "started"
+        yield self._said(f"{words}{key}", tone="fwd", who=self._record.actor or "start")
 
     def _phase(self, fact: Fact) -> Iterator[Said]:
         phase = str(fact.get("phase"))
@@ -122,6 +140,8 @@ class _Teller:
             yield self._said(f"needs a person: {str(changes['attention']).replace('_', ' ')}", tone="hot", who=self._engine(fact))
         if "incarnation" in changes:
             yield self._said("carried over from a backup: every participant is asked first", tone="wait", who="recovery")
+        if changes.get("recovering") is False:
+            yield self._said("all have answered after the restore", tone="done", who="recovery")
 
     def _command(self, fact: Fact) -> Iterator[Said]:
         attempt, run = fact.get("attempt") or 1, fact.get("run") or 1
@@ -141,7 +161,7 @@ class _Teller:
         place = f", attempt {attempt}" + (f" of {most}" if most else "") if attempt > 1 or outcome == "FAILED" else ""
         text = f"{who} answered {outcome}{f' {code}' if code else ''} to {_OBJECTS.get(kind, '{}').format(step)}{place}"
         asked = self._asked_us.get(identity_of(fact))
-        took = None if asked is None else max(moment_us(self._record.at) - asked, 0) / 1000
+        took = None if asked is None else max(parse_us(self._record.at) - asked, 0) / 1000
         yield self._said(text, tone=_OUTCOMES.get(outcome, ""), who=who, quote=str(fact.get("message") or ""), took_ms=took)
 
     def _acted(self, fact: Fact) -> Iterator[Said]:
