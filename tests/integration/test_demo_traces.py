@@ -110,7 +110,8 @@ def test_the_closing_lines_say_how_to_see_all_and_what_to_type_next(tmp_path: Pa
     assert re.fullmatch(r"  trace http://127\.0\.0\.1:16686/trace/[0-9a-f]{32}", lines[-3])
     assert lines[-2] == "  all   http://127.0.0.1:16686/search?service=saga-coordinator&operation=order&limit=5"
     assert re.fullmatch(
-        rf"  next: saga demo --keep --otlp {collector.endpoint}     \(then: saga list, saga show (o-5-\w{{3}}), saga trace show \1\)",
+        rf"  next: saga demo --keep --otlp {collector.endpoint}     "
+        r"\(then: the console, saga list, saga show (o-5-\w{3}), saga trace show \1\)",
         lines[-1],
     )
 

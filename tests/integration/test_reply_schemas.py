@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -206,7 +206,9 @@ async def test_no_limit_turns_back_a_step_whose_unread_reply_lay_in_the_inbox_un
         def inbox_body() -> bytes:
             command = it.participant.seen[-1][0]
             sent = it.participant.reply(command, in_the_new_schema(command)[0])
-            record = Record(**asdict(sent), partition=0, offset=0, timestamp_ms=0)
+            record = Record(
+                topic=sent.topic, key=sent.key, value=sent.value, headers=sent.headers, partition=0, offset=0, timestamp_ms=0
+            )
             return to_inbox(record)
 
         it.participant.answering = False
