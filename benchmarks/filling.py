@@ -54,6 +54,7 @@ COORDINATOR: Final = (
     Kept("start_request", keys=("request_id",)),
     Kept("journal"),
     Kept("saga_listing", keys=("business_key",), times=("started_at", "closed_at")),
+    Kept("saga_label"),
     Kept("wakeup"),
 )
 PARTICIPANT: Final = (Kept("saga_barrier"), Kept("effect_ledger", text_id=True))
