@@ -23,6 +23,8 @@ from support.coordinators import opened, settings_for
 from support.starting import StartingPostgres
 from support.till.shop import make_till
 
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("waiting")]
+
 LIMIT_S = 60
 
 

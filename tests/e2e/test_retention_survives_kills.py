@@ -19,6 +19,8 @@ from support.coordinators import opened
 from support.horizons import horizon_now
 from support.paths import ROOT
 
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("waiting")]
+
 SAGAS = 600
 KILLS = 6
 WHOLE = """

@@ -1,5 +1,5 @@
-"""The short form of `tests/e2e`: three hundred orders while each of eight processes is killed
-twice."""
+"""The short form of `test_orders_survive_everything`: three hundred orders while each of eight
+processes is killed twice."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from support import shop
 from support.survival import Run, survive
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("waiting")]
 
 RUN = Run(
     orders=300,
