@@ -14,7 +14,7 @@ MANY = 200
 
 def test_two_hundred_sagas_are_found_tried_and_cancelled(visits: Visits, system: ConsoleSystem) -> None:
     system.register(order_definition("bulk", deadline="1h", first_retry="10m", mail=False))
-    orders = [order(f"o-bulk-{number}", faults=[fault("charge", "fail")]) for number in range(MANY)]
+    orders = [order(f"o-bulk-{number}", faults=[fault("charge", "fail", times=1_000)]) for number in range(MANY)]
     sagas = system.start_all(orders, "bulk")
     eventually(
         lambda: (
