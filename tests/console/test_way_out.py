@@ -24,7 +24,7 @@ def stuck(system: ConsoleSystem) -> Iterator[str]:
         system.refunds_mended()
 
 
-def test_a_stuck_saga_is_found_in_the_inbox_and_once_its_participant_is_mended_retried_and_finished(
+def test_a_stuck_saga_is_found_in_the_inbox_diagnosed_and_once_its_participant_is_mended_retried_and_finished(
     visits: Visits, system: ConsoleSystem, stuck: str
 ) -> None:
     page = visits.page("/")
@@ -35,6 +35,7 @@ def test_a_stuck_saga_is_found_in_the_inbox_and_once_its_participant_is_mended_r
     row.get_by_role("link", name="o-refund-1").click()
     expect(page.locator(".why")).to_contain_text("charge")
     expect(page.locator("main")).to_contain_text("integrity_error")
+    expect(page.locator(".diagnosis")).to_contain_text("charge")
 
     system.refunds_mended()
     act(page, page.locator(".why"), "Retry", "Ask again now", why="the constraint is dropped")
