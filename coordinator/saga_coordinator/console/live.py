@@ -58,7 +58,7 @@ async def _saga(coordinator: Facade, id: str) -> str:
 
 TOPICS: Final[Mapping[str, tuple[Look, float]]] = {
     "overview": (_whole, 10.0),  # as often as its figures are stored: at 5 s an open page took 0.6 % of a core
-    "list": (_whole, 5.0),
+    "list": (_whole, 10.0),
     "saga": (_saga, 1.0),
 }
 """By the part of a topic before its slash: what looks, and how often at most, in seconds."""
