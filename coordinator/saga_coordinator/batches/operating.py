@@ -47,12 +47,13 @@ class _Rehearsed(Exception):
 
 
 class Operating:
-    """Acts on sagas."""
+    """Acts on sagas of one tenant; for whoever acts there are no others."""
 
-    def __init__(self, committer: Committer, loader: SagaLoader, events: EventFold) -> None:
+    def __init__(self, committer: Committer, loader: SagaLoader, events: EventFold, tenant: str) -> None:
         self._committer = committer
         self._loader = loader
         self._events = events
+        self._tenant = tenant
 
     async def act(self, saga_id: UUID, events: EventsOf, audited: Audited, along: Along | None = None) -> None:
         """Give a saga these events.
@@ -102,7 +103,8 @@ class Operating:
         return Changes(phase=(work.row.phase, work.saga.phase.value), steps=steps)
 
     async def _given(self, tx: Transaction, saga_id: UUID, events: EventsOf, who: str) -> SagaWork:
-        if saga_id not in tx.locked:
+        row = tx.locked.get(saga_id)
+        if row is None or row.tenant != self._tenant:
             raise SagaUnknown(saga_id)
         works = await self._loader.open(tx)
         if saga_id not in works:

@@ -53,7 +53,7 @@ async def _whole(coordinator: Facade, window: str) -> str:
 
 async def _saga(coordinator: Facade, id: str) -> str:
     row = await coordinator.store.saga(UUID(id))
-    return "" if row is None else f"{row.version}"
+    return "" if row is None or row.tenant != coordinator.settings.tenant else f"{row.version}"
 
 
 TOPICS: Final[Mapping[str, tuple[Look, float]]] = {

@@ -48,7 +48,7 @@ class Parts(Protocol):
 
 def batching(parts: Parts, settings: Settings) -> Batching:
     """Make them."""
-    operating = Operating(parts.committer, parts.loader, parts.events)
+    operating = Operating(parts.committer, parts.loader, parts.events, settings.tenant)
     jobs = BatchJobs(parts.store, operating, parts.restarts, settings.tenant)
     loop = BatchLoop(
         store=parts.store,

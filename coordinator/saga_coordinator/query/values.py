@@ -55,9 +55,14 @@ def _text(token: Token) -> str:
     raise WrongValue(f"expected {Kind.TEXT.value}", "a text that is no plain word stands in quotes")
 
 
-def _unquoted(quoted: str) -> str:
-    text = re.sub(r"\\(.)", r"\1", quoted[1:-1], flags=re.DOTALL)
-    if re.sub(r"\\[\\\"']", "", quoted[1:-1]).count("\\"):
+def quoted(text: str) -> str:
+    """A text as a query writes it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _unquoted(written: str) -> str:
+    text = re.sub(r"\\(.)", r"\1", written[1:-1], flags=re.DOTALL)
+    if re.sub(r"\\[\\\"']", "", written[1:-1]).count("\\"):
         raise WrongValue("a backslash stands before a quote or a backslash only", "write two backslashes for one")
     if not text.isprintable():
         raise WrongValue("the text has a character that is not printable", "nothing that is stored has one")

@@ -82,7 +82,7 @@ class Restarts:
     async def prepared(self, saga_id: UUID) -> Prepared:
         """What would be started. Raises as `restart` does; nothing is changed."""
         row = await self._store.saga(saga_id)
-        if row is None:
+        if row is None or row.tenant != self._tenant:
             raise SagaUnknown(saga_id)
         if row.closed_at_us is None:
             raise Refused(NOT_FINISHED, "the saga is still open: cancel or terminate it first")

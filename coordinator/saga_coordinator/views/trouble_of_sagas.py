@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from saga_coordinator.query import quoted
 from saga_coordinator.views.situation import Situation
 from saga_coordinator.views.traffic_periods import Total
 from saga_coordinator.views.trouble import BAD, SECOND_US, WARN, WATCH, Link, Trouble, WayOut, for_so_long, most
@@ -66,7 +67,7 @@ def goes_back(now: Situation) -> Iterator[Trouble]:
         usual, known = went_back(now.usual, name)
         if count < BACK_LEAST or known < BACK_LEAST or share < BACK_SHARE or share < BACK_TIMES * usual:
             continue
-        query = urlencode({"query": f'definition = "{name}" and phase = COMPENSATED'})
+        query = urlencode({"query": f"definition = {quoted(name)} and phase = COMPENSATED"})
         yield Trouble(
             code=COMPENSATED_MORE,
             severity=WATCH,

@@ -14,6 +14,7 @@ from saga_coordinator.console.console import Console
 from saga_coordinator.console.forms import ActForm
 from saga_coordinator.console.parameters import address, uuid_of
 from saga_coordinator.console.routing import ACTS, PageRoute
+from saga_coordinator.query import quoted
 from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.store.oversight_port import ATTENTION_LOOKED_AT
 from saga_coordinator.store.port import AlikeAttention
@@ -71,11 +72,6 @@ def group_query(group: InboxGroup) -> str:
     """The query that finds a group's sagas, and maybe more: it tells no steps apart."""
     definitions = ", ".join(quoted(name) for name in group.definitions)
     return f"reason = {quoted(group.reason)} and definition in ({definitions})"
-
-
-def quoted(text: str) -> str:
-    """A text as the query language writes it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _saga(request: Request) -> UUID:

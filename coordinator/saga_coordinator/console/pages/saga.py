@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from saga_coordinator.api.problems import Problem
+from saga_coordinator.api.saga_paths import stored_row
 from saga_coordinator.api.saga_routes import CONTAINER_TYPE
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.console.console import Console
@@ -30,6 +31,7 @@ from saga_coordinator.console.saga.reading import (
     what_would_happen,
     whole,
 )
+from saga_coordinator.query import quoted
 from saga_coordinator.views.journal_words import journal_words
 from saga_coordinator.views.preview import PreviewedAct
 from saga_schemas.ids import parse_saga_id, valid_business_key, valid_step
@@ -98,8 +100,8 @@ async def find(console: Console, request: Request) -> Response:
         if len(found) == 1:
             return _to(console, f"/sagas/{found[0].id}")
         if found:
-            of = "" if name is None else f" and definition = {json.dumps(name)}"
-            return _to(console, f"/sagas?{urlencode({'query': f'key = {json.dumps(wanted, ensure_ascii=False)}{of}'})}")
+            of = "" if name is None else f" and definition = {quoted(name)}"
+            return _to(console, f"/sagas?{urlencode({'query': f'key = {quoted(wanted)}{of}'})}")
     return _to(console, f"/sagas?{urlencode({'query': asked})}" if asked else "/sagas")
 
 
@@ -116,10 +118,7 @@ async def download(console: Console, request: Request) -> Response:
 
 async def export(console: Console, request: Request) -> Response:
     """A finished saga as an Avro file, to be imported elsewhere."""
-    saga_id = parse_saga_id(request.path_params["id"])
-    row = None if saga_id is None else await console.coordinator.store.saga(saga_id)
-    if row is None or row.tenant != console.coordinator.settings.tenant:
-        raise Problem("saga_unknown", "Only a saga of this store is exported.")
+    row = await stored_row(console.coordinator, request.path_params["id"])
     if row.closed_at_us is None:
         raise Problem("not_finished")
     content = await asyncio.to_thread(write_container, [await console.coordinator.entries.stored(row)])
@@ -218,11 +217,7 @@ async def _act(console: Console, request: Request, doing: Doing) -> Response:
     text = request.path_params["id"]
 
     async def done(form: ActForm) -> str:
-        saga_id = parse_saga_id(text)
-        row = None if saga_id is None else await console.coordinator.store.saga(saga_id)
-        if row is None or row.tenant != console.coordinator.settings.tenant:
-            raise Problem("saga_unknown")
-        return await doing(row.id, form)
+        return await doing((await stored_row(console.coordinator, text)).id, form)
 
     return await console.act(request, f"/sagas/{path_part(text)}", done)
 

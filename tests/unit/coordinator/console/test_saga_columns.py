@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from saga_coordinator.console.pages.attention import quoted
 from saga_coordinator.console.saga_columns import COLUMNS, DEFAULT, QUICK, as_parameter, chosen, trouble
-from saga_coordinator.query import QueryRefused, parse
+from saga_coordinator.query import QueryRefused, parse, quoted
 
 
 @pytest.mark.parametrize(
