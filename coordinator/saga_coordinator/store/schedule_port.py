@@ -1,0 +1,150 @@
+"""The part of the store port about schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from saga_coordinator.store.schedule_records import (
+    BackfillRow,
+    DayCalendarRow,
+    EndedTick,
+    OpenTicks,
+    ScheduleCounts,
+    ScheduleRow,
+    ScheduleVersionRow,
+    TickRangeRow,
+    TickRow,
+)
+
+
+class ScheduleStore(Protocol):
+    """What a store says of schedules outside transactions."""
+
+    async def schedules(self, tenant: str, *, after: str, limit: int, statuses: Collection[str]) -> list[ScheduleRow]:
+        """Return schedules in one of these states, whose names come after this one, by name."""
+        ...
+
+    async def schedule(self, tenant: str, name: str) -> ScheduleRow | None:
+        """Return one, deleted ones too, or None."""
+        ...
+
+    async def schedule_counts(self, tenant: str) -> ScheduleCounts: ...
+
+    async def schedule_versions(self, schedule_id: UUID, *, below: int, limit: int) -> list[ScheduleVersionRow]:
+        """Return versions below this one, newest first."""
+        ...
+
+    async def schedules_to_turn(self, tenant: str, *, limit: int) -> tuple[list[ScheduleRow], int | None, int]:
+        """Look for schedules that have something to do: by the database's clock their wake-up is
+        due, or a saga of theirs has ended that their tick does not know of.
+
+        Returns:
+            The schedules, the longest due first; the earliest wake-up of all others; the database's
+            clock.
+        """
+        ...
+
+    async def ticks(self, schedule_id: UUID, *, before_us: int, limit: int) -> list[TickRow]:
+        """Return ticks before this instant, newest first."""
+        ...
+
+    async def tick_of_saga(self, saga_id: UUID) -> tuple[ScheduleRow, TickRow] | None:
+        """Return the tick that started this saga."""
+        ...
+
+    async def tick_ranges(self, schedule_id: UUID, *, before_us: int, limit: int) -> list[TickRangeRow]:
+        """Return ranges that begin before this instant, newest first."""
+        ...
+
+    async def open_ticks(self, ids: Collection[UUID]) -> dict[UUID, OpenTicks]:
+        """Return the open ticks of these schedules; one without any is left out."""
+        ...
+
+    async def backfills(self, schedule_id: UUID, *, before: UUID | None, limit: int) -> list[BackfillRow]:
+        """Return backfills with ids below `before`, newest first."""
+        ...
+
+    async def backfill(self, tenant: str, id: UUID) -> BackfillRow | None: ...
+
+    async def day_calendars(self, tenant: str) -> list[DayCalendarRow]:
+        """Return the newest version of each, by name."""
+        ...
+
+
+class Scheduling(Protocol):
+    """What a transaction does about schedules."""
+
+    async def lock_schedules(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, ScheduleRow]:
+        """Lock schedules in order of their id, and read the clock anew.
+
+        Args:
+            ids: The schedules.
+            wait: Whether to wait for those that another transaction has locked. Without it they are
+                left out.
+        """
+        ...
+
+    async def add_schedule(self, row: ScheduleRow, most: int) -> bool:
+        """Insert one. Return False where the name is taken, or where the tenant has so many that
+        are not deleted."""
+        ...
+
+    async def put_schedules(self, rows: Sequence[ScheduleRow]) -> None:
+        """Write over schedules that this transaction has locked."""
+        ...
+
+    async def add_schedule_version(self, row: ScheduleVersionRow) -> None: ...
+
+    async def ended_ticks(self, ids: Collection[UUID], *, limit: int) -> list[EndedTick]:
+        """Return ticks of these schedules that run, as far as they know, and whose sagas have
+        ended or are gone; oldest first.
+        """
+        ...
+
+    async def open_ticks(self, ids: Collection[UUID]) -> dict[UUID, OpenTicks]:
+        """As the store's, within this transaction."""
+        ...
+
+    async def ticks_at(self, schedule_id: UUID, instants_us: Collection[int]) -> dict[int, TickRow]:
+        """Return those of these ticks that are on record by themselves."""
+        ...
+
+    async def put_ticks(self, rows: Sequence[TickRow]) -> None:
+        """Insert ticks, or write over them."""
+        ...
+
+    async def add_tick_range(self, row: TickRangeRow, *, follows_us: int | None) -> None:
+        """Insert a range. `follows_us` is the tick that was decided right before its first: where
+        a range with the same outcome, reason and saga ends with that one, it is made longer
+        instead."""
+        ...
+
+    async def running_backfills(self, ids: Collection[UUID]) -> dict[UUID, BackfillRow]:
+        """Return the backfill that runs of each of these schedules: there is at most one."""
+        ...
+
+    async def add_backfill(self, row: BackfillRow) -> bool:
+        """Insert one. Return False where one of its schedule runs."""
+        ...
+
+    async def put_backfill(self, row: BackfillRow) -> None:
+        """Write over one of a schedule that this transaction has locked."""
+        ...
+
+    async def put_day_calendar(self, row: DayCalendarRow) -> bool:
+        """Insert a version of a calendar of days. Return False where that version is there."""
+        ...
+
+    async def delete_day_calendar(self, tenant: str, name: str) -> bool:
+        """Delete all versions. Return False where there is none."""
+        ...
+
+    async def wake_schedules(self, tenant: str, *, uses_calendars: bool | None) -> int:
+        """Let the loop look at these schedules now; None: at all that are not deleted.
+
+        Returns:
+            How many.
+        """
+        ...
