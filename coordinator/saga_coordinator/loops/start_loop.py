@@ -18,7 +18,7 @@ from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.starts.execution import StartExecution
+from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.starts.identities import StartedBy, StartIdentities
 from saga_coordinator.starts.preparation import Identity, Prepared, StartPreparation, body_hash
 from saga_coordinator.starts.requests import StartRefused, StartRequest
@@ -101,7 +101,7 @@ class StartLoop:
 
         async def fold(batch: Batch, starts: Sequence[Prepared]) -> Batch:
             results = self._execution.begin(batch, starts)
-            await self._own(batch, starts)
+            await own_again(batch, starts)
             if read.adopted:
                 await batch.tx.bind_starts(read.adopted)
             refused = [
@@ -121,16 +121,6 @@ class StartLoop:
             self._instruments.start_refused(SOURCE, letter.reason)
         await self._reader.applied(advances)
 
-    @staticmethod
-    async def _own(batch: Batch, starts: Sequence[Prepared]) -> None:
-        """What sagas that begin again left at participants is theirs from now on.
-
-        Raises StoreError where somebody undid it: read again, the start takes a new id.
-        """
-        again = [start.claim.saga_id for start in starts if start.recovered and batch.tx.claimed[start.claim.saga_id].won]
-        if again and await batch.tx.undone_of(again):
-            raise StoreError("effects of a saga that was to begin again are being undone")
-
     async def _read(self, records: Sequence[Record]) -> _Read:
         read = _Read()
         polled_at_s = self._clock.monotonic_s()
@@ -140,7 +130,7 @@ class StartLoop:
                 envelopes.append((record, read_start_envelope(record, tenant=self._tenant)))
             except Exception as problem:
                 read.bad.append((record, self._bad(record, problem)))
-        asked = [StartedBy(timestamp_ms=record.timestamp_ms, headers=envelope.headers) for record, envelope in envelopes]
+        asked = [_started_by(record, envelope.headers) for record, envelope in envelopes]
         for (record, envelope), known in zip(envelopes, await self._identities.of(asked), strict=True):
             try:
                 start = await self._prepared(envelope, polled_at_s, known.identity)
@@ -190,6 +180,12 @@ class StartLoop:
         if context is None and any(name in (TRACEPARENT, ORIGIN) for name, _ in envelope.raw_headers):
             self._instruments.bad_trace_context(SOURCE)
         return context
+
+
+def _started_by(record: Record, headers: StartHeaders) -> StartedBy:
+    return StartedBy(
+        timestamp_ms=record.timestamp_ms, tenant=headers.tenant, source=headers.source, message_id=headers.message_id
+    )
 
 
 def _asked(headers: StartHeaders) -> list[bytes]:
