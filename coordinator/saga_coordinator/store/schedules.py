@@ -33,6 +33,7 @@ from saga_coordinator.store.schedule_rows import (
     is_kept,
     is_running,
     open_ticks_of,
+    runs_backfill,
     select_open_ticks,
 )
 from saga_coordinator.store.schedule_tables import (
@@ -79,8 +80,18 @@ class ScheduleReads(ABC):
             attention=row.attention,
             overdue=row.overdue,
             due_since_us=row.due_since,
+            backfills=row.backfills,
             now_us=row.now,
         )
+
+    async def schedules_in_need(self, tenant: str, *, paused_for_us: int, limit: int) -> list[ScheduleRow]:
+        clock = select(database_clock()).scalar_subquery()
+        overdue = _S.success_due_at <= clock
+        paused = and_(_S.status == str(ScheduleStatus.PAUSED), _S.paused_at <= clock - paused_for_us)
+        since = case((_S.attention.is_not(None), _S.attention_since), (overdue, _S.success_due_at), else_=_S.paused_at)
+        in_need = (_S.tenant == tenant, is_kept(), _S.attention.is_not(None) | overdue | paused)
+        query = SCHEDULES.select().where(*in_need).order_by(since, _S.name).limit(limit)
+        return [SCHEDULES.of(row) for row in await self._rows(query)]
 
     async def schedule_versions(self, schedule_id: UUID, *, below: int, limit: int) -> list[ScheduleVersionRow]:
         v = schedule_version.c
@@ -161,6 +172,7 @@ def _counts() -> AnySelect:
         count(_S.attention.is_not(None)).label("attention"),
         count(_S.success_due_at <= clock).label("overdue"),
         func.min(case((due, _S.fire_at))).label("due_since"),
+        select(func.count()).where(schedule_backfill.c.tenant == _TENANT, runs_backfill()).scalar_subquery().label("backfills"),
         clock.label("now"),
     ).where(_S.tenant == _TENANT, is_kept())
 
