@@ -237,7 +237,11 @@ class Coordinator(BatchFacade):
 
     def notes(self) -> list[str]:
         """What waits without keeping the instance from its work."""
-        troubles = {"retention": self.instruments.retention_trouble, "batches": self.instruments.batch_trouble}
+        troubles = {
+            "retention": self.instruments.retention_trouble,
+            "batches": self.instruments.batch_trouble,
+            "schedules": self.instruments.schedule_trouble,
+        }
         return [f"{what}: {trouble}" for what, trouble in troubles.items() if trouble is not None]
 
     async def ready(self) -> list[str]:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from saga_coordinator.api import (
     asyncapi_routes,
+    attention_routes,
     audit_routes,
     batch_routes,
     confirmation_routes,
@@ -68,6 +69,7 @@ _ROUTES: Final = (
     audit_routes,
     import_routes,
     overview_routes,
+    attention_routes,
     participant_routes,
     instance_routes,
     retention_routes,

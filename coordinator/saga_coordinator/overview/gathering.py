@@ -17,12 +17,14 @@ from saga_coordinator.horizon.participants import named
 from saga_coordinator.overview.history import History
 from saga_coordinator.overview.sampling import OpenSagas
 from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.schedules.words import PAUSED_LONG_US, all_needs
 from saga_coordinator.store.port import DefinitionRow, Figures, Store, StoreError
 from saga_coordinator.store.recovering import Recovering
+from saga_coordinator.store.schedule_records import ScheduleCounts, ScheduleRow
 from saga_coordinator.telemetry.traffic import COARSE, FINE, MINUTE_US
 from saga_coordinator.views.overview import Overview, overview
 from saga_coordinator.views.participant_detail import ParticipantDetail, participant_detail
-from saga_coordinator.views.situation import OLDEST_SHOWN, Line, Situation, Window
+from saga_coordinator.views.situation import OLDEST_SHOWN, Line, SchedulesNow, Situation, Window
 from saga_coordinator.views.traffic_periods import Period
 from saga_messaging.broker import Broker, BrokerError
 from saga_messaging.clock import Clock
@@ -38,6 +40,9 @@ UNREAD_EVERY_S: Final = 15.0
 UNREAD_LIMIT_S: Final = 1.0
 """How long Kafka is asked for unread commands; what it has not answered then is asked later."""
 SIZE_EVERY_S: Final = 60.0
+SCHEDULES_EVERY_S: Final = 5.0
+SCHEDULES_NAMED: Final = 50
+"""Schedules that need a person and are told by name."""
 INSTANCE_STALE_S: Final = 20.0
 FIGURES_OLD_US: Final = 3_000_000
 FEW_OPEN: Final = 1_000
@@ -57,6 +62,7 @@ class Around:
     kafka_away: str | None
     problems: Mapping[str, str]
     retention: str | None
+    schedules: str | None
     recovering: Recovering | None
     unswept: Mapping[str, int]
     timers_seen_us: int | None
@@ -129,6 +135,7 @@ class Overviews:
         self._made: dict[Window, tuple[float, Situation, Overview]] = {}
         self._size = Kept(clock, SIZE_EVERY_S)
         self._unread = Kept(clock, UNREAD_EVERY_S)
+        self._schedules = Kept(clock, SCHEDULES_EVERY_S)
         self._lines: tuple[Sequence[DefinitionRow], tuple[Line, ...]] = ((), ())
 
     async def overview(self, window: Window) -> Overview:
@@ -179,6 +186,7 @@ class Overviews:
             kafka_away=around.kafka_away,
             problems=around.problems,
             retention=around.retention,
+            schedules=await self._schedules_now(around.schedules),
             recovering=around.recovering,
             unswept=around.unswept,
             pauses=await self._pauses(),
@@ -201,6 +209,18 @@ class Overviews:
         coarse_until = minute - minute % COARSE + COARSE
         recent = await self._history.periods(FINE, until - HOUR, until)
         return recent, await self._history.periods(COARSE, coarse_until - 2 * DAY - HOUR, coarse_until)
+
+    async def _schedules_now(self, waits: str | None) -> SchedulesNow:
+        counts, rows = await self._schedules.of(self._read_schedules)
+        found = all_needs(rows, counts.now_us)
+        return SchedulesNow(counts=counts, needs=found, more=len(rows) == SCHEDULES_NAMED, waits=waits)
+
+    async def _read_schedules(self) -> tuple[ScheduleCounts, Sequence[ScheduleRow]]:
+        counts = await self._store.schedule_counts(self._tenant)
+        if not (counts.attention or counts.overdue or counts.paused):
+            return counts, ()
+        rows = await self._store.schedules_in_need(self._tenant, paused_for_us=PAUSED_LONG_US, limit=SCHEDULES_NAMED)
+        return counts, rows
 
     async def _attentions(self, figures: Figures) -> Any:
         return await self._store.longest_attention(self._tenant, OLDEST_SHOWN) if figures.attention_by_reason else ()

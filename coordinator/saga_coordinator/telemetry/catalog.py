@@ -272,6 +272,31 @@ REDRIVES = _counter(
     ("consumer", "outcome"),
 )
 
+# --- schedules ------------------------------------------------------------------------------------
+
+SCHEDULE_TICKS = _counter(
+    "saga_schedule_ticks_total",
+    "Ticks of schedules that were decided, by what became of them (`fired`, `queued`, `skipped`, `missed`, `failed`) and by"
+    " who asked for them (`calendar`, `trigger`, `backfill`). A tick that was queued counts once more when it fires or not.",
+    "{tick}",
+    ("outcome", "source"),
+)
+SCHEDULE_LATENESS = _histogram(
+    "saga_schedule_lateness_seconds", "From a tick's due time, jitter included, to the start of its saga.", "s", LATENESS_S
+)
+SCHEDULE_TURN = _histogram("saga_schedule_turn_seconds", "What one turn of the loop of schedules took.", "s", LATENCY_S)
+SCHEDULE_TURN_SIZE = _histogram("saga_schedule_turn_schedules", "Schedules that one turn worked on.", "{schedule}", BATCH)
+SCHEDULES = _gauge("saga_schedules", "Schedules, by status: `active` or `paused`.", "{schedule}", ("status",))
+SCHEDULE_ATTENTION = _gauge("saga_schedules_attention", "Schedules that ask for a person now.", "{schedule}")
+SCHEDULE_OVERDUE = _gauge(
+    "saga_schedules_overdue", "Schedules without the success that was expected of them by now.", "{schedule}"
+)
+SCHEDULE_DUE = _gauge("saga_schedule_due_oldest_seconds", "For how long the oldest tick is due that is not decided.", "s")
+SCHEDULE_BACKFILLS = _gauge("saga_schedule_backfills_running", "Backfills that run.", "{backfill}")
+SCHEDULES_WAIT = _gauge(
+    "saga_schedules_waiting", "1 while this instance can decide no tick: /readyz says why, and gauges may be old.", "{problem}"
+)
+
 # --- the horizon ----------------------------------------------------------------------------------
 
 HORIZON_LATE = _gauge(

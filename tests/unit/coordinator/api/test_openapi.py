@@ -48,6 +48,7 @@ ROUTES = {
     "GET /v1/dead-letters",
     "GET /v1/dead-letters/{letter_id}",
     "GET /v1/overview",
+    "GET /v1/attention",
     "POST /v1/dead-letters/{letter_id}/redrive",
     "POST /v1/batches",
     "GET /v1/batches",
