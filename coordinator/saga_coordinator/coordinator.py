@@ -20,6 +20,7 @@ from saga_coordinator.pauses.acts import PauseActs
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purge, Purged
 from saga_coordinator.retention.removal import Removal
+from saga_coordinator.schedules.facade import ScheduleFacade, ScheduleParts
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import StartRequest, StartResult
@@ -42,7 +43,7 @@ LOOK_EVERY_S = 0.5
 """How often a waiting request looks for an end that another instance committed."""
 
 
-class Coordinator(BatchFacade):
+class Coordinator(BatchFacade, ScheduleFacade):
     """The facade of one instance.
 
     Every act that changes a saga says who and why, and is audited.
@@ -57,6 +58,7 @@ class Coordinator(BatchFacade):
         starts: StartQueue,
         waiters: CompletionWaiters,
         acts: ActParts,
+        schedules: ScheduleParts,
         watchdog: Watchdog,
         removal: Removal,
         instruments: Instruments,
@@ -71,7 +73,8 @@ class Coordinator(BatchFacade):
         pauses: PauseActs,
         restarts: Restarts,
     ) -> None:
-        super().__init__(acts)
+        BatchFacade.__init__(self, acts)
+        ScheduleFacade.__init__(self, schedules)
         self.settings = settings
         self.store = store
         self.definitions = definitions

@@ -37,7 +37,7 @@ class Programs:
         """Another one for each state of the calendars of days."""
 
     async def refresh(self, rows: Sequence[ScheduleRow]) -> None:
-        """Read the calendars of days where one of the schedules excludes them. Raises StoreError."""
+        """Read the calendars of days where a schedule excludes them. Raises StoreError."""
         if any(row.uses_calendars for row in rows):
             await self.days()
 

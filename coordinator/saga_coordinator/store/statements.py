@@ -297,7 +297,9 @@ def _removal(table: str, names: str, *, exact: bool = False) -> Statement:
     known, given = (
         (names, f"i.{names}") if ", " not in names else (f"({names})", ", ".join(f"i.{name}" for name in names.split(", ")))
     )
-    return Statement(table, f"DELETE FROM {table} WHERE {known} IN (SELECT {given} FROM {{rows}})", inputs_of(table, names), exact)
+    return Statement(
+        table, f"DELETE FROM {table} WHERE {known} IN (SELECT {given} FROM {{rows}})", inputs_of(table, names), exact
+    )
 
 
 # Finished sagas, each with its line in the lists.
