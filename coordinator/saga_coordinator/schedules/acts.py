@@ -61,7 +61,7 @@ class ScheduleChanges:
         if before is not None and before.status == ScheduleStatus.DELETED:
             return await self._taken_up(document, program, reason, actor)
         async with self._store.transaction() as tx:
-            row = _begun(self._tenant, program, tx.now_us)
+            row = begun_row(self._tenant, program, tx.now_us)
             if not await tx.add_schedule(row, SCHEDULES_MOST):
                 await self._refuse_creation(document.schedule)
             await tx.add_schedule_version(_version(row, reason, actor, tx.now_us))
@@ -301,7 +301,8 @@ def stopped(job: BackfillRow, now_us: int, reason: str, actor: str) -> BackfillR
     return replace(job, status=BackfillStatus.STOPPED, ended_at_us=now_us, stopped_by=actor, stopped_why=reason)
 
 
-def _begun(tenant: str, program: ScheduleProgram, now_us: int) -> ScheduleRow:
+def begun_row(tenant: str, program: ScheduleProgram, now_us: int) -> ScheduleRow:
+    """A new schedule: its first tick is the first after now."""
     document = program.document
     tick = program.calendar.next(Cursor(after_us=now_us))
     due_us = _success_due_at_us(document, None, now_us)

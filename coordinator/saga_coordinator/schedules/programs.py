@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_coordinator.calendar.document import DayCalendarDocument
-from saga_coordinator.calendar.problems import CalendarInvalid
+from saga_coordinator.calendar.problem import CalendarInvalid
 from saga_coordinator.definitions.compile import CompileFailed
 from saga_coordinator.definitions.document import DocumentInvalid
 from saga_coordinator.schedules.document import ScheduleDocument

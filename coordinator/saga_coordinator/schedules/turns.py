@@ -8,7 +8,7 @@ once, however many instances look, and whenever one is killed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 from uuid import UUID
@@ -18,9 +18,9 @@ from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.schedules.programs import Programs, ProgramUnready
 from saga_coordinator.schedules.starting import Found, TickStarts
-from saga_coordinator.schedules.turn import CALENDAR_INVALID, Turn, troubled
+from saga_coordinator.schedules.turn import CALENDAR_INVALID, Begun, Turn, troubled
 from saga_coordinator.starts.execution import StartExecution, own_again
-from saga_coordinator.store.port import Store, StoreError
+from saga_coordinator.store.port import StartClaim, Store, StoreError
 from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus
 from saga_schemas.record_class import record
 
@@ -174,14 +174,19 @@ class Turns:
         if not places:
             return
         known = await self._starts.identified([turn.begun[place] for turn, place in places])
-        adopted = []
-        for (turn, place), one in zip(places, known, strict=True):
-            turn.identify(place, one)
-            if one.adopted is not None:
-                adopted.append((turn, place, one.adopted))
-        await self._bind(batch, adopted)
-        bound = {(id(turn), place) for turn, place, _ in adopted}
-        begun = [(turn, turn.begun[place]) for turn, place in places if (id(turn), place) not in bound]
+        begun: list[tuple[Turn, Begun]] = []
+        adopted: list[StartClaim] = []
+        for (turn, place), identified in zip(places, known, strict=True):
+            turn.identify(place, identified)
+            if identified.adopted is None:
+                begun.append((turn, turn.begun[place]))
+            else:  # a person has adopted its saga after a restore: it starts no other
+                adopted.append(replace(turn.begun[place].start.claim, saga_id=identified.adopted))
+        if adopted:
+            await batch.tx.bind_starts(adopted)
+        await self._claim(batch, begun)
+
+    async def _claim(self, batch: Batch, begun: Sequence[tuple[Turn, Begun]]) -> None:
         starts = [one.start for _, one in begun]
         claimed = await batch.tx.claim_starts([start.claim for start in starts])
         self._execution.begin_won(batch, starts, claimed)
@@ -191,15 +196,6 @@ class Turns:
             holder = result.request_saga or result.key_saga
             if not result.won and holder is not None:
                 turn.lost(one, holder, by_key=result.request_saga is None)
-
-    @staticmethod
-    async def _bind(batch: Batch, adopted: Collection[tuple[Turn, int, UUID]]) -> None:
-        """Ticks whose sagas a person has adopted after a restore: they are theirs, and start no
-        other."""
-        if adopted:
-            await batch.tx.bind_starts(
-                [replace(turn.begun[place].start.claim, saga_id=saga_id) for turn, place, saga_id in adopted]
-            )
 
 
 def _aside(row: ScheduleRow, why: str, now_us: int) -> ScheduleRow:
