@@ -295,6 +295,9 @@ DAYS: Sequence[Day] = (
 class Keeper(Protocol):
     """Holds the rows between turns."""
 
+    @property
+    def tenant(self) -> str: ...
+
     async def add(self, row: ScheduleRow) -> None: ...
 
     async def load(self) -> tuple[ScheduleRow, OpenTicks, Sequence[EndedTick]]: ...
@@ -313,6 +316,8 @@ class Play:
     day: Day
     keeper: Keeper
     program: ScheduleProgram = field(init=False)
+    row: ScheduleRow = field(init=False)
+    """As it was written last."""
     sagas: dict[UUID, int] = field(default_factory=dict)
     """Open sagas, with when each ends."""
     ended: int = 0
@@ -320,15 +325,15 @@ class Play:
     async def run(self) -> ScheduleRow:
         self.program = program_of(self.day.document, {})
         now_us = at("00:30")
-        await self.keeper.add(begun_row("default", self.program, now_us))
+        self.row = begun_row(self.keeper.tenant, self.program, now_us)
+        await self.keeper.add(self.row)
         script = self._script()
         while True:
-            row, _, _ = await self.keeper.load()
-            wake_us = None if self._is_down(now_us) else row.wake_at_us
+            wake_us = None if self._is_down(now_us) else self.row.wake_at_us
             times = [when for when, _ in script] + list(self.sagas.values()) + ([] if wake_us is None else [max(wake_us, now_us)])
             now_us = min([*times, at(self.day.until)])
             if now_us >= at(self.day.until):
-                return row
+                return self.row
             await self._end_sagas(now_us)
             acts = [act for when, act in script if when == now_us]
             script = [(when, act) for when, act in script if when != now_us]
@@ -341,9 +346,8 @@ class Play:
             (at(when), lambda turn, own=own: turn.trigger(own)) for when, own in day.triggers
         ]
         if day.paused is not None:
-            pause = {"status": ScheduleStatus.PAUSED, "paused_by": "ada"}
-            script.append((at(day.paused[0]), lambda turn: turn.change(**pause)))
-            script.append((at(day.paused[1]), lambda turn: turn.change(status=ScheduleStatus.ACTIVE, paused_by=None)))
+            script.append((at(day.paused[0]), _pause))
+            script.append((at(day.paused[1]), _resume))
         if day.down is not None:
             script.append((at(day.down[1]), lambda _: None))
         return script
@@ -371,11 +375,20 @@ class Play:
             if lasts is not None:
                 self.sagas[one.start.claim.saga_id] = now_us + lasts * MINUTE_US
         await self.keeper.save(turn)
+        self.row = turn.row
 
     def _prepare(self, moment: Moment) -> Prepared:
         if clock(moment.at_us) in self.day.refused:
             raise StartRefused("input_invalid", "the input gives no amount")
         return prepared(moment)
+
+
+def _pause(turn: Turn) -> None:
+    turn.change(status=ScheduleStatus.PAUSED, paused_at_us=turn.now_us, paused_by="ada", paused_why="look")
+
+
+def _resume(turn: Turn) -> None:
+    turn.change(status=ScheduleStatus.ACTIVE, paused_at_us=None, paused_by=None, paused_why=None)
 
 
 def prepared(moment: Moment) -> Prepared:
@@ -416,7 +429,7 @@ def _tick(tick: TickRow) -> str:
 async def check(day: Day, keeper: Keeper) -> None:
     """Play the day, and compare what became of its ticks, and how the schedule stands then."""
     row = await Play(day, keeper).run()
-    assert told(*await keeper.history()) == list(day.expected)
-    assert (row.status, row.attention) == (day.status, day.attention)
+    assert told(*await keeper.history()) == list(day.expected), day.name
+    assert (row.status, row.attention) == (day.status, day.attention), day.name
     if day.status == ScheduleStatus.PAUSED:
         assert row.paused_by == COORDINATOR

@@ -17,6 +17,7 @@ from support.schedule_days import DAYS, Day, check
 class MemoryKeeper:
     """Rows in memory."""
 
+    tenant: str = "default"
     row: ScheduleRow | None = None
     ticks: dict[int, TickRow] = field(default_factory=dict)
     ranges: list[TickRangeRow] = field(default_factory=list)
