@@ -33,9 +33,7 @@ class Built:
     problems: tuple[Problem, ...]
 
 
-def build(
-    document: CalendarDocument, days: Mapping[str, DayCalendarDocument], timelines: Timelines = timeline_of
-) -> Built:
+def build(document: CalendarDocument, days: Mapping[str, DayCalendarDocument], timelines: Timelines = timeline_of) -> Built:
     """Read all of a document."""
     problems: list[Problem] = []
     timeline = _timeline(document.zone, timelines, problems)
@@ -106,9 +104,7 @@ def _cron(text: str, path: Path, problems: list[Problem]) -> Cron | None:
     return None
 
 
-def _excluded(
-    document: CalendarDocument, days: Mapping[str, DayCalendarDocument], problems: list[Problem]
-) -> Excluded:
+def _excluded(document: CalendarDocument, days: Mapping[str, DayCalendarDocument], problems: list[Problem]) -> Excluded:
     exclude = document.exclude
     ranges = excluded_ranges(exclude.dates, exclude.ranges, ("exclude",), problems)
     crons = [_cron(text, ("exclude", "cron", place), problems) for place, text in enumerate(exclude.cron)]
@@ -129,9 +125,7 @@ def _date(text: str, path: Path, problems: list[Problem]) -> date | None:
         return None
 
 
-def _every(
-    every: EveryDocument, path: Path, excluded: Excluded, timeline: Timeline, problems: list[Problem]
-) -> Source | None:
+def _every(every: EveryDocument, path: Path, excluded: Excluded, timeline: Timeline, problems: list[Problem]) -> Source | None:
     step, rest = divmod(every.every_ms, _SECOND_MS)
     if rest or not step:
         _add(problems, (*path, "every"), "S328", "it is no whole number of seconds: ticks are at whole seconds")

@@ -59,9 +59,7 @@ class Calendar:
             if at is None or at > self._last:
                 return
             yield self._tick(at, [one for one in named if one.at == at])
-            heads = [
-                (source, source.next(at, decided) if one is not None and one.at == at else one) for source, one in heads
-            ]
+            heads = [(source, source.next(at, decided) if one is not None and one.at == at else one) for source, one in heads]
 
     def _tick(self, at: int, named: list[Named]) -> Tick:
         """Several sources that name one instant give one tick."""

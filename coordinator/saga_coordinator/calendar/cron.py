@@ -65,7 +65,7 @@ class Cron:
         self._before_last = before_last
         self._masks: dict[tuple[int, int, int], int] = {}
         self.hourly: Final = len(self._hours) == 24
-        """It ticks in each hour that there is; any other expression is fixed to times of the day."""
+        """It ticks in each hour that there is. Any other expression is fixed to times of day."""
         self.first_time: Final = self._hours[0] * HOUR_S + self._minutes[0] * 60 + self._seconds[0]
 
     def next_time(self, second: int) -> int | None:
@@ -127,9 +127,7 @@ class Cron:
             place = (day + 6) // 7
             last = day + 7 > length
             if any(
-                name in self._weekdays
-                or (name, place) in self._weekdays
-                or (last and (name, CronSim.LAST) in self._weekdays)
+                name in self._weekdays or (name, place) in self._weekdays or (last and (name, CronSim.LAST) in self._weekdays)
                 for name in names
             ):
                 mask |= 1 << day - 1

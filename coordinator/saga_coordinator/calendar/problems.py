@@ -39,9 +39,7 @@ def problems_of_days(document: DayCalendarDocument) -> list[Problem]:
     return problems
 
 
-def _never(
-    document: CalendarDocument, days: Mapping[str, DayCalendarDocument], built: Built, now_us: int
-) -> Iterator[Problem]:
+def _never(document: CalendarDocument, days: Mapping[str, DayCalendarDocument], built: Built, now_us: int) -> Iterator[Problem]:
     if built.start_us is not None and built.end_us is not None and built.end_us <= built.start_us:
         yield _of_never(("end",), f"it never ticks: its end, {document.end}, is not after its start, {document.start}")
         return

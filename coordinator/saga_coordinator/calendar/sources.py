@@ -1,6 +1,6 @@
 """What names ticks: fixed and hourly expressions, elapsed intervals, intervals of months.
 
-Each source gives its next tick after an instant, in whole seconds, and finds it in a bounded search.
+Each source gives its next tick after an instant, in whole seconds. Its search is bounded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The offsets of a time zone over time, and what a wall clock shows when. Whole seconds.
 
-An instant is seconds since 1970 in UTC. A wall clock is written as a number likewise: what it shows,
-read as if it were UTC. At an instant it shows the instant plus the zone's offset.
+An instant is seconds since 1970 in UTC. A wall clock is such a number too: what it shows, read as
+if it were UTC. At an instant it shows the instant plus the zone's offset.
 """
 
 from __future__ import annotations

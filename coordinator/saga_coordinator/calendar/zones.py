@@ -34,7 +34,7 @@ class ZoneUnknown(ValueError):
 
 def tzdata_version() -> str:
     """The release of the time zones in use, as IANA names it: `2026a`."""
-    return tzdata.IANA_VERSION
+    return str(tzdata.IANA_VERSION)
 
 
 @cache
