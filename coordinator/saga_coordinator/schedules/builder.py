@@ -122,28 +122,16 @@ class Schedule:
             note: What it is for, and whose it is.
         """
         self._name = name
+        times = {"zone": zone, "cron": _listed(cron), "every": _every(every), "interval": _listed(interval)}
+        bounds = {"exclude": _exclude(exclude), "start": _instant(start), "end": _instant(end), "jitter": _duration(jitter)}
+        head = {"schedule": name, "definition": definition, "calendar": _without_none({**times, **bounds}), "runs": runs}
+        policies = {"overlap": _overlap(overlap), "missed": _missed(missed), "pause_after_failures": pause_after_failures}
         self._data = _without_none(
             {
-                "schedule": name,
-                "definition": definition,
-                "calendar": _without_none(
-                    {
-                        "zone": zone,
-                        "cron": _listed(cron),
-                        "every": _every(every),
-                        "interval": _listed(interval),
-                        "exclude": None if exclude is None else _exclude(exclude),
-                        "start": _instant(start),
-                        "end": _instant(end),
-                        "jitter": _duration(jitter),
-                    }
-                ),
-                "runs": runs,
+                **head,
                 "input": None if input is None else dict(input),
                 "key": key,
-                "overlap": _overlap(overlap),
-                "missed": None if missed is None else _missed(missed),
-                "pause_after_failures": pause_after_failures,
+                **policies,
                 "expect_success_within": _duration(expect_success_within),
                 "note": note,
             }
@@ -174,7 +162,9 @@ def _every(given: Duration | Every | Sequence[Every]) -> Any:
     return [_without_none({"every": _duration(one.every), "phase": _instant(one.phase)}) for one in several] or None
 
 
-def _exclude(given: Exclude) -> dict[str, Any]:
+def _exclude(given: Exclude | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
     return _without_none(
         {
             "dates": [_day(one) for one in given.dates] or None,
@@ -191,7 +181,9 @@ def _overlap(given: str | QueueAll | Allow | None) -> Any:
     return {"allow": given.limit} if isinstance(given, Allow) else given
 
 
-def _missed(given: Missed) -> dict[str, Any]:
+def _missed(given: Missed | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
     return _without_none({"policy": given.policy, "grace": _duration(given.grace), "window": _duration(given.window)})
 
 

@@ -138,11 +138,12 @@ def test_a_stored_document_that_is_none_is_one_finding() -> None:
 def test_every_code_has_its_test() -> None:
     tested = {row[0] for row in SPOILT} | {"S012", "S013", "S110"}
     elsewhere = {"S218", "S219", "S222"}  # test_compatibility.py, integration/test_api.py
-    assert tested | elsewhere == set(CODES)
+    schedules = {code for code in CODES if code.startswith("S3")}  # schedules/test_schedule_findings.py
+    assert tested | elsewhere == set(CODES) - schedules
 
 
 def test_every_code_says_what_it_means_and_what_to_do() -> None:
     for code, entry in CODES.items():
-        assert re.fullmatch(r"S[0-2]\d\d", code)
+        assert re.fullmatch(r"S[0-3]\d\d", code)
         assert entry.meaning
         assert entry.cure
