@@ -188,7 +188,7 @@ class Settings(BaseModel):
     retention_audit: KeptText = "400d"
     """What operators did."""
     retention_ticks: KeptText = "400d"
-    """What became of the ticks of schedules; backfills that have ended, versions of deleted schedules."""
+    """What became of ticks; backfills that have ended, and versions of deleted schedules."""
     retention_rate: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Sagas, or rows of other tables, that are removed in a second at most."""
     horizon_restore_window: DurationText = "7d"

@@ -2,9 +2,9 @@
 
 Finished sagas stand in lines, by version and shelf, and an index gives those that ended first
 (`retention/lines.py`). Dead letters, orphans, acts of operators and what they were parts of, ticks
-of schedules, lost effects that were settled, and keys that outlived their sagas go by their own age. Nothing waits for
-this loop. So it makes way: it goes at a settable rate, never takes more than a quarter of its time
-for work, and rests while messages pile up unsent.
+of schedules, lost effects that were settled, and keys that outlived their sagas go by their own
+age. Nothing waits for this loop. So it makes way: it goes at a settable rate, never takes more than
+a quarter of its time for work, and rests while messages pile up unsent.
 
 One instance at a time removes, by an advisory lock. The lock keeps the rate; nothing else depends
 on it.

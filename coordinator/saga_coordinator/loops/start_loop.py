@@ -23,12 +23,14 @@ from saga_coordinator.starts.identities import StartedBy, StartIdentities
 from saga_coordinator.starts.preparation import Identity, Prepared, StartPreparation, body_hash
 from saga_coordinator.starts.requests import StartRefused, StartRequest
 from saga_coordinator.store.port import StartClaim, StoreError
+from saga_coordinator.store.removal_port import OWN_SOURCES
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.headers import StartHeaders
 from saga_schemas.headers.names import ORIGIN, TRACEPARENT
+from saga_schemas.headers.names import SOURCE as CE_SOURCE
 from saga_schemas.inbound import Envelope, read_start_envelope
 from saga_schemas.labels import plain_labels
 from saga_schemas.topics import Topics
@@ -127,7 +129,9 @@ class StartLoop:
         envelopes: list[tuple[Record, Envelope[StartHeaders]]] = []
         for record in records:
             try:
-                envelopes.append((record, read_start_envelope(record, tenant=self._tenant)))
+                envelope = read_start_envelope(record, tenant=self._tenant)
+                _check_source(envelope.headers.source)
+                envelopes.append((record, envelope))
             except Exception as problem:
                 read.bad.append((record, self._bad(record, problem)))
         asked = [_started_by(record, envelope.headers) for record, envelope in envelopes]
@@ -186,6 +190,14 @@ def _started_by(record: Record, headers: StartHeaders) -> StartedBy:
     return StartedBy(
         timestamp_ms=record.timestamp_ms, tenant=headers.tenant, source=headers.source, message_id=headers.message_id
     )
+
+
+def _check_source(source: str) -> None:
+    """Whoever could give a request id of ours could take a tick's or a restart's place. Raises
+    BadMessage.
+    """
+    if source in OWN_SOURCES:
+        raise BadMessage("header_invalid", f"{CE_SOURCE}: {source} is kept for starts of the coordinator's own: name the sender")
 
 
 def _asked(headers: StartHeaders) -> list[bytes]:

@@ -116,7 +116,12 @@ class Turn:
         job = self.backfill
         if job is None or job.next_at_us > self.now_us:
             return []
-        return [tick.at_us for tick in self.program.calendar.ticks(Cursor(after_us=job.place_us), until_us=job.until_us, limit=1)]
+        return [tick.at_us for tick in self._backfill_ticks(job)]
+
+    def _backfill_ticks(self, job: BackfillRow) -> list[Tick]:
+        """The next one; those that are not on record any more may have run."""
+        cursor = Cursor(after_us=max(job.place_us, self.row.ticks_from_us - 1))
+        return self.program.calendar.ticks(cursor, until_us=job.until_us, limit=1)
 
     @property
     def document(self) -> ScheduleDocument:
@@ -387,7 +392,7 @@ class Turn:
         job = self.backfill
         if job is None or job.next_at_us > self.now_us or not self._room:
             return
-        found = self.program.calendar.ticks(Cursor(after_us=job.place_us), until_us=job.until_us, limit=1)
+        found = self._backfill_ticks(job)
         if not found:
             self.backfill = replace(job, status=BackfillStatus.DONE, ended_at_us=self.now_us)
             return

@@ -48,8 +48,9 @@ class ScheduleStore(Protocol):
         due, or a saga of theirs has ended that their tick does not know of.
 
         Returns:
-            The schedules, the longest due first; the earliest wake-up of all others; the database's
-            clock.
+            The schedules, the longest due first, by their wake-up or the tick whose saga has ended;
+            the earliest wake-up of all others, or an earlier one that is still to come; the
+            database's clock.
         """
         ...
 

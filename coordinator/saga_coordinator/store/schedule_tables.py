@@ -1,4 +1,4 @@
-"""The tables of schedules: their documents, their ticks, backfills, and stored calendars of days."""
+"""The tables of schedules: documents, ticks, backfills, and stored calendars of days."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Executable, and_, bindparam, case, func, literal, select, union_all
+from sqlalchemy import Executable, and_, bindparam, case, exists, func, literal, select, union_all
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.columns import Id, Number, database_clock
@@ -178,26 +178,27 @@ def _counts() -> AnySelect:
 
 
 def _look() -> Any:
-    """The clock and the earliest wake-up of all; then, by schedule, since when a saga has ended
-    that its tick does not know of. The partial index of running ticks leads there.
+    """The clock and the earliest wake-up of all; then, by schedule, the first of its ticks that run
+    although their sagas have ended or are gone. The index of running ticks leads there; the tenant
+    is looked up only of what is found.
     """
     earliest = select(_S.wake_at).where(*_AWAKE).order_by(_S.wake_at).limit(1).scalar_subquery()
     saga = schema.saga.c
-    since = func.min(func.coalesce(saga.closed_at, _T.fired_at))
+    is_open = exists().where(saga.id == _T.saga_id, saga.closed_at.is_(None))
+    whose = select(_S.tenant).where(_S.id == _T.schedule_id).scalar_subquery()
+    first = func.min(_T.at)
     ended = (
-        select(_T.schedule_id.label("id"), since.label("since"))
-        .select_from(schedule_tick)
-        .join(schedule, _S.id == _T.schedule_id)
-        .join(schema.saga, saga.id == _T.saga_id, isouter=True)
-        .where(is_running(), _S.tenant == _TENANT, saga.id.is_(None) | saga.closed_at.is_not(None))
+        select(_T.schedule_id.label("id"), first.label("at"))
+        .where(is_running(), ~is_open)
         .group_by(_T.schedule_id)
-        .order_by(since, _T.schedule_id)
+        .having(whose == _TENANT)
+        .order_by(first, _T.schedule_id)
         .limit(bindparam(_MOST, type_=Number))
         .subquery()
     )
     return union_all(
         select(literal(_NOBODY, Id()), database_clock(), earliest),
-        select(ended.c.id, ended.c.since, literal(0, Number)),
+        select(ended.c.id, ended.c.at, literal(0, Number)),
     )
 
 

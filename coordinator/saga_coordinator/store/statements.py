@@ -70,7 +70,7 @@ def inputs_of(table: str, names: str, **others: str) -> tuple[tuple[str, str], .
 
 
 def insertion(table: str, names: str, more: str = "", *, exact: bool = True) -> Statement:
-    """An insert of these columns. `more` follows WHERE true: a condition, an order, an ON CONFLICT."""
+    """An insert of these columns. `more` follows WHERE true: a condition, an order, ON CONFLICT."""
     values = ", ".join(f"i.{name}" for name in names.split(", "))
     # WHERE true: without it SQLite takes ON CONFLICT for a join's ON.
     text = f"INSERT INTO {table} ({names}) SELECT {values} FROM {{rows}} WHERE true {more}".rstrip()

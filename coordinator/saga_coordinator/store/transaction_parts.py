@@ -11,4 +11,4 @@ from saga_coordinator.store.sweeps import SweepWrites
 
 
 class TransactionParts(SweepWrites, HorizonWrites, PauseWrites, BatchWrites, SavedViewWrites, ScheduleWrites):
-    """What a transaction does about sweeps, horizons, pauses, batches, saved views and schedules."""
+    """What a transaction does about all that is not one saga's own."""

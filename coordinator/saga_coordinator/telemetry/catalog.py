@@ -234,7 +234,8 @@ REPLACED = _counter("saga_sender_replaced_total", "Producers replaced by a fresh
 RETENTION_REMOVED = _counter(
     "saga_retention_removed_total",
     "What was removed because it is no longer kept: sagas (`saga`), journals before their sagas (`journal`), keys after"
-    " them (`keys`), and rows of the tables `dead_letter`, `orphan_reply`, `audit`, `batch`, `confirmation` and `lost_effect`.",
+    " them (`keys`), and rows of the tables `dead_letter`, `orphan_reply`, `audit`, `batch`, `confirmation`,"
+    " `schedule_tick`, `schedule_tick_range`, `schedule_backfill`, `schedule_version` and `lost_effect`.",
     "{item}",
     ("kind",),
 )
