@@ -56,7 +56,7 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         " ticks that failed can be run by a backfill.",
         command=_UPDATE,
         act="Update",
-        anchor="a-schedule-s-input-does-not-fit",
+        anchor="the-input-of-a-schedule-does-not-fit",
     ),
     "definition_inactive": Meaning(
         one="the schedule {name} cannot start: no version of {definition} is active",
@@ -65,7 +65,7 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         " ticks that failed can be run by a backfill.",
         command="saga def activate {definition} VERSION",
         act="Activate a version of {definition}",
-        anchor="a-schedule-s-definition-is-gone",
+        anchor="the-definition-of-a-schedule-is-gone",
     ),
     "definition_unknown": Meaning(
         one="the schedule {name} cannot start: {definition} is not registered",
@@ -74,7 +74,7 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         " ticks that failed can be run by a backfill.",
         command="saga def register FILE",
         act="Register {definition}",
-        anchor="a-schedule-s-definition-is-gone",
+        anchor="the-definition-of-a-schedule-is-gone",
     ),
     "start_refused": Meaning(
         one="the schedule {name} cannot start {definition}: its sagas are refused",
@@ -82,7 +82,7 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         way_out="The note says why. It tries again with the next tick; ticks that failed can be run by a backfill.",
         command=_SHOW,
         act="Open",
-        anchor="a-schedule-s-sagas-are-refused",
+        anchor="sagas-of-a-schedule-are-refused",
     ),
     PAUSED_ON_FAILURE: Meaning(
         one="the schedule {name} has paused itself: its sagas failed",
@@ -108,7 +108,7 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         " create that calendar again. Nothing ticks meanwhile; what is missed goes by its policy.",
         command=_UPDATE,
         act="Update",
-        anchor="a-schedule-s-calendar-cannot-be-read",
+        anchor="the-calendar-of-a-schedule-cannot-be-read",
     ),
 }
 _PAUSED: Final = Meaning(
