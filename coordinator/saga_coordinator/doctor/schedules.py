@@ -25,12 +25,10 @@ from saga_schemas.record_class import record
 from saga_schemas.times import format_us
 
 PAGE: Final = 100
-TICKS: Final = 500
+TICKS: Final = 100
 """Latest ticks of each schedule whose outcomes are counted."""
 VERSIONS: Final = 100
 _ALL: Final = tuple(ScheduleStatus)
-_CALENDAR_INVALID: Final = "calendar_invalid"
-"""Nothing wakes such a schedule until it is updated."""
 
 
 @record
@@ -114,7 +112,7 @@ def _place(look: ScheduleLook) -> Iterator[Damage]:
 
 def _wake_up(look: ScheduleLook, dialect: str) -> Iterator[Damage]:
     row = look.row
-    if row.status == ScheduleStatus.DELETED or row.wake_at_us is not None or row.attention == _CALENDAR_INVALID:
+    if row.wake_at_us is not None or row.status not in (ScheduleStatus.ACTIVE, ScheduleStatus.ENDED):
         return
     ticks = row.status == ScheduleStatus.ACTIVE and row.fire_at_us is not None
     waits = bool(look.open.queued) and not look.open.running
@@ -130,17 +128,20 @@ def _wake_up(look: ScheduleLook, dialect: str) -> Iterator[Damage]:
 
 def _versions(look: ScheduleLook) -> Iterator[Damage]:
     row = look.row
-    there = {one.version for one in look.versions}
-    lacking = [version for version in range(1, row.version + 1) if version not in there]
+    if row.status == ScheduleStatus.DELETED:
+        return  # they may be removed by now
+    versions = [one.version for one in look.versions]
+    oldest = min(versions, default=row.version)  # a schedule that was deleted and created again may lack those before
+    lacking = sorted(set(range(oldest, row.version + 1)) - set(versions))
     if lacking:
         numbers = ", ".join(map(str, lacking[:5])) + (" and more" if len(lacking) > 5 else "")
         yield _damage(
             row,
             DamageKind.SCHEDULE_VERSION_MISSING,
-            f"it is at version {row.version}, and its version{'s' if len(lacking) > 1 else ''} {numbers} are on no record",
+            f"it is at version {row.version}, and on no record {'is' if len(lacking) == 1 else 'are'} {numbers}",
             "restore the rows of the table schedule_version from a backup; an update makes a new version all the same",
         )
-    elif look.versions and look.versions[0].document != row.document:
+    elif look.versions[0].document != row.document:
         yield _damage(
             row,
             DamageKind.SCHEDULE_VERSION_MISSING,
@@ -158,8 +159,9 @@ def _counts(look: ScheduleLook) -> Iterator[Damage]:
         for outcome, count in counted.items()
         if count < recorded[outcome]
     ]
-    if row.runs > row.fired:
-        said.append(f"it counts {row.runs} runs, and {row.fired} ticks that fired")
+    decided = row.fired + row.queued + row.skipped
+    if row.runs > decided:
+        said.append(f"it counts {row.runs} runs, and {decided} ticks that fired, waited or were skipped")
     if said:
         yield _damage(
             row,

@@ -102,10 +102,10 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         anchor="a-schedule-has-no-success",
     ),
     "calendar_invalid": Meaning(
-        one="the calendar of the schedule {name} cannot be read any more",
-        many="do not tick: their calendar cannot be read any more",
-        way_out="A zone is gone from the zone data of this release, or a calendar of days is gone. Update the schedule, or"
-        " create that calendar again. Nothing ticks meanwhile; what is missed goes by its policy.",
+        one="the schedule {name} does not tick: its calendar or its expressions cannot be read any more",
+        many="do not tick: their calendar or their expressions cannot be read any more",
+        way_out="The note says why. Update the schedule, or create the calendar of days again that it lacks. It is tried again"
+        " each minute; what is missed goes by its policy.",
         command=_UPDATE,
         act="Update",
         anchor="the-calendar-of-a-schedule-cannot-be-read",
@@ -143,7 +143,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "definition_inactive": "no version of the definition was active",
     "definition_unknown": "the definition was not registered",
     "start_refused": "its start was refused",
-    "limit": "as many ticks were decided at once as the coordinator allows",
+    "limit": "as many sagas of the schedule were open as its policy allows",
 }
 REASON_CODES: Final = tuple(_REASONS)
 

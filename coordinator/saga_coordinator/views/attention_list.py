@@ -142,9 +142,7 @@ def _schedule(need: Need) -> ScheduleInNeed:
     )
 
 
-async def _participants(
-    definitions: DefinitionCache, found: Sequence[AlikeAttention]
-) -> Callable[[AlikeAttention], str | None]:
+async def _participants(definitions: DefinitionCache, found: Sequence[AlikeAttention]) -> Callable[[AlikeAttention], str | None]:
     """Who has which step, by the definitions that this instance knows."""
     known: dict[tuple[str, int], dict[str, str]] = {}
     for name, version in {(one.definition, one.definition_version) for one in found}:
