@@ -21,7 +21,8 @@ class Badges:
         self._attention = ""
 
     async def attention(self) -> str:
-        """How many sagas and schedules need a person, as `3` or `99+`; empty for none or when nobody knows."""
+        """How many sagas and schedules need a person, as `3` or `99+`; empty for none or when
+        nobody knows."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._asked_s >= _FRESH_S:
             self._asked_s = now_s

@@ -45,6 +45,7 @@ class Anchor(StrEnum):
     FUTURE_REPLY = "an-answer-from-the-future"
     ENGINE_ERROR = "an-engine-error"
     NO_COMMAND = "a-command-cannot-be-made"
+    OF_SCHEDULE = "a-schedule-started-the-saga"
     ATTENTION = "at-3-am"
 
     @property

@@ -56,7 +56,7 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         " ticks that failed can be run by a backfill.",
         command=_UPDATE,
         act="Update",
-        anchor="a-schedule-s-input-does-not-fit",
+        anchor="the-input-of-a-schedule-does-not-fit",
     ),
     "definition_inactive": Meaning(
         one="the schedule {name} cannot start: no version of {definition} is active",
@@ -65,7 +65,7 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         " ticks that failed can be run by a backfill.",
         command="saga def activate {definition} VERSION",
         act="Activate a version of {definition}",
-        anchor="a-schedule-s-definition-is-gone",
+        anchor="the-definition-of-a-schedule-is-gone",
     ),
     "definition_unknown": Meaning(
         one="the schedule {name} cannot start: {definition} is not registered",
@@ -74,7 +74,7 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         " ticks that failed can be run by a backfill.",
         command="saga def register FILE",
         act="Register {definition}",
-        anchor="a-schedule-s-definition-is-gone",
+        anchor="the-definition-of-a-schedule-is-gone",
     ),
     "start_refused": Meaning(
         one="the schedule {name} cannot start {definition}: its sagas are refused",
@@ -82,7 +82,7 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         way_out="The note says why. It tries again with the next tick; ticks that failed can be run by a backfill.",
         command=_SHOW,
         act="Open",
-        anchor="a-schedule-s-sagas-are-refused",
+        anchor="sagas-of-a-schedule-are-refused",
     ),
     PAUSED_ON_FAILURE: Meaning(
         one="the schedule {name} has paused itself: its sagas failed",
@@ -102,13 +102,13 @@ _ATTENTION: Final[Mapping[str, Meaning]] = {
         anchor="a-schedule-has-no-success",
     ),
     "calendar_invalid": Meaning(
-        one="the calendar of the schedule {name} cannot be read any more",
-        many="do not tick: their calendar cannot be read any more",
-        way_out="A zone is gone from the zone data of this release, or a calendar of days is gone. Update the schedule, or"
-        " create that calendar again. Nothing ticks meanwhile; what is missed goes by its policy.",
+        one="the schedule {name} does not tick: its calendar or its expressions cannot be read any more",
+        many="do not tick: their calendar or their expressions cannot be read any more",
+        way_out="The note says why. Update the schedule, or create the calendar of days again that it lacks. It is tried again"
+        " each minute; what is missed goes by its policy.",
         command=_UPDATE,
         act="Update",
-        anchor="a-schedule-s-calendar-cannot-be-read",
+        anchor="the-calendar-of-a-schedule-cannot-be-read",
     ),
 }
 _PAUSED: Final = Meaning(
@@ -143,7 +143,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "definition_inactive": "no version of the definition was active",
     "definition_unknown": "the definition was not registered",
     "start_refused": "its start was refused",
-    "limit": "as many ticks were decided at once as the coordinator allows",
+    "limit": "as many sagas of the schedule were open as its policy allows",
 }
 REASON_CODES: Final = tuple(_REASONS)
 
