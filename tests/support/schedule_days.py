@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -342,9 +343,7 @@ class Play:
 
     def _script(self) -> list[tuple[int, Callable[[Turn], object]]]:
         day = self.day
-        script: list[tuple[int, Callable[[Turn], object]]] = [
-            (at(when), lambda turn, own=own: turn.trigger(own)) for when, own in day.triggers
-        ]
+        script: list[tuple[int, Callable[[Turn], object]]] = [(at(when), partial(_trigger, own)) for when, own in day.triggers]
         if day.paused is not None:
             script.append((at(day.paused[0]), _pause))
             script.append((at(day.paused[1]), _resume))
@@ -381,6 +380,10 @@ class Play:
         if clock(moment.at_us) in self.day.refused:
             raise StartRefused("input_invalid", "the input gives no amount")
         return prepared(moment)
+
+
+def _trigger(overlap: str | None, turn: Turn) -> None:
+    turn.trigger(overlap)
 
 
 def _pause(turn: Turn) -> None:

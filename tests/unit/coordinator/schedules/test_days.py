@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import pytest
@@ -46,8 +46,7 @@ class MemoryKeeper:
             last = self.ranges[-1] if self.ranges else None
             same = last is not None and (last.outcome, last.reason, last.saga_id) == (made.outcome, made.reason, made.saga_id)
             if last is not None and same and last.last_us == follows_us:
-                longer = {"last_us": made.last_us, "count": last.count + made.count}
-                self.ranges[-1] = TickRangeRow(**{name: getattr(last, name) for name in last.__slots__} | longer)
+                self.ranges[-1] = replace(last, last_us=made.last_us, count=last.count + made.count)
             else:
                 self.ranges.append(made)
 
