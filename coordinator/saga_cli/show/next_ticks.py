@@ -13,7 +13,7 @@ from saga_cli.schedule_source import days_of, now_us, schedule_source_of
 from saga_coordinator.calendar.calendar import calendar_of
 from saga_coordinator.calendar.tick import Cursor, Tick
 from saga_coordinator.calendar.words import in_words
-from saga_coordinator.calendar.zones import tzdata_version, zone
+from saga_coordinator.calendar.zones import ZoneUnknown, tzdata_version, zone
 from saga_coordinator.schedules.tick_names import tick_text
 from saga_schemas.times import LAST_US, format_us, from_datetime, parse_us, to_datetime
 
@@ -41,8 +41,7 @@ def coming_of(file: str, begin: str | None, count: int) -> dict[str, Any]:
 def show_coming(found: dict[str, Any], output: Format) -> None:
     """Print them: `found` has `items`, `zone` and `tzdata`."""
     items = found["items"]
-    of = zone(found["zone"])
-    rows = [[item["tick"], _wall(parse_us(item["tick"]), of), item["words"]] for item in items]
+    rows = [[item["tick"], _wall(item, found["zone"]), item["words"]] for item in items]
     print_table(found, output, columns=_COLUMNS, rows=rows, ids=[item["tick"] for item in items], empty="it ticks no more")
     if output is Format.TABLE:
         typer.echo(f"zone {found['zone']}, tzdata {found['tzdata']}", err=True)
@@ -58,9 +57,15 @@ def _item(tick: Tick, of: tzinfo, now: int) -> dict[str, Any]:
     }
 
 
-def _wall(at_us: int, of: tzinfo) -> str:
-    """What a clock on the wall shows, with its offset: `2027-03-28 03:00:00+02:00`."""
-    return to_datetime(at_us).astimezone(of).isoformat(sep=" ")
+def _wall(item: dict[str, Any], of: str) -> str:
+    """What a clock on the wall shows, with its offset: `2027-03-28 03:00:00+02:00`.
+
+    In a zone that only the coordinator knows, the wall clock that the expression names.
+    """
+    try:
+        return to_datetime(parse_us(item["tick"])).astimezone(zone(of)).isoformat(sep=" ")
+    except ZoneUnknown:
+        return str(item["local"])
 
 
 def _begin_us(text: str, of: tzinfo) -> int:

@@ -6,13 +6,13 @@ from typing import Any
 
 from saga_coordinator.calendar.document import CalendarDocument, DateRange, DayCalendarDocument
 from saga_coordinator.definitions.fields import duration_text
-from saga_coordinator.schedules.document import OverlapDocument, ScheduleDocument
-from saga_coordinator.schedules.reading import LIMITED
+from saga_coordinator.schedules.document import MissedDocument, OverlapDocument, ScheduleDocument
+from saga_coordinator.schedules.reading import LIMITED, MISSED
 
 
 def source_of(document: ScheduleDocument) -> dict[str, Any]:
     """A schedule as its file may say it."""
-    version, missed = document.definition_version, document.missed
+    version = document.definition_version
     source: dict[str, Any] = {
         "schedule": document.schedule,
         "definition": document.definition if version is None else f"{document.definition}@{version}",
@@ -21,11 +21,7 @@ def source_of(document: ScheduleDocument) -> dict[str, Any]:
         "input": document.input or None,
         "key": document.key,
         "overlap": _overlap(document.overlap),
-        "missed": {
-            "policy": missed.policy,
-            "grace": duration_text(missed.grace_ms),
-            "window": duration_text(missed.window_ms),
-        },
+        "missed": _missed(document.missed),
         "pause_after_failures": document.pause_after_failures,
         "expect_success_within": None if document.expect_success_ms is None else duration_text(document.expect_success_ms),
         "note": document.note or None,
@@ -73,6 +69,13 @@ def _ranges(ranges: tuple[DateRange, ...]) -> list[dict[str, str]] | None:
 
 def _overlap(overlap: OverlapDocument) -> str | dict[str, int]:
     return {overlap.policy: overlap.limit} if overlap.policy in LIMITED else overlap.policy
+
+
+def _missed(missed: MissedDocument) -> dict[str, str]:
+    source = {"policy": missed.policy, "grace": duration_text(missed.grace_ms), "window": duration_text(missed.window_ms)}
+    if missed.policy == "skip" and missed.window_ms == MISSED.window_ms:
+        del source["window"]  # it has no effect, and whoever says it is told so
+    return source
 
 
 def _said(source: dict[str, Any]) -> dict[str, Any]:

@@ -182,3 +182,25 @@ def test_next_that_is_asked_wrongly_ends_2(saga: Any, words: tuple[str, ...]) ->
 @pytest.mark.parametrize(("words", "required"), [((), "schedule"), (("--days",), "calendar")], ids=["schedule", "days"])
 def test_the_json_schemas_are_json(saga: Any, words: tuple[str, ...], required: str) -> None:
     assert saga("schedule", "json-schema", *words).json["required"][0] == required
+
+
+@pytest.mark.parametrize(
+    ("zone", "wall"),
+    [("Europe/Berlin", "2027-03-28 03:00:00+02:00"), ("Mars/Olympus", "2027-03-28T02:30:00")],
+    ids=["known", "newer"],
+)
+def test_next_of_a_stored_schedule_asks_the_coordinator(saga: Any, coordinator: Any, zone: str, wall: str) -> None:
+    item = {
+        "tick": "2027-03-28T01:00:00Z",
+        "due_at": "2027-03-28T01:00:00.000000Z",
+        "local": "2027-03-28T02:30:00",
+        "odd": "02:30 does not exist",
+        "words": "in 3 h, Sunday 02:30, the hour is skipped: runs 03:00",
+    }
+    coordinator.answer("GET", "/v1/schedules/settlement/next", {"items": [item], "zone": zone, "tzdata": "2027a"})
+
+    told = saga("schedule", "next", "settlement", "--count", "1", "--from", "2027-03-27")
+
+    assert coordinator.asked[-1].query == {"count": "1", "from": "2027-03-27"}
+    assert f"2027-03-28T01:00:00Z  {wall}  in 3 h, Sunday" in told.out
+    assert f"zone {zone}, tzdata 2027a" in told.err

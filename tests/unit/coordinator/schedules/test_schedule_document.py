@@ -187,6 +187,14 @@ def test_a_document_as_data_reads_as_the_same_document(text: str) -> None:
     assert source_of(document)["schedule"] == document.schedule
 
 
+@pytest.mark.parametrize("missed", ["skip", "run_one", "run_all", "{policy: skip, grace: 5m}"])
+def test_a_stored_document_is_warned_of_nothing_that_its_file_was_not(missed: str) -> None:
+    text = f"{SMALL}overlap: queue_one\nmissed: {missed}\n"
+    document = lint_schedule(text, "x", None, {}, NOW_US).required()
+
+    assert [one.code for one in lint_schedule_document(document, None, {}, NOW_US).findings] == ["S311"]
+
+
 def test_a_document_that_does_not_follow_from_itself_is_refused() -> None:
     document = lint_schedule(SMALL, "x", None, {}, NOW_US).required()
     odd = document.model_copy(update={"overlap": document.overlap.model_copy(update={"limit": 5})})

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from saga_coordinator.definitions import CODES, Severity
+from saga_coordinator.definitions.finding import Report
+from saga_coordinator.definitions.yaml_reader import read_yaml
 from saga_coordinator.schedules import lint_schedule
+from saga_coordinator.schedules.lint import lint_schedule_data
+from saga_coordinator.schedules.reading import SCHEDULE_KEYS
 from unit.coordinator.schedules.settling import NOW_US, SOUND, codes, compiled, days, look, spoilt
 
 CRON = 'cron: "30 2 * * *"'
@@ -179,3 +186,36 @@ def test_every_code_of_schedules_has_its_test() -> None:
     tested = {row[0] for row in SPOILT} | {"S311", "S314", "S323"}
 
     assert {code for code in CODES if code.startswith("S3")} <= tested
+
+
+ODD: list[Any] = [None, True, -1, 10**30, 2.5, "", "${", "${x}", "${schedule}", "$${", [], {}, [1], [[]], {"a": 1}]
+ODD += [{"every": "1s"}, {"queue_all": None}, "\u00e9" * 5000, "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"]
+ODD += ["settle-day@99999999999", "R/9999-01-01T00:00:00Z/P9999Y"]
+
+
+@pytest.mark.parametrize("key", SCHEDULE_KEYS)
+def test_whatever_stands_anywhere_is_answered_with_findings_and_not_with_an_error(key: str) -> None:
+    node = read_yaml(SOUND, Report("x"))
+    assert node is not None
+    whole = node.plain
+
+    for path in (path for path in paths_of(whole) if path[:1] == (key,)):
+        for odd in ODD:
+            result = lint_schedule_data(changed(whole, path, odd), "x", look, days(), NOW_US)
+            assert (result.document is None) == bool(result.errors)
+
+
+def paths_of(value: Any, before: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield before
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        yield from paths_of(one, (*before, name))
+
+
+def changed(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
+    """A copy with another value at a path."""
+    if not path:
+        return new
+    copied = value.copy()
+    copied[path[0]] = changed(copied[path[0]], path[1:], new)
+    return copied
