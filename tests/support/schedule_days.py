@@ -15,8 +15,10 @@ from uuid import UUID
 from saga_coordinator.definitions import compile_definition, lint
 from saga_coordinator.schedules.acts import begun_row
 from saga_coordinator.schedules.document import MissedDocument, ScheduleDocument
+from saga_coordinator.schedules.finishing import finish
 from saga_coordinator.schedules.program import Moment, ScheduleProgram, program_of
-from saga_coordinator.schedules.turn import COORDINATOR, Turn
+from saga_coordinator.schedules.settling import COORDINATOR, settle
+from saga_coordinator.schedules.turn import Turn
 from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.starts.requests import StartRefused
 from saga_coordinator.store.identifiers import new_id
@@ -363,11 +365,11 @@ class Play:
     async def _turn(self, now_us: int, acts: Sequence[Callable[[Turn], object]]) -> None:
         row, open_ticks, ended = await self.keeper.load()
         turn = Turn.of(row, self.program, self._prepare, now_us, open_ticks, None)
-        turn.settle(ended)
+        settle(turn, ended)
         for act in acts:
             act(turn)
         turn.run()
-        turn.finish()
+        finish(turn)
         assert turn.row.wake_at_us is None or turn.row.wake_at_us >= now_us or turn.again
         lasts = self.day.lasts_min
         for one in turn.begun:

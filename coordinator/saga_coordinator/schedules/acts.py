@@ -15,7 +15,8 @@ from saga_coordinator.schedules.checking import Checking
 from saga_coordinator.schedules.deciding import overlap_of, overlap_text
 from saga_coordinator.schedules.document import ScheduleDocument
 from saga_coordinator.schedules.program import ScheduleProgram
-from saga_coordinator.schedules.turn import PAUSED_ON_FAILURE, Turn
+from saga_coordinator.schedules.settling import PAUSED_ON_FAILURE
+from saga_coordinator.schedules.turn import Turn, trigger_instants
 from saga_coordinator.schedules.turns import Turns
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import Store, Transaction
@@ -182,7 +183,8 @@ class ScheduleChanges:
         own = None if overlap is None else overlap_text(overlap_of(overlap))
 
         async def change(batch: Batch, turn: Turn) -> int:
-            tick = turn.trigger(own)
+            taken = await batch.tx.ticks_at(turn.row.id, trigger_instants(batch.tx.now_us))
+            tick = turn.trigger(own, taken)
             await self._audit(batch.tx, "schedule trigger", name, reason, actor)
             return tick.at_us
 

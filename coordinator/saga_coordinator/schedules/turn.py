@@ -7,15 +7,14 @@ beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Final, Literal
 from uuid import UUID
 
 from saga_coordinator.calendar.tick import Cursor, Tick
-from saga_coordinator.engine.state import Phase
-from saga_coordinator.schedules.deciding import Decision, Due, Verdict, decide, due, ending, may_go, overlap_of
+from saga_coordinator.schedules.deciding import Decision, Due, Verdict, decide, due, may_go, overlap_of
 from saga_coordinator.schedules.document import OverlapDocument, ScheduleDocument
 from saga_coordinator.schedules.program import Moment, ScheduleProgram
 from saga_coordinator.starts.identities import Identified
@@ -25,7 +24,6 @@ from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.schedule_records import (
     BackfillRow,
     BackfillStatus,
-    EndedTick,
     OpenTicks,
     ScheduleRow,
     ScheduleStatus,
@@ -40,17 +38,12 @@ DUE_MOST: Final = 1_000
 """Ticks of one schedule that one turn looks at; the others are looked at right after."""
 STARTS_MOST: Final = 10
 """Sagas of one schedule that one turn starts."""
-AGAIN_US: Final = 2_000_000
-"""How soon a tick is looked at again that has others cancelled or terminated."""
+_INSTANTS: Final = 20
 _MINUTE_US: Final = 60_000_000
-PAUSED_ON_FAILURE: Final = "paused_on_failure"
-NO_SUCCESS: Final = "no_success"
 START_TROUBLES: Final = frozenset({"input_invalid", "definition_inactive", "definition_unknown", "start_refused"})
 """Attention that ends when a tick fires."""
 CALENDAR_INVALID: Final = "calendar_invalid"
 NOTE_CHARS: Final = 1_000
-COORDINATOR: Final = "coordinator"
-"""Who pauses a schedule that fails."""
 
 Prepare = Callable[[Moment], Prepared]
 """Raises StartRefused."""
@@ -130,38 +123,6 @@ class Turn:
     def change(self, **changes: object) -> None:
         self.row = replace(self.row, **changes)  # type: ignore[arg-type]
 
-    # --- sagas that have ended --------------------------------------------------------------------
-
-    def settle(self, ended: Sequence[EndedTick]) -> None:
-        """Note how sagas ended, in the order in which they did."""
-        by_instant = {tick.at_us: tick for tick in self.running}
-        for one in sorted(ended, key=lambda tick: (tick.closed_at_us or 0, tick.at_us)):
-            tick = by_instant.get(one.at_us)
-            if tick is None:
-                continue
-            self.running.remove(tick)
-            self._write(replace(tick, phase=one.phase or "unknown", ended_at_us=one.closed_at_us or self.now_us))
-            if one.phase == Phase.COMPLETED:
-                self._succeeded(one.closed_at_us or self.now_us)
-            elif one.phase is not None:
-                self._went_wrong(one.phase)
-
-    def _succeeded(self, at_us: int) -> None:
-        latest_us = max(at_us, self.row.succeeded_at_us or 0)
-        expected_ms = self.document.expect_success_ms
-        due_us = None if expected_ms is None else latest_us + expected_ms * 1000
-        self.change(failures=0, succeeded_at_us=latest_us, success_due_at_us=due_us)
-        self.well(frozenset({NO_SUCCESS}))
-
-    def _went_wrong(self, phase: str) -> None:
-        self.change(failures=self.row.failures + 1)
-        most = self.document.pause_after_failures
-        if most is None or self.row.failures < most or self.row.status != ScheduleStatus.ACTIVE:
-            return
-        why = f"{self.row.failures} sagas in a row did not complete; the last ended {phase}"
-        self.change(status=ScheduleStatus.PAUSED, paused_at_us=self.now_us, paused_by=COORDINATOR, paused_why=why)
-        self.trouble(PAUSED_ON_FAILURE, why)
-
     # --- attention --------------------------------------------------------------------------------
 
     def trouble(self, code: str, note: str) -> None:
@@ -183,11 +144,10 @@ class Turn:
             if self.row.status == ScheduleStatus.ACTIVE:
                 self._calendar()
             self._backfill()
-        self._success_overdue()
 
     def _release(self) -> None:
         """Ticks that wait, oldest first."""
-        while self.queued and self._room and may_go(self._overlap_of(self.queued[0]), self.running):
+        while self.queued and self._room and may_go(self.overlap_of(self.queued[0]), self.running):
             self._fire(self.queued.pop(0), queued=True)
 
     @property
@@ -250,7 +210,7 @@ class Turn:
             decided_at_us=self.now_us,
         )
 
-    def _overlap_of(self, tick: TickRow) -> OverlapDocument:
+    def overlap_of(self, tick: TickRow) -> OverlapDocument:
         return self.document.overlap if tick.overlap is None else overlap_of(tick.overlap)
 
     def decide(self, tick: TickRow, before_us: int | None) -> Verdict:
@@ -259,7 +219,7 @@ class Turn:
         `before_us`: the tick of the calendar right before it; None: it is on record by itself, even
         if it does not start.
         """
-        decision = decide(self._overlap_of(tick), self.running, self.queued)
+        decision = decide(self.overlap_of(tick), self.running, self.queued)
         match decision.verdict:
             case Verdict.FIRE:
                 self._fire(tick)
@@ -272,9 +232,11 @@ class Turn:
                 self._pass(tick, TickOutcome.SKIPPED, decision, before_us)
         return decision.verdict
 
-    def trigger(self, overlap: str | None) -> TickRow:
-        """A tick of now, that a person asks for."""
-        at_us = self.now_us + (self.now_us % 1_000_000 == 0)  # whole seconds are the calendar's
+    def trigger(self, overlap: str | None, taken: Collection[int] = ()) -> TickRow:
+        """A tick of now, that a person asks for. `taken`: instants of `trigger_instants` that have
+        a tick already.
+        """
+        at_us = next(at_us for at_us in trigger_instants(self.now_us) if at_us not in taken)
         tick = self._tick(at_us, TickSource.TRIGGER, overlap)
         self.decide(tick, None)
         return self.ticks[at_us]
@@ -282,7 +244,7 @@ class Turn:
     def drop_queue(self, reason: str, note: str) -> None:
         """Ticks that wait are skipped."""
         for waiting in self.queued:
-            self._write(replace(waiting, outcome=TickOutcome.SKIPPED, reason=reason, note=note, decided_at_us=self.now_us))
+            self.write(replace(waiting, outcome=TickOutcome.SKIPPED, reason=reason, note=note, decided_at_us=self.now_us))
         self.change(skipped=self.row.skipped + len(self.queued))
         self.queued.clear()
 
@@ -292,14 +254,14 @@ class Turn:
     def _queue(self, tick: TickRow, decision: Decision) -> None:
         waiting = replace(tick, outcome=TickOutcome.QUEUED, reason=decision.reason, note=decision.note, saga_id=decision.saga_id)
         self.queued.append(waiting)
-        self._write(waiting)
+        self.write(waiting)
         self.change(queued=self.row.queued + 1)
 
     def _pass(self, tick: TickRow, outcome: TickOutcome, decision: Decision, before_us: int | None) -> None:
         """A tick that does not start: alone, or one of a range."""
         assert decision.reason is not None, "who does not start has a reason"
         if before_us is None:
-            self._write(replace(tick, outcome=outcome, reason=decision.reason, note=decision.note, saga_id=decision.saga_id))
+            self.write(replace(tick, outcome=outcome, reason=decision.reason, note=decision.note, saga_id=decision.saga_id))
             return
         made = TickRangeRow(
             schedule_id=self.row.id,
@@ -318,7 +280,7 @@ class Turn:
         else:
             self.ranges.append((made, before_us))
 
-    def _write(self, tick: TickRow) -> None:
+    def write(self, tick: TickRow) -> None:
         self.ticks[tick.at_us] = tick
 
     # --- starting ---------------------------------------------------------------------------------
@@ -342,7 +304,7 @@ class Turn:
             version=self.row.version,
             fired_at_us=self.now_us,
         )
-        self._write(fired)
+        self.write(fired)
         self.running.append(fired)
         self.begun.append(Begun(tick=fired, start=start, queued=queued, backfill=backfill))
         self.change(fired=self.row.fired + 1, previous_us=max(tick.at_us, self.row.previous_us or 0))
@@ -351,7 +313,7 @@ class Turn:
 
     def _failed(self, tick: TickRow, refused: StartRefused) -> None:
         reason = refused.code if refused.code in START_TROUBLES else "start_refused"
-        self._write(replace(tick, outcome=TickOutcome.FAILED, reason=reason, note=refused.detail[:NOTE_CHARS], saga_id=None))
+        self.write(replace(tick, outcome=TickOutcome.FAILED, reason=reason, note=refused.detail[:NOTE_CHARS], saga_id=None))
         self.change(failed=self.row.failed + 1)
         self.trouble(reason, refused.detail)
 
@@ -369,7 +331,7 @@ class Turn:
     def _rename(self, begun: Begun, saga_id: UUID) -> TickRow:
         tick = replace(begun.tick, saga_id=saga_id)
         self.running[self.running.index(begun.tick)] = tick
-        self._write(tick)
+        self.write(tick)
         return tick
 
     def lost(self, begun: Begun, saga_id: UUID, *, by_key: bool) -> None:
@@ -381,7 +343,7 @@ class Turn:
             )
             self.running.remove(begun.tick)
             self.change(fired=self.row.fired - 1, skipped=self.row.skipped + 1)
-            self._write(tick)
+            self.write(tick)
         else:
             self._rename(begun, saga_id)
 
@@ -418,39 +380,13 @@ class Turn:
             self.backfill = replace(moved, failed=job.failed + 1)
         self.again |= self.backfill is not None and self.backfill.next_at_us <= self.now_us
 
-    # --- the end of the turn ----------------------------------------------------------------------
 
-    def _success_overdue(self) -> None:
-        due_us = self.row.success_due_at_us
-        if due_us is None or due_us > self.now_us or self.row.attention is not None:
-            return
-        self.trouble(NO_SUCCESS, "no saga of the schedule has completed for as long as it expects")
-
-    def finish(self) -> None:
-        """Set when the loop looks again."""
-        if self.queued and self.row.status != ScheduleStatus.PAUSED:
-            how = ending(self._overlap_of(self.queued[0]))
-            if how is not None:
-                at_us = self.queued[0].at_us
-                self.endings = [Ending(saga_id=tick.saga_id, how=how, at_us=at_us) for tick in self.running if tick.saga_id]
-        self.change(wake_at_us=self._wake_at_us())
-
-    def _wake_at_us(self) -> int | None:
-        row = self.row
-        if row.status == ScheduleStatus.DELETED:
-            return None
-        times = [row.success_due_at_us] if row.success_due_at_us is not None and row.success_due_at_us > self.now_us else []
-        goes_on = row.status in (ScheduleStatus.ACTIVE, ScheduleStatus.ENDED)
-        if goes_on and self.again:
-            return self.now_us
-        if row.status == ScheduleStatus.ACTIVE and row.fire_at_us is not None:
-            times.append(row.fire_at_us)
-        if goes_on and self.endings:
-            times.append(self.now_us + AGAIN_US)
-        if goes_on and self.backfill is not None and self.backfill.status == BackfillStatus.RUNNING:
-            waits = decide(overlap_of(self.backfill.overlap), self.running, self.queued).verdict is Verdict.QUEUE
-            times += [] if waits else [self.backfill.next_at_us]
-        return min(times, default=None)
+def trigger_instants(now_us: int) -> list[int]:
+    """Instants for a tick of now: whole milliseconds, as messages tell times, and no whole seconds,
+    which are the calendar's.
+    """
+    first_ms = now_us // 1000
+    return [ms * 1000 for ms in range(first_ms, first_ms + _INSTANTS) if ms % 1000]
 
 
 def _continues(last: TickRangeRow, made: TickRangeRow, before_us: int) -> bool:

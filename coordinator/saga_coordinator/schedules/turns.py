@@ -16,7 +16,9 @@ from uuid import UUID
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine.events import Refused
+from saga_coordinator.schedules.finishing import finish
 from saga_coordinator.schedules.programs import Programs, ProgramUnready
+from saga_coordinator.schedules.settling import settle
 from saga_coordinator.schedules.starting import Found, TickStarts
 from saga_coordinator.schedules.turn import CALENDAR_INVALID, Begun, Turn, troubled
 from saga_coordinator.starts.execution import StartExecution, own_again
@@ -148,7 +150,7 @@ class Turns:
             prepare = self._starts.preparing(program, known.found)
             backfill = backfills.get(row.id)
             turn = Turn.of(row, program, prepare, batch.tx.now_us, open_ticks.get(row.id, OpenTicks()), backfill)
-            turn.settle([one for one in ended if one.schedule_id == row.id])
+            settle(turn, [one for one in ended if one.schedule_id == row.id])
             if next_us := turn.backfill_next_us():
                 turn.known = await batch.tx.ticks_at(row.id, next_us)
             turns.append(turn)
@@ -157,7 +159,7 @@ class Turns:
     async def _write(self, batch: Batch, turns: Sequence[Turn]) -> None:
         await self._begin(batch, turns)
         for turn in turns:
-            turn.finish()
+            finish(turn)
         await batch.tx.put_schedules([turn.row for turn in turns])
         ticks = [tick for turn in turns for tick in turn.ticks.values()]
         if ticks:
