@@ -89,7 +89,7 @@ async def test_each_second_starts_one_saga_that_is_named_by_its_tick(url: str) -
 
 
 async def test_a_trigger_runs_now_and_says_what_became_of_it(url: str) -> None:
-    async with system(url, answering=False) as (store, instance):
+    async with system(url, answering=False) as (_, instance):
         coordinator = instance.coordinator
         await coordinator.create_schedule(schedule("yearly", calendar=NEVER), "settle", "ada")
         first = await coordinator.trigger_schedule("yearly", "now", "ada")
@@ -231,12 +231,16 @@ async def test_many_instances_fire_each_tick_once(database_url: str) -> None:
     async with opened(database_url) as store:
         await register(store, DEFINITION, CATALOG)
         settings = settings_for(database_url)
-        async with running(store, broker, settings) as one, running(store, broker, settings), running(store, broker, settings):
-            async with participating(broker):
-                for number in range(20):
-                    await one.coordinator.create_schedule(schedule(f"second-{number}", overlap=overlap("allow", 100)), "s", "ada")
-                for number in range(20):
-                    await completed(store, f"second-{number}", 3)
+        async with (
+            running(store, broker, settings) as one,
+            running(store, broker, settings),
+            running(store, broker, settings),
+            participating(broker),
+        ):
+            for number in range(20):
+                await one.coordinator.create_schedule(schedule(f"second-{number}", overlap=overlap("allow", 100)), "s", "ada")
+            for number in range(20):
+                await completed(store, f"second-{number}", 3)
         started = await by_hand(database_url, "SELECT count(*), count(DISTINCT business_key) FROM saga")
         assert started[0][0] == started[0][1]
         ticks = await by_hand(database_url, "SELECT count(*), count(DISTINCT saga_id) FROM schedule_tick WHERE outcome = 'fired'")

@@ -25,7 +25,7 @@ from saga_coordinator.schedules.turn import Ending, Turn
 from saga_coordinator.schedules.turns import SCHEDULES_MOST, Turns
 from saga_coordinator.starts.requests import SagaUnknown
 from saga_coordinator.store.port import Store, StoreError
-from saga_coordinator.store.schedule_records import ScheduleRow, TickOutcome, TickSource
+from saga_coordinator.store.schedule_records import ScheduleRow
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.telemetry.log_fields import about_id
 from saga_messaging.background import happened
@@ -99,7 +99,7 @@ class ScheduleLoop:
         if rows:
             began_s = self._clock.monotonic_s()
             turns = await self._taken(rows)
-            self._note(turns, self._clock.monotonic_s() - began_s)
+            self._instruments.schedule_turn(self._clock.monotonic_s() - began_s, len(turns))
             await self._end_others(turns)
             if turns:
                 return 0.0
@@ -128,22 +128,6 @@ class ScheduleLoop:
                 self._instruments.loop_failed(LOOP)
                 await self._turns.put_off(row, one_line(error))
         return turns
-
-    def _note(self, turns: Sequence[Turn], took_s: float) -> None:
-        """What became of ticks, once it is committed."""
-        self._instruments.schedule_turn(took_s, len(turns))
-        for turn in turns:
-            for tick in turn.ticks.values():
-                if tick.phase is None:
-                    self._instruments.schedule_ticks(tick.outcome, tick.source, 1)
-                if tick.outcome == TickOutcome.FIRED and tick.phase is None and tick.source == TickSource.CALENDAR:
-                    self._instruments.schedule_late(max(0, turn.now_us - tick.at_us) / 1e6)
-                if tick.outcome == TickOutcome.FAILED:
-                    self._log.warning(
-                        "tick_failed", schedule=turn.row.name, tick=tick_text(tick.at_us), reason=tick.reason, note=tick.note
-                    )
-            for made, _ in turn.ranges:
-                self._instruments.schedule_ticks(made.outcome, TickSource.CALENDAR, made.count)
 
     async def _count(self) -> None:
         now_s = self._clock.monotonic_s()

@@ -46,7 +46,13 @@ def scheduling(parts: Parts, operating: Operating, identities: StartIdentities, 
     starts = TickStarts(parts.preparation, identities, tenant)
     programs = Programs(parts.store, tenant)
     turns = Turns(
-        store=parts.store, committer=parts.committer, execution=parts.execution, programs=programs, starts=starts, tenant=tenant
+        store=parts.store,
+        committer=parts.committer,
+        execution=parts.execution,
+        programs=programs,
+        starts=starts,
+        instruments=parts.instruments,
+        tenant=tenant,
     )
     loop = ScheduleLoop(
         store=parts.store, turns=turns, operating=operating, tenant=tenant, clock=parts.clock, instruments=parts.instruments

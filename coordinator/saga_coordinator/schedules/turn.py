@@ -7,7 +7,7 @@ beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Final, Literal
@@ -89,6 +89,8 @@ class Turn:
     """Ranges to write, each with the tick that was decided right before it."""
     begun: list[Begun] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
+    late_us: list[int] = field(default_factory=list)
+    """How long after they were due ticks of the calendar fired."""
     again: bool = False
     """More is due than one turn does."""
 
@@ -195,7 +197,8 @@ class Turn:
             self._pass(tick, TickOutcome.MISSED, Decision(verdict=Verdict.SKIP, reason="missed"), before_us)
             return
         ran = self.row.fired + self.row.queued
-        self.decide(tick, before_us)
+        if self.decide(tick, before_us) is Verdict.FIRE:
+            self.late_us.append(self.now_us - one.tick.fire_at_us)
         if self.row.fired + self.row.queued > ran:
             self.change(runs=self.row.runs + 1)
 

@@ -20,6 +20,7 @@ from saga_coordinator.schedules.finishing import finish
 from saga_coordinator.schedules.programs import Programs, ProgramUnready
 from saga_coordinator.schedules.settling import settle
 from saga_coordinator.schedules.starting import Found, TickStarts
+from saga_coordinator.schedules.telling import tell
 from saga_coordinator.schedules.turn import CALENDAR_INVALID, Begun, Turn, troubled
 from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.store.port import StartClaim, Store, StoreError
@@ -66,6 +67,7 @@ class Turns:
         self._execution = execution
         self._programs = programs
         self._starts = starts
+        self._instruments = instruments
         self._tenant = tenant
 
     async def run(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
@@ -80,6 +82,7 @@ class Turns:
             for turn in turns:
                 turn.run()
             await self._write(batch, turns)
+        tell(self._instruments, turns)
         return turns
 
     async def act(
@@ -107,7 +110,9 @@ class Turns:
             if not turns:
                 raise Moved(f"schedule {name} was changed a moment ago: try again")
             result = await change(batch, turns[0])
+            turns[0].again |= bool(turns[0].queued)
             await self._write(batch, turns)
+        tell(self._instruments, turns)
         return result, turns[0]
 
     async def put_off(self, row: ScheduleRow, why: str) -> None:
