@@ -60,6 +60,7 @@ class Turns:
         execution: StartExecution,
         programs: Programs,
         starts: TickStarts,
+        instruments: Instruments,
         tenant: str,
     ) -> None:
         self._store = store
