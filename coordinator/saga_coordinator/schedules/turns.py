@@ -25,6 +25,7 @@ from saga_coordinator.schedules.turn import CALENDAR_INVALID, Begun, Turn, troub
 from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.store.port import StartClaim, Store, StoreError
 from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus
+from saga_coordinator.telemetry.instruments import Instruments
 from saga_schemas.record_class import record
 
 SCHEDULES_MOST: Final = 100
