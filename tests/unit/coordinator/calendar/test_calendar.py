@@ -312,8 +312,10 @@ def test_ranges_may_lie_over_each_other() -> None:
         ("2027-01-14", "2027-01-14"),
     ]
     made = calendar(calendar_document("0 9 * * *", ranges=ranges))
+    within = calendar(calendar_document("0 9 * * *", ranges=[("2027-01-02", "2027-03-05"), ("2027-01-03", "2027-01-04")]))
 
     assert [tick.local[8:10] for tick in ticks_from(made, BEGIN, 4)] == ["01", "13", "15", "16"]
+    assert [tick.local[5:10] for tick in ticks_from(within, BEGIN, 2)] == ["01-01", "03-06"]
 
 
 def test_an_excluded_day_is_one_of_the_zone_and_of_the_time_that_is_named() -> None:
