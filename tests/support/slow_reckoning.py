@@ -43,10 +43,11 @@ def changes(name: str, first_year: int, last_year: int) -> list[int]:
 
 
 @cache
-def walk(name: str, begin: int, end: int) -> list[tuple[int, int, int]]:
+def walk(name: str, begin: int, end: int, whole_minutes: bool) -> list[tuple[int, int, int]]:
     """Each second, the latest wall clock that was shown before it, and the one shown.
 
-    Of some hours, so that a day of the month tells the day.
+    `whole_minutes`: only those seconds that show a whole minute or jump over one. The walk is of
+    some hours, so that a day of the month tells the day.
     """
     zone, highest, found = tz(name), wall(begin - 1, name), []
     days: dict[int, int] = {}
@@ -55,17 +56,13 @@ def walk(name: str, begin: int, end: int) -> list[tuple[int, int, int]]:
         day = shown.day
         if day not in days:
             days[day] = (shown.toordinal() - _ZERO.toordinal()) * 86_400
-        number = days[day] + shown.hour * 3_600 + shown.minute * 60 + shown.second
-        found.append((at, highest, number))
+        second = shown.second
+        number = days[day] + shown.hour * 3_600 + shown.minute * 60 + second
+        if not second or not whole_minutes or number > highest + 1:
+            found.append((at, highest, number))
         if number > highest:
             highest = number
     return found
-
-
-@cache
-def walk_minutes(name: str, begin: int, end: int) -> list[tuple[int, int, int]]:
-    """Of each second those that show a whole minute or jump over one."""
-    return [one for one in walk(name, begin, end) if one[2] % 60 == 0 or one[2] > one[1] + 1]
 
 
 def reckoned(expression: str, name: str, begin: int, end: int) -> list[int]:
@@ -75,7 +72,7 @@ def reckoned(expression: str, name: str, begin: int, end: int) -> list[int]:
     steps.
     """
     fields = expression.split()
-    steps = walk(name, begin, end) if len(fields) == 6 else walk_minutes(name, begin, end)
+    steps = walk(name, begin, end, len(fields) == 5)
     spelled = fields if len(fields) == 6 else ["0", *fields]
     values = [_values(field, place) for place, field in enumerate(spelled)]
     both = spelled[3][0] == "*" or spelled[5][0] == "*"

@@ -17,6 +17,8 @@ from saga_coordinator.calendar.timeline import FIRST_S, LAST_S
 from saga_coordinator.calendar.walls import parse_wall, wall_text
 from saga_coordinator.calendar.zones import timeline_of
 
+__all__ = ["Calendar", "CalendarInvalid", "calendar_of"]
+
 _MS_US: Final = 1_000
 
 

@@ -15,6 +15,8 @@ from saga_coordinator.calendar.tick import Cursor
 from saga_coordinator.calendar.walls import SEARCHED_YEARS
 from saga_schemas.times import format_us
 
+__all__ = ["Problem", "problems_of", "problems_of_days"]
+
 _LOOKED_AT: Final = 100
 """Ticks of each expression that are looked at for a rate by mistake."""
 _IN_A_ROW: Final = 10

@@ -7,7 +7,7 @@ if it were UTC. At an instant it shows the instant plus the zone's offset.
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, NamedTuple
 
 HOUR_S: Final = 3_600
@@ -19,6 +19,7 @@ LAST_S: Final = 250_000_000_000
 _BLOCK_S: Final = 388 * DAY_S
 _FURTHEST_S: Final = 26 * HOUR_S
 """No offset is as far from UTC, and no clock was ever set back so far."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
 
 
@@ -115,6 +116,6 @@ class Timeline:
         return after
 
     def _ask(self, at: int) -> int:
-        offset = datetime.fromtimestamp(at, self.zone).utcoffset()
+        offset = (_EPOCH + timedelta(seconds=at)).astimezone(self.zone).utcoffset()
         assert offset is not None
         return offset // _SECOND
