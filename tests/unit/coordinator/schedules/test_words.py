@@ -1,4 +1,4 @@
-"""What the codes of schedules mean: each has its words, and a schedule says why it needs somebody."""
+"""What the codes of schedules mean, and why a schedule needs somebody."""
 
 from __future__ import annotations
 
