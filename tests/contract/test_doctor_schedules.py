@@ -1,5 +1,4 @@
-"""`saga doctor` of schedules on both databases: each planted damage is found, and its statement mends
-it."""
+"""The doctor of schedules on both databases: a planted damage is found, its statement mends it."""
 
 from __future__ import annotations
 
