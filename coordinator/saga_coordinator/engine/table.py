@@ -4,8 +4,8 @@ Theory of operation. `decide` turns whatever happened into (step, trigger) pairs
 status and the trigger the first row whose guard holds acts; where no row does, the event is stale
 (row 26). Before any row stands the test for conflict (row 20), before that the tests for a final
 saga (25) and for evidence of another run (S11). Rows about the whole saga (11 to 13b, 20 to 22, 24
-to 30) stand in `decide.py`, `draft.py`, `recovery.py`, `pausing.py`, `delaying.py` and `termination.py`; they
-are listed in `SAGA_ROWS` so that the generated docs hold them too.
+to 30) stand in `decide.py`, `draft.py`, `recovery.py`, `pausing.py`, `delaying.py` and
+`termination.py`; they are listed in `SAGA_ROWS` so that the generated docs hold them too.
 
 This table and the participants' barrier table were explored exhaustively together: a row changes
 only with that model.
@@ -266,7 +266,8 @@ SAGA_ROWS: tuple[SagaRow, ...] = (
         "28", "not settled, an operator changes a step's limits: they hold for this saga, and what is due later is due by them"
     ),
     _saga_row(
-        "29", "SCHEDULED, its start time has come and it is not paused: RUNNING; its deadline counts from then, and its steps begin"
+        "29",
+        "SCHEDULED, its start time has come and it is not paused: RUNNING; its deadline counts from then, and its steps begin",
     ),
     _saga_row("30", "SCHEDULED, an operator moves its start time: it begins then, and at once where that has passed"),
 )
