@@ -14,9 +14,9 @@ import pytest
 
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.delaying import AHEAD_MOST_US, UNBEGUN
-from saga_coordinator.engine.encoding import decode_facts, decode_saga, encode_facts, encode_saga
+from saga_coordinator.engine.encoding import encode_saga
 from saga_coordinator.engine.events import MoveStart, Refused
-from saga_coordinator.engine.facts import Announced, CommandSent, PhaseChanged, Started
+from saga_coordinator.engine.facts import Announced, CommandSent, PhaseChanged
 from saga_coordinator.engine.pauses import Pauses
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.engine.termination import Left, effects_left
@@ -206,13 +206,3 @@ def test_held_past_its_time_it_is_looked_at_hourly() -> None:
     assert timing.next_wake_up_us(LINE, player.state, player.now) == player.now + 30 * SECOND
     player.now += 30 * SECOND
     assert timing.next_wake_up_us(LINE, player.state, player.now, pauses=Pauses()) == player.now + 3600 * SECOND
-
-
-def test_what_the_release_before_stored_is_read_and_stored_alike() -> None:
-    fact = next(fact for fact in play(LINE).journal[0][1] if isinstance(fact, Started))
-    stored = encode_facts([fact])
-    assert decode_facts(stored) == (fact,)
-    assert stored.count(b",") == encode_facts([fact]).count(b","), "defaults at the end are not written"
-    state = play(LINE, "a:SUCCEEDED").state
-    assert {b"start_at", b"begun_at"}.isdisjoint(encode_saga(state).split(b'"'))
-    assert decode_saga(state.id, encode_saga(state)) == state
