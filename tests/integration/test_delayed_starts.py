@@ -71,9 +71,9 @@ async def test_a_saga_waits_holds_its_key_and_begins_at_its_time(url: str) -> No
             saga = await shown(http, first["id"])
             assert (saga["phase"], saga["deadline_at"], saga["begun_at"]) == ("SCHEDULED", None, None)
             assert [(one["name"], one["until"]) for one in saga["waiting"]] == [("start_time", saga["start_at"])]
-            (line,) = (await http.get("/v1/sagas", params={"query": "phase = SCHEDULED and starts < +1h"})).json()["items"]
-            assert (line["id"], line["starts_at"]) == (first["id"], saga["start_at"])
-            for query in ("starts > +1h", "starts is null"):
+            (line,) = (await http.get("/v1/sagas", params={"query": "phase = SCHEDULED and begins < +1h"})).json()["items"]
+            assert (line["id"], line["begins_at"]) == (first["id"], saga["start_at"])
+            for query in ("begins > +1h", "begins is null"):
                 assert (await http.get("/v1/sagas", params={"query": query})).json()["items"] == [], query
             found = (await http.get(f"/v1/sagas/{first['id']}/diagnosis")).json()
             said = [one["evidence"] for one in found["lines"] if one["verdict"] == "found"]
@@ -105,7 +105,7 @@ async def test_a_saga_is_moved_and_what_has_begun_is_not(url: str) -> None:
             path = f"/v1/sagas/{saga_id}/start-time"
             later = await http.post(path, json=WHY | {"start_in": "300d"})
             assert (later.status_code, later.json()["phase"]) == (202, "SCHEDULED")
-            (line,) = (await http.get("/v1/sagas", params={"query": "starts > +299d"})).json()["items"]
+            (line,) = (await http.get("/v1/sagas", params={"query": "begins > +299d"})).json()["items"]
             assert line["id"] == saga_id, "the wake-up has moved, too"
             far = await http.post(path, json=WHY | {"start_in": "366d", "start_at": None})
             assert far.status_code == 202
@@ -150,14 +150,14 @@ async def test_one_instance_dies_before_the_time_and_another_begins_it_once(url:
         # Left as a crash would leave it.
         row = (await one.sagas_by_key("default", "o-1", None))[0]
         assert row.phase == "SCHEDULED"
-        async with opened(url) as two, running(two, broker, settings_for(url)) as second:
-            tasks = [asyncio.create_task(hotel.run())]
-            assert await closed(second, row.id) == "COMPLETED"
-            facts = [fact for _, found in await journal_of(two, row.id) for fact in found]
-            assert [fact.phase for fact in facts if isinstance(fact, PhaseChanged)] == ["RUNNING", "COMPLETED"]
-            assert [fact.attempt for fact in facts if isinstance(fact, CommandSent)] == [1]
-            await end(tasks)
-        assert len(hotel.seen) == 1
+    async with opened(url) as two, running(two, broker, settings_for(url)) as second:
+        tasks = [asyncio.create_task(hotel.run())]
+        assert await closed(second, row.id) == "COMPLETED"
+        facts = [fact for _, found in await journal_of(two, row.id) for fact in found]
+        assert [fact.phase for fact in facts if isinstance(fact, PhaseChanged)] == ["RUNNING", "COMPLETED"]
+        assert [fact.attempt for fact in facts if isinstance(fact, CommandSent)] == [1]
+        await end(tasks)
+    assert len(hotel.seen) == 1
 
 
 async def test_a_pause_of_its_definition_holds_it_past_its_time(sqlite_url: str) -> None:

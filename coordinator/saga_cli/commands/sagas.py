@@ -45,7 +45,7 @@ def register(app: typer.Typer, panel: str) -> None:
             "saga list 'open and duration > 10m' --count",
             "saga list --phase COMPENSATED --definition order -o ids",
             "saga list --key o-17 -o json",
-            "saga list 'phase = SCHEDULED and starts < +1h'",
+            "saga list 'phase = SCHEDULED and begins < +1h'",
             "saga list participants",
             "saga list instances",
         ),

@@ -29,7 +29,7 @@ def row(item: dict[str, Any]) -> list[Text]:
         plain(f"{item['definition']} {item['definition_version']}"),
         phase(item["phase"]).append(" (imported)" if item.get("imported") else ""),
         plain(_started(item)),
-        plain("" if item.get("starts_at") else between(item.get("started_at"), item.get("closed_at"))),
+        plain("" if item.get("begins_at") else between(item.get("started_at"), item.get("closed_at"))),
         plain(", ".join(item.get("attention") or ()), "bold red"),
         plain(item["id"], "dim"),
     ]
@@ -37,4 +37,4 @@ def row(item: dict[str, Any]) -> list[Text]:
 
 def _started(item: dict[str, Any]) -> str:
     """Return how long ago it started; of one that has not begun, when it does."""
-    return f"begins {until(item['starts_at'])}" if item.get("starts_at") else f"{ago(item.get('started_at'))} ago"
+    return f"begins {until(item['begins_at'])}" if item.get("begins_at") else f"{ago(item.get('started_at'))} ago"

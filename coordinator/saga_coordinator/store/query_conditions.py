@@ -69,7 +69,7 @@ def of_phase(phase: str) -> ColumnElement[bool]:
     raise ValueError("no such phase")
 
 
-def starts_at() -> ColumnElement[Any]:
+def begins_at() -> ColumnElement[Any]:
     """When a saga that is SCHEDULED begins: its wake-up. Of any other nothing."""
     t, s = schema.saga_listing.c, schema.saga.c
     wake_at = select(s.wake_at).where(s.id == t.saga_id).scalar_subquery()
@@ -116,7 +116,7 @@ class _Lines:
             "phase": _Operand(t.phase),
             "started": _Operand(t.started_at),
             "closed": _Operand(t.closed_at, nullable=True),
-            "starts": _Operand(starts_at() if self._own else null(), nullable=True),
+            "begins": _Operand(begins_at() if self._own else null(), nullable=True),
             "duration": _Operand(func.coalesce(t.closed_at, _now()) - t.started_at),
             "trace": _Operand(t.trace_id, text=True),
         }

@@ -24,7 +24,7 @@ class ListedView:
     closed_at: str | None
     version: int
     trace_id: str
-    starts_at: str | None = None
+    begins_at: str | None = None
     """When it begins, while it is SCHEDULED."""
     imported: bool = False
     """It ran elsewhere, and is only shown."""
@@ -44,7 +44,7 @@ def listed_view(listed: Listed) -> ListedView:
         closed_at=None if listed.closed_at_us is None else format_us(listed.closed_at_us),
         version=listed.version,
         trace_id=listed.trace_id,
-        starts_at=None if listed.starts_at_us is None else format_us(listed.starts_at_us),
+        begins_at=None if listed.begins_at_us is None else format_us(listed.begins_at_us),
         imported=listed.imported,
         labels=plain_labels(listed.labels),
     )

@@ -71,7 +71,7 @@ def test_a_saga_that_has_begun_is_not_moved(saga: Any, coordinator: Any) -> None
 
 def test_lists_and_views_say_when_it_begins() -> None:
     soon = (datetime.now(UTC) + timedelta(hours=3, minutes=1)).isoformat()
-    line = {"id": ID, "definition": "order", "definition_version": 1, "phase": "SCHEDULED", "started_at": soon, "starts_at": soon}
+    line = {"id": ID, "definition": "order", "definition_version": 1, "phase": "SCHEDULED", "started_at": soon, "begins_at": soon}
     cells = [cell.plain for cell in row(line)]
     assert (cells[3], cells[4]) == ("begins in 3 h 00 min", "")
     saga = {"id": ID, "phase": "SCHEDULED", "started_at": soon, "start_at": soon, "duration_ms": 0}
