@@ -4,20 +4,29 @@ are cancelled, and begin once, whoever lives then."""
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from saga_coordinator.api import create_app
+from saga_coordinator.console.application import with_console
 from saga_coordinator.engine.facts import Announced, CommandSent, PhaseChanged
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
+from saga_schemas.headers.names import START_AT
+from saga_schemas.times import format_us
 from support.coordinators import closed, journal_of, opened, register, running, saga_of, settings_for
 from support.scripted import DONE, ScriptedParticipant, catalog_of, eventually
+from support.start_records import CATALOG as ASKED_CATALOG
+from support.start_records import DEFINITION as ASKED
+from support.start_records import has_letters, send, start_record
 
 DEFINITION = """
 saga: trip
@@ -39,7 +48,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @asynccontextmanager
 async def served(instance: Instance) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(instance.coordinator))
+    transport = httpx.ASGITransport(with_console(create_app(instance.coordinator), instance.coordinator))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as http:
         yield http
 
@@ -60,8 +69,8 @@ async def test_a_saga_waits_holds_its_key_and_begins_at_its_time(url: str) -> No
         await register(store, DEFINITION, catalog_of(*CATALOG))
         async with running(store, broker, settings_for(url)) as instance, served(instance) as http:
             tasks = [asyncio.create_task(hotel.run())]
-            first = (await asked_for(http, "o-1", start_in="2s")).json()
-            again = (await asked_for(http, "o-1", start_in="2s")).json()
+            first = (await asked_for(http, "o-1", start_in="30m")).json()
+            again = (await asked_for(http, "o-1", start_in="30m")).json()
             assert (again["id"], again["created"]) == (first["id"], False), "the same request, later"
             other = await asked_for(http, "o-1", start_in="3s")
             assert (other.status_code, other.json()["code"]) == (409, "request_reused")
@@ -80,6 +89,8 @@ async def test_a_saga_waits_holds_its_key_and_begins_at_its_time(url: str) -> No
             assert [text.partition(":")[0] for text in said] == ["waits for its start time"]
             assert hotel.seen == []
 
+            moved = await http.post(f"/v1/sagas/{first['id']}/start-time", json=WHY | {"start_in": "1s"})
+            assert moved.json()["phase"] == "SCHEDULED"
             assert await closed(instance, (await store.sagas_by_key("default", "o-1", None))[0].id) == "COMPLETED"
             row = (await store.sagas_by_key("default", "o-1", None))[0]
             state = await saga_of(store, row.id)
@@ -88,7 +99,12 @@ async def test_a_saga_waits_holds_its_key_and_begins_at_its_time(url: str) -> No
             assert state.begun_at_us >= state.start_at_us
             assert state.deadline_at_us == state.begun_at_us + 3_600_000_000
             facts = [fact for _, found in await journal_of(store, row.id) for fact in found]
-            assert [fact.event for fact in facts if isinstance(fact, Announced)] == ["scheduled", "started", "finished"]
+            assert [fact.event for fact in facts if isinstance(fact, Announced)] == [
+                "scheduled",
+                "scheduled",
+                "started",
+                "finished",
+            ]
             trace = (await http.get(f"/v1/sagas/{row.id}/trace")).json()
             assert {span["name"] for span in trace["spans"]} == {"scheduled", "start time", "hotel", "trip"}
             await end(tasks)
@@ -145,9 +161,9 @@ async def test_one_instance_dies_before_the_time_and_another_begins_it_once(url:
     hotel = ScriptedParticipant(broker, "hotel", lambda _: [DONE])
     async with opened(url) as one:
         await register(one, DEFINITION, catalog_of(*CATALOG))
-        async with running(one, broker, settings_for(url)) as first, served(first) as http:
-            await asked_for(http, "o-1", start_in="2s")
-        # Left as a crash would leave it.
+        # It has no timers, and is left as a crash would leave it.
+        async with running(one, broker, settings_for(url, roles="api,replies,watchdog")) as first, served(first) as http:
+            await asked_for(http, "o-1", start_in="1s")
         row = (await one.sagas_by_key("default", "o-1", None))[0]
         assert row.phase == "SCHEDULED"
     async with opened(url) as two, running(two, broker, settings_for(url)) as second:
@@ -180,3 +196,62 @@ async def test_a_pause_of_its_definition_holds_it_past_its_time(sqlite_url: str)
             row = (await store.sagas_by_key("default", "o-1", None))[0]
             assert await closed(instance, row.id) == "COMPLETED"
             await end(tasks)
+
+
+async def test_over_kafka_a_header_says_when(sqlite_url: str) -> None:
+    broker = MemoryBroker()
+
+    def delayed(request_id: str, key: str, at: str) -> Any:
+        record = start_record(request_id, key)
+        return replace(record, headers=(*record.headers, (START_AT, at.encode())))
+
+    async with opened(sqlite_url) as store:
+        await register(store, ASKED, ASKED_CATALOG)
+        async with running(store, broker, settings_for(sqlite_url)):
+            soon, later = (format_us((time.time_ns() // 1000) + hours * 3_600_000_000) for hours in (1, 2))
+            await send(broker, delayed("r-1", "k-1", soon), delayed("r-1", "k-1", soon), delayed("r-1", "k-1", later))
+            await send(broker, delayed("r-2", "k-2", "2099-01-01T00:00:00Z"), delayed("r-3", "k-3", "tomorrow"))
+            await send(broker, delayed("r-4", "k-4", "2020-01-01T00:00:00Z"))
+
+            async def settled() -> bool:
+                return await has_letters(store, 3) and len(await store.sagas_by_key("default", "k-4", None)) == 1
+
+            await eventually(settled)
+            letters = await store.dead_letters(before=None, limit=9)
+            assert sorted(letter.reason for letter in letters) == ["header_invalid", "request_reused", "start_too_far"]
+            (waits,), (begun,) = [await store.sagas_by_key("default", key, None) for key in ("k-1", "k-4")]
+            assert (waits.phase, begun.phase) == ("SCHEDULED", "RUNNING")
+            assert waits.begins_at_us is not None
+            assert format_us(waits.begins_at_us) == soon
+            assert begun.begins_at_us is None
+
+
+async def test_the_console_says_when_it_begins_lists_it_and_moves_it(sqlite_url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(sqlite_url) as store:
+        await register(store, DEFINITION, catalog_of(*CATALOG))
+        async with running(store, broker, settings_for(sqlite_url)) as instance, served(instance) as http:
+            saga_id = (await asked_for(http, "o-1", start_in="3h")).json()["id"]
+            page = await told(http, f"/console/sagas/{saga_id}")
+            assert "SCHEDULED" in page
+            assert "It begins in 2 h , at " in page
+            assert "it holds its key meanwhile, and its deadline counts from then" in page
+            assert "Waiting because it has not begun" in page
+            listed = await told(http, "/console/sagas?query=phase+%3D+SCHEDULED&columns=phase,begins,duration")
+            assert "o-1 SCHEDULED in 2 h in 2 h –" in listed
+
+            token = http.cookies["saga_csrf"]
+            form = {"token": token, "reason": "the customer came early", "actor": "ada", "start": "2d"}
+            moved = await http.post(f"/console/sagas/{saga_id}/start-time", data=form)
+            page = await told(http, moved.headers["location"])
+            assert "It begins at 20" in page
+            assert "It begins in 1 d" in page
+            assert "moved its start time the customer came early" in page
+            refused = await http.post(f"/console/sagas/{saga_id}/start-time", data=form | {"start": "soon"})
+            assert "expected a time with its zone" in await told(http, refused.headers["location"])
+
+
+async def told(http: httpx.AsyncClient, path: str) -> str:
+    """The words of a page."""
+    inside = (await http.get(path)).text.split("<body", 1)[1]
+    return " ".join(re.sub(r"<[^>]*>", " ", inside).split())

@@ -17,7 +17,7 @@ from saga_coordinator.store import schema
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among
 from saga_coordinator.store.port import SHARDS, SPANS_DUE_MOST, Figures, Listed, ListFilter
-from saga_coordinator.store.query_conditions import holders, matching, needs_attention, of_phase, begins_at
+from saga_coordinator.store.query_conditions import begins_at, holders, matching, needs_attention, of_phase
 
 MOST: Final = 500
 """Lines of one page."""
