@@ -173,8 +173,6 @@ class StartPreparation:
         key = _business_key(compiled, framed, request.key)
         labels = _labels(compiled, framed, request.labels)
         now_us = self._clock.unix_us()
-        if request.start_at_us is not None and request.start_at_us - now_us > AHEAD_MOST_US:
-            raise StartRefused(START_TOO_FAR, TOO_FAR)
         saga_id, recovered = identity or Identity(new_id(now_us))
         trace = self._sampling.begin(saga_id, request.trace, request.baggage)
         name = compiled.definition.name
@@ -217,8 +215,14 @@ class StartPreparation:
             on_closed=request.on_closed,
             recovered=recovered,
             labels=labels,
-            start_at_us=request.start_at_us,
+            start_at_us=_start_at_us(request, now_us),
         )
+
+
+def _start_at_us(request: StartRequest, now_us: int) -> int | None:
+    if request.start_at_us is not None and request.start_at_us - now_us > AHEAD_MOST_US:
+        raise StartRefused(START_TOO_FAR, TOO_FAR)
+    return request.start_at_us
 
 
 def _business_key(compiled: CompiledDefinition, framed: bytes, given: str | None) -> str | None:
