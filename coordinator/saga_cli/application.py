@@ -30,6 +30,7 @@ from saga_cli.commands import (
     schemas,
     serve,
     start,
+    start_time,
     steps,
     token,
     top,
@@ -65,6 +66,7 @@ def application() -> typer.Typer:
     start.register(app, _USE)
     sagas.register(app, _USE)
     control.register(app, _USE)
+    start_time.register(app, _USE)
     views.register(app, _USE)
     diagnose.register(app, _USE)
     watch.register(app, _USE)

@@ -12,7 +12,18 @@ from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batches.facade import ActParts, BatchFacade
 from saga_coordinator.batches.operating import Audited
 from saga_coordinator.confirmations.gate import Settle
-from saga_coordinator.engine.events import Cancel, ChangeLimits, Event, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
+from saga_coordinator.engine.events import (
+    Cancel,
+    ChangeLimits,
+    Event,
+    MoveStart,
+    Pause,
+    Refused,
+    Resume,
+    RetryStep,
+    Terminate,
+    WaiveStep,
+)
 from saga_coordinator.engine.waiting import Held
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.overview.gathering import Overviews
@@ -37,6 +48,7 @@ from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_messaging.background import happened
 from saga_messaging.clock import Clock
+from saga_schemas.times import format_us
 from saga_schemas.topics import Topics
 
 LOOK_EVERY_S = 0.5
@@ -157,6 +169,14 @@ class Coordinator(BatchFacade, ScheduleFacade):
         event = ChangeLimits(step=step, changes=changes, reason=reason, actor=actor)
         said = ", ".join(f"{name}={value}" for name, value in sorted(changes.items()))
         await self._act(saga_id, event, act=f"limits {step}: {said}", why=reason, actor=actor)
+
+    async def move_start(self, saga_id: UUID, start_at_us: int, reason: str, actor: str) -> None:
+        """Let a saga that waits for its start time begin at another.
+
+        Raises Refused (not_scheduled, start_too_far, finished), SagaUnknown, StoreError.
+        """
+        event = MoveStart(start_at_us=start_at_us, reason=reason, actor=actor)
+        await self._act(saga_id, event, act=f"start time {format_us(start_at_us)}", why=reason, actor=actor)
 
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         """Hold what is due of every saga of a definition, or of a participant's steps.

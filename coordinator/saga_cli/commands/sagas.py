@@ -25,6 +25,7 @@ SagaReference = Annotated[
 class PhaseName(StrEnum):
     """Phases a saga may be in."""
 
+    SCHEDULED = "SCHEDULED"
     RUNNING = "RUNNING"
     SETTLING = "SETTLING"
     COMMITTED = "COMMITTED"
@@ -46,6 +47,7 @@ def register(app: typer.Typer, panel: str) -> None:
             "saga list 'open and duration > 10m' --count",
             "saga list --phase COMPENSATED --definition order -o ids",
             "saga list --key o-17 -o json",
+            "saga list 'phase = SCHEDULED and begins < +1h'",
             "saga list participants",
             "saga list instances",
         ),

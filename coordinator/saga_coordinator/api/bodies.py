@@ -50,6 +50,8 @@ Key = Annotated[str, AfterValidator(_text)]
 Reason = Annotated[str, AfterValidator(_prose(REASON_CHARS)), Field(max_length=REASON_CHARS)]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
 Subject = Annotated[str, AfterValidator(_text)]
+StartAt = Annotated[str, Field(max_length=64)]
+StartIn = Annotated[str, Field(max_length=20)]
 RecordName = Annotated[str, Field(pattern=f"^{RECORD_PATTERN}$", max_length=MAX_RECORD_NAME)]
 
 
@@ -69,6 +71,15 @@ class StartBody(_Body):
     )
     on_open: OnOpen = "return_existing"
     on_closed: OnClosed = "reject"
+    start_at: StartAt | None = Field(
+        None, description="when it begins, RFC 3339, at most 366 days ahead; at once when absent or past"
+    )
+    start_in: StartIn | None = Field(None, description="the same as a duration from now: 500ms, 30s, 10m, 2h, 1d")
+
+    def asked(self) -> dict[str, Any]:
+        """What a repeat of the same request says: what it leaves out as before there was any."""
+        left_out = {name for name in ("labels", "start_at", "start_in") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude=left_out)
 
 
 class ActBody(_Body):
@@ -102,6 +113,13 @@ class LimitsBody(ActBody):
         """By name, those that are given."""
         given = self.model_dump(exclude={"reason", "actor"})
         return {name: value for name, value in given.items() if value is not None}
+
+
+class StartTimeBody(ActBody):
+    """When a saga that has not begun is to begin: one of the two."""
+
+    start_at: StartAt | None = Field(None, description="RFC 3339, at most 366 days ahead; at once where that has passed")
+    start_in: StartIn | None = Field(None, description="a duration from now: 500ms, 30s, 10m, 2h, 1d")
 
 
 class WaiveBody(_Body):

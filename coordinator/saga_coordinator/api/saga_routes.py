@@ -16,6 +16,7 @@ from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.query_routes import asked
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_paths import ON_SAGA, accepted, looked_up, step_name, stored_row
+from saga_coordinator.api.start_times import start_time_us
 from saga_coordinator.api.waiting import ACCEPTED, OF_TWO
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
@@ -70,6 +71,7 @@ router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
         "input_invalid",
         "key_mismatch",
         "labels_invalid",
+        "start_too_far",
         "overloaded",
         *WITH_BODY,
     ),
@@ -81,7 +83,10 @@ async def start_saga(
     response: Response,
     idempotency_key: Annotated[str | None, Header(description="the request id; made and returned when absent")] = None,
 ) -> Started:
-    """Start a saga, once: per request id always, per business key while it is held."""
+    """Start a saga, once: per request id always, per business key while it is held.
+
+    With `start_at` or `start_in` it waits for that time, SCHEDULED, and holds its key meanwhile.
+    """
     request_id = _request_id(request, idempotency_key)
     asked = StartRequest(
         tenant=coordinator.settings.tenant,
@@ -96,8 +101,8 @@ async def start_saga(
         on_closed=body.on_closed,
         trace=_trace(request, coordinator),
         baggage=",".join(request.headers.getlist("baggage")) or None,
-        # Without labels as before there were any: a repeat of an older start is the same start.
-        body_hash=body_hash(canonical_json(body.model_dump(mode="json", exclude=None if body.labels else {"labels"}))),
+        start_at_us=await start_time_us(body.start_at, body.start_in, coordinator.store.now_us),
+        body_hash=body_hash(canonical_json(body.asked())),
     )
     result = await coordinator.start(asked)
     response.status_code = 201 if result.created else 200

@@ -33,6 +33,7 @@ class Anchor(StrEnum):
     NO_DEFINITION = "the-definition-is-missing"
     UNREADABLE = "the-state-cannot-be-read"
     RECOVERING = "the-saga-recovers"
+    START_TIME = "the-saga-waits-for-its-start-time"
     PAUSED = "the-saga-is-paused"
     ENDED_BACK = "the-saga-was-undone"
     FORCED = "the-saga-was-forced"

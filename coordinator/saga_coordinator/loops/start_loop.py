@@ -33,6 +33,7 @@ from saga_schemas.headers.names import ORIGIN, TRACEPARENT
 from saga_schemas.headers.names import SOURCE as CE_SOURCE
 from saga_schemas.inbound import Envelope, read_start_envelope
 from saga_schemas.labels import plain_labels
+from saga_schemas.times import format_us
 from saga_schemas.topics import Topics
 from saga_schemas.trace_context import TraceContext, parse_context
 
@@ -173,6 +174,7 @@ class StartLoop:
             labels=dict(headers.labels),
             request_id=headers.message_id,
             source=headers.source,
+            start_at_us=headers.start_at_us,
             trace=self._trace(envelope),
             baggage=headers.baggage,
             body_hash=body_hash(*_asked(headers), envelope.value),
@@ -201,8 +203,9 @@ def _check_source(source: str) -> None:
 
 
 def _asked(headers: StartHeaders) -> list[bytes]:
-    """`name` or `name@version`, as it was asked for, and the labels where there are any."""
+    """`name` or `name@version`, as it was asked for; labels and start time where there are any."""
     version = headers.definition_version
     name = headers.definition if version is None else f"{headers.definition}@{version}"
     labels = [canonical_json(plain_labels(dict(headers.labels)))] if headers.labels else []
-    return [name.encode(), *labels]
+    start_at = [] if headers.start_at_us is None else [f"start_at {format_us(headers.start_at_us)}".encode()]
+    return [name.encode(), *labels, *start_at]

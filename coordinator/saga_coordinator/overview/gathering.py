@@ -12,6 +12,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from saga_coordinator.engine.state import Phase
 from saga_coordinator.engine.waiting import Held
 from saga_coordinator.horizon.participants import named
 from saga_coordinator.overview.history import History
@@ -178,7 +179,7 @@ class Overviews:
             lines=self._known_lines(),
             figures=figures,
             attentions=await self._attentions(figures),
-            waits=await self._sagas.waits(sum(figures.sagas_by_phase.values())),
+            waits=await self._sagas.waits(_begun(figures)),
             nobody_reads={name: now_us - round(for_s * 1e6) for name, for_s in around.nobody_reads_for_s.items()},
             readers=around.readers,
             unread_commands=await self._unread.of(self._unread_commands),
@@ -243,6 +244,11 @@ class Overviews:
         except (BrokerError, StoreError, TimeoutError):
             return found
         return found
+
+
+def _begun(figures: Figures) -> int:
+    """Open sagas that may wait for somebody: one that has not begun waits for nobody."""
+    return sum(count for (_, phase), count in figures.sagas_by_phase.items() if phase != Phase.SCHEDULED)
 
 
 def _of_window(window: Window, recent: Sequence[Period], coarse: Sequence[Period]) -> tuple[Sequence[Period], Sequence[Period]]:

@@ -150,6 +150,7 @@ class StartExecution:
             message_id=start.claim.request_id,
             recovered=start.recovered,
             restarted_from=start.restarted_from,
+            start_at_us=start.start_at_us,
         )
         work.apply(event, env)
         return work

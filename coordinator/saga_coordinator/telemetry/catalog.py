@@ -85,7 +85,7 @@ OPEN_SAGAS = _gauge("saga_open_sagas", "Sagas that are not finished.", "{saga}",
 STARTED = _counter("saga_started_total", "Sagas started.", "{saga}", ("definition",))
 FINISHED = _counter("saga_finished_total", "Sagas finished, by final phase.", "{saga}", ("definition", "phase"), exemplars=True)
 DURATION = _histogram(
-    "saga_duration_seconds", "From a saga's start to its end.", "s", DURATION_S, ("definition", "phase"), exemplars=True
+    "saga_duration_seconds", "From a saga's beginning to its end.", "s", DURATION_S, ("definition", "phase"), exemplars=True
 )
 STEP_LATENCY = _histogram(
     "saga_step_latency_seconds",

@@ -189,7 +189,7 @@ class Instruments(UpkeepInstruments, ScheduleInstruments):
             return
         ids = exemplar(sampled, root_span_id(sampled.id)) if sampled is not None else None
         self._finished[definition.name, entered.phase].inc(exemplar=ids)
-        took_us = moved.at_us - moved.after.started_at_us
+        took_us = moved.at_us - moved.after.ran_from_us
         self._duration[definition.name, entered.phase].observe(took_us / 1e6, ids)
         self.traffic.ended(definition.name, entered.phase, took_us, moved.at_us)
 

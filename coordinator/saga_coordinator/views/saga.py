@@ -25,7 +25,7 @@ from saga_coordinator.registry.definition_cache import DefinitionCache, Definiti
 from saga_coordinator.sagas.stored_saga import read_saga, stored_saga
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, SagaRow, Store
 from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
-from saga_coordinator.views.operated import ExceptionView, LeftView, PausedView, effects_left, exceptions, paused
+from saga_coordinator.views.operated import ExceptionView, ImportedView, LeftView, PausedView, effects_left, exceptions, paused
 from saga_coordinator.views.payloads import Payloads, Shown
 from saga_coordinator.views.step_history import AttemptView, Journal, StepHistory, read_journal, shown_part, step_history
 from saga_schemas.labels import PlainLabel, plain_labels
@@ -86,16 +86,6 @@ class AttentionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedView:
-    """Of a saga that ran elsewhere: how it came here."""
-
-    at: str
-    by: str
-    cluster_id: str
-    """The coordinator's store that it ran in."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SagaView:
     """One saga."""
 
@@ -111,6 +101,7 @@ class SagaView:
     version: int
     """The number of transitions; each has one journal record."""
     started_at: str
+    """When its start was asked for."""
     closed_at: str | None
     deadline_at: str | None
     duration_ms: int
@@ -137,6 +128,10 @@ class SagaView:
     """The finished saga that an operator restarted as this one."""
     restarted_as: str | None = None
     """The saga that an operator restarted this one as."""
+    start_at: str | None = None
+    """When it begins, or was to begin; null where its start was not delayed."""
+    begun_at: str | None = None
+    """When it began, where its start was delayed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -288,6 +283,8 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         left=effects_left(sources.history, sources.compiled),
         restarted_from=saga.restarted_from if saga else None,
         restarted_as=None if sources.restarted_as is None else str(sources.restarted_as),
+        start_at=_maybe_time(saga.start_at_us) if saga else None,
+        begun_at=_maybe_time(saga.begun_at_us) if saga else None,
     )
 
 

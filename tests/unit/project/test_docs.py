@@ -23,6 +23,7 @@ from saga_cli.application import application
 from saga_cli.exits import ExitCode
 from saga_coordinator.api.problems import CODES as PROBLEMS
 from saga_coordinator.definitions import CODES, Saga, lint
+from saga_coordinator.engine.delaying import START_TOO_FAR
 from saga_coordinator.engine.waiting import _WAY_OUT
 from saga_coordinator.inbound import refused_replies
 from saga_coordinator.loops import catch_up_loop, liveness, timer_loop
@@ -164,7 +165,15 @@ def test_every_reason_of_a_dead_letter_has_its_row() -> None:
     )
     raised = set(re.findall(r'(?:BadMessage|UnsupportedProtocol)\(\s*"([a-z_]+)"', found)) - {"kind_unsupported"}
     raised |= {UNREADABLE_RECORD, UNREADABLE_BATCH, "unknown_schema"}
-    raised |= {DEFINITION_UNKNOWN, DEFINITION_INACTIVE, INPUT_INVALID, KEY_MISMATCH, LABELS_INVALID, REQUEST_REUSED}
+    raised |= {
+        DEFINITION_UNKNOWN,
+        DEFINITION_INACTIVE,
+        INPUT_INVALID,
+        KEY_MISMATCH,
+        LABELS_INVALID,
+        REQUEST_REUSED,
+        START_TOO_FAR,
+    }
 
     assert len(raised) >= 25
     assert sorted(raised ^ rows_of("wire.md", "### Dead letters")) == []

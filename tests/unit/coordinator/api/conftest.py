@@ -173,6 +173,10 @@ class ScriptedCoordinator(ScriptedManyActs):
         self._fail()
         self.acts.append(("limits", saga_id, step, dict(changes), reason, actor))
 
+    async def move_start(self, saga_id: UUID, start_at_us: int, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("move_start", saga_id, start_at_us, reason, actor))
+
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         self._fail()
         self.acts.append(("pause", scope, name, reason, actor))
