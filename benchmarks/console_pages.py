@@ -47,8 +47,8 @@ ORDERS: Final = 20
 EVERY_S: Final = 0.5
 """Between two of them: a window is as long as a live page lets pass between two looks."""
 SETTLE_S: Final = 3.0
-"""After the page was opened or closed. A page is looked at a second after it was opened, so the next
-look is in the middle of the window."""
+"""After the page was opened or closed. It is looked at a second after it was opened, so the
+next look is in the middle of the window."""
 _WAIT_S: Final = 30
 PAGES: Final = (
     "/",
