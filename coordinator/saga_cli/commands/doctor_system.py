@@ -47,8 +47,8 @@ def system(
     output: Output = Format.TABLE,
 ) -> None:
     """Look whether everything that is stored fits together: sagas, journals, states, outbox,
-    wake-ups, lists, attention, keys, start requests, the inbox, recoveries, schedules, positions,
-    and rows of participants.
+    wake-ups, lists, attention, labels, keys, start requests, the inbox, recoveries, schedules,
+    positions, and rows of participants.
 
     SAGA_DATABASE_URL names the coordinator's database, SAGA_KAFKA_BOOTSTRAP_SERVERS the Kafka whose
     positions are compared. All is only read, and may be served meanwhile. Exits 1 where something

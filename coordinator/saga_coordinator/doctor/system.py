@@ -23,7 +23,16 @@ from saga_messaging.broker import Broker
 
 SAGAS_PAGE: Final = 100
 ROWS_PAGE: Final = 500
-_OF_ONE_SAGA: Final = (Table.WAKEUP, Table.ATTENTION, Table.OUTBOX, Table.INBOX, Table.SPANS, Table.RECOVERING, Table.REQUESTS)
+_OF_ONE_SAGA: Final = (
+    Table.WAKEUP,
+    Table.ATTENTION,
+    Table.OUTBOX,
+    Table.INBOX,
+    Table.SPANS,
+    Table.RECOVERING,
+    Table.REQUESTS,
+    Table.LABELS,
+)
 """Tables in which the rows of one saga are found by a key or an index."""
 
 Told = Callable[[str, int], None]
@@ -68,8 +77,8 @@ class SystemExamination:
 
     @property
     def unread(self) -> Sequence[str]:
-        """Definitions that cannot be read: rows of their sagas are not compared."""
-        return sorted({text for one in self._participants for text in one.unread})
+        """Definitions that cannot be read: labels and rows of their sagas are not compared."""
+        return sorted({*self._folding.unread, *(text for one in self._participants for text in one.unread)})
 
     async def damages(self) -> AsyncIterator[Damage]:
         """Everything that does not fit.

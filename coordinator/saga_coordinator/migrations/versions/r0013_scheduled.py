@@ -7,7 +7,7 @@ replaced, as SQLite's documentation of ALTER TABLE has it for such changes.
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
