@@ -6,6 +6,7 @@ first interval, every other at each full hour; `odd_ticks` has those of a schedu
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,16 +59,16 @@ def schedule_document(name: str = "settlement", **changes: Any) -> ScheduleDocum
         "expect_success_ms": None,
         "note": "Settles the day.",
     }
-    return ScheduleDocument.model_validate(fields | changes, strict=False)
+    return ScheduleDocument.parse(json.dumps(fields | changes))
 
 
 def day_calendar(name: str = "german-holidays", **changes: Any) -> DayCalendarDocument:
     fields: dict[str, Any] = {"format": 1, "calendar": name, "dates": ["2027-12-25"], "ranges": [], "note": ""}
-    return DayCalendarDocument.model_validate(fields | changes, strict=False)
+    return DayCalendarDocument.model_validate_json(json.dumps(fields | changes))
 
 
 class SchedulesInMemory:
-    """A `ScheduleActs`. Tests read and write its rows; `schedule_acts` has who did what, and why."""
+    """A `ScheduleActs`. Tests read and write its rows; `schedule_acts` has who did what and why."""
 
     raises: Exception | None = None
     """What every call raises instead."""
@@ -86,7 +87,7 @@ class SchedulesInMemory:
         """Act, target, reason, actor."""
         self._ids = 0
 
-    # --- schedules ---------------------------------------------------------------------------------
+    # --- schedules --------------------------------------------------------------------------------
 
     async def create_schedule(self, document: ScheduleDocument, reason: str, actor: str) -> ScheduleRow:
         self._raise()
@@ -148,7 +149,7 @@ class SchedulesInMemory:
         resumed = replace(row, status=ScheduleStatus.ACTIVE, paused_at_us=None, paused_by=None, paused_why=None)
         return self._changed(resumed, "schedule resume", reason, actor)
 
-    # --- ticks -------------------------------------------------------------------------------------
+    # --- ticks ------------------------------------------------------------------------------------
 
     async def next_ticks(self, name: str, *, from_us: int | None, count: int) -> list[Tick]:
         row = await self.schedule(name)
@@ -193,7 +194,7 @@ class SchedulesInMemory:
         self.schedule_acts.append(("schedule trigger", name, reason, actor))
         return self.tick_rows[-1]
 
-    # --- backfills ---------------------------------------------------------------------------------
+    # --- backfills --------------------------------------------------------------------------------
 
     async def count_backfill(self, name: str, *, from_us: int, until_us: int) -> int:
         row = await self.schedule(name)
@@ -246,7 +247,7 @@ class SchedulesInMemory:
         self.schedule_acts.append(("schedule stop backfill", str(id), reason, actor))
         return self.backfill_rows[place]
 
-    # --- days --------------------------------------------------------------------------------------
+    # --- days -------------------------------------------------------------------------------------
 
     async def put_day_calendar(self, document: DayCalendarDocument, reason: str, actor: str) -> DayCalendarRow:
         self._raise()
@@ -274,7 +275,7 @@ class SchedulesInMemory:
         del self.day_rows[name]
         self.schedule_acts.append(("calendar delete", name, reason, actor))
 
-    # --- inside ------------------------------------------------------------------------------------
+    # --- inside -----------------------------------------------------------------------------------
 
     def _raise(self) -> None:
         if self.raises is not None:
