@@ -29,6 +29,7 @@ from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.definitions.document import MAX_VERSION
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.schedules.document import ScheduleDocument
+from saga_coordinator.schedules.words import needs
 from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus
 from saga_coordinator.views.schedules import (
     NextTickView,
@@ -157,10 +158,10 @@ async def list_schedules(coordinator: CoordinatorDep, wanted: Annotated[Schedule
 
     A page of those that a filter takes may have few lines, or none, and still a `next`.
     """
-    rows, following = await _wanted(coordinator, wanted)
+    now_us = await coordinator.store.now_us()
+    rows, following = await _wanted(coordinator, wanted, now_us)
     days = await days_by_name(coordinator)
     open_ticks = await coordinator.open_ticks(rows)
-    now_us = await coordinator.store.now_us()
     items = [schedule_line(row, open_ticks.get(row.id, OpenTicks()), days, now_us) for row in rows]
     return SchedulePage(items=items, next=following)
 
@@ -225,7 +226,7 @@ async def document_of(coordinator: Facade, name: str) -> ScheduleDocument:
     return ScheduleDocument.parse((await coordinator.schedule(schedule_name(name))).document)
 
 
-async def _wanted(coordinator: Facade, wanted: ScheduleQuery) -> tuple[list[ScheduleRow], str | None]:
+async def _wanted(coordinator: Facade, wanted: ScheduleQuery, now_us: int) -> tuple[list[ScheduleRow], str | None]:
     """One page of the schedules that a filter takes, and the name that the next one comes after."""
     found: list[ScheduleRow] = []
     after, is_deleted = wanted.cursor or "", wanted.status is ScheduleStatus.DELETED
@@ -235,7 +236,7 @@ async def _wanted(coordinator: Facade, wanted: ScheduleQuery) -> tuple[list[Sche
         rows = await coordinator.schedules(after=after, limit=most, deleted=is_deleted)
         for row in rows:
             after = row.name
-            if wanted.status in (None, row.status) and (row.attention is not None or not wanted.attention):
+            if wanted.status in (None, row.status) and (not wanted.attention or needs(row, now_us)):
                 found.append(row)
             if len(found) == wanted.limit:
                 return found, after
