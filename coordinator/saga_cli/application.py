@@ -26,7 +26,6 @@ from saga_cli.commands import (
     purge,
     recover,
     sagas,
-    schedules,
     schemas,
     serve,
     start,
@@ -79,7 +78,6 @@ def application() -> typer.Typer:
     dead_letters.register(app, _USE)
     audit.register(app, _USE)
     definitions.register(app, _DESIGN)
-    schedules.register(app, _USE)
     schemas.register(app, _DESIGN)
     return app
 

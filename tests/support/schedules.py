@@ -101,8 +101,6 @@ class SchedulesInMemory:
         self, document: ScheduleDocument, reason: str, actor: str, *, version: int | None = None
     ) -> ScheduleRow:
         row = await self.schedule(document.schedule)
-        if row.status == ScheduleStatus.DELETED:
-            raise _unknown(document.schedule)
         if version is not None and version != row.version:
             raise Refused("schedule_moved", f"the schedule is at version {row.version}: look at it again")
         if row.document == document.canonical:
@@ -116,9 +114,10 @@ class SchedulesInMemory:
 
     async def schedule(self, name: str) -> ScheduleRow:
         self._raise()
-        if name not in self.schedule_rows:
-            raise _unknown(name)
-        return self.schedule_rows[name]
+        row = self.schedule_rows.get(name)
+        if row is None or row.status == ScheduleStatus.DELETED:
+            raise Refused("schedule_unknown", f"there is no schedule {name}")
+        return row
 
     async def open_ticks(self, rows: Sequence[ScheduleRow]) -> dict[UUID, OpenTicks]:
         self._raise()
@@ -137,6 +136,8 @@ class SchedulesInMemory:
 
     async def pause_schedule(self, name: str, reason: str, actor: str) -> ScheduleRow:
         row = await self.schedule(name)
+        if row.status == ScheduleStatus.ENDED:
+            raise Refused("schedule_ended", "it has ended: there is nothing to pause")
         if row.status == ScheduleStatus.PAUSED:
             return row
         paused = replace(row, status=ScheduleStatus.PAUSED, paused_at_us=self.clock_us, paused_by=actor, paused_why=reason)
@@ -153,13 +154,12 @@ class SchedulesInMemory:
 
     async def next_ticks(self, name: str, *, from_us: int | None, count: int) -> list[Tick]:
         row = await self.schedule(name)
-        if row.status in (ScheduleStatus.DELETED, ScheduleStatus.ENDED):
-            return []
-        return self._ticks(ScheduleDocument.parse(row.document), row.cursor_us if from_us is None else from_us, count)
+        after_us = row.cursor_us if from_us is None else from_us - 1
+        return self._ticks(ScheduleDocument.parse(row.document), after_us, count)
 
     async def preview_ticks(self, document: ScheduleDocument, *, from_us: int | None, count: int) -> list[Tick]:
         self._raise()
-        return self._ticks(document, self.clock_us if from_us is None else from_us, count)
+        return self._ticks(document, self.clock_us if from_us is None else from_us - 1, count)
 
     async def decided_ticks(self, name: str, *, before_us: int | None, limit: int) -> tuple[list[TickRow], list[TickRangeRow]]:
         row = await self.schedule(name)
@@ -178,8 +178,6 @@ class SchedulesInMemory:
 
     async def trigger_schedule(self, name: str, reason: str, actor: str, *, overlap: str | None = None) -> TickRow:
         row = await self.schedule(name)
-        if row.status == ScheduleStatus.DELETED:
-            raise _unknown(name)
         policy = (overlap or ScheduleDocument.parse(row.document).overlap.policy).partition(":")[0]
         fields: dict[str, Any] = {"schedule_id": row.id, "at_us": self.clock_us, "source": TickSource.TRIGGER}
         fields |= {"version": row.version, "overlap": overlap, "decided_at_us": self.clock_us}
@@ -204,6 +202,8 @@ class SchedulesInMemory:
         count = sum(tick.at_us <= until_us for tick in found)
         if count > MOST_BACKFILLED:
             raise Refused("backfill_refused", f"more than {MOST_BACKFILLED} ticks: take a shorter range")
+        if not count:
+            raise Refused("backfill_refused", "the range has no tick")
         return count
 
     async def backfill_schedule(
@@ -341,7 +341,3 @@ def tick_at(at_us: int, **changes: Any) -> Tick:
 
 def _excluded(row: ScheduleRow) -> tuple[str, ...]:
     return ScheduleDocument.parse(row.document).calendar.exclude.calendars
-
-
-def _unknown(name: str) -> Refused:
-    return Refused("schedule_unknown", f"there is no schedule {name}")

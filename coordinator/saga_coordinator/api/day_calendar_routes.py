@@ -39,7 +39,9 @@ async def list_day_calendars(coordinator: CoordinatorDep) -> DayCalendarPage:
     return DayCalendarPage(items=[day_calendar_view(row) for row in await coordinator.day_calendars()])
 
 
-@router.put("/{name}", responses=problems("calendar_unknown", "calendar_invalid", *WITH_BODY))
+@router.put(
+    "/{name}", responses=problems("calendar_unknown", "schedule_moved", "calendar_invalid", "schedule_invalid", *WITH_BODY)
+)
 async def put_day_calendar(coordinator: CoordinatorDep, name: str, body: DayCalendarBody) -> DayCalendarView:
     """Create a calendar of days, or its next version. Schedules that exclude it look at it at
     once."""

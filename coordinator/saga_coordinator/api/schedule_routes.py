@@ -25,6 +25,7 @@ from saga_coordinator.api.problems import WITH_BODY, FindingShown, Problem, prob
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_routes import bad_cursor
 from saga_coordinator.api.schedule_checks import accepted, days_by_name, instant_us, linted, schedule_name
+from saga_coordinator.calendar.tick import Tick
 from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.definitions.document import MAX_VERSION
 from saga_coordinator.engine.events import Refused
@@ -137,7 +138,7 @@ async def preview_schedule(coordinator: CoordinatorDep, body: SchedulePreviewBod
     result = await linted(coordinator, body.document, body.file)
     document = accepted(result, yes=True)
     now_us = await coordinator.store.now_us()
-    begin_us = None if body.begin is None else instant_us(body.begin, "from", document.calendar) - 1
+    begin_us = None if body.begin is None else instant_us(body.begin, "from", document.calendar)
     ticks = await coordinator.preview_ticks(document, from_us=begin_us, count=body.count) if body.count else []
     return SchedulePreview(
         name=document.schedule,
@@ -197,7 +198,7 @@ async def show_version(
 # --- acts -----------------------------------------------------------------------------------------
 
 
-@router.post("/{name}/pause", responses=problems("schedule_unknown", *WITH_BODY))
+@router.post("/{name}/pause", responses=problems("schedule_unknown", "schedule_ended", *WITH_BODY))
 async def pause_schedule(coordinator: CoordinatorDep, name: str, body: ActBody) -> ScheduleView:
     """Let it start nothing for a while. Its sagas go on."""
     return await shown_whole(coordinator, await coordinator.pause_schedule(schedule_name(name), body.reason, body.actor))
@@ -212,14 +213,21 @@ async def resume_schedule(coordinator: CoordinatorDep, name: str, body: ActBody)
 async def shown_whole(coordinator: Facade, row: ScheduleRow) -> ScheduleView:
     """All that there is to show of a schedule. Raises StoreError."""
     open_ticks = (await coordinator.open_ticks([row])).get(row.id, OpenTicks())
-    try:
-        coming = await coordinator.next_ticks(row.name, from_us=None, count=COMING)
-    except Refused as refused:
-        if refused.code != "schedule_invalid":  # its calendar cannot be read any more: what needs a person says so
-            raise
-        coming = []
+    coming = await _coming(coordinator, row)
     days, now_us = await days_by_name(coordinator), await coordinator.store.now_us()
     return schedule_view(row, open_ticks, coming, days, now_us)
+
+
+async def _coming(coordinator: Facade, row: ScheduleRow) -> list[Tick]:
+    """None where its calendar cannot be read any more: what needs a person says so."""
+    if row.status in (ScheduleStatus.DELETED, ScheduleStatus.ENDED):
+        return []
+    try:
+        return await coordinator.next_ticks(row.name, from_us=None, count=COMING)
+    except Refused as refused:
+        if refused.code != "schedule_invalid":
+            raise
+        return []
 
 
 async def document_of(coordinator: Facade, name: str) -> ScheduleDocument:

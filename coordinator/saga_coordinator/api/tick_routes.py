@@ -59,7 +59,7 @@ async def next_ticks(coordinator: CoordinatorDep, name: str, wanted: Annotated[N
     """The ticks to come by its calendar, each with what is odd about it, such as an hour that is
     skipped."""
     calendar = (await document_of(coordinator, name)).calendar
-    begin_us = None if wanted.begin is None else instant_us(wanted.begin, "from", calendar) - 1
+    begin_us = None if wanted.begin is None else instant_us(wanted.begin, "from", calendar)
     ticks = await coordinator.next_ticks(name, from_us=begin_us, count=wanted.count)
     items = list(next_tick_views(ticks, calendar, await coordinator.store.now_us()))
     return NextTicks(items=items, zone=calendar.zone, tzdata=tzdata_version())

@@ -1,5 +1,5 @@
-"""The views of ticks that were decided, of backfills, of the versions of a schedule, and of the tick
-that started a saga."""
+"""The views of ticks that were decided, of backfills, of the versions of a schedule, and of the
+tick that started a saga."""
 
 from __future__ import annotations
 

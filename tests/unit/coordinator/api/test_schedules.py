@@ -415,13 +415,35 @@ async def test_a_pause_has_who_and_why_until_somebody_resumes(http: httpx.AsyncC
     problem(await http.post("/v1/schedules/settlement/pause", json={}), 422, "request_invalid")
 
 
+async def test_what_has_ended_is_not_paused(http: httpx.AsyncClient, coordinator: ScriptedCoordinator, settlement: str) -> None:
+    coordinator.schedule_rows[settlement] = replace(coordinator.schedule_rows[settlement], status="ended")
+    problem(await http.post("/v1/schedules/settlement/pause", json=WHY), 409, "schedule_ended")
+    assert (await http.get("/v1/schedules/settlement")).json()["coming"] == []
+
+
+async def test_a_schedule_whose_calendar_cannot_be_read_is_shown_all_the_same(
+    http: httpx.AsyncClient, coordinator: ScriptedCoordinator, settlement: str
+) -> None:
+    row = coordinator.schedule_rows[settlement]
+    gone = row.document.replace("Europe/Berlin", "Europe/Atlantis")
+    more: dict[str, Any] = {"attention": "calendar_invalid", "attention_since_us": CLOCK_US}
+    coordinator.schedule_rows[settlement] = replace(row, document=gone, **more)
+    said = (await http.get("/v1/schedules/settlement")).json()
+    assert (said["next"], said["coming"], [one["code"] for one in said["needs"]]) == (None, [], ["calendar_invalid"])
+    assert (await http.get("/v1/schedules")).json()["items"][0]["name"] == "settlement"
+    problem(await http.get("/v1/schedules/settlement/next?from=2027-03-27"), 422, "request_invalid")
+
+
 async def test_a_schedule_is_deleted_with_a_reason(
     http: httpx.AsyncClient, coordinator: ScriptedCoordinator, settlement: str
 ) -> None:
     problem(await http.delete("/v1/schedules/settlement"), 422, "request_invalid")
     gone = (await http.delete("/v1/schedules/settlement", params=WHY)).json()
     assert (gone["status"], gone["coming"]) == ("deleted", [])
-    assert coordinator.schedule_acts[-1] == ("schedule delete", "settlement", "the bank is down", "ada")
+    problem(await http.get("/v1/schedules/settlement"), 404, "schedule_unknown")
+    again = await http.post("/v1/schedules", json={"document": FILE})
+    assert (again.status_code, again.json()["version"]) == (201, 2), "a schedule of its name takes it up again"
+    assert ("schedule delete", "settlement", "the bank is down", "ada") in coordinator.schedule_acts
 
 
 # --- backfills ------------------------------------------------------------------------------------
@@ -468,12 +490,13 @@ async def test_a_backfill_that_is_not_there_is_not_stopped(http: httpx.AsyncClie
         ({"from": "2020-01-01T00:00:00Z"}, 409, "backfill_refused"),
         ({"from": "2027-03-26T06:00:00Z"}, 409, "backfill_refused"),
         ({"until": "2027-04-01"}, 409, "backfill_refused"),
+        ({"from": "2027-03-26T00:30:00Z", "until": "2027-03-26T00:40:00Z"}, 409, "backfill_refused"),
         ({"until": "soon"}, 422, "request_invalid"),
         ({"per_minute": 0}, 422, "request_invalid"),
         ({"reason": ""}, 422, "request_invalid"),
         ({"begin": "2027-03-26"}, 422, "request_invalid"),
     ],
-    ids=["too many", "backwards", "in the future", "no time", "no rate", "no reason", "an unknown field"],
+    ids=["too many", "backwards", "in the future", "no tick", "no time", "no rate", "no reason", "an unknown field"],
 )
 async def test_a_range_that_cannot_be_run_is_refused(
     http: httpx.AsyncClient, settlement: str, changes: dict[str, Any], status: int, code: str
