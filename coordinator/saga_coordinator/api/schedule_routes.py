@@ -5,6 +5,7 @@ What they tick, and have ticked, is in `tick_routes.py`.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Response
@@ -163,8 +164,11 @@ async def list_schedules(coordinator: CoordinatorDep, wanted: Annotated[Schedule
     rows, following = await _wanted(coordinator, wanted, now_us)
     days = await days_by_name(coordinator)
     open_ticks = await coordinator.open_ticks(rows)
-    items = [schedule_line(row, open_ticks.get(row.id, OpenTicks()), days, now_us) for row in rows]
-    return SchedulePage(items=items, next=following)
+
+    def lines() -> list[ScheduleLine]:
+        return [schedule_line(row, open_ticks.get(row.id, OpenTicks()), days, now_us) for row in rows]
+
+    return SchedulePage(items=await asyncio.to_thread(lines), next=following)
 
 
 @router.get("/{name}", responses=problems("schedule_unknown"))
