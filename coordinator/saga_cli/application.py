@@ -26,6 +26,7 @@ from saga_cli.commands import (
     purge,
     recover,
     sagas,
+    schedules,
     schemas,
     serve,
     start,
@@ -78,6 +79,7 @@ def application() -> typer.Typer:
     dead_letters.register(app, _USE)
     audit.register(app, _USE)
     definitions.register(app, _DESIGN)
+    schedules.register(app, _USE)
     schemas.register(app, _DESIGN)
     return app
 
