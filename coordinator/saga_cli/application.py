@@ -27,6 +27,7 @@ from saga_cli.commands import (
     recover,
     sagas,
     schedule_files,
+    schedules,
     schemas,
     serve,
     start,
@@ -82,6 +83,7 @@ def application() -> typer.Typer:
     audit.register(app, _USE)
     definitions.register(app, _DESIGN)
     schedule_files.register(app, _USE)
+    schedules.register(app, _USE)
     schemas.register(app, _DESIGN)
     return app
 

@@ -208,6 +208,8 @@ def _of_the_whole(saga: Json) -> Iterator[Text]:
     for word, other in (("restarted from", saga.get("restarted_from")), ("restarted as", saga.get("restarted_as"))):
         if other:
             yield plain(f"{word} {other}", "magenta")
+    if schedule := saga.get("schedule"):
+        yield plain(f"started by the schedule {schedule['name']} for {schedule['tick']}", "magenta")
     for one in saga.get("left", ()):
         word = "stays" if one["effect"] == "stays" else "may stay: nobody knows whether it was done"
         yield plain(f"left: the effect of {one['step']} ({one['participant'] or '?'}) {word}", "magenta")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
@@ -34,6 +35,7 @@ from saga_coordinator.views.listed import listed_view
 from saga_coordinator.views.payloads import Payloads
 from saga_coordinator.views.saga import SagaView, saga_view
 from saga_coordinator.views.step_history import Journal
+from saga_coordinator.views.ticks import scheduled_view
 from saga_coordinator.views.trace_link import ended_badly, trace_url
 from saga_schemas.ids import valid_request_id
 from saga_schemas.labels import LabelInvalid, LabelValue, labels_of
@@ -42,6 +44,8 @@ from saga_schemas.trace_context import SAMPLED, TraceContext
 
 SOURCE: Final = "http"
 """The scope of request ids that came over HTTP."""
+OF_SCHEDULE: Final = "schedule"
+"""The label that names the schedule of a saga."""
 _WAITERS: Final = 1_000
 """How many requests may wait for the end of a saga. One more is answered at once with the saga as
 it is."""
@@ -242,7 +246,7 @@ def bad_cursor() -> Problem:
 async def view_of(coordinator: Facade, row: SagaRow, journal: Journal | None = None) -> SagaView:
     """All that there is to show of a saga of this store. Raises StoreError."""
     no_consumer = {} if row.closed_at_us is not None else await coordinator.no_consumer()
-    return await saga_view(
+    view = await saga_view(
         row,
         store=coordinator.store,
         definitions=coordinator.definitions,
@@ -251,6 +255,9 @@ async def view_of(coordinator: Facade, row: SagaRow, journal: Journal | None = N
         delivery=coordinator.delivery(),
         journal=journal,
     )
+    # Whatever a schedule starts has this label: nothing else is looked up.
+    started = await coordinator.tick_of(row.id) if OF_SCHEDULE in view.labels else None
+    return view if started is None else replace(view, schedule=scheduled_view(*started))
 
 
 def _request_id(request: Request, given: str | None) -> str:

@@ -28,6 +28,7 @@ from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands,
 from saga_coordinator.views.operated import ExceptionView, ImportedView, LeftView, PausedView, effects_left, exceptions, paused
 from saga_coordinator.views.payloads import Payloads, Shown
 from saga_coordinator.views.step_history import AttemptView, Journal, StepHistory, read_journal, shown_part, step_history
+from saga_coordinator.views.ticks import ScheduledView, maybe_time
 from saga_schemas.labels import PlainLabel, plain_labels
 from saga_schemas.times import format_us
 
@@ -132,6 +133,8 @@ class SagaView:
     """When it begins, or was to begin; null where its start was not delayed."""
     begun_at: str | None = None
     """When it began, where its start was delayed."""
+    schedule: ScheduledView | None = None
+    """The schedule that started it, and for which tick."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -267,8 +270,8 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         reason=saga.reason if saga else None,
         version=row.version,
         started_at=format_us(row.started_at_us),
-        closed_at=_maybe_time(row.closed_at_us),
-        deadline_at=_maybe_time(saga.deadline_at_us) if saga else None,
+        closed_at=maybe_time(row.closed_at_us),
+        deadline_at=maybe_time(saga.deadline_at_us) if saga else None,
         duration_ms=((row.closed_at_us or sources.now) - row.started_at_us) // 1000,
         trace_id=row.trace_id,
         trace_url=sources.trace_url,
@@ -372,8 +375,8 @@ def _waiting_view(waiting: Waiting) -> WaitingView:
     return WaitingView(
         step=waiting.step,
         name=waiting.name,
-        since=_maybe_time(waiting.since_us),
-        until=_maybe_time(waiting.until_us),
+        since=maybe_time(waiting.since_us),
+        until=maybe_time(waiting.until_us),
         mover=waiting.mover,
     )
 
@@ -389,7 +392,3 @@ def _attention(row: AttentionRow, waiting: list[Waiting]) -> AttentionView:
         note=row.note,
         way_out=_PARKED_WAY_OUT if parked else movers[0] if movers else _DEFAULT_WAY_OUT,
     )
-
-
-def _maybe_time(us: int | None) -> str | None:
-    return None if us is None else format_us(us)
