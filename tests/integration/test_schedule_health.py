@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from support.scheduled import calendar, schedule
 
 from saga_coordinator.api import create_app
 from saga_coordinator.wiring import Instance
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import opened, register, running, settings_for
 from support.moves import value
+from support.scheduled import calendar, schedule
 from support.scripted import eventually
 from support.start_records import CATALOG, DEFINITION
 

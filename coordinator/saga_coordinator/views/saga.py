@@ -286,8 +286,8 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         left=effects_left(sources.history, sources.compiled),
         restarted_from=saga.restarted_from if saga else None,
         restarted_as=None if sources.restarted_as is None else str(sources.restarted_as),
-        start_at=_maybe_time(saga.start_at_us) if saga else None,
-        begun_at=_maybe_time(saga.begun_at_us) if saga else None,
+        start_at=maybe_time(saga.start_at_us) if saga else None,
+        begun_at=maybe_time(saga.begun_at_us) if saga else None,
     )
 
 
