@@ -131,7 +131,7 @@ def tick_row(tick: Json) -> list[Text]:
     outcome = plain(tick["outcome"], _OUTCOME.get(tick["outcome"], ""))
     if tick["kind"] == "range":
         name = f"{tick['count']} from {tick['first']} to {tick['last']}"
-        return [plain(name), outcome, plain(tick["sentence"]), plain(tick["saga_id"]), plain(""), plain(""), plain("calendar")]
+        return [plain(name), outcome, plain(tick["sentence"]), plain(tick["saga_id"]), *(plain("") for _ in range(3))]
     late = "" if tick["late_ms"] is None else duration(tick["late_ms"] / 1000)
     return [
         plain(tick["tick"]),
