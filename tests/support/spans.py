@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from saga_coordinator.engine.definition import Definition
-from saga_coordinator.traces.projection import JournalFacts, Projection, TracedSaga, spans_of
+from saga_coordinator.traces.projection import JournalFacts, Projection, spans_of
 from saga_coordinator.traces.spans import Span, root_span_id
+from saga_coordinator.traces.traced_saga import TracedSaga
 from saga_schemas.topics import Topics
 from unit.coordinator.engine.sagas import PIVOT, Player, definition, play, step
 

@@ -126,6 +126,7 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draf
             recovered=event.recovered,
             restarted_from=event.restarted_from,
             start_at_us=start_at_us,
+            tick=event.tick,
         )
     )
     if start_at_us is None:

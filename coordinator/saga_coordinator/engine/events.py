@@ -29,6 +29,8 @@ class Start:
     """Id of the finished saga that a person restarted."""
     start_at_us: int | None = None
     """When it is to begin; None, or a time that has passed: at once."""
+    tick: str | None = None
+    """`<schedule>@<tick>`, where a schedule starts it."""
 
 
 @record

@@ -32,6 +32,8 @@ class Started:
     """Id of the finished saga that a person restarted."""
     start_at_us: int | None = None
     """When it is to begin: until then it is SCHEDULED. None: it has begun."""
+    tick: str | None = None
+    """`<schedule>@<tick>`, where a schedule started it."""
 
 
 @copyable

@@ -11,11 +11,11 @@ from saga_coordinator.batch.plan import Batch
 from saga_coordinator.calendar.document import DayCalendarDocument
 from saga_coordinator.calendar.tick import Cursor
 from saga_coordinator.engine.events import Refused
+from saga_coordinator.schedules.attention import PAUSED_ON_FAILURE
 from saga_coordinator.schedules.checking import Checking
 from saga_coordinator.schedules.deciding import overlap_of, overlap_text
 from saga_coordinator.schedules.document import ScheduleDocument
 from saga_coordinator.schedules.program import ScheduleProgram
-from saga_coordinator.schedules.settling import PAUSED_ON_FAILURE
 from saga_coordinator.schedules.turn import Turn, trigger_instants
 from saga_coordinator.schedules.turns import Turns
 from saga_coordinator.store.identifiers import new_id

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from saga_coordinator.engine.state import Phase
+from saga_coordinator.schedules.attention import NO_SUCCESS, PAUSED_ON_FAILURE
 from saga_coordinator.schedules.turn import Turn
 from saga_coordinator.store.schedule_records import EndedTick, ScheduleStatus
 
-PAUSED_ON_FAILURE: Final = "paused_on_failure"
-NO_SUCCESS: Final = "no_success"
 COORDINATOR: Final = "coordinator"
 """Who pauses a schedule that fails."""
 UNKNOWN: Final = "unknown"

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from saga_coordinator.calendar.tick import Cursor, Tick
+from saga_coordinator.schedules.attention import CALENDAR_INVALID, NOTE_CHARS, START_REFUSED, START_TROUBLES, troubled
 from saga_coordinator.schedules.deciding import Decision, Due, Verdict, decide, due, may_go, overlap_of
 from saga_coordinator.schedules.document import OverlapDocument, ScheduleDocument
 from saga_coordinator.schedules.program import Moment, ScheduleProgram
@@ -40,10 +41,6 @@ STARTS_MOST: Final = 10
 """Sagas of one schedule that one turn starts."""
 _INSTANTS: Final = 20
 _MINUTE_US: Final = 60_000_000
-START_TROUBLES: Final = frozenset({"input_invalid", "definition_inactive", "definition_unknown", "start_refused"})
-"""Attention that ends when a tick fires."""
-CALENDAR_INVALID: Final = "calendar_invalid"
-NOTE_CHARS: Final = 1_000
 
 Prepare = Callable[[Moment], Prepared]
 """Raises StartRefused."""
@@ -315,7 +312,7 @@ class Turn:
         return True
 
     def _failed(self, tick: TickRow, refused: StartRefused) -> None:
-        reason = refused.code if refused.code in START_TROUBLES else "start_refused"
+        reason = refused.code if refused.code in START_TROUBLES else START_REFUSED
         self.write(replace(tick, outcome=TickOutcome.FAILED, reason=reason, note=refused.detail[:NOTE_CHARS], saga_id=None))
         self.change(failed=self.row.failed + 1)
         self.trouble(reason, refused.detail)
@@ -395,9 +392,3 @@ def trigger_instants(now_us: int) -> list[int]:
 def _continues(last: TickRangeRow, made: TickRangeRow, before_us: int) -> bool:
     same = (last.outcome, last.reason, last.saga_id) == (made.outcome, made.reason, made.saga_id)
     return same and last.last_us == before_us
-
-
-def troubled(row: ScheduleRow, code: str, note: str, now_us: int) -> ScheduleRow:
-    """The schedule with a reason why a person must look: the newest, since it first stood there."""
-    since_us = row.attention_since_us if row.attention == code else now_us
-    return replace(row, attention=code, attention_note=note[:NOTE_CHARS], attention_since_us=since_us)

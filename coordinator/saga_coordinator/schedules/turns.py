@@ -16,12 +16,13 @@ from uuid import UUID
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine.events import Refused
+from saga_coordinator.schedules.attention import CALENDAR_INVALID, troubled
 from saga_coordinator.schedules.finishing import finish
 from saga_coordinator.schedules.programs import Programs, ProgramUnready
 from saga_coordinator.schedules.settling import settle
 from saga_coordinator.schedules.starting import Found, TickStarts
 from saga_coordinator.schedules.telling import tell
-from saga_coordinator.schedules.turn import CALENDAR_INVALID, Begun, Turn, troubled
+from saga_coordinator.schedules.turn import Begun, Turn
 from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.store.port import StartClaim, Store, StoreError
 from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from saga_coordinator.definitions.document import DocumentInvalid
+from saga_coordinator.schedules.attention import NO_SUCCESS, PAUSED_ON_FAILURE
 from saga_coordinator.schedules.document import ScheduleDocument
 from saga_coordinator.store.schedule_records import ScheduleRow, ScheduleStatus
 from saga_schemas.record_class import record
@@ -20,8 +21,6 @@ PAUSED_LONG_US: Final = 86_400_000_000
 LATE_US: Final = 60_000_000
 """A tick that is due for so long and not decided asks for somebody."""
 
-NO_SUCCESS: Final = "no_success"
-PAUSED_ON_FAILURE: Final = "paused_on_failure"
 PAUSED: Final = "paused"
 """Somebody paused it, for long. No code of attention: nobody is needed yet."""
 

@@ -21,6 +21,7 @@ from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.starts.requests import KEY_HELD, REQUEST_REUSED, StartRefused, StartResult
 from saga_coordinator.store.identifiers import first_id, new_id
 from saga_coordinator.store.port import BelowHorizon, ClaimFirst, ClaimResult, Store, StoreError
+from saga_coordinator.store.removal_port import SCHEDULE_SOURCE
 
 Result = TypeVar("Result")
 Outcomes = list[StartResult | StartRefused]
@@ -151,6 +152,7 @@ class StartExecution:
             recovered=start.recovered,
             restarted_from=start.restarted_from,
             start_at_us=start.start_at_us,
+            tick=start.claim.request_id if start.claim.source == SCHEDULE_SOURCE else None,
         )
         work.apply(event, env)
         return work

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from uuid import UUID
 
 from saga_coordinator.engine.facts import Acted, CommandSent, Fact, PhaseChanged, ReplySeen, SagaChanged, Started, StepChanged
 from saga_coordinator.engine.state import FINAL, Phase, Status
@@ -31,9 +30,9 @@ from saga_coordinator.traces.spans import (
     start_time_span,
     started_span_id,
 )
+from saga_coordinator.traces.traced_saga import TracedSaga
 from saga_schemas.ids import command_id
 from saga_schemas.outcomes import Kind, Outcome
-from saga_schemas.topics import Topics
 
 MAX_EVENTS: Final = 32
 """Of one span; what comes later is only counted, in `saga.events.dropped`."""
@@ -41,22 +40,6 @@ _NAMES: Final = {Kind.ACTION: "{}", Kind.COMPENSATION: "undo {}", Kind.RESOLVE: 
 _TRIES: Final = frozenset({Outcome.FAILED, Outcome.EXPIRED, Outcome.UNSUPPORTED})
 """Answers after which the same command may be sent again."""
 _ERRORS: Final = _TRIES | {Outcome.REJECTED}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TracedSaga:
-    """What spans take from the saga's row and its definition; all else comes from the journal."""
-
-    id: UUID
-    tenant: str
-    trace_id: str
-    parent_span: str | None
-    tracestate: str | None
-    definition: str
-    definition_version: int
-    key: str | None
-    """The business key, if the definition says that it may be shown."""
-    topics: Topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +103,8 @@ class Projection:
         self._waits = False
         """For its start time."""
         self._reason: str | None = None
+        self._tick: str | None = None
+        """The tick of a schedule that started it."""
         self._events = _Events()
         self._open: dict[str, list[_Attempt]] = {}
         self._shared: set[str] = set()
@@ -147,6 +132,7 @@ class Projection:
         match fact:
             case Started():
                 self._incarnation, self._started_at, self._waits = fact.incarnation, fact.at_us, fact.start_at_us is not None
+                self._tick = fact.tick
                 return [self._mark(record.version)]
             case CommandSent():
                 return self._command(fact, ord, record)
@@ -178,7 +164,7 @@ class Projection:
             name="scheduled" if self._waits else "started",
             kind=SpanKind.INTERNAL,
             start_us=self._started_at,
-            attributes=self._about_saga(),
+            attributes=self.saga.attributes(self._tick),
         )
         return self._ended(mark, self._started_at, version, {})
 
@@ -189,7 +175,7 @@ class Projection:
             name=self.saga.definition,
             kind=SpanKind.INTERNAL,
             start_us=self._started_at,
-            attributes=self._about_saga(),
+            attributes=self.saga.attributes(self._tick),
             events=tuple(self._events.kept),
         )
 
@@ -318,18 +304,6 @@ class Projection:
         )
 
     # --- what they say ----------------------------------------------------------------------------
-
-    def _about_saga(self) -> dict[str, Value]:
-        saga = self.saga
-        about: dict[str, Value] = {
-            "saga.id": str(saga.id),
-            "saga.tenant": saga.tenant,
-            "saga.definition": saga.definition,
-            "saga.definition.version": saga.definition_version,
-        }
-        if saga.key is not None:
-            about["saga.key"] = saga.key
-        return about
 
     def _about_attempt(self, attempt: _Attempt) -> dict[str, Value]:
         sent = attempt.sent

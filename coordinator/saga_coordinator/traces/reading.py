@@ -10,8 +10,9 @@ from typing import Final
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine.encoding import UnreadableState, read_facts
 from saga_coordinator.store.port import JournalRow, SagaRow, Store
-from saga_coordinator.traces.projection import JournalFacts, Projection, TracedSaga
+from saga_coordinator.traces.projection import JournalFacts, Projection
 from saga_coordinator.traces.spans import OpenSpan, Span
+from saga_coordinator.traces.traced_saga import TracedSaga
 from saga_schemas.topics import Topics
 
 PAGE: Final = 200

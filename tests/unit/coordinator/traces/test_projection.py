@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from saga_coordinator.engine.definition import Definition
 from saga_coordinator.engine.encoding import decode_facts
 from saga_coordinator.engine.facts import CommandSent
-from saga_coordinator.traces.projection import MAX_EVENTS, JournalFacts, Projection, TracedSaga, spans_of
+from saga_coordinator.traces.projection import MAX_EVENTS, JournalFacts, Projection, spans_of
 from saga_coordinator.traces.spans import FIRST_ATTEMPTS, Span, SpanKind, attempt_span_id, root_span_id, started_span_id
+from saga_coordinator.traces.traced_saga import TracedSaga
 from saga_schemas.ids import command_id, span_id_of
 from saga_schemas.outcomes import Kind, Outcome
 from support.spans import ORDER, ROOT, SAGA, TRACED, folded, journal_of, named, spans
