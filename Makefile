@@ -8,6 +8,9 @@ SUITES := $(wildcard tests/integration tests/contract tests/simulation tests/uni
 # A worker that a hanging test ends is not replaced: where it was at its last file, the run would wait for its successor for ever.
 AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
+# Each of the four workers, and each of the hundreds of processes that tests start, would else rewrite and compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # PYTHON=python3.13 names the Python of .venv. One of another Python is made anew, whatever its stamps say.
 export PYTHON
 OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment.sh is-of-another),other-python))
@@ -119,7 +122,7 @@ jaeger: .venv/.made-test
 payment-go: .venv/.made-test
 	@cd tests && ../.venv/bin/python -m support.payment_go
 
-# The tests start some hundred processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile our modules again.
+# Before the processes of the tests start, side by side.
 compiled: .venv/.made-test
 	@.venv/bin/python -m compileall -q schemas messaging coordinator participants
 

@@ -67,7 +67,7 @@ make_venv() {
 # Installs with uv or pip, whichever is there; pip learns --group (PEP 735) in 25.1.
 install() {
     if command -v uv >/dev/null 2>&1; then
-        uv pip install --quiet --python .venv/bin/python "$@"
+        uv pip install --quiet --compile-bytecode --python .venv/bin/python "$@"
     else
         .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip --upgrade >/dev/null
         pip="$(.venv/bin/python -c 'import importlib.metadata as m; print("%d%02d" % tuple(map(int, m.version("pip").split(".")[:2])))')"

@@ -14,6 +14,7 @@ from saga_cli.dev.services import Postgres
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store
 from saga_coordinator.store.schema import metadata
+from support.fresh_stores import prepare
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,7 @@ def store_url(request: pytest.FixtureRequest) -> str:
 async def store(store_url: str) -> AsyncIterator[Store]:
     """A started store on a database without rows (but its `meta`)."""
     opened = open_store(store_url)
+    await prepare(store_url)
     await opened.upgrade()
     if opened.dialect == "postgresql":
         emptied = [f'DELETE FROM "{table}"' for table in metadata.tables if table != "meta"]

@@ -34,6 +34,7 @@ from saga_schemas.headers import answer, decode_command
 from saga_schemas.outcomes import Kind, Outcome
 from saga_schemas.plain import from_plain
 from saga_schemas.records import Empty, Failure, encode_own
+from support.fresh_stores import prepare
 from support.paths import ROOT
 
 SHOP = ROOT / "participants/saga_demo/schemas"
@@ -149,6 +150,7 @@ async def register_and_activate(http: httpx.AsyncClient) -> None:
 async def coordinator(url: str) -> AsyncIterator[Running]:
     settings = Settings(database_url=url, kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"))
     broker, store = MemoryBroker(), open_store(url)
+    await prepare(url)
     await store.start()
     instance = await build(settings, store, broker, await store.meta(), SystemClock())
     shop = Shop(broker, Catalog(read_schemas(SHOP)))

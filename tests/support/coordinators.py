@@ -28,6 +28,7 @@ from saga_messaging.settings import KafkaSettings
 from saga_schemas.catalog import Catalog
 from saga_schemas.headers import CommandHeaders
 from saga_schemas.token import TokenKeys
+from support.fresh_stores import prepare
 
 TOKEN_KEYS = "test:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 
@@ -43,6 +44,8 @@ async def opened(url: str) -> AsyncIterator[Store]:
     store = open_store(url)
     if store.dialect == "postgresql":
         await store.upgrade()
+    else:
+        await prepare(url)
     await store.start()
     try:
         yield store

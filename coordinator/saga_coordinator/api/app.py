@@ -98,8 +98,8 @@ def create_app(coordinator: Facade) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.coordinator = coordinator
-    for routes in _ROUTES:
-        app.include_router(routes.router)
+    for routes in _ROUTES:  # as they are: a router that is included is made again, route by route, at the first request
+        app.router.routes.extend(routes.router.routes)
     app.add_middleware(Guard, instruments=coordinator.instruments)
     for exception, answer in _ANSWERS.items():
         app.add_exception_handler(exception, answer)

@@ -97,7 +97,8 @@ def _upgrade(connection: Connection) -> None:
         found = stored(connection)
         if found is not None and found not in known():
             raise SchemaTooOld(f"this release is older than the database, whose schema {found[:40]!r} it does not know")
-        _migrate(connection)
+        if found != head():
+            _migrate(connection)
         _identify(connection)
         connection.execute(text("COMMIT"))
     except BaseException:

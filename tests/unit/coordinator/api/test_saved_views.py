@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from saga_coordinator.store.open import open_store
+from support.fresh_stores import prepare
 from unit.coordinator.api.conftest import ScriptedCoordinator
 
 VIEW = {"query": "open and label.x = 1", "columns": ["key", "label.x"], "actor": "ada"}
@@ -16,6 +17,7 @@ VIEW = {"query": "open and label.x = 1", "columns": ["key", "label.x"], "actor":
 @pytest.fixture(autouse=True)
 async def stored(coordinator: ScriptedCoordinator, sqlite_url: str) -> AsyncIterator[None]:
     store = open_store(sqlite_url)
+    await prepare(sqlite_url)
     await store.start()
     coordinator.store = store
     yield
