@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 from contract.store_rows import by_hand
+from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.store.port import Store
 from saga_coordinator.store.schedule_records import ScheduleStatus, TickOutcome, TickRow
@@ -196,8 +197,9 @@ async def test_a_deleted_schedule_rests_and_its_name_takes_up_where_it_was(url: 
         await coordinator.create_schedule(schedule(), "settle", "ada")
         await completed(store, "every-second", 1)
         await coordinator.delete_schedule("every-second", "no more", "ada")
+        assert (await coordinator.schedule("every-second")).status == ScheduleStatus.DELETED
         with pytest.raises(Refused, match="no schedule"):
-            await coordinator.schedule("every-second")
+            await coordinator.trigger_schedule("every-second", "now", "ada")
         again = await coordinator.create_schedule(schedule(), "again", "ada")
         assert again.version == 2
         with pytest.raises(Refused, match="already"):
@@ -226,6 +228,48 @@ async def test_a_tick_that_cannot_start_calls_a_person_and_the_schedule_goes_on(
         row = await coordinator.schedule("every-second")
         assert row.attention is None
         assert row.version == 2
+
+
+async def test_a_schedule_that_cannot_be_read_or_followed_costs_no_other_its_ticks(url: str) -> None:
+    async with system(url) as (store, instance):
+        coordinator = instance.coordinator
+        for name in ("sound", "garbled", "nowhere"):
+            await coordinator.create_schedule(schedule(name), "settle", "ada")
+        await completed(store, "nowhere", 1)
+        zone = "UPDATE schedule SET version = 9, document = replace(document, 'UTC', 'Mars/Olympus') WHERE name = 'nowhere'"
+        await by_hand(url, "UPDATE schedule SET version = 9, document = '{}' WHERE name = 'garbled'", zone)
+        before = len(await completed(store, "sound", 1))
+        await completed(store, "sound", before + 3)
+
+        async def told() -> bool:
+            row = await store.schedule("default", "nowhere")
+            return row is not None and row.attention == "calendar_invalid" and "Mars/Olympus" in (row.attention_note or "")
+
+        await eventually(told)
+        garbled = await store.schedule("default", "garbled")
+        assert garbled is not None
+        assert garbled.attention is None, "a later release may read it"
+        with pytest.raises(Refused, match="not a canonical schedule"):
+            await coordinator.next_ticks("garbled", from_us=None, count=1)
+
+
+async def test_other_time_zones_than_before_are_looked_at_by_all_schedules(sqlite_url: str) -> None:
+    async with system(sqlite_url) as (store, instance):
+        await instance.coordinator.create_schedule(schedule("yearly", calendar=NEVER), "settle", "ada")
+    far_us = 2**60
+    await by_hand(
+        sqlite_url,
+        f"UPDATE schedule SET wake_at = {far_us}, fire_at = {far_us}, next_at = {far_us}",
+        "UPDATE control SET value = 'of the year before' WHERE scope = 'schedules'",
+    )
+    async with system(sqlite_url) as (store, instance):
+
+        async def is_new() -> bool:
+            row = await instance.coordinator.schedule("yearly")
+            return row.next_at_us != far_us and row.wake_at_us == row.fire_at_us
+
+        await eventually(is_new)
+        assert await store.control("schedules", "default") == {"tzdata": tzdata_version()}
 
 
 async def test_many_instances_fire_each_tick_once(database_url: str) -> None:

@@ -42,7 +42,7 @@ class ScheduleActs(Protocol):
         ...
 
     async def schedule(self, name: str) -> ScheduleRow:
-        """One that is not deleted."""
+        """Also one that was deleted."""
         ...
 
     async def open_ticks(self, rows: Sequence[ScheduleRow]) -> dict[UUID, OpenTicks]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from saga_coordinator.batches.acts import ACTS, By
 from saga_coordinator.batches.jobs import events_of
 from saga_coordinator.batches.operating import Audited, Operating
+from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.engine.events import Event, Refused
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.failures import comes_again, error_fields, one_line
@@ -23,6 +25,7 @@ from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.schedules.tick_names import tick_text
 from saga_coordinator.schedules.turn import Ending, Turn
 from saga_coordinator.schedules.turns import SCHEDULES_MOST, Turns
+from saga_coordinator.starts.execution import BeingUndone
 from saga_coordinator.starts.requests import SagaUnknown
 from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.store.schedule_records import ScheduleRow
@@ -32,10 +35,15 @@ from saga_messaging.background import happened
 from saga_messaging.clock import Clock
 
 LOOP: Final = "schedules"
+TZDATA: Final = "tzdata"
+"""The release of the time zones by which wake-ups were reckoned, in the control table."""
 LOOK_S: Final = 1.0
 """How soon it looks again, at the latest."""
 SOON_S: Final = 0.005
 """A wake-up a hair before its time is none."""
+OTHERS_S: Final = 0.1
+"""While another instance takes the turns that are due."""
+ASIDE_S: Final = 60.0
 COUNT_S: Final = 10.0
 TROUBLE_S: Final = 0.5
 TROUBLE_CAP_S: Final = 10.0
@@ -55,6 +63,9 @@ class ScheduleLoop:
         self._clock = clock
         self._instruments = instruments
         self._trouble_s = 0.0
+        self._aside_until_s: dict[UUID, float] = {}
+        """Schedules whose turn this instance cannot take, and does not try again before."""
+        self._zones_known = False
         self._counted_at_s: float | None = None
         self.stirred = asyncio.Event()
         """Set when a schedule was changed here: the loop need not wait until it looks again."""
@@ -94,8 +105,10 @@ class ScheduleLoop:
 
     async def _look(self) -> float:
         """Take the turns that are due. Returns how long to pause then."""
+        await self._greet_zones()
         await self._count()
-        rows, next_us, now_us = await self._store.schedules_to_turn(self._tenant, limit=SCHEDULES_MOST)
+        found, next_us, now_us = await self._store.schedules_to_turn(self._tenant, limit=SCHEDULES_MOST)
+        rows = self._not_aside(found)
         if rows:
             began_s = self._clock.monotonic_s()
             turns = await self._taken(rows)
@@ -104,7 +117,24 @@ class ScheduleLoop:
             if turns:
                 return 0.0
         until_next_s = LOOK_S if next_us is None else (next_us - now_us) / 1e6 + SOON_S
-        return min(LOOK_S, max(SOON_S, until_next_s)) if not rows else LOOK_S / 10
+        return min(LOOK_S, max(SOON_S, until_next_s)) if not found else OTHERS_S
+
+    async def _greet_zones(self) -> None:
+        """Another release of the time zones may tick at other times: all schedules look at it."""
+        if self._zones_known:
+            return
+        version = tzdata_version()
+        if (await self._store.control(LOOP, self._tenant)).get(TZDATA) != version:
+            async with self._store.transaction() as tx:
+                await tx.wake_schedules(self._tenant, uses_calendars=None)
+                why = "time zones of another release"
+                await tx.set_control(scope=LOOP, tenant=self._tenant, name=TZDATA, value=version, who=LOOP, why=why)
+        self._zones_known = True
+
+    def _not_aside(self, rows: Sequence[ScheduleRow]) -> list[ScheduleRow]:
+        now_s = self._clock.monotonic_s()
+        self._aside_until_s = {id: until_s for id, until_s in self._aside_until_s.items() if until_s > now_s}
+        return [row for row in rows if row.id not in self._aside_until_s]
 
     async def _taken(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
         """All in one transaction; where that meets a bug, each alone: one costs no other its
@@ -112,7 +142,7 @@ class ScheduleLoop:
         try:
             return await self._turns.run(rows)
         except Exception as error:
-            if len(rows) == 1 or not comes_again(error):
+            if not (comes_again(error) or isinstance(error, BeingUndone)):
                 raise
             return await self._one_by_one(rows)
 
@@ -121,9 +151,12 @@ class ScheduleLoop:
         for row in rows:
             try:
                 turns += await self._turns.run([row])
+            except BeingUndone:
+                self._aside_until_s[row.id] = self._clock.monotonic_s() + LOOK_S
             except Exception as error:
                 if not comes_again(error):
                     raise
+                self._aside_until_s[row.id] = self._clock.monotonic_s() + ASIDE_S
                 self._log.error("schedule_failed", schedule=row.name, **error_fields(error))
                 self._instruments.loop_failed(LOOP)
                 await self._turns.put_off(row, one_line(error))

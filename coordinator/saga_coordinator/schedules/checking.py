@@ -32,10 +32,10 @@ class Checking:
         self._starts = starts
         self._tenant = tenant
 
-    async def row(self, name: str) -> ScheduleRow:
-        """One that is not deleted. Raises Refused (schedule_unknown), StoreError."""
+    async def row(self, name: str, *, deleted: bool = False) -> ScheduleRow:
+        """One that is not deleted, or any. Raises Refused (schedule_unknown), StoreError."""
         row = await self._store.schedule(self._tenant, name)
-        if row is None or row.status == ScheduleStatus.DELETED:
+        if row is None or (row.status == ScheduleStatus.DELETED and not deleted):
             raise Refused("schedule_unknown", f"there is no schedule {name}: `saga schedule list` shows those that are")
         return row
 
@@ -44,7 +44,7 @@ class Checking:
         await self._programs.refresh([row])
         try:
             return self._programs.of(row)
-        except ProgramUnready as unready:
+        except (ProgramUnready, DocumentInvalid) as unready:
             raise Refused(SCHEDULE_INVALID, str(unready)) from unready
 
     async def checked(self, document: ScheduleDocument) -> ScheduleProgram:

@@ -90,7 +90,7 @@ def overlap_of(text: str) -> OverlapDocument:
     policy, colon, limit = text.partition(":")
     if policy not in get_args(OverlapPolicy):
         raise Refused("overlap_unknown", f"overlap is one of {', '.join(get_args(OverlapPolicy))}; with a limit as `allow:3`")
-    most = int(limit) if colon and limit.isdecimal() and len(limit) < 4 else None
+    most = int(limit) if colon and limit.isascii() and limit.isdecimal() and len(limit) < 4 else None
     if (colon and most is None) or (most is not None and not 1 <= most <= MAX_AT_ONCE):
         raise Refused("overlap_unknown", f"the limit is a whole number from 1 to {MAX_AT_ONCE}")
     if most is not None and policy not in ("queue_all", "allow"):
@@ -112,18 +112,18 @@ class Due:
     """It is on record as missed, and does not run."""
 
 
-def due(ticks: Sequence[Tick], missed: MissedDocument, now_us: int, *, more: bool) -> list[Due]:
+def due(ticks: Sequence[Tick], missed: MissedDocument, now_us: int, *, following: Tick | None) -> list[Due]:
     """Which of the ticks that are due run.
 
     Args:
         ticks: In order, from the first that is not decided.
         missed: The policy.
         now_us: The database's clock.
-        more: Others follow these that are due, too.
+        following: The next one after these, if it is due, too.
     """
     late = [_is_late(tick, missed, now_us) for tick in ticks]
     last_late = len(late) - 1 - late[::-1].index(True) if True in late else -1
-    superseded = more and last_late == len(ticks) - 1
+    superseded = following is not None and _is_late(following, missed, now_us)
     found: list[Due] = []
     for place, tick in enumerate(ticks):
         runs = not late[place] or (

@@ -53,7 +53,7 @@ class ScheduleFacade:
         return await self._parts.store.schedules(self._parts.tenant, after=after, limit=limit, statuses=statuses)
 
     async def schedule(self, name: str) -> ScheduleRow:
-        return await self._parts.checking.row(name)
+        return await self._parts.checking.row(name, deleted=True)
 
     async def open_ticks(self, rows: Sequence[ScheduleRow]) -> dict[UUID, OpenTicks]:
         return await self._parts.store.open_ticks([row.id for row in rows])
@@ -63,7 +63,7 @@ class ScheduleFacade:
         return await self._parts.store.schedule_versions(row.id, below=below, limit=limit)
 
     async def next_ticks(self, name: str, *, from_us: int | None, count: int) -> list[Tick]:
-        row = await self.schedule(name)
+        row = await self._parts.checking.row(name)
         program = await self._parts.checking.program(row)
         cursor = Cursor(after_us=row.cursor_us, local=row.cursor_local) if from_us is None else Cursor(after_us=from_us - 1)
         return _ticks(program, cursor, count)

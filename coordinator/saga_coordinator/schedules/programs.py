@@ -10,7 +10,6 @@ from uuid import UUID
 from saga_coordinator.calendar.document import DayCalendarDocument
 from saga_coordinator.calendar.problem import CalendarInvalid
 from saga_coordinator.definitions.compile import CompileFailed
-from saga_coordinator.definitions.document import DocumentInvalid
 from saga_coordinator.schedules.document import ScheduleDocument
 from saga_coordinator.schedules.program import ScheduleProgram, program_of
 from saga_coordinator.store.port import Store
@@ -22,7 +21,7 @@ Days = Mapping[str, DayCalendarDocument]
 
 
 class ProgramUnready(Exception):
-    """The stored document does not run: with this release, or with the days that it excludes."""
+    """The stored document does not run, such as one whose time zone is gone."""
 
 
 class Programs:
@@ -52,7 +51,9 @@ class Programs:
     def of(self, row: ScheduleRow) -> ScheduleProgram:
         """The program of this version, with the calendars of days as they were read last.
 
-        Raises ProgramUnready.
+        Raises:
+            ProgramUnready: It does not run.
+            DocumentInvalid: A later release made it.
         """
         place = (row.id, row.version, self._days_mark if row.uses_calendars else 0)
         found = self._kept.get(place)
@@ -65,7 +66,8 @@ class Programs:
 
 
 def _program(row: ScheduleRow, days: Days) -> ScheduleProgram:
+    document = ScheduleDocument.parse(row.document)
     try:
-        return program_of(ScheduleDocument.parse(row.document), days)
-    except (DocumentInvalid, CalendarInvalid, CompileFailed) as problem:
+        return program_of(document, days)
+    except (CalendarInvalid, CompileFailed) as problem:
         raise ProgramUnready(str(problem)) from problem

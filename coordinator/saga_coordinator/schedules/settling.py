@@ -9,7 +9,7 @@ from typing import Final
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.schedules.attention import NO_SUCCESS, PAUSED_ON_FAILURE
 from saga_coordinator.schedules.turn import Turn
-from saga_coordinator.store.schedule_records import EndedTick, ScheduleStatus
+from saga_coordinator.store.schedule_records import EndedTick, ScheduleStatus, TickRow
 
 COORDINATOR: Final = "coordinator"
 """Who pauses a schedule that fails."""
@@ -17,20 +17,29 @@ UNKNOWN: Final = "unknown"
 """The phase of a saga that is not stored any more."""
 
 
-def settle(turn: Turn, ended: Sequence[EndedTick]) -> None:
-    """Note how sagas ended, in the order in which they did."""
-    by_instant = {tick.at_us: tick for tick in turn.running}
+def settled(running: Sequence[TickRow], ended: Sequence[EndedTick], now_us: int) -> list[tuple[TickRow, TickRow]]:
+    """Ticks whose sagas have ended, as they were and as they become, in the order in which the
+    sagas ended.
+    """
+    by_instant = {tick.at_us: tick for tick in running}
+    found = []
     for one in sorted(ended, key=lambda tick: (tick.closed_at_us or 0, tick.at_us)):
         tick = by_instant.get(one.at_us)
-        if tick is None:
-            continue
-        turn.running.remove(tick)
-        at_us = one.closed_at_us or turn.now_us
-        turn.write(replace(tick, phase=one.phase or UNKNOWN, ended_at_us=at_us))
-        if one.phase == Phase.COMPLETED:
-            _succeeded(turn, at_us)
-        elif one.phase is not None:
-            _went_wrong(turn, one.phase)
+        if tick is not None:
+            after = replace(tick, phase=one.phase or UNKNOWN, ended_at_us=one.closed_at_us or now_us)
+            found.append((tick, after))
+    return found
+
+
+def settle(turn: Turn, ended: Sequence[EndedTick]) -> None:
+    """Note how sagas ended."""
+    for before, after in settled(turn.running, ended, turn.now_us):
+        turn.running.remove(before)
+        turn.write(after)
+        if after.phase == Phase.COMPLETED:
+            _succeeded(turn, after.ended_at_us or turn.now_us)
+        elif after.phase is not None and after.phase != UNKNOWN:
+            _went_wrong(turn, after.phase)
 
 
 def _succeeded(turn: Turn, at_us: int) -> None:

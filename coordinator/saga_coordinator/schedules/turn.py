@@ -157,11 +157,11 @@ class Turn:
 
     def _calendar(self) -> None:
         cursor = self._cursor
-        ticks = self.program.calendar.ticks(cursor, until_us=self.now_us, limit=DUE_MOST)
+        ticks = self.program.calendar.ticks(cursor, until_us=self.now_us, limit=DUE_MOST + 1)
         ready = list(takewhile(lambda tick: tick.fire_at_us <= self.now_us, ticks))  # in order, whatever their jitter
-        more = len(ready) == DUE_MOST
-        self.again |= more
-        for one in due(ready, self.document.missed, self.now_us, more=more):
+        following = ready[DUE_MOST] if len(ready) > DUE_MOST else None
+        self.again |= following is not None
+        for one in due(ready[:DUE_MOST], self.document.missed, self.now_us, following=following):
             if not self._room or self._is_over:
                 break
             before_us = cursor.after_us

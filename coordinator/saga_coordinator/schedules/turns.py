@@ -15,17 +15,18 @@ from uuid import UUID
 
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.plan import Batch
+from saga_coordinator.definitions.document import DocumentInvalid
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.schedules.attention import CALENDAR_INVALID, troubled
 from saga_coordinator.schedules.finishing import finish
 from saga_coordinator.schedules.programs import Programs, ProgramUnready
-from saga_coordinator.schedules.settling import settle
+from saga_coordinator.schedules.settling import settle, settled
 from saga_coordinator.schedules.starting import Found, TickStarts
 from saga_coordinator.schedules.telling import tell
 from saga_coordinator.schedules.turn import Begun, Turn
 from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.store.port import StartClaim, Store, StoreError
-from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus
+from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus, TickRow
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_schemas.record_class import record
 
@@ -123,9 +124,9 @@ class Turns:
 
         Raises StoreError.
         """
-        async with self._store.transaction() as tx:
-            for locked in (await tx.lock_schedules([row.id], wait=False)).values():
-                await tx.put_schedules([_aside(locked, f"its turn fails: {why}", tx.now_us)])
+        async with self._committer.batch() as batch:
+            for locked in (await batch.tx.lock_schedules([row.id], wait=False)).values():
+                await _put_aside(batch, locked, f"its turn fails: {why}", [])
 
     async def _ready(self, rows: Sequence[ScheduleRow]) -> Mapping[UUID, Ready]:
         await self._programs.refresh(rows)
@@ -133,7 +134,7 @@ class Turns:
         for row in rows:
             try:
                 known.append((row, self._programs.of(row).document))
-            except ProgramUnready:
+            except (ProgramUnready, DocumentInvalid):
                 continue
         found = await self._starts.definitions([document for _, document in known])
         return {row.id: Ready(version=row.version, found=one) for (row, _), one in zip(known, found, strict=True)}
@@ -147,18 +148,21 @@ class Turns:
         ended = await batch.tx.ended_ticks(ids, limit=ENDED_MOST)
         turns = []
         for row in locked.values():
+            of_row = [one for one in ended if one.schedule_id == row.id]
+            opened = open_ticks.get(row.id, OpenTicks())
             try:
                 program = self._programs.of(row)
             except ProgramUnready as unready:
-                await batch.tx.put_schedules([_aside(row, str(unready), batch.tx.now_us)])
+                await _put_aside(batch, row, str(unready), [tick for _, tick in settled(opened.running, of_row, batch.tx.now_us)])
                 continue
+            except DocumentInvalid:
+                continue  # a later release made it: its instances take the turn
             known = ready.get(row.id)
             if known is None or known.version != row.version:
                 continue
             prepare = self._starts.preparing(program, known.found)
-            backfill = backfills.get(row.id)
-            turn = Turn.of(row, program, prepare, batch.tx.now_us, open_ticks.get(row.id, OpenTicks()), backfill)
-            settle(turn, [one for one in ended if one.schedule_id == row.id])
+            turn = Turn.of(row, program, prepare, batch.tx.now_us, opened, backfills.get(row.id))
+            settle(turn, of_row)
             if next_us := turn.backfill_next_us():
                 turn.known = await batch.tx.ticks_at(row.id, next_us)
             turns.append(turn)
@@ -208,6 +212,9 @@ class Turns:
                 turn.lost(one, holder, by_key=result.request_saga is None)
 
 
-def _aside(row: ScheduleRow, why: str, now_us: int) -> ScheduleRow:
+async def _put_aside(batch: Batch, row: ScheduleRow, why: str, ticks: Sequence[TickRow]) -> None:
     """A person must look at a schedule that cannot take its turn; it costs no other anything."""
-    return replace(troubled(row, CALENDAR_INVALID, why, now_us), wake_at_us=now_us + UNREADY_US)
+    now_us = batch.tx.now_us
+    await batch.tx.put_schedules([replace(troubled(row, CALENDAR_INVALID, why, now_us), wake_at_us=now_us + UNREADY_US)])
+    if ticks:
+        await batch.tx.put_ticks(ticks)

@@ -29,6 +29,10 @@ Outcomes = list[StartResult | StartRefused]
 _TRIES: Final = 3
 
 
+class BeingUndone(StoreError):
+    """What a saga that was to begin again left at participants is being undone: not now."""
+
+
 class StartExecution:
     """Carries prepared starts out."""
 
@@ -167,12 +171,12 @@ def claims_of(starts: Sequence[Prepared]) -> ClaimFirst:
 async def own_again(batch: Batch, starts: Sequence[Prepared]) -> None:
     """What sagas that begin again left at participants is theirs from now on.
 
-    Raises StoreError where somebody undid it: asked again, the start takes a new id.
+    Raises BeingUndone where somebody undid it: asked again, the start takes a new id.
     """
     begun = {work.row.id for work in batch.works}
     again = [start.claim.saga_id for start in starts if start.recovered and start.claim.saga_id in begun]
     if again and await batch.tx.undone_of(again):
-        raise StoreError("effects of a saga that was to begin again are being undone")
+        raise BeingUndone("effects of a saga that was to begin again are being undone")
 
 
 def _result(start: Prepared, result: ClaimResult) -> StartResult | StartRefused:
