@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from saga_coordinator.api.batch_facade import ManyActs
+from saga_coordinator.api.schedule_facade import ScheduleActs
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import Terms
@@ -56,7 +57,7 @@ class ApiSettings(Protocol):
         ...
 
 
-class Facade(ManyActs, Protocol):
+class Facade(ManyActs, ScheduleActs, Protocol):
     """The coordinator as the API sees it."""
 
     @property
