@@ -18,10 +18,10 @@ from saga_coordinator.console.drawing import svg
 from saga_coordinator.console.formatting import Look, number
 from saga_schemas.record_class import record
 
-_WIDE, _NARROW = (940.0, 30), (358.0, 10)
-"""The width, and how many ticks stand side by side."""
+_WIDE, _NARROW = (930.0, 30), (350.0, 10)
+"""The width, and how many ticks stand side by side: a whole number of pixels each."""
 _HEAD: Final = 22.0
-_LINE: Final = 56.0
+_LINE: Final = 60.0
 _SHAPE: Final = 12.0
 _BETWEEN: Final = 16.0
 _CHAR: Final = 6.1
@@ -64,6 +64,16 @@ def draw_ticks(rows: Sequence[TickRow]) -> Markup:
     return _drawing(rows, "wide", *_WIDE) + _drawing(rows, "narrow", *_NARROW)
 
 
+def latest(marks: Sequence[TickMark]) -> Sequence[TickMark]:
+    """The last of them that have room on one wide line."""
+    room = _WIDE[1]
+    for place in range(len(marks) - 1, -1, -1):
+        room -= _slots(marks[place])
+        if room < 0:
+            return marks[place + 1 :]
+    return marks
+
+
 def legend(rows: Sequence[TickRow]) -> list[tuple[Look, str]]:
     """Each state that is drawn, the most frequent first."""
     looks = {mark.state: mark.look for row in rows for mark in row.marks}
@@ -95,8 +105,8 @@ def _drawing(rows: Sequence[TickRow], size: str, width: float, beside: int) -> M
         if not row.marks:
             parts.append(svg.words(0, top + 12, row.empty, "soft"))
             top += _HEAD
-        for first in range(0, len(row.marks), beside):
-            parts += _line(row.marks[first : first + beside], width, beside, top)
+        for line in _lines(row.marks, beside):
+            parts += _line(line, width / beside, width, top)
             top += _LINE
         top += _BETWEEN
     height = max(top - _BETWEEN, 1.0)
@@ -111,18 +121,32 @@ def _drawing(rows: Sequence[TickRow], size: str, width: float, beside: int) -> M
     return svg.element("svg", attributes, *parts)
 
 
-def _line(marks: Sequence[TickMark], width: float, beside: int, top: float) -> Iterable[Markup]:
-    slot = width / beside
-    yield svg.path(f"M0 {svg.rounded(top + 21)}H{svg.rounded(len(marks) * slot)}", "grid-line")
+def _slots(mark: TickMark) -> int:
+    """Several in a row need room for their number."""
+    return 2 if mark.count > 1 else 1
+
+
+def _lines(marks: Sequence[TickMark], beside: int) -> Iterable[Sequence[TickMark]]:
+    """The marks, so many slots a line."""
+    line: list[TickMark] = []
+    for mark in marks:
+        if line and sum(map(_slots, line)) + _slots(mark) > beside:
+            yield line
+            line = []
+        line.append(mark)
+    if line:
+        yield line
+
+
+def _line(marks: Sequence[TickMark], slot: float, width: float, top: float) -> Iterable[Markup]:
+    yield svg.path(f"M0 {svg.rounded(top + 21)}H{svg.rounded(sum(map(_slots, marks)) * slot)}", "grid-line")
     days, clocks = _Labels(width), _Labels(width)
-    before = None
-    for place, mark in enumerate(marks):
-        left = place * slot
-        yield _mark(mark, left, slot, top)
-        if mark.day != before:
-            yield from days.at(left, top + 40, mark.day)
-            before = mark.day
-        yield from clocks.at(left, top + 52, mark.clock)
+    left = 0.0
+    for mark in marks:
+        yield _mark(mark, left, slot * _slots(mark), top)
+        yield from days.at(left, top + 40, mark.day)
+        yield from clocks.at(left, top + 53, mark.clock)
+        left += slot * _slots(mark)
 
 
 def _mark(mark: TickMark, left: float, slot: float, top: float) -> Markup:
@@ -148,14 +172,16 @@ def _short(count: int) -> str:
 
 
 class _Labels:
-    """Texts of one line from left to right; one that would touch the last is left out."""
+    """Texts of one line from left to right. One that would touch the last is left out, and one that
+    says the same as the last."""
 
     def __init__(self, width: float) -> None:
         self._free = 0.0
         self._width = width
+        self._said = ""
 
     def at(self, x: float, y: float, said: str) -> Iterable[Markup]:
         wide = len(said) * _CHAR
-        if x >= self._free and x + wide <= self._width:
-            self._free = x + wide + _APART
+        if said != self._said and x >= self._free and x + wide <= self._width:
+            self._free, self._said = x + wide + _APART, said
             yield svg.words(x, y, said, "small")

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from saga_coordinator.api.problems import Problem
+from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.console import parameters
 from saga_coordinator.console.console import Console
-from saga_coordinator.console.drawing.ticks import TickRow, draw_ticks, legend
+from saga_coordinator.console.drawing.ticks import TickRow, draw_ticks, latest, legend
 from saga_coordinator.console.rendering import path_part
 from saga_coordinator.console.routing import PageRoute
 from saga_coordinator.console.schedule.backfilling import far
@@ -21,7 +22,7 @@ from saga_coordinator.console.schedule.history import DecidedLine, coming_marks,
 from saga_coordinator.console.schedule.listing import STATES, Wanted, found
 from saga_coordinator.console.schedule.looks import BACKFILLS
 from saga_coordinator.console.schedule.policies import OVERLAPS, calendar_words, missed_words, overlap_words
-from saga_coordinator.console.schedule.reading import DRAWN, Story, read_decided, read_lines, read_row, read_story
+from saga_coordinator.console.schedule.reading import Story, read_decided, read_lines, read_row, read_story
 from saga_coordinator.definitions.changes import changed_fields
 from saga_coordinator.query import quoted
 from saga_coordinator.schedules.document import MAX_AT_ONCE
@@ -101,6 +102,7 @@ async def show(console: Console, request: Request) -> Response:
         overlaps=OVERLAPS,
         limit_most=MAX_AT_ONCE,
         far=far,
+        tzdata=tzdata_version(),
         sagas_path=parameters.address("/sagas", query=f"label.schedule = {quoted(name)}"),
         audit_path=parameters.address("/audit", target=name),
         text=text[:_DOCUMENT_LINES],
@@ -109,8 +111,8 @@ async def show(console: Console, request: Request) -> Response:
 
 
 def _drawn(console: Console, story: Story, lines: Sequence[DecidedLine], *, is_newest: bool) -> list[TickRow]:
-    decided = decided_marks(lines[:DRAWN], lambda saga_id: console.url(f"/sagas/{saga_id}"))
-    rows = [TickRow(heading="Decided, the latest last", marks=decided, empty="no tick is decided yet")]
+    decided = decided_marks(lines, lambda saga_id: console.url(f"/sagas/{saga_id}"))
+    rows = [TickRow(heading="Decided, the latest last", marks=latest(decided), empty="no tick is decided yet")]
     if is_newest:
         coming = coming_marks(story.coming, story.clock)
         rows.append(TickRow(heading="To come", marks=coming, empty="no tick comes any more"))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Final, get_args
 
+from cronsim import CronSim, CronSimError
+
+from saga_coordinator.calendar.cron import NICKNAMES
 from saga_coordinator.calendar.document import CalendarDocument, ExcludeDocument
 from saga_coordinator.console.formatting import number
 from saga_coordinator.definitions.fields import duration_text
@@ -27,6 +31,7 @@ _MISSED_WORDS: Final[Mapping[str, str]] = {
     "run_all": "all of them run, oldest first",
 }
 _SHOWN: Final = 3
+_ANY: Final = datetime(2000, 1, 1)
 
 
 def overlap_words(overlap: OverlapDocument) -> str:
@@ -45,17 +50,26 @@ def missed_words(missed: MissedDocument) -> str:
 
 
 def calendar_words(calendar: CalendarDocument) -> str:
-    """When it ticks, in a line: `30 2 * * * in Europe/Berlin; not on german-holidays`."""
+    """When it ticks, in a line: `at 02:30 every day, Europe/Berlin; not on german-holidays`."""
     return "; ".join(_parts(calendar))
+
+
+def cron_words(expression: str) -> str:
+    """`at 02:30 every day`; the expression itself where nobody has words for it."""
+    try:
+        words = CronSim(NICKNAMES.get(expression.strip().lower(), expression).upper(), _ANY).explain()
+    except CronSimError:
+        return expression
+    return words[:1].lower() + words[1:]
 
 
 def _parts(calendar: CalendarDocument) -> Iterator[str]:
     if calendar.cron:
-        yield f"{_some(calendar.cron, ' and ')} in {calendar.zone}"
+        yield f"{_some(tuple(map(cron_words, calendar.cron[:_SHOWN])), len(calendar.cron))}, {calendar.zone}"
     for one in calendar.every[:_SHOWN]:
         yield f"every {duration_text(one.every_ms)}, counted from {one.phase}"
     if calendar.intervals:
-        yield _some(calendar.intervals, " and ")
+        yield _some(calendar.intervals[:_SHOWN], len(calendar.intervals))
     excluded = list(_excluded(calendar.exclude))
     if excluded:
         yield f"not on {', '.join(excluded)}"
@@ -77,7 +91,7 @@ def _excluded(exclude: ExcludeDocument) -> Iterator[str]:
     yield from (f"days of {expression}" for expression in exclude.cron[:_SHOWN])
 
 
-def _some(items: tuple[str, ...], between: str) -> str:
-    """The first few."""
-    shown = between.join(items[:_SHOWN])
-    return shown if len(items) <= _SHOWN else f"{shown} and {len(items) - _SHOWN} more"
+def _some(shown: tuple[str, ...], count: int) -> str:
+    """The first few of so many."""
+    said = " and ".join(shown)
+    return said if count == len(shown) else f"{said} and {count - len(shown)} more"

@@ -22,8 +22,7 @@ from saga_schemas.ids import valid_name
 from saga_schemas.record_class import record
 
 DRAWN: Final = 30
-"""Ticks of each kind in the drawing."""
-LINES: Final = 50
+"""Ticks of each kind in the drawing; lines of a page of ticks."""
 _AT_ONCE: Final = 8
 """Schedules whose next ticks are asked for at a time."""
 _TICKING: Final = frozenset({ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED})
@@ -88,7 +87,7 @@ async def read_lines(coordinator: Facade, rows: Sequence[ScheduleRow], now_us: i
 
 
 async def read_decided(
-    coordinator: Facade, story: Story, *, before_us: int | None, limit: int = LINES
+    coordinator: Facade, story: Story, *, before_us: int | None, limit: int = DRAWN
 ) -> tuple[list[DecidedLine], int | None]:
     """Ticks before this instant, newest first, and before which instant the next page is."""
     ticks, ranges = await coordinator.decided_ticks(story.row.name, before_us=before_us, limit=limit + 1)

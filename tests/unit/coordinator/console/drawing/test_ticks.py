@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_coordinator.console.drawing.ticks import TickMark, TickRow, described, draw_ticks, legend
+from saga_coordinator.console.drawing.ticks import TickMark, TickRow, described, draw_ticks, latest, legend
 from saga_coordinator.console.formatting import PHASES
 from saga_coordinator.console.schedule.looks import TO_COME, not_fired
-from support.drawn import SVG, outside, parsed, texts
+from support.drawn import SVG, boxes, outside, parsed, texts
 
 DONE, SKIPPED = PHASES["COMPLETED"], not_fired("skipped")[1]
 
@@ -76,9 +78,22 @@ def test_a_day_is_said_once_and_no_two_texts_touch() -> None:
 
 
 def test_several_in_a_row_say_how_many_they_are() -> None:
-    root = parsed(both(row(mark(state="skipped", count=48), mark(state="skipped", count=5_000)))[0])
+    root = parsed(both(row(mark(state="skipped", count=48), mark(state="skipped", count=5_000), mark()))[0])
 
     assert [said for said in texts(root) if "×" in said] == ["×48", "×1k+"]
+    beside = boxes(root, "hover")
+    assert not any(one.overlaps(other) for one, other in pairwise(beside)), "their numbers have room"
+    assert beside[0].width == 2 * beside[2].width
+
+
+def test_one_line_has_the_latest() -> None:
+    ticks = [mark(clock=f"{place:02}:00") for place in range(30)]
+    several = mark(state="skipped", count=48)
+
+    assert latest(ticks) == ticks
+    assert latest([*ticks, mark()]) == [*ticks[1:], mark()]
+    assert latest([several, *ticks[:-1]]) == ticks[:-1]
+    assert latest([*ticks, several]) == [*ticks[2:], several]
 
 
 def test_the_drawing_says_in_words_what_it_shows() -> None:

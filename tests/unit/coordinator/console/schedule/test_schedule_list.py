@@ -27,7 +27,7 @@ async def test_a_schedule_says_when_it_ticks_next_and_what_is_odd_about_it(brows
 
     assert names(page) == ["settlement"]
     assert "the hour is skipped: runs 03:00" in page
-    assert "30 2 * * * in Europe/Berlin" in page and "settle-day" in page
+    assert "at 02:30 every day, Europe/Berlin" in page and "settle-day" in page
     assert "1,284" in page and "nothing yet" in page
 
 

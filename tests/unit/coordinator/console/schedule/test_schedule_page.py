@@ -94,14 +94,14 @@ async def test_the_drawing_has_the_last_and_the_next_thirty(browser: ScheduleBro
 
 async def test_older_ticks_are_on_further_pages(browser: ScheduleBrowser, home: ScheduleHome) -> None:
     row = await home.created()
-    for ago in range(60):
+    for ago in range(40):
         home.decided(row, CLOCK_US - ago * HOUR_US, saga_id=saga(ago))
 
     first = await browser.page(PATH)
     older = re.findall(rf'href="/console({PATH}\?before=\d+)#ticks"', first)
     second = await browser.page(older[0])
 
-    assert (len(cells(first, "ticks")), len(cells(second, "ticks"))) == (50, 10)
+    assert (len(cells(first, "ticks")), len(cells(second, "ticks"))) == (30, 10)
     assert "to come" not in " ".join(titles(second))
     assert f'href="/console{PATH}#ticks">Newest</a>' in second
 
