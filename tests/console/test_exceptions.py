@@ -16,13 +16,6 @@ from support.wire_services import WireServices
 PREFIX = "/ops"
 
 
-def waiting(system: ConsoleSystem, key: str) -> str:
-    """A saga whose charge waits ten minutes for its second try."""
-    saga = system.start(order(key, faults=[fault("charge", "fail")]), "waiting")
-    system.step_is(saga, "charge", "backoff")
-    return saga
-
-
 def stuck(system: ConsoleSystem, key: str) -> str:
     """A saga past its pivot whose mail is refused for good."""
     saga = system.start(order(key, faults=[fault("confirm", "reject", times=1_000)]))
@@ -45,7 +38,7 @@ def test_a_step_is_waived_on_the_evidence_that_is_written_down(visits: Visits, s
 
 
 def test_a_saga_is_terminated_and_says_what_stays(visits: Visits, system: ConsoleSystem) -> None:
-    saga = waiting(system, "o-terminate-1")
+    saga = system.held_back("o-terminate-1")
     page = visits.page(f"/sagas/{saga}")
     form = page.locator("details.act").filter(has=page.locator("summary", has_text="Terminate…"))
     form.locator("summary").click()
@@ -103,7 +96,7 @@ def asked(page: Page, within: str, words: str, button: str, *, who: str) -> None
 
 
 def test_a_second_person_confirms_or_refuses(guarded: Visits, system: ConsoleSystem) -> None:
-    ends, stays, waived = waiting(system, "o-two-ends"), waiting(system, "o-two-stays"), stuck(system, "o-two-waived")
+    ends, stays, waived = system.held_back("o-two-ends"), system.held_back("o-two-stays"), stuck(system, "o-two-waived")
     first = opened(guarded, f"/sagas/{ends}")
     asked(first, ".top", "Terminate…", "End it as it is", who="ada")
     for saga, within, words, button in (
@@ -143,7 +136,7 @@ def test_a_second_person_confirms_or_refuses(guarded: Visits, system: ConsoleSys
 
 
 def test_below_a_prefix_every_address_and_live_page_works(guarded: Visits, system: ConsoleSystem) -> None:
-    saga = waiting(system, "o-prefix-1")
+    saga = system.held_back("o-prefix-1")
     page = opened(guarded, "")
     expect(page).to_have_url(f"{guarded.server}{PREFIX}/console/")
     left = {"/": strays(page)}

@@ -47,10 +47,11 @@ async def show(console: Console, request: Request) -> Response:
 
 def target_path(act: str, target: str) -> str | None:
     """The page of what an act was done to, where there is one."""
-    if act.startswith("schedule"):
-        return f"/schedules/{target}" if valid_name(target) else None
-    if act.startswith("calendar"):
+    if act.startswith("schedule calendar"):
         return "/calendars"
+    if act.startswith("schedule"):
+        name = target.partition(":")[0]
+        return f"/schedules/{name}" if valid_name(name) else None
     if parse_saga_id(target) is not None:
         return f"/{'batches' if act.startswith('batch ') else 'sagas'}/{target}"
     reference = valid_definition_ref(target)
