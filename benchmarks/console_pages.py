@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
@@ -26,23 +25,30 @@ import asyncpg
 import httpx
 from filling import COORDINATOR, fill
 from holding import Held, report
-from measuring import cpu_s
+from measuring import threads_ran_s
 from system import Bench, System, register
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support.chromium import chromium, chromium_program
-from support.visits import Visits, go
+from support.visits import Visits
 
 FINISHED: Final = 100_000
 OPEN: Final = 10_000
 HTML_MS, PAINT_MS, LIVE_PERCENT = 200.0, 500.0, 0.5
 LOOKS: Final = 7
 PAINTS: Final = 3
-LIVE_S: Final = 30.0
-SETTLE_S: Final = 5.0
+LIVE: Final = ("/", "/sagas")
+"""Pages that stay open. Both together take five minutes and some seconds."""
+PAIRS: Final = 6
+"""Of windows, one without the live page and one with it, one after the other."""
+ORDERS: Final = 20
+"""Of a window. An order costs more than the page does, so all windows have as many."""
 EVERY_S: Final = 0.5
-"""While a live page is open, an order ends so often."""
+"""Between two of them: a window is as long as a live page lets pass between two looks."""
+SETTLE_S: Final = 3.0
+"""After the page was opened or closed. It is looked at a second after it was opened, so the
+next look is in the middle of the window."""
 _WAIT_S: Final = 30
 PAGES: Final = (
     "/",
@@ -166,44 +172,46 @@ def painted(visits: Visits, paths: list[str], figures: dict[str, Any]) -> Iterat
         yield Held(f"{path[:50]}: first paint", statistics.median(found_ms), PAINT_MS, "ms")
 
 
-def live(visits: Visits, system: System, figures: dict[str, Any], path: str) -> Held:
-    """CPU of the coordinator with a live page open, less that without; orders end meanwhile."""
-    with orders_going_on(system.server):
+def live(visits: Visits, system: System, figures: dict[str, Any], path: str, pairs: int, numbers: Iterator[int]) -> Held:
+    """CPU of the coordinator with a live page open, less that without.
+
+    Orders of these numbers end meanwhile.
+    """
+    alone, watched = list[float](), list[float]()
+    for _ in range(pairs):
         time.sleep(SETTLE_S)
-        alone = _percent(system, LIVE_S)
-        page = visits.page()
-        go(page, path)
+        alone.append(_percent(system, numbers))
+        page = visits.page(path)
         time.sleep(SETTLE_S)
-        watched = _percent(system, LIVE_S)
+        watched.append(_percent(system, numbers))
         page.context.close()
     figures[path] |= {"cpu_percent": {"alone": alone, "watched": watched}}
-    print(f"coordinator: {alone:.2f} % of a core alone, {watched:.2f} % with {path} open", flush=True)
-    return Held(f"an open live page, {path}", max(0.0, watched - alone), LIVE_PERCENT, "% of a core")
+    middle, least, most = costs(alone, watched)
+    print(
+        f"coordinator: {statistics.median(alone):.2f} % of a core alone; {path} open costs {middle:.2f} %, "
+        f"by pairs from {least:.2f} to {most:.2f}",
+        flush=True,
+    )
+    return Held(f"an open live page, {path}, the median of {pairs} pairs", max(0.0, middle), LIVE_PERCENT, "% of a core")
 
 
-@contextmanager
-def orders_going_on(server: str) -> Iterator[None]:
-    over = Event()
+def costs(alone: Sequence[float], watched: Sequence[float]) -> tuple[float, float, float]:
+    """What the page costs, by pairs of neighbours: the median, the least and the most.
 
-    def place() -> None:
-        number = 1_000
-        while not over.wait(EVERY_S):
-            number += 1
-            start(server, number)
-
-    thread = Thread(target=place)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    Neighbours share what moves slowly: a machine that is busier, tables that grow. One pair that
+    something else disturbs does not move the median.
+    """
+    found = [after - before for before, after in zip(alone, watched, strict=True)]
+    return statistics.median(found), min(found), max(found)
 
 
-def _percent(system: System, seconds: float) -> float:
-    before = cpu_s(system.coordinator)
-    time.sleep(seconds)
-    return 100 * (cpu_s(system.coordinator) - before) / seconds
+def _percent(system: System, numbers: Iterator[int]) -> float:
+    """Of a core, while a window's orders are carried out."""
+    began_s, before_s = time.monotonic(), threads_ran_s(system.coordinator)
+    for done, number in enumerate(itertools.islice(numbers, ORDERS), start=1):
+        start(system.server, number)
+        time.sleep(max(0.0, began_s + done * EVERY_S - time.monotonic()))
+    return 100 * (threads_ran_s(system.coordinator) - before_s) / (time.monotonic() - began_s)
 
 
 def main() -> None:
@@ -211,6 +219,7 @@ def main() -> None:
     arguments.add_argument("--finished", type=int, default=FINISHED, metavar="N", help="finished sagas")
     arguments.add_argument("--open", type=int, default=OPEN, metavar="N", help="open sagas")
     arguments.add_argument("--only", default="", metavar="TEXT", help="only pages whose path has this")
+    arguments.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help="of windows without and with a live page")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write every figure there, too")
     given = arguments.parse_args()
     figures: dict[str, Any] = {}
@@ -224,7 +233,8 @@ def main() -> None:
         with chromium(program) as browser:
             visits = Visits(browser, system.server)
             bars += painted(visits, paths, figures)
-            bars += [live(visits, system, figures, path) for path in paths if path in ("/", "/sagas")]
+            numbers = itertools.count(1_001)
+            bars += [live(visits, system, figures, path, given.pairs, numbers) for path in paths if path in LIVE]
             visits.close()
     if given.json:
         given.json.write_text(json.dumps({"bars": [one.as_json() for one in bars], "pages": figures}, indent=1) + "\n")

@@ -20,6 +20,11 @@ def ran_s(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
+def threads_ran_s(pid: int) -> float:
+    """Seconds on a processor, of a process with all its threads, by the scheduler's account."""
+    return sum(int((one / "schedstat").read_text().split()[0]) for one in Path(f"/proc/{pid}/task").iterdir()) / 1e9
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory of one process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

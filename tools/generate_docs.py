@@ -268,6 +268,7 @@ _MEANINGS = {
     "retention_attention": "how long sagas are kept that ended FORCED or ever needed a person",
     "retention_dead_letters": "how long dead letters that are on their topic, and orphan replies, are kept",
     "retention_audit": "how long it is kept what operators did",
+    "retention_ticks": "how long it is kept what became of the ticks of schedules",
     "confirm_acts": "acts that [a second person confirms](#two-people), separated by commas: `waive`, `terminate`, `batch`",
     "confirm_within": "how long such an act waits for a second person, `1s` to `1d`",
     "retention_rate": "most sagas, or rows of other tables, that are removed in a second",

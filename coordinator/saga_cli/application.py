@@ -26,9 +26,12 @@ from saga_cli.commands import (
     purge,
     recover,
     sagas,
+    schedule_files,
+    schedules,
     schemas,
     serve,
     start,
+    start_time,
     steps,
     token,
     top,
@@ -64,6 +67,7 @@ def application() -> typer.Typer:
     start.register(app, _USE)
     sagas.register(app, _USE)
     control.register(app, _USE)
+    start_time.register(app, _USE)
     views.register(app, _USE)
     diagnose.register(app, _USE)
     watch.register(app, _USE)
@@ -78,6 +82,8 @@ def application() -> typer.Typer:
     dead_letters.register(app, _USE)
     audit.register(app, _USE)
     definitions.register(app, _DESIGN)
+    schedule_files.register(app, _USE)
+    schedules.register(app, _USE)
     schemas.register(app, _DESIGN)
     return app
 

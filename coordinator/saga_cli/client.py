@@ -45,8 +45,8 @@ _CODE_BY_STATUS: Final = {
     415: ExitCode.USAGE,
     422: ExitCode.USAGE,
 }
-_FINDINGS: Final = frozenset({"definition_invalid", "schema_invalid"})
-"""Refusals that are findings: exit 1, as `saga def lint` would."""
+_FINDINGS: Final = frozenset({"definition_invalid", "schema_invalid", "schedule_invalid", "calendar_invalid"})
+"""Refusals that are findings: exit 1, as `saga def lint` and `saga schedule lint` would."""
 
 Json = dict[str, Any]
 

@@ -55,6 +55,11 @@ class DefinitionSource:
         return result.document
 
 
+def names_object(given: str) -> bool:
+    """Whether it is `module:object`, and no file is called so."""
+    return _OBJECT.fullmatch(given) is not None and not Path(given).exists()
+
+
 def source_of(given: str, schemas: Path | None) -> DefinitionSource:
     """Read the file or load the object that `given` names.
 
@@ -67,7 +72,7 @@ def source_of(given: str, schemas: Path | None) -> DefinitionSource:
         CommandFailed: A schema is refused.
     """
     path = Path(given)
-    if _OBJECT.fullmatch(given) and not path.exists():
+    if names_object(given):
         saga = load_object(given, Saga, example="shop.sagas:order")
         module = sys.modules[given.partition(":")[0]].__file__
         return DefinitionSource(name=given, content=saga, catalog=_catalog(Path(module or given).parent, schemas))

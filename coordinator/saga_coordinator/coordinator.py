@@ -12,7 +12,18 @@ from saga_coordinator.batch.completion import CompletionWaiters
 from saga_coordinator.batches.facade import ActParts, BatchFacade
 from saga_coordinator.batches.operating import Audited
 from saga_coordinator.confirmations.gate import Settle
-from saga_coordinator.engine.events import Cancel, ChangeLimits, Event, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
+from saga_coordinator.engine.events import (
+    Cancel,
+    ChangeLimits,
+    Event,
+    MoveStart,
+    Pause,
+    Refused,
+    Resume,
+    RetryStep,
+    Terminate,
+    WaiveStep,
+)
 from saga_coordinator.engine.waiting import Held
 from saga_coordinator.loops.watchdog import Watchdog
 from saga_coordinator.overview.gathering import Overviews
@@ -20,6 +31,7 @@ from saga_coordinator.pauses.acts import PauseActs
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.purge import Purge, Purged
 from saga_coordinator.retention.removal import Removal
+from saga_coordinator.schedules.facade import ScheduleFacade, ScheduleParts
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.queue import StartQueue
 from saga_coordinator.starts.requests import StartRequest, StartResult
@@ -36,13 +48,14 @@ from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_messaging.background import happened
 from saga_messaging.clock import Clock
+from saga_schemas.times import format_us
 from saga_schemas.topics import Topics
 
 LOOK_EVERY_S = 0.5
 """How often a waiting request looks for an end that another instance committed."""
 
 
-class Coordinator(BatchFacade):
+class Coordinator(BatchFacade, ScheduleFacade):
     """The facade of one instance.
 
     Every act that changes a saga says who and why, and is audited.
@@ -57,6 +70,7 @@ class Coordinator(BatchFacade):
         starts: StartQueue,
         waiters: CompletionWaiters,
         acts: ActParts,
+        schedules: ScheduleParts,
         watchdog: Watchdog,
         removal: Removal,
         instruments: Instruments,
@@ -71,7 +85,8 @@ class Coordinator(BatchFacade):
         pauses: PauseActs,
         restarts: Restarts,
     ) -> None:
-        super().__init__(acts)
+        BatchFacade.__init__(self, acts)
+        ScheduleFacade.__init__(self, schedules)
         self.settings = settings
         self.store = store
         self.definitions = definitions
@@ -155,6 +170,14 @@ class Coordinator(BatchFacade):
         said = ", ".join(f"{name}={value}" for name, value in sorted(changes.items()))
         await self._act(saga_id, event, act=f"limits {step}: {said}", why=reason, actor=actor)
 
+    async def move_start(self, saga_id: UUID, start_at_us: int, reason: str, actor: str) -> None:
+        """Let a saga that waits for its start time begin at another.
+
+        Raises Refused (not_scheduled, start_too_far, finished), SagaUnknown, StoreError.
+        """
+        event = MoveStart(start_at_us=start_at_us, reason=reason, actor=actor)
+        await self._act(saga_id, event, act=f"start time {format_us(start_at_us)}", why=reason, actor=actor)
+
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         """Hold what is due of every saga of a definition, or of a participant's steps.
 
@@ -237,7 +260,11 @@ class Coordinator(BatchFacade):
 
     def notes(self) -> list[str]:
         """What waits without keeping the instance from its work."""
-        troubles = {"retention": self.instruments.retention_trouble, "batches": self.instruments.batch_trouble}
+        troubles = {
+            "retention": self.instruments.retention_trouble,
+            "batches": self.instruments.batch_trouble,
+            "schedules": self.instruments.schedule_trouble,
+        }
         return [f"{what}: {trouble}" for what, trouble in troubles.items() if trouble is not None]
 
     async def ready(self) -> list[str]:

@@ -187,6 +187,8 @@ class Settings(BaseModel):
     """Dead letters that are on their topic, and orphan replies."""
     retention_audit: KeptText = "400d"
     """What operators did."""
+    retention_ticks: KeptText = "400d"
+    """What became of ticks; backfills that have ended, and versions of deleted schedules."""
     retention_rate: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Sagas, or rows of other tables, that are removed in a second at most."""
     horizon_restore_window: DurationText = "7d"
@@ -232,6 +234,10 @@ class Settings(BaseModel):
     @property
     def audit_kept_ms(self) -> int:
         return read_kept(self.retention_audit)
+
+    @property
+    def ticks_kept_ms(self) -> int:
+        return read_kept(self.retention_ticks)
 
     def shown(self) -> list[tuple[str, str]]:
         """What matters to those who watch an instance, by variable. No secrets, and of an address
@@ -349,6 +355,7 @@ _SHOWN = (
     "retention_attention",
     "retention_dead_letters",
     "retention_audit",
+    "retention_ticks",
     "horizon_restore_window",
     "horizon_clock_skew",
     "horizon_interval",

@@ -32,6 +32,7 @@ from saga_coordinator.loops.partitions import PartitionLoop
 from saga_coordinator.loops.recovery_watch import RecoveryWatch
 from saga_coordinator.loops.reply_loop import ReplyLoop
 from saga_coordinator.loops.resuming import ResumeLoop
+from saga_coordinator.loops.scheduling import Scheduling, scheduling
 from saga_coordinator.loops.schema_topic import SchemaTopic
 from saga_coordinator.loops.start_loop import StartLoop
 from saga_coordinator.loops.sweeper import Sweeper
@@ -49,6 +50,7 @@ from saga_coordinator.retention.removal import Removal
 from saga_coordinator.retention.short import refuse_short_retention
 from saga_coordinator.sagas.messages import Outbound, Ticket
 from saga_coordinator.sagas.work import FoldContext
+from saga_coordinator.schedules.facade import ScheduleParts
 from saga_coordinator.settings import Settings
 from saga_coordinator.starts.execution import StartExecution
 from saga_coordinator.starts.identities import StartIdentities
@@ -235,14 +237,16 @@ class _Parts:
         )
         return [replies.run, catch_up.run]
 
-    def start_loop(self, made_at_us: int | None) -> StartLoop:
-        identities = StartIdentities(
+    def identities(self, made_at_us: int | None) -> StartIdentities:
+        return StartIdentities(
             store=self.store,
             tenant=self.settings.tenant,
             incarnation=self.recovery.incarnation,
             skew_ms=self.settings.horizon.clock_skew_ms,
             made_at_ms=0 if made_at_us is None else made_at_us // 1000,
         )
+
+    def start_loop(self, identities: StartIdentities) -> StartLoop:
         return StartLoop(
             reader=self.reader(self.settings.start_group),
             committer=self.committer,
@@ -305,7 +309,10 @@ class _Parts:
         silent = self.sender.last_error if not self.sender.healthy else self.liveness.kafka_away or watchdog.kafka_away
         return Delivery(kafka_away=silent, refusals=self.refusals)
 
-    def coordinator(self, watchdog: Watchdog) -> Coordinator:
+    def scheduling(self, identities: StartIdentities) -> Scheduling:
+        return scheduling(self, self.batches.operating, identities, self.settings.tenant)
+
+    def coordinator(self, watchdog: Watchdog, schedules: ScheduleParts) -> Coordinator:
         pauses = PauseActs(self.store, self.definitions, self.settings.tenant, self.lookout.stir)
         return Coordinator(
             settings=self.settings,
@@ -314,6 +321,7 @@ class _Parts:
             starts=self.queue,
             waiters=self.waiters,
             acts=self.batches.acts,
+            schedules=schedules,
             watchdog=watchdog,
             removal=self.removal,
             instruments=self.instruments,
@@ -347,11 +355,13 @@ async def build(
     watchdog = parts.watchdog()
     await watchdog.ensure_topics_at_start()
     made_at_us = await Origin(store, broker, settings).made_at_us()
+    identities = parts.identities(made_at_us)
+    schedules = parts.scheduling(identities)
     loops: dict[str, list[Loop]] = {
         "api": [parts.queue.run],
         "replies": parts.reply_loops(made_at_us),
-        "starts": [parts.start_loop(made_at_us).run],
-        "timers": [parts.liveness.run, parts.timer_loop().run, parts.resuming().run],
+        "starts": [parts.start_loop(identities).run],
+        "timers": [parts.liveness.run, parts.timer_loop().run, parts.resuming().run, schedules.loop.run],
         "sweeper": [parts.sweeper().run, retention(parts).run, horizon(parts).run, partitions.run, parts.batches.loop.run],
         "projector": outside.spans(),
         "watchdog": [
@@ -365,7 +375,7 @@ async def build(
         ],
     }
     return Instance(
-        coordinator=parts.coordinator(watchdog),
+        coordinator=parts.coordinator(watchdog, schedules.parts),
         key_agreement=parts.key_agreement,
         presence=watchdog.presence,
         loops=loops,

@@ -82,6 +82,8 @@ class EventKind(StrEnum):
     """What happened to a saga."""
 
     STARTED = "started"
+    SCHEDULED = "scheduled"
+    """It waits for its start time, which the reason is; again when that was moved."""
     COMPENSATING = "compensating"
     FINISHED = "finished"
     ATTENTION = "attention"

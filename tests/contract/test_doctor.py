@@ -48,8 +48,13 @@ ENDS = {
     "  - {name: mail, participant: no, after: [ship], command: t.Do}",
 }
 """Sagas by how they end, or do not."""
+LABELS = 'labels: {customer: "${input.id}", priority: 3, vip: true, region: eu}'
 NOT_THERE = new_id()
 """Too young for any horizon."""
+
+
+def definition(name: str) -> str:
+    return f"saga: {name}\nversion: 1\ninput: t.Input\nkey: ${{input.id}}\n{LABELS}\nsteps:\n{CHARGE}\n{ENDS[name]}\n"
 
 
 def refusing(command: CommandHeaders) -> Sequence[Answer]:
@@ -91,10 +96,8 @@ class System:
 async def made(url: str) -> System:
     broker, sagas = MemoryBroker(), dict[str, UUID]()
     async with opened(url) as store:
-        for name, last in ENDS.items():
-            await register(
-                store, f"saga: {name}\nversion: 1\ninput: t.Input\nkey: ${{input.id}}\nsteps:\n{CHARGE}\n{last}\n", CATALOG
-            )
+        for name in ENDS:
+            await register(store, definition(name), CATALOG)
         async with running(store, broker, settings_for(url)) as instance:
             people = [ScriptedParticipant(broker, "bank"), ScriptedParticipant(broker, "no", refusing)]
             working = [asyncio.create_task(one.run()) for one in people]
@@ -181,6 +184,23 @@ DAMAGES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "an event of a removed saga": (["INSERT INTO inbox_event VALUES ({none}, {none}, 'reply', {empty})"], ["event_of_no_saga"]),
     "a start request of no saga": (["INSERT INTO start_request VALUES ('default', 'http', 'r', {none}, {empty})"], ["request_of_no_saga"]),
     "a finished saga that recovers": (["INSERT INTO recovering VALUES ({good}, 'bank')"], ["recovering_left"]),
+    "a label of no saga": (
+        ["INSERT INTO saga_label (tenant, name, saga_id, text_value) VALUES ('default', 'it''s', {none}, 'a')"],
+        ["label_of_no_saga"],
+    ),
+    "a label with another text": (
+        ["UPDATE saga_label SET text_value = 'it''s' WHERE saga_id = {stuck} AND name = 'customer'"],
+        ["label_differs"],
+    ),
+    "a label with another number": (
+        ["UPDATE saga_label SET number_value = 4.5 WHERE saga_id = {stuck} AND name = 'priority'"],
+        ["label_differs"],
+    ),
+    "a label of another type": (
+        ["UPDATE saga_label SET flag_value = NULL, number_value = 1 WHERE saga_id = {stuck} AND name = 'vip'"],
+        ["label_differs"],
+    ),
+    "a label that is lost": (["DELETE FROM saga_label WHERE saga_id = {stuck} AND name = 'region'"], ["label_differs"]),
     "no saga recovers": (["INSERT INTO recovering VALUES ({none}, 'bank')"], ["recovering_of_no_saga"]),
     "a span of no record": (["INSERT INTO span_due VALUES ({good}, 99)"], ["span_without_record"]),
     "a position beyond its topic": (
@@ -191,7 +211,7 @@ DAMAGES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "a definition that is gone": (["DELETE FROM definition WHERE name = 'stuck'"], ["definition_gone"]),
     "a saga that is gone": (
         ["DELETE FROM saga WHERE id = {good}"],
-        ["line_of_no_saga", "request_of_no_saga", "key_of_no_saga"],
+        ["line_of_no_saga", "request_of_no_saga", "key_of_no_saga", *["label_of_no_saga"] * 4],
     ),
 }  # fmt: skip
 
@@ -233,12 +253,13 @@ async def test_each_damage_is_found_and_nothing_else(system: System, what: str) 
 
 
 @pytest.mark.parametrize(
-    "what", ["a wake-up is deleted", "a message of no record", "a line with another phase", "a key that is lost"]
+    "what",
+    ["a wake-up is deleted", "a message of no record", "a line with another phase", "a key that is lost", "a label of no saga"],
 )
 async def test_one_saga_is_looked_at_alone(system: System, what: str) -> None:
     statements, kinds = DAMAGES[what]
     await by_hand(system.url, *map(system.sql, statements))
-    of = system.sagas["good" if "message" in what else "open"]
+    of = {"a message of no record": system.sagas["good"], "a label of no saga": NOT_THERE}.get(what, system.sagas["open"])
     assert [damage.kind.value for damage in await system.examined(one=of)] == list(kinds)
     assert await system.examined(one=system.sagas["back"]) == []
 
@@ -271,8 +292,7 @@ async def test_of_a_system_that_runs_nothing_is_said(kind: str, request: pytest.
         stack.enter_context(capture_logs())
         store = await stack.enter_async_context(opened(url))
         for name in ("good", "back", "stuck"):
-            text = f"saga: {name}\nversion: 1\ninput: t.Input\nkey: ${{input.id}}\nsteps:\n{CHARGE}\n{ENDS[name]}\n"
-            await register(store, text, CATALOG)
+            await register(store, definition(name), CATALOG)
         instance = await stack.enter_async_context(running(store, broker, settings_for(url)))
         people = [ScriptedParticipant(broker, "bank"), ScriptedParticipant(broker, "no", refusing)]
         working = [asyncio.create_task(one.run()) for one in people]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from contract.store_rows import by_hand, register, row_of, start
 from saga_coordinator.archive.container import read_container, write_container
 from saga_coordinator.archive.entry import Entry
 from saga_coordinator.archive.importing import Imported, ImportRefused, entry_of, import_entries
+from saga_coordinator.store.auditing_port import Table
 from saga_coordinator.store.port import ListFilter, Store
 from support.archived import NOON_US, archived, described
 
@@ -139,3 +141,15 @@ async def test_pages_run_through_both_kinds(store: Store) -> None:
             break
 
     assert seen == sorted([*(row.id for row in own), *(entry.id for entry in imported)], reverse=True)
+
+
+async def test_a_label_of_it_is_no_label_of_a_lost_saga(store: Store) -> None:
+    """`saga doctor` looks for those."""
+    entry = described(archived())
+    view = json.dumps(json.loads(entry.view) | {"labels": {"customer": "ada"}})
+    await taken(store, replace(entry, view=view))
+
+    (label,) = await store.pointers(Table.LABELS, limit=5)
+
+    assert (label.saga_id, label.saga, label.kept) == (entry.id, False, True)
+    assert await store.pointers(Table.LABELS, limit=5, saga_id=entry.id) == [label]

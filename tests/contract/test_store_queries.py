@@ -46,10 +46,11 @@ KNOWN: dict[str, tuple[Value, ...]] = {
     "key": ("o-1", "o-17", "o-", "O", "o-1\u00e9", "nobody", "'; DROP TABLE saga; --", "%", "\U0001f600"),
     "definition": ("order", "refund", "ord", "none"),
     "version": (1, 2, 3, -1),
-    "phase": ("RUNNING", "COMPENSATING", "COMPLETED", "COMPENSATED", "FORCED"),
+    "phase": ("SCHEDULED", "RUNNING", "COMPENSATING", "COMPLETED", "COMPENSATED", "FORCED"),
     "reason": ("silent", "stuck", "s", "x"),
     "started": (Instant(NOON_US), Instant(NOON_US + 2), Instant(NOON_US + 100 * DAY_US), FromNow(-DAY_US), FromNow(0)),
     "closed": (Instant(NOON_US + 1), Instant(NOON_US + DAY_US), FromNow(-DAY_US), FromNow(DAY_US)),
+    "begins": (Instant(NOON_US), Instant(NOON_US + DAY_US), FromNow(-DAY_US), FromNow(0), FromNow(DAY_US)),
     "duration": (Lasting(0), Lasting(1_000), Lasting(DAY_US // 2), Lasting(DAY_US), Lasting(3_000 * DAY_US)),
     "trace": ("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32),
 }
@@ -79,7 +80,7 @@ async def stored(store: Store, store_url: str) -> Stored:
     lines = []
     for n in range(24):
         definition, name, version = definitions[n % 4]
-        row = row_of(definition, business_key=key(n), started_at_us=NOON_US + n % 5, phase="COMPENSATING" if n % 3 else "RUNNING")
+        row = row_of(definition, business_key=key(n), started_at_us=NOON_US + n % 5, phase=phase_of(n))
         line = line_of(row, name, version, n)
         await begun(store, row, line)
         lines.append(await brought_on(store, row, line, n))
@@ -87,6 +88,10 @@ async def stored(store: Store, store_url: str) -> Stored:
     stranger = row_of(await register(store, tenant="another"), tenant="another")
     await begun(store, stranger, replace(lines[0], definition="order", labels={"customer": "c-1", "vip": True}))
     return Stored(store, lines)
+
+
+def phase_of(n: int) -> str:
+    return "COMPENSATING" if n % 3 else "RUNNING" if n % 2 else "SCHEDULED"
 
 
 def key(n: int) -> str | None:
@@ -105,6 +110,7 @@ def line_of(row: SagaRow, definition: str, version: int, n: int) -> Line:
         started=row.started_at_us,
         closed=row.closed_at_us,
         trace=row.trace_id,
+        begins=row.wake_at_us if row.phase == "SCHEDULED" else None,
         labels=labels,
     )
 
@@ -121,7 +127,7 @@ async def brought_on(store: Store, row: SagaRow, line: Line, n: int) -> Line:
         phase = ("COMPLETED", "COMPENSATED", "FORCED")[n % 3]
         closed = row.started_at_us + n * DAY_US // 10
         await save(store, move(row, phase=phase, wake_at_us=None, closed_at_us=closed))
-        return replace(line, phase=phase, closed=closed)
+        return replace(line, phase=phase, closed=closed, begins=None)
     if n % 4 == 2:
         reasons = ("silent", "stuck")[: 1 + (n > 12)]
         added = tuple(AttentionRow(saga_id=row.id, step="charge", reason=one, since_us=1, note="") for one in reasons)

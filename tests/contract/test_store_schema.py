@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from contract.store_rows import by_hand
-from saga_coordinator.store import revisions, statements
+from saga_coordinator.store import revisions, schedule_statements, statements
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import SchemaTooOld, Store
 from saga_coordinator.store.postgres import SESSION
@@ -24,7 +24,12 @@ from saga_coordinator.store.postgres_statements import CLAIM, LOCK_SKIPPING, fol
 from saga_coordinator.store.schema import JOURNAL_REST, metadata
 from saga_coordinator.store.statements import Statement
 
-HOT = {name: value for name, value in vars(statements).items() if isinstance(value, Statement)}
+HOT = {
+    name: value
+    for module in (statements, schedule_statements)
+    for name, value in vars(module).items()
+    if isinstance(value, Statement)
+}
 
 
 @pytest.fixture(params=["sqlite_url", "database_url"])

@@ -115,7 +115,7 @@ FAILURE = Schema(
     }
 )
 PROGRESS = Schema({"type": "record", "name": "saga.v1.Progress", "fields": [{"name": "note", "type": "string", "default": ""}]})
-EVENT_KINDS = {"type": "enum", "name": "EventKind", "symbols": ["started", "compensating", "finished", "attention"]}
+EVENT_KINDS = {"type": "enum", "name": "EventKind", "symbols": ["started", "compensating", "finished", "attention", "scheduled"]}
 EVENT = Schema(
     {
         "type": "record",

@@ -44,6 +44,15 @@
 ./saga one term mut=termfailed
 ./saga one term mut=termundo
 ./saga one term mut=termasks
+# delayed starts
+./saga one sched mut=cancelbegins
+./saga one sched mut=beginstwice
+./saga one sched restore mut=schedtrusts
+./saga cp sched restore mut=schedtrusts
+./saga one sched restore term mut=schedterm
+./saga one sched mut=moveignored
+./saga one sched mut=movelost
+./saga one sched pause mut=pausebegins
 # the horizon. The second kit of a rolling upgrade (`old`) has no memory: only the lag protects it
 python3 horizon.py window=1 lie mut=removefirst
 python3 horizon.py window=1 lie mut=lower

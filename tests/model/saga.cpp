@@ -13,8 +13,8 @@
 using namespace std; typedef uint64_t u64; typedef uint8_t u8;
 enum {IDLE,READY,ASKED,BACKOFF,DONE,NOEFF,UDUE,UASK,UBACK,RESOLV,UNDONE,STF,STB,WAIVED,CONFL};
 const char*CS[]={"idle","ready","asked","backoff","done","no_effect","undo_due","undo_asked","undo_backoff","resolving","undone","stuck_forward","stuck_back","waived","CONFLICT"};
-enum {RUN,SET,COM,BACK,COMPLETED,COMPENSATED,FORCED};
-const char*PH[]={"RUNNING","SETTLING","COMMITTED","COMPENSATING","COMPLETED","COMPENSATED","FORCED"};
+enum {RUN,SET,COM,BACK,COMPLETED,COMPENSATED,FORCED,SCH};
+const char*PH[]={"RUNNING","SETTLING","COMMITTED","COMPENSATING","COMPLETED","COMPENSATED","FORCED","SCHEDULED"};
 enum {ABS,ACC,RDONE,REJ,FEN,UND,RFAIL};
 const char*RS[]={"absent","ACCEPTED","DONE","REJECTED","FENCED","UNDONE","FAILED"};
 enum {A,C,Z}; const char*KN[]={"action","compensation","RESOLVE"};
@@ -24,37 +24,37 @@ enum {eS=1,eU=2,eR=4,eN=8,eZ=16};
 enum {COMP,PIV,RETR};
 // edge classes: 1 good (delivery, handler succeeds, timers), 2 operator retry, 4 everything adversarial
 struct Cfg{ string name; int n=2; int dep[3]={0,0,0}; int kind[3]={0,0,0}; bool none[3]={0,0,0},reads[3]={0,0,0},when[3]={0,0,0};
- int maxRun=1; bool cancel=1,timeout=1,restore=0,wipe=0,fail=1,acc=0,rej=1,compfail=0,comprej=0,unsup=0,waive=0,unsafe=0,park=0,mapf=0,workers=0,opretry=1,pause=0,term=0;
+ int maxRun=1; bool cancel=1,timeout=1,restore=0,wipe=0,fail=1,acc=0,rej=1,compfail=0,comprej=0,unsup=0,waive=0,unsafe=0,park=0,mapf=0,workers=0,opretry=1,pause=0,term=0,sched=0;
  // readings: default = the proposed text; lit_* = the text read literally
  bool lit_acc=0,lit_fence=0,lit_undo=0,lit_done=0,lit_direct=0,lit_conf=0,lit_uback=0,lit_noadopt=0,lit_hdr=0,lit_cancel=0,lit_skip=0,lit_r12=0,lit_ev=0,lit_stb=0,lit_rz=0,lose=0,lit_resume=0,lit_whenpiv=0,lit_rpiv=0,lit_comprej=0,strictconf=0;
  // mutants
  int mut=0; u64 limit=60000000; bool live=1; int maxviol=1;
 } K;
-enum {M0,M_FAILREM,M_FAILREM2,M_REPLAY,M_NOINC,M_NOINC_C,M_NODEP,M_NOFENCE_UNK,M_PIVSPENT,M_NO13B,M_NORUN_P,M_NORUN_C,M_CASRUN,M_NOLOCK,M_GUESS,M_ACCNOTHING,M_NOWAIT,M_UNDOTWICE,M_CANCELCOM,M_COMPFENCEFORGET,M_NOREASK,M_NORUN_U,M_RZFORGET,M_EARLY,M_AMBFAIL,M_FAILKEEPINC,M_FAILABS,M_PAUSESENDS,M_PAUSEUNDO,M_PAUSELIMIT,M_PAUSELOST,M_TERMFORGET,M_TERMUNDO,M_TERMFAILED,M_TERMASKS};
+enum {M0,M_FAILREM,M_FAILREM2,M_REPLAY,M_NOINC,M_NOINC_C,M_NODEP,M_NOFENCE_UNK,M_PIVSPENT,M_NO13B,M_NORUN_P,M_NORUN_C,M_CASRUN,M_NOLOCK,M_GUESS,M_ACCNOTHING,M_NOWAIT,M_UNDOTWICE,M_CANCELCOM,M_COMPFENCEFORGET,M_NOREASK,M_NORUN_U,M_RZFORGET,M_EARLY,M_AMBFAIL,M_FAILKEEPINC,M_FAILABS,M_PAUSESENDS,M_PAUSEUNDO,M_PAUSELIMIT,M_PAUSELOST,M_TERMFORGET,M_TERMUNDO,M_TERMFAILED,M_TERMASKS,M_CANCELBEGINS,M_BEGINSTWICE,M_SCHEDTRUSTS,M_SCHEDTERM,M_MOVEIGNORED,M_MOVELOST,M_PAUSEBEGINS};
 struct Cs{u8 cs,run,asked,known,comp,ev,wv,prev;};
 struct Rw{u8 st,run,inc,wish,ost,orun;};
-struct S{ u8 phase,inc,recov,wiped,restored,snapT,sphase,ans,viol,sre,ps,held,tm,lf[3]; Cs c[3],sn[3]; Rw r[3]; struct{u8 acted,undone,fence,sent,pend,wvd,sent2;} g[3]; uint16_t cmd[3]; u64 rep[3]; struct{u8 m;Rw s;} w[2][2]; };
+struct S{ u8 phase,inc,recov,wiped,restored,snapT,sphase,ans,viol,sre,ps,held,tm,lf[3],clk,at,sat,bg; Cs c[3],sn[3]; Rw r[3]; struct{u8 acted,undone,fence,sent,pend,wvd,sent2;} g[3]; uint16_t cmd[3]; u64 rep[3]; struct{u8 m;Rw s;} w[2][2]; };
 typedef array<u64,9> PK;
 static u64 pc(const Cs&c){return c.cs|(u64)c.run<<4|(u64)c.asked<<6|(u64)c.known<<7|(u64)c.comp<<8|(u64)c.ev<<9|(u64)c.wv<<14|(u64)c.prev<<15;}
 static Cs uc(u64 x){Cs c;c.cs=x&15;c.run=x>>4&3;c.asked=x>>6&1;c.known=x>>7&1;c.comp=x>>8&1;c.ev=x>>9&31;c.wv=x>>14&1;c.prev=x>>15&3;return c;}
 static u64 pr(const Rw&r){return r.st|(u64)r.run<<3|(u64)r.inc<<5|(u64)r.wish<<6|(u64)r.ost<<7|(u64)r.orun<<10;}
 static Rw ur(u64 x){Rw r;r.st=x&7;r.run=x>>3&3;r.inc=x>>5&1;r.wish=x>>6&1;r.ost=x>>7&7;r.orun=x>>10&3;return r;}
 static void pack(const S&s,PK&p){ p.fill(0);
- p[0]=s.phase|(u64)s.inc<<3|(u64)s.recov<<4|(u64)s.wiped<<5|(u64)s.restored<<6|(u64)s.snapT<<7|(u64)s.sphase<<8|(u64)s.ans<<11|(u64)s.viol<<14|(u64)s.ps<<20|(u64)s.held<<21|(u64)s.tm<<22; for(int i=0;i<K.n;i++)p[0]|=(u64)s.lf[i]<<(23+2*i);
+ p[0]=s.phase|(u64)s.inc<<3|(u64)s.recov<<4|(u64)s.wiped<<5|(u64)s.restored<<6|(u64)s.snapT<<7|(u64)s.sphase<<8|(u64)s.ans<<11|(u64)s.viol<<14|(u64)s.ps<<20|(u64)s.held<<21|(u64)s.tm<<22; for(int i=0;i<K.n;i++)p[0]|=(u64)s.lf[i]<<(23+2*i); p[0]|=(u64)s.clk<<29|(u64)s.at<<31|(u64)s.sat<<33|(u64)s.bg<<35;
  for(int i=0;i<K.n;i++){ if(s.snapT)p[1]|=pc(s.sn[i])<<(17*i);
   p[3+2*i]=s.rep[i];
   p[4+2*i]=pc(s.c[i])|(pr(s.r[i])&127)<<17|(pr(s.r[i])>>7)<<49|(u64)s.g[i].acted<<24|(u64)s.g[i].undone<<26|(u64)s.g[i].fence<<28|(u64)s.g[i].sent<<30|(u64)s.g[i].pend<<32|(u64)s.cmd[i]<<34|(u64)s.g[i].wvd<<46|(u64)s.g[i].sent2<<47;}
  if(K.workers)for(int i=0;i<2&&i<K.n;i++)for(int j=0;j<2;j++)p[2]|=((u64)s.w[i][j].m|pr(s.w[i][j].s)<<4)<<(16*(2*i+j));
 }
-static void unpack(const PK&p,S&s){ memset(&s,0,sizeof s); s.phase=p[0]&7;s.inc=p[0]>>3&1;s.recov=p[0]>>4&1;s.wiped=p[0]>>5&1;s.restored=p[0]>>6&1;s.snapT=p[0]>>7&1;s.sphase=p[0]>>8&7;s.ans=p[0]>>11&7;s.viol=p[0]>>14&63;s.ps=p[0]>>20&1;s.held=p[0]>>21&1;s.tm=p[0]>>22&1; for(int i=0;i<K.n;i++)s.lf[i]=p[0]>>(23+2*i)&3;
+static void unpack(const PK&p,S&s){ memset(&s,0,sizeof s); s.phase=p[0]&7;s.inc=p[0]>>3&1;s.recov=p[0]>>4&1;s.wiped=p[0]>>5&1;s.restored=p[0]>>6&1;s.snapT=p[0]>>7&1;s.sphase=p[0]>>8&7;s.ans=p[0]>>11&7;s.viol=p[0]>>14&63;s.ps=p[0]>>20&1;s.held=p[0]>>21&1;s.tm=p[0]>>22&1; for(int i=0;i<K.n;i++)s.lf[i]=p[0]>>(23+2*i)&3; s.clk=p[0]>>29&3;s.at=p[0]>>31&3;s.sat=p[0]>>33&3;s.bg=p[0]>>35&1;
  for(int i=0;i<K.n;i++){ if(s.snapT)s.sn[i]=uc(p[1]>>(17*i)&0x1ffff); s.rep[i]=p[3+2*i]; u64 x=p[4+2*i]; s.c[i]=uc(x&0x1ffff);s.r[i]=ur((x>>17&127)|(x>>49&31)<<7);s.g[i].acted=x>>24&3;s.g[i].undone=x>>26&3;s.g[i].fence=x>>28&3;s.g[i].sent=x>>30&3;s.g[i].pend=x>>32&3;s.cmd[i]=x>>34&0xfff;s.g[i].wvd=x>>46&1;s.g[i].sent2=x>>47&3;}
  if(K.workers)for(int i=0;i<2&&i<K.n;i++)for(int j=0;j<2;j++){u64 x=p[2]>>(16*(2*i+j))&0xffff;s.w[i][j].m=x&15;s.w[i][j].s=ur(x>>4);}
 }
-enum{V0,V_NET,V_S3,V_S4,V_S5,V_S6C,V_S6F,V_COMPL,V_COMPD,V_S21,V_CONF,V_Q,V_UNDONE,V_DONE,V_FINAL,V_RET,V_PSENT,V_PLIMIT,V_TLIST,V_TSENT,V_LAST};
-const char*VN[]={"","S2 net effect not in {0,1}","S3 effect twice for one run / undo without effect","S4 action committed after a fence of its run","S5 compensation sent before a dependent was settled","S6 COMPENSATING while the pivot is done","S6/S2 COMMITTED while the pivot is not done","S2 COMPLETED with a dispatched step at net 0","S2 COMPENSATED with a step at net 1","S21 COMPENSATED without covering evidence","row 20 conflict raised without restore/forgery","finished saga: an effect changed afterwards","step is undone/no_effect but its net effect is 1","step is done but its net effect is 0","S1/S7 a final or back phase changed","a retriable step was compensated or cancelled after dispatch","row 24 something was sent while paused","row 24 a pause was held against a limit","row 27 an effect is not on the list as it is","row 27 something was sent after the end"};
+enum{V0,V_NET,V_S3,V_S4,V_S5,V_S6C,V_S6F,V_COMPL,V_COMPD,V_S21,V_CONF,V_Q,V_UNDONE,V_DONE,V_FINAL,V_RET,V_PSENT,V_PLIMIT,V_TLIST,V_TSENT,V_SEARLY,V_STWICE,V_SPAUSED,V_LAST};
+const char*VN[]={"","S2 net effect not in {0,1}","S3 effect twice for one run / undo without effect","S4 action committed after a fence of its run","S5 compensation sent before a dependent was settled","S6 COMPENSATING while the pivot is done","S6/S2 COMMITTED while the pivot is not done","S2 COMPLETED with a dispatched step at net 0","S2 COMPENSATED with a step at net 1","S21 COMPENSATED without covering evidence","row 20 conflict raised without restore/forgery","finished saga: an effect changed afterwards","step is undone/no_effect but its net effect is 1","step is done but its net effect is 0","S1/S7 a final or back phase changed","a retriable step was compensated or cancelled after dispatch","row 24 something was sent while paused","row 24 a pause was held against a limit","row 27 an effect is not on the list as it is","row 27 something was sent after the end","row 29 a saga began before its start time","row 29 a saga began twice","row 24 a saga began while paused"};
 static int popc(int x){return __builtin_popcount(x);}
 static int net(const S&s,int i){return popc(s.g[i].acted)-popc(s.g[i].undone);}
-static bool fin(const S&s){return s.phase>=COMPLETED;}
+static bool fin(const S&s){return s.phase>=COMPLETED&&s.phase!=SCH;}
 static bool open_(const Cs&c){return c.cs==ASKED||c.cs==BACKOFF||(c.cs==READY&&c.asked);}
 static bool settled(const Cs&c){return c.cs==UNDONE||c.cs==NOEFF||c.cs==WAIVED;}
 static int desc_[3]; // transitive dependents
@@ -93,7 +93,7 @@ static void goBack(S&s,bool evid=false){ // wish (or evidence) to go back from R
 enum {NOTHING,STAYS,MAY_STAY};
 static int left_(const S&s,int i){ const Cs&c=s.c[i]; // row 27: what is left of the step if nobody is asked any more
  if(s.recov&&!(s.ans>>i&1)) return MAY_STAY;
- if(!c.asked) return s.inc>0&&(c.cs==IDLE||c.cs==READY)?MAY_STAY:NOTHING;
+ if(!c.asked) return s.inc>0&&(c.cs==IDLE||c.cs==READY)&&!(K.mut==M_SCHEDTERM&&s.phase==SCH)?MAY_STAY:NOTHING;
  if(K.mut==M_TERMFORGET&&c.cs==ASKED) return NOTHING;
  if(K.mut==M_TERMFAILED&&c.cs==BACKOFF) return NOTHING;
  if(K.mut==M_TERMUNDO&&c.cs==UASK&&c.known) return STAYS;
@@ -105,6 +105,11 @@ static int left_(const S&s,int i){ const Cs&c=s.c[i]; // row 27: what is left of
  if(c.known) return STAYS;
  return c.ev&(eR|eZ)?NOTHING:MAY_STAY; }
 static void terminate_(S&s){ for(int i=0;i<K.n;i++)s.lf[i]=left_(s,i); s.phase=FORCED;s.recov=0;s.ps=s.held=0;s.tm=1; }
+// row 29: the start time has come; `at` is the start time, `clk` the clock, both in ticks
+static bool due_(const S&s){ return K.mut==M_MOVEIGNORED?s.clk>=1:K.mut==M_MOVELOST?s.clk>=s.at&&s.at<2:s.clk>=s.at; }
+static void begin_(S&s){ if(s.clk<s.at)V(s,V_SEARLY); if(s.bg)V(s,V_STWICE); if(s.ps)V(s,V_SPAUSED); s.phase=RUN; s.bg=1; }
+// the clock and the start time matter no more once it is not SCHEDULED and no backup can make it so again
+static void forgetStart(S&s){ if(K.sched&&s.phase!=SCH&&!(s.snapT&&!s.restored&&s.sphase==SCH)){s.clk=2;s.at=0;s.sat=0;} }
 static bool keepR(const S&s){return K.restore&&!s.restored;}
 static void post(S&s){ if(fin(s)){ if(!keepR(s))for(int i=0;i<K.n;i++)s.rep[i]=0; return; } if(s.recov)return;
  if(s.phase==RUN||s.phase==COM) for(int rep=0;rep<K.n;rep++) for(int i=0;i<K.n;i++) if(s.c[i].cs==IDLE&&!K.when[i]){ bool ok=1; for(int j=0;j<K.n;j++)if(K.dep[i]>>j&1){u8 x=s.c[j].cs; if(!(x==DONE||x==NOEFF||x==WAIVED))ok=0;} if(ok)s.c[i].cs=READY; }
@@ -213,7 +218,7 @@ static void check(S&t){ if(t.viol)return;
   if(t.phase==COMPLETED&&t.g[i].sent&&!e)V(t,V_COMPL); }
  if(pivot>=0){ if((t.phase==BACK||t.phase==COMPENSATED)&&net(t,pivot)==1)V(t,V_S6C); if((t.phase==COM||t.phase==COMPLETED)&&!t.recov&&t.g[pivot].sent&&t.c[pivot].cs!=WAIVED&&net(t,pivot)==0)V(t,V_S6F); } }
 static void succ(const S&s,const Emit&E){
- auto out=[&](S&t,int cls,bool doPost=true){ if(doPost)post(t); 
+ auto out=[&](S&t,int cls,bool doPost=true){ if(doPost)post(t); forgetStart(t); 
    if(s.phase!=t.phase&&!(t.restored&&!s.restored)){ if(fin(s)||(s.phase==BACK&&!(t.phase==COMPENSATED||t.phase==FORCED))||(s.phase==COM&&!(t.phase==COMPLETED||t.phase==FORCED)))V(t,V_FINAL);} check(t); E(t,cls); };
  bool F=fin(s);
  // ---- participants
@@ -238,14 +243,19 @@ static void succ(const S&s,const Emit&E){
  // ---- loss of everything in flight
  if(K.wipe&&!s.wiped){ S t=s;t.wiped=1; for(int i=0;i<K.n;i++){t.cmd[i]=0;t.rep[i]=0;} L("all topics wiped"); out(t,4,false); }
  // ---- backup and restore of the coordinator
- if(K.restore&&!s.snapT&&!F){ S t=s;t.snapT=1;t.sphase=s.phase; for(int i=0;i<K.n;i++)t.sn[i]=s.c[i]; L("(backup taken here)"); out(t,4,false); }
- if(K.restore&&s.snapT&&!s.restored){ S t=s; t.restored=1;t.inc=1;t.phase=s.sphase;t.recov=1;t.ans=0;t.tm=t.ps=t.held=0;for(int i=0;i<3;i++)t.lf[i]=0; for(int i=0;i<K.n;i++){ Cs&c=t.c[i]; c=s.sn[i]; if(!K.lit_ev)c.ev=0; }
+ if(K.restore&&!s.snapT&&!F){ S t=s;t.snapT=1;t.sphase=s.phase;t.sat=s.phase==SCH?s.at:0; for(int i=0;i<K.n;i++)t.sn[i]=s.c[i]; L("(backup taken here)"); out(t,4,false); }
+ if(K.restore&&s.snapT&&!s.restored){ S t=s; t.restored=1;t.inc=1;t.phase=s.sphase;t.at=s.sat;t.sat=0;t.bg=s.sphase!=SCH&&K.sched;t.recov=1;t.ans=0;t.tm=t.ps=t.held=0;for(int i=0;i<3;i++)t.lf[i]=0; for(int i=0;i<K.n;i++){ Cs&c=t.c[i]; c=s.sn[i]; if(!K.lit_ev)c.ev=0; }
    for(int i=0;i<K.n;i++){Cs&c=t.c[i]; memset(&t.sn[i],0,sizeof(Cs)); if(!c.asked){t.ans|=1<<i;continue;}
      bool cp=c.comp&&(c.cs==UASK||c.cs==UBACK||c.cs==STB||c.cs==UNDONE);
      if(open_(c)||c.cs==DONE||c.cs==STF){ if(c.cs!=DONE&&c.cs!=STF)c.cs=ASKED; send(t,i,A);} else if(cp) send(t,i,C); else send(t,i,Z); }
    t.snapT=1; t.sphase=0; if(K.mut==M_NOWAIT)t.ans=7; if((t.ans&((1<<K.n)-1))==(1<<K.n)-1)recovered(t); L("coordinator restored to %s, incarnation 2, asks all dispatched again",PH[s.sphase]); out(t,4); }
  if(F&&K.mut==M_TERMASKS&&s.tm)for(int i=0;i<K.n;i++)if(s.c[i].cs==UASK){ S t=s;send(t,i,C);L("re-ask compensation %d after the end",i+1);out(t,1,false); }
+ if(F&&K.mut==M_CANCELBEGINS&&!s.bg&&due_(s)){ S t=s;t.phase=RUN;L("begins all the same");out(t,1); }
+ // ---- a delayed start: time goes on, the operator moves the start, and it begins
+ if(K.sched&&s.clk<2){ S t=s;t.clk++;L("the clock is %d",t.clk);out(t,1,false); }
  if(F)return;
+ if(s.phase==SCH)for(int a=0;a<3;a++)if(a!=s.at){ S t=s;t.at=a;L("operator moves the start to %d",a);out(t,4,false); }
+ if(((s.phase==SCH)||(K.mut==M_BEGINSTWICE&&K.sched))&&due_(s)&&(!s.ps||K.mut==M_PAUSEBEGINS)){ S t=s;begin_(t);L("it begins at %d",s.clk);out(t,1); }
  // ---- a pause may begin and end at any time; what it held counts for nothing before its time is counted
  if(K.pause){ S t=s; if(s.ps){t.ps=0;t.held=1;L("the pause ends");out(t,1);} else {t.ps=1;L("paused");out(t,4);} if(!s.ps&&s.held){ S t=s;t.held=0;L("the pause is counted");out(t,1);} }
  if(K.term){ S t=s; terminate_(t); L("operator terminates: %d %d %d",t.lf[0],t.lf[1],t.lf[2]); out(t,4); }
@@ -275,7 +285,7 @@ static void succ(const S&s,const Emit&E){
   if(K.waive&&(c.cs==STF||c.cs==STB||(c.cs==ASKED&&s.phase==COM)||c.cs==UASK)&&i!=pivot){ S t=s; Cs&d=t.c[i]; d.cs=RESOLV;d.wv=1;send(t,i,Z); L("operator waives step %d: fenced first",i+1); out(t,4); if(K.unsafe){ S t=s;t.c[i].cs=WAIVED;t.g[i].wvd=1;L("operator waives step %d --unsafe",i+1);out(t,4);} }
  }
  if(s.recov)return;
- if(K.cancel&&(s.phase==RUN||(K.mut==M_CANCELCOM&&s.phase==COM))){ S t=s; if(s.phase==COM)enterComp(t); else goBack(t); L("cancel or saga deadline -> %s",PH[t.phase]); out(t,4); }
+ if(K.cancel&&(s.phase==RUN||s.phase==SCH||(K.mut==M_CANCELCOM&&s.phase==COM))){ S t=s; if(s.phase==COM)enterComp(t); else if(s.phase==SCH&&K.mut==M_SCHEDTRUSTS){t.inc=0;goBack(t);t.inc=s.inc;} else goBack(t); L("cancel or saga deadline -> %s",PH[t.phase]); out(t,4); }
 }
 // ---------------- search
 static vector<PK> st; static vector<uint32_t> par; static vector<uint32_t> ht; static u64 hmask;
@@ -303,9 +313,9 @@ int main(int ac,char**av){
  shapes["gp"]=[&]{seq(2);K.kind[1]=PIV;K.when[1]=1;};
  if(ac<2){printf("usage: saga SHAPE [flag=value]...\n");return 2;}
  if(!shapes.count(av[1]))return 2; shapes[av[1]]();
- map<string,bool*> fl={{"cancel",&K.cancel},{"timeout",&K.timeout},{"restore",&K.restore},{"wipe",&K.wipe},{"fail",&K.fail},{"acc",&K.acc},{"rej",&K.rej},{"compfail",&K.compfail},{"comprej",&K.comprej},{"unsup",&K.unsup},{"waive",&K.waive},{"unsafe",&K.unsafe},{"park",&K.park},{"mapf",&K.mapf},{"workers",&K.workers},{"opretry",&K.opretry},{"pause",&K.pause},{"term",&K.term},
+ map<string,bool*> fl={{"cancel",&K.cancel},{"timeout",&K.timeout},{"restore",&K.restore},{"wipe",&K.wipe},{"fail",&K.fail},{"acc",&K.acc},{"rej",&K.rej},{"compfail",&K.compfail},{"comprej",&K.comprej},{"unsup",&K.unsup},{"waive",&K.waive},{"unsafe",&K.unsafe},{"park",&K.park},{"mapf",&K.mapf},{"workers",&K.workers},{"opretry",&K.opretry},{"pause",&K.pause},{"term",&K.term},{"sched",&K.sched},
   {"lit_acc",&K.lit_acc},{"lit_fence",&K.lit_fence},{"lit_undo",&K.lit_undo},{"lit_done",&K.lit_done},{"lit_direct",&K.lit_direct},{"lit_conf",&K.lit_conf},{"lit_uback",&K.lit_uback},{"lit_noadopt",&K.lit_noadopt},{"lit_hdr",&K.lit_hdr},{"lit_cancel",&K.lit_cancel},{"lit_skip",&K.lit_skip},{"lit_r12",&K.lit_r12},{"lit_ev",&K.lit_ev},{"lit_stb",&K.lit_stb},{"lit_rz",&K.lit_rz},{"lose",&K.lose},{"lit_rpiv",&K.lit_rpiv},{"lit_comprej",&K.lit_comprej},{"strictconf",&K.strictconf},{"lit_whenpiv",&K.lit_whenpiv},{"lit_resume",&K.lit_resume},{"live",&K.live}};
- map<string,int> mu={{"failkeepinc",M_FAILKEEPINC},{"failabs",M_FAILABS},{"failrem",M_FAILREM},{"failrem2",M_FAILREM2},{"replay",M_REPLAY},{"noinc",M_NOINC},{"noinc_c",M_NOINC_C},{"nodep",M_NODEP},{"nofence_unk",M_NOFENCE_UNK},{"pivspent",M_PIVSPENT},{"no13b",M_NO13B},{"norun_p",M_NORUN_P},{"norun_c",M_NORUN_C},{"casrun",M_CASRUN},{"nolock",M_NOLOCK},{"guess",M_GUESS},{"accnothing",M_ACCNOTHING},{"nowait",M_NOWAIT},{"undotwice",M_UNDOTWICE},{"cancelcom",M_CANCELCOM},{"compforget",M_COMPFENCEFORGET},{"noreask",M_NOREASK},{"norun_u",M_NORUN_U},{"rzforget",M_RZFORGET},{"early",M_EARLY},{"ambfail",M_AMBFAIL},{"pausesends",M_PAUSESENDS},{"pauseundo",M_PAUSEUNDO},{"pauselimit",M_PAUSELIMIT},{"pauselost",M_PAUSELOST},{"termforget",M_TERMFORGET},{"termundo",M_TERMUNDO},{"termfailed",M_TERMFAILED},{"termasks",M_TERMASKS}};
+ map<string,int> mu={{"failkeepinc",M_FAILKEEPINC},{"failabs",M_FAILABS},{"failrem",M_FAILREM},{"failrem2",M_FAILREM2},{"replay",M_REPLAY},{"noinc",M_NOINC},{"noinc_c",M_NOINC_C},{"nodep",M_NODEP},{"nofence_unk",M_NOFENCE_UNK},{"pivspent",M_PIVSPENT},{"no13b",M_NO13B},{"norun_p",M_NORUN_P},{"norun_c",M_NORUN_C},{"casrun",M_CASRUN},{"nolock",M_NOLOCK},{"guess",M_GUESS},{"accnothing",M_ACCNOTHING},{"nowait",M_NOWAIT},{"undotwice",M_UNDOTWICE},{"cancelcom",M_CANCELCOM},{"compforget",M_COMPFENCEFORGET},{"noreask",M_NOREASK},{"norun_u",M_NORUN_U},{"rzforget",M_RZFORGET},{"early",M_EARLY},{"ambfail",M_AMBFAIL},{"pausesends",M_PAUSESENDS},{"pauseundo",M_PAUSEUNDO},{"pauselimit",M_PAUSELIMIT},{"pauselost",M_PAUSELOST},{"termforget",M_TERMFORGET},{"termundo",M_TERMUNDO},{"termfailed",M_TERMFAILED},{"termasks",M_TERMASKS},{"cancelbegins",M_CANCELBEGINS},{"beginstwice",M_BEGINSTWICE},{"schedtrusts",M_SCHEDTRUSTS},{"schedterm",M_SCHEDTERM},{"moveignored",M_MOVEIGNORED},{"movelost",M_MOVELOST},{"pausebegins",M_PAUSEBEGINS}};
  string args=av[1];
  for(int i=2;i<ac;i++){ string a=av[i]; args+=" "+a; size_t q=a.find('='); string k=a.substr(0,q),v=q==string::npos?"1":a.substr(q+1);
   if(k=="mut"){ if(!mu.count(v)){printf("no mutant %s\n",v.c_str());return 2;} K.mut=mu[v]; } else if(k=="runs")K.maxRun=atoi(v.c_str()); else if(k=="whenval")whenv=atoi(v.c_str()); else if(k=="limit")K.limit=strtoull(v.c_str(),0,10); else if(fl.count(k))*fl[k]=v!="0"; else {printf("no flag %s\n",k.c_str());return 2;} }
@@ -314,9 +324,9 @@ int main(int ac,char**av){
  for(int q=0;q<3;q++)for(int i=0;i<K.n;i++)for(int j=0;j<K.n;j++)if(desc_[i]>>j&1)desc_[i]|=desc_[j];
  ht.assign(1<<20,0);hmask=ht.size()-1;
  auto t0=chrono::steady_clock::now();
- S s0; memset(&s0,0,sizeof s0); for(int i=0;i<K.n;i++){s0.c[i].run=1;} post(s0); PK p;pack(s0,p); ins(p,0xffffffff);
+ S s0; memset(&s0,0,sizeof s0); for(int i=0;i<K.n;i++){s0.c[i].run=1;} if(K.sched){s0.phase=SCH;s0.at=1;} post(s0); PK p;pack(s0,p); ins(p,0xffffffff);
  u64 edges=0; uint32_t vio=0; int vcode=0; bool cut=0; u64 fins[7]={0}; u64 confl=0;
- for(u64 x=0;x<st.size();x++){ S s;unpack(st[x],s); if(s.viol){vio=x+1;vcode=s.viol;break;} if(s.phase>=COMPLETED)fins[s.phase]++; for(int i=0;i<K.n;i++)if(s.c[i].cs==CONFL){confl++;break;}
+ for(u64 x=0;x<st.size();x++){ S s;unpack(st[x],s); if(s.viol){vio=x+1;vcode=s.viol;break;} if(fin(s))fins[s.phase]++; for(int i=0;i<K.n;i++)if(s.c[i].cs==CONFL){confl++;break;}
    if(st.size()>K.limit){cut=1;break;}
    succ(s,[&](const S&t,int){edges++; PK q;pack(t,q); ins(q,x);}); }
  double sec=chrono::duration<double>(chrono::steady_clock::now()-t0).count();

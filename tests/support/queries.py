@@ -48,6 +48,7 @@ class Line:
     closed: int | None
     trace: str
     reasons: tuple[str, ...] = ()
+    begins: int | None = None
     imported: bool = False
     labels: Mapping[str, str | float | bool | Instant] = field(default_factory=dict)
 
@@ -84,6 +85,7 @@ def seen(comparison: Comparison, line: Line, now_us: int) -> Sequence[Any]:
         "attention": bool(line.reasons),
         "started": line.started,
         "closed": line.closed,
+        "begins": line.begins,
         "duration": (now_us if line.closed is None else line.closed) - line.started,
         "trace": line.trace,
         "imported": line.imported,

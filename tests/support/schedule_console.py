@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from saga_coordinator.console.application import with_console
 from saga_coordinator.schedules.document import ScheduleDocument
-from saga_coordinator.store.schedule_records import ScheduleRow, TickOutcome, TickRow, TickSource
+from saga_coordinator.store.schedule_records import ScheduleCounts, ScheduleRow, TickOutcome, TickRow, TickSource
 from support.schedules import SchedulesInMemory, schedule_document
 
 HOUR_US = 3_600_000_000
@@ -41,6 +41,13 @@ class Clock:
 
     async def list_sagas(self, wanted: object) -> tuple[list[object], None]:
         return [], None
+
+    async def schedule_counts(self, tenant: str) -> ScheduleCounts:
+        rows = self.home.schedule_rows.values()
+        attention = sum(row.attention is not None for row in rows)
+        return ScheduleCounts(
+            active=len(rows), paused=0, attention=attention, overdue=0, due_since_us=None, now_us=self.home.clock_us
+        )
 
 
 class ScheduleHome(SchedulesInMemory):

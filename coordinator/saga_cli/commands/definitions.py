@@ -51,20 +51,10 @@ def lint_files(files: Annotated[list[str], _FILES], schemas: Schemas = None, out
     """Check definitions: every finding at once, with its place. Ends 1 when there is an error."""
     from saga_cli.definition_source import source_of
     from saga_cli.exits import ExitCode
-    from saga_cli.output import print_ids, print_json
-    from saga_coordinator.definitions import Severity
+    from saga_cli.show.findings import show_findings
 
     results = [source_of(file, schemas).lint() for file in files]
-    findings = [finding for result in results for finding in result.findings]
-    if output is Format.JSON:
-        names = ("code", "severity", "file", "line", "column", "step", "message")
-        print_json([{name: getattr(finding, name) for name in names} for finding in findings])
-    elif output is Format.IDS:
-        print_ids(finding.code for finding in findings)
-    else:
-        print_ids(findings)
-        errors = sum(finding.severity is Severity.ERROR for finding in findings)
-        typer.echo(_sum(errors, len(findings) - errors, len(files)))
+    show_findings([finding for result in results for finding in result.findings], len(files), output)
     if not all(result.ok for result in results):
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -197,9 +187,3 @@ def _active_version(client: Any, name: str) -> int:
         if item["active"]:
             return int(item["version"])
     raise CommandFailed(f"no version of {name!r} is active; `saga def list` shows what there is", ExitCode.NOT_FOUND)
-
-
-def _sum(errors: int, warnings: int, files: int) -> str:
-    counted = [f"{errors} error{'s' * (errors != 1)}"] if errors or not warnings else []
-    counted += [f"{warnings} warning{'s' * (warnings != 1)}"] if warnings else []
-    return f"{', '.join(counted)} in {files} file{'s' * (files != 1)}{' (exit 1)' if errors else ''}"

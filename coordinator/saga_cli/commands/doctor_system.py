@@ -47,8 +47,8 @@ def system(
     output: Output = Format.TABLE,
 ) -> None:
     """Look whether everything that is stored fits together: sagas, journals, states, outbox,
-    wake-ups, lists, attention, keys, start requests, the inbox, recoveries, positions, and rows of
-    participants.
+    wake-ups, lists, attention, labels, keys, start requests, the inbox, recoveries, schedules,
+    positions, and rows of participants.
 
     SAGA_DATABASE_URL names the coordinator's database, SAGA_KAFKA_BOOTSTRAP_SERVERS the Kafka whose
     positions are compared. All is only read, and may be served meanwhile. Exits 1 where something
@@ -111,7 +111,7 @@ async def _examine(
         store = await stack.enter_async_context(opened_coordinators())
         broker = await stack.enter_async_context(_kafka()) if saga is None else None
         bases = [await stack.enter_async_context(_base(store, name, url, tenant, pace)) for name, url in participants]
-        examination = SystemExamination(store, pace, broker=broker, participants=bases, told=Progress())
+        examination = SystemExamination(store, pace, broker=broker, participants=bases, tenant=tenant, told=Progress())
         damages = examination.damages() if saga is None else examination.of_one(await _saga_id(store, tenant, saga))
         found: list[Damage] = []
         try:

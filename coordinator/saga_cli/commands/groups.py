@@ -23,10 +23,21 @@ DEFAULT_SERVER = "http://127.0.0.1:8700"
 
 
 def group(app: typer.Typer, name: str, summary: str, panel: str) -> typer.Typer:
-    """Add a noun with commands of its own, such as `saga step`, and return it."""
+    """Add a noun with commands of its own, such as `saga step`, and return it.
+
+    The one that is there where another file has added it.
+    """
+    for known in app.registered_groups:
+        if known.name == name and known.typer_instance is not None:
+            return known.typer_instance
     made = typer.Typer(name=name, help=summary, no_args_is_help=True, rich_markup_mode="rich", context_settings=HELP_OPTIONS)
     app.add_typer(made, name=name, rich_help_panel=panel)
     return made
+
+
+def schedules(app: typer.Typer, panel: str) -> typer.Typer:
+    """Add `saga schedule`, or return it: some of its commands need a coordinator, others a file."""
+    return group(app, "schedule", "Schedules: sagas that are started when a calendar says so.", panel)
 
 
 def checked_prefix(prefix: str) -> str:

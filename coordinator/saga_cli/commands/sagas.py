@@ -14,6 +14,7 @@ from saga_cli.output import Format
 SAGAS = "sagas"
 PARTICIPANTS = "participants"
 INSTANCES = "instances"
+ATTENTION = "attention"
 """What can be listed by its name; any other word is a query."""
 
 SagaReference = Annotated[
@@ -24,6 +25,7 @@ SagaReference = Annotated[
 class PhaseName(StrEnum):
     """Phases a saga may be in."""
 
+    SCHEDULED = "SCHEDULED"
     RUNNING = "RUNNING"
     SETTLING = "SETTLING"
     COMMITTED = "COMMITTED"
@@ -39,11 +41,13 @@ def register(app: typer.Typer, panel: str) -> None:
         rich_help_panel=panel,
         context_settings=HELP_OPTIONS,
         epilog=examples(
+            "saga list attention",
             "saga list --attention",
             """saga list 'phase = COMPENSATING and started > -1h and label.customer = "c-1"'""",
             "saga list 'open and duration > 10m' --count",
             "saga list --phase COMPENSATED --definition order -o ids",
             "saga list --key o-17 -o json",
+            "saga list 'phase = SCHEDULED and begins < +1h'",
             "saga list participants",
             "saga list instances",
         ),
@@ -66,9 +70,9 @@ def list_sagas(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[QUERY|participants|instances]",
-            help="Which sagas, in the query language (docs/queries.md); or the participants and what each has heard; "
-            "or the coordinators and how they are.",
+            metavar="[QUERY|attention|participants|instances]",
+            help="Which sagas, in the query language (docs/queries.md); or everything that needs a person, with the way out; "
+            "or the participants and what each has heard; or the coordinators and how they are.",
             show_default=False,
         ),
     ] = SAGAS,
@@ -82,14 +86,18 @@ def list_sagas(
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """List sagas, newest first; or the participants, each with the horizon it remembers; or the
-    coordinators, each with its roles and what it does not do well."""
+    """List sagas, newest first; or what needs a person, sagas and schedules; or the participants,
+    each with the horizon it remembers; or the coordinators, each with its roles and what it does
+    not do well."""
     asked = {
         "phase": phase.value if phase else None,
         "definition": definition,
         "key": key,
         "attention": "true" if attention else None,
     }
+    if what == ATTENTION and output is not Format.IDS and not (count or view or any(asked.values())):
+        _list_attention(output, server)
+        return
     if what in _OTHERS:
         if count or view or any(asked.values()):
             raise typer.BadParameter(
@@ -138,6 +146,14 @@ def _count(asked: Mapping[str, str | None], output: Format, server: str) -> None
         found = client.get("/v1/sagas/count", asked)
     line = f"{'more than ' if found['more'] else ''}{found['count']}"
     print_object(found, output, line=line, ids=[line])
+
+
+def _list_attention(output: Format, server: str) -> None:
+    from saga_cli.client import Client
+    from saga_cli.show.attention import print_attention
+
+    with Client(server) as client:
+        print_attention(client.get("/v1/attention"), output)
 
 
 def _list_participants(output: Format, server: str) -> None:

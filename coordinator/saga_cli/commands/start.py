@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from saga_cli.commands.groups import DEFAULT_SERVER, HELP_OPTIONS, Output, Server, examples
+from saga_cli.commands.start_time import At, In, start_asked, start_words
 from saga_cli.output import Format
 
 _DEFAULT_WAIT_S = 60
@@ -62,6 +63,7 @@ def register(app: typer.Typer, panel: str) -> None:
             "saga start order --input @order.json --label customer=c-1 --label vip=true",
             "cat order.json | saga start order --input - --wait",
             """saga start order --input '{"order_id": "o-17", …}' --wait=5 -o json""",
+            "saga start order --input @order.json --at 2027-01-01T09:30:00Z",
         ),
     )(start)
 
@@ -88,6 +90,8 @@ def start(
     ] = None,
     on_open: Annotated[OnOpen | None, typer.Option(help="When an open saga holds the key.")] = None,
     on_closed: Annotated[OnClosed | None, typer.Option(help="When a finished saga holds the key.")] = None,
+    at: At = None,
+    after: In = None,
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
@@ -100,11 +104,13 @@ def start(
     body: dict[str, Any] = {"definition": definition, "version": version, "input": read_input(input), "key": key}
     body |= {"on_open": on_open and on_open.value, "on_closed": on_closed and on_closed.value}
     body["labels"] = read_labels(label) if label else None
+    body |= start_asked(at, after)
     body = {name: value for name, value in body.items() if value is not None}
     headers = {"Idempotency-Key": request_id or str(uuid4())}
     with Client(server) as client:
         status, started = client.post("/v1/sagas", body, headers=headers, retry=True)
-        _told(started, created=status == 201, output=output, waiting=wait is not None)
+        later = start_words(at, after) if at is not None or after is not None else None
+        _told(started, created=status == 201, output=output, waiting=wait is not None, later=later)
         if wait is not None:
             _stay(client, str(started["id"]), wait, output)
 
@@ -172,13 +178,15 @@ def _text(given: str, option: str) -> str:
         raise typer.BadParameter(f"{error.filename}: {error.strerror}", param_hint=option) from None
 
 
-def _told(started: dict[str, Any], *, created: bool, output: Format, waiting: bool) -> None:
+def _told(started: dict[str, Any], *, created: bool, output: Format, waiting: bool, later: str | None) -> None:
+    """`later`: when it begins, as it was asked for."""
     from saga_cli.output import print_object
 
     if waiting and output is not Format.IDS:
         return  # the saga as it ended says it all, and JSON is one document
-    word = "started" if created else "was there already:"
-    print_object(started, output, line=f"{word} {started['id']}", ids=[started["id"]])
+    word = "was there already:" if not created else "started" if later is None else "accepted"
+    when = f"; it begins {later}" if created and later is not None else ""
+    print_object(started, output, line=f"{word} {started['id']}{when}", ids=[started["id"]])
 
 
 def _stay(client: Any, saga_id: str, wait_s: float, output: Format) -> None:

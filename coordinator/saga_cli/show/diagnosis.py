@@ -18,6 +18,10 @@ def diagnosis_lines(diagnosis: Json) -> Iterator[Text]:
     name = f"{diagnosis.get('definition') or 'saga'} {diagnosis.get('key') or diagnosis['id']}"
     yield Text.assemble(plain(name, "bold"), "   ", phase(diagnosis["phase"]), plain(f"   {diagnosis['summary']}"))
     yield plain(f"id {diagnosis['id']}", "dim")
+    if by := diagnosis.get("started_by"):
+        waiting = by["ticks_waiting"]
+        wait = f"; {waiting} more tick{'s wait' if waiting > 1 else ' waits'} for its sagas" if waiting else ""
+        yield plain(f"started by schedule {by['schedule']} for the tick {by['tick']}{wait}", "dim")
     by_verdict: dict[str, list[Json]] = {}
     for line in diagnosis["lines"]:
         by_verdict.setdefault(line["verdict"], []).append(line)

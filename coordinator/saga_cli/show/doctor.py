@@ -69,7 +69,7 @@ def damage_plain(one: Damage) -> dict[str, Any]:
 def system_summary(examined: SystemExamination, found: int, limit: int, *, positions: bool) -> Iterator[str]:
     """What was compared, and what was not."""
     for definition in examined.unread:
-        yield f"rows of sagas of a definition that cannot be read are not compared: {definition}"
+        yield f"labels and rows of sagas of a definition that cannot be read are not compared: {definition}"
     if examined.moving:
         yield f"{examined.moving} sagas moved while they were compared: run it again"
     if not positions:

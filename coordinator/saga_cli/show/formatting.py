@@ -15,6 +15,7 @@ PHASE_STYLES = {
     "FORCED": "magenta",
     "COMPENSATING": "yellow",
     "SETTLING": "yellow",
+    "SCHEDULED": "dim",
     "RUNNING": "cyan",
     "COMMITTED": "cyan",
 }

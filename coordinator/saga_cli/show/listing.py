@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from saga_cli.show.formatting import ago, between, labels_text, phase, plain
+from saga_cli.show.formatting import ago, between, labels_text, phase, plain, until
 
 COLUMNS = ("KEY", "DEFINITION", "PHASE", "STARTED", "TOOK", "ATTENTION", "ID")
 
@@ -28,8 +28,13 @@ def row(item: dict[str, Any]) -> list[Text]:
         plain(item.get("key") or "–"),
         plain(f"{item['definition']} {item['definition_version']}"),
         phase(item["phase"]).append(" (imported)" if item.get("imported") else ""),
-        plain(f"{ago(item.get('started_at'))} ago"),
-        plain(between(item.get("started_at"), item.get("closed_at"))),
+        plain(_started(item)),
+        plain("" if item.get("begins_at") else between(item.get("started_at"), item.get("closed_at"))),
         plain(", ".join(item.get("attention") or ()), "bold red"),
         plain(item["id"], "dim"),
     ]
+
+
+def _started(item: dict[str, Any]) -> str:
+    """Return how long ago it started; of one that has not begun, when it does."""
+    return f"begins {until(item['begins_at'])}" if item.get("begins_at") else f"{ago(item.get('started_at'))} ago"

@@ -89,9 +89,13 @@ def _reason(saga: Json) -> str:
 
 def identity(saga: Json) -> Text:
     """Return the line with the saga's id, its start and its duration."""
+    if saga["phase"] == "SCHEDULED" and saga.get("start_at"):
+        when = f"asked for {clock(saga['started_at'])}, begins {until(saga['start_at'])}, {clock(saga['start_at'])}"
+        return plain(f"id {saga['id']}   {when}", "dim")
     took = duration(saga["duration_ms"] / 1000)
     deadline = f", deadline {clock(saga['deadline_at'])}" if saga.get("deadline_at") and not saga.get("closed_at") else ""
-    times = f"started {clock(saga['started_at'])}, {'took' if saga.get('closed_at') else 'open for'} {took}{deadline}"
+    began = f", began {clock(saga['begun_at'])}" if saga.get("begun_at") else ""
+    times = f"started {clock(saga['started_at'])}{began}, {'took' if saga.get('closed_at') else 'open for'} {took}{deadline}"
     return plain(f"id {saga['id']}   {times}", "dim")
 
 
@@ -204,6 +208,8 @@ def _of_the_whole(saga: Json) -> Iterator[Text]:
     for word, other in (("restarted from", saga.get("restarted_from")), ("restarted as", saga.get("restarted_as"))):
         if other:
             yield plain(f"{word} {other}", "magenta")
+    if schedule := saga.get("schedule"):
+        yield plain(f"started by the schedule {schedule['name']} for {schedule['tick']}", "magenta")
     for one in saga.get("left", ()):
         word = "stays" if one["effect"] == "stays" else "may stay: nobody knows whether it was done"
         yield plain(f"left: the effect of {one['step']} ({one['participant'] or '?'}) {word}", "magenta")

@@ -13,10 +13,12 @@ from starlette.exceptions import HTTPException
 
 from saga_coordinator.api import (
     asyncapi_routes,
+    attention_routes,
     audit_routes,
     batch_routes,
     confirmation_routes,
     control_routes,
+    day_calendar_routes,
     dead_letter_routes,
     definition_routes,
     health_routes,
@@ -30,7 +32,9 @@ from saga_coordinator.api import (
     registry_routes,
     retention_routes,
     saga_routes,
+    schedule_routes,
     schema_routes,
+    tick_routes,
     view_routes,
 )
 from saga_coordinator.api.answers import finding_shown
@@ -52,7 +56,7 @@ from saga_messaging.broker import BrokerError
 _ERRORS_SHOWN: Final = 10
 _FIELD_CHARS: Final = 200
 _DESCRIPTION: Final = (
-    "Start sagas, see what they do, act on those that are stuck, register definitions. "
+    "Start sagas, by hand or by schedules, see what they do, act on those that are stuck, register definitions. "
     "Bodies are plain JSON; errors are problem documents (RFC 9457) with a stable `code`."
 )
 _ROUTES: Final = (
@@ -68,12 +72,16 @@ _ROUTES: Final = (
     audit_routes,
     import_routes,
     overview_routes,
+    attention_routes,
     participant_routes,
     instance_routes,
     retention_routes,
     lost_effect_routes,
     batch_routes,
     confirmation_routes,
+    schedule_routes,
+    tick_routes,
+    day_calendar_routes,
     health_routes,
 )
 _log = structlog.get_logger("api")

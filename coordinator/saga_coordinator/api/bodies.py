@@ -20,6 +20,7 @@ from saga_coordinator.engine.state import Phase
 from saga_coordinator.query.parsing import MAX_CHARS
 from saga_coordinator.registry.registration import MAX_SCHEMAS
 from saga_coordinator.starts.requests import OnClosed, OnOpen
+from saga_coordinator.store.schedule_records import ScheduleStatus
 from saga_coordinator.views.preview import PreviewedAct
 from saga_schemas.ids import TEXT_RULE, valid_business_key
 from saga_schemas.limits import LABELS
@@ -28,6 +29,9 @@ REASON_CHARS: Final = 1_000
 PAGE_MOST: Final = 500
 PAGE: Final = 50
 CURSOR_CHARS: Final = 256
+TICKS_MOST: Final = 1_000
+"""Ticks to come that one request asks for."""
+PER_MINUTE_MOST: Final = 6_000
 
 
 def _text(text: str) -> str:
@@ -50,7 +54,13 @@ Key = Annotated[str, AfterValidator(_text)]
 Reason = Annotated[str, AfterValidator(_prose(REASON_CHARS)), Field(max_length=REASON_CHARS)]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
 Subject = Annotated[str, AfterValidator(_text)]
+StartAt = Annotated[str, Field(max_length=64)]
+StartIn = Annotated[str, Field(max_length=20)]
 RecordName = Annotated[str, Field(pattern=f"^{RECORD_PATTERN}$", max_length=MAX_RECORD_NAME)]
+
+
+_Moment = Annotated[str, Field(max_length=40)]
+_Overlap = Annotated[str, Field(max_length=40)]
 
 
 class _Body(BaseModel):
@@ -69,6 +79,15 @@ class StartBody(_Body):
     )
     on_open: OnOpen = "return_existing"
     on_closed: OnClosed = "reject"
+    start_at: StartAt | None = Field(
+        None, description="when it begins, RFC 3339, at most 366 days ahead; at once when absent or past"
+    )
+    start_in: StartIn | None = Field(None, description="the same as a duration from now: 500ms, 30s, 10m, 2h, 1d")
+
+    def asked(self) -> dict[str, Any]:
+        """What a repeat of the same request says: what it leaves out as before there was any."""
+        left_out = {name for name in ("labels", "start_at", "start_in") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude=left_out)
 
 
 class ActBody(_Body):
@@ -102,6 +121,13 @@ class LimitsBody(ActBody):
         """By name, those that are given."""
         given = self.model_dump(exclude={"reason", "actor"})
         return {name: value for name, value in given.items() if value is not None}
+
+
+class StartTimeBody(ActBody):
+    """When a saga that has not begun is to begin: one of the two."""
+
+    start_at: StartAt | None = Field(None, description="RFC 3339, at most 366 days ahead; at once where that has passed")
+    start_in: StartIn | None = Field(None, description="a duration from now: 500ms, 30s, 10m, 2h, 1d")
 
 
 class WaiveBody(_Body):
@@ -181,6 +207,56 @@ class DefinitionBody(_Body):
     actor: Key = "anonymous"
 
 
+class ScheduleBody(_Body):
+    """A schedule, who says so, and why."""
+
+    document: str | dict[str, Any] = Field(description="the YAML text, or the same as JSON")
+    file: Key = Field("schedule", description="the name findings show")
+    reason: Reason | None = None
+    actor: Key = "anonymous"
+    yes: bool = Field(False, description="also with warnings that ask whether it is meant so")
+
+
+class ScheduleUpdateBody(ScheduleBody):
+    """What it is from now on."""
+
+    version: Version | None = Field(None, description="that the caller has seen; refused where it has another by now")
+
+
+class SchedulePreviewBody(_Body):
+    """A schedule that is not created."""
+
+    document: str | dict[str, Any] = Field(description="the YAML text, or the same as JSON")
+    file: Key = Field("schedule", description="the name findings show")
+    count: Annotated[int, Field(ge=0, le=TICKS_MOST)] = Field(10, description="of its ticks, at most")
+    begin: _Moment | None = Field(None, alias="from", description="the first instant that counts; now when absent")
+
+
+class TriggerBody(ActBody):
+    """Why it runs now, and who says so."""
+
+    overlap: _Overlap | None = Field(None, description="`skip`, `queue_all:10`, …; the schedule's own when absent")
+
+
+class BackfillBody(ActBody):
+    """Which ticks are run afterwards, and how fast."""
+
+    begin: _Moment = Field(alias="from", description="the first instant: RFC 3339, or a day in the zone of the calendar")
+    until: _Moment = Field(description="the last instant; of a day, its end")
+    overlap: _Overlap = Field("queue_one", description="while sagas of the schedule are open; with those that queue it waits")
+    per_minute: Annotated[int, Field(ge=1, le=PER_MINUTE_MOST)] = Field(60, description="ticks a minute, at most")
+    dry_run: bool = Field(False, description="only say how many ticks there are")
+
+
+class DayCalendarBody(_Body):
+    """Days that schedules may exclude, who says so, and why."""
+
+    document: str | dict[str, Any] = Field(description="the YAML text, or the same as JSON")
+    file: Key = Field("calendar", description="the name findings show")
+    reason: Reason | None = None
+    actor: Key = "anonymous"
+
+
 class SchemaBody(_Body):
     """A later writer's schema."""
 
@@ -224,10 +300,36 @@ class ImportQuery(_Query):
     actor: Key = "anonymous"
 
 
+class ActQuery(_Query):
+    """Why, and who says so."""
+
+    reason: Reason
+    actor: Key = "anonymous"
+
+
 class ConfirmationQuery(Page):
     """Which confirmations."""
 
     pending: bool = Field(True, description="only those that may still be confirmed")
+
+
+class ScheduleQuery(Page):
+    """Which schedules."""
+
+    status: ScheduleStatus | None = Field(None, description="those that are deleted are listed only with `deleted`")
+    attention: bool = Field(False, description="only those that a person must look at")
+
+
+class NextQuery(_Query):
+    """Which ticks to come."""
+
+    count: Annotated[int, Field(ge=1, le=TICKS_MOST)] = 10
+    begin: _Moment | None = Field(
+        None,
+        alias="from",
+        description="the first instant that counts: RFC 3339, or a day in the zone of the calendar;"
+        " all that are not decided yet when absent",
+    )
 
 
 class LostEffectQuery(_Query):

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from saga_coordinator.api.answers import Accepted, Started
-from saga_coordinator.api.bodies import ActBody, LimitsBody, PreviewQuery
+from saga_coordinator.api.bodies import ActBody, LimitsBody, PreviewQuery, StartTimeBody
 from saga_coordinator.api.facade import CoordinatorDep
 from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_paths import ON_SAGA, accepted, step_name, stored_row
+from saga_coordinator.api.start_times import needed_start_time_us
 from saga_coordinator.api.waiting import ACCEPTED, OF_TWO
 from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.sagas.stored_saga import read_saga
@@ -51,6 +52,15 @@ async def resume_saga(coordinator: CoordinatorDep, saga_id: str, body: ActBody) 
     """End the saga's own pause: what was due goes out at once."""
     row = await stored_row(coordinator, saga_id)
     await coordinator.resume(row.id, body.reason, body.actor)
+    return await accepted(coordinator, row)
+
+
+@router.post("/sagas/{saga_id}/start-time", status_code=202, responses=problems(*ON_SAGA, "not_scheduled", "start_too_far"))
+async def move_start(coordinator: CoordinatorDep, saga_id: str, body: StartTimeBody) -> Accepted:
+    """Let a saga that waits for its start time begin at another: at once where that has passed."""
+    row = await stored_row(coordinator, saga_id)
+    start_at_us = await needed_start_time_us(body.start_at, body.start_in, coordinator.store.now_us)
+    await coordinator.move_start(row.id, start_at_us, body.reason, body.actor)
     return await accepted(coordinator, row)
 
 

@@ -112,6 +112,10 @@ class Facade(ManyActs, ScheduleActs, Protocol):
         """Raises Refused, SagaUnknown."""
         ...
 
+    async def move_start(self, saga_id: UUID, start_at_us: int, reason: str, actor: str) -> None:
+        """Raises Refused, SagaUnknown."""
+        ...
+
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         """Raises Refused, StoreError; so does the next."""
         ...

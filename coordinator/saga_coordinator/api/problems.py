@@ -33,6 +33,9 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "dead_letter_unknown": (404, "There is no such dead letter."),
     "batch_unknown": (404, "There is no such batch."),
     "confirmation_unknown": (404, "There is no such confirmation."),
+    "schedule_unknown": (404, "There is no such schedule."),
+    "backfill_unknown": (404, "There is no such backfill."),
+    "calendar_unknown": (404, "There is no calendar of days of this name."),
     "method_not_allowed": (405, "This path does not take this method."),
     "key_held": (409, "The business key is held by another saga."),
     "request_reused": (409, "The request id was used before with another body."),
@@ -48,6 +51,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "import_conflict": (409, "A saga of this id is here with other content, or is not finished."),
     "not_stuck": (409, "The step is not in a state in which this can be done."),
     "limit_refused": (409, "The limit is not one that this step may have."),
+    "not_scheduled": (409, "The saga does not wait for a start time: it has begun, or is finished."),
     "not_paused": (409, "It is not paused."),
     "is_pivot": (409, "The pivot is never waived: it is asked until it answers."),
     "effect_settled": (409, "The lost effect is settled, or is being undone."),
@@ -61,6 +65,15 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "confirmation_over": (409, "The confirmation is settled, or its time is over."),
     "confirmations_full": (409, "So many acts wait for a second person: confirm or refuse some."),
     "same_actor": (409, "Whoever asked for an act does not confirm it: somebody else does."),
+    "schedule_exists": (409, "There is a schedule of this name: update it."),
+    "schedules_full": (409, "There are as many schedules as there may be: delete one first."),
+    "schedule_moved": (409, "The schedule is at another version by now: look at it again."),
+    "schedule_ended": (409, "The schedule has ended: no tick of it comes any more."),
+    "schedule_warned": (409, "The schedule has warnings that ask whether it is meant so: say `yes`."),
+    "backfill_refused": (409, "The range cannot be run afterwards."),
+    "backfill_running": (409, "A backfill of the schedule runs: wait for it, or stop it."),
+    "backfill_over": (409, "The backfill has ended, or was stopped."),
+    "calendar_used": (409, "Schedules exclude the days of this calendar: update them first."),
     "not_redrivable": (409, "The dead letter is no message that could ever be read."),
     "dead_letter_cut": (409, "The record is gone from its topic, and what is kept of it may be cut."),
     "topic_gone": (409, "The topic that the dead letter came from is not there any more."),
@@ -80,10 +93,14 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "query_too_slow": (422, "The query took too long and was given up: ask for less, or for what is indexed."),
     "input_invalid": (422, "The input does not fit the definition's input record."),
     "key_mismatch": (422, "The key given is not the one the definition computes from the input."),
+    "start_too_far": (422, "The start time is more than 366 days ahead."),
     "labels_invalid": (422, "The labels are none, are too many, or are not those the definition computes from the input."),
     "undo_incomplete": (422, "The compensation cannot be made of what is known and was given."),
     "import_invalid": (422, "The file is no whole export of sagas."),
     "definition_invalid": (422, "The definition has errors."),
+    "schedule_invalid": (422, "The schedule has errors."),
+    "calendar_invalid": (422, "The calendar of days has errors."),
+    "overlap_unknown": (422, "There is no such overlap policy, or its limit is not one that it may have."),
     "schema_invalid": (422, "The schema is refused."),
     "internal": (500, "The coordinator failed while it answered this request; its log has more."),
     "overloaded": (503, "Too many starts are waiting: try again later with the same request id."),
@@ -109,7 +126,7 @@ class FieldProblem(BaseModel):
 
 
 class FindingShown(BaseModel):
-    """One finding of `saga def lint`."""
+    """One finding of `saga def lint` or `saga schedule lint`."""
 
     code: str
     severity: str
@@ -138,7 +155,9 @@ class ProblemDocument(BaseModel):
     errors: list[FieldProblem] | None = Field(None, description="request_invalid, input_invalid: the first ten fields")
     position: int | None = Field(None, description="query_invalid: where, in characters of the query from 0")
     hint: str | None = Field(None, description="query_invalid: what to write instead")
-    findings: list[FindingShown] | None = Field(None, description="definition_invalid: all findings")
+    findings: list[FindingShown] | None = Field(
+        None, description="definition_invalid, schedule_invalid, schedule_warned, calendar_invalid: all findings"
+    )
     saga_id: str | None = Field(None, description="key_held: by which saga; import_conflict: which one")
     archive: str | None = Field(None, description="saga_archived: the file that it stands in")
     reasons: list[str] | None = Field(None, description="not_ready, schema_incompatible: each reason")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from saga_coordinator.api.problems import WITH_BODY, Problem, problems
 from saga_coordinator.api.query_routes import asked
 from saga_coordinator.api.request_body import StrictRoute
 from saga_coordinator.api.saga_paths import ON_SAGA, accepted, looked_up, step_name, stored_row
+from saga_coordinator.api.start_times import start_time_us
 from saga_coordinator.api.waiting import ACCEPTED, OF_TWO
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.definitions.document import canonical_json
@@ -33,6 +35,7 @@ from saga_coordinator.views.listed import listed_view
 from saga_coordinator.views.payloads import Payloads
 from saga_coordinator.views.saga import SagaView, saga_view
 from saga_coordinator.views.step_history import Journal
+from saga_coordinator.views.ticks import scheduled_view
 from saga_coordinator.views.trace_link import ended_badly, trace_url
 from saga_schemas.ids import valid_request_id
 from saga_schemas.labels import LabelInvalid, LabelValue, labels_of
@@ -41,6 +44,8 @@ from saga_schemas.trace_context import SAMPLED, TraceContext
 
 SOURCE: Final = "http"
 """The scope of request ids that came over HTTP."""
+OF_SCHEDULE: Final = "schedule"
+"""The label that names the schedule of a saga."""
 _WAITERS: Final = 1_000
 """How many requests may wait for the end of a saga. One more is answered at once with the saga as
 it is."""
@@ -70,6 +75,7 @@ router = APIRouter(prefix="/v1/sagas", tags=["sagas"], route_class=StrictRoute)
         "input_invalid",
         "key_mismatch",
         "labels_invalid",
+        "start_too_far",
         "overloaded",
         *WITH_BODY,
     ),
@@ -81,7 +87,10 @@ async def start_saga(
     response: Response,
     idempotency_key: Annotated[str | None, Header(description="the request id; made and returned when absent")] = None,
 ) -> Started:
-    """Start a saga, once: per request id always, per business key while it is held."""
+    """Start a saga, once: per request id always, per business key while it is held.
+
+    With `start_at` or `start_in` it waits for that time, SCHEDULED, and holds its key meanwhile.
+    """
     request_id = _request_id(request, idempotency_key)
     asked = StartRequest(
         tenant=coordinator.settings.tenant,
@@ -96,8 +105,8 @@ async def start_saga(
         on_closed=body.on_closed,
         trace=_trace(request, coordinator),
         baggage=",".join(request.headers.getlist("baggage")) or None,
-        # Without labels as before there were any: a repeat of an older start is the same start.
-        body_hash=body_hash(canonical_json(body.model_dump(mode="json", exclude=None if body.labels else {"labels"}))),
+        start_at_us=await start_time_us(body.start_at, body.start_in, coordinator.store.now_us),
+        body_hash=body_hash(canonical_json(body.asked())),
     )
     result = await coordinator.start(asked)
     response.status_code = 201 if result.created else 200
@@ -237,7 +246,7 @@ def bad_cursor() -> Problem:
 async def view_of(coordinator: Facade, row: SagaRow, journal: Journal | None = None) -> SagaView:
     """All that there is to show of a saga of this store. Raises StoreError."""
     no_consumer = {} if row.closed_at_us is not None else await coordinator.no_consumer()
-    return await saga_view(
+    view = await saga_view(
         row,
         store=coordinator.store,
         definitions=coordinator.definitions,
@@ -246,6 +255,9 @@ async def view_of(coordinator: Facade, row: SagaRow, journal: Journal | None = N
         delivery=coordinator.delivery(),
         journal=journal,
     )
+    # Whatever a schedule starts has this label: nothing else is looked up.
+    started = await coordinator.tick_of(row.id) if OF_SCHEDULE in view.labels else None
+    return view if started is None else replace(view, schedule=scheduled_view(*started))
 
 
 def _request_id(request: Request, given: str | None) -> str:

@@ -41,7 +41,9 @@ class ScheduleActs(Protocol):
         """By name."""
         ...
 
-    async def schedule(self, name: str) -> ScheduleRow: ...
+    async def schedule(self, name: str) -> ScheduleRow:
+        """One that is not deleted."""
+        ...
 
     async def open_ticks(self, rows: Sequence[ScheduleRow]) -> dict[UUID, OpenTicks]:
         """Ticks of these that run or wait, by schedule id."""
@@ -52,11 +54,17 @@ class ScheduleActs(Protocol):
         ...
 
     async def next_ticks(self, name: str, *, from_us: int | None, count: int) -> list[Tick]:
-        """The ticks after this instant, by its calendar; None: those that are not decided yet."""
+        """The ticks from this instant on, by its calendar; None: those that are not decided yet.
+
+        Raises Refused (schedule_invalid): its calendar cannot be read any more.
+        """
         ...
 
     async def preview_ticks(self, document: ScheduleDocument, *, from_us: int | None, count: int) -> list[Tick]:
-        """What it would tick, were it created. Raises Refused (schedule_invalid)."""
+        """What it would tick from this instant on, were it created; None: from now on.
+
+        Raises Refused (schedule_invalid).
+        """
         ...
 
     async def decided_ticks(self, name: str, *, before_us: int | None, limit: int) -> tuple[list[TickRow], list[TickRangeRow]]:
@@ -68,7 +76,7 @@ class ScheduleActs(Protocol):
         ...
 
     async def pause_schedule(self, name: str, reason: str, actor: str) -> ScheduleRow:
-        """Pausing what is paused is fine and changes nothing."""
+        """Pausing what is paused is fine and changes nothing. Raises Refused (schedule_ended)."""
         ...
 
     async def resume_schedule(self, name: str, reason: str, actor: str) -> ScheduleRow:
@@ -102,7 +110,10 @@ class ScheduleActs(Protocol):
         ...
 
     async def put_day_calendar(self, document: DayCalendarDocument, reason: str, actor: str) -> DayCalendarRow:
-        """Create or update a calendar of days; schedules that exclude it look at it at once."""
+        """Create or update a calendar of days; schedules that exclude it look at it at once.
+
+        Raises Refused (schedule_invalid, schedule_moved).
+        """
         ...
 
     async def day_calendars(self) -> list[DayCalendarRow]:

@@ -21,7 +21,8 @@ class Badges:
         self._attention = ""
 
     async def attention(self) -> str:
-        """How many sagas need a person, as `3` or `99+`; empty for none or when nobody knows."""
+        """How many sagas and schedules need a person, as `3` or `99+`; empty for none or when
+        nobody knows."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._asked_s >= _FRESH_S:
             self._asked_s = now_s
@@ -29,9 +30,11 @@ class Badges:
         return self._attention
 
     async def _asked(self) -> str:
-        wanted = ListFilter(tenant=self._coordinator.settings.tenant, attention=True, limit=_MOST + 1)
+        store, tenant = self._coordinator.store, self._coordinator.settings.tenant
+        wanted = ListFilter(tenant=tenant, attention=True, limit=_MOST + 1)
         try:
-            found, _ = await self._coordinator.store.list_sagas(wanted)
+            found, _ = await store.list_sagas(wanted)
+            count = len(found) + (await store.schedule_counts(tenant)).attention
         except (StoreError, TimeoutError):
             return ""
-        return "" if not found else str(len(found)) if len(found) <= _MOST else f"{_MOST}+"
+        return "" if not count else str(count) if count <= _MOST else f"{_MOST}+"

@@ -28,6 +28,7 @@ class Look:
 
 
 PHASES: Final[Mapping[str, Look]] = {
+    "SCHEDULED": Look(shape="wait", tone="soft", words="waits for its start time: nothing was asked yet"),
     "RUNNING": Look(shape="run", tone="fwd", words="goes forward, and may still go back"),
     "SETTLING": Look(shape="settle", tone="wait", words="wants to go back, and asks first whether its pivot was done"),
     "COMMITTED": Look(shape="commit", tone="fwd", words="past its point of no return: only forward"),

@@ -18,6 +18,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "attention": "needs a person for",
     "labels": "labels",
     "started": "started",
+    "begins": "begins",
     "closed": "ended",
     "duration": "took",
     "id": "id",
@@ -26,7 +27,7 @@ COLUMNS: Final[Mapping[str, str]] = {
 }
 """By name in addresses, the head of each. The saga itself always stands first."""
 DEFAULT: Final = ("definition", "phase", "attention", "started", "duration")
-NUMBERS: Final = frozenset({"started", "closed", "duration", "transitions"})
+NUMBERS: Final = frozenset({"started", "begins", "closed", "duration", "transitions"})
 """Those that stand at the right."""
 FILE_COLUMNS: Final = (
     "id",
@@ -37,6 +38,7 @@ FILE_COLUMNS: Final = (
     "attention",
     "labels",
     "started_at",
+    "begins_at",
     "closed_at",
     "duration_ms",
     "version",
@@ -60,6 +62,7 @@ class QuickFilter:
 QUICK: Final = (
     QuickFilter(words="All", query=""),
     QuickFilter(words="Open", query="open"),
+    QuickFilter(words="Not begun", query="phase = SCHEDULED"),
     QuickFilter(words="Need a person", query="attention"),
     QuickFilter(words="Compensating", query="phase = COMPENSATING"),
     QuickFilter(words="Ended badly", query="phase in (COMPENSATED, FORCED)"),
@@ -129,6 +132,7 @@ def file_line(listed: Listed, now_us: int) -> dict[str, Any]:
         "attention": "; ".join(view.attention),
         "labels": "; ".join(f"{name}={value}" for name, value in view.labels.items()),
         "started_at": view.started_at,
+        "begins_at": view.begins_at,
         "closed_at": view.closed_at,
         "duration_ms": duration_ms(listed, now_us),
         "version": view.version,

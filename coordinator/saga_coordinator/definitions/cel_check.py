@@ -27,7 +27,7 @@ from saga_coordinator.definitions.cel_functions import (
     takes_null,
 )
 from saga_coordinator.definitions.cel_members import bound_text, field_type, index_type, text_of
-from saga_coordinator.definitions.cel_program import ROOTS, literal_fails
+from saga_coordinator.definitions.cel_program import literal_fails
 from saga_coordinator.definitions.cel_tree import (
     Call,
     Choice,
@@ -185,9 +185,11 @@ class _Check:
     def _name(self, node: Name, bound: Bound) -> CelType:
         if node.name in bound:
             return bound[node.name]
-        if node.name == "input":
+        if node.name == "input" and self._sight.schedule is None:
             return UNKNOWN if self._sight.input is None else from_avro(self._sight.input, "input")
-        if node.name in ROOTS:
+        if node.name == "schedule" and self._sight.schedule is not None:
+            return from_avro(self._sight.schedule, "schedule")
+        if node.name in self._sight.root_names:
             raise Wrong("S205", f"`{node.name}` names no {'field' if node.name == 'saga' else 'step'}")
         if node.name in TYPES:
             return of("type")
@@ -211,7 +213,7 @@ class _Check:
 
     def _of_root(self, operand: Node, name: str | None, node: Node, bound: Bound) -> CelType | None:
         """A member of `saga` or `steps`, or a step's reply; None: of something else."""
-        if isinstance(operand, Name) and operand.name in ("saga", "steps") and operand.name not in bound:
+        if isinstance(operand, Name) and operand.name in self._sight.root_names & {"saga", "steps"} and operand.name not in bound:
             if name is None:
                 raise Wrong("S205", f"`{text_of(node)}` names no {'field' if operand.name == 'saga' else 'step'}")
             if operand.name == "saga":
@@ -219,7 +221,7 @@ class _Check:
             self._sight.check_step(name)
             raise Wrong("S205", f"`{text_of(node)}`: of a step only its reply can be read: {text_of(node)}.reply")
         path = path_of(operand)
-        if path is None or len(path) != 2 or path[0] != "steps" or "steps" in bound:
+        if path is None or len(path) != 2 or path[0] != "steps" or "steps" in bound or "steps" not in self._sight.root_names:
             return None
         step = path[1]
         self._sight.check_step(step)
@@ -325,7 +327,7 @@ class _Check:
     # --- loops and literals -----------------------------------------------------------------------
 
     def _loop(self, node: Loop, facts: Facts, bound: Bound) -> CelType:
-        if node.variable in ROOTS:
+        if node.variable in self._sight.root_names:
             self._add("S204", f"`{node.variable}` cannot be the variable of a loop; choose another name", node.at)
         over = self._without_null(self.type_of(node.over, facts, bound), node.at)
         item = UNKNOWN if over.unknown else self._item(over, node)

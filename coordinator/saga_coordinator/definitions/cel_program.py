@@ -39,7 +39,8 @@ import cel  # noqa: E402
 
 MAX_ITERATIONS: Final = 1_000_000
 """The longest list in scope to the power of nested loops may not exceed this."""
-ROOTS: Final = frozenset({"input", "steps", "saga"})
+ROOTS: Final = frozenset({"input", "steps", "saga", "schedule"})
+"""`schedule` is in scope where a schedule makes a start, and the others where a saga runs."""
 _DURATION: Final = re.compile(r"(?a:[+-]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:h|ms|m|s|us|ns))+))")
 _DURATION_PART: Final = re.compile(r"(?a:(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|ns))")
 _UNIT_NS: Final = {"h": 3_600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -91,6 +92,8 @@ class Program:
             made["input"] = _plain(scope["input"])
         if "saga" in self._roots:
             made["saga"] = dict(scope["saga"])
+        if "schedule" in self._roots and "schedule" in scope:  # else it is the variable of a loop
+            made["schedule"] = _plain(scope["schedule"])
         if "steps" in self._roots:
             made["steps"] = {name: {"reply": _plain(scope["steps"].get(name))} for name in self.reads}
         return made

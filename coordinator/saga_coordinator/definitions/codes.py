@@ -2,7 +2,8 @@
 the tests.
 
 S0xx is about the file and its shape, S1xx about the graph and its policies, S2xx about mappings,
-types and schemas. A code never changes its meaning.
+types and schemas, S31x about schedules, S32x about their calendars. A code never changes its
+meaning.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "S201": Code("an unknown record", "add its .avsc to the schemas, or mend the name"),
     "S203": Code("an expression that is not CEL", "mend the syntax"),
-    "S204": Code("an expression reads an unknown name", "expressions read input, steps.<name>.reply and saga"),
+    "S204": Code(
+        "an expression reads an unknown name", "expressions read input, steps.<name>.reply and saga; a schedule reads schedule"
+    ),
     "S205": Code("a path that leads nowhere", "mend the field's name"),
     "S206": Code("a reply is read before it is there", "read replies of steps that this one comes after"),
     "S207": Code("the record of a reply is not known", "add `reply:` to the step, or sagaReply to the command's schema"),
@@ -75,4 +78,21 @@ CODES: Final[Mapping[str, Code]] = {
     "S220": Code("an expression fails where a value is null", "test it for null first, as the message shows"),
     "S221": Code("an expression always fails", "mend the part at the character named"),
     "S222": Code("a newer schema was given, but this version keeps its own", "give the definition a new version to use it", True),
+    "S310": Code("the definition is not registered, or no version of it is active", "register and activate it, or mend its name"),
+    "S311": Code("the definition is not at hand: the input was not checked against it", "name its file by --definitions", True),
+    "S312": Code("no start can be made of a tick", "mend the field that is named"),
+    "S313": Code("the business key is the same at each tick", "let it read schedule.tick, or schedule.scheduled_for"),
+    "S314": Code("a key beside the one that the definition computes", "remove `key:`"),
+    "S315": Code("settings that contradict each other", "remove the one that has no effect", True),
+    "S316": Code("a success is expected sooner than the next tick", "raise expect_success_within", True),
+    "S320": Code("an unknown time zone", "write a name of the IANA time zones, such as Europe/Berlin"),
+    "S321": Code("a cron expression that is not read", "mend the field that is named"),
+    "S322": Code("a calendar or an expression that never ticks", "mend its days, its start and end, or what it excludes"),
+    "S323": Code("a calendar ticks more often than once a minute", "write five fields, or say `--yes` where it is meant", True),
+    "S324": Code("a bad repeating interval", "write R/2027-01-01T00:00:00Z/PT1H, or R5/… for five of them"),
+    "S325": Code("an empty calendar", "write `cron:`, `every:` or `interval:`, and days into a day calendar"),
+    "S326": Code("an unknown day calendar", "store it first, or mend its name"),
+    "S327": Code("a date or an instant that does not exist", "write a date such as 2027-12-25, or an instant with its offset"),
+    "S328": Code("an interval with a part of a second", "write whole seconds"),
+    "S329": Code("a range that ends before it begins", "write its first day first"),
 }

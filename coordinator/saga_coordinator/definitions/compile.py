@@ -79,7 +79,7 @@ class CompiledDefinition:
         """
         if self._key is None:
             return None
-        return _key_text(self._key.make({"input": self._input(input_value), "steps": {}, "saga": {}}))
+        return key_text(self._key.make({"input": self._input(input_value), "steps": {}, "saga": {}}))
 
     def labels(self, input_value: bytes | Mapping[str, Any]) -> dict[str, LabelValue]:
         """The labels that the definition computes of an input, framed or decoded.
@@ -252,7 +252,7 @@ def _retry(policy: RetryPolicy) -> Retry:
     )
 
 
-def _key_text(value: Any) -> str:
+def key_text(value: Any) -> str:
     """A business key: text, a whole number or a UUID, by the rule that given keys and look-ups keep
     too.
     """

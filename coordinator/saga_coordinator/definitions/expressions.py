@@ -1,8 +1,9 @@
 """Values of a definition: literal, a field path, or an expression.
 
 A value is literal unless the whole of it is `${…}`; `$${` escapes. A plain path (`input.a.b`,
-`steps.charge.reply.id`, `saga.key`) becomes a look-up; everything else is CEL (cel_program.py),
-bounded in size and depth and evaluated over plain data only: no Python object is reachable from it.
+`steps.charge.reply.id`, `saga.key`, and in a schedule `schedule.tick`) becomes a look-up;
+everything else is CEL (cel_program.py), bounded in size and depth and evaluated over plain data
+only: no Python object is reachable from it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _PATH: Final = re.compile(
         input(?P<input>(?:\.{_NAME})*)
       | steps(?:\.(?P<dotted>[a-z][a-z0-9-]*)|\[(?:"(?P<double>[^"\\]+)"|'(?P<single>[^'\\]+)')\])\.reply(?P<reply>(?:\.{_NAME})*)
       | saga\.(?P<saga>{_NAME})
+      | schedule(?P<schedule>(?:\.{_NAME})*)
     )\s*$""",
     re.VERBOSE,
 )
@@ -121,6 +123,8 @@ def _path(text: str) -> Path | None:
         return None
     if match["input"] is not None:
         return Path(text=text.strip(), root="input", step=None, fields=_names(match["input"]))
+    if match["schedule"] is not None:
+        return Path(text=text.strip(), root="schedule", step=None, fields=_names(match["schedule"]))
     if match["saga"] is not None:
         return Path(text=text.strip(), root="saga", step=None, fields=(match["saga"],))
     step = match["dotted"] or match["double"] or match["single"]

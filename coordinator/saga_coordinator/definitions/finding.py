@@ -96,6 +96,11 @@ def shown(text: object) -> str:
     return plain if len(plain) <= _SHOWN_CHARS else plain[: _SHOWN_CHARS - 1] + "…"
 
 
+def errors_of(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that forbid registration."""
+    return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
+
+
 def any_error(findings: Iterable[Finding]) -> bool:
     """Whether some finding forbids registration."""
     return any(finding.severity is Severity.ERROR for finding in findings)

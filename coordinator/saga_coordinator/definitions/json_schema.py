@@ -23,12 +23,12 @@ from saga_coordinator.definitions.structure import MAX_NEVER, UNLIMITED
 from saga_schemas.labels import LABEL_PATTERN
 from saga_schemas.limits import LABEL_NAME_CHARS, LABELS
 
-_DURATION: Final = {
+DURATION: Final = {
     "type": "string",
     "pattern": "^[0-9]{1,12}(ms|s|m|h|d)$",
     "examples": ["200ms", "30s", "10m", "2h", "1d"],
 }
-_EXPRESSION: Final = {"type": "string", "pattern": r"^\$\{[\s\S]+\}$", "examples": ["${input.order_id}"]}
+EXPRESSION: Final = {"type": "string", "pattern": r"^\$\{[\s\S]+\}$", "examples": ["${input.order_id}"]}
 
 
 def definition_json_schema() -> dict[str, Any]:
@@ -36,10 +36,10 @@ def definition_json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "saga definition",
-        **_object(
+        **object_schema(
             "A saga: steps over several participants that all happen, or are undone.",
             {
-                "saga": _name("Name of the definition."),
+                "saga": name_schema("Name of the definition."),
                 "version": {
                     "type": "integer",
                     "minimum": 1,
@@ -47,9 +47,9 @@ def definition_json_schema() -> dict[str, Any]:
                     "description": "Content under a version never changes.",
                 },
                 "input": _record("Avro record a saga is started with."),
-                "key": {**_EXPRESSION, "description": "Business key, from the input: starting twice is starting once."},
+                "key": {**EXPRESSION, "description": "Business key, from the input: starting twice is starting once."},
                 "show_key": {"type": "boolean", "description": "The key may be shown in traces.", "default": False},
-                "deadline": {**_DURATION, "description": "The saga goes back when it has not passed the pivot by then."},
+                "deadline": {**DURATION, "description": "The saga goes back when it has not passed the pivot by then."},
                 "retention": _retention(),
                 "labels": {
                     "type": "object",
@@ -73,7 +73,7 @@ def definition_json_schema() -> dict[str, Any]:
 
 
 def _retention() -> dict[str, Any]:
-    return _object(
+    return object_schema(
         "How long finished sagas are kept, counted from their end; what is not said is as the coordinator's settings say.",
         {
             "sagas": _kept("Finished sagas."),
@@ -86,15 +86,15 @@ def _retention() -> dict[str, Any]:
 
 
 def _kept(description: str) -> dict[str, Any]:
-    return {"description": description, "anyOf": [_DURATION, {"const": NEVER}]}
+    return {"description": description, "anyOf": [DURATION, {"const": NEVER}]}
 
 
 def _step() -> dict[str, Any]:
-    return _object(
+    return object_schema(
         "One command to one participant.",
         {
-            "name": _name("Unique in the definition."),
-            "participant": _name("Who gets the command: topic saga.cmd.<participant>."),
+            "name": name_schema("Unique in the definition."),
+            "participant": name_schema("Who gets the command: topic saga.cmd.<participant>."),
             "command": _record("Avro record of the command."),
             "with": {"$ref": "#/$defs/with"},
             "reply": _record("Avro record of the reply; else the attribute sagaReply of the command's schema."),
@@ -104,7 +104,7 @@ def _step() -> dict[str, Any]:
                 "uniqueItems": True,
                 "description": "Steps this one waits for; [] is at once.",
             },
-            "when": {**_EXPRESSION, "description": "The step is skipped where this is false."},
+            "when": {**EXPRESSION, "description": "The step is skipped where this is false."},
             "pivot": {"type": "boolean", "description": "The point of no return: from here on only forward.", "default": False},
             "compensation": {
                 "description": "What undoes the step: a command's record, a map with more, or none.",
@@ -118,7 +118,7 @@ def _step() -> dict[str, Any]:
 
 
 def _compensation() -> dict[str, Any]:
-    return _object(
+    return object_schema(
         "A compensation with mapping and retry.",
         {
             "command": _record("Avro record of the compensation."),
@@ -130,16 +130,16 @@ def _compensation() -> dict[str, Any]:
 
 
 def _retry() -> dict[str, Any]:
-    return _object(
+    return object_schema(
         "How a failed attempt is repeated.",
         {
             "attempts": {
                 "description": "How many failed attempts; unlimited only after the pivot, where it is the default.",
                 "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_ATTEMPTS}, {"const": UNLIMITED}],
             },
-            "first": {**_DURATION, "description": "Wait before the second attempt (200ms)."},
+            "first": {**DURATION, "description": "Wait before the second attempt (200ms)."},
             "factor": {"type": "number", "minimum": 1, "maximum": MAX_FACTOR, "description": "Growth of the wait (2)."},
-            "cap": {**_DURATION, "description": "Longest wait (30s)."},
+            "cap": {**DURATION, "description": "Longest wait (30s)."},
             "jitter": {"type": "number", "minimum": 0, "maximum": 1, "description": "0.2 is plus or minus 20 %."},
             "never": {
                 "type": "array",
@@ -153,14 +153,14 @@ def _retry() -> dict[str, Any]:
 
 
 def _timeout() -> dict[str, Any]:
-    return _object(
+    return object_schema(
         "Time limits of the step.",
         {
-            "step": {**_DURATION, "description": "From first asked to answered; none by default."},
-            "reask": {**_DURATION, "description": "A command without answer is asked again after this (10s), doubling."},
-            "heartbeat": {**_DURATION, "description": "An accepted command that shows no progress is asked again after this."},
-            "expiry": {**_DURATION, "description": "A participant refuses a command older than this (1h)."},
-            "attention": {**_DURATION, "description": "Silence this long asks for a person's attention (5m)."},
+            "step": {**DURATION, "description": "From first asked to answered; none by default."},
+            "reask": {**DURATION, "description": "A command without answer is asked again after this (10s), doubling."},
+            "heartbeat": {**DURATION, "description": "An accepted command that shows no progress is asked again after this."},
+            "expiry": {**DURATION, "description": "A participant refuses a command older than this (1h)."},
+            "attention": {**DURATION, "description": "Silence this long asks for a person's attention (5m)."},
         },
         [],
     )
@@ -174,7 +174,8 @@ def _with() -> dict[str, Any]:
     }
 
 
-def _object(description: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+def object_schema(description: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """A map with these keys and no others."""
     made: dict[str, Any] = {
         "type": "object",
         "description": description,
@@ -184,7 +185,8 @@ def _object(description: str, properties: dict[str, Any], required: list[str]) -
     return {**made, "required": required} if required else made
 
 
-def _name(description: str) -> dict[str, Any]:
+def name_schema(description: str) -> dict[str, Any]:
+    """The name of a saga, step, participant or schedule."""
     return {"type": "string", "pattern": f"^{NAME_PATTERN}$", "description": description}
 
 

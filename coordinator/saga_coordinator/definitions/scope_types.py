@@ -15,6 +15,9 @@ from saga_coordinator.definitions.cel_facts import NOTHING, Facts
 from saga_coordinator.definitions.expressions import SAGA_FIELDS, Path
 from saga_coordinator.definitions.finding import shown
 
+_OF_SAGAS: Final = frozenset({"input", "steps", "saga"})
+_OF_SCHEDULES: Final = frozenset({"schedule"})
+
 
 class Wrong(Exception):
     """A path or a part of an expression that cannot be.
@@ -53,6 +56,8 @@ class Sight:
     replies: Mapping[str, Reply]
     has_key: bool
     input_only: bool = False
+    schedule: AvroType | None = None
+    """What a schedule says of its tick, where that is all that may be read."""
     known: Facts = NOTHING
     """What the step's `when` has shown not to be null."""
 
@@ -61,10 +66,15 @@ class Sight:
 
         Raises Wrong.
         """
+        if path.root not in self.root_names:
+            raise Wrong("S204", f"`{shown(path.text)}` is not known here; an expression reads {self.roots}")
         if path.root == "saga":
             return self.saga_type(path.fields[0], path.text)
-        start = self.input if path.root == "input" else self.reply_type(path.step or "", path.text)
-        root = ("input",) if path.step is None else ("steps", path.step, "reply")
+        if path.step is not None:
+            start = self.reply_type(path.step, path.text)
+        else:
+            start = self.input if path.root == "input" else self.schedule
+        root = (path.root,) if path.step is None else ("steps", path.step, "reply")
         sure = {end for end in range(len(path.fields) + 1) if (*root, *path.fields[:end]) in self.known}
         return None if start is None else _followed(start, path.fields, path.text, sure)
 
@@ -78,7 +88,14 @@ class Sight:
     @property
     def roots(self) -> str:
         """What an expression may read here, in words."""
+        if self.schedule is not None:
+            return ", ".join(f"schedule.{name}" for name in self.schedule.fields)
         return "input" if self.input_only else "input, steps.<name>.reply and saga"
+
+    @property
+    def root_names(self) -> frozenset[str]:
+        """What an expression may begin with here; no loop may have a variable of such a name."""
+        return _OF_SCHEDULES if self.schedule is not None else _OF_SAGAS
 
     def may_be_skipped(self, step: str) -> bool:
         """Whether a step may not have run, so that its reply is null."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from saga_coordinator.definitions.avro_types import AvroType, assignable
 from saga_coordinator.definitions.cel_check import check_expression
-from saga_coordinator.definitions.cel_types import UNKNOWN, CelType, may_fit
+from saga_coordinator.definitions.cel_types import UNKNOWN, CelType, from_avro, may_fit
 from saga_coordinator.definitions.conversion import DoesNotFit, convert
 from saga_coordinator.definitions.expressions import Expression, ExpressionInvalid, Path, is_expression, literal, parse
 from saga_coordinator.definitions.finding import Report, shown
@@ -19,11 +19,11 @@ class ValueCheck:
 
     def __init__(self, sight: Sight, report: Report, step: str | None) -> None:
         self.sight = sight
-        self._report = report
+        self.report = report
         self._step = step
 
     def add(self, code: str, node: Node, message: str) -> None:
-        self._report.add(code, node, message, step=self._step)
+        self.report.add(code, node, message, step=self._step)
 
     def value(self, node: Node, target: AvroType | None, path: str) -> None:
         """Check a literal, path, expression, map or list.
@@ -72,6 +72,9 @@ class ValueCheck:
             return
         if end is not None and target is not None:
             text = f"${{{shown(source.text)}}}"
+            if source.root == "schedule":  # its times go into times of any precision, as what is computed does
+                self._result(from_avro(end, shown(source.text)), target, path, text, node)
+                return
             check_source(end, target, path, text, node, self)
             if self.sight.skippable(source) and not target.nullable:
                 message = f"{path} may not be null, {text} is when step {source.step} was skipped"

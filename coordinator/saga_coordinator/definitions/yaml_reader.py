@@ -137,6 +137,8 @@ def _syntax_finding(text: str, problem: yaml.MarkedYAMLError, report: Report) ->
     message = " ".join(part for part in (problem.context, problem.problem) if part)
     if _PARSER_TOO_DEEP in message:
         report.add("S003", Node("", line, column), f"nested deeper than {MAX_DEPTH} levels")
+    elif "scanning an alias" in message:
+        report.add("S001", Node("", line, column), 'not YAML: a value that begins with `*` needs quotes, as in "*/5 * * * *"')
     elif "${" in written and '"${' not in written and "'${" not in written:
         report.add("S002", Node("", line, written.index("${") + 1), f"not YAML as it stands ({shown(message)}); {_QUOTE_IT}")
     else:
@@ -169,7 +171,7 @@ class _Tree:
             if not self._take(event):
                 return None
         if self._root is None and not self.report.findings:
-            self.report.add("S001", Node("", 1, 1), "the file is empty; a definition starts with `saga: <name>`")
+            self.report.add("S001", Node("", 1, 1), "the file is empty; it starts with `saga: <name>`, or `schedule: <name>`")
         return self._root
 
     def _events(self, text: str) -> Iterator[Any]:
@@ -180,7 +182,7 @@ class _Tree:
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                self._add("S001", event, "a second document; a file holds one definition")
+                self._add("S001", event, "a second document; a file holds one")
                 return False
         elif isinstance(event, yaml.NodeEvent):
             self._nodes += 1

@@ -25,6 +25,7 @@ CHECKS: Final[dict[str, Check]] = {
     "definition": saga_checks.definition,
     "state": saga_checks.state,
     "attention": saga_checks.attention,
+    "start-time": saga_checks.start_time,
     "recovery": saga_checks.recovering,
     "pause": saga_checks.paused,
     "kafka": way_checks.kafka,
@@ -43,7 +44,7 @@ CHECKS: Final[dict[str, Check]] = {
     "wellness": system_checks.wellness,
     "database": system_checks.database,
 }
-_OF_STATE: Final = frozenset({"recovery", "pause", "command-topics", "clocks", "failures", "participants"})
+_OF_STATE: Final = frozenset({"start-time", "recovery", "pause", "command-topics", "clocks", "failures", "participants"})
 """They say nothing of a saga that cannot be read."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+from uuid import UUID
 
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.diagnosis.situation import Situation
@@ -18,6 +19,7 @@ from saga_coordinator.pauses.stored import held
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.stored_saga import read_saga
 from saga_coordinator.store.port import SagaRow, Store
+from saga_coordinator.store.schedule_records import OpenTicks
 from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
 from saga_coordinator.views.step_history import read_journal
 from saga_schemas.topics import Topics
@@ -58,6 +60,7 @@ async def situation_of(asked: Asked, row: SagaRow) -> Situation:
     compiled, definition_error = await _definition(asked.definitions, row)
     refused = await refused_replies(store, row.id, now_us)
     delivery, unsent = asked.delivery(), await _unsent(asked, row, now_us)
+    started_by = await store.tick_of_saga(row.id)
     pauses = [] if row.closed_at_us is not None else held(await store.pause_rows(row.tenant))
     return Situation(
         now_us=now_us,
@@ -77,8 +80,14 @@ async def situation_of(asked: Asked, row: SagaRow) -> Situation:
         lag=_by_participant(asked, compiled),
         instances=await store.instances(),
         incarnation=(await store.meta()).incarnation,
+        started_by=started_by,
+        ticks_waiting=0 if started_by is None else await _ticks_waiting(store, started_by[0].id),
         answered_in_s=answered_in_s,
     )
+
+
+async def _ticks_waiting(store: Store, schedule_id: UUID) -> int:
+    return len((await store.open_ticks([schedule_id])).get(schedule_id, OpenTicks()).queued)
 
 
 async def _saga(store: Store, row: SagaRow) -> tuple[Saga | None, str | None]:

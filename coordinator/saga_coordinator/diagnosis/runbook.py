@@ -33,6 +33,7 @@ class Anchor(StrEnum):
     NO_DEFINITION = "the-definition-is-missing"
     UNREADABLE = "the-state-cannot-be-read"
     RECOVERING = "the-saga-recovers"
+    START_TIME = "the-saga-waits-for-its-start-time"
     PAUSED = "the-saga-is-paused"
     ENDED_BACK = "the-saga-was-undone"
     FORCED = "the-saga-was-forced"
@@ -45,6 +46,7 @@ class Anchor(StrEnum):
     FUTURE_REPLY = "an-answer-from-the-future"
     ENGINE_ERROR = "an-engine-error"
     NO_COMMAND = "a-command-cannot-be-made"
+    OF_SCHEDULE = "a-schedule-started-the-saga"
     ATTENTION = "at-3-am"
 
     @property

@@ -121,6 +121,25 @@ def _attention(s: Situation, row: AttentionRow) -> Finding:
     )
 
 
+def start_time(s: Situation) -> list[Finding]:
+    """Whether it has begun: one that waits for its start time does nothing, and that is right."""
+    if s.saga is None or s.row.phase != Phase.SCHEDULED or s.saga.start_at_us is None:
+        return ok("it waits for no start time")
+    left_us = s.saga.start_at_us - s.now_us
+    return [
+        found(
+            f"waits for its start time: in {about(left_us)}" if left_us > 0 else f"its start time came {about(-left_us)} ago",
+            cause="its start was delayed: nothing of it is asked before"
+            if left_us > 0
+            else "a pause of it or its definition holds it, or no coordinator with the role timers runs",
+            way_out="`saga start-time` moves it; `saga cancel` ends it with nothing to undo"
+            if left_us > 0
+            else "see the lines on pauses and timers here",
+            anchor=Anchor.START_TIME,
+        )
+    ]
+
+
 def end(s: Situation) -> list[Finding]:
     if s.open:
         return ok(f"it is {s.row.phase}")

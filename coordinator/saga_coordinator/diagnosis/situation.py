@@ -10,6 +10,7 @@ from saga_coordinator.engine.state import Saga
 from saga_coordinator.engine.waiting import Waiting
 from saga_coordinator.inbound.refused_replies import RefusedReply
 from saga_coordinator.store.port import AttentionRow, InstanceRow, SagaRow, Standing
+from saga_coordinator.store.schedule_records import ScheduleRow, TickRow
 from saga_coordinator.views.deliveries import Unsent
 from saga_schemas.record_class import record
 
@@ -47,6 +48,10 @@ class Situation:
     instances: Sequence[InstanceRow] = ()
     incarnation: int = 1
     """The database's."""
+    started_by: tuple[ScheduleRow, TickRow] | None = None
+    """The schedule and its tick; None: no schedule started it."""
+    ticks_waiting: int = 0
+    """Of that schedule: ticks that wait for its sagas to end."""
     answered_in_s: float = 0.0
     """How long the database took for one small question."""
 

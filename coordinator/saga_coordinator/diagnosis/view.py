@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from saga_coordinator.diagnosis.checks import examined
 from saga_coordinator.diagnosis.finding import Finding, Verdict
 from saga_coordinator.diagnosis.gathering import Asked, situation_of
+from saga_coordinator.diagnosis.runbook import Anchor
 from saga_coordinator.diagnosis.situation import Situation
 from saga_coordinator.engine.waiting import about
+from saga_coordinator.schedules.tick_names import tick_text
 from saga_coordinator.store.port import SagaRow
 from saga_schemas.times import format_us
 
@@ -30,6 +32,18 @@ class DiagnosisLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartedBy:
+    """The schedule that started a saga."""
+
+    schedule: str
+    tick: str
+    """By its name: the instant."""
+    ticks_waiting: int
+    """Ticks of the schedule that wait for its sagas to end."""
+    runbook: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """Why a saga does not move, or looks wrong."""
 
@@ -41,6 +55,8 @@ class Diagnosis:
     """The database's time when it was looked at."""
     found: int
     """Lines that say that something is wrong."""
+    started_by: StartedBy | None
+    """None: no schedule started it."""
     summary: str
     """What the first of them says; where there is none, what the saga waits for."""
     lines: tuple[DiagnosisLine, ...]
@@ -69,8 +85,21 @@ def diagnosis(situation: Situation, definition: str | None) -> Diagnosis:
         phase=situation.row.phase,
         at=format_us(situation.now_us),
         found=len(wrong),
+        started_by=_started_by(situation),
         summary=_summary(situation, wrong),
         lines=tuple(_line(check, finding) for check, finding in said),
+    )
+
+
+def _started_by(situation: Situation) -> StartedBy | None:
+    if situation.started_by is None:
+        return None
+    schedule, tick = situation.started_by
+    return StartedBy(
+        schedule=schedule.name,
+        tick=tick_text(tick.at_us),
+        ticks_waiting=situation.ticks_waiting,
+        runbook=Anchor.OF_SCHEDULE.address,
     )
 
 

@@ -37,9 +37,20 @@ class DamageKind(StrEnum):
     RECOVERING_OF_NO_SAGA = "recovering_of_no_saga"
     REQUEST_OF_NO_SAGA = "request_of_no_saga"
     KEY_OF_NO_SAGA = "key_of_no_saga"
+    LABEL_DIFFERS = "label_differs"
+    """It is not what the definition computes from the input."""
+    LABEL_OF_NO_SAGA = "label_of_no_saga"
     MESSAGE_WITHOUT_RECORD = "message_without_record"
     SPAN_WITHOUT_RECORD = "span_without_record"
     POSITION_BEYOND_END = "position_beyond_end"
+    SCHEDULE_CURSOR_AHEAD = "schedule_cursor_ahead"
+    """Its next tick lies where all are decided."""
+    SCHEDULE_WAKE_UP_MISSING = "schedule_wake_up_missing"
+    SCHEDULE_VERSION_MISSING = "schedule_version_missing"
+    SCHEDULE_COUNTS_DIFFER = "schedule_counts_differ"
+    TICK_OF_NO_SAGA = "tick_of_no_saga"
+    TICK_LEFT_QUEUED = "tick_left_queued"
+    """Of a deleted schedule."""
     ROW_WITHOUT_SAGA = "row_without_saga"
     """Of a participant."""
     ROW_DIFFERS = "row_differs"
@@ -52,7 +63,7 @@ class Damage:
     kind: DamageKind
     saga_id: UUID | None
     key: str | None
-    """The saga's business key, where it is known."""
+    """The saga's business key, where it is known; of a schedule its name."""
     evidence: str
     way_out: str
     sql: str | None = None

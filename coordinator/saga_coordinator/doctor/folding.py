@@ -1,4 +1,5 @@
-"""Whether a saga's journal says what is stored of it: its state, its phase, its attention.
+"""Whether a saga's journal says what is stored of it: its state, its phase, its attention, and the
+labels that are computed from its input.
 
 Row, journal and attention are read one after the other while sagas move. So what does not fit is
 looked at again, and counts if the saga stood still between two looks.
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from saga_coordinator.doctor.damage import Damage, DamageKind
 from saga_coordinator.doctor.judging import literal
+from saga_coordinator.doctor.labelling import Labelling
 from saga_coordinator.doctor.pace import Pace
 from saga_coordinator.engine.encoding import UnreadableState, decode_saga, read_facts
 from saga_coordinator.engine.facts import evolve
@@ -32,8 +34,14 @@ class Folding:
     def __init__(self, store: Store, pace: Pace) -> None:
         self._store = store
         self._pace = pace
+        self._labelling = Labelling(store)
         self.moving = 0
         """Sagas that did not fit, and moved with every look."""
+
+    @property
+    def unread(self) -> Collection[str]:
+        """Definitions that cannot be read: labels of their sagas are not compared."""
+        return self._labelling.unread
 
     async def damages(self, ids: Collection[UUID]) -> list[Damage]:
         """What does not fit, of these sagas. Raises StoreError."""
@@ -57,24 +65,30 @@ class Folding:
         """By saga that does not fit: its version, and how."""
         rows = await self._store.sagas(ids)
         attention = await self._store.attentions(list(rows))
-        found: dict[UUID, tuple[int, list[Damage]]] = {}
+        found: dict[UUID, list[Damage]] = {}
+        inputs: dict[UUID, bytes] = {}
         for id, row in rows.items():
-            if damages := await self._of_saga(row, attention.get(id, [])):
-                found[id] = (row.version, damages)
-        return found
+            folded = await self._whole(row)
+            if isinstance(folded, Damage):
+                found[id] = [folded]
+            elif folded is not None:
+                state = list(_of_state(row, folded))
+                found[id] = [*state, *_of_attention(row, folded.saga, attention.get(id, []), self._store.dialect)]
+                if not state:
+                    inputs[id] = folded.saga.input
+        for damage in await self._labelling.damages([rows[id] for id in inputs], inputs):
+            found[_id(damage)].append(damage)
+        return {id: (rows[id].version, damages) for id, damages in found.items() if damages}
 
-    async def _of_saga(self, row: SagaRow, attention: Iterable[AttentionRow]) -> list[Damage]:
+    async def _whole(self, row: SagaRow) -> _Folded | Damage | None:
+        """None: the journal is not whole, which is told elsewhere."""
         try:
-            folded = await self._folded(row)
+            return await self._folded(row)
         except (UnreadableState, *_BUGS) as error:
             said = str(error) if isinstance(error, UnreadableState) else f"its journal does not fold: {type(error).__name__}"
-            return [_damage(row, DamageKind.STATE_UNREADABLE, said, "upgrade this release, or restore the rows from a backup")]
-        if folded is None:
-            return []
-        return [*_of_state(row, folded), *_of_attention(row, folded.saga, attention, self._store.dialect)]
+            return _damage(row, DamageKind.STATE_UNREADABLE, said, "upgrade this release, or restore the rows from a backup")
 
     async def _folded(self, row: SagaRow) -> _Folded | None:
-        """None: the journal is not whole, which is told elsewhere."""
         stored = decode_saga(str(row.id), row.state, row.state_format) if row.state_version else None
         fold, after = _Fold(row, stored), 0
         while after < row.version:

@@ -19,6 +19,7 @@ _DANGLING: Final = {
     Table.REQUESTS: (DamageKind.REQUEST_OF_NO_SAGA, "a request id"),
     Table.KEYS: (DamageKind.KEY_OF_NO_SAGA, "a business key"),
     Table.FORMER_KEYS: (DamageKind.KEY_OF_NO_SAGA, "a former business key"),
+    Table.LABELS: (DamageKind.LABEL_OF_NO_SAGA, "a label"),
 }
 _UNRECORDED: Final = {
     Table.OUTBOX: (DamageKind.MESSAGE_WITHOUT_RECORD, "a message of the outbox"),
@@ -173,9 +174,11 @@ def _where(pointer: Pointer, dialect: str) -> str:
 
 def literal(dialect: str, value: Any) -> str:
     """The value as SQL text."""
+    if value is None:
+        return "NULL"
     if isinstance(value, UUID):
         return f"x'{value.hex}'" if dialect == "sqlite" else f"'{value}'"
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return str(value)
     return "'" + str(value).replace("'", "''") + "'"
 

@@ -16,13 +16,23 @@ from saga_coordinator.doctor.folding import Folding
 from saga_coordinator.doctor.judging import of_pointer, of_saga
 from saga_coordinator.doctor.pace import Pace
 from saga_coordinator.doctor.positions import position_damages
+from saga_coordinator.doctor.schedules import ScheduleExamination
 from saga_coordinator.store.auditing_port import Key, Pointer, SagaLook, Table
 from saga_coordinator.store.port import Store
 from saga_messaging.broker import Broker
 
 SAGAS_PAGE: Final = 100
 ROWS_PAGE: Final = 500
-_OF_ONE_SAGA: Final = (Table.WAKEUP, Table.ATTENTION, Table.OUTBOX, Table.INBOX, Table.SPANS, Table.RECOVERING, Table.REQUESTS)
+_OF_ONE_SAGA: Final = (
+    Table.WAKEUP,
+    Table.ATTENTION,
+    Table.OUTBOX,
+    Table.INBOX,
+    Table.SPANS,
+    Table.RECOVERING,
+    Table.REQUESTS,
+    Table.LABELS,
+)
 """Tables in which the rows of one saga are found by a key or an index."""
 
 Told = Callable[[str, int], None]
@@ -39,6 +49,7 @@ class SystemExamination:
         *,
         broker: Broker | None = None,
         participants: Sequence[BarrierExamination] = (),
+        tenant: str = "default",
         told: Told = lambda what, count: None,
     ) -> None:
         """Prepare a run.
@@ -48,12 +59,14 @@ class SystemExamination:
             pace: How fast it goes.
             broker: Where positions are compared; None: they are not.
             participants: Whose rows are compared.
+            tenant: Whose schedules are looked at.
             told: Hears of the progress.
         """
         self._store, self._pace = store, pace
         self._broker, self._participants = broker, participants
         self._told = told
         self._folding = Folding(store, pace)
+        self._schedules = ScheduleExamination(store, pace, tenant)
         self.sagas = 0
         self.rows = 0
 
@@ -64,8 +77,8 @@ class SystemExamination:
 
     @property
     def unread(self) -> Sequence[str]:
-        """Definitions that cannot be read: rows of their sagas are not compared."""
-        return sorted({text for one in self._participants for text in one.unread})
+        """Definitions that cannot be read: labels and rows of their sagas are not compared."""
+        return sorted({*self._folding.unread, *(text for one in self._participants for text in one.unread)})
 
     async def damages(self) -> AsyncIterator[Damage]:
         """Everything that does not fit.
@@ -79,6 +92,10 @@ class SystemExamination:
         for table in Table:
             async for damage in self._of_table(table):
                 yield damage
+        async for damage in self._schedules.damages():
+            yield damage
+        self._told("schedules", self._schedules.schedules)
+        self.rows += self._schedules.schedules
         if self._broker is not None:
             async for damage in position_damages(self._store, self._broker, self._pace):
                 yield damage

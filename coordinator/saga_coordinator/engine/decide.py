@@ -9,7 +9,7 @@ transition.
 
 from __future__ import annotations
 
-from saga_coordinator.engine import operating, pausing, recovery, timing
+from saga_coordinator.engine import delaying, operating, pausing, recovery, timing
 from saga_coordinator.engine.definition import Definition, Step
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Act, Env, Event, Recover, Refused, Reply, Resume, Start, WakeUp
@@ -110,6 +110,8 @@ def _decided(
 
 def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draft:
     draft = Draft(definition, None, env, empty=empty, causation_id=event.message_id)
+    start_at_us = event.start_at_us if event.start_at_us is not None and event.start_at_us > env.now_us else None
+    begins = start_at_us is None
     draft.add(
         Started(
             id=event.id,
@@ -120,12 +122,16 @@ def _start(definition: Definition, event: Start, env: Env, empty: bytes) -> Draf
             incarnation=event.incarnation,
             steps=tuple(definition.by_name),
             at_us=env.now_us,
-            deadline_at_us=env.now_us + definition.deadline_ms * 1000 if definition.deadline_ms is not None else None,
+            deadline_at_us=env.now_us + definition.deadline_ms * 1000 if begins and definition.deadline_ms is not None else None,
             recovered=event.recovered,
             restarted_from=event.restarted_from,
+            start_at_us=start_at_us,
         )
     )
-    draft.announce("started")
+    if start_at_us is None:
+        draft.announce("started")
+    else:
+        delaying.announce(draft, start_at_us)
     _settle(draft)
     return draft
 
@@ -220,6 +226,9 @@ def _wake_up(draft: Draft) -> None:
         return
     if draft.recovering:
         recovery.ask_again(draft)
+        return
+    if draft.phase is Phase.SCHEDULED:
+        delaying.begin_if_due(draft)
         return
     _deadline(draft)  # first: the probe of another limit would begin its grace anew
     for step in draft.definition.steps:

@@ -81,6 +81,12 @@ class Draft:
         return self.paused or step.participant in self.env.pauses.paused_participants
 
     @property
+    def start_at_us(self) -> int | None:
+        """When it begins, or was to begin."""
+        start_at_us: int | None = self._fold.fields["start_at_us"]
+        return start_at_us
+
+    @property
     def recovering(self) -> bool:
         recovering: bool = self._fold.fields["recovering"]
         return recovering
@@ -321,7 +327,7 @@ class Draft:
     # --- going back -------------------------------------------------------------------------------
 
     def go_back(self, row: str, reason: str, *, by_evidence: bool = False) -> None:
-        """The wish to go back from RUNNING.
+        """The wish to go back from RUNNING or SCHEDULED.
 
         A pivot that may have been asked must be settled first (row 11).
         """

@@ -122,6 +122,7 @@ _FACT_READERS: dict[str, Callable[[Any], Any]] = {
 _STORED_KEYS: Final[Mapping[str, str]] = {
     "at_us": "at",
     "asked_at_us": "asked_at",
+    "begun_at_us": "begun_at",
     "closed_at_us": "closed_at",
     "deadline_at_us": "deadline_at",
     "due_at_us": "due_at",
@@ -131,6 +132,7 @@ _STORED_KEYS: Final[Mapping[str, str]] = {
     "pauses_counted_us": "pauses_counted",
     "probed_at_us": "probed_at",
     "silent_since_us": "silent_since",
+    "start_at_us": "start_at",
     "started_at_us": "started_at",
     "taken_at_us": "taken_at",
 }

@@ -27,6 +27,8 @@ class Start:
     """It may have begun before, in a database that was lost: "never asked" is not trusted."""
     restarted_from: str | None = None
     """Id of the finished saga that a person restarted."""
+    start_at_us: int | None = None
+    """When it is to begin; None, or a time that has passed: at once."""
 
 
 @record
@@ -138,13 +140,22 @@ class ChangeLimits:
 
 
 @record
+class MoveStart:
+    """Let a saga that waits for its start time begin at another."""
+
+    start_at_us: int
+    reason: str
+    actor: str
+
+
+@record
 class Recover:
     """The database was restored from a backup under a new incarnation (row 22)."""
 
     incarnation: int
 
 
-Act = Cancel | RetryStep | WaiveStep | Pause | Resume | Terminate | ChangeLimits
+Act = Cancel | RetryStep | WaiveStep | Pause | Resume | Terminate | ChangeLimits | MoveStart
 """What a person does; one that the state does not allow is refused."""
 Event = Start | Reply | WakeUp | Act | Recover
 
@@ -185,7 +196,7 @@ class Refused(Exception):
     """An operator's act that the saga's state does not allow.
 
     `code` is one of the API's: past_pivot, finished, not_stuck, not_paused, limit_refused,
-    step_unknown, is_pivot, recovering.
+    step_unknown, is_pivot, recovering, not_scheduled, start_too_far.
     """
 
     def __init__(self, code: str, detail: str) -> None:

@@ -30,6 +30,8 @@ class Started:
     """It may have begun before, in a database that was lost."""
     restarted_from: str | None = None
     """Id of the finished saga that a person restarted."""
+    start_at_us: int | None = None
+    """When it is to begin: until then it is SCHEDULED. None: it has begun."""
 
 
 @copyable
@@ -258,7 +260,7 @@ def _begun(fact: Started) -> Saga:
         definition=fact.definition,
         key=fact.key,
         version=0,
-        phase=Phase.RUNNING,
+        phase=Phase.RUNNING if fact.start_at_us is None else Phase.SCHEDULED,
         incarnation=fact.incarnation,
         recovered=fact.recovered,
         input=fact.input,
@@ -266,4 +268,5 @@ def _begun(fact: Started) -> Saga:
         started_at_us=fact.at_us,
         deadline_at_us=fact.deadline_at_us,
         restarted_from=fact.restarted_from,
+        start_at_us=fact.start_at_us,
     )

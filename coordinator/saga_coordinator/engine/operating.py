@@ -1,4 +1,4 @@
-"""What a person may do to a saga: rows 11, 23, 24 and 27, and what is refused.
+"""What a person may do to a saga: rows 11, 23, 24, 27 and 30, and what is refused.
 
 Each act that the state allows leaves a fact `Acted` with who and why. What the act does to one step
 stands in the table (`operator_actions.py`), what it does to the saga beside it.
@@ -6,10 +6,21 @@ stands in the table (`operator_actions.py`), what it does to the saga beside it.
 
 from __future__ import annotations
 
-from saga_coordinator.engine import limits, pausing, termination
+from saga_coordinator.engine import delaying, limits, pausing, termination
 from saga_coordinator.engine.definition import StepKind
 from saga_coordinator.engine.draft import Draft
-from saga_coordinator.engine.events import Act, Cancel, ChangeLimits, Pause, Refused, Resume, RetryStep, Terminate, WaiveStep
+from saga_coordinator.engine.events import (
+    Act,
+    Cancel,
+    ChangeLimits,
+    MoveStart,
+    Pause,
+    Refused,
+    Resume,
+    RetryStep,
+    Terminate,
+    WaiveStep,
+)
 from saga_coordinator.engine.facts import Acted
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.engine.table import Trigger, fire
@@ -30,6 +41,8 @@ def act(draft: Draft, event: Act) -> None:
             limits.change(draft, event)
         case Terminate():
             termination.terminate(draft, event)
+        case MoveStart():
+            delaying.move(draft, event)
 
 
 def _cancel(draft: Draft, event: Cancel) -> None:
@@ -40,9 +53,10 @@ def _cancel(draft: Draft, event: Cancel) -> None:
         raise Refused("recovering", "the saga waits for every participant's answer after a restore")
     if draft.only_evidence_turns_back:
         raise Refused("recovering", "the saga was restored and may be past its pivot: cancel it once the pivot has been asked")
-    if draft.phase is Phase.RUNNING:
+    if draft.phase in (Phase.RUNNING, Phase.SCHEDULED):
+        unbegun = draft.phase is Phase.SCHEDULED and not draft.recovered
         draft.add(Acted(act="cancel", actor=event.actor, reason=event.reason))
-        draft.go_back("11", f"cancel: {event.reason}")
+        draft.go_back("11", f"cancel: {event.reason}" + (f"; {delaying.UNBEGUN}" if unbegun else ""))
 
 
 def _on_step(draft: Draft, event: RetryStep | WaiveStep) -> None:

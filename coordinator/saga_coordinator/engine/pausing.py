@@ -52,6 +52,8 @@ def count(draft: Draft, *, resuming: bool) -> None:
     `resuming`: this decision ends the saga's own pause.
     """
     saga, pauses = draft.saga, draft.env.pauses
+    if saga.phase is Phase.SCHEDULED:
+        return  # no time of it counts before it begins
     counted_us = max(saga.pauses_counted_us, saga.started_at_us)
     if not resuming and pauses.last_end_us <= counted_us:
         return

@@ -149,7 +149,7 @@ def _go_on(draft: Draft) -> None:
     """
     if not all(state.answered for _, state in draft.steps()):
         return
-    deadline_ms = draft.definition.deadline_ms
+    deadline_ms = draft.definition.deadline_ms if draft.phase is not Phase.SCHEDULED else None
     deadline = draft.env.now_us + deadline_ms * 1000 if deadline_ms is not None else None
     draft.change_saga("22", recovering=False, deadline_at_us=deadline)
     for step, state in draft.steps():

@@ -18,6 +18,8 @@ from saga_schemas.record_class import record
 class Phase(StrEnum):
     """Where the whole saga stands."""
 
+    SCHEDULED = "SCHEDULED"
+    """It waits for its start time: nothing was asked."""
     RUNNING = "RUNNING"
     SETTLING = "SETTLING"
     """We want to go back, but the pivot may have been asked."""
@@ -210,10 +212,19 @@ class Saga:
     """Id of the finished saga whose input it has, where a person restarted that."""
     pauses_counted_us: int = 0
     """Up to when pauses have moved its limits (`pausing.py`)."""
+    start_at_us: int | None = None
+    """When it begins, or was to begin, where its start was delayed (`delaying.py`)."""
+    begun_at_us: int | None = None
+    """When it began, where it waited for that."""
 
     @property
     def final(self) -> bool:
         return self.phase in FINAL
+
+    @property
+    def ran_from_us(self) -> int:
+        """From when its time counts: the wait for its start time is none of it."""
+        return self.started_at_us if self.begun_at_us is None else self.begun_at_us
 
 
 def is_open(step: StepState) -> bool:

@@ -4,8 +4,8 @@ Theory of operation. `decide` turns whatever happened into (step, trigger) pairs
 status and the trigger the first row whose guard holds acts; where no row does, the event is stale
 (row 26). Before any row stands the test for conflict (row 20), before that the tests for a final
 saga (25) and for evidence of another run (S11). Rows about the whole saga (11 to 13b, 20 to 22, 24
-to 28) stand in `decide.py`, `draft.py`, `recovery.py`, `pausing.py` and `termination.py`; they are
-listed in `SAGA_ROWS` so that the generated docs hold them too.
+to 30) stand in `decide.py`, `draft.py`, `recovery.py`, `pausing.py`, `delaying.py` and
+`termination.py`; they are listed in `SAGA_ROWS` so that the generated docs hold them too.
 
 This table and the participants' barrier table were explored exhaustively together: a row changes
 only with that model.
@@ -221,7 +221,7 @@ SAGA_ROWS: tuple[SagaRow, ...] = (
     _saga_row(
         "11",
         "RUNNING, cancel or saga deadline and caught up: COMPENSATING; when the pivot is open (or, in a recovered saga, for all we know): "
-        "SETTLING, the pivot resolving",
+        "SETTLING, the pivot resolving. SCHEDULED, cancel: the same",
         (_OPEN | {S.IDLE}, {S.RESOLVING}),
     ),
     _saga_row(
@@ -248,12 +248,14 @@ SAGA_ROWS: tuple[SagaRow, ...] = (
         "COMMITTED, or RUNNING with the pivot absent or skipped, all done, no_effect or waived: COMPLETED, or FORCED if any was waived",
     ),
     _saga_row(
-        "22", "recovered under a new incarnation: every dispatched step is asked again; nothing moves until all have answered"
+        "22",
+        "recovered under a new incarnation: every dispatched step is asked again; nothing moves until all have answered. One that is "
+        "SCHEDULED still waits for its start time, though it may have begun before",
     ),
     _saga_row(
         "24",
-        "paused (the saga or its definition; or the step's participant): replies are applied; commands, due work, limits and the "
-        "deadline are held; afterwards they move by the pause, and silence is counted anew",
+        "paused (the saga or its definition; or the step's participant): replies are applied; commands, due work, limits, the "
+        "deadline and the beginning of one that is SCHEDULED are held; afterwards they move by the pause, and silence is counted anew",
     ),
     _saga_row("25", "final: nothing changes"),
     _saga_row("26", "every other pair: stale, counted"),
@@ -263,6 +265,11 @@ SAGA_ROWS: tuple[SagaRow, ...] = (
     _saga_row(
         "28", "not settled, an operator changes a step's limits: they hold for this saga, and what is due later is due by them"
     ),
+    _saga_row(
+        "29",
+        "SCHEDULED, its start time has come and it is not paused: RUNNING; its deadline counts from then, and its steps begin",
+    ),
+    _saga_row("30", "SCHEDULED, an operator moves its start time: it begins then, and at once where that has passed"),
 )
 
 _LOOKUP: dict[tuple[Status, Trigger], tuple[Row, ...]] = {}

@@ -241,6 +241,9 @@ def next_wake_up_us(
     """
     if saga.final:
         return None
+    if saga.start_at_us is not None and saga.phase is Phase.SCHEDULED:
+        held = saga.start_at_us <= now_us and is_paused(definition, saga, pauses)
+        return now_us + _LOOK_AT_LEAST_US if held else saga.start_at_us
     return min(due_times_us(definition, saga, lived_since_us, pauses), default=now_us + _LOOK_AT_LEAST_US)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from saga_coordinator.engine import timing
 from saga_coordinator.engine.definition import Definition, Step
 from saga_coordinator.engine.limited import limited
-from saga_coordinator.engine.state import SETTLED, Saga, Status, StepState, is_open
+from saga_coordinator.engine.state import SETTLED, Phase, Saga, Status, StepState, is_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,8 @@ class Held:
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 PAUSED = "paused"
+START = "start_time"
+"""The wait of a saga that has not begun."""
 _NOT_ASKED = frozenset({PAUSED, "retry", "turn", "slot"})
 _WAY_OUT = {
     "conflict": "two definite answers contradict each other: compare the participant's saga_barrier row;"
@@ -80,6 +82,8 @@ def waiting_for(definition: Definition, saga: Saga, now_us: int, pauses: Sequenc
         if waiting is not None:
             held = whole[0] if whole else of_participant.get(step.participant)
             found.append(waiting if held is None else _held(waiting, held))
+    if saga.phase is Phase.SCHEDULED:
+        found.append(_start_time(saga, now_us, whole))
     if saga.attention is not None:
         found.insert(0, _attention(None, saga.attention, None, None))
     return [*(_paused(None, held) for held in whole), *found]
@@ -97,6 +101,16 @@ def held_by(definition: Definition, saga: Saga, pauses: Iterable[Held]) -> tuple
     known = [held for held in pauses if not saga.final]
     whole += [held for held in known if held.scope == "definition" and held.name == definition.name]
     return whole, {held.name: held for held in known if held.scope == "participant" and held.name in left}
+
+
+def _start_time(saga: Saga, now_us: int, whole: Sequence[Held]) -> Waiting:
+    start_at_us = saga.start_at_us or now_us
+    left_us = start_at_us - now_us
+    mover = f"its start time: in {about(left_us)}" if left_us > 0 else "its start time, which has come"
+    if whole:
+        mover += "; not before the pause has ended"
+    until_us = start_at_us if not whole or left_us > 0 else None
+    return Waiting(step=None, name=START, since_us=saga.started_at_us, until_us=until_us, mover=mover)
 
 
 def _paused(step: str | None, held: Held) -> Waiting:
@@ -185,4 +199,4 @@ def _attention(step: str | None, reason: str, since_us: int | None, until_us: in
     )
 
 
-__all__ = ["PAUSED", "Held", "Waiting", "about", "held_by", "waiting_for"]
+__all__ = ["PAUSED", "START", "Held", "Waiting", "about", "held_by", "waiting_for"]

@@ -28,6 +28,7 @@ class Batching:
     """All of them."""
 
     acts: ActParts
+    operating: Operating
     loop: BatchLoop
 
 
@@ -60,4 +61,4 @@ def batching(parts: Parts, settings: Settings) -> Batching:
     )
     gate = Confirmations(parts.store, settings.tenant, settings.confirmed_acts, settings.confirmed_within_ms * 1000)
     redriving = Redriving(parts.store, parts.broker, settings.tenant, parts.instruments.redriven)
-    return Batching(acts=ActParts(operating=operating, jobs=jobs, gate=gate, redriving=redriving), loop=loop)
+    return Batching(acts=ActParts(operating=operating, jobs=jobs, gate=gate, redriving=redriving), operating=operating, loop=loop)

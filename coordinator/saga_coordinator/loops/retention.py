@@ -1,10 +1,10 @@
 """The retention loop: what is finished and no longer kept is removed, a small batch at a time.
 
 Finished sagas stand in lines, by version and shelf, and an index gives those that ended first
-(`retention/lines.py`). Dead letters, orphans, acts of operators and what they were parts of, lost
-effects that were settled, and keys that outlived their sagas go by their own age. Nothing waits for
-this loop. So it makes way: it goes at a settable rate, never takes more than a quarter of its time
-for work, and rests while messages pile up unsent.
+(`retention/lines.py`). Dead letters, orphans, acts of operators and what they were parts of, ticks
+of schedules, lost effects that were settled, and keys that outlived their sagas go by their own
+age. Nothing waits for this loop. So it makes way: it goes at a settable rate, never takes more than
+a quarter of its time for work, and rests while messages pile up unsent.
 
 One instance at a time removes, by an advisory lock. The lock keeps the rate; nothing else depends
 on it.
@@ -47,7 +47,9 @@ LATE_ROWS: Final = 200
 """So many messages of one shard that are so late mean load. A few that the broker refuses do not.
 """
 BATCH_ROWS: Final = 500
-OLD: Final[tuple[OldRows, ...]] = ("dead_letter", "orphan_reply", "audit", "batch", "confirmation")
+_ACTS: Final[tuple[OldRows, ...]] = ("audit", "batch", "confirmation")
+_TICKS: Final[tuple[OldRows, ...]] = ("schedule_tick", "schedule_tick_range", "schedule_backfill", "schedule_version")
+OLD: Final[tuple[OldRows, ...]] = ("dead_letter", "orphan_reply", *_ACTS, *_TICKS)
 
 
 @dataclass(slots=True)
@@ -84,7 +86,8 @@ class RetentionLoop:
         kept_ms = {
             "dead_letter": settings.letters_kept_ms,
             "orphan_reply": settings.letters_kept_ms,
-            **dict.fromkeys(("audit", "batch", "confirmation"), settings.audit_kept_ms),
+            **dict.fromkeys(_ACTS, settings.audit_kept_ms),
+            **dict.fromkeys(_TICKS, settings.ticks_kept_ms),
         }
         self._old = [_Old(table, kept_ms[table] * 1000) for table in OLD if kept_ms[table] < FOREVER]
         self._keys_look_at_us = 0

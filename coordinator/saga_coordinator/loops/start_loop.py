@@ -18,19 +18,22 @@ from saga_coordinator.inbound.dead_letters import as_bad_message, dead_letter
 from saga_coordinator.inbound.partition_reader import PartitionReader
 from saga_coordinator.loops.record_loop import RecordLoop
 from saga_coordinator.registry.definition_cache import DefinitionCache
-from saga_coordinator.starts.execution import StartExecution
+from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.starts.identities import StartedBy, StartIdentities
 from saga_coordinator.starts.preparation import Identity, Prepared, StartPreparation, body_hash
 from saga_coordinator.starts.requests import StartRefused, StartRequest
 from saga_coordinator.store.port import StartClaim, StoreError
+from saga_coordinator.store.removal_port import OWN_SOURCES
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_messaging.broker import BrokerError, Record
 from saga_messaging.clock import Clock
 from saga_schemas.errors import BadMessage, UnknownSchema
 from saga_schemas.headers import StartHeaders
 from saga_schemas.headers.names import ORIGIN, TRACEPARENT
+from saga_schemas.headers.names import SOURCE as CE_SOURCE
 from saga_schemas.inbound import Envelope, read_start_envelope
 from saga_schemas.labels import plain_labels
+from saga_schemas.times import format_us
 from saga_schemas.topics import Topics
 from saga_schemas.trace_context import TraceContext, parse_context
 
@@ -101,7 +104,7 @@ class StartLoop:
 
         async def fold(batch: Batch, starts: Sequence[Prepared]) -> Batch:
             results = self._execution.begin(batch, starts)
-            await self._own(batch, starts)
+            await own_again(batch, starts)
             if read.adopted:
                 await batch.tx.bind_starts(read.adopted)
             refused = [
@@ -121,26 +124,18 @@ class StartLoop:
             self._instruments.start_refused(SOURCE, letter.reason)
         await self._reader.applied(advances)
 
-    @staticmethod
-    async def _own(batch: Batch, starts: Sequence[Prepared]) -> None:
-        """What sagas that begin again left at participants is theirs from now on.
-
-        Raises StoreError where somebody undid it: read again, the start takes a new id.
-        """
-        again = [start.claim.saga_id for start in starts if start.recovered and batch.tx.claimed[start.claim.saga_id].won]
-        if again and await batch.tx.undone_of(again):
-            raise StoreError("effects of a saga that was to begin again are being undone")
-
     async def _read(self, records: Sequence[Record]) -> _Read:
         read = _Read()
         polled_at_s = self._clock.monotonic_s()
         envelopes: list[tuple[Record, Envelope[StartHeaders]]] = []
         for record in records:
             try:
-                envelopes.append((record, read_start_envelope(record, tenant=self._tenant)))
+                envelope = read_start_envelope(record, tenant=self._tenant)
+                _check_source(envelope.headers.source)
+                envelopes.append((record, envelope))
             except Exception as problem:
                 read.bad.append((record, self._bad(record, problem)))
-        asked = [StartedBy(timestamp_ms=record.timestamp_ms, headers=envelope.headers) for record, envelope in envelopes]
+        asked = [_started_by(record, envelope.headers) for record, envelope in envelopes]
         for (record, envelope), known in zip(envelopes, await self._identities.of(asked), strict=True):
             try:
                 start = await self._prepared(envelope, polled_at_s, known.identity)
@@ -179,6 +174,7 @@ class StartLoop:
             labels=dict(headers.labels),
             request_id=headers.message_id,
             source=headers.source,
+            start_at_us=headers.start_at_us,
             trace=self._trace(envelope),
             baggage=headers.baggage,
             body_hash=body_hash(*_asked(headers), envelope.value),
@@ -192,9 +188,24 @@ class StartLoop:
         return context
 
 
+def _started_by(record: Record, headers: StartHeaders) -> StartedBy:
+    return StartedBy(
+        timestamp_ms=record.timestamp_ms, tenant=headers.tenant, source=headers.source, message_id=headers.message_id
+    )
+
+
+def _check_source(source: str) -> None:
+    """Whoever could give a request id of ours could take a tick's or a restart's place. Raises
+    BadMessage.
+    """
+    if source in OWN_SOURCES:
+        raise BadMessage("header_invalid", f"{CE_SOURCE}: {source} is kept for starts of the coordinator's own: name the sender")
+
+
 def _asked(headers: StartHeaders) -> list[bytes]:
-    """`name` or `name@version`, as it was asked for, and the labels where there are any."""
+    """`name` or `name@version`, as it was asked for; labels and start time where there are any."""
     version = headers.definition_version
     name = headers.definition if version is None else f"{headers.definition}@{version}"
     labels = [canonical_json(plain_labels(dict(headers.labels)))] if headers.labels else []
-    return [name.encode(), *labels]
+    start_at = [] if headers.start_at_us is None else [f"start_at {format_us(headers.start_at_us)}".encode()]
+    return [name.encode(), *labels, *start_at]

@@ -61,6 +61,7 @@ def overviews(parts: Parts, watchdog: Watchdog, pauses: Callable[[], Awaitable[S
             kafka_away=parts.delivery(watchdog).kafka_away,
             problems={**parts.instruments.loops.stuck(), **watchdog.problems},
             retention=parts.instruments.retention_trouble,
+            schedules=parts.instruments.schedule_trouble,
             recovering=parts.recovery.recovering,
             unswept=parts.sweeping.sweeps.unswept,
             timers_seen_us=parse_number(beats.get(liveness.SEEN, "")),

@@ -12,17 +12,20 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from saga_coordinator.engine.state import Phase
 from saga_coordinator.engine.waiting import Held
 from saga_coordinator.horizon.participants import named
 from saga_coordinator.overview.history import History
 from saga_coordinator.overview.sampling import OpenSagas
 from saga_coordinator.registry.definition_cache import DefinitionCache
+from saga_coordinator.schedules.words import PAUSED_LONG_US, all_needs
 from saga_coordinator.store.port import DefinitionRow, Figures, Store, StoreError
 from saga_coordinator.store.recovering import Recovering
+from saga_coordinator.store.schedule_records import ScheduleCounts, ScheduleRow
 from saga_coordinator.telemetry.traffic import COARSE, FINE, MINUTE_US
 from saga_coordinator.views.overview import Overview, overview
 from saga_coordinator.views.participant_detail import ParticipantDetail, participant_detail
-from saga_coordinator.views.situation import OLDEST_SHOWN, Line, Situation, Window
+from saga_coordinator.views.situation import OLDEST_SHOWN, Line, SchedulesNow, Situation, Window
 from saga_coordinator.views.traffic_periods import Period
 from saga_messaging.broker import Broker, BrokerError
 from saga_messaging.clock import Clock
@@ -38,6 +41,9 @@ UNREAD_EVERY_S: Final = 15.0
 UNREAD_LIMIT_S: Final = 1.0
 """How long Kafka is asked for unread commands; what it has not answered then is asked later."""
 SIZE_EVERY_S: Final = 60.0
+SCHEDULES_EVERY_S: Final = 5.0
+SCHEDULES_NAMED: Final = 50
+"""Schedules that need a person and are told by name."""
 INSTANCE_STALE_S: Final = 20.0
 FIGURES_OLD_US: Final = 3_000_000
 FEW_OPEN: Final = 1_000
@@ -57,6 +63,7 @@ class Around:
     kafka_away: str | None
     problems: Mapping[str, str]
     retention: str | None
+    schedules: str | None
     recovering: Recovering | None
     unswept: Mapping[str, int]
     timers_seen_us: int | None
@@ -129,6 +136,7 @@ class Overviews:
         self._made: dict[Window, tuple[float, Situation, Overview]] = {}
         self._size = Kept(clock, SIZE_EVERY_S)
         self._unread = Kept(clock, UNREAD_EVERY_S)
+        self._schedules = Kept(clock, SCHEDULES_EVERY_S)
         self._lines: tuple[Sequence[DefinitionRow], tuple[Line, ...]] = ((), ())
 
     async def overview(self, window: Window) -> Overview:
@@ -171,7 +179,7 @@ class Overviews:
             lines=self._known_lines(),
             figures=figures,
             attentions=await self._attentions(figures),
-            waits=await self._sagas.waits(sum(figures.sagas_by_phase.values())),
+            waits=await self._sagas.waits(_begun(figures)),
             nobody_reads={name: now_us - round(for_s * 1e6) for name, for_s in around.nobody_reads_for_s.items()},
             readers=around.readers,
             unread_commands=await self._unread.of(self._unread_commands),
@@ -179,6 +187,7 @@ class Overviews:
             kafka_away=around.kafka_away,
             problems=around.problems,
             retention=around.retention,
+            schedules=await self._schedules_now(around.schedules),
             recovering=around.recovering,
             unswept=around.unswept,
             pauses=await self._pauses(),
@@ -202,6 +211,18 @@ class Overviews:
         recent = await self._history.periods(FINE, until - HOUR, until)
         return recent, await self._history.periods(COARSE, coarse_until - 2 * DAY - HOUR, coarse_until)
 
+    async def _schedules_now(self, waits: str | None) -> SchedulesNow:
+        counts, rows = await self._schedules.of(self._read_schedules)
+        found = all_needs(rows, counts.now_us)
+        return SchedulesNow(counts=counts, needs=found, more=len(rows) == SCHEDULES_NAMED, waits=waits)
+
+    async def _read_schedules(self) -> tuple[ScheduleCounts, Sequence[ScheduleRow]]:
+        counts = await self._store.schedule_counts(self._tenant)
+        if not (counts.attention or counts.overdue or counts.paused):
+            return counts, ()
+        rows = await self._store.schedules_in_need(self._tenant, paused_for_us=PAUSED_LONG_US, limit=SCHEDULES_NAMED)
+        return counts, rows
+
     async def _attentions(self, figures: Figures) -> Any:
         return await self._store.longest_attention(self._tenant, OLDEST_SHOWN) if figures.attention_by_reason else ()
 
@@ -223,6 +244,11 @@ class Overviews:
         except (BrokerError, StoreError, TimeoutError):
             return found
         return found
+
+
+def _begun(figures: Figures) -> int:
+    """Open sagas that may wait for somebody: one that has not begun waits for nobody."""
+    return sum(count for (_, phase), count in figures.sagas_by_phase.items() if phase != Phase.SCHEDULED)
 
 
 def _of_window(window: Window, recent: Sequence[Period], coarse: Sequence[Period]) -> tuple[Sequence[Period], Sequence[Period]]:

@@ -47,6 +47,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "attention": Field(Kind.FLAG, _ONE_OF),
     "reason": Field(Kind.TEXT, ("=", "in", "starts with", "is null")),
     "started": Field(Kind.TIME, _ORDERED),
+    "begins": Field(Kind.TIME, _ORDERED + _NULL),
     "closed": Field(Kind.TIME, _ORDERED + _NULL),
     "duration": Field(Kind.DURATION, _ORDERED),
     "trace": Field(Kind.TEXT, _ONE_OF),

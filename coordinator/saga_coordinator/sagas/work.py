@@ -17,7 +17,7 @@ from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV, evolve, transition
 from saga_coordinator.engine.copying import changed
 from saga_coordinator.engine.encoding import FACTS_FORMAT, encode_facts
-from saga_coordinator.engine.events import Env, Event, WakeUp
+from saga_coordinator.engine.events import Env, Event, MoveStart, WakeUp
 from saga_coordinator.engine.facts import MESSAGES, CommandSent, Fact, SagaChanged
 from saga_coordinator.engine.pauses import NO_PAUSES, Pauses
 from saga_coordinator.engine.payloads import brought
@@ -78,6 +78,7 @@ class SagaWork:
     inbox_done: list[UUID] = field(default_factory=list)
     max_expiry_us: int = 0
     woken: bool = False
+    """Its wake-up has fired, or may move later: it is set anew."""
     looked_at_us: int = 0
     """The database's time when the engine last looked."""
     lived_since_us: int = 0
@@ -148,7 +149,7 @@ class SagaWork:
         facts, saga = transition(
             self.compiled.definition, self.saga, event, env, empty=self.context.empty, payloads=self.payloads
         )
-        self.woken = self.woken or isinstance(event, WakeUp)
+        self.woken = self.woken or isinstance(event, WakeUp | MoveStart)
         self.looked_at_us, self.lived_since_us, self.pauses = env.now_us, env.lived_since_us, env.pauses
         if not facts:
             return facts

@@ -7,8 +7,9 @@ instances that start the same thing meet at such a row, and one of them sees the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
+from uuid import UUID
 
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.batch.plan import Batch
@@ -19,7 +20,7 @@ from saga_coordinator.sagas.work import FoldContext, SagaWork
 from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.starts.requests import KEY_HELD, REQUEST_REUSED, StartRefused, StartResult
 from saga_coordinator.store.identifiers import first_id, new_id
-from saga_coordinator.store.port import BelowHorizon, ClaimFirst, ClaimResult, Store
+from saga_coordinator.store.port import BelowHorizon, ClaimFirst, ClaimResult, Store, StoreError
 
 Result = TypeVar("Result")
 Outcomes = list[StartResult | StartRefused]
@@ -129,17 +130,13 @@ class StartExecution:
         Raises:
             StartRefused: The claim of one that is alone is refused: all is rolled back.
         """
+        self.begin_won(batch, starts, batch.tx.claimed)
+        return [_result(start, batch.tx.claimed[start.claim.saga_id]) for start in starts]
+
+    def begin_won(self, batch: Batch, starts: Sequence[Prepared], claimed: Mapping[UUID, ClaimResult]) -> None:
+        """Start those of which the claims are won."""
         env = Env(now_us=batch.tx.now_us, pauses=self._pauses())
-        results: Outcomes = []
-        for start in starts:
-            saga_id = start.claim.saga_id
-            claimed = batch.tx.claimed[saga_id]
-            if claimed.won:
-                batch.works.append(self._begin(start, env))
-                results.append(StartResult(saga_id=saga_id, created=True))
-            else:
-                results.append(_lost(start, claimed))
-        return results
+        batch.works.extend(self._begin(start, env) for start in starts if claimed[start.claim.saga_id].won)
 
     def _begin(self, start: Prepared, env: Env) -> SagaWork:
         row = start.row
@@ -153,6 +150,7 @@ class StartExecution:
             message_id=start.claim.request_id,
             recovered=start.recovered,
             restarted_from=start.restarted_from,
+            start_at_us=start.start_at_us,
         )
         work.apply(event, env)
         return work
@@ -164,7 +162,20 @@ def claims_of(starts: Sequence[Prepared]) -> ClaimFirst:
     return ClaimFirst([start.claim for start in starts], takes_over)
 
 
-def _lost(start: Prepared, result: ClaimResult) -> StartResult | StartRefused:
+async def own_again(batch: Batch, starts: Sequence[Prepared]) -> None:
+    """What sagas that begin again left at participants is theirs from now on.
+
+    Raises StoreError where somebody undid it: asked again, the start takes a new id.
+    """
+    begun = {work.row.id for work in batch.works}
+    again = [start.claim.saga_id for start in starts if start.recovered and start.claim.saga_id in begun]
+    if again and await batch.tx.undone_of(again):
+        raise StoreError("effects of a saga that was to begin again are being undone")
+
+
+def _result(start: Prepared, result: ClaimResult) -> StartResult | StartRefused:
+    if result.won:
+        return StartResult(saga_id=start.claim.saga_id, created=True)
     if result.request_saga is not None:
         if result.request_hash != start.claim.body_hash:
             return StartRefused(REQUEST_REUSED, "this request id was used before with another body: use a fresh one")

@@ -1,6 +1,8 @@
-"""Which saga a start from Kafka begins: the same record, read again, begins the same saga.
+"""Which saga a start from Kafka or of a schedule begins: the same record, read again, or the same
+tick begins the same saga.
 
-After a restore the coordinator reads records again whose sagas it has lost. Such a saga begins
+After a restore the coordinator reads records again, and comes to ticks again, whose sagas it has
+lost. Such a saga begins
 again under the id that it had. Its steps ask again, and the participants answer from their rows: as
 if the backup had been taken right after the start.
 """
@@ -14,7 +16,6 @@ from uuid import UUID
 from saga_coordinator.starts.preparation import Identity
 from saga_coordinator.store.port import StartIds, Store
 from saga_coordinator.store.recovery import EPOCH_US
-from saga_schemas.headers import StartHeaders
 from saga_schemas.ids import started_id
 from saga_schemas.record_class import record
 
@@ -23,10 +24,12 @@ _MS_MOST: Final = 2**48 - 1
 
 @record
 class StartedBy:
-    """A record that asks for a saga."""
+    """A record, or a tick of a schedule, that asks for a saga."""
 
     timestamp_ms: int
-    headers: StartHeaders
+    tenant: str
+    source: str
+    message_id: str
 
 
 @record
@@ -60,7 +63,7 @@ class StartIdentities:
 
     async def of(self, starts: Sequence[StartedBy]) -> list[Identified]:
         """In their order. Raises StoreError."""
-        ids = [_id_of(start) for start in starts]
+        ids = [id_of(start) for start in starts]
         wanted = {id for id in ids if id is not None}
         if not wanted:
             return [Identified() for _ in starts]
@@ -103,8 +106,8 @@ def restored_at_ms(incarnation: int) -> int:
     return EPOCH_US // 1000 + (incarnation + 1) * 1000
 
 
-def _id_of(start: StartedBy) -> UUID | None:
-    """None for a record without a time."""
+def id_of(start: StartedBy) -> UUID | None:
+    """The id that it gives its saga; None for a record without a time."""
     if not 0 < start.timestamp_ms <= _MS_MOST:
         return None
-    return started_id(start.timestamp_ms, start.headers.tenant, start.headers.source, start.headers.message_id)
+    return started_id(start.timestamp_ms, start.tenant, start.source, start.message_id)

@@ -16,6 +16,7 @@ from uuid import UUID
 from saga_coordinator.definitions.compile import CompiledDefinition
 from saga_coordinator.engine import ENGINE_REV
 from saga_coordinator.engine.definition import MappingFailed
+from saga_coordinator.engine.delaying import AHEAD_MOST_US, START_TOO_FAR, TOO_FAR
 from saga_coordinator.engine.encoding import FORMAT
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
@@ -65,6 +66,8 @@ class Prepared:
     labels: tuple[tuple[str, LabelValue], ...] = ()
     restarted_from: str | None = None
     """Id of the finished saga that a person restarts."""
+    start_at_us: int | None = None
+    """When it is to begin; None, or a time that has passed: at once."""
 
     @property
     def alone(self) -> bool:
@@ -165,7 +168,7 @@ class StartPreparation:
         """Check a request whose input is framed already, under the schema that the definition pins.
 
         Raises:
-            StartRefused: The business key or a label is wrong.
+            StartRefused: The business key or a label is wrong, or the start time too far ahead.
         """
         key = _business_key(compiled, framed, request.key)
         labels = _labels(compiled, framed, request.labels)
@@ -212,7 +215,14 @@ class StartPreparation:
             on_closed=request.on_closed,
             recovered=recovered,
             labels=labels,
+            start_at_us=_start_at_us(request, now_us),
         )
+
+
+def _start_at_us(request: StartRequest, now_us: int) -> int | None:
+    if request.start_at_us is not None and request.start_at_us - now_us > AHEAD_MOST_US:
+        raise StartRefused(START_TOO_FAR, TOO_FAR)
+    return request.start_at_us
 
 
 def _business_key(compiled: CompiledDefinition, framed: bytes, given: str | None) -> str | None:

@@ -51,6 +51,8 @@ class StartRequest:
     """The door: `http`, or the CloudEvents source of a message."""
     on_open: OnOpen = "return_existing"
     on_closed: OnClosed = "reject"
+    start_at_us: int | None = None
+    """When it is to begin; None, or a time that has passed: at once."""
     trace: TraceContext | None = None
     """The caller's."""
     baggage: str | None = None

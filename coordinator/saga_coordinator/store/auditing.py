@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, Executable, and_, exists, func, literal, or_, select, tuple_
 
-from saga_coordinator.store import schema
+from saga_coordinator.store import imported, schema
 from saga_coordinator.store.auditing_port import Key, Pointer, SagaLook, Table
 from saga_coordinator.store.columns import plain_uuid
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among
@@ -28,6 +28,8 @@ _KEYED: Final = frozenset({Table.REQUESTS, Table.KEYS, Table.FORMER_KEYS})
 """Rows that may outlive their saga: `removed_saga` has it then."""
 _OF_RECORDS: Final = frozenset({Table.OUTBOX, Table.SPANS})
 """Rows that name a journal record by saga and version."""
+_NEEDED: Final = {Table.OUTBOX: ("version",), Table.SPANS: ("version",), Table.LABELS: ("tenant",)}
+"""Columns that are no part of a key, and are joined by."""
 
 
 class AuditingReads(ABC):
@@ -102,15 +104,24 @@ def _joined(table: Table, conditions: Sequence[ColumnElement[bool]], limit: int)
     """A row's key, its saga, and what there is of that."""
     columns = key_of(table)
     named = [column.label(f"key_{n}") for n, column in enumerate(columns)]
-    more = [_column(table, "version").label("version")] if table in _OF_RECORDS else []
+    more = [_column(table, name).label(name) for name in _NEEDED.get(table, ())]
     page = select(*named, _column(table, "saga_id").label("of_saga"), *more).where(*conditions)
     p = page.order_by(*columns).limit(limit).subquery()
-    r = schema.removed_saga.c.saga_id
-    has_record = exists().where(_J.saga_id == p.c.of_saga, _J.version == p.c.version) if more else literal(True)
-    kept = exists().where(r == p.c.of_saga) if table in _KEYED else literal(False)
+    has_record = exists().where(_J.saga_id == p.c.of_saga, _J.version == p.c.version) if table in _OF_RECORDS else literal(True)
+    kept = _kept(table, p.c)
     keys = [p.c[f"key_{n}"] for n in range(len(columns))]
     beside = (_S.id.label("there"), _S.closed_at, has_record.label("has_record"), kept.label("kept"))
     return select(*keys, p.c.of_saga, *beside).select_from(p.outerjoin(schema.saga, _S.id == p.c.of_saga)).order_by(*keys)
+
+
+def _kept(table: Table, row: Any) -> ColumnElement[bool]:
+    """Whether a row whose saga is not there is right all the same."""
+    if table in _KEYED:
+        return exists().where(schema.removed_saga.c.saga_id == row.of_saga)
+    if table is Table.LABELS:
+        t = imported.TABLE.c
+        return exists().where(t.tenant == row.tenant, t.saga_id == row.of_saga)
+    return literal(False)
 
 
 def _pointer(table: Table, row: Sequence[Any]) -> Pointer:

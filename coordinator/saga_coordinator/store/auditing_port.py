@@ -29,6 +29,7 @@ class Table(StrEnum):
     REQUESTS = "start_request"
     KEYS = "saga_key"
     FORMER_KEYS = "saga_key_former"
+    LABELS = "saga_label"
 
 
 Key = tuple[Any, ...]
@@ -49,7 +50,8 @@ class Pointer:
     record: bool
     """The journal record that the row names is there; True where it names none."""
     kept: bool
-    """The saga was removed, and what it was started by is kept."""
+    """The saga is not there, and the row is right all the same: it is of a removed saga whose
+    starts are still known, or of an imported one."""
 
 
 @record

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import Field, fields
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Table, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Executable, func, insert, literal, select, update
 
 from saga_coordinator.store.batch_records import (
     CONFIRMED,
@@ -24,47 +24,13 @@ from saga_coordinator.store.batch_records import (
 )
 from saga_coordinator.store.batch_tables import batch, confirmation, redrive
 from saga_coordinator.store.columns import database_clock
-from saga_coordinator.store.dialect import AnyRow, AnySelect, among, insert_ignoring
-from saga_coordinator.store.rows import column_of, read
-from saga_coordinator.store.transaction_part import TransactionPart
+from saga_coordinator.store.dialect import AnyRow, among, insert_ignoring
+from saga_coordinator.store.table_rows import TableRows
+from saga_coordinator.store.transaction_part import Adding, TransactionPart
 
-Made = TypeVar("Made")
-
-_ADDING: Final = 0x5A70
-"""Advisory locks of whoever adds a row to a table with a bound."""
-_OF_BATCHES: Final = 0
-_OF_CONFIRMATIONS: Final = 1
-
-
-class _Rows(Generic[Made]):
-    """A table whose rows are one dataclass each: a field a column."""
-
-    def __init__(self, table: Table, make: Callable[..., Made], columns: Sequence[Field[Any]]) -> None:
-        self.table = table
-        self._make = make
-        self._names = tuple(column.name for column in columns)
-
-    def select(self) -> AnySelect:
-        return select(*[self.table.c[column_of(name)] for name in self._names])
-
-    def newest_first(self, tenant: str, before: UUID | None, limit: int) -> AnySelect:
-        t = self.table.c
-        query = self.select().where(t.tenant == tenant).order_by(t.id.desc()).limit(limit)
-        return query if before is None else query.where(t.id < before)
-
-    def of(self, row: Sequence[Any]) -> Made:
-        return read(self._made, row, self.table.name)
-
-    def _made(self, row: Sequence[Any]) -> Made:
-        return self._make(**dict(zip(self._names, row, strict=True)))
-
-    def columns_of(self, one: Made) -> dict[str, Any]:
-        return {column_of(name): getattr(one, name) for name in self._names}
-
-
-_BATCHES: Final = _Rows(batch, BatchRow, fields(BatchRow))
-_CONFIRMATIONS: Final = _Rows(confirmation, ConfirmationRow, fields(ConfirmationRow))
-_REDRIVES: Final = _Rows(redrive, RedriveRow, fields(RedriveRow))
+_BATCHES: Final = TableRows(batch, BatchRow, fields(BatchRow))
+_CONFIRMATIONS: Final = TableRows(confirmation, ConfirmationRow, fields(ConfirmationRow))
+_REDRIVES: Final = TableRows(redrive, RedriveRow, fields(RedriveRow))
 
 _B: Final = batch.c
 _C: Final = confirmation.c
@@ -111,7 +77,7 @@ class BatchWrites(TransactionPart, ABC):
     """The port's `Batching`."""
 
     async def add_batch(self, row: BatchRow, most_open: int) -> bool:
-        await self._alone(_OF_BATCHES)
+        await self._alone(Adding.BATCH)
         open_now = select(func.count()).select_from(batch).where(_B.tenant == row.tenant, _runs())
         if (await self.execute(open_now)).scalar_one() >= most_open:
             return False
@@ -137,7 +103,7 @@ class BatchWrites(TransactionPart, ABC):
         return (await self.execute(change.values(ended_at=self.now_us, moved_at=self.now_us))).rowcount == 1
 
     async def add_confirmation(self, row: ConfirmationRow, most_pending: int) -> ConfirmationRow | None:
-        await self._alone(_OF_CONFIRMATIONS)
+        await self._alone(Adding.CONFIRMATION)
         waits = (_C.tenant == row.tenant, _pends(), _C.expires_at > self.now_us)
         same = (_C.act == row.act, _C.target == row.target, _C.arguments == row.arguments, _C.who == row.who)
         there = (await self.execute(_CONFIRMATIONS.select().where(*waits, *same).order_by(_C.id).limit(1))).first()
@@ -164,11 +130,6 @@ class BatchWrites(TransactionPart, ABC):
             return (await self.execute(insert_ignoring(self._dialect, redrive, _REDRIVES.columns_of(after)))).rowcount == 1
         as_it_was = (_R.letter_id == before.letter_id, _R.tries == before.tries, _R.asked_at == before.asked_at_us)
         return (await self.execute(update(redrive).where(*as_it_was).values(**_REDRIVES.columns_of(after)))).rowcount == 1
-
-    async def _alone(self, adding: int) -> None:
-        """Nobody else adds a row meanwhile, so that the bound on their number holds."""
-        if self._dialect == "postgresql":
-            await self.execute(select(func.pg_advisory_xact_lock(_ADDING, adding)))
 
 
 def _runs() -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ from saga_coordinator.store.dialect import AnyRow, AnySelect
 from saga_coordinator.store.removal import old
 from saga_coordinator.store.removal_port import RESTART_SOURCE, FinishedOf, FinishedSaga, OldRows
 from saga_coordinator.store.rows import read
+from saga_coordinator.store.schedule_removal import oldest_of_schedules
 
 _T: Final = schema.saga_listing.c
 _COLUMNS: Final = (
@@ -47,12 +48,16 @@ class FinishedReads(ABC):
         return int((await self._rows(select(func.count()).select_from(some)))[0][0])
 
     async def oldest(self, table: OldRows, tenant: str) -> int | None:
-        if table == "audit":
-            a = schema.audit.c
-            rows = await self._rows(select(a.at).where(a.tenant == tenant).order_by(a.id).limit(1))
-            return rows[0][0] if rows else None
-        rows = await self._rows(old(table, tenant, _YEAR_9999_US).limit(1))
-        return (rows[0][0].int >> _LEADING_MS) * 1000 if rows else None
+        match table:
+            case "audit":
+                a = schema.audit.c
+                rows = await self._rows(select(a.at).where(a.tenant == tenant).order_by(a.id).limit(1))
+            case "schedule_tick" | "schedule_tick_range" | "schedule_version":
+                rows = await self._rows(oldest_of_schedules(table, tenant))
+            case _:
+                rows = await self._rows(old(table, tenant, _YEAR_9999_US).limit(1))
+                return (rows[0][0].int >> _LEADING_MS) * 1000 if rows else None
+        return rows[0][0] if rows else None
 
     async def give_back(self) -> int:
         return 0

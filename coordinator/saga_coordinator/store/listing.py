@@ -17,7 +17,7 @@ from saga_coordinator.store import schema
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, AnySelect, among
 from saga_coordinator.store.port import SHARDS, SPANS_DUE_MOST, Figures, Listed, ListFilter
-from saga_coordinator.store.query_conditions import holders, matching, needs_attention, of_phase
+from saga_coordinator.store.query_conditions import begins_at, holders, matching, needs_attention, of_phase
 
 MOST: Final = 500
 """Lines of one page."""
@@ -35,7 +35,7 @@ def page(wanted: ListFilter, dialect: str) -> AnySelect:
     t, s = schema.saga_listing, schema.saga
     # The version is the saga's own, which the listing does not follow.
     version = select(s.c.version).where(s.c.id == t.c.saga_id).scalar_subquery().label("version")
-    query = select(t, version).where(*_conditions(wanted, dialect))
+    query = select(t, version, begins_at().label("begins_at")).where(*_conditions(wanted, dialect))
     return query.order_by(t.c.tenant.desc(), t.c.saga_id.desc()).limit(min(wanted.limit, MOST) + 1)
 
 
@@ -93,6 +93,7 @@ def listed(rows: Sequence[AnyRow], reasons: Sequence[AnyRow]) -> list[Listed]:
             started_at_us=row.started_at,
             closed_at_us=row.closed_at,
             version=row.version or 0,
+            begins_at_us=row.begins_at,
             trace_id=row.trace_id,
         )
         for row in rows

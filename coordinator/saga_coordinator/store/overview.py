@@ -91,7 +91,7 @@ class OverviewReads(ABC):
 
     async def open_saga_ids(self, tenant: str, limit: int) -> list[UUID]:
         t = schema.saga_listing.c
-        are_open = (t.tenant == tenant, t.phase.in_(schema.OPEN_PHASES), t.closed_at.is_(None))
+        are_open = (t.tenant == tenant, t.phase.in_(schema.BEGUN_PHASES), t.closed_at.is_(None))
         query = select(t.saga_id).where(*are_open)
         ordered = query.order_by(t.tenant, t.phase, t.definition_name, t.definition_version, t.saga_id)
         return [row[0] for row in await self._rows(ordered.limit(limit))]

@@ -64,6 +64,7 @@ from saga_coordinator.store.records import (
     shard_of,
 )
 from saga_coordinator.store.removal_port import FinishedSagas
+from saga_coordinator.store.schedule_port import ScheduleStore
 from saga_coordinator.store.sweep_records import LostEffect, ParticipantSweep, StartIds, SweptStore
 from saga_coordinator.store.transaction_port import Transaction
 
@@ -132,6 +133,7 @@ class Store(
     Queried,
     SweptStore,
     BatchStore,
+    ScheduleStore,
     Examined,
     Audited,
     Protocol,

@@ -15,11 +15,13 @@ from sqlalchemy import (
     ColumnElement,
     Table,
     and_,
+    case,
     collate,
     false,
     func,
     literal,
     not_,
+    null,
     or_,
     select,
     true,
@@ -67,6 +69,13 @@ def of_phase(phase: str) -> ColumnElement[bool]:
     raise ValueError("no such phase")
 
 
+def begins_at() -> ColumnElement[Any]:
+    """When a saga that is SCHEDULED begins: its wake-up. Of any other nothing."""
+    t, s = schema.saga_listing.c, schema.saga.c
+    wake_at = select(s.wake_at).where(s.id == t.saga_id).scalar_subquery()
+    return case((t.phase == literal(schema.SCHEDULED, literal_execute=True), wake_at), else_=null())
+
+
 def needs_attention() -> ColumnElement[bool]:
     return schema.saga_listing.c.attention > literal(0, literal_execute=True)
 
@@ -107,6 +116,7 @@ class _Lines:
             "phase": _Operand(t.phase),
             "started": _Operand(t.started_at),
             "closed": _Operand(t.closed_at, nullable=True),
+            "begins": _Operand(begins_at() if self._own else null(), nullable=True),
             "duration": _Operand(func.coalesce(t.closed_at, _now()) - t.started_at),
             "trace": _Operand(t.trace_id, text=True),
         }

@@ -31,6 +31,8 @@ class Listed:
     closed_at_us: int | None
     version: int
     trace_id: str
+    begins_at_us: int | None = None
+    """When it begins, while it is SCHEDULED. Past that, while a pause holds it: the next look."""
     imported: bool = False
     labels: Mapping[str, LabelValue] = field(default_factory=dict)
 

@@ -59,13 +59,23 @@ from saga_coordinator.store.rows import (
     saga_row,
     schema_row,
 )
+from saga_coordinator.store.schedules import ScheduleReads
 from saga_coordinator.store.sweeps import SweepReads
 
 _SAGA: Final = [schema.saga.c[name] for name in SAGA_COLUMNS]
 
 
 class SqlStore(
-    SweepReads, HorizonReads, OversightReads, OverviewReads, QueryReads, PauseReads, BatchReads, ExaminingReads, AuditingReads
+    SweepReads,
+    HorizonReads,
+    OversightReads,
+    OverviewReads,
+    QueryReads,
+    PauseReads,
+    BatchReads,
+    ScheduleReads,
+    ExaminingReads,
+    AuditingReads,
 ):
     """The port's `Store`, but for opening, transactions and locks."""
 

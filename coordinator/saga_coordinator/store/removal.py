@@ -8,11 +8,11 @@ passed over.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, Table, delete, or_, select
 
 from saga_coordinator.store import recovering, schema
 from saga_coordinator.store import statements as sql
@@ -22,8 +22,10 @@ from saga_coordinator.store.dialect import AnySelect, among
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.port import SagaRow, shard_of
 from saga_coordinator.store.removal_port import REMOVED_SCOPE, FinishedSaga, Leaving, OldRows, Removed, Stripped
+from saga_coordinator.store.schedule_records import BackfillStatus
+from saga_coordinator.store.schedule_removal import ScheduleRemovals
+from saga_coordinator.store.schedule_tables import schedule_backfill
 from saga_coordinator.store.statements import Statement, Write
-from saga_coordinator.store.transaction_part import TransactionPart
 from saga_schemas.ids import uuid7_unix_ms
 
 _CLOCK_SET_BACK_US: Final = 3_600_000_000
@@ -31,16 +33,18 @@ _CLOCK_SET_BACK_US: Final = 3_600_000_000
 UP_TO: Final = "up_to"
 """The name in `REMOVED_SCOPE`."""
 _DIGITS: Final = 20
-_TABLES: Final = {
+ById = Literal["dead_letter", "orphan_reply", "audit", "batch", "confirmation", "schedule_backfill"]
+_TABLES: Final[Mapping[ById, Table]] = {
     "dead_letter": schema.dead_letter,
     "orphan_reply": schema.orphan_reply,
     "audit": schema.audit,
     "batch": batch,
     "confirmation": confirmation,
+    "schedule_backfill": schedule_backfill,
 }
 
 
-class Removals(TransactionPart):
+class Removals(ScheduleRemovals):
     """Half of the port's `Removing`; the lock is each database's own."""
 
     @abstractmethod
@@ -137,6 +141,13 @@ class Removals(TransactionPart):
         return len(rows)
 
     async def remove_old(self, table: OldRows, tenant: str, before_us: int, limit: int) -> int:
+        match table:
+            case "schedule_tick" | "schedule_tick_range" | "schedule_version":
+                return await self.remove_of_schedules(table, tenant, before_us, limit)
+            case _:
+                return await self._remove_by_id(table, tenant, before_us, limit)
+
+    async def _remove_by_id(self, table: ById, tenant: str, before_us: int, limit: int) -> int:
         t = _TABLES[table]
         if table == "audit":
             first = select(t.c.id, t.c.at).where(t.c.tenant == tenant).order_by(t.c.id).limit(limit)
@@ -166,7 +177,7 @@ class Removals(TransactionPart):
         return {row[0] for row in await self.execute(query.with_for_update(read=True, key_share=True))}
 
 
-def old(table: OldRows, tenant: str, before_us: int) -> AnySelect:
+def old(table: ById, tenant: str, before_us: int) -> AnySelect:
     """The ids of rows that were made before then and are no longer needed, oldest first: they begin
     with their time. Letters and orphans are nobody's own.
     """
@@ -177,6 +188,8 @@ def old(table: OldRows, tenant: str, before_us: int) -> AnySelect:
             return query.where(t.c.relayed)
         case "batch":
             return query.where(t.c.tenant == tenant, t.c.status != RUNNING)
+        case "schedule_backfill":
+            return query.where(t.c.tenant == tenant, t.c.status != BackfillStatus.RUNNING)
         case "confirmation":
             return query.where(t.c.tenant == tenant)
         case _:

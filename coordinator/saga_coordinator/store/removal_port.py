@@ -17,9 +17,23 @@ from saga_schemas.record_class import record
 
 RESTART_SOURCE: Final = "restart"
 """The scope of the request ids of restarts: each is the id of the saga that was restarted."""
+SCHEDULE_SOURCE: Final = "schedule"
+"""The scope of the request ids of ticks: each is `<schedule>@<tick>`."""
+OWN_SOURCES: Final = frozenset({RESTART_SOURCE, SCHEDULE_SOURCE})
+"""Scopes of request ids that the coordinator makes itself: no record gives them as its source."""
 REMOVED_SCOPE: Final = "removed"
 """Of the control table: up to when removed sagas had started."""
-OldRows = Literal["dead_letter", "orphan_reply", "audit", "batch", "confirmation"]
+OldRows = Literal[
+    "dead_letter",
+    "orphan_reply",
+    "audit",
+    "batch",
+    "confirmation",
+    "schedule_tick",
+    "schedule_tick_range",
+    "schedule_backfill",
+    "schedule_version",
+]
 """Tables whose rows go by their own age."""
 
 
@@ -114,7 +128,9 @@ class Removing(Protocol):
 
     async def remove_old(self, table: OldRows, tenant: str, before_us: int, limit: int) -> int:
         """Remove the oldest rows that were made before then; of dead letters those that are on
-        their topic, of batches those that have ended.
+        their topic, of batches and backfills those that have ended, of versions those of deleted
+        schedules. Ticks and ranges of ticks go by their instants, but none that waits or whose saga
+        runs; before they go, their schedules note that none before is on record (`ticks_from_us`).
 
         Returns how many there were.
         """

@@ -32,6 +32,13 @@ class ScheduleStore(Protocol):
 
     async def schedule_counts(self, tenant: str) -> ScheduleCounts: ...
 
+    async def schedules_in_need(self, tenant: str, *, paused_for_us: int, limit: int) -> list[ScheduleRow]:
+        """Return schedules at which a person should look, those first that wait longest: they are
+        not deleted, and have a reason for attention, or no success when one was due, or have been
+        paused for at least so long.
+        """
+        ...
+
     async def schedule_versions(self, schedule_id: UUID, *, below: int, limit: int) -> list[ScheduleVersionRow]:
         """Return versions below this one, newest first."""
         ...
@@ -41,8 +48,9 @@ class ScheduleStore(Protocol):
         due, or a saga of theirs has ended that their tick does not know of.
 
         Returns:
-            The schedules, the longest due first; the earliest wake-up of all others; the database's
-            clock.
+            The schedules, the longest due first, by their wake-up or the tick whose saga has ended;
+            the earliest wake-up of all others, or an earlier one that is still to come; the
+            database's clock.
         """
         ...
 

@@ -232,5 +232,7 @@ class ScheduleCounts:
     overdue: int
     """Not deleted, and no success when one was due."""
     due_since_us: int | None
-    """The tick that is due longest and not decided; None: none is due."""
+    """When that tick was due that is due longest and not decided; None: none is due."""
+    backfills: int = 0
+    """Those that run."""
     now_us: int

@@ -29,7 +29,10 @@ from saga_coordinator.store.table_parts import table as _table
 from saga_coordinator.store.table_parts import where as _where
 from saga_coordinator.store.table_parts import words as _words
 
-OPEN_PHASES: Final = ("RUNNING", "SETTLING", "COMMITTED", "COMPENSATING")
+BEGUN_PHASES: Final = ("RUNNING", "SETTLING", "COMMITTED", "COMPENSATING")
+SCHEDULED: Final = "SCHEDULED"
+"""Of an open saga that has not begun."""
+OPEN_PHASES: Final = (SCHEDULED, *BEGUN_PHASES)
 FINAL_PHASES: Final = ("COMPLETED", "COMPENSATED", "FORCED")
 PHASES: Final = frozenset(OPEN_PHASES + FINAL_PHASES)
 

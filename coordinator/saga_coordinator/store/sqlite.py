@@ -296,7 +296,8 @@ def _values(write: Write) -> list[tuple[Any, ...]]:
     rows = [list(row) for row in write.rows]
     for row in rows:
         for at in ids:
-            row[at] = row[at].bytes
+            if row[at] is not None:
+                row[at] = row[at].bytes
     return [tuple(row) for row in rows]
 
 

@@ -63,29 +63,30 @@ class Write:
     rows: Sequence[tuple[Any, ...]]
 
 
-def _columns(table: str, names: str, **others: str) -> tuple[tuple[str, str], ...]:
+def inputs_of(table: str, names: str, **others: str) -> tuple[tuple[str, str], ...]:
     """The named columns with their types from the table; then inputs that are no columns of it."""
     columns = schema.metadata.tables[table].c
     return (*((name, _POSTGRES_TYPES[type(columns[name].type)]) for name in names.split(", ")), *others.items())
 
 
-def _insert(table: str, names: str, more: str = "", *, exact: bool = True) -> Statement:
+def insertion(table: str, names: str, more: str = "", *, exact: bool = True) -> Statement:
+    """An insert of these columns. `more` follows WHERE true: a condition, an order, ON CONFLICT."""
     values = ", ".join(f"i.{name}" for name in names.split(", "))
     # WHERE true: without it SQLite takes ON CONFLICT for a join's ON.
     text = f"INSERT INTO {table} ({names}) SELECT {values} FROM {{rows}} WHERE true {more}".rstrip()
-    return Statement(table, text, _columns(table, names), exact)
+    return Statement(table, text, inputs_of(table, names), exact)
 
 
 # A new saga. None starts whose id is below the horizon (S16): the statement leaves its row out, and
 # the count is wrong.
-INSERT_SAGA: Final = _insert(
+INSERT_SAGA: Final = insertion(
     "saga",
     ", ".join(SAGA_COLUMNS),
     "AND NOT EXISTS (SELECT 1 FROM horizon AS h WHERE h.id = 1 AND h.starts_from > i.id)",
 )
 
 # A lost saga that is adopted: an exception of the horizon, or above it.
-INSERT_ADOPTED_SAGA: Final = _insert("saga", ", ".join(SAGA_COLUMNS))
+INSERT_ADOPTED_SAGA: Final = insertion("saga", ", ".join(SAGA_COLUMNS))
 
 SAGA_CHANGES: Final = "version, facts_print, phase, incarnation, wake_at, max_expiry, closed_at"
 """The columns of a saga that change after its start, but for its state."""
@@ -99,7 +100,7 @@ def _update_saga(changes: str) -> Statement:
         f"UPDATE saga SET {', '.join(f'{name} = i.{name}' for name in changes.split(', '))}"
         " FROM {rows} WHERE saga.id = i.id AND saga.version = i.known_version AND saga.facts_print = i.known_print"
         " AND coalesce(saga.wake_at, 0) = coalesce(i.known_wake_at, 0)",
-        _columns("saga", f"id, {changes}", known_version="bigint", known_print="bigint", known_wake_at="bigint"),
+        inputs_of("saga", f"id, {changes}", known_version="bigint", known_print="bigint", known_wake_at="bigint"),
     )
 
 
@@ -112,54 +113,54 @@ UPDATE_SAGA: Final = _update_saga(SAGA_CHANGES)
 UPDATE_STATE: Final = _update_saga(STATE_CHANGES)
 
 # One record for each transition. The key refuses a version that the journal already has (S8).
-INSERT_JOURNAL: Final = _insert("journal", ", ".join(JOURNAL_COLUMNS))
+INSERT_JOURNAL: Final = insertion("journal", ", ".join(JOURNAL_COLUMNS))
 
 # Messages that are to be sent: pointers into the journal.
-INSERT_OUTBOX: Final = _insert("outbox", "shard, id, saga_id, version, ord")
+INSERT_OUTBOX: Final = insertion("outbox", "shard, id, saga_id, version, ord")
 
 # Messages that the broker has acknowledged. Another instance's sweeper may have deleted them first.
 # A transaction never deletes the messages that it inserts.
 DELETE_OUTBOX: Final = Statement(
     "outbox",
     "DELETE FROM outbox WHERE (shard, id) IN (SELECT i.shard, i.id FROM {rows})",
-    _columns("outbox", "shard, id"),
+    inputs_of("outbox", "shard, id"),
     exact=False,
     apart=True,
 )
 
 # The one wake-up of a new saga.
-NEW_WAKEUP: Final = _insert("wakeup", "saga_id, due_at")
+NEW_WAKEUP: Final = insertion("wakeup", "saga_id, due_at")
 
 # The one wake-up of an open saga.
-PUT_WAKEUP: Final = _insert("wakeup", "saga_id, due_at", "ON CONFLICT (saga_id) DO UPDATE SET due_at = excluded.due_at")
+PUT_WAKEUP: Final = insertion("wakeup", "saga_id, due_at", "ON CONFLICT (saga_id) DO UPDATE SET due_at = excluded.due_at")
 
 # The wake-up of a saga that is finished.
 DELETE_WAKEUP: Final = Statement(
     "wakeup",
     "DELETE FROM wakeup WHERE saga_id IN (SELECT i.saga_id FROM {rows})",
-    _columns("wakeup", "saga_id"),
+    inputs_of("wakeup", "saga_id"),
 )
 
 # Transitions whose spans are to be exported.
-INSERT_SPAN_DUE: Final = _insert("span_due", "saga_id, version")
+INSERT_SPAN_DUE: Final = insertion("span_due", "saga_id, version")
 
 # Transitions whose spans a collector has acknowledged. Another instance may have deleted them
 # first.
 DELETE_SPANS_DUE: Final = Statement(
     "span_due",
     "DELETE FROM span_due WHERE (saga_id, version) IN (SELECT i.saga_id, i.version FROM {rows})",
-    _columns("span_due", "saga_id, version"),
+    inputs_of("span_due", "saga_id, version"),
     exact=False,
 )
 
 # Events for sagas that another transaction has locked.
-INSERT_INBOX: Final = _insert("inbox_event", "saga_id, id, kind, body")
+INSERT_INBOX: Final = insertion("inbox_event", "saga_id, id, kind, body")
 
 # Events that this transaction has applied.
 DELETE_INBOX: Final = Statement(
     "inbox_event",
     "DELETE FROM inbox_event WHERE id IN (SELECT i.id FROM {rows})",
-    _columns("inbox_event", "id"),
+    inputs_of("inbox_event", "id"),
 )
 
 # Events that cannot be applied. Another instance may have deleted them first.
@@ -169,12 +170,12 @@ DROP_INBOX: Final = Statement("inbox_event", DELETE_INBOX.text, DELETE_INBOX.col
 CLEAR_ATTENTION: Final = Statement(
     "attention",
     "DELETE FROM attention WHERE (saga_id, step, reason) IN (SELECT i.saga_id, i.step, i.reason FROM {rows})",
-    _columns("attention", "saga_id, step, reason"),
+    inputs_of("attention", "saga_id, step, reason"),
     exact=False,
 )
 
 # Reasons for a person to look. A reason that is there already keeps the time since which it holds.
-ADD_ATTENTION: Final = _insert(
+ADD_ATTENTION: Final = insertion(
     "attention",
     "saga_id, step, reason, since, note",
     "ON CONFLICT (saga_id, step, reason) DO UPDATE SET note = excluded.note",
@@ -187,11 +188,11 @@ INSERT_LISTING: Final = Statement(
     "INSERT INTO saga_listing (tenant, saga_id, definition_name, definition_version, business_key, trace_id, started_at, phase,"
     " closed_at, attention, shelf) SELECT i.tenant, i.saga_id, d.name, d.version, i.business_key, i.trace_id, i.started_at, i.phase,"
     " i.closed_at, 0, 0 FROM {rows} JOIN definition AS d ON d.id = i.definition_id AND d.tenant = i.tenant",
-    _columns("saga_listing", "tenant, saga_id, business_key, trace_id, started_at, phase, closed_at", definition_id="bigint"),
+    inputs_of("saga_listing", "tenant, saga_id, business_key, trace_id, started_at, phase, closed_at", definition_id="bigint"),
 )
 
 # A new saga's labels.
-INSERT_LABEL: Final = _insert("saga_label", f"tenant, name, saga_id, {', '.join(LABEL_VALUES)}")
+INSERT_LABEL: Final = insertion("saga_label", f"tenant, name, saga_id, {', '.join(LABEL_VALUES)}")
 
 # The line of a saga whose phase, end or attention has changed. Its shelf: 1 from the time when it
 # first needs a person or ends FORCED, which is kept longer than others.
@@ -202,7 +203,7 @@ UPDATE_LISTING: Final = Statement(
     " shelf = CASE WHEN shelf = 1 OR i.phase = 'FORCED' OR EXISTS (SELECT 1 FROM attention AS a WHERE a.saga_id = i.saga_id)"
     " THEN 1 ELSE 0 END"
     " FROM {rows} WHERE saga_listing.tenant = i.tenant AND saga_listing.saga_id = i.saga_id",
-    _columns("saga_listing", "tenant, saga_id, phase, closed_at"),
+    inputs_of("saga_listing", "tenant, saga_id, phase, closed_at"),
     reads="attention",
 )
 
@@ -214,12 +215,12 @@ ADVANCE: Final = Statement(
     " anchor_print = CASE WHEN consumed.anchor_offset IS NULL THEN i.anchor_print ELSE consumed.anchor_print END,"
     " anchor_offset = COALESCE(consumed.anchor_offset, i.anchor_offset)"
     " FROM {rows} WHERE consumed.topic = i.topic AND consumed.part = i.part AND consumed.next_offset = i.from_offset",
-    _columns("consumed", "topic, part, next_offset, last_print, anchor_offset, anchor_print", from_offset="bigint"),
+    inputs_of("consumed", "topic, part, next_offset, last_print, anchor_offset, anchor_print", from_offset="bigint"),
     exact=False,
 )
 
 # Positions of partitions that are read for the first time.
-INSERT_POSITION: Final = _insert(
+INSERT_POSITION: Final = insertion(
     "consumed",
     "topic, part, next_offset, last_print, anchor_offset, anchor_print",
     "ON CONFLICT (topic, part) DO NOTHING",
@@ -227,7 +228,7 @@ INSERT_POSITION: Final = _insert(
 )
 
 # Positions in a topic that has replaced another one. Nothing known of the old topic holds.
-RESTART: Final = _insert(
+RESTART: Final = insertion(
     "consumed",
     "topic, part, next_offset, last_print, anchor_offset, anchor_print",
     "ON CONFLICT (topic, part) DO UPDATE SET next_offset = excluded.next_offset, last_print = excluded.last_print,"
@@ -236,7 +237,7 @@ RESTART: Final = _insert(
 
 # The time up to which all records of a partition have been read. The position must still be the one
 # that was compared with the topic.
-CAUGHT_UP: Final = _insert(
+CAUGHT_UP: Final = insertion(
     "consumed",
     "topic, part, next_offset, anchor_offset, anchor_print, caught_up_at",
     "ON CONFLICT (topic, part) DO UPDATE SET caught_up_at = excluded.caught_up_at, anchor_offset = excluded.anchor_offset,"
@@ -246,7 +247,7 @@ CAUGHT_UP: Final = _insert(
 
 # Requests, each bound to the saga that it starts. They are inserted in order of their key, so that
 # two batches cannot wait for each other in a circle.
-INSERT_REQUEST: Final = _insert(
+INSERT_REQUEST: Final = insertion(
     "start_request",
     "tenant, source, request_id, saga_id, body_hash",
     "ORDER BY i.tenant, i.source, i.request_id ON CONFLICT (tenant, source, request_id) DO NOTHING",
@@ -254,11 +255,11 @@ INSERT_REQUEST: Final = _insert(
 )
 
 # The same where all are expected to be new.
-NEW_REQUEST: Final = _insert("start_request", "tenant, source, request_id, saga_id, body_hash")
+NEW_REQUEST: Final = insertion("start_request", "tenant, source, request_id, saga_id, body_hash")
 
 # Business keys, each held by the saga that is started with it. In order of the key, as requests
 # are.
-INSERT_KEY: Final = _insert(
+INSERT_KEY: Final = insertion(
     "saga_key",
     "tenant, business_key, definition_name, saga_id",
     "ORDER BY i.tenant, i.business_key, i.definition_name ON CONFLICT (tenant, business_key, definition_name) DO NOTHING",
@@ -266,14 +267,14 @@ INSERT_KEY: Final = _insert(
 )
 
 # The same where all are expected to be free.
-NEW_KEY: Final = _insert("saga_key", "tenant, business_key, definition_name, saga_id")
+NEW_KEY: Final = insertion("saga_key", "tenant, business_key, definition_name, saga_id")
 
 # The request of a start whose key another saga holds: it is bound to that saga.
 BIND_REQUEST: Final = Statement(
     "start_request",
     "UPDATE start_request SET saga_id = i.saga_id FROM {rows}"
     " WHERE start_request.tenant = i.tenant AND start_request.source = i.source AND start_request.request_id = i.request_id",
-    _columns("start_request", "tenant, source, request_id, saga_id"),
+    inputs_of("start_request", "tenant, source, request_id, saga_id"),
 )
 
 # The key of a finished saga, given to a new one. The finished saga must still hold it.
@@ -281,12 +282,12 @@ TAKE_KEY: Final = Statement(
     "saga_key",
     "UPDATE saga_key SET saga_id = i.saga_id FROM {rows} WHERE saga_key.tenant = i.tenant"
     " AND saga_key.business_key = i.business_key AND saga_key.definition_name = i.definition_name AND saga_key.saga_id = i.holder",
-    _columns("saga_key", "tenant, business_key, definition_name, saga_id", holder="uuid"),
+    inputs_of("saga_key", "tenant, business_key, definition_name, saga_id", holder="uuid"),
     exact=False,
 )
 
 # The finished saga whose key was taken: it is still found by that key.
-INSERT_FORMER: Final = _insert("saga_key_former", "tenant, business_key, definition_name, saga_id")
+INSERT_FORMER: Final = insertion("saga_key_former", "tenant, business_key, definition_name, saga_id")
 
 # -- what is removed when it is no longer kept
 
@@ -296,7 +297,9 @@ def _removal(table: str, names: str, *, exact: bool = False) -> Statement:
     known, given = (
         (names, f"i.{names}") if ", " not in names else (f"({names})", ", ".join(f"i.{name}" for name in names.split(", ")))
     )
-    return Statement(table, f"DELETE FROM {table} WHERE {known} IN (SELECT {given} FROM {{rows}})", _columns(table, names), exact)
+    return Statement(
+        table, f"DELETE FROM {table} WHERE {known} IN (SELECT {given} FROM {{rows}})", inputs_of(table, names), exact
+    )
 
 
 # Finished sagas, each with its line in the lists.
@@ -315,7 +318,7 @@ REMOVE_KEY: Final = _removal("saga_key", "tenant, business_key, definition_name,
 REMOVE_FORMER: Final = _removal("saga_key_former", "tenant, business_key, definition_name, saga_id")
 
 # Sagas that are removed before their keys, and those whose keys are removed, too.
-INSERT_REMOVED: Final = _insert("removed_saga", "saga_id, tenant, definition_name, business_key, keys_until")
+INSERT_REMOVED: Final = insertion("removed_saga", "saga_id, tenant, definition_name, business_key, keys_until")
 FORGET_REMOVED: Final = _removal("removed_saga", "saga_id", exact=True)
 
 # A saga that stays without its journal: its row has the whole state from now on.
@@ -323,17 +326,17 @@ STRIP_SAGA: Final = Statement(
     "saga",
     "UPDATE saga SET state = i.state, state_format = i.state_format, state_version = i.version"
     " FROM {rows} WHERE saga.id = i.id AND saga.version = i.version",
-    _columns("saga", "id, version, state_format, state"),
+    inputs_of("saga", "id, version, state_format, state"),
 )
 STRIP_LISTING: Final = Statement(
     "saga_listing",
     "UPDATE saga_listing SET shelf = 2 FROM {rows} WHERE saga_listing.tenant = i.tenant AND saga_listing.saga_id = i.saga_id",
-    _columns("saga_listing", "tenant, saga_id"),
+    inputs_of("saga_listing", "tenant, saga_id"),
 )
 
 # The latest start of any saga that was removed. Digits are padded, so that texts compare as
 # numbers do.
-RAISE_REMOVED: Final = _insert(
+RAISE_REMOVED: Final = insertion(
     "control",
     "scope, tenant, name, value, who, why",
     "ON CONFLICT (scope, tenant, name) DO UPDATE SET value = excluded.value WHERE control.value < excluded.value",

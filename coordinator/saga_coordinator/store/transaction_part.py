@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from enum import IntEnum
+from typing import Any, Final
 
-from sqlalchemy import Executable
+from sqlalchemy import Executable, func, select
 
 from saga_coordinator.store.dialect import AnyResult
+
+_ADDING: Final = 0x5A70
+"""Advisory locks of whoever adds a row to a table with a bound."""
+
+
+class Adding(IntEnum):
+    """Tables with a bound on their rows."""
+
+    BATCH = 0
+    CONFIRMATION = 1
+    SCHEDULE = 2
 
 
 class TransactionPart(ABC):
@@ -24,3 +36,8 @@ class TransactionPart(ABC):
 
     @abstractmethod
     async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> AnyResult: ...
+
+    async def _alone(self, adding: Adding) -> None:
+        """Nobody else adds a row meanwhile, so that the bound on their number holds."""
+        if self._dialect == "postgresql":
+            await self.execute(select(func.pg_advisory_xact_lock(_ADDING, int(adding))))

@@ -6,8 +6,9 @@ from saga_coordinator.store.batches import BatchWrites
 from saga_coordinator.store.horizon import HorizonWrites
 from saga_coordinator.store.pausing import PauseWrites
 from saga_coordinator.store.saved_views import SavedViewWrites
+from saga_coordinator.store.scheduling import ScheduleWrites
 from saga_coordinator.store.sweeps import SweepWrites
 
 
-class TransactionParts(SweepWrites, HorizonWrites, PauseWrites, BatchWrites, SavedViewWrites):
-    """What a transaction does about sweeps, horizons, pauses and batches."""
+class TransactionParts(SweepWrites, HorizonWrites, PauseWrites, BatchWrites, SavedViewWrites, ScheduleWrites):
+    """What a transaction does about all that is not one saga's own."""

@@ -27,10 +27,11 @@ from saga_coordinator.store.records import (
 )
 from saga_coordinator.store.removal_port import Removing
 from saga_coordinator.store.saved_view_port import SavingViews
+from saga_coordinator.store.schedule_port import Scheduling
 from saga_coordinator.store.sweep_records import Sweeping
 
 
-class Transaction(Removing, RaisingHorizon, SavingViews, Sweeping, Pausing, Batching, Protocol):
+class Transaction(Removing, RaisingHorizon, SavingViews, Sweeping, Pausing, Batching, Scheduling, Protocol):
     """One database transaction. Leaving its context commits it; an exception rolls it back.
 
     Every method raises StoreError when the database does not do as asked. The transaction is then

@@ -85,7 +85,7 @@ OPEN_SAGAS = _gauge("saga_open_sagas", "Sagas that are not finished.", "{saga}",
 STARTED = _counter("saga_started_total", "Sagas started.", "{saga}", ("definition",))
 FINISHED = _counter("saga_finished_total", "Sagas finished, by final phase.", "{saga}", ("definition", "phase"), exemplars=True)
 DURATION = _histogram(
-    "saga_duration_seconds", "From a saga's start to its end.", "s", DURATION_S, ("definition", "phase"), exemplars=True
+    "saga_duration_seconds", "From a saga's beginning to its end.", "s", DURATION_S, ("definition", "phase"), exemplars=True
 )
 STEP_LATENCY = _histogram(
     "saga_step_latency_seconds",
@@ -234,7 +234,8 @@ REPLACED = _counter("saga_sender_replaced_total", "Producers replaced by a fresh
 RETENTION_REMOVED = _counter(
     "saga_retention_removed_total",
     "What was removed because it is no longer kept: sagas (`saga`), journals before their sagas (`journal`), keys after"
-    " them (`keys`), and rows of the tables `dead_letter`, `orphan_reply`, `audit`, `batch`, `confirmation` and `lost_effect`.",
+    " them (`keys`), and rows of the tables `dead_letter`, `orphan_reply`, `audit`, `batch`, `confirmation`,"
+    " `schedule_tick`, `schedule_tick_range`, `schedule_backfill`, `schedule_version` and `lost_effect`.",
     "{item}",
     ("kind",),
 )
@@ -270,6 +271,31 @@ REDRIVES = _counter(
     "Dead letters sent again, by what the broker said: `sent`, `refused`, or `unknown` where it did not answer.",
     "{record}",
     ("consumer", "outcome"),
+)
+
+# --- schedules ------------------------------------------------------------------------------------
+
+SCHEDULE_TICKS = _counter(
+    "saga_schedule_ticks_total",
+    "Ticks of schedules that were decided, by what became of them (`fired`, `queued`, `skipped`, `missed`, `failed`) and by"
+    " who asked for them (`calendar`, `trigger`, `backfill`). A tick that was queued counts once more when it fires or not.",
+    "{tick}",
+    ("outcome", "source"),
+)
+SCHEDULE_LATENESS = _histogram(
+    "saga_schedule_lateness_seconds", "From a tick's due time, jitter included, to the start of its saga.", "s", LATENESS_S
+)
+SCHEDULE_TURN = _histogram("saga_schedule_turn_seconds", "What one turn of the loop of schedules took.", "s", LATENCY_S)
+SCHEDULE_TURN_SIZE = _histogram("saga_schedule_turn_schedules", "Schedules that one turn worked on.", "{schedule}", BATCH)
+SCHEDULES = _gauge("saga_schedules", "Schedules, by status: `active` or `paused`.", "{schedule}", ("status",))
+SCHEDULE_ATTENTION = _gauge("saga_schedules_attention", "Schedules that ask for a person now.", "{schedule}")
+SCHEDULE_OVERDUE = _gauge(
+    "saga_schedules_overdue", "Schedules without the success that was expected of them by now.", "{schedule}"
+)
+SCHEDULE_DUE = _gauge("saga_schedule_due_oldest_seconds", "For how long the oldest tick is due that is not decided.", "s")
+SCHEDULE_BACKFILLS = _gauge("saga_schedule_backfills_running", "Backfills that run.", "{backfill}")
+SCHEDULES_WAIT = _gauge(
+    "saga_schedules_waiting", "1 while this instance can decide no tick: /readyz says why, and gauges may be old.", "{problem}"
 )
 
 # --- the horizon ----------------------------------------------------------------------------------

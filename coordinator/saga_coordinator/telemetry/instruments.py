@@ -21,6 +21,7 @@ from saga_coordinator.store.port import Figures, SagaRow
 from saga_coordinator.store.recovering import Recovering
 from saga_coordinator.telemetry import catalog
 from saga_coordinator.telemetry.log_fields import span_of
+from saga_coordinator.telemetry.schedule_instruments import ScheduleInstruments
 from saga_coordinator.telemetry.sender_collector import SenderCollector
 from saga_coordinator.telemetry.series import show
 from saga_coordinator.telemetry.traffic import Traffic
@@ -48,6 +49,7 @@ LOOPS: Final = (
     "relay",
     "retention",
     "batches",
+    "schedules",
     "horizon",
     "partitions",
     "traffic",
@@ -55,7 +57,7 @@ LOOPS: Final = (
 _CAUSES: Final = {Status.BACKOFF: "failed", Status.UNDO_BACKOFF: "failed", **dict.fromkeys(WAITING, "silence")}
 
 
-class Instruments(UpkeepInstruments):
+class Instruments(UpkeepInstruments, ScheduleInstruments):
     """The metrics of one process, in a registry of its own, and the health of its loops."""
 
     def __init__(self) -> None:
@@ -187,7 +189,7 @@ class Instruments(UpkeepInstruments):
             return
         ids = exemplar(sampled, root_span_id(sampled.id)) if sampled is not None else None
         self._finished[definition.name, entered.phase].inc(exemplar=ids)
-        took_us = moved.at_us - moved.after.started_at_us
+        took_us = moved.at_us - moved.after.ran_from_us
         self._duration[definition.name, entered.phase].observe(took_us / 1e6, ids)
         self.traffic.ended(definition.name, entered.phase, took_us, moved.at_us)
 

@@ -1,25 +1,24 @@
-"""The instruments of the house: what is removed, forgotten and dropped, and acts on many sagas; and
-how an instrument is made."""
+"""The instruments of the house: what is removed, forgotten and dropped, and acts on many sagas."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
 from saga_coordinator.telemetry import catalog
-from saga_coordinator.telemetry.catalog import Metric
-from saga_coordinator.telemetry.series import Series, show
+from saga_coordinator.telemetry.registered import Registered
+from saga_coordinator.telemetry.series import show
 
 RETENTION_CAUSES: Final = ("archive", "store", "bug")
 
 
-class UpkeepInstruments:
-    """Those of retention, the horizon, partitions and batches, in the registry of the process."""
+class UpkeepInstruments(Registered):
+    """Those of retention, the horizon, partitions and batches."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        super().__init__()
         self._retention_removed = self._counters(catalog.RETENTION_REMOVED)
         self._retention_rows = self._made(Counter, catalog.RETENTION_ROWS)
         self._retention_lag = self._made(Gauge, catalog.RETENTION_LAG)
@@ -44,19 +43,6 @@ class UpkeepInstruments:
         """Why nothing is removed now; None: nothing stands in the way."""
         for cause in RETENTION_CAUSES:
             self._retention_failures[cause]
-
-    def _made(self, kind: Any, metric: Metric) -> Any:
-        buckets = {"buckets": metric.buckets} if metric.buckets else {}
-        return kind(metric.name, metric.meaning, metric.labels, unit=metric.unit_word, registry=self.registry, **buckets)
-
-    def _counters(self, metric: Metric) -> Series[Counter]:
-        return Series(self._made(Counter, metric), len(metric.labels))
-
-    def _gauges(self, metric: Metric) -> Series[Gauge]:
-        return Series(self._made(Gauge, metric), len(metric.labels))
-
-    def _histograms(self, metric: Metric) -> Series[Histogram]:
-        return Series(self._made(Histogram, metric), len(metric.labels))
 
     # --- removing what is no longer kept ----------------------------------------------------------
 

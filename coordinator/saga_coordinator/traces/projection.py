@@ -28,6 +28,7 @@ from saga_coordinator.traces.spans import (
     Value,
     attempt_span_id,
     root_span_id,
+    start_time_span,
     started_span_id,
 )
 from saga_schemas.ids import command_id
@@ -116,6 +117,8 @@ class Projection:
         self._root = root_span_id(saga.id)
         self._incarnation = 1
         self._started_at = 0
+        self._waits = False
+        """For its start time."""
         self._reason: str | None = None
         self._events = _Events()
         self._open: dict[str, list[_Attempt]] = {}
@@ -137,12 +140,13 @@ class Projection:
         answer."""
         if self.ended or not self._started_at:
             return []
-        return [self._whole(), *(self._asked(each) for waiting in self._open.values() for each in waiting)]
+        begins = [start_time_span(self.saga.id, self._started_at)] if self._waits else []
+        return [self._whole(), *begins, *(self._asked(each) for waiting in self._open.values() for each in waiting)]
 
     def _fact(self, fact: Fact, ord: int, record: JournalFacts) -> Iterable[Span]:
         match fact:
             case Started():
-                self._incarnation, self._started_at = fact.incarnation, fact.at_us
+                self._incarnation, self._started_at, self._waits = fact.incarnation, fact.at_us, fact.start_at_us is not None
                 return [self._mark(record.version)]
             case CommandSent():
                 return self._command(fact, ord, record)
@@ -171,7 +175,7 @@ class Projection:
         mark = OpenSpan(
             span_id=started_span_id(self.saga.id),
             parent_id=self._root,
-            name="started",
+            name="scheduled" if self._waits else "started",
             kind=SpanKind.INTERNAL,
             start_us=self._started_at,
             attributes=self._about_saga(),
@@ -191,6 +195,9 @@ class Projection:
 
     def _phase(self, fact: PhaseChanged, record: JournalFacts) -> Iterator[Span]:
         self._reason = fact.reason or self._reason
+        if self._waits:
+            self._waits = False
+            yield self._ended(start_time_span(self.saga.id, self._started_at), record.at_us, record.version, {})
         if fact.phase not in FINAL:
             self._events.add("saga.phase", record.at_us, phase=fact.phase.value)
             return

@@ -76,6 +76,18 @@ def started_span_id(saga_id: UUID) -> str:
     return span_id_of(f"{saga_id}/started")
 
 
+def start_time_span(saga_id: UUID, start_us: int) -> OpenSpan:
+    """The wait of a delayed start: from its request to its beginning, or its end without one."""
+    return OpenSpan(
+        span_id=span_id_of(f"{saga_id}/start-time"),
+        parent_id=root_span_id(saga_id),
+        name="start time",
+        kind=SpanKind.INTERNAL,
+        start_us=start_us,
+        attributes={"saga.id": str(saga_id)},
+    )
+
+
 def attempt_span_id(message_id: str, saga_id: UUID, incarnation: int, step: str, kind: Kind, run: int, attempt: int) -> str:
     """The id of an attempt's span, which is the parent of the participant's span.
 

@@ -69,6 +69,7 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "input_invalid": ("The input does not fit the definition.", "Send it again with the right input."),
     "labels_invalid": ("Its labels are not as they must be.", "Send it again with the right labels."),
+    "start_too_far": ("Its start time is more than 366 days ahead.", "Send it again with an earlier one."),
     "request_reused": ("The request id was used before with another body.", "Send it again under a new request id."),
     "internal_error": ("The coordinator failed on this record: a bug.", "Its log has more; report it."),
 }

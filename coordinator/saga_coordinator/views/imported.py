@@ -13,7 +13,8 @@ from saga_coordinator.archive.container import Damaged
 from saga_coordinator.archive.importing import entry_of
 from saga_coordinator.store.port import ImportedSaga
 from saga_coordinator.views.journal import RecordView
-from saga_coordinator.views.saga import ImportedView, SagaView
+from saga_coordinator.views.operated import ImportedView
+from saga_coordinator.views.saga import SagaView
 from saga_schemas.times import format_us
 
 _SAGA: Final = TypeAdapter(SagaView)

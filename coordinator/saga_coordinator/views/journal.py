@@ -45,7 +45,7 @@ class RecordView:
     at: str
     kind: str
     """The kind of event that caused it: start, reply, wakeup, cancel, retrystep, waivestep, pause,
-    resume, terminate, recover."""
+    resume, terminate, movestart, recover."""
     actor: str | None
     facts: tuple[dict[str, Any], ...]
     """`fact` says which kind; times are RFC 3339, payloads plain JSON."""

@@ -114,6 +114,8 @@ class _Teller:
     def _started(self, fact: Fact) -> Iterator[Said]:
         key = f" with the key {fact['key']}" if fact.get("key") else ""
         words = "began again after a restore" if fact.get("recovered") else "started"
+        if fact.get("start_at"):
+            words = f"asked for, to begin at {fact['start_at']}"
         yield self._said(f"{words}{key}", tone="fwd", who=self._record.actor or "start")
 
     def _phase(self, fact: Fact) -> Iterator[Said]:
@@ -138,6 +140,8 @@ class _Teller:
         changes = fact.get("changes") or {}
         if changes.get("attention"):
             yield self._said(f"needs a person: {str(changes['attention']).replace('_', ' ')}", tone="hot", who=self._engine(fact))
+        if changes.get("start_at"):
+            yield self._said(f"begins at {changes['start_at']} now", tone="wait", who=self._engine(fact))
         if "incarnation" in changes:
             yield self._said("carried over from a backup: every participant is asked first", tone="wait", who="recovery")
         if changes.get("recovering") is False:
@@ -180,6 +184,7 @@ class _Teller:
 _WHO: Final = {"start": "start", "reply": "engine", "wakeup": "a timer", "recover": "recovery"}
 _CAUSES: Final = {"wakeup": "a timer looked at it", "reply": "an answer changed nothing that is told here"}
 _PHASES: Final = {
+    "SCHEDULED": ("waits for its start time", "soft"),
     "RUNNING": ("goes forward", "fwd"),
     "SETTLING": ("wants to go back, and asks first what became of the pivot", "wait"),
     "COMMITTED": ("past its point of no return: only forward from here", "fwd"),
@@ -209,4 +214,5 @@ _ACTS: Final = {
     "pause": "paused it",
     "resume": "resumed it",
     "terminate": "ended it as it is",
+    "move_start": "moved its start time",
 }

@@ -24,6 +24,8 @@ class ListedView:
     closed_at: str | None
     version: int
     trace_id: str
+    begins_at: str | None = None
+    """When it begins, while it is SCHEDULED."""
     imported: bool = False
     """It ran elsewhere, and is only shown."""
     labels: Mapping[str, PlainLabel] = field(default_factory=dict)
@@ -42,6 +44,7 @@ def listed_view(listed: Listed) -> ListedView:
         closed_at=None if listed.closed_at_us is None else format_us(listed.closed_at_us),
         version=listed.version,
         trace_id=listed.trace_id,
+        begins_at=None if listed.begins_at_us is None else format_us(listed.begins_at_us),
         imported=listed.imported,
         labels=plain_labels(listed.labels),
     )

@@ -14,6 +14,16 @@ from saga_schemas.times import format_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedView:
+    """Of a saga that ran elsewhere: how it came here."""
+
+    at: str
+    by: str
+    cluster_id: str
+    """The coordinator's store that it ran in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionView:
     """A step that an operator waived. It makes the saga FORCED."""
 

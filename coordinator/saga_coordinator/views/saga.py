@@ -25,9 +25,10 @@ from saga_coordinator.registry.definition_cache import DefinitionCache, Definiti
 from saga_coordinator.sagas.stored_saga import read_saga, stored_saga
 from saga_coordinator.store.port import AttentionRow, DefinitionRow, SagaRow, Store
 from saga_coordinator.views.deliveries import Delivery, Unsent, unsent_commands, with_delivery
-from saga_coordinator.views.operated import ExceptionView, LeftView, PausedView, effects_left, exceptions, paused
+from saga_coordinator.views.operated import ExceptionView, ImportedView, LeftView, PausedView, effects_left, exceptions, paused
 from saga_coordinator.views.payloads import Payloads, Shown
 from saga_coordinator.views.step_history import AttemptView, Journal, StepHistory, read_journal, shown_part, step_history
+from saga_coordinator.views.ticks import ScheduledView, maybe_time
 from saga_schemas.labels import PlainLabel, plain_labels
 from saga_schemas.times import format_us
 
@@ -86,16 +87,6 @@ class AttentionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedView:
-    """Of a saga that ran elsewhere: how it came here."""
-
-    at: str
-    by: str
-    cluster_id: str
-    """The coordinator's store that it ran in."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SagaView:
     """One saga."""
 
@@ -111,6 +102,7 @@ class SagaView:
     version: int
     """The number of transitions; each has one journal record."""
     started_at: str
+    """When its start was asked for."""
     closed_at: str | None
     deadline_at: str | None
     duration_ms: int
@@ -137,6 +129,12 @@ class SagaView:
     """The finished saga that an operator restarted as this one."""
     restarted_as: str | None = None
     """The saga that an operator restarted this one as."""
+    start_at: str | None = None
+    """When it begins, or was to begin; null where its start was not delayed."""
+    begun_at: str | None = None
+    """When it began, where its start was delayed."""
+    schedule: ScheduledView | None = None
+    """The schedule that started it, and for which tick."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -272,8 +270,8 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         reason=saga.reason if saga else None,
         version=row.version,
         started_at=format_us(row.started_at_us),
-        closed_at=_maybe_time(row.closed_at_us),
-        deadline_at=_maybe_time(saga.deadline_at_us) if saga else None,
+        closed_at=maybe_time(row.closed_at_us),
+        deadline_at=maybe_time(saga.deadline_at_us) if saga else None,
         duration_ms=((row.closed_at_us or sources.now) - row.started_at_us) // 1000,
         trace_id=row.trace_id,
         trace_url=sources.trace_url,
@@ -288,6 +286,8 @@ def _view(sources: _Sources, payloads: Payloads) -> SagaView:
         left=effects_left(sources.history, sources.compiled),
         restarted_from=saga.restarted_from if saga else None,
         restarted_as=None if sources.restarted_as is None else str(sources.restarted_as),
+        start_at=maybe_time(saga.start_at_us) if saga else None,
+        begun_at=maybe_time(saga.begun_at_us) if saga else None,
     )
 
 
@@ -375,8 +375,8 @@ def _waiting_view(waiting: Waiting) -> WaitingView:
     return WaitingView(
         step=waiting.step,
         name=waiting.name,
-        since=_maybe_time(waiting.since_us),
-        until=_maybe_time(waiting.until_us),
+        since=maybe_time(waiting.since_us),
+        until=maybe_time(waiting.until_us),
         mover=waiting.mover,
     )
 
@@ -392,7 +392,3 @@ def _attention(row: AttentionRow, waiting: list[Waiting]) -> AttentionView:
         note=row.note,
         way_out=_PARKED_WAY_OUT if parked else movers[0] if movers else _DEFAULT_WAY_OUT,
     )
-
-
-def _maybe_time(us: int | None) -> str | None:
-    return None if us is None else format_us(us)

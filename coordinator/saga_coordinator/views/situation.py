@@ -9,9 +9,11 @@ from enum import StrEnum
 from typing import Final
 
 from saga_coordinator.engine.waiting import Held
+from saga_coordinator.schedules.words import Need
 from saga_coordinator.store.overview_port import LiveInstance, LongestAttention
 from saga_coordinator.store.port import Figures
 from saga_coordinator.store.recovering import Recovering
+from saga_coordinator.store.schedule_records import ScheduleCounts
 from saga_coordinator.views.open_waits import NOBODY, Waits
 from saga_coordinator.views.traffic_periods import Period, Total
 from saga_schemas.record_class import record
@@ -35,6 +37,20 @@ class Line:
     version: int
     active: bool
     participants: Sequence[str]
+
+
+@record
+class SchedulesNow:
+    """How schedules stand."""
+
+    counts: ScheduleCounts | None = None
+    """None: nobody has looked."""
+    needs: Sequence[Need] = ()
+    """Why a person should look at some."""
+    more: bool = False
+    """There are more of them."""
+    waits: str | None = None
+    """Why this instance decides no tick."""
 
 
 @record
@@ -72,6 +88,7 @@ class Situation:
     """Why this instance should get no requests."""
     retention: str | None = None
     """Why nothing is removed."""
+    schedules: SchedulesNow = field(default_factory=SchedulesNow)
     recovering: Recovering | None = None
     unswept: Mapping[str, int] = field(default_factory=dict)
     pauses: Sequence[Held] = ()

@@ -11,6 +11,7 @@ from typing import Final
 
 from saga_coordinator.views import trouble_of_participants as participants
 from saga_coordinator.views import trouble_of_sagas as sagas
+from saga_coordinator.views import trouble_of_schedules as schedules
 from saga_coordinator.views.situation import Situation
 from saga_coordinator.views.trouble import SEVERITIES, Trouble
 from saga_coordinator.views.words import many, number
@@ -24,10 +25,13 @@ RULES: Final[tuple[Callable[[Situation], Iterator[Trouble]], ...]] = (
     participants.fails,
     participants.silent,
     sagas.attention,
+    schedules.late,
+    schedules.needed,
     sagas.recovery,
     sagas.unread_replies,
     sagas.dead_letters,
     sagas.retention,
+    schedules.waits,
     sagas.paused,
     participants.behind,
     participants.rejects,

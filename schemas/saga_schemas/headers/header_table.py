@@ -104,6 +104,12 @@ ROWS: Final = (
         schema={"type": "string", "contentMediaType": "application/json"},
         meaning="labels to find the saga by, as a JSON object",
     ),
+    HeaderRow(
+        name=h.START_AT,
+        optional=frozenset({START}),
+        schema=_TIME,
+        meaning="when the saga is to begin, at most 366 days ahead; a time that has passed: at once",
+    ),
     HeaderRow(name=h.CORRELATION, required=_ABOUT_A_SAGA, schema=_pattern(SAGA_ID.pattern), meaning="the saga id"),
     HeaderRow(
         name=h.CAUSATION,

@@ -30,6 +30,7 @@ VERSION: Final = "ce_sagaversion"
 DEFINITION_HASH: Final = "ce_sagadef"
 DEFINITION: Final = "ce_sagadefinition"
 LABELS: Final = "ce_sagalabels"
+START_AT: Final = "ce_sagastartat"
 ROW_RUN: Final = "ce_sagarowrun"
 OUTCOME: Final = "ce_sagaoutcome"
 SEQ: Final = "ce_sagaseq"
@@ -48,7 +49,7 @@ SCHEMA_ID: Final = "__value_schema_id"
 
 KNOWN: Final = frozenset(
     {SPECVERSION, ID, SOURCE, TYPE, TIME, SUBJECT, CORRELATION, CAUSATION, EXPIRY, SEQUENCE, PROTOCOL, TENANT, KIND, STEP, RUN}
-    | {ATTEMPT, INCARNATION, VERSION, DEFINITION_HASH, DEFINITION, ROW_RUN, OUTCOME, SEQ, TOKEN, LABELS, CONTENT_TYPE}
+    | {ATTEMPT, INCARNATION, VERSION, DEFINITION_HASH, DEFINITION, ROW_RUN, OUTCOME, SEQ, TOKEN, LABELS, START_AT, CONTENT_TYPE}
 )
 """What a bad value refuses the message for."""
 TRACE: Final = frozenset({ORIGIN, ORIGIN_TRACESTATE, TRACEPARENT, TRACESTATE, BAGGAGE})

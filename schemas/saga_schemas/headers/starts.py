@@ -36,6 +36,8 @@ class StartHeaders:
     baggage: str | None = None
     labels: tuple[tuple[str, LabelValue], ...] = ()
     """By name, in its order."""
+    start_at_us: int | None = None
+    """When the saga is to begin; None: at once."""
 
     def encode(self) -> tuple[Header, ...]:
         """The start as Kafka headers."""
@@ -52,6 +54,7 @@ class StartHeaders:
             *trace_headers(self.traceparent, self.tracestate, None),
             *optional_header(h.BAGGAGE, self.baggage),
             *optional_header(h.LABELS, json.dumps(plain_labels(dict(self.labels))) if self.labels else None),
+            *optional_header(h.START_AT, None if self.start_at_us is None else format_us(self.start_at_us)),
         )
 
 
@@ -75,6 +78,7 @@ def decode_start(headers: RawHeaders) -> StartHeaders:
         tracestate=tracestate,
         baggage=fields.baggage(),
         labels=_labels(fields.optional(h.LABELS)),
+        start_at_us=None if fields.optional(h.START_AT) is None else fields.time_us(h.START_AT),
     )
 
 

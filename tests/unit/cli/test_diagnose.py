@@ -45,6 +45,18 @@ def test_what_was_found_has_its_cause_and_way_out_and_exits_1(saga: Any, coordin
     assert well == "nothing found by kafka"
 
 
+def test_the_schedule_that_started_it_is_named(saga: Any, coordinator: Any) -> None:
+    by = {"schedule": "settlement", "tick": "2027-03-28T01:00:00Z", "ticks_waiting": 0, "runbook": "docs/operations.md#x"}
+    coordinator.answer("GET", PATH, FOUND | {"started_by": by})
+    assert saga("diagnose", ID).out.splitlines()[2] == "started by schedule settlement for the tick 2027-03-28T01:00:00Z"
+
+
+def test_ticks_that_wait_for_its_sagas_are_told(saga: Any, coordinator: Any) -> None:
+    by = {"schedule": "settlement", "tick": "2027-03-28T01:00:00Z", "ticks_waiting": 2, "runbook": "docs/operations.md#x"}
+    coordinator.answer("GET", PATH, FOUND | {"started_by": by})
+    assert "; 2 more ticks wait for its sagas" in saga("diagnose", ID).out
+
+
 def test_where_nothing_is_found_it_exits_0(saga: Any, coordinator: Any) -> None:
     coordinator.answer("GET", PATH, FOUND | {"found": 0, "key": None, "summary": "nothing is wrong", "lines": [LINE]})
     told = saga("diagnose", ID)

@@ -19,13 +19,14 @@ def settings(**more: str) -> Settings:
 def test_by_default_sagas_go_after_thirty_days_and_what_people_may_ask_for_after_400() -> None:
     terms = settings().retention
     assert (terms.sagas_ms, terms.journals_ms, terms.keys_ms, terms.marked_ms) == (30 * DAY, 30 * DAY, 30 * DAY, 400 * DAY)
-    assert (settings().letters_kept_ms, settings().audit_kept_ms) == (30 * DAY, 400 * DAY)
+    assert (settings().letters_kept_ms, settings().audit_kept_ms, settings().ticks_kept_ms) == (30 * DAY, 400 * DAY, 400 * DAY)
 
 
 def test_each_is_turned_off_by_never_or_nought() -> None:
     assert settings(sagas="never", dead_letters="0", audit="never").retention.sagas_ms == FOREVER
     assert settings(dead_letters="0").letters_kept_ms == FOREVER
     assert settings(audit="never").audit_kept_ms == FOREVER
+    assert settings(ticks="never").ticks_kept_ms == FOREVER
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,12 @@ from saga_cli.application import application
 from saga_cli.exits import ExitCode
 from saga_coordinator.api.problems import CODES as PROBLEMS
 from saga_coordinator.definitions import CODES, Saga, lint
+from saga_coordinator.engine.delaying import START_TOO_FAR
 from saga_coordinator.engine.waiting import _WAY_OUT
 from saga_coordinator.inbound import refused_replies
 from saga_coordinator.loops import catch_up_loop, liveness, timer_loop
 from saga_coordinator.loops.watchdog import READING
+from saga_coordinator.schedules import lint_days, lint_schedule
 from saga_coordinator.starts.requests import (
     DEFINITION_INACTIVE,
     DEFINITION_UNKNOWN,
@@ -59,6 +61,8 @@ PAGES = sorted(
     if not path.relative_to(ROOT).parts[0].startswith(".")
 )
 TYPED_AS_A_WHOLE = frozenset({"docs/first-day.md"})
+EPOCH_OF_SCHEDULES_US = 1_798_761_600_000_000
+"""The year 2027 begins: schedules on the pages tick then."""
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 SHOP = ROOT / "participants" / "saga_demo" / "schemas"
 LOYALTY = ROOT / "examples" / "loyalty" / "schemas"
@@ -161,7 +165,15 @@ def test_every_reason_of_a_dead_letter_has_its_row() -> None:
     )
     raised = set(re.findall(r'(?:BadMessage|UnsupportedProtocol)\(\s*"([a-z_]+)"', found)) - {"kind_unsupported"}
     raised |= {UNREADABLE_RECORD, UNREADABLE_BATCH, "unknown_schema"}
-    raised |= {DEFINITION_UNKNOWN, DEFINITION_INACTIVE, INPUT_INVALID, KEY_MISMATCH, LABELS_INVALID, REQUEST_REUSED}
+    raised |= {
+        DEFINITION_UNKNOWN,
+        DEFINITION_INACTIVE,
+        INPUT_INVALID,
+        KEY_MISMATCH,
+        LABELS_INVALID,
+        REQUEST_REUSED,
+        START_TOO_FAR,
+    }
 
     assert len(raised) >= 25
     assert sorted(raised ^ rows_of("wire.md", "### Dead letters")) == []
@@ -295,11 +307,18 @@ async def test_the_readme_s_participant_charges_refunds_and_says_no(tmp_path: Pa
 @pytest.mark.parametrize("name", pages_with("yaml"))
 def test_definitions_in_the_docs_have_no_findings(name: str) -> None:
     catalog = Catalog(read_schemas(SHOP))
-    definitions = [block for block in blocks(ROOT / name, "yaml") if block.startswith("saga:")]
+    found = blocks(ROOT / name, "yaml")
+    definitions, schedules, days = (
+        [block for block in found if block.startswith(key)] for key in ("saga:", "schedule:", "calendar:")
+    )
+    calendars = {document.calendar: document for document in (lint_days(block, name).required() for block in days)}
 
-    assert definitions
+    assert definitions or schedules
     for block in definitions:
         assert [str(finding) for finding in lint(block.encode(), name, catalog).findings] == []
+    for block in schedules:
+        findings = lint_schedule(block.encode(), name, None, calendars, EPOCH_OF_SCHEDULES_US).findings
+        assert [str(finding) for finding in findings if finding.code != "S311"] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.saga.yaml")), ids=lambda path: path.name)

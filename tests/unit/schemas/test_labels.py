@@ -12,7 +12,7 @@ import pytest
 
 from saga_schemas.errors import BadMessage
 from saga_schemas.headers import StartHeaders, decode_start
-from saga_schemas.headers.names import LABELS
+from saga_schemas.headers.names import LABELS, START_AT
 from saga_schemas.labels import LabelInvalid, label_value, labels_of, labels_of_json, plain_labels
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -94,6 +94,15 @@ def test_labels_of_a_start_go_through_its_header_and_back() -> None:
     assert plain_labels(labels)["count"] == 3
     assert LABELS not in dict(START.encode())
     assert decode_start(START.encode()).labels == ()
+
+
+def test_a_start_time_goes_through_its_header_and_back() -> None:
+    sent = replace(START, start_at_us=1_800_000_000_000_000)
+    assert decode_start(sent.encode()) == sent
+    assert dict(sent.encode())[START_AT] == b"2027-01-15T08:00:00.000000Z"
+    assert START_AT not in dict(START.encode())
+    with pytest.raises(BadMessage, match=START_AT):
+        decode_start((*START.encode(), (START_AT, b"tomorrow")))
 
 
 @pytest.mark.parametrize("value", [b"", b"[]", b'{"a": []}', b'{"A B": 1}', b"\xff", b'{"a": "' + b"x" * 5000 + b'"}'])

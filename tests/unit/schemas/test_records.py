@@ -110,6 +110,6 @@ def test_a_padded_spelling_of_our_own_record_is_refused() -> None:
 
 def test_an_event_of_an_unknown_kind_or_with_a_saga_id_that_is_none_is_refused() -> None:
     good = encode_own(EVENT)
-    for forged in (good[:5] + b"\x08" + good[6:], good.replace(str(SAGA).encode(), b"x" * 36)):
+    for forged in (good[:5] + b"\x0a" + good[6:], good.replace(str(SAGA).encode(), b"x" * 36)):
         with pytest.raises(BadMessage):
             read_own(forged, SagaEvent)

@@ -52,7 +52,7 @@ def test_the_ids_of_our_own_records_never_change() -> None:
         "saga.v1.Empty": 1928705233,
         "saga.v1.Failure": 1571072832,
         "saga.v1.Progress": 1263110718,
-        "saga.v1.SagaEvent": 1283343750,
+        "saga.v1.SagaEvent": 1861160373,
         "saga.v1.Horizon": 1514654109,
         "saga.v1.HorizonHeard": 1376813485,
         "saga.v1.Sweep": 1624691336,

@@ -1,8 +1,7 @@
-"""What needs a person: each cause once, with its sagas and the ways out."""
+"""What needs a person: each cause once, with its sagas and the ways out; and schedules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -15,22 +14,19 @@ from saga_coordinator.console.forms import ActForm
 from saga_coordinator.console.parameters import address, uuid_of
 from saga_coordinator.console.routing import ACTS, PageRoute
 from saga_coordinator.query import quoted
-from saga_coordinator.registry.definition_cache import DefinitionMissing
 from saga_coordinator.store.oversight_port import ATTENTION_LOOKED_AT
-from saga_coordinator.store.port import AlikeAttention
-from saga_coordinator.views.inbox import InboxGroup, inbox
+from saga_coordinator.views.attention_list import sagas_in_need, schedules_in_need
+from saga_coordinator.views.inbox import InboxGroup
 from saga_schemas.ids import valid_step
 
-LINES: Final = 200
-OF_EACH: Final = 10
 _PATH: Final = "/attention"
 
 
 async def show(console: Console, request: Request) -> Response:
     """The inbox."""
     coordinator = console.coordinator
-    found = await coordinator.store.alike_attention(coordinator.settings.tenant, of_each=OF_EACH, limit=LINES)
-    groups = inbox(found, await _participants(console, found), OF_EACH)
+    groups = await sagas_in_need(coordinator.store, coordinator.definitions, coordinator.settings.tenant)
+    schedules, more = await schedules_in_need(coordinator.store, coordinator.settings.tenant)
     return await console.page(
         request,
         "attention.html",
@@ -43,6 +39,8 @@ async def show(console: Console, request: Request) -> Response:
         ],
         total=sum(group.count for group in groups),
         most=ATTENTION_LOOKED_AT,
+        schedules=schedules,
+        more_schedules=more,
     )
 
 
@@ -86,22 +84,6 @@ def _step(form: ActForm) -> str:
     if not valid_step(step):
         raise Problem("step_unknown")
     return step
-
-
-async def _participants(console: Console, found: list[AlikeAttention]) -> Callable[[AlikeAttention], str | None]:
-    """Who has which step, by the definitions that this instance knows."""
-    definitions = console.coordinator.definitions
-    known: dict[tuple[str, int], dict[str, str]] = {}
-    for name, version in {(one.definition, one.definition_version) for one in found}:
-        row = definitions.find(name, version)
-        if row is None:
-            continue
-        try:
-            compiled = await definitions.get(row.id)
-        except DefinitionMissing:
-            continue
-        known[name, version] = {step.name: step.participant for step in compiled.definition.steps}
-    return lambda one: known.get((one.definition, one.definition_version), {}).get(one.step.partition("[")[0])
 
 
 ROUTES = [

@@ -15,8 +15,10 @@ from starlette.responses import RedirectResponse, Response
 from saga_coordinator.api.problems import Problem
 from saga_coordinator.api.saga_paths import stored_row
 from saga_coordinator.api.saga_routes import CONTAINER_TYPE
+from saga_coordinator.api.start_times import needed_start_time_us
 from saga_coordinator.archive.container import write_container
 from saga_coordinator.console.console import Console
+from saga_coordinator.console.formatting import absolute
 from saga_coordinator.console.forms import ActForm
 from saga_coordinator.console.rendering import path_part
 from saga_coordinator.console.routing import ACTS, PageRoute
@@ -32,6 +34,7 @@ from saga_coordinator.console.saga.reading import (
     whole,
 )
 from saga_coordinator.console.schedule.reading import started_by
+from saga_coordinator.definitions.fields import parsed_duration
 from saga_coordinator.query import quoted
 from saga_coordinator.views.journal_words import journal_words
 from saga_coordinator.views.preview import PreviewedAct
@@ -164,6 +167,19 @@ async def resume(console: Console, request: Request) -> Response:
     return await _act(console, request, doing)
 
 
+async def move_start(console: Console, request: Request) -> Response:
+    """Let it begin at another time."""
+
+    async def doing(saga_id: UUID, form: ActForm) -> str:
+        given = form.get("start")
+        at, after = (None, given) if parsed_duration(given) is not None else (given, None)
+        start_at_us = await needed_start_time_us(at, after, console.coordinator.store.now_us)
+        await console.coordinator.move_start(saga_id, start_at_us, form.reason, form.actor)
+        return f"It begins at {absolute(start_at_us)}."
+
+    return await _act(console, request, doing)
+
+
 async def terminate(console: Console, request: Request) -> Response:
     """End it as it is."""
 
@@ -239,6 +255,7 @@ ROUTES = [
     PageRoute(path="/sagas/{id}/cancel", handler=cancel, methods=ACTS),
     PageRoute(path="/sagas/{id}/pause", handler=pause, methods=ACTS),
     PageRoute(path="/sagas/{id}/resume", handler=resume, methods=ACTS),
+    PageRoute(path="/sagas/{id}/start-time", handler=move_start, methods=ACTS),
     PageRoute(path="/sagas/{id}/terminate", handler=terminate, methods=ACTS),
     PageRoute(path="/sagas/{id}/restart", handler=restart, methods=ACTS),
     PageRoute(path="/sagas/{id}/steps/{step}/retry", handler=retry, methods=ACTS),

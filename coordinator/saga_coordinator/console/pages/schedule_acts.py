@@ -58,13 +58,15 @@ async def trigger(console: Console, request: Request) -> Response:
 
 
 async def delete(console: Console, request: Request) -> Response:
-    """End it for good."""
+    """End it for good: it has no page then."""
+    back = [_back(request)]
 
     async def doing(form: ActForm) -> str:
         row = await console.coordinator.delete_schedule(_name(request), form.reason, form.actor)
+        back.append("/schedules")
         return f"{row.name} is deleted: it ticks no more. Its sagas go on, and what it ran stays on record."
 
-    return await console.act(request, _back(request), doing)
+    return await console.act(request, lambda: back[-1], doing)
 
 
 # --- backfills ------------------------------------------------------------------------------------
@@ -159,7 +161,7 @@ async def _tried(console: Console, name: str, asked: Asked) -> tuple[Tried | Non
 
 async def _sample(console: Console, story: Story, tried: Tried) -> list[tuple[str, str]]:
     """The first of its ticks, each by its name and on the wall clock."""
-    ticks = await console.coordinator.next_ticks(story.row.name, from_us=tried.from_us - 1, count=_SAMPLE)
+    ticks = await console.coordinator.next_ticks(story.row.name, from_us=tried.from_us, count=_SAMPLE)
     return [(tick_text(one.at_us), story.clock.at(one.at_us).whole) for one in ticks if one.at_us <= tried.until_us]
 
 

@@ -151,6 +151,7 @@ _WAITS: Final = {
     "kafka_away": "cannot be asked: Kafka does not answer",
     "slot": "is held back",
     "turn": "has its turn next",
+    "start_time": "has not begun",
     "definition_missing": "its definition cannot be loaded",
 }
 

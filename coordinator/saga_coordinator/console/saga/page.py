@@ -23,7 +23,7 @@ from saga_schemas.record_class import record
 
 LISTED_MOST: Final = 100
 """So many steps stand in the list at first."""
-_MAY_CANCEL: Final = frozenset({"RUNNING", "SETTLING"})
+_MAY_CANCEL: Final = frozenset({"SCHEDULED", "RUNNING", "SETTLING"})
 _UNKNOWN: Final = Look(shape="wait", tone="soft", words="a phase that this release does not know")
 
 
@@ -86,6 +86,7 @@ def page_context(story: Story, sides: Sequence[StepSides], chosen: StepSides | N
         "effects": effects(sides),
         "input": payload_text(view.input) if view.input is not None else None,
         "may_cancel": view.closed_at is None and view.imported is None and view.phase in _MAY_CANCEL,
+        "is_scheduled": view.phase == "SCHEDULED",
         "own_pause": any(one.scope == "saga" for one in view.paused),
         "may_act": view.closed_at is None and view.imported is None,
         "is_forward": view.phase in ("COMMITTED", "COMPLETED"),
@@ -105,7 +106,7 @@ def attempts_context(found: Sequence[Exchange], latest: Exchange | None, chosen:
 def turned_at(story: Story) -> str | None:
     """The step that turned the saga back, as the reason names it."""
     name, colon, _ = (story.view.reason or "").partition(":")
-    went_back = story.view.phase not in ("RUNNING", "COMMITTED", "COMPLETED")
+    went_back = story.view.phase not in ("SCHEDULED", "RUNNING", "COMMITTED", "COMPLETED")
     return name if colon and went_back and name in story.plans else None
 
 

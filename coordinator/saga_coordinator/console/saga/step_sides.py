@@ -23,7 +23,7 @@ _AFTERWARDS: Final = frozenset({*_UNDOING, "undone", "resolving", "stuck_back", 
 _STUCK: Final = frozenset({"stuck_forward", "stuck_back", "conflict"})
 SETTLED: Final = frozenset({"undone", "no_effect", "kept", "waived"})
 _GOING_BACK: Final = frozenset({"SETTLING", "COMPENSATING", "COMPENSATED"})
-_FORWARD: Final = frozenset({"RUNNING", "COMMITTED", "COMPLETED"})
+_FORWARD: Final = frozenset({"SCHEDULED", "RUNNING", "COMMITTED", "COMPLETED"})
 _UNKNOWN_LOOK: Final = Look(shape="wait", tone="soft", words="its state is not known")
 _NEVER_RAN: Final = Look(shape="none", tone="soft", words="never ran")
 _REFUSED: Final = Look(shape="no", tone="hot", words="refused: it had no effect")

@@ -15,6 +15,7 @@ from saga_coordinator.console.schedule.history import DecidedLine, decided_line
 from saga_coordinator.console.schedule.listing import ScheduleLine, line_of, read_document
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.schedules.document import ScheduleDocument
+from saga_coordinator.schedules.starting import SCHEDULE_LABEL
 from saga_coordinator.schedules.tick_names import tick_text
 from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus
 from saga_coordinator.views.ticks import merged
@@ -101,12 +102,17 @@ class StartedBy:
 
     name: str
     tick: str
+    has_page: bool
+    """False: it was deleted."""
 
 
 async def started_by(coordinator: Facade, saga_id: UUID, labels: Mapping[str, object]) -> StartedBy | None:
     """None: no schedule did. Only sagas with the label of schedules are asked about."""
-    found = await coordinator.tick_of(saga_id) if "schedule" in labels else None
-    return None if found is None else StartedBy(name=found[0].name, tick=tick_text(found[1].at_us))
+    found = await coordinator.tick_of(saga_id) if SCHEDULE_LABEL in labels else None
+    if found is None:
+        return None
+    schedule, tick = found
+    return StartedBy(name=schedule.name, tick=tick_text(tick.at_us), has_page=schedule.status != ScheduleStatus.DELETED)
 
 
 async def _coming(coordinator: Facade, row: ScheduleRow, now_us: int, count: int) -> Sequence[Tick]:

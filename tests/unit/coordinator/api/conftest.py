@@ -29,6 +29,7 @@ from saga_coordinator.views.participant_detail import ParticipantDetail
 from saga_coordinator.views.situation import Window
 from saga_schemas.topics import Topics
 from support.saga_rows import SAGA, saga_row
+from support.schedules import SchedulesInMemory
 from support.situations import situation
 from unit.coordinator.api.many_acts import AT_US, ScriptedManyActs
 
@@ -45,6 +46,7 @@ class ScriptedStore:
     raises: Exception | None = None
     wanted: list[object] = field(default_factory=list)
     count: int = 0
+    clock_us: int = AT_US
 
     async def saga(self, saga_id: UUID) -> SagaRow | None:
         self._fail()
@@ -84,7 +86,7 @@ class ScriptedStore:
 
     async def now_us(self) -> int:
         self._fail()
-        return AT_US
+        return self.clock_us
 
     def _fail(self) -> None:
         if self.raises is not None:
@@ -109,10 +111,11 @@ class Settings:
         return []
 
 
-class ScriptedCoordinator(ScriptedManyActs):
+class ScriptedCoordinator(ScriptedManyActs, SchedulesInMemory):
     """Every act does what the test says: raises, or is noted."""
 
     def __init__(self) -> None:
+        super().__init__()
         store: Any = ScriptedStore()
         self.store = store
         self.definitions = DefinitionCache(store, "default")
@@ -172,6 +175,10 @@ class ScriptedCoordinator(ScriptedManyActs):
     async def change_limits(self, saga_id: UUID, step: str, changes: Mapping[str, int], reason: str, actor: str) -> None:
         self._fail()
         self.acts.append(("limits", saga_id, step, dict(changes), reason, actor))
+
+    async def move_start(self, saga_id: UUID, start_at_us: int, reason: str, actor: str) -> None:
+        self._fail()
+        self.acts.append(("move_start", saga_id, start_at_us, reason, actor))
 
     async def pause_scope(self, scope: PauseScope, name: str, reason: str, actor: str) -> None:
         self._fail()

@@ -21,7 +21,7 @@ JUNK = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=10,
 )
-FIELDS = st.sampled_from(["definition", "version", "input", "key", "on_open", "on_closed", "extra"])
+FIELDS = st.sampled_from(["definition", "version", "input", "key", "on_open", "on_closed", "document", "extra"])
 NEARLY = st.fixed_dictionaries({"definition": st.just("order"), "input": st.dictionaries(st.text(max_size=5), JUNK, max_size=3)})
 BODIES = (
     st.binary(max_size=300)
@@ -30,7 +30,14 @@ BODIES = (
     | st.builds(lambda sound, spoilt: json.dumps(sound | spoilt).encode(), NEARLY, st.dictionaries(FIELDS, JUNK, max_size=2))
 )
 PATHS = st.sampled_from(
-    ["/v1/sagas", f"/v1/sagas/{SAGA}/cancel", f"/v1/sagas/{SAGA}/steps/charge/waive", "/v1/definitions", "/v1/schemas"]
+    [
+        "/v1/sagas",
+        f"/v1/sagas/{SAGA}/cancel",
+        f"/v1/sagas/{SAGA}/steps/charge/waive",
+        "/v1/definitions",
+        "/v1/schemas",
+        "/v1/schedules",
+    ]
 )
 HEADERS = st.dictionaries(
     st.sampled_from(["idempotency-key", "traceparent", "tracestate", "content-type", "accept"]),

@@ -12,11 +12,13 @@ from fastapi import FastAPI
 
 from saga_coordinator.console.application import with_console
 from saga_coordinator.engine.waiting import Held
+from saga_coordinator.store.schedule_records import ScheduleCounts
 from saga_coordinator.views.overview import Overview, overview
 from saga_coordinator.views.participant_detail import ParticipantDetail, participant_detail
 from saga_coordinator.views.situation import Line, Situation, Window
 from saga_schemas.topics import Topics
 from support.situations import figures, situation
+from support.stored_schedules import counts
 
 FIGURES = figures(sagas_by_phase={("order<b>", "RUNNING"): 1284})
 ORDER = Line(name="order<b>", version=3, active=True, participants=("payment",))
@@ -24,15 +26,19 @@ ORDER = Line(name="order<b>", version=3, active=True, participants=("payment",))
 
 @dataclass
 class Store:
-    """Lists of so many sagas that need a person."""
+    """Lists of so many sagas and schedules that need a person."""
 
     attention: int = 0
+    schedules: int = 0
     asked: int = 0
     raises: Exception | None = None
 
     async def list_sagas(self, wanted: object) -> tuple[list[object], None]:
         self.asked += 1
         return [object()] * self.attention, None
+
+    async def schedule_counts(self, tenant: str) -> ScheduleCounts:
+        return counts(attention=self.schedules)
 
 
 @dataclass

@@ -367,3 +367,12 @@ def test_a_record_of_a_union_of_several_keeps_its_name() -> None:
     framed = codec.encode(made.input_schema, {"by": ("t.Cash", {"coins": 3})})
     got = sent(made, "settle", Context(input=framed, replies={}, saga=FACTS))
     assert got == {"by": ("t.Cash", {"coins": 3}), "coins": 3}
+
+
+def test_a_loop_of_a_definition_may_call_its_variable_schedule() -> None:
+    """The root of a schedule's expressions is none of a definition's."""
+    text = SOUND.replace("note: hello", 'note: "${input.guests.map(schedule, schedule.name)[0]}"')
+    assert lint(text, "trip", trip_catalog()).findings == ()
+    made = compiled(text)
+
+    assert sent(made, "room", context(made))["note"] == "ann"

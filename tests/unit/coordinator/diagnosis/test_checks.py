@@ -44,6 +44,15 @@ def said(of: Situation) -> list[tuple[str, Finding]]:
     return [(name, finding) for name, finding in examined(of) if finding.verdict is Verdict.FOUND]
 
 
+def test_a_saga_that_has_not_begun_says_when_it_does() -> None:
+    delayed = situation("later:10800", after_s=0)
+    ((check, finding),) = said(delayed)
+    assert (check, finding.evidence, finding.anchor) == ("start-time", "waits for its start time: in 3 h", Anchor.START_TIME)
+    late = situation("later:30 pause!", after_s=90)
+    texts = [finding.evidence for name, finding in said(late) if name == "start-time"]
+    assert texts == ["its start time came 1 min ago"]
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -67,6 +76,7 @@ TROUBLES: list[tuple[str, Situation, str, str, Anchor]] = [
     ("recovering", situation("a:SUCCEEDED recover"), "recovery", "definite answers of", Anchor.RECOVERING),
     ("to recover", situation(incarnation=9), "recovery", "has not asked its steps again", Anchor.RECOVERING),
     ("paused", situation("a:SUCCEEDED pause p:REJECTED"), "pause", "it is paused", Anchor.PAUSED),
+    ("not begun", situation("later:7200", after_s=0), "start-time", "start time: in 2 h", Anchor.START_TIME),
     ("no Kafka", situation(kafka_away="refused"), "kafka", "does not answer: refused", Anchor.KAFKA_AWAY),
     ("nobody reads", situation(unread=UNREAD), "command-topics", "no consumer on saga.cmd.a-service", Anchor.UNREAD_COMMANDS),
     ("refused", situation(unsent={"a": unsent("too large")}), "commands-sent", "refuses it: too large", Anchor.REFUSED_COMMAND),

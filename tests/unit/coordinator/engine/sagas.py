@@ -5,7 +5,8 @@ A script is what happens, one word each: `a:SUCCEEDED` is the answer to the last
 `a:action:SUCCEEDED` to its last command of that kind, `newer:a` is row 15b's answer, `wait:30`
 moves the clock by seconds and lets the timer fire, `down:30` moves it while nobody lives, `cancel`,
 `retry:a`, `waive:a`, `waive!:a`, `terminate`, `pause!` and `resume!` are the operator's, `recover`
-is a restore from a backup, `pause` and `resume` (of the definition), `pause:a` and `resume:a` (of
+is a restore from a backup, `later:30`, as the first word, has it begin in so many seconds, and
+`move:60` moves that, `pause` and `resume` (of the definition), `pause:a` and `resume:a` (of
 a's participant), `backlog` and `drained`, `hold:a` and `admit:a` set what the engine is told of the
 world. After `took:2,0.5` participants say that they began two seconds after the command was sent,
 and that their handler took half a second; after `took:` they say nothing again. Every transition is
@@ -30,6 +31,7 @@ from saga_coordinator.engine.events import (
     ChangeLimits,
     Env,
     Event,
+    MoveStart,
     Pause,
     Recover,
     Reply,
@@ -206,9 +208,9 @@ class Player:
         check_waits(self.definition, self.state, self.now, self.known_pauses)
         return self.facts
 
-    def start(self, *, incarnation: int = 1, recovered: bool = False) -> Player:
+    def start(self, *, incarnation: int = 1, recovered: bool = False, start_at_us: int | None = None) -> Player:
         saga_id = "0190a000-0000-7000-8000-000000000001"
-        begins = {"incarnation": incarnation, "message_id": "start", "recovered": recovered}
+        begins = {"incarnation": incarnation, "message_id": "start", "recovered": recovered, "start_at_us": start_at_us}
         self.tell(Start(id=saga_id, tenant="default", key="o-17", input=b"in", **begins))  # type: ignore[arg-type]
         return self
 
@@ -251,6 +253,15 @@ class Player:
         self.now += int(float(seconds) * SECOND)
         self.tell(WakeUp())
 
+    def _later(self, seconds: str) -> None:
+        """The saga, asked for anew with a start time."""
+        self.saga, self.sent, self.journal = None, [], []
+        self.start(start_at_us=self.now + int(float(seconds) * SECOND))
+
+    def _move(self, seconds: str) -> None:
+        start_at_us = self.now + int(float(seconds) * SECOND)
+        self.tell(MoveStart(start_at_us=start_at_us, reason="the customer comes later", actor="ann"))
+
     def _down(self, seconds: str) -> None:
         """Nobody lives for so long: time goes on, nothing is looked at, a new life begins."""
         self.now += int(float(seconds) * SECOND)
@@ -292,6 +303,8 @@ _ACTS: dict[str, Callable[[Player, str], object]] = {
     "pause!": lambda p, _: p.tell(Pause(reason="the bank is down", actor="ann")),
     "resume!": lambda p, _: p.tell(Resume(reason="the bank is back", actor="ann")),
     "limits": Player._limits,
+    "later": Player._later,
+    "move": Player._move,
     "terminate": lambda p, _: p.tell(Terminate(reason="enough", actor="ann")),
     "backlog": lambda p, _: p._set(drained=False),
     "drained": lambda p, _: p._set(drained=True),

@@ -19,6 +19,7 @@ from saga_coordinator.engine.events import (
     Cancel,
     Env,
     Event,
+    MoveStart,
     Pause,
     Recover,
     Refused,
@@ -58,6 +59,8 @@ class Troubles:
     unsafe: bool = False
     restore: bool = False
     terminate: float = 0.03
+    delay: float = 0
+    """That it begins later; it may be moved then."""
     steps: int = 70
 
 
@@ -101,7 +104,12 @@ class World:
     # --- one life ---------------------------------------------------------------------------------
 
     def run(self) -> Saga:
-        self.tell(Start(id=f"0190a000-0000-7000-8000-{self.seed:012x}", tenant="t", key=None, input=b"in", incarnation=1))
+        delayed = self.troubles.delay > 0 and self.dice.random() < self.troubles.delay
+        at_us = self._soon() if delayed else None
+        begins = Start(
+            id=f"0190a000-0000-7000-8000-{self.seed:012x}", tenant="t", key=None, input=b"in", incarnation=1, start_at_us=at_us
+        )
+        self.tell(begins)
         for _ in range(self.troubles.steps):
             self._something_happens()
         self._calm_down()
@@ -158,6 +166,7 @@ class World:
                     self._publish(fact)
             self._check_truth()
             self._check_alarms(before, facts)
+            self._check_beginning(before, facts)
         check_waits(self.shape, self.state, self.now, self.known)
         return facts
 
@@ -288,6 +297,9 @@ class World:
             self.now += self.dice.randrange(1, 20 * SECOND)
         self._wake()
 
+    def _soon(self) -> int:
+        return self.now + self.dice.randrange(-5 * SECOND, 100 * SECOND)
+
     def _nobody_lives(self) -> None:
         """Nothing is looked at for a while; then a new life begins, at once or once somebody knows
         of it."""
@@ -316,6 +328,8 @@ class World:
         ]
         if self.dice.random() < 0.2:
             acts = [Pause(reason="x", actor="ann"), Resume(reason="x", actor="ann")]
+        if self.troubles.delay > 0 and self.dice.random() < 0.3:
+            acts = [MoveStart(start_at_us=self._soon(), reason="x", actor="ann")]
         if self.dice.random() < self.troubles.terminate:
             acts = [Terminate(reason="x", actor="ann")]
         self._try(self.dice.choice(acts))
@@ -531,13 +545,23 @@ class World:
 
     def _check_pauses(self, step: Step, run: int, before: Saga, *, deadline: bool) -> None:
         """Row 24: a limit that acts has passed without the time of the pauses."""
-        began = before.started_at_us if deadline else self.asked[step.name, run]
+        began = before.ran_from_us if deadline else self.asked[step.name, run]
         length_ms = self.shape.deadline_ms if deadline else step.timing.step_ms
         scopes = {self.shape.name, before.id, step.participant}
         held = [one for scope in scopes for one in self.pauses.get(scope, ())]
         assert length_ms is not None
         passed = self.now - began - paused_us(known_until(held, self.now), began)
         assert self.restored or passed >= length_ms * 1000, "row 24: a pause was held against a limit"
+
+    def _check_beginning(self, before: Saga | None, facts: tuple[Fact, ...]) -> None:
+        """Row 29: nothing is sent before it begins, and it begins at its time."""
+        if before is None or before.phase is not Phase.SCHEDULED:
+            assert not any(isinstance(fact, PhaseChanged) and fact.row == "29" for fact in facts), "row 29: it began twice"
+            return
+        begun = self.state.begun_at_us is not None
+        assert not begun or (self.state.start_at_us or 0) <= self.now, "row 29: before its time"
+        sent = any(isinstance(fact, CommandSent) for fact in facts)
+        assert begun or before.recovered or not sent, "row 29: asked before it has begun"
 
     def _check_alarms(self, before: Saga | None, facts: tuple[Fact, ...]) -> None:
         """Attention is announced when it is raised, not again and again."""

@@ -44,6 +44,12 @@ def test_and_after_a_restore_from_a_backup(shape: Definition, seed: int) -> None
     World(shape, seed, Troubles(restore=True, steps=120)).run()
 
 
+@settings(PROFILE)
+@given(shape=shapes(), seed=SEEDS, restore=st.booleans())
+def test_and_where_it_begins_later(shape: Definition, seed: int, restore: bool) -> None:
+    World(shape, seed, Troubles(delay=0.9, operator=0.15, restore=restore, steps=100)).run()
+
+
 class Liars(World):
     """The same life, but every participant says something of its time: true or a lie."""
 

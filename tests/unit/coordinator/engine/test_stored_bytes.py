@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from saga_coordinator.engine.copying import values_of
+from saga_coordinator.engine.copying import changed, values_of
 from saga_coordinator.engine.encoding import BITS, decode_facts, decode_saga, encode_facts, encode_saga
 from saga_coordinator.engine.facts import (
     Acted,
@@ -75,6 +75,8 @@ SAGA = Saga(
     limits={"a": {"attempts": 5}},
     restarted_from="s0",
     pauses_counted_us=22,
+    start_at_us=23,
+    begun_at_us=24,
 )
 FACTS: list[Fact] = [
     Started(
@@ -134,7 +136,7 @@ STORED_FACTS = (
     b'"incarnation":2,"recovered":true,"recovering":true,"reason":"deadline","started_at":17,"deadline_at":18,'
     b'"closed_at":19,"announced":20,"attention":"reply_from_the_future",'
     b'"paused_at":21,"paused_by":"ann","paused_why":"the bank is down",'
-    b'"limits":{"a":{"attempts":5}},"restarted_from":"s0","pauses_counted":22}],'
+    b'"limits":{"a":{"attempts":5}},"restarted_from":"s0","pauses_counted":22,"start_at":23,"begun_at":24}],'
     b'["command","a","1","action",1,2,"p","r.v1.R","cGF5bG9hZA==",4,5,6,"asked",true,"start-1"],'
     b'["reply","a","action",1,2,"SUCCEEDED","C","m","cmVwbHk=",true,"s/1/0",7,8],'
     b'["announced","attention",1,"RUNNING","a","no_answer","reply-1"],'
@@ -147,7 +149,7 @@ STORED_SAGA = (
     b'"recovered":true,"recovering":true,"input":"aW5wdXQ=","reason":"deadline","started_at":17,"deadline_at":18,'
     b'"closed_at":19,"announced":20,"attention":"reply_from_the_future",'
     b'"paused_at":21,"paused_by":"ann","paused_why":"the bank is down",'
-    b'"limits":{"a":{"attempts":5}},"restarted_from":"s0","pauses_counted":22,'
+    b'"limits":{"a":{"attempts":5}},"restarted_from":"s0","pauses_counted":22,"start_at":23,"begun_at":24,'
     b'"steps":{"a":{"status":"stuck_back","run":2,'
     b'"asking":"compensation","attempt":3,"sent":7,"dispatched":true,"known":true,"evidence":31,"spent":4,'
     b'"undo_spent":5,"reasks":6,"progress":7,"asked_at":8,"silent_since":9,"probed_at":10,"skew_us":11,"due_at":12,'
@@ -167,6 +169,13 @@ def test_a_reply_without_its_times_costs_nothing_and_one_from_before_them_reads_
     stored = b'[["reply","a","action",1,2,"UNDONE"]]'
     assert encode_facts([reply]) == stored
     assert decode_facts(stored) == (reply,)
+
+
+def test_a_start_without_a_start_time_costs_nothing_and_one_from_before_them_reads_on() -> None:
+    started, delayed = FACTS[0], changed(FACTS[0], {"start_at_us": 9})
+    assert encode_facts([started]) == b'[["started","s","t","hash","k","aW5wdXQ=",1,["a","b"],1,2]]'
+    stored = b'[["started","s","t","hash","k","aW5wdXQ=",1,["a","b"],1,2,false,null,9]]'
+    assert (encode_facts([delayed]), decode_facts(stored)) == (stored, (delayed,))
 
 
 def test_a_state_is_stored_under_the_keys_of_format_1() -> None:

@@ -199,6 +199,7 @@ KNOWN = {
     "reason": ("stuck",),
     "started": (Instant(0), FromNow(-1000)),
     "closed": (FromNow(0), Instant(parse_us("9999-12-31T23:59:59.999999Z"))),
+    "begins": (FromNow(HOUR_US), Instant(7)),
     "duration": (Lasting(0), Lasting(1_000)),
     "trace": ("0" * 32,),
 }

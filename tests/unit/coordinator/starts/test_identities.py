@@ -11,7 +11,6 @@ from saga_coordinator.starts.identities import Allowed, Identified, StartedBy, i
 from saga_coordinator.starts.preparation import Identity
 from saga_coordinator.store.port import StartIds
 from saga_coordinator.store.recovery import EPOCH_US
-from saga_schemas.headers import StartHeaders
 from saga_schemas.ids import started_id
 
 NOON_MS = 1_790_000_000_000
@@ -20,14 +19,11 @@ NOTHING = StartIds(now_us=NOON_MS * 1000, starts_from_ms=0, removed_until_ms=0, 
 
 
 def start(at_ms: int = NOON_MS, message_id: str = "o-17") -> StartedBy:
-    headers = StartHeaders(
-        message_id=message_id, source="/shop", record="t.Input", tenant="default", definition="order", time_us=NOON_MS * 1000
-    )
-    return StartedBy(timestamp_ms=at_ms, headers=headers)
+    return StartedBy(timestamp_ms=at_ms, tenant="default", source="/shop", message_id=message_id)
 
 
 def id_of(one: StartedBy) -> UUID:
-    return started_id(one.timestamp_ms, "default", "/shop", one.headers.message_id)
+    return started_id(one.timestamp_ms, "default", "/shop", one.message_id)
 
 
 def found(*starts: StartedBy, **known: Any) -> list[Identified]:

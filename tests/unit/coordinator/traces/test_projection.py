@@ -41,6 +41,22 @@ def test_the_mark_is_there_before_anything_else_happened() -> None:
     assert (started.name, started.attributes["saga.definition"], started.completed_by) == ("started", "order", 1)
 
 
+def test_a_delayed_start_is_one_trace_and_its_wait_is_seen() -> None:
+    projection, found = folded("later:30")
+    assert [(span.name, span.start_us) for span in found] == [("scheduled", found[0].end_us)]
+    assert [span.name for span in projection.open()] == ["order", "start time"]
+    mark, wait, *_, root = spans("later:30 wait:30 reserve:SUCCEEDED charge:SUCCEEDED ship:SUCCEEDED")
+    assert (wait.name, wait.parent_id, wait.end_us - wait.start_us, wait.completed_by) == ("start time", ROOT, 30_000_000, 2)
+    assert (root.start_us, mark.start_us) == (wait.start_us, wait.start_us)
+    assert {span.trace_id for span in (mark, wait, root)} == {TRACED.trace_id}
+
+
+@pytest.mark.parametrize("act", ["cancel", "terminate"])
+def test_the_wait_ends_with_a_saga_that_never_began(act: str) -> None:
+    found = spans(f"later:30 {act}")
+    assert [span.name for span in found] == ["scheduled", "start time", "order"]
+
+
 def test_a_span_is_owed_by_the_transition_that_completes_it() -> None:
     found = spans("reserve:SUCCEEDED charge:SUCCEEDED ship:SUCCEEDED")
     assert [span.completed_by for span in found] == [1, 2, 3, 4, 4]

@@ -15,7 +15,7 @@ from support.schedules import CLOCK_US, schedule_document, tick_at
 
 
 def names(page: str) -> list[str]:
-    return re.findall(r'class="line"[^>]*>([^<]+)<', page)
+    return re.findall(r'class="first wide"><(?:a class="line"|b)[^>]*>([^<]+)<', page)
 
 
 async def test_a_schedule_says_when_it_ticks_next_and_what_is_odd_about_it(browser: ScheduleBrowser, home: ScheduleHome) -> None:

@@ -127,7 +127,6 @@ async def test_its_health_is_said(browser: ScheduleBrowser, home: ScheduleHome) 
         (ScheduleStatus.ACTIVE, ("pause", "trigger", "delete"), ("resume",)),
         (ScheduleStatus.PAUSED, ("resume", "trigger", "delete"), ("pause",)),
         (ScheduleStatus.ENDED, ("trigger", "delete"), ("pause", "resume")),
-        (ScheduleStatus.DELETED, (), ("pause", "resume", "trigger", "delete")),
     ],
 )
 async def test_what_can_be_done_is_offered(
@@ -147,7 +146,7 @@ async def test_who_paused_it_and_what_would_come_is_said(browser: ScheduleBrowse
     page = await browser.page(PATH)
 
     assert "by <b>ada</b>: &lt;b&gt;" in page
-    assert "paused; it would tick in 1 h, Saturday 11:00" in page
+    assert "paused; it would tick now, Saturday 11:00" in page
 
 
 async def test_versions_are_listed_and_compared(browser: ScheduleBrowser, home: ScheduleHome) -> None:
@@ -184,6 +183,13 @@ async def test_a_zone_that_is_gone_is_said_and_times_are_utc(browser: ScheduleBr
 
     assert "The zone Europe/Atlantis is not known" in page
     assert "Sat 27 Mar 2027 10:00" in page
+
+
+async def test_one_that_was_deleted_has_no_page(browser: ScheduleBrowser, home: ScheduleHome) -> None:
+    await home.created(status=ScheduleStatus.DELETED)
+
+    await browser.page(PATH, status=404)
+    assert f'href="/console{PATH}"' not in await browser.page("/schedules?state=deleted")
 
 
 @pytest.mark.parametrize("name", ["nothing", "%3Cb%3E", "a..b", "x" * 300])

@@ -1,0 +1,160 @@
+"""The loop of schedules: what is due of them, by the database's clock.
+
+Every instance looks; a schedule's turn is one transaction under its lock (`schedules/turns.py`), so
+no leader is needed and a tick is decided once. The loop sleeps until the next wake-up that it knows
+of, and looks once a second for schedules that were changed elsewhere and for sagas that have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import structlog
+
+from saga_coordinator.batches.acts import ACTS, By
+from saga_coordinator.batches.jobs import events_of
+from saga_coordinator.batches.operating import Audited, Operating
+from saga_coordinator.engine.events import Event, Refused
+from saga_coordinator.engine.state import Phase
+from saga_coordinator.failures import comes_again, error_fields, one_line
+from saga_coordinator.sagas.work import SagaWork
+from saga_coordinator.schedules.tick_names import tick_text
+from saga_coordinator.schedules.turn import Ending, Turn
+from saga_coordinator.schedules.turns import SCHEDULES_MOST, Turns
+from saga_coordinator.starts.requests import SagaUnknown
+from saga_coordinator.store.port import Store, StoreError
+from saga_coordinator.store.schedule_records import ScheduleRow
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_coordinator.telemetry.log_fields import about_id
+from saga_messaging.background import happened
+from saga_messaging.clock import Clock
+
+LOOP: Final = "schedules"
+LOOK_S: Final = 1.0
+"""How soon it looks again, at the latest."""
+SOON_S: Final = 0.005
+"""A wake-up a hair before its time is none."""
+COUNT_S: Final = 10.0
+TROUBLE_S: Final = 0.5
+TROUBLE_CAP_S: Final = 10.0
+_GOES_BACK: Final = frozenset({Phase.COMPENSATING, Phase.SETTLING})
+
+
+class ScheduleLoop:
+    """Takes the turns of one tenant's schedules."""
+
+    def __init__(
+        self, *, store: Store, turns: Turns, operating: Operating, tenant: str, clock: Clock, instruments: Instruments
+    ) -> None:
+        self._store = store
+        self._turns = turns
+        self._operating = operating
+        self._tenant = tenant
+        self._clock = clock
+        self._instruments = instruments
+        self._trouble_s = 0.0
+        self._counted_at_s: float | None = None
+        self.stirred = asyncio.Event()
+        """Set when a schedule was changed here: the loop need not wait until it looks again."""
+        self._log = structlog.get_logger(LOOP)
+
+    def stir(self) -> None:
+        self.stirred.set()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                pause_s = await self._look()
+                self._well()
+            except Exception as error:  # a bug must not end the process: schedules stay where they are
+                pause_s = self._trouble(error)
+            if pause_s > 0:
+                await happened(self.stirred, self._clock, pause_s)
+            self.stirred.clear()
+
+    def _well(self) -> None:
+        if self._trouble_s:
+            self._log.info("schedules_go_on")
+        self._trouble_s = 0.0
+        self._instruments.schedules_wait(None)
+
+    def _trouble(self, error: Exception) -> float:
+        """Say why nothing fires, once a trouble in the log; how long to wait."""
+        if comes_again(error):
+            self._log.error("schedules_failed", **error_fields(error))
+            self._instruments.loop_failed(LOOP)
+        elif not self._trouble_s:
+            self._log.warning("schedules_wait", error=one_line(error))
+        known = isinstance(error, StoreError | TimeoutError)
+        self._instruments.schedules_wait(one_line(error) if known else type(error).__name__)
+        self._trouble_s = min(max(self._trouble_s * 2, TROUBLE_S), TROUBLE_CAP_S)
+        return self._trouble_s
+
+    async def _look(self) -> float:
+        """Take the turns that are due. Returns how long to pause then."""
+        await self._count()
+        rows, next_us, now_us = await self._store.schedules_to_turn(self._tenant, limit=SCHEDULES_MOST)
+        if rows:
+            began_s = self._clock.monotonic_s()
+            turns = await self._taken(rows)
+            self._instruments.schedule_turn(self._clock.monotonic_s() - began_s, len(turns))
+            await self._end_others(turns)
+            if turns:
+                return 0.0
+        until_next_s = LOOK_S if next_us is None else (next_us - now_us) / 1e6 + SOON_S
+        return min(LOOK_S, max(SOON_S, until_next_s)) if not rows else LOOK_S / 10
+
+    async def _taken(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
+        """All in one transaction; where that meets a bug, each alone: one costs no other its
+        turn."""
+        try:
+            return await self._turns.run(rows)
+        except Exception as error:
+            if len(rows) == 1 or not comes_again(error):
+                raise
+            return await self._one_by_one(rows)
+
+    async def _one_by_one(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
+        turns: list[Turn] = []
+        for row in rows:
+            try:
+                turns += await self._turns.run([row])
+            except Exception as error:
+                if not comes_again(error):
+                    raise
+                self._log.error("schedule_failed", schedule=row.name, **error_fields(error))
+                self._instruments.loop_failed(LOOP)
+                await self._turns.put_off(row, one_line(error))
+        return turns
+
+    async def _count(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._counted_at_s is None or now_s - self._counted_at_s >= COUNT_S:
+            self._counted_at_s = now_s
+            self._instruments.schedule_counts(await self._store.schedule_counts(self._tenant))
+
+    async def _end_others(self, turns: Iterable[Turn]) -> None:
+        """Cancel or terminate the sagas that ticks wait for by their policy. What cannot be
+        cancelled goes on, and the tick waits."""
+        for turn in turns:
+            for ending in turn.endings:
+                await self._end(turn.row.name, ending)
+
+    async def _end(self, schedule: str, ending: Ending) -> None:
+        why = f"schedule {schedule}: the tick {tick_text(ending.at_us)} takes its place"
+        by = By(actor=f"schedule {schedule}", reason=why)
+        act = ACTS[ending.how]
+        assert act.events is not None, "a batch restarts without events; nothing else does"
+        give = events_of(act.events, by)
+
+        def events(work: SagaWork) -> Sequence[Event]:
+            if ending.how == "cancel" and work.saga is not None and work.saga.phase in _GOES_BACK:
+                raise Refused("finished", "it goes back already")
+            return give(work)
+
+        try:
+            await self._operating.act(ending.saga_id, events, Audited(act=ending.how, who=by.actor, why=why))
+        except (Refused, SagaUnknown) as refused:
+            self._log.debug("not_ended", **about_id(ending.saga_id), reason=str(refused))

@@ -1,0 +1,212 @@
+"""Turns of schedules, each in one transaction: what is decided, the sagas that start, and where the
+schedules then stand.
+
+Whoever does it locks the schedules first, and leaves those that another instance has locked. What
+is decided is decided from the rows behind the lock, by the database's clock. So a tick is decided
+once, however many instances look, and whenever one is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+from uuid import UUID
+
+from saga_coordinator.batch.committer import Committer
+from saga_coordinator.batch.plan import Batch
+from saga_coordinator.engine.events import Refused
+from saga_coordinator.schedules.finishing import finish
+from saga_coordinator.schedules.programs import Programs, ProgramUnready
+from saga_coordinator.schedules.settling import settle
+from saga_coordinator.schedules.starting import Found, TickStarts
+from saga_coordinator.schedules.telling import tell
+from saga_coordinator.schedules.turn import CALENDAR_INVALID, Begun, Turn, troubled
+from saga_coordinator.starts.execution import StartExecution, own_again
+from saga_coordinator.store.port import StartClaim, Store, StoreError
+from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus
+from saga_coordinator.telemetry.instruments import Instruments
+from saga_schemas.record_class import record
+
+SCHEDULES_MOST: Final = 100
+"""Schedules of one transaction."""
+ENDED_MOST: Final = 1_000
+"""Ticks whose sagas have ended that one transaction notes."""
+UNREADY_US: Final = 60_000_000
+"""How soon a schedule is looked at again whose document does not run."""
+
+Result = TypeVar("Result")
+
+
+class Moved(StoreError):
+    """The schedule has another version by now: look again."""
+
+
+@record
+class Ready:
+    """What a schedule's turn needs beside its rows."""
+
+    version: int
+    found: Found
+
+
+class Turns:
+    """Does them."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        committer: Committer,
+        execution: StartExecution,
+        programs: Programs,
+        starts: TickStarts,
+        instruments: Instruments,
+        tenant: str,
+    ) -> None:
+        self._store = store
+        self._committer = committer
+        self._execution = execution
+        self._programs = programs
+        self._starts = starts
+        self._instruments = instruments
+        self._tenant = tenant
+
+    async def run(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
+        """One turn of each of these schedules that nobody else has locked.
+
+        Raises StoreError: nothing happened, or nobody knows.
+        """
+        ready = await self._ready(rows)
+        async with self._committer.batch() as batch:
+            locked = await batch.tx.lock_schedules([row.id for row in rows], wait=False)
+            turns = await self._turns(batch, locked, ready)
+            for turn in turns:
+                turn.run()
+            await self._write(batch, turns)
+        tell(self._instruments, turns)
+        return turns
+
+    async def act(
+        self, name: str, change: Callable[[Batch, Turn], Awaitable[Result]], *, deleted: bool = False
+    ) -> tuple[Result, Turn]:
+        """A turn of one schedule, with what a person does to it.
+
+        Args:
+            name: Its name.
+            change: What is done, after it is noted which of its sagas have ended. It raises to undo
+                all of it.
+            deleted: Whether it may be deleted already.
+
+        Raises:
+            Refused: schedule_unknown, schedule_invalid, or what `change` raises.
+            StoreError: Nothing happened, or nobody knows.
+        """
+        row = await self._store.schedule(self._tenant, name)
+        if row is None or (row.status == ScheduleStatus.DELETED and not deleted):
+            raise Refused("schedule_unknown", f"there is no schedule {name}: `saga schedule list` shows those that are")
+        ready = await self._ready([row])
+        async with self._committer.batch() as batch:
+            locked = await batch.tx.lock_schedules([row.id], wait=True)
+            turns = await self._turns(batch, locked, ready)
+            if not turns:
+                raise Moved(f"schedule {name} was changed a moment ago: try again")
+            result = await change(batch, turns[0])
+            turns[0].again |= bool(turns[0].queued)
+            await self._write(batch, turns)
+        tell(self._instruments, turns)
+        return result, turns[0]
+
+    async def put_off(self, row: ScheduleRow, why: str) -> None:
+        """A schedule whose turn meets a bug is tried again later, and a person is told.
+
+        Raises StoreError.
+        """
+        async with self._store.transaction() as tx:
+            for locked in (await tx.lock_schedules([row.id], wait=False)).values():
+                await tx.put_schedules([_aside(locked, f"its turn fails: {why}", tx.now_us)])
+
+    async def _ready(self, rows: Sequence[ScheduleRow]) -> Mapping[UUID, Ready]:
+        await self._programs.refresh(rows)
+        known = []
+        for row in rows:
+            try:
+                known.append((row, self._programs.of(row).document))
+            except ProgramUnready:
+                continue
+        found = await self._starts.definitions([document for _, document in known])
+        return {row.id: Ready(version=row.version, found=one) for (row, _), one in zip(known, found, strict=True)}
+
+    async def _turns(self, batch: Batch, locked: Mapping[UUID, ScheduleRow], ready: Mapping[UUID, Ready]) -> list[Turn]:
+        ids = list(locked)
+        if not ids:
+            return []
+        open_ticks = await batch.tx.open_ticks(ids)
+        backfills = await batch.tx.running_backfills(ids)
+        ended = await batch.tx.ended_ticks(ids, limit=ENDED_MOST)
+        turns = []
+        for row in locked.values():
+            try:
+                program = self._programs.of(row)
+            except ProgramUnready as unready:
+                await batch.tx.put_schedules([_aside(row, str(unready), batch.tx.now_us)])
+                continue
+            known = ready.get(row.id)
+            if known is None or known.version != row.version:
+                continue
+            prepare = self._starts.preparing(program, known.found)
+            backfill = backfills.get(row.id)
+            turn = Turn.of(row, program, prepare, batch.tx.now_us, open_ticks.get(row.id, OpenTicks()), backfill)
+            settle(turn, [one for one in ended if one.schedule_id == row.id])
+            if next_us := turn.backfill_next_us():
+                turn.known = await batch.tx.ticks_at(row.id, next_us)
+            turns.append(turn)
+        return turns
+
+    async def _write(self, batch: Batch, turns: Sequence[Turn]) -> None:
+        await self._begin(batch, turns)
+        for turn in turns:
+            finish(turn)
+        await batch.tx.put_schedules([turn.row for turn in turns])
+        ticks = [tick for turn in turns for tick in turn.ticks.values()]
+        if ticks:
+            await batch.tx.put_ticks(ticks)
+        for turn in turns:
+            for made, follows_us in turn.ranges:
+                await batch.tx.add_tick_range(made, follows_us=follows_us)
+            if turn.backfill is not None:
+                await batch.tx.put_backfill(turn.backfill)
+
+    async def _begin(self, batch: Batch, turns: Sequence[Turn]) -> None:
+        """Start what the turns want to start, in this transaction."""
+        places = [(turn, place) for turn in turns for place in range(len(turn.begun))]
+        if not places:
+            return
+        known = await self._starts.identified([turn.begun[place] for turn, place in places])
+        begun: list[tuple[Turn, Begun]] = []
+        adopted: list[StartClaim] = []
+        for (turn, place), identified in zip(places, known, strict=True):
+            turn.identify(place, identified)
+            if identified.adopted is None:
+                begun.append((turn, turn.begun[place]))
+            else:  # a person has adopted its saga after a restore: it starts no other
+                adopted.append(replace(turn.begun[place].start.claim, saga_id=identified.adopted))
+        if adopted:
+            await batch.tx.bind_starts(adopted)
+        await self._claim(batch, begun)
+
+    async def _claim(self, batch: Batch, begun: Sequence[tuple[Turn, Begun]]) -> None:
+        starts = [one.start for _, one in begun]
+        claimed = await batch.tx.claim_starts([start.claim for start in starts])
+        self._execution.begin_won(batch, starts, claimed)
+        await own_again(batch, starts)
+        for turn, one in begun:
+            result = claimed[one.start.claim.saga_id]
+            holder = result.request_saga or result.key_saga
+            if not result.won and holder is not None:
+                turn.lost(one, holder, by_key=result.request_saga is None)
+
+
+def _aside(row: ScheduleRow, why: str, now_us: int) -> ScheduleRow:
+    """A person must look at a schedule that cannot take its turn; it costs no other anything."""
+    return replace(troubled(row, CALENDAR_INVALID, why, now_us), wake_at_us=now_us + UNREADY_US)

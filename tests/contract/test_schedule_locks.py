@@ -1,0 +1,129 @@
+"""Two transactions at one schedule, and schedules copied to another database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contract.schedule_rows import (
+    add,
+    backfill_row,
+    days_row,
+    fired,
+    names,
+    put_range,
+    put_ticks,
+    queued,
+    range_row,
+    ranges,
+    schedule_row,
+)
+from contract.store_rows import LATER, new_id
+from saga_coordinator.store.open import open_store
+from saga_coordinator.store.port import Store
+from saga_coordinator.store.schedule_records import ScheduleVersionRow
+from saga_coordinator.store.store_copy import copy_store
+
+# --- two transactions -----------------------------------------------------------------------------
+
+
+async def test_locked_schedules_are_as_they_are_now_and_the_clock_is_read_anew(store: Store) -> None:
+    await add(store, row := schedule_row(), other := schedule_row("other"))
+    async with store.transaction() as tx:
+        began_us = tx.now_us
+        while await store.now_us() <= began_us:
+            pass
+        assert await tx.lock_schedules([row.id, new_id(), other.id], wait=True) == {row.id: row, other.id: other}
+        assert tx.now_us > began_us
+        assert await tx.lock_schedules([], wait=False) == {}
+
+
+async def test_a_schedule_that_another_transaction_holds_is_left_out(store: Store) -> None:
+    await add(store, row := schedule_row(), other := schedule_row("other"))
+    if store.dialect == "sqlite":
+        pytest.skip("one transaction at a time writes")
+    async with store.transaction() as holder:
+        await holder.lock_schedules([row.id], wait=True)
+        async with store.transaction() as tx:
+            assert await tx.lock_schedules([row.id, other.id], wait=False) == {other.id: other}
+    async with store.transaction() as tx:
+        assert set(await tx.lock_schedules([row.id, other.id], wait=False)) == {row.id, other.id}
+
+
+async def test_whoever_waits_for_a_schedule_sees_what_the_other_did(store: Store) -> None:
+    await add(store, row := schedule_row())
+    held, seen = asyncio.Event(), []
+
+    async def turn() -> None:
+        await held.wait()
+        async with store.transaction() as tx:
+            seen.append((await tx.lock_schedules([row.id], wait=True))[row.id].fired)
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(turn())
+        async with store.transaction() as tx:
+            locked = await tx.lock_schedules([row.id], wait=True)
+            held.set()
+            await tx.put_schedules([replace(locked[row.id], fired=1)])
+    assert seen == [1]
+
+
+async def test_of_two_that_add_the_last_one_at_once_one_may(store: Store) -> None:
+    async with asyncio.TaskGroup() as both:
+        tasks = [both.create_task(add(store, schedule_row(f"s-{n}"), most=1)) for n in range(4)]
+    assert sorted(task.result()[0] for task in tasks) == [False, False, False, True]
+
+
+async def test_a_wake_up_is_not_lost_to_a_turn_that_is_under_way(store: Store) -> None:
+    await add(store, row := schedule_row(uses_calendars=True))
+    held = asyncio.Event()
+
+    async def wake() -> None:
+        await held.wait()
+        async with store.transaction() as tx:
+            assert await tx.wake_schedules("default", uses_calendars=True) == 1
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(wake())
+        async with store.transaction() as tx:
+            locked = await tx.lock_schedules([row.id], wait=True)
+            held.set()
+            await tx.put_schedules([replace(locked[row.id], wake_at_us=LATER + 9)])
+    assert await names(store) == ["settlement"]
+
+
+# --- another store --------------------------------------------------------------------------------
+
+
+async def test_schedules_are_copied_to_another_database(
+    store: Store, store_url: str, postgres_url: Callable[[], str], tmp_path: Path
+) -> None:
+    schedule = schedule_row(uses_calendars=True)
+    await add(store, schedule)
+    rows = [fired(schedule, 5), queued(schedule, 6)]
+    await put_ticks(store, *rows)
+    await put_range(store, missed := range_row(schedule, 1, 4, 4))
+    async with store.transaction() as tx:
+        await tx.add_backfill(backfill := backfill_row(schedule))
+        await tx.put_day_calendar(days := days_row())
+        await tx.add_schedule_version(
+            version := ScheduleVersionRow(schedule_id=schedule.id, version=1, document="{}", who="ada", why="", at_us=1)
+        )
+    await store.stop()
+    target = postgres_url() if store.dialect == "sqlite" else f"sqlite+aiosqlite:///{tmp_path}/other.sqlite"
+    await copy_store(store_url, target)
+    other = open_store(target)
+    await other.start()
+    try:
+        assert await other.schedule("default", schedule.name) == schedule
+        assert await other.ticks(schedule.id, before_us=LATER, limit=9) == rows[::-1]
+        assert await ranges(other, schedule) == [missed]
+        assert await other.backfills(schedule.id, before=None, limit=9) == [backfill]
+        assert await other.day_calendars("default") == [days]
+        assert await other.schedule_versions(schedule.id, below=9, limit=9) == [version]
+    finally:
+        await other.stop()

@@ -1,0 +1,249 @@
+"""Schedules in a running coordinator: ticks that fire once, and what people do with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+
+from contract.store_rows import by_hand
+from saga_coordinator.engine.events import Refused
+from saga_coordinator.store.port import Store
+from saga_coordinator.store.schedule_records import ScheduleStatus, TickOutcome, TickRow
+from saga_coordinator.wiring import Instance
+from saga_messaging.background import end
+from saga_messaging.memory import MemoryBroker
+from support.coordinators import opened, register, running, settings_for
+from support.scheduled import calendar, overlap, schedule, ticks_of
+from support.scripted import ScriptedParticipant, eventually, obliging
+from support.start_records import CATALOG, DEFINITION
+
+NEVER = calendar(cron=("0 0 1 1 *",))
+
+
+@pytest.fixture(params=["sqlite_url", "database_url"])
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+@asynccontextmanager
+async def participating(broker: MemoryBroker, answers: object = obliging) -> AsyncIterator[ScriptedParticipant]:
+    participant = ScriptedParticipant(broker, "one", answers)  # type: ignore[arg-type]
+    task = asyncio.create_task(participant.run())
+    try:
+        yield participant
+    finally:
+        await end([task])
+
+
+@asynccontextmanager
+async def system(url: str, *, answering: bool = True) -> AsyncIterator[tuple[Store, Instance]]:
+    """A coordinator, and a participant that does what it is asked, or is silent."""
+    broker = MemoryBroker()
+    async with opened(url) as store:
+        await register(store, DEFINITION, CATALOG)
+        async with running(store, broker, settings_for(url)) as instance:
+            if not answering:
+                yield store, instance
+                return
+            async with participating(broker):
+                yield store, instance
+
+
+async def fired(store: Store, name: str) -> list[TickRow]:
+    return [tick for tick in await ticks_of(store, name) if tick.outcome == TickOutcome.FIRED]
+
+
+async def completed(store: Store, name: str, count: int) -> list[TickRow]:
+    """Ticks whose sagas have ended, once there are so many."""
+
+    async def are() -> bool:
+        return len([tick for tick in await fired(store, name) if tick.phase is not None]) >= count
+
+    await eventually(are)
+    return [tick for tick in await fired(store, name) if tick.phase is not None]
+
+
+async def test_each_second_starts_one_saga_that_is_named_by_its_tick(url: str) -> None:
+    async with system(url) as (store, instance):
+        row = await instance.coordinator.create_schedule(schedule(), "settle", "ada")
+        ticks = await completed(store, "every-second", 3)
+        first = ticks[0]
+        assert first.at_us % 1_000_000 == 0
+        assert first.at_us > row.created_at_us
+        gaps = {after.at_us - before.at_us for before, after in pairwise(ticks)}
+        assert gaps == {1_000_000}, "no tick is left out and none is twice"
+        assert {tick.phase for tick in ticks} == {"COMPLETED"}
+        assert first.saga_id is not None
+        saga = await store.saga(first.saga_id)
+        assert saga is not None
+        assert saga.business_key is not None
+        assert saga.business_key.startswith("every-second@")
+        labels = await store.labels_of([first.saga_id])
+        assert labels[first.saga_id]["schedule"] == "every-second"
+        audited = await by_hand(url, "SELECT act, target, who, why FROM audit")
+        assert [tuple(one) for one in audited] == [("schedule create", "every-second", "ada", "settle")]
+
+
+async def test_a_trigger_runs_now_and_says_what_became_of_it(url: str) -> None:
+    async with system(url, answering=False) as (_, instance):
+        coordinator = instance.coordinator
+        await coordinator.create_schedule(schedule("yearly", calendar=NEVER), "settle", "ada")
+        first = await coordinator.trigger_schedule("yearly", "now", "ada")
+        assert (first.outcome, first.source) == ("fired", "trigger")
+        assert first.saga_id is not None
+        second = await coordinator.trigger_schedule("yearly", "again", "ada")
+        assert (second.outcome, second.reason, second.saga_id) == ("skipped", "overlap", first.saga_id)
+        third = await coordinator.trigger_schedule("yearly", "both", "ada", overlap="allow:2")
+        assert third.outcome == "fired"
+        row = await coordinator.schedule("yearly")
+        assert (row.fired, row.skipped) == (2, 1)
+        with pytest.raises(Refused, match="overlap is one of"):
+            await coordinator.trigger_schedule("yearly", "both", "ada", overlap="alow")
+
+
+async def test_a_tick_that_waits_fires_when_the_saga_before_it_has_ended(url: str) -> None:
+    async with system(url, answering=False) as (store, instance):
+        coordinator = instance.coordinator
+        await coordinator.create_schedule(schedule("yearly", calendar=NEVER, overlap=overlap("queue_one")), "settle", "ada")
+        first = await coordinator.trigger_schedule("yearly", "one", "ada")
+        second = await coordinator.trigger_schedule("yearly", "two", "ada")
+        third = await coordinator.trigger_schedule("yearly", "three", "ada")
+        assert [first.outcome, second.outcome, third.outcome] == ["fired", "queued", "skipped"]
+        assert third.reason == "queue_full"
+        assert first.saga_id is not None
+        await coordinator.terminate(first.saga_id, "enough", "ada")
+
+        async def has_fired() -> bool:
+            return [tick.outcome for tick in await ticks_of(store, "yearly")] == ["fired", "fired", "skipped"]
+
+        await eventually(has_fired)
+        ended = (await ticks_of(store, "yearly"))[0]
+        assert ended.phase == "FORCED"
+
+
+async def test_the_other_is_cancelled_before_the_next_begins(url: str) -> None:
+    async with system(url, answering=False) as (store, instance):
+        coordinator = instance.coordinator
+        await coordinator.create_schedule(schedule("yearly", calendar=NEVER, overlap=overlap("terminate_other")), "settle", "ada")
+        first = await coordinator.trigger_schedule("yearly", "one", "ada")
+        second = await coordinator.trigger_schedule("yearly", "two", "ada")
+        third = await coordinator.trigger_schedule("yearly", "three", "ada")
+        assert [second.outcome, third.outcome] == ["queued", "queued"]
+
+        async def replaced() -> bool:
+            return [tick.outcome for tick in await ticks_of(store, "yearly")] == ["fired", "skipped", "fired"]
+
+        await eventually(replaced)
+        assert first.saga_id is not None
+        ended = await store.saga(first.saga_id)
+        assert ended is not None
+        assert ended.phase == "FORCED"
+        assert (await ticks_of(store, "yearly"))[1].reason == "superseded"
+
+
+async def test_a_pause_holds_ticks_and_they_go_by_the_policy_afterwards(url: str) -> None:
+    async with system(url) as (store, instance):
+        coordinator = instance.coordinator
+        await coordinator.create_schedule(schedule(), "settle", "ada")
+        await completed(store, "every-second", 1)
+        paused = await coordinator.pause_schedule("every-second", "look", "ada")
+        assert (paused.status, paused.paused_by, paused.paused_why) == (ScheduleStatus.PAUSED, "ada", "look")
+        before = len(await fired(store, "every-second"))
+        await asyncio.sleep(2.2)
+        assert len(await fired(store, "every-second")) == before
+        await coordinator.resume_schedule("every-second", "go on", "ada")
+        ticks = await completed(store, "every-second", before + 2)
+        at = [tick.at_us for tick in ticks]
+        assert at == sorted(set(at))
+        with pytest.raises(Refused, match="not paused"):
+            await coordinator.resume_schedule("every-second", "go on", "ada")
+
+
+async def test_a_backfill_runs_ticks_that_were_before_and_none_twice(url: str) -> None:
+    async with system(url) as (store, instance):
+        coordinator = instance.coordinator
+        row = await coordinator.create_schedule(schedule("hourly", calendar=calendar(cron=("0 * * * *",))), "settle", "ada")
+        hour_us = 3_600_000_000
+        last_us = row.created_at_us // hour_us * hour_us
+        span = {"from_us": last_us - 4 * hour_us, "until_us": last_us}
+        assert await coordinator.count_backfill("hourly", **span) == 5
+        for expected in ((5, 0), (0, 5)):
+            made = await coordinator.backfill_schedule("hourly", "late", "ada", overlap="allow:100", per_minute=6000, **span)
+
+            async def is_over(id: object = made.id) -> bool:
+                found = await store.backfill("default", id)  # type: ignore[arg-type]
+                return found is not None and found.status == "done"
+
+            await eventually(is_over)
+            done = await store.backfill("default", made.id)
+            assert done is not None
+            assert (done.fired, done.known) == expected
+        ticks = await completed(store, "hourly", 5)
+        assert [tick.at_us for tick in ticks] == [last_us - n * hour_us for n in range(4, -1, -1)]
+        assert {tick.source for tick in ticks} == {"backfill"}
+        with pytest.raises(Refused, match="in the future"):
+            await coordinator.count_backfill("hourly", from_us=last_us, until_us=last_us + 10 * hour_us)
+
+
+async def test_a_deleted_schedule_rests_and_its_name_takes_up_where_it_was(url: str) -> None:
+    async with system(url) as (store, instance):
+        coordinator = instance.coordinator
+        await coordinator.create_schedule(schedule(), "settle", "ada")
+        await completed(store, "every-second", 1)
+        await coordinator.delete_schedule("every-second", "no more", "ada")
+        with pytest.raises(Refused, match="no schedule"):
+            await coordinator.schedule("every-second")
+        again = await coordinator.create_schedule(schedule(), "again", "ada")
+        assert again.version == 2
+        with pytest.raises(Refused, match="already"):
+            await coordinator.create_schedule(schedule(), "again", "ada")
+        ticks = await completed(store, "every-second", 3)
+        at = [tick.at_us for tick in ticks]
+        assert at == sorted(set(at))
+
+
+async def test_a_tick_that_cannot_start_calls_a_person_and_the_schedule_goes_on(url: str) -> None:
+    async with system(url) as (store, instance):
+        coordinator = instance.coordinator
+        soon = datetime.fromtimestamp(await store.now_us() // 1_000_000 + 3, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        fails = f"${{string(1 / (schedule.scheduled_for < timestamp('{soon}') ? 1 : 0)) + schedule.tick}}"
+        await coordinator.create_schedule(schedule(input={"id": fails}), "settle", "ada")
+
+        async def failed() -> bool:
+            return len([tick for tick in await ticks_of(store, "every-second") if tick.outcome == "failed"]) >= 2
+
+        await eventually(failed)
+        row = await coordinator.schedule("every-second")
+        assert row.attention == "input_invalid"
+        await coordinator.update_schedule(schedule(), "mended", "ada")
+        before = len(await completed(store, "every-second", 1))
+        await completed(store, "every-second", before + 1)
+        row = await coordinator.schedule("every-second")
+        assert row.attention is None
+        assert row.version == 2
+
+
+async def test_many_instances_fire_each_tick_once(database_url: str) -> None:
+    broker = MemoryBroker()
+    async with opened(database_url) as store:
+        await register(store, DEFINITION, CATALOG)
+        settings = settings_for(database_url)
+        async with (
+            running(store, broker, settings) as one,
+            running(store, broker, settings),
+            running(store, broker, settings),
+            participating(broker),
+        ):
+            for number in range(20):
+                await one.coordinator.create_schedule(schedule(f"second-{number}", overlap=overlap("allow", 100)), "s", "ada")
+            for number in range(20):
+                await completed(store, f"second-{number}", 3)
+        started = await by_hand(database_url, "SELECT count(*), count(DISTINCT business_key) FROM saga")
+        assert started[0][0] == started[0][1]
+        ticks = await by_hand(database_url, "SELECT count(*), count(DISTINCT saga_id) FROM schedule_tick WHERE outcome = 'fired'")
+        assert ticks[0][0] == ticks[0][1] == started[0][0]
