@@ -14,7 +14,7 @@ from saga_cli.dev.services import Postgres
 from support.chromium import ChromiumMissing, chromium, chromium_program
 from support.console_system import ConsoleSystem, console_system
 from support.visits import PATIENCE_MS, Visits, watched
-from support.wire_services import wire_services
+from support.wire_services import WireServices, wire_services
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -34,10 +34,15 @@ def _program() -> str:
 
 
 @pytest.fixture(scope="session")
-def system(kafka_address: str, postgres_service: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSystem]:
-    """It is shared: keys of your own, and what is broken is mended."""
+def services(kafka_address: str, postgres_service: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WireServices]:
     with wire_services(kafka_address, postgres_service, tmp_path_factory.mktemp("console")) as services:
-        yield console_system(services)
+        yield services
+
+
+@pytest.fixture(scope="session")
+def system(services: WireServices) -> ConsoleSystem:
+    """It is shared: keys of your own, and what is broken is mended."""
+    return console_system(services)
 
 
 @pytest.fixture

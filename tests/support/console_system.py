@@ -122,6 +122,12 @@ class ConsoleSystem:
         """Wait until it needs a person."""
         eventually(lambda: bool(self.saga(saga_id)["attention"]), f"saga {saga_id} needs a person")
 
+    def held_back(self, order_id: str, definition: str = "waiting") -> str:
+        """A saga whose charge waits long for its second try. Its id."""
+        saga = self.start(order(order_id, faults=[fault("charge", "fail")]), definition)
+        self.step_is(saga, "charge", "backoff")
+        return saga
+
     def step_is(self, saga_id: str, step: str, status: str) -> None:
         eventually(
             lambda: any(one["name"] == step and one["status"] == status for one in self.saga(saga_id)["steps"]),

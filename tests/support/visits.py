@@ -19,6 +19,7 @@ PATIENCE_MS: Final = 60_000
 """A machine may be busy: a wait ends when what is waited for is there."""
 DESK: Final = (1440, 900)
 PHONE: Final = (390, 844)
+TABLETS: Final = ((768, 1024), (1024, 768))
 _SHIFTS: Final = """
 window.shifted = 0;
 new PerformanceObserver((list) => {

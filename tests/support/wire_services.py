@@ -20,7 +20,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -152,6 +152,15 @@ class WireServices:
             process=process,
             environment=environment,
         )
+
+    def beside(self, first: Coordinator, **settings: str) -> Coordinator:
+        """Another instance on the database and the topics of the first."""
+        port = free_port()
+        environment = {**first.environment, "SAGA_PORT": str(port), **settings}
+        process = self._process("coordinator-beside", ["serve"], environment)
+        server = f"http://127.0.0.1:{port}"
+        _until_ready(process, f"{server}/readyz")
+        return replace(first, server=server, process=process, environment=environment)
 
     def participants(self, count: int = 1, *, prefix: str = "", static: bool = False) -> ParticipantProcesses:
         """Instances of support/booking, under topic names of their own or a coordinator's.

@@ -22,6 +22,7 @@ from saga_coordinator.console.pages import (
     audit,
     batches,
     confirmations,
+    day_calendars,
     dead_letters,
     definitions,
     live,
@@ -32,6 +33,8 @@ from saga_coordinator.console.pages import (
     saga,
     sagas,
     saved_views,
+    schedule_acts,
+    schedules,
     schemas,
 )
 from saga_coordinator.console.routing import PageRoute
@@ -46,6 +49,9 @@ _PAGES: Final[Sequence[Sequence[PageRoute]]] = (
     saga.ROUTES,
     attention.ROUTES,
     definitions.ROUTES,
+    schedules.ROUTES,
+    schedule_acts.ROUTES,
+    day_calendars.ROUTES,
     dead_letters.ROUTES,
     schemas.ROUTES,
     batches.ROUTES,

@@ -17,8 +17,11 @@ from uuid import UUID
 import orjson
 
 from saga_coordinator.api.facade import Facade
+from saga_coordinator.engine.events import Refused
 from saga_coordinator.store.port import StoreError
+from saga_coordinator.store.schedule_records import ScheduleRow
 from saga_coordinator.views.situation import Window
+from saga_schemas.ids import valid_name
 
 MOST_LISTENERS: Final = 64
 """Of one instance. Who comes later reads pages that are not live."""
@@ -30,6 +33,9 @@ LISTENS_MOST_S: Final = 3600.0
 """The browser then connects again."""
 _RETRY_MS: Final = 4_000
 _TO_THE_MINUTE: Final = len("2026-11-29T14:05")
+_MINUTE_US: Final = 60_000_000
+_SCHEDULES: Final = 100
+"""Those of the list that are looked at; a change of others is shown within a minute."""
 
 Look = Callable[[Facade, str], Awaitable[str]]
 """Says in a text what a topic shows now: another text, another page."""
@@ -48,7 +54,7 @@ async def _whole(coordinator: Facade, window: str) -> str:
         [(one.commands, one.answers, one.waiting, one.unread, one.readers) for one in found.participants],
         (found.machine.dead_letters_today, [one.name for one in found.machine.instances]),
     )
-    return hashlib.blake2b(orjson.dumps(shown), digest_size=12).hexdigest()
+    return _digest(shown)
 
 
 async def _saga(coordinator: Facade, id: str) -> str:
@@ -56,10 +62,40 @@ async def _saga(coordinator: Facade, id: str) -> str:
     return "" if row is None or row.tenant != coordinator.settings.tenant else f"{row.version}"
 
 
+async def _schedules(coordinator: Facade, _: str) -> str:
+    """The first of the list, and its minute: the next tick is said in words."""
+    now_us, rows = await coordinator.store.now_us(), await coordinator.schedules(limit=_SCHEDULES)
+    return _digest((now_us // _MINUTE_US, [_shown(row) for row in rows]))
+
+
+async def _schedule(coordinator: Facade, name: str) -> str:
+    try:
+        row = await coordinator.schedule(name)
+    except Refused:
+        return ""
+    now_us, found = await coordinator.store.now_us(), await coordinator.open_ticks([row])
+    ticks = [(one.at_us, one.outcome) for part in found.values() for one in (*part.running, *part.queued)]
+    backfills = await coordinator.backfills(name, before=None, limit=1)
+    far = [(one.id.hex, one.status, one.place_us) for one in backfills]
+    return _digest((now_us // _MINUTE_US, _shown(row), ticks, far))
+
+
+def _shown(row: ScheduleRow) -> tuple[object, ...]:
+    """What changes of a schedule with time, and not by a new version."""
+    counts = (row.fired, row.queued, row.skipped, row.missed, row.failed, row.failures)
+    return (row.name, row.version, row.status, row.cursor_us, row.succeeded_at_us, row.attention, row.changed_at_us, *counts)
+
+
+def _digest(shown: object) -> str:
+    return hashlib.blake2b(orjson.dumps(shown), digest_size=12).hexdigest()
+
+
 TOPICS: Final[Mapping[str, tuple[Look, float]]] = {
     "overview": (_whole, 10.0),  # as often as its figures are stored: at 5 s an open page took 0.6 % of a core
     "list": (_whole, 10.0),
     "saga": (_saga, 1.0),
+    "schedules": (_schedules, 10.0),
+    "schedule": (_schedule, 2.0),
 }
 """By the part of a topic before its slash: what looks, and how often at most, in seconds."""
 
@@ -144,4 +180,6 @@ def _is_good(kind: str, of: str) -> bool:
             return str(UUID(of)) == of
         except ValueError:
             return False
+    if kind == "schedule":
+        return valid_name(of)
     return of in ("", *Window)

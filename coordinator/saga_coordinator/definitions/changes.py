@@ -49,6 +49,8 @@ _NAMES: Final[Mapping[str, str]] = {
 }
 _UNDO: Final = "compensation."
 _WITH: Final = "with."
+_USERS: Final = ("with", "input")
+"""Mappings whose names are the user's."""
 
 
 @record
@@ -90,6 +92,12 @@ def changes(before: Document, after: Document) -> list[PartChange]:
         elif old is not None and new is not None:
             found.append(_changed(name, _plain(old), _plain(new)))
     return [part for part in found if part.words]
+
+
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> PartChange:
+    """The same of two canonical documents of any kind, as one part; no words where nothing
+    differs."""
+    return _changed(HEAD, before, after)
 
 
 def _changed(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> PartChange:
@@ -159,10 +167,16 @@ def _without(fields: Mapping[str, Any], part: str) -> dict[str, Any]:
 def _name(path: str) -> str:
     undo = path.startswith(_UNDO) and path != f"{_UNDO}command"
     inner = path.removeprefix(_UNDO) if undo else path
-    name = (
-        f"{inner.removeprefix(_WITH)} in its command" if inner.startswith(_WITH) else _NAMES.get(inner, inner.removesuffix(_MS))
-    )
+    if inner.startswith(_WITH):
+        name = f"{inner.removeprefix(_WITH)} in its command"
+    else:
+        name = _NAMES.get(inner, inner.removesuffix(_MS) if _is_ours(inner) else inner)
     return f"{name} of the compensation" if undo else name
+
+
+def _is_ours(path: str) -> bool:
+    """The user has not chosen the name."""
+    return not any(part in _USERS for part in path.split(".")[:-1])
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -179,9 +193,9 @@ def _flat(value: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def _value(path: str, value: Any) -> str:
     """Short, as people write it."""
-    if path.endswith(_MS) and _WITH not in path:
+    if path.endswith(_MS) and _is_ours(path):
         return _duration(value)
-    if path.endswith("attempts") and value is None:
+    if path.endswith("attempts") and value is None and _is_ours(path):
         return "without end"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _VALUE_CHARS else text[:_VALUE_CHARS] + "…"
@@ -198,7 +212,7 @@ def readable(value: Mapping[str, Any], indent: str = "", *, ours: bool = True) -
     for name, each in value.items():
         if isinstance(each, Mapping) and each:
             yield f"{indent}{name}:"
-            yield from readable(each, indent + "  ", ours=ours and name != "with")
+            yield from readable(each, indent + "  ", ours=ours and name not in _USERS)
         elif ours and name.endswith(_MS):
             yield f"{indent}{name.removesuffix(_MS)}: {_duration(each)}"
         else:

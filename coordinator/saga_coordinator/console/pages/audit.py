@@ -12,7 +12,7 @@ from saga_coordinator.console.console import Console
 from saga_coordinator.console.parameters import uuid_of
 from saga_coordinator.console.routing import PageRoute
 from saga_coordinator.store.port import AuditFilter
-from saga_schemas.ids import parse_saga_id, valid_definition_ref
+from saga_schemas.ids import parse_saga_id, valid_definition_ref, valid_name
 
 LINES: Final = 50
 
@@ -47,6 +47,11 @@ async def show(console: Console, request: Request) -> Response:
 
 def target_path(act: str, target: str) -> str | None:
     """The page of what an act was done to, where there is one."""
+    if act.startswith("schedule calendar"):
+        return "/calendars"
+    if act.startswith("schedule"):
+        name = target.partition(":")[0]
+        return f"/schedules/{name}" if valid_name(name) else None
     if parse_saga_id(target) is not None:
         return f"/{'batches' if act.startswith('batch ') else 'sagas'}/{target}"
     reference = valid_definition_ref(target)

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from saga_coordinator.api.health_routes import metrics
 from saga_coordinator.console.console import Console
 from saga_coordinator.console.routing import PageRoute
 from saga_coordinator.store.listing import COUNTED_MOST
@@ -141,4 +142,9 @@ def _retention_lag_ms(console: Console) -> float:
     return sum(sample.value for metric in registry.collect() for sample in metric.samples) * 1000
 
 
-ROUTES = [PageRoute(path="/machine", handler=show)]
+async def show_metrics(console: Console, request: Request) -> Response:
+    """What `/metrics` answers, for people whose proxy lets them come to the console only."""
+    return await metrics(console.coordinator, request)
+
+
+ROUTES = [PageRoute(path="/machine", handler=show), PageRoute(path="/metrics", handler=show_metrics)]

@@ -33,6 +33,7 @@ from saga_coordinator.console.saga.reading import (
     what_would_happen,
     whole,
 )
+from saga_coordinator.console.schedule.reading import started_by
 from saga_coordinator.definitions.fields import parsed_duration
 from saga_coordinator.query import quoted
 from saga_coordinator.views.journal_words import journal_words
@@ -64,6 +65,7 @@ async def show(console: Console, request: Request) -> Response:
         title=f"{view.key or view.id} · {view.definition or 'saga'}",
         live=None if view.closed_at is not None else f"saga/{story.id}",
         seen=str(view.version),
+        by_schedule=await started_by(console.coordinator, story.id, view.labels),
         **page_context(story, sides, step, wanted, base),
         **attempts_context(found, latest, step),
         journal=journal_words(records, story.plans, asked_at(view))[::-1],

@@ -18,11 +18,11 @@ function move(step) {
 }
 
 // --- pages: g, then a letter
-const PAGES = { o: "overview", s: "sagas", a: "attention", p: "participants", d: "definitions", l: "dead-letters", b: "batches", u: "audit", m: "machine" };
+const PAGES = { o: "overview", s: "sagas", t: "schedules", a: "attention", p: "participants", d: "definitions", l: "dead-letters", b: "batches", u: "audit", m: "machine" };
 let going = false;
 function go(key) {
   going = false;
-  const words = { overview: "Overview", sagas: "Sagas", attention: "Attention", participants: "Participants", definitions: "Definitions", "dead-letters": "Dead letters", batches: "Batches", audit: "Audit", machine: "Machine" };
+  const words = { overview: "Overview", sagas: "Sagas", schedules: "Schedules", attention: "Attention", participants: "Participants", definitions: "Definitions", "dead-letters": "Dead letters", batches: "Batches", audit: "Audit", machine: "Machine" };
   const link = [...document.querySelectorAll(".bar nav a")].find((one) => one.textContent.trim().startsWith(words[PAGES[key]] ?? " "));
   if (link) link.click();
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -10,9 +11,10 @@ import pytest
 from fastapi import FastAPI
 from jinja2 import UndefinedError
 from markupsafe import Markup
+from prometheus_client import CollectorRegistry, Counter
 
 from saga_coordinator.console.application import with_console
-from saga_coordinator.console.rendering import Templates, visible
+from saga_coordinator.console.rendering import TEMPLATES, Templates, visible
 from saga_coordinator.store.port import StoreError
 
 
@@ -51,6 +53,24 @@ async def test_every_address_of_a_page_is_below_the_prefix(scripted: Any) -> Non
         content = await browser.get(style)
         font = re.search(r'url\("([^"]+)"\)', content.text)
         assert font is not None and (await browser.get(font[1])).headers["content-type"] == "font/woff2"
+
+
+@pytest.mark.parametrize("template", sorted(path.name for path in TEMPLATES.glob("*.html")))
+def test_no_template_leads_past_the_prefix(template: str) -> None:
+    """A proxy may let people come to the console alone: `/metrics` is nowhere then."""
+    text = (TEMPLATES / template).read_text("utf-8")
+
+    assert re.findall(r'(?:href|src|action|hx-get|sse-connect)="/[^"]*"', text) == []
+
+
+async def test_metrics_are_shown_below_the_console(browser: httpx.AsyncClient, scripted: Any) -> None:
+    registry = CollectorRegistry()
+    Counter("asked", "How often.", registry=registry).inc()
+    scripted.instruments = SimpleNamespace(registry=registry)
+
+    answer = await browser.get("/console/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain") and "asked_total 1.0" in answer.text
 
 
 async def test_styles_are_kept_by_browsers_and_change_their_address_with_their_content(browser: httpx.AsyncClient) -> None:

@@ -1,0 +1,1 @@
+"""What the pages about schedules say, made of rows. Pure."""
