@@ -203,7 +203,7 @@ class Turn:
         more = len(ready) == DUE_MOST
         self.again |= more
         for one in due(ready, self.document.missed, self.now_us, more=more):
-            if not self._room or self._is_over:
+            if not self._room or self.is_over:
                 break
             before_us = cursor.after_us
             cursor = cursor.moved_to(one.tick)
@@ -212,12 +212,13 @@ class Turn:
         self.next()
 
     @property
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """As many ticks of the calendar have fired as its document allows."""
         return self.document.runs is not None and self.row.runs >= self.document.runs
 
     def next(self) -> None:
         """Set the next tick; a schedule without one has ended."""
-        tick = None if self._is_over else self.program.calendar.next(self._cursor)
+        tick = None if self.is_over else self.program.calendar.next(self._cursor)
         if tick is not None:
             self.change(next_at_us=tick.at_us, fire_at_us=tick.fire_at_us)
             return
@@ -435,13 +436,20 @@ class Turn:
                 self.endings = [Ending(saga_id=tick.saga_id, how=how, at_us=at_us) for tick in self.running if tick.saga_id]
         self.change(wake_at_us=self._wake_at_us())
 
+    @property
+    def _released(self) -> bool:
+        """A tick waits for nothing any more.
+
+        What was in its way was noted as ended in an act's turn, or has lost its place."""
+        return bool(self.queued) and may_go(self._overlap_of(self.queued[0]), self.running)
+
     def _wake_at_us(self) -> int | None:
         row = self.row
         if row.status == ScheduleStatus.DELETED:
             return None
         times = [row.success_due_at_us] if row.success_due_at_us is not None and row.success_due_at_us > self.now_us else []
         goes_on = row.status in (ScheduleStatus.ACTIVE, ScheduleStatus.ENDED)
-        if goes_on and self.again:
+        if goes_on and (self.again or self._released):
             return self.now_us
         if row.status == ScheduleStatus.ACTIVE and row.fire_at_us is not None:
             times.append(row.fire_at_us)
