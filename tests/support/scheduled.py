@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from saga_coordinator.calendar.document import CalendarDocument, EveryDocument, ExcludeDocument
+from saga_coordinator.schedules.acts import begun_row
 from saga_coordinator.schedules.document import MissedDocument, OverlapDocument, ScheduleDocument
+from saga_coordinator.schedules.program import program_of
 from saga_coordinator.store.port import Store
-from saga_coordinator.store.schedule_records import TickRow
+from saga_coordinator.store.schedule_records import ScheduleRow, ScheduleVersionRow, TickRow
 
+MOST = 1_000_000
 NOTHING_EXCLUDED = ExcludeDocument(dates=(), ranges=(), cron=(), calendars=())
 
 
@@ -47,3 +50,16 @@ async def ticks_of(store: Store, name: str) -> list[TickRow]:
     row = await store.schedule("default", name)
     assert row is not None
     return sorted(await store.ticks(row.id, before_us=2**62, limit=1000), key=lambda tick: tick.at_us)
+
+
+async def add_schedules(store: Store, *documents: ScheduleDocument) -> list[ScheduleRow]:
+    """As `saga schedule create` does, all in one transaction."""
+    async with store.transaction() as tx:
+        rows = [begun_row("default", program_of(document, {}), tx.now_us) for document in documents]
+        for row in rows:
+            assert await tx.add_schedule(row, MOST), f"there is a schedule {row.name} already"
+            first = ScheduleVersionRow(
+                schedule_id=row.id, version=1, document=row.document, who="test", why="test", at_us=tx.now_us
+            )
+            await tx.add_schedule_version(first)
+    return rows

@@ -38,7 +38,8 @@ BACKFILL_MOST: Final = 10_000
 """Ticks of one backfill."""
 RATE_MOST: Final = 6_000
 """Ticks of a backfill a minute."""
-REPLACED_MOST: Final = 1_000
+UNDECIDED_MOST: Final = 10_000
+"""Ticks that an update or a deletion puts on record as skipped."""
 
 
 class ScheduleChanges:
@@ -106,8 +107,8 @@ class ScheduleChanges:
         now is on record as skipped."""
         before, document, now_us = turn.row, program.document, tx.now_us
         calendar_changed = before.status == ScheduleStatus.DELETED or document.calendar != turn.document.calendar
-        if calendar_changed and before.status == ScheduleStatus.ACTIVE:
-            _note_replaced(turn)
+        if calendar_changed:
+            _note_undecided(turn, "updated", "the schedule was updated before they were decided")
         paused = before.status == ScheduleStatus.PAUSED
         turn.program = program
         turn.change(
@@ -118,7 +119,7 @@ class ScheduleChanges:
             changed_at_us=now_us,
             success_due_at_us=_success_due_at_us(document, turn.row.succeeded_at_us, now_us),
         )
-        if calendar_changed:
+        if calendar_changed or before.status == ScheduleStatus.ENDED:  # that asked for no ticks since its end
             turn.change(cursor_us=max(before.cursor_us, now_us), cursor_local=None)
         turn.next()
         await tx.add_schedule_version(_version(turn.row, reason, actor, now_us))
@@ -129,6 +130,7 @@ class ScheduleChanges:
 
         async def change(batch: Batch, turn: Turn) -> None:
             turn.drop_queue("deleted", "the schedule was deleted")
+            _note_undecided(turn, "deleted", "the schedule was deleted before they were decided")
             if turn.backfill is not None:
                 turn.backfill = stopped(turn.backfill, batch.tx.now_us, reason, actor)
             turn.change(
@@ -339,11 +341,13 @@ def _version(row: ScheduleRow, reason: str, actor: str, now_us: int) -> Schedule
     return ScheduleVersionRow(schedule_id=row.id, version=row.version, document=row.document, who=actor, why=reason, at_us=now_us)
 
 
-def _note_replaced(turn: Turn) -> None:
-    """Ticks of the old calendar that were not decided yet."""
+def _note_undecided(turn: Turn, reason: str, note: str) -> None:
+    """Skip ticks of the calendar up to now that nobody has decided, and nobody will."""
     row = turn.row
+    if turn.is_over or row.status not in (ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED):
+        return
     cursor = Cursor(after_us=row.cursor_us, local=row.cursor_local)
-    ticks = turn.program.calendar.ticks(cursor, until_us=turn.now_us, limit=REPLACED_MOST)
+    ticks = turn.program.calendar.ticks(cursor, until_us=turn.now_us, limit=UNDECIDED_MOST)
     if not ticks:
         return
     skipped = TickRangeRow(
@@ -352,12 +356,12 @@ def _note_replaced(turn: Turn) -> None:
         last_us=ticks[-1].at_us,
         count=len(ticks),
         outcome=TickOutcome.SKIPPED,
-        reason="updated",
-        note="the schedule was updated before they were decided",
+        reason=reason,
+        note=note if len(ticks) < UNDECIDED_MOST else f"{note}; those after them are not counted",
         decided_at_us=turn.now_us,
     )
     turn.ranges.append((skipped, None))
-    turn.change(skipped=row.skipped + len(ticks))
+    turn.change(skipped=row.skipped + len(ticks), cursor_us=max(row.cursor_us, turn.now_us), cursor_local=None)
 
 
 def _counted(row: ScheduleRow, program: ScheduleProgram, from_us: int, until_us: int) -> int:

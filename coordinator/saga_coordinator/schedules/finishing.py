@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from saga_coordinator.schedules.deciding import Verdict, decide, ending, overlap_of
+from saga_coordinator.schedules.deciding import Verdict, decide, ending, may_go, overlap_of
 from saga_coordinator.schedules.settling import expect
 from saga_coordinator.schedules.turn import Ending, Turn
 from saga_coordinator.store.schedule_records import BackfillStatus, ScheduleStatus
@@ -25,6 +25,11 @@ def _goes_on(turn: Turn) -> bool:
     return turn.row.status in (ScheduleStatus.ACTIVE, ScheduleStatus.ENDED)
 
 
+def _is_released(turn: Turn) -> bool:
+    """A tick waits for nothing any more: what was in its way has ended or has lost its place."""
+    return bool(turn.queued) and may_go(turn.overlap_of(turn.queued[0]), turn.running)
+
+
 def _endings(turn: Turn) -> list[Ending]:
     """The sagas that the first tick in the queue wants to be ended."""
     how = ending(turn.overlap_of(turn.queued[0])) if turn.queued and _goes_on(turn) else None
@@ -41,7 +46,7 @@ def _wake_at_us(turn: Turn) -> int | None:
     if row.success_due_at_us is not None and row.success_due_at_us > turn.now_us:
         times.append(row.success_due_at_us)
     if _goes_on(turn):
-        times += [turn.now_us] if turn.again else []
+        times += [turn.now_us] if turn.again or _is_released(turn) else []
         times += [turn.now_us + AGAIN_US] if turn.endings else []
         times += _backfill_times(turn)
     if row.status == ScheduleStatus.ACTIVE and row.fire_at_us is not None:

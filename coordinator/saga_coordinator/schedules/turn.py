@@ -162,7 +162,7 @@ class Turn:
         following = ready[DUE_MOST] if len(ready) > DUE_MOST else None
         self.again |= following is not None
         for one in due(ready[:DUE_MOST], self.document.missed, self.now_us, following=following):
-            if not self._room or self._is_over:
+            if not self._room or self.is_over:
                 break
             before_us = cursor.after_us
             cursor = cursor.moved_to(one.tick)
@@ -171,12 +171,13 @@ class Turn:
         self.next()
 
     @property
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """As many ticks of the calendar have fired as its document allows."""
         return self.document.runs is not None and self.row.runs >= self.document.runs
 
     def next(self) -> None:
         """Set the next tick; a schedule without one has ended."""
-        tick = None if self._is_over else self.program.calendar.next(self._cursor)
+        tick = None if self.is_over else self.program.calendar.next(self._cursor)
         if tick is not None:
             self.change(next_at_us=tick.at_us, fire_at_us=tick.fire_at_us)
             return

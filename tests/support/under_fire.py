@@ -1,0 +1,252 @@
+"""Schedules that tick each second while the coordinators are killed, stopped and started again, on
+clocks that are minutes apart; and what must be true of their ticks then."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from saga_coordinator.schedules.document import MissedDocument, ScheduleDocument
+from saga_coordinator.schedules.tick_names import tick_text
+from saga_coordinator.store.schedule_records import ScheduleRow
+from saga_messaging.background import end
+from support import sql
+from support.coordinators import opened
+from support.orders import all_final, until
+from support.processes import SagaProcess
+from support.scheduled import add_schedules, calendar, overlap, schedule
+from support.shop import Shop
+
+CLOCKS_S: Final = (0, 600, -600)
+"""How far each coordinator's clock is ahead."""
+SECOND_US: Final = 1_000_000
+STOPPED_S: Final = (2.0, 4.0)
+RUNS_S: Final = (0.5, 2.0)
+"""Between one act and the next."""
+ALL_STOPPED_S: Final = 3.0
+DEFINITION: Final = """\
+saga: tick
+version: 1
+input: shop.PlaceOrder
+steps:
+  - {name: reserve, participant: inventory, command: shop.ReserveStock, compensation: none, timeout: {reask: 5s}}
+"""
+
+
+def definition(folder: Path) -> Path:
+    """A saga of one step, whose participant notes which tick it is for."""
+    file = folder / "tick.saga.yaml"
+    file.write_text(DEFINITION)
+    return file
+
+
+def clocks_apart(coordinators: Sequence[SagaProcess]) -> None:
+    """Give each, when it starts, a wall clock of its own."""
+    path = str(Path(__file__).parent / "clock_ahead")
+    for process, ahead_s in zip(coordinators, CLOCKS_S, strict=True):
+        process.with_settings(PYTHONPATH=path, CLOCK_AHEAD_S=str(ahead_s))
+
+
+def _document(number: int, end_us: int) -> ScheduleDocument:
+    order = {"customer": "c", "account": "a", "sku": f"sku-{number}", "quantity": 1, "total": 1, "address": "here"}
+    return schedule(
+        f"second-{number:03}",
+        definition="tick",
+        calendar=calendar(every_ms=1000, end=tick_text(end_us)),
+        input={"order_id": "${schedule.name + '@' + schedule.tick}", **order},
+        overlap=overlap("allow", 100),
+        missed=MissedDocument(policy="run_all", grace_ms=60_000, window_ms=86_400_000),
+    )
+
+
+async def begin(shop: Shop, schedules: int, seconds: int) -> list[ScheduleRow]:
+    """Schedules that tick each second from now, for so long."""
+    async with opened(shop.database) as store:
+        end_us = (await store.now_us() // SECOND_US + seconds + 1) * SECOND_US
+        return await add_schedules(store, *(_document(number, end_us) for number in range(schedules)))
+
+
+@dataclass(slots=True)
+class Fire:
+    """Kills and stops coordinators."""
+
+    shop: Shop
+    chance: random.Random
+    began_s: float = field(default_factory=time.monotonic)
+    acts: list[str] = field(default_factory=list)
+    kills: int = 0
+    stops: int = 0
+    none_us: list[tuple[int, int]] = field(default_factory=list)
+    """When nobody was there: from, until."""
+    _held: dict[str, asyncio.Lock] = field(init=False)
+    _starting: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self._held = {process.name: asyncio.Lock() for process in self.shop.coordinators}
+
+    @asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """One after the other is killed and started again, and others are stopped for a while; one
+        is left alone at any time."""
+        tasks = [asyncio.create_task(self._kill_all_the_time()), asyncio.create_task(self._stop_all_the_time())]
+        try:
+            yield
+            assert not any(task.done() for task in tasks), [task.exception() for task in tasks if task.done()]
+        finally:
+            await end(tasks)
+            if self._starting is not None:
+                await self._starting
+
+    async def _kill_all_the_time(self) -> None:
+        for process in itertools.cycle(self.shop.coordinators):
+            async with self._held[process.name]:
+                await process.ready()
+                self._note(f"kill -9 {process.name}")
+                self._starting = asyncio.create_task(self._again(process))
+                await asyncio.shield(self._starting)
+                await process.ready()
+
+    async def _again(self, process: SagaProcess) -> None:
+        await process.kill()
+        self.kills += 1
+        await process.start()
+
+    async def _stop_all_the_time(self) -> None:
+        while True:
+            await asyncio.sleep(self.chance.uniform(*RUNS_S))
+            free = [one for one in self.shop.coordinators if not self._held[one.name].locked()]
+            process = self.chance.choice(free)
+            async with self._held[process.name]:
+                stopped_s = self.chance.uniform(*STOPPED_S)
+                self._note(f"SIGSTOP {process.name} for {stopped_s:.1f} s")
+                await self._stopped((process,), stopped_s)
+                self.stops += 1
+
+    async def stop_all(self) -> None:
+        """All at once, over ticks; then they are killed, and started again."""
+        self._note("SIGSTOP and kill -9 of all")
+        from_us = await now_us(self.shop)
+        await self._stopped(self.shop.coordinators, ALL_STOPPED_S)
+        await self.shop.kill(*self.shop.coordinators)
+        await self.all_started()
+        self.none_us.append((from_us, await now_us(self.shop)))
+        self._note("all are back")
+
+    async def all_started(self) -> None:
+        if dead := [process for process in self.shop.coordinators if not process.running]:
+            await self.shop.start(*dead)
+
+    async def _stopped(self, processes: Sequence[SagaProcess], seconds: float) -> None:
+        for process in processes:
+            os.kill(process.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            for process in processes:
+                os.kill(process.pid, signal.SIGCONT)
+
+    def _note(self, what: str) -> None:
+        self.acts.append(f"  {time.monotonic() - self.began_s:6.1f} s  {what}")
+
+
+async def now_us(shop: Shop) -> int:
+    """The database's clock."""
+    return int(await sql.value(shop.database, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+
+
+async def all_over(shop: Shop, limit_s: float) -> None:
+    """Until the last tick is decided, and its saga has ended."""
+
+    async def ended() -> bool:
+        open_ = "SELECT count(*) FROM schedule WHERE status <> 'ended' OR wake_at IS NOT NULL"
+        return int(await sql.value(shop.database, open_)) == 0
+
+    await until(ended, limit_s, "every schedule has ended")
+    await all_final(shop.database, limit_s)
+
+
+def expected(rows: Sequence[ScheduleRow]) -> set[str]:
+    """Each second from a schedule's creation to its end, as `<schedule>@<tick>`."""
+    found: set[str] = set()
+    for row in rows:
+        end_text = ScheduleDocument.parse(row.document).calendar.end
+        assert end_text is not None
+        end_us = round(datetime.fromisoformat(end_text).timestamp()) * SECOND_US
+        first_us = (row.created_at_us // SECOND_US + 1) * SECOND_US
+        found |= {f"{row.name}@{tick_text(at_us)}" for at_us in range(first_us, end_us, SECOND_US)}
+    return found
+
+
+async def effects(shop: Shop) -> tuple[Counter[str], dict[str, str]]:
+    """What the participant did: how often for each tick, and for which saga."""
+    url = shop.ledgers["inventory"]
+    told = await sql.rows(url, "SELECT order_id, reservation_id FROM reservations")
+    orders = {order: reservation.removeprefix("res-").rpartition("-")[0] for order, reservation in told}
+    assert len(orders) == len(told), "two reservations for one tick"
+    by_saga = {saga: order for order, saga in orders.items()}
+    lines = await sql.rows(url, "SELECT saga_id FROM effect_ledger WHERE kind = 'action'")
+    return Counter(by_saga[str(saga)] for (saga,) in lines), orders
+
+
+async def assert_each_once(shop: Shop, rows: Sequence[ScheduleRow]) -> None:
+    """Of each tick the participant has one effect, the store one row and one saga, which is the
+    participant's; and of nothing else."""
+    wanted = expected(rows)
+    done, sagas = await effects(shop)
+    lost, foreign = wanted - set(done), set(done) - wanted
+    assert not lost, f"{len(lost)} of {len(wanted)} ticks had no effect: {sorted(lost)[:5]}"
+    assert not foreign, f"{len(foreign)} effects of no tick: {sorted(foreign)[:5]}"
+    assert set(done.values()) == {1}, f"more than once: {[tick for tick, count in done.items() if count > 1][:5]}"
+    ticks = await sql.rows(shop.database, _TICKS)
+    assert len(ticks) == len(wanted), "one row a tick"
+    untrue = [(row, sagas.get(f"{row['name']}@{tick_text(row['at'])}")) for row in ticks if not _true(row, sagas)]
+    assert not untrue, f"{len(untrue)} ticks are not on record as they ran: {untrue[:3]}"
+    assert int(await sql.value(shop.database, "SELECT count(*) FROM saga")) == len(wanted), "one saga a tick"
+    assert int(await sql.value(shop.database, "SELECT count(*) FROM schedule_tick_range")) == 0
+    counted = await sql.rows(
+        shop.database, "SELECT sum(fired)::bigint, sum(queued + skipped + missed + failed)::bigint FROM schedule"
+    )
+    assert tuple(counted[0]) == (len(wanted), 0)
+
+
+_TICKS: Final = """\
+SELECT s.name, t.at, t.outcome, t.source, t.phase, t.saga_id::text AS saga_id, saga.business_key, saga.started_at
+FROM schedule_tick t JOIN schedule s ON s.id = t.schedule_id LEFT JOIN saga ON saga.id = t.saga_id"""
+
+
+def _true(row: Mapping[str, object], sagas: Mapping[str, str]) -> bool:
+    at_us = row["at"]
+    assert isinstance(at_us, int)
+    name = f"{row['name']}@{tick_text(at_us)}"
+    same = row["saga_id"] == sagas.get(name) and row["business_key"] == name
+    return same and (row["outcome"], row["source"], row["phase"]) == ("fired", "calendar", "COMPLETED")
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """Of sagas behind their ticks, in seconds."""
+
+    p50_s: float
+    p99_s: float
+    most_s: float
+    of: int
+    left_out: int
+    """Ticks that fell while nobody was there."""
+
+
+async def lateness(shop: Shop, none_us: Sequence[tuple[int, int]]) -> Lateness:
+    rows = await sql.rows(shop.database, _TICKS)
+    counted = [row for row in rows if not any(from_us <= row["at"] <= until_us for from_us, until_us in none_us)]
+    late_s = sorted((row["started_at"] - row["at"]) / 1e6 for row in counted)
+    return Lateness(late_s[len(late_s) // 2], late_s[len(late_s) * 99 // 100], late_s[-1], len(late_s), len(rows) - len(counted))
