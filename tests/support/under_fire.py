@@ -88,7 +88,7 @@ class Fire:
     kills: int = 0
     stops: int = 0
     none_us: list[tuple[int, int]] = field(default_factory=list)
-    """When nobody was there: from, until."""
+    """When nobody was there: from, until. A tick of the second before was in their hands."""
     _held: dict[str, asyncio.Lock] = field(init=False)
     _starting: asyncio.Task[None] | None = None
 
@@ -140,7 +140,8 @@ class Fire:
         await self._stopped(self.shop.coordinators, ALL_STOPPED_S)
         await self.shop.kill(*self.shop.coordinators)
         await self.all_started()
-        self.none_us.append((from_us, await now_us(self.shop)))
+        self.kills += len(self.shop.coordinators)
+        self.none_us.append((from_us - SECOND_US, await now_us(self.shop)))
         self._note("all are back")
 
     async def all_started(self) -> None:

@@ -24,7 +24,9 @@ settlement = Schedule(
     zone="Europe/Berlin",
     cron=["30 2 * * *", "@hourly"],
     every=Every(every=timedelta(seconds=90), phase=datetime(2027, 1, 1, tzinfo=UTC)),
-    exclude=Exclude(dates=[date(2027, 12, 25), "2027-12-26"], ranges=[("2027-12-27", date(2027, 12, 31))], calendars=["holidays"]),
+    exclude=Exclude(
+        dates=[date(2027, 12, 25), "2027-12-26"], ranges=[("2027-12-27", date(2027, 12, 31))], calendars=["holidays"]
+    ),
     input={"day": "${schedule.tick}"},
     overlap=QueueAll(10),
     missed=Missed(policy="run_all", grace="1m", window=timedelta(hours=12)),
