@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import random
 import signal
@@ -259,5 +260,5 @@ async def lateness(shop: Shop, apart_us: Sequence[tuple[int, int]]) -> Lateness:
     """Of all ticks but those that fell into these times."""
     rows = await sql.rows(shop.database, _TICKS)
     counted = [row for row in rows if not any(from_us <= row["at"] <= until_us for from_us, until_us in apart_us)]
-    late_s = sorted((row["started_at"] - row["at"]) / 1e6 for row in counted)
-    return Lateness(late_s[len(late_s) // 2], late_s[len(late_s) * 99 // 100], late_s[-1], len(late_s), len(rows) - len(counted))
+    late_s = sorted((row["started_at"] - row["at"]) / 1e6 for row in counted) or [math.nan]
+    return Lateness(late_s[len(late_s) // 2], late_s[len(late_s) * 99 // 100], late_s[-1], len(counted), len(rows) - len(counted))
