@@ -18,7 +18,7 @@ OTHER_PYTHON := $(if $(PYTHON),$(if $(shell PYTHON='$(PYTHON)' tools/environment
 # JSON=FILE keeps what a benchmark found.
 KEPT := $(if $(JSON),--json '$(JSON)')
 
-.PHONY: help other-python demo wheel docs test coverage test-e2e test-console test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs bench-growth bench-console screenshots lint types env jaeger compiled payment-go kafka-classes
+.PHONY: help other-python demo wheel docs test coverage test-e2e test-console test-first-day test-apicurio test-go-mutants bench bench-peers bench-short bench-docs bench-growth bench-console bench-schedules screenshots lint types env jaeger compiled payment-go kafka-classes
 
 help:
 	@echo "make demo       twenty orders through the whole system, embedded; some seconds"
@@ -37,6 +37,7 @@ help:
 	@echo "make bench-docs the tables and plots of docs/performance.md, from benchmarks/performance.json"
 	@echo "make bench-growth  what it costs at rest, and as sagas, steps and instances grow; half an hour"
 	@echo "make bench-console  the console's pages over 110,000 sagas; some minutes"
+	@echo "make bench-schedules  10,000 schedules at rest, and a tick beside a start; some minutes"
 	@echo "make screenshots  the pictures of the docs, from a running system; some minutes"
 	@echo "make lint       ruff, the import layers, the sizes of files and functions"
 	@echo "make types      mypy, strict"
@@ -99,6 +100,9 @@ bench-growth: .venv/.made-test compiled
 
 bench-console: .venv/.made-test compiled kafka-classes
 	.venv/bin/python benchmarks/console_pages.py $(KEPT)
+
+bench-schedules: .venv/.made-test compiled
+	.venv/bin/python benchmarks/schedules.py $(KEPT)
 
 screenshots: .venv/.made-test compiled kafka-classes
 	.venv/bin/python tools/screenshots.py

@@ -2,7 +2,7 @@
 and whose clocks are ten minutes apart: each tick fires once, and none is lost.
 
 `SAGA_FIRE_SCHEDULES` sets how many schedules (100), `SAGA_FIRE_SECONDS` for how long they tick
-(40), `SAGA_FIRE_LATE_S` how late 99 of 100 sagas may be (10); `SAGA_FIRE_SEED` repeats a run.
+(30), `SAGA_FIRE_LATE_S` how late 99 of 100 sagas may be (10); `SAGA_FIRE_SEED` repeats a run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from support.under_fire import Fire, all_over, assert_each_once, begin, clocks_a
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("busy")]
 
 SCHEDULES = int(os.environ.get("SAGA_FIRE_SCHEDULES", "100"))
-SECONDS = int(os.environ.get("SAGA_FIRE_SECONDS", "40"))
+SECONDS = int(os.environ.get("SAGA_FIRE_SECONDS", "30"))
 LATE_S = float(os.environ.get("SAGA_FIRE_LATE_S", "10"))
 SEED = int(os.environ.get("SAGA_FIRE_SEED", "0"))
 
@@ -59,9 +59,10 @@ async def test_each_tick_fires_once_while_coordinators_are_killed_and_stopped_on
             print("\n".join(fire.acts))
         await assert_each_once(fleet, rows)
         late = await lateness(fleet, fire.none_us)
+        calm = await lateness(fleet, fire.none_us + fire.one_us)
         fleet.assert_alive()
-    print(f"  {fire.kills} kills, {fire.stops} stops; {late}")
-    assert fire.kills >= 2
+    print(f"  {fire.kills} kills, {fire.stops} stops\n  {late}\n  while none was stopped: {calm}")
+    assert fire.kills > len(fleet.coordinators), "nobody was killed but with all others"
     assert fire.stops >= 2
     assert late.left_out, "no tick fell while nobody was there"
     assert late.p99_s < LATE_S

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import random
 import signal
@@ -88,7 +89,9 @@ class Fire:
     kills: int = 0
     stops: int = 0
     none_us: list[tuple[int, int]] = field(default_factory=list)
-    """When nobody was there: from, until."""
+    """When nobody was there: from, until. A tick of the second before was in their hands."""
+    one_us: list[tuple[int, int]] = field(default_factory=list)
+    """When one was stopped, with all that it had locked."""
     _held: dict[str, asyncio.Lock] = field(init=False)
     _starting: asyncio.Task[None] | None = None
 
@@ -130,7 +133,9 @@ class Fire:
             async with self._held[process.name]:
                 stopped_s = self.chance.uniform(*STOPPED_S)
                 self._note(f"SIGSTOP {process.name} for {stopped_s:.1f} s")
+                from_us = await now_us(self.shop)
                 await self._stopped((process,), stopped_s)
+                self.one_us.append((from_us - SECOND_US, await now_us(self.shop)))
                 self.stops += 1
 
     async def stop_all(self) -> None:
@@ -140,7 +145,8 @@ class Fire:
         await self._stopped(self.shop.coordinators, ALL_STOPPED_S)
         await self.shop.kill(*self.shop.coordinators)
         await self.all_started()
-        self.none_us.append((from_us, await now_us(self.shop)))
+        self.kills += len(self.shop.coordinators)
+        self.none_us.append((from_us - SECOND_US, await now_us(self.shop)))
         self._note("all are back")
 
     async def all_started(self) -> None:
@@ -166,14 +172,19 @@ async def now_us(shop: Shop) -> int:
 
 
 async def all_over(shop: Shop, limit_s: float) -> None:
-    """Until the last tick is decided, and its saga has ended."""
+    """Until the last tick is decided, its saga has ended, and the tick knows of it."""
 
     async def ended() -> bool:
         open_ = "SELECT count(*) FROM schedule WHERE status <> 'ended' OR wake_at IS NOT NULL"
         return int(await sql.value(shop.database, open_)) == 0
 
+    async def noted() -> bool:
+        open_ = "SELECT count(*) FROM schedule_tick WHERE phase IS NULL"
+        return int(await sql.value(shop.database, open_)) == 0
+
     await until(ended, limit_s, "every schedule has ended")
     await all_final(shop.database, limit_s)
+    await until(noted, limit_s, "every tick knows how its saga ended")
 
 
 def expected(rows: Sequence[ScheduleRow]) -> set[str]:
@@ -242,11 +253,12 @@ class Lateness:
     most_s: float
     of: int
     left_out: int
-    """Ticks that fell while nobody was there."""
+    """Ticks that fell into the times that are not counted."""
 
 
-async def lateness(shop: Shop, none_us: Sequence[tuple[int, int]]) -> Lateness:
+async def lateness(shop: Shop, apart_us: Sequence[tuple[int, int]]) -> Lateness:
+    """Of all ticks but those that fell into these times."""
     rows = await sql.rows(shop.database, _TICKS)
-    counted = [row for row in rows if not any(from_us <= row["at"] <= until_us for from_us, until_us in none_us)]
-    late_s = sorted((row["started_at"] - row["at"]) / 1e6 for row in counted)
-    return Lateness(late_s[len(late_s) // 2], late_s[len(late_s) * 99 // 100], late_s[-1], len(late_s), len(rows) - len(counted))
+    counted = [row for row in rows if not any(from_us <= row["at"] <= until_us for from_us, until_us in apart_us)]
+    late_s = sorted((row["started_at"] - row["at"]) / 1e6 for row in counted) or [math.nan]
+    return Lateness(late_s[len(late_s) // 2], late_s[len(late_s) * 99 // 100], late_s[-1], len(counted), len(rows) - len(counted))

@@ -78,7 +78,7 @@ async def decided_ticks(coordinator: CoordinatorDep, name: str, wanted: Annotate
     return DecidedPage(items=[decided_view(row) for row in rows], next=None if following is None else format_us(following))
 
 
-@router.post("/schedules/{name}/trigger", responses=problems("schedule_unknown", "overlap_unknown", *WITH_BODY))
+@router.post("/schedules/{name}/trigger", responses=problems("schedule_unknown", "overlap_unknown", "schedule_busy", *WITH_BODY))
 async def trigger_schedule(coordinator: CoordinatorDep, name: str, body: TriggerBody) -> TickView:
     """Run it now, besides its calendar. What became of it is in the tick."""
     row = await coordinator.trigger_schedule(schedule_name(name), body.reason, body.actor, overlap=body.overlap)

@@ -181,7 +181,7 @@ class ScheduleChanges:
     # --- ticks that people ask for ----------------------------------------------------------------
 
     async def trigger(self, name: str, reason: str, actor: str, *, overlap: str | None) -> TickRow:
-        """Raises Refused (schedule_unknown, overlap_unknown), StoreError."""
+        """Raises Refused (schedule_unknown, overlap_unknown, schedule_busy), StoreError."""
         own = None if overlap is None else overlap_text(overlap_of(overlap))
 
         async def change(batch: Batch, turn: Turn) -> int:

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from saga_coordinator.calendar.tick import Cursor, Tick
+from saga_coordinator.engine.events import Refused
 from saga_coordinator.schedules.attention import CALENDAR_INVALID, NOTE_CHARS, START_REFUSED, START_TROUBLES, troubled
 from saga_coordinator.schedules.deciding import Decision, Due, Verdict, decide, due, may_go, overlap_of
 from saga_coordinator.schedules.document import OverlapDocument, ScheduleDocument
@@ -235,9 +236,11 @@ class Turn:
 
     def trigger(self, overlap: str | None, taken: Collection[int] = ()) -> TickRow:
         """A tick of now, that a person asks for. `taken`: instants of `trigger_instants` that have
-        a tick already.
+        a tick already. Raises Refused (schedule_busy).
         """
-        at_us = next(at_us for at_us in trigger_instants(self.now_us) if at_us not in taken)
+        at_us = next((at_us for at_us in trigger_instants(self.now_us) if at_us not in taken), None)
+        if at_us is None:
+            raise Refused("schedule_busy", "it was triggered too often within a few milliseconds: try again")
         tick = self._tick(at_us, TickSource.TRIGGER, overlap)
         self.decide(tick, None)
         return self.ticks[at_us]

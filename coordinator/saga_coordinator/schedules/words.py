@@ -134,7 +134,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "queue_full": "as many ticks waited already as its policy allows",
     "superseded": "a later tick took its place in the queue",
     "key_held": "another saga has its business key",
-    "missed": "nobody decided it in time: no coordinator ran, or none could reach the database",
+    "missed": "nobody decided it in time: it was paused, no coordinator ran, or none could reach the database",
     "updated": "an update of the schedule took it away",
     "deleted": "the schedule was deleted",
     "input_invalid": "its input did not fit the definition",

@@ -27,6 +27,7 @@ ROUTES = {
     "POST /v1/sagas/{saga_id}/terminate",
     "GET /v1/sagas/{saga_id}/preview",
     "POST /v1/sagas/{saga_id}/restart",
+    "POST /v1/sagas/{saga_id}/start-time",
     "POST /v1/sagas/{saga_id}/steps/{step}/limits",
     "GET /v1/pauses",
     "POST /v1/definitions/{name}/pause",

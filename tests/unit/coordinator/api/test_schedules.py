@@ -354,6 +354,9 @@ async def test_a_count_out_of_its_bounds_is_refused(http: httpx.AsyncClient, set
     problem(await http.get("/v1/schedules/settlement/next", params={"count": count}), 422, "request_invalid")
 
 
+MISSED = "nobody decided it in time: it was paused, no coordinator ran, or none could reach the database"
+
+
 async def test_ticks_and_ranges_are_one_list_newest_first(
     http: httpx.AsyncClient, coordinator: ScriptedCoordinator, settlement: str
 ) -> None:
@@ -365,7 +368,7 @@ async def test_ticks_and_ranges_are_one_list_newest_first(
 
     def missed(first_us: int, count: int) -> TickRangeRow:
         last_us = first_us + (count - 1) * HOUR_US
-        made: dict[str, Any] = {"outcome": TickOutcome.MISSED, "reason": "paused", "decided_at_us": last_us}
+        made: dict[str, Any] = {"outcome": TickOutcome.MISSED, "reason": "missed", "decided_at_us": last_us}
         return TickRangeRow(schedule_id=mine, first_us=first_us, last_us=last_us, count=count, **made)
 
     coordinator.tick_rows += [fired(CLOCK_US + place * HOUR_US) for place in (0, 1, 5, 9)]
@@ -384,7 +387,7 @@ async def test_ticks_and_ranges_are_one_list_newest_first(
     begins = [one.get("tick") or one["first"] for one in seen]
     assert begins == sorted(begins, reverse=True) and len(begins) == 7
     ranges = [one for one in seen if one["kind"] == "range"]
-    assert [(one["count"], one["sentence"]) for one in ranges] == [(2, "the schedule was paused"), (3, "the schedule was paused")]
+    assert [(one["count"], one["sentence"]) for one in ranges] == [(2, MISSED), (3, MISSED)]
     assert seen[0]["late_ms"] == 250 and seen[0]["outcome"] == "fired"
     assert [one["late_ms"] for one in seen if one.get("source") == "backfill"] == [None]
     problem(await http.get("/v1/schedules/settlement/ticks?cursor=x"), 422, "request_invalid")

@@ -130,7 +130,7 @@ class Schedules(RuleBasedStateMachine):
 
     @rule(overlap=st.one_of(st.none(), overlap_texts))
     def trigger(self, overlap: str | None) -> None:
-        self.world.now_us += 1
+        self.world.now_us += 1_000
         if self.world.row_now.status != ScheduleStatus.DELETED:
             self.act(self.world.changes.trigger("daily", "why", "ada", overlap=overlap))
 

@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from saga_coordinator.engine.facts import SagaChanged
+from saga_coordinator.engine.copying import changed
+from saga_coordinator.engine.facts import SagaChanged, Started
 from saga_coordinator.traces import attempt_parts, projection
 from saga_coordinator.traces.projection import MAX_EVENTS, JournalFacts, spans_of
 from saga_coordinator.traces.spans import Span
@@ -57,6 +58,10 @@ def by_the_coordinator() -> Iterator[Span]:
     for script in SCRIPTS:
         yield from spans_of(replace(TRACED, key="o-17"), journal_of(play(ORDER, script)))
     first, *rest = journal_of(play(ORDER, SCRIPTS[0]))
+    started, *others = first.facts
+    assert isinstance(started, Started)
+    of_a_tick = replace(first, facts=(changed(started, {"tick": "settlement@2027-01-01T00:00:00Z"}), *others))
+    yield from spans_of(TRACED, [of_a_tick, *rest])
     yield from spans_of(TRACED, [first, *[PARKED] * (MAX_EVENTS + 1), *rest])
 
 
