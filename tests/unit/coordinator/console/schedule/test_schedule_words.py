@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from saga_coordinator.console.schedule.clock import ScheduleClock, input_text, instant_us
@@ -37,7 +39,7 @@ END = "2028-01-01T00:00:00Z"
     ],
     ids=["a time", "elapsed", "several kinds", "many", "bounds"],
 )
-def test_a_calendar_is_a_line(changes: dict[str, object], words: str) -> None:
+def test_a_calendar_is_a_line(changes: dict[str, Any], words: str) -> None:
     assert calendar_words(schedule_document(**changes).calendar) == words
 
 
