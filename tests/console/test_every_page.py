@@ -7,7 +7,8 @@ from playwright.sync_api import expect
 
 from support.accessibility import violations
 from support.console_system import ConsoleSystem
-from support.visits import PHONE, TABLETS, Visits, go, overflow_px
+from support.readable import faults
+from support.visits import Visits, go
 
 PAGES = (
     "/",
@@ -40,24 +41,9 @@ PAGES = (
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_can_be_read_by_all_and_anywhere(visits: Visits, system: ConsoleSystem, path: str) -> None:
-    """By day and by night, on a desk, a tablet and a phone, and without JavaScript."""
     visits.tolerate("status of 422")  # a query that is refused
-    path = path.format(**system.ids())
-    page = visits.page(path)
-    assert page.locator("h1").count() == 1
-    found = {"by day": violations(page)}
-    page.emulate_media(color_scheme="dark")
-    found["by night"] = violations(page, "contrast")
-    too_wide_px = {}
-    for width, height in (PHONE, *TABLETS):
-        page.set_viewport_size({"width": width, "height": height})
-        too_wide_px[width] = overflow_px(page)
-        found[f"at {width} px"] = violations(page, "layout")
-    plain = visits.page(path, javascript=False)
 
-    assert not any(found.values()), found
-    assert not any(too_wide_px.values()), too_wide_px
-    expect(plain.locator("main h1")).to_have_text(page.locator("main h1").inner_text())
+    assert faults(visits, path.format(**system.ids())) == {}
 
 
 def test_an_unknown_page_says_so_and_leads_on(visits: Visits) -> None:

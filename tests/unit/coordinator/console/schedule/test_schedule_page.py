@@ -146,7 +146,7 @@ async def test_who_paused_it_and_what_would_come_is_said(browser: ScheduleBrowse
     page = await browser.page(PATH)
 
     assert "by <b>ada</b>: &lt;b&gt;" in page
-    assert "paused; it would tick now, Saturday 11:00" in page
+    assert "paused; it would tick now, Saturday 10:00" in page
 
 
 async def test_versions_are_listed_and_compared(browser: ScheduleBrowser, home: ScheduleHome) -> None:
