@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import httpx
 import pytest
 
 from contract.store_rows import by_hand
+from saga_coordinator.api.app import create_app
 from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.store.port import Store
@@ -53,6 +55,13 @@ async def system(url: str, *, answering: bool = True) -> AsyncIterator[tuple[Sto
                 return
             async with participating(broker):
                 yield store, instance
+
+
+@asynccontextmanager
+async def over_http(instance: Instance) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=create_app(instance.coordinator))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        yield http
 
 
 async def fired(store: Store, name: str) -> list[TickRow]:
@@ -251,6 +260,25 @@ async def test_a_schedule_that_cannot_be_read_or_followed_costs_no_other_its_tic
         assert garbled.attention is None, "a later release may read it"
         with pytest.raises(Refused, match="not a canonical schedule"):
             await coordinator.next_ticks("garbled", from_us=None, count=1)
+        with pytest.raises(Refused, match="a later release wrote it"):
+            await coordinator.pause_schedule("garbled", "look", "ada")
+        async with over_http(instance) as http:
+            listed = (await http.get("/v1/schedules")).json()["items"]
+            assert [(one["name"], one["zone"]) for one in listed] == [
+                ("garbled", ""),
+                ("nowhere", "Mars/Olympus"),
+                ("sound", "UTC"),
+            ]
+            assert (await http.get("/v1/schedules/garbled")).json()["code"] == "schedule_unreadable"
+        with pytest.raises(Refused, match="update it first"):
+            await coordinator.trigger_schedule("nowhere", "now", "ada")
+        assert (await coordinator.pause_schedule("nowhere", "look", "ada")).status == ScheduleStatus.PAUSED
+        mended = await coordinator.update_schedule(schedule("nowhere"), "mended", "ada")
+        assert (mended.version, mended.status) == (10, ScheduleStatus.PAUSED)
+        await coordinator.resume_schedule("nowhere", "mended", "ada")
+        ran = len(await fired(store, "nowhere"))
+        await completed(store, "nowhere", ran + 1)
+        assert (await coordinator.schedule("nowhere")).attention is None
 
 
 async def test_other_time_zones_than_before_are_looked_at_by_all_schedules(sqlite_url: str) -> None:

@@ -43,6 +43,7 @@ from saga_coordinator.api.guard import Guard
 from saga_coordinator.api.problems import CODES, Problem, ProblemDocument, of_status, problem_response
 from saga_coordinator.api.waiting import waits
 from saga_coordinator.confirmations.gate import ConfirmationNeeded
+from saga_coordinator.definitions.document import DocumentInvalid
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.inbound.redriving import RedriveUnknown
 from saga_coordinator.query import QueryRefused
@@ -176,6 +177,10 @@ async def _definition_missing(_: Request, error: Exception) -> Response:
     return problem_response(Problem("definition_missing"))
 
 
+async def _schedule_unreadable(_: Request, error: Exception) -> Response:
+    return problem_response(Problem("schedule_unreadable"))
+
+
 async def _unreadable_import(_: Request, error: Exception) -> Response:
     return problem_response(Problem("unreadable"))
 
@@ -208,6 +213,7 @@ _ANSWERS: Final = {
     QueryTooSlow: _query_too_slow,
     SagaUnknown: _saga_unknown,
     DefinitionMissing: _definition_missing,
+    DocumentInvalid: _schedule_unreadable,
     UnreadableImport: _unreadable_import,
     StoreError: _store_failed,
     TimeoutError: _store_failed,

@@ -68,6 +68,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "schedule_exists": (409, "There is a schedule of this name: update it."),
     "schedules_full": (409, "There are as many schedules as there may be: delete one first."),
     "schedule_moved": (409, "The schedule is at another version by now: look at it again."),
+    "schedule_unreadable": (409, "A later release wrote the schedule: ask an instance of that release."),
     "schedule_busy": (409, "It was triggered too often within a few milliseconds: try again."),
     "schedule_ended": (409, "The schedule has ended: no tick of it comes any more."),
     "schedule_warned": (409, "The schedule has warnings that ask whether it is meant so: say `yes`."),

@@ -43,6 +43,9 @@ SOON_S: Final = 0.005
 """A wake-up a hair before its time is none."""
 OTHERS_S: Final = 0.1
 """While another instance takes the turns that are due."""
+LEFT_MOST: Final = 300
+"""So often in a row a schedule is left to others before it is put aside here: for half a minute,
+which is longer than the database lets a stopped instance hold it."""
 ASIDE_S: Final = 60.0
 COUNT_S: Final = 10.0
 TROUBLE_S: Final = 0.5
@@ -65,6 +68,8 @@ class ScheduleLoop:
         self._trouble_s = 0.0
         self._aside_until_s: dict[UUID, float] = {}
         """Schedules whose turn this instance cannot take, and does not try again before."""
+        self._left: dict[UUID, int] = {}
+        """Schedules that were due, and left to others, so often in a row."""
         self._zones_known = False
         self._counted_at_s: float | None = None
         self.stirred = asyncio.Event()
@@ -112,6 +117,7 @@ class ScheduleLoop:
         if rows:
             began_s = self._clock.monotonic_s()
             turns = await self._taken(rows)
+            self._note_left(rows, turns)
             self._instruments.schedule_turn(self._clock.monotonic_s() - began_s, len(turns))
             await self._end_others(turns)
             if turns:
@@ -130,6 +136,15 @@ class ScheduleLoop:
                 why = "time zones of another release"
                 await tx.set_control(scope=LOOP, tenant=self._tenant, name=TZDATA, value=version, who=LOOP, why=why)
         self._zones_known = True
+
+    def _note_left(self, rows: Sequence[ScheduleRow], turns: Sequence[Turn]) -> None:
+        """Another instance takes their turns; or none of this release can, again and again."""
+        taken = {turn.row.id for turn in turns}
+        self._left = {row.id: self._left.get(row.id, 0) + 1 for row in rows if row.id not in taken}
+        for row in rows:
+            if self._left.get(row.id, 0) >= LEFT_MOST:
+                self._log.warning("schedule_not_taken", schedule=row.name)
+                self._aside_until_s[row.id] = self._clock.monotonic_s() + ASIDE_S
 
     def _not_aside(self, rows: Sequence[ScheduleRow]) -> list[ScheduleRow]:
         now_s = self._clock.monotonic_s()

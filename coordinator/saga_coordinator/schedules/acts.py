@@ -176,7 +176,7 @@ class ScheduleChanges:
             turn.again = True
             await self._audit(batch.tx, "schedule resume", name, reason, actor)
 
-        return await self._change(name, change)
+        return await self._change(name, change, ticks=True)
 
     # --- ticks that people ask for ----------------------------------------------------------------
 
@@ -291,8 +291,10 @@ class ScheduleChanges:
 
     # --- what all acts do -------------------------------------------------------------------------
 
-    async def _change(self, name: str, change: Callable[[Batch, Turn], object], *, deleted: bool = False) -> ScheduleRow:
-        _, turn = await self._turns.act(name, change, deleted=deleted)  # type: ignore[arg-type]
+    async def _change(
+        self, name: str, change: Callable[[Batch, Turn], object], *, deleted: bool = False, ticks: bool = False
+    ) -> ScheduleRow:
+        _, turn = await self._turns.act(name, change, deleted=deleted, ticks=ticks)  # type: ignore[arg-type]
         self._stir()
         return turn.row
 

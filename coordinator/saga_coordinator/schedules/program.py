@@ -99,6 +99,12 @@ class ScheduleProgram:
         return None if self._key is None else key_text(self._key.make(moment.scope))
 
 
+def without_ticks(document: ScheduleDocument) -> ScheduleProgram:
+    """The program of a schedule whose calendar cannot be followed any more: it never ticks."""
+    calendar = Calendar(name=document.schedule, sources=(), start_us=None, end_us=None, jitter_ms=0)
+    return ScheduleProgram(document=document, calendar=calendar, _input={}, _key=None)
+
+
 def program_of(document: ScheduleDocument, days: Mapping[str, DayCalendarDocument]) -> ScheduleProgram:
     """Compile a schedule.
 

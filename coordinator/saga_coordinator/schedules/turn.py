@@ -53,8 +53,6 @@ class Begun:
 
     tick: TickRow
     start: Prepared
-    queued: bool = False
-    """It waited before."""
     backfill: bool = False
 
 
@@ -148,7 +146,7 @@ class Turn:
     def _release(self) -> None:
         """Ticks that wait, oldest first."""
         while self.queued and self._room and may_go(self.overlap_of(self.queued[0]), self.running):
-            self._fire(self.queued.pop(0), queued=True)
+            self._fire(self.queued.pop(0))
 
     @property
     def _room(self) -> bool:
@@ -289,7 +287,7 @@ class Turn:
 
     # --- starting ---------------------------------------------------------------------------------
 
-    def _fire(self, tick: TickRow, *, queued: bool = False, backfill: bool = False) -> bool:
+    def _fire(self, tick: TickRow, *, backfill: bool = False) -> bool:
         """Let a saga start. False: it cannot, and a person is told."""
         previous_us = self.row.previous_us
         before_us = previous_us if previous_us is not None and previous_us < tick.at_us else None
@@ -310,7 +308,7 @@ class Turn:
         )
         self.write(fired)
         self.running.append(fired)
-        self.begun.append(Begun(tick=fired, start=start, queued=queued, backfill=backfill))
+        self.begun.append(Begun(tick=fired, start=start, backfill=backfill))
         self.change(fired=self.row.fired + 1, previous_us=max(tick.at_us, self.row.previous_us or 0))
         self.well(START_TROUBLES)
         return True
@@ -347,6 +345,9 @@ class Turn:
             )
             self.running.remove(begun.tick)
             self.change(fired=self.row.fired - 1, skipped=self.row.skipped + 1)
+            if begun.backfill and self.backfill is not None:
+                job = self.backfill
+                self.backfill = replace(job, fired=job.fired - 1, skipped=job.skipped + 1)
             self.write(tick)
         else:
             self._rename(begun, saga_id)

@@ -18,13 +18,16 @@ from saga_coordinator.batch.plan import Batch
 from saga_coordinator.definitions.document import DocumentInvalid
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.schedules.attention import CALENDAR_INVALID, troubled
+from saga_coordinator.schedules.document import ScheduleDocument
 from saga_coordinator.schedules.finishing import finish
+from saga_coordinator.schedules.program import Moment, ScheduleProgram, without_ticks
 from saga_coordinator.schedules.programs import Programs, ProgramUnready
 from saga_coordinator.schedules.settling import settle, settled
 from saga_coordinator.schedules.starting import Found, TickStarts
 from saga_coordinator.schedules.telling import tell
 from saga_coordinator.schedules.turn import Begun, Turn
 from saga_coordinator.starts.execution import StartExecution, own_again
+from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.store.port import StartClaim, Store, StoreError
 from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus, TickRow
 from saga_coordinator.telemetry.instruments import Instruments
@@ -90,7 +93,7 @@ class Turns:
         return turns
 
     async def act(
-        self, name: str, change: Callable[[Batch, Turn], Awaitable[Result]], *, deleted: bool = False
+        self, name: str, change: Callable[[Batch, Turn], Awaitable[Result]], *, deleted: bool = False, ticks: bool = True
     ) -> tuple[Result, Turn]:
         """A turn of one schedule, with what a person does to it.
 
@@ -99,18 +102,22 @@ class Turns:
             change: What is done, after it is noted which of its sagas have ended. It raises to undo
                 all of it.
             deleted: Whether it may be deleted already.
+            ticks: Whether the act asks for ticks. An act that does not is done also to a schedule
+                whose calendar cannot be followed any more.
 
         Raises:
-            Refused: schedule_unknown, schedule_invalid, or what `change` raises.
+            Refused: schedule_unknown, schedule_invalid, schedule_unreadable, or what `change`
+                raises.
             StoreError: Nothing happened, or nobody knows.
         """
         row = await self._store.schedule(self._tenant, name)
         if row is None or (row.status == ScheduleStatus.DELETED and not deleted):
             raise Refused("schedule_unknown", f"there is no schedule {name}: `saga schedule list` shows those that are")
         ready = await self._ready([row])
+        unready = self._unready(row, ready, ticks)
         async with self._committer.batch() as batch:
             locked = await batch.tx.lock_schedules([row.id], wait=True)
-            turns = await self._turns(batch, locked, ready)
+            turns = await self._turns(batch, locked, ready) if unready is None else _still(batch, row, locked, unready)
             if not turns:
                 raise Moved(f"schedule {name} was changed a moment ago: try again")
             result = await change(batch, turns[0])
@@ -118,6 +125,20 @@ class Turns:
             await self._write(batch, turns)
         tell(self._instruments, turns)
         return result, turns[0]
+
+    def _unready(self, row: ScheduleRow, ready: Mapping[UUID, Ready], ticks: bool) -> ScheduleProgram | None:
+        """What a schedule that takes no turn is acted on by; None: it takes its turns."""
+        if row.id in ready:
+            return None
+        try:
+            self._programs.of(row)
+        except ProgramUnready as unready:
+            if ticks:
+                raise Refused("schedule_invalid", f"{unready}: update it first") from unready
+            return without_ticks(ScheduleDocument.parse(row.document))
+        except DocumentInvalid as invalid:
+            raise Refused("schedule_unreadable", "a later release wrote it: ask an instance of that release") from invalid
+        return None
 
     async def put_off(self, row: ScheduleRow, why: str) -> None:
         """A schedule whose turn meets a bug is tried again later, and a person is told.
@@ -210,6 +231,18 @@ class Turns:
             holder = result.request_saga or result.key_saga
             if not result.won and holder is not None:
                 turn.lost(one, holder, by_key=result.request_saga is None)
+
+
+def _still(batch: Batch, row: ScheduleRow, locked: Mapping[UUID, ScheduleRow], program: ScheduleProgram) -> list[Turn]:
+    """The turn of a schedule that does nothing by itself."""
+    found = locked.get(row.id)
+    if found is None or found.version != row.version:
+        return []
+    return [Turn.of(found, program, _never, batch.tx.now_us, OpenTicks(), None)]
+
+
+def _never(_moment: Moment) -> Prepared:
+    raise AssertionError("a schedule without ticks starts nothing")
 
 
 async def _put_aside(batch: Batch, row: ScheduleRow, why: str, ticks: Sequence[TickRow]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Final
 
 from saga_coordinator.calendar.calendar import calendar_of
 from saga_coordinator.calendar.document import CalendarDocument, DayCalendarDocument
@@ -16,6 +16,7 @@ from saga_coordinator.calendar.problem import CalendarInvalid
 from saga_coordinator.calendar.tick import Cursor, Tick
 from saga_coordinator.calendar.words import in_words
 from saga_coordinator.calendar.zones import ZoneUnknown, tzdata_version, zone
+from saga_coordinator.definitions.document import DocumentInvalid
 from saga_coordinator.definitions.fields import duration_text
 from saga_coordinator.schedules.document import ScheduleDocument
 from saga_coordinator.schedules.source import source_of
@@ -168,8 +169,12 @@ class DayCalendarView:
 
 
 def schedule_line(row: ScheduleRow, open_ticks: OpenTicks, days: DaysByName, now_us: int) -> ScheduleLine:
-    """A schedule in a list. Raises DocumentInvalid where a later release wrote its document."""
-    return ScheduleLine(**_line(row, ScheduleDocument.parse(row.document), open_ticks, days, now_us))
+    """A schedule in a list; of one that a later release wrote, what its row says."""
+    try:
+        document = ScheduleDocument.parse(row.document)
+    except DocumentInvalid:
+        return ScheduleLine(**_row_line(row, open_ticks, now_us), **_UNREADABLE)
+    return ScheduleLine(**_line(row, document, open_ticks, days, now_us))
 
 
 def schedule_view(row: ScheduleRow, open_ticks: OpenTicks, coming: Sequence[Tick], days: DaysByName, now_us: int) -> ScheduleView:
@@ -240,27 +245,44 @@ def next_tick_of(row: ScheduleRow, calendar: CalendarDocument, days: DaysByName)
 # --- parts ----------------------------------------------------------------------------------------
 
 
+_UNREADABLE: Final[Mapping[str, Any]] = {
+    "definition": "",
+    "definition_version": None,
+    "zone": "",
+    "calendar": (),
+    "next": None,
+    "note": "A later release wrote this schedule: ask an instance of that release.",
+}
+
+
 def _line(row: ScheduleRow, document: ScheduleDocument, open_ticks: OpenTicks, days: DaysByName, now_us: int) -> dict[str, Any]:
     """The fields of a ScheduleLine."""
     tick = next_tick_of(row, document.calendar, days)
     coming = () if tick is None else next_tick_views([tick], document.calendar, now_us)
-    counted = TickCountsView(fired=row.fired, queued=row.queued, skipped=row.skipped, missed=row.missed, failed=row.failed)
     return {
-        "name": row.name,
-        "status": row.status,
-        "version": row.version,
+        **_row_line(row, open_ticks, now_us),
         "definition": document.definition,
         "definition_version": document.definition_version,
         "zone": document.calendar.zone,
         "calendar": expressions(document.calendar),
         "next": coming[0] if coming else None,
+        "note": document.note,
+    }
+
+
+def _row_line(row: ScheduleRow, open_ticks: OpenTicks, now_us: int) -> dict[str, Any]:
+    """Those of its fields that its row says."""
+    counted = TickCountsView(fired=row.fired, queued=row.queued, skipped=row.skipped, missed=row.missed, failed=row.failed)
+    return {
+        "name": row.name,
+        "status": row.status,
+        "version": row.version,
         "previous": None if row.previous_us is None else tick_text(row.previous_us),
         "counts": counted,
         "running": len(open_ticks.running),
         "waiting": len(open_ticks.queued),
         "paused": _paused(row),
         "needs": tuple(_need(one) for one in needs(row, now_us)),
-        "note": document.note,
         "changed_at": format_us(row.changed_at_us),
     }
 
