@@ -15,8 +15,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
+
+import httpx
 
 from saga_coordinator.schedules.document import MissedDocument, ScheduleDocument
 from saga_coordinator.schedules.tick_names import tick_text
@@ -57,6 +60,14 @@ def clocks_apart(coordinators: Sequence[SagaProcess]) -> None:
     path = str(Path(__file__).parent / "clock_ahead")
     for process, ahead_s in zip(coordinators, CLOCKS_S, strict=True):
         process.with_settings(PYTHONPATH=path, CLOCK_AHEAD_S=str(ahead_s))
+
+
+async def assert_clocks_apart(shop: Shop) -> None:
+    """By what each says in its answers."""
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        for server, ahead_s in zip(shop.servers, CLOCKS_S, strict=True):
+            said = parsedate_to_datetime((await http.get(f"{server}/healthz")).headers["date"]).timestamp()
+            assert abs(said - time.time() - ahead_s) < CLOCKS_S[1] / 2
 
 
 def _document(number: int, end_us: int) -> ScheduleDocument:
