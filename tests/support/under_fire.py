@@ -15,13 +15,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
+
+import httpx
 
 from saga_coordinator.schedules.document import MissedDocument, ScheduleDocument
 from saga_coordinator.schedules.tick_names import tick_text
 from saga_coordinator.store.schedule_records import ScheduleRow
 from saga_messaging.background import end
+from saga_schemas.ids import started_id
 from support import sql
 from support.coordinators import opened
 from support.orders import all_final, until
@@ -46,7 +50,7 @@ steps:
 
 
 def definition(folder: Path) -> Path:
-    """A saga of one step, whose participant notes which tick it is for."""
+    """A saga of one step."""
     file = folder / "tick.saga.yaml"
     file.write_text(DEFINITION)
     return file
@@ -57,6 +61,14 @@ def clocks_apart(coordinators: Sequence[SagaProcess]) -> None:
     path = str(Path(__file__).parent / "clock_ahead")
     for process, ahead_s in zip(coordinators, CLOCKS_S, strict=True):
         process.with_settings(PYTHONPATH=path, CLOCK_AHEAD_S=str(ahead_s))
+
+
+async def assert_clocks_apart(shop: Shop) -> None:
+    """By what each says in its answers."""
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        for server, ahead_s in zip(shop.servers, CLOCKS_S, strict=True):
+            said = parsedate_to_datetime((await http.get(f"{server}/healthz")).headers["date"]).timestamp()
+            assert abs(said - time.time() - ahead_s) < CLOCKS_S[1] / 2
 
 
 def _document(number: int, end_us: int) -> ScheduleDocument:
@@ -187,48 +199,43 @@ async def all_over(shop: Shop, limit_s: float) -> None:
     await until(noted, limit_s, "every tick knows how its saga ended")
 
 
-def expected(rows: Sequence[ScheduleRow]) -> set[str]:
-    """Each second from a schedule's creation to its end, as `<schedule>@<tick>`."""
-    found: set[str] = set()
+def expected(rows: Sequence[ScheduleRow]) -> dict[str, str]:
+    """Each second from a schedule's creation to its end, as `<schedule>@<tick>`, by the id that its
+    saga must have."""
+    found: dict[str, str] = {}
     for row in rows:
         end_text = ScheduleDocument.parse(row.document).calendar.end
         assert end_text is not None
         end_us = round(datetime.fromisoformat(end_text).timestamp()) * SECOND_US
         first_us = (row.created_at_us // SECOND_US + 1) * SECOND_US
-        found |= {f"{row.name}@{tick_text(at_us)}" for at_us in range(first_us, end_us, SECOND_US)}
+        for at_us in range(first_us, end_us, SECOND_US):
+            tick = f"{row.name}@{tick_text(at_us)}"
+            found[str(started_id(at_us // 1000, "default", "schedule", tick))] = tick
     return found
 
 
-async def effects(shop: Shop) -> tuple[Counter[str], dict[str, str]]:
-    """What the participant did: how often for each tick, and for which saga."""
-    url = shop.ledgers["inventory"]
-    told = await sql.rows(url, "SELECT order_id, reservation_id FROM reservations")
-    orders = {order: reservation.removeprefix("res-").rpartition("-")[0] for order, reservation in told}
-    assert len(orders) == len(told), "two reservations for one tick"
-    by_saga = {saga: order for order, saga in orders.items()}
-    lines = await sql.rows(url, "SELECT saga_id FROM effect_ledger WHERE kind = 'action'")
-    return Counter(by_saga[str(saga)] for (saga,) in lines), orders
+async def effects(shop: Shop) -> Counter[str]:
+    """What the participant did: how often for each saga."""
+    lines = await sql.rows(shop.ledgers["inventory"], "SELECT saga_id FROM effect_ledger WHERE kind = 'action'")
+    return Counter(str(saga) for (saga,) in lines)
 
 
 async def assert_each_once(shop: Shop, rows: Sequence[ScheduleRow]) -> None:
-    """Of each tick the participant has one effect, the store one row and one saga, which is the
-    participant's; and of nothing else."""
-    wanted = expected(rows)
-    done, sagas = await effects(shop)
-    lost, foreign = wanted - set(done), set(done) - wanted
-    assert not lost, f"{len(lost)} of {len(wanted)} ticks had no effect: {sorted(lost)[:5]}"
+    """Of each tick the participant has one effect, and the store one row and one saga; and of
+    nothing else."""
+    wanted, done = expected(rows), await effects(shop)
+    lost, foreign = wanted.keys() - done.keys(), done.keys() - wanted.keys()
+    assert not lost, f"{len(lost)} of {len(wanted)} ticks had no effect: {sorted(wanted[saga] for saga in lost)[:5]}"
     assert not foreign, f"{len(foreign)} effects of no tick: {sorted(foreign)[:5]}"
-    assert set(done.values()) == {1}, f"more than once: {[tick for tick, count in done.items() if count > 1][:5]}"
+    assert set(done.values()) == {1}, f"more than once: {[wanted[saga] for saga, count in done.items() if count > 1][:5]}"
     ticks = await sql.rows(shop.database, _TICKS)
     assert len(ticks) == len(wanted), "one row a tick"
-    untrue = [(row, sagas.get(f"{row['name']}@{tick_text(row['at'])}")) for row in ticks if not _true(row, sagas)]
+    untrue = [row for row in ticks if not _true(row, wanted)]
     assert not untrue, f"{len(untrue)} ticks are not on record as they ran: {untrue[:3]}"
     assert int(await sql.value(shop.database, "SELECT count(*) FROM saga")) == len(wanted), "one saga a tick"
     assert int(await sql.value(shop.database, "SELECT count(*) FROM schedule_tick_range")) == 0
-    counted = await sql.rows(
-        shop.database, "SELECT sum(fired)::bigint, sum(queued + skipped + missed + failed)::bigint FROM schedule"
-    )
-    assert tuple(counted[0]) == (len(wanted), 0)
+    sums = "SELECT sum(fired)::bigint, sum(queued + skipped + missed + failed)::bigint FROM schedule"
+    assert tuple((await sql.rows(shop.database, sums))[0]) == (len(wanted), 0)
 
 
 _TICKS: Final = """\
@@ -236,11 +243,11 @@ SELECT s.name, t.at, t.outcome, t.source, t.phase, t.saga_id::text AS saga_id, s
 FROM schedule_tick t JOIN schedule s ON s.id = t.schedule_id LEFT JOIN saga ON saga.id = t.saga_id"""
 
 
-def _true(row: Mapping[str, object], sagas: Mapping[str, str]) -> bool:
+def _true(row: Mapping[str, object], wanted: Mapping[str, str]) -> bool:
     at_us = row["at"]
     assert isinstance(at_us, int)
-    name = f"{row['name']}@{tick_text(at_us)}"
-    same = row["saga_id"] == sagas.get(name) and row["business_key"] == name
+    tick = f"{row['name']}@{tick_text(at_us)}"
+    same = (wanted.get(str(row["saga_id"])), row["business_key"]) == (tick, tick)
     return same and (row["outcome"], row["source"], row["phase"]) == ("fired", "calendar", "COMPLETED")
 
 
