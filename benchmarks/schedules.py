@@ -37,6 +37,7 @@ from system import Bench, System
 
 from saga_coordinator.schedules.acts import begun_row
 from saga_coordinator.schedules.builder import Allow, Schedule
+from saga_coordinator.schedules.document import ScheduleDocument
 from saga_coordinator.schedules.program import program_of
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.schedule_records import ScheduleVersionRow
@@ -70,7 +71,7 @@ FULL: Final = Plan(at_rest=10_000, rest_s=60, per_s=50, seconds=15, warm_up_s=5,
 SHORT: Final = Plan(at_rest=10_000, rest_s=20, per_s=30, seconds=8, warm_up_s=4, rounds=1)
 
 
-async def add(url: str, schedules: Sequence[Schedule]) -> None:
+async def add(url: str, schedules: Sequence[ScheduleDocument]) -> None:
     """Create them, as `saga schedule create` does."""
     store = open_store(url)
     await store.start()
@@ -78,7 +79,7 @@ async def add(url: str, schedules: Sequence[Schedule]) -> None:
         for first in range(0, len(schedules), AT_ONCE):
             async with store.transaction() as tx:
                 for each in schedules[first : first + AT_ONCE]:
-                    row = begun_row("default", program_of(each.document(None, {}, tx.now_us), {}), tx.now_us)
+                    row = begun_row("default", program_of(each, {}), tx.now_us)
                     assert await tx.add_schedule(row, MOST), f"there is a schedule {row.name} already"
                     version = ScheduleVersionRow(
                         schedule_id=row.id, version=1, document=row.document, who="bench", why="bench", at_us=tx.now_us
@@ -95,12 +96,11 @@ async def rest(bench: Bench, plan: Plan) -> list[Held]:
     """Two coordinators that have nothing to do, side by side: one has schedules."""
     without, beside = bench.system(name="without"), bench.system(name="beside")
     next_year = datetime.now(UTC).year + 1
-    yearly = [
-        Schedule(
-            f"rest-{number:05}", definition="order", cron="30 2 1 1 *", start=f"{next_year}-01-01T00:00:00Z", input=_order(0)
-        )
-        for number in range(plan.at_rest)
-    ]
+    start = f"{next_year}-01-01T00:00:00Z"
+    one = Schedule("rest", definition="order", cron="30 2 1 1 *", start=start, input=_order(0)).document(
+        None, {}, time.time_ns() // 1000
+    )
+    yearly = [one.model_copy(update={"schedule": f"rest-{number:05}"}) for number in range(plan.at_rest)]
     began_s = time.perf_counter()
     await add(beside.environ["SAGA_DATABASE_URL"], yearly)
     print(f"{plan.at_rest} schedules made in {time.perf_counter() - began_s:.0f} s", flush=True)
@@ -171,12 +171,14 @@ async def ticks(bench: Bench, watcher: asyncpg.Connection[asyncpg.Record], plan:
     return _bars(cells), cells
 
 
-def _each_second(turn: int, plan: Plan) -> list[Schedule]:
+def _each_second(turn: int, plan: Plan) -> list[ScheduleDocument]:
     """They end with the load. One in ten is rejected at ship, as of the others."""
     lasts_s = plan.warm_up_s + plan.seconds + 2
     end = datetime.fromtimestamp(int(time.time() + lasts_s), UTC)
     return [
-        Schedule(f"tick-{turn}-{number:03}", definition="order", every="1s", end=end, overlap=Allow(100), input=_order(number))
+        Schedule(
+            f"tick-{turn}-{number:03}", definition="order", every="1s", end=end, overlap=Allow(100), input=_order(number)
+        ).document(None, {}, time.time_ns() // 1000)
         for number in range(plan.per_s)
     ]
 
