@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.dialect import among, insert_ignoring
@@ -55,6 +55,11 @@ _B: Final = schedule_backfill.c
 _D: Final = day_calendar.c
 
 
+_LET_GO_SOON: Final = text("SET LOCAL idle_in_transaction_session_timeout = '5s'")
+"""An instance that is stopped in the middle of a turn holds its schedules for no longer. It is
+enough for a slow machine: between two statements of a turn there is little to reckon."""
+
+
 class ScheduleWrites(TransactionPart, ABC):
     """The port's `Scheduling`."""
 
@@ -66,6 +71,8 @@ class ScheduleWrites(TransactionPart, ABC):
 
     async def lock_schedules(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, ScheduleRow]:
         locked: dict[UUID, ScheduleRow] = {}
+        if self._dialect == "postgresql" and not wait:
+            await self.execute(_LET_GO_SOON)
         if ids:
             of_these = SCHEDULES.select().where(among(self._dialect, _S.id, sorted(ids))).order_by(_S.id)
             locked = by_id(await self.execute(of_these.with_for_update(key_share=True, skip_locked=not wait)))
