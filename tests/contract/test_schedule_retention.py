@@ -66,9 +66,8 @@ async def test_old_ticks_go_a_batch_at_a_time_and_never_more_than_is_known(store
     assert (await instants(store, schedule), await ticks_from(store, schedule)) == ([9, 8], 8)
 
 
+@pytest.mark.parametrize("store_url", ["kept_database"], indirect=True)  # SQLite has one writer at a time
 async def test_ticks_of_a_schedule_that_somebody_holds_stay(store: Store) -> None:
-    if store.dialect == "sqlite":
-        pytest.skip("one transaction at a time writes")
     await add(store, schedule := schedule_row(), other := schedule_row("other"))
     await put_ticks(store, tick_row(schedule, 1), tick_row(other, 1))
     async with store.transaction() as holder:
