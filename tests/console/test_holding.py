@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from support.accessibility import violations
-from support.console_system import ConsoleSystem, eventually, fault, order, order_definition
+from support.console_system import FAILING, ConsoleSystem, eventually, order, order_definition
 from support.visits import Visits, act
 
 
@@ -36,7 +36,7 @@ def test_a_definition_is_paused_and_resumed_on_its_page(visits: Visits, system: 
     expect(page.locator(".why.wait")).to_contain_text("by grace: the scales are broken")
     assert violations(page) == []
     sees(held, "The pause is of the definition parcel")
-    saga = system.start(order("o-parcel-2"), "parcel")
+    saga = system.held_by_a_pause("o-parcel-2", "parcel")
     sees(visits.page(f"/sagas/{saga}"), "The pause is of the definition parcel")
     act(page, page.locator(".why"), "Resume…", "Resume parcel", why="they weigh again")
     expect(page.locator(".why")).to_have_count(0)
@@ -53,7 +53,7 @@ def test_a_participant_is_paused_on_its_page_and_resumed_among_the_pauses(visits
     expect(page.locator(".top")).to_contain_text("paused by grace")
     expect(page.locator(".top summary").filter(has_text="Resume…")).to_be_visible()
     sees(held, "The pause is of the participant payment")
-    saga = system.start(order("o-bank-2"))
+    saga = system.held_by_a_pause("o-bank-2")
     sees(visits.page(f"/sagas/{saga}"), "The pause is of the participant payment")
     page.goto("/console/batches")
     page.get_by_role("link", name="Pauses").click()
@@ -95,7 +95,7 @@ QUERY = 'key starts with "o-list-"'
 def listed(system: ConsoleSystem) -> list[str]:
     """Three sagas; the keys of two are dangerous in a spreadsheet."""
     keys = ["o-list-1", 'o-list-2,"x"', "o-list-=1+1"]
-    orders = [order(key, faults=[fault("charge", "fail")]) for key in keys]
+    orders = [order(key, faults=FAILING) for key in keys]
     for saga in system.start_all(orders, "waiting"):
         system.step_is(saga, "charge", "backoff")
     return keys

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.console_system import ConsoleSystem, eventually, fault, order
+from support.console_system import FAILING, ConsoleSystem, eventually, order
 from support.visits import PHONE, Visits, overflow_px
 
 SCRIPT: Final = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -31,10 +31,9 @@ def hostile(system: ConsoleSystem) -> dict[str, str]:
         "fields": [{"name": "note", "type": "string", "doc": SCRIPT, "default": SCRIPT}],
     }
     schema_id = system.request("POST", "/v1/schemas", {"document": schema, "reason": SCRIPT, "actor": FORMULA})["id"]
-    faults = [fault("charge", "fail")]
-    saga = system.start(order(SCRIPT, customer=TEMPLATE, address=BIDI, sku=FORMULA, faults=faults), "waiting")
-    formula = system.start(order(FORMULA, customer=SCRIPT, faults=faults), "waiting")
-    long = system.start(order(LONG, customer=LONG, faults=faults), "waiting")
+    saga = system.start(order(SCRIPT, customer=TEMPLATE, address=BIDI, sku=FORMULA, faults=FAILING), "waiting")
+    formula = system.start(order(FORMULA, customer=SCRIPT, faults=FAILING), "waiting")
+    long = system.start(order(LONG, customer=LONG, faults=FAILING), "waiting")
     for one in (saga, formula, long):
         system.step_is(one, "charge", "backoff")
     system.request("POST", f"/v1/sagas/{formula}/cancel", {"reason": SCRIPT + TEMPLATE, "actor": SCRIPT[:60]})

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import Producer
@@ -124,15 +125,37 @@ class ConsoleSystem:
 
     def held_back(self, order_id: str, definition: str = "waiting") -> str:
         """A saga whose charge waits long for its second try. Its id."""
-        saga = self.start(order(order_id, faults=[fault("charge", "fail")]), definition)
+        saga = self.start(order(order_id, faults=FAILING), definition)
         self.step_is(saga, "charge", "backoff")
         return saga
 
+    def held_by_a_pause(self, order_id: str, definition: str = "order") -> str:
+        """A saga that a pause holds, begun once the instance has heard of the pause. Its id.
+
+        What is shown says at once that there is a pause; what is decided hears of it a little
+        later.
+        """
+        for number in range(100):
+            saga = self.start(order(f"{order_id}-{number}"), definition)
+            eventually(partial(self._is_held_or_over, saga), f"saga {saga} is held or over")
+            if not self.saga(saga)["closed_at"]:
+                return saga
+        raise AssertionError("no pause was heard of")
+
+    def _is_held_or_over(self, saga_id: str) -> bool:
+        saga = self.saga(saga_id)
+        return bool(saga["closed_at"]) or any(one["name"] == "paused" for one in saga["waiting"])
+
     def step_is(self, saga_id: str, step: str, status: str) -> None:
-        eventually(
-            lambda: any(one["name"] == step and one["status"] == status for one in self.saga(saga_id)["steps"]),
-            f"step {step} of saga {saga_id} is {status}",
-        )
+        def is_so() -> bool:
+            return any(one["name"] == step and one["status"] == status for one in self.saga(saga_id)["steps"])
+
+        try:
+            eventually(is_so, f"step {step} of saga {saga_id} is {status}")
+        except AssertionError as late:
+            saga = self.saga(saga_id)
+            late.add_note(f"{saga['phase']}, waits for {saga['waiting']}, steps {saga['steps']}")
+            raise
 
     def produce(self, topic: str, value: bytes, headers: Sequence[tuple[str, bytes]], key: bytes | None = None) -> None:
         """Put a record on a topic, named without the prefix, and wait until Kafka has it."""
@@ -191,6 +214,11 @@ def fault(step: str, kind: str, times: int = 1, ms: int = 0) -> Fault:
     return {"step": step, "kind": kind, "times": times, "ms": ms}
 
 
+FAILING: Final = [fault("charge", "fail", times=1_000)]
+"""Each try fails. A single fault may be used up unseen: commands that fail in a group are done once
+more, each by itself."""
+
+
 def console_system(services: WireServices) -> ConsoleSystem:
     """A running system in which something of everything goes on."""
     coordinator = services.coordinator()
@@ -202,7 +230,7 @@ def console_system(services: WireServices) -> ConsoleSystem:
     system.sagas["compensated"] = system.start(order("o-6", carrier=None))
     system.sagas["stuck"] = system.start(order("o-7", faults=[fault("confirm", "reject", times=1_000)]))
     system.register(order_definition("waiting", deadline="1h", first_retry="10m", mail=False))
-    system.sagas["waiting"] = system.start(order("o-8", faults=[fault("charge", "fail")]), "waiting")
+    system.sagas["waiting"] = system.start(order("o-8", faults=FAILING), "waiting")
     system.produce("saga.reply.payment", b"not a reply", [("ce_id", b"7")], key=b"o-9")
     for saga in completed:
         system.ended(saga, "COMPLETED")
