@@ -84,7 +84,8 @@ async def test_a_schedule_ticks_is_paused_run_by_hand_and_deleted(http: httpx.As
     assert [one["version"] for one in versions["items"]] == [2, 1]
 
     await told(await http.delete("/v1/schedules/settlement", params=WHY))
-    await told(await http.get("/v1/schedules/settlement"), 404)
+    deleted = await told(await http.get("/v1/schedules/settlement"))
+    assert deleted["status"] == "deleted"
     acts = await told(await http.get("/v1/audit", params={"act": "schedule", "who": "ada"}))
     assert [one["act"] for one in acts["items"]] == ["schedule delete", "schedule trigger", "schedule pause", "schedule create"]
 

@@ -107,7 +107,7 @@ async def create_schedule(coordinator: CoordinatorDep, body: ScheduleBody, respo
     return ScheduleSaved(name=row.name, version=row.version, changed=True, schedule=view, findings=findings)
 
 
-@router.put("/{name}", responses=problems("schedule_unknown", "schedule_moved", *_INVALID))
+@router.put("/{name}", responses=problems("schedule_unknown", "schedule_unreadable", "schedule_moved", *_INVALID))
 async def update_schedule(coordinator: CoordinatorDep, name: str, body: ScheduleUpdateBody) -> ScheduleSaved:
     """Make the next version of a schedule. What has run stays as it was."""
     before = await coordinator.schedule(schedule_name(name))
@@ -126,7 +126,7 @@ async def update_schedule(coordinator: CoordinatorDep, name: str, body: Schedule
     )
 
 
-@router.delete("/{name}", responses=problems("schedule_unknown"))
+@router.delete("/{name}", responses=problems("schedule_unknown", "schedule_unreadable"))
 async def delete_schedule(coordinator: CoordinatorDep, name: str, asked: Annotated[ActQuery, Query()]) -> ScheduleView:
     """Let it tick no more. Its sagas go on, ticks that wait are skipped, what it ran is kept."""
     row = await coordinator.delete_schedule(schedule_name(name), asked.reason, asked.actor)
@@ -171,13 +171,13 @@ async def list_schedules(coordinator: CoordinatorDep, wanted: Annotated[Schedule
     return SchedulePage(items=await asyncio.to_thread(lines), next=following)
 
 
-@router.get("/{name}", responses=problems("schedule_unknown"))
+@router.get("/{name}", responses=problems("schedule_unknown", "schedule_unreadable"))
 async def show_schedule(coordinator: CoordinatorDep, name: str) -> ScheduleView:
     """One schedule: how it stands, what it does now, and what comes next."""
     return await shown_whole(coordinator, await coordinator.schedule(schedule_name(name)))
 
 
-@router.get("/{name}/versions", responses=problems("schedule_unknown"))
+@router.get("/{name}/versions", responses=problems("schedule_unknown", "schedule_unreadable"))
 async def list_versions(coordinator: CoordinatorDep, name: str, wanted: Annotated[Page, Query()]) -> ScheduleVersionPage:
     """Newest first, each with its document, who made it, and why."""
     below = INT32_MAX if wanted.cursor is None else parse_number(wanted.cursor, INT32_MAX)
@@ -188,7 +188,7 @@ async def list_versions(coordinator: CoordinatorDep, name: str, wanted: Annotate
     return ScheduleVersionPage(items=[version_view(row) for row in rows], next=following)
 
 
-@router.get("/{name}/versions/{version}", responses=problems("schedule_unknown"))
+@router.get("/{name}/versions/{version}", responses=problems("schedule_unknown", "schedule_unreadable"))
 async def show_version(
     coordinator: CoordinatorDep, name: str, version: Annotated[int, Path(ge=1, le=MAX_VERSION)]
 ) -> ScheduleVersionView:
@@ -202,13 +202,13 @@ async def show_version(
 # --- acts -----------------------------------------------------------------------------------------
 
 
-@router.post("/{name}/pause", responses=problems("schedule_unknown", "schedule_ended", *WITH_BODY))
+@router.post("/{name}/pause", responses=problems("schedule_unknown", "schedule_unreadable", "schedule_ended", *WITH_BODY))
 async def pause_schedule(coordinator: CoordinatorDep, name: str, body: ActBody) -> ScheduleView:
     """Let it start nothing for a while. Its sagas go on."""
     return await shown_whole(coordinator, await coordinator.pause_schedule(schedule_name(name), body.reason, body.actor))
 
 
-@router.post("/{name}/resume", responses=problems("schedule_unknown", "not_paused", *WITH_BODY))
+@router.post("/{name}/resume", responses=problems("schedule_unknown", "schedule_unreadable", "not_paused", *WITH_BODY))
 async def resume_schedule(coordinator: CoordinatorDep, name: str, body: ActBody) -> ScheduleView:
     """Let it go on. What it missed meanwhile goes by its policy for missed ticks."""
     return await shown_whole(coordinator, await coordinator.resume_schedule(schedule_name(name), body.reason, body.actor))

@@ -54,7 +54,7 @@ class BackfillPage(BaseModel):
 _COUNTED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": BackfillCount, "description": "with `dry_run`"}}
 
 
-@router.get("/schedules/{name}/next", responses=problems("schedule_unknown", "schedule_invalid"))
+@router.get("/schedules/{name}/next", responses=problems("schedule_unknown", "schedule_unreadable", "schedule_invalid"))
 async def next_ticks(coordinator: CoordinatorDep, name: str, wanted: Annotated[NextQuery, Query()]) -> NextTicks:
     """The ticks to come by its calendar, each with what is odd about it, such as an hour that is
     skipped."""
@@ -65,7 +65,7 @@ async def next_ticks(coordinator: CoordinatorDep, name: str, wanted: Annotated[N
     return NextTicks(items=items, zone=calendar.zone, tzdata=tzdata_version())
 
 
-@router.get("/schedules/{name}/ticks", responses=problems("schedule_unknown"))
+@router.get("/schedules/{name}/ticks", responses=problems("schedule_unknown", "schedule_unreadable"))
 async def decided_ticks(coordinator: CoordinatorDep, name: str, wanted: Annotated[Page, Query()]) -> DecidedPage:
     """What became of its ticks, newest first: each by itself, and runs of ticks that did not start
     for one reason."""
@@ -78,7 +78,10 @@ async def decided_ticks(coordinator: CoordinatorDep, name: str, wanted: Annotate
     return DecidedPage(items=[decided_view(row) for row in rows], next=None if following is None else format_us(following))
 
 
-@router.post("/schedules/{name}/trigger", responses=problems("schedule_unknown", "overlap_unknown", "schedule_busy", *WITH_BODY))
+@router.post(
+    "/schedules/{name}/trigger",
+    responses=problems("schedule_unknown", "schedule_unreadable", "overlap_unknown", "schedule_busy", *WITH_BODY),
+)
 async def trigger_schedule(coordinator: CoordinatorDep, name: str, body: TriggerBody) -> TickView:
     """Run it now, besides its calendar. What became of it is in the tick."""
     row = await coordinator.trigger_schedule(schedule_name(name), body.reason, body.actor, overlap=body.overlap)
@@ -88,7 +91,8 @@ async def trigger_schedule(coordinator: CoordinatorDep, name: str, body: Trigger
 @router.post(
     "/schedules/{name}/backfills",
     status_code=201,
-    responses=_COUNTED | problems("schedule_unknown", "backfill_refused", "backfill_running", "overlap_unknown", *WITH_BODY),
+    responses=_COUNTED
+    | problems("schedule_unknown", "schedule_unreadable", "backfill_refused", "backfill_running", "overlap_unknown", *WITH_BODY),
 )
 async def make_backfill(
     coordinator: CoordinatorDep, name: str, body: BackfillBody, response: Response
@@ -112,7 +116,7 @@ async def make_backfill(
     return backfill_view(row)
 
 
-@router.get("/schedules/{name}/backfills", responses=problems("schedule_unknown"))
+@router.get("/schedules/{name}/backfills", responses=problems("schedule_unknown", "schedule_unreadable"))
 async def list_backfills(coordinator: CoordinatorDep, name: str, wanted: Annotated[Page, Query()]) -> BackfillPage:
     """Newest first: the one that runs, and those of the past."""
     before = None if wanted.cursor is None else parse_saga_id(wanted.cursor)

@@ -61,7 +61,7 @@ async def test_runs_of_ticks_stand_between_the_others(browser: ScheduleBrowser, 
             last_us=CLOCK_US - 43 * HOUR_US,
             count=48,
             outcome=TickOutcome.MISSED,
-            reason="paused",
+            reason="missed",
             decided_at_us=CLOCK_US,
         )
     )
@@ -71,7 +71,7 @@ async def test_runs_of_ticks_stand_between_the_others(browser: ScheduleBrowser, 
     latest, missed, first = cells(page, "ticks")
     assert str(saga(2)) in latest and str(saga(1)) in first
     assert "2027-03-23T16:00:00Z to 2027-03-25T15:00:00Z" in missed
-    assert "48 missed the schedule was paused" in missed
+    assert "48 missed nobody decided it in time" in missed
     assert [title.split(",")[0] for title in titles(page)[:3]] == ["Tue 23 Mar 2027 07:00", "48 ticks", "Sat 27 Mar 2027 10:00"]
 
 
