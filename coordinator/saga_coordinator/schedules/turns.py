@@ -33,7 +33,7 @@ from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, Sche
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_schemas.record_class import record
 
-SCHEDULES_MOST: Final = 25
+SCHEDULES_MOST: Final = 50
 """Schedules of one transaction: an instance that is stopped in the middle of it holds so many."""
 ENDED_MOST: Final = 1_000
 """Ticks whose sagas have ended that one transaction notes."""
