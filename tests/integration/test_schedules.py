@@ -218,6 +218,20 @@ async def test_a_deleted_schedule_rests_and_its_name_takes_up_where_it_was(url: 
         assert at == sorted(set(at))
 
 
+async def test_a_name_that_is_taken_up_again_has_all_its_runs_and_its_success_is_expected_from_now(url: str) -> None:
+    async with system(url) as (store, instance):
+        coordinator, once = instance.coordinator, schedule(runs=1, expect_success_ms=60_000)
+        await coordinator.create_schedule(once, "settle", "ada")
+        await completed(store, "every-second", 1)
+        await coordinator.delete_schedule("every-second", "no more", "ada")
+        await by_hand(url, "UPDATE schedule SET succeeded_at = 1")
+        again = await coordinator.create_schedule(once, "again", "ada")
+        assert (again.status, again.runs) == (ScheduleStatus.ACTIVE, 0)
+        assert again.success_due_at_us == again.changed_at_us + 60_000_000
+        assert again.attention is None
+        await completed(store, "every-second", 2)
+
+
 async def test_a_tick_that_cannot_start_calls_a_person_and_the_schedule_goes_on(url: str) -> None:
     async with system(url) as (store, instance):
         coordinator = instance.coordinator

@@ -51,9 +51,9 @@ Where more are due than one turn takes, each instance takes some at random: with
 all, all but one would have nothing to do. Under fire (200 schedules of a second, three instances,
 two cores) ticks were 1.3 s late by the median so, and are 0.3 s.
 """
-LEFT_MOST: Final = 300
-"""So often in a row a schedule is left to others before it is put aside here: for half a minute,
-which is longer than the database lets a stopped instance hold it."""
+LEFT_S: Final = 30.0
+"""For so long a schedule that is due is left to others, before it is put aside here: longer than
+the database lets a stopped instance hold it."""
 ASIDE_S: Final = 60.0
 COUNT_S: Final = 10.0
 TROUBLE_S: Final = 0.5
@@ -76,8 +76,8 @@ class ScheduleLoop:
         self._trouble_s = 0.0
         self._aside_until_s: dict[UUID, float] = {}
         """Schedules whose turn this instance cannot take, and does not try again before."""
-        self._left: dict[UUID, int] = {}
-        """Schedules that were due, and left to others, so often in a row."""
+        self._left_since_s: dict[UUID, float] = {}
+        """Schedules that are due and that others have, each with when that was seen first."""
         self._zones_known = False
         self._counted_at_s: float | None = None
         self.stirred = asyncio.Event()
@@ -147,12 +147,13 @@ class ScheduleLoop:
 
     def _note_left(self, rows: Sequence[ScheduleRow], turns: Sequence[Turn]) -> None:
         """Another instance takes their turns; or none of this release can, again and again."""
-        taken = {turn.row.id for turn in turns}
-        self._left = {row.id: self._left.get(row.id, 0) + 1 for row in rows if row.id not in taken}
-        for row in rows:
-            if self._left.get(row.id, 0) >= LEFT_MOST:
+        now_s, taken = self._clock.monotonic_s(), {turn.row.id for turn in turns}
+        left = [row for row in rows if row.id not in taken]
+        self._left_since_s = {row.id: self._left_since_s.get(row.id, now_s) for row in left}
+        for row in left:
+            if now_s - self._left_since_s[row.id] >= LEFT_S:
                 self._log.warning("schedule_not_taken", schedule=row.name)
-                self._aside_until_s[row.id] = self._clock.monotonic_s() + ASIDE_S
+                self._aside_until_s[row.id] = now_s + ASIDE_S
 
     def _not_aside(self, rows: Sequence[ScheduleRow]) -> list[ScheduleRow]:
         now_s = self._clock.monotonic_s()
@@ -192,11 +193,19 @@ class ScheduleLoop:
             self._instruments.schedule_counts(await self._store.schedule_counts(self._tenant))
 
     async def _end_others(self, turns: Iterable[Turn]) -> None:
-        """Cancel or terminate the sagas that ticks wait for by their policy. What cannot be
-        cancelled goes on, and the tick waits."""
+        """Cancel or terminate the sagas that ticks wait for by their policy.
+
+        What cannot be cancelled goes on, and the tick waits. The next turn asks again; so one saga
+        at which this fails costs neither another its end nor other schedules their ticks.
+        """
         for turn in turns:
             for ending in turn.endings:
-                await self._end(turn.row.name, ending)
+                try:
+                    await self._end(turn.row.name, ending)
+                except Exception as error:
+                    self._log.error("others_not_ended", **about_id(ending.saga_id), **error_fields(error))
+                    if comes_again(error):
+                        self._instruments.loop_failed(LOOP)
 
     async def _end(self, schedule: str, ending: Ending) -> None:
         why = f"schedule {schedule}: the tick {tick_text(ending.at_us)} takes its place"

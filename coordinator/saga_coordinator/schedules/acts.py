@@ -73,7 +73,7 @@ class ScheduleChanges:
 
     async def _refuse_creation(self, name: str) -> None:
         if await self._store.schedule(self._tenant, name) is not None:
-            raise Refused("schedule_exists", f"there is a schedule {name} already: `saga schedule update` changes it")
+            raise _exists(name)
         raise Refused("schedules_full", f"a tenant has at most {SCHEDULES_MOST} schedules: delete some")
 
     async def _taken_up(self, document: ScheduleDocument, program: ScheduleProgram, reason: str, actor: str) -> ScheduleRow:
@@ -81,11 +81,10 @@ class ScheduleChanges:
 
         async def change(batch: Batch, turn: Turn) -> None:
             if turn.row.status != ScheduleStatus.DELETED:
-                raise Refused(
-                    "schedule_exists", f"there is a schedule {turn.row.name} already: `saga schedule update` changes it"
-                )
+                raise _exists(turn.row.name)
+            turn.change(failures=0, runs=0, attention=None, attention_note=None, attention_since_us=None)
             await self._replace(batch.tx, turn, program, reason, actor, "schedule create")
-            turn.change(failures=0, attention=None, attention_note=None, attention_since_us=None, runs=0)
+            turn.change(success_due_at_us=_success_due_at_us(document, None, batch.tx.now_us))
 
         return await self._change(document.schedule, change, deleted=True)
 
@@ -300,6 +299,10 @@ class ScheduleChanges:
 
     async def _audit(self, tx: Transaction, act: str, target: str, reason: str, actor: str) -> None:
         await tx.add_audit(tenant=self._tenant, act=act, target=target, who=actor, why=reason, at_us=tx.now_us)
+
+
+def _exists(name: str) -> Refused:
+    return Refused("schedule_exists", f"there is a schedule {name} already: `saga schedule update` changes it")
 
 
 def stopped(job: BackfillRow, now_us: int, reason: str, actor: str) -> BackfillRow:

@@ -23,6 +23,14 @@ KEPT_STATUSES: Final = (ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED, ScheduleSt
 _PAGE: Final = 500
 
 
+async def kept_row(store: Store, tenant: str, name: str, *, deleted: bool = False) -> ScheduleRow:
+    """One that is not deleted, or any. Raises Refused (schedule_unknown), StoreError."""
+    row = await store.schedule(tenant, name)
+    if row is None or (row.status == ScheduleStatus.DELETED and not deleted):
+        raise Refused("schedule_unknown", f"there is no schedule {name}: `saga schedule list` shows those that are")
+    return row
+
+
 class Checking:
     """Checks and finds schedules of one tenant."""
 
@@ -33,11 +41,8 @@ class Checking:
         self._tenant = tenant
 
     async def row(self, name: str, *, deleted: bool = False) -> ScheduleRow:
-        """One that is not deleted, or any. Raises Refused (schedule_unknown), StoreError."""
-        row = await self._store.schedule(self._tenant, name)
-        if row is None or (row.status == ScheduleStatus.DELETED and not deleted):
-            raise Refused("schedule_unknown", f"there is no schedule {name}: `saga schedule list` shows those that are")
-        return row
+        """As `kept_row`."""
+        return await kept_row(self._store, self._tenant, name, deleted=deleted)
 
     async def program(self, row: ScheduleRow) -> ScheduleProgram:
         """What it runs by. Raises Refused (schedule_invalid), StoreError."""

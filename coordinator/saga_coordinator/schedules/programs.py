@@ -31,6 +31,8 @@ class Programs:
         self._store = store
         self._tenant = tenant
         self._kept: OrderedDict[tuple[UUID, int, int], ScheduleProgram] = OrderedDict()
+        self._stored: Mapping[str, str] = {}
+        """The calendars of days as they were stored when they were read last, by name."""
         self._days: Days = {}
         self._days_mark = 0
         """Another one for each state of the calendars of days."""
@@ -42,10 +44,10 @@ class Programs:
 
     async def days(self) -> Days:
         """The calendars of days as they are stored now, by name. Raises StoreError."""
-        stored = await self._store.day_calendars(self._tenant)
-        days = {row.name: DayCalendarDocument.model_validate_json(row.document) for row in stored}
-        if days != self._days:
-            self._days, self._days_mark = days, self._days_mark + 1
+        stored = {row.name: row.document for row in await self._store.day_calendars(self._tenant)}
+        if stored != self._stored:
+            self._days = {name: DayCalendarDocument.model_validate_json(document) for name, document in stored.items()}
+            self._stored, self._days_mark = stored, self._days_mark + 1
         return self._days
 
     def of(self, row: ScheduleRow) -> ScheduleProgram:

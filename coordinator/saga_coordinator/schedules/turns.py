@@ -18,6 +18,7 @@ from saga_coordinator.batch.plan import Batch
 from saga_coordinator.definitions.document import DocumentInvalid
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.schedules.attention import CALENDAR_INVALID, troubled
+from saga_coordinator.schedules.checking import kept_row
 from saga_coordinator.schedules.document import ScheduleDocument
 from saga_coordinator.schedules.finishing import finish
 from saga_coordinator.schedules.program import Moment, ScheduleProgram, without_ticks
@@ -29,7 +30,7 @@ from saga_coordinator.schedules.turn import Begun, Turn
 from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.store.port import StartClaim, Store, StoreError
-from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, ScheduleStatus, TickRow
+from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, TickRow
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_schemas.record_class import record
 
@@ -110,9 +111,7 @@ class Turns:
                 raises.
             StoreError: Nothing happened, or nobody knows.
         """
-        row = await self._store.schedule(self._tenant, name)
-        if row is None or (row.status == ScheduleStatus.DELETED and not deleted):
-            raise Refused("schedule_unknown", f"there is no schedule {name}: `saga schedule list` shows those that are")
+        row = await kept_row(self._store, self._tenant, name, deleted=deleted)
         ready = await self._ready([row])
         unready = self._unready(row, ready, ticks)
         async with self._committer.batch() as batch:

@@ -1,0 +1,83 @@
+"""One bad schedule, or one bad saga in the way of a tick, costs no other anything."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from saga_coordinator.calendar.zones import tzdata_version
+from saga_coordinator.loops.schedules import ASIDE_S, LEFT_S, ScheduleLoop
+from saga_coordinator.schedules.turn import Ending
+from saga_coordinator.telemetry.instruments import Instruments
+from support.hand_clock import HandClock
+
+BAD, GOOD = UUID(int=1), UUID(int=2)
+
+
+class Sagas:
+    """Ends sagas; one of them meets a bug."""
+
+    def __init__(self) -> None:
+        self.ended: list[UUID] = []
+
+    async def act(self, saga_id: UUID, *_: object) -> None:
+        if saga_id == BAD:
+            raise ZeroDivisionError
+        self.ended.append(saga_id)
+
+
+class Store:
+    """Schedules that are due, all the time."""
+
+    def __init__(self, *names: str) -> None:
+        self.rows = [SimpleNamespace(id=UUID(int=place), name=name) for place, name in enumerate(names)]
+
+    async def schedules_to_turn(self, _tenant: str, *, limit: int) -> tuple[list[Any], int | None, int]:
+        return self.rows[:limit], None, 0
+
+    async def schedule_counts(self, _tenant: str) -> Any:
+        return SimpleNamespace(active=0, paused=0, attention=0, overdue=0, due_since_us=None, backfills=0, now_us=0)
+
+    async def control(self, *_: object) -> dict[str, str]:
+        return {"tzdata": tzdata_version()}
+
+
+class Turns:
+    """Takes the turns of all but one."""
+
+    def __init__(self) -> None:
+        self.asked: list[set[str]] = []
+
+    async def run(self, rows: list[Any]) -> list[Any]:
+        self.asked.append({row.name for row in rows})
+        return [SimpleNamespace(row=row, endings=[]) for row in rows if row.name != "held"]
+
+
+def loop(clock: HandClock, **parts: Any) -> ScheduleLoop:
+    made: dict[str, Any] = {"store": Store(), "turns": Turns(), "operating": Sagas(), **parts}
+    return ScheduleLoop(**made, tenant="default", clock=clock, instruments=Instruments())
+
+
+async def test_a_saga_that_cannot_be_ended_keeps_no_other_from_its_end() -> None:
+    sagas = Sagas()
+    turn: Any = SimpleNamespace(
+        row=SimpleNamespace(name="nightly"), endings=[Ending(saga_id=saga, how="terminate", at_us=0) for saga in (BAD, GOOD)]
+    )
+    await loop(HandClock(), operating=sagas)._end_others([turn])
+    assert sagas.ended == [GOOD]
+
+
+async def test_a_schedule_that_others_hold_is_tried_for_a_time_however_often_that_is_and_then_left_alone() -> None:
+    clock, turns = HandClock(), Turns()
+    one = loop(clock, store=Store("held", "free"), turns=turns)
+    for _ in range(1_000):
+        await one._look()
+    assert turns.asked[-1] == {"held", "free"}, "no time has passed"
+    clock.now_s += LEFT_S
+    await one._look()
+    await one._look()
+    assert turns.asked[-1] == {"free"}
+    clock.now_s += ASIDE_S
+    await one._look()
+    assert turns.asked[-1] == {"held", "free"}
