@@ -22,6 +22,8 @@ _POOLER_COMING: Final = ("server login has been failing", "cannot connect to ser
 """What PgBouncer says of a server that is away, with 08P01 too."""
 _NAMELESS_COMING: Final = ("TargetServerAttributeNotMatched", "InterfaceError")
 """asyncpg's without SQLSTATE: only a standby answers; the connection was closed meanwhile."""
+_CUT_OFF: Final = "cannot switch to state"
+"""asyncpg's InternalClientError of a connection that went between two messages of one statement."""
 _MADE_MEANWHILE: Final = ("23505", "42P06", "42P07", "42710", "XX000")
 """Duplicate keys in the catalog, duplicate schema, table, object; "tuple concurrently updated"."""
 _SQLITE_MADE_MEANWHILE: Final = "already exists"
@@ -44,6 +46,14 @@ def sqlstate(error: BaseException) -> str | None:
     """The five characters PostgreSQL gave, where it did."""
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     return state if isinstance(state, str) and len(state) == 5 else None
+
+
+def cut_off(error: BaseException) -> bool:
+    """Whether asyncpg lost the connection within a statement, and says so only of its own state.
+
+    The server may have done what was sent before.
+    """
+    return type(error).__module__.partition(".")[0] == "asyncpg" and _CUT_OFF in str(error)
 
 
 def not_up_yet(error: Exception) -> str | None:
@@ -91,6 +101,8 @@ def _passes(cause: BaseException) -> bool | None:
         return isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)  # it went away in the middle
     if isinstance(cause, OSError):
         return _connection_passes(cause)
+    if cut_off(cause):
+        return True
     if type(cause).__module__.partition(".")[0] == "asyncpg":
         named = any(kind.__name__ in _NAMELESS_COMING for kind in type(cause).__mro__)
         return named and not isinstance(cause, ValueError)  # asyncpg's own word for a URL that it cannot use

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 LIMIT_S = 20.0
-AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 """What an answer looks like while the server is down or starting."""
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import exc
 
-from saga_messaging.database_errors import chain, sqlstate
+from saga_messaging.database_errors import chain, cut_off, sqlstate
 
 _AWAY: Final = ("08", "53", "57P", "58")
 """Connection exceptions, resources exhausted, operator intervention, system errors."""
@@ -55,6 +55,8 @@ def fate(error: BaseException) -> Fate:
             return Fate.AWAY
         if _is_asyncpg(cause) and "connection" in str(cause).lower() and state is None:
             return Fate.AWAY  # an InterfaceError: the connection is closed
+        if cut_off(cause):
+            return Fate.AWAY
     return Fate.OURS
 
 

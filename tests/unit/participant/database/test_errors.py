@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from saga_participant.database.errors import refused
+from saga_participant.database.errors import Fate, fate, refused
 
 DEFINITE = ["53100", "53200", "53300", "58030", "23505", "40001", "57014", "XX000"]
 UNKNOWN = ["08003", "08006", "08007", "40003", "57P01", "57P02"]
@@ -60,3 +60,11 @@ def test_a_session_that_the_server_ends_with_its_refusal_may_have_committed(seve
 def test_an_error_that_no_server_sent_says_nothing() -> None:
     assert not refused(TimeoutError())
     assert not refused(OSError(104, "reset"))
+
+
+def test_a_connection_that_went_between_two_messages_of_a_statement_is_a_database_that_is_away() -> None:
+    cut_off = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    assert fate(cut_off) is Fate.AWAY
+    assert fate(through_sqlalchemy(cut_off)) is Fate.AWAY
+    assert not refused(cut_off)
+    assert fate(asyncpg.InternalClientError("no decoder for composite type element")) is Fate.OURS
