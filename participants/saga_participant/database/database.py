@@ -230,7 +230,8 @@ async def _immediate(connection: AsyncConnection) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        await connection.exec_driver_sql("ROLLBACK")
+        with contextlib.suppress(Exception):  # a cancellation has cut the connection off: that is told, and the pool rolls back
+            await connection.exec_driver_sql("ROLLBACK")
         raise
     await connection.exec_driver_sql("COMMIT")
 
