@@ -24,9 +24,10 @@ from contract.schedule_rows import (
 )
 from contract.store_rows import LATER, new_id
 from saga_coordinator.store.open import open_store
-from saga_coordinator.store.port import Store
+from saga_coordinator.store.port import Store, StoreError
 from saga_coordinator.store.schedule_records import ScheduleVersionRow
 from saga_coordinator.store.store_copy import copy_store
+from support.orders import until
 
 # --- two transactions -----------------------------------------------------------------------------
 
@@ -51,6 +52,23 @@ async def test_a_schedule_that_another_transaction_holds_is_left_out(store: Stor
             assert await tx.lock_schedules([row.id, other.id], wait=False) == {other.id: other}
     async with store.transaction() as tx:
         assert set(await tx.lock_schedules([row.id, other.id], wait=False)) == {row.id, other.id}
+
+
+@pytest.mark.parametrize("store_url", ["kept_database"], indirect=True)
+async def test_an_instance_that_is_stopped_in_its_turn_holds_schedules_for_as_long_as_it_said(store: Store) -> None:
+    await add(store, row := schedule_row())
+
+    async def stopped() -> None:
+        async with store.transaction() as tx:
+            assert await tx.lock_schedules([row.id], wait=False, silent_s=0.2)
+            await until(free, 30, "the schedule is free")
+
+    async def free() -> bool:
+        async with store.transaction() as tx:
+            return bool(await tx.lock_schedules([row.id], wait=False))
+
+    with pytest.raises(StoreError):
+        await stopped()
 
 
 async def test_whoever_waits_for_a_schedule_sees_what_the_other_did(store: Store) -> None:

@@ -22,6 +22,7 @@ from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.engine.events import Event, Refused
 from saga_coordinator.engine.state import Phase
 from saga_coordinator.failures import comes_again, error_fields, one_line
+from saga_coordinator.loops.hold_limit import HoldLimit
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.schedules.tick_names import tick_text
 from saga_coordinator.schedules.turn import Ending, Turn
@@ -78,6 +79,7 @@ class ScheduleLoop:
         """Schedules whose turn this instance cannot take, and does not try again before."""
         self._left_since_s: dict[UUID, float] = {}
         """Schedules that are due and that others have, each with when that was seen first."""
+        self._hold = HoldLimit()
         self._zones_known = False
         self._counted_at_s: float | None = None
         self.stirred = asyncio.Event()
@@ -164,7 +166,7 @@ class ScheduleLoop:
         """All in one transaction; where that meets a bug, each alone: one costs no other its
         turn."""
         try:
-            return await self._turns.run(rows)
+            return await self._run(rows)
         except Exception as error:
             if not (comes_again(error) or isinstance(error, BeingUndone)):
                 raise
@@ -174,7 +176,7 @@ class ScheduleLoop:
         turns: list[Turn] = []
         for row in rows:
             try:
-                turns += await self._turns.run([row])
+                turns += await self._run([row])
             except BeingUndone:
                 self._aside_until_s[row.id] = self._clock.monotonic_s() + LOOK_S
             except Exception as error:
@@ -184,6 +186,16 @@ class ScheduleLoop:
                 self._log.error("schedule_failed", schedule=row.name, **error_fields(error))
                 self._instruments.loop_failed(LOOP)
                 await self._turns.put_off(row, one_line(error))
+        return turns
+
+    async def _run(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
+        began_s = self._clock.monotonic_s()
+        try:
+            turns = await self._turns.run(rows, self._hold.seconds)
+        except StoreError:
+            self._hold.failed(self._clock.monotonic_s() - began_s)
+            raise
+        self._hold.done()
         return turns
 
     async def _count(self) -> None:

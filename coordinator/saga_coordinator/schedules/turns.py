@@ -78,14 +78,18 @@ class Turns:
         self._instruments = instruments
         self._tenant = tenant
 
-    async def run(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
+    async def run(self, rows: Sequence[ScheduleRow], silent_s: float) -> list[Turn]:
         """One turn of each of these schedules that nobody else has locked.
+
+        Args:
+            rows: The schedules.
+            silent_s: For how long the database waits for this instance's next word.
 
         Raises StoreError: nothing happened, or nobody knows.
         """
         ready = await self._ready(rows)
         async with self._committer.batch() as batch:
-            locked = await batch.tx.lock_schedules([row.id for row in rows], wait=False)
+            locked = await batch.tx.lock_schedules([row.id for row in rows], wait=False, silent_s=silent_s)
             turns = await self._turns(batch, locked, ready)
             for turn in turns:
                 turn.run()

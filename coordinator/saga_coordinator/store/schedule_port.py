@@ -84,13 +84,17 @@ class ScheduleStore(Protocol):
 class Scheduling(Protocol):
     """What a transaction does about schedules."""
 
-    async def lock_schedules(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, ScheduleRow]:
+    async def lock_schedules(
+        self, ids: Collection[UUID], *, wait: bool, silent_s: float | None = None
+    ) -> dict[UUID, ScheduleRow]:
         """Lock schedules in order of their id, and read the clock anew.
 
         Args:
             ids: The schedules.
             wait: Whether to wait for those that another transaction has locked. Without it they are
                 left out.
+            silent_s: After so many seconds without a word PostgreSQL ends the transaction: it holds
+                the schedules of an instance that is stopped for no longer.
         """
         ...
 

@@ -55,11 +55,6 @@ _B: Final = schedule_backfill.c
 _D: Final = day_calendar.c
 
 
-_LET_GO_SOON: Final = text("SET LOCAL idle_in_transaction_session_timeout = '5s'")
-"""An instance that is stopped in the middle of a turn holds its schedules for no longer. It is
-enough for a slow machine: between two statements of a turn there is little to reckon."""
-
-
 class ScheduleWrites(TransactionPart, ABC):
     """The port's `Scheduling`."""
 
@@ -69,10 +64,12 @@ class ScheduleWrites(TransactionPart, ABC):
     @abstractmethod
     async def _put(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None: ...
 
-    async def lock_schedules(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, ScheduleRow]:
+    async def lock_schedules(
+        self, ids: Collection[UUID], *, wait: bool, silent_s: float | None = None
+    ) -> dict[UUID, ScheduleRow]:
         locked: dict[UUID, ScheduleRow] = {}
-        if self._dialect == "postgresql" and not wait:
-            await self.execute(_LET_GO_SOON)
+        if self._dialect == "postgresql" and silent_s is not None:
+            await self.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {round(silent_s * 1000)}"))
         if ids:
             of_these = SCHEDULES.select().where(among(self._dialect, _S.id, sorted(ids))).order_by(_S.id)
             locked = by_id(await self.execute(of_these.with_for_update(key_share=True, skip_locked=not wait)))

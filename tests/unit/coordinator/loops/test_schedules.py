@@ -6,9 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from saga_coordinator.calendar.zones import tzdata_version
+from saga_coordinator.loops.hold_limit import CALM_TURNS, LONGEST_S, SHORTEST_S, HoldLimit
 from saga_coordinator.loops.schedules import ASIDE_S, LEFT_S, ScheduleLoop
 from saga_coordinator.schedules.turn import Ending
+from saga_coordinator.store.port import StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from support.hand_clock import HandClock
 
@@ -48,9 +52,11 @@ class Turns:
 
     def __init__(self) -> None:
         self.asked: list[set[str]] = []
+        self.silent_s: list[float] = []
 
-    async def run(self, rows: list[Any]) -> list[Any]:
+    async def run(self, rows: list[Any], silent_s: float) -> list[Any]:
         self.asked.append({row.name for row in rows})
+        self.silent_s.append(silent_s)
         return [SimpleNamespace(row=row, endings=[]) for row in rows if row.name != "held"]
 
 
@@ -81,3 +87,39 @@ async def test_a_schedule_that_others_hold_is_tried_for_a_time_however_often_tha
     clock.now_s += ASIDE_S
     await one._look()
     assert turns.asked[-1] == {"held", "free"}
+
+
+class SlowTurns(Turns):
+    """So slow that the database ends those that may not be silent for two seconds."""
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    async def run(self, rows: list[Any], silent_s: float) -> list[Any]:
+        turns = await super().run(rows, silent_s)
+        self._clock.now_s += 1.5
+        if silent_s < 2:
+            raise StoreError("the connection was closed in the middle of an operation")
+        return turns
+
+
+async def test_a_machine_too_slow_for_its_turns_gets_more_time_and_takes_them() -> None:
+    clock = HandClock()
+    turns = SlowTurns(clock)
+    one = loop(clock, store=Store("free"), turns=turns)
+    with pytest.raises(StoreError):
+        await one._look()
+    await one._look()
+    assert turns.silent_s == [SHORTEST_S, 2 * SHORTEST_S]
+
+
+def test_the_time_for_a_turn_is_bounded_and_short_again_after_many_that_ended_well() -> None:
+    hold = HoldLimit()
+    for _ in range(10):
+        hold.failed(60.0)
+    assert hold.seconds == LONGEST_S
+    hold.failed(0.1)  # the database was away: that says nothing
+    for _ in range(10 * CALM_TURNS):
+        hold.done()
+    assert hold.seconds == SHORTEST_S
