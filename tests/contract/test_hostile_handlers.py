@@ -37,7 +37,7 @@ from support.till.wire import COMMANDS, REPLIES, command, new_saga, send, until
 SHORT_LIMIT_S = 0.3
 """Of those that take all of it; all others have the usual minute, so that a busy machine makes none
 of them late."""
-MANY = 20
+MANY = 10
 FEW = 1
 """Of those that hold the one worker of SQLite for the whole limit, or for longer."""
 PATIENCE_S = 240.0

@@ -324,6 +324,8 @@ class Play:
     sagas: dict[UUID, int] = field(default_factory=dict)
     """Open sagas, with when each ends."""
     ended: int = 0
+    idle: bool = False
+    """Whether the last turn found nothing to do."""
 
     async def run(self) -> ScheduleRow:
         self.program = program_of(self.day.document, {})
@@ -332,7 +334,7 @@ class Play:
         await self.keeper.add(self.row)
         script = self._script()
         while True:
-            wake_us = None if self._is_down(now_us) else self.row.wake_at_us
+            wake_us = None if self._is_down(now_us) else self._wake_us()
             times = [when for when, _ in script] + list(self.sagas.values()) + ([] if wake_us is None else [max(wake_us, now_us)])
             now_us = min([*times, at(self.day.until)])
             if now_us >= at(self.day.until):
@@ -352,6 +354,14 @@ class Play:
         if day.down is not None:
             script.append((at(day.down[1]), lambda _: None))
         return script
+
+    def _wake_us(self) -> int | None:
+        """A schedule whose tick waits looks each second.
+
+        In a day all happens at full minutes: who found nothing need not look before the next.
+        """
+        wake_us = self.row.wake_at_us
+        return -(-wake_us // MINUTE_US) * MINUTE_US if wake_us is not None and self.idle else wake_us
 
     def _is_down(self, now_us: int) -> bool:
         return self.day.down is not None and at(self.day.down[0]) <= now_us < at(self.day.down[1])
@@ -376,6 +386,7 @@ class Play:
             if lasts is not None:
                 self.sagas[one.start.claim.saga_id] = now_us + lasts * MINUTE_US
         await self.keeper.save(turn)
+        self.idle = not (acts or ended or turn.begun or turn.ticks or turn.ranges)
         self.row = turn.row
 
     def _prepare(self, moment: Moment) -> Prepared:
