@@ -68,6 +68,30 @@ class LoopHealth:
         }
 
 
+class Backoff:
+    """Pauses of a loop that fails, each twice as long as the one before, up to a bound, in
+    seconds."""
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._pause_s = 0.0
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last turn failed."""
+        return self._pause_s > 0
+
+    def failed(self) -> float:
+        """How long the pause is that begins now."""
+        self._pause_s = min(max(self._pause_s * 2, self._first_s), self._longest_s)
+        return self._pause_s
+
+    def succeeded(self) -> None:
+        """Forget the pauses."""
+        self._pause_s = 0.0
+
+
 class KeyedBackoff(Generic[Key]):
     """Pauses of what failed alone, each twice as long as the one before, up to a bound.
 

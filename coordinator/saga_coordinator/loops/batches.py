@@ -19,7 +19,7 @@ from saga_coordinator.batches.acts import ACTS
 from saga_coordinator.batches.jobs import BatchJobs
 from saga_coordinator.batches.members import BatchMembers, BatchMoved
 from saga_coordinator.batches.pinning import pinned
-from saga_coordinator.failures import comes_again, error_fields, one_line
+from saga_coordinator.failures import Backoff, comes_again, error_fields, one_line
 from saga_coordinator.query import QueryRefused
 from saga_coordinator.store.port import BatchRow, Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
@@ -70,7 +70,7 @@ class BatchLoop:
         self._going: dict[UUID, _Going] = {}
         self._unread: frozenset[UUID] = frozenset()
         """Batches of another release, which this one cannot work on."""
-        self._trouble_s = 0.0
+        self._backoff = Backoff(TROUBLE_S, TROUBLE_CAP_S)
         self._log = structlog.get_logger(LOOP)
 
     async def run(self) -> None:
@@ -84,9 +84,9 @@ class BatchLoop:
             self._jobs.stirred.clear()
 
     def _well(self) -> None:
-        if self._trouble_s:
+        if self._backoff.failing:
             self._log.info("batches_go_on")
-        self._trouble_s = 0.0
+        self._backoff.succeeded()
         self._instruments.batches_wait(None)
 
     def _trouble(self, error: Exception) -> float:
@@ -94,12 +94,11 @@ class BatchLoop:
         if comes_again(error):
             self._log.error("batches_failed", **error_fields(error))
             self._instruments.loop_failed(LOOP)
-        elif not self._trouble_s:
+        elif not self._backoff.failing:
             self._log.warning("batches_wait", error=one_line(error))
         known = isinstance(error, StoreError | TimeoutError)
         self._instruments.batches_wait(one_line(error) if known else type(error).__name__)
-        self._trouble_s = min(max(self._trouble_s * 2, TROUBLE_S), TROUBLE_CAP_S)
-        return self._trouble_s
+        return self._backoff.failed()
 
     async def _turn(self) -> float:
         """Go on until no batch runs, or the turn is over. Returns how long to pause then."""

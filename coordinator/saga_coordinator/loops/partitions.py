@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from saga_coordinator.failures import error_fields, one_line
+from saga_coordinator.failures import Backoff, error_fields, one_line
 from saga_coordinator.retention.periods import MOST_ROWS, Every, is_over, is_sparse, missing
 from saga_coordinator.store.partition_port import Partition, Partitions, Period
 from saga_coordinator.store.port import Store, StoreError
@@ -38,7 +38,7 @@ class PartitionLoop:
         self._clock = clock
         self._instruments = instruments
         self._failing_since_s: float | None = None
-        self._trouble_s = 0.0
+        self._backoff = Backoff(TROUBLE_S, TROUBLE_CAP_S)
         self._log = structlog.get_logger(LOOP)
 
     async def run(self) -> None:
@@ -48,7 +48,7 @@ class PartitionLoop:
                     await self._turn()
                 pause_s = self._well()
             except (StoreError, TimeoutError) as error:
-                if not self._trouble_s:
+                if not self._backoff.failing:
                     self._log.warning("partitions_wait", error=one_line(error))
                 pause_s = self._trouble()
             except Exception as error:  # a bug must not end the process: the rest has what comes
@@ -58,9 +58,10 @@ class PartitionLoop:
             await self._clock.sleep(pause_s)
 
     def _well(self) -> float:
-        if self._trouble_s:
+        if self._backoff.failing:
             self._log.info("partitions_go_on")
-        self._trouble_s, self._failing_since_s = 0.0, None
+        self._backoff.succeeded()
+        self._failing_since_s = None
         self._instruments.partitions_overdue(0.0)
         return LOOK_S
 
@@ -69,8 +70,7 @@ class PartitionLoop:
         if self._failing_since_s is None:
             self._failing_since_s = now_s
         self._instruments.partitions_overdue(now_s - self._failing_since_s)
-        self._trouble_s = min(max(self._trouble_s * 2, TROUBLE_S), TROUBLE_CAP_S)
-        return self._trouble_s
+        return self._backoff.failed()
 
     async def _turn(self) -> None:
         async with self._store.partitions() as partitions:

@@ -19,7 +19,7 @@ import structlog
 
 from saga_coordinator.archive.port import ArchiveError
 from saga_coordinator.definitions.retention import FOREVER
-from saga_coordinator.failures import error_fields, one_line
+from saga_coordinator.failures import Backoff, error_fields, one_line
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.retention.lines import LEAST_US, LOOK_AGAIN_US, Line, Lines
 from saga_coordinator.retention.removal import BATCH_SAGAS, Removal
@@ -98,7 +98,7 @@ class RetentionLoop:
         self._waits: str | None = None
         shortest_ms = min(settings.retention.sagas_ms, settings.retention.journals_ms, *kept_ms.values())
         self._idle_us = int(max(LEAST_S, min(IDLE_S, shortest_ms / 1000)) * 1e6)
-        self._trouble_s = 0.0
+        self._backoff = Backoff(TROUBLE_S, TROUBLE_CAP_S)
         self._log = structlog.get_logger(LOOP)
 
     async def run(self) -> None:
@@ -117,20 +117,19 @@ class RetentionLoop:
             await self._clock.sleep(pause_s)
 
     def _well(self) -> None:
-        if self._trouble_s:
+        if self._backoff.failing:
             self._log.info("retention_goes_on")
-        self._trouble_s = 0.0
+        self._backoff.succeeded()
         self._instruments.retention_waits(self._waits)
 
     def _trouble(self, cause: str, error: Exception, *, logged: bool = False) -> float:
         """Note why nothing is removed, once a trouble in the log; how long to wait."""
         text = f"{cause}: {one_line(error)}" if cause != "bug" else f"{cause}: {type(error).__name__}"
-        if not self._trouble_s and not logged:
+        if not self._backoff.failing and not logged:
             self._log.warning("retention_waits", cause=cause, error=one_line(error))
         self._instruments.retention_failed(cause)
         self._instruments.retention_waits(text)
-        self._trouble_s = min(max(self._trouble_s * 2, TROUBLE_S), TROUBLE_CAP_S)
-        return self._trouble_s
+        return self._backoff.failed()
 
     async def _turn(self) -> float:
         """Go on until nothing is due, or the turn is over. Returns how long to pause then."""

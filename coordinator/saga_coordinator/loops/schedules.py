@@ -21,7 +21,7 @@ from saga_coordinator.batches.operating import Audited, Operating
 from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.engine.events import Event, Refused
 from saga_coordinator.engine.state import Phase
-from saga_coordinator.failures import comes_again, error_fields, one_line
+from saga_coordinator.failures import Backoff, comes_again, error_fields, one_line
 from saga_coordinator.loops.hold_limit import HoldLimit
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.schedules.tick_names import tick_text
@@ -74,7 +74,7 @@ class ScheduleLoop:
         self._tenant = tenant
         self._clock = clock
         self._instruments = instruments
-        self._trouble_s = 0.0
+        self._backoff = Backoff(TROUBLE_S, TROUBLE_CAP_S)
         self._aside_until_s: dict[UUID, float] = {}
         """Schedules whose turn this instance cannot take, and does not try again before."""
         self._left_since_s: dict[UUID, float] = {}
@@ -101,9 +101,9 @@ class ScheduleLoop:
             self.stirred.clear()
 
     def _well(self) -> None:
-        if self._trouble_s:
+        if self._backoff.failing:
             self._log.info("schedules_go_on")
-        self._trouble_s = 0.0
+        self._backoff.succeeded()
         self._instruments.schedules_wait(None)
 
     def _trouble(self, error: Exception) -> float:
@@ -111,12 +111,11 @@ class ScheduleLoop:
         if comes_again(error):
             self._log.error("schedules_failed", **error_fields(error))
             self._instruments.loop_failed(LOOP)
-        elif not self._trouble_s:
+        elif not self._backoff.failing:
             self._log.warning("schedules_wait", error=one_line(error))
         known = isinstance(error, StoreError | TimeoutError)
         self._instruments.schedules_wait(one_line(error) if known else type(error).__name__)
-        self._trouble_s = min(max(self._trouble_s * 2, TROUBLE_S), TROUBLE_CAP_S)
-        return self._trouble_s
+        return self._backoff.failed()
 
     async def _look(self) -> float:
         """Take the turns that are due. Returns how long to pause then."""
