@@ -1,12 +1,12 @@
 # Everything a newcomer or the CI runs. Each target makes its own environment in .venv first: only Python >= 3.11, make and git are
 # needed. The environments are marked by stamps that are newer than pyproject.toml, so a second run does not look again.
 
-# Much of a test is waiting for real parts: four at a time keep two cores busy. Each worker has a Kafka and a PostgreSQL of its own.
+# Much of a test is waiting for real parts: four at a time keep two cores busy. They share one Kafka, and each has a PostgreSQL of its own.
 WORKERS ?= 4
 # Files are handed out in this order: those that take long first, and the many short ones fill what is left at the end.
 SUITES := $(wildcard tests/integration tests/contract tests/simulation tests/unit)
 # A worker that a hanging test ends is not replaced: where it was at its last file, the run would wait for its successor for ever.
-AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --one-kafka
 
 # Each of the four workers, and each of the hundreds of processes that tests start, would else rewrite and compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -173,12 +173,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail the session when any test was skipped, expected to fail, or deselected",
     )
+    parser.addoption(
+        "--one-kafka",
+        action="store_true",
+        help="start one Kafka before the workers, for all of them, where each else starts its own",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_used_services] = {}
     config.stash[_deselected] = 0
     config.stash[_stderr] = os.dup(2)  # captured later; a worker that dies hands on nothing that was captured
+    if config.getoption("--one-kafka") and "SAGA_TEST_KAFKA" not in os.environ:
+        _start_kafka_for_all(config)
+
+
+def _start_kafka_for_all(config: pytest.Config) -> None:
+    """Workers find it in the environment that they inherit. Four brokers, each compiling its own
+    code, cost a seventh of the CPU of all tests."""
+    try:
+        kafka = resolve_kafka()
+    except ServiceFailed as failed:
+        raise pytest.UsageError(str(failed)) from failed
+    os.environ["SAGA_TEST_KAFKA"] = kafka.bootstrap_servers
+    config.add_cleanup(kafka.close)
 
 
 @pytest.hookimpl(wrapper=True)
