@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -118,3 +121,31 @@ async def test_so_many_listen_and_no_more(browser: httpx.AsyncClient, scripted: 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     monkeypatch.setattr("saga_coordinator.console.pages.live.MOST_LISTENERS", 0)
     assert (await browser.get("/console/live", params={"topic": "overview"})).status_code == 204
+
+
+@dataclass
+class Newest:
+    """A store's newest saga, at some minute."""
+
+    version: int = 1
+    now_us: int = 60_000_000
+
+    async def list_sagas(self, _: object) -> tuple[list[Any], None]:
+        return [SimpleNamespace(id=UUID(int=1), version=self.version, phase="RUNNING", attention=())], None
+
+    async def read_now_us(self) -> int:
+        return self.now_us
+
+
+async def test_the_list_is_told_of_its_newest_sagas_at_once_and_of_others_within_a_minute(scripted: Any) -> None:
+    newest = Newest()
+    scripted.store = SimpleNamespace(list_sagas=newest.list_sagas, now_us=newest.read_now_us)
+    topic = Live(scripted).topic("list")
+    assert topic is not None
+    first = await topic.shown()
+    newest.version += 1
+    changed = await topic.shown()
+    newest.now_us += 59_000_000
+    same = await topic.shown()
+    newest.now_us += 1_000_000
+    assert first != changed == same != await topic.shown()
