@@ -36,7 +36,7 @@ _TO_THE_MINUTE: Final = len("2026-11-29T14:05")
 _MINUTE_US: Final = 60_000_000
 _SAGAS: Final = 50
 """The newest, which are looked at for the list; a change of others is shown within a minute. By the
-counts of the overview an open list took 0.74 % of a core, and takes @@ %."""
+counts of the overview an open list took 0.74 % of a core, and takes 0.23 %."""
 _SCHEDULES: Final = 100
 """Those of the list that are looked at; a change of others is shown within a minute."""
 
