@@ -11,6 +11,7 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
+from saga_messaging.background import backoff
 from saga_messaging.broker import BrokerError
 
 STUCK_AFTER: Final = 3
@@ -75,21 +76,21 @@ class Backoff:
     def __init__(self, first_s: float, longest_s: float) -> None:
         self._first_s = first_s
         self._longest_s = longest_s
-        self._pause_s = 0.0
+        self._failures = 0
 
     @property
     def failing(self) -> bool:
         """Whether the last turn failed."""
-        return self._pause_s > 0
+        return self._failures > 0
 
     def failed(self) -> float:
         """How long the pause is that begins now."""
-        self._pause_s = min(max(self._pause_s * 2, self._first_s), self._longest_s)
-        return self._pause_s
+        self._failures += 1
+        return backoff(self._failures, first_s=self._first_s, cap_s=self._longest_s, jitter=0.0)
 
     def succeeded(self) -> None:
         """Forget the pauses."""
-        self._pause_s = 0.0
+        self._failures = 0
 
 
 class KeyedBackoff(Generic[Key]):

@@ -53,7 +53,12 @@ def cut_off(error: BaseException) -> bool:
 
     The server may have done what was sent before.
     """
-    return type(error).__module__.partition(".")[0] == "asyncpg" and _CUT_OFF in str(error)
+    return is_asyncpg(error) and _CUT_OFF in str(error)
+
+
+def is_asyncpg(error: BaseException) -> bool:
+    """Whether it is an error of asyncpg's own."""
+    return type(error).__module__.partition(".")[0] == "asyncpg"
 
 
 def not_up_yet(error: Exception) -> str | None:
@@ -103,7 +108,7 @@ def _passes(cause: BaseException) -> bool | None:
         return _connection_passes(cause)
     if cut_off(cause):
         return True
-    if type(cause).__module__.partition(".")[0] == "asyncpg":
+    if is_asyncpg(cause):
         named = any(kind.__name__ in _NAMELESS_COMING for kind in type(cause).__mro__)
         return named and not isinstance(cause, ValueError)  # asyncpg's own word for a URL that it cannot use
     return None

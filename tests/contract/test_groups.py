@@ -30,7 +30,7 @@ from support.till.many import make_many
 from support.till.shop import HANDLES, SCHEMAS, Take, Taken, effect, make_effects, make_till, past_the_guard
 from support.till.wire import command, new_saga, send
 
-MANY = 250
+MANY = 500
 MakeTill = Callable[..., tuple[Participant, Any]]
 each_way = pytest.mark.parametrize("way", ALONE, indirect=True)
 each_on_postgresql = pytest.mark.parametrize("way", [way for way in ALONE if way.startswith("postgresql")], indirect=True)

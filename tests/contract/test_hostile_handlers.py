@@ -38,7 +38,7 @@ from support.till.wire import COMMANDS, REPLIES, command, new_saga, send, until
 SHORT_LIMIT_S = 0.3
 """Of those that take all of it; all others have the usual minute, so that a busy machine makes none
 of them late."""
-MANY = 10
+MANY = 20
 FEW = 1
 """Of those that hold the one worker of SQLite for the whole limit, or for longer."""
 TORN = "no reply: a handler ended the transaction of "
@@ -119,8 +119,8 @@ async def test_hostile_handlers_are_answered_as_it_is_written_and_harm_nobody_el
             await send(broker, *(command(saga, mode=sagas[saga], attempt=2) for saga in unheard))
             await served(service, len(commands) + len(unheard))
         said = answers(broker)
-        assert wrong(sagas, said, torn(caplog)) == {}
         rows, effects = await held(service.execution.database.engine, sagas)
+        assert wrong(sagas, said, {saga for saga in torn(caplog) if rows.get(saga) == "DONE"}) == {}
         assert contradictions(sagas, said, rows, effects) == []
         assert (service.workers.replaced, service.workers.at_work) == (0, 0)
         assert service.execution.calls.runs.left_behind <= sum(kind == "survives_everything" for kind in sagas.values())

@@ -34,7 +34,6 @@ from support.quick_step import CATALOG, QUICK
 from support.scripted import ScriptedParticipant, eventually, obliging
 
 LONG = QUICK.replace("quick", "long").replace("key:", "retention: {sagas: 90d}\nkey:")
-MANY = 1_000
 GROWING = (
     *("saga", "journal", "saga_listing", "saga_key", "start_request", "outbox", "wakeup"),
     *("inbox_event", "attention", "span_due", "orphan_reply", "dead_letter", "removed_saga"),
@@ -85,14 +84,14 @@ async def send_again(broker: MemoryBroker, participant: ScriptedParticipant, hea
     assert await producer.send_all(replies, timeout_s=10) == [None] * len(replies)
 
 
-async def test_many_sagas_leave_nothing_but_those_that_are_open_or_kept_longer(url: str) -> None:
+async def test_two_thousand_sagas_leave_nothing_but_those_that_are_open_or_kept_longer(url: str) -> None:
     broker = MemoryBroker()
     async with opened(url) as store, answering(broker) as participant:
         await register(store, QUICK, CATALOG)
         await register(store, LONG, CATALOG)
         async with running(store, broker, short(url)) as instance:
             (kept,) = await finished(instance, "long", "kept")
-            for at in range(0, MANY, 500):
+            for at in range(0, 2000, 500):
                 await finished(instance, "quick", *(f"k-{n}" for n in range(at, at + 500)))
             await gone(store)
             commands = [headers for headers, _ in participant.seen]
@@ -104,7 +103,7 @@ async def test_many_sagas_leave_nothing_but_those_that_are_open_or_kept_longer(u
             await send_again(broker, participant, [one for one in commands if one.saga_id != kept])
 
             async def read() -> bool:
-                return instance.coordinator.instruments.registry.get_sample_value("saga_old_replies_total") == MANY
+                return instance.coordinator.instruments.registry.get_sample_value("saga_old_replies_total") == 2000
 
             await eventually(read, 60)
             await asyncio.sleep(2.0)

@@ -64,7 +64,7 @@ async def _sagas(coordinator: Facade, _: str) -> str:
     """The newest sagas, and the minute."""
     found, _following = await coordinator.store.list_sagas(ListFilter(tenant=coordinator.settings.tenant, limit=_SAGAS))
     now_us = await coordinator.store.now_us()
-    return _digest((now_us // _MINUTE_US, [(line.id.hex, line.version, line.phase, line.attention) for line in found]))
+    return _digest((now_us // _MINUTE_US, [(line.id.hex, line.version, line.attention) for line in found]))
 
 
 async def _saga(coordinator: Facade, id: str) -> str:
@@ -102,7 +102,8 @@ def _digest(shown: object) -> str:
 
 TOPICS: Final[Mapping[str, tuple[Look, float]]] = {
     "overview": (_whole, 10.0),  # as often as its figures are stored: at 5 s an open page took 0.6 % of a core
-    "list": (_sagas, 10.0),
+    "list": (_whole, 10.0),
+    "sagas": (_sagas, 10.0),
     "saga": (_saga, 1.0),
     "schedules": (_schedules, 10.0),
     "schedule": (_schedule, 2.0),

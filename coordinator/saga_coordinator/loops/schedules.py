@@ -184,7 +184,7 @@ class ScheduleLoop:
                 self._aside_until_s[row.id] = self._clock.monotonic_s() + ASIDE_S
                 self._log.error("schedule_failed", schedule=row.name, **error_fields(error))
                 self._instruments.loop_failed(LOOP)
-                await self._turns.put_off(row, one_line(error))
+                await self._turns.put_off(row, one_line(error), self._hold.seconds)
         return turns
 
     async def _run(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
@@ -194,7 +194,8 @@ class ScheduleLoop:
         except StoreError:
             self._hold.failed(self._clock.monotonic_s() - began_s)
             raise
-        self._hold.done()
+        if turns:
+            self._hold.done()
         return turns
 
     async def _count(self) -> None:

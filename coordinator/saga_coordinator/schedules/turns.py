@@ -143,13 +143,13 @@ class Turns:
             raise Refused("schedule_unreadable", "a later release wrote it: ask an instance of that release") from invalid
         return None
 
-    async def put_off(self, row: ScheduleRow, why: str) -> None:
+    async def put_off(self, row: ScheduleRow, why: str, silent_s: float) -> None:
         """A schedule whose turn meets a bug is tried again later, and a person is told.
 
         Raises StoreError.
         """
         async with self._committer.batch() as batch:
-            for locked in (await batch.tx.lock_schedules([row.id], wait=False)).values():
+            for locked in (await batch.tx.lock_schedules([row.id], wait=False, silent_s=silent_s)).values():
                 await _put_aside(batch, locked, f"its turn fails: {why}", [])
 
     async def _ready(self, rows: Sequence[ScheduleRow]) -> Mapping[UUID, Ready]:
@@ -159,7 +159,7 @@ class Turns:
             try:
                 known.append((row, self._programs.of(row).document))
             except (ProgramUnready, DocumentInvalid):
-                continue
+                continue  # behind its lock it is said what becomes of it
         found = await self._starts.definitions([document for _, document in known])
         return {row.id: Ready(version=row.version, found=one) for (row, _), one in zip(known, found, strict=True)}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -102,7 +103,8 @@ def _upgrade(connection: Connection) -> None:
         _identify(connection)
         connection.execute(text("COMMIT"))
     except BaseException:
-        connection.execute(text("ROLLBACK"))
+        with suppress(Exception):  # of a connection that went: what went wrong first is told
+            connection.execute(text("ROLLBACK"))
         raise
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import exc
 
-from saga_messaging.database_errors import chain, cut_off, sqlstate
+from saga_messaging.database_errors import chain, cut_off, is_asyncpg, sqlstate
 
 _AWAY: Final = ("08", "53", "57P", "58")
 """Connection exceptions, resources exhausted, operator intervention, system errors."""
@@ -53,7 +53,7 @@ def fate(error: BaseException) -> Fate:
             return Fate.COLLISION
         if state is not None and state.startswith(_AWAY):
             return Fate.AWAY
-        if _is_asyncpg(cause) and "connection" in str(cause).lower() and state is None:
+        if is_asyncpg(cause) and "connection" in str(cause).lower() and state is None:
             return Fate.AWAY  # an InterfaceError: the connection is closed
         if cut_off(cause):
             return Fate.AWAY
@@ -88,7 +88,7 @@ def from_driver(error: BaseException | None) -> bool:
     says no more than that.
     """
     return error is not None and any(
-        isinstance(cause, exc.SQLAlchemyError | sqlite3.Error) or _is_asyncpg(cause) for cause in chain(error)
+        isinstance(cause, exc.SQLAlchemyError | sqlite3.Error) or is_asyncpg(cause) for cause in chain(error)
     )
 
 
@@ -109,7 +109,3 @@ def _sqlite_fate(message: str) -> Fate:
     if any(word in lowered for word in _SQLITE_COLLISION):
         return Fate.COLLISION
     return Fate.AWAY if any(word in lowered for word in _SQLITE_AWAY) else Fate.OURS
-
-
-def _is_asyncpg(error: BaseException) -> bool:
-    return type(error).__module__.partition(".")[0] == "asyncpg"

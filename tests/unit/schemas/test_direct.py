@@ -131,7 +131,7 @@ def test_every_type_that_is_taken_directly_is_and_the_others_are_left() -> None:
         assert (one.read_directly, one.write_directly) == (None, None), type_
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=3000, deadline=None)
 @given(st.sampled_from(sorted(SCHEMAS)), VALUES)
 def test_any_value_is_written_or_refused_as_the_long_way_does_it(name: str, value: Any) -> None:
     one = SCHEMAS[name]
@@ -142,7 +142,7 @@ def test_any_value_is_written_or_refused_as_the_long_way_does_it(name: str, valu
             assert read(one, framed[5:], canonical) == read(the_long_way(one), framed[5:], canonical)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=3000, deadline=None)
 @given(st.sampled_from(sorted(SCHEMAS)), st.binary(max_size=24), st.booleans())
 def test_any_bytes_are_read_or_refused_as_the_long_way_does_it(name: str, body: bytes, canonical: bool) -> None:
     one = SCHEMAS[name]

@@ -68,7 +68,7 @@ async def show(console: Console, request: Request) -> Response:
         "sagas.html",
         section="sagas",
         title="Sagas",
-        live="list" if asked.cursor is None and asked.refused is None else None,
+        live="sagas" if asked.cursor is None and asked.refused is None else None,
         status=422 if asked.refused is not None or slow else 200,
         asked=asked,
         acts=BATCH_ACTS.values(),

@@ -110,7 +110,7 @@ async def test_a_topic_that_there_is_none_of_is_not_listened_to(browser: httpx.A
     assert (await browser.get("/console/live", params={"topic": topic})).status_code == 204
 
 
-@pytest.mark.parametrize("topic", ["overview", "overview/1d", "list", "saga/019b0000-0000-7000-8000-000000000001"])
+@pytest.mark.parametrize("topic", ["overview", "overview/1d", "list", "sagas", "saga/019b0000-0000-7000-8000-000000000001"])
 def test_topics_of_pages_are_known(scripted: Any, topic: str) -> None:
     assert Live(scripted).topic(topic) is not None
 
@@ -131,7 +131,7 @@ class Newest:
     now_us: int = 60_000_000
 
     async def list_sagas(self, _: object) -> tuple[list[Any], None]:
-        return [SimpleNamespace(id=UUID(int=1), version=self.version, phase="RUNNING", attention=())], None
+        return [SimpleNamespace(id=UUID(int=1), version=self.version, attention=())], None
 
     async def read_now_us(self) -> int:
         return self.now_us
@@ -140,7 +140,7 @@ class Newest:
 async def test_the_list_is_told_of_its_newest_sagas_at_once_and_of_others_within_a_minute(scripted: Any) -> None:
     newest = Newest()
     scripted.store = SimpleNamespace(list_sagas=newest.list_sagas, now_us=newest.read_now_us)
-    topic = Live(scripted).topic("list")
+    topic = Live(scripted).topic("sagas")
     assert topic is not None
     first = await topic.shown()
     newest.version += 1

@@ -123,3 +123,11 @@ def test_the_time_for_a_turn_is_bounded_and_short_again_after_many_that_ended_we
     for _ in range(10 * CALM_TURNS):
         hold.done()
     assert hold.seconds == SHORTEST_S
+
+
+async def test_a_look_that_takes_no_turn_says_nothing_of_the_time_for_one() -> None:
+    one = loop(HandClock(), store=Store("held"))
+    one._hold.failed(60.0)
+    for _ in range(2 * CALM_TURNS):
+        await one._look()
+    assert one._hold.seconds == 2 * SHORTEST_S

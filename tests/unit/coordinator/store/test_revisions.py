@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine
 
 from saga_coordinator.store import revisions
 
@@ -26,3 +28,17 @@ def test_a_coordinator_does_not_load_what_it_does_not_use(library: str) -> None:
     loaded = f"import sys, saga_cli.commands.serve, saga_coordinator.server; print({library!r} in sys.modules)"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"
+
+
+def test_a_failed_roll_back_does_not_hide_what_went_wrong_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a start is cancelled in the middle of a statement: the connection is gone then."""
+
+    def cancelled(connection: Connection) -> str | None:
+        connection.invalidate()
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(revisions, "stored", cancelled)
+    engine = create_engine("sqlite://", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection, pytest.raises(asyncio.CancelledError):
+        revisions._upgrade(connection)
+    engine.dispose()
