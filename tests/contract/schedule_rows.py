@@ -112,7 +112,7 @@ async def add(store: Store, *rows: ScheduleRow, most: int = MANY) -> list[bool]:
 
 async def put(store: Store, *rows: ScheduleRow) -> None:
     async with store.transaction() as tx:
-        await tx.lock_schedules([row.id for row in rows], wait=True)
+        await tx.lock_schedules([row.id for row in rows])
         await tx.put_schedules(rows)
 
 

@@ -36,14 +36,14 @@ class StoreKeeper:
     async def load(self) -> tuple[ScheduleRow, OpenTicks, Sequence[EndedTick]]:
         row = await self._row()
         async with self.store.transaction() as tx:
-            locked = await tx.lock_schedules([row.id], wait=False)
+            locked = await tx.lock_schedules([row.id])
             opened = await tx.open_ticks([row.id])
             return locked[row.id], opened.get(row.id, OpenTicks()), await tx.ended_ticks([row.id], limit=100)
 
     async def save(self, turn: Turn) -> None:
         await start(self.store, *(row_of(self.definition, tenant=self.tenant, id=one.start.claim.saga_id) for one in turn.begun))
         async with self.store.transaction() as tx:
-            await tx.lock_schedules([turn.row.id], wait=True)
+            await tx.lock_schedules([turn.row.id])
             await tx.put_schedules([turn.row])
             await tx.put_ticks(list(turn.ticks.values()))
             for made, follows_us in turn.ranges:

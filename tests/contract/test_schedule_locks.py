@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -23,13 +24,18 @@ from contract.schedule_rows import (
     schedule_row,
 )
 from contract.store_rows import LATER, new_id
+from saga_coordinator.loops.hold_limit import LONGEST_S
 from saga_coordinator.store.open import open_store
-from saga_coordinator.store.port import Store, StoreError
-from saga_coordinator.store.schedule_records import ScheduleVersionRow
+from saga_coordinator.store.port import Store, StoreError, Transaction
+from saga_coordinator.store.schedule_records import ScheduleRow, ScheduleVersionRow
 from saga_coordinator.store.store_copy import copy_store
 from support.orders import until
 
 # --- two transactions -----------------------------------------------------------------------------
+
+
+async def lock_free(tx: Transaction, *rows: ScheduleRow, limit: int = 9, silent_s: float = LONGEST_S) -> dict[UUID, ScheduleRow]:
+    return await tx.lock_free_schedules(rows, seen_at_us=1_000, limit=limit, silent_s=silent_s)
 
 
 async def test_locked_schedules_are_as_they_are_now_and_the_clock_is_read_anew(store: Store) -> None:
@@ -38,20 +44,59 @@ async def test_locked_schedules_are_as_they_are_now_and_the_clock_is_read_anew(s
         began_us = tx.now_us
         while await store.now_us() <= began_us:
             pass
-        assert await tx.lock_schedules([row.id, new_id(), other.id], wait=True) == {row.id: row, other.id: other}
+        assert await tx.lock_schedules([row.id, new_id(), other.id]) == {row.id: row, other.id: other}
         assert tx.now_us > began_us
-        assert await tx.lock_schedules([], wait=False) == {}
+        assert await tx.lock_schedules([]) == {}
 
 
 @pytest.mark.parametrize("store_url", ["kept_database"], indirect=True)  # SQLite has one writer at a time
 async def test_a_schedule_that_another_transaction_holds_is_left_out(store: Store) -> None:
     await add(store, row := schedule_row(), other := schedule_row("other"))
     async with store.transaction() as holder:
-        await holder.lock_schedules([row.id], wait=True)
+        await holder.lock_schedules([row.id])
         async with store.transaction() as tx:
-            assert await tx.lock_schedules([row.id, other.id], wait=False) == {other.id: other}
+            assert await lock_free(tx, row, other) == {other.id: other}
     async with store.transaction() as tx:
-        assert set(await tx.lock_schedules([row.id, other.id], wait=False)) == {row.id, other.id}
+        assert set(await lock_free(tx, row, other)) == {row.id, other.id}
+
+
+async def test_a_turn_gets_the_schedules_that_are_due_longest_in_this_order(store: Store) -> None:
+    rows = [schedule_row(f"s-{n}", wake_at_us=wake_us) for n, wake_us in enumerate([30, 10, 20, None, LATER])]
+    await add(store, *rows)
+    async with store.transaction() as tx:
+        began_us = tx.now_us
+        while await store.now_us() <= began_us:
+            pass
+        assert list(await lock_free(tx, *rows, limit=2)) == [rows[1].id, rows[2].id]
+        assert tx.now_us > began_us
+    async with store.transaction() as tx:
+        assert list(await lock_free(tx, *rows)) == [rows[n].id for n in (1, 2, 0, 4, 3)], "sagas of the last have ended"
+
+
+async def test_a_schedule_whose_turn_another_instance_has_taken_is_left_out(store: Store) -> None:
+    await add(store, row := schedule_row(wake_at_us=10), other := schedule_row("other", wake_at_us=20))
+    async with store.transaction() as tx:
+        await tx.lock_schedules([row.id])
+        await tx.put_schedules([replace(row, wake_at_us=LATER)])
+    async with store.transaction() as tx:
+        assert list(await lock_free(tx, row, other, limit=1)) == [other.id]
+
+
+@pytest.mark.parametrize("store_url", ["kept_database"], indirect=True)
+async def test_a_schedule_whose_turn_ends_while_another_begins_is_taken_once(store: Store) -> None:
+    """The other's statement began before, and sees the row as it was."""
+    await add(store, row := schedule_row(wake_at_us=10), *(others := [schedule_row(f"s-{n}", wake_at_us=20) for n in range(3)]))
+    taken: list[UUID] = []
+
+    async def turn() -> None:
+        for _ in range(50):
+            async with store.transaction() as tx:
+                locked = await lock_free(tx, row, *others, limit=1)
+                await tx.put_schedules([replace(one, wake_at_us=LATER) for one in locked.values()])
+            taken.extend(locked)
+
+    await asyncio.gather(*(turn() for _ in range(4)))
+    assert sorted(taken) == sorted(one.id for one in (row, *others))
 
 
 @pytest.mark.parametrize("store_url", ["kept_database"], indirect=True)
@@ -60,12 +105,12 @@ async def test_an_instance_that_is_stopped_in_its_turn_holds_schedules_for_as_lo
 
     async def stopped() -> None:
         async with store.transaction() as tx:
-            assert await tx.lock_schedules([row.id], wait=False, silent_s=0.2)
+            assert await lock_free(tx, row, silent_s=0.2)
             await until(free, 30, "the schedule is free")
 
     async def free() -> bool:
         async with store.transaction() as tx:
-            return bool(await tx.lock_schedules([row.id], wait=False))
+            return bool(await lock_free(tx, row))
 
     with pytest.raises(StoreError):
         await stopped()
@@ -78,12 +123,12 @@ async def test_whoever_waits_for_a_schedule_sees_what_the_other_did(store: Store
     async def turn() -> None:
         await held.wait()
         async with store.transaction() as tx:
-            seen.append((await tx.lock_schedules([row.id], wait=True))[row.id].fired)
+            seen.append((await tx.lock_schedules([row.id]))[row.id].fired)
 
     async with asyncio.TaskGroup() as both:
         both.create_task(turn())
         async with store.transaction() as tx:
-            locked = await tx.lock_schedules([row.id], wait=True)
+            locked = await tx.lock_schedules([row.id])
             held.set()
             await tx.put_schedules([replace(locked[row.id], fired=1)])
     assert seen == [1]
@@ -107,7 +152,7 @@ async def test_a_wake_up_is_not_lost_to_a_turn_that_is_under_way(store: Store) -
     async with asyncio.TaskGroup() as both:
         both.create_task(wake())
         async with store.transaction() as tx:
-            locked = await tx.lock_schedules([row.id], wait=True)
+            locked = await tx.lock_schedules([row.id])
             held.set()
             await tx.put_schedules([replace(locked[row.id], wake_at_us=LATER + 9)])
     assert await names(store) == ["settlement"]

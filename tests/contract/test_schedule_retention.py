@@ -71,7 +71,7 @@ async def test_ticks_of_a_schedule_that_somebody_holds_stay(store: Store) -> Non
     await add(store, schedule := schedule_row(), other := schedule_row("other"))
     await put_ticks(store, tick_row(schedule, 1), tick_row(other, 1))
     async with store.transaction() as holder:
-        await holder.lock_schedules([schedule.id], wait=True)
+        await holder.lock_schedules([schedule.id])
         assert await removed(store, "schedule_tick", 9) == 1
         assert (await instants(store, schedule), await instants(store, other)) == ([1], [])
     assert await removed(store, "schedule_tick", 9) == 1

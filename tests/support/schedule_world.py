@@ -283,7 +283,8 @@ class World:
         self.refuses = False
         if self.row_now.status == ScheduleStatus.PAUSED:
             done(self.changes.resume("daily", "why", "ada"))
-        for _ in range(TURNS_MOST):
+        backfilled = self.keeper.backfill.found if self.keeper.backfill is not None else 0
+        for _ in range(TURNS_MOST + 2 * backfilled):  # one to start a tick, one to note its end
             for tick in self.keeper.open().running:
                 if tick.saga_id is not None and tick.saga_id not in self.keeper.over:
                     self.end(tick.saga_id, "COMPLETED")

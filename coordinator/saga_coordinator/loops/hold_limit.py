@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-SHORTEST_S: Final = 1.0
+SHORTEST_S: Final = 0.5
 LONGEST_S: Final = 5.0
 CALM_TURNS: Final = 100
 """After so many turns in a row that were not lost, it is as short again as before the last."""

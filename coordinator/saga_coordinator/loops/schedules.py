@@ -8,8 +8,7 @@ of, and looks once a second for schedules that were changed elsewhere and for sa
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -46,12 +45,7 @@ SOON_S: Final = 0.005
 OTHERS_S: Final = 0.1
 """While another instance takes the turns that are due."""
 SEEN_MOST: Final = 4 * SCHEDULES_MOST
-"""Schedules that one look finds.
-
-Where more are due than one turn takes, each instance takes some at random: with the same ones for
-all, all but one would have nothing to do. Under fire (200 schedules of a second, three instances,
-two cores) ticks were 1.3 s late by the median so, and are 0.3 s.
-"""
+"""Schedules that one look finds: for a few instances that take turns at the same time."""
 LEFT_S: Final = 30.0
 """For so long a schedule that is due is left to others, before it is put aside here: longer than
 the database lets a stopped instance hold it."""
@@ -77,8 +71,8 @@ class ScheduleLoop:
         self._backoff = Backoff(TROUBLE_S, TROUBLE_CAP_S)
         self._aside_until_s: dict[UUID, float] = {}
         """Schedules whose turn this instance cannot take, and does not try again before."""
-        self._left_since_s: dict[UUID, float] = {}
-        """Schedules that are due and that others have, each with when that was seen first."""
+        self._left_since_s: dict[tuple[UUID, int | None], float] = {}
+        """Wake-ups that are due and that others have, each with when that was seen first."""
         self._hold = HoldLimit()
         self._zones_known = False
         self._counted_at_s: float | None = None
@@ -122,14 +116,10 @@ class ScheduleLoop:
         await self._greet_zones()
         await self._count()
         found, next_us, now_us = await self._store.schedules_to_turn(self._tenant, limit=SEEN_MOST)
-        rows = _some(self._not_aside(found))
-        if rows:
-            began_s = self._clock.monotonic_s()
-            turns = await self._taken(rows)
-            self._note_left(rows, turns)
-            self._instruments.schedule_turn(self._clock.monotonic_s() - began_s, len(turns))
-            await self._end_others(turns)
-            if turns:
+        if rows := self._not_aside(found):
+            taken = await self._all_taken(rows, now_us)
+            self._note_left(rows, taken)
+            if taken:
                 return 0.0
         until_next_s = LOOK_S if next_us is None else (next_us - now_us) / 1e6 + SOON_S
         return min(LOOK_S, max(SOON_S, until_next_s)) if not found else OTHERS_S
@@ -146,13 +136,13 @@ class ScheduleLoop:
                 await tx.set_control(scope=LOOP, tenant=self._tenant, name=TZDATA, value=version, who=LOOP, why=why)
         self._zones_known = True
 
-    def _note_left(self, rows: Sequence[ScheduleRow], turns: Sequence[Turn]) -> None:
+    def _note_left(self, rows: Sequence[ScheduleRow], taken: Collection[UUID]) -> None:
         """Another instance takes their turns; or none of this release can, again and again."""
-        now_s, taken = self._clock.monotonic_s(), {turn.row.id for turn in turns}
-        left = [row for row in rows if row.id not in taken]
-        self._left_since_s = {row.id: self._left_since_s.get(row.id, now_s) for row in left}
-        for row in left:
-            if now_s - self._left_since_s[row.id] >= LEFT_S:
+        now_s = self._clock.monotonic_s()
+        left = {(row.id, row.wake_at_us): row for row in rows if row.id not in taken}
+        self._left_since_s = {wakeup: self._left_since_s.get(wakeup, now_s) for wakeup in left}
+        for wakeup, row in left.items():
+            if now_s - self._left_since_s[wakeup] >= LEFT_S:
                 self._log.warning("schedule_not_taken", schedule=row.name)
                 self._aside_until_s[row.id] = now_s + ASIDE_S
 
@@ -161,21 +151,34 @@ class ScheduleLoop:
         self._aside_until_s = {id: until_s for id, until_s in self._aside_until_s.items() if until_s > now_s}
         return [row for row in rows if row.id not in self._aside_until_s]
 
-    async def _taken(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
-        """All in one transaction; where that meets a bug, each alone: one costs no other its
+    async def _all_taken(self, rows: Sequence[ScheduleRow], seen_at_us: int) -> set[UUID]:
+        """The schedules whose turns were taken: of all that no other instance has."""
+        taken: set[UUID] = set()
+        while left := [row for row in rows if row.id not in taken]:
+            began_s = self._clock.monotonic_s()
+            turns = await self._taken(left, seen_at_us)
+            taken |= {turn.row.id for turn in turns}
+            self._instruments.schedule_turn(self._clock.monotonic_s() - began_s, len(turns))
+            await self._end_others(turns)
+            if len(turns) < SCHEDULES_MOST:
+                break
+        return taken
+
+    async def _taken(self, rows: Sequence[ScheduleRow], seen_at_us: int) -> list[Turn]:
+        """Many in one transaction; where that meets a bug, each alone: one costs no other its
         turn."""
         try:
-            return await self._run(rows)
+            return await self._run(rows, seen_at_us)
         except Exception as error:
             if not (comes_again(error) or isinstance(error, BeingUndone)):
                 raise
-            return await self._one_by_one(rows)
+            return await self._one_by_one(rows, seen_at_us)
 
-    async def _one_by_one(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
+    async def _one_by_one(self, rows: Sequence[ScheduleRow], seen_at_us: int) -> list[Turn]:
         turns: list[Turn] = []
         for row in rows:
             try:
-                turns += await self._run([row])
+                turns += await self._run([row], seen_at_us)
             except BeingUndone:
                 self._aside_until_s[row.id] = self._clock.monotonic_s() + LOOK_S
             except Exception as error:
@@ -184,13 +187,13 @@ class ScheduleLoop:
                 self._aside_until_s[row.id] = self._clock.monotonic_s() + ASIDE_S
                 self._log.error("schedule_failed", schedule=row.name, **error_fields(error))
                 self._instruments.loop_failed(LOOP)
-                await self._turns.put_off(row, one_line(error), self._hold.seconds)
+                await self._turns.put_off(row, seen_at_us, one_line(error), self._hold.seconds)
         return turns
 
-    async def _run(self, rows: Sequence[ScheduleRow]) -> list[Turn]:
+    async def _run(self, rows: Sequence[ScheduleRow], seen_at_us: int) -> list[Turn]:
         began_s = self._clock.monotonic_s()
         try:
-            turns = await self._turns.run(rows, self._hold.seconds)
+            turns = await self._turns.run(rows, seen_at_us, self._hold.seconds)
         except StoreError:
             self._hold.failed(self._clock.monotonic_s() - began_s)
             raise
@@ -235,9 +238,3 @@ class ScheduleLoop:
             await self._operating.act(ending.saga_id, events, Audited(act=ending.how, who=by.actor, why=why))
         except (Refused, SagaUnknown) as refused:
             self._log.debug("not_ended", **about_id(ending.saga_id), reason=str(refused))
-
-
-def _some(rows: Sequence[ScheduleRow]) -> Sequence[ScheduleRow]:
-    """As many as one turn takes."""
-    first = random.randrange(0, max(1, len(rows) - SCHEDULES_MOST + 1))
-    return rows[first : first + SCHEDULES_MOST]

@@ -244,7 +244,7 @@ class ScheduleChanges:
         if job is None:
             raise Refused("backfill_unknown", "there is no such backfill: `saga schedule backfills NAME` shows them")
         async with self._store.transaction() as tx:
-            await tx.lock_schedules([job.schedule_id], wait=True)
+            await tx.lock_schedules([job.schedule_id])
             running = (await tx.running_backfills([job.schedule_id])).get(job.schedule_id)
             if running is None or running.id != id:
                 raise Refused("backfill_over", "the backfill has ended already")

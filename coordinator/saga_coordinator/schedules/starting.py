@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -34,11 +35,14 @@ class TickStarts:
 
     async def definitions(self, documents: Sequence[ScheduleDocument]) -> list[Found]:
         """The definition of each, in their order. Raises StoreError."""
-        return list(await asyncio.gather(*map(self._definition, documents)))
+        wanted = [(document.definition, document.definition_version) for document in documents]
+        once = list(dict.fromkeys(wanted))
+        found = dict(zip(once, await asyncio.gather(*itertools.starmap(self._definition, once)), strict=True))
+        return [found[one] for one in wanted]
 
-    async def _definition(self, document: ScheduleDocument) -> Found:
+    async def _definition(self, name: str, version: int | None) -> Found:
         try:
-            return await self._preparation.definition(document.definition, document.definition_version)
+            return await self._preparation.definition(name, version)
         except StartRefused as refused:
             return refused
 

@@ -30,7 +30,7 @@ from saga_coordinator.schedules.turn import Begun, Turn
 from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.store.port import StartClaim, Store, StoreError
-from saga_coordinator.store.schedule_records import OpenTicks, ScheduleRow, TickRow
+from saga_coordinator.store.schedule_records import EndedTick, OpenTicks, ScheduleRow, TickRow
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_schemas.record_class import record
 
@@ -78,18 +78,20 @@ class Turns:
         self._instruments = instruments
         self._tenant = tenant
 
-    async def run(self, rows: Sequence[ScheduleRow], silent_s: float) -> list[Turn]:
-        """One turn of each of these schedules that nobody else has locked.
+    async def run(self, seen: Sequence[ScheduleRow], seen_at_us: int, silent_s: float) -> list[Turn]:
+        """One turn of each of the schedules that are due longest and that nobody else has locked.
 
         Args:
-            rows: The schedules.
+            seen: Schedules that were due.
+            seen_at_us: When they were seen.
             silent_s: For how long the database waits for this instance's next word.
 
         Raises StoreError: nothing happened, or nobody knows.
         """
-        ready = await self._ready(rows)
+        ready = await self._ready(seen)
         async with self._committer.batch() as batch:
-            locked = await batch.tx.lock_schedules([row.id for row in rows], wait=False, silent_s=silent_s)
+            readable = [row for row in seen if self._is_readable(row)]
+            locked = await batch.tx.lock_free_schedules(readable, seen_at_us=seen_at_us, limit=SCHEDULES_MOST, silent_s=silent_s)
             turns = await self._turns(batch, locked, ready)
             for turn in turns:
                 turn.run()
@@ -119,7 +121,7 @@ class Turns:
         ready = await self._ready([row])
         unready = self._unready(row, ready, ticks)
         async with self._committer.batch() as batch:
-            locked = await batch.tx.lock_schedules([row.id], wait=True)
+            locked = await batch.tx.lock_schedules([row.id])
             turns = await self._turns(batch, locked, ready) if unready is None else _still(batch, row, locked, unready)
             if not turns:
                 raise Moved(f"schedule {name} was changed a moment ago: try again")
@@ -143,14 +145,25 @@ class Turns:
             raise Refused("schedule_unreadable", "a later release wrote it: ask an instance of that release") from invalid
         return None
 
-    async def put_off(self, row: ScheduleRow, why: str, silent_s: float) -> None:
+    async def put_off(self, seen: ScheduleRow, seen_at_us: int, why: str, silent_s: float) -> None:
         """A schedule whose turn meets a bug is tried again later, and a person is told.
 
         Raises StoreError.
         """
         async with self._committer.batch() as batch:
-            for locked in (await batch.tx.lock_schedules([row.id], wait=False, silent_s=silent_s)).values():
-                await _put_aside(batch, locked, f"its turn fails: {why}", [])
+            locked = await batch.tx.lock_free_schedules([seen], seen_at_us=seen_at_us, limit=1, silent_s=silent_s)
+            for row in locked.values():
+                await _put_aside(batch, row, f"its turn fails: {why}", [])
+
+    def _is_readable(self, row: ScheduleRow) -> bool:
+        """False: a later release made it, and its instances take the turn."""
+        try:
+            self._programs.of(row)
+        except ProgramUnready:
+            return True
+        except DocumentInvalid:
+            return False
+        return True
 
     async def _ready(self, rows: Sequence[ScheduleRow]) -> Mapping[UUID, Ready]:
         await self._programs.refresh(rows)
@@ -169,10 +182,12 @@ class Turns:
             return []
         open_ticks = await batch.tx.open_ticks(ids)
         backfills = await batch.tx.running_backfills(ids)
-        ended = await batch.tx.ended_ticks(ids, limit=ENDED_MOST)
+        ended: dict[UUID, list[EndedTick]] = {}
+        for one in await batch.tx.ended_ticks(ids, limit=ENDED_MOST):
+            ended.setdefault(one.schedule_id, []).append(one)
         turns = []
         for row in locked.values():
-            of_row = [one for one in ended if one.schedule_id == row.id]
+            of_row = ended.get(row.id, [])
             opened = open_ticks.get(row.id, OpenTicks())
             try:
                 program = self._programs.of(row)
@@ -180,7 +195,7 @@ class Turns:
                 await _put_aside(batch, row, str(unready), [tick for _, tick in settled(opened.running, of_row, batch.tx.now_us)])
                 continue
             except DocumentInvalid:
-                continue  # a later release made it: its instances take the turn
+                continue  # it was updated a moment ago
             known = ready.get(row.id)
             if known is None or known.version != row.version:
                 continue

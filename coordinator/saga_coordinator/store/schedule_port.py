@@ -84,15 +84,23 @@ class ScheduleStore(Protocol):
 class Scheduling(Protocol):
     """What a transaction does about schedules."""
 
-    async def lock_schedules(
-        self, ids: Collection[UUID], *, wait: bool, silent_s: float | None = None
+    async def lock_schedules(self, ids: Collection[UUID]) -> dict[UUID, ScheduleRow]:
+        """Lock schedules in order of their id, and read the clock anew. It waits for those that
+        another transaction has locked.
+        """
+        ...
+
+    async def lock_free_schedules(
+        self, seen: Collection[ScheduleRow], *, seen_at_us: int, limit: int, silent_s: float
     ) -> dict[UUID, ScheduleRow]:
-        """Lock schedules in order of their id, and read the clock anew.
+        """Lock schedules for their turn, the longest due first, and read the clock anew. Those that
+        another transaction has locked are left out, and those whose turn it has taken.
 
         Args:
-            ids: The schedules.
-            wait: Whether to wait for those that another transaction has locked. Without it they are
-                left out.
+            seen: The schedules, as they were.
+            seen_at_us: When they were so. A wake-up that was due then, and is not any more, has had
+                its turn.
+            limit: How many it locks at most.
             silent_s: After so many seconds without a word PostgreSQL ends the transaction: it holds
                 the schedules of an instance that is stopped for no longer.
         """

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, text, update
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.dialect import among, insert_ignoring
@@ -64,15 +64,24 @@ class ScheduleWrites(TransactionPart, ABC):
     @abstractmethod
     async def _put(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None: ...
 
-    async def lock_schedules(
-        self, ids: Collection[UUID], *, wait: bool, silent_s: float | None = None
-    ) -> dict[UUID, ScheduleRow]:
+    async def lock_schedules(self, ids: Collection[UUID]) -> dict[UUID, ScheduleRow]:
         locked: dict[UUID, ScheduleRow] = {}
-        if self._dialect == "postgresql" and silent_s is not None:
-            await self.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {round(silent_s * 1000)}"))
         if ids:
             of_these = SCHEDULES.select().where(among(self._dialect, _S.id, sorted(ids))).order_by(_S.id)
-            locked = by_id(await self.execute(of_these.with_for_update(key_share=True, skip_locked=not wait)))
+            locked = by_id(await self.execute(of_these.with_for_update(key_share=True)))
+        await self.refresh_clock()
+        return locked
+
+    async def lock_free_schedules(
+        self, seen: Collection[ScheduleRow], *, seen_at_us: int, limit: int, silent_s: float
+    ) -> dict[UUID, ScheduleRow]:
+        if self._dialect == "postgresql":
+            await self.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {round(silent_s * 1000)}"))
+        others = sorted(row.id for row in seen if row.wake_at_us is None or row.wake_at_us > seen_at_us)
+        of_these = among(self._dialect, _S.id, sorted(row.id for row in seen))
+        as_seen = or_(_S.wake_at <= seen_at_us, among(self._dialect, _S.id, others))
+        query = SCHEDULES.select().where(of_these, as_seen).order_by(_S.wake_at.nulls_last(), _S.id).limit(limit)
+        locked = by_id(await self.execute(query.with_for_update(key_share=True, skip_locked=True)))
         await self.refresh_clock()
         return locked
 

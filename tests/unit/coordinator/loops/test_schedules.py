@@ -12,6 +12,7 @@ from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.loops.hold_limit import CALM_TURNS, LONGEST_S, SHORTEST_S, HoldLimit
 from saga_coordinator.loops.schedules import ASIDE_S, LEFT_S, ScheduleLoop
 from saga_coordinator.schedules.turn import Ending
+from saga_coordinator.schedules.turns import SCHEDULES_MOST
 from saga_coordinator.store.port import StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from support.hand_clock import HandClock
@@ -35,7 +36,7 @@ class Store:
     """Schedules that are due, all the time."""
 
     def __init__(self, *names: str) -> None:
-        self.rows = [SimpleNamespace(id=UUID(int=place), name=name) for place, name in enumerate(names)]
+        self.rows = [SimpleNamespace(id=UUID(int=place), name=name, wake_at_us=0) for place, name in enumerate(names)]
 
     async def schedules_to_turn(self, _tenant: str, *, limit: int) -> tuple[list[Any], int | None, int]:
         return self.rows[:limit], None, 0
@@ -54,10 +55,17 @@ class Turns:
         self.asked: list[set[str]] = []
         self.silent_s: list[float] = []
 
-    async def run(self, rows: list[Any], silent_s: float) -> list[Any]:
+    async def run(self, rows: list[Any], _seen_at_us: int, silent_s: float) -> list[Any]:
         self.asked.append({row.name for row in rows})
         self.silent_s.append(silent_s)
         return [SimpleNamespace(row=row, endings=[]) for row in rows if row.name != "held"]
+
+
+class FewAtOnce(Turns):
+    """Takes as many at once as the real one does."""
+
+    async def run(self, rows: list[Any], seen_at_us: int, silent_s: float) -> list[Any]:
+        return (await super().run(rows, seen_at_us, silent_s))[:SCHEDULES_MOST]
 
 
 def loop(clock: HandClock, **parts: Any) -> ScheduleLoop:
@@ -89,17 +97,34 @@ async def test_a_schedule_that_others_hold_is_tried_for_a_time_however_often_tha
     assert turns.asked[-1] == {"held", "free"}
 
 
+async def test_one_look_is_enough_for_all_that_it_found() -> None:
+    names, turns = [f"s-{n}" for n in range(2 * SCHEDULES_MOST + 1)], FewAtOnce()
+    assert await loop(HandClock(), store=Store(*names), turns=turns)._look() == 0.0
+    assert [len(asked) for asked in turns.asked] == [2 * SCHEDULES_MOST + 1, SCHEDULES_MOST + 1, 1]
+
+
+async def test_another_wake_up_of_a_schedule_that_others_hold_is_waited_for_anew() -> None:
+    """Others take its turns, and always before this instance."""
+    clock, turns, store = HandClock(), Turns(), Store("held")
+    one = loop(clock, store=store, turns=turns)
+    for second in range(4):
+        store.rows[0].wake_at_us = second
+        await one._look()
+        clock.now_s += LEFT_S / 2
+    assert len(turns.asked) == 4
+
+
 class SlowTurns(Turns):
-    """So slow that the database ends those that may not be silent for two seconds."""
+    """So slow that the database ends those that may be silent for the shortest time only."""
 
     def __init__(self, clock: HandClock) -> None:
         super().__init__()
         self._clock = clock
 
-    async def run(self, rows: list[Any], silent_s: float) -> list[Any]:
-        turns = await super().run(rows, silent_s)
-        self._clock.now_s += 1.5
-        if silent_s < 2:
+    async def run(self, rows: list[Any], seen_at_us: int, silent_s: float) -> list[Any]:
+        turns = await super().run(rows, seen_at_us, silent_s)
+        self._clock.now_s += 1.5 * SHORTEST_S
+        if silent_s < 1.5 * SHORTEST_S:
             raise StoreError("the connection was closed in the middle of an operation")
         return turns
 
