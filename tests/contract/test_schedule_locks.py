@@ -26,16 +26,17 @@ from contract.schedule_rows import (
 from contract.store_rows import LATER, new_id
 from saga_coordinator.loops.hold_limit import LONGEST_S
 from saga_coordinator.store.open import open_store
-from saga_coordinator.store.port import Store, StoreError, Transaction
-from saga_coordinator.store.schedule_records import ScheduleRow, ScheduleVersionRow
+from saga_coordinator.store.port import Store, StoreError
+from saga_coordinator.store.postgres_transaction import PostgresTransaction
+from saga_coordinator.store.schedule_records import ScheduleRow, ScheduleVersionRow, TurnFirst
 from saga_coordinator.store.store_copy import copy_store
 from support.orders import until
 
 # --- two transactions -----------------------------------------------------------------------------
 
 
-async def lock_free(tx: Transaction, *rows: ScheduleRow, limit: int = 9, silent_s: float = LONGEST_S) -> dict[UUID, ScheduleRow]:
-    return await tx.lock_free_schedules(rows, seen_at_us=1_000, limit=limit, silent_s=silent_s)
+def turn_of(*rows: ScheduleRow, limit: int = 9, silent_s: float = LONGEST_S) -> TurnFirst:
+    return TurnFirst(seen=rows, seen_at_us=1_000, limit=limit, silent_s=silent_s)
 
 
 async def test_locked_schedules_are_as_they_are_now_and_the_clock_is_read_anew(store: Store) -> None:
@@ -54,23 +55,21 @@ async def test_a_schedule_that_another_transaction_holds_is_left_out(store: Stor
     await add(store, row := schedule_row(), other := schedule_row("other"))
     async with store.transaction() as holder:
         await holder.lock_schedules([row.id])
-        async with store.transaction() as tx:
-            assert await lock_free(tx, row, other) == {other.id: other}
-    async with store.transaction() as tx:
-        assert set(await lock_free(tx, row, other)) == {row.id, other.id}
+        async with store.transaction(turn_of(row, other)) as tx:
+            assert tx.turning == {other.id: other}
+    async with store.transaction(turn_of(row, other)) as tx:
+        assert set(tx.turning) == {row.id, other.id}
 
 
 async def test_a_turn_gets_the_schedules_that_are_due_longest_in_this_order(store: Store) -> None:
     rows = [schedule_row(f"s-{n}", wake_at_us=wake_us) for n, wake_us in enumerate([30, 10, 20, None, LATER])]
     await add(store, *rows)
-    async with store.transaction() as tx:
-        began_us = tx.now_us
-        while await store.now_us() <= began_us:
-            pass
-        assert list(await lock_free(tx, *rows, limit=2)) == [rows[1].id, rows[2].id]
-        assert tx.now_us > began_us
-    async with store.transaction() as tx:
-        assert list(await lock_free(tx, *rows)) == [rows[n].id for n in (1, 2, 0, 4, 3)], "sagas of the last have ended"
+    before_us = await store.now_us()
+    async with store.transaction(turn_of(*rows, limit=2)) as tx:
+        assert list(tx.turning) == [rows[1].id, rows[2].id]
+        assert tx.now_us >= before_us
+    async with store.transaction(turn_of(*rows)) as tx:
+        assert list(tx.turning) == [rows[n].id for n in (1, 2, 0, 4, 3)], "sagas of the last have ended"
 
 
 async def test_a_schedule_whose_turn_another_instance_has_taken_is_left_out(store: Store) -> None:
@@ -78,8 +77,12 @@ async def test_a_schedule_whose_turn_another_instance_has_taken_is_left_out(stor
     async with store.transaction() as tx:
         await tx.lock_schedules([row.id])
         await tx.put_schedules([replace(row, wake_at_us=LATER)])
-    async with store.transaction() as tx:
-        assert list(await lock_free(tx, row, other, limit=1)) == [other.id]
+    async with store.transaction(turn_of(row, other, limit=1)) as tx:
+        assert list(tx.turning) == [other.id]
+    before_us = await store.now_us()
+    async with store.transaction(turn_of(row)) as tx:
+        assert tx.turning == {}
+        assert tx.now_us >= before_us
 
 
 @pytest.mark.parametrize("store_url", ["kept_database"], indirect=True)
@@ -90,27 +93,32 @@ async def test_a_schedule_whose_turn_ends_while_another_begins_is_taken_once(sto
 
     async def turn() -> None:
         for _ in range(50):
-            async with store.transaction() as tx:
-                locked = await lock_free(tx, row, *others, limit=1)
-                await tx.put_schedules([replace(one, wake_at_us=LATER) for one in locked.values()])
-            taken.extend(locked)
+            async with store.transaction(turn_of(row, *others, limit=1)) as tx:
+                await tx.put_schedules([replace(one, wake_at_us=LATER) for one in tx.turning.values()])
+            taken.extend(tx.turning)
 
     await asyncio.gather(*(turn() for _ in range(4)))
     assert sorted(taken) == sorted(one.id for one in (row, *others))
 
 
+@pytest.mark.parametrize("within_a_statement", [False, True], ids=["between_statements", "within_a_statement"])
 @pytest.mark.parametrize("store_url", ["kept_database"], indirect=True)
-async def test_an_instance_that_is_stopped_in_its_turn_holds_schedules_for_as_long_as_it_said(store: Store) -> None:
+async def test_an_instance_that_is_stopped_in_its_turn_holds_schedules_for_as_long_as_it_said(
+    store: Store, within_a_statement: bool
+) -> None:
     await add(store, row := schedule_row())
 
     async def stopped() -> None:
-        async with store.transaction() as tx:
-            assert await lock_free(tx, row, silent_s=0.2)
-            await until(free, 30, "the schedule is free")
+        async with store.transaction(turn_of(row, silent_s=0.2)) as tx:
+            assert tx.turning
+            if within_a_statement:
+                assert isinstance(tx, PostgresTransaction)
+                await tx._driver.prepare("SELECT count(*) FROM schedule")
+            await until(free, 10, "the schedule is free")
 
     async def free() -> bool:
-        async with store.transaction() as tx:
-            return bool(await lock_free(tx, row))
+        async with store.transaction(turn_of(row)) as tx:
+            return bool(tx.turning)
 
     with pytest.raises(StoreError):
         await stopped()

@@ -24,7 +24,7 @@ from contract.schedule_rows import (
 )
 from contract.store_rows import LATER, new_id
 from saga_coordinator.store.port import CountMismatch, Store, StoreError
-from saga_coordinator.store.schedule_records import BackfillStatus, OpenTicks, ScheduleStatus, TickOutcome
+from saga_coordinator.store.schedule_records import AtTurn, BackfillStatus, OpenTicks, ScheduleStatus, TickOutcome
 
 # --- ticks ----------------------------------------------------------------------------------------
 
@@ -82,10 +82,10 @@ async def test_open_ticks_are_those_that_run_or_wait(store: Store) -> None:
     assert await store.open_ticks(ids) == found
     assert await store.open_ticks([]) == {}
     async with store.transaction() as tx:
-        assert await tx.open_ticks(ids) == found
-        assert await tx.open_ticks([]) == {}
+        assert {id: one.open for id, one in (await tx.at_turn(ids)).items()} == found
+        assert await tx.at_turn([]) == {}
         await tx.put_ticks([replace(waiting[1], outcome=TickOutcome.SKIPPED)])
-        assert await tx.open_ticks([two.id]) == {}, "what the transaction itself has put"
+        assert await tx.at_turn([two.id]) == {}, "what the transaction itself has put"
 
 
 # --- ranges of ticks ------------------------------------------------------------------------------
@@ -133,9 +133,8 @@ async def test_one_backfill_of_a_schedule_runs(store: Store) -> None:
     async with store.transaction() as tx:
         assert [await tx.add_backfill(one) for one in (row, second, of_other)] == [True, False, True]
     async with store.transaction() as tx:
-        running = await tx.running_backfills([schedule.id, other.id, new_id()])
-        assert running == {schedule.id: row, other.id: of_other}
-        assert await tx.running_backfills([]) == {}
+        found = await tx.at_turn([schedule.id, other.id, new_id()])
+        assert found == {schedule.id: AtTurn(backfill=row), other.id: AtTurn(backfill=of_other)}
         ended = replace(
             row,
             place_us=15,
@@ -149,7 +148,7 @@ async def test_one_backfill_of_a_schedule_runs(store: Store) -> None:
             stopped_why="enough",
         )
         await tx.put_backfill(ended)
-        assert await tx.running_backfills([schedule.id]) == {}
+        assert await tx.at_turn([schedule.id]) == {}
         assert await tx.add_backfill(second)
     assert await store.backfill("default", row.id) == ended
     assert await store.backfill("another", row.id) is None

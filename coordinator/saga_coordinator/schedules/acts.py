@@ -21,6 +21,7 @@ from saga_coordinator.schedules.turns import Turns
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import Store, Transaction
 from saga_coordinator.store.schedule_records import (
+    AtTurn,
     BackfillRow,
     BackfillStatus,
     DayCalendarRow,
@@ -245,7 +246,7 @@ class ScheduleChanges:
             raise Refused("backfill_unknown", "there is no such backfill: `saga schedule backfills NAME` shows them")
         async with self._store.transaction() as tx:
             await tx.lock_schedules([job.schedule_id])
-            running = (await tx.running_backfills([job.schedule_id])).get(job.schedule_id)
+            running = (await tx.at_turn([job.schedule_id])).get(job.schedule_id, AtTurn()).backfill
             if running is None or running.id != id:
                 raise Refused("backfill_over", "the backfill has ended already")
             over = stopped(running, tx.now_us, reason, actor)

@@ -30,14 +30,14 @@ from saga_coordinator.schedules.turn import Begun, Turn
 from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.store.port import StartClaim, Store, StoreError
-from saga_coordinator.store.schedule_records import EndedTick, OpenTicks, ScheduleRow, TickRow
+from saga_coordinator.store.schedule_records import AtTurn, OpenTicks, ScheduleRow, TickRow, TurnFirst
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_schemas.record_class import record
 
 SCHEDULES_MOST: Final = 50
 """Schedules of one transaction: an instance that is stopped in the middle of it holds so many."""
-ENDED_MOST: Final = 1_000
-"""Ticks whose sagas have ended that one transaction notes."""
+ENDED_MOST: Final = 20
+"""Ticks of one schedule whose sagas have ended that one turn notes."""
 UNREADY_US: Final = 60_000_000
 """How soon a schedule is looked at again whose document does not run."""
 
@@ -89,10 +89,10 @@ class Turns:
         Raises StoreError: nothing happened, or nobody knows.
         """
         ready = await self._ready(seen)
-        async with self._committer.batch() as batch:
-            readable = [row for row in seen if self._is_readable(row)]
-            locked = await batch.tx.lock_free_schedules(readable, seen_at_us=seen_at_us, limit=SCHEDULES_MOST, silent_s=silent_s)
-            turns = await self._turns(batch, locked, ready)
+        readable = [row for row in seen if self._is_readable(row)]
+        first = TurnFirst(seen=readable, seen_at_us=seen_at_us, limit=SCHEDULES_MOST, silent_s=silent_s)
+        async with self._committer.batch(first) as batch:
+            turns = await self._turns(batch, batch.tx.turning, ready)
             for turn in turns:
                 turn.run()
             await self._write(batch, turns)
@@ -150,9 +150,9 @@ class Turns:
 
         Raises StoreError.
         """
-        async with self._committer.batch() as batch:
-            locked = await batch.tx.lock_free_schedules([seen], seen_at_us=seen_at_us, limit=1, silent_s=silent_s)
-            for row in locked.values():
+        first = TurnFirst(seen=[seen], seen_at_us=seen_at_us, limit=1, silent_s=silent_s)
+        async with self._committer.batch(first) as batch:
+            for row in batch.tx.turning.values():
                 await _put_aside(batch, row, f"its turn fails: {why}", [])
 
     def _is_readable(self, row: ScheduleRow) -> bool:
@@ -180,19 +180,17 @@ class Turns:
         ids = list(locked)
         if not ids:
             return []
-        open_ticks = await batch.tx.open_ticks(ids)
-        backfills = await batch.tx.running_backfills(ids)
-        ended: dict[UUID, list[EndedTick]] = {}
-        for one in await batch.tx.ended_ticks(ids, limit=ENDED_MOST):
-            ended.setdefault(one.schedule_id, []).append(one)
+        at_turn = await batch.tx.at_turn(ids)
         turns = []
         for row in locked.values():
-            of_row = ended.get(row.id, [])
-            opened = open_ticks.get(row.id, OpenTicks())
+            found = at_turn.get(row.id, AtTurn())
+            ended = found.ended[:ENDED_MOST]
             try:
                 program = self._programs.of(row)
             except ProgramUnready as unready:
-                await _put_aside(batch, row, str(unready), [tick for _, tick in settled(opened.running, of_row, batch.tx.now_us)])
+                await _put_aside(
+                    batch, row, str(unready), [tick for _, tick in settled(found.open.running, ended, batch.tx.now_us)]
+                )
                 continue
             except DocumentInvalid:
                 continue  # it was updated a moment ago
@@ -200,8 +198,9 @@ class Turns:
             if known is None or known.version != row.version:
                 continue
             prepare = self._starts.preparing(program, known.found)
-            turn = Turn.of(row, program, prepare, batch.tx.now_us, opened, backfills.get(row.id))
-            settle(turn, of_row)
+            turn = Turn.of(row, program, prepare, batch.tx.now_us, found.open, found.backfill)
+            settle(turn, ended)
+            turn.again |= len(ended) < len(found.ended)
             if next_us := turn.backfill_next_us():
                 turn.known = await batch.tx.ticks_at(row.id, next_us)
             turns.append(turn)

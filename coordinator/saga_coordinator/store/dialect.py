@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, CursorResult, Row, Select, Table, any_, bindparam
+from sqlalchemy import Column, ColumnElement, CompoundSelect, CursorResult, Row, Select, Table, any_, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
 from saga_coordinator.store import schema
@@ -16,6 +16,7 @@ Insert = postgresql.Insert | sqlite.Insert
 AnyRow = Row[*tuple[Any, ...]]
 AnyResult = CursorResult[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
+AnyUnion = CompoundSelect[*tuple[Any, ...]]
 
 
 def insert_or(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:

@@ -11,7 +11,7 @@ this one locks must be those that were taken for granted.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, TypeGuard
 from uuid import UUID
 
 import asyncpg
@@ -34,6 +34,7 @@ from saga_coordinator.store.port import (
     StoreError,
 )
 from saga_coordinator.store.postgres_transaction import PostgresTransaction
+from saga_coordinator.store.schedule_records import TurnFirst
 from saga_coordinator.store.statements import Write
 from saga_coordinator.store.writes import groups_of, moves, outbox_deletions
 
@@ -42,19 +43,22 @@ _NOTHING_DONE: Final = ("22", "23", "40", "54", "55")
 rollback, a limit of the server, a lock."""
 
 
-def knows_enough(first: First | None) -> bool:
+Known = LockFirst | ClaimFirst
+
+
+def knows_enough(first: First | None) -> TypeGuard[Known]:
     """Whether a transaction that begins with this needs to ask nothing."""
     match first:
         case LockFirst():
             return first.known is not None
         case ClaimFirst():
             return first.hopeful
-        case None:
+        case TurnFirst() | None:
             return False
 
 
 class TransactionAtOnce(PostgresTransaction):
-    def __init__(self, connected: Connected, clock: ClockEstimate, first: First, now_us: int) -> None:
+    def __init__(self, connected: Connected, clock: ClockEstimate, first: Known, now_us: int) -> None:
         super().__init__(connected, clock)
         self._now_us = now_us
         self._first = first

@@ -31,8 +31,8 @@ class PostgresTransaction(SqlTransaction):
         self._driver = connected.driver
         self._clock = clock
 
-    def _read_clock(self, now_us: int) -> None:
-        self._now_us = now_us
+    def read_clock(self, now_us: int) -> None:
+        super().read_clock(now_us)
         self._clock.read(now_us)
 
     async def begin(self) -> None:
@@ -41,7 +41,7 @@ class PostgresTransaction(SqlTransaction):
 
     async def refresh_clock(self) -> None:
         with translated():
-            self._read_clock(await self._driver.fetchval(sql.CLOCK))
+            self.read_clock(await self._driver.fetchval(sql.CLOCK))
 
     async def lock_sagas(self, ids: Collection[UUID], *, wait: bool) -> dict[UUID, SagaRow]:
         return await self._lock(sql.LOCK_WAITING if wait else sql.LOCK_SKIPPING, ids)
@@ -57,7 +57,7 @@ class PostgresTransaction(SqlTransaction):
         with translated():
             rows = await self._driver.fetch(statement, list(ids))
         if rows:
-            self._read_clock(rows[-1][-1])
+            self.read_clock(rows[-1][-1])
         else:
             await self.refresh_clock()
         locked = {saga.id: saga for saga in (read(saga_row, tuple(row), "saga") for row in rows)}
@@ -73,7 +73,7 @@ class PostgresTransaction(SqlTransaction):
         made = await self._driver.fetchrow(sql.CLAIM, *sql.arguments((requests, keys)))
         assert made is not None
         new_requests, new_keys, now_us = made
-        self._read_clock(now_us)
+        self.read_clock(now_us)
         return new_requests, new_keys
 
     async def rollback(self) -> None:

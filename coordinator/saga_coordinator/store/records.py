@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_coordinator.engine.copying import copyable
+from saga_coordinator.store.schedule_records import TurnFirst
 from saga_schemas.labels import LabelValue
 from saga_schemas.record_class import record
 
@@ -262,7 +263,7 @@ class ClaimFirst:
     """All may be taken for won until the end; if one is not, it raises RowsMoved."""
 
 
-First = LockFirst | ClaimFirst
+First = LockFirst | ClaimFirst | TurnFirst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

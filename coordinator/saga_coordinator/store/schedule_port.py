@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from saga_coordinator.store.schedule_records import (
+    AtTurn,
     BackfillRow,
     DayCalendarRow,
-    EndedTick,
     OpenTicks,
     ScheduleCounts,
     ScheduleRow,
@@ -45,12 +45,12 @@ class ScheduleStore(Protocol):
 
     async def schedules_to_turn(self, tenant: str, *, limit: int) -> tuple[list[ScheduleRow], int | None, int]:
         """Look for schedules that have something to do: by the database's clock their wake-up is
-        due, or a saga of theirs has ended that their tick does not know of.
+        due, or a saga of theirs has ended that their tick does not know of, and they wake no sooner
+        than a second from now.
 
         Returns:
             The schedules, the longest due first, by their wake-up or the tick whose saga has ended;
-            the earliest wake-up of all others, or an earlier one that is still to come; the
-            database's clock.
+            the earliest wake-up where there are none; the database's clock.
         """
         ...
 
@@ -84,25 +84,14 @@ class ScheduleStore(Protocol):
 class Scheduling(Protocol):
     """What a transaction does about schedules."""
 
+    @property
+    def turning(self) -> Mapping[UUID, ScheduleRow]:
+        """The schedules that the transaction began with (TurnFirst), in their order."""
+        ...
+
     async def lock_schedules(self, ids: Collection[UUID]) -> dict[UUID, ScheduleRow]:
         """Lock schedules in order of their id, and read the clock anew. It waits for those that
         another transaction has locked.
-        """
-        ...
-
-    async def lock_free_schedules(
-        self, seen: Collection[ScheduleRow], *, seen_at_us: int, limit: int, silent_s: float
-    ) -> dict[UUID, ScheduleRow]:
-        """Lock schedules for their turn, the longest due first, and read the clock anew. Those that
-        another transaction has locked are left out, and those whose turn it has taken.
-
-        Args:
-            seen: The schedules, as they were.
-            seen_at_us: When they were so. A wake-up that was due then, and is not any more, has had
-                its turn.
-            limit: How many it locks at most.
-            silent_s: After so many seconds without a word PostgreSQL ends the transaction: it holds
-                the schedules of an instance that is stopped for no longer.
         """
         ...
 
@@ -117,14 +106,9 @@ class Scheduling(Protocol):
 
     async def add_schedule_version(self, row: ScheduleVersionRow) -> None: ...
 
-    async def ended_ticks(self, ids: Collection[UUID], *, limit: int) -> list[EndedTick]:
-        """Return ticks of these schedules that run, as far as they know, and whose sagas have
-        ended or are gone; oldest first.
-        """
-        ...
-
-    async def open_ticks(self, ids: Collection[UUID]) -> dict[UUID, OpenTicks]:
-        """As the store's, within this transaction."""
+    async def at_turn(self, ids: Collection[UUID]) -> dict[UUID, AtTurn]:
+        """Return what a turn needs of these schedules. One of which there is nothing is left
+        out."""
         ...
 
     async def ticks_at(self, schedule_id: UUID, instants_us: Collection[int]) -> dict[int, TickRow]:
@@ -139,10 +123,6 @@ class Scheduling(Protocol):
         """Insert a range. `follows_us` is the tick that was decided right before its first: where
         a range with the same outcome, reason and saga ends with that one, it is made longer
         instead."""
-        ...
-
-    async def running_backfills(self, ids: Collection[UUID]) -> dict[UUID, BackfillRow]:
-        """Return the backfill that runs of each of these schedules: there is at most one."""
         ...
 
     async def add_backfill(self, row: BackfillRow) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from uuid import UUID
 
@@ -219,6 +220,36 @@ class OpenTicks:
     running: tuple[TickRow, ...] = ()
     queued: tuple[TickRow, ...] = ()
     """Oldest first, both."""
+
+
+@record
+class AtTurn:
+    """What a turn finds of one schedule beside its row."""
+
+    open: OpenTicks = OpenTicks()
+    ended: tuple[EndedTick, ...] = ()
+    """Of the ticks that run, as far as they know: those whose sagas have ended or are gone. Oldest
+    first."""
+    backfill: BackfillRow | None = None
+    """The one that runs."""
+
+
+@record
+class TurnFirst:
+    """Schedules that a transaction locks for their turn before its body begins, the longest due
+    first. Those that another has locked are left out, and those whose turn it has taken.
+    """
+
+    seen: Sequence[ScheduleRow]
+    """The schedules, as they were."""
+    seen_at_us: int
+    """When they were so. A wake-up that was due then, and is not any more, has had its turn."""
+    limit: int
+    """How many are locked at most."""
+    silent_s: float
+    """After so many seconds without a word PostgreSQL ends the transaction, so that it holds the
+    schedules of an instance that is stopped for no longer; and after a few times as many in any
+    case."""
 
 
 @record

@@ -106,7 +106,13 @@ schedule_tick = table(
 )
 _T = schedule_tick.c
 # Serves the loop: ticks whose sagas run, as far as they know. There are few.
-Index("schedule_tick_running", _T.schedule_id, _T.at, _T.saga_id, **where("outcome = 'fired' AND phase IS NULL"))
+Index(
+    "schedule_tick_running",
+    _T.schedule_id,
+    _T.at,
+    postgresql_include=["saga_id"],
+    **where("outcome = 'fired' AND phase IS NULL"),
+)
 # Serves the loop: ticks that wait.
 Index("schedule_tick_queued", _T.schedule_id, _T.at, **where("outcome = 'queued'"))
 # Serves `tick_of_saga`.

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Executable, and_, bindparam, case, exists, func, literal, select, union_all
+from sqlalchemy import Executable, and_, bindparam, case, exists, func, literal, or_, select, union_all
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.columns import Id, Number, database_clock
@@ -48,6 +48,8 @@ from saga_coordinator.store.schedule_tables import (
 _S: Final = schedule.c
 _T: Final = schedule_tick.c
 _NOBODY: Final = UUID(int=0)
+SOON_US: Final = 1_000_000
+"""A schedule that wakes within this time takes no turn for sagas that have ended."""
 _TENANT: Final = bindparam("tenant", type_=_S.tenant.type)
 _MOST: Final = "most"
 _NOW: Final = bindparam("now", type_=Number)
@@ -101,24 +103,21 @@ class ScheduleReads(ABC):
     async def schedules_to_turn(self, tenant: str, *, limit: int) -> tuple[list[ScheduleRow], int | None, int]:
         now_us, next_us = 0, None
         ended: dict[UUID, int] = {}
-        for id, at_us, earliest_us in await self._rows(_LOOK, {"tenant": tenant, _MOST: limit + 1}):
+        for id, at_us, earliest_us in await self._rows(_LOOK, {"tenant": tenant, _MOST: limit}):
             if id == _NOBODY:
                 now_us, next_us = at_us, earliest_us
             else:
                 ended[id] = at_us
-        if not ended and (next_us is None or next_us > now_us):
+        is_due = next_us is not None and next_us <= now_us
+        if not ended and not is_due:
             return [], next_us, now_us
-        given = {"tenant": tenant, "now": now_us}
-        due = await self._rows(_DUE, {**given, _MOST: limit + 1}) if next_us is not None and next_us <= now_us else []
-        next_us = (await self._rows(_LATER, given))[0][0]
+        due = await self._rows(_DUE, {"tenant": tenant, "now": now_us, _MOST: limit}) if is_due else []
         since = {row.id: row.wake_at for row in due}
         others = ended.keys() - since.keys()
         more = await self._rows(SCHEDULES.select().where(among(self.dialect, _S.id, sorted(others)))) if others else []
         since |= {id: min(at_us, since.get(id, at_us)) for id, at_us in ended.items()}
         found = sorted((SCHEDULES.of(row) for row in (*due, *more)), key=lambda one: (since[one.id], one.id))
-        if len(found) > limit:  # the loop comes again at once
-            next_us = since[found[limit].id]
-        return found[:limit], next_us, now_us
+        return found[:limit], None, now_us
 
     async def ticks(self, schedule_id: UUID, *, before_us: int, limit: int) -> list[TickRow]:
         query = TICKS.select().where(_T.schedule_id == schedule_id, _T.at < before_us).order_by(_T.at.desc()).limit(limit)
@@ -179,19 +178,22 @@ def _counts() -> AnySelect:
 
 def _look() -> Any:
     """The clock and the earliest wake-up of all; then, by schedule, the first of its ticks that run
-    although their sagas have ended or are gone. The index of running ticks leads there; the tenant
-    is looked up only of what is found.
+    although their sagas have ended or are gone. The index of running ticks leads there; the
+    schedule is looked up only for what is found. One that wakes soon notes it then: a schedule that
+    ticks each second takes one turn for it, and not two.
     """
     earliest = select(_S.wake_at).where(*_AWAKE).order_by(_S.wake_at).limit(1).scalar_subquery()
     saga = schema.saga.c
     is_open = exists().where(saga.id == _T.saga_id, saga.closed_at.is_(None))
-    whose = select(_S.tenant).where(_S.id == _T.schedule_id).scalar_subquery()
+    clock = select(database_clock()).scalar_subquery()
+    not_soon = or_(_S.wake_at.is_(None), _S.wake_at > clock + SOON_US)
+    has_time = exists().where(_S.id == _T.schedule_id, _S.tenant == _TENANT, not_soon)
     first = func.min(_T.at)
     ended = (
         select(_T.schedule_id.label("id"), first.label("at"))
         .where(is_running(), ~is_open)
         .group_by(_T.schedule_id)
-        .having(whose == _TENANT)
+        .having(has_time)
         .order_by(first, _T.schedule_id)
         .limit(bindparam(_MOST, type_=Number))
         .subquery()
@@ -207,4 +209,3 @@ _LOOK: Final = _look()
 _DUE: Final = (
     SCHEDULES.select().where(*_AWAKE, _S.wake_at <= _NOW).order_by(_S.wake_at, _S.id).limit(bindparam(_MOST, type_=Number))
 )
-_LATER: Final = select(select(_S.wake_at).where(*_AWAKE, _S.wake_at > _NOW).order_by(_S.wake_at).limit(1).scalar_subquery())

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
-from saga_coordinator.store import schema
 from saga_coordinator.store.dialect import among, insert_ignoring
 from saga_coordinator.store.records import CountMismatch
 from saga_coordinator.store.schedule_records import (
+    AtTurn,
     BackfillRow,
     DayCalendarRow,
-    EndedTick,
-    OpenTicks,
     ScheduleRow,
     ScheduleVersionRow,
     TickRangeRow,
     TickRow,
+    TurnFirst,
 )
 from saga_coordinator.store.schedule_rows import (
     BACKFILLS,
@@ -31,10 +31,7 @@ from saga_coordinator.store.schedule_rows import (
     VERSIONS,
     by_id,
     is_kept,
-    is_running,
-    open_ticks_of,
     runs_backfill,
-    select_open_ticks,
 )
 from saga_coordinator.store.schedule_statements import PUT_SCHEDULE, PUT_TICK, SCHEDULE_INPUTS
 from saga_coordinator.store.schedule_tables import (
@@ -45,6 +42,7 @@ from saga_coordinator.store.schedule_tables import (
     schedule_tick_range,
     schedule_version,
 )
+from saga_coordinator.store.schedule_turns import BACKFILL, at_turn_of, select_at_turn, select_turning
 from saga_coordinator.store.statements import Statement
 from saga_coordinator.store.transaction_part import Adding, TransactionPart
 
@@ -58,8 +56,14 @@ _D: Final = day_calendar.c
 class ScheduleWrites(TransactionPart, ABC):
     """The port's `Scheduling`."""
 
+    turning: Mapping[UUID, ScheduleRow] = MappingProxyType({})
+
     @abstractmethod
     async def refresh_clock(self) -> None: ...
+
+    @abstractmethod
+    def read_clock(self, now_us: int) -> None:
+        """A statement has told the time."""
 
     @abstractmethod
     async def _put(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None: ...
@@ -72,18 +76,12 @@ class ScheduleWrites(TransactionPart, ABC):
         await self.refresh_clock()
         return locked
 
-    async def lock_free_schedules(
-        self, seen: Collection[ScheduleRow], *, seen_at_us: int, limit: int, silent_s: float
-    ) -> dict[UUID, ScheduleRow]:
-        if self._dialect == "postgresql":
-            await self.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {round(silent_s * 1000)}"))
-        others = sorted(row.id for row in seen if row.wake_at_us is None or row.wake_at_us > seen_at_us)
-        of_these = among(self._dialect, _S.id, sorted(row.id for row in seen))
-        as_seen = or_(_S.wake_at <= seen_at_us, among(self._dialect, _S.id, others))
-        query = SCHEDULES.select().where(of_these, as_seen).order_by(_S.wake_at.nulls_last(), _S.id).limit(limit)
-        locked = by_id(await self.execute(query.with_for_update(key_share=True, skip_locked=True)))
-        await self.refresh_clock()
-        return locked
+    async def lock_turning(self, first: TurnFirst) -> None:
+        """What `TurnFirst` says; and read the clock anew, if anything is locked."""
+        rows = list(await self.execute(select_turning(self._dialect, first)))
+        if rows:
+            self.read_clock(rows[-1].clock)
+        self.turning = by_id(rows)
 
     async def add_schedule(self, row: ScheduleRow, most: int) -> bool:
         await self._alone(Adding.SCHEDULE)
@@ -99,23 +97,13 @@ class ScheduleWrites(TransactionPart, ABC):
     async def add_schedule_version(self, row: ScheduleVersionRow) -> None:
         await self.execute(insert(schedule_version).values(**VERSIONS.columns_of(row)))
 
-    async def ended_ticks(self, ids: Collection[UUID], *, limit: int) -> list[EndedTick]:
+    async def at_turn(self, ids: Collection[UUID]) -> dict[UUID, AtTurn]:
         if not ids:
-            return []
-        s = schema.saga.c
-        query = (
-            select(_T.schedule_id, _T.at, _T.saga_id, s.phase, s.closed_at)
-            .select_from(schedule_tick)
-            .join(schema.saga, s.id == _T.saga_id, isouter=True)
-            .where(among(self._dialect, _T.schedule_id, sorted(ids)), is_running(), s.id.is_(None) | s.closed_at.is_not(None))
-            .order_by(_T.at, _T.schedule_id)
-            .limit(limit)
-        )
-        names = ("schedule_id", "at_us", "saga_id", "phase", "closed_at_us")
-        return [EndedTick(**dict(zip(names, row, strict=True))) for row in await self.execute(query)]
-
-    async def open_ticks(self, ids: Collection[UUID]) -> dict[UUID, OpenTicks]:
-        return open_ticks_of(await self.execute(select_open_ticks(self._dialect, ids))) if ids else {}
+            return {}
+        rows = list(await self.execute(select_at_turn(self._dialect, ids)))
+        backfilled = [row.schedule_id for row in rows if row.outcome == BACKFILL]
+        backfills = await self._running_backfills(backfilled) if backfilled else {}
+        return at_turn_of([row for row in rows if row.outcome != BACKFILL], backfills)
 
     async def ticks_at(self, schedule_id: UUID, instants_us: Collection[int]) -> dict[int, TickRow]:
         if not instants_us:
@@ -139,9 +127,7 @@ class ScheduleWrites(TransactionPart, ABC):
                 return
         await self.execute(insert(schedule_tick_range).values(**RANGES.columns_of(row)))
 
-    async def running_backfills(self, ids: Collection[UUID]) -> dict[UUID, BackfillRow]:
-        if not ids:
-            return {}
+    async def _running_backfills(self, ids: Collection[UUID]) -> dict[UUID, BackfillRow]:
         query = BACKFILLS.select().where(among(self._dialect, _B.schedule_id, sorted(ids)), runs_backfill())
         found = [BACKFILLS.of(row) for row in await self.execute(query)]
         return {one.schedule_id: one for one in found}

@@ -23,7 +23,6 @@ from saga_coordinator.store import statements as sql
 from saga_coordinator.store.claims import Claims
 from saga_coordinator.store.dialect import AnyResult, among, insert_ignoring, insert_or, noting
 from saga_coordinator.store.faults import translated
-from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.journal import journal_rows, select_journal, select_tails
 from saga_coordinator.store.port import (
     Advance,
@@ -33,7 +32,6 @@ from saga_coordinator.store.port import (
     DefinitionRow,
     First,
     ImportedSaga,
-    InboxEvent,
     JournalRow,
     LockFirst,
     OrphanReply,
@@ -43,11 +41,11 @@ from saga_coordinator.store.port import (
     StartClaim,
     StoreError,
 )
-from saga_coordinator.store.rows import dead_letter, definition_row, inbox_event, journal_row, read
+from saga_coordinator.store.rows import definition_row, journal_row, read
+from saga_coordinator.store.schedule_records import TurnFirst
 from saga_coordinator.store.statements import Statement, Write
 from saga_coordinator.store.transaction_parts import TransactionParts
 from saga_coordinator.store.writes import first_positions, groups_of, moves, outbox_deletions, restarts
-from saga_schemas.ids import saga_key
 
 
 class SqlTransaction(TransactionParts):
@@ -84,6 +82,8 @@ class SqlTransaction(TransactionParts):
                 await self.lock_sagas(first.ids, wait=first.wait)
             case ClaimFirst():
                 self._claimed = await self.claim_starts(first.claims, replace_closed=first.replace_closed)
+            case TurnFirst():
+                await self.lock_turning(first)
             case None:
                 pass
         if not self._now_us:
@@ -105,6 +105,9 @@ class SqlTransaction(TransactionParts):
 
     @abstractmethod
     async def refresh_clock(self) -> None: ...
+
+    def read_clock(self, now_us: int) -> None:
+        self._now_us = now_us
 
     async def asking(self) -> None:
         """Called before the database is asked anything but to lock."""
@@ -208,27 +211,6 @@ class SqlTransaction(TransactionParts):
             record = read(journal_row, row, "journal")
             tails.setdefault(record.saga_id, []).append(record)
         return tails
-
-    async def put_inbox(self, events: Sequence[InboxEvent]) -> None:
-        await self._put(sql.INSERT_INBOX, [(event.saga_id, event.id, event.kind, event.body) for event in events])
-
-    async def inbox_of(self, ids: Collection[UUID]) -> list[InboxEvent]:
-        if not ids:
-            return []
-        t = schema.inbox_event
-        found = await self.execute(
-            select(t.c.saga_id, t.c.id, t.c.kind, t.c.body).where(among(self._dialect, t.c.saga_id, ids)).order_by(t.c.id)
-        )
-        return [read(inbox_event, row, "inbox_event") for row in found]
-
-    async def unread_replies(self, ids: Collection[UUID], *, since_us: int) -> list[DeadLetter]:
-        t = schema.dead_letter
-        keys = [saga_key(id) for id in ids]
-        query = select(t).where(t.c.id >= first_id(since_us), t.c.reason == "unknown_schema", t.c.key.in_(keys)).order_by(t.c.id)
-        return [read(dead_letter, row, "dead_letter") for row in await self.execute(query)]
-
-    async def delete_inbox(self, ids: Collection[UUID]) -> None:
-        await self._put(sql.DROP_INBOX, [(id,) for id in sorted(ids)])
 
     async def claim_starts(
         self, claims: Sequence[StartClaim], *, replace_closed: Collection[UUID] = ()

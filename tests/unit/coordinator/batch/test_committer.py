@@ -55,7 +55,7 @@ class OneTransaction:
     @asynccontextmanager
     async def transaction(self, first: First | None = None) -> AsyncIterator[OneTransaction]:
         self.begun_with.append(first)
-        hopeful = first.known is not None if isinstance(first, LockFirst) else first is not None and first.hopeful
+        hopeful = first.known is not None if isinstance(first, LockFirst) else isinstance(first, ClaimFirst) and first.hopeful
         before = len(self.saved)
         yield self
         ends_with = self.ends_hopeful_with if hopeful else self.ends_with
