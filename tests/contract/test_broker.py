@@ -546,6 +546,18 @@ async def test_a_static_member_that_comes_back_gets_its_share_again(broker: Any,
             assert stays.assignment() | again.assignment() == {TopicPartition(topic, number) for number in range(4)}
 
 
+@real_kafka
+async def test_a_group_does_not_wait_for_a_dead_member_until_its_session_is_over(connect: Connect, topic: str) -> None:
+    session_s = 20.0
+    broker = await connect(session_timeout_ms=round(session_s * 1000))
+    await broker.ensure_topics([topic])
+    async with consuming(broker, topic, group=topic) as stays:
+        async with consuming(broker, topic, group=topic, instance="mortal") as mortal:
+            await until(lambda: len(stays.assignment()) == 2 == len(mortal.assignment()), stays, mortal)
+        async with consuming(broker, topic, group=topic) as joins:
+            await until(lambda: bool(joins.assignment()), stays, joins, timeout_s=session_s * 0.85)
+
+
 @every_broker
 async def test_the_topics_read_may_be_replaced_while_running(broker: Any, topic: str) -> None:
     other = topic + "-b"
