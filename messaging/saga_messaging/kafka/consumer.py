@@ -254,7 +254,7 @@ def _consumer_options(settings: KafkaSettings, group: str | None, instance: str 
         "group_instance_id": instance,
         "session_timeout_ms": settings.session_timeout_ms,
         "heartbeat_interval_ms": max(100, settings.session_timeout_ms // 6),
-        # Nobody in the group reads while one that has died is waited for. With all of the session, so
-        # many replies waited under fire that a saga asked 2.5 times again; with half, 0.7 to 1.2.
+        # Nobody in the group reads while it waits for one that has died. Under fire, replies waited
+        # so long that a saga asked 2.5 times again with all of the session; with half, 0.7 to 1.2.
         "rebalance_timeout_ms": settings.session_timeout_ms // 2,
     }
