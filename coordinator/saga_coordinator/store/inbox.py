@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Collection, Sequence
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -15,16 +14,12 @@ from saga_coordinator.store.dialect import among
 from saga_coordinator.store.identifiers import first_id
 from saga_coordinator.store.records import DeadLetter, InboxEvent
 from saga_coordinator.store.rows import dead_letter, inbox_event, read
-from saga_coordinator.store.statements import Statement
 from saga_coordinator.store.transaction_part import TransactionPart
 from saga_schemas.ids import saga_key
 
 
 class InboxWrites(TransactionPart, ABC):
     """The part of the port's `Transaction` about them."""
-
-    @abstractmethod
-    async def _put(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None: ...
 
     async def put_inbox(self, events: Sequence[InboxEvent]) -> None:
         await self._put(sql.INSERT_INBOX, [(event.saga_id, event.id, event.kind, event.body) for event in events])

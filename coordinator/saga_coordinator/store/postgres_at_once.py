@@ -44,6 +44,7 @@ rollback, a limit of the server, a lock."""
 
 
 Known = LockFirst | ClaimFirst
+"""What asks nothing, where the caller knows the rows or hopes to win."""
 
 
 def knows_enough(first: First | None) -> TypeGuard[Known]:

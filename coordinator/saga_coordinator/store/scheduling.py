@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
@@ -43,7 +43,6 @@ from saga_coordinator.store.schedule_tables import (
     schedule_version,
 )
 from saga_coordinator.store.schedule_turns import BACKFILL, at_turn_of, select_at_turn, select_turning
-from saga_coordinator.store.statements import Statement
 from saga_coordinator.store.transaction_part import Adding, TransactionPart
 
 _S: Final = schedule.c
@@ -64,9 +63,6 @@ class ScheduleWrites(TransactionPart, ABC):
     @abstractmethod
     def read_clock(self, now_us: int) -> None:
         """A statement has told the time."""
-
-    @abstractmethod
-    async def _put(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None: ...
 
     async def lock_schedules(self, ids: Collection[UUID]) -> dict[UUID, ScheduleRow]:
         locked: dict[UUID, ScheduleRow] = {}

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Executable, func, select
 
 from saga_coordinator.store.dialect import AnyResult
+from saga_coordinator.store.statements import Statement
 
 _ADDING: Final = 0x5A70
 """Advisory locks of whoever adds a row to a table with a bound."""
@@ -36,6 +37,10 @@ class TransactionPart(ABC):
 
     @abstractmethod
     async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> AnyResult: ...
+
+    @abstractmethod
+    async def _put(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Let rows of a hot statement wait for the next flush."""
 
     async def _alone(self, adding: Adding) -> None:
         """Nobody else adds a row meanwhile, so that the bound on their number holds."""
