@@ -532,7 +532,7 @@ async def test_the_partitions_of_a_dead_member_move_to_the_others(broker: Any, t
         async with consuming(broker, topic, group=topic, instance="mortal") as mortal:
             await until(lambda: len(survivor.assignment()) == 2 == len(mortal.assignment()), survivor, mortal)
         # A static member says no farewell: to the group it is dead until its session has run out.
-        await assigned(survivor)
+        assert await assigned(survivor) == {TopicPartition(topic, number) for number in range(4)}
 
 
 @brokers_with_groups
@@ -556,6 +556,7 @@ async def test_a_group_does_not_wait_for_a_dead_member_until_its_session_is_over
             await until(lambda: len(stays.assignment()) == 2 == len(mortal.assignment()), stays, mortal)
         async with consuming(broker, topic, group=topic) as joins:
             await until(lambda: bool(joins.assignment()), stays, joins, timeout_s=session_s * 0.85)
+            assert joins.assignment() < {TopicPartition(topic, number) for number in range(4)}
 
 
 @every_broker

@@ -256,6 +256,11 @@ async def test_one_that_is_due_and_has_ended_sagas_comes_once(store: Store) -> N
     assert await names(store, limit=2) == ["first", "both"]
 
 
+fresh_stores = pytest.mark.parametrize("store_url", ["sqlite_url", "database_url"], indirect=True)
+"""In one that is kept between tests, PostgreSQL may have counted a table while it was empty."""
+
+
+@fresh_stores
 async def test_who_has_something_to_do_is_found_by_indexes(store: Store, store_url: str) -> None:
     """With the session's own settings, on a table that nobody has counted yet."""
     await add(store, *[schedule_row(f"s-{n}") for n in range(50)])
@@ -266,6 +271,7 @@ async def test_who_has_something_to_do_is_found_by_indexes(store: Store, store_u
     assert "schedule_tick_running" in look
 
 
+@fresh_stores
 async def test_what_a_turn_needs_is_found_by_indexes_whatever_has_ticked_before(store: Store, store_url: str) -> None:
     await add(store, schedule := schedule_row())
     await put_ticks(store, *(tick_row(schedule, at_us) for at_us in range(1_000)))

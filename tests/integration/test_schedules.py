@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 
 import httpx
@@ -15,7 +16,8 @@ from contract.store_rows import by_hand
 from saga_coordinator.api.app import create_app
 from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.engine.events import Refused
-from saga_coordinator.schedules import turns
+from saga_coordinator.loops import schedules
+from saga_coordinator.loops.hold_limit import HoldLimit
 from saga_coordinator.store.port import Store
 from saga_coordinator.store.schedule_records import ScheduleStatus, TickOutcome, TickRow
 from saga_coordinator.wiring import Instance
@@ -257,7 +259,7 @@ async def test_a_tick_that_cannot_start_calls_a_person_and_the_schedule_goes_on(
 async def test_a_schedule_that_cannot_be_read_or_followed_costs_no_other_its_ticks(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "SCHEDULES_MOST", 1)  # one that is left takes nobody's place
+    monkeypatch.setattr(schedules, "HoldLimit", partial(HoldLimit, schedules=1))  # one that is left takes nobody's place
     async with system(url) as (store, instance):
         coordinator = instance.coordinator
         for name in ("sound", "garbled", "nowhere"):

@@ -281,10 +281,10 @@ class World:
     def at_rest(self) -> None:
         """People and time leave it alone, and its sagas end: nothing is left to do."""
         self.refuses = False
-        if self.row_now.status == ScheduleStatus.PAUSED:
-            done(self.changes.resume("daily", "why", "ada"))
         backfilled = self.keeper.backfill.found if self.keeper.backfill is not None else 0
         for _ in range(TURNS_MOST + 2 * backfilled):  # one to start a tick, one to note its end
+            if self.row_now.status == ScheduleStatus.PAUSED:  # it was before, or for a failure that is noted only now
+                done(self.changes.resume("daily", "why", "ada"))
             for tick in self.keeper.open().running:
                 if tick.saga_id is not None and tick.saga_id not in self.keeper.over:
                     self.end(tick.saga_id, "COMPLETED")

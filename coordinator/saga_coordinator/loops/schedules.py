@@ -155,12 +155,12 @@ class ScheduleLoop:
         """The schedules whose turns were taken: of all that no other instance has."""
         taken: set[UUID] = set()
         while left := [row for row in rows if row.id not in taken]:
-            began_s = self._clock.monotonic_s()
+            began_s, most = self._clock.monotonic_s(), self._hold.schedules
             turns = await self._taken(left, seen_at_us)
             taken |= {turn.row.id for turn in turns}
             self._instruments.schedule_turn(self._clock.monotonic_s() - began_s, len(turns))
             await self._end_others(turns)
-            if len(turns) < SCHEDULES_MOST:
+            if len(turns) < most:
                 break
         return taken
 
@@ -193,7 +193,7 @@ class ScheduleLoop:
     async def _run(self, rows: Sequence[ScheduleRow], seen_at_us: int) -> list[Turn]:
         began_s = self._clock.monotonic_s()
         try:
-            turns = await self._turns.run(rows, seen_at_us, self._hold.seconds)
+            turns = await self._turns.run(rows, seen_at_us, limit=self._hold.schedules, silent_s=self._hold.seconds)
         except StoreError:
             self._hold.failed(self._clock.monotonic_s() - began_s)
             raise

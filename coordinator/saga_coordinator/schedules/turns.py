@@ -36,8 +36,6 @@ from saga_schemas.record_class import record
 
 SCHEDULES_MOST: Final = 50
 """Schedules of one transaction: an instance that is stopped in the middle of it holds so many."""
-ENDED_MOST: Final = 20
-"""Ticks of one schedule whose sagas have ended that one turn notes."""
 UNREADY_US: Final = 60_000_000
 """How soon a schedule is looked at again whose document does not run."""
 
@@ -78,19 +76,22 @@ class Turns:
         self._instruments = instruments
         self._tenant = tenant
 
-    async def run(self, seen: Sequence[ScheduleRow], seen_at_us: int, silent_s: float) -> list[Turn]:
+    async def run(self, seen: Sequence[ScheduleRow], seen_at_us: int, *, limit: int, silent_s: float) -> list[Turn]:
         """One turn of each of the schedules that are due longest and that nobody else has locked.
 
         Args:
             seen: Schedules that were due.
             seen_at_us: When they were seen.
+            limit: How many schedules it takes at most.
             silent_s: For how long the database waits for this instance's next word.
 
         Raises StoreError: nothing happened, or nobody knows.
         """
         ready = await self._ready(seen)
         readable = [row for row in seen if self._is_readable(row)]
-        first = TurnFirst(seen=readable, seen_at_us=seen_at_us, limit=SCHEDULES_MOST, silent_s=silent_s)
+        if not readable:
+            return []
+        first = TurnFirst(seen=readable, seen_at_us=seen_at_us, limit=limit, silent_s=silent_s)
         async with self._committer.batch(first) as batch:
             turns = await self._turns(batch, batch.tx.turning, ready)
             for turn in turns:
@@ -172,7 +173,7 @@ class Turns:
             try:
                 known.append((row, self._programs.of(row).document))
             except (ProgramUnready, DocumentInvalid):
-                continue  # behind its lock it is said what becomes of it
+                continue  # if it can be read, it is said behind its lock what becomes of it
         found = await self._starts.definitions([document for _, document in known])
         return {row.id: Ready(version=row.version, found=one) for (row, _), one in zip(known, found, strict=True)}
 
@@ -184,12 +185,11 @@ class Turns:
         turns = []
         for row in locked.values():
             found = at_turn.get(row.id, AtTurn())
-            ended = found.ended[:ENDED_MOST]
             try:
                 program = self._programs.of(row)
             except ProgramUnready as unready:
                 await _put_aside(
-                    batch, row, str(unready), [tick for _, tick in settled(found.open.running, ended, batch.tx.now_us)]
+                    batch, row, str(unready), [tick for _, tick in settled(found.open.running, found.ended, batch.tx.now_us)]
                 )
                 continue
             except DocumentInvalid:
@@ -199,8 +199,7 @@ class Turns:
                 continue
             prepare = self._starts.preparing(program, known.found)
             turn = Turn.of(row, program, prepare, batch.tx.now_us, found.open, found.backfill)
-            settle(turn, ended)
-            turn.again |= len(ended) < len(found.ended)
+            settle(turn, found.ended)
             if next_us := turn.backfill_next_us():
                 turn.known = await batch.tx.ticks_at(row.id, next_us)
             turns.append(turn)

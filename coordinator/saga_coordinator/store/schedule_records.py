@@ -229,7 +229,7 @@ class AtTurn:
     open: OpenTicks = OpenTicks()
     ended: tuple[EndedTick, ...] = ()
     """Of the ticks that run, as far as they know: those whose sagas have ended or are gone. Oldest
-    first."""
+    first. No policy lets more than 100 of a schedule run."""
     backfill: BackfillRow | None = None
     """The one that runs."""
 

@@ -55,7 +55,7 @@ class Turns:
         self.asked: list[set[str]] = []
         self.silent_s: list[float] = []
 
-    async def run(self, rows: list[Any], _seen_at_us: int, silent_s: float) -> list[Any]:
+    async def run(self, rows: list[Any], _seen_at_us: int, *, limit: int, silent_s: float) -> list[Any]:
         self.asked.append({row.name for row in rows})
         self.silent_s.append(silent_s)
         return [SimpleNamespace(row=row, endings=[]) for row in rows if row.name != "held"]
@@ -64,8 +64,8 @@ class Turns:
 class FewAtOnce(Turns):
     """Takes as many at once as the real one does."""
 
-    async def run(self, rows: list[Any], seen_at_us: int, silent_s: float) -> list[Any]:
-        return (await super().run(rows, seen_at_us, silent_s))[:SCHEDULES_MOST]
+    async def run(self, rows: list[Any], seen_at_us: int, *, limit: int, silent_s: float) -> list[Any]:
+        return (await super().run(rows, seen_at_us, limit=limit, silent_s=silent_s))[:limit]
 
 
 def loop(clock: HandClock, **parts: Any) -> ScheduleLoop:
@@ -121,8 +121,8 @@ class SlowTurns(Turns):
         super().__init__()
         self._clock = clock
 
-    async def run(self, rows: list[Any], seen_at_us: int, silent_s: float) -> list[Any]:
-        turns = await super().run(rows, seen_at_us, silent_s)
+    async def run(self, rows: list[Any], seen_at_us: int, *, limit: int, silent_s: float) -> list[Any]:
+        turns = await super().run(rows, seen_at_us, limit=limit, silent_s=silent_s)
         self._clock.now_s += 1.5 * SHORTEST_S
         if silent_s < 1.5 * SHORTEST_S:
             raise StoreError("the connection was closed in the middle of an operation")
@@ -137,6 +137,29 @@ async def test_a_machine_too_slow_for_its_turns_gets_more_time_and_takes_them() 
         await one._look()
     await one._look()
     assert turns.silent_s == [SHORTEST_S, 2 * SHORTEST_S]
+
+
+def test_a_machine_too_slow_for_the_longest_time_takes_fewer_schedules_at_once_down_to_one() -> None:
+    hold = HoldLimit()
+    while hold.seconds < LONGEST_S:
+        hold.failed(60.0)
+    assert hold.schedules == SCHEDULES_MOST, "more time comes first"
+    hold.failed(60.0)
+    assert hold.schedules == SCHEDULES_MOST // 2
+    for _ in range(10):
+        hold.failed(60.0)
+    assert hold.schedules == 1
+    for _ in range(10 * CALM_TURNS):
+        hold.done()
+    assert hold.schedules == SCHEDULES_MOST
+
+
+async def test_a_look_goes_on_with_as_many_schedules_at_once_as_the_machine_can_do() -> None:
+    turns = FewAtOnce()
+    one = loop(HandClock(), store=Store("a", "b", "c"), turns=turns)
+    one._hold.schedules = 1
+    await one._look()
+    assert [len(asked) for asked in turns.asked] == [3, 2, 1]
 
 
 def test_the_time_for_a_turn_is_bounded_and_short_again_after_many_that_ended_well() -> None:
