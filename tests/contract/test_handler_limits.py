@@ -12,7 +12,7 @@ import aiosqlite
 import pytest
 
 from contract.barrier_shop import Shop, accepted, give, on_postgresql
-from saga_participant.database import sql_transaction
+from saga_messaging import sqlite
 from saga_participant.delivery import execution
 from saga_participant.outcomes import SessionLost, Unavailable
 from saga_participant.testing import ParticipantTester, Reply
@@ -116,7 +116,7 @@ async def test_a_limit_that_hits_before_the_statement_begins_is_answered_too(
         return await run(connection, late if endless else function, *arguments, **options)
 
     monkeypatch.setattr(aiosqlite.Connection, "_execute", run_late)
-    monkeypatch.setattr(sql_transaction, "CLEANUP_S", 60.0)
+    monkeypatch.setattr(sqlite, "ENDING_S", 60.0)
     impatient.told.on_db = for_ever
     async with asyncio.timeout(30):
         assert code_of(await impatient.ask(Kind.ACTION)) == "handler_timeout"

@@ -4,6 +4,7 @@ tasks."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -268,6 +269,36 @@ async def test_a_cancelled_transaction_leaves_nothing_and_no_connection_behind(s
     found = await store.saga(row.id)
     assert found is not None
     assert found.version == 2
+
+
+async def test_a_read_that_is_cancelled_within_its_transaction_holds_nothing_up(store: Store) -> None:
+    """The error's traceback keeps its statement alive until garbage is collected, which may be long
+    after: the next one writes all the same."""
+    row = row_of(await register(store))
+    await start(store, row)
+    reading = asyncio.Event()
+
+    async def read() -> None:
+        async with store.transaction() as transaction:
+            await transaction.lock_sagas([row.id], wait=True)
+            reading.set()
+            await transaction.exists([row.id])
+            await asyncio.Event().wait()
+
+    gc.disable()
+    try:
+        for turns in range(20):
+            reading.clear()
+            task = asyncio.create_task(read())
+            await reading.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await apply(store, row.id)
+    finally:
+        gc.enable()
 
 
 async def test_tasks_cancelled_at_every_moment_leave_a_working_store(store: Store) -> None:

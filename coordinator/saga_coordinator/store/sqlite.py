@@ -30,7 +30,7 @@ from saga_coordinator.store.reads import SqlStore
 from saga_coordinator.store.rows import SAGA_COLUMNS, read, saga_row
 from saga_coordinator.store.statements import Statement, Write
 from saga_coordinator.store.transaction import SqlTransaction
-from saga_messaging.sqlite import connect_args
+from saga_messaging.sqlite import SqliteWatch
 
 WRITER_WAIT_S: Final = 10.0
 BUSY_WAIT_S: Final = 5
@@ -347,7 +347,6 @@ def _engine(url: URL, only_read: bool) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=WRITER_WAIT_S,
         pool_reset_on_return=None,
-        connect_args=connect_args(url),
     )
     settings = _READING if only_read else _SETTINGS
 
@@ -355,6 +354,7 @@ def _engine(url: URL, only_read: bool) -> AsyncEngine:
         _configure(connection, settings)
 
     event.listen(engine.sync_engine, "connect", configure)
+    SqliteWatch(engine)
     return engine
 
 

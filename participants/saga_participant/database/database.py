@@ -19,14 +19,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.util import await_only
 
 from saga_messaging.errors import ConfigurationError
 from saga_participant.database.asyncpg_transaction import AsyncpgTransaction
 from saga_participant.database.bare_connection import BareConnection, bare_connection
 from saga_participant.database.errors import out_of_reach
 from saga_participant.database.guard import Watch
-from saga_participant.database.sql_transaction import PostgresTransaction, SqliteTransaction, end_sqlite_transaction
+from saga_participant.database.sql_transaction import PostgresTransaction, SqliteTransaction
 from saga_participant.database.transactions import CLEANUP_S, HANDLER_LIMIT_S, Transaction
 from saga_participant.outcomes import Unavailable
 from saga_schemas.limits import INT32_MAX
@@ -89,9 +88,11 @@ class Database:
         """Groups of commands that are served at the same time, each in one transaction."""
         self._single = asyncio.Lock()
         self._idle: list[_PooledConnection] = []
-        self._watch = Watch(self.engine)
-        if self.dialect == "sqlite":
-            event.listen(self.engine.sync_engine, "invalidate", self._cut_off)
+        self._stop_watching = [Watch(self.engine).stop]
+        if self.engine.dialect.driver == "aiosqlite":
+            from saga_messaging.sqlite import SqliteWatch  # its driver comes with an extra
+
+            self._stop_watching.append(SqliteWatch(self.engine).stop)
 
     @contextlib.asynccontextmanager
     async def begin(self, *, bare: bool) -> AsyncIterator[Transaction]:
@@ -134,9 +135,8 @@ class Database:
 
     async def close(self) -> None:
         """Close idle connections, and the engine where it is the kit's own."""
-        self._watch.stop()
-        if self.dialect == "sqlite":
-            event.remove(self.engine.sync_engine, "invalidate", self._cut_off)
+        for stop in self._stop_watching:
+            stop()
         idle, self._idle = self._idle, []
         for pooled in idle:
             await pooled.connection.close()
@@ -197,16 +197,6 @@ class Database:
             self._idle.append(pooled)
         return keep
 
-    def _cut_off(self, connection: Any, *_: object) -> None:
-        """End the transaction before SQLAlchemy closes a SQLite connection that was cut off.
-
-        A statement goes on in its thread. A closed connection keeps the database locked for as long
-        as anybody holds a cursor of it. So the statement is interrupted and the transaction ended
-        first.
-        """
-        with contextlib.suppress(Exception):
-            await_only(end_sqlite_transaction(connection.driver_connection))
-
     async def _lose(self, pooled: _PooledConnection) -> None:
         """Throw the connection away.
 
@@ -252,9 +242,7 @@ def _engine(url: str, limit_s: float) -> AsyncEngine:
             session = {"server_settings": session_settings(limit_s)} if parsed.get_driver_name() == "asyncpg" else {}
             size = SINGLE_AT_ONCE + POSTGRES_GROUPS + _SPARE_CONNECTIONS
             return create_async_engine(parsed, pool_size=size, max_overflow=0, hide_parameters=True, connect_args=session)
-        from saga_messaging.sqlite import connect_args  # its driver comes with an extra
-
-        engine = create_async_engine(parsed, hide_parameters=True, connect_args=connect_args(parsed))
+        engine = create_async_engine(parsed, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise ConfigurationError(f"the participant's database URL cannot be used: {type(error).__name__}") from None
     event.listen(engine.sync_engine, "connect", _durable)

@@ -26,7 +26,6 @@ from saga_participant.database.guarded import GuardedAsyncpg, GuardedConnection,
 from saga_participant.database.joined_statements import LOCK_TABLE, NOW, XID
 from saga_participant.database.row_mapping import entry_of, may_cover, remembered_of, values_of
 from saga_participant.database.transactions import (
-    CLEANUP_S,
     COMMIT_LIMIT_S,
     NO_ROW,
     SHARED_LOCK_LIMIT_S,
@@ -41,7 +40,6 @@ _PG_XID: Final = f"{XID}::text"
 SQLITE_NOW: Final = (
     "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000)"
 )
-_INTERRUPT_AGAIN_S: Final = 0.05
 _ISOLATION: Final = "transaction_isolation"
 _SNAPSHOT_A_STATEMENT: Final = ("read committed", "read uncommitted")
 """Levels at which each statement takes its snapshot after its locks."""
@@ -275,22 +273,6 @@ class PostgresTransaction(SqlTransaction):
             await self._connection.rollback()
 
 
-async def end_sqlite_transaction(driver: Any) -> None:
-    """Roll back, whatever the connection's thread is at. `driver` is aiosqlite's.
-
-    SQLite interrupts only a statement that runs. One that still waits for its thread would begin
-    later and might never end. So it is interrupted again and again, until the rollback behind it is
-    through.
-    """
-    ending = asyncio.ensure_future(driver.rollback())
-    ending.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # looked at
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + CLEANUP_S
-    while not ending.done() and loop.time() < until_s:
-        await driver.interrupt()
-        await asyncio.wait((ending,), timeout=_INTERRUPT_AGAIN_S)
-
-
 class SqliteTransaction(SqlTransaction):
     """SQLite by aiosqlite."""
 
@@ -332,10 +314,12 @@ class SqliteTransaction(SqlTransaction):
         for it. And a connection that is closed keeps the database locked for as long as anybody
         holds a cursor of it: so the transaction ends before that.
         """
+        from saga_messaging.sqlite import end_transaction  # its driver comes with an extra
+
         self._guard.lent = False
         self._ended_before = self.ended
         with contextlib.suppress(Exception):
-            await end_sqlite_transaction(self._driver)
+            await end_transaction(self._driver)
 
     async def intact(self) -> bool:
         try:

@@ -1,13 +1,16 @@
-"""A connection to SQLite that two close at once: aiosqlite's own waits for ever."""
+"""Connections to SQLite that two close at once, or that end within a statement."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import aiosqlite
 import pytest
 
-from saga_messaging.sqlite import SqliteConnection, connect_args, sqlite_connection
+from saga_messaging.sqlite import SqliteConnection, connect_args, end_transaction, sqlite_connection
 
 LIMIT_S = 10.0
 
@@ -33,6 +36,31 @@ async def test_a_close_that_is_cancelled_after_another_stopped_it_ends(connectio
 
 async def test_two_closes_at_once_both_end(connection: SqliteConnection) -> None:
     assert await ended(*(asyncio.create_task(connection.close()) for _ in range(2)))
+
+
+READS: dict[str, Callable[[sqlite3.Connection], sqlite3.Cursor]] = {
+    "by a cursor": lambda connection: connection.cursor().execute("SELECT * FROM t"),
+    "by the connection": lambda connection: connection.execute("SELECT * FROM t"),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize("ends", [aiosqlite.Connection.close, end_transaction], ids=["closed", "rolled back"])
+async def test_what_has_ended_holds_no_lock_though_somebody_holds_its_cursor(
+    tmp_path: Path,
+    read: Callable[[sqlite3.Connection], sqlite3.Cursor],
+    ends: Callable[[aiosqlite.Connection], Awaitable[None]],
+) -> None:
+    async with sqlite_connection(str(tmp_path / "a.sqlite"), isolation_level=None) as connection:
+        await connection.execute("CREATE TABLE t (a)")
+        await connection.executemany("INSERT INTO t VALUES (?)", [(1,), (2,)])
+        await connection.execute("BEGIN IMMEDIATE")
+        cursor = await connection._execute(lambda: read(connection._conn))  # type: ignore[no-untyped-call]
+        await ends(connection)
+        other = sqlite3.connect(tmp_path / "a.sqlite", timeout=0, isolation_level=None)
+        other.execute("INSERT INTO t VALUES (3)")
+        other.close()
+        del cursor
 
 
 async def test_it_works_as_any_other(tmp_path: Path) -> None:

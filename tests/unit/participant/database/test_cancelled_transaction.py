@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from saga_participant.database.database import Database
 
@@ -30,3 +34,35 @@ async def test_a_cancellation_within_a_statement_is_not_taken_for_an_error(tmp_p
         tables = (await connection.exec_driver_sql("SELECT name FROM sqlite_master")).all()
     await database.close()
     assert tables == []
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["an engine of the kit", "an engine of the service"])
+async def test_a_cancellation_within_a_read_holds_nobody_up(tmp_path: Path, given: bool) -> None:
+    """The error's traceback holds the cursor, which has rows left, until garbage is collected."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/till.db"
+    engine = create_async_engine(url, connect_args={"timeout": 1})
+    database, begun = Database(engine if given else url), asyncio.Event()
+
+    async def read() -> None:
+        async with database.transaction() as connection:
+            begun.set()
+            await connection.exec_driver_sql("SELECT 1 UNION SELECT 2")
+            await asyncio.Event().wait()
+
+    gc.disable()
+    try:
+        for turns in range(20):
+            begun.clear()
+            reading = asyncio.create_task(read())
+            await begun.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert reading.cancelled()
+            async with database.transaction() as connection:
+                await connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS written (n INTEGER)")
+    finally:
+        gc.enable()
+        await database.close()
+        await engine.dispose()
