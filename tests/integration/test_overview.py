@@ -74,13 +74,19 @@ async def watched(url: str) -> AsyncIterator[Watched]:
 
 
 async def until_shown(http: httpx.AsyncClient, shows: Callable[[dict[str, Any]], bool], window: str = "1h") -> dict[str, Any]:
-    async with asyncio.timeout(30):
-        while True:
-            answer = await http.get("/v1/overview", params={"window": window})
-            assert answer.status_code == 200, answer.text
-            if shows(answer.json()):
-                return dict(answer.json())
-            await asyncio.sleep(0.1)
+    """A coordinator that has just started may not be well for a moment: it reads what it missed."""
+    sentence = ""
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                answer = await http.get("/v1/overview", params={"window": window})
+                assert answer.status_code == 200, answer.text
+                if shows(answer.json()):
+                    return dict(answer.json())
+                sentence = answer.json()["sentence"]
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        pytest.fail(f"it shows {sentence!r}")
 
 
 async def test_figures_appear_trouble_is_told_and_a_restart_keeps_them(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,8 +95,8 @@ async def test_figures_appear_trouble_is_told_and_a_restart_keeps_them(sqlite_ur
         async with system.instance(sqlite_url) as (instance, http):
             for _ in range(3):
                 assert await closed(instance, await start(instance, "counted", {"id": "x"})) == "COMPLETED"
-            shown = await until_shown(http, lambda found: found["over_time"]["ended"] == 3)
-            assert (shown["over_time"]["started"], shown["over_time"]["completed"], shown["well"]) == (3, 1.0, True)
+            shown = await until_shown(http, lambda found: found["over_time"]["ended"] == 3 and found["well"])
+            assert (shown["over_time"]["started"], shown["over_time"]["completed"]) == (3, 1.0)
             assert shown["over_time"]["p50_ms"] > 0
             assert [(one["name"], one["commands"], one["answers"]) for one in shown["participants"]] == [
                 ("bank", 3, {"SUCCEEDED": 3}),
@@ -126,7 +132,7 @@ async def test_figures_appear_trouble_is_told_and_a_restart_keeps_them(sqlite_ur
 async def test_an_instance_at_rest_writes_no_figures(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(sqlite_url) as system, system.instance(sqlite_url) as (_, http):
         for _ in range(3):
-            assert (await http.get("/v1/overview")).json()["sentence"] == "all is well, and nothing runs"
+            await until_shown(http, lambda found: bool(found["sentence"] == "all is well, and nothing runs"))
         for minutes in (FINE, COARSE):
             assert await system.store.traffic("default", minutes, since=0, until=2**40) == []
 
