@@ -69,8 +69,13 @@ class Client:
             raise CommandFailed(f"--server {server!r} is not an address: write http://HOST:PORT", ExitCode.USAGE)
         timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         try:
-            # The environment's proxies are for outside addresses; a coordinator is near.
-            self._http = httpx.Client(base_url=self.server, timeout=timeout, transport=transport, trust_env=False)
+            self._http = httpx.Client(
+                base_url=self.server,
+                timeout=timeout,
+                transport=transport,
+                trust_env=False,  # the environment's proxies are for outside addresses; a coordinator is near
+                verify=self.server.startswith("https:"),  # without TLS the certificates need not be read: 17 ms
+            )
         except (httpx.InvalidURL, ValueError):
             raise CommandFailed(f"--server {server!r} is not an address: write http://HOST:PORT", ExitCode.USAGE) from None
 

@@ -9,6 +9,7 @@ one that fits.
 from __future__ import annotations
 
 import importlib.resources
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -30,14 +31,16 @@ def wall(at: int, name: str) -> int:
 
 
 def changes(name: str, first_year: int, last_year: int) -> list[int]:
-    """The instants at which a zone changes its offset, by asking every six hours."""
+    """The instants at which a zone changes its offset, by asking every six hours, and halving those
+    in which it changed."""
     begin = int(datetime(first_year, 1, 1, tzinfo=UTC).timestamp())
     end = int(datetime(last_year + 1, 1, 1, tzinfo=UTC).timestamp())
     found = []
     before = wall(begin, name) - begin
     for at in range(begin, end, 6 * 3600):
         if wall(at, name) - at != before:
-            found.append(next(s for s in range(at - 6 * 3600, at + 1) if wall(s, name) - s != before))
+            hours, was = range(at - 6 * 3600, at + 1), before
+            found.append(hours[bisect_left(hours, True, key=lambda second: wall(second, name) - second != was)])
             before = wall(at, name) - at
     return found
 
