@@ -59,7 +59,8 @@ class SqliteSession(sqlite3.Connection):
         super().close()
 
     def _close_cursors(self) -> None:
-        for cursor in list(self._cursors):
+        cursors, self._cursors = list(self._cursors), WeakSet()  # a cursor of a closed connection cannot be closed again
+        for cursor in cursors:
             cursor.close()
 
 

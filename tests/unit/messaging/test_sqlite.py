@@ -63,6 +63,17 @@ async def test_what_has_ended_holds_no_lock_though_somebody_holds_its_cursor(
         del cursor
 
 
+async def test_two_ends_at_once_are_one_though_somebody_holds_a_cursor(connection: SqliteConnection) -> None:
+    cursor = await connection.execute("SELECT 1 UNION SELECT 2")
+    closing = asyncio.create_task(connection.close())
+    await asyncio.sleep(0)
+    connection.stop()
+    assert await ended(closing)
+    await asyncio.to_thread(connection._thread.join, LIMIT_S)
+    assert not connection._thread.is_alive()
+    del cursor
+
+
 async def test_it_works_as_any_other(tmp_path: Path) -> None:
     async with sqlite_connection(str(tmp_path / "a.sqlite"), timeout=1) as connection:
         assert [tuple(row) for row in await connection.execute_fetchall("SELECT 1")] == [(1,)]
