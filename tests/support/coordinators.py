@@ -42,10 +42,9 @@ def settings_for(url: str, **more: object) -> Settings:
 async def opened(url: str) -> AsyncIterator[Store]:
     """The store, migrated."""
     store = open_store(url)
+    await prepare(url)
     if store.dialect == "postgresql":
-        await store.upgrade()
-    else:
-        await prepare(url)
+        await store.upgrade()  # it may have been there
     await store.start()
     try:
         yield store

@@ -1,7 +1,7 @@
-"""A coordinator's SQLite file of this release, in no time: a copy of one that was migrated once.
+"""A coordinator's database of this release, in no time: a copy of one that was migrated once.
 
-A migration of a new file takes a tenth of a second of CPU, and most tests of a store begin with
-one. What is special to a file, its identity and its key, each copy has anew. Tests of migrations
+A migration of a new one takes a tenth of a second of CPU, and most tests of a store begin with one.
+What is special to a database, its identity and its key, each copy has anew. Tests of migrations
 migrate.
 """
 
@@ -19,18 +19,28 @@ from typing import Final
 
 from sqlalchemy.engine import make_url
 
+from saga_cli.dev.sql import sibling
 from saga_coordinator.store.open import open_store
+from support import sql
 
 _NEW: Final = "UPDATE meta SET cluster_id = ?, token_key = ?"
+_NEW_ID: Final = "UPDATE meta SET cluster_id = $1"
+_TABLES: Final = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
 _KEY_BYTES: Final = 32
 
 
 async def prepare(url: str) -> None:
-    """Put a migrated file where the URL's file is not there yet. Any other database is left as it
-    is."""
+    """Put a migrated database where the URL's is not there yet, or is empty. Any other is left as
+    it is."""
     parsed = make_url(url)
     if parsed.drivername == "sqlite+aiosqlite" and parsed.database:
         await asyncio.to_thread(_copy, Path(parsed.database))
+    elif parsed.drivername == "postgresql+asyncpg" and await sql.value(url, _TABLES) == 0:
+        server = sibling(url, "postgres")
+        template = await _template(server)
+        await sql.rows(server, f'DROP DATABASE "{parsed.database}"')
+        await sql.rows(server, f'CREATE DATABASE "{parsed.database}" TEMPLATE "{template}"')
+        await sql.rows(url, _NEW_ID, str(uuid.uuid4()))
 
 
 def _copy(path: Path) -> None:
@@ -53,4 +63,15 @@ def _migrated() -> Path:
     return path
 
 
+async def _template(server: str) -> str:
+    """A migrated database of this server, made once a process."""
+    if server not in _templates:
+        name = f"migrated_{uuid.uuid4().hex[:16]}"
+        await sql.rows(server, f'CREATE DATABASE "{name}"')
+        await open_store(sibling(server, name)).upgrade()
+        _templates[server] = name
+    return _templates[server]
+
+
+_templates: Final[dict[str, str]] = {}
 _kept: Final[list[tempfile.TemporaryDirectory[str]]] = []
