@@ -4,7 +4,6 @@ tasks."""
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from contract.tcp_proxy import CommitProxy
 from saga_coordinator.store import postgres, sqlite
 from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import CommitUnknown, CountMismatch, SagaRow, Store, StoreBusy, StoreError, Transaction
+from support.cancelling import MOMENTS, cancelled_at_each_moment
 
 
 @pytest.fixture(params=["sqlite_url", "database_url"])
@@ -276,29 +276,18 @@ async def test_a_read_that_is_cancelled_within_its_transaction_holds_nothing_up(
     after: the next one writes all the same."""
     row = row_of(await register(store))
     await start(store, row)
-    reading = asyncio.Event()
 
-    async def read() -> None:
+    async def read(begun: asyncio.Event) -> None:
         async with store.transaction() as transaction:
             await transaction.lock_sagas([row.id], wait=True)
-            reading.set()
+            begun.set()
             await transaction.exists([row.id])
             await asyncio.Event().wait()
 
-    gc.disable()
-    try:
-        for turns in range(20):
-            reading.clear()
-            task = asyncio.create_task(read())
-            await reading.wait()
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            await apply(store, row.id)
-    finally:
-        gc.enable()
+    await cancelled_at_each_moment(read, lambda: apply(store, row.id))
+    found = await store.saga(row.id)
+    assert found is not None
+    assert found.version == 1 + MOMENTS
 
 
 async def test_tasks_cancelled_at_every_moment_leave_a_working_store(store: Store) -> None:

@@ -306,7 +306,7 @@ async def test_a_start_is_idempotent_per_request_and_per_key(running: Running) -
         ({"input": ORDER | {"total": "much"}}, 422, "input_invalid", "total"),
         ({"input": ORDER | {"total": 2**63 - 1, "quantity": 2**31}}, 422, "input_invalid", "quantity"),
         ({"input": {"order_id": "o-1"}}, 422, "input_invalid", "customer"),
-        ({"input": ORDER | {"adress": "secret-4711"}}, 422, "input_invalid", "adress"),
+        ({"input": ORDER | {"adress": "secret-q4711"}}, 422, "input_invalid", "adress"),
         ({"input": ORDER | {"faults": [{"step": "x", "kind": "unheard"}]}}, 422, "input_invalid", "faults[0].kind"),
     ],
 )
@@ -317,7 +317,7 @@ async def test_a_start_that_makes_no_sense_says_which_field(
     said = response.json()
     assert (response.status_code, said["code"]) == (status, code)
     assert field is None or (said["field"] == field and said["expected"])
-    assert "secret-4711" not in response.text
+    assert "q4711" not in response.text
 
 
 async def test_everything_amiss_with_an_input_is_said_at_once(running: Running) -> None:

@@ -82,7 +82,7 @@ class Answers:
         if (command.step, command.kind) in self.said:
             return [self.said[command.step, command.kind]]
         if command.step == "charge" and command.kind is Kind.ACTION:
-            payload = encode(CHARGED, {"charge": "ch-1", "card": "card-4111"})
+            payload = encode(CHARGED, {"charge": "ch-1", "card": "q4111"})
             return [Answer(outcome=Outcome.SUCCEEDED, payload=payload, record="t.Charged", handler_us=900)]
         return [{Kind.ACTION: DONE, Kind.COMPENSATION: UNDONE, Kind.RESOLVE: FENCED}[command.kind]]
 
@@ -98,7 +98,7 @@ class Home:
     url: str
 
     async def start(self, key: str) -> UUID:
-        return await start(self.instance, "order", {"id": key, "card": "card-4111", "note": SCRIPT}, key)
+        return await start(self.instance, "order", {"id": key, "card": "q4111", "note": SCRIPT}, key)
 
     async def needs_a_person(self, saga_id: UUID) -> None:
         async def asked() -> bool:
@@ -195,13 +195,13 @@ async def test_what_its_schema_masks_is_hidden_and_what_users_wrote_is_text(home
 
     page = await home.page(saga_id, step="charge", direction="action")
 
-    assert "card-4111" not in page and "••••••••" in page
+    assert "q4111" not in page and "••••••••" in page
     assert "t.Charge" in page and "ch-1" in page, "the command and the reply are decoded"
     assert "&lt;script&gt;alert(1)" in page
     download = await home.browser.get(f"/console/sagas/{saga_id}/saga.json")
     assert download.headers["content-disposition"] == f'attachment; filename="saga-{saga_id}.json"'
-    assert "card-4111" not in download.text and len(json.loads(download.text)["journal"]) > 4
-    assert "card-4111" not in (await home.browser.get(f"/v1/sagas/{saga_id}")).text
+    assert "q4111" not in download.text and len(json.loads(download.text)["journal"]) > 4
+    assert "q4111" not in (await home.browser.get(f"/v1/sagas/{saga_id}")).text
 
 
 async def test_a_stuck_saga_says_why_and_is_retried_through_its_form(home: Home) -> None:
@@ -395,7 +395,7 @@ async def test_a_saga_that_was_imported_is_shown_and_nothing_can_be_done_to_it(h
     assert "imported" in said and "it is only shown here" in said and "<script>alert" not in page
     assert "shop answered REJECTED no_carrier to ship" in said
     assert texts(parsed(drawings(page)[0]))[-3:-1] == ["no_carrier", "undo reserve"] or "undo charge" in said
-    assert 'method="post"' not in page.split("<main", 1)[1] and "card-4111" not in page
+    assert 'method="post"' not in page.split("<main", 1)[1] and "q4111" not in page
 
 
 @pytest.mark.parametrize(

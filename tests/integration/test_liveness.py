@@ -108,7 +108,9 @@ async def test_a_life_is_shared_by_all_who_beat_and_ends_with_the_last(sqlite_ur
     broker = MemoryBroker()
     async with opened(sqlite_url) as store:
         first, second = life_of(store, broker), life_of(store, broker)
-        await first.beat(await looked(store))
+        assert first.seen_at_us is None
+        await first.beat(look := await looked(store))
+        assert first.seen_at_us == look.now_us
         began = first.since_us(await store.now_us())
         assert began is not None
         await nobody_for(store, 4)

@@ -35,12 +35,10 @@ async def prepare(url: str) -> None:
     parsed = make_url(url)
     if parsed.drivername == "sqlite+aiosqlite" and parsed.database:
         await asyncio.to_thread(_copy, Path(parsed.database))
-    elif parsed.drivername == "postgresql+asyncpg" and await sql.value(url, _TABLES) == 0:
-        server = sibling(url, "postgres")
-        template = await _template(server)
-        await sql.rows(server, f'DROP DATABASE "{parsed.database}"')
-        await sql.rows(server, f'CREATE DATABASE "{parsed.database}" TEMPLATE "{template}"')
-        await sql.rows(url, _NEW_ID, str(uuid.uuid4()))
+    elif parsed.drivername == "postgresql+asyncpg" and url not in _seen:
+        _seen.add(url)  # its name is a fresh one, and asking costs a connection
+        if await sql.value(url, _TABLES) == 0:
+            await _create(url, parsed.database)
 
 
 def _copy(path: Path) -> None:
@@ -63,6 +61,14 @@ def _migrated() -> Path:
     return path
 
 
+async def _create(url: str, name: str | None) -> None:
+    server = sibling(url, "postgres")
+    template = await _template(server)
+    await sql.rows(server, f'DROP DATABASE "{name}"')
+    await sql.rows(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    await sql.rows(url, _NEW_ID, str(uuid.uuid4()))
+
+
 async def _template(server: str) -> str:
     """A migrated database of this server, made once a process."""
     if server not in _templates:
@@ -73,5 +79,6 @@ async def _template(server: str) -> str:
     return _templates[server]
 
 
+_seen: Final[set[str]] = set()
 _templates: Final[dict[str, str]] = {}
 _kept: Final[list[tempfile.TemporaryDirectory[str]]] = []

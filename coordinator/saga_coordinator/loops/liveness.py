@@ -88,6 +88,11 @@ class Liveness:
         """
         return self._since_us if now_us - self._seen_at_us <= LAPSE_US else None
 
+    @property
+    def seen_at_us(self) -> int | None:
+        """The last beat of this instance, by the database's clock; None: there was none."""
+        return self._seen_at_us or None
+
     async def run(self) -> None:
         while True:
             try:

@@ -18,6 +18,7 @@ from saga_coordinator.overview.sampling import OpenSagas
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.state_cache import StateCache
 from saga_coordinator.settings import Settings
+from saga_coordinator.store.look import Look
 from saga_coordinator.store.port import Store
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.views.deliveries import Delivery
@@ -51,8 +52,6 @@ def overviews(parts: Parts, watchdog: Watchdog, pauses: Callable[[], Awaitable[S
     """Make it. `pauses`: the definitions and participants that are paused."""
 
     def around() -> Around:
-        look = parts.lookout.latest
-        beats = {} if look is None else look.control.get(liveness.SCOPE, {})
         return Around(
             figures=watchdog.figures,
             lag=watchdog.lag,
@@ -64,7 +63,7 @@ def overviews(parts: Parts, watchdog: Watchdog, pauses: Callable[[], Awaitable[S
             schedules=parts.instruments.schedule_trouble,
             recovering=parts.recovery.recovering,
             unswept=parts.sweeping.sweeps.unswept,
-            timers_seen_us=parse_number(beats.get(liveness.SEEN, "")),
+            timers_seen_us=timers_seen_us(parts.lookout.latest, parts.liveness.seen_at_us),
         )
 
     tenant = parts.settings.tenant
@@ -81,3 +80,15 @@ def overviews(parts: Parts, watchdog: Watchdog, pauses: Callable[[], Awaitable[S
         pauses=pauses,
         clock=parts.clock,
     )
+
+
+def timers_seen_us(look: Look | None, own_us: int | None) -> int | None:
+    """When an instance was last seen firing timers; None: never.
+
+    Args:
+        look: The latest look at the store, which shows the beats of all instances before it.
+        own_us: The last beat of this instance. Its first one comes after the look that it saw.
+    """
+    beats = {} if look is None else look.control.get(liveness.SCOPE, {})
+    seen = (parse_number(beats.get(liveness.SEEN, "")), own_us)
+    return max((at_us for at_us in seen if at_us is not None), default=None)

@@ -59,6 +59,7 @@ async def test_what_has_ended_holds_no_lock_though_somebody_holds_its_cursor(
         await ends(connection)
         other = sqlite3.connect(tmp_path / "a.sqlite", timeout=0, isolation_level=None)
         other.execute("INSERT INTO t VALUES (3)")
+        assert other.execute("SELECT count(*) FROM t").fetchone() == (3,)
         other.close()
         del cursor
 

@@ -60,8 +60,8 @@ def test_what_is_within_the_limits_is_read(body: bytes, value: object) -> None:
 
 def test_a_refusal_repeats_nothing_of_the_body() -> None:
     with pytest.raises(JsonInvalid) as refused:
-        parse(b'{"secret-4711": 1, "secret-4711": NaN}')
-    assert "secret-4711" not in str(refused.value)
+        parse(b'{"secret-q4711": 1, "secret-q4711": NaN}')
+    assert "q4711" not in str(refused.value)
 
 
 @given(

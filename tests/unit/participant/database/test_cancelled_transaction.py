@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from saga_participant.database.database import Database
+from support.cancelling import MOMENTS, cancelled_at_each_moment
 
 LONG = "WITH RECURSIVE up(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < 3000000) SELECT count(*) FROM up"
 
@@ -41,28 +41,21 @@ async def test_a_cancellation_within_a_read_holds_nobody_up(tmp_path: Path, give
     """The error's traceback holds the cursor, which has rows left, until garbage is collected."""
     url = f"sqlite+aiosqlite:///{tmp_path}/till.db"
     engine = create_async_engine(url, connect_args={"timeout": 1})
-    database, begun = Database(engine if given else url), asyncio.Event()
+    database = Database(engine if given else url)
 
-    async def read() -> None:
+    async def read(begun: asyncio.Event) -> None:
         async with database.transaction() as connection:
             begun.set()
             await connection.exec_driver_sql("SELECT 1 UNION SELECT 2")
             await asyncio.Event().wait()
 
-    gc.disable()
-    try:
-        for turns in range(20):
-            begun.clear()
-            reading = asyncio.create_task(read())
-            await begun.wait()
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            reading.cancel()
-            await asyncio.wait([reading])
-            assert reading.cancelled()
-            async with database.transaction() as connection:
-                await connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS written (n INTEGER)")
-    finally:
-        gc.enable()
-        await database.close()
-        await engine.dispose()
+    async def write() -> None:
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS written (n INTEGER)")
+            await connection.exec_driver_sql("INSERT INTO written VALUES (1)")
+
+    await cancelled_at_each_moment(read, write)
+    async with database.transaction() as connection:
+        assert (await connection.exec_driver_sql("SELECT count(*) FROM written")).scalar_one() == MOMENTS
+    await database.close()
+    await engine.dispose()
