@@ -85,9 +85,9 @@ async def reply(broker: MemoryBroker) -> None:
     await producer.stop()
 
 
-async def applied(reader: PartitionReader, store: Store) -> list[int]:
+async def applied(reader: PartitionReader, store: Store, at_most: int = 100) -> list[int]:
     """Offsets of what a poll brought, after they were stored."""
-    records = await reader.poll(timeout_s=1, max_records=100)
+    records = await reader.poll(timeout_s=1, max_records=at_most)
     advances = reader.advances(records)
     async with store.transaction() as tx:
         assert await tx.advance(advances)
@@ -162,6 +162,27 @@ async def test_a_partition_whose_replies_never_cease_is_drained_all_the_same(
         monkeypatch.undo()
         assert left == [0], "three times somebody was faster"
         assert set(await requests.caught_up()) == {"one"}
+        await reader.stop()
+
+
+async def test_who_never_reads_to_the_end_of_now_has_read_to_that_of_a_while_ago(sqlite_url: str) -> None:
+    """Under load something always lies unread, and limits act all the same."""
+    broker = MemoryBroker(partitions=1)
+    async with opened(sqlite_url) as store:
+        reader, requests, loop = await catch_up_loop(broker, store)
+        await requests.request(["one"])
+        known: list[int] = []
+        for _ in range(8):
+            before = await store.now_us()
+            await reply(broker)
+            await reply(broker)
+            await loop.once(await looked(store))
+            caught_up = await requests.caught_up()
+            known += caught_up.values()
+            assert all(at_us < before for at_us in caught_up.values()), "one of the replies is not read"
+            await applied(reader, store, 1 if not known else 2)
+        assert len(set(known)) >= 2
+        assert known == sorted(known)
         await reader.stop()
 
 

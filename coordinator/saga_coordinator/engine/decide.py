@@ -256,7 +256,7 @@ def _step_due(draft: Draft, step: Step) -> None:
 
 
 def _is_due(draft: Draft, step: Step, state: StepState) -> bool:
-    if state.due_at_us is not None and state.due_at_us <= draft.env.now_us:
+    if timing.is_due(step, state, draft.env):
         return True
     limits_us = timing.limits_us(draft.saga, draft.limiting_phase, step, state, draft.env.lived_since_us)
     return any(timing.needs_probe(state, limit_us, draft.env) for limit_us in limits_us)

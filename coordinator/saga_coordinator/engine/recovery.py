@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from saga_coordinator.engine import timing
 from saga_coordinator.engine.definition import Definition, MappingFailed, Step, StepKind
 from saga_coordinator.engine.draft import Draft
 from saga_coordinator.engine.events import Recover, Reply
@@ -79,8 +80,7 @@ def _ask(draft: Draft, step: Step, kind: Kind, status: Status) -> None:
 
 def ask_again(draft: Draft) -> None:
     for step, state in draft.steps():
-        due = not state.answered and state.due_at_us is not None and state.due_at_us <= draft.env.now_us
-        if due and not draft.is_held(step):
+        if not state.answered and timing.is_due(step, state, draft.env) and not draft.is_held(step):
             _ask(draft, step, state.asking or Kind.RESOLVE, state.status)
 
 

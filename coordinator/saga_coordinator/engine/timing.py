@@ -10,6 +10,9 @@ passes, so a limit acts only when three things are true:
 Only time in which a coordinator lived proves anything. After a lapse (`env.alive_since_us`) an
 earlier probe does not count, because participants may have been down with everything else. Another
 probe is sent and its grace begins anew. Silence and heartbeats are counted from the lapse too.
+
+A question that is due again waits for unread replies as well, but not for ever. Whoever is behind
+with reading would else ask for what it has already been told, and be further behind.
 """
 
 from __future__ import annotations
@@ -34,6 +37,11 @@ TIME_OVER = "time_over"
 """Only the end of the step ends this one: a FAILED in between must not raise it again and again."""
 NO_PROGRESS = "no_progress"
 """It answers, but its heartbeat is over and it has no news. News ends this attention."""
+UNREAD_AT_LEAST_US = 60_000_000
+"""A question waits so long for replies that lie unread: longer than Kafka needs to give a dead
+instance's partitions to another one, several times."""
+_LOOK_US = 2_000_000
+_LOOK_MOST_US = 10_000_000
 _SKEW_SEEN_US = 1_000_000
 _RETRY_AFTER_MIN_MS = 100
 _RETRY_AFTER_MAX_MS = 3_600_000
@@ -108,8 +116,38 @@ def heartbeat_end_us(step: Step, state: StepState, lived_since_us: int) -> int |
 
 
 def heartbeat_is_over(step: Step, state: StepState, env: Env) -> bool:
+    """Say whether accepted work is to be asked about."""
     end = heartbeat_end_us(step, state, env.lived_since_us)
-    return end is not None and end <= env.now_us
+    interval_us = (step.timing.heartbeat_ms or 0) * 1000
+    return end is not None and end <= env.now_us and not _answer_may_be_there(step, end, interval_us, env)
+
+
+def is_due(step: Step, state: StepState, env: Env) -> bool:
+    """Say whether the time has come at which the step's command is to be sent.
+
+    A command that was sent already waits longer for its answer, while that may lie unread.
+    """
+    due_us = state.due_at_us
+    if due_us is None or due_us > env.now_us:
+        return False
+    return not _is_asked(state) or not _answer_may_be_there(step, due_us, reask_delay_us(step, state.reasks), env)
+
+
+def _is_asked(state: StepState) -> bool:
+    return state.status in WAITING or not state.answered
+
+
+def _answer_may_be_there(step: Step, due_us: int, interval_us: int, env: Env) -> bool:
+    """Say whether an answer may lie unread that was given in the first half of the interval. Asking
+    again would bring it no sooner.
+
+    Once a minute has passed, or the interval again where that is longer, in time that a coordinator
+    lived, the answer is no longer waited for: what cannot be measured holds up no question for
+    ever.
+    """
+    if env.caught_up_at_us.get(step.participant, 0) >= due_us - interval_us // 2:
+        return False
+    return env.now_us < max(due_us, env.lived_since_us) + max(interval_us, UNREAD_AT_LEAST_US)
 
 
 def skew_us(step: Step, state: StepState, now_us: int, answered_us: int | None) -> int:
@@ -190,7 +228,9 @@ def is_paused(definition: Definition, saga: Saga, pauses: Pauses) -> bool:
     return saga.paused_at_us is not None or definition.name in pauses.paused_definitions
 
 
-def due_times_us(definition: Definition, saga: Saga, lived_since_us: int = 0, pauses: Pauses = NO_PAUSES) -> Iterator[int]:
+def due_times_us(
+    definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0, pauses: Pauses = NO_PAUSES
+) -> Iterator[int]:
     """Every time at which this saga wants to be looked at. What a pause holds wants none."""
     if is_paused(definition, saga, pauses):
         return
@@ -204,10 +244,10 @@ def due_times_us(definition: Definition, saga: Saga, lived_since_us: int = 0, pa
         state = saga.steps[step.name]
         if step.participant in held:
             continue
-        if state.due_at_us is not None:
+        if state.due_at_us is not None and not _is_asked(state):
             yield state.due_at_us
-        if (heartbeat := heartbeat_end_us(step, state, lived_since_us)) is not None:
-            yield heartbeat
+        for question_us in _questions_us(step, state, lived_since_us):
+            yield question_us if question_us > now_us else _next_look_us(question_us, now_us)
         if saga.recovering or not has_limits(state):
             continue
         for limit_us in own_limits_us(phase, step, state, lived_since_us):
@@ -215,6 +255,15 @@ def due_times_us(definition: Definition, saga: Saga, lived_since_us: int = 0, pa
                 yield _settled_at_us(step, state, limit_us) + 1
             elif state.status in WAITING:  # else its own next attempt is the probe, and that is due at due_at_us
                 yield limit_us
+
+
+def _next_look_us(due_us: int, now_us: int) -> int:
+    """When to look again whether replies are read, for a question that waits for that: the longer
+    it has waited, the later.
+
+    All open sagas may wait, and looking at them takes the time that reading needs.
+    """
+    return now_us + min(max(now_us - due_us, _LOOK_US), _LOOK_MOST_US)
 
 
 def _deadline_look_us(definition: Definition, saga: Saga, deadline_us: int, lived_since_us: int) -> Iterator[int]:
@@ -244,29 +293,56 @@ def next_wake_up_us(
     if saga.start_at_us is not None and saga.phase is Phase.SCHEDULED:
         held = saga.start_at_us <= now_us and is_paused(definition, saga, pauses)
         return now_us + _LOOK_AT_LEAST_US if held else saga.start_at_us
-    return min(due_times_us(definition, saga, lived_since_us, pauses), default=now_us + _LOOK_AT_LEAST_US)
+    return min(due_times_us(definition, saga, now_us, lived_since_us, pauses), default=now_us + _LOOK_AT_LEAST_US)
 
 
 _LOOK_AT_LEAST_US = 3_600_000_000
 
 
-def catch_up_wanted(
+def limits_passed(
     definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0, pauses: Pauses = NO_PAUSES
 ) -> frozenset[str]:
     """Participants whose replies must be read up to now before a passed limit of this saga may
     act."""
-    if saga.final or saga.recovering or is_paused(definition, saga, pauses):
+    if saga.recovering:
         return frozenset()
     definition = limited(definition, saga)
     phase = limiting_phase(definition, saga)
-    wanted = set()
+    return frozenset(
+        step.participant
+        for step, state in _not_held(definition, saga, pauses)
+        if any(limit_us <= now_us for limit_us in limits_us(saga, phase, step, state, lived_since_us))
+    )
+
+
+def catch_up_wanted(
+    definition: Definition, saga: Saga, now_us: int, lived_since_us: int = 0, pauses: Pauses = NO_PAUSES
+) -> frozenset[str]:
+    """Participants whose replies must be read before a passed limit of this saga may act, or before
+    they are asked again."""
+    due = frozenset(
+        step.participant
+        for step, state in _not_held(definition, saga, pauses)
+        if any(time_us <= now_us for time_us in _questions_us(step, state, lived_since_us))
+    )
+    return due | limits_passed(definition, saga, now_us, lived_since_us, pauses)
+
+
+def _questions_us(step: Step, state: StepState, lived_since_us: int) -> Iterator[int]:
+    """When what was asked already is asked again."""
+    if state.due_at_us is not None and _is_asked(state):
+        yield state.due_at_us
+    if (heartbeat := heartbeat_end_us(step, state, lived_since_us)) is not None:
+        yield heartbeat
+
+
+def _not_held(definition: Definition, saga: Saga, pauses: Pauses) -> Iterator[tuple[Step, StepState]]:
+    """The steps of a saga that is under way, but for those that a pause holds."""
+    if saga.final or is_paused(definition, saga, pauses):
+        return
     for step in definition.steps:
-        state = saga.steps[step.name]
-        if step.participant in pauses.paused_participants:
-            continue
-        if any(limit_us <= now_us for limit_us in limits_us(saga, phase, step, state, lived_since_us)):
-            wanted.add(step.participant)
-    return frozenset(wanted)
+        if step.participant not in pauses.paused_participants:
+            yield step, saga.steps[step.name]
 
 
 def _probed(state: StepState, limit_us: int, alive_since_us: int) -> bool:
@@ -288,10 +364,12 @@ __all__ = [
     "catch_up_wanted",
     "has_limits",
     "heartbeat_is_over",
+    "is_due",
     "is_over",
     "is_paused",
     "is_probe",
     "limiting_phase",
+    "limits_passed",
     "needs_probe",
     "next_wake_up_us",
     "only_evidence_turns_back",

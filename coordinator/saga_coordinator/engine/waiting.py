@@ -165,6 +165,8 @@ def _reply(definition: Definition, saga: Saga, step: Step, state: StepState, now
             step=step.name, name="expired", since_us=state.silent_since_us, until_us=state.due_at_us, mover=_expired(step, state)
         )
     mover = f"the reply of {step.participant}; asked again by itself"
+    if state.due_at_us is not None and state.due_at_us <= now_us:
+        mover = f"the replies of {step.participant} that came meanwhile: they are read first, then it is asked again by itself"
     return Waiting(step=step.name, name="reply", since_us=state.silent_since_us, until_us=state.due_at_us, mover=mover)
 
 

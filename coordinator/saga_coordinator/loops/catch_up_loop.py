@@ -1,9 +1,10 @@
 """Catch-up: measuring up to what time the replies of each partition are applied.
 
-A partition of ours is measured only while some passed limit waits for it. First the database's
-clock is read, then the list of partitions, then the end offsets. The time of that clock is stored
-as `caught_up_at` when everything before the end is applied, and when the topic still holds the last
-applied record and the anchor (their fingerprints match).
+A partition of ours is measured only while somebody waits for it: a passed limit, or a question that
+is due again. First the database's clock is read, then the list of partitions, then the end offsets.
+The time of that clock is stored as `caught_up_at` when everything before the end is applied, in
+this round or a later one, and when the topic still holds the last applied record and the anchor
+(their fingerprints match).
 
 The order is the proof: a reply that was in the topic at that time lies before that end.
 """
@@ -15,7 +16,7 @@ from collections.abc import Collection, Mapping
 import structlog
 
 from saga_coordinator.failures import one_line
-from saga_coordinator.inbound.catch_up_age import CatchUpAge
+from saga_coordinator.inbound.measured_ends import MeasuredEnd, MeasuredEnds
 from saga_coordinator.inbound.partition_reader import PartitionReader, Place
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.store.look import Look
@@ -29,6 +30,8 @@ from saga_schemas.topics import Topics
 SCOPE = "drain"
 LOOP = "drains"
 REQUEST_LASTS_US = 10_000_000
+ASKED_AGAIN_US = REQUEST_LASTS_US // 2
+"""Looks at sagas that wait for the same participant need not each write that they do."""
 _STORE_TRIES = 10
 VERIFY_EVERY = 5
 """After so many rounds every partition is compared with what we applied, wanted or not."""
@@ -42,15 +45,19 @@ class CatchUpRequests:
         self._broker = broker
         self._topics = topics
         self._tenant = tenant
+        self._asked_at_us: dict[str, int] = {}
 
     async def request(self, participants: Collection[str]) -> None:
         """Ask whoever owns the partitions to measure them, for the next ten seconds."""
         now_us = await self._store.now_us()
+        unasked = [name for name in sorted(participants) if not 0 <= now_us - self._asked_at_us.get(name, 0) < ASKED_AGAIN_US]
+        if not unasked:
+            return
         async with self._store.transaction() as tx:
-            for name in sorted(participants):
-                await tx.set_control(
-                    scope=SCOPE, tenant=self._tenant, name=name, value=str(now_us), who="timers", why="a limit has passed"
-                )
+            for name in unasked:
+                why = "a limit has passed, or it is to be asked again"
+                await tx.set_control(scope=SCOPE, tenant=self._tenant, name=name, value=str(now_us), who="timers", why=why)
+        self._asked_at_us |= dict.fromkeys(unasked, now_us)
 
     async def requested(self) -> frozenset[str]:
         """The participants that are to be measured now."""
@@ -107,7 +114,7 @@ class CatchUpLoop:
         self._clock = clock
         self._instruments = instruments
         self._round = 0
-        self._age = CatchUpAge()
+        self._ends = MeasuredEnds()
         self._verified: dict[TopicPartition, int] = {}
         self._log = structlog.get_logger("drains")
 
@@ -145,14 +152,16 @@ class CatchUpLoop:
                 partition, before, earliest[partition], ends[partition], wanted=partition.topic in wanted
             )
             if not held:
-                self._age.replaced(partition)
+                self._ends.replaced(partition)
                 continue
-            self._age.measured(partition, began_s, ends[partition])
-            if partition.topic in wanted:
-                await self._store_time(partition, at_us, ends[partition])
+            self._ends.measured(partition, MeasuredEnd(at_us=at_us, at_s=began_s, end=ends[partition]))
+            place = self._reader.places().get(partition)
+            read = None if place is None else self._ends.reached(partition, place.read_to)
+            if read is not None and partition.topic in wanted:
+                await self._store_time(partition, read)
 
     def show_age(self) -> None:
-        self._instruments.catch_up_age(self._age.by_topic(self._reader.places(), self._clock.monotonic_s()))
+        self._instruments.catch_up_age(self._ends.age_by_topic(self._reader.places(), self._clock.monotonic_s()))
 
     async def _still_ours(self, at: TopicPartition, before: Place, first: int, end: int, *, wanted: bool) -> bool:
         """Whether the topic still holds what we had applied when the ends were read.
@@ -168,19 +177,19 @@ class CatchUpLoop:
         self._verified[at] = end
         return True
 
-    async def _store_time(self, at: TopicPartition, now_us: int, end: int) -> None:
-        """Store the time, if everything before `end` is applied.
+    async def _store_time(self, at: TopicPartition, read: MeasuredEnd) -> None:
+        """Store the time of an end, if everything before it is applied.
 
         Where replies never cease, the place moves on between our look and the store. What holds of
         it holds of the next place too, so the store is tried again.
         """
         for _ in range(_STORE_TRIES):
             place = self._reader.places().get(at)
-            if place is None or place.replaced or place.read_to < end:
+            if place is None or place.replaced or place.read_to < read.end:
                 return
             anchor = place.next_offset - 1 if place.last_print is not None else None
             async with self._store.transaction() as tx:
-                stored = await tx.caught_up(at.topic, at.partition, now_us, place.next_offset, anchor, place.last_print)
+                stored = await tx.caught_up(at.topic, at.partition, read.at_us, place.next_offset, anchor, place.last_print)
             if stored:
                 if anchor is not None:
                     self._reader.anchored(at)

@@ -223,7 +223,7 @@ class TimerLoop:
             saga_id: work.compiled.definition
             for saga_id, work in works.items()
             if work.saga is not None
-            and timing.catch_up_wanted(work.compiled.definition, work.saga, env.now_us, env.lived_since_us, work.pauses)
+            and timing.limits_passed(work.compiled.definition, work.saga, env.now_us, env.lived_since_us, work.pauses)
         }
         since_us = look_back_to_us(env.now_us, limited.values())
         stored = await tx.unread_replies(list(limited), since_us=since_us) if limited else []

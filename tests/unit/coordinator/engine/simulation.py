@@ -411,7 +411,9 @@ class World:
             wake_at = self._wake_up_at()
             if self.state.final or wake_at is None:
                 return
-            if self._asks_for_attention() and not any(timing.due_times_us(self.shape, self.state, self.lived_since, self.known)):
+            if self._asks_for_attention() and not any(
+                timing.due_times_us(self.shape, self.state, self.now, self.lived_since, self.known)
+            ):
                 return  # nothing but a person moves it
             self.now = max(self.now + 1, wake_at)
         assert self.state.final or self._asks_for_attention(), f"L1: neither ended nor asked for attention: {self.state}"
