@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-
 import typer
 
 from saga_cli.commands import (
@@ -40,22 +38,14 @@ from saga_cli.commands import (
     views,
     watch,
 )
+from saga_cli.root import root
 
 _RUN, _USE, _DESIGN = "Run the parts", "Work with sagas", "Define"
 
 
 def application() -> typer.Typer:
     """Build `saga` with all its commands."""
-    app = typer.Typer(
-        name="saga",
-        help="Sagas over microservices on Kafka: start, watch and mend them; run the coordinator and its participants.",
-        epilog="Begin with `saga demo`. Most commands talk to a coordinator: --server, or SAGA_SERVER.",
-        no_args_is_help=True,
-        rich_markup_mode="rich",
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_root)
+    app = root()
     demo.register(app, _RUN)
     serve.register(app, _RUN)
     participant.register(app, _RUN)
@@ -86,17 +76,3 @@ def application() -> typer.Typer:
     schedules.register(app, _USE)
     schemas.register(app, _DESIGN)
     return app
-
-
-def _root(
-    version: bool = typer.Option(
-        False, "--version", help="Print the version and end.", callback=lambda on: _version(on), is_eager=True
-    ),
-) -> None:
-    """Options before the command."""
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"saga {importlib.metadata.version('saga-coordinator')}")
-        raise typer.Exit

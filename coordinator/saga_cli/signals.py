@@ -6,12 +6,11 @@ SIGTERM stops it in order (exit 0), and so does Ctrl-C (exit 130). A second sign
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import Awaitable, Callable
 
 from saga_cli.exits import ExitCode
-from saga_cli.garbage import collect_less_often
+from saga_cli.garbage import collect_less_often, leave_out_what_is_loaded
 from saga_messaging.logs import hear_the_loop
 
 
@@ -33,12 +32,8 @@ def run_until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
 
 def tune_garbage_collection() -> None:
-    """Let the garbage collector run less often, and leave out what is already loaded.
-
-    Imported modules stay for ever: the collector would walk them again and again.
-    """
-    gc.collect()
-    gc.freeze()
+    """Let the garbage collector run less often, and leave out what is already loaded."""
+    leave_out_what_is_loaded()
     collect_less_often()
 
 

@@ -17,7 +17,7 @@ from saga_coordinator.api.app import create_app
 from saga_coordinator.api.http_server import Listening, listening
 from saga_coordinator.api.startup_gate import StartupGate
 from saga_coordinator.archive.address import check_archive
-from saga_coordinator.console.application import with_console
+from saga_coordinator.console.door import with_console
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.loops.key_agreement import KeysDiffer
 from saga_coordinator.loops.watchdog import INSTANCE_STALE_S

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from saga_coordinator.api import create_app
-from saga_coordinator.console.application import with_console
+from saga_coordinator.console.door import with_console
 from saga_coordinator.engine.facts import Announced, CommandSent, PhaseChanged
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end

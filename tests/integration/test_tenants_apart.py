@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from saga_coordinator.api import create_app
-from saga_coordinator.console.application import with_console
+from saga_coordinator.console.door import with_console
 from saga_coordinator.coordinator import Coordinator
 from saga_coordinator.starts.requests import SagaUnknown
 from saga_messaging.memory import MemoryBroker

@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 from fastapi import FastAPI
 
-from saga_coordinator.console.application import with_console
+from saga_coordinator.console.door import with_console
 from saga_coordinator.schedules.document import ScheduleDocument
 from saga_coordinator.store.schedule_records import ScheduleCounts, ScheduleRow, TickOutcome, TickRow, TickSource
 from support.schedules import SchedulesInMemory, schedule_document

@@ -13,6 +13,7 @@ import typer
 
 from saga_cli.commands import participant_check
 from saga_cli.commands.groups import HELP_OPTIONS, TopicPrefix, checked_prefix, examples, group
+from saga_cli.garbage import loading
 from saga_cli.otlp import Otlp, ProtocolOption, collector
 
 Target = Annotated[str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Participant is found.", show_default=False)]
@@ -54,10 +55,11 @@ def run(
 ) -> None:
     """Run a participant until SIGTERM or Ctrl-C. The module is looked for in the current folder
     too."""
-    from saga_cli.object_loader import load_object
-    from saga_cli.signals import run_until_signal
-    from saga_participant import Participant
-    from saga_participant.settings import ParticipantSettings
+    with loading():
+        from saga_cli.object_loader import load_object
+        from saga_cli.signals import run_until_signal
+        from saga_participant import Participant
+        from saga_participant.settings import ParticipantSettings
 
     environ = dict(os.environ)
     if bootstrap_servers is not None:
@@ -65,7 +67,8 @@ def run(
     spans_to = collector(otlp, otlp_protocol, environ)
     settings = ParticipantSettings.from_env(environ, instance=instance)
     settings.configure_logs(environ, alone=True)
-    participant = load_object(target, Participant, example=_EXAMPLE)
+    with loading():
+        participant = load_object(target, Participant, example=_EXAMPLE)
     with _exporting(participant.name, spans_to):
         run_until_signal(lambda stop: participant.serve_as(settings, stop=stop, health_port=health_port))
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from saga_cli.commands.groups import HELP_OPTIONS, examples
+from saga_cli.garbage import loading
 
 _DATABASE = "sqlite+aiosqlite:///FILE or postgresql+asyncpg://…; else SAGA_DATABASE_URL."
 
@@ -56,11 +57,12 @@ def serve(
 
     Every setting is also an environment variable SAGA_…; an option goes first.
     """
-    from saga_cli.signals import run_until_signal
-    from saga_coordinator.logs import configure as configure_logs
-    from saga_coordinator.server import serve as run_coordinator
-    from saga_coordinator.settings import Settings
-    from saga_messaging.environment import ignored
+    with loading():
+        from saga_cli.signals import run_until_signal
+        from saga_coordinator.logs import configure as configure_logs
+        from saga_coordinator.server import serve as run_coordinator
+        from saga_coordinator.settings import Settings
+        from saga_messaging.environment import ignored
 
     environ = dict(os.environ)
     if bootstrap_servers is not None:

@@ -3,7 +3,8 @@
 How a page is made:
 
 1. A module in `pages/` has the handlers, `async def show(console: Console, request: Request) ->
-   Response`, and `ROUTES`, a list of `PageRoute`. `application.py` lists the modules.
+   Response`, and `ROUTES`, a list of `PageRoute`. `application.py` lists the modules; `door.py`
+   loads it when somebody comes.
 2. A handler asks the coordinator's facade, makes the words and figures of the page in pure
    functions, and ends with `console.page(request, "name.html", section=..., title=..., ...)`.
 3. A template in `templates/` extends `base.html` and uses the macros of `parts.html`. Everything is

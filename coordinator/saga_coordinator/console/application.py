@@ -1,4 +1,4 @@
-"""The console beside the API, at `/console` of the same port."""
+"""The console's pages, put together. `door.py` loads them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from saga_coordinator.api.facade import Facade
@@ -64,29 +63,13 @@ _PAGES: Final[Sequence[Sequence[PageRoute]]] = (
 _log = structlog.get_logger("console")
 
 
-def with_console(app: FastAPI, coordinator: Facade) -> FastAPI:
-    """The application of the API with the console beside it."""
-    prefix = coordinator.settings.console_prefix
-    console = Console(coordinator, prefix=prefix)
-    pages = _pages(console)
-    for path in dict.fromkeys(("/console", console.root)):
-        app.router.routes.append(Route(path, _to_the_slash(console)))
-        app.mount(path, pages)
-    return app
-
-
-def _to_the_slash(console: Console) -> Callable[[Request], Awaitable[Response]]:
-    async def redirect(_: Request) -> Response:
-        return RedirectResponse(console.url("/"), status_code=307)
-
-    return redirect
-
-
-def _pages(console: Console) -> Starlette:
+def pages(coordinator: Facade) -> Starlette:
+    """The console of this coordinator. Paths begin below its root."""
+    console = Console(coordinator, prefix=coordinator.settings.console_prefix)
     routes = [
         Route(page.path, _answering(console, page), methods=list(page.methods), name=f"console{page.path}")
-        for pages in _PAGES
-        for page in pages
+        for routes in _PAGES
+        for page in routes
     ]
     routes.append(Route("/static/{digest}/{name}", _static(console.assets)))
     failures = {HTTPException: _failed(console), StoreError: _failed(console), TimeoutError: _failed(console)}

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from saga_coordinator.api.facade import Facade
 from saga_coordinator.api.problems import CODES, Problem
 from saga_coordinator.confirmations.gate import ConfirmationNeeded
+from saga_coordinator.console.address import root_of
 from saga_coordinator.console.badges import Badges
 from saga_coordinator.console.forms import ActForm, FormRefused, read_form
 from saga_coordinator.console.live import Live
@@ -36,7 +37,7 @@ class Console:
 
     def __init__(self, coordinator: Facade, *, prefix: str = "") -> None:
         self.coordinator = coordinator
-        self.root = f"{prefix}/console"
+        self.root = root_of(prefix)
         self._templates = Templates(self.root)
         self.assets = self._templates.assets
         self._badges = Badges(coordinator)

@@ -59,7 +59,7 @@ async def test_one_that_the_broker_refuses_says_why() -> None:
 
 async def test_the_row_of_another_saga_or_of_an_earlier_command_says_nothing() -> None:
     assert (await wait_of(not_sent(started(), of=OTHER))).name == "reply"
-    asked_again = not_sent(started()).happens(WakeUp(), after_s=20)
+    asked_again = not_sent(started()).happens(WakeUp(), after_s=80)
     assert (await wait_of(asked_again)).name == "reply"
     assert (await wait_of(not_sent(asked_again))).name == "publish"
 

@@ -115,7 +115,7 @@ async def test_a_running_saga_has_what_is_open_apart(http: httpx.AsyncClient, ke
 
 async def test_pages_together_are_the_whole_and_part_no_transition(http: httpx.AsyncClient, kept: Stored) -> None:
     for _ in range(PAGE + 20):
-        kept.happens(WakeUp(), after_s=400)
+        kept.happens(WakeUp(), after_s=700)
     undone(kept)
     assert len(kept.records) > PAGE, "more records than are read at once"
     pages = [await trace_of(http, "?limit=1")]

@@ -93,7 +93,7 @@ def refused(
 
 
 async def test_an_attempt_whose_answer_was_refused_says_so_and_where_it_is() -> None:
-    stored = started().happens(WakeUp(), after_s=60)
+    stored = started().happens(WakeUp(), after_s=80)
     letters = [refused(stored.clock_us + at, reason="invalid_value", attempt=1) for at in (1, 2)]
     stored.letters += [*letters, refused(stored.clock_us + 3, step="charge", attempt=2), refused(stored.clock_us + 4)]
     first, second = step(await stored.view(), "reserve").attempts

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from saga_coordinator.console.application import with_console
+from saga_coordinator.console.door import with_console
 from saga_coordinator.engine.waiting import Held
 from saga_coordinator.store.schedule_records import ScheduleCounts
 from saga_coordinator.views.overview import Overview, overview

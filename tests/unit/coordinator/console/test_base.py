@@ -13,7 +13,7 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 from prometheus_client import CollectorRegistry, Counter
 
-from saga_coordinator.console.application import with_console
+from saga_coordinator.console.door import with_console
 from saga_coordinator.console.rendering import TEMPLATES, Templates, visible
 from saga_coordinator.store.port import StoreError
 

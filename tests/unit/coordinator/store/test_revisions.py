@@ -22,9 +22,9 @@ def test_the_names_of_the_files_are_alembics_revisions_in_its_order() -> None:
     assert revisions.head() == walked[0]
 
 
-@pytest.mark.parametrize("library", ["alembic", "prompt_toolkit"])
+@pytest.mark.parametrize("library", ["alembic", "prompt_toolkit", "jinja2"])
 def test_a_coordinator_does_not_load_what_it_does_not_use(library: str) -> None:
-    """Eleven and seven megabytes, in every process."""
+    """Eleven and seven megabytes, in every process, and the console before anybody asks for it."""
     loaded = f"import sys, saga_cli.commands.serve, saga_coordinator.server; print({library!r} in sys.modules)"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"
