@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 
 import structlog
+from starlette.types import ASGIApp
 
-from saga_coordinator.api.app import create_app
 from saga_coordinator.api.http_server import Listening, listening
 from saga_coordinator.api.startup_gate import StartupGate
 from saga_coordinator.archive.address import check_archive
-from saga_coordinator.console.door import with_console
+from saga_coordinator.coordinator import Coordinator
 from saga_coordinator.inbound.origins import Origin
 from saga_coordinator.loops.key_agreement import KeysDiffer
 from saga_coordinator.loops.watchdog import INSTANCE_STALE_S
@@ -78,12 +78,16 @@ async def serve(
             if not instance.presence.given:
                 stack.push_async_callback(_release, store, instance.presence.name)
             await _agreed(settings, instance, patience)
-            gate.app = with_console(create_app(instance.coordinator), instance.coordinator)
-            await _run(settings, instance, http, ready, stop)
+            await _run(settings, instance, http, gate, ready, stop)
 
 
 async def _run(
-    settings: Settings, instance: Instance, http: Listening | None, ready: Callable[[int], None] | None, stop: asyncio.Event
+    settings: Settings,
+    instance: Instance,
+    http: Listening | None,
+    gate: StartupGate,
+    ready: Callable[[int], None] | None,
+    stop: asyncio.Event,
 ) -> None:
     log = structlog.get_logger("app")
     roles = settings.role_set | {"watchdog"}
@@ -91,6 +95,8 @@ async def _run(
         sending = [group.create_task(instance.sender.run()), group.create_task(instance.relay.run())]
         working = [group.create_task(_forever(loop)) for role in sorted(roles) for loop in instance.loops[role]]
         serving = None if http is None else group.create_task(http.ended())
+        if http is not None:
+            gate.app = await asyncio.to_thread(_application, instance.coordinator)
         if ready is not None:
             ready(http.port if http is not None else 0)
         log.info("serving", roles=",".join(sorted(roles)), port=http.port if http is not None else None)
@@ -103,6 +109,18 @@ async def _run(
         await end(working)
         await instance.relay.drain(min(_DRAIN_S, settings.graceful_stop_s))
         await end(sending)
+
+
+def _application(coordinator: Coordinator) -> ASGIApp:
+    """The API, with the console beside it.
+
+    It is a third of what an instance loads, and sagas need nothing of it. So it is loaded when the
+    loops run already, and where the role `api` is another instance's, never.
+    """
+    from saga_coordinator.api.app import create_app
+    from saga_coordinator.console.door import with_console
+
+    return with_console(create_app(coordinator), coordinator)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.coordinator import Coordinator
 from saga_coordinator.inbound.dead_letters import dead_letter
 from saga_coordinator.settings import Settings

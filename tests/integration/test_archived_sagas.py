@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from contract.store_rows import by_hand
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.archive.address import check_archive, open_files
 from saga_coordinator.archive.container import read_container
 from saga_coordinator.archive.keeping import FileArchive, keep_entries

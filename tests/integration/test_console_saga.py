@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from contract.store_rows import by_hand
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.console.door import with_console
 from saga_coordinator.store.port import Store
 from saga_coordinator.wiring import Instance

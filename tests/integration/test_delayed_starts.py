@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.console.door import with_console
 from saga_coordinator.engine.facts import Announced, CommandSent, PhaseChanged
 from saga_coordinator.wiring import Instance

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from saga_cli.commands import watch
 from saga_cli.main import main
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.loops import watchdog
 from saga_coordinator.server import serve
 from saga_coordinator.settings import Settings

@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as classic
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.settings import OtlpProtocol
 from saga_coordinator.telemetry.catalog import ALL, Type
 from saga_coordinator.traces.spans import attempt_span_id, root_span_id

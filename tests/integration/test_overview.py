@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.store.port import Store
 from saga_coordinator.telemetry.traffic import COARSE, FINE
 from saga_coordinator.wiring import Instance

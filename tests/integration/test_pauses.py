@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end

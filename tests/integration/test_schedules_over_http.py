@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_messaging.memory import MemoryBroker
 from saga_schemas.catalog import Catalog
 from saga_schemas.files import read_schemas

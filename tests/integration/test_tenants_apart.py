@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.console.door import with_console
 from saga_coordinator.coordinator import Coordinator
 from saga_coordinator.starts.requests import SagaUnknown

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import httpx
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.console.door import with_console
 from saga_coordinator.store.port import Store
 from saga_coordinator.wiring import Instance

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from saga_cli.commands.groups import HELP_OPTIONS, examples
-from saga_cli.garbage import loading
+from saga_cli.garbage import leave_out_what_is_loaded, loading
 
 _DATABASE = "sqlite+aiosqlite:///FILE or postgresql+asyncpg://…; else SAGA_DATABASE_URL."
 
@@ -83,4 +83,4 @@ def serve(
     configure_logs(settings.log_level, settings.log_format)
     if links := ignored(environ):
         logging.getLogger("saga_coordinator").info(links)
-    run_until_signal(lambda stop: run_coordinator(settings, stop=stop))
+    run_until_signal(lambda stop: run_coordinator(settings, stop=stop, ready=lambda _: leave_out_what_is_loaded()))

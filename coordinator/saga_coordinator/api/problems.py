@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from fastapi import HTTPException, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1

@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.archive.whereabouts import Whereabouts
 from saga_coordinator.definitions.horizon import HorizonTerms
 from saga_coordinator.definitions.retention import FOREVER, Terms

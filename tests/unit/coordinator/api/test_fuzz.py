@@ -10,7 +10,7 @@ import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.api.problems import CODES
 from support.saga_rows import SAGA
 from unit.coordinator.api.conftest import ScriptedCoordinator

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.api.problems import CODES
 from saga_coordinator.api.request_body import MAX_BODY_BYTES
 from saga_coordinator.engine.events import Refused

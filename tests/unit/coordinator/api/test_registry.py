@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from saga_coordinator.api import create_app
+from saga_coordinator.api.app import create_app
 from saga_coordinator.api.registry_answers import MEDIA_TYPE
 from saga_coordinator.store.port import SchemaRow, StoreError
 from saga_schemas.records import OWN, SagaEvent, own_schema
