@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,13 +19,16 @@ from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.engine.events import Refused
 from saga_coordinator.loops import schedules
 from saga_coordinator.loops.hold_limit import HoldLimit
+from saga_coordinator.schedules.document import MissedDocument
+from saga_coordinator.schedules.tick_names import tick_text
+from saga_coordinator.schedules.turns import TURN_STARTS
 from saga_coordinator.store.port import Store
 from saga_coordinator.store.schedule_records import ScheduleStatus, TickOutcome, TickRow
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import opened, register, running, settings_for
-from support.scheduled import calendar, overlap, schedule, ticks_of
+from support.scheduled import add_schedules, calendar, overlap, schedule, ticks_of
 from support.scripted import ScriptedParticipant, eventually, obliging
 from support.start_records import CATALOG, DEFINITION
 
@@ -339,3 +343,30 @@ async def test_many_instances_fire_each_tick_once(database_url: str) -> None:
         assert started[0][0] == started[0][1]
         ticks = await by_hand(database_url, "SELECT count(*), count(DISTINCT saga_id) FROM schedule_tick WHERE outcome = 'fired'")
         assert ticks[0][0] == ticks[0][1] == started[0][0]
+
+
+async def test_after_an_outage_a_turn_starts_no_more_than_it_can_do_in_its_time(url: str) -> None:
+    """The longer nobody was there the more ticks are due; a turn of all would be lost, and the next
+    one, too."""
+    broker, count, ticks = MemoryBroker(), 20, 12
+    async with opened(url) as store:
+        await register(store, DEFINITION, CATALOG)
+        end_us = await store.now_us() // 1_000_000 * 1_000_000
+        limits = {
+            "overlap": overlap("allow", 100),
+            "missed": MissedDocument(policy="run_all", grace_ms=60_000, window_ms=86_400_000),
+        }
+        missed = calendar(every_ms=1000, end=tick_text(end_us))
+        each = [schedule(f"second-{number}", calendar=missed, **limits) for number in range(count)]
+        rows = await add_schedules(store, *each, ago_us=ticks * 1_000_000)
+        async with running(store, broker, settings_for(url)):
+
+            async def over() -> bool:
+                return {
+                    row.status for row in await store.schedules("default", after="", limit=99, statuses=[*ScheduleStatus])
+                } == {"ended"}
+
+            await eventually(over)
+        fired_at_us = Counter([tick.fired_at_us for row in rows for tick in await fired(store, row.name)])
+        assert fired_at_us.total() in (count * (ticks - 1), count * ticks), "by where in a second it began"
+        assert max(fired_at_us.values()) <= TURN_STARTS

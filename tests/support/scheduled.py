@@ -52,10 +52,10 @@ async def ticks_of(store: Store, name: str) -> list[TickRow]:
     return sorted(await store.ticks(row.id, before_us=2**62, limit=1000), key=lambda tick: tick.at_us)
 
 
-async def add_schedules(store: Store, *documents: ScheduleDocument) -> list[ScheduleRow]:
-    """As `saga schedule create` does, all in one transaction."""
+async def add_schedules(store: Store, *documents: ScheduleDocument, ago_us: int = 0) -> list[ScheduleRow]:
+    """As `saga schedule create` does, or did so long ago, all in one transaction."""
     async with store.transaction() as tx:
-        rows = [begun_row("default", program_of(document, {}), tx.now_us) for document in documents]
+        rows = [begun_row("default", program_of(document, {}), tx.now_us - ago_us) for document in documents]
         for row in rows:
             assert await tx.add_schedule(row, MOST), f"there is a schedule {row.name} already"
             first = ScheduleVersionRow(

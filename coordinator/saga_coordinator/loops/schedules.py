@@ -51,7 +51,9 @@ LEFT_S: Final = 30.0
 the database lets a stopped instance hold it."""
 ASIDE_S: Final = 60.0
 COUNT_S: Final = 10.0
-TROUBLE_S: Final = 0.5
+TROUBLE_S: Final = 0.05
+"""A turn that the database has ended is tried again soon: another limit holds by then, or another
+connection."""
 TROUBLE_CAP_S: Final = 10.0
 _GOES_BACK: Final = frozenset({Phase.COMPENSATING, Phase.SETTLING})
 

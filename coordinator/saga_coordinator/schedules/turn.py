@@ -39,7 +39,7 @@ from saga_schemas.record_class import record
 DUE_MOST: Final = 1_000
 """Ticks of one schedule that one turn looks at; the others are looked at right after."""
 STARTS_MOST: Final = 10
-"""Sagas of one schedule that one turn starts."""
+"""Sagas of one schedule that one turn starts, where it takes few schedules."""
 _INSTANTS: Final = 20
 _MINUTE_US: Final = 60_000_000
 
@@ -85,6 +85,8 @@ class Turn:
     """Ranges to write, each with the tick that was decided right before it."""
     begun: list[Begun] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
+    starts_most: int = STARTS_MOST
+    """Sagas that it may start; the other ticks are looked at right after."""
     late_us: list[int] = field(default_factory=list)
     """How long after they were due ticks of the calendar fired."""
     again: bool = False
@@ -150,9 +152,8 @@ class Turn:
 
     @property
     def _room(self) -> bool:
-        if len(self.begun) >= STARTS_MOST:
-            self.again = True
-        return len(self.begun) < STARTS_MOST
+        self.again |= len(self.begun) >= self.starts_most
+        return len(self.begun) < self.starts_most
 
     def _calendar(self) -> None:
         cursor = self._cursor

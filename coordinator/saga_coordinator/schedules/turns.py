@@ -26,7 +26,7 @@ from saga_coordinator.schedules.programs import Programs, ProgramUnready
 from saga_coordinator.schedules.settling import settle, settled
 from saga_coordinator.schedules.starting import Found, TickStarts
 from saga_coordinator.schedules.telling import tell
-from saga_coordinator.schedules.turn import Begun, Turn
+from saga_coordinator.schedules.turn import STARTS_MOST, Begun, Turn
 from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.store.port import StartClaim, Store, StoreError
@@ -36,6 +36,10 @@ from saga_schemas.record_class import record
 
 SCHEDULES_MOST: Final = 50
 """Schedules of one transaction: an instance that is stopped in the middle of it holds so many."""
+TURN_STARTS: Final = 2 * SCHEDULES_MOST
+"""Sagas of one transaction. After an outage many ticks of each schedule are due; all at once they
+would take longer than the database lets a turn last (`loops/hold_limit.py`), and be lost.
+"""
 UNREADY_US: Final = 60_000_000
 """How soon a schedule is looked at again whose document does not run."""
 
@@ -95,6 +99,7 @@ class Turns:
         async with self._committer.batch(first) as batch:
             turns = await self._turns(batch, batch.tx.turning, ready)
             for turn in turns:
+                turn.starts_most = min(STARTS_MOST, max(1, TURN_STARTS // len(turns)))
                 turn.run()
             await self._write(batch, turns)
         tell(self._instruments, turns)

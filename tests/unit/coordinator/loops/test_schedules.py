@@ -139,6 +139,12 @@ async def test_a_machine_too_slow_for_its_turns_gets_more_time_and_takes_them() 
     assert turns.silent_s == [SHORTEST_S, 2 * SHORTEST_S]
 
 
+def test_a_turn_that_was_lost_is_tried_again_soon_and_a_database_that_is_away_less_and_less_often() -> None:
+    one = loop(HandClock())
+    pauses = [one._trouble(StoreError("the connection was closed in the middle of an operation")) for _ in range(10)]
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10]
+
+
 def test_a_machine_too_slow_for_the_longest_time_takes_fewer_schedules_at_once_down_to_one() -> None:
     hold = HoldLimit()
     while hold.seconds < LONGEST_S:
