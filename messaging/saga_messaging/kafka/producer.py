@@ -35,6 +35,7 @@ BATCH_BYTES = 262_144  # a produced batch, well under the brokers' usual limit o
 BATCH_OVERHEAD_BYTES = 70  # of the batch around a single record
 ABANDON_S = 0.5  # for each of the two steps of closing a producer that has failed
 TOPIC_WAIT_S = 0.5  # how long a send waits for a topic this producer has not seen
+TOLD_ENOUGH = 2  # of the broker's words about topics the first may answer an older question
 _log = logging.getLogger(__name__)
 _REFUSALS = (
     MessageSizeTooLargeError,
@@ -70,6 +71,8 @@ class KafkaProducer:
         self._options = {**options, "enable_idempotence": True, "acks": "all", "max_batch_size": BATCH_BYTES}
         self._client: Any = None
         self._usable = True
+        self._told = 0
+        """How often the broker has told which topics there are."""
         self._missing_until_s: dict[str, float] = {}
         self._turns: dict[KafkaPartition, asyncio.Lock] = {}
         self._latest: dict[KafkaPartition, asyncio.Future[Any]] = {}
@@ -80,6 +83,7 @@ class KafkaProducer:
 
     async def start(self) -> None:
         self._client = AIOKafkaProducer(**self._options)
+        self._client.client.cluster.add_listener(self._note_told)
         try:
             async with asyncio.timeout(self._start_s):
                 await self._client.start()
@@ -190,19 +194,26 @@ class KafkaProducer:
         """The partitions of a topic, in order.
 
         A topic that nobody has made must not hold up the others for long: one that was just found
-        missing is not waited for.
+        missing is not waited for. It is not missing because the broker is slow to speak of it.
         """
         now_s = asyncio.get_running_loop().time()
         if self._missing_until_s.get(topic, now_s) > now_s:
             raise UnknownTopicOrPartitionError(topic)
-        try:
-            async with asyncio.timeout(TOPIC_WAIT_S):
-                numbers = sorted(await self._client.partitions_for(topic))
-        except TimeoutError:
-            self._missing_until_s[topic] = asyncio.get_running_loop().time() + TOPIC_WAIT_S
-            raise UnknownTopicOrPartitionError(topic) from None
-        self._missing_until_s.pop(topic, None)
-        return numbers
+        while True:
+            heard = self._told
+            try:
+                async with asyncio.timeout(TOPIC_WAIT_S):
+                    numbers = sorted(await self._client.partitions_for(topic))
+            except TimeoutError:
+                if self._told - heard < TOLD_ENOUGH:
+                    continue  # until the time of the whole call is over
+                self._missing_until_s[topic] = asyncio.get_running_loop().time() + TOPIC_WAIT_S
+                raise UnknownTopicOrPartitionError(topic) from None
+            self._missing_until_s.pop(topic, None)
+            return numbers
+
+    def _note_told(self, _: object) -> None:
+        self._told += 1
 
     def _is_free(self, partition: KafkaPartition) -> bool:
         """No call waits for its turn, and no batch waits to be sent."""
