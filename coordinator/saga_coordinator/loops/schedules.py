@@ -25,7 +25,7 @@ from saga_coordinator.loops.hold_limit import HoldLimit
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.schedules.tick_names import tick_text
 from saga_coordinator.schedules.turn import Ending, Turn
-from saga_coordinator.schedules.turns import SCHEDULES_MOST, Turns
+from saga_coordinator.schedules.turns import SCHEDULES_MOST, Turns, are_full
 from saga_coordinator.starts.execution import BeingUndone
 from saga_coordinator.starts.requests import SagaUnknown
 from saga_coordinator.store.port import Store, StoreError
@@ -162,7 +162,7 @@ class ScheduleLoop:
             taken |= {turn.row.id for turn in turns}
             self._instruments.schedule_turn(self._clock.monotonic_s() - began_s, len(turns))
             await self._end_others(turns)
-            if len(turns) < most:
+            if len(turns) < most and not are_full(turns):
                 break
         return taken
 

@@ -39,7 +39,7 @@ from saga_schemas.record_class import record
 DUE_MOST: Final = 1_000
 """Ticks of one schedule that one turn looks at; the others are looked at right after."""
 STARTS_MOST: Final = 10
-"""Sagas of one schedule that one turn starts, where it takes few schedules."""
+"""Sagas of one schedule that one turn starts."""
 _INSTANTS: Final = 20
 _MINUTE_US: Final = 60_000_000
 

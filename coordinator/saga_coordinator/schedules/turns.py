@@ -36,8 +36,8 @@ from saga_schemas.record_class import record
 
 SCHEDULES_MOST: Final = 50
 """Schedules of one transaction: an instance that is stopped in the middle of it holds so many."""
-TURN_STARTS: Final = 2 * SCHEDULES_MOST
-"""Sagas of one transaction. After an outage many ticks of each schedule are due; all at once they
+TURN_STARTS: Final = 3 * SCHEDULES_MOST
+"""Sagas of one transaction. After an outage many ticks of each schedule are due. All at once they
 would take longer than the database lets a turn last (`loops/hold_limit.py`), and be lost.
 """
 UNREADY_US: Final = 60_000_000
@@ -97,10 +97,7 @@ class Turns:
             return []
         first = TurnFirst(seen=readable, seen_at_us=seen_at_us, limit=limit, silent_s=silent_s)
         async with self._committer.batch(first) as batch:
-            turns = await self._turns(batch, batch.tx.turning, ready)
-            for turn in turns:
-                turn.starts_most = min(STARTS_MOST, max(1, TURN_STARTS // len(turns)))
-                turn.run()
+            turns = _run(await self._turns(batch, batch.tx.turning, ready))
             await self._write(batch, turns)
         tell(self._instruments, turns)
         return turns
@@ -252,6 +249,29 @@ class Turns:
             holder = result.request_saga or result.key_saga
             if not result.won and holder is not None:
                 turn.lost(one, holder, by_key=result.request_saga is None)
+
+
+def _run(turns: Sequence[Turn]) -> list[Turn]:
+    """Let them start sagas, in their order, as many as one transaction may. Returns those that have
+    run; the others are due still, and nothing of them is written.
+
+    Few schedules with many ticks each: what a schedule costs beside its sagas is spent once.
+    """
+    ran: list[Turn] = []
+    left = TURN_STARTS
+    for turn in turns:
+        if left <= 0:
+            break
+        turn.starts_most = min(STARTS_MOST, left)
+        turn.run()
+        left -= len(turn.begun)
+        ran.append(turn)
+    return ran
+
+
+def are_full(turns: Sequence[Turn]) -> bool:
+    """Whether they started as many sagas as one transaction may: others may be due still."""
+    return sum(len(turn.begun) for turn in turns) >= TURN_STARTS
 
 
 def _still(batch: Batch, row: ScheduleRow, locked: Mapping[UUID, ScheduleRow], program: ScheduleProgram) -> list[Turn]:

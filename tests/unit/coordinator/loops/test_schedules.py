@@ -12,7 +12,7 @@ from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.loops.hold_limit import CALM_TURNS, LONGEST_S, SHORTEST_S, HoldLimit
 from saga_coordinator.loops.schedules import ASIDE_S, LEFT_S, ScheduleLoop
 from saga_coordinator.schedules.turn import Ending
-from saga_coordinator.schedules.turns import SCHEDULES_MOST
+from saga_coordinator.schedules.turns import SCHEDULES_MOST, TURN_STARTS
 from saga_coordinator.store.port import StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from support.hand_clock import HandClock
@@ -58,7 +58,7 @@ class Turns:
     async def run(self, rows: list[Any], _seen_at_us: int, *, limit: int, silent_s: float) -> list[Any]:
         self.asked.append({row.name for row in rows})
         self.silent_s.append(silent_s)
-        return [SimpleNamespace(row=row, endings=[]) for row in rows if row.name != "held"]
+        return [SimpleNamespace(row=row, endings=[], begun=[]) for row in rows if row.name != "held"]
 
 
 class FewAtOnce(Turns):
@@ -166,6 +166,23 @@ async def test_a_look_goes_on_with_as_many_schedules_at_once_as_the_machine_can_
     one._hold.schedules = 1
     await one._look()
     assert [len(asked) for asked in turns.asked] == [3, 2, 1]
+
+
+class OneStartsAll(Turns):
+    """The first schedule has as many ticks as one turn may start."""
+
+    async def run(self, rows: list[Any], seen_at_us: int, *, limit: int, silent_s: float) -> list[Any]:
+        [first, *_] = await super().run(rows, seen_at_us, limit=limit, silent_s=silent_s)
+        first.begun = [None] * TURN_STARTS
+        return [first]
+
+
+async def test_schedules_for_which_a_turn_had_no_room_take_theirs_in_the_same_look() -> None:
+    turns = OneStartsAll()
+    one = loop(HandClock(), store=Store("a", "b", "c"), turns=turns)
+    await one._look()
+    assert turns.asked == [{"a", "b", "c"}, {"b", "c"}, {"c"}]
+    assert one._left_since_s == {}, "none is left to others"
 
 
 def test_the_time_for_a_turn_is_bounded_and_short_again_after_many_that_ended_well() -> None:
