@@ -31,6 +31,7 @@ class MeasuredEnds:
         self._read_up_to_s: dict[TopicPartition, float] = {}
         """Since when each partition is known to be read; at first, since when it is ours."""
         self._to_reach: dict[TopicPartition, list[MeasuredEnd]] = {}
+        self._read_to: dict[TopicPartition, int] = {}
 
     def measured(self, at: TopicPartition, one: MeasuredEnd) -> None:
         """Note an end. Of those that are not reached yet the first and the last are kept: where
@@ -39,8 +40,15 @@ class MeasuredEnds:
         self._to_reach.setdefault(at, [])[1:] = [one]
 
     def reached(self, at: TopicPartition, read_to: int) -> MeasuredEnd | None:
-        """The last of the noted ends that the position has passed. It is noted no longer."""
+        """The last of the noted ends that the position has passed. It is noted no longer.
+
+        Where the position has gone back, the topic is read from its beginning: of what was noted
+        only the last is of this topic.
+        """
         waiting = self._to_reach.get(at, [])
+        if read_to < self._read_to.get(at, read_to):
+            waiting = self._to_reach[at] = waiting[-1:]
+        self._read_to[at] = read_to
         done = _last_reached(waiting, read_to)
         if done is not None:
             self._to_reach[at] = [one for one in waiting if one.end > read_to]
@@ -48,7 +56,7 @@ class MeasuredEnds:
         return done
 
     def replaced(self, at: TopicPartition) -> None:
-        """Forget what was measured: the topic was replaced."""
+        """Forget what was measured: the topic was replaced, or is not there."""
         self._to_reach.pop(at, None)
 
     def age_by_topic(self, places: Mapping[TopicPartition, Place], now_s: float) -> dict[str, float]:
@@ -58,6 +66,7 @@ class MeasuredEnds:
         a time later than the limit: while this age grows, somebody can see that limits cannot act.
         """
         self._to_reach = {at: waiting for at, waiting in self._to_reach.items() if at in places}
+        self._read_to = {at: read_to for at, read_to in self._read_to.items() if at in places}
         self._read_up_to_s = {at: self._read_up_to_s.get(at, now_s) for at in places}
         ages: dict[str, float] = {}
         for at, since_s in self._read_up_to_s.items():

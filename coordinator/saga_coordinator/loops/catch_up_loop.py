@@ -147,6 +147,7 @@ class CatchUpLoop:
         for partition, before in ours.items():
             place = self._reader.places().get(partition)
             if place is None or partition not in ends or partition not in earliest or place.replaced:
+                self._ends.replaced(partition)
                 continue
             held = await self._still_ours(
                 partition, before, earliest[partition], ends[partition], wanted=partition.topic in wanted

@@ -226,7 +226,7 @@ class Turn:
                 self._fire(tick)
             case Verdict.QUEUE:
                 if decision.supersedes:
-                    self._supersede(tick)
+                    self.drop_queue("superseded", "a later tick took its place")
                 self._queue(tick, decision)
             case Verdict.SKIP:
                 self.change(skipped=self.row.skipped + 1)
@@ -250,9 +250,6 @@ class Turn:
             self.write(replace(waiting, outcome=TickOutcome.SKIPPED, reason=reason, note=note, decided_at_us=self.now_us))
         self.change(skipped=self.row.skipped + len(self.queued))
         self.queued.clear()
-
-    def _supersede(self, tick: TickRow) -> None:
-        self.drop_queue("superseded", "a later tick took its place")
 
     def _queue(self, tick: TickRow, decision: Decision) -> None:
         waiting = replace(tick, outcome=TickOutcome.QUEUED, reason=decision.reason, note=decision.note, saga_id=decision.saga_id)

@@ -91,3 +91,14 @@ def test_who_reads_late_and_never_to_the_end_of_now_reaches_the_first() -> None:
         found.append(ends.reached(A0, 10 * second - 25))
 
     assert found == [None, None, None, end(100.0, 0), None, None, end(103.0, 30), None, None, end(106.0, 60)]
+
+
+def test_an_end_of_a_topic_that_was_replaced_is_not_reached_in_the_next_one() -> None:
+    ends = MeasuredEnds()
+    ends.measured(A0, end(110.0, 10))
+    assert ends.reached(A0, 5) is None
+    ends.measured(A0, end(120.0, 100))  # it is another topic by now, and read from its beginning
+    assert ends.reached(A0, 0) is None
+    ends.measured(A0, end(121.0, 110))
+    assert ends.reached(A0, 20) is None, "ten records of this one prove nothing"
+    assert ends.reached(A0, 100) == end(120.0, 100)
