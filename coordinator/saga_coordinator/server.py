@@ -15,6 +15,8 @@ import structlog
 from starlette.types import ASGIApp
 
 from saga_coordinator.api.http_server import Listening, listening
+from saga_coordinator.api.later import LaterApplication
+from saga_coordinator.api.probes import probes
 from saga_coordinator.api.startup_gate import StartupGate
 from saga_coordinator.archive.address import check_archive
 from saga_coordinator.coordinator import Coordinator
@@ -35,6 +37,8 @@ from saga_messaging.kafka import KafkaBroker
 from saga_messaging.patience import Patience, StoppedWaiting, kafka_may_come, unanswered
 
 _DRAIN_S = 5.0
+_API_AFTER_S = 30.0
+"""For so long the API is loaded at the first request only."""
 _PREDECESSOR_GONE_S = INSTANCE_STALE_S + 5.0
 """After a kill -9 the name is held for as long as the predecessor's row looks alive."""
 _DATABASE = "the database"
@@ -96,7 +100,9 @@ async def _run(
         working = [group.create_task(_forever(loop)) for role in sorted(roles) for loop in instance.loops[role]]
         serving = None if http is None else group.create_task(http.ended())
         if http is not None:
-            gate.app = await asyncio.to_thread(_application, instance.coordinator)
+            api = LaterApplication(lambda: _application(instance.coordinator))
+            gate.open(probes(instance.coordinator), api)
+            working.append(group.create_task(_loaded_in_time(api)))
         if ready is not None:
             ready(http.port if http is not None else 0)
         log.info("serving", roles=",".join(sorted(roles)), port=http.port if http is not None else None)
@@ -112,15 +118,22 @@ async def _run(
 
 
 def _application(coordinator: Coordinator) -> ASGIApp:
-    """The API, with the console beside it.
-
-    It is a third of what an instance loads, and sagas need nothing of it. So it is loaded when the
-    loops run already, and where the role `api` is another instance's, never.
+    """The API, with the console beside it. It is a third of what an instance loads, and sagas need
+    nothing of it.
     """
     from saga_coordinator.api.app import create_app
     from saga_coordinator.console.door import with_console
 
     return with_console(create_app(coordinator), coordinator)
+
+
+async def _loaded_in_time(api: LaterApplication) -> None:
+    """Load the API if nobody has asked for it by then.
+
+    An instance that has just started has sagas to catch up with: the first seconds are theirs.
+    """
+    await asyncio.sleep(_API_AFTER_S)
+    await api.loaded()
 
 
 @asynccontextmanager

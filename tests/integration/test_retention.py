@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from contract.store_rows import by_hand, new_id
-from saga_coordinator.api.answers import Ready
 from saga_coordinator.api.app import create_app
+from saga_coordinator.api.health import Ready
 from saga_coordinator.archive.port import ArchivedSaga, ArchiveError
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.registry.registration import Act, RegistrationRefused

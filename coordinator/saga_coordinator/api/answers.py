@@ -231,31 +231,6 @@ class InstancePage(BaseModel):
     items: list[InstanceView]
 
 
-class Alive(BaseModel):
-    status: str = "ok"
-
-
-class RecoveringShown(BaseModel):
-    """Sagas that ask again, and participants that are asked for their rows, after a restore of the
-    database; all else is served meanwhile."""
-
-    sagas: int
-    to_ask: int
-    """Those that have not asked yet."""
-    unanswered: dict[str, int]
-    """Sagas by participant that has not answered."""
-    unswept: dict[str, int]
-    """Participants that have not told all their rows, each with how many it has told."""
-
-
-class Ready(BaseModel):
-    ready: bool = True
-    notes: list[str] | None = None
-    """What waits without keeping the instance from its work."""
-    recovering: RecoveringShown | None = None
-    """null: no recovery goes on."""
-
-
 def finding_shown(finding: Finding) -> FindingShown:
     return FindingShown(
         code=finding.code,

@@ -1,17 +1,15 @@
-"""For the machines around it: alive, ready, metrics."""
+"""The API's routes for the machines around it. `probes.py` answers the same before it is loaded."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from saga_coordinator.api.answers import Alive, Ready, RecoveringShown
-from saga_coordinator.api.facade import CoordinatorDep, Facade
-from saga_coordinator.api.problems import Problem, problems
-from saga_coordinator.store.recovering import Recovering
-from saga_coordinator.telemetry.exposition import OPENMETRICS, exposition
+from saga_coordinator.api.facade import CoordinatorDep
+from saga_coordinator.api.health import Alive, Ready, readiness, scraped
+from saga_coordinator.api.problems import problems
+from saga_coordinator.telemetry.exposition import OPENMETRICS
 
 router = APIRouter(tags=["health"])
 _TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {}, OPENMETRICS: {}}}}
@@ -26,25 +24,10 @@ async def healthz() -> Alive:
 @router.get("/readyz", responses=problems("not_ready"), response_model_exclude_none=True)
 async def readyz(coordinator: CoordinatorDep) -> Ready:
     """It can do its work; if not, `reasons` says what is missing."""
-    reasons = await coordinator.ready()
-    if reasons:
-        raise Problem("not_ready", reasons=reasons[:20])
-    return Ready(notes=coordinator.notes() or None, recovering=_recovering(coordinator))
-
-
-def _recovering(coordinator: Facade) -> RecoveringShown | None:
-    left, unswept = coordinator.recovering(), coordinator.unswept()
-    if left is None and not unswept:
-        return None
-    left = left or Recovering.of({})
-    return RecoveringShown(sagas=left.sagas, to_ask=left.to_ask, unanswered=dict(left.unanswered), unswept=dict(unswept))
+    return await readiness(coordinator)
 
 
 @router.get("/metrics", response_class=Response, responses=_TEXT | problems())
 async def metrics(coordinator: CoordinatorDep, request: Request) -> Response:
     """Prometheus text, or OpenMetrics (with exemplars) for those that prefer it."""
-    accept = request.headers.get("accept")
-    text, media_type = await asyncio.to_thread(
-        exposition, coordinator.instruments.registry, accept
-    )  # tens of ms for thousands of lines
-    return Response(text, media_type=media_type)
+    return await scraped(coordinator, request.headers.get("accept"))
