@@ -137,4 +137,4 @@ async def saga_of(store: Store) -> SagaRow:
 
 
 async def names(store: Store, limit: int = 9) -> list[str]:
-    return [one.name for one in (await store.schedules_to_turn("default", limit=limit))[0]]
+    return [one.name for one in (await store.schedules_to_turn("default", limit=limit, ended=True))[0]]

@@ -9,7 +9,7 @@ from uuid import UUID
 from contract.store_rows import move, register, row_of, save, start
 from saga_coordinator.schedules.turn import Turn
 from saga_coordinator.store.port import Store
-from saga_coordinator.store.schedule_records import AtTurn, EndedTick, OpenTicks, ScheduleRow, TickRangeRow, TickRow
+from saga_coordinator.store.schedule_records import AtTurn, ScheduleRow, TickRangeRow, TickRow
 from support.schedule_days import DAYS, check
 
 FOR_EVER_US = 2**62
@@ -33,12 +33,11 @@ class StoreKeeper:
         assert row is not None
         return row
 
-    async def load(self) -> tuple[ScheduleRow, OpenTicks, Sequence[EndedTick]]:
+    async def load(self) -> tuple[ScheduleRow, AtTurn]:
         row = await self._row()
         async with self.store.transaction() as tx:
             locked = await tx.lock_schedules([row.id])
-            found = (await tx.at_turn([row.id])).get(row.id, AtTurn())
-            return locked[row.id], found.open, found.ended
+            return locked[row.id], (await tx.at_turn([row.id])).get(row.id, AtTurn())
 
     async def save(self, turn: Turn) -> None:
         await start(self.store, *(row_of(self.definition, tenant=self.tenant, id=one.start.claim.saga_id) for one in turn.begun))

@@ -20,6 +20,7 @@ from contract.schedule_rows import (
     names,
     put,
     put_ticks,
+    queued,
     saga_of,
     schedule_row,
     tick_row,
@@ -28,7 +29,7 @@ from contract.store_rows import LATER, end, new_id, save
 from saga_coordinator.store import schedule_turns, schedules
 from saga_coordinator.store.port import CountMismatch, Store, StoreError
 from saga_coordinator.store.postgres import SESSION
-from saga_coordinator.store.schedule_records import BackfillStatus, ScheduleStatus, ScheduleVersionRow
+from saga_coordinator.store.schedule_records import AtTurn, BackfillStatus, EndedTick, ScheduleStatus, ScheduleVersionRow
 
 # --- schedules ------------------------------------------------------------------------------------
 
@@ -181,7 +182,7 @@ async def test_those_in_need_are_listed_longest_first(store: Store) -> None:
 
 async def test_nothing_is_to_do_until_the_earliest_wake_up(store: Store) -> None:
     before_us = await store.now_us()
-    assert (await store.schedules_to_turn("default", limit=9))[:2] == ([], None)
+    assert (await store.schedules_to_turn("default", limit=9, ended=True))[:2] == ([], None)
     await add(
         store,
         schedule_row("a", wake_at_us=LATER + 5),
@@ -190,7 +191,7 @@ async def test_nothing_is_to_do_until_the_earliest_wake_up(store: Store) -> None
         schedule_row("deleted", wake_at_us=1, status=ScheduleStatus.DELETED),
         schedule_row("others", wake_at_us=1, tenant="another"),
     )
-    found, next_us, now_us = await store.schedules_to_turn("default", limit=9)
+    found, next_us, now_us = await store.schedules_to_turn("default", limit=9, ended=True)
     assert (found, next_us) == ([], LATER + 3)
     assert now_us >= before_us
 
@@ -210,18 +211,39 @@ async def test_a_schedule_has_something_to_do_when_a_saga_of_it_ends(store: Stor
     await put_ticks(store, tick := fired(schedule, 5, saga.id))
     assert await names(store) == []
     async with store.transaction() as tx:
-        assert (await tx.at_turn([schedule.id]))[schedule.id].ended == ()
+        assert (await tx.at_turn([schedule.id]))[schedule.id] == AtTurn(running=(saga.id,))
 
     await save(store, end(saga))
 
-    assert (await store.schedules_to_turn("default", limit=9))[:2] == ([schedule], None)
-    assert (await store.schedules_to_turn("another", limit=9))[0] == []
+    assert (await store.schedules_to_turn("default", limit=9, ended=False))[:2] == ([], None), "nobody asked for that"
+    assert (await store.schedules_to_turn("default", limit=9, ended=True))[:2] == ([schedule], None)
+    assert (await store.schedules_to_turn("another", limit=9, ended=True))[0] == []
     async with store.transaction() as tx:
-        (ended,) = (await tx.at_turn([schedule.id]))[schedule.id].ended
-        assert (ended.schedule_id, ended.at_us, ended.saga_id) == (schedule.id, 5, saga.id)
-        assert (ended.phase, ended.closed_at_us) == ("COMPLETED", saga.started_at_us + 1)
+        ended = EndedTick(tick=tick, phase="COMPLETED", closed_at_us=saga.started_at_us + 1)
+        assert (await tx.at_turn([schedule.id]))[schedule.id] == AtTurn(ended=(ended,))
         await tx.put_ticks([replace(tick, phase=ended.phase, ended_at_us=ended.closed_at_us)])
     assert await names(store) == [], "the tick knows now"
+
+
+async def test_of_open_sagas_a_turn_is_told_the_ids_in_the_order_of_their_ticks(store: Store) -> None:
+    one, other, idle = schedule_row(), schedule_row("other"), schedule_row("idle")
+    await add(store, one, other, idle)
+    sagas = sorted([await saga_of(store) for _ in range(6)], key=lambda saga: saga.id, reverse=True)
+    instants_us = [5, 900, 1_800_000_000_000_000, 1_800_000_001_000_000]
+    ticks = [fired(one, at_us, saga.id) for at_us, saga in zip(instants_us, sagas, strict=False)]
+    of_other = fired(other, 7, sagas[4].id)
+    waiting = [queued(one, 1_000), queued(one, 2)]
+    await put_ticks(store, *reversed(ticks), of_other, *waiting, fired(idle, 1, sagas[5].id, phase="COMPLETED", ended_at_us=2))
+    await save(store, end(sagas[1]))
+    async with store.transaction() as tx:
+        assert await tx.at_turn([one.id, other.id, idle.id]) == {
+            one.id: AtTurn(
+                running=(sagas[0].id, sagas[2].id, sagas[3].id),
+                queued=(waiting[1], waiting[0]),
+                ended=(EndedTick(tick=ticks[1], phase="COMPLETED", closed_at_us=sagas[1].started_at_us + 1),),
+            ),
+            other.id: AtTurn(running=(sagas[4].id,)),
+        }
 
 
 async def test_a_saga_that_is_gone_has_ended(store: Store) -> None:
@@ -231,7 +253,7 @@ async def test_a_saga_that_is_gone_has_ended(store: Store) -> None:
     assert await names(store) == ["settlement", "other"]
     async with store.transaction() as tx:
         found = await tx.at_turn([schedule.id, other.id])
-        told = {one.at_us: (one.phase, one.closed_at_us) for id in (schedule.id, other.id) for one in found[id].ended}
+        told = {one.tick.at_us: (one.phase, one.closed_at_us) for id in (schedule.id, other.id) for one in found[id].ended}
         assert list(told.items()) == [(3, (None, None)), (5, (None, None)), (4, (None, None))], "oldest first"
 
 
@@ -243,7 +265,7 @@ async def test_a_schedule_that_wakes_soon_takes_no_turn_of_its_own_for_a_saga_th
     while soon_us <= now_us:  # once more where the machine is so slow that it has woken by now
         soon_us = await store.now_us() + schedules.SOON_US
         await put(store, replace(soon, wake_at_us=soon_us))
-        found, _, now_us = await store.schedules_to_turn("default", limit=9)
+        found, _, now_us = await store.schedules_to_turn("default", limit=9, ended=True)
     assert found == [later]
 
 
@@ -252,7 +274,7 @@ async def test_one_that_is_due_and_has_ended_sagas_comes_once(store: Store) -> N
     last = schedule_row("last")
     await add(store, last)
     await put_ticks(store, fired(both, 5), fired(both, 6), fired(last, 30))
-    assert (await store.schedules_to_turn("default", limit=9))[0] == [first, both, last]
+    assert (await store.schedules_to_turn("default", limit=9, ended=True))[0] == [first, both, last]
     assert await names(store, limit=2) == ["first", "both"]
 
 
@@ -264,8 +286,9 @@ fresh_stores = pytest.mark.parametrize("store_url", ["sqlite_url", "database_url
 async def test_who_has_something_to_do_is_found_by_indexes(store: Store, store_url: str) -> None:
     """With the session's own settings, on a table that nobody has counted yet."""
     await add(store, *[schedule_row(f"s-{n}") for n in range(50)])
-    look, due = [await plan(store_url, query) for query in (schedules._LOOK, schedules._DUE)]
-    for shown in (look, due):
+    queries: tuple[Executable, ...] = (schedules._LOOK_ENDED, schedules._LOOK, schedules._DUE)
+    look, *others = [await plan(store_url, query) for query in queries]
+    for shown in (look, *others):
         assert "Seq Scan" not in shown
         assert "schedule_wake" in shown
     assert "schedule_tick_running" in look
@@ -275,18 +298,18 @@ async def test_who_has_something_to_do_is_found_by_indexes(store: Store, store_u
 async def test_what_a_turn_needs_is_found_by_indexes_whatever_has_ticked_before(store: Store, store_url: str) -> None:
     await add(store, schedule := schedule_row())
     await put_ticks(store, *(tick_row(schedule, at_us) for at_us in range(1_000)))
-    shown = await plan(store_url, schedule_turns.select_at_turn(store.dialect, [schedule.id]))
+    shown = await plan(store_url, schedule_turns.select_at_turn(store.dialect), ids=[schedule.id])
     assert "Seq Scan" not in shown
     assert {"schedule_tick_running", "schedule_tick_queued", "schedule_backfill_running"} <= set(re.findall(r"\w+", shown)), shown
 
 
-async def plan(url: str, query: Executable) -> str:
+async def plan(url: str, query: Executable, **values: Any) -> str:
     engine = create_async_engine(url, connect_args={"server_settings": SESSION} if url.startswith("postgres") else {})
     explain = "EXPLAIN" if url.startswith("postgres") else "EXPLAIN QUERY PLAN"
     sent: list[tuple[str, Any]] = []
     event.listen(engine.sync_engine, "before_cursor_execute", lambda _c, _k, text, given, *_: sent.append((text, given)))
     async with engine.connect() as connection:
-        await connection.execute(query, {"tenant": "default", "most": 9, "now": 5})
+        await connection.execute(query, {"tenant": "default", "most": 9, "now": 5, **values})
         rows = list(await connection.exec_driver_sql(f"{explain} {sent[-1][0]}", sent[-1][1]))
     await engine.dispose()
     return "\n".join(str(row[-1]) for row in rows)

@@ -82,7 +82,9 @@ async def test_open_ticks_are_those_that_run_or_wait(store: Store) -> None:
     assert await store.open_ticks(ids) == found
     assert await store.open_ticks([]) == {}
     async with store.transaction() as tx:
-        assert {id: one.open for id, one in (await tx.at_turn(ids)).items()} == found
+        at_turn = await tx.at_turn(ids)
+        assert at_turn.keys() == found.keys()
+        assert {id: one.queued for id, one in at_turn.items()} == {id: ticks.queued for id, ticks in found.items()}
         assert await tx.at_turn([]) == {}
         await tx.put_ticks([replace(waiting[1], outcome=TickOutcome.SKIPPED)])
         assert await tx.at_turn([two.id]) == {}, "what the transaction itself has put"

@@ -24,8 +24,7 @@ from saga_coordinator.starts.requests import StartRefused
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.port import StartClaim
 from saga_coordinator.store.schedule_records import (
-    EndedTick,
-    OpenTicks,
+    AtTurn,
     ScheduleRow,
     ScheduleStatus,
     TickOutcome,
@@ -303,7 +302,7 @@ class Keeper(Protocol):
 
     async def add(self, row: ScheduleRow) -> None: ...
 
-    async def load(self) -> tuple[ScheduleRow, OpenTicks, Sequence[EndedTick]]: ...
+    async def load(self) -> tuple[ScheduleRow, AtTurn]: ...
 
     async def save(self, turn: Turn) -> None: ...
 
@@ -373,9 +372,9 @@ class Play:
             self.ended += 1
 
     async def _turn(self, now_us: int, acts: Sequence[Callable[[Turn], object]]) -> None:
-        row, open_ticks, ended = await self.keeper.load()
-        turn = Turn.of(row, self.program, self._prepare, now_us, open_ticks, None)
-        settle(turn, ended)
+        row, found = await self.keeper.load()
+        turn = Turn.of(row, self.program, self._prepare, now_us, found)
+        settle(turn, found.ended)
         for act in acts:
             act(turn)
         turn.run()
@@ -386,7 +385,7 @@ class Play:
             if lasts is not None:
                 self.sagas[one.start.claim.saga_id] = now_us + lasts * MINUTE_US
         await self.keeper.save(turn)
-        self.idle = not (acts or ended or turn.begun or turn.ticks or turn.ranges)
+        self.idle = not (acts or found.ended or turn.begun or turn.ticks or turn.ranges)
         self.row = turn.row
 
     def _prepare(self, moment: Moment) -> Prepared:

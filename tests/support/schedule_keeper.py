@@ -8,6 +8,7 @@ from uuid import UUID
 
 from saga_coordinator.schedules.turn import Turn
 from saga_coordinator.store.schedule_records import (
+    AtTurn,
     BackfillRow,
     BackfillStatus,
     EndedTick,
@@ -33,9 +34,15 @@ class MemoryKeeper:
     async def add(self, row: ScheduleRow) -> None:
         self.row = row
 
-    async def load(self) -> tuple[ScheduleRow, OpenTicks, Sequence[EndedTick]]:
+    async def load(self) -> tuple[ScheduleRow, AtTurn]:
         assert self.row is not None
-        return self.row, self.open(), self.newly_ended()
+        return self.row, self.at_turn()
+
+    def at_turn(self) -> AtTurn:
+        """As the store reads it."""
+        open_ = self.open()
+        running = tuple(tick.saga_id for tick in open_.running if tick.saga_id is not None and tick.saga_id not in self.over)
+        return AtTurn(running=running, queued=open_.queued, ended=tuple(self.newly_ended()), backfill=self.backfill)
 
     def open(self) -> OpenTicks:
         ticks = [self.ticks[at_us] for at_us in sorted(self.ticks)]
@@ -45,7 +52,7 @@ class MemoryKeeper:
     def newly_ended(self) -> list[EndedTick]:
         """Ticks that do not know yet that their sagas have ended."""
         return [
-            EndedTick(schedule_id=tick.schedule_id, at_us=tick.at_us, saga_id=tick.saga_id, phase=phase, closed_at_us=at_us)
+            EndedTick(tick=tick, phase=phase, closed_at_us=at_us)
             for tick in self.open().running
             if tick.saga_id in self.over
             for phase, at_us in [self.over[tick.saga_id]]

@@ -159,8 +159,9 @@ class World:
     def _turn(self) -> Turn:
         row = self.row_now
         program = done(self.program(row))
-        turn = Turn.of(row, program, self._prepare, self.now_us, self.keeper.open(), self.keeper.backfill)
-        settle(turn, self.keeper.newly_ended())
+        found = self.keeper.at_turn()
+        turn = Turn.of(row, program, self._prepare, self.now_us, found)
+        settle(turn, found.ended)
         turn.known = {at_us: self.keeper.ticks[at_us] for at_us in turn.backfill_next_us() if at_us in self.keeper.ticks}
         return turn
 
@@ -234,7 +235,8 @@ class World:
     def check(self, before: ScheduleRow, turn: Turn) -> None:
         """The rows, after a turn."""
         row, open_ = self.row_now, self.keeper.open()
-        assert [tick.at_us for tick in open_.running] == sorted(tick.at_us for tick in turn.running)
+        assert {tick.saga_id for tick in open_.running} == set(turn.running)
+        assert len(open_.running) == len(turn.running)
         assert [tick.at_us for tick in open_.queued] == sorted(tick.at_us for tick in turn.queued)
         added = [tick for tick in turn.queued if tick.at_us in turn.ticks and tick.decided_at_us == self.now_us]
         for tick in added:
@@ -244,7 +246,7 @@ class World:
         if row.version == before.version and turn.document.runs is not None:
             assert row.runs <= max(turn.document.runs, before.runs)
         self._check_counters()
-        self._check_wake()
+        self._check_wake(turn)
 
     def _check_counters(self) -> None:
         row = self.row_now
@@ -256,7 +258,7 @@ class World:
         assert row.fired == sum(self.begun.values())
         assert row.failures == 0 or self.keeper.over
 
-    def _check_wake(self) -> None:
+    def _check_wake(self, turn: Turn) -> None:
         """Whatever is due, or will be, wakes the loop."""
         row, open_ = self.row_now, self.keeper.open()
         if row.status not in (ScheduleStatus.ACTIVE, ScheduleStatus.ENDED):
@@ -271,7 +273,7 @@ class World:
         if open_.queued:
             first = open_.queued[0]
             policy = program.document.overlap if first.overlap is None else overlap_of(first.overlap)
-            due += [("a tick that waits for nothing", self.now_us)] if may_go(policy, open_.running) else []
+            due += [("a tick that waits for nothing", self.now_us)] if may_go(policy, turn.running) else []
         if row.success_due_at_us is not None and row.success_due_at_us > self.now_us:
             due.append(("a success", row.success_due_at_us))
         for what, at_us in due:

@@ -41,13 +41,13 @@ class Decision:
 _FIRE: Final = Decision(verdict=Verdict.FIRE)
 
 
-def decide(overlap: OverlapDocument, running: Sequence[TickRow], queued: Sequence[TickRow]) -> Decision:
+def decide(overlap: OverlapDocument, running: Sequence[UUID], queued: Sequence[TickRow]) -> Decision:
     """Decide about a tick that is due.
 
     Args:
         overlap: The policy that it goes by.
-        running: Ticks of the schedule whose sagas are open, oldest first.
-        queued: Those that wait, oldest first.
+        running: Sagas of the schedule that are open, that of the oldest tick first.
+        queued: Ticks that wait, oldest first.
     """
     if overlap.policy == "allow":
         return (
@@ -67,7 +67,7 @@ def decide(overlap: OverlapDocument, running: Sequence[TickRow], queued: Sequenc
             return Decision(verdict=Verdict.QUEUE, reason="overlap", saga_id=_last(running), supersedes=True)
 
 
-def may_go(overlap: OverlapDocument, running: Sequence[TickRow]) -> bool:
+def may_go(overlap: OverlapDocument, running: Sequence[UUID]) -> bool:
     """Whether a tick that waits may fire now."""
     return len(running) < overlap.limit if overlap.policy == "allow" else not running
 
@@ -77,12 +77,12 @@ def ending(overlap: OverlapDocument) -> Literal["cancel", "terminate"] | None:
     return {"cancel_other": "cancel", "terminate_other": "terminate"}.get(overlap.policy)  # type: ignore[return-value]
 
 
-def _skip(reason: str, note: str, running: Sequence[TickRow]) -> Decision:
+def _skip(reason: str, note: str, running: Sequence[UUID]) -> Decision:
     return Decision(verdict=Verdict.SKIP, reason=reason, note=note, saga_id=_last(running))
 
 
-def _last(running: Sequence[TickRow]) -> UUID | None:
-    return running[-1].saga_id if running else None
+def _last(running: Sequence[UUID]) -> UUID | None:
+    return running[-1] if running else None
 
 
 def overlap_of(text: str) -> OverlapDocument:

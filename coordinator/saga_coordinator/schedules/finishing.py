@@ -36,7 +36,7 @@ def _endings(turn: Turn) -> list[Ending]:
     if how is None:
         return []
     at_us = turn.queued[0].at_us
-    return [Ending(saga_id=tick.saga_id, how=how, at_us=at_us) for tick in turn.running if tick.saga_id is not None]
+    return [Ending(saga_id=saga_id, how=how, at_us=at_us) for saga_id in turn.running]
 
 
 def _wake_at_us(turn: Turn) -> int | None:

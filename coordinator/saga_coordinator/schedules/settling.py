@@ -17,29 +17,20 @@ UNKNOWN: Final = "unknown"
 """The phase of a saga that is not stored any more."""
 
 
-def settled(running: Sequence[TickRow], ended: Sequence[EndedTick], now_us: int) -> list[tuple[TickRow, TickRow]]:
-    """Ticks whose sagas have ended, as they were and as they become, in the order in which the
-    sagas ended.
-    """
-    by_instant = {tick.at_us: tick for tick in running}
-    found = []
-    for one in sorted(ended, key=lambda tick: (tick.closed_at_us or 0, tick.at_us)):
-        tick = by_instant.get(one.at_us)
-        if tick is not None:
-            after = replace(tick, phase=one.phase or UNKNOWN, ended_at_us=one.closed_at_us or now_us)
-            found.append((tick, after))
-    return found
+def settled(ended: Sequence[EndedTick], now_us: int) -> list[TickRow]:
+    """Ticks whose sagas have ended, as they become, in the order in which the sagas ended."""
+    in_order = sorted(ended, key=lambda one: (one.closed_at_us or 0, one.tick.at_us))
+    return [replace(one.tick, phase=one.phase or UNKNOWN, ended_at_us=one.closed_at_us or now_us) for one in in_order]
 
 
 def settle(turn: Turn, ended: Sequence[EndedTick]) -> None:
     """Note how sagas ended."""
-    for before, after in settled(turn.running, ended, turn.now_us):
-        turn.running.remove(before)
-        turn.write(after)
-        if after.phase == Phase.COMPLETED:
-            _succeeded(turn, after.ended_at_us or turn.now_us)
-        elif after.phase is not None and after.phase != UNKNOWN:
-            _went_wrong(turn, after.phase)
+    for tick in settled(ended, turn.now_us):
+        turn.write(tick)
+        if tick.phase == Phase.COMPLETED:
+            _succeeded(turn, tick.ended_at_us or turn.now_us)
+        elif tick.phase is not None and tick.phase != UNKNOWN:
+            _went_wrong(turn, tick.phase)
 
 
 def _succeeded(turn: Turn, at_us: int) -> None:

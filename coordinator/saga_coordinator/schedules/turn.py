@@ -24,9 +24,9 @@ from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.starts.requests import StartRefused
 from saga_coordinator.store.identifiers import new_id
 from saga_coordinator.store.schedule_records import (
+    AtTurn,
     BackfillRow,
     BackfillStatus,
-    OpenTicks,
     ScheduleRow,
     ScheduleStatus,
     TickOutcome,
@@ -74,7 +74,8 @@ class Turn:
     program: ScheduleProgram
     prepare: Prepare
     now_us: int
-    running: list[TickRow]
+    running: list[UUID]
+    """Sagas of the schedule that are open, that of the oldest tick first."""
     queued: list[TickRow]
     backfill: BackfillRow | None
     known: dict[int, TickRow] = field(default_factory=dict)
@@ -99,10 +100,9 @@ class Turn:
         program: ScheduleProgram,
         prepare: Prepare,
         now_us: int,
-        open_ticks: OpenTicks,
-        backfill: BackfillRow | None,
+        found: AtTurn,
     ) -> Turn:
-        return cls(row, program, prepare, now_us, list(open_ticks.running), list(open_ticks.queued), backfill)
+        return cls(row, program, prepare, now_us, list(found.running), list(found.queued), found.backfill)
 
     def backfill_next_us(self) -> list[int]:
         """The ticks that the backfill comes to in this turn."""
@@ -305,7 +305,7 @@ class Turn:
             fired_at_us=self.now_us,
         )
         self.write(fired)
-        self.running.append(fired)
+        self.running.append(start.claim.saga_id)
         self.begun.append(Begun(tick=fired, start=start, backfill=backfill))
         self.change(fired=self.row.fired + 1, previous_us=max(tick.at_us, self.row.previous_us or 0))
         self.well(START_TROUBLES)
@@ -330,7 +330,7 @@ class Turn:
 
     def _rename(self, begun: Begun, saga_id: UUID) -> TickRow:
         tick = replace(begun.tick, saga_id=saga_id)
-        self.running[self.running.index(begun.tick)] = tick
+        self.running[self.running.index(begun.start.claim.saga_id)] = saga_id
         self.write(tick)
         return tick
 
@@ -341,7 +341,7 @@ class Turn:
             tick = replace(
                 begun.tick, outcome=TickOutcome.SKIPPED, reason="key_held", note=note, saga_id=saga_id, fired_at_us=None
             )
-            self.running.remove(begun.tick)
+            self.running.remove(begun.start.claim.saga_id)
             self.change(fired=self.row.fired - 1, skipped=self.row.skipped + 1)
             if begun.backfill and self.backfill is not None:
                 job = self.backfill

@@ -30,7 +30,7 @@ from saga_coordinator.schedules.turn import STARTS_MOST, Begun, Turn
 from saga_coordinator.starts.execution import StartExecution, own_again
 from saga_coordinator.starts.preparation import Prepared
 from saga_coordinator.store.port import StartClaim, Store, StoreError
-from saga_coordinator.store.schedule_records import AtTurn, OpenTicks, ScheduleRow, TickRow, TurnFirst
+from saga_coordinator.store.schedule_records import AtTurn, ScheduleRow, TickRow, TurnFirst
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_schemas.record_class import record
 
@@ -190,9 +190,7 @@ class Turns:
             try:
                 program = self._programs.of(row)
             except ProgramUnready as unready:
-                await _put_aside(
-                    batch, row, str(unready), [tick for _, tick in settled(found.open.running, found.ended, batch.tx.now_us)]
-                )
+                await _put_aside(batch, row, str(unready), settled(found.ended, batch.tx.now_us))
                 continue
             except DocumentInvalid:
                 continue  # it was updated a moment ago
@@ -200,7 +198,7 @@ class Turns:
             if known is None or known.version != row.version:
                 continue
             prepare = self._starts.preparing(program, known.found)
-            turn = Turn.of(row, program, prepare, batch.tx.now_us, found.open, found.backfill)
+            turn = Turn.of(row, program, prepare, batch.tx.now_us, found)
             settle(turn, found.ended)
             if next_us := turn.backfill_next_us():
                 turn.known = await batch.tx.ticks_at(row.id, next_us)
@@ -279,7 +277,7 @@ def _still(batch: Batch, row: ScheduleRow, locked: Mapping[UUID, ScheduleRow], p
     found = locked.get(row.id)
     if found is None or found.version != row.version:
         return []
-    return [Turn.of(found, program, _never, batch.tx.now_us, OpenTicks(), None)]
+    return [Turn.of(found, program, _never, batch.tx.now_us, AtTurn())]
 
 
 def _never(_moment: Moment) -> Prepared:

@@ -10,7 +10,7 @@ import re
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import REAL, BigInteger, Boolean, Dialect, Double, Integer, LargeBinary, Text
+from sqlalchemy import REAL, BigInteger, Boolean, ColumnElement, Dialect, Double, Integer, LargeBinary, Text, func, type_coerce
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -37,6 +37,31 @@ class Id(TypeDecorator[UUID]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
         return None if value is None else plain_uuid(value)
+
+
+class Ids(TypeDecorator[tuple[UUID, ...]]):
+    """UUIDs of several rows, in the order of a number of each row: `in_order` gathers them."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(postgresql.ARRAY(postgresql.UUID()) if dialect.name == "postgresql" else Text())
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[UUID, ...]:
+        if isinstance(value, str):  # SQLite has no arrays, and gathers in any order
+            return tuple(UUID(hex=one[_NUMBER_CHARS:]) for one in sorted(value.split(",")))
+        return tuple(map(plain_uuid, value or ()))
+
+
+_NUMBER_CHARS: Final = 20
+
+
+def in_order(dialect: str, id: ColumnElement[Any], by: ColumnElement[int]) -> ColumnElement[tuple[UUID, ...]]:
+    """The ids of a group's rows, in the order of a number that is not negative."""
+    if dialect == "postgresql":
+        return type_coerce(func.array_agg(postgresql.aggregate_order_by(id, by)), Ids())
+    return func.group_concat(func.printf(f"%0{_NUMBER_CHARS}d", by).concat(func.hex(id)), type_=Ids())
 
 
 def plain_uuid(value: Any) -> UUID:

@@ -43,10 +43,15 @@ class ScheduleStore(Protocol):
         """Return versions below this one, newest first."""
         ...
 
-    async def schedules_to_turn(self, tenant: str, *, limit: int) -> tuple[list[ScheduleRow], int | None, int]:
+    async def schedules_to_turn(self, tenant: str, *, limit: int, ended: bool) -> tuple[list[ScheduleRow], int | None, int]:
         """Look for schedules that have something to do: by the database's clock their wake-up is
         due, or a saga of theirs has ended that their tick does not know of, and they wake no sooner
         than a second from now.
+
+        Args:
+            tenant: Whose schedules.
+            limit: How many it finds at most.
+            ended: Whether to look for sagas that have ended; it costs a look-up for each open one.
 
         Returns:
             The schedules, the longest due first, by their wake-up or the tick whose saga has ended;

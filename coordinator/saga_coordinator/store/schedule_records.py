@@ -205,9 +205,7 @@ class DayCalendarRow:
 class EndedTick:
     """A tick that fired, whose saga has ended since."""
 
-    schedule_id: UUID
-    at_us: int
-    saga_id: UUID
+    tick: TickRow
     phase: str | None
     """None: the saga is not stored any more."""
     closed_at_us: int | None
@@ -226,10 +224,13 @@ class OpenTicks:
 class AtTurn:
     """What a turn finds of one schedule beside its row."""
 
-    open: OpenTicks = OpenTicks()
+    running: tuple[UUID, ...] = ()
+    """Sagas of its ticks that are open, that of the oldest tick first. No policy lets more than 100
+    of a schedule run."""
+    queued: tuple[TickRow, ...] = ()
+    """Ticks that wait, oldest first."""
     ended: tuple[EndedTick, ...] = ()
-    """Of the ticks that run, as far as they know: those whose sagas have ended or are gone. Oldest
-    first. No policy lets more than 100 of a schedule run."""
+    """Ticks that do not know yet that their sagas have ended or are gone, oldest first."""
     backfill: BackfillRow | None = None
     """The one that runs."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, literal, union_all
 
-from saga_coordinator.store.dialect import AnyRow, AnySelect, AnyUnion, among
+from saga_coordinator.store.dialect import AnyRow, AnySelect, AnyUnion, among_given
 from saga_coordinator.store.schedule_records import (
     BackfillRow,
     BackfillStatus,
@@ -62,21 +62,25 @@ def runs_backfill() -> ColumnElement[bool]:
     return schedule_backfill.c.status == literal(str(BackfillStatus.RUNNING), literal_execute=True)
 
 
-def select_running_ticks(dialect: str, ids: Collection[UUID]) -> AnySelect:
-    return TICKS.select().where(among(dialect, schedule_tick.c.schedule_id, sorted(ids)), is_running())
+IDS: Final = "ids"
+"""The parameter of the queries of ticks: of these schedules, in order."""
 
 
-def select_queued_ticks(dialect: str, ids: Collection[UUID]) -> AnySelect:
-    return TICKS.select().where(among(dialect, schedule_tick.c.schedule_id, sorted(ids)), is_queued())
+def select_running_ticks(dialect: str) -> AnySelect:
+    return TICKS.select().where(among_given(dialect, schedule_tick.c.schedule_id, IDS), is_running())
 
 
-def select_open_ticks(dialect: str, ids: Collection[UUID]) -> AnyUnion:
-    """Ticks of these schedules that run or wait, oldest first.
+def select_queued_ticks(dialect: str) -> AnySelect:
+    return TICKS.select().where(among_given(dialect, schedule_tick.c.schedule_id, IDS), is_queued())
+
+
+def select_open_ticks(dialect: str) -> AnyUnion:
+    """Ticks of schedules (IDS) that run or wait, oldest first.
 
     Apart from each other, each kind is found by its index. With OR between them PostgreSQL would
     read all that has ever ticked.
     """
-    return union_all(select_running_ticks(dialect, ids), select_queued_ticks(dialect, ids)).order_by("schedule_id", "at")
+    return union_all(select_running_ticks(dialect), select_queued_ticks(dialect)).order_by("schedule_id", "at")
 
 
 def open_ticks_of(rows: Iterable[AnyRow]) -> dict[UUID, OpenTicks]:

@@ -11,7 +11,7 @@ from sqlalchemy import Executable, and_, bindparam, case, exists, func, literal,
 
 from saga_coordinator.store import schema
 from saga_coordinator.store.columns import Id, Number, database_clock
-from saga_coordinator.store.dialect import AnyRow, AnySelect, among
+from saga_coordinator.store.dialect import AnyRow, AnySelect, AnyUnion, among
 from saga_coordinator.store.schedule_records import (
     BackfillRow,
     DayCalendarRow,
@@ -26,6 +26,7 @@ from saga_coordinator.store.schedule_records import (
 from saga_coordinator.store.schedule_rows import (
     BACKFILLS,
     DAYS,
+    IDS,
     RANGES,
     SCHEDULES,
     TICKS,
@@ -100,22 +101,22 @@ class ScheduleReads(ABC):
         query = VERSIONS.select().where(v.schedule_id == schedule_id, v.version < below).order_by(v.version.desc())
         return [VERSIONS.of(row) for row in await self._rows(query.limit(limit))]
 
-    async def schedules_to_turn(self, tenant: str, *, limit: int) -> tuple[list[ScheduleRow], int | None, int]:
+    async def schedules_to_turn(self, tenant: str, *, limit: int, ended: bool) -> tuple[list[ScheduleRow], int | None, int]:
         now_us, next_us = 0, None
-        ended: dict[UUID, int] = {}
-        for id, at_us, earliest_us in await self._rows(_LOOK, {"tenant": tenant, _MOST: limit}):
+        since_ended: dict[UUID, int] = {}
+        for id, at_us, earliest_us in await self._rows(_LOOK_ENDED if ended else _LOOK, {"tenant": tenant, _MOST: limit}):
             if id == _NOBODY:
                 now_us, next_us = at_us, earliest_us
             else:
-                ended[id] = at_us
+                since_ended[id] = at_us
         is_due = next_us is not None and next_us <= now_us
-        if not ended and not is_due:
+        if not since_ended and not is_due:
             return [], next_us, now_us
         due = await self._rows(_DUE, {"tenant": tenant, "now": now_us, _MOST: limit}) if is_due else []
         since = {row.id: row.wake_at for row in due}
-        others = ended.keys() - since.keys()
+        others = since_ended.keys() - since.keys()
         more = await self._rows(SCHEDULES.select().where(among(self.dialect, _S.id, sorted(others)))) if others else []
-        since |= {id: min(at_us, since.get(id, at_us)) for id, at_us in ended.items()}
+        since |= {id: min(at_us, since.get(id, at_us)) for id, at_us in since_ended.items()}
         found = sorted((SCHEDULES.of(row) for row in (*due, *more)), key=lambda one: (since[one.id], one.id))
         return found[:limit], None, now_us
 
@@ -136,7 +137,7 @@ class ScheduleReads(ABC):
         return [RANGES.of(row) for row in await self._rows(ordered.limit(limit))]
 
     async def open_ticks(self, ids: Collection[UUID]) -> dict[UUID, OpenTicks]:
-        return open_ticks_of(await self._rows(select_open_ticks(self.dialect, ids))) if ids else {}
+        return open_ticks_of(await self._rows(select_open_ticks(self.dialect), {IDS: sorted(ids)})) if ids else {}
 
     async def backfills(self, schedule_id: UUID, *, before: UUID | None, limit: int) -> list[BackfillRow]:
         b = schedule_backfill.c
@@ -176,13 +177,18 @@ def _counts() -> AnySelect:
     ).where(_S.tenant == _TENANT, is_kept())
 
 
-def _look() -> Any:
-    """The clock and the earliest wake-up of all; then, by schedule, the first of its ticks that run
-    although their sagas have ended or are gone. The index of running ticks leads there; the
-    schedule is looked up only for what is found. One that wakes soon notes it then: a schedule that
-    ticks each second takes one turn for it, and not two.
-    """
+def _look() -> AnySelect:
+    """The clock and the earliest wake-up of all."""
     earliest = select(_S.wake_at).where(*_AWAKE).order_by(_S.wake_at).limit(1).scalar_subquery()
+    return select(literal(_NOBODY, Id()), database_clock(), earliest)
+
+
+def _look_ended() -> AnyUnion:
+    """The same; then, by schedule, the first of its ticks that run although their sagas have ended
+    or are gone. The index of running ticks leads there; the schedule is looked up only for what is
+    found. One that wakes soon notes it then: a schedule that ticks each second takes one turn for
+    it, and not two.
+    """
     saga = schema.saga.c
     is_open = exists().where(saga.id == _T.saga_id, saga.closed_at.is_(None))
     clock = select(database_clock()).scalar_subquery()
@@ -198,14 +204,12 @@ def _look() -> Any:
         .limit(bindparam(_MOST, type_=Number))
         .subquery()
     )
-    return union_all(
-        select(literal(_NOBODY, Id()), database_clock(), earliest),
-        select(ended.c.id, ended.c.at, literal(0, Number)),
-    )
+    return union_all(_look(), select(ended.c.id, ended.c.at, literal(0, Number)))
 
 
 _COUNTS: Final = _counts()
 _LOOK: Final = _look()
+_LOOK_ENDED: Final = _look_ended()
 _DUE: Final = (
     SCHEDULES.select().where(*_AWAKE, _S.wake_at <= _NOW).order_by(_S.wake_at, _S.id).limit(bindparam(_MOST, type_=Number))
 )

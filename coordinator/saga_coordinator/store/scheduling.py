@@ -25,6 +25,7 @@ from saga_coordinator.store.schedule_records import (
 from saga_coordinator.store.schedule_rows import (
     BACKFILLS,
     DAYS,
+    IDS,
     RANGES,
     SCHEDULES,
     TICKS,
@@ -42,7 +43,7 @@ from saga_coordinator.store.schedule_tables import (
     schedule_tick_range,
     schedule_version,
 )
-from saga_coordinator.store.schedule_turns import BACKFILL, at_turn_of, select_at_turn, select_turning
+from saga_coordinator.store.schedule_turns import BACKFILL, at_turn_of, select_at_turn, select_turning, turning_values
 from saga_coordinator.store.transaction_part import Adding, TransactionPart
 
 _S: Final = schedule.c
@@ -74,7 +75,7 @@ class ScheduleWrites(TransactionPart, ABC):
 
     async def lock_turning(self, first: TurnFirst) -> None:
         """What `TurnFirst` says; and read the clock anew, if anything is locked."""
-        rows = list(await self.execute(select_turning(self._dialect, first)))
+        rows = list(await self.execute(select_turning(self._dialect), turning_values(first)))
         if rows:
             self.read_clock(rows[-1].clock)
         self.turning = by_id(rows)
@@ -96,7 +97,7 @@ class ScheduleWrites(TransactionPart, ABC):
     async def at_turn(self, ids: Collection[UUID]) -> dict[UUID, AtTurn]:
         if not ids:
             return {}
-        rows = list(await self.execute(select_at_turn(self._dialect, ids)))
+        rows = list(await self.execute(select_at_turn(self._dialect), {IDS: sorted(ids)}))
         backfilled = [row.schedule_id for row in rows if row.outcome == BACKFILL]
         backfills = await self._running_backfills(backfilled) if backfilled else {}
         return at_turn_of([row for row in rows if row.outcome != BACKFILL], backfills)

@@ -161,7 +161,9 @@ class SqlTransaction(TransactionParts):
                 raise wrong
         return counts
 
-    async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> AnyResult:
+    async def execute(
+        self, statement: Executable, rows: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None
+    ) -> AnyResult:
         """A statement that is not hot, after the writes that wait."""
         await self.asking()
         await self.flush()

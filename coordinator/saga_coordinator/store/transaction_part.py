@@ -36,7 +36,9 @@ class TransactionPart(ABC):
     def _dialect(self) -> str: ...
 
     @abstractmethod
-    async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> AnyResult: ...
+    async def execute(
+        self, statement: Executable, rows: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None
+    ) -> AnyResult: ...
 
     @abstractmethod
     async def _put(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:

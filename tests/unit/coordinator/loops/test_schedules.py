@@ -10,7 +10,7 @@ import pytest
 
 from saga_coordinator.calendar.zones import tzdata_version
 from saga_coordinator.loops.hold_limit import CALM_TURNS, LONGEST_S, SHORTEST_S, HoldLimit
-from saga_coordinator.loops.schedules import ASIDE_S, LEFT_S, ScheduleLoop
+from saga_coordinator.loops.schedules import ASIDE_S, LEFT_S, LOOK_S, ScheduleLoop
 from saga_coordinator.schedules.turn import Ending
 from saga_coordinator.schedules.turns import SCHEDULES_MOST, TURN_STARTS
 from saga_coordinator.store.port import StoreError
@@ -37,8 +37,10 @@ class Store:
 
     def __init__(self, *names: str) -> None:
         self.rows = [SimpleNamespace(id=UUID(int=place), name=name, wake_at_us=0) for place, name in enumerate(names)]
+        self.asked_for_ended: list[bool] = []
 
-    async def schedules_to_turn(self, _tenant: str, *, limit: int) -> tuple[list[Any], int | None, int]:
+    async def schedules_to_turn(self, _tenant: str, *, limit: int, ended: bool) -> tuple[list[Any], int | None, int]:
+        self.asked_for_ended.append(ended)
         return self.rows[:limit], None, 0
 
     async def schedule_counts(self, _tenant: str) -> Any:
@@ -112,6 +114,16 @@ async def test_another_wake_up_of_a_schedule_that_others_hold_is_waited_for_anew
         await one._look()
         clock.now_s += LEFT_S / 2
     assert len(turns.asked) == 4
+
+
+async def test_it_looks_once_a_second_for_sagas_that_have_ended_and_as_often_as_it_likes_for_what_is_due() -> None:
+    clock, store = HandClock(), Store("free")
+    one = loop(clock, store=store)
+    for _ in range(3):
+        await one._look()
+    clock.now_s += LOOK_S
+    await one._look()
+    assert store.asked_for_ended == [True, False, False, True]
 
 
 class SlowTurns(Turns):
