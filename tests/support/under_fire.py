@@ -36,6 +36,8 @@ from support.shop import Shop
 CLOCKS_S: Final = (0, 600, -600)
 """How far each coordinator's clock is ahead."""
 SECOND_US: Final = 1_000_000
+MADE_PER_S: Final = 20
+"""Schedules, on a slow machine."""
 STOPPED_S: Final = (2.0, 4.0)
 RUNS_S: Final = (0.5, 2.0)
 """Between one act and the next."""
@@ -71,12 +73,12 @@ async def assert_clocks_apart(shop: Shop) -> None:
             assert abs(said - time.time() - ahead_s) < CLOCKS_S[1] / 2
 
 
-def _document(number: int, end_us: int) -> ScheduleDocument:
+def _document(number: int, start_us: int, end_us: int) -> ScheduleDocument:
     order = {"customer": "c", "account": "a", "sku": f"sku-{number}", "quantity": 1, "total": 1, "address": "here"}
     return schedule(
         f"second-{number:03}",
         definition="tick",
-        calendar=calendar(every_ms=1000, end=tick_text(end_us)),
+        calendar=calendar(every_ms=1000, start=tick_text(start_us), end=tick_text(end_us)),
         input={"order_id": "${schedule.name + '@' + schedule.tick}", **order},
         overlap=overlap("allow", 100),
         missed=MissedDocument(policy="run_all", grace_ms=60_000, window_ms=86_400_000),
@@ -84,10 +86,17 @@ def _document(number: int, end_us: int) -> ScheduleDocument:
 
 
 async def begin(shop: Shop, schedules: int, seconds: int) -> list[ScheduleRow]:
-    """Schedules that tick each second from now, for so long."""
+    """Schedules that tick each second, for so long, once all of them are there. Returns when the
+    first tick is near.
+    """
     async with opened(shop.database) as store:
-        end_us = (await store.now_us() // SECOND_US + seconds + 1) * SECOND_US
-        return await add_schedules(store, *(_document(number, end_us) for number in range(schedules)))
+        start_us = (await store.now_us() // SECOND_US + 2 + schedules // MADE_PER_S) * SECOND_US
+        end_us = start_us + seconds * SECOND_US
+        rows = await add_schedules(store, *(_document(number, start_us, end_us) for number in range(schedules)))
+        left_s = (start_us - await store.now_us()) / SECOND_US
+        assert left_s > 0, "a tick was due before its schedule was there"
+        await asyncio.sleep(left_s)
+        return rows
 
 
 @dataclass(slots=True)
@@ -200,14 +209,14 @@ async def all_over(shop: Shop, limit_s: float) -> None:
 
 
 def expected(rows: Sequence[ScheduleRow]) -> dict[str, str]:
-    """Each second from a schedule's creation to its end, as `<schedule>@<tick>`, by the id that its
+    """Each second from a schedule's start to its end, as `<schedule>@<tick>`, by the id that its
     saga must have."""
     found: dict[str, str] = {}
     for row in rows:
-        end_text = ScheduleDocument.parse(row.document).calendar.end
-        assert end_text is not None
-        end_us = round(datetime.fromisoformat(end_text).timestamp()) * SECOND_US
-        first_us = (row.created_at_us // SECOND_US + 1) * SECOND_US
+        its = ScheduleDocument.parse(row.document).calendar
+        assert its.start is not None
+        assert its.end is not None
+        first_us, end_us = (round(datetime.fromisoformat(text).timestamp()) * SECOND_US for text in (its.start, its.end))
         for at_us in range(first_us, end_us, SECOND_US):
             tick = f"{row.name}@{tick_text(at_us)}"
             found[str(started_id(at_us // 1000, "default", "schedule", tick))] = tick
