@@ -4,7 +4,7 @@ nothing else waits for it."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,8 @@ from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.messages import Outbound
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.starts.requests import StartRequest, StartResult
-from saga_coordinator.store.port import Store, shard_of
+from saga_coordinator.store import reads
+from saga_coordinator.store.port import BadRow, SagaRow, Store, shard_of
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end
 from saga_messaging.memory import MemoryBroker
@@ -203,8 +204,7 @@ async def test_a_loop_that_cannot_even_give_a_record_up_says_so_until_it_goes_on
         await until(well, 30, "the start, and /readyz")
 
 
-async def test_a_message_that_cannot_be_made_holds_up_no_other(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeper, "OLDER_THAN_US", 0)
+def cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Outbound.message
 
     def making(outbound: Outbound, identity: Any, *args: Any, **named: Any) -> Any:
@@ -212,6 +212,26 @@ async def test_a_message_that_cannot_be_made_holds_up_no_other(sqlite_url: str, 
             raise KeyError("a bug")
         return made(outbound, identity, *args, **named)
 
+    monkeypatch.setattr(Outbound, "message", making)
+
+
+def is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = reads.saga_row
+
+    def reading(row: Sequence[Any]) -> SagaRow:
+        saga = of(row)
+        if saga.business_key == "guilty":
+            raise BadRow("table saga: edited by hand")
+        return saga
+
+    monkeypatch.setattr(reads, "saga_row", reading)
+
+
+@pytest.mark.parametrize("fault", [cannot_be_made, is_no_row])
+async def test_a_message_that_cannot_be_made_holds_up_no_other(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, told: list[EventDict], fault: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    monkeypatch.setattr(sweeper, "OLDER_THAN_US", 0)
     broker = MemoryBroker()
     async with opened(sqlite_url) as store:
         await register(store, DEFINITION, CATALOG)
@@ -220,7 +240,7 @@ async def test_a_message_that_cannot_be_made_holds_up_no_other(sqlite_url: str, 
             guilty = (await instance.coordinator.start(request("guilty"))).saga_id
             await instance.coordinator.start(request("good"))
             await by_hand(sqlite_url, f"UPDATE outbox SET shard = {shard_of(guilty)}")  # one shard is swept at once
-            monkeypatch.setattr(Outbound, "message", making)
+            fault(monkeypatch)
             sweeping = asyncio.create_task(instance.loops["sweeper"][0]())
 
             async def only_the_guilty() -> bool:
@@ -229,6 +249,7 @@ async def test_a_message_that_cannot_be_made_holds_up_no_other(sqlite_url: str, 
 
             await until(only_the_guilty, 20, "the other saga's messages")
             await end([sweeping])
+            assert any(line["event"] == "outbox_row_unreadable" and line["saga"] == str(guilty) for line in told)
 
 
 @pytest.mark.parametrize("role", ["watchdog", "replies"])

@@ -23,7 +23,7 @@ from saga_coordinator.failures import KeyedBackoff, one_line
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.messages import Outbound, SagaIdentity
-from saga_coordinator.store.port import JournalRow, OutboxRow, SagaRow, Store, StoreError
+from saga_coordinator.store.port import BadRow, JournalRow, OutboxRow, SagaRow, Store, StoreError
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.telemetry.log_fields import about_record, about_row
 from saga_messaging.broker import Broker, BrokerError, Outgoing, Producer, RecordRefused
@@ -150,17 +150,30 @@ class Sweeper:
         pause_s = self._backoff.failed(owed.row.id, self._clock.monotonic_s())
         self._log.warning("publish_held", **owed.about, version=owed.row.version, error=error, retry_in_s=pause_s)
 
-    async def _owed(self, rows: list[OutboxRow]) -> list[_Owed]:
-        records = await self._store.journal_facts({(row.saga_id, row.version) for row in rows})
-        found = [await self._read(row, records.get((row.saga_id, row.version))) for row in rows]
+    async def _owed(self, rows: Sequence[OutboxRow]) -> list[_Owed]:
+        found = await self._read_all(rows)
         for owed in found:
             if owed.record is None:
                 # It must not stand before the others in each round.
                 self._hold(owed, "it cannot be read: see the log")
         return found
 
-    async def _read(self, row: OutboxRow, record: JournalRow | None) -> _Owed:
-        saga = await self._store.saga(row.saga_id)
+    async def _read_all(self, rows: Sequence[OutboxRow]) -> list[_Owed]:
+        """Read what the rows point at, together. Where the database has a row among it that is
+        none, each alone: it costs its own message, and no other.
+        """
+        try:
+            records = await self._store.journal_facts({(row.saga_id, row.version) for row in rows})
+            sagas = await self._store.sagas({row.saga_id for row in rows})
+        except BadRow as bad:
+            if len(rows) > 1:
+                return [owed for row in rows for owed in await self._read_all([row])]
+            known = {"saga": str(rows[0].saga_id)}
+            self._log.error("outbox_row_unreadable", **known, version=rows[0].version, ord=rows[0].ord, error=str(bad))
+            return [_Owed(row=rows[0], record=None, about=known)]
+        return [await self._read(row, sagas.get(row.saga_id), records.get((row.saga_id, row.version))) for row in rows]
+
+    async def _read(self, row: OutboxRow, saga: SagaRow | None, record: JournalRow | None) -> _Owed:
         known = {"saga": str(row.saga_id)} if saga is None else about_row(saga)
         if saga is None or record is None:
             self._log.error("outbox_points_nowhere", **known, version=row.version, ord=row.ord)
