@@ -18,14 +18,17 @@ from saga_coordinator.batch import plan
 from saga_coordinator.batch.committer import Committer
 from saga_coordinator.loops import sweeper
 from saga_coordinator.loops.catch_up_loop import CatchUpLoop
+from saga_coordinator.overview.sampling import OpenSagas
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.sagas.messages import Outbound
+from saga_coordinator.sagas.state_cache import StateCache
 from saga_coordinator.sagas.work import SagaWork
 from saga_coordinator.starts.requests import StartRequest, StartResult
-from saga_coordinator.store import reads
+from saga_coordinator.store import reads, rows
 from saga_coordinator.store.port import BadRow, SagaRow, Store, shard_of
 from saga_coordinator.wiring import Instance
 from saga_messaging.background import end
+from saga_messaging.clock import SystemClock
 from saga_messaging.memory import MemoryBroker
 from support.coordinators import closed, opened, register, running, settings_for
 from support.orders import until
@@ -216,7 +219,7 @@ def cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    of = reads.saga_row
+    of = rows.saga_row
 
     def reading(row: Sequence[Any]) -> SagaRow:
         saga = of(row)
@@ -250,6 +253,20 @@ async def test_a_message_that_cannot_be_made_holds_up_no_other(
             await until(only_the_guilty, 20, "the other saga's messages")
             await end([sweeping])
             assert any(line["event"] == "outbox_row_unreadable" and line["saga"] == str(guilty) for line in told)
+
+
+async def test_whom_sagas_wait_for_is_told_without_one_whose_row_is_none(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(sqlite_url) as store:
+        await register(store, DEFINITION, CATALOG)
+        async with running(store, MemoryBroker(), settings_for(sqlite_url, roles="api")) as instance:
+            for key in ("guilty", "good", "better"):
+                await instance.coordinator.start(request(key))
+            is_no_row(monkeypatch)
+            definitions = instance.coordinator.definitions
+            sagas = OpenSagas(store=store, tenant="default", definitions=definitions, states=StateCache(), clock=SystemClock())
+            assert (await sagas.waits(3)).looked_at == 2
 
 
 @pytest.mark.parametrize("role", ["watchdog", "replies"])

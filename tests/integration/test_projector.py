@@ -20,7 +20,7 @@ from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.loops.projector import Projector
 from saga_coordinator.registry.definition_cache import DefinitionCache
 from saga_coordinator.settings import Settings
-from saga_coordinator.store.port import SPANS_DUE_MOST, SagaRow, Store
+from saga_coordinator.store.port import SPANS_DUE_MOST, BadRow, SagaRow, Store
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.traces import reading
 from saga_coordinator.traces.collector import SpansRefused
@@ -315,19 +315,22 @@ def test_with_more_owed_than_the_bound_no_further_saga_is_sampled() -> None:
     assert sampling.begin(UUID(int=1), None).flags == 1
 
 
-async def test_a_saga_whose_spans_cannot_be_made_holds_up_no_others(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [KeyError("a bug"), BadRow("table saga: edited by hand")], ids=["a bug", "a bad row"])
+async def test_a_saga_whose_spans_cannot_be_made_holds_up_no_others(
+    at_home: Home, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
     guilty, other = await at_home.saga(), await at_home.saga()
     read = reading.traced_saga
 
     def making(row: SagaRow, *about: Any) -> Any:
         if row.id == guilty:
-            raise KeyError("a bug")
+            raise fault
         return read(row, *about)
 
     monkeypatch.setattr(projector_module, "traced_saga", making)
     projector = at_home.projector()
     for _ in range(10):
-        with contextlib.suppress(KeyError):
+        with contextlib.suppress(type(fault)):
             await projector.export_some()
     assert at_home.collector.ids() == await at_home.all_of([other])
     assert {saga_id for saga_id, _ in await at_home.owed()} == {guilty}

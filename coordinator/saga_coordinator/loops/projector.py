@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from saga_coordinator.failures import comes_again
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.store.port import SagaRow, Store, StoreError
@@ -121,12 +122,13 @@ class Projector:
                 return False
             try:
                 await self._pay(owed)
-            except (StoreError, TimeoutError):
+            except SpansRefused:
+                self._instruments.span_export_failed()
+                self._make_way(owed)
                 raise
             except Exception as error:
-                if isinstance(error, SpansRefused):
-                    self._instruments.span_export_failed()
-                self._make_way(owed)
+                if comes_again(error):
+                    self._make_way(owed)
                 raise
         full = sum(len(versions) for versions in owed.values()) >= self._rows
         self._rows = min(self._rows * 2, BATCH_ROWS)
