@@ -39,6 +39,10 @@ SECOND_US: Final = 1_000_000
 MADE_PER_S: Final = 20
 """Schedules, on a slow machine."""
 STOPPED_S: Final = (2.0, 4.0)
+KILL_EVERY_S: Final = 4.0
+"""Between one kill and the next, at least: as soon as each is back would be more often the sooner
+they are, and no two releases could be compared.
+"""
 RUNS_S: Final = (0.5, 2.0)
 """Between one act and the next."""
 ALL_STOPPED_S: Final = 3.0
@@ -114,6 +118,8 @@ class Fire:
     one_us: list[tuple[int, int]] = field(default_factory=list)
     """When one was stopped, with all that it had locked."""
     _held: dict[str, asyncio.Lock] = field(init=False)
+    _killed_s: float = -math.inf
+    """When one was killed last."""
     _starting: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
@@ -134,8 +140,10 @@ class Fire:
 
     async def _kill_all_the_time(self) -> None:
         for process in itertools.cycle(self.shop.coordinators):
+            await asyncio.sleep(self._killed_s + KILL_EVERY_S - time.monotonic())
             async with self._held[process.name]:
                 await process.ready()
+                self._killed_s = time.monotonic()
                 self._note(f"kill -9 {process.name}")
                 self._starting = asyncio.create_task(self._again(process))
                 await asyncio.shield(self._starting)
