@@ -48,6 +48,7 @@ async def serve(
     settings: Settings,
     *,
     ready: Callable[[int], None] | None = None,
+    api_loaded: Callable[[], None] = lambda: None,
     stop: asyncio.Event | None = None,
     broker: Broker | None = None,
     listens: socket.socket | None = None,
@@ -60,6 +61,7 @@ async def serve(
     Args:
         settings: The checked settings.
         ready: Called once, with the HTTP port (0 without the role `api`), when the instance serves.
+        api_loaded: Called once, in a thread, when the API is loaded: long after, or never.
         stop: Set it to stop the instance gracefully.
         broker: The broker to use; by default the Kafka of the settings.
         listens: A socket that listens, to be used in place of the settings' address.
@@ -82,7 +84,13 @@ async def serve(
             if not instance.presence.given:
                 stack.push_async_callback(_release, store, instance.presence.name)
             await _agreed(settings, instance, patience)
-            await _run(settings, instance, http, gate, ready, stop)
+
+            def load() -> ASGIApp:
+                app = _application(instance.coordinator)
+                api_loaded()
+                return app
+
+            await _run(settings, instance, http, gate, LaterApplication(load), ready, stop)
 
 
 async def _run(
@@ -90,6 +98,7 @@ async def _run(
     instance: Instance,
     http: Listening | None,
     gate: StartupGate,
+    api: LaterApplication,
     ready: Callable[[int], None] | None,
     stop: asyncio.Event,
 ) -> None:
@@ -100,7 +109,6 @@ async def _run(
         working = [group.create_task(_forever(loop)) for role in sorted(roles) for loop in instance.loops[role]]
         serving = None if http is None else group.create_task(http.ended())
         if http is not None:
-            api = LaterApplication(lambda: _application(instance.coordinator))
             gate.open(probes(instance.coordinator), api)
             working.append(group.create_task(_loaded_in_time(api)))
         if ready is not None:

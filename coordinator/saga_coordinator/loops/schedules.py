@@ -123,7 +123,7 @@ class ScheduleLoop:
         found, next_us, now_us = await self._store.schedules_to_turn(self._tenant, limit=SEEN_MOST, ended=ended)
         if rows := self._not_aside(found):
             taken = await self._all_taken(rows, now_us)
-            self._note_left(rows, taken)
+            self._note_left(rows, taken, ended)
             if taken:
                 return 0.0
         until_next_s = LOOK_S if next_us is None else (next_us - now_us) / 1e6 + SOON_S
@@ -150,11 +150,17 @@ class ScheduleLoop:
                 await tx.set_control(scope=LOOP, tenant=self._tenant, name=TZDATA, value=version, who=LOOP, why=why)
         self._zones_known = True
 
-    def _note_left(self, rows: Sequence[ScheduleRow], taken: Collection[UUID]) -> None:
-        """Another instance takes their turns; or none of this release can, again and again."""
+    def _note_left(self, rows: Sequence[ScheduleRow], taken: Collection[UUID], ended: bool) -> None:
+        """Another instance takes their turns; or none of this release can, again and again.
+
+        `ended`: the look was for sagas that have ended, too. Otherwise it says nothing of those
+        that have only these.
+        """
         now_s = self._clock.monotonic_s()
         left = {(row.id, row.wake_at_us): row for row in rows if row.id not in taken}
-        self._left_since_s = {wakeup: self._left_since_s.get(wakeup, now_s) for wakeup in left}
+        seen = {row.id for row in rows}
+        unseen = {} if ended else {wakeup: since for wakeup, since in self._left_since_s.items() if wakeup[0] not in seen}
+        self._left_since_s = unseen | {wakeup: self._left_since_s.get(wakeup, now_s) for wakeup in left}
         for wakeup, row in left.items():
             if now_s - self._left_since_s[wakeup] >= LEFT_S:
                 self._log.warning("schedule_not_taken", schedule=row.name)

@@ -41,7 +41,7 @@ class Store:
 
     async def schedules_to_turn(self, _tenant: str, *, limit: int, ended: bool) -> tuple[list[Any], int | None, int]:
         self.asked_for_ended.append(ended)
-        return self.rows[:limit], None, 0
+        return [row for row in self.rows[:limit] if ended or row.wake_at_us is not None], None, 0
 
     async def schedule_counts(self, _tenant: str) -> Any:
         return SimpleNamespace(active=0, paused=0, attention=0, overdue=0, due_since_us=None, backfills=0, now_us=0)
@@ -103,6 +103,20 @@ async def test_one_look_is_enough_for_all_that_it_found() -> None:
     names, turns = [f"s-{n}" for n in range(2 * SCHEDULES_MOST + 1)], FewAtOnce()
     assert await loop(HandClock(), store=Store(*names), turns=turns)._look() == 0.0
     assert [len(asked) for asked in turns.asked] == [2 * SCHEDULES_MOST + 1, SCHEDULES_MOST + 1, 1]
+
+
+async def test_one_that_has_ended_sagas_only_is_left_alone_as_well() -> None:
+    """It comes with one look in many."""
+    clock, turns, store = HandClock(), Turns(), Store("held", "free")
+    store.rows[0].wake_at_us = None
+    one = loop(clock, store=store, turns=turns)
+    for _ in range(int(LEFT_S / LOOK_S) + 1):
+        for _ in range(3):
+            await one._look()
+        clock.now_s += LOOK_S
+    await one._look()
+    assert store.asked_for_ended[-1]
+    assert turns.asked[-1] == {"free"}
 
 
 async def test_another_wake_up_of_a_schedule_that_others_hold_is_waited_for_anew() -> None:
