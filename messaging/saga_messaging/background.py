@@ -1,12 +1,12 @@
-"""What every background loop needs to wait well: growing pauses, waiting for an event or the clock,
-whichever is first, and the end of tasks."""
+"""What every background loop needs to wait well, and to let others go on: growing pauses, waiting
+for an event or the clock, whichever is first, work in small portions, and the end of tasks."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine
-from typing import Any, Final
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
 from saga_messaging.clock import Clock
 
@@ -14,6 +14,8 @@ CANCEL_AGAIN_S: Final = 30.0
 """Longer than a client of the broker takes to close, or a handler to end, so that neither is cut
 off."""
 _log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 
 def backoff(attempt: int, *, first_s: float, cap_s: float, jitter: float) -> float:
@@ -44,6 +46,14 @@ async def happened(event: asyncio.Event, clock: Clock, timeout_s: float) -> bool
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
     return event.is_set()
+
+
+async def in_portions(items: Iterable[Item], portion: int) -> AsyncIterator[Item]:
+    """The items; after each portion of so many the other tasks of the process go first."""
+    for place, item in enumerate(items):
+        if place and place % portion == 0:
+            await asyncio.sleep(0)
+        yield item
 
 
 async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

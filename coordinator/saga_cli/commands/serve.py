@@ -83,8 +83,5 @@ def serve(
     configure_logs(settings.log_level, settings.log_format)
     if links := ignored(environ):
         logging.getLogger("saga_coordinator").info(links)
-    run_until_signal(
-        lambda stop: run_coordinator(
-            settings, stop=stop, ready=lambda _: leave_out_what_is_loaded(), api_loaded=leave_out_what_is_loaded
-        )
-    )
+    loaded = leave_out_what_is_loaded
+    run_until_signal(lambda stop: run_coordinator(settings, stop=stop, ready=lambda _: loaded(), api_loaded=loaded))

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from saga_coordinator.batch.loader import PORTION_SAGAS
 from saga_coordinator.engine.encoding import UnreadableState, read_facts
 from saga_coordinator.engine.events import Env, Event, Recover, Refused, Reply
 from saga_coordinator.engine.facts import Fact, payload_in
@@ -25,6 +26,7 @@ from saga_coordinator.sagas.work import PARKED, SagaWork
 from saga_coordinator.store.port import JournalRow, Transaction
 from saga_coordinator.telemetry.instruments import Instruments
 from saga_coordinator.telemetry.log_fields import about
+from saga_messaging.background import in_portions
 
 _RECORDS_AT_ONCE: Final = 8
 """Journal records in memory at once while payloads are taken from them: each may hold 4 MiB."""
@@ -64,7 +66,7 @@ class EventFold:
         left = [(work, deque(_recovered_first(work, of_saga, incarnation))) for work, of_saga in events]
         while left:
             wanted: list[tuple[SagaWork, frozenset[Wanted]]] = []
-            for work, queue in left:
+            async for work, queue in in_portions(left, PORTION_SAGAS):
                 try:
                     self._apply_all(work, queue, env)
                 except PayloadsWanted as more:
