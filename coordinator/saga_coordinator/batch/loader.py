@@ -21,8 +21,8 @@ from saga_coordinator.telemetry.log_fields import about_row
 from saga_messaging.background import in_portions
 
 PORTION_SAGAS: Final = 25
-"""Sagas that a batch opens or folds before other tasks go on. Without a break a batch of 500 keeps
-them all waiting for a fifth of a second, and with them transactions that hold locks.
+"""Sagas that a batch opens, folds or begins before other tasks go on. Without a break a batch of
+500 keeps them all waiting for a fifth of a second, and with them transactions that hold locks.
 """
 
 

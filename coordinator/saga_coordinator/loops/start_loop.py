@@ -103,7 +103,7 @@ class StartLoop:
         advances = self._reader.advances(records)
 
         async def fold(batch: Batch, starts: Sequence[Prepared]) -> Batch:
-            results = self._execution.begin(batch, starts)
+            results = await self._execution.begin(batch, starts)
             await own_again(batch, starts)
             if read.adopted:
                 await batch.tx.bind_starts(read.adopted)

@@ -240,7 +240,7 @@ class Turns:
     async def _claim(self, batch: Batch, begun: Sequence[tuple[Turn, Begun]]) -> None:
         starts = [one.start for _, one in begun]
         claimed = await batch.tx.claim_starts([start.claim for start in starts])
-        self._execution.begin_won(batch, starts, claimed)
+        await self._execution.begin_won(batch, starts, claimed)
         await own_again(batch, starts)
         for turn, one in begun:
             result = claimed[one.start.claim.saga_id]

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from saga_coordinator.batch.committer import Committer
+from saga_coordinator.batch.loader import PORTION_SAGAS
 from saga_coordinator.batch.plan import Batch
 from saga_coordinator.engine.events import Env, Start
 from saga_coordinator.engine.pauses import NO_PAUSES, Pauses
@@ -22,6 +23,7 @@ from saga_coordinator.starts.requests import KEY_HELD, REQUEST_REUSED, StartRefu
 from saga_coordinator.store.identifiers import first_id, new_id
 from saga_coordinator.store.port import BelowHorizon, ClaimFirst, ClaimResult, Store, StoreError
 from saga_coordinator.store.removal_port import SCHEDULE_SOURCE
+from saga_messaging.background import in_portions
 
 Result = TypeVar("Result")
 Outcomes = list[StartResult | StartRefused]
@@ -85,13 +87,7 @@ class StartExecution:
             return error
 
     async def _run(self, starts: Sequence[Prepared]) -> Outcomes:
-        if not starts:
-            return []
-
-        async def begin(batch: Batch, starts: Sequence[Prepared]) -> Outcomes:
-            return self.begin(batch, starts)
-
-        return await self.apply(starts, begin)
+        return await self.apply(starts, self.begin) if starts else []
 
     async def apply(self, starts: Sequence[Prepared], fold: Callable[[Batch, Sequence[Prepared]], Awaitable[Result]]) -> Result:
         """One transaction with this block, which begins these starts or what became of them.
@@ -126,7 +122,7 @@ class StartExecution:
         at_us = max(await self._store.now_us(), from_us)
         return [start if start.claim.saga_id >= first_id(from_us) else start.with_id(new_id(at_us)) for start in starts]
 
-    def begin(self, batch: Batch, starts: Sequence[Prepared]) -> Outcomes:
+    async def begin(self, batch: Batch, starts: Sequence[Prepared]) -> Outcomes:
         """Start the winners in this batch, whose transaction began with `claims_of(starts)`.
 
         Returns:
@@ -135,13 +131,15 @@ class StartExecution:
         Raises:
             StartRefused: The claim of one that is alone is refused: all is rolled back.
         """
-        self.begin_won(batch, starts, batch.tx.claimed)
+        await self.begin_won(batch, starts, batch.tx.claimed)
         return [_result(start, batch.tx.claimed[start.claim.saga_id]) for start in starts]
 
-    def begin_won(self, batch: Batch, starts: Sequence[Prepared], claimed: Mapping[UUID, ClaimResult]) -> None:
+    async def begin_won(self, batch: Batch, starts: Sequence[Prepared], claimed: Mapping[UUID, ClaimResult]) -> None:
         """Start those of which the claims are won."""
         env = Env(now_us=batch.tx.now_us, pauses=self._pauses())
-        batch.works.extend(self._begin(start, env) for start in starts if claimed[start.claim.saga_id].won)
+        won = [start for start in starts if claimed[start.claim.saga_id].won]
+        async for start in in_portions(won, PORTION_SAGAS):
+            batch.works.append(self._begin(start, env))
 
     def _begin(self, start: Prepared, env: Env) -> SagaWork:
         row = start.row

@@ -65,7 +65,7 @@ class Restarts:
         start = await self.prepared(saga_id)
 
         async def begin(batch: Batch, starts: Sequence[Prepared]) -> StartResult:
-            (began,) = self._execution.begin(batch, starts)
+            (began,) = await self._execution.begin(batch, starts)
             if isinstance(began, StartRefused):
                 raise began
             if began.created:

@@ -144,7 +144,7 @@ class LostEffectActs:
                 raise StartRefused(
                     KEY_HELD, "another saga has its business key: undo or keep its effects", {"saga_id": str(holder)}
                 )
-            self._execution.begin(batch, [start])
+            await self._execution.begin(batch, [start])
             for effect in effects:
                 await batch.tx.settle_lost(
                     effect, replace(effect, status=ADOPTED, settled_at_us=batch.tx.now_us, who=who, why=why)

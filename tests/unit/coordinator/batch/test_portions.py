@@ -13,6 +13,7 @@ from saga_coordinator.batch.fold import EventFold
 from saga_coordinator.batch.loader import PORTION_SAGAS, SagaLoader
 from saga_coordinator.engine.events import Env, WakeUp
 from saga_coordinator.registry.definition_cache import DefinitionMissing
+from saga_coordinator.starts.execution import StartExecution
 from saga_coordinator.telemetry.instruments import Instruments
 from support.saga_rows import saga_row
 
@@ -71,3 +72,20 @@ async def test_while_a_large_batch_is_opened_others_go_on() -> None:
     context: Any = SimpleNamespace(states=SimpleNamespace(of=lambda _: None))
     definitions: Any = SimpleNamespace(load=load)
     assert await turns_during(SagaLoader(definitions, context, Instruments()).open(tx)) >= PORTIONS - 1
+
+
+class Beginning(StartExecution):
+    """Begins sagas, as numbers."""
+
+    def _begin(self, start: Any, env: Env) -> Any:
+        return start.claim.saga_id.int
+
+
+async def test_while_many_sagas_begin_others_go_on() -> None:
+    starts: list[Any] = [SimpleNamespace(claim=SimpleNamespace(saga_id=UUID(int=number))) for number in range(SAGAS)]
+    claimed: Any = {start.claim.saga_id: SimpleNamespace(won=start.claim.saga_id.int != 7) for start in starts}
+    batch: Any = SimpleNamespace(works=[], tx=SimpleNamespace(now_us=1))
+    nothing: Any = None
+    beginning = Beginning(nothing, nothing, nothing, "default").begin_won(batch, starts, claimed)
+    assert await turns_during(beginning) >= PORTIONS - 1
+    assert batch.works == [number for number in range(SAGAS) if number != 7], "those that have won, in order"
