@@ -230,7 +230,18 @@ def is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reads, "saga_row", reading)
 
 
-@pytest.mark.parametrize("fault", [cannot_be_made, is_no_row])
+def has_no_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = sweeper.Sweeper._identity
+
+    async def identifying(self: sweeper.Sweeper, saga: SagaRow) -> Any:
+        if saga.business_key == "guilty":
+            raise BadRow("table definition: edited by hand")
+        return await of(self, saga)
+
+    monkeypatch.setattr(sweeper.Sweeper, "_identity", identifying)
+
+
+@pytest.mark.parametrize("fault", [cannot_be_made, is_no_row, has_no_definition])
 async def test_a_message_that_cannot_be_made_holds_up_no_other(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, told: list[EventDict], fault: Callable[[pytest.MonkeyPatch], None]
 ) -> None:

@@ -182,7 +182,7 @@ class Sweeper:
             identity = await self._identity(saga)
             fact = decode_facts(record.facts)[row.ord]
             message = self._outbound.message(identity, fact, version=row.version, ord=row.ord, at_us=record.at_us)
-        except (DefinitionMissing, UnreadableState) as error:
+        except (DefinitionMissing, UnreadableState, BadRow) as error:
             self._log.error("outbox_row_unreadable", **known, version=row.version, ord=row.ord, error=str(error))
             return _Owed(row=row, record=None, about=known)
         except (StoreError, BrokerError, TimeoutError):
