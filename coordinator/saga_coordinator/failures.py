@@ -7,7 +7,7 @@ guilty part is alone; that part is left out and logged, so that nothing waits fo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from saga_coordinator.store.port import BadRow, CountMismatch, StoreError
@@ -22,6 +22,8 @@ LONGEST_PAUSE_S: Final = 300.0
 _KNOWN: Final = (StoreError, BrokerError, TimeoutError)
 
 Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
+Read = TypeVar("Read")
 
 
 def comes_again(error: Exception) -> bool:
@@ -42,6 +44,20 @@ def error_fields(error: Exception) -> dict[str, Any]:
     A database's error goes without a traceback: a drawn one may quote a row (S17).
     """
     return {"error": one_line(error)} if isinstance(error, _KNOWN) else {"exc_info": error}
+
+
+async def read_apart(
+    items: Sequence[Item], read: Callable[[Sequence[Item]], Awaitable[list[Read]]], bad: Callable[[Item, BadRow], list[Read]]
+) -> list[Read]:
+    """What `read` makes of all items together. Where one of them leads to a row that is none, what
+    it makes of each alone, and `bad` of those that do.
+    """
+    try:
+        return await read(items)
+    except BadRow as error:
+        if len(items) == 1:
+            return bad(items[0], error)
+        return [one for item in items for one in await read_apart([item], read, bad)]
 
 
 class LoopHealth:

@@ -54,6 +54,7 @@ async def test_after_a_while_it_is_loaded_without_a_request(sqlite_url: str, mon
     monkeypatch.setattr(server, "_API_AFTER_S", 0.05)
     async with serving(sqlite_url) as (_, loaded), asyncio.timeout(LIMIT_S):
         await loaded.wait()
+    assert loaded.is_set()
 
 
 async def test_who_stops_before_it_is_loaded_waits_for_nothing(sqlite_url: str) -> None:

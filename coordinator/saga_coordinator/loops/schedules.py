@@ -8,6 +8,7 @@ of, and looks once a second for schedules that were changed elsewhere and for sa
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from uuid import UUID
@@ -78,7 +79,7 @@ class ScheduleLoop:
         self._hold = HoldLimit()
         self._zones_known = False
         self._counted_at_s: float | None = None
-        self._ended_at_s: float | None = None
+        self._ended_at_s = -math.inf
         """When it looked for sagas that have ended."""
         self.stirred = asyncio.Event()
         """Set when a schedule was changed here: the loop need not wait until it looks again."""
@@ -119,7 +120,9 @@ class ScheduleLoop:
         """Take the turns that are due. Returns how long to pause then."""
         await self._greet_zones()
         await self._count()
-        ended = self._asks_for_ended()
+        ended = self._until_ended_s() <= 0
+        if ended:
+            self._ended_at_s = self._clock.monotonic_s()
         found, next_us, now_us = await self._store.schedules_to_turn(self._tenant, limit=SEEN_MOST, ended=ended)
         if rows := self._not_aside(found):
             taken = await self._all_taken(rows, now_us)
@@ -127,16 +130,12 @@ class ScheduleLoop:
             if taken:
                 return 0.0
         until_next_s = LOOK_S if next_us is None else (next_us - now_us) / 1e6 + SOON_S
-        return min(LOOK_S, max(SOON_S, until_next_s)) if not found else OTHERS_S
+        return max(SOON_S, min(self._until_ended_s(), until_next_s)) if not found else OTHERS_S
 
-    def _asks_for_ended(self) -> bool:
-        """Whether it is time to look for sagas that have ended: once a second, however often it
-        looks for what is due."""
-        now_s = self._clock.monotonic_s()
-        if self._ended_at_s is not None and now_s - self._ended_at_s < LOOK_S:
-            return False
-        self._ended_at_s = now_s
-        return True
+    def _until_ended_s(self) -> float:
+        """How long until it looks for sagas that have ended: once a second, however often it looks
+        for what is due."""
+        return self._ended_at_s + LOOK_S - self._clock.monotonic_s()
 
     async def _greet_zones(self) -> None:
         """Another release of the time zones may tick at other times: all schedules look at it."""

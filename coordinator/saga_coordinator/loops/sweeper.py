@@ -19,7 +19,7 @@ import structlog
 
 from saga_coordinator.batch.refusals import Refusals
 from saga_coordinator.engine.encoding import UnreadableState, decode_facts
-from saga_coordinator.failures import KeyedBackoff, one_line
+from saga_coordinator.failures import KeyedBackoff, one_line, read_apart
 from saga_coordinator.loops.lookout import Lookout
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.messages import Outbound, SagaIdentity
@@ -151,7 +151,7 @@ class Sweeper:
         self._log.warning("publish_held", **owed.about, version=owed.row.version, error=error, retry_in_s=pause_s)
 
     async def _owed(self, rows: Sequence[OutboxRow]) -> list[_Owed]:
-        found = await self._read_all(rows)
+        found = await read_apart(rows, self._read_all, self._bad)
         for owed in found:
             if owed.record is None:
                 # It must not stand before the others in each round.
@@ -159,19 +159,15 @@ class Sweeper:
         return found
 
     async def _read_all(self, rows: Sequence[OutboxRow]) -> list[_Owed]:
-        """Read what the rows point at, together. Where the database has a row among it that is
-        none, each alone: it costs its own message, and no other.
-        """
-        try:
-            records = await self._store.journal_facts({(row.saga_id, row.version) for row in rows})
-            sagas = await self._store.sagas({row.saga_id for row in rows})
-        except BadRow as bad:
-            if len(rows) > 1:
-                return [owed for row in rows for owed in await self._read_all([row])]
-            known = {"saga": str(rows[0].saga_id)}
-            self._log.error("outbox_row_unreadable", **known, version=rows[0].version, ord=rows[0].ord, error=str(bad))
-            return [_Owed(row=rows[0], record=None, about=known)]
+        """Read what the rows point at, together."""
+        records = await self._store.journal_facts({(row.saga_id, row.version) for row in rows})
+        sagas = await self._store.sagas({row.saga_id for row in rows})
         return [await self._read(row, sagas.get(row.saga_id), records.get((row.saga_id, row.version))) for row in rows]
+
+    def _bad(self, row: OutboxRow, bad: BadRow) -> list[_Owed]:
+        known = {"saga": str(row.saga_id)}
+        self._log.error("outbox_row_unreadable", **known, version=row.version, ord=row.ord, error=str(bad))
+        return [_Owed(row=row, record=None, about=known)]
 
     async def _read(self, row: OutboxRow, saga: SagaRow | None, record: JournalRow | None) -> _Owed:
         known = {"saga": str(row.saga_id)} if saga is None else about_row(saga)

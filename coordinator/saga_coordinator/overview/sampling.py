@@ -14,10 +14,11 @@ from uuid import UUID
 
 from saga_coordinator.engine.encoding import UnreadableState
 from saga_coordinator.engine.state import Saga
+from saga_coordinator.failures import read_apart
 from saga_coordinator.registry.definition_cache import DefinitionCache, DefinitionMissing
 from saga_coordinator.sagas.state_cache import StateCache
 from saga_coordinator.sagas.stored_saga import stored_saga
-from saga_coordinator.store.port import BadRow, SagaRow, Store
+from saga_coordinator.store.port import SagaRow, Store
 from saga_coordinator.views.open_waits import NOBODY, OpenWait, Waits, open_waits, waits
 from saga_messaging.clock import Clock
 
@@ -62,18 +63,11 @@ class OpenSagas:
         found: list[OpenWait] = []
         looked_at = 0
         for start in range(0, len(chosen), AT_ONCE):
-            read = await self._read_of(chosen[start : start + AT_ONCE])
+            read = await read_apart(chosen[start : start + AT_ONCE], self._read, lambda *_: [])
             looked_at += len(read)
             found += [wait for waits in read for wait in waits]
             await asyncio.sleep(0)  # others first
         return waits(found, looked_at, max(open_sagas, len(ids)) if len(chosen) < len(ids) else looked_at)
-
-    async def _read_of(self, ids: Sequence[UUID]) -> list[list[OpenWait]]:
-        """As `_read`, and one of these whose rows are none costs the others nothing."""
-        try:
-            return await self._read(ids)
-        except BadRow:
-            return [waits for id in ids for waits in await self._read_of([id])] if len(ids) > 1 else []
 
     async def _read(self, ids: Sequence[UUID]) -> list[list[OpenWait]]:
         """What each of them waits for, but for those that cannot be read."""

@@ -140,6 +140,18 @@ async def test_it_looks_once_a_second_for_sagas_that_have_ended_and_as_often_as_
     assert store.asked_for_ended == [True, False, False, True]
 
 
+async def test_a_look_for_what_is_due_puts_off_none_for_ended_sagas() -> None:
+    clock, store = HandClock(), Store()
+    one = loop(clock, store=store)
+    began_s = clock.now_s
+    assert await one._look() == LOOK_S
+    clock.now_s += 0.75 * LOOK_S
+    clock.now_s += await one._look()
+    await one._look()
+    assert clock.now_s == began_s + LOOK_S
+    assert store.asked_for_ended == [True, False, True]
+
+
 class SlowTurns(Turns):
     """So slow that the database ends those that may be silent for the shortest time only."""
 
