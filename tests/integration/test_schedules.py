@@ -21,6 +21,7 @@ from saga_coordinator.loops import schedules
 from saga_coordinator.loops.hold_limit import HoldLimit
 from saga_coordinator.schedules.document import MissedDocument
 from saga_coordinator.schedules.tick_names import tick_text
+from saga_coordinator.schedules.turn import STARTS_MOST
 from saga_coordinator.schedules.turns import TURN_STARTS
 from saga_coordinator.store.port import Store
 from saga_coordinator.store.schedule_records import ScheduleStatus, TickOutcome, TickRow
@@ -343,6 +344,30 @@ async def test_many_instances_fire_each_tick_once(database_url: str) -> None:
         assert started[0][0] == started[0][1]
         ticks = await by_hand(database_url, "SELECT count(*), count(DISTINCT saga_id) FROM schedule_tick WHERE outcome = 'fired'")
         assert ticks[0][0] == ticks[0][1] == started[0][0]
+
+
+async def test_a_schedule_that_catches_up_lets_those_that_are_due_go_first(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look finds so many: as many that catch up for an hour would keep all others from firing."""
+    monkeypatch.setattr(schedules, "SEEN_MOST", 1)
+    limits = {
+        "overlap": overlap("allow", 100),
+        "missed": MissedDocument(policy="run_all", grace_ms=60_000, window_ms=86_400_000),
+    }
+    async with opened(url) as store:
+        await register(store, DEFINITION, CATALOG)
+        each_second = calendar(every_ms=1000, end=tick_text(await store.now_us() // 1_000_000 * 1_000_000))
+        late = schedule("late", calendar=each_second, **limits)
+        await add_schedules(store, late, ago_us=5 * STARTS_MOST * 1_000_000)
+        await add_schedules(store, schedule("in-time", calendar=each_second, **limits), ago_us=2_000_000)
+        async with running(store, MemoryBroker(), settings_for(url)):
+
+            async def all_fired() -> bool:
+                return len(await fired(store, "late")) >= 5 * STARTS_MOST - 1
+
+            await eventually(all_fired)
+        first_us = min(tick.fired_at_us or 0 for tick in await fired(store, "in-time"))
+        before = [tick for tick in await fired(store, "late") if (tick.fired_at_us or 0) < first_us]
+        assert len(before) <= STARTS_MOST
 
 
 async def test_after_an_outage_a_turn_starts_no_more_than_it_can_do_in_its_time(url: str) -> None:

@@ -40,6 +40,10 @@ def _endings(turn: Turn) -> list[Ending]:
 
 
 def _wake_at_us(turn: Turn) -> int | None:
+    """A schedule that catches up with many ticks goes behind all that are due by now: one look
+    finds the `loops.schedules.SEEN_MOST` that are due longest, and others would wait until it is
+    done.
+    """
     row, times = turn.row, list[int]()
     if row.status == ScheduleStatus.DELETED:
         return None
@@ -51,7 +55,7 @@ def _wake_at_us(turn: Turn) -> int | None:
         times += _backfill_times(turn)
     if row.status == ScheduleStatus.ACTIVE and row.fire_at_us is not None:
         times.append(row.fire_at_us)
-    return min(times, default=None)
+    return max(min(times), turn.now_us) if times else None
 
 
 def _backfill_times(turn: Turn) -> list[int]:
