@@ -40,7 +40,9 @@ _DRAIN_S = 5.0
 _API_AFTER_S = 30.0
 """For so long the API is loaded at the first request only."""
 _PREDECESSOR_GONE_S = INSTANCE_STALE_S + 5.0
-"""After a kill -9 the name is held for as long as the predecessor's row looks alive."""
+"""Where nobody can tell that the predecessor is gone (its machine vanished, it was of an earlier
+release), its name is held for as long as its row looks alive.
+"""
 _DATABASE = "the database"
 
 
@@ -197,7 +199,7 @@ async def _broker(settings: Settings, given: Broker | None, patience: Patience) 
 async def _instance_name(settings: Settings, store: Store, patience: Patience) -> AsyncIterator[None]:
     """Hold the instance's name.
 
-    A predecessor that was killed looks alive for a while; wait for it.
+    A predecessor whose machine vanished looks alive for a while; wait for it.
     """
     name = settings.instance
     if name is None:

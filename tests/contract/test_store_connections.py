@@ -14,7 +14,7 @@ from saga_coordinator.store.open import open_store
 from saga_coordinator.store.port import Store, StoreError
 
 CONNECTIONS = 2
-OURS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'saga-coordinator'"
+OURS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'saga-coordinator/%'"
 
 
 @pytest.fixture

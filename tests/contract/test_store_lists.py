@@ -25,6 +25,8 @@ from saga_coordinator.store.port import (
     StoreError,
 )
 from saga_schemas.ids import uuid7
+from support.coordinators import opened
+from support.orders import until
 
 MINE = ListFilter(tenant="default")
 
@@ -341,15 +343,36 @@ async def test_a_store_has_an_id_of_its_own_that_stays(store: Store, store_url: 
 async def test_a_live_instance_keeps_its_name_and_a_stale_one_loses_it(store: Store, store_url: str) -> None:
     assert await store.claim_instance("a", stale_s=60)
     assert await store.claim_instance("a", stale_s=60), "the same process refreshes it"
-    # Another process, as the row shows it.
-    await by_hand(store_url, "UPDATE instance SET token = 'another'")
-    assert not await store.claim_instance("a", stale_s=60)
+    # Another process, as the row shows it. On SQLite no other lives beside this one.
+    await by_hand(store_url, "UPDATE instance SET token = 'of an earlier release'")
     await store.release_instance("a")
     assert await by_hand(store_url, "SELECT name FROM instance") == [("a",)], "not ours to release"
-    await by_hand(store_url, "UPDATE instance SET seen_at = seen_at - 61000000")
+    if store.dialect == "postgresql":
+        assert not await store.claim_instance("a", stale_s=60), "whose connections do not bear its token"
+        await by_hand(store_url, "UPDATE instance SET seen_at = seen_at - 61000000")
     assert await store.claim_instance("a", stale_s=60)
     await store.release_instance("a")
     assert await by_hand(store_url, "SELECT name FROM instance") == []
+
+
+async def test_a_name_is_free_as_soon_as_the_process_that_had_it_is_gone(store: Store, store_url: str) -> None:
+    """Whether it said farewell or was killed."""
+    assert await store.claim_instance("a", stale_s=3600)
+    if store.dialect == "postgresql":
+        async with opened(store_url) as successor:
+            for _ in range(3):
+                assert not await successor.claim_instance("a", stale_s=3600), "it lives"
+    await store.stop()
+    async with opened(store_url) as successor:
+
+        async def is_free() -> bool:
+            return await successor.claim_instance("a", stale_s=3600)
+
+        await until(is_free, 30, "the server has seen that the connections are closed")
+        assert [one.name for one in await successor.instances()] == ["a"]
+        if store.dialect == "postgresql":
+            await store.start()
+            assert not await store.claim_instance("a", stale_s=3600), "it has lost its name"
 
 
 async def test_an_instance_says_what_it_does_and_since_when(store: Store, store_url: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contract.store_rows import by_hand
 from saga_cli.dev.process import free_port
 from saga_coordinator import server
 from saga_coordinator.settings import Settings
@@ -91,11 +92,26 @@ async def test_a_coordinator_told_to_end_while_it_waits_ends_in_order(sqlite_url
         await until_not_ready_for(port, "Kafka")
 
 
-async def test_the_name_of_a_coordinator_that_was_killed_is_waited_for(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with opened(sqlite_url) as killed:
+@pytest.mark.parametrize("database", ["sqlite_url", "database_url"])
+async def test_the_name_of_a_coordinator_that_was_killed_is_free(
+    request: pytest.FixtureRequest, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = str(request.getfixturevalue(database))
+    async with opened(url) as killed:
         assert await killed.claim_instance("a", stale_s=20)
+    monkeypatch.setattr(server, "INSTANCE_STALE_S", 3600.0)
+    async with coordinator(settings_for(url, instance="a"), MemoryBroker()) as ready:
+        await ready
+
+
+async def test_the_name_of_a_coordinator_of_an_earlier_release_that_was_killed_is_waited_for(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(database_url) as killed:
+        assert await killed.claim_instance("a", stale_s=20)
+        await by_hand(database_url, "UPDATE instance SET token = 'of an earlier release'")
     monkeypatch.setattr(server, "INSTANCE_STALE_S", 2.0)
-    async with coordinator(settings_for(sqlite_url, instance="a"), MemoryBroker()) as ready:
+    async with coordinator(settings_for(database_url, instance="a"), MemoryBroker()) as ready:
         await ready
 
 

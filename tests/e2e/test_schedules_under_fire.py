@@ -18,7 +18,17 @@ from pathlib import Path
 import pytest
 
 from support import shop
-from support.under_fire import Fire, all_over, assert_clocks_apart, assert_each_once, begin, clocks_apart, definition, lateness
+from support.under_fire import (
+    Fire,
+    all_over,
+    assert_clocks_apart,
+    assert_each_once,
+    begin,
+    clocks_apart,
+    definition,
+    lateness,
+    named,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("busy")]
 
@@ -44,6 +54,7 @@ async def test_each_tick_fires_once_while_coordinators_are_killed_and_stopped_on
             "SAGA_DEMO_LEAN": "1",  # the participant writes its ledger and no more: it is not the bottleneck
         },
     ) as fleet:
+        named(fleet.coordinators)
         clocks_apart(fleet.coordinators)
         await fleet.start()
         await assert_clocks_apart(fleet)

@@ -62,6 +62,12 @@ def definition(folder: Path) -> Path:
     return file
 
 
+def named(coordinators: Sequence[SagaProcess]) -> None:
+    """Give each its name, as a StatefulSet does: a restart moves nobody else's partitions."""
+    for process in coordinators:
+        process.with_settings(SAGA_INSTANCE=process.name)
+
+
 def clocks_apart(coordinators: Sequence[SagaProcess]) -> None:
     """Give each, when it starts, a wall clock of its own."""
     path = str(Path(__file__).parent / "clock_ahead")

@@ -10,18 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from saga_coordinator.store.faults import translated
+from saga_coordinator.store.processes import BORNE
 from saga_coordinator.store.sqlite import lock_file
 from saga_messaging.sqlite import connect_args
 
-_SERVING: Final = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'saga-coordinator'"
-)
+_SERVING: Final = select(func.count()).select_from(BORNE.subquery())
 
 
 def engine_of(url: URL, *, named: str, isolation: str) -> AsyncEngine:

@@ -14,6 +14,7 @@ from saga_coordinator.store import schema
 from saga_coordinator.store.columns import database_clock
 from saga_coordinator.store.dialect import AnyRow, Insert, insert_or
 from saga_coordinator.store.examining_port import FORGOTTEN_AFTER_S, MADE_NAME, InstanceRow, InstanceState, Standing
+from saga_coordinator.store.processes import is_gone
 from saga_coordinator.store.rows import read
 
 _I: Final = schema.instance.c
@@ -83,7 +84,7 @@ def _claim(dialect: str, token: str, name: str, stale_s: float, state: InstanceS
     return new.on_conflict_do_update(
         index_elements=["name"],
         set_={**changed, "since": kept},
-        where=or_(ours, _I.seen_at < now - int(stale_s * _SECOND_US)),
+        where=or_(ours, _I.seen_at < now - int(stale_s * _SECOND_US), is_gone(dialect, _I.token)),
     )
 
 

@@ -322,7 +322,8 @@ class Store(
 
         Args:
             name: The instance's name.
-            stale_s: An entry that was not refreshed for so long may be taken over.
+            stale_s: An entry that was not refreshed for so long may be taken over. One whose
+                process is known to be gone may be at once (`store/processes.py`).
             state: What it says of itself.
 
         Returns:

@@ -27,10 +27,10 @@ from saga_coordinator.store.partitions import journal_partitions
 from saga_coordinator.store.port import First, StoreError
 from saga_coordinator.store.postgres_at_once import TransactionAtOnce, knows_enough
 from saga_coordinator.store.postgres_transaction import PostgresTransaction, end
+from saga_coordinator.store.processes import new_token
 from saga_coordinator.store.reads import SqlStore
 
 SESSION: Final = {
-    "application_name": "saga-coordinator",
     "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": "15s",
     "lock_timeout": "5s",
@@ -68,7 +68,8 @@ class PostgresStore(SqlStore):
     dialect = "postgresql"
 
     def __init__(self, url: URL, *, pool_size: int, reader: str | None = None) -> None:
-        super().__init__(_engine(url, pool_size, SESSION if reader is None else _reading(reader)))
+        token = new_token()
+        super().__init__(_engine(url, pool_size, _named(token) if reader is None else _reading(reader)), token)
         self._connections = Connections(self._engine, pool_size, POOL_WAIT_S)
         self._clock = ClockEstimate()
 
@@ -168,8 +169,12 @@ class PostgresStore(SqlStore):
                     await end(connected, f"SELECT pg_advisory_unlock({purpose:d}, {number:d})")
 
 
+def _named(name: str) -> Mapping[str, str]:
+    return {**SESSION, "application_name": name}
+
+
 def _reading(name: str) -> Mapping[str, str]:
-    return {**SESSION, "application_name": name, "default_transaction_read_only": "on"}
+    return {**_named(name), "default_transaction_read_only": "on"}
 
 
 def _engine(url: URL, pool_size: int, session: Mapping[str, str]) -> AsyncEngine:

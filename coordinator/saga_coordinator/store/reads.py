@@ -4,7 +4,6 @@ transaction of its own.
 
 from __future__ import annotations
 
-import secrets
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -81,11 +80,10 @@ class SqlStore(
 
     dialect: str
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, token: str) -> None:
+        """`token`: what this process is told apart by from others of its instance's name."""
         self._engine = engine
-        # A name is held by a process, not by a name: a restarted one must wait for, or be told
-        # apart from, its predecessor.
-        self._token = secrets.token_hex(16)
+        self._token = token
         self._stopped = False
 
     @abstractmethod

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from saga_coordinator.store.columns import SQLITE_CLOCK
 from saga_coordinator.store.faults import CLOSED, closed, invalidated, translated
 from saga_coordinator.store.port import CommitUnknown, First, SagaRow, StoreBusy, StoreError
+from saga_coordinator.store.processes import new_token
 from saga_coordinator.store.reads import SqlStore
 from saga_coordinator.store.rows import SAGA_COLUMNS, read, saga_row
 from saga_coordinator.store.statements import Statement, Write
@@ -62,7 +63,7 @@ class SqliteStore(SqlStore):
     dialect = "sqlite"
 
     def __init__(self, url: URL, *, only_read: bool = False) -> None:
-        super().__init__(_engine(url, only_read))
+        super().__init__(_engine(url, only_read), new_token())
         self._only_read = only_read
         self._path = Path(url.database or "")
         self._file_lock: int | None = None
