@@ -100,18 +100,19 @@ async def test_the_name_of_a_coordinator_that_was_killed_is_free(
     async with opened(url) as killed:
         assert await killed.claim_instance("a", stale_s=20)
     monkeypatch.setattr(server, "INSTANCE_STALE_S", 3600.0)
-    async with coordinator(settings_for(url, instance="a"), MemoryBroker()) as ready:
-        await ready
+    port = free_port()
+    async with coordinator(settings_for(url, instance="a", port=port), MemoryBroker()) as ready:
+        assert await ready == port
 
 
 async def test_the_name_of_a_coordinator_of_an_earlier_release_that_was_killed_is_waited_for(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(database_url) as killed:
+    async with opened(sqlite_url) as killed:
         assert await killed.claim_instance("a", stale_s=20)
-        await by_hand(database_url, "UPDATE instance SET token = 'of an earlier release'")
+        await by_hand(sqlite_url, "UPDATE instance SET token = 'of an earlier release'")
     monkeypatch.setattr(server, "INSTANCE_STALE_S", 2.0)
-    async with coordinator(settings_for(database_url, instance="a"), MemoryBroker()) as ready:
+    async with coordinator(settings_for(sqlite_url, instance="a"), MemoryBroker()) as ready:
         await ready
 
 

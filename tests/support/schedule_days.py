@@ -379,7 +379,7 @@ class Play:
             act(turn)
         turn.run()
         finish(turn)
-        assert turn.row.wake_at_us is None or turn.row.wake_at_us >= now_us or turn.again
+        assert turn.row.wake_at_us is None or turn.row.wake_at_us >= now_us, "it goes behind those that are due"
         lasts = self.day.lasts_min
         for one in turn.begun:
             if lasts is not None:

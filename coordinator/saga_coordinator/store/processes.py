@@ -10,14 +10,14 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, column, func, select, table, true
+from sqlalchemy import ColumnElement, and_, column, func, select, table
 
-COORDINATOR: Final = "saga-coordinator"
-_MARK: Final = f"{COORDINATOR}/"
+_COORDINATOR: Final = "saga-coordinator"
+_MARK: Final = f"{_COORDINATOR}/"
 """A token without it is of a release whose connections do not bear theirs."""
 _S: Final = table("pg_stat_activity", column("application_name"), column("datname")).c
 BORNE: Final = select(_S.application_name).where(
-    _S.datname == func.current_database(), _S.application_name.startswith(COORDINATOR, autoescape=True)
+    _S.datname == func.current_database(), _S.application_name.startswith(_COORDINATOR, autoescape=True)
 )
 """PostgreSQL: what each of the connections is called that coordinators have to this database."""
 
@@ -34,6 +34,5 @@ def is_gone(dialect: str, token: ColumnElement[str]) -> ColumnElement[bool]:
     process has no connection left. One that lives has none for the moment in which the server
     restarts: it learns with its next renewal that its name was taken, if anybody took it then.
     """
-    if dialect == "sqlite":
-        return true()
-    return and_(token.startswith(_MARK, autoescape=True), token.not_in(BORNE))
+    tells = token.startswith(_MARK, autoescape=True)
+    return tells if dialect == "sqlite" else and_(tells, token.not_in(BORNE))
